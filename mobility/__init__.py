@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
+PUBLIC = {
     "estimate_pose": "mobility.capture.pose",
     "clean_pose": "mobility.kinematics.clean",
     "fit_body": "mobility.kinematics.fit.entry",
@@ -75,6 +75,7 @@ _PUBLIC = {
     "Store": "mobility.store",
     "Session": "mobility.store",
 }
+"""Module of each public name."""
 
 _MODULES = {"plot": "mobility.plot", "plan": "mobility.studies.planning"}
 
@@ -114,8 +115,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(_MODULES[name])
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in PUBLIC:
+        return getattr(importlib.import_module(PUBLIC[name]), name)
     raise AttributeError(f"module 'mobility' has no attribute {name!r}")
 
 

@@ -1,46 +1,98 @@
-"""What ``exercise.yaml`` of an exercise may say."""
+"""What the tables of an exercise may say: ``exercise.yaml``, findings, advice and measures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Literal
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.options import Strict, likely, validate
+from mobility.options import Strict, likely, quoted, validate
+
+Phase = Literal["standing", "mid_descent", "bottom", "mid_ascent"]
+"""Phases at which the knee movement is reported."""
+
+PARTS = ("angles", "posture", "stance", "knee_movement", "frontal_plane", "tempo", "smoothness")
+"""Parts of ``tables/measures.yaml`` that describe quantities."""
+
+OWN_PART = "tempo"
+"""The part whose measures the function ``metrics`` of an exercise may add to those of the table."""
+
+ONE_FOR_ALL = {"findings": ("rules",), "advice": ("exercises",), "measures": PARTS}
+"""Tables of exercises, with the parts whose names no two of them may give to different things."""
+
+_OF_KINDS = (
+    *("asymmetry", "asymmetry_index", "limb_symmetry_index", "symmetry_angle"),
+    *("variability", "curve_variability", "from_standing", "at_bottom"),
+)
+"""Kinds of metrics that are one number, or one of each side, as the ends of their names."""
+
+_OTHER_METRICS = {"smoothness_sparc": "1"}
+"""Metrics under other names than that of a quantity, and their units."""
+
+_FILLED = ("measured", "threshold", "limit", "norm", "sign", "reason", "question", "label")
+"""What the sentence of a finding may have in braces; ``probability``, too."""
+
+
+def _printable(text: str) -> str:
+    if not (text.strip() and text.isprintable()):
+        raise ValueError("must be one line of letters, digits and signs")
+    return text
+
+
+def _named(name: str) -> str:
+    if not (_printable(name)[0].isalnum() and name[-1] != " "):  # no formula of a spreadsheet
+        raise ValueError("must begin with a letter or a digit, and end without a space")
+    return name
+
+
+Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
+Name = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_named)]
+Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1000)]
+Flag = Annotated[bool, Field(strict=True)]
 
 
 class _Film(Strict):
-    lines: list[str]
-    source: str
+    lines: Annotated[list[Text], Field(min_length=1)]
+    source: Text
 
 
 class _Expected(Strict):
-    source: str
-    parts: dict[str, str]
+    source: Text
+    parts: dict[str, Text]
 
 
 class _Durations(Strict):
-    head: str
+    head: Text
     names: list[str]
 
 
 class _Values(Strict):
-    caption: str
+    caption: Text
     names: list[str]
 
 
 class _Report(Strict):
-    gauges: Annotated[str, Field(description="caption of the gauges of the first page")]
-    trial: Annotated[list[str], Field(description="angles drawn over the whole recording")]
+    gauges: Annotated[Text, Field(description="caption of the gauges of the first page")]
+    trial: Annotated[
+        list[str], Field(min_length=1, description="angles drawn over the whole recording")
+    ]
     tables: list[_Values]
     ranges: Annotated[list[str], Field(description="angles with published ranges")]
     curves: Annotated[list[str], Field(description="angles drawn over the repetitions")]
-    moment: Annotated[str, Field(description="at which angles are measured")] = "at the bottom"
-    moving: Annotated[str, Field(description="while the knees are watched")] = "while squatting"
-    phases: Annotated[dict[str, str] | None, Field(description="of the knee movement")] = None
+    turn: Annotated[Text, Field(description="between the way there and back")] = "bottom"
+    ways: Annotated[tuple[Text, Text], Field(description="there and back")] | None = None
+    moment: Annotated[
+        Text | None, Field(description="at which angles are measured; default: at the turn")
+    ] = None
+    moving: Annotated[Text | None, Field(description="while the knees are watched")] = None
+    phases: Annotated[dict[Phase, Text] | None, Field(description="of the knee movement")] = None
     durations: _Durations | None = None
 
 
@@ -57,22 +109,30 @@ class _Lab(Strict):
     ]
 
 
+class _Readers(Strict):
+    participant: Text
+    professional: Text
+
+
 class ExerciseTable(Strict):
     """What an exercise is; see the page on exercises of one's own."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str
-    slug: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-    order: Annotated[float, Field(description="place in lists; the first is the usual exercise")]
+    name: Name
+    slug: Slug
+    order: Annotated[
+        float,
+        Field(allow_inf_nan=False, description="place in lists; the first is the usual exercise"),
+    ]
     like: Annotated[
         Literal["repeated"] | None, Field(description="folder whose functions it has, too")
     ] = None
     noun: Literal["repetition", "movement"]
     joints: Annotated[Literal["all", "named"], Field(description="that may be chosen")]
     documents: Annotated[list[str], Field(description="of the interface, that its sessions have")]
-    notebook: Annotated[str, Field(description="of its report, without ending")]
-    not_this_exercise: Annotated[str, Field(description="words of the verdict")]
+    notebook: Annotated[Key, Field(description="of its report, without ending")]
+    not_this_exercise: Annotated[Text, Field(description="words of the verdict")]
     parts: Annotated[list[str], Field(description="that a verdict can rule out")]
     cohort: Annotated[list[str], Field(description="metrics that are compared by default")]
     ds_type: Annotated[str | None, Field(description="kind of its metrics in older sessions")] = (
@@ -82,18 +142,118 @@ class ExerciseTable(Strict):
     measures: Annotated[
         dict[str, list[str]], Field(default_factory=dict, description="by part of measures.yaml")
     ]
-    moving_phases: list[str] | None = None
-    groups: Annotated[dict[str, dict[str, str]], Field(default_factory=dict)]
+    moving_phases: Annotated[list[Phase], Field(min_length=1)] | None = None
+    groups: Annotated[dict[str, _Readers], Field(default_factory=dict)]
     rules: Annotated[list[str], Field(default_factory=list)]
     expected: _Expected | None = None
     gauges: Annotated[
-        dict[str, str], Field(default_factory=dict, description="rule: name on the first page")
+        dict[str, Text], Field(default_factory=dict, description="rule: name on the first page")
     ]
     advice_on: Annotated[
-        dict[str, str], Field(default_factory=dict, description="warning: what to do")
+        dict[str, Text], Field(default_factory=dict, description="warning: what to do")
     ]
     report: _Report | None = None
     lab: Annotated[_Lab, Field(default_factory=_Lab, description="what is compared with lab data")]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """Refuse an exercise of repetitions without what their pages show."""
+        if self.noun == "repetition":
+            needed: dict[str, object] = {"report": self.report, "expected": self.expected}
+            needed["measures: angles"] = self.measures.get("angles")
+            if missing := [name for name, value in needed.items() if not value]:
+                raise ValueError(f"an exercise of repetitions needs {', '.join(missing)}")
+        if ("report" in self.documents) != (self.noun == "repetition"):
+            raise ValueError("documents: those of repetitions have a report, and no others")
+        return self
+
+
+class _Norm(Strict):
+    norm: Text
+
+
+class _Signs(Strict):
+    positive: Text
+    negative: Text
+
+
+class _Shown(Strict):
+    scale: Number = 1
+    digits: Annotated[int, Field(strict=True, ge=0, le=6)] = 0
+    suffix: Annotated[str, Field(max_length=60)] = ""
+
+
+class _Large(Strict):
+    value: Annotated[Number, Field(gt=0)]
+    source: Text
+
+
+class _Statements(Strict):
+    found: Text
+    not_found: Text
+
+
+class _Rule(Strict):
+    """Entry of ``findings.yaml``."""
+
+    metric: Key
+    group: str
+    direction: Literal["below", "above", "outside"]
+    threshold: Number | _Norm
+    unit: Text
+    signs: _Signs | None = None
+    shown: _Shown | None = None
+    spread: Flag = False
+    large: _Large | None = None
+    label: Text
+    question: Text
+    source: Text
+    participant: _Statements
+    professional: _Statements
+
+
+class _Quantity(Strict):
+    value: Number
+    units: Literal["m", "kg"]
+
+
+class _Work(Strict):
+    """Entry of ``advice.yaml``."""
+
+    name: Text
+    kind: Literal["mobility", "strength", "control"]
+    sets: Count
+    repetitions: Count | None = None
+    seconds: Count | None = None
+    per_week: Annotated[int, Field(strict=True, ge=1, le=7)]
+    each_side: Flag
+    how: Text
+    purpose: Text
+    quantities: dict[Key, _Quantity] = Field(default_factory=dict)
+    rules: Annotated[list[str], Field(alias="for", min_length=1)]
+    source: Text
+
+    @model_validator(mode="after")
+    def _dosed(self) -> Self:
+        if (self.repetitions is None) == (self.seconds is None):
+            raise ValueError("must have either repetitions or seconds")
+        return self
+
+
+class _Measure(Strict):
+    """Entry of ``measures.yaml``; an exercise may say more of its own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    long_name: Text
+    units: Text = "degree"
+    group: str
+    sided: Flag = False
+    signed: Flag = False
+    percent: Flag = False
+    plus: Text | None = None
+    reference: Text
+    source: Text
 
 
 def checked_table(table: Any, *, what: str) -> dict[str, Any]:
@@ -101,66 +261,204 @@ def checked_table(table: Any, *, what: str) -> dict[str, Any]:
     return validate(ExerciseTable, table, what=what).model_dump(exclude_none=True)
 
 
+def check_own_tables(
+    own_table: Callable[[str], Any],
+    *,
+    others: Sequence[Callable[[str], Any]],
+    package: str,
+) -> None:
+    """Refuse what findings, advice and measures of a folder may not say.
+
+    Parameters
+    ----------
+    own_table, others
+        Functions that give tables of the folder by name, and of the folders of other exercises.
+    package
+        For the message.
+    """
+    for table, parts in ONE_FOR_ALL.items():
+        what = f"{table}.yaml of {package}"
+        entries = dict(_entries(own_table(table), table, what))
+        shared = [tables.load(table), *(each(table) for each in others)]
+        if twice := sorted(
+            entries.keys() & {n for t in shared for p in parts for n in t.get(p, {})}
+        ):
+            raise BadInputError(f"{what}: {twice[0]} is the name of another")
+        for name, entry in entries.items():
+            _check_entry(table, entry, f"{what}: {name}")
+
+
+def _entries(whole: Any, table: str, what: str) -> Iterator[tuple[str, Any]]:
+    """Give the entries of a table of a folder, with their names."""
+    parts = ONE_FOR_ALL[table]
+    if not isinstance(whole, Mapping):
+        raise BadInputError(f"{what}: must have named parts ({', '.join(parts)})")
+    if table != "measures":  # which has limits, too
+        check_among(whole, parts, what)
+    for part in parts:
+        entries = whole.get(part, {})
+        if not isinstance(entries, Mapping):
+            raise BadInputError(f"{what}: {part}: must have named entries")
+        for name, entry in entries.items():
+            validate(_OneName, {"name": name}, what=f"{what}: {part}")
+            yield name, entry
+
+
+def _check_entry(table: str, entry: Any, what: str) -> None:
+    if table == "measures":
+        validate(_Measure, entry, what=what)
+    elif table == "advice":
+        work = validate(_Work, entry, what=what)
+        _check_braces(work.how, work.quantities, f"{what}: how")
+        _check_braces(work.purpose, work.quantities, f"{what}: purpose")
+    else:
+        _check_rule(validate(_Rule, entry, what=what), what)
+
+
+class _OneName(Strict):
+    name: Key
+
+
+def _check_rule(rule: _Rule, what: str) -> None:
+    _check_braces(rule.label, ("threshold",), f"{what}: label")
+    for reader in ("participant", "professional"):
+        statements = getattr(rule, reader)
+        for status in ("found", "not_found"):
+            place = f"{what}: {reader}: {status}"
+            _check_braces(getattr(statements, status), (*_FILLED, "probability"), place)
+    findings = tables.load("findings")
+    check_among(
+        [rule.group], [name for name in findings["groups"] if name != "source"], f"{what}: group"
+    )
+    if rule.large is None and rule.unit not in findings["order"]["large"]:
+        raise BadInputError(f"{what}: in {quoted(rule.unit)} needs large, with value and source")
+    if rule.spread and not isinstance(rule.threshold, float | int):
+        raise BadInputError(f"{what}: spread: needs a number as threshold")
+
+
+def _check_braces(text: str, allowed: Iterable[str], what: str) -> None:
+    """Refuse braces in a sentence that nothing fills."""
+    try:
+        fields = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise BadInputError(f"{what}: {error}") from None
+    for _, name, style, conversion in fields:
+        if name is not None:
+            hint = likely(name, allowed) or f"; filled in are: {', '.join(allowed) or 'none'}"
+            check_among([name], allowed, what, hint)
+            if style or conversion:
+                raise BadInputError(f"{what}: {{{name}}}: must be a name alone")
+
+
 _DOCUMENTS = ("report", "summary", "threads", "joint-mobility", "display settings")
 
 
+def check_among(names: Iterable[Any], allowed: Iterable[str], where: str, hint: str = "") -> None:
+    """Refuse names that are not allowed; the message ends with the `hint`, or the likely name."""
+    allowed = list(allowed)
+    for name in names:
+        if name not in allowed:
+            choice = hint or likely(str(name), allowed) or "; it is in no table"
+            raise BadInputError(f"{where}: {quoted(name)}: unknown{choice}")
+
+
 def check_names(
-    table: dict[str, Any],
-    own_tables: Sequence[Callable[[str], Any]],
+    table: Mapping[str, Any],
+    own_table: Callable[[str], Any],
     *,
-    functions: Iterable[str],
-    what: str,
+    others: Sequence[Callable[[str], Any]],
+    measures_itself: bool,
+    package: str,
 ) -> None:
-    """Refuse names in an ``exercise.yaml`` that are in no table.
+    """Refuse names in the tables of an exercise that are in no table, or that nothing measures.
 
     Parameters
     ----------
     table
         What :func:`checked_table` gave.
-    own_tables
-        Functions that give tables of a folder by name, for this exercise and for the others.
-    functions
-        Public functions of its modules that an exercise cannot have, but that look like one.
-    what
+    own_table, others
+        Functions that give tables of its folder by name, and of the folders of other exercises.
+    measures_itself
+        Whether its ``analysis.py`` has a function ``metrics``.
+    package
         For the message.
     """
-    measures = tables.load("measures")
-    rules = dict(tables.load("findings")["rules"])
-    own_measures: dict[str, dict[str, Any]] = {}
-    for own_table in own_tables:
-        rules |= own_table("findings").get("rules", {})
-        for part, entries in own_table("measures").items():
-            own_measures[part] = own_measures.get(part, {}) | entries
-    parts = tables.load("verdict")["parts"]
+    what = f"exercise.yaml of {package}"
+    measures, findings = tables.load("measures"), tables.load("findings")
+    rules = dict(findings["rules"])
+    own_measures = own_table("measures")
+    for each in (*others, own_table):
+        rules |= each("findings").get("rules", {})
 
-    def check(names: Iterable[str], allowed: Iterable[str], where: str) -> None:
-        allowed = list(allowed)
+    check_among(table["measures"], PARTS, f"{what}: measures")
+    described: dict[str, Any] = {}
+    for part, names in table["measures"].items():
+        own = own_measures.get(part, {})
         for name in names:
-            if name not in allowed:
-                choice = likely(name, allowed) or "; it is in no table"
-                raise BadInputError(f"{what}: {where} {name!r}: unknown{choice}")
-
-    kinds = ("angles", "posture", "stance", "knee_movement", "frontal_plane", "tempo", "smoothness")
-    check(table.get("measures", {}), kinds, "measures:")
-    picked: list[str] = []
-    for part, names in table.get("measures", {}).items():
-        check(names, [*measures[part], *own_measures.get(part, {})], f"measures: {part}:")
-        picked += names
-    described = [*picked, *(name for part in kinds for name in own_measures.get(part, {}))]
-    check(table.get("rules", ()), rules, "rules:")
-    check(table.get("gauges", {}), table.get("rules", ()), "gauges:")
-    check(table.get("expected", {}).get("parts", {}), table.get("rules", ()), "expected:")
-    check(table["documents"], _DOCUMENTS, "documents:")
-    check(table["parts"], parts, "parts:")
+            elsewhere = [
+                each for each in PARTS if name in {**measures[each], **own_measures.get(each, {})}
+            ]
+            hint = f" there; it is a measure of {elsewhere[0]}: pick it there" if elsewhere else ""
+            where = f"{what}: measures: {part}"
+            check_among([name], [*measures[part], *own], where, hint)
+            if name in own and not (part == OWN_PART and measures_itself):
+                raise BadInputError(
+                    f"{where}: {name!r} is in its own measures.yaml, and nothing measures it; only "
+                    f"those of {OWN_PART} can be its own, added by metrics of its analysis.py"
+                )
+            described[name] = own.get(name) or measures[part][name]
+    knees = table["measures"].get("knee_movement")
+    if knees and len({*knees}) < len(measures["knee_movement"]):  # tables show them together
+        raise BadInputError(f"{what}: measures: knee_movement: pick all of it, or nothing")
+    own_described = {
+        name: entry for part in PARTS for name, entry in own_measures.get(part, {}).items()
+    }
+    described |= own_described
+    check_among(table["rules"], rules, f"{what}: rules")
+    check_among(table["gauges"], table["rules"], f"{what}: gauges")
+    check_among(table.get("expected", {}).get("parts", {}), table["rules"], f"{what}: expected")
+    check_among(table["documents"], _DOCUMENTS, f"{what}: documents")
+    check_among(table["parts"], tables.load("verdict")["parts"], f"{what}: parts")
+    check_among(table["groups"], findings["groups"], f"{what}: groups")
+    check_among(table["advice_on"], tables.load("sentences_warnings"), f"{what}: advice_on")
+    for rule in table["gauges"]:
+        if rules[rule]["direction"] == "outside":
+            raise BadInputError(
+                f"{what}: gauges: {rule!r} is judged on both sides; a gauge has one"
+            )
     report = table.get("report", {})
     for values in report.get("tables", ()):
-        check(values["names"], described, "report: tables:")
+        check_among(values["names"], described, f"{what}: report: tables")
+    angles = table["measures"].get("angles", ())
     for part in ("trial", "ranges", "curves"):
-        check(report.get(part, ()), measures["angles"], f"report: {part}:")
-    check(table["lab"].get("angles", ()), tables.load("angles"), "lab: angles:")
-    check(table["lab"]["values"], tables.load("lab_contents")["compared"], "lab: values:")
-    for rule in table.get("rules", ()):
-        metric = rules[rule]["metric"]
-        if not any(metric.startswith(name) for name in (*described, "smoothness_sparc")):
-            check([metric], described, f"findings.yaml: {rule}: metric")
-    check(functions, (), "function")
+        check_among(report.get(part, ()), angles, f"{what}: report: {part}")
+    lab = table["lab"]
+    check_among(lab.get("angles", ()), tables.load("angles"), f"{what}: lab: angles")
+    compared = tables.load("lab_contents")["compared"]
+    check_among(lab["values"], compared, f"{what}: lab: values")
+    durations = report.get("durations", {}).get("names", ())
+    check_among(durations, [*measures[OWN_PART], *own_described], f"{what}: report: durations")
+    metrics = _metrics(described, own_described)
+    for rule in table["rules"]:
+        metric, unit = rules[rule]["metric"], rules[rule]["unit"]
+        where = f"findings.yaml: {rule}"
+        check_among([metric], metrics, f"{where}: metric")
+        if metrics[metric] != unit:
+            raise BadInputError(
+                f"{where}: unit: is {quoted(unit)}, that of {metric} {quoted(metrics[metric])}"
+            )
+    for name, work in own_table("advice").get("exercises", {}).items():
+        check_among(work["for"], rules, f"advice.yaml of {package}: {name}: for")
+
+
+def _metrics(described: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, str]:
+    """Give the metrics of quantities that are one number or one of each side, and their units."""
+    metrics = dict(_OTHER_METRICS)
+    symmetry = tables.load("measures")["symmetry"]
+    for name, entry in described.items():
+        if name in tables.load("measures")[OWN_PART] and name not in own:
+            continue  # of each repetition
+        units = entry.get("units", "degree")
+        kinds = {f"{name}_{kind}": "percent" if kind in symmetry else units for kind in _OF_KINDS}
+        metrics |= {name: units, **kinds}
+    return metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import json
@@ -13,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import mobility
 from mobility.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -53,15 +55,16 @@ class Code:
     Attributes
     ----------
     modules
-        Rooms and modules on which the result may depend, by the import contracts.
+        Rooms and modules on which the result may depend, by the import contracts; none: all but
+        the exercises, which have digests of their own.
     sentences
         Tables of sentences whose texts results store as warnings and reasons.
     tables
         Tables of numbers that these load; None: all.
     """
 
-    modules: tuple[str, ...]
-    sentences: tuple[str, ...]
+    modules: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
     tables: tuple[str, ...] | None = None
 
 
@@ -90,10 +93,13 @@ RESULTS = Code(
 COMPARISON = replace(RESULTS, modules=(*RESULTS.modules, "validation", "pipeline.lab_comparison"))
 """Code of a comparison with a lab, from the results of sessions."""
 
+PAGES = Code()
+"""Code of reports and comments, without that of the exercises."""
+
 
 @functools.cache
-def code_digest(code: Code | None = None) -> str:
-    """SHA-256 of the files of a part of this package, by default all, and of library versions.
+def code_digest(code: Code | None = PAGES) -> str:
+    """SHA-256 of the files of a part of this package, None: all, and of library versions.
 
     Raises
     ------
@@ -122,12 +128,33 @@ def package_files(package: Path, code: Code | None = None) -> list[Path]:
 
 def _belongs_to(code: Code, file: Path) -> bool:
     name = file.stem
+    if not code.modules:
+        return file.parts[0] != "exercises"
     if file.parts[0] == "tables" and file.suffix != ".py":
         if name.startswith("sentences_"):
             return name.removeprefix("sentences_") in code.sentences
         return code.tables is None or name in code.tables
     parts = file.with_suffix("").parts
     return any(".".join(parts[:length]) in code.modules for length in (1, 2))
+
+
+@functools.cache
+def imported_modules(source: bytes, *, package: str) -> set[str]:
+    """Modules that a source of a package imports; of ``from a import b`` it is ``a.b``.
+
+    What :mod:`mobility` hands out is of the module that it comes from.
+    """
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: 1 - node.level or None] if node.level else []
+            whence = ".".join([*above, *filter(None, [node.module])])
+            modules |= {f"{whence}.{each.name}" for each in node.names}
+    if "mobility" in modules:
+        modules |= {*mobility.PUBLIC.values()}
+    return modules | {mobility.PUBLIC.get(name.removeprefix("mobility."), name) for name in modules}
 
 
 def history(dataset: xr.Dataset) -> list[dict[str, Any]]:

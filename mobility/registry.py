@@ -8,27 +8,34 @@ exercise that it is ``like``. Rooms ask the exercise of a session, and none is n
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
+import inspect
 import logging
 import re
+import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import yaml
 
 from mobility import tables
-from mobility.errors import BadInputError
-from mobility.exercise_table import check_names, checked_table
+from mobility.errors import BadInputError, MobilityError
+from mobility.exercise_table import check_among, check_names, check_own_tables, checked_table
 from mobility.options import likely, quoted
 from mobility.parsing import YAML_LOADER
+from mobility.provenance import imported_modules, sha256
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,8 +54,11 @@ log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "mobility.exercises"
 _PACKAGE = "mobility.exercises"
-_NO_RESULTS = ("__init__.py", "documents.py", "page.py", "sections.py")
+_NO_RESULTS = ("documents.py", "page.py", "sections.py")
 """Modules of an exercise's folder on which no result depends."""
+
+_LONGEST_REASON = 300
+"""Characters that are told of why an exercise is left out."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,29 @@ class Exercise:
             return str(self.table["not_this_exercise"])
         return str(tables.load("verdict")["levels"][level]["words"])
 
+    @property
+    def words(self) -> Mapping[str, str]:
+        """Words for a repetition: its `turn`, the way `there` and `back`, and its phases.
+
+        `moment` is when angles are measured, `moving` when the knees are watched; `descent` and
+        `ascent` name the ways.
+        """
+        report = self.table.get("report", {})
+        turn = report.get("turn", "turn")
+        ways = report.get("ways")
+        there, back = ways or ("down", "up")
+        descent, ascent = (f"way {there}", f"way {back}") if ways else ("descent", "ascent")
+        return {
+            **{"turn": turn, "there": there, "back": back, "descent": descent, "ascent": ascent},
+            "moment": report.get("moment", f"at the {turn}"),
+            "moving": report.get("moving", "while moving" if ways else "while squatting"),
+            "standing": "standing",
+            "mid_descent": f"middle of the {descent}",
+            "bottom": turn,
+            "mid_ascent": f"middle of the {ascent}",
+            **report.get("phases", {}),
+        }
+
     def has(self, document: str) -> bool:
         """Whether its sessions have a document of the interface: "report", "joint-mobility"..."""
         return document in self.table["documents"]
@@ -114,7 +147,10 @@ class Exercise:
         return _own_table(self.package, name)
 
     def digest(self, *, pages: bool = False) -> str:
-        """SHA-256 of the folders of exercises on which its results depend; or its `pages`, too."""
+        """SHA-256 of what its results depend on; or its `pages`, too.
+
+        That is its folder, that of what it is like, and those that these import.
+        """
         return _digest(self.package, pages=pages)
 
 
@@ -311,8 +347,21 @@ class _Part:
     def __getattr__(self, name: str) -> Any:
         for module in self._modules:
             if hasattr(module, name):
-                return getattr(module, name)
+                value = getattr(module, name)
+                ours = not callable(value) or module.__name__.startswith(f"{_PACKAGE}.")
+                return value if ours else _quiet(value)
         raise AttributeError(f"{self._modules[0].__name__} has no {name}, nor what it is like")
+
+
+def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function of another package print to standard error."""
+
+    @functools.wraps(function)
+    def quiet(*args: Any, **options: Any) -> Any:
+        with redirect_stdout(sys.stderr):
+            return function(*args, **options)
+
+    return quiet
 
 
 @functools.cache
@@ -326,7 +375,10 @@ def _own_table(package: str, name: str) -> Any:
     file = files(package) / f"{name}.yaml"
     if not file.is_file():
         return {}
-    return yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER) or {}  # noqa: S506
+    try:
+        return yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER) or {}  # noqa: S506
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BadInputError(f"{name}.yaml of {package}: {_in_short(error)}") from error
 
 
 def _line(package: str) -> list[str]:
@@ -338,19 +390,66 @@ def _line(package: str) -> list[str]:
 @functools.cache
 def _part(package: str, name: str) -> _Part:
     modules = [f"{each}.{name}" for each in _line(package)]
-    return _Part(tuple(import_module(module) for module in modules if find_spec(module)))
+    return _Part(tuple(_imported(module) for module in modules if find_spec(module)))
 
 
 @functools.cache
 def _digest(package: str, *, pages: bool) -> str:
-    # Exercises share functions, so those of this package count as one.
-    folders = dict.fromkeys(Path(str(files(each))) for each in (_PACKAGE, package))
     digest = hashlib.sha256()
-    for folder in folders:  # wherever they are installed
-        for file in sorted(folder.rglob("*.*")):
-            if file.suffix in (".py", ".yaml") and (pages or file.name not in _NO_RESULTS):
-                digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
+    for name, folder in sorted(_folders(package, pages=pages).items()):  # wherever installed
+        for file in _files_of(folder, pages=pages):
+            place = file.relative_to(folder).as_posix()
+            digest.update(f"{name} {place} {sha256(file)}\n".encode())
     return digest.hexdigest()
+
+
+def _folders(package: str, *, pages: bool) -> dict[str, Path]:
+    """Give by package the folders of an exercise, of what it is like, and of what these import.
+
+    Only imports of exercises, and of what comes with them, are followed: all else of this package
+    is of :func:`mobility.provenance.code_digest`.
+    """
+    followed = f"{_PACKAGE}.", f"{package.partition('.')[0]}."
+    if package.startswith(_PACKAGE):  # not all of this package
+        followed = followed[0], followed[0]
+    waiting, folders = _line(package), dict[str, Path]()
+    while waiting:
+        name = waiting.pop()
+        if name in folders:
+            continue
+        folders[name] = Path(str(files(name)))
+        for file in _files_of(folders[name], pages=pages):
+            if file.suffix == ".py":
+                within = ".".join([name, *file.relative_to(folders[name]).parts[:-1]])
+                modules = imported_modules(file.read_bytes(), package=within)
+                waiting += [_package_of(each) for each in modules if each.startswith(followed)]
+    return folders
+
+
+def _files_of(folder: Path, *, pages: bool) -> list[Path]:
+    """Files of a folder on which results depend, or also its pages; no hidden ones and backups."""
+    return [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+        and not any(
+            part[0] == "." or part == "__pycache__" for part in file.parts[len(folder.parts) :]
+        )
+        and not file.name.endswith("~")
+        and (pages or not (file.name in _NO_RESULTS or file.suffix == ".svg"))
+    ]
+
+
+def _package_of(module: str) -> str:
+    """Name the innermost package that a module, or a name in it, is of, without importing it."""
+    name, *parts = module.split(".")
+    folder = Path(str(files(name)))
+    for part in parts:
+        folder /= part
+        if not (folder / "__init__.py").is_file():
+            break
+        name = f"{name}.{part}"
+    return name
 
 
 @functools.cache
@@ -362,53 +461,174 @@ def exercises() -> tuple[Exercise, ...]:
         if (folder / "exercise.yaml").is_file()
     )
     others = sorted({point.value for point in entry_points(group=ENTRY_POINTS)} - {*here})
-    loaded: list[Exercise] = []
-    for package in (*here, *others):
+    loaded = [_load(package) for package in here]
+    for package in others:
         try:
-            loaded.append(_load(package, beside=loaded))
+            _imported(package)
+            exercise = _load(package)
+            check(exercise, beside=loaded)
+            _try_modules(package)
         except Exception as error:
-            if package in here:
-                raise
             # It is not ours: whatever is wrong with it, the others go on.
-            log.warning("exercise %s is left out: %s", package, " ".join(str(error).split()))
+            name = package if package.replace(".", "_").isidentifier() else quoted(package)
+            log.warning("exercise %s is left out: %s", name, _in_short(error))
+        else:
+            loaded.append(exercise)
     # An exercise of another package never becomes the usual one.
     return tuple(sorted(loaded, key=lambda each: (each.package in others, each.table["order"])))
 
 
-def _load(package: str, *, beside: Sequence[Exercise]) -> Exercise:
+def _load(package: str) -> Exercise:
     table = _read(package)
-    new = Exercise(table["name"], table["slug"], package, table)
+    return Exercise(table["name"], table["slug"], package, table)
+
+
+def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
+    """Refuse an exercise whose folder does not have what it is asked for.
+
+    Parameters
+    ----------
+    exercise
+        Those of this package are checked by its tests, others where they are loaded.
+    beside
+        The others that there are.
+
+    Raises
+    ------
+    BadInputError
+        In one line, what is wrong in which file.
+    """
+    package, table = exercise.package, exercise.table
+    what = f"exercise.yaml of {package}"
     for each in beside:
-        if {_plain(each.name), _plain(each.slug)} & {_plain(new.name), _plain(new.slug)}:
-            raise BadInputError(f"exercise.yaml of {package}: {each.package} is called that, too")
-    for part in _line(package)[1:]:
-        if find_spec(part) is None:
-            raise BadInputError(f"exercise.yaml of {package}: like: there is no {part}")
-    for name, part in (("findings", "rules"), ("advice", "exercises")):  # one list for all
-        others = [tables.load(name), *(each.own_table(name) for each in beside)]
-        names_in_use = {each for table in others for each in table.get(part, {})}
-        if twice := sorted(names_in_use & set(new.own_table(name).get(part, {}))):
-            raise BadInputError(f"{name}.yaml of {package}: {twice[0]} is the name of another")
-    if not package.startswith(f"{_PACKAGE}."):  # those of this package are tested
-        check_names(
-            table,
-            [each.own_table for each in (*beside, new)],
-            functions=_misspelt(package),
-            what=f"exercise.yaml of {package}",
+        if {_plain(each.name), _plain(each.slug)} & {_plain(exercise.name), _plain(exercise.slug)}:
+            raise BadInputError(f"{what}: {each.package} is called that, too")
+    others = [each.own_table for each in beside]
+    check_own_tables(exercise.own_table, others=others, package=package)
+    if not package.startswith(f"{_PACKAGE}."):  # whose notebooks are where no package brings any
+        check_among(
+            [table["notebook"]], [each.table["notebook"] for each in beside], f"{what}: notebook"
         )
-    return new
+    given = _functions(package, like="like" in table)
+    check_names(
+        table,
+        exercise.own_table,
+        others=others,
+        measures_itself="metrics" in given["analysis"],
+        package=package,
+    )
 
 
-def _misspelt(package: str) -> Iterator[str]:
-    """Name the functions of an exercise's modules that are nearly those that it may have."""
-    for name, protocol in (("analysis", Analysis), ("documents", Documents), ("page", Page)):
-        if find_spec(f"{package}.{name}") is None:
-            continue
-        allowed = [each for each in vars(protocol) if not each.startswith("_")]
-        for function, value in vars(import_module(f"{package}.{name}")).items():
-            ours = getattr(value, "__module__", "") == f"{package}.{name}"
-            if ours and function not in allowed and likely(function, allowed):
-                yield function
+def _functions(package: str, *, like: bool) -> dict[str, dict[str, list[str] | None]]:
+    """Check what the modules of an exercise define, by module, without importing them.
+
+    When exercises are looked for, what these import may not be there yet.
+    """
+    given = {}
+    for part, protocol in (("analysis", Analysis), ("documents", Documents), ("page", Page)):
+        allowed = {
+            name: [*inspect.signature(function).parameters][1:]
+            for name, function in vars(protocol).items()
+            if not name.startswith("_") and callable(function)
+        }
+        given[part] = _defined_in(f"{package}.{part}")
+        what = f"{part}.py of {package}"
+        for name, parameters in given[part].items():
+            if parameters is None or name.startswith("_"):
+                continue
+            lacking = [each for each in allowed if each not in given[part]]
+            if name not in allowed and (meant := likely(name, lacking)):
+                raise BadInputError(f"{what}: function {name!r}: unknown{meant}")
+            if name in allowed and parameters != allowed[name]:
+                takes = ", ".join(allowed[name])
+                raise BadInputError(f"{what}: function {name!r}: must take ({takes})")
+        needed = () if like else (*allowed, *protocol.__annotations__)
+        if missing := [name for name in needed if name not in given[part]]:
+            raise BadInputError(
+                f"{what}: lacks {', '.join(missing[:3])}; define all, or say like: repeated"
+            )
+    return given
+
+
+def _defined_in(module: str) -> dict[str, list[str] | None]:
+    """Names at the top of a module, with the parameters of its functions."""
+    spec = find_spec(module)
+    if spec is None or not str(spec.origin).endswith(".py"):
+        return {}
+    names: dict[str, list[str] | None] = {}
+    for node in ast.parse(Path(str(spec.origin)).read_bytes(), f"{module}.py").body:
+        match node:
+            case ast.FunctionDef(name=name, args=args, decorator_list=[]):
+                every = (*args.posonlyargs, *args.args, *args.kwonlyargs)
+                names[name] = [each.arg for each in every]
+            case ast.FunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                names[name] = None
+            case ast.Import(names=imported) | ast.ImportFrom(names=imported):
+                names |= {each.asname or each.name: None for each in imported}
+            case ast.Assign(targets=targets):
+                names |= {each.id: None for each in targets if isinstance(each, ast.Name)}
+    return names
+
+
+def _try_modules(package: str) -> None:
+    """Import the modules of an exercise, as far as what they import is there by now."""
+    for part in ("analysis", "documents", "page"):
+        try:
+            if find_spec(f"{package}.{part}"):
+                _imported(f"{package}.{part}")
+        except BadInputError as error:
+            # What is being imported itself is there when the exercise is used.
+            if "partially initialized module" not in str(error):
+                raise
+
+
+def _imported(module: str) -> ModuleType:
+    """Import a module of an exercise.
+
+    One of another package ends nothing, whatever it raises, and prints to standard error.
+    """
+    if module.startswith(f"{_PACKAGE}."):
+        return import_module(module)
+    with _ctrl_c() as interrupts, redirect_stdout(sys.stderr):
+        try:
+            imported = import_module(module)
+        except BaseException as error:
+            if interrupts:
+                raise
+            raise BadInputError(f"{module} cannot be imported: {_in_short(error)}") from error
+    if imported.__file__ is None:
+        raise BadInputError(f"{module}: has no __init__.py")
+    return imported
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[list[int]]:
+    """Note interrupts by a user, which no ``KeyboardInterrupt`` that a module raises is."""
+    noted: list[int] = []
+    usual = signal.getsignal(signal.SIGINT)
+    if not callable(usual) or threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        usual(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _in_short(error: BaseException) -> str:
+    """Say in one line what was raised."""
+    text = " ".join(str(error).split())
+    if len(text) > _LONGEST_REASON:
+        text = f"{text[:_LONGEST_REASON]}…"
+    if not isinstance(error, MobilityError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def names() -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import source_from_cache
 from pathlib import Path
@@ -20,6 +20,9 @@ from demo_sessions import beginning
 from mobility import provenance, registry
 from mobility.errors import ConflictError
 from mobility.provenance import COMPARISON, POSE, RESULTS, Code, code_digest, package_files
+
+LIKE = {"overhead_squat", "squat", "single_leg_squat", "sit_to_stand"}
+ALL = {"joint_angle_mobility", *LIKE}
 
 
 @pytest.fixture
@@ -160,6 +163,85 @@ def test_a_change_of_a_table_changes_the_keys_of_those_who_load_it(copied):
         *("angles", "capture_quality", "landmarks", "pose_model", "views"),
         "sentences_capture",  # warnings are stored with the pose
     }
+
+
+@pytest.fixture
+def keys(copied, monkeypatch) -> Callable[[], dict[str, tuple[str, str]]]:
+    """Digests of each exercise of the copied package: of its results, and with its pages."""
+
+    def folder_of(name: str) -> Path:
+        return copied.parent.joinpath(*name.split("."))
+
+    monkeypatch.setattr(registry, "files", folder_of)
+
+    def now() -> dict[str, tuple[str, str]]:
+        for cached in (registry._digest, registry._read, registry._own_table, code_digest):
+            cached.cache_clear()
+        names = sorted(path.parent.name for path in copied.glob("exercises/*/exercise.yaml"))
+        packages = {name: f"{registry._PACKAGE}.{name}" for name in names}
+        return {
+            name: (
+                code_digest(RESULTS) + registry._digest(package, pages=False),
+                code_digest() + registry._digest(package, pages=True),
+            )
+            for name, package in packages.items()
+        }
+
+    yield now
+    monkeypatch.undo()
+    for cached in (registry._digest, registry._read, registry._own_table):
+        cached.cache_clear()
+
+
+def test_an_exercise_more_leaves_the_keys_of_the_others_as_they_are(copied, keys):
+    before = keys()
+    shutil.copytree(copied / "exercises" / "squat", copied / "exercises" / "deep_squat")
+    after = keys()
+    assert after.pop("deep_squat") not in before.values()
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("file", "of_results", "of_pages"),
+    [
+        ("squat/exercise.yaml", {"squat"}, {"squat"}),
+        ("sit_to_stand/times.py", {"sit_to_stand"}, {"sit_to_stand"}),
+        ("single_leg_squat/page.py", set(), {"single_leg_squat"}),
+        ("repeated/analysis.py", LIKE, LIKE),
+        ("repeated/page.py", set(), LIKE),
+        # `repeated` looks for single joints that move.
+        ("joint_angle_mobility/courses.py", ALL, ALL),
+        ("joint_angle_mobility/constants.yaml", ALL, ALL),
+        ("../kinematics/angles.py", ALL, ALL),
+    ],
+)
+def test_a_change_of_an_exercise_changes_the_keys_of_those_that_use_it(
+    copied, keys, file, of_results, of_pages
+):
+    before = keys()
+    with edited(copied / "exercises" / file):
+        after = keys()
+    for part, names in ((0, of_results), (1, of_pages)):
+        assert {name for name in before if before[name][part] != after[name][part]} == names
+
+
+@pytest.mark.parametrize(
+    ("imports", "folders"),
+    [
+        ("from mobility.exercises.squat import page", {"squat"}),
+        ("def late():\n    import mobility.exercises.squat.page", {"squat"}),
+        ("from ..squat.page import nothing", {"squat"}),
+        ("from mobility import overhead_squat", {"overhead_squat", "repeated"}),
+        ("import mobility as mb", {"overhead_squat", "repeated"}),
+        ("from mobility import tables", set()),
+    ],
+)
+def test_what_an_exercise_imports_is_followed_however_it_is_written(copied, keys, imports, folders):
+    alone = copied / "exercises" / "joint_angle_mobility"
+    (alone / "values.py").write_text(imports, encoding="utf-8")
+    keys()
+    followed = registry._folders(f"{registry._PACKAGE}.{alone.name}", pages=False)
+    assert {folder.name for folder in followed.values()} == folders | {alone.name}
 
 
 def test_no_file_of_the_package_is_left_out(copied):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
+import os
+import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from own_package import package_of_the_page
+from processes import ended
 
 from mobility import registry
+from mobility.errors import BadInputError
 
 NUMBER = itertools.count()
 
@@ -87,3 +93,212 @@ def test_what_only_a_page_shows_changes_the_report_and_no_result(installed: Inst
     assert (after_page[0] == before[0], after_page[1] == before[1]) == (True, False)
     exercise.file("analysis.py").write_text("FIRST = 1", encoding="utf-8")
     assert not {*after_page} & {*digests()}
+
+
+def test_what_comes_with_an_exercise_changes_its_key(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = f"lab_{next(NUMBER)}"
+    folder = package_of_the_page(project, tmp_path, name=f"{lab}/arm")
+    for name in ("__init__.py", "shared.py"):
+        (folder.parent / name).write_text("", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def digest() -> str:
+        registry._digest.cache_clear()
+        return registry._digest(f"{lab}.arm", pages=False)
+
+    before = digest()
+    (folder.parent / "shared.py").write_text("LEAST = 40", encoding="utf-8")
+    assert digest() == before  # nothing imports it
+    with (folder / "analysis.py").open("a", encoding="utf-8") as file:
+        file.write("from ..shared import LEAST\n")
+    imported = digest()
+    (folder.parent / "shared.py").write_text("LEAST = 50", encoding="utf-8")
+    assert len({before, imported, digest()}) == 3
+
+
+@pytest.fixture
+def of_the_page(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[registry.Exercise, ...]]:
+    """Give the exercises with that of the page, of which parts of files are replaced."""
+
+    def install(*changes: tuple[str, str, str]) -> tuple[registry.Exercise, ...]:
+        package = f"arm_raise_{next(NUMBER)}"
+        folder = package_of_the_page(project, tmp_path / "site", name=package)
+        for name, old, new in changes:
+            file = folder / name
+            text = file.read_text(encoding="utf-8") if file.is_file() else ""
+            assert old in text
+            file.write_text(text.replace(old, new, 1) if old else text + new, encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path / "site")
+        point = EntryPoint(name=package, value=package, group=registry.ENTRY_POINTS)
+        monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+        return registry.exercises.__wrapped__()
+
+    return install
+
+
+MEASURE = (
+    "{part}: {{arm_reach: {{long_name: reach, units: m, group: '', reference: x, source: x}}}}\n"
+)
+PICK = "  angles: [shoulder_flexion"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "why"),
+    [
+        ("findings.yaml", "{measured}; the aim", "{nix}; the aim", "found: 'nix': unknown"),
+        ("findings.yaml", "{measured}; the aim", "{; the aim", "participant: found: "),
+        ("findings.yaml", "{measured}; the aim", "{measured:9}; the", "must be a name alone"),
+        (
+            "findings.yaml",
+            "below {threshold}\n",
+            "below {measured}\n",
+            "label: 'measured': unknown",
+        ),
+        ("findings.yaml", "professional:", "profesional:", "did you mean 'professional'"),
+        ("findings.yaml", "threshold: 120", "threshold: abc", "should be a valid number"),
+        ("findings.yaml", "threshold: 120", "threshold: '120'", "should be a valid number"),
+        ("findings.yaml", "threshold: 120", "threshold: .inf", "should be a finite number"),
+        ("findings.yaml", "unit: degree", "unit: '1'", "that of shoulder_flexion 'degree'"),
+        ("findings.yaml", "unit: degree", "unit: inch", "in 'inch' needs large"),
+        ("findings.yaml", "direction: below", "direction: under", "direction: input should be"),
+        ("findings.yaml", "direction: below", "direction: outside", "is judged on both sides"),
+        ("findings.yaml", "group: whole_movement", "group: arm", "group: 'arm': unknown"),
+        ("findings.yaml", "metric: shoulder_flexion", "metric: shoulder_flex", "'shoulder_flex'"),
+        ("findings.yaml", "rules:", "rule:", "did you mean 'rules'"),
+        ("findings.yaml", "rules:", "- rules:", "must have named parts"),
+        ("findings.yaml", "  arm_stays_low:", "  7: {}\n  arm_stays_low:", "name: input should be"),
+        ("advice.yaml", "    repetitions: 10\n", "", "either repetitions or seconds"),
+        ("advice.yaml", "sets: 3", "sets: three", "sets: input should be a valid integer"),
+        ("advice.yaml", "Stand", "At {distance} stand", "how: 'distance': unknown"),
+        ("advice.yaml", "for: [arm_stays_low]", "for: [arm_low]", "did you mean 'arm_stays_low'"),
+        ("exercise.yaml", "like: repeated\n", "", "lacks subject, fit_options, joint_angles"),
+        ("exercise.yaml", "report:", "reports:", "reports: unknown; did you mean 'report'"),
+        ("exercise.yaml", "elbow_flexion, tr", "heel_rise, tr", "a measure of posture: pick it"),
+        ("exercise.yaml", "notebook: overhead_squat", "notebook: arm", "notebook: 'arm': unknown"),
+        ("exercise.yaml", "ranges: [shoulder", "ranges: [knee", "report: ranges: 'knee_flexion'"),
+        ("exercise.yaml", "name: Arm Raise", "name: ''", "name: string should have"),
+        ("exercise.yaml", "name: Arm Raise", f"name: {'A' * 10_000}", "at most 60 characters"),
+        ("exercise.yaml", "name: Arm Raise", "name: '=1+1'", "must begin with a letter"),
+        ("exercise.yaml", "name: Arm Raise", 'name: "Arm\\e[31m"', "must be one line"),
+        ("exercise.yaml", "slug: arm-raise", f"slug: {'a' * 10_000}", "at most 60 characters"),
+        ("exercise.yaml", "order: 20", "order: .nan", "order: input should be a finite number"),
+        ("analysis.py", "def repetitions(trial)", "def repetition(trial)", "mean 'repetitions'"),
+        ("analysis.py", "repetitions(trial)", "repetitions(trial, n)", "must take (trial)"),
+        ("analysis.py", "def repetitions", "def (", "invalid syntax"),
+        (
+            "analysis.py",
+            "\n\n\ndef",
+            "\nraise SystemExit\n\n\ndef",
+            "analysis cannot be imported: Sys",
+        ),
+        ("page.py", "", "import no_such_module", "page cannot be imported: ModuleNotFoundError"),
+        ("__init__.py", "", "raise SystemExit(3)", "cannot be imported: SystemExit: 3"),
+        ("__init__.py", "", "raise KeyboardInterrupt", "cannot be imported: KeyboardInterrupt"),
+        ("__init__.py", "", "raise OSError('a\\n\\x1b[31m' * 999)", "OSError: a \\x1b[31ma"),
+    ],
+)
+def test_a_damaged_package_is_left_out_because_of_one_line(
+    of_the_page: Installed,
+    caplog: pytest.LogCaptureFixture,
+    file: str,
+    old: str,
+    new: str,
+    why: str,
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert tuple(each.name for each in of_the_page((file, old, new))) == registry.names()
+    (message,) = caplog.messages
+    assert "is left out: " in message
+    assert why in message
+    assert message.isprintable()
+    assert len(message) < 600
+
+
+@pytest.mark.parametrize("part", ["posture", "angles", "tempo"])
+def test_a_measure_of_its_own_that_nothing_measures_is_refused(
+    of_the_page: Installed, caplog: pytest.LogCaptureFixture, part: str
+) -> None:
+    own = "measures.yaml", "", MEASURE.format(part=part)
+    pick = f"  {part}: [arm_reach]\n{PICK}" if part != "angles" else f"{PICK}, arm_reach"
+    with caplog.at_level(logging.WARNING):
+        of_the_page(own, ("exercise.yaml", PICK, pick))
+    assert f"measures: {part}: 'arm_reach' is in its own measures.yaml" in caplog.text
+
+
+def test_a_measure_that_its_own_function_adds_is_taken(of_the_page: Installed) -> None:
+    exercises = of_the_page(
+        ("measures.yaml", "", MEASURE.format(part="tempo")),
+        ("exercise.yaml", PICK, f"  tempo: [arm_reach]\n{PICK}"),
+        ("analysis.py", "", "\n\ndef metrics(trial):\n    ...\n"),
+    )
+    assert exercises[-1].name == "Arm Raise"
+
+
+def test_pages_may_import_what_imports_the_exercises(
+    project: Path, tmp_path: Path, of_the_page: Installed
+) -> None:
+    """At that time they are only being looked for."""
+    page = "from mobility.exercises.repeated.page import moments as usual_moments\n"
+    exercise = of_the_page(("page.py", "", page))[-1]
+    assert exercise.page.usual_moments
+    # Also in a new process, whatever is imported first.
+    names = "import mobility.{}; from mobility import registry; print(registry.names()[-1])"
+    where = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(project)])}
+    for first in ("cli.main", "exercises.repeated.page"):
+        new = ended([sys.executable, "-c", names.format(first)], env=os.environ | where)
+        assert (new.stdout, new.stderr) == ("Arm Raise\n", "")
+
+
+def test_a_page_that_cannot_be_imported_is_one_line_where_it_is_asked_for(
+    of_the_page: Installed,
+) -> None:
+    late = "raise ImportError('x of a partially initialized module')"  # as of a circle
+    exercise = of_the_page(("page.py", "", late))[-1]
+    with pytest.raises(BadInputError, match=r"page cannot be imported: ImportError: x of"):
+        exercise.page  # noqa: B018
+
+
+def test_ctrl_c_while_a_package_is_imported_is_no_fault_of_it(of_the_page: Installed) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        of_the_page(("__init__.py", "", "import signal; signal.raise_signal(signal.SIGINT)"))
+
+
+def test_what_a_package_prints_goes_to_standard_error(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], of_the_page: Installed
+) -> None:
+    head = "def repetitions(trial):\n"
+    exercise = of_the_page(
+        ("__init__.py", "", "print('imported')"),
+        ("analysis.py", head, f"print('read')\n\n\n{head}    print('run')\n"),
+    )[-1]
+    with pytest.raises(AttributeError):
+        exercise.analysis.repetitions(None)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.split() == ["imported", "read", "run"]
+
+
+def test_a_package_that_exits_ends_no_command(project: Path, tmp_path: Path) -> None:
+    package = package_of_the_page(project, tmp_path / "site")
+    (package / "__init__.py").write_text("print('out')\nraise SystemExit(3)\n", encoding="utf-8")
+    paths = [str(tmp_path / "site"), str(project), os.environ.get("PYTHONPATH", "")]
+    listed = ended(
+        [
+            sys.executable,
+            "-m",
+            "mobility.cli",
+            "participants",
+            "list",
+            "--json",
+            "--store",
+            tmp_path,
+        ],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+    )
+    assert (listed.returncode, json.loads(listed.stdout)) == (0, [])
+    assert "exercise arm_raise is left out: arm_raise cannot be imported" in listed.stderr
+    assert len(listed.stderr.splitlines()) == 2  # and what it printed

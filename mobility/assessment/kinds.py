@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
+from mobility.exercise_table import PARTS
 from mobility.registry import exercises
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ ERROR = "standard_error"
 
 RETEST_ERROR = "retest_error"
 """Kind of a standard error of measurement between two recordings of the same person."""
-
-PARTS = (*("angles", "posture", "stance", "knee_movement", "frontal_plane", "tempo", "smoothness"),)
-"""Parts of ``tables/measures.yaml`` that describe quantities."""
 
 
 def kind_of(metrics: xr.Dataset, name: str) -> str:

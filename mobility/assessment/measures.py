@@ -141,6 +141,7 @@ def measure(
     if lying := _refuse_lying(metrics, lean_at_rest(pose, repetitions)):
         warnings = lying
 
+    _use_words(metrics, exercise.words)
     result = xr.Dataset(metrics, coords={"rep": repetitions["rep"].values})
     result.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
     result.attrs |= {"ds_type": "metrics", "exercise": exercise.name}
@@ -157,6 +158,24 @@ def measure(
         accepted_repetitions=int(accepted.sum()),
         warnings=warnings,
     )
+
+
+def _use_words(metrics: Metrics, words: Mapping[str, str]) -> None:
+    """Name, in place, the parts of a repetition as the exercise does."""
+    if words["moment"] == f"at the {words['turn']}":
+        at_turn = {}
+    else:  # another moment than the turn
+        at_turn = dict.fromkeys(("at the bottom", "within the bottom"), words["moment"])
+    replaced = at_turn | {
+        "the bottom": f"the {words['turn']}",
+        "of bottom minus": f"of {words['turn']} minus",
+        "the descent": f"the {words['descent']}",
+        "the ascent": f"the {words['ascent']}",
+    }
+    for variable in metrics.values():
+        for key in ("statistic", "long_name"):
+            for usual, word in replaced.items():
+                variable.attrs[key] = variable.attrs[key].replace(usual, word)
 
 
 def _add_angles(
@@ -371,7 +390,7 @@ def _add_tempo(metrics: Metrics, repetitions: xr.Dataset) -> None:
     descent = (repetitions["bottom_start"] - repetitions["start"]).where(whole)
     ascent = (repetitions["end"] - repetitions["bottom_end"]).where(whole)
     tempo = {
-        "depth": repetitions["depth"],
+        **({} if "course" in repetitions else {"depth": repetitions["depth"]}),
         "descent_duration": descent,
         "bottom_duration": repetitions["bottom_end"] - repetitions["bottom_start"],
         "ascent_duration": ascent,

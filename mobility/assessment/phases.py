@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.exercise_table import Phase
 from mobility.wording import shortened
 
 Array = NDArray[np.float64]
 
-PHASES = ("standing", "mid_descent", "bottom", "mid_ascent")
+PHASES: tuple[Phase, ...] = get_args(Phase)
 """Phases at which the knee movement is reported."""
 
 MOVING_PHASES = PHASES[1:]
@@ -54,7 +57,9 @@ def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
     """
     require(repetitions, "repetitions", list(REPETITION))
     limits = tables.load("measures")["limits"]
-    time, height = repetitions["time"].values, repetitions["hip_height"].values
+    # Of a movement that does not lower the hips the course of it stands for their height.
+    course = repetitions["course" if "course" in repetitions else "hip_height"]
+    time, height = repetitions["time"].values, course.values
     standing = repetitions["standing"].values.astype(bool)
     frames = np.zeros((repetitions.sizes["rep"], len(PHASES), time.size), bool)
     previous_end = -np.inf

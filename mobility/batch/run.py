@@ -170,7 +170,7 @@ def work_on(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
     retryable = False
     began = time.monotonic()
     try:
-        if task["code"] != code_digest():
+        if task["code"] != code_digest(None):
             raise BadInputError(
                 f"the worker has another version of mobility (here {mobility.__version__}) or of "
                 "its libraries; install the same versions everywhere"
@@ -334,7 +334,7 @@ def outcomes(
         "store": store.place,
         "reports": str(store.reports),
         "folder": str(folder),
-        "code": code_digest(),
+        "code": code_digest(None),
         "pose_workers": pose_workers,
         "stages": f"mobility-stages-{token_hex(4)}",
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -70,7 +70,10 @@ _EVENTS = ("start", "bottom_start", "bottom", "bottom_end", "end")
 
 @dataclass(frozen=True)
 class HipHeight:
-    """Height of the hips above the ankles, 1 = standing, on the frames and on a regular grid."""
+    """Height of the hips above the ankles, 1 = standing, on the frames and on a regular grid.
+
+    Of another movement its course: 1 at rest, 0 at its turn.
+    """
 
     time: Array
     seen: NDArray[np.bool_]  # frames with a height
@@ -124,8 +127,6 @@ def hip_height(pose: xr.Dataset) -> HipHeight | None:
     jump where one side is hidden. World heights are used, because they do not change when the
     subject comes nearer, or image heights where these exist in clearly more frames.
     """
-    from scipy.interpolate import PchipInterpolator
-
     time = pose["time"].to_numpy().astype(np.float64)
     candidates = {"position": _leg_heights(pose, "position")}
     if "image_position" in pose:
@@ -151,13 +152,7 @@ def hip_height(pose: xr.Dataset) -> HipHeight | None:
     if signal == "position":
         upright = not (standing[usable].mean() < _UPRIGHT * _leg_length(pose))
 
-    seen_time = time[seen]
-    rate = max(_GRID_HZ, float(1 / np.median(np.diff(time))))
-    count_grid = max(int(np.ceil((seen_time[-1] - seen_time[0]) * rate)) + 1, 8)
-    grid = np.linspace(seen_time[0], seen_time[-1], count_grid)
-    step = float(grid[1] - grid[0])
-    height = PchipInterpolator(seen_time, mean)(grid)
-    height = low_pass(height, cutoff_hz=min(_LOW_PASS_HZ, 0.4 / step), rate_hz=1 / step)
+    grid, height = _smooth(time, seen, mean)
     both = count == 2
     difference = np.zeros_like(grid)
     if both.sum() > 1:
@@ -167,11 +162,24 @@ def hip_height(pose: xr.Dataset) -> HipHeight | None:
         seen=seen,
         grid=grid,
         height=height,
-        speed=np.gradient(height, step),
+        speed=np.gradient(height, float(grid[1] - grid[0])),
         difference=difference,
         signal=signal,
         upright=upright,
     )
+
+
+def _smooth(time: Array, seen: NDArray[np.bool_], values: Array) -> tuple[Array, Array]:
+    """Regular times, and the values of the frames that are seen there, without what is faster."""
+    from scipy.interpolate import PchipInterpolator
+
+    seen_time = time[seen]
+    rate = max(_GRID_HZ, float(1 / np.median(np.diff(time))))
+    count_grid = max(int(np.ceil((seen_time[-1] - seen_time[0]) * rate)) + 1, 8)
+    grid = np.linspace(seen_time[0], seen_time[-1], count_grid)
+    step = float(grid[1] - grid[0])
+    smooth = PchipInterpolator(seen_time, values)(grid)
+    return grid, low_pass(smooth, cutoff_hz=min(_LOW_PASS_HZ, 0.4 / step), rate_hz=1 / step)
 
 
 def _bottom_band(h: HipHeight, bottom: int, first: int, last: int) -> tuple[int, int]:
@@ -214,12 +222,49 @@ def _edge(h: HipHeight, bottom: int, top: int) -> tuple[int, bool]:
     return int(path[-1]), bool(height[-1] >= _STANDING_HEIGHT)
 
 
-def _rejection_reason(
-    h: HipHeight, bottom: int, edges: tuple[int, int], complete: tuple[bool, bool]
-) -> str:
-    """Reason for which a repetition cannot be used, or ''."""
+@dataclass(frozen=True)
+class _Cycle:
+    """Indices on the grid of one cycle: its lowest point, and those of the times of `_EVENTS`."""
+
+    lowest: int
+    times: tuple[int, int, int, int, int]
+    whole: tuple[bool, bool]  # whether the recording shows start and end
+
+
+def _cycles(h: HipHeight, prominence: float, min_interval_s: float) -> Iterator[_Cycle]:
+    """Find where the height goes down from rest, turns and comes back."""
+    from scipy.signal import find_peaks
+
+    # A sample at rest at either end makes a cycle that is cut off there a minimum too.
+    padded = np.concatenate([[1.0], h.height, [1.0]])
+    step = h.grid[1] - h.grid[0]
+    distance = max(1, round(min_interval_s / step))
+    peaks, _ = find_peaks(-padded, prominence=prominence, distance=distance)
+    bottoms = _without_rebounds(h.height, (peaks - 1).tolist())
+    for i, bottom in enumerate(bottoms):
+        first = bottoms[i - 1] if i else 0
+        last = bottoms[i + 1] if i + 1 < len(bottoms) else len(h.grid) - 1
+        top_before = first + int(np.argmax(h.height[first : bottom + 1]))
+        top_after = bottom + int(np.argmax(h.height[bottom : last + 1]))
+        start, whole_start = _edge(h, bottom, top_before)
+        end, whole_end = _edge(h, bottom, top_after)
+        band = _bottom_band(h, bottom, start, end)
+        times = (start, band[0], _middle_of_bottom(h, band), band[1], end)
+        yield _Cycle(bottom, times, (whole_start, whole_end))
+
+
+def _why_cut(pose: xr.Dataset, h: HipHeight, cycle: _Cycle) -> str:
+    """Why a cycle within which the film is cut cannot be used, or ''."""
+    start, *_, end = h.grid[list(cycle.times)]
+    cuts = [time for time in cuts_of(pose) if start < time < end]
+    return tables.sentence("reasons.repetition.film_cut", time=cuts[0]) if cuts else ""
+
+
+def _rejection_reason(h: HipHeight, cycle: _Cycle, *, of: str = "repetition") -> str:
+    """Reason for which a repetition cannot be used, or ''; `of`: the table of the sentences."""
+    edges = cycle.times[0], cycle.times[-1]
     start, end = h.grid[edges[0]], h.grid[edges[1]]
-    lowest = h.height[bottom]
+    lowest = h.height[cycle.lowest]
     depth = 1 - lowest
     frames = (h.time >= start) & (h.time <= end)
     times = h.time[frames & h.seen]
@@ -228,17 +273,17 @@ def _rejection_reason(
     if not h.upright:
         return tables.sentence("reasons.repetition.never_upright")
     if not frames.any() or np.mean(~h.seen[frames]) > _MISSING_SHARE:
-        return tables.sentence("reasons.repetition.often_unseen")
+        return tables.sentence(f"reasons.{of}.often_unseen")
     if gaps.max() - frame > _MISSING_GAP:
-        return tables.sentence("reasons.repetition.long_unseen", gap=_MISSING_GAP)
-    for edge, whole, where in zip(edges, complete, ("start", "end"), strict=True):
+        return tables.sentence(f"reasons.{of}.long_unseen", gap=_MISSING_GAP)
+    for edge, whole, where in zip(edges, cycle.whole, ("start", "end"), strict=True):
         if not whole and h.height[edge] < lowest + _CUT_RISE * depth:
             return tables.sentence(f"reasons.repetition.{where}_cut_off")
         if whole and h.height[edge] < 1 - _RETURN * depth:
-            return tables.sentence(f"reasons.repetition.{where}_bent")
+            return tables.sentence(f"reasons.{of}.{where}_bent")
     if end - start < _SHORTEST:
         return tables.sentence("reasons.repetition.short", shortest=_SHORTEST)
-    if h.difference[bottom] > _ONE_LEG * depth:
+    if h.difference[cycle.lowest] > _ONE_LEG * depth:
         return tables.sentence("reasons.repetition.one_leg")
     return ""
 
@@ -292,40 +337,19 @@ def find_repetitions(
         hip_height (1 = standing) and standing (h above 0.97 and at rest). Where no repetition is
         accepted the history has a warning ``no_repetition``.
     """
-    from scipy.signal import find_peaks
-
     h = hip_height(pose)
     repetitions: list[dict[str, Any]] = []
     if h is not None:
         low, high = np.percentile(h.height, [5, 95])
-        # A standing sample at either end makes a repetition that is cut off there a minimum too.
-        padded = np.concatenate([[1.0], h.height, [1.0]])
-        step = h.grid[1] - h.grid[0]
-        peaks, _ = find_peaks(
-            -padded,
-            prominence=max(min_depth, _RANGE_SHARE * (high - low)),
-            distance=max(1, round(min_interval_s / step)),
-        )
         bend = _knee_bend(pose)
-        bottoms = _without_rebounds(h.height, (peaks - 1).tolist())
-        for i, bottom in enumerate(bottoms):
-            first = bottoms[i - 1] if i else 0
-            last = bottoms[i + 1] if i + 1 < len(bottoms) else len(h.grid) - 1
-            top_before = first + int(np.argmax(h.height[first : bottom + 1]))
-            top_after = bottom + int(np.argmax(h.height[bottom : last + 1]))
-            start, whole_start = _edge(h, bottom, top_before)
-            end, whole_end = _edge(h, bottom, top_after)
-            band = _bottom_band(h, bottom, start, end)
-            middle = _middle_of_bottom(h, band)
-            reason = _rejection_reason(h, bottom, (start, end), (whole_start, whole_end))
-            cuts = [time for time in cuts_of(pose) if h.grid[start] < time < h.grid[end]]
-            if not reason and cuts:
-                reason = tables.sentence("reasons.repetition.film_cut", time=cuts[0])
-            if not reason and bend(*h.grid[[start, middle, end]]) < _LEAST_BEND:
+        prominence = max(min_depth, _RANGE_SHARE * (high - low))
+        for cycle in _cycles(h, prominence, min_interval_s):
+            reason = _rejection_reason(h, cycle) or _why_cut(pose, h, cycle)
+            if not reason and bend(*h.grid[list(cycle.times[::2])]) < _LEAST_BEND:
                 reason = tables.sentence("reasons.repetition.knees_straight")
-            times = h.grid[[start, band[0], middle, band[1], end]]
-            depth = 100 * (1 - h.height[bottom])
-            repetitions.append(repetition_row(times, depth, (whole_start, whole_end), reason))
+            depth = 100 * (1 - h.height[cycle.lowest])
+            times = h.grid[list(cycle.times)]
+            repetitions.append(repetition_row(times, depth, cycle.whole, reason))
     summary = {
         "found": len(repetitions),
         "accepted": sum(each["accepted"] for each in repetitions),
@@ -463,8 +487,26 @@ def set_repetitions(
     reason for an empty list that nobody chose.
     """
     require_pose(pose, what="set_repetitions")
-    time = pose["time"].to_numpy()
     h = hip_height(pose)
+    repetitions = _rows_by_hand(pose["time"].to_numpy(), h, intervals)
+    return with_history(
+        repetitions_dataset(pose, h, repetitions),
+        "set_repetitions",
+        {
+            "intervals": [
+                {name: row[name] for name in ("start", "bottom", "end")} for row in repetitions
+            ]
+        },
+        accepted=len(repetitions),
+        signal=None if h is None else h.signal,
+        **repetition_warnings(repetitions, why_none or tables.sentence("reasons.trial.by_hand")),
+    )
+
+
+def _rows_by_hand(
+    time: Array, h: HipHeight | None, intervals: Sequence[Mapping[str, float]]
+) -> list[dict[str, Any]]:
+    """Rows of repetitions at given times; the bottom is found around the given one."""
     repetitions: list[dict[str, Any]] = []
     checked_intervals = check_intervals(intervals, earliest=min([0.0, *time[:1]]))
     for number, interval in enumerate(checked_intervals, start=1):
@@ -488,13 +530,107 @@ def set_repetitions(
                 abs(end - time[-1]) > frame or bool(h.at(end) >= _STANDING_HEIGHT),
             )
         repetitions.append(repetition_row((start, first, bottom, last, end), depth, seen))
+    return repetitions
+
+
+def repetitions_of_signal(
+    pose: xr.Dataset,
+    signal: xr.DataArray,
+    *,
+    least: float,
+    why_none: str,
+    intervals: Sequence[Mapping[str, float]] | None = None,
+    min_interval_s: float = 0.8,
+) -> xr.Dataset:
+    """Find the repetitions of a movement in which the hips are not lowered.
+
+    A repetition is where a signal rises from rest, turns and comes back. As those of
+    :func:`find_repetitions` it starts and ends at 5 % of the peak speed on its way, so that no rest
+    belongs to it, and its ``bottom`` is where the signal is within 3 % of its turn.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset, fitted or cleaned.
+    signal
+        Of the frames of the pose: an angle, a distance; minus what falls and comes back.
+    least
+        Least rise, in the unit of the signal.
+    why_none
+        The reason where there is no repetition.
+    intervals
+        ``start``, ``bottom`` (the turn) and ``end`` of each repetition, where they were set by
+        hand; None: they are found.
+    min_interval_s
+        Least time between two turns, seconds.
+
+    Returns
+    -------
+    xarray.Dataset
+        That of :func:`find_repetitions`, without a depth, and over ``time`` with the ``course`` of
+        the movement: 1 at rest, 0 at the turn.
+    """
+    require_pose(pose, what="repetitions_of_signal")
+    time = pose["time"].to_numpy().astype(np.float64)
+    if signal.dims != ("time",) or signal.sizes["time"] != time.size:
+        raise BadInputError(
+            f"repetitions_of_signal: the signal is over {signal.dims}; it must be over time, of "
+            "the frames of the pose"
+        )
+    h, rise = _course(time, signal.to_numpy().astype(np.float64))
+    if intervals is not None:
+        rows = _rows_by_hand(time, h, intervals)
+    elif h is None or rise < least:
+        rows = []
+    else:
+        rows = [
+            repetition_row(
+                h.grid[list(cycle.times)],
+                np.nan,
+                cycle.whole,
+                _rejection_reason(h, cycle, of="signal") or _why_cut(pose, h, cycle),
+            )
+            for cycle in _cycles(h, max(least / rise, _RANGE_SHARE), min_interval_s)
+        ]
+    course = np.full(time.size, np.nan)
+    if h is not None:
+        course[h.seen] = h.at(time[h.seen])
+    words = {"units": "1", "long_name": "course of the movement, 1 at rest, 0 at its turn"}
     return with_history(
-        repetitions_dataset(pose, h, repetitions),
-        "set_repetitions",
-        {"intervals": checked_intervals},
-        accepted=len(repetitions),
-        signal=None if h is None else h.signal,
-        **repetition_warnings(repetitions, why_none or tables.sentence("reasons.trial.by_hand")),
+        repetitions_dataset(
+            pose, hip_height(pose), [row | {"depth": np.nan} for row in rows]
+        ).assign(course=("time", course, words)),
+        "repetitions_of_signal",
+        {"least": least, "min_interval_s": min_interval_s, "by_hand": intervals is not None},
+        found=len(rows),
+        accepted=sum(row["accepted"] for row in rows),
+        **repetition_warnings(rows, why_none),
+    )
+
+
+def _course(time: Array, signal: Array) -> tuple[HipHeight | None, float]:
+    """Give a signal as a height that is 1 at rest and 0 at its turns, and how far it rises."""
+    seen = np.isfinite(signal)
+    if seen.sum() < 4:
+        return None, 0.0
+    grid, smooth = _smooth(time, seen, signal[seen])
+    rest, turn = np.percentile(smooth, [5, 95])
+    rise = float(turn - rest)
+    if rise <= 0:
+        return None, 0.0
+    height = 1 - (smooth - rest) / rise
+    return (
+        HipHeight(
+            time=time,
+            seen=seen,
+            grid=grid,
+            height=height,
+            speed=np.gradient(height, float(grid[1] - grid[0])),
+            difference=np.zeros_like(grid),
+            signal="signal",
+            upright=True,
+        ),
+        rise,
     )
 
 

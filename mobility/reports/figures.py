@@ -32,6 +32,7 @@ from mobility.plot.axes import (
     say_empty,
 )
 from mobility.plot.trials import VIEWS, View, draw_body, projected, require_angles
+from mobility.registry import exercise_of
 from mobility.view import azimuths
 from mobility.wording import capital
 
@@ -41,12 +42,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 _WIDTH = 9.0  # inches: 900 pixels at the resolution of a page
-_PHASE_TITLES = {
-    "standing": "Standing",
-    "mid_descent": "Mid-descent",
-    "bottom": "Bottom",
-    "mid_ascent": "Mid-ascent",
-}
 _SEEN_DIRECTLY_DEG = 20.0
 """Angle to the nearest camera up to which a picture counts as seen: "front" in views.yaml."""
 
@@ -76,7 +71,11 @@ def png(figure: Figure, *, dpi: int = 150) -> bytes:
 
 
 def angle_curves(
-    angles: xr.Dataset, repetitions: xr.Dataset | None, *, names: Sequence[str]
+    angles: xr.Dataset,
+    repetitions: xr.Dataset | None,
+    *,
+    names: Sequence[str],
+    turn: str = "bottom",
 ) -> Figure:
     """Draw angles over time, one panel for each, with their 95 % band and the repetitions.
 
@@ -89,6 +88,8 @@ def angle_curves(
         where they are not known.
     names
         Variables of `angles` to draw. Values that are NaN are gaps.
+    turn
+        Word for where a repetition turns.
     """
     require_angles(angles, names)
     figure, axes = panels(len(names), 1, height=0.9 + 1.9 * len(names), sharex=True)
@@ -104,7 +105,7 @@ def angle_curves(
     if repetitions is not None:
         accepted = repetitions["accepted"].values.astype(bool)
         # Movements of single joints turn where a squat has its bottom.
-        noun, turn = ("movement", "turn") if "joints" in repetitions else ("repetition", "bottom")
+        noun, turn = ("movement", "turn") if "joints" in repetitions else ("repetition", turn)
         if accepted.any():
             handles.append(patch(noun, fc="#F2F2F2", ec="#CCCCCC"))
         if not accepted.all():
@@ -154,8 +155,14 @@ def knee_movement_image(
         for rows in frames
     ]
     figure, axes = _panels_of(bodies)
+    exercise = exercise_of(metrics)
+    usual = {"ways", "phases"}.isdisjoint(exercise.table["report"])
+    titles = {
+        phase: capital(phase.replace("_", "-") if usual else exercise.words[phase])
+        for phase in PHASES
+    }
     for phase, axis, body, caption in zip(PHASES, axes, bodies, captions, strict=True):
-        axis.set_title(_PHASE_TITLES[phase], fontsize=NORMAL, color="black", pad=6, y=1.0)
+        axis.set_title(titles[phase], fontsize=NORMAL, color="black", pad=6, y=1.0)
         axis.axhline(0, color=GREY, linewidth=1.0, zorder=0)
         if np.isfinite([xy for name in ("left_hip", "right_hip") for xy in body[name]]).all():
             draw_body(axis, body, view, level_known=level_known)
@@ -284,16 +291,16 @@ def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[
             f"Knee-ankle ratio {rounded(ratio[i], 2)}\nKnee inwards R {right[i]}, L {left[i]}"
             for i in range(len(PHASES))
         ]
+    angles = {"knee_flexion": view, "hip_flexion": view, "ankle_dorsiflexion": view}
     columns = {
-        "Knee": by_phase("knee_flexion", view),
-        "Hip": by_phase("hip_flexion", view),
-        "Ankle": by_phase("ankle_dorsiflexion", view),
-        "Trunk": by_phase("trunk_lean"),
+        name.partition("_")[0]: by_phase(name, side)
+        for name, side in (angles | {"trunk_lean": None}).items()
+        if name in metrics
     }
     texts = []
     for i in range(len(PHASES)):
         words = [f"{name} {quantity(values[i], 'degree')}" for name, values in columns.items()]
-        texts.append(f"{words[0]}, {words[1].lower()}\n{words[2]}, {words[3].lower()}")
+        texts.append("\n".join(capital(", ".join(pair)) for pair in (words[:2], words[2:])))
     return texts
 
 

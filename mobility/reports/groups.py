@@ -21,6 +21,7 @@ from mobility.assessment.summaries import least_for_spread
 from mobility.formatting import quantity, rounded
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
+from mobility.registry import exercise_of
 from mobility.reports.charts import charts
 from mobility.reports.references import References
 from mobility.reports.sections import (
@@ -264,12 +265,14 @@ def tempo_table(
     """Show tempo and smoothness of each repetition, without what the verdict rules out."""
     if repetitions.sizes.get("rep", 0) == 0:
         return paragraphs(tables.sentence("report.no_repetition"), kind="missing")
+    words = exercise_of(metrics).words
+    there, back = words["there"], words["back"]
     columns = {
-        "tempo_ratio": "Down / up",
-        "descent_sparc": "SPARC down",
-        "ascent_sparc": "SPARC up",
-        "descent_ldlj": "LDLJ down",
-        "ascent_ldlj": "LDLJ up",
+        "tempo_ratio": f"{capital(there)} / {back}",
+        "descent_sparc": f"SPARC {there}",
+        "ascent_sparc": f"SPARC {back}",
+        "descent_ldlj": f"LDLJ {there}",
+        "ascent_ldlj": f"LDLJ {back}",
     }
     columns = {n: head for n, head in columns.items() if n in metrics and verdict.keeps(n)}
     if not columns:

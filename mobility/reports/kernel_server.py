@@ -17,6 +17,7 @@ import sys
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from mobility.errors import MobilityError
 from mobility.registry import exercises
 
 IMPORTS = (
@@ -43,7 +44,8 @@ def main() -> int:
         with suppress(ImportError):
             importlib.import_module(name)
     for exercise in exercises():
-        exercise.analysis.metrics, exercise.documents.report, exercise.page.moments  # noqa: B018
+        with suppress(MobilityError):  # of another package; the reports of the others go on
+            exercise.analysis.metrics, exercise.documents.report, exercise.page.moments  # noqa: B018
     # Imported objects are never garbage: a collection in a kernel would copy their pages.
     gc.collect()
     gc.freeze()

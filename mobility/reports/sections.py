@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 from mobility import tables
 from mobility.assessment.estimates import reason_of_side
 from mobility.assessment.kinds import entry_of, kind_of
+from mobility.assessment.phases import PHASES
 from mobility.assessment.verdict import warning_lines
 from mobility.formatting import MISSING, dated, plus_minus, quantity, rounded, timed
 from mobility.kinematics.expected_error import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mobility.provenance import AnalysisWarning
+    from mobility.registry import Exercise
     from mobility.reports.references import References
     from mobility.sessions.record import Edits, Participant, SessionRecord
 
@@ -58,18 +60,6 @@ RATIO = "Knee-ankle separation ratio"
 
 ANGLES = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion")
 """The angles among the groups."""
-
-PHASES = {
-    "standing": "standing",
-    "mid_descent": "middle of the descent",
-    "bottom": "bottom",
-    "mid_ascent": "middle of the ascent",
-}
-
-_DURATIONS = {
-    "head": "Down / low / up, s",
-    "names": ["descent_duration", "bottom_duration", "ascent_duration"],
-}
 
 
 @dataclass(frozen=True)
@@ -645,7 +635,7 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
 
 def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     """Make the table of the five groups: left, right and their difference with 95 % intervals."""
-    moving = exercise_of(metrics).table["report"].get("moving", "while squatting")
+    moving = exercise_of(metrics).words["moving"]
     rows: list[Row] = []
     for group, heading in GROUPS.items():
         name = "knee_deviation" if group == "knee_movement" else group
@@ -691,7 +681,9 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
         return measured(value, units_of(metrics, name), half=half_width(sd))
 
     rows: list[Row] = []
-    for phase, words in exercise_of(metrics).table["report"].get("phases", PHASES).items():
+    exercise = exercise_of(metrics)
+    for phase in exercise.table["report"].get("phases", PHASES):
+        words = exercise.words[phase]
         here = metrics.sel(phase=phase)
         rows.append(
             [
@@ -713,8 +705,8 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     if repetitions.sizes.get("rep", 0) == 0:
         return paragraphs(tables.sentence("report.no_repetition"), kind="missing")
     short = {"hip_flexion": "Hip", "hip_abduction": "Hip abd.", "knee_flexion": "Knee"}
-    chosen = exercise_of(metrics).table["report"]
-    durations = chosen.get("durations", _DURATIONS)
+    exercise = exercise_of(metrics)
+    durations = exercise.table["report"].get("durations") or _durations(exercise)
     deep = "depth" in metrics
     angles = [name for name in ANGLES if name in metrics]
 
@@ -761,9 +753,19 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     )
 
 
+def _durations(exercise: Exercise) -> dict[str, Any]:
+    """Head and metrics of the durations of which every repetition consists."""
+    words = exercise.words
+    turn = "low" if words["turn"] == "bottom" else words["turn"]
+    return {
+        "head": f"{capital(words['there'])} / {turn} / {words['back']}, s",
+        "names": ["descent_duration", "bottom_duration", "ascent_duration"],
+    }
+
+
 def moment_of(metrics: xr.Dataset) -> str:
     """Name the moment of a repetition at which angles are measured."""
-    return str(exercise_of(metrics).table["report"].get("moment", "at the bottom"))
+    return exercise_of(metrics).words["moment"]
 
 
 def uncertainty_in_short(pose: xr.Dataset) -> Markup:

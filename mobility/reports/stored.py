@@ -149,7 +149,6 @@ def _code_digests(session: StoredSession) -> list[str]:
     if session.store.read_only:  # the report of the demo is shipped
         return []
     exercise = session.record.kind
-    # An exercise of another package is not part of this package's code.
     return [
         code_digest(),
         exercise.digest(pages=True),

@@ -174,6 +174,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
         "repetitions": repetition_rows(repetitions),
         "by_hand": False,
         "noun": session.record.kind.noun,
+        "turn": session.record.kind.words["turn"],
         "can_correct": False,
         "not_served": notes,
         "warnings": [],

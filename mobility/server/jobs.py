@@ -444,7 +444,7 @@ class Queue:
             "store": self._store.place,
             "reports": str(self._store.reports.absolute()),
             "session_id": session_id,
-            "code": code_digest(),
+            "code": code_digest(None),
         }
 
     def _in_turns(self) -> list[str]:

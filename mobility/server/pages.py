@@ -148,7 +148,7 @@ def _filmed() -> list[dict[str, Any]]:
     filmed = [
         (each.name, "", each.name, each.table["film"]["lines"], each.file("film.svg"))
         for each in registry.exercises()
-        if "film" in each.table
+        if "film" in each.table and each.file("film.svg").is_file()
     ]
     of_joints = registry.of_single_joints().name
     for name in tables.load("movements"):

@@ -9,7 +9,7 @@ export function repetitionEditor({ model, player, axis, draw, drawCurves }) {
   const { partOf, atPart } = axis;
   const noun = model.get("noun");
   const Noun = noun[0].toUpperCase() + noun.slice(1);
-  const middle = noun === "movement" ? "turn" : "bottom"; // shown name of the key "bottom"
+  const middle = model.get("turn"); // shown name of the key "bottom"
   const band = h("div", { class: "mobility-band", role: "group", "aria-label": `${Noun}s; drag the marks of start, ${middle} and end` });
   band.hidden = !model.get("can_correct");
   let reps = []; // what is edited: {start, bottom, end, bottom_start, bottom_end, accepted, reason, joints}

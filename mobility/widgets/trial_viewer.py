@@ -66,6 +66,7 @@ class TrialViewer(Widget):
     repetitions = traitlets.List().tag(sync=True)
     by_hand = traitlets.Bool().tag(sync=True)
     noun = traitlets.Unicode("repetition").tag(sync=True)
+    turn = traitlets.Unicode("bottom").tag(sync=True)
     can_correct = traitlets.Bool().tag(sync=True)
     not_served = traitlets.List().tag(sync=True)
     warnings = traitlets.List().tag(sync=True)
@@ -100,6 +101,7 @@ class TrialViewer(Widget):
             "title": session.title,
             "shown": shown_at_first(session.record, curves, repetitions_of(session)),
             "noun": session.record.kind.noun,
+            "turn": session.record.kind.words["turn"],
             "can_correct": not session.store.on_server,
             "not_served": session.notes(),
             "warnings": warning_lines(session.record.warnings),
@@ -196,7 +198,9 @@ class TrialViewer(Widget):
         if not self.shown:
             return text
         repetitions = repetitions_of(self.session)
-        figure = figures.angle_curves(self.session.angles(), repetitions, names=self.shown)
+        figure = figures.angle_curves(
+            self.session.angles(), repetitions, names=self.shown, turn=self.turn
+        )
         coded = base64.b64encode(figures.png(figure, dpi=60)).decode()
         source = f"data:image/png;base64,{coded}"
         return text + h.img(alt="Curves of the angles", src=source).__html__()

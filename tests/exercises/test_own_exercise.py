@@ -6,31 +6,19 @@ import json
 import os
 import re
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from lab_trials import write_truth
 from notebook_cells import run_every_cell, workbench
+from own_package import package_of_the_page
 from processes import ended
 
+from mobility import tables
+from mobility.exercise_table import PARTS
 from mobility.sessions.files import read_dataset
-
-
-def package_of_the_page(project: Path, folder: Path) -> None:
-    """Write the files that the page shows, and what an installation adds to them."""
-    page = (project / "docs" / "own-exercise.md").read_text(encoding="utf-8")
-    files = dict(re.findall(r"^## `(.+?)`\n.*?^```\w+\n(.*?)^```", page, flags=re.S | re.M))
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    points = tomllib.loads(files["pyproject.toml"])["project"]["entry-points"]
-    lines = [f"{name} = {value}" for name, value in points["mobility.exercises"].items()]
-    installed = folder / "arm_raise-0.1.dist-info"
-    installed.mkdir()
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: arm-raise\nVersion: 0.1\n")
-    (installed / "entry_points.txt").write_text("\n".join(["[mobility.exercises]", *lines]))
 
 
 @pytest.mark.slow
@@ -59,6 +47,22 @@ def test_an_arm_raise_is_analysed_and_reported(project: Path, tmp_path: Path) ->
     sd = metrics["shoulder_flexion_sd"].sel(side="left")
     assert abs(arm - 155) < 1.96 * sd < 30
     assert "knee_flexion" not in metrics
+    # Commanded: 1.3 s up, 0.4 s held, 1.3 s down, then 0.6 s of rest, which belongs to none. A way
+    # begins and ends at 5 % of its peak speed, and the top is all within 3 % of it.
+    truth = read_dataset(video.with_name("truth.nc"))
+    found = read_dataset(tmp_path / "sessions" / session / "repetitions.nc")
+    for event in ("start", "bottom", "end"):
+        assert np.abs(found[event].to_numpy() - truth[event].to_numpy()).max() < 0.2, event
+    for name in ("descent_duration", "ascent_duration"):
+        assert np.abs(metrics[name].to_numpy() - 1.0).max() < 0.15, name
+    assert np.abs(metrics["bottom_duration"].to_numpy() - 0.7).max() < 0.15
+    assert metrics["descent_duration"].attrs["long_name"] == "duration of the way up"
+    assert (
+        metrics["shoulder_flexion_bottom"]
+        .attrs["long_name"]
+        .endswith("at the top of each repetition")
+    )
+    assert "depth" not in metrics
     page = (tmp_path / "reports" / session / "arm-raise.html").read_text(encoding="utf-8")
     assert "<h1>Arm raise</h1>" in page
     assert "Shoulder elevation of at least 120" in page
@@ -79,3 +83,17 @@ def test_an_arm_raise_is_analysed_and_reported(project: Path, tmp_path: Path) ->
     top = document["angles"]["shoulder_flexion"]["left"]["bottom"]
     assert (top["pairs"], document["times"]) == (3, {})
     assert abs(top["mean_difference"]) < 15
+    for words in ("Arms down: left shoulder", "Top: left", "Up / top / down, s", "Up / down"):
+        assert words in page, words
+    seen = re.sub(
+        r"<(script|style)\b.*?</\1>", "", page.partition("<h2>The recording")[0], flags=re.S
+    )
+    for words in ("ottom", "Down / ", "Depth", "knee flexion", "squat"):
+        assert words not in seen, words
+
+
+def test_the_page_lists_what_can_be_picked(project: Path) -> None:
+    page = (project / "docs" / "own-exercise.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*?\| (.*?) \|$", page, flags=re.M)
+    listed = {part: re.findall(r"`(\w+)`", names) for part, names in rows}
+    assert listed == {part: list(tables.load("measures")[part]) for part in PARTS}

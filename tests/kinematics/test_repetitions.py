@@ -7,11 +7,17 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
+from analytic import minimum_jerk
 
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
-from mobility.kinematics.repetitions import find_repetitions, normalise_repetitions, set_repetitions
+from mobility.kinematics.repetitions import (
+    find_repetitions,
+    normalise_repetitions,
+    repetitions_of_signal,
+    set_repetitions,
+)
 from mobility.provenance import cuts_of, history, warnings_of
 from mobility.validation.joint_centres import lab_pose
 from mobility.validation.lab_files import read_lab
@@ -358,3 +364,65 @@ def test_hips_that_come_down_on_straight_knees_are_no_squat(squat_pose):
     reps = find_repetitions(pose)
     assert not reps["accepted"].any()
     assert reps["reason"].item() == "the knees do not bend"
+
+
+UP_S, TOP_S, DOWN_S, REST_S = 0.8, 0.3, 1.2, 1.6
+
+
+def raised(pose, *, lead=1.0, count=3, noise=0.5):
+    """Degrees of an arm that rises from 10 to 150 in 0.8 s, comes down in 1.2 s, and rests."""
+    time = pose["time"].to_numpy()
+    share = np.zeros(time.size)
+    starts = lead + np.arange(count) * (UP_S + TOP_S + DOWN_S + REST_S)
+    for start in starts:
+        share += minimum_jerk((time - start) / UP_S)
+        share -= minimum_jerk((time - start - UP_S - TOP_S) / DOWN_S)
+    degrees = 10 + 140 * share + np.random.default_rng(1).normal(0, noise, time.size)
+    return xr.DataArray(degrees, dims="time"), starts
+
+
+def test_rest_belongs_to_no_repetition_of_a_signal(squat_pose):
+    pose = squat_pose(reps=4).pose
+    signal, starts = raised(pose)
+    reps = repetitions_of_signal(pose, signal, least=40, why_none="no arm goes up")
+    assert reps.accepted.to_numpy().tolist() == [True] * 3
+    assert reps.complete.all()
+    # Minimum jerk has 5 % of its peak speed at 8.3 % of its time, and 97 % of its way at 83 %.
+    np.testing.assert_allclose(reps.start, starts + 0.083 * UP_S, atol=0.1)
+    np.testing.assert_allclose(reps.end, starts + UP_S + TOP_S + 0.917 * DOWN_S, atol=0.1)
+    np.testing.assert_allclose(reps.bottom_start - reps.start, (0.83 - 0.083) * UP_S, atol=0.12)
+    np.testing.assert_allclose(reps.end - reps.bottom_end, (0.83 - 0.083) * DOWN_S, atol=0.12)
+    np.testing.assert_allclose(reps.bottom, starts + UP_S + TOP_S / 2, atol=0.1)
+    assert np.isnan(reps.depth).all()
+    at_rest = reps.course.to_numpy()[pose["time"].to_numpy() < starts[0]]
+    np.testing.assert_allclose(at_rest, 1, atol=0.05)
+
+
+def test_a_signal_that_is_cut_off_or_unseen_or_still_is_no_repetition(squat_pose):
+    pose = squat_pose(reps=4).pose
+    signal, starts = raised(pose, lead=-0.3)  # it begins on the way up
+    reps = repetitions_of_signal(pose, signal, least=40, why_none="no arm goes up")
+    assert reps.complete.to_numpy().tolist() == [False, True, True]
+    signal[(pose["time"] > starts[1]) & (pose["time"] < starts[1] + 0.9)] = np.nan
+    unseen = repetitions_of_signal(pose, signal, least=40, why_none="no arm goes up")
+    assert unseen.accepted.to_numpy().tolist() == [True, False, True]
+    assert "what moves is missing" in unseen.reason.to_numpy()[1]
+    for nothing in (signal.where(signal < 30), signal * np.nan, xr.full_like(signal, 7)):
+        none = repetitions_of_signal(pose, nothing, least=40, why_none="no arm goes up")
+        assert none.sizes["rep"] == 0
+        assert "no arm goes up" in warnings_of(none)[-1]["message"]
+    with pytest.raises(BadInputError, match="must be over time, of the frames"):
+        repetitions_of_signal(pose, signal[:-1], least=40, why_none="")
+
+
+def test_repetitions_of_a_signal_can_be_set_by_hand(squat_pose):
+    pose = squat_pose(reps=4).pose
+    signal, starts = raised(pose)
+    top = starts[1] + UP_S + TOP_S / 2
+    times = {"start": top - 1.5, "bottom": top, "end": top + 1.5}
+    reps = repetitions_of_signal(pose, signal, least=40, why_none="", intervals=[times])
+    assert reps.accepted.to_numpy().tolist() == [True]
+    assert [float(reps[name][0]) for name in times] == pytest.approx(list(times.values()))
+    assert float(reps.bottom_end[0] - reps.bottom_start[0]) == pytest.approx(
+        TOP_S + 0.17 * (UP_S + DOWN_S), abs=0.12
+    )

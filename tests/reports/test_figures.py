@@ -121,6 +121,10 @@ def test_captions_are_the_angles_and_the_knee_movement(trial: Any) -> None:
     right = knee_movement_image(pose, repetitions, metrics, view="right").axes[2].get_xlabel()
     assert left.startswith("Knee 120°, hip 125°")
     assert right.startswith("Knee 90°, hip 105°")
+    # An exercise need not measure all of them.
+    few = metrics.drop_vars([name for name in metrics if str(name).startswith("ankle")])
+    without = knee_movement_image(pose, repetitions, few, view="left").axes[2].get_xlabel()
+    assert without.startswith("Knee 120°, hip 125°\nTrunk")
     # What the report says, and of accepted repetitions only: the second is rejected.
     values = xr.full_like(metrics["knee_deviation_phase"], 0.5)
     values[[0, 2]] = xr.DataArray([0.07, -0.12], dims="side")

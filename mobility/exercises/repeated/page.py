@@ -17,11 +17,12 @@ from mobility.assessment.findings import find
 from mobility.assessment.phases import phase_frames
 from mobility.exercises.repeated.documents import VIEWS
 from mobility.kinematics.expected_error import sd_of, source_of_standing
-from mobility.registry import ANGLE_OF_JOINT
+from mobility.registry import ANGLE_OF_JOINT, exercise_of
 from mobility.reports.drawn_angles import DRAWN, clearer_side
 from mobility.reports.first_page import faults_in_words
 from mobility.reports.moments import Moment, of_angle
 from mobility.reports.sections import value_of
+from mobility.wording import capital
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -90,7 +91,7 @@ def squat_moments(
     metrics: xr.Dataset,
     findings: Sequence[Finding] = (),
 ) -> list[Moment]:
-    """Choose three moments of a squat: standing, bottom, and what the main finding is about.
+    """Choose three moments: standing, the turn, and what the main finding is about.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ def squat_moments(
         The session's.
     findings
         The main finding, with those of the same rule on the other side; without one, the third
-        picture is of the way up.
+        picture is of the way back.
 
     Returns
     -------
@@ -119,6 +120,12 @@ def squat_moments(
         within = np.flatnonzero(frames.sel(phase=phase).values)
         return float(time[within[len(within) // 2]]) if within.size else otherwise
 
+    exercise = exercise_of(metrics)
+    words, trial = exercise.words, exercise.table["report"]["trial"]
+    # The knee, where it is measured; for the second picture of the same moment another angle.
+    shown = "knee_flexion" if "knee_flexion" in metrics else trial[0]
+    other = "thigh_elevation" if shown == "knee_flexion" else trial[-1]
+    turn = capital(words["turn"])
     standing, first = middle("standing", math.nan), "Standing"
     if math.isnan(standing):  # the recording cuts it off; perhaps not at the other end
         still = time[repetitions["standing"].values.astype(bool)]
@@ -129,14 +136,14 @@ def squat_moments(
         first = tables.sentence(f"report.calibration.picture.{source}", title=first)
     bottom = float(repetition["bottom"])
     clearer = partial(clearer_side, pose, angles)
-    side = side_shown(metrics, "knee_flexion", otherwise=partial(clearer, "knee_flexion", bottom))
-    up = middle("mid_ascent", float(repetition["end"]))
+    side = side_shown(metrics, shown, otherwise=partial(clearer, shown, bottom))
+    back = middle("mid_ascent", float(repetition["end"]))
     chosen = [
-        of_angle(first, standing, angles, "knee_flexion", side),
-        reported(of_angle("Bottom", bottom, angles, "knee_flexion", side), metrics),
+        of_angle(first, standing, angles, shown, side),
+        reported(of_angle(turn, bottom, angles, shown, side), metrics),
     ]
     if not findings:
-        return [*chosen, of_angle("On the way up", up, angles, "knee_flexion", side)]
+        return [*chosen, of_angle(f"On the way {words['back']}", back, angles, shown, side)]
     finding = findings[0]
     metric = finding.metric.removesuffix("_at_bottom")
     base = metric.removesuffix("_asymmetry").removesuffix("_variability")
@@ -145,11 +152,10 @@ def squat_moments(
         metrics,
         base,
         rep,
-        {"mid_descent": middle("mid_descent", bottom), "bottom": bottom, "mid_ascent": up},
+        {"mid_descent": middle("mid_descent", bottom), "bottom": bottom, "mid_ascent": back},
     )
-    if drawn == "knee_flexion" and when == bottom:
-        deep = of_angle("Bottom", bottom, angles, "thigh_elevation", side)
-        chosen[1] = reported(deep, metrics)
+    if drawn == shown and when == bottom:
+        chosen[1] = reported(of_angle(turn, bottom, angles, other, side), metrics)
     of_sides = drawn in angles and "side" in angles[drawn].dims
     on = finding.side
     if of_sides and (len(findings) > 1 or not on):

@@ -31,12 +31,8 @@ DEPENDS: Mapping[str, Any] = {
 }
 
 _ONLY_OF_SQUATS = ("depth", "descent_duration", "bottom_duration", "ascent_duration", "tempo_ratio")
-_WORDS_OF_RISES = {
-    "at the bottom": "when leaving the seat",
-    "within the bottom": "when leaving the seat",
-    "over mid-descent, bottom and mid-ascent": "from leaving the seat to the middle of the rise",
-}
-"""What is measured at the bottom of a squat is measured when the hips of a rise leave the seat."""
+_PHASES_OF_SQUATS = "over mid-descent, bottom and mid-ascent"
+_PHASES_OF_RISES = "from leaving the seat to the middle of the rise"
 
 
 def fit_options(cleaned: xr.Dataset) -> dict[str, Any]:
@@ -120,7 +116,7 @@ def _no_seat_warning(
 
 
 def _described_as_rises(metrics: xr.Dataset) -> xr.Dataset:
-    """Leave out what only squats have; in descriptions, leaving the seat replaces the bottom."""
+    """Leave out what only squats have, and describe the phases of a rise."""
     left_out = {*_ONLY_OF_SQUATS}
     for name, variable in metrics.data_vars.items():
         if variable.attrs["kind"] == "from_standing":
@@ -133,8 +129,7 @@ def _described_as_rises(metrics: xr.Dataset) -> xr.Dataset:
         if beside:
             variable.attrs[BESIDE] = " ".join(beside)
         for key in ("statistic", "long_name"):
-            for squat_words, rise_words in _WORDS_OF_RISES.items():
-                variable.attrs[key] = variable.attrs[key].replace(squat_words, rise_words)
+            variable.attrs[key] = variable.attrs[key].replace(_PHASES_OF_SQUATS, _PHASES_OF_RISES)
     return kept
 
 
