@@ -90,6 +90,8 @@ class _Pass:
     poses: Array
     retried: int
     looks: list[survey.Look]
+    backgrounds: list[NDArray[np.uint8]]
+    """Reduced grey pictures of the looks."""
     cuts: list[float]
     """Times of the first frames after a cut, seconds."""
     faults: list[dict[str, Any]] = field(default_factory=list)
@@ -259,6 +261,7 @@ def _search(
 ) -> _Pass:
     """Follow the subject through the video with one model, on a crop if needed."""
     whole = _run(work)
+    whole.looks = survey.with_shifts(whole.looks, whole.backgrounds, info.width)
     tracks = survey.link(whole.looks)
     has_person = _frames_with_person(whole, work.path)
     tracks = tracks or [_dense_track(whole)]
@@ -390,6 +393,7 @@ def _run(
     runs = np.array_split(np.arange(len(work.chunks)), min(work.workers, len(work.chunks)))
     parts: dict[int, tuple[list[float], Array, int, list[survey.Look]]] = {}
     pictures: dict[int, dict[str, list[float]]] = {}
+    backgrounds: dict[int, NDArray[np.uint8]] = {}
     faults: dict[str, dict[str, Any]] = {}
     # The processes are left first: threads end when these do.
     with ThreadPoolExecutor(len(runs)) as threads, ExitStack() as processes:
@@ -427,9 +431,14 @@ def _run(
                 elif "fault" in message:
                     faults.setdefault(message["fault"]["code"], message["fault"])
                 else:
-                    poses = np.frombuffer(data, np.float64).reshape(-1, KEYPOINTS, COLUMNS)
+                    size = 8 * len(message["times"]) * KEYPOINTS * COLUMNS
+                    poses = np.frombuffer(data[:size], np.float64)
+                    poses = poses.reshape(-1, KEYPOINTS, COLUMNS)
                     looks = [survey.Look(**look) for look in message["looks"]]
                     number = message["chunk"]
+                    if looks:
+                        shape = (len(looks), *message["background_shape"])
+                        backgrounds[number] = np.frombuffer(data[size:], np.uint8).reshape(shape)
                     parts[number] = (message["times"], poses, message["retried"], looks)
                     pictures[number] = message["pictures"]
     ordered = [parts[n] for n in sorted(parts)]
@@ -443,6 +452,7 @@ def _run(
         poses=np.concatenate([part[1] for part in ordered]),
         retried=sum(part[2] for part in ordered),
         looks=[look for part in ordered for look in part[3]],
+        backgrounds=[each for n in sorted(backgrounds) for each in backgrounds[n]],
         cuts=survey.cuts(
             *(
                 np.concatenate([np.asarray(pictures[n][name], float) for n in sorted(pictures)])

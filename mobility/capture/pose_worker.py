@@ -79,7 +79,8 @@ class _Chunk:
     last_search: float = -np.inf
     retried: int = 0
     looks: list[survey.Look] = field(default_factory=list)
-    motion: survey.BackgroundMotion = field(default_factory=survey.BackgroundMotion)
+    backgrounds: list[Image] = field(default_factory=list)
+    """Reduced grey pictures of the looks."""
     last_look: int = -1
 
 
@@ -149,8 +150,9 @@ def _send(chunk: _Chunk, changes: survey.PictureChanges, send: Send) -> None:
         "pictures": changes.between(chunk.start, chunk.stop),
         "retried": chunk.retried,
         "looks": [look.model_dump() for look in chunk.looks],
+        "background_shape": chunk.backgrounds[0].shape if chunk.backgrounds else None,
     }
-    send(header, poses.tobytes())
+    send(header, poses.tobytes() + b"".join(each.tobytes() for each in chunk.backgrounds))
 
 
 def _find(
@@ -221,25 +223,17 @@ def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float, pose: Arra
     chunk.last_look = survey.look_number(time)
     import cv2
 
-    height, width = image.shape[:2]
     poses = many(image)
     if poses:
         covered, mask = survey.cover_people(image, poses)
         poses += survey.uncovered_poses(many(covered), mask)
     people = survey.distinct(poses, pose)
-    scale = survey.MOTION_WIDTH / width
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(
-        grey, (survey.MOTION_WIDTH, max(1, round(height * scale))), interpolation=cv2.INTER_AREA
-    )
-    boxes = [
-        (b[0] * scale, b[1] * scale, b[2] * scale, b[3] * scale) for b in (p.box for p in people)
-    ]
+    chunk.backgrounds.append(survey.reduced(grey))
     chunk.looks.append(
         survey.Look(
             time=time,
             people=people,
-            shift=chunk.motion.shift(small, boxes),
             brightness=float(grey.mean() / 255),
             sharpness=float(cv2.Laplacian(grey, cv2.CV_64F).var()),
         )
