@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel
 
-from mobility.capture import offline, survey
+from mobility.capture import offline, shots, survey
 from mobility.capture.landmarker import (
     COLUMNS,
     KEYPOINTS,
@@ -91,7 +93,7 @@ def run(job: Job, send: Send) -> None:
     ]
     active: list[_Chunk] = []
     done = 0
-    changes = survey.PictureChanges()
+    changes = shots.PictureChanges()
     with Landmarker(job.model, "image", SURVEY_PEOPLE) as many:
         start, stop = waiting[0][1] - job.warm_up_s, waiting[-1][2]
         frames = read_frames(
@@ -142,17 +144,31 @@ def _open(job: Job, limits: tuple[int, float, float], image: Image) -> _Chunk:
     return _Chunk(number, start, stop, Landmarker(job.model, "video"), region)
 
 
-def _send(chunk: _Chunk, changes: survey.PictureChanges, send: Send) -> None:
-    poses = np.asarray(chunk.poses, dtype=np.float64).reshape(-1, KEYPOINTS, COLUMNS)
+def _send(chunk: _Chunk, changes: shots.PictureChanges, send: Send) -> None:
+    pictures = changes.between(chunk.start, chunk.stop)
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "poses": np.asarray(chunk.poses, np.float64).reshape(-1, KEYPOINTS, COLUMNS),
+        "times": np.asarray(chunk.times, np.float64),
+        "backgrounds": np.asarray(chunk.backgrounds, np.uint8),
+        **pictures,
+    }
     header = {
         "chunk": chunk.number,
-        "times": chunk.times,
-        "pictures": changes.between(chunk.start, chunk.stop),
         "retried": chunk.retried,
         "looks": [look.model_dump() for look in chunk.looks],
-        "background_shape": chunk.backgrounds[0].shape if chunk.backgrounds else None,
+        "arrays": [[name, each.dtype.str, each.shape] for name, each in arrays.items()],
     }
-    send(header, poses.tobytes() + b"".join(each.tobytes() for each in chunk.backgrounds))
+    send(header, b"".join(each.tobytes() for each in arrays.values()))
+
+
+def arrays_of(header: Mapping[str, Any], data: bytes) -> dict[str, npt.NDArray[Any]]:
+    """Take the arrays of a chunk from its message, by name."""
+    arrays, start = {}, 0
+    for name, kind, shape in header["arrays"]:
+        count = int(np.prod(shape))
+        arrays[name] = np.frombuffer(data, kind, count, start).reshape(shape)
+        start += arrays[name].nbytes
+    return arrays
 
 
 def _find(

@@ -12,9 +12,9 @@ part of somebody half hidden, so that their box reaches over whoever stands in f
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,25 +66,11 @@ AT_REST_PX = 0.8
 """Largest movement, in pixels of the reduced picture, of a point that is at rest."""
 
 RESTING_SHARE, MOVING_TOGETHER, LEAST_SPAN = 1 / 3, 0.35, 0.7
-"""Share of the fields that are at rest if the camera is, least share that moves together if it moves,
-and least share of the width or height over which these lie."""
+"""Share of the fields that are at rest if the camera is, least share that moves together if it
+moves, and least share of the width or height over which these lie."""
 
 LIGHT_PX, LEAST_CONTRAST = 12, 6.0
 """Pixels within which the light is evened out, and levels of contrast that count as noise."""
-
-CHANGED = 25
-"""Levels of 255 by which a point of a picture must differ from the picture before."""
-
-CUT_RATIO, CUT_SHARE, CUT_FRAMES, CUT_S = 2.0, 0.005, 3, 0.25
-"""Least share of points that change at a cut, and its least ratio to the frames before and after.
-
-Before and after are three frames, or a quarter of a second: films of five pictures a second are
-stored at thirty. In 26 videos, filmed and rendered, none of 3,357 frames changed more than 1.20
-times as much as any of the three before and after it; most cuts changed 3 to 9 times as much.
-"""
-
-LEAST_CHANGE = 1e-6
-"""Change of a picture that is not identical to the one before."""
 
 MOTION_WIDTH = 320
 """Width to which a frame is reduced for the comparison of backgrounds, pixels."""
@@ -484,62 +470,6 @@ def is_another(
     )
 
 
-class PictureChanges:
-    """Share of the picture that changes from frame to frame."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-        self.changes: list[float] = []
-        self._last: npt.NDArray[np.int16] | None = None
-
-    def add(self, time: float, grey: npt.NDArray[np.uint8]) -> None:
-        """Compare some points of a picture in grey with those of the picture before.
-
-        The share is 0 only if the same picture is repeated, for noise alone gives more.
-        """
-        points = grey.astype(np.int16)
-        last, self._last = self._last, points
-        change = 0.0
-        if last is not None and last.shape == points.shape and not np.array_equal(last, points):
-            change = max(float((np.abs(points - last) > CHANGED).mean()), LEAST_CHANGE)
-        self.times.append(time)
-        self.changes.append(change)
-
-    def between(self, start: float, stop: float) -> dict[str, list[float]]:
-        """Return times and changes of the pictures with ``start <= time < stop``."""
-        rows = slice(bisect.bisect_left(self.times, start), bisect.bisect_left(self.times, stop))
-        return {"times": self.times[rows], "changes": self.changes[rows]}
-
-
-def cuts(times: Array, changes: Array) -> list[float]:
-    """Find the first frames after cuts, in seconds: the picture changes there but not around it.
-
-    A quick movement goes on for several frames, a flash changes the picture twice, and a gap in the
-    times is no cut. After repeats of a picture the next one shows the movement of all that time.
-
-    Parameters
-    ----------
-    times
-        Times of the frames, (n,), seconds.
-    changes
-        Changes from :class:`PictureChanges`, (n,).
-    """
-    if len(times) < 2:
-        return []
-    steps = np.diff(times, prepend=times[0])
-    frame = float(np.median(steps[1:]))
-    reach = max(CUT_FRAMES, round(CUT_S / frame))
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(changes, reach), 2 * reach + 1)
-    beside = np.delete(windows, reach, axis=1).max(axis=1)
-    repeats = np.zeros(len(changes))
-    for frame_number in range(2, len(changes)):
-        if changes[frame_number - 1] == 0:
-            repeats[frame_number] = repeats[frame_number - 1] + 1
-    sudden = (changes >= CUT_SHARE) & (changes >= CUT_RATIO * (1 + repeats) * beside)
-    is_cut = sudden & (steps < 1.5 * frame)
-    return [float(time) for time in times[is_cut]]
-
-
 def reduced(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Reduce a grey picture for :func:`background_shifts`."""
     import cv2
@@ -550,7 +480,7 @@ def reduced(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def background_shifts(
-    pictures: list[npt.NDArray[np.uint8]], boxes: list[list[Box]]
+    pictures: Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8], boxes: list[list[Box]]
 ) -> list[float | None]:
     """How far the background is from where it is most of the time, at each look, per picture width.
 
@@ -569,7 +499,7 @@ def background_shifts(
     list
         None where too little of the background is seen.
     """
-    if not pictures:
+    if not len(pictures):
         return []
     height, width = pictures[0].shape
     corners = np.array(
@@ -603,7 +533,7 @@ def background_shifts(
 
 
 def with_shifts(
-    looks: list[Look], pictures: list[npt.NDArray[np.uint8]], width: int
+    looks: list[Look], pictures: Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8], width: int
 ) -> list[Look]:
     """Add the shifts of the background to looks at pictures that were `width` pixels wide."""
     scale = MOTION_WIDTH / width
@@ -625,7 +555,7 @@ def _evenly_lit(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.0)
     contrast = smooth - cv2.blur(smooth, around)
     spread = cv2.blur(np.abs(contrast), around) + LEAST_CONTRAST
-    return np.clip(128 + 40 * contrast / spread, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(128 + 40 * contrast / spread, 0, 255), np.uint8)
 
 
 def _background(shape: tuple[int, ...], boxes: list[Box]) -> npt.NDArray[np.bool_]:
@@ -662,14 +592,16 @@ def _common_motion(
     if motion is None:
         # Far from where it was, as after a knock.
         window = cv2.createHanningWindow(first.shape[::-1], cv2.CV_32F)
-        seen = [np.where(mask, each - np.float32(128), 0) for each in (first, second)]
-        jump, _ = cv2.phaseCorrelate(*(each.astype(np.float32) for each in seen), window)
+        one, other = (
+            np.where(mask, each - 128.0, 0.0).astype(np.float32) for each in (first, second)
+        )
+        jump, _ = cv2.phaseCorrelate(one, other, window)
         motion = _tracked(first, second, mask, points, np.array(jump))
     return motion
 
 
 def _fields(points: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-    """Number of the field of the picture in which each point lies."""
+    """Return the number of the field of the picture in which each point lies."""
     columns, rows = (points * FIELDS / shape[::-1]).astype(np.int64).T
     return np.asarray(columns + FIELDS * rows)
 
@@ -681,7 +613,7 @@ def _tracked(
     starts: npt.NDArray[np.float32],
     jump: npt.NDArray[np.float64],
 ) -> Array | None:
-    """Common motion of points, looked for beside where they were by `jump`."""
+    """Find the common motion of points, which are looked for beside where they were by `jump`."""
     import cv2
 
     flow = partial(
@@ -723,7 +655,8 @@ def camera_motion(looks: list[Look]) -> dict[str, Any]:
 
     The camera moves if the background is away from its usual place by more than
     :data:`MOVING_CAMERA` at a fifth of the looks, at least two: a single one is a knock. Values are
-    None if it was seen well enough at fewer than half of the looks; shifts are fractions of the width.
+    None if it was seen well enough at fewer than half of the looks; shifts are fractions of the
+    width.
     """
     shifts = np.array([look.shift for look in looks if look.shift is not None])
     if not shifts.size or shifts.size < len(looks) / 2:

@@ -18,7 +18,7 @@ from mobility.kinematics.datasets import Pose, Recording, Repetitions, require_o
 from mobility.kinematics.geometry import Array, angle_between
 from mobility.kinematics.skeleton import SIDES, landmarks
 from mobility.options import check_intervals, checked
-from mobility.provenance import cuts_of, with_history
+from mobility.provenance import cuts_of, repeats_of, with_history
 from mobility.wording import listed
 
 _GRID_HZ = 60.0
@@ -321,6 +321,9 @@ def find_repetitions(
             cuts = [time for time in cuts_of(pose) if h.grid[start] < time < h.grid[end]]
             if not reason and cuts:
                 reason = tables.sentence("reasons.repetition.film_cut", time=cuts[0])
+            again = [each for each in repeats_of(pose) if each.start <= h.grid[bottom] < each.stop]
+            if not reason and again:
+                reason = tables.sentence("reasons.repetition.shown_before", time=again[0].first)
             if not reason and bend(*h.grid[[start, middle, end]]) < _LEAST_BEND:
                 reason = tables.sentence("reasons.repetition.knees_straight")
             times = h.grid[[start, band[0], middle, band[1], end]]

@@ -370,7 +370,9 @@ def test_a_camera_that_moves_part_of_the_time_is_moving():
         if expected is not None:
             assert moves["camera_shift_max"] == pytest.approx(max(shifts))
     track = Track([0.0], [box(480, 400, 400)], [(480, 240)], [0.9])
-    assert survey.summary([look(0.0, shift=0.0), look(1.0, shift=0.01)], [track], 0)["camera_moving"]
+    assert survey.summary([look(0.0, shift=0.0), look(1.0, shift=0.01)], [track], 0)[
+        "camera_moving"
+    ]
 
 
 @pytest.mark.parametrize("sd", [2, 6])
@@ -398,44 +400,3 @@ def test_region_beyond_the_picture_is_grey_and_contiguous():
     assert (part[1:5, 2:8] == 0).all()
     assert overlap((0, 0, 2, 2), (1, 0, 3, 2)) == pytest.approx(1 / 3)
     assert overlap((0, 0, 1, 1), (2, 2, 3, 3)) == 0
-
-
-def frames_of(positions, background):
-    """A bright square in front of a background, at each position in turn."""
-    for left in positions:
-        image = np.repeat(background[..., None], 3, axis=2)
-        image[100:160, left : left + 60] = 250
-        yield image
-
-
-def noisy(image, seed):
-    noise = np.random.default_rng(seed).normal(0, 4, image.shape)
-    return np.clip(image + noise, 0, 255).astype(np.uint8)
-
-
-@pytest.mark.parametrize(
-    ("positions", "cut"),
-    [
-        ([10 + 2 * i for i in range(40)], []),
-        ([10 + 2 * i for i in range(20)] + [200 + 2 * i for i in range(20)], [20]),
-        ([10] * 20 + [10 + 4 * i for i in range(20)], []),  # begins to move
-        ([10] * 20 + [150] + [10] * 19, []),  # a flash: there and back
-        ([10] * 20 + [150] * 20, [20]),
-        ([10 + 20 * (i // 6) for i in range(60)], []),  # five pictures a second
-        ([10 + 3 * (15 if 15 <= i < 22 else i) for i in range(40)], []),  # the film stalls
-        ([10], []),
-    ],
-)
-def test_a_cut_is_a_change_of_the_picture_that_its_neighbours_do_not_have(positions, cut):
-    background = np.asarray(_texture((240, 320)) // 2, np.uint8)
-    changes = survey.PictureChanges()
-    times = np.arange(len(positions)) / 30
-    for i, image in enumerate(frames_of(positions, background)):
-        # A stall repeats the noise too.
-        seed = i if positions[i] == 10 else positions[i]
-        changes.add(times[i], noisy(image, seed)[1::3, 1::3, 1])
-    shares = changes.changes
-    assert survey.cuts(times, np.array(shares)) == [pytest.approx(i / 30) for i in cut]
-    # Where the times show that frames are missing, nothing was cut.
-    late = times + np.where(np.arange(len(times)) >= 20, 1.0, 0.0)
-    assert survey.cuts(late, np.array(shares)) == []
