@@ -267,7 +267,7 @@ def _search(
 ) -> _Pass:
     """Follow the subject through the video with one model, on a crop if needed."""
     whole = _run(work)
-    whole.looks = survey.with_shifts(whole.looks, whole.backgrounds, info.width)
+    whole.looks = survey.with_shifts(whole.looks, whole.backgrounds, info.width, whole.cuts)
     tracks = survey.link(whole.looks)
     has_person = _frames_with_person(whole, work.path)
     tracks = tracks or [_dense_track(whole)]

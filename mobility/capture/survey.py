@@ -533,17 +533,23 @@ def background_shifts(
 
 
 def with_shifts(
-    looks: list[Look], pictures: Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8], width: int
+    looks: list[Look], pictures: npt.NDArray[np.uint8], width: int, cuts: Sequence[float]
 ) -> list[Look]:
-    """Add the shifts of the background to looks at pictures that were `width` pixels wide."""
+    """Add the shifts of the background to looks at pictures that were `width` pixels wide.
+
+    Each shot between `cuts`, in seconds, is compared with itself alone.
+    """
     scale = MOTION_WIDTH / width
-    boxes: list[list[Box]] = [
-        [tuple(scale * edge for edge in person.box) for person in look.people]  # type: ignore[misc]
-        for look in looks
-    ]
+    shots = np.searchsorted(cuts, [look.time for look in looks], side="right")
+    shifts: list[float | None] = []
+    for shot in np.unique(shots):
+        rows = np.flatnonzero(shots == shot)
+        boxes = [
+            [tuple(scale * edge for edge in each.box) for each in looks[row].people] for row in rows
+        ]
+        shifts += background_shifts(pictures[rows], boxes)  # type: ignore[arg-type]
     return [
-        look.model_copy(update={"shift": shift})
-        for look, shift in zip(looks, background_shifts(pictures, boxes), strict=True)
+        look.model_copy(update={"shift": shift}) for look, shift in zip(looks, shifts, strict=True)
     ]
 
 

@@ -317,13 +317,14 @@ def find_repetitions(
             end, whole_end = _edge(h, bottom, top_after)
             band = _bottom_band(h, bottom, start, end)
             middle = _middle_of_bottom(h, band)
-            reason = _rejection_reason(h, bottom, (start, end), (whole_start, whole_end))
+            again = [each for each in repeats_of(pose) if each.start <= h.grid[bottom] < each.stop]
+            if again:
+                reason = tables.sentence("reasons.repetition.shown_before", time=again[0].first)
+            else:
+                reason = _rejection_reason(h, bottom, (start, end), (whole_start, whole_end))
             cuts = [time for time in cuts_of(pose) if h.grid[start] < time < h.grid[end]]
             if not reason and cuts:
                 reason = tables.sentence("reasons.repetition.film_cut", time=cuts[0])
-            again = [each for each in repeats_of(pose) if each.start <= h.grid[bottom] < each.stop]
-            if not reason and again:
-                reason = tables.sentence("reasons.repetition.shown_before", time=again[0].first)
             if not reason and bend(*h.grid[[start, middle, end]]) < _LEAST_BEND:
                 reason = tables.sentence("reasons.repetition.knees_straight")
             times = h.grid[[start, band[0], middle, band[1], end]]

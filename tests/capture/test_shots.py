@@ -30,7 +30,7 @@ def picture(dx=0, dy=0, *, room=0):
 def marks(dx=0.0, dy=0.0):
     left, top, right, bottom = BOX
     corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-    return np.array(corners) + [dx, dy]
+    return np.array(corners) + np.array([dx, dy])
 
 
 def with_bar(image, top, bottom, seed=9):

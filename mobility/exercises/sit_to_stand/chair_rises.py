@@ -335,6 +335,7 @@ def _fault(
     cuts = [time for time in cuts_of(pose) if start < time < end]
     again = [each for each in repeats_of(pose) if each.start <= (start + end) / 2 < each.stop]
     faults = {
+        "shown_before": bool(again),
         "never_upright": not hips.upright,
         "often_unseen": not inside.any() or float(np.mean(~hips.seen[inside])) > _MISSING_SHARE,
         "long_unseen": gaps.max() - frame > _MISSING_GAP,
@@ -342,13 +343,12 @@ def _fault(
         "not_seated": not seated,
         "not_standing": not stands,
         "film_cut": bool(cuts),
-        "shown_before": bool(again),
         "short": end - start < _SHORTEST,
     }
     fields = {
         "gap": _MISSING_GAP,
         "shortest": _SHORTEST,
-        "time": (*cuts, *(each.first for each in again), 0.0)[0],
+        "time": (*(each.first for each in again), *cuts, 0.0)[0],
     }
     return next(
         (
