@@ -58,12 +58,16 @@ PERSON_PX = 3
 FIELDS = (6, 2)
 """Rows and columns of fields of a thumbnail, each of which is compared by itself, for captions."""
 
-SHORTEST_S, COMPARED_HZ, MOST_COMPARED = 1.0, 5.0, 300
-"""Least time of a repeat, and rate and number of its pictures that are compared."""
+SHORTEST_S, LEAST_SHARED, COMPARED_HZ, MOST_COMPARED = 1.0, 0.9, 5.0, 300
+"""Least time of a repeat, least share of one of its two shots that is in the other, and rate and number of its pictures
+that are compared."""
 
-MOVES, SAME, NOISE, SAME_FIELDS = 16.0, 0.1, 6.0, 0.6
+ALIKE_SCORE = 0.9
+"""Share of the best match above which another one is as good."""
+
+MOVES, SAME, NOISE, SAME_SHARE = 20.0, 0.05, 4.0, 0.5
 """Least variance of a field in which something moves, levels squared; most of it, and of noise, by
-which a repeat differs; and least share of such fields that are the same."""
+which a repeat differs; and least share of the movement that is the same, as captions cover some."""
 
 NEAR_S = 0.3
 """Longest time between a picture and the pose that says where the person is in it."""
@@ -208,19 +212,29 @@ def goes_on(pair: Grey, people: Sequence[Array], *, reach: int = REACH) -> bool:
     reach
         Most points by which the person moves.
     """
-    shape = pair.shape[1:]
-    covered = np.zeros(shape, np.bool_)
+    import cv2
+
+    masks = [_mask(pair.shape[1:], marks) for marks in people]
+    covered, stays = np.zeros((2, *pair.shape[1:]), np.bool_)
     parts = []
-    for first, second, marks in ((*pair, people[0]), (*pair[::-1], people[1])):
-        person = _mask(shape, marks)
+    for first, second, person in ((*pair, masks[0]), (*pair[::-1], masks[1])):
         corners, moved = _blocks(first, second, reach)
         rows, columns = (corners + BLOCK // 2).T
         of_person = person[rows, columns]
         if person.all():  # nobody is there
             of_person[:] = False
-        for top, left in corners[(moved > STILL) & ~of_person]:
-            covered[top : top + BLOCK, left : left + BLOCK] = True
+        for at_rest, area in ((moved > STILL, covered), (moved <= STILL, stays)):
+            for top, left in corners[at_rest & ~of_person]:
+                area[top : top + BLOCK, left : left + BLOCK] = True
         parts.append((rows[of_person], columns[of_person], moved[of_person] <= reach))
+    beside = ~masks[0] & ~masks[1]
+    # What stays says how the light changed.
+    before, after = (each.astype(np.float64) for each in pair)
+    lit = stays & ~covered & beside
+    gain, offset = np.polyfit(before[lit], after[lit], 1) if lit.sum() >= BLOCK**2 else (1.0, 0.0)
+    changed = np.abs(after - np.clip(gain * before + offset, 0, 255)) > CHANGED
+    strays = np.ones((3, 3), np.uint8)
+    covered |= cv2.morphologyEx((changed & beside).astype(np.uint8), cv2.MORPH_OPEN, strays) > 0
     covered = (
         np.maximum.accumulate(covered, axis=1)
         & np.maximum.accumulate(covered[:, ::-1], axis=1)[:, ::-1]
@@ -317,15 +331,21 @@ def _repeat(
     later_times: Array,
     later_thumbs: npt.NDArray[np.float32],
 ) -> dict[str, float] | None:
-    """Part of a later shot that shows the same as an earlier one; None if there is none."""
+    """Find the part of a later shot that shows the same as an earlier one; None if there is none.
+
+    If it does so at several times, the movement repeats itself, as in an animation, and not the
+    shot.
+    """
     frame = float(np.median(np.diff(times)))
     lasts = later_times[-1] - later_times[0]
     count = min(len(later_times), round(lasts * COMPARED_HZ) + 1, MOST_COMPARED)
     rows = np.linspace(0, len(later_times) - 1, count).round().astype(int)
     chosen = later_times[rows]
-    fewest = max(4, int(np.ceil(SHORTEST_S / lasts * (count - 1))))
+    # All of the shorter shot is in the longer.
+    shorter = min(lasts, float(times[-1] - times[0]))
+    fewest = max(4, int(np.ceil(max(SHORTEST_S, LEAST_SHARED * shorter) / lasts * (count - 1))))
     apart, variance = _compared(thumbs, later_thumbs[rows])
-    best, repeat = 0.0, None
+    matches: list[tuple[float, float, int, int]] = []
     for lag in np.arange(chosen[0] - times[-1], chosen[-1] - times[0] + frame, frame):
         near = np.searchsorted(times, chosen - lag - frame / 2)
         inside = near < len(times)
@@ -334,18 +354,23 @@ def _repeat(
         if len(shared) < fewest:
             continue
         spread = variance(shared[0], shared[-1] + 1)
-        moves = spread > MOVES
-        same = apart[:, shared, near[shared]].mean(axis=1) <= SAME * spread + NOISE
-        if np.count_nonzero(moves) < 2 or same[moves].mean() < SAME_FIELDS:
+        spread[spread < MOVES] = 0.0
+        differ = apart[:, shared, near[shared]].mean(axis=1)
+        same = (differ <= SAME * spread + NOISE) & (spread > 0)
+        if np.count_nonzero(same) < 2 or spread[same].sum() < SAME_SHARE * spread.sum():
             continue
-        score = same[moves].mean() * len(shared)
-        if score > best:
-            start, stop = chosen[shared[0]], chosen[shared[-1]]
-            # To the end of the shot, if all of it is the same.
-            stop = later_times[-1] + frame if shared[-1] == count - 1 else stop
-            best = score
-            repeat = {"start": start, "stop": stop, "first": start - lag}
-    return None if repeat is None else {key: float(value) for key, value in repeat.items()}
+        score = (spread - differ)[same].sum() / spread.sum() * len(shared)
+        matches.append((score, lag, shared[0], shared[-1]))
+    if not matches:
+        return None
+    score, lag, first, last = max(matches)
+    alike = [each[1] for each in matches if each[0] >= ALIKE_SCORE * score]
+    if max(alike) - min(alike) > SHORTEST_S / 2:
+        return None
+    # To the end of the shot, if all of it is the same.
+    stop = later_times[-1] + frame if last == count - 1 else chosen[last]
+    start = chosen[first]
+    return {"start": float(start), "stop": float(stop), "first": float(start - lag)}
 
 
 def _compared(
