@@ -59,8 +59,8 @@ FIELDS = (6, 2)
 """Rows and columns of fields of a thumbnail, each of which is compared by itself, for captions."""
 
 SHORTEST_S, LEAST_SHARED, COMPARED_HZ, MOST_COMPARED = 1.0, 0.9, 5.0, 300
-"""Least time of a repeat, least share of one of its two shots that is in the other, and rate and number of its pictures
-that are compared."""
+"""Least time of a repeat, least share of one of its two shots that is in the other, and rate
+and number of the pictures that are compared."""
 
 ALIKE_SCORE = 0.9
 """Share of the best match above which another one is as good."""
