@@ -92,12 +92,12 @@ class _Pass:
     poses: Array
     retried: int
     looks: list[survey.Look]
-    backgrounds: NDArray[np.uint8]
-    """Reduced grey pictures of the looks."""
     cuts: list[float]
     """Times of the first frames after a cut, seconds."""
-    repeats: list[dict[str, float]]
-    """Shots that were shown before: `start` and `stop`, and `first`, where it was shown."""
+    repeats: list[dict[str, float]] = field(default_factory=list)
+    """Shots that were shown before: `start` and `stop`, and `first`, when it was shown, seconds."""
+    backgrounds: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0), np.uint8))
+    """Reduced grey pictures of the looks."""
     faults: list[dict[str, Any]] = field(default_factory=list)
     seen: dict[str, Any] = field(default_factory=dict)
     """Summary of the survey by the first model."""
