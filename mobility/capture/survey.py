@@ -598,10 +598,7 @@ def _common_motion(
     if motion is None:
         # Far from where it was, as after a knock.
         window = cv2.createHanningWindow(first.shape[::-1], cv2.CV_32F)
-        one, other = (
-            np.where(mask, each - 128.0, 0.0).astype(np.float32) for each in (first, second)
-        )
-        jump, _ = cv2.phaseCorrelate(one, other, window)
+        jump, _ = cv2.phaseCorrelate(first.astype(np.float32), second.astype(np.float32), window)
         motion = _tracked(first, second, mask, points, np.array(jump))
     return motion
 
