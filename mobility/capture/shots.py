@@ -40,9 +40,9 @@ GOES_ON, GOES_ON_BESIDE, LEAST_LEFT = 0.8, 0.6, 0.15
 one, and least share of them that it must not cover.
 
 Captions, counters, bars of up to a third of the picture and jumps of the exposure, drawn on nine
-filmed and rendered clips, are no cuts in all of 182 changes; 44 of 45 cuts to another shot, nearer
-or mirrored, are found, and of 54 where 10 to 45 frames of the same shot are left out 33, as many as
-change the picture of the person.
+filmed and rendered clips, are no cuts in 181 of 182 changes; 44 of 45 cuts to another shot, nearer
+or mirrored, are found. Of 54 where 10 to 45 frames of the same shot are left out 33 are: the
+others hardly change the picture of the person.
 """
 
 SMALLEST_CAPTION = 0.15
