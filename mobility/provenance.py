@@ -8,11 +8,11 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import mobility
 from mobility.errors import ConflictError
@@ -250,13 +250,38 @@ def cuts_of(dataset: xr.Dataset) -> list[float]:
 
     Cuts of further cameras are included, in the time of the first.
     """
+    return sorted(
+        time + offset for entry, offset in _films_of(dataset) for time in entry.get("cuts", [])
+    )
+
+
+class Repeat(NamedTuple):
+    """A shot that the video shows again, from `start` to `stop`, and when it showed it first, s."""
+
+    start: float
+    stop: float
+    first: float
+
+
+def repeats_of(dataset: xr.Dataset) -> list[Repeat]:
+    """List the shots that the video of a Dataset shows again.
+
+    Those of further cameras are included, in the time of the first.
+    """
+    return [
+        Repeat(*(repeat[name] + offset for name in Repeat._fields))
+        for entry, offset in _films_of(dataset)
+        for repeat in entry.get("repeats", [])
+    ]
+
+
+def _films_of(dataset: xr.Dataset) -> Iterator[tuple[dict[str, Any], float]]:
+    """Entry of the pose of each camera, and its time in that of the first, seconds."""
     entries = history(dataset)
-    cuts = list(last_of(entries, "estimate_pose").get("cuts", []))
+    yield last_of(entries, "estimate_pose"), 0.0
     others = last_of(entries, "fit_body").get("further_histories", [])
     for entries, camera in zip(others, cameras_of(dataset)[1:], strict=False):
-        offset = camera.get("time_offset_s", 0.0)
-        cuts += [time + offset for time in last_of(entries, "estimate_pose").get("cuts", [])]
-    return sorted(cuts)
+        yield last_of(entries, "estimate_pose"), camera.get("time_offset_s", 0.0)
 
 
 def cameras_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:

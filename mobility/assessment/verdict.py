@@ -192,7 +192,7 @@ def judge(
     checked = quality is not None and any(_checks_made(quality))
     if quality is not None:
         # A check replaces a warning about the same topic, as it has a level.
-        faults = {each.about: each for each in _reasons_of_checks(quality, joints=joints)}
+        faults = {each.about: each for each in _reasons_of_checks(quality, exercise)}
         reasons = [faults.pop(each.about, each) for each in reasons]
         reasons += faults.values()
     if quality is not None and not checked:
@@ -326,7 +326,7 @@ def _checks_made(quality: Mapping[str, Any]) -> Iterator[bool]:
             yield isinstance(check, Mapping) and check.get("verdict") is not None
 
 
-def _reasons_of_checks(quality: Mapping[str, Any], *, joints: bool) -> Iterator[Reason]:
+def _reasons_of_checks(quality: Mapping[str, Any], exercise: Exercise) -> Iterator[Reason]:
     second = quality.get("second_camera") or {}
     for seen in (quality, second):
         for name, entry in tables.load("verdict")["checks"].items():
@@ -336,42 +336,52 @@ def _reasons_of_checks(quality: Mapping[str, Any], *, joints: bool) -> Iterator[
             level = _LEVEL_OF_CHECK.get(str(check.get("verdict")))
             if level is None:
                 continue
-            for fault, fault_level, advice in _faults(name, entry, check, level, joints=joints):
+            for fault, fault_level, advice in _faults(name, entry, check, level, exercise):
                 yield _reason(
                     fault, fault_level, fault["is"], second=seen is second, what_to_do=advice
                 )
 
 
 def _faults(
-    name: str, entry: Mapping[str, Any], check: Mapping[str, Any], level: Level, *, joints: bool
+    name: str,
+    entry: Mapping[str, Any],
+    check: Mapping[str, Any],
+    level: Level,
+    exercise: Exercise,
 ) -> Iterator[tuple[Mapping[str, Any], Level, str]]:
     """Give entry, level and advice of each fault that a check found."""
     advice = str(check.get("advice") or "")
     if name == "view":
         seen = str(check.get("name", UNKNOWN))
         kind = seen if seen == UNKNOWN else view_kind(seen)
-        yield entry["joints" if joints else kind], level, advice
+        yield entry["joints" if exercise.noun == "movement" else kind], level, advice
     elif name == "framing":
-        yield from _faults_of_framing(entry, check, level, advice, joints=joints)
+        yield from _faults_of_framing(entry, check, level, advice, exercise)
     else:
         yield {**entry, **entry.get(str(check["verdict"]), {})}, level, advice
 
 
 def _faults_of_framing(
-    entry: Mapping[str, Any], check: Mapping[str, Any], level: Level, advice: str, *, joints: bool
+    entry: Mapping[str, Any],
+    check: Mapping[str, Any],
+    level: Level,
+    advice: str,
+    exercise: Exercise,
 ) -> Iterator[tuple[Mapping[str, Any], Level, str]]:
     """Faults of the framing, for each part of the body; for single joints as a whole."""
     framing = tables.load("capture_quality")["framing"]
     limits = framing["share"]["above"]
-    outside = {} if joints else check.get("outside") or {}
+    advice_on = exercise.table.get("advice_on", {})
+    outside = {} if exercise.noun == "movement" else check.get("outside") or {}
     any_part = False
     for part, share in outside.items():
         if share is None or part not in entry or not share > limits["poor"]:
             continue
         any_part = True
         part_level: Level = "unusable" if share > limits["unusable"] else "limited"
+        what_to_do = advice_on.get(f"{part}_out_of_picture", framing["advice"][part])
         part_entry = {**entry[part], **entry[part].get(part_level, {})}
-        yield part_entry, part_entry.get("level", part_level), framing["advice"][part]
+        yield part_entry, part_entry.get("level", part_level), what_to_do
     if not any_part:
         yield entry["joints"], level, advice
 

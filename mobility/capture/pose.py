@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mobility import tables
-from mobility.capture import survey
-from mobility.capture.landmarker import COLUMNS, KEYPOINTS, Array, bounding_box, overlap
+from mobility.capture import shots, survey
+from mobility.capture.landmarker import Array, bounding_box, overlap
 from mobility.capture.models import PINNED, digest_of, pose_models
 from mobility.capture.pose_process import processors, start
-from mobility.capture.pose_worker import Job
+from mobility.capture.pose_worker import Job, arrays_of
 from mobility.capture.sampling import choose_frames, is_fast
 from mobility.capture.video import VideoInfo, presentation_times, probe
 from mobility.errors import EndedError, NobodyFoundError, VideoError
@@ -80,6 +80,8 @@ class _Work:
     """Times of the frames in which the pose is estimated, seconds."""
     what: str
     """Text of the progress bar."""
+    width: int
+    """Of the pictures, pixels."""
 
 
 @dataclass
@@ -92,6 +94,10 @@ class _Pass:
     looks: list[survey.Look]
     cuts: list[float]
     """Times of the first frames after a cut, seconds."""
+    repeats: list[dict[str, float]] = field(default_factory=list)
+    """Shots that were shown before: `start` and `stop`, and `first`, when it was shown, seconds."""
+    backgrounds: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0), np.uint8))
+    """Reduced grey pictures of the looks."""
     faults: list[dict[str, Any]] = field(default_factory=list)
     seen: dict[str, Any] = field(default_factory=dict)
     """Summary of the survey by the first model."""
@@ -197,6 +203,7 @@ def estimate_pose(
             workers or processors(),
             choose_frames(expected, rate),
             "finding the pose" if len(bundles) == 1 else f"finding the pose, {name}",
+            info.width,
         )
         for name, bundle in bundles.items()
     ]
@@ -250,6 +257,7 @@ def estimate_pose(
         frames_with_person=int(has_person.sum()),
         frames_found_at_second_look=result.retried,
         cuts=result.cuts,
+        repeats=result.repeats,
         warnings=_warnings(pose, result),
     )
 
@@ -259,6 +267,7 @@ def _search(
 ) -> _Pass:
     """Follow the subject through the video with one model, on a crop if needed."""
     whole = _run(work)
+    whole.looks = survey.with_shifts(whole.looks, whole.backgrounds, info.width, whole.cuts)
     tracks = survey.link(whole.looks)
     has_person = _frames_with_person(whole, work.path)
     tracks = tracks or [_dense_track(whole)]
@@ -388,8 +397,7 @@ def _run(
     messages = queue.SimpleQueue()
     # Contiguous runs of chunks, so that each worker decodes its part only once.
     runs = np.array_split(np.arange(len(work.chunks)), min(work.workers, len(work.chunks)))
-    parts: dict[int, tuple[list[float], Array, int, list[survey.Look]]] = {}
-    pictures: dict[int, dict[str, list[float]]] = {}
+    parts: dict[int, tuple[dict[str, NDArray[Any]], int, list[survey.Look]]] = {}
     faults: dict[str, dict[str, Any]] = {}
     # The processes are left first: threads end when these do.
     with ThreadPoolExecutor(len(runs)) as threads, ExitStack() as processes:
@@ -427,32 +435,38 @@ def _run(
                 elif "fault" in message:
                     faults.setdefault(message["fault"]["code"], message["fault"])
                 else:
-                    poses = np.frombuffer(data, np.float64).reshape(-1, KEYPOINTS, COLUMNS)
                     looks = [survey.Look(**look) for look in message["looks"]]
-                    number = message["chunk"]
-                    parts[number] = (message["times"], poses, message["retried"], looks)
-                    pictures[number] = message["pictures"]
+                    arrays = arrays_of(message, data)
+                    parts[message["chunk"]] = (arrays, message["retried"], looks)
     ordered = [parts[n] for n in sorted(parts)]
-    times = np.concatenate([np.asarray(part[0], dtype=np.float64) for part in ordered])
+    times, poses, backgrounds, *pictures = (
+        _joined([part[0][name] for part in ordered])
+        for name in ("times", "poses", "backgrounds", *shots.PICTURES)
+    )
     if not len(times):
         raise VideoError(
             f"{work.path.name}: none of its frames can be decoded; film or export it again"
         )
+    seen = dict(zip(shots.PICTURES, pictures, strict=True))
+    cuts = shots.cuts(seen, times, poses, work.width)
     return _Pass(
         times=times,
-        poses=np.concatenate([part[1] for part in ordered]),
-        retried=sum(part[2] for part in ordered),
-        looks=[look for part in ordered for look in part[3]],
-        cuts=survey.cuts(
-            *(
-                np.concatenate([np.asarray(pictures[n][name], float) for n in sorted(pictures)])
-                for name in ("times", "changes")
-            )
-        ),
+        poses=poses,
+        retried=sum(part[1] for part in ordered),
+        looks=[look for part in ordered for look in part[2]],
+        backgrounds=backgrounds,
+        cuts=cuts,
+        repeats=shots.repeats(seen, cuts),
         faults=[faults[code] for code in sorted(faults)],
         track=track,
         others=list(others),
     )
+
+
+def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Join the arrays of all chunks; those of chunks without any have no shape to compare."""
+    filled = [each for each in arrays if len(each)]
+    return np.concatenate(filled) if filled else arrays[0]
 
 
 def _run_job(process: Process, job: Job, on_message: Send) -> None:
@@ -590,6 +604,9 @@ def _warnings(pose: xr.Dataset, result: _Pass) -> list[dict[str, Any]]:
     if result.cuts:
         moments = listed([f"{time:.1f} s" for time in result.cuts])
         warnings.append(tables.warning("capture.film_cut", moments=moments))
+    if result.repeats:
+        again = [tables.sentence("capture.shown_again", **each) for each in result.repeats]
+        warnings.append(tables.warning("capture.shots_repeated", moments=listed(again)))
     if summary["camera_moving"]:
         share, shift = summary["camera_moving_share"], summary["camera_shift_max"]
         warnings.append(tables.warning("capture.moving_camera", share=share, shift=shift))

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel
 
-from mobility.capture import offline, survey
+from mobility.capture import offline, shots, survey
 from mobility.capture.landmarker import (
     COLUMNS,
     KEYPOINTS,
@@ -79,7 +81,8 @@ class _Chunk:
     last_search: float = -np.inf
     retried: int = 0
     looks: list[survey.Look] = field(default_factory=list)
-    motion: survey.BackgroundMotion = field(default_factory=survey.BackgroundMotion)
+    backgrounds: list[Image] = field(default_factory=list)
+    """Reduced grey pictures of the looks."""
     last_look: int = -1
 
 
@@ -90,7 +93,7 @@ def run(job: Job, send: Send) -> None:
     ]
     active: list[_Chunk] = []
     done = 0
-    changes = survey.PictureChanges()
+    changes = shots.PictureChanges()
     with Landmarker(job.model, "image", SURVEY_PEOPLE) as many:
         start, stop = waiting[0][1] - job.warm_up_s, waiting[-1][2]
         frames = read_frames(
@@ -141,16 +144,31 @@ def _open(job: Job, limits: tuple[int, float, float], image: Image) -> _Chunk:
     return _Chunk(number, start, stop, Landmarker(job.model, "video"), region)
 
 
-def _send(chunk: _Chunk, changes: survey.PictureChanges, send: Send) -> None:
-    poses = np.asarray(chunk.poses, dtype=np.float64).reshape(-1, KEYPOINTS, COLUMNS)
+def _send(chunk: _Chunk, changes: shots.PictureChanges, send: Send) -> None:
+    pictures = changes.between(chunk.start, chunk.stop)
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "poses": np.asarray(chunk.poses, np.float64).reshape(-1, KEYPOINTS, COLUMNS),
+        "times": np.asarray(chunk.times, np.float64),
+        "backgrounds": np.asarray(chunk.backgrounds, np.uint8),
+        **pictures,
+    }
     header = {
         "chunk": chunk.number,
-        "times": chunk.times,
-        "pictures": changes.between(chunk.start, chunk.stop),
         "retried": chunk.retried,
         "looks": [look.model_dump() for look in chunk.looks],
+        "arrays": [[name, each.dtype.str, each.shape] for name, each in arrays.items()],
     }
-    send(header, poses.tobytes())
+    send(header, b"".join(each.tobytes() for each in arrays.values()))
+
+
+def arrays_of(header: Mapping[str, Any], data: bytes) -> dict[str, npt.NDArray[Any]]:
+    """Take the arrays of a chunk from its message, by name."""
+    arrays, start = {}, 0
+    for name, kind, shape in header["arrays"]:
+        count = int(np.prod(shape))
+        arrays[name] = np.frombuffer(data, kind, count, start).reshape(shape)
+        start += arrays[name].nbytes
+    return arrays
 
 
 def _find(
@@ -221,25 +239,17 @@ def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float, pose: Arra
     chunk.last_look = survey.look_number(time)
     import cv2
 
-    height, width = image.shape[:2]
     poses = many(image)
     if poses:
         covered, mask = survey.cover_people(image, poses)
         poses += survey.uncovered_poses(many(covered), mask)
     people = survey.distinct(poses, pose)
-    scale = survey.MOTION_WIDTH / width
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(
-        grey, (survey.MOTION_WIDTH, max(1, round(height * scale))), interpolation=cv2.INTER_AREA
-    )
-    boxes = [
-        (b[0] * scale, b[1] * scale, b[2] * scale, b[3] * scale) for b in (p.box for p in people)
-    ]
+    chunk.backgrounds.append(survey.reduced(grey))
     chunk.looks.append(
         survey.Look(
             time=time,
             people=people,
-            shift=chunk.motion.shift(small, boxes),
             brightness=float(grey.mean() / 255),
             sharpness=float(cv2.Laplacian(grey, cv2.CV_64F).var()),
         )

@@ -2,7 +2,7 @@
 
 Every two seconds (twice a second at the beginning, and when somebody else
 appears) a frame is searched for several people, and its background is compared
-with that of the look before. The result decides whom the dense pass follows, and
+with that of the others. The result decides whom the dense pass follows, and
 becomes part of the capture quality.
 
 People are distinguished by their heads, not their boxes: the model guesses the hidden
@@ -12,9 +12,9 @@ part of somebody half hidden, so that their box reaches over whoever stands in f
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,25 +53,24 @@ LEAST_RANGE_DEG, CLEAR_RATIO = 30.0, 2.0
 LEAST_PRESENT = 0.5
 """Least share of the frames in which the person who moves must be found."""
 
-MOVING_CAMERA = 0.004
-"""Background shift in two seconds, as a fraction of the width, that counts as motion."""
+MOVING_CAMERA = 0.003
+"""Distance of the background from its usual place, as a fraction of the width, that is motion."""
 
 MOVING_SHARE, MOVING_LOOKS = 0.2, 2
 """Share and least number of looks with motion that make a moving camera."""
 
-CHANGED = 25
-"""Levels of 255 by which a point of a picture must differ from the picture before."""
+FIELDS, POINTS_OF_FIELD, FEWEST_FIELDS = 8, 6, 6
+"""Fields along each side of the picture, most points in one, and least number that are compared."""
 
-CUT_RATIO, CUT_SHARE, CUT_FRAMES, CUT_S = 2.0, 0.005, 3, 0.25
-"""Least share of points that change at a cut, and its least ratio to the frames before and after.
+AT_REST_PX = 0.8
+"""Largest movement, in pixels of the reduced picture, of a point that is at rest."""
 
-Before and after are three frames, or a quarter of a second: films of five pictures a second are
-stored at thirty. In 26 videos, filmed and rendered, none of 3,357 frames changed more than 1.20
-times as much as any of the three before and after it; most cuts changed 3 to 9 times as much.
-"""
+RESTING_SHARE, MOVING_TOGETHER, LEAST_SPAN = 1 / 3, 0.35, 0.7
+"""Share of the fields that are at rest if the camera is, least share that moves together if it
+moves, and least share of the width or height over which these lie."""
 
-LEAST_CHANGE = 1e-6
-"""Change of a picture that is not identical to the one before."""
+LIGHT_PX, LEAST_CONTRAST = 12, 6.0
+"""Pixels within which the light is evened out, and levels of contrast that count as noise."""
 
 MOTION_WIDTH = 320
 """Width to which a frame is reduced for the comparison of backgrounds, pixels."""
@@ -99,10 +98,10 @@ class Look(BaseModel):
 
     time: float
     people: list[Person]
-    shift: float | None
-    """Shift of the background since the look before, fraction of the width."""
     brightness: float
     sharpness: float
+    shift: float | None = None
+    """Distance of the background from where it usually is, fraction of the width."""
 
 
 @dataclass
@@ -471,131 +470,206 @@ def is_another(
     )
 
 
-class PictureChanges:
-    """Share of the picture that changes from frame to frame."""
+def reduced(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Reduce a grey picture for :func:`background_shifts`."""
+    import cv2
 
-    def __init__(self) -> None:
-        self.times: list[float] = []
-        self.changes: list[float] = []
-        self._last: npt.NDArray[np.int16] | None = None
-
-    def add(self, time: float, grey: npt.NDArray[np.uint8]) -> None:
-        """Compare some points of a picture in grey with those of the picture before.
-
-        The share is 0 only if the same picture is repeated, for noise alone gives more.
-        """
-        points = grey.astype(np.int16)
-        last, self._last = self._last, points
-        change = 0.0
-        if last is not None and last.shape == points.shape and not np.array_equal(last, points):
-            change = max(float((np.abs(points - last) > CHANGED).mean()), LEAST_CHANGE)
-        self.times.append(time)
-        self.changes.append(change)
-
-    def between(self, start: float, stop: float) -> dict[str, list[float]]:
-        """Return times and changes of the pictures with ``start <= time < stop``."""
-        rows = slice(bisect.bisect_left(self.times, start), bisect.bisect_left(self.times, stop))
-        return {"times": self.times[rows], "changes": self.changes[rows]}
+    height = max(1, round(grey.shape[0] * MOTION_WIDTH / grey.shape[1]))
+    small = cv2.resize(grey, (MOTION_WIDTH, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
 
 
-def cuts(times: Array, changes: Array) -> list[float]:
-    """Find the first frames after cuts, in seconds: the picture changes there but not around it.
+def background_shifts(
+    pictures: Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8], boxes: list[list[Box]]
+) -> list[float | None]:
+    """How far the background is from where it is most of the time, at each look, per picture width.
 
-    A quick movement goes on for several frames, a flash changes the picture twice, and a gap in the
-    times is no cut. After repeats of a picture the next one shows the movement of all that time.
+    What moves together over the whole background is a movement of the camera, be it a shift, a
+    turn or a zoom; what moves by itself, such as arms, a passer-by or leaves, is none.
 
     Parameters
     ----------
-    times
-        Times of the frames, (n,), seconds.
-    changes
-        Changes from :class:`PictureChanges`, (n,).
+    pictures
+        Grey pictures of the looks, :func:`reduced`.
+    boxes
+        Boxes of the people in each of them.
+
+    Returns
+    -------
+    list
+        None where too little of the background is seen.
     """
-    if len(times) < 2:
+    if not len(pictures):
         return []
-    steps = np.diff(times, prepend=times[0])
-    frame = float(np.median(steps[1:]))
-    reach = max(CUT_FRAMES, round(CUT_S / frame))
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(changes, reach), 2 * reach + 1)
-    beside = np.delete(windows, reach, axis=1).max(axis=1)
-    repeats = np.zeros(len(changes))
-    for frame_number in range(2, len(changes)):
-        if changes[frame_number - 1] == 0:
-            repeats[frame_number] = repeats[frame_number - 1] + 1
-    sudden = (changes >= CUT_SHARE) & (changes >= CUT_RATIO * (1 + repeats) * beside)
-    is_cut = sudden & (steps < 1.5 * frame)
-    return [float(time) for time in times[is_cut]]
+    height, width = pictures[0].shape
+    corners = np.array(
+        [(x, y, 1.0) for x in (0, width / 2, width) for y in (0, height / 2, height)]
+    )
+    even = [_evenly_lit(picture) for picture in pictures]
+    masks = [_background(pictures[0].shape, people) for people in boxes]
+
+    def common(first: int, second: int) -> Array | None:
+        return _common_motion(even[first], even[second], masks[first] & masks[second])
+
+    shifts: list[float | None] = [None] * len(pictures)
+    first = 0
+    while first < len(pictures):
+        # Against the first; where they share too little, by way of the one before.
+        motions = [np.eye(3)]
+        for now in range(first + 1, len(pictures)):
+            motion = common(first, now)
+            if motion is None and (step := common(now - 1, now)) is not None:
+                motion = step @ motions[-1]
+            if motion is None:  # another shot, or nothing to see
+                break
+            motions.append(motion)
+        places = np.stack([corners @ motion[:2].T for motion in motions])
+        apart = np.linalg.norm(places[:, None] - places, axis=-1).mean(axis=-1) / width
+        if len(motions) > 1:
+            usual = int(apart.sum(axis=1).argmin())
+            shifts[first : first + len(motions)] = apart[usual].tolist()
+        first += len(motions)
+    return shifts
 
 
-class BackgroundMotion:
-    """Shift of the background from look to look, people masked out."""
+def with_shifts(
+    looks: list[Look], pictures: npt.NDArray[np.uint8], width: int, cuts: Sequence[float]
+) -> list[Look]:
+    """Add the shifts of the background to looks at pictures that were `width` pixels wide.
 
-    def __init__(self) -> None:
-        self._last: npt.NDArray[np.uint8] | None = None
-        self._mask: npt.NDArray[np.uint8] | None = None
+    Each shot between `cuts`, in seconds, is compared with itself alone.
+    """
+    scale = MOTION_WIDTH / width
+    shots = np.searchsorted(cuts, [look.time for look in looks], side="right")
+    shifts: list[float | None] = []
+    for shot in np.unique(shots):
+        rows = np.flatnonzero(shots == shot)
+        boxes = [
+            [tuple(scale * edge for edge in each.box) for each in looks[row].people] for row in rows
+        ]
+        shifts += background_shifts(pictures[rows], boxes)  # type: ignore[arg-type]
+    return [
+        look.model_copy(update={"shift": shift}) for look, shift in zip(looks, shifts, strict=True)
+    ]
 
-    def shift(self, small: npt.NDArray[np.uint8], boxes: list[Box]) -> float | None:
-        """Median displacement of the background points since the last call, per picture width.
 
-        `small` is the grey picture, reduced to :data:`MOTION_WIDTH`, `boxes` those of people in it.
-        None at the first call, or with too few points.
-        """
-        import cv2
+def _evenly_lit(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Even out the light of a picture, so that the exposure does not matter."""
+    import cv2
 
-        mask = np.full(small.shape, 255, np.uint8)
-        for left, top, right, bottom in boxes:
-            dx, dy = 0.15 * (right - left), 0.1 * (bottom - top)
-            mask[
-                max(0, int(top - dy)) : max(0, int(bottom + dy)),
-                max(0, int(left - dx)) : max(0, int(right + dx)),
-            ] = 0
-        last, last_mask = self._last, self._mask
-        self._last, self._mask = small, mask
-        if last is None or last_mask is None:
-            return None
-        points = cv2.goodFeaturesToTrack(last, 200, 0.01, 5, mask=last_mask)
-        if points is None or len(points) < 12:
-            return None
-        flow = partial(cv2.calcOpticalFlowPyrLK, nextPts=None, winSize=(21, 21), maxLevel=3)
-        moved, status, _ = flow(last, small, points)
-        back, again, _ = flow(small, last, moved)
-        # Keep points that are found again backwards: those on a plain wall follow its noise.
-        reliable = (status.ravel() == 1) & (again.ravel() == 1)
-        reliable &= np.linalg.norm((back - points).reshape(-1, 2), axis=1) < 0.5
-        step = (moved - points).reshape(-1, 2)[reliable]
-        ends = moved.reshape(-1, 2)[reliable].astype(int)
-        inside = ((ends >= 0) & (ends < small.shape[::-1])).all(axis=1)
-        # A person moved in front of points that end on a person.
-        inside[inside] = mask[ends[inside, 1], ends[inside, 0]] > 0
-        if inside.sum() < 8:
-            return None
-        return float(np.linalg.norm(np.median(step[inside], axis=0)) / small.shape[1])
+    around = (2 * LIGHT_PX + 1, 2 * LIGHT_PX + 1)
+    smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.0)
+    contrast = smooth - cv2.blur(smooth, around)
+    spread = cv2.blur(np.abs(contrast), around) + LEAST_CONTRAST
+    return np.asarray(np.clip(128 + 40 * contrast / spread, 0, 255), np.uint8)
+
+
+def _background(shape: tuple[int, ...], boxes: list[Box]) -> npt.NDArray[np.bool_]:
+    """Mask of what lies beside the people."""
+    mask = np.ones(shape, np.bool_)
+    for left, top, right, bottom in boxes:
+        dx, dy = 0.15 * (right - left), 0.1 * (bottom - top)
+        rows = slice(max(0, int(top - dy)), max(0, int(bottom + dy)))
+        mask[rows, max(0, int(left - dx)) : max(0, int(right + dx))] = False
+    return mask
+
+
+def _common_motion(
+    first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]
+) -> Array | None:
+    """Motion (3, 3) that most of the background shares between two pictures; None if none is seen.
+
+    The background is divided into fields, so that a few points in many places count more than many
+    points in one. A camera that moves leaves nothing in its place: if a third of the fields stay,
+    it is at rest.
+    """
+    import cv2
+
+    points = cv2.goodFeaturesToTrack(first, 400, 0.01, 5, mask=mask.astype(np.uint8))
+    if points is None:
+        return None
+    points = points.reshape(-1, 2)
+    # The strongest points come first.
+    kept: dict[int, list[int]] = {}
+    for row, number in enumerate(_fields(points, first.shape).tolist()):
+        kept.setdefault(number, []).append(row)
+    points = points[[row for rows in kept.values() for row in rows[:POINTS_OF_FIELD]]]
+    motion = _tracked(first, second, mask, points, np.zeros(2))
+    if motion is None:
+        # Far from where it was, as after a knock.
+        window = cv2.createHanningWindow(first.shape[::-1], cv2.CV_32F)
+        jump, _ = cv2.phaseCorrelate(first.astype(np.float32), second.astype(np.float32), window)
+        motion = _tracked(first, second, mask, points, np.array(jump))
+    return motion
+
+
+def _fields(points: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Return the number of the field of the picture in which each point lies."""
+    columns, rows = (points * FIELDS / shape[::-1]).astype(np.int64).T
+    return np.asarray(columns + FIELDS * rows)
+
+
+def _tracked(
+    first: npt.NDArray[np.uint8],
+    second: npt.NDArray[np.uint8],
+    mask: npt.NDArray[np.bool_],
+    starts: npt.NDArray[np.float32],
+    jump: npt.NDArray[np.float64],
+) -> Array | None:
+    """Find the common motion of points, which are looked for beside where they were by `jump`."""
+    import cv2
+
+    flow = partial(
+        cv2.calcOpticalFlowPyrLK, winSize=(21, 21), maxLevel=3, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
+    )
+    guess = (starts + jump).astype(np.float32)
+    ends, found, _ = flow(first, second, starts, guess)
+    back, again, _ = flow(second, first, ends, starts.copy())
+    # Points that are not found again backwards follow the noise of a plain wall.
+    reliable = (found.ravel() == 1) & (again.ravel() == 1)
+    reliable &= np.linalg.norm(back - starts, axis=1) < 0.5
+    reliable &= ((ends >= 0) & (ends < first.shape[::-1])).all(axis=1)
+    starts, ends = starts[reliable], ends[reliable]
+    # A person moved in front of points that end on a person.
+    inside = mask[ends[:, 1].astype(int), ends[:, 0].astype(int)]
+    starts, ends = starts[inside], ends[inside]
+    fields = _fields(starts, first.shape)
+    every = len(np.unique(fields))
+    if every < FEWEST_FIELDS:
+        return None
+    at_rest = np.linalg.norm(ends - starts, axis=1) < AT_REST_PX
+    least = RESTING_SHARE * every
+    if len(np.unique(fields[at_rest])) < max(FEWEST_FIELDS, least):
+        at_rest, least = np.ones(len(starts), np.bool_), MOVING_TOGETHER * every
+    starts, ends, fields = starts[at_rest], ends[at_rest], fields[at_rest]
+    cv2.setRNGSeed(0)
+    motion, inliers = cv2.estimateAffinePartial2D(starts, ends, ransacReprojThreshold=AT_REST_PX)
+    if motion is None:
+        return None
+    together = inliers.ravel() == 1
+    span = (np.ptp(starts[together], axis=0) / first.shape[::-1]).max()
+    if len(np.unique(fields[together])) < max(FEWEST_FIELDS, least) or span < LEAST_SPAN:
+        return None
+    return np.vstack([motion, [0.0, 0.0, 1.0]])
 
 
 def camera_motion(looks: list[Look]) -> dict[str, Any]:
-    """Motion of the camera, from the shifts of the background between looks.
+    """Motion of the camera, from the places of the background at the looks.
 
-    Looks are not equally far apart, so each shift is scaled to the usual time
-    between two, :data:`INTERVAL_S`. The camera moves if the median exceeds
-    :data:`MOVING_CAMERA`, or if a fifth of the looks (at least two) do: a single one
-    is a knock. Values are None without any shift; shifts are fractions of the width.
+    The camera moves if the background is away from its usual place by more than
+    :data:`MOVING_CAMERA` at a fifth of the looks, at least two: a single one is a knock. Values are
+    None if it was seen well enough at fewer than half of the looks; shifts are fractions of the
+    width.
     """
-    shifts = np.array(
-        [
-            now.shift * INTERVAL_S / (now.time - before.time)
-            for before, now in pairwise(looks)
-            if now.shift is not None and now.time > before.time
-        ]
-    )
-    if not shifts.size:
+    shifts = np.array([look.shift for look in looks if look.shift is not None])
+    if not shifts.size or shifts.size < len(looks) / 2:
         names = ("moving", "shift_median", "shift_max", "moving_share")
         return {f"camera_{name}": None for name in names}
     count = int((shifts > MOVING_CAMERA).sum())
-    median, share = float(np.median(shifts)), count / shifts.size
-    part_of_the_time = count >= MOVING_LOOKS and share >= MOVING_SHARE
+    share = count / shifts.size
     return {
-        "camera_moving": median > MOVING_CAMERA or part_of_the_time,
-        "camera_shift_median": median,
+        "camera_moving": count >= min(MOVING_LOOKS, len(shifts) - 1) and share >= MOVING_SHARE,
+        "camera_shift_median": float(np.median(shifts)),
         "camera_shift_max": float(shifts.max()),
         "camera_moving_share": share,
     }

@@ -102,6 +102,15 @@ def _orientation(frame: Any) -> tuple[bool, int | None]:
     return transpose, (-1 if x else 0) if y else (1 if x else None)
 
 
+def _upright(image: NDArray[np.uint8], orientation: tuple[bool, int | None]) -> NDArray[np.uint8]:
+    """Turn a picture as :func:`_orientation` says."""
+    import cv2
+
+    transpose, flip = orientation
+    turned: Any = cv2.transpose(image) if transpose else image
+    return np.ascontiguousarray(turned if flip is None else cv2.flip(turned, flip))
+
+
 def _glimpse(frame: Any) -> NDArray[np.uint8]:
     """Subsample a decoded frame, in grey."""
     step = max(1, -(-max(frame.width, frame.height) // GLIMPSE))
@@ -457,8 +466,8 @@ def read_frames(
     only
         Says by its time whether a frame is wanted; others are decoded, but not yielded.
     glance
-        Called with the time of every decoded frame, wanted or not, and a grey version of it as it
-        is stored, of at most 128 by 128 pixels.
+        Called with the time of every decoded frame, wanted or not, and a grey, upright version of
+        it, of at most 128 by 128 pixels.
     most_height
         Higher pictures are reduced to this height in pixels, and to even sizes.
     threads
@@ -490,10 +499,6 @@ def read_frames(
                 break
             if start is not None and time < start:
                 continue
-            if glance is not None:
-                glance(time, _glimpse(frame))
-            if only is not None and not only(time):
-                continue
             if orientation is None:
                 # Read once, because reading ties the frame into a reference cycle.
                 orientation = _orientation(frame)
@@ -503,6 +508,10 @@ def read_frames(
                     reduced = {"format": "bgr24", "interpolation": "AREA"}
                     share = most_height / shown_height / 2
                     width, height = (2 * max(1, round(side * share)) for side in (width, height))
+            if glance is not None:
+                glance(time, _upright(_glimpse(frame), orientation))
+            if only is not None and not only(time):
+                continue
             try:
                 rgb = reformatter.reformat(frame, width, height, **(reduced or {"format": "rgb24"}))
                 image: Any = rgb.to_ndarray()
@@ -514,10 +523,7 @@ def read_frames(
                 continue
             if rgb is frame:  # stored as RGB: the decoder may still refer to this memory
                 image = image.copy()
-            transpose, flip = orientation
-            image = cv2.transpose(image) if transpose else image
-            image = image if flip is None else cv2.flip(image, flip)
-            yield Frame(time, np.ascontiguousarray(image))
+            yield Frame(time, _upright(image, orientation))
         if last is None:
             if start is None:
                 raise _no_frames_error(path, faults)

@@ -18,7 +18,7 @@ from mobility.kinematics.datasets import Pose, Recording, Repetitions, require_o
 from mobility.kinematics.geometry import Array, angle_between
 from mobility.kinematics.skeleton import SIDES, landmarks
 from mobility.options import check_intervals, checked
-from mobility.provenance import cuts_of, with_history
+from mobility.provenance import cuts_of, repeats_of, with_history
 from mobility.wording import listed
 
 _GRID_HZ = 60.0
@@ -253,14 +253,20 @@ def _cycles(h: HipHeight, prominence: float, min_interval_s: float) -> Iterator[
         yield _Cycle(bottom, times, (whole_start, whole_end))
 
 
-def _why_cut(pose: xr.Dataset, h: HipHeight, cycle: _Cycle) -> str:
-    """Why a cycle within which the film is cut cannot be used, or ''."""
+def _why_rejected(pose: xr.Dataset, h: HipHeight, cycle: _Cycle, *, of: str = "repetition") -> str:
+    """Why a cycle does not count, for what the film shows or for its course, or ''."""
     start, *_, end = h.grid[list(cycle.times)]
+    turn = h.grid[cycle.lowest]
+    again = [each for each in repeats_of(pose) if each.start <= turn < each.stop]
+    if again:
+        return tables.sentence("reasons.repetition.shown_before", time=again[0].first)
+    if reason := _rejection_reason(h, cycle, of=of):
+        return reason
     cuts = [time for time in cuts_of(pose) if start < time < end]
     return tables.sentence("reasons.repetition.film_cut", time=cuts[0]) if cuts else ""
 
 
-def _rejection_reason(h: HipHeight, cycle: _Cycle, *, of: str = "repetition") -> str:
+def _rejection_reason(h: HipHeight, cycle: _Cycle, *, of: str) -> str:
     """Reason for which a repetition cannot be used, or ''; `of`: the table of the sentences."""
     edges = cycle.times[0], cycle.times[-1]
     start, end = h.grid[edges[0]], h.grid[edges[1]]
@@ -344,7 +350,7 @@ def find_repetitions(
         bend = _knee_bend(pose)
         prominence = max(min_depth, _RANGE_SHARE * (high - low))
         for cycle in _cycles(h, prominence, min_interval_s):
-            reason = _rejection_reason(h, cycle) or _why_cut(pose, h, cycle)
+            reason = _why_rejected(pose, h, cycle)
             if not reason and bend(*h.grid[list(cycle.times[::2])]) < _LEAST_BEND:
                 reason = tables.sentence("reasons.repetition.knees_straight")
             depth = 100 * (1 - h.height[cycle.lowest])
@@ -588,7 +594,7 @@ def repetitions_of_signal(
                 h.grid[list(cycle.times)],
                 np.nan,
                 cycle.whole,
-                _rejection_reason(h, cycle, of="signal") or _why_cut(pose, h, cycle),
+                _why_rejected(pose, h, cycle, of="signal"),
             )
             for cycle in _cycles(h, max(least / rise, _RANGE_SHARE), min_interval_s)
         ]

@@ -9,7 +9,7 @@ import pytest
 from hand_made import metrics_of
 
 import mobility
-from mobility import Store, tables
+from mobility import Store, registry, tables
 from mobility.assessment.findings import find
 from mobility.assessment.verdict import PARTS, Verdict, judge
 from mobility.provenance import AnalysisWarning
@@ -97,6 +97,14 @@ def test_what_is_outside_of_the_picture_rules_out_what_needs_it(part, share, lev
     verdict = judge(warned, quality)
     assert (verdict.level, verdict.rules_out) == (level, out)
     assert verdict.why.count("out of the picture") == (level != "good")
+
+
+@pytest.mark.parametrize("exercise", registry.exercises(), ids=lambda each: each.slug)
+def test_raised_hands_are_asked_for_by_exercises_that_judge_the_arms_alone(exercise) -> None:
+    warned = judge([AnalysisWarning("hands_out_of_picture", "")], exercise=exercise)
+    seen = judge([], framing(hands=0.2), exercise=exercise)
+    for verdict in warned, seen:
+        assert ("raised hands" in verdict.what_to_do) == ("arms" in exercise.table["parts"])
 
 
 def test_arms_that_hang_are_not_judged_and_the_legs_are() -> None:

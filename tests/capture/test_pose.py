@@ -21,7 +21,7 @@ from mobility.capture.pose_process import start
 from mobility.capture.video import presentation_times, read_frames, write_video
 from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.processes import Process
-from mobility.provenance import cuts_of, history, sha256, warnings_of
+from mobility.provenance import cuts_of, history, repeats_of, sha256, warnings_of
 
 
 def codes(pose):
@@ -311,6 +311,27 @@ def test_a_cut_of_the_film_is_named(opencap_video, tmp_path):
     (warning,) = [w for w in warnings_of(pose) if w["code"] == "film_cut"]
     assert warning["values"] == {"moments": f"{len(standing) / 60:.1f} s"}
     assert cuts_of(pose) == [pytest.approx(len(standing) / 60, abs=1e-3)]
+
+
+def test_captions_are_no_cuts_and_a_shot_that_is_shown_again_is_named(opencap_video, tmp_path):
+    """A shot whose counter changes, the same man mirrored, and the shot again."""
+    shot = [image for _, image in some_frames(opencap_video, start=1.0, stop=2.6, step=2)]
+    other = [image for _, image in some_frames(opencap_video, start=3.0, stop=4.2, step=2)]
+    frames = []
+    for i, image in enumerate(shot):
+        counted = image.copy()
+        counted[-image.shape[0] // 4 :] = 30 if i // 12 % 2 else 220
+        frames.append(counted)
+    frames += [np.ascontiguousarray(image[:, ::-1]) for image in other]
+    frames += shot[6:]
+    write_video(tmp_path / "clip.mp4", ((i / 30, image) for i, image in enumerate(frames)))
+    pose = mb.estimate_pose(tmp_path / "clip.mp4", workers=1)
+    starts = len(shot) / 30, (len(shot) + len(other)) / 30
+    assert cuts_of(pose) == pytest.approx(starts, abs=1e-3)
+    (repeat,) = repeats_of(pose)
+    assert repeat == pytest.approx((starts[1], len(frames) / 30, 6 / 30), abs=0.04)
+    (warning,) = [w for w in warnings_of(pose) if w["code"] == "shots_repeated"]
+    assert f"again from {starts[1]:.1f} to" in warning["message"]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -172,6 +173,15 @@ def test_times_stand_beside_those_of_the_same_rise_of_the_lab(pose_of: Made) -> 
     nothing = compared(pose.assign_coords(time=pose["time"] + 1000))
     assert "no chair rise" in nothing.attrs["refused"]
     assert not nothing["times"].notnull().all("system").any()
+
+
+def test_rises_of_a_shot_that_is_shown_again_do_not_count(pose_of: Made) -> None:
+    pose = pose_of(five())
+    again = {"start": float(find_chair_rises(pose)["start"][3]) - 0.05, "stop": 99.0, "first": 2.0}
+    film = [{"operation": "estimate_pose", "repeats": [again]}]
+    rises = find_chair_rises(pose.assign_attrs(history=json.dumps(film)))
+    assert rises["accepted"].values.tolist() == [True] * 3 + [False] * 2
+    assert rises["reason"].values[3] == "it was shown before, at 2.0 s"
 
 
 def test_who_shifts_on_the_seat_does_not_try_to_rise(pose_of: Made) -> None:

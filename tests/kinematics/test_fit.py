@@ -407,6 +407,26 @@ def test_knees_that_are_seen_to_stand_bent_are_not_straightened(azimuths):
     assert errors(fitted, truth)["knee_flexion"] < 5.0
 
 
+@pytest.mark.parametrize(
+    ("held_s", "hidden", "why"),
+    [(0.0, (), "not_still"), (3.0, (), "bent"), (3.0, (27, 28), "unseen")],
+)
+def test_why_nobody_stands_is_what_was_measured(held_s, hidden, why):
+    """Knees that are bent by 24 degrees at the tallest, on the way through or held."""
+    time, knee = squat()
+    knee = np.concatenate([np.full(round(30 * held_s), knee[0]), knee]) + 24.0
+    time = np.arange(knee.size) / 30
+    pose = filmed(time, body(knee), azimuth=90.0, noise_px=2.0)
+    pose["confidence"][{"keypoint": list(hidden)}] = 0.01
+    (warning,) = [
+        each
+        for each in last(entry.fit_body(pose, focal_length=FOCAL))["warnings"]
+        if each["code"] == "nobody_stands"
+    ]
+    assert warning["values"]["why"] == tables.sentence(f"reasons.standing.{why}")
+    assert warning["values"]["why"] in warning["message"]
+
+
 def test_from_the_front_bent_knees_are_assumed_straight_with_an_interval_that_holds_them():
     time, knee = squat()
     truth = body(knee + 12.0)

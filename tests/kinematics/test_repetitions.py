@@ -18,7 +18,7 @@ from mobility.kinematics.repetitions import (
     repetitions_of_signal,
     set_repetitions,
 )
-from mobility.provenance import cuts_of, history, warnings_of
+from mobility.provenance import cuts_of, history, repeats_of, warnings_of
 from mobility.validation.joint_centres import lab_pose
 from mobility.validation.lab_files import read_lab
 
@@ -186,8 +186,18 @@ def test_a_repetition_across_a_cut_of_the_film_does_not_count(squat_pose):
     assert reps["reason"].values.tolist() == ["", f"the film is cut at {moment:.1f} s", ""]
 
 
+def test_a_repetition_of_a_shot_that_is_shown_again_does_not_count(squat_pose):
+    pose, truth = squat_pose(reps=3)
+    again = {"start": float(truth["start"][2]) - 0.1, "stop": 100.0, "first": 1.0}
+    film = [{"operation": "estimate_pose", "repeats": [again]}]
+    reps = find_repetitions(pose.assign_attrs(history=json.dumps(film)))
+    assert reps["accepted"].values.tolist() == [True, True, False]
+    assert reps["reason"].values[2] == "it was shown before, at 1.0 s"
+
+
 def test_cuts_of_a_second_film_count_in_the_time_of_the_first(squat_pose):
-    other = [{"operation": "estimate_pose", "cuts": [5.0]}]
+    again = {"start": 5.0, "stop": 6.0, "first": 2.0}
+    other = [{"operation": "estimate_pose", "cuts": [5.0], "repeats": [again]}]
     made = [
         {"operation": "estimate_pose", "cuts": [7.0]},
         {
@@ -198,6 +208,7 @@ def test_cuts_of_a_second_film_count_in_the_time_of_the_first(squat_pose):
     ]
     pose = squat_pose(reps=1).pose.assign_attrs(history=json.dumps(made))
     assert cuts_of(pose) == [3.5, 7.0]
+    assert repeats_of(pose) == [(3.5, 4.5, 0.5)]
 
 
 def test_absence_in_a_repetition_rejects_only_that_one(squat_pose):

@@ -29,7 +29,7 @@ from mobility.kinematics.datasets import require_angles, require_pose
 from mobility.kinematics.geometry import angle_between
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, landmarks
-from mobility.provenance import cameras_of, cuts_of
+from mobility.provenance import cameras_of, cuts_of, repeats_of
 from mobility.registry import joint_table, joints_that
 from mobility.view import camera_view
 from mobility.wording import listed, spoken
@@ -98,6 +98,8 @@ def courses_of(
     at_cut = np.zeros(time.size, dtype=bool)
     for moment in cuts_of(pose):
         at_cut |= np.abs(time - moment) < table["movement"]["beside_cut_s"]
+    for repeat in repeats_of(pose):
+        at_cut |= (time >= repeat.start) & (time < repeat.stop)
     exchanged = _why_legs_exchanged(pose, points, hidden)
     azimuth = camera_view(pose).azimuth_deg if len(cameras_of(pose)) < 2 else np.nan
     courses = []

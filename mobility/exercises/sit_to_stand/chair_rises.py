@@ -23,7 +23,7 @@ from mobility.kinematics.repetitions import (
     set_repetitions,
 )
 from mobility.kinematics.skeleton import SIDES
-from mobility.provenance import cuts_of, with_history
+from mobility.provenance import cuts_of, repeats_of, with_history
 
 Array = NDArray[np.float64]
 
@@ -333,7 +333,9 @@ def _fault(
     gaps = np.diff(hips.time[inside & hips.seen], prepend=start, append=end)
     frame = float(np.median(np.diff(hips.time)))
     cuts = [time for time in cuts_of(pose) if start < time < end]
+    again = [each for each in repeats_of(pose) if each.start <= (start + end) / 2 < each.stop]
     faults = {
+        "shown_before": bool(again),
         "never_upright": not hips.upright,
         "often_unseen": not inside.any() or float(np.mean(~hips.seen[inside])) > _MISSING_SHARE,
         "long_unseen": gaps.max() - frame > _MISSING_GAP,
@@ -343,7 +345,11 @@ def _fault(
         "film_cut": bool(cuts),
         "short": end - start < _SHORTEST,
     }
-    fields = {"gap": _MISSING_GAP, "shortest": _SHORTEST, "time": cuts[0] if cuts else 0.0}
+    fields = {
+        "gap": _MISSING_GAP,
+        "shortest": _SHORTEST,
+        "time": (*(each.first for each in again), *cuts, 0.0)[0],
+    }
     return next(
         (
             tables.sentence(f"reasons.repetition.{name}", **fields)

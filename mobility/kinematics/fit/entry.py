@@ -303,7 +303,7 @@ def _fit(
         coarse, fine, joints, doubtful = with_cameras(
             coarse, fine, joints, poses, sights, feet_planted, calibrated
         )
-    coarse, fine = with_standing(coarse, fine, joints, standing)
+    coarse, fine, why_not_standing = with_standing(coarse, fine, joints, standing)
     rng = np.random.default_rng(0)
     solved = solve_trial(coarse, fine, joints, draws=draws, rng=rng)
 
@@ -333,7 +333,10 @@ def _fit(
             for dx, db in zip(solved.draws, solved.shared_draws, strict=True)
         ]
     )
-    warnings = _warnings(solved, fine, standing)
+    warnings = _warnings(solved, fine)
+    if why_not_standing is not None and (fine.planted or not isinstance(standing, str)):
+        why = tables.sentence(f"reasons.standing.{why_not_standing}")
+        warnings.append(tables.warning("warnings.nobody_stands", why=why))
     several: dict[str, Any] = {}
     cameras = camera_entries(fine, solved.joints, solved.shared, solved.shared_draws, sights)
     if len(poses) > 1:
@@ -399,7 +402,7 @@ def _rounded(names: Iterable[str], values: Array) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
 
 
-def _warnings(solved: SolvedTrial, fine: Problem, standing: Standing) -> list[dict[str, str]]:
+def _warnings(solved: SolvedTrial, fine: Problem) -> list[dict[str, str]]:
     """Warn of what makes the result less certain than it looks."""
     forward = np.cross(up_of(solved.shared), unit_vectors(hip_line(solved.joints)))
     backs = [
@@ -413,9 +416,6 @@ def _warnings(solved: SolvedTrial, fine: Problem, standing: Standing) -> list[di
         warnings.append(tables.warning("warnings.seen_from_behind"))
     if feet < _FEET_SEEN:
         warnings.append(tables.warning("warnings.feet_not_seen"))
-    standing_expected = fine.planted or not isinstance(standing, str)
-    if standing_expected and fine.standing is None and standing != "free":
-        warnings.append(tables.warning("warnings.nobody_stands"))
     return warnings
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
+from typing import Literal
 
 import numpy as np
 
@@ -33,11 +35,18 @@ from mobility.kinematics.fit.trial import first_shared, windows_of
 from mobility.kinematics.geometry import angle_between
 from mobility.options import Standing
 
+WhyNotStanding = Literal["feet_move", "unseen", "low", "not_still", "bent"]
+"""Why nobody stands straight: names under `standing` in ``sentences_reasons.yaml``."""
+
 _DRAWS_OF_SEEN_BENT = 256
 
 
-def _standing_weights(problem: Problem, *, measured: bool = False) -> Array | None:
+def _standing_weights(
+    problem: Problem, *, measured: bool = False
+) -> tuple[Array | None, WhyNotStanding]:
     """Weight of each knot as one at which the subject stands straight; None if there is none.
+
+    With it comes what would be the reason if those who are tallest there are seen to be bent.
 
     A knot is tall if the hips are high above the ankles in the picture, whatever the arms do.
     Height alone cannot exclude knees bent by 25 degrees, which lower the hips by a fortieth. But
@@ -49,30 +58,35 @@ def _standing_weights(problem: Problem, *, measured: bool = False) -> Array | No
 
     term = TERMS["standing"]
     seen = (problem.weight[:, [*SHOULDERS, *HIPS, *KNEES, *ANKLES]] > LEAST_WEIGHT).all(axis=1)
-    if not problem.planted or not seen.any():
-        return None
+    if not problem.planted:
+        return None, "feet_move"
+    if not seen.any():
+        return None, "unseen"
     up = problem.image[..., 1]
     ankles = up[:, ANKLES].mean(axis=1)
     body = float(np.percentile((up[:, SHOULDERS].mean(axis=1) - ankles)[seen], 98))
     if body * np.median(problem.distance) < term["least_height"] * np.exp(problem.stature):
-        return None
+        return None, "low"
     hips = up[:, HIPS].mean(axis=1) - ankles
     tall = hips / float(np.percentile(hips[seen], 98))
     t, around = problem.knots, term["still_for_s"] / 2
     change = np.interp(t + around, t, tall) - np.interp(t - around, t, tall)
     apart = 2 * round(term["tops_apart_s"] / problem.step) + 1
     top = tall == maximum_filter1d(tall, apart, mode="nearest")
-    stands = seen & (tall > term["tall"]) & (top | (np.abs(change) < term["still"]))
+    still = seen & (tall > term["tall"]) & (np.abs(change) < term["still"])
+    stands = still | (seen & (tall > term["tall"]) & top)
     if not stands.any():
-        return None
+        return None, "not_still"
+    at_rest = max(sum(run) for _, run in groupby(still.tolist())) * problem.step
+    why_bent: WhyNotStanding = "bent" if at_rest >= term["asked_for_s"] else "not_still"
     bends = np.median(_bends(problem.world[stands], *LEGS, (LS, LH, LK), (RS, RH, RK)), axis=0)
     if bends.max() > term["most_bent_deg"] and not measured:
-        return None
+        return None, why_bent
     below_top, movement = np.maximum(1 - tall, 0) / term["tall_sd"], change / term["still_sd"]
     likely = np.exp(-(below_top**2 + movement**2) / 2)
     weight: Array = np.where(seen & (tall > term["tall"]), likely, 0.0)
     weight *= term["weight"] / weight.sum()
-    return weight
+    return weight, why_bent
 
 
 def _bends(points: Array, *limbs: tuple[int, int, int]) -> Array:
@@ -83,12 +97,17 @@ def _bends(points: Array, *limbs: tuple[int, int, int]) -> Array:
 
 def with_standing(
     coarse: Problem, fine: Problem, joints: Array, standing: Standing
-) -> tuple[Problem, Problem]:
-    """Add the weights of standing to both problems, if the subject is assumed and seen to stand."""
+) -> tuple[Problem, Problem, WhyNotStanding | None]:
+    """Add the weights of standing to both problems, if the subject is assumed and seen to stand.
+
+    The third is why not, if it was to be.
+    """
+    if standing == "free":
+        return coarse, fine, None
     measured = not isinstance(standing, str)
-    weights = None if standing == "free" else _standing_weights(fine, measured=measured)
+    weights, why_not = _standing_weights(fine, measured=measured)
     if weights is None:
-        return coarse, fine
+        return coarse, fine, why_not
     knee = (
         STANDING_KNEE
         if isinstance(standing, str)
@@ -98,10 +117,11 @@ def with_standing(
     if not coarse_weights.any():  # standing is shorter than the step of the coarse knots
         coarse_weights[np.abs(coarse.knots - fine.knots[weights.argmax()]).argmin()] = 1.0
     if not measured and _seen_bent(coarse, joints, coarse_weights > 0):
-        return coarse, fine
+        return coarse, fine, why_not
     return (
         _with_weights(coarse, coarse_weights * (weights.sum() / coarse_weights.sum()), knee),
         _with_weights(fine, weights, knee),
+        None,
     )
 
 

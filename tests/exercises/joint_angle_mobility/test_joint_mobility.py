@@ -808,6 +808,17 @@ def test_no_movement_crosses_a_cut() -> None:
     assert not (right["peak_velocity"] > 100)
 
 
+def test_movements_of_a_shot_that_is_shown_again_do_not_count() -> None:
+    time, knee = there_and_back(low=5.0, high=110.0)
+    pose = limb_pose(time, joints={"knee": (np.full_like(knee, 5.0), knee)})
+    counted = int(left(measured(pose, "knee", limits=LIMITS), "knee", "right")["movements"])
+    half = {"start": float(time[time.size // 2]), "stop": 100.0, "first": 0.0}
+    entry = {"operation": "estimate_pose", "repeats": [half]}
+    again = pose.assign_attrs(history=json.dumps([entry, *history(pose)]))
+    kept = int(left(measured(again, "knee", limits=LIMITS), "knee", "right")["movements"])
+    assert 0 < kept < counted
+
+
 @pytest.mark.parametrize(
     ("width", "jump", "why"),
     [
