@@ -191,6 +191,8 @@ def joint_mobility(
         ``movements`` (count), ``shown`` (which movement of the table ``movements``, "" where there
         is none), ``end_of_range`` (degree, with ``_sd``: its largest angle, or minus the smallest
         of an extension; its ``_sem`` is ``detectable_change`` / (1.96 sqrt(2))),
+        ``opposite`` and ``opposite_end`` (degree, with ``_sd``: the movement at the other end, and
+        how far it goes, where all turns there reach that end; else "" and NaN),
         ``repeatability`` (degree: standard deviation of the turns of three
         movements or more), ``detectable_change`` (degree: from which difference on to another
         recording of the same set-up it is chance in one of twenty at most; what differs between
