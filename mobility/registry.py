@@ -233,6 +233,9 @@ class Analysis(Protocol):
     ) -> list[dict[str, Any]]:
         """Warn where another exercise is shown; as for ``assessment.measures.measure``."""
 
+    def recognised_in(self, pose: xr.Dataset) -> list[dict[str, Any]]:
+        """Warn that the fitted pose of another exercise shows this one; empty where unclear."""
+
     def verdict(
         self,
         exercise: Exercise,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -61,8 +63,8 @@ def place_of_arms(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> str:
     return "sides" if stretched and both(abs(forward) < limits["beside_within"]) else ""
 
 
-def sits(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
-    """Whether the body sits on something where it is lowest.
+def sits(pose: xr.Dataset, low: NDArray[np.bool_]) -> bool:
+    """Whether the body sits on something where its hips are low.
 
     In most of the low postures the centre of mass is behind the feet, and the trunk leans forward
     while the hips rest, as it does before rising from a chair.
@@ -71,45 +73,71 @@ def sits(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
     ----------
     pose
         Pose Dataset in metres, y up.
-    bottoms
-        Over (repetition, time): the frames in which the hips are lowest, of every repetition, also
-        of those that do not count.
+    low
+        Over (repetition, time): the frames in which the hips are low, of every repetition, also of
+        those that do not count.
     """
     limits = _limits("chair")
-    points = points_of(pose, _JOINTS)
-    x, _ = in_body_axes(points, _HIP)
-    forward = _ahead_of_feet(pose, points, x)
-    height = points[..., 1].mean(axis=2)
-    ahead = x.mean(axis=2)
-    lean = _angle(ahead[:, _SHOULDER] - ahead[:, _HIP], height[:, _SHOULDER] - height[:, _HIP])
-    thigh = _angle(height[:, _HIP] - height[:, _KNEE], ahead[:, _KNEE] - ahead[:, _HIP])
-    seated = []
-    for frames in bottoms:
-        seen = lean[frames][np.isfinite(lean[frames])]
-        seated.append(
-            bool(seen.size)
-            and np.ptp(seen) >= limits["trunk_moves_deg"]
-            and np.median(seen) <= limits["largest_lean_deg"]
-            and median_of(forward[frames]) < -limits["behind_feet"]
-            and abs(median_of(thigh[frames])) <= limits["thigh_off_level_deg"]
-        )
-    return 2 * sum(map(bool, seated)) > len(seated)
+    seated = [
+        each.moves >= limits["trunk_moves_deg"]
+        and each.ahead < -limits["behind_feet"]
+        and each.moves * -each.ahead >= limits["behind_times_moves"]
+        and each.lean <= limits["largest_lean_deg"]
+        and abs(each.thigh) <= limits["thigh_off_level_deg"]
+        for each in _low_postures(pose, low)
+    ]
+    return 2 * sum(seated) > len(low)
 
 
 def on_feet(pose: xr.Dataset, seated: NDArray[np.bool_]) -> bool:
     """Whether the feet carry the body where a seat should: in most postures its mass is over them.
 
+    Where the trunk does not move, its mass may seem to be a little behind them.
+
     Parameters
     ----------
     pose
-        Pose Dataset in metres, y up.
+        Pose Dataset in metres, y up; a fitted one without the term that draws it over its feet.
     seated
         Over (repetition, time): the frames in which the person is to sit.
     """
-    points = points_of(pose, _JOINTS)
-    forward = _ahead_of_feet(pose, points, in_body_axes(points, _HIP)[0])
-    over = [median_of(forward[frames]) >= -_limits("chair")["behind_feet"] for frames in seated]
-    return 2 * sum(map(bool, over)) > len(over)
+    limits = _limits("chair")
+    over = []
+    for each in _low_postures(pose, seated):
+        moves = each.moves >= limits["trunk_moves_deg"]
+        over.append(each.ahead >= -limits["behind_feet" if moves else "far_behind_feet"])
+    return 2 * sum(over) > len(over)
+
+
+@dataclass(frozen=True)
+class _LowPosture:
+    """What the body does while the hips are low, in one repetition; NaN where it is not seen."""
+
+    ahead: float  # centre of mass before the middle of the feet, in lengths of a foot
+    lean: float  # of the trunk forward, degrees
+    moves: float  # range of that lean, degrees
+    thigh: float  # degrees off the level
+
+
+def _low_postures(pose: xr.Dataset, low: NDArray[np.bool_]) -> list[_LowPosture]:
+    points = _either_side(points_of(pose, _JOINTS))
+    x, _ = in_body_axes(points, _HIP)
+    forward = _ahead_of_feet(pose, points, x)
+    height, ahead = points[..., 1].mean(axis=2), x.mean(axis=2)
+    lean = _angle(ahead[:, _SHOULDER] - ahead[:, _HIP], height[:, _SHOULDER] - height[:, _HIP])
+    thigh = _angle(height[:, _HIP] - height[:, _KNEE], ahead[:, _KNEE] - ahead[:, _HIP])
+    postures = []
+    for frames in low:
+        seen = lean[frames][np.isfinite(lean[frames])]
+        postures.append(
+            _LowPosture(
+                ahead=float(median_of(forward[frames])),
+                lean=float(np.median(seen)) if seen.size else np.nan,
+                moves=float(np.ptp(seen)) if seen.size else np.nan,
+                thigh=float(median_of(thigh[frames])),
+            )
+        )
+    return postures
 
 
 def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
@@ -123,7 +151,7 @@ def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
     pose, bottoms
         As in :func:`sits`.
     """
-    points = points_of(pose, _JOINTS)
+    points = _either_side(points_of(pose, _JOINTS))
     x, _ = in_body_axes(points, _HIP)
     forward = _ahead_of_feet(pose, points, x)
     least = tables.load("measures")["limits"]["ahead_of_feet"]["value"]
@@ -140,6 +168,11 @@ def _angle(across: Array, along: Array) -> Array:
     return np.asarray(np.degrees(np.arctan2(across, along)))
 
 
+def _either_side(points: Array) -> Array:
+    """Points (..., side, space); where one side is not seen, that of the other, which is level."""
+    return np.where(np.isnan(points), points[..., ::-1, :], points)
+
+
 def _ahead_of_feet(pose: xr.Dataset, points: Array, x: Array) -> Array:
     """How far the centre of mass is ahead of the middle of the feet, in lengths of a foot."""
     foot = points[:, _TOE] - points[:, _HEEL]
@@ -150,7 +183,9 @@ def _ahead_of_feet(pose: xr.Dataset, points: Array, x: Array) -> Array:
 
 def _centre_of_mass(pose: xr.Dataset, points: Array) -> Array:
     """Coordinate of the centre of mass along the front of the body."""
-    centre = np.einsum("j,tjx->tx", MASS_SHARES, landmarks(pose, keypoints=list(FITTED)))
+    marks = landmarks(pose, keypoints=list(FITTED))  # left and right by turns
+    paired = _either_side(marks.reshape(len(marks), -1, len(SIDES), 3))
+    centre = np.einsum("j,tjx->tx", MASS_SHARES, paired.reshape(marks.shape))
     # As one more landmark, so that it has the axes of the body.
     added = np.concatenate([points, np.stack([centre, centre], axis=1)[:, None]], axis=1)
     place: Array = in_body_axes(added, _HIP)[0][:, -1, 0]

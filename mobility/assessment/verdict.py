@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from mobility import tables
+from mobility import registry, tables
 from mobility.assessment.findings import Finding, find
 from mobility.provenance import AnalysisWarning
 from mobility.registry import Exercise, exercise_of
@@ -54,6 +54,8 @@ class Reason:
         Whether the sides may have been exchanged.
     looks_like
         What was shown instead of the exercise; empty where that is not clear.
+    instead
+        Slug of the exercise that was shown instead; empty where there is none.
     """
 
     level: Level
@@ -63,6 +65,7 @@ class Reason:
     rules_out: frozenset[str] = frozenset()
     sides_in_doubt: bool = False
     looks_like: str = ""
+    instead: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class Verdict:
         What is not given, see :data:`Part`.
     reasons
         All that is wrong with the recording, the worst first.
+    instead
+        Slug of the exercise of which `what_to_do` speaks; empty where it speaks of none.
     """
 
     level: Level
@@ -91,6 +96,7 @@ class Verdict:
     what_to_do: str = ""
     rules_out: frozenset[str] = frozenset()
     reasons: tuple[Reason, ...] = ()
+    instead: str = ""
 
     @property
     def text(self) -> str:
@@ -260,6 +266,7 @@ def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdic
         what_to_do=" ".join(does),
         rules_out=rules_out,
         reasons=tuple(reasons),
+        instead=next((each.instead for each in worst if each.instead), ""),
     )
 
 
@@ -303,11 +310,14 @@ def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
         why = entry["is"].format(**warning.values)
     except KeyError:  # of older code, which kept the message only
         why = warning.message.strip(" .")
-    what_to_do = advice.format(**warning.values)
+    instead = str(warning.values.get("exercise", ""))
+    names = {each.slug: each.name for each in registry.exercises()}
+    named = {**warning.values, "exercise": names.get(instead, instead)}
+    what_to_do = advice.format(**named)
     second = warning.values.get("seen_by", 1) > 1
     reason = _reason(entry, entry["level"], why, second=second, what_to_do=what_to_do)
     looks = entry.get("looks_like", {}).get(warning.values.get("looks", ""), "")
-    return replace(reason, looks_like=looks)
+    return replace(reason, looks_like=looks, instead=instead)
 
 
 def _without_repetition(metrics: xr.Dataset) -> bool:

@@ -142,6 +142,8 @@ def _say_in_short(session: Session) -> None:
     findings, trust = in_short(session)
     typer.echo(f"session {session.id}: {findings}")
     typer.echo(trust)
+    if instead := session.verdict().instead:
+        typer.echo(tables.sentence("command_line.analysis.instead", exercise=instead))
 
 
 def demo(

@@ -163,7 +163,7 @@ _LABELS = ("movement_joint", "movement_side", "movement_number")
 """Variables that say which movement the others are of."""
 
 _WITH_NOTE = (
-    *("maximum", "minimum", "end_of_range", "range_of_motion"),
+    *("maximum", "minimum", "end_of_range", "opposite_end", "range_of_motion"),
     *("score", "repeatability", "detectable_change"),
 )
 """Values that the note of a joint and side explains."""

@@ -127,3 +127,16 @@ def test_every_warning_that_an_analysis_can_record_is_in_the_table() -> None:
     described = set(tables.load("verdict")["warnings"])
     assert len(codes) > 15
     assert codes <= described
+
+
+def test_pages_name_the_exercise_to_choose_and_no_option_of_the_command_line() -> None:
+    warned = AnalysisWarning("chair_rise", "", {"exercise": "sit-to-stand"})
+    verdict = judge([warned], GOOD)
+    assert verdict.what_to_do.endswith("or add the film again with the exercise Sit-to-Stand.")
+    assert verdict.instead == "sit-to-stand"
+    assert judge([AnalysisWarning("chair_rise", "")], GOOD).instead == ""  # of older code
+    own = [each.table.get("advice_on", {}) for each in registry.exercises()]
+    said = [each.own_table("sentences") for each in registry.exercises()]
+    for words in (*own, *said, tables.load("verdict")["warnings"]):
+        assert "--exercise" not in str(words)
+    assert "--exercise" not in str(tables.load("sentences_warnings"))

@@ -17,8 +17,10 @@ from demo_sessions import copy_of
 from processes import command, mobility
 
 from mobility import __version__
+from mobility.assessment.verdict import judge
 from mobility.capture.video import read_frames, write_video
 from mobility.pipeline import cohort
+from mobility.provenance import AnalysisWarning
 from mobility.sessions.references import RetestErrors
 from mobility.store import Session, Store
 
@@ -449,6 +451,22 @@ def test_an_interrupted_analysis_is_kept_and_named(store, tmp_path, clips, numbe
         f"mobility: interrupted; session {session.id} is kept, "
         f"finish it with: mobility edit {session.id}"
     ]
+
+
+def test_the_command_line_adds_the_option_to_the_exercise_that_a_page_names(
+    monkeypatch, clips, here
+):
+    warned = [AnalysisWarning("chair_rise", "", {"exercise": "sit-to-stand"})]
+    monkeypatch.setattr("mobility.store.Session.analyze", lambda self, **_: self)
+    monkeypatch.setattr("mobility.store.Session.verdict", lambda *_: judge(warned))
+    monkeypatch.setattr(
+        "mobility.reports.first_page.in_short", lambda session: ("", session.verdict().text)
+    )
+    clips.make_clip(here / "a.mp4", 3)
+    done = command("analyze", "a.mp4", "--no-report")
+    *_, said, option, _ = done.stdout.splitlines()
+    assert said.endswith("add the film again with the exercise Sit-to-Stand.")
+    assert option == "run again with --exercise sit-to-stand"
 
 
 def test_a_bug_in_the_analysis_leaves_no_session(store, tmp_path, clips, monkeypatch):

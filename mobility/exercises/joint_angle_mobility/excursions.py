@@ -76,6 +76,7 @@ class Excursion:
     reason: str = ""
     mark: int = -1  # which of the movements that a person marked
     beyond_half_s: float = np.nan  # how long it is farther out than half way
+    near_turn_s: float = np.nan  # how long it is near its turn
 
     @property
     def excursion(self) -> float:
@@ -287,13 +288,15 @@ def _on_its_way(span: _Span, curve: _Curve, at: float) -> bool:
 
 
 def _refuse_impossible(each: Excursion, rules: Mapping[str, Any]) -> Excursion:
-    """Refuse a movement too fast or too brief for a limb: a glitch of the landmarks."""
+    """Refuse what is too fast or too brief for a limb, a glitch, and what is held: a posture."""
     reason = ""
     if each.peak_velocity > rules["fastest_deg_s"]:
         reason = tables.sentence("reasons.movement.too_fast", speed=each.peak_velocity)
     # Half of the time of a movement there and back; its ends are blurred by the smoothing.
     elif each.start_seen and each.end_seen and 2 * each.beyond_half_s < rules["briefest_s"]:
         reason = tables.sentence("reasons.movement.too_quick", seconds=2 * each.beyond_half_s)
+    elif each.near_turn_s > rules["longest_hold_s"]:
+        reason = tables.sentence("reasons.movement.held", longest=rules["longest_hold_s"])
     return replace(each, accepted=False, reason=reason) if each.accepted and reason else each
 
 
@@ -468,7 +471,8 @@ def _excursion_between(
     """Describe the movement between two frames of a curve that turns at `span`."""
     start, end = ends
     away = np.abs(curve.smooth - rest) / abs(span.value - rest)
-    half_way = away[start : end + 1] > 0.5
+    half_way, near = (away[start : end + 1] > share for share in (0.5, 1 - _NEAR))
+    step = float(curve.time[1] - curve.time[0])
     speeds = np.abs(curve.slope[start : end + 1])
     fastest = start + int(speeds.argmax())
     mean = np.nan
@@ -496,7 +500,8 @@ def _excursion_between(
         accepted=True,
         start_seen=seen[0],
         end_seen=seen[1],
-        beyond_half_s=float(half_way.sum() * (curve.time[1] - curve.time[0])),
+        beyond_half_s=float(half_way.sum() * step),
+        near_turn_s=float(near.sum() * step),
     )
 
 

@@ -40,6 +40,7 @@ from mobility.exercises.joint_angle_mobility.values import (
     difference_of_sides,
     end_of_range_of,
     measured_values,
+    opposite_of,
     reference_of,
     repeatability_of,
     score_of,
@@ -59,6 +60,7 @@ _STATISTIC = {
     "minimum": "median over the movements of the turn at the smaller angle",
     "range_of_motion": "maximum minus minimum",
     "end_of_range": "maximum of a flexion or an abduction, minus the minimum of an extension",
+    "opposite_end": "end of range of the movement in `opposite`, in its own direction",
     "side_difference": "end_of_range of the right side minus that of the left",
     "repeatability": "standard deviation over the movements of the angle at the turn",
     "detectable_change": "root of (1.25 t sqrt(2 / n) times the repeatability)² and (1.96 sqrt(2) "
@@ -189,6 +191,8 @@ def joint_mobility(
         ``movements`` (count), ``shown`` (which movement of the table ``movements``, "" where there
         is none), ``end_of_range`` (degree, with ``_sd``: its largest angle, or minus the smallest
         of an extension; its ``_sem`` is ``detectable_change`` / (1.96 sqrt(2))),
+        ``opposite`` and ``opposite_end`` (degree, with ``_sd``: the movement at the other end, and
+        how far it goes, where all turns there reach that end; else "" and NaN),
         ``repeatability`` (degree: standard deviation of the turns of three
         movements or more), ``detectable_change`` (degree: from which difference on to another
         recording of the same set-up it is chance in one of twenty at most; what differs between
@@ -271,7 +275,7 @@ def joint_mobility(
     points = landmarks(pose)
     draws = _draws(pose, angles)
     shape = (len(joints), len(SIDES))
-    reach = ("maximum", "minimum", "end_of_range", "range_of_motion")
+    reach = ("maximum", "minimum", "end_of_range", "opposite_end", "range_of_motion")
     measured = (*reach, "peak_velocity", "mean_velocity", "score")
     bare = ("repeatability", "detectable_change", "end_of_range_sem")
     numbers = {name: np.full(shape, np.nan) for name in (*measured, *bare)}
@@ -279,7 +283,9 @@ def joint_mobility(
     numbers |= {"reference": np.full(shape, np.nan), "refused_share": np.ones(shape)}
     counts = np.zeros(shape, dtype=int)
     numbers |= {"off_picture": np.full(shape, np.nan)}
-    notes, kinds, names, advice, planes = (np.full(shape, "", dtype=object) for _ in range(5))
+    notes, kinds, names, opposite, advice, planes = (
+        np.full(shape, "", dtype=object) for _ in range(6)
+    )
     curves = np.full((angles.sizes["time"], *shape), np.nan)
     curves_sd = curves.copy()
     references: dict[str, dict[str, Any]] = {}
@@ -297,6 +303,13 @@ def joint_mobility(
         values |= repeated
         if shown:
             values |= end_of_range_of(shown, values)
+        if other := opposite_of(course, shown):
+            opposite[place] = other
+            end = end_of_range_of(other, values)
+            values |= {k.replace("end_of_range", "opposite_end"): v for k, v in end.items()}
+            if other_reference := reference_of(course, other, sex, age):
+                key = f"{course.side}_{course.joint}_opposite"
+                references[key] = described_reference(other_reference)
         if np.isnan(course.values).all():
             possible = movement_table.movements_of(course.joint)
             wanted = movement if movement in possible else possible[0]
@@ -338,6 +351,8 @@ def joint_mobility(
     variables["movements"] = (dims, counts, {"units": "1", "long_name": "number of movements"})
     variables["reference_kind"] = (dims, kinds.astype(str), {"long_name": "kind of the reference"})
     variables["shown"] = (dims, names.astype(str), {"long_name": "movement that was shown"})
+    other_end = {"long_name": "movement at the other end, if that is reached"}
+    variables["opposite"] = (dims, opposite.astype(str), other_end)
     plane = {"long_name": "plane of the body in which the joint moves"}
     variables["plane"] = (dims, planes.astype(str), plane)
     variables["advice"] = (dims, advice.astype(str), {"long_name": "how to film what was refused"})

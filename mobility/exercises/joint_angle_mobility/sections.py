@@ -18,6 +18,7 @@ from mobility import plot, tables
 from mobility.assessment.movements import how_to_film, movement
 from mobility.documents.fill import SIDES, joint_angles_shown
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
+from mobility.exercises.joint_angle_mobility.excursions import constants
 from mobility.exercises.joint_angle_mobility.values import end_is_certain, reason_withheld
 from mobility.exercises.joint_angle_mobility.verdict import (
     applicable_warnings,
@@ -144,7 +145,12 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
                     reach = [*begun, Cell(why, "missing words", columns=width)]
                 row += [*reach, *([_average_cell(metrics, each.joint, side)] if averaged else [])]
                 row += [MISSING if why else _cell(one, "score")] if scored else []
+                if not times and (each.joint, side) not in _places_that_move(metrics):
+                    held = tables.sentence("joints.held", value=_held(one))
+                    row = [name, Cell(held, "missing words", columns=len(head) - 1 + scored)]
             rows.append(row)
+            if opposite := _opposite_row(metrics, each.joint, side, averaged=averaged):
+                rows.append([*opposite, *[""] * scored])
         for difference in differences(metrics, [each]):
             name = tables.sentence("joints.difference.row", name=difference.name)
             rows.append([name, "", difference.measured, *[""] * (len(head) - 3 + scored)])
@@ -153,6 +159,34 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
         caption = tables.sentence("joints.average", measures=caption)
     head += ["Score"] if scored else []
     return table(head, rows, caption=caption, numeric=True)
+
+
+def _held(one: xr.Dataset) -> str:
+    """Angle at which a joint that did not move was held, most of the time."""
+    half = half_width(float(one["maximum_sd"]))
+    return quantity(float(np.nanmedian(one["angle"])), "degree", half=half)
+
+
+def _places_that_move(metrics: xr.Dataset) -> set[tuple[str, str]]:
+    """Joints and sides with a movement, also one that does not count, but for those at rest."""
+    longest = constants()["movement"]["longest_hold_s"]
+    at_rest = {
+        tables.sentence("reasons.movement.rests"),
+        tables.sentence("reasons.movement.held", longest=longest),
+    }
+    names = (metrics[f"movement_{part}"].values for part in ("joint", "side", "reason"))
+    return {(joint, side) for joint, side, why in zip(*names, strict=True) if why not in at_rest}
+
+
+def _opposite_row(metrics: xr.Dataset, joint: str, side: str, *, averaged: bool) -> Row:
+    """Give the row of the other end of a movement; empty where that is not told."""
+    one = metrics.sel(joint=joint, side=side)
+    reach = _opposite_reach(one, Reach(joint, side, "", math.nan, math.nan))
+    if reach is None or not reach.certain:
+        return []
+    average = [_average_cell(metrics, f"{joint}_opposite", side)] if averaged else []
+    name = f"{_side_head(metrics, side)} {reach.name}"
+    return [name, "", _cell(one, "opposite_end"), "", *average]
 
 
 def _side_head(metrics: xr.Dataset, side: str) -> str:
@@ -174,7 +208,8 @@ def _movement_name(one: xr.Dataset, joint: str) -> str:
 
 def reached(metrics: xr.Dataset) -> list[str]:
     """Say of each joint and side that moved how far it went: "left elbow flexion 112° ± 14°"."""
-    by_place = {(each.joint, each.side): each for each in reaches(metrics)}
+    every = reaches(metrics)
+    by_place = {(each.joint, each.side): each for each in every if not each.opposite}
     phrases = []
     for joint, side, movement_name in moved_in(metrics):
         each = by_place.get((joint, side))
@@ -185,7 +220,11 @@ def reached(metrics: xr.Dataset) -> list[str]:
             phrases.append(tables.sentence("joints.reached_untold", name=name))
         else:
             phrases.append(f"{name} {quantity(each.value, 'degree', half=each.half)}")
-    return phrases
+    return phrases + [
+        f"{each.named} {each.name} {quantity(each.value, 'degree', half=each.half)}"
+        for each in every
+        if each.opposite and each.certain
+    ]
 
 
 @dataclass(frozen=True)
@@ -208,6 +247,8 @@ class Reach:
         Whether the error is small enough for the value to be reported.
     named
         The side as a sentence has it.
+    opposite
+        Whether it is the other end of the movement that was shown.
     """
 
     joint: str
@@ -222,6 +263,7 @@ class Reach:
     note: str = ""
     certain: bool = True
     named: str = ""
+    opposite: bool = False
 
     @property
     def name(self) -> str:
@@ -301,8 +343,6 @@ class Reach:
 def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
     """Compare the ends of range of the joints and sides that moved, of `angles` or of all."""
     compared = []
-    ranges = tables.load("reference_ranges")
-    deviations = float(ranges["usual"]["standard_deviations"])
     moved = {(joint, side): name for joint, side, name in moved_in(metrics)}
     for joint, side in places(metrics, angles):
         if (joint, side) not in moved:
@@ -314,19 +354,40 @@ def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
             continue
         reach = Reach(joint, side, name, value, half, certain=end_is_certain(metrics, joint, side))
         reach = replace(reach, named=side_label(metrics, side))
-        reference = _references(metrics).get(f"{side}_{joint}")
-        if reference is not None and reference["mean"] is not None:
-            mean, spread = float(reference["mean"]), deviations * float(reference["sd"] or math.nan)
-            reach = replace(
-                reach,
-                people=str(ranges["studies"][reference["study"]]["people"]),
-                low=mean - spread,
-                mean=mean,
-                high=mean + spread,
-                note=reference["note"],
-            )
-        compared.append(reach)
+        compared.append(_with_range(reach, _references(metrics).get(f"{side}_{joint}")))
+        if opposite := _opposite_reach(one, reach):
+            reference = _references(metrics).get(f"{side}_{joint}_opposite")
+            compared.append(_with_range(opposite, reference))
     return compared
+
+
+def _opposite_reach(one: xr.Dataset, shown: Reach) -> Reach | None:
+    """How far the joint went at the other end of its movement; None where that is not told."""
+    name = str(one["opposite"].item()) if "opposite" in one else ""  # older code has none
+    value = float(one["opposite_end"]) if name else math.nan
+    if not math.isfinite(value):
+        return None
+    sd = float(one["opposite_end_sd"])
+    certain = not sd > constants()["told"]["largest_sd_deg"]
+    half = half_width(sd)
+    return replace(shown, movement=name, value=value, half=half, certain=certain, opposite=True)
+
+
+def _with_range(reach: Reach, reference: Mapping[str, Any] | None) -> Reach:
+    """Add what people reach, where a study says so."""
+    if reference is None or reference["mean"] is None:
+        return reach
+    ranges = tables.load("reference_ranges")
+    deviations = float(ranges["usual"]["standard_deviations"])
+    mean, spread = float(reference["mean"]), deviations * float(reference["sd"] or math.nan)
+    return replace(
+        reach,
+        people=str(ranges["studies"][reference["study"]]["people"]),
+        low=mean - spread,
+        mean=mean,
+        high=mean + spread,
+        note=reference["note"],
+    )
 
 
 @dataclass(frozen=True)
@@ -447,7 +508,7 @@ def _gauge(
     sems = {
         each.side: float(metrics["end_of_range_sem"].sel(joint=each.joint, side=each.side))
         for each in alike
-        if "end_of_range_sem" in metrics
+        if "end_of_range_sem" in metrics and not each.opposite
     }
     of_lab = {each.side: lab.retest_error(_measure(each), each.side) for each in alike}
     return Gauge(
@@ -516,7 +577,9 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
         notes.append(
             tables.sentence(
                 "joints.below.alone_unknown" if is_unknown else "joints.below.alone",
-                names=both_sides([f"{each.named} {each.joint}" for each in these]),
+                names=both_sides(
+                    [f"{each.named} {each.name if each.opposite else each.joint}" for each in these]
+                ),
                 people=people,
                 unknown=unknown,
                 verb="are" if " and " in unknown else "is",
@@ -524,16 +587,8 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
         )
     kinds = ("more", "untold", "unnamed", "uncounted", "unseen", "unmeasured", "still")
     rest: dict[str, list[str]] = {kind: [] for kind in kinds}
-    rests = tables.sentence("reasons.movement.rests")
-    moved = {
-        (joint, side)
-        for joint, side, why in zip(
-            *(metrics[f"movement_{part}"].values for part in ("joint", "side", "reason")),
-            strict=True,
-        )
-        if why != rests
-    }
-    covered = {(each.joint, each.side) for each in in_sentences}
+    moved = _places_that_move(metrics)
+    covered = {(each.joint, each.side) for each in in_sentences if not each.opposite}
     for joint, side in places(metrics, angles):
         one = metrics.sel(joint=joint, side=side)
         kind, name = "more", spoken(str(one["shown"].item())) or joint
@@ -546,6 +601,9 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
             kind = "untold" if one["shown"].item() else "unnamed"
         if (joint, side) not in covered:
             rest[kind].append(f"{side_label(metrics, side)} {name}")
+    for each in ordered[_MOST_SENTENCES:]:
+        if each.opposite:
+            rest["more" if each.certain else "untold"].append(f"{each.named} {each.name}")
     notes += [
         tables.sentence(f"joints.rest.{kind}", names=both_sides(names))
         for kind, names in rest.items()
@@ -640,14 +698,19 @@ def _remarks(one: xr.Dataset, *, moved: bool, less: str = "") -> str:
 
 def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
     """Say with what each shown joint was compared, and whom those studies measured."""
-    wanted = {f"{s}_{each.joint}": side_label(metrics, s) for each in angles for s in each.sides}
+    wanted = {
+        f"{s}_{each.joint}{end}": side_label(metrics, s)
+        for each in angles
+        for s in each.sides
+        for end in ("", "_opposite")
+    }
     rows: list[Row] = []
     studies: dict[tuple[str, str], list[str]] = {}
     alike: dict[str, list[str]] = {}
     for key, entry in _references(metrics).items():
         if key in wanted:
             # Both sides of a joint have one row, unless they showed different movements.
-            joint = key.partition("_")[2]
+            joint = _of_reference(metrics, key)
             same = json.dumps([joint, entry], sort_keys=True)
             alike.setdefault(same, []).append(f"{wanted[key]} {joint}")
     for same, names in alike.items():
@@ -687,6 +750,15 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
         caption=tables.sentence("joints.ranges_compared"),
     )
     return introduction + paragraphs(*sources)
+
+
+def _of_reference(metrics: xr.Dataset, key: str) -> str:
+    """Name what a reference is of: the joint, or the movement at its other end."""
+    side, _, joint = key.partition("_")
+    if not joint.endswith("_opposite"):
+        return joint
+    one = metrics.sel(joint=joint.removesuffix("_opposite"), side=side)
+    return spoken(str(one["opposite"].item()))
 
 
 def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:

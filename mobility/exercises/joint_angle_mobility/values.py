@@ -95,6 +95,27 @@ def _detectable(spread: Array | float, turns: int, *, again: float) -> Array | f
     return change
 
 
+def opposite_of(course: Course, shown: str) -> str:
+    """Name the movement at the other end of the one that was shown, if that end is reached.
+
+    A joint may rest anywhere; it is an end of range where all turns there are as far as
+    ``opposite_from`` of the table ``movements``.
+    """
+    if not shown:
+        return ""
+    here = movement_table.movement(shown)
+    turns = course.lows if here["end"] == "largest" else course.highs
+    for name in movement_table.movements_of(course.joint):
+        entry = movement_table.movement(name)
+        if entry["end"] == here["end"] or entry["plane"] != here["plane"]:
+            continue
+        least = entry.get("opposite_from", math.inf)
+        ends = [movement_table.in_own_direction(name, value) for _, value in turns]
+        if ends and min(ends) >= least:
+            return name
+    return ""
+
+
 def end_of_range_of(shown: str, values: Mapping[str, float]) -> dict[str, float]:
     """How far a movement goes, in its own direction."""
     end = movement_table.movement(shown)["end"]
@@ -128,6 +149,9 @@ def end_is_certain(metrics: xr.Dataset, joint: str, side: str) -> bool:
 def without_uncertain_ends(metrics: xr.Dataset) -> xr.Dataset:
     """Blank the ends that :func:`reason_withheld` withholds, and what follows from them."""
     kept = metrics.copy(deep=True)
+    if "opposite_end" in kept:
+        told = kept["opposite_end_sd"] <= constants()["told"]["largest_sd_deg"]
+        kept["opposite_end"] = kept["opposite_end"].where(told)
     for joint, side in itertools.product(map(str, metrics["joint"].values), SIDES):
         place = {"joint": joint, "side": side}
         one = metrics.sel(place)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from mobility import registry, tables
 from mobility.assessment.estimates import without_hidden_side
-from mobility.assessment.looks_like import sits
 from mobility.assessment.measures import measure
 from mobility.assessment.verdict import Verdict, judge
 from mobility.exercises.joint_angle_mobility.courses import single_joint_limits
@@ -75,9 +74,14 @@ def metrics(trial: Trial) -> xr.Dataset:
 def other_exercise(
     pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
-    """Warn of standing up from a chair."""
-    seated = sits(pose, frames.sel(phase="bottom").to_numpy())
-    return [tables.warning("warnings.chair_rise", exercise="sit-to-stand")] if seated else []
+    """Warn of the first exercise that recognises itself."""
+    warnings = (each.analysis.recognised_in(pose) for each in registry.exercises())
+    return next(filter(None, warnings), [])
+
+
+def recognised_in(pose: xr.Dataset) -> list[dict[str, Any]]:
+    """Tell squats by nothing that other movements lack."""
+    return []
 
 
 def warned_of_joints(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:

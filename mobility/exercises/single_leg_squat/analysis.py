@@ -16,6 +16,7 @@ from mobility.assessment.estimates import ABSENT_SIDE, HIDDEN_SIDE
 from mobility.assessment.kinds import owners
 from mobility.assessment.measures import measure
 from mobility.assessment.metric import add, merged_history
+from mobility.assessment.phases import phase_frames
 from mobility.assessment.summaries import independent, right_minus_left
 from mobility.exercises.repeated import analysis as repeated
 from mobility.exercises.single_leg_squat.measures import single_leg_metrics
@@ -148,7 +149,7 @@ def metrics(trial: Trial) -> xr.Dataset:
             leg_repetitions,
             exercise=trial.exercise,
             operation="measure",
-            other_exercise=repeated.other_exercise,
+            other_exercise=lambda *_: [],
         )
         added = single_leg_metrics(
             usual, pose, trial.angles, leg_repetitions, leg=leg, exercise=trial.exercise
@@ -159,6 +160,10 @@ def metrics(trial: Trial) -> xr.Dataset:
             sd = usual[f"{name}_sd"]
             added[f"{name}_sd"] = sd.copy(data=factor["value"] * sd.to_numpy())
         metrics_of[leg] = usual.assign(added)
+    # Of both feet, as of a chair rise no leg is measured.
+    warnings += repeated.other_exercise(
+        pose, phase_frames(all_repetitions), all_repetitions["accepted"].to_numpy()
+    )
     joined = _joined_legs(metrics_of, all_repetitions, trial)
     if len(legs_shown) == 1:
         joined.attrs[ABSENT_SIDE] = other_side(legs_shown[0])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.assessment.estimates import HIDDEN_SIDE, without_hidden_side
 from mobility.assessment.kinds import BESIDE, RETEST_ERROR
-from mobility.assessment.looks_like import on_feet
+from mobility.assessment.looks_like import on_feet, sits
 from mobility.assessment.measures import measure
 from mobility.assessment.phases import between
 from mobility.exercises.repeated import analysis as repeated
@@ -24,6 +24,8 @@ from mobility.exercises.sit_to_stand.times import add_times
 
 if TYPE_CHECKING:
     from mobility.registry import Exercise, Trial
+
+SLUG = "sit-to-stand"
 
 DEPENDS: Mapping[str, Any] = {
     "fitted": (("pose", "second_pose"), ("exercise",), ()),
@@ -108,11 +110,23 @@ def _no_seat_warning(
     repetitions: xr.Dataset, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
     """Warn where the feet carry the body all the time, as in a squat."""
-    since, until = repetitions["seated_since"], repetitions["seat_off"]
-    seated = between(repetitions["time"], since, until).transpose("rep", "time").to_numpy()
-    if not on_feet(pose, seated[accepted]):
+    if not on_feet(pose, _seated(repetitions)[accepted]):
         return []
     return [tables.warning("warnings.no_seat", exercise="squat")]
+
+
+def recognised_in(pose: xr.Dataset) -> list[dict[str, Any]]:
+    """Warn that the person sits before most of the rises of a trial of another exercise."""
+    if not sits(pose, _seated(find_chair_rises(pose))):
+        return []
+    return [tables.warning("warnings.chair_rise", exercise=SLUG)]
+
+
+def _seated(rises: xr.Dataset) -> NDArray[np.bool_]:
+    """Frames from sitting down to leaving the seat, over (rep, time)."""
+    frames = between(rises["time"], rises["seated_since"], rises["seat_off"])
+    seated: NDArray[np.bool_] = frames.transpose("rep", "time").to_numpy()
+    return seated
 
 
 def _described_as_rises(metrics: xr.Dataset) -> xr.Dataset:

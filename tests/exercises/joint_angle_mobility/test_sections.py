@@ -40,6 +40,7 @@ from mobility.sessions.references import (
     RetestError,
     RetestErrors,
 )
+from tests.analytic import minimum_jerk
 from tests.limbs import limb_pose, there_and_back
 
 
@@ -625,3 +626,59 @@ def test_a_change_is_held_against_the_error_of_filming_again(metrics: xr.Dataset
     assert gauge.retest["left"] == pytest.approx(1.96 * 1.5)
     (unknown,) = report.gauges_of(again.assign(end_of_range_sem=metrics["end_of_range"] * np.nan))
     assert unknown.retest == {}
+
+
+def test_an_elbow_that_is_straight_between_flexions_tells_both_ends() -> None:
+    *_, metrics = moved({"elbow": both}, times=3, low=2, high=135, sex="male", age=30)
+    for side in ("left", "right"):
+        one = metrics.sel(joint="elbow", side=side)
+        assert (one["shown"], one["opposite"]) == ("elbow_flexion", "elbow_extension")
+        assert one["opposite_end"] == pytest.approx(-2, abs=0.3)
+        assert one["opposite_end_sd"] == one["minimum_sd"]
+    _, extension = report.reaches(metrics, [report.Shown("e", "elbow", ("left",))])
+    assert (extension.movement, round(extension.mean, 1)) == ("elbow_extension", 0.6)
+    assert extension.compared == "usual"  # -5.5 to 6.7 of boys and men
+    page = report.overview(metrics, [ELBOW]) + report.in_words(metrics, [ELBOW])
+    assert page.count("elbow extension</th>") == 2
+    assert "The left elbow stays 2 ± 0 degrees short of straight, as far as usual" in page
+    assert "Left and right elbow extension" in report.reference_table(metrics, [ELBOW])
+    assert [each.name for each in report.gauges_of(metrics)] == ["Elbow flexion", "Elbow extension"]
+    assert any("elbow extension −2°" in each for each in report.reached(metrics))
+    # Too uncertain an end is told nowhere.
+    unsure = metrics.assign(opposite_end_sd=metrics["opposite_end_sd"] + 16)
+    assert "elbow extension" not in report.overview(unsure, [ELBOW])
+    assert without_uncertain_ends(unsure)["opposite_end"].isnull().all()
+
+
+@pytest.mark.parametrize(
+    ("joint", "low", "high"), [("elbow", 25, 130), ("shoulder", 0, 150), ("knee", 2, 120)]
+)
+def test_a_joint_that_may_just_rest_there_tells_one_end(
+    joint: str, low: float, high: float
+) -> None:
+    *_, metrics = moved({joint: both}, low=low, high=high)
+    assert (metrics["opposite"] == "").all()
+    assert metrics["opposite_end"].isnull().all()
+    assert len(report.reaches(metrics)) == 2
+
+
+@pytest.mark.parametrize("raised_s", [0.0, 1.0])
+def test_an_arm_that_is_held_bent_is_no_movement(raised_s: float) -> None:
+    """Held at 95 degrees all the time, or raised and lowered once while the other arm bends."""
+    time, curve = there_and_back(low=2, high=130, times=6)
+    held = np.full(time.size, 95.0)
+    if raised_s:
+        share = minimum_jerk(
+            np.clip(np.minimum(time - 0.2, time[-1] - 0.2 - time) / raised_s, 0, 1)
+        )
+        held = 10 + 85 * share
+    pose = limb_pose(time, joints={"elbow": (curve, held)}, noise=0.006, seed=3)
+    metrics = joint_mobility(pose, joint_angles(pose), joints=("elbow",))
+    right = metrics.sel(joint="elbow", side="right")
+    assert int(right["movements"]) == 0
+    assert right["range_of_motion"].isnull()
+    assert report.reaches(metrics, [report.Shown("e", "elbow", ("right",))]) == []
+    row = report.overview(metrics, [report.Shown("e", "elbow", ("right",))])
+    assert re.search(r"held at 9[3-7]° ± \d+°, no movement", row)
+    assert row.count("°") == 2
+    assert "Did not move: right elbow." in report.in_words(metrics, [ELBOW])
