@@ -12,9 +12,9 @@ smaller, and may vary more. `--write` puts all into groups.md.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,12 @@ from scipy import stats
 from mobility.studies.groups import groups
 from mobility.validation.waveforms import independent_curve_test
 
-STUDIES = 1000
-LOST_STUDIES = 400
+STUDIES = 500
+LOST_STUDIES = 60
+UNEQUAL_STUDIES = 400
+CURVE_STUDIES = 2000
+AT_ONCE = 25
+"""Studies that are compared together, as measures of one table, which is faster."""
 EFFECTS = ("group", "visit", "side", "group × visit", "group × side")
 BETWEEN, OF_VISIT, OF_SIDE, REST = 4.0, 2.0, 2.0, 1.5
 REFUSED = 0.1
@@ -37,8 +41,8 @@ DESIGNS: dict[str, dict[str, Any]] = {
     "1 to 3 visits, adjusted for age": {"adjust": ["age"]},
     "2 visits, group × visit": {"visits": 2, "within": ["visit"], "effect": "group × visit"},
 }
-SIZES = ((5, 12), (12, 5), (8, 8))
-"""People of the first group, which may vary more, and of the second."""
+DESIGNS_OF = {(5, 12): tuple(DESIGNS), (8, 8): ("one value", "1 to 3 visits")}
+"""By the people of the first group, which may vary more, and of the second."""
 SPREADS = (1.0, 3.0)
 POINTS, WIDTH = 21, 0.12
 """Of a curve: points, and how far neighbours are alike, as a part of it."""
@@ -70,18 +74,26 @@ def study(
     return pd.DataFrame(rows, columns=names).assign(metric="angle", units="degree", reason="")
 
 
+def compared(tables: Iterable[pd.DataFrame], **options: Any) -> pd.DataFrame:
+    """Compare the groups of each study: its differences, with its number as the metric."""
+    numbered = (table.assign(metric=f"{number}") for number, table in enumerate(tables))
+    parts = []
+    while some := list(itertools.islice(numbered, AT_ONCE)):
+        parts.append(groups(pd.concat(some, ignore_index=True), by="group", **options).differences)
+    return pd.concat(parts, ignore_index=True)
+
+
 def rates(
     each: int, *, difference: float, studies: int = STUDIES, seed: int = 0
 ) -> dict[str, float]:
     """Share of studies with p < 0.05 and with the difference inside the interval, of one side."""
     rng = np.random.default_rng([seed, each, round(10 * difference)])
-    found = inside = mean_square = 0.0
-    for _ in range(studies):
-        table = study(rng, (each, each), difference=difference)
-        row = groups(table[table["side"] == "left"], by="group").differences.iloc[0]
-        found += row["p"] < 0.05
-        inside += row["low"] <= -difference <= row["high"]
-        mean_square += ((row["high"] - row["low"]) / 2 / stats.t.ppf(0.975, row["freedom"])) ** 2
+    tables = (study(rng, (each, each), difference=difference) for _ in range(studies))
+    rows = compared(table[table["side"].eq("left")] for table in tables)
+    found = int(rows["p"].lt(0.05).sum())
+    inside = int((rows["low"].le(-difference) & rows["high"].ge(-difference)).sum())
+    half = (rows["high"] - rows["low"]) / 2
+    mean_square = float(((half / stats.t.ppf(0.975, rows["freedom"])) ** 2).sum())
     error = math.sqrt(mean_square / studies)
     freedom = 2 * each - 2
     limit = stats.t.ppf(0.975, freedom)
@@ -98,17 +110,12 @@ def lost_rates(
 ) -> tuple[dict[str, float], float, float]:
     """Share of p < 0.05 of each effect where there is none, of p < 0.001, of those refused."""
     rng = np.random.default_rng([seed, each, round(100 * lost)])
-    found, given, small = Counter[str](), Counter[str](), 0
-    for _ in range(studies):
-        table = study(rng, (each, each), visits=2, lost=lost)
-        rows = groups(table, by="group", within=["visit", "side"]).differences
-        for row in rows[rows["reason"].eq("")].itertuples():
-            given[row.effect] += 1
-            found[row.effect] += row.p < 0.05
-            small += row.p < 0.001
-    rates = {effect: found[effect] / given[effect] for effect in EFFECTS}
-    tests = given.total()
-    return rates, small / tests, 1 - tests / (studies * len(EFFECTS))
+    tables = (study(rng, (each, each), visits=2, lost=lost) for _ in range(studies))
+    rows = compared(tables, within=["visit", "side"])
+    given = rows[rows["reason"].eq("")]
+    rates = given["p"].lt(0.05).groupby(given["effect"]).mean()
+    found = {effect: float(rates.get(effect, math.nan)) for effect in EFFECTS}
+    return found, float(given["p"].lt(0.001).mean()), 1 - len(given) / len(rows)
 
 
 def unequal_rates(
@@ -120,28 +127,26 @@ def unequal_rates(
     adjust: Sequence[str] = (),
     effect: str = "group",
     difference: float = 0.0,
-    studies: int = STUDIES,
+    studies: int = UNEQUAL_STUDIES,
 ) -> tuple[float, float]:
     """Share of p < 0.05 of this package, and of Student's t of people's means or changes."""
     rng = np.random.default_rng([sum(sizes), sizes[0], round(10 * spread), round(difference)])
-    found = student = given = 0
-    for _ in range(studies):
-        how: dict[str, Any] = {"visits": visits, "spread": spread, "difference": difference}
-        table = study(rng, sizes, lost=0.0 if visits else REFUSED, **how)
-        table = table[table["side"].eq("left")]
-        rows = groups(table, by="group", within=within, adjust=adjust).differences
-        p = float(rows.loc[rows["effect"].eq(effect), "p"].iloc[0])
-        given += math.isfinite(p)
-        found += p < 0.05
+    how: dict[str, Any] = {"visits": visits, "spread": spread, "difference": difference}
+    how["lost"] = 0.0 if visits else REFUSED
+    tables = [study(rng, sizes, **how).query("side == 'left'") for _ in range(studies)]
+    rows = compared(tables, within=within, adjust=adjust)
+    p = rows.loc[rows["effect"].eq(effect), "p"].dropna()
+    student = 0
+    for table in tables:
         people = table.groupby(["group", "participant"])["value"]
         of_each = people.last() - people.first() if within else people.mean()
         of_groups = [of_each[name].dropna() for name in "ab"]
         student += stats.ttest_ind(*of_groups).pvalue < 0.05
-    return found / given, student / studies
+    return float(p.lt(0.05).mean()), student / studies
 
 
 def curve_rates(
-    sizes: tuple[int, int], spread: float, *, difference: float = 0.0, studies: int = STUDIES
+    sizes: tuple[int, int], spread: float, *, difference: float = 0.0, studies: int = CURVE_STUDIES
 ) -> float:
     """Share of studies in which curves of two groups differ anywhere."""
     rng = np.random.default_rng([sum(sizes), sizes[0], round(10 * spread), round(difference)])
@@ -156,12 +161,9 @@ def curve_rates(
     return found / studies
 
 
-def main() -> None:
-    """Print the tables, or write them."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true")
-    write = parser.parse_args().write
-    lines = [
+def of_equal_groups() -> Iterator[str]:
+    """Lines on groups that vary alike, some of whose values are refused."""
+    yield from (
         "# Groups",
         "",
         "Simulated studies of two groups, 1 to 3 visits of each person, one value in ten refused:",
@@ -170,16 +172,18 @@ def main() -> None:
         "",
         "| people in each group | difference | p < 0.05 | power in theory | 95 % interval covers |",
         "|---:|---:|---:|---:|---:|",
-    ]
+    )
     for each in (8, 15, 30):
         for difference in (0.0, 4.0):
             one = rates(each, difference=difference)
-            theory = f"{one['theory']:.3f}" if difference else "0.050"
-            lines.append(
-                f"| {each} | {difference:g} | {one['found']:.3f} | {theory} | {one['inside']:.3f} |"
-            )
-            print(lines[-1], flush=True)
-    lines += [
+            theory = one["theory"] if difference else 0.05
+            shares = " | ".join(f"{share:.3f}" for share in (one["found"], theory, one["inside"]))
+            yield f"| {each} | {difference:g} | {shares} |"
+
+
+def of_lost_values() -> Iterator[str]:
+    """Lines on studies many of whose values are lost."""
+    yield from (
         "",
         "## Values lost",
         "",
@@ -190,52 +194,68 @@ def main() -> None:
         "",
         f"| people in each group | lost | {' | '.join(EFFECTS)} | p < 0.001 | refused |",
         f"|---:|---:|{'---:|' * len(EFFECTS)}---:|---:|",
-    ]
+    )
     for each in (5, 8):
         for lost in (0.25, 0.4):
-            rates_of, small, refused = lost_rates(each, lost)
-            shares = " | ".join(f"{100 * share:.1f}" for share in rates_of.values())
-            lines.append(
-                f"| {each} | {lost:.0%} | {shares} | {100 * small:.2f} | {100 * refused:.1f} |"
-            )
-            print(lines[-1], flush=True)
-    lines += [
+            found, small, refused = lost_rates(each, lost)
+            shares = " | ".join(f"{100 * share:.1f}" for share in found.values())
+            yield f"| {each} | {lost:.0%} | {shares} | {100 * small:.2f} | {100 * refused:.1f} |"
+
+
+def of_unequal_groups() -> Iterator[str]:
+    """Lines on groups one of which may vary more."""
+    yield from (
         "",
         "## Groups that vary differently",
         "",
-        f"{STUDIES} studies a row. The first group varies 1 or 3 times as much as the second. Percent",
-        "of tests with p < 0.05, in brackets those of Student's t of people's means or changes, which",
-        "takes groups to vary alike: without a difference, and (power) with one of 6 where both vary",
-        "alike.",
+        f"{UNEQUAL_STUDIES} studies a row. The first group varies as much as the second, or 3",
+        "times as much. Percent of tests with p < 0.05, in brackets those of Student's t of means",
+        "or changes of people, which takes groups to vary alike: without a difference; and with",
+        "one of 6 where both vary alike (power).",
         "",
         "| people | values | false, alike | false, 3 times | power |",
         "|---:|---|---:|---:|---:|",
-    ]
-    for sizes in SIZES:
-        for name, design in DESIGNS.items():
-            shares = [unequal_rates(sizes, spread, **design) for spread in SPREADS]
-            if "effect" not in design:
-                shares.append(unequal_rates(sizes, 1.0, difference=6.0, **design))
+    )
+    for sizes, names in DESIGNS_OF.items():
+        for name in names:
+            shares = [unequal_rates(sizes, spread, **DESIGNS[name]) for spread in SPREADS]
+            if "effect" not in DESIGNS[name]:
+                shares.append(unequal_rates(sizes, 1.0, difference=6.0, **DESIGNS[name]))
             cells = [f"{100 * one:.1f} ({100 * other:.1f})" for one, other in shares]
             row = [f"{sizes[0]} and {sizes[1]}", name, *cells, *["–"] * (3 - len(cells))]
-            lines.append(f"| {' | '.join(row)} |")
-            print(lines[-1], flush=True)
-    lines += [
+            yield f"| {' | '.join(row)} |"
+
+
+def of_curves() -> Iterator[str]:
+    """Lines on curves of such groups."""
+    yield from (
         "",
         "## Curves",
         "",
-        f"The same of curves of {POINTS} points, of which 70 % of the variance is the same at all points:",
-        "percent of studies in which they differ anywhere; power of a hump of 8 in the middle.",
+        f"The same in {CURVE_STUDIES} studies of curves of {POINTS} points, which share 70 % of",
+        "their variance: percent of studies in which groups differ anywhere; power of a hump of 8.",
         "",
         "| people | false, alike | false, 3 times | power |",
         "|---:|---:|---:|---:|",
-    ]
-    for sizes in SIZES:
-        shares_of = [curve_rates(sizes, spread) for spread in SPREADS]
-        shares_of.append(curve_rates(sizes, 1.0, difference=8.0))
-        cells = [f"{100 * share:.1f}" for share in shares_of]
-        lines.append(f"| {sizes[0]} and {sizes[1]} | {' | '.join(cells)} |")
-        print(lines[-1], flush=True)
+    )
+    for sizes in DESIGNS_OF:
+        shares = [curve_rates(sizes, spread) for spread in SPREADS]
+        shares.append(curve_rates(sizes, 1.0, difference=8.0))
+        cells = " | ".join(f"{100 * share:.1f}" for share in shares)
+        yield f"| {sizes[0]} and {sizes[1]} | {cells} |"
+
+
+def main() -> None:
+    """Print the tables, or write them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true")
+    write = parser.parse_args().write
+    lines = []
+    for line in itertools.chain(
+        of_equal_groups(), of_lost_values(), of_unequal_groups(), of_curves()
+    ):
+        print(line, flush=True)
+        lines.append(line)
     if write:
         Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n")
 

@@ -197,8 +197,8 @@ def reliability(
         )
         _exit(opened, of_study)
     first = names if metrics else usual_measures(of_study, names)
-    items, notes = reliability_in_words(of_study, result, first)
-    lines = [tables.sentence("studies.reliability.lead"), *(f"  {each}" for each in items), *notes]
+    lead, items, notes = reliability_in_words(of_study, result, first)
+    lines = [lead, *(f"  {each}" for each in items), *notes]
     if not items:
         errors = result.statistics[result.statistics["statistic"].eq("sem")]
         reasons = reasons_without_result(of_study, errors)

@@ -341,9 +341,9 @@ def _measures(result: Reliability) -> list[tuple[str, str]]:
 
 def reliability_in_words(
     study: Study, result: Reliability, usual: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """Say what a change of each of the usual measures must exceed, and what to know of it."""
-    items, notes = [], []
+) -> tuple[str, list[str], list[str]]:
+    """Say how often errors exceed a change, which one, of each usual measure, and what to know."""
+    items, notes, shares = [], [], []
     for metric, side in _measures(result):
         sem, mdc, icc = (_of_one(result, metric, side, name) for name in ("sem", "mdc95", "icc"))
         if metric not in usual or sem is None or not math.isfinite(sem["value"]):
@@ -355,16 +355,19 @@ def reliability_in_words(
         }
         items.append(tables.sentence("studies.reliability.item", name=name, **values))
         notes.append(sem["note"])
-    return items, [capital(note) for note in dict.fromkeys(filter(None, notes))]
+        shares.append(100 * mdc["within"])
+    known = sorted(round(share) for share in shares if math.isfinite(share)) or [95]
+    ends = f"{known[0]}" if known[0] == known[-1] else between(known[0], known[-1], digits=0)
+    lead = tables.sentence("studies.reliability.lead", share=ends)
+    return lead, items, [capital(note) for note in dict.fromkeys(filter(None, notes))]
 
 
 def reliability_in_short(study: Study, result: Reliability, usual: Sequence[str]) -> Markup:
     """Say what a change of the usual measures must exceed."""
-    items, notes = reliability_in_words(study, result, usual)
+    lead, items, notes = reliability_in_words(study, result, usual)
     if not items:
         reasons = reasons_without_result(study, _statistic(result, "sem"))
         return html(paragraphs(tables.sentence("studies.reliability.none")), bullets(reasons))
-    lead = tables.sentence("studies.reliability.lead")
     return html(paragraphs(lead), bullets(items), paragraphs(*(f"{note}." for note in notes)))
 
 
@@ -603,7 +606,8 @@ def components(study: Study, result: Reliability) -> Markup:
     head = ["Measure", *(capital(term) for term in terms)]
     caption = tables.sentence("studies.reliability.components_caption")
     made = _folded(table(head, rows, caption=caption, numeric=True), len(rows))
-    return html(made, _only_here_without(study, result, parts))
+    notes = [capital(note) for note in dict.fromkeys(given["note"]) if note]
+    return html(made, bullets(notes), _only_here_without(study, result, parts))
 
 
 def reliability_methods(study: Study, result: Reliability) -> Markup:

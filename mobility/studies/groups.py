@@ -136,9 +136,10 @@ def groups(
         "change from visit 1 to visit 2, patients − controls"), ``difference``, ``low``, ``high``
         (95 %), ``units``, ``freedom``, ``p``, ``p_holm``, ``effect_size`` (Hedges' g,
         the difference over the SD of single values within groups, the root of the mean of their
-        variances) with ``effect_size_low`` and ``effect_size_high``, ``participants``, ``values``, ``missing``, ``error_share`` (part of
-        the variance of the difference that is error of measuring again, at most), ``detectable``
-        (difference that this study finds with a power of 80 %), ``detectable_without_error``,
+        variances) with ``effect_size_low`` and ``effect_size_high``, ``participants``,
+        ``values``, ``missing``, ``error_share`` (part of the variance of the difference that is
+        error of measuring again, at most), ``detectable`` (difference that this study finds with
+        a power of 80 %), ``detectable_without_error``,
         ``method`` in words, and ``reason`` where there is no result.
 
     Raises
@@ -149,7 +150,8 @@ def groups(
     References
     ----------
     Welch 1938, Biometrika 29:350. Satterthwaite 1946, Biometrics Bull 2:110. Kenward & Roger 1997,
-    Biometrics 53:983. Holm 1979, Scand J Stat 6:65. Hedges 1981, J Educ Stat 6:107. Error in the outcome and power: Fleiss 1986,
+    Biometrics 53:983. Holm 1979, Scand J Stat 6:65. Hedges 1981, J Educ Stat 6:107. Error in the
+    outcome and power: Fleiss 1986,
     The Design and Analysis of Clinical Experiments, chapter 1.
     """
     import pandas as pd
@@ -367,15 +369,15 @@ def _differences(
         compared = {**levels, **{name: pair for name, pair in pairs.items() if name in varying}}
         key = tuple(map(tuple, compared.values()))
         if key not in fits:
-            fits[key] = _fit_of(values, by, within, adjust, compared)
-        used, missing, model, strata, why = fits[key]
+            fits[key] = _fit_of(values, adjust, compared)
+        used, missing, model, strata, changing, why = fits[key]
         people = used["participant"].nunique()
         row: dict[str, Any] = {"effect": effect, "comparison": comparison, "participants": people}
         row |= {"values": len(used), "missing": missing, "reason": why}
         if model is not None:
             weights, _ = _comparisons(by, within, compared)[effect, comparison]
             chosen = np.logical_and.reduce([used[n].isin(pair) for n, pair in pairs.items()])
-            changes = {n: pair for n, pair in pairs.items() if n in _varying(used, [n])}
+            changes = {n: pair for n, pair in pairs.items() if n in changing}
             try:
                 _check_people_again(used[chosen], strata[chosen], changes)
                 row |= _contrast_row(model, weights, used, set(strata[chosen]))
@@ -413,16 +415,14 @@ class _Fit(NamedTuple):
     missing: int
     model: MixedModel | None
     strata: NDArray[np.object_]
-    """Group of people of each value, which has variances of its own."""
+    """Group of people of each value, which has variances of its own; "" without groups."""
+    changing: list[str]
+    """Factors that differ within people."""
     why: str
 
 
 def _fit_of(
-    values: pd.DataFrame,
-    by: str,
-    within: Sequence[str],
-    adjust: Sequence[str],
-    levels: Mapping[str, Sequence[Any]],
+    values: pd.DataFrame, adjust: Sequence[str], levels: Mapping[str, Sequence[Any]]
 ) -> _Fit:
     """Fit the model of the values of these levels, or say why there is none."""
     for name, names in levels.items():
@@ -432,18 +432,21 @@ def _fit_of(
         whole &= ~_not_given(values[name])
     used = values[whole]
     missing = len(values) - len(used)
-    strata = _strata(used, tuple(levels))
-    why = _too_few(used, levels)
+    of_people = used.groupby("participant", observed=True)[list(levels)].nunique()
+    changing = [name for name in levels if of_people[name].gt(1).any()]
+    between = [[level_in_words(n, each) for each in used[n]] for n in levels if n not in changing]
+    strata = np.array([", ".join(words) for words in zip(*between, strict=True)], dtype=object)
+    strata = strata if between else np.full(len(used), "", dtype=object)
+    none = _Fit(used, missing, None, strata, changing, _too_few(used, levels))
     for name in adjust:
         if _not_given(values[name]).all():
-            why = tables.sentence("studies.not_given", name=name)
-    if why:
-        return _Fit(used, missing, None, strata, why)
+            none = none._replace(why=tables.sentence("studies.not_given", name=name))
+    if none.why:
+        return none
     try:
-        model = _fit(used, by, within, adjust, levels, strata)
+        return none._replace(model=_fit(used, adjust, levels, changing, strata))
     except BadInputError as error:
-        return _Fit(used, missing, None, strata, str(error))
-    return _Fit(used, missing, model, strata, "")
+        return none._replace(why=str(error))
 
 
 def _not_given(column: pd.Series) -> pd.Series:
@@ -487,10 +490,9 @@ def _design_row(cell: Sequence[Any], levels: Mapping[str, Sequence[Any]]) -> Arr
 
 def _fit(
     used: pd.DataFrame,
-    by: str,
-    within: Sequence[str],
     adjust: Sequence[str],
     levels: Mapping[str, Sequence[Any]],
+    changing: Sequence[str],
     strata: NDArray[np.object_],
 ) -> MixedModel:
     cells = {cell: _design_row(cell, levels) for cell in _cells(levels)}
@@ -500,32 +502,14 @@ def _fit(
         fixed = np.column_stack([fixed, _covariate(used[name])])
     person = used["participant"].astype(str)
     groupings = {"participant": person}
-    varying = _varying(used, (by, *within))
-    for name in varying:
+    for name in changing:
         groupings[f"participant, {name}"] = person + "\n" + used[name].astype(str)
-    if len(varying) > 1:
-        parts = used[varying].astype(str).agg("\n".join, axis=1)
+    if len(changing) > 1:
+        parts = used[list(changing)].astype(str).agg("\n".join, axis=1)
         groupings["participant, all"] = person + "\n" + parts
     if "session_id" in used:
         groupings["session"] = used["session_id"].astype(str)
     return fit_mixed_model(used["value"], fixed, groupings, strata=strata)
-
-
-def _varying(used: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Name the factors that differ within people."""
-    levels = used.groupby("participant", observed=True)[list(names)].nunique()
-    return [name for name in names if levels[name].gt(1).any()]
-
-
-def _strata(used: pd.DataFrame, names: Sequence[str]) -> NDArray[np.object_]:
-    """Name the group of people of each value; "" where factors differ within people only."""
-    strata = np.full(len(used), "", dtype=object)
-    for name in (name for name in names if name not in _varying(used, names)):
-        words = [level_in_words(name, level) for level in used[name]]
-        strata = np.array(
-            [", ".join(filter(None, pair)) for pair in zip(strata, words, strict=True)], object
-        )
-    return strata
 
 
 def _covariate(column: pd.Series) -> Array:

@@ -158,6 +158,12 @@ def test_errors_of_measurement(study: Study, found: Reliability) -> None:
     right = found.statistics.query("metric == 'knee_flexion' and side == 'right'")
     mdc = right[right["statistic"].eq("mdc95") & right["form"].eq("agreement")]["value"].iloc[0]
     assert f"{mdc:.1f}°" in page
+    # Of 7 and 8 people with two visits, not 95.
+    changes = found.statistics[found.statistics["statistic"].eq("mdc95")]
+    shares = 100 * changes.loc[changes["form"].eq("agreement"), "within"].dropna()
+    ends = " to ".join(f"{share:.0f}" for share in (shares.min(), shares.max()))
+    assert shares.max() < 92
+    assert f"the smallest detectable change in about {ends} of 100 cases" in page
     assert "Trunk lean" not in page
     table = in_words(sections.reliability_table(study, found))
     assert "ICC(A,1)" in table

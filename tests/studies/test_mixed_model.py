@@ -52,6 +52,24 @@ def test_a_comparison_between_people_is_a_t_test_of_their_means() -> None:
     assert freedom == pytest.approx(10, rel=1e-4)
 
 
+def test_strata_have_variances_of_their_own() -> None:
+    """Welch 1938: of one value a person; with a covariate, the variances that were commanded."""
+    rng = np.random.default_rng(7)
+    stratum = np.repeat(["a", "b"], [300, 500])
+    age = rng.normal(size=800)
+    values = rng.normal(size=800) * np.where(stratum == "a", 12.0, 4.0) + 3 * age
+    fixed = np.column_stack([np.ones(800), stratum == "b", age])
+    model = fit_mixed_model(values, fixed, {}, strata=stratum)
+    assert np.sqrt(model.variances["a"][RESIDUAL]) == pytest.approx(12, rel=0.1)
+    assert np.sqrt(model.variances["b"][RESIDUAL]) == pytest.approx(4, rel=0.1)
+    few = np.r_[:5, 300:312]
+    plain = fit_mixed_model(values[few], fixed[few, :2], {}, strata=stratum[few])
+    value, error, freedom = plain.contrast([0, 1])
+    t = stats.ttest_ind(values[300:312], values[:5], equal_var=False)
+    assert value / error == pytest.approx(t.statistic, rel=1e-6)
+    assert freedom == pytest.approx(t.df, rel=1e-4)
+
+
 def test_people_who_differ_less_than_their_values_have_a_negative_variance() -> None:
     values = np.tile([-1.0, 1.0], 8) + np.linspace(0, 0.01, 16)
     person = np.repeat(np.arange(8), 2)
