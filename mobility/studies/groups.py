@@ -24,6 +24,7 @@ from mobility.studies.study_table import (
     unit_of,
 )
 from mobility.validation.limits import too_few
+from mobility.view import UNKNOWN
 from mobility.wording import difference_in_words, level_in_words, listed, shortened
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ def groups(
         variances) with ``effect_size_low`` and ``effect_size_high``, ``participants``,
         ``values``, ``missing``, ``error_share`` (part of the variance of the difference that is
         error of measuring again, at most), ``detectable`` (difference that this study finds with
-        a power of 80 %), ``detectable_without_error``,
-        ``method`` in words, and ``reason`` where there is no result.
+        a power of 80 %), ``detectable_without_error``, ``method`` in words, and ``reason`` where
+        there is no result.
 
     Raises
     ------
@@ -151,8 +152,7 @@ def groups(
     ----------
     Welch 1938, Biometrika 29:350. Satterthwaite 1946, Biometrics Bull 2:110. Kenward & Roger 1997,
     Biometrics 53:983. Holm 1979, Scand J Stat 6:65. Hedges 1981, J Educ Stat 6:107. Error in the
-    outcome and power: Fleiss 1986,
-    The Design and Analysis of Clinical Experiments, chapter 1.
+    outcome and power: Fleiss 1986, The Design and Analysis of Clinical Experiments, chapter 1.
     """
     import pandas as pd
 
@@ -264,7 +264,8 @@ def _confounded_views(
     """Warn of each factor two levels of which share no view."""
     if "view" not in chosen:
         return
-    seen = chosen[chosen["value"].notna() & ~_not_given(chosen["view"])]
+    known = ~_not_given(chosen["view"]) & chosen["view"].ne(UNKNOWN)
+    seen = chosen[chosen["value"].notna() & known]
     for name, names in levels.items():
         of_level = {each: sorted(set(seen.loc[seen[name].eq(each), "view"])) for each in names}
         given = [set(views) for views in of_level.values() if views]

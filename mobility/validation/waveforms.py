@@ -17,8 +17,8 @@ from mobility.kinematics.geometry import Array
 from mobility.validation.limits import numbers
 
 LEAST_CURVES = 5
-"""Fewest curves of a band, and of a group that is compared with another one: of three, flips of
-signs find a difference in 24 % of simulated studies in which there is none."""
+"""Fewest curves of a band, and of a group that is compared with another one: with three, flips of
+signs find a difference in many studies in which there is none."""
 
 ARRANGEMENTS = 10_000
 """Flips of signs of a test: all where there are no more, else so many are drawn."""
