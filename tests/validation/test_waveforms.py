@@ -232,7 +232,7 @@ def test_no_difference_is_found_in_one_study_of_twenty():
         "12 and 25": share(independent_curve_test, 12, 25),
     }
     assert all(0.04 <= rate <= 0.06 for rate in rates.values()), rates
-    # Of 5 people who vary three times as much as 12; exchanging people finds one in 14 to 18 %.
+    # Of 5 people who vary three times as much as 12; where people are exchanged it is about 15 %.
     unequal = share(lambda few, many, **how: independent_curve_test(3 * few, many, **how), 5, 12)
     assert unequal <= 0.09
 
