@@ -83,7 +83,11 @@ def groups(
     """
     from mobility.batch.study import read_study
     from mobility.reports.render import render_groups
-    from mobility.reports.study_sections import differences_in_words, reasons_without_result
+    from mobility.reports.study_sections import (
+        differences_in_words,
+        reasons_without_result,
+        warnings_in_words,
+    )
     from mobility.studies.groups import check_groups
     from mobility.studies.groups import groups as compare
     from mobility.studies.study_table import records
@@ -112,7 +116,7 @@ def groups(
                 "differences": records(compared.differences),
                 "description": records(compared.description),
                 "without_value": records(compared.without_value),
-                **{"flow": flow, "report": uris(made)},
+                **{"warnings": compared.warnings, "flow": flow, "report": uris(made)},
             }
         )
         _exit(opened, of_study)
@@ -123,7 +127,7 @@ def groups(
     if not lines:
         reasons = reasons_without_result(of_study, compared.differences)
         lines = [tables.sentence("studies.groups.nothing"), *(f"  {each}" for each in reasons)]
-    _say(of_study, lines, made)
+    _say(of_study, lines + warnings_in_words(compared), made)
     _exit(opened, of_study)
 
 
@@ -193,8 +197,8 @@ def reliability(
         )
         _exit(opened, of_study)
     first = names if metrics else usual_measures(of_study, names)
-    items, notes = reliability_in_words(of_study, result, first)
-    lines = [tables.sentence("studies.reliability.lead"), *(f"  {each}" for each in items), *notes]
+    lead, items, notes = reliability_in_words(of_study, result, first)
+    lines = [lead, *(f"  {each}" for each in items), *notes]
     if not items:
         errors = result.statistics[result.statistics["statistic"].eq("sem")]
         reasons = reasons_without_result(of_study, errors)

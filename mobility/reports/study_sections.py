@@ -123,17 +123,32 @@ def _adjusted(made: Groups) -> str:
 
 def differences_in_short(study: Study, made: Groups) -> Markup:
     """Say in words which measures differ, and how much the study could have missed."""
-    parts: list[h.Node] = []
+    parts: list[h.Node] = [paragraphs(*warnings_in_words(made))]
     for effect, of_effect in differences_in_words(study, made).items():
         parts.append(h.h3[capital(effect)])
         parts += [html(paragraphs(sentence), bullets(items)) for sentence, items in of_effect]
-    if not parts:
+    if len(parts) == 1:
         reasons = reasons_without_result(study, made.differences)
         return html(paragraphs(tables.sentence("studies.groups.nothing")), bullets(reasons))
     several = study.sessions.loc[study.sessions["reason"].eq(""), "participant"].duplicated().any()
     drawn_otherwise = several or made.adjust
     parts.append(paragraphs(tables.sentence("studies.groups.drawn")) if drawn_otherwise else "")
     return html(*parts)
+
+
+def warnings_in_words(made: Groups) -> list[str]:
+    """Say what to know of all differences."""
+    return [str(warning["message"]) for warning in made.warnings]
+
+
+def _spread(made: Groups) -> str:
+    """Say what is assumed of how groups vary; empty where there are no groups of people."""
+    alike = tables.sentence("studies.groups.method.alike")
+    methods_of = [each for each in dict.fromkeys(made.differences["method"].dropna()) if each]
+    by_group = [each for each in methods_of if each != alike]
+    if not by_group:
+        return ""
+    return tables.sentence("studies.groups.spread", methods=listed(by_group))
 
 
 def p_value(p: float, *, name: str = "") -> str:
@@ -157,6 +172,7 @@ def differences(study: Study, made: Groups) -> Markup:
                 quantity(row.difference, units, **signed),
                 between(row.low, row.high, units, **signed),
                 rounded(row.effect_size, 2, signed=True),
+                rounded(row.freedom, 1),
                 p_value(row.p),
                 p_value(row.p_holm),
                 f"{row.participants} ({row.missing})",
@@ -165,12 +181,12 @@ def differences(study: Study, made: Groups) -> Markup:
             ]
         )
     head = [
-        *("Measure", "Comparison", "Difference", "95 % interval", "g", "p", "p, Holm"),
+        *("Measure", "Comparison", "Difference", "95 % interval", "g", "df", "p", "p, Holm"),
         *("People (values missing)", "Detectable", "… without error"),
     ]
     caption = tables.sentence("studies.groups.caption", adjusted=_adjusted(made))
     shown = _folded(table(head, rows, caption=caption, numeric=True), len(rows))
-    return html(shown, without_result(study, made.differences))
+    return html(shown, paragraphs(_spread(made)), without_result(study, made.differences))
 
 
 def without_result(study: Study, statistics: pd.DataFrame) -> Markup:
@@ -270,11 +286,10 @@ def largest(study: Study, made: Groups, count: int) -> list[str]:
     return list(dict.fromkeys([*order, *usual]))[:count]
 
 
-def methods(study: Study, by: str, within: Sequence[str], adjust: Sequence[str]) -> Markup:
+def methods(study: Study, made: Groups, by: str, within: Sequence[str]) -> Markup:
     """Write the paragraph of a paper that says what was done."""
     first = study.table.iloc[0]
     factors = tables.sentence("studies.groups.within", names=listed(within)) if within else ""
-    covariates = tables.sentence("studies.groups.adjusted", names=listed(adjust)) if adjust else ""
     return paragraphs(
         tables.sentence(
             "studies.groups.methods",
@@ -282,7 +297,8 @@ def methods(study: Study, by: str, within: Sequence[str], adjust: Sequence[str])
             software=first["software"],
             by=by,
             within=factors,
-            adjust=covariates,
+            adjust=_adjusted(made),
+            spread=_spread(made),
         )
     )
 
@@ -332,9 +348,9 @@ def _measures(result: Reliability) -> list[tuple[str, str]]:
 
 def reliability_in_words(
     study: Study, result: Reliability, usual: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """Say what a change of each of the usual measures must exceed, and what to know of it."""
-    items, notes = [], []
+) -> tuple[str, list[str], list[str]]:
+    """Say how often errors exceed a change, which one, of each usual measure, and what to know."""
+    items, notes, shares = [], [], []
     for metric, side in _measures(result):
         sem, mdc, icc = (_of_one(result, metric, side, name) for name in ("sem", "mdc95", "icc"))
         if metric not in usual or sem is None or not math.isfinite(sem["value"]):
@@ -346,16 +362,19 @@ def reliability_in_words(
         }
         items.append(tables.sentence("studies.reliability.item", name=name, **values))
         notes.append(sem["note"])
-    return items, [capital(note) for note in dict.fromkeys(filter(None, notes))]
+        shares.append(100 * mdc["within"])
+    known = sorted(round(share) for share in shares if math.isfinite(share)) or [95]
+    ends = f"{known[0]}" if known[0] == known[-1] else between(known[0], known[-1], digits=0)
+    lead = tables.sentence("studies.reliability.lead", share=ends)
+    return lead, items, [capital(note) for note in dict.fromkeys(filter(None, notes))]
 
 
 def reliability_in_short(study: Study, result: Reliability, usual: Sequence[str]) -> Markup:
     """Say what a change of the usual measures must exceed."""
-    items, notes = reliability_in_words(study, result, usual)
+    lead, items, notes = reliability_in_words(study, result, usual)
     if not items:
         reasons = reasons_without_result(study, _statistic(result, "sem"))
         return html(paragraphs(tables.sentence("studies.reliability.none")), bullets(reasons))
-    lead = tables.sentence("studies.reliability.lead")
     return html(paragraphs(lead), bullets(items), paragraphs(*(f"{note}." for note in notes)))
 
 
@@ -596,7 +615,8 @@ def components(study: Study, result: Reliability) -> Markup:
     head = ["Measure", *(capital(term) for term in terms)]
     caption = tables.sentence("studies.reliability.components_caption")
     made = _folded(table(head, rows, caption=caption, numeric=True), len(rows))
-    return html(made, _only_here_without(study, result, parts))
+    notes = [capital(note) for note in dict.fromkeys(given["note"]) if note]
+    return html(made, bullets(notes), _only_here_without(study, result, parts))
 
 
 def reliability_methods(study: Study, result: Reliability) -> Markup:

@@ -19,7 +19,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array
 from mobility.validation.limits import LEAST, numbers, too_few, variance_interval
-from mobility.validation.reliability import chi_square_draws, even_points
+from mobility.validation.reliability import chi_square_draws, even_points, satterthwaite
 from mobility.wording import listed
 
 PARTICIPANT, RESIDUAL = "participant", "residual"
@@ -58,6 +58,11 @@ class Components(NamedTuple):
         parts = self._weights(weights) @ self.solution * self.mean_squares
         low, high = variance_interval(parts, self.freedom)
         return min(low, self.sum(weights)), high
+
+    def freedom_of(self, weights: Mapping[str, float]) -> float:
+        """Satterthwaite's degrees of freedom of a weighted sum of the variances of some terms."""
+        parts = self._weights(weights) @ self.solution * self.mean_squares
+        return satterthwaite(parts, self.freedom)
 
     def draws(self, weights: Mapping[str, float]) -> Array:
         """Draws of the generalised distribution of a weighted sum of the variances of some terms.

@@ -325,7 +325,7 @@ def compare_curves(
     arrangements: Annotated[int, Field(ge=100, le=1_000_000)] = ARRANGEMENTS,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Test where along 0 to 100 % the mean curves of two groups differ, by permutation.
+    """Test where along 0 to 100 % the mean curves of two groups differ, by flips of signs.
 
     Parameters
     ----------
@@ -335,12 +335,13 @@ def compare_curves(
         Two of its groups; the difference is second less first.
     paired
         Whether the same people are in both (two visits, with and without): signs of their
-        differences are flipped. Otherwise people are exchanged between the groups.
+        differences are flipped. Otherwise it is Welch's t, for groups may vary differently, and
+        the signs of what each person is off the mean of the group are flipped.
     alpha
         Error rate over the whole curve of a side, two-tailed. Each side is a test of its own.
     arrangements, seed
-        All arrangements are tried if there are no more than so many; else so many are drawn, always
-        the same for a `seed`.
+        All flips are tried if there are no more than so many; else so many are drawn, always the
+        same for a `seed`.
 
     Returns
     -------
@@ -357,8 +358,8 @@ def compare_curves(
     Raises
     ------
     BadInputError
-        There is no such group, a person is in both groups that are not paired, or the people are
-        too few for any p to reach `alpha` on any side.
+        There is no such group, a person is in both groups that are not paired, or on both sides
+        the people are too few: for any p to reach `alpha`, or for a spread of each group.
     """
     groups = [str(group) for group in curves["group"].values]
     for group in (first, second):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +24,7 @@ from mobility.studies.study_table import (
     unit_of,
 )
 from mobility.validation.limits import too_few
+from mobility.view import UNKNOWN
 from mobility.wording import difference_in_words, level_in_words, listed, shortened
 
 if TYPE_CHECKING:
@@ -52,12 +53,15 @@ class Groups:
         How many ``values`` are missing: ``metric``, ``side``, the group, ``reason``, ``values``.
     adjust
         What the differences are adjusted for; the description is not.
+    warnings
+        What to know of all differences: groups that were filmed from different views.
     """
 
     differences: pd.DataFrame
     description: pd.DataFrame
     without_value: pd.DataFrame
     adjust: tuple[str, ...] = ()
+    warnings: tuple[dict[str, Any], ...] = ()
 
     def paper_table(self) -> pd.DataFrame:
         """Put the description as papers print it: a column for each group, with n: mean (SD).
@@ -100,11 +104,13 @@ def groups(
 
     Each measure has a model with fixed effects of `by`, of each of `within`, of both together, and
     of `adjust`; participants are random, and so are their differences in each of `within`, for
-    values of one person are alike. Differences are of means over the other factors. Their tests and
-    intervals have Kenward and Roger's standard errors, which are larger where values are lost, and
-    Satterthwaite's degrees of freedom (``benchmarks/groups.md``); p values of an effect are
-    adjusted over its comparisons, the measures and the sides by Holm's method. With three visits or
-    more, two are compared by a model of these alone, because some changes vary more than others.
+    values of one person are alike. Each group of people has variances of its own, for patients vary
+    more than controls: of one value a person it is Welch's t test. Differences are of means over
+    the other factors. Their tests and intervals have Kenward and Roger's standard errors, which are
+    larger where values are lost, and Satterthwaite's degrees of freedom (``benchmarks/groups.md``);
+    p values of an effect are adjusted over its comparisons, the measures and the sides by Holm's
+    method. With three visits or more, two are compared by a model of these alone, because some
+    changes vary more than others.
 
     Parameters
     ----------
@@ -130,11 +136,11 @@ def groups(
         "visit", "group × visit"), ``comparison`` ("patients − controls", "visit 2 − visit 1",
         "change from visit 1 to visit 2, patients − controls"), ``difference``, ``low``, ``high``
         (95 %), ``units``, ``freedom``, ``p``, ``p_holm``, ``effect_size`` (Hedges' g,
-        the difference over the SD of single values within groups) with ``effect_size_low`` and
-        ``effect_size_high``, ``participants``, ``values``, ``missing``, ``error_share`` (part of
-        the variance of the difference that is error of measuring again, at most), ``detectable``
-        (difference that this study finds with a power of 80 %), ``detectable_without_error``, and
-        ``reason`` where
+        the difference over the SD of single values within groups, the root of the mean of their
+        variances) with ``effect_size_low`` and ``effect_size_high``, ``participants``,
+        ``values``, ``missing``, ``error_share`` (part of the variance of the difference that is
+        error of measuring again, at most), ``detectable`` (difference that this study finds with
+        a power of 80 %), ``detectable_without_error``, ``method`` in words, and ``reason`` where
         there is no result.
 
     Raises
@@ -144,9 +150,9 @@ def groups(
 
     References
     ----------
-    Satterthwaite 1946, Biometrics Bull 2:110. Kenward & Roger 1997, Biometrics 53:983. Holm 1979,
-    Scand J Stat 6:65. Hedges 1981, J Educ Stat 6:107. Error in the outcome and power: Fleiss 1986,
-    The Design and Analysis of Clinical Experiments, chapter 1.
+    Welch 1938, Biometrika 29:350. Satterthwaite 1946, Biometrics Bull 2:110. Kenward & Roger 1997,
+    Biometrics 53:983. Holm 1979, Scand J Stat 6:65. Hedges 1981, J Educ Stat 6:107. Error in the
+    outcome and power: Fleiss 1986, The Design and Analysis of Clinical Experiments, chapter 1.
     """
     import pandas as pd
 
@@ -171,13 +177,14 @@ def groups(
         pd.DataFrame(described),
         pd.DataFrame(without_value, columns=["metric", "side", by, "reason", "values"]),
         tuple(adjust),
+        tuple(_confounded_views(chosen, levels)),
     )
 
 
 _COLUMNS = (
     *("effect", "comparison", "difference", "low", "high", "units", "freedom", "p", "p_holm"),
     *("effect_size", "effect_size_low", "effect_size_high", "participants", "values", "missing"),
-    *("error_share", "detectable", "detectable_without_error", "reason"),
+    *("error_share", "detectable", "detectable_without_error", "method", "reason"),
 )
 _DESCRIBED = (
     *("participants", "values", "refused", "mean", "sd", "median"),
@@ -249,6 +256,23 @@ def _check_one_group(chosen: pd.DataFrame, by: str) -> None:
         first, names = several.index[0], listed([str(each) for each in several.iloc[0]])
         why = tables.sentence("studies.in_two_groups", participant=first, groups=names)
         raise BadInputError.of({"by": why})
+
+
+def _confounded_views(
+    chosen: pd.DataFrame, levels: Mapping[str, Sequence[Any]]
+) -> Iterator[dict[str, Any]]:
+    """Warn of each factor two levels of which share no view."""
+    if "view" not in chosen:
+        return
+    known = ~_not_given(chosen["view"]) & chosen["view"].ne(UNKNOWN)
+    seen = chosen[chosen["value"].notna() & known]
+    for name, names in levels.items():
+        of_level = {each: sorted(set(seen.loc[seen[name].eq(each), "view"])) for each in names}
+        given = [set(views) for views in of_level.values() if views]
+        if any(one.isdisjoint(other) for one, other in itertools.combinations(given, 2)):
+            views = {level_in_words(name, level): each for level, each in of_level.items() if each}
+            words = "; ".join(f"{level}: {listed(each)}" for level, each in views.items())
+            yield tables.warning("studies.confounded_views", name=name, views=words)
 
 
 def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
@@ -346,34 +370,60 @@ def _differences(
         compared = {**levels, **{name: pair for name, pair in pairs.items() if name in varying}}
         key = tuple(map(tuple, compared.values()))
         if key not in fits:
-            fits[key] = _fit_of(values, by, within, adjust, compared)
-        used, missing, model, why = fits[key]
+            fits[key] = _fit_of(values, adjust, compared)
+        used, missing, model, strata, changing, why = fits[key]
         people = used["participant"].nunique()
         row: dict[str, Any] = {"effect": effect, "comparison": comparison, "participants": people}
         row |= {"values": len(used), "missing": missing, "reason": why}
         if model is not None:
             weights, _ = _comparisons(by, within, compared)[effect, comparison]
+            chosen = np.logical_and.reduce([used[n].isin(pair) for n, pair in pairs.items()])
+            changes = {n: pair for n, pair in pairs.items() if n in changing}
             try:
-                row |= _contrast_row(model, weights, used)
+                _check_people_again(used[chosen], strata[chosen], changes)
+                row |= _contrast_row(model, weights, used, set(strata[chosen]))
+                row["method"] = _method(used, strata, adjust)
             except BadInputError as error:
                 row["reason"] = str(error)
         rows.append(row)
     return rows
 
 
+def _check_people_again(
+    chosen: pd.DataFrame, strata: NDArray[np.object_], changes: Mapping[str, tuple[Any, Any]]
+) -> None:
+    """Refuse a change that too few people of a group have, to know how much it varies in them."""
+    for name, (one, other) in changes.items():
+        again = chosen.groupby([strata, "participant"], observed=True)[name].nunique().eq(2)
+        for stratum, people in again.groupby(level=0).sum().items():
+            if people < LEAST:
+                words = [stratum, difference_in_words(name, other, one)]
+                few = too_few(int(people), "both", least=LEAST)
+                level = ", ".join(filter(None, words))
+                raise BadInputError(tables.sentence("studies.too_few", level=level, few=few))
+
+
+def _method(used: pd.DataFrame, strata: NDArray[np.object_], adjust: Sequence[str]) -> str:
+    """Name what a difference is tested by."""
+    if len(set(strata)) < 2:
+        return tables.sentence("studies.groups.method.alike")
+    once = not adjust and not used["participant"].duplicated().any()
+    return tables.sentence(f"studies.groups.method.{'once' if once else 'by_group'}")
+
+
 class _Fit(NamedTuple):
     used: pd.DataFrame
     missing: int
     model: MixedModel | None
+    strata: NDArray[np.object_]
+    """Group of people of each value, which has variances of its own; "" without groups."""
+    changing: list[str]
+    """Factors that differ within people."""
     why: str
 
 
 def _fit_of(
-    values: pd.DataFrame,
-    by: str,
-    within: Sequence[str],
-    adjust: Sequence[str],
-    levels: Mapping[str, Sequence[Any]],
+    values: pd.DataFrame, adjust: Sequence[str], levels: Mapping[str, Sequence[Any]]
 ) -> _Fit:
     """Fit the model of the values of these levels, or say why there is none."""
     for name, names in levels.items():
@@ -383,16 +433,21 @@ def _fit_of(
         whole &= ~_not_given(values[name])
     used = values[whole]
     missing = len(values) - len(used)
+    of_people = used.groupby("participant", observed=True)[list(levels)].nunique()
+    changing = [name for name in levels if of_people[name].gt(1).any()]
+    between = [[level_in_words(n, each) for each in used[n]] for n in levels if n not in changing]
+    strata = np.array([", ".join(words) for words in zip(*between, strict=True)], dtype=object)
+    strata = strata if between else np.full(len(used), "", dtype=object)
+    none = _Fit(used, missing, None, strata, changing, _too_few(used, levels))
     for name in adjust:
         if _not_given(values[name]).all():
-            why = tables.sentence("studies.not_given", name=name)
-            return _Fit(used, missing, None, why)
-    if why := _too_few(used, levels):
-        return _Fit(used, missing, None, why)
+            none = none._replace(why=tables.sentence("studies.not_given", name=name))
+    if none.why:
+        return none
     try:
-        return _Fit(used, missing, _fit(used, by, within, adjust, levels), "")
+        return none._replace(model=_fit(used, adjust, levels, changing, strata))
     except BadInputError as error:
-        return _Fit(used, missing, None, str(error))
+        return none._replace(why=str(error))
 
 
 def _not_given(column: pd.Series) -> pd.Series:
@@ -436,10 +491,10 @@ def _design_row(cell: Sequence[Any], levels: Mapping[str, Sequence[Any]]) -> Arr
 
 def _fit(
     used: pd.DataFrame,
-    by: str,
-    within: Sequence[str],
     adjust: Sequence[str],
     levels: Mapping[str, Sequence[Any]],
+    changing: Sequence[str],
+    strata: NDArray[np.object_],
 ) -> MixedModel:
     cells = {cell: _design_row(cell, levels) for cell in _cells(levels)}
     keys = used[list(levels)].itertuples(index=False, name=None)
@@ -448,16 +503,14 @@ def _fit(
         fixed = np.column_stack([fixed, _covariate(used[name])])
     person = used["participant"].astype(str)
     groupings = {"participant": person}
-    kinds = used.groupby("participant")[[by, *within]].nunique()
-    varying = [name for name in (by, *within) if kinds[name].gt(1).any()]
-    for name in varying:
+    for name in changing:
         groupings[f"participant, {name}"] = person + "\n" + used[name].astype(str)
-    if len(varying) > 1:
-        parts = used[varying].astype(str).agg("\n".join, axis=1)
+    if len(changing) > 1:
+        parts = used[list(changing)].astype(str).agg("\n".join, axis=1)
         groupings["participant, all"] = person + "\n" + parts
     if "session_id" in used:
         groupings["session"] = used["session_id"].astype(str)
-    return fit_mixed_model(used["value"], fixed, groupings)
+    return fit_mixed_model(used["value"], fixed, groupings, strata=strata)
 
 
 def _covariate(column: pd.Series) -> Array:
@@ -508,7 +561,9 @@ def _comparisons(
     return contrasts
 
 
-def _contrast_row(model: MixedModel, weights: Array, used: pd.DataFrame) -> dict[str, Any]:
+def _contrast_row(
+    model: MixedModel, weights: Array, used: pd.DataFrame, strata: Iterable[str]
+) -> dict[str, Any]:
     from scipy import stats
 
     padded = np.zeros(len(model.estimate))
@@ -516,7 +571,7 @@ def _contrast_row(model: MixedModel, weights: Array, used: pd.DataFrame) -> dict
     difference, error, freedom = model.contrast(padded)
     freedom = max(freedom, 1.0)
     half = float(stats.t.ppf(0.975, freedom)) * error
-    total = max(sum(model.variances.values()), 0.0)
+    total = max(float(np.mean([sum(model.variances[each].values()) for each in strata])), 0.0)
     size = _effect_size(difference, error, freedom, math.sqrt(total))
     needed = float(stats.t.ppf(0.975, freedom) + stats.t.ppf(POWER, freedom))
     share = _error_share(used, model.weights @ padded, error)

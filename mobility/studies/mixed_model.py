@@ -8,7 +8,7 @@ variance components, which is here.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,9 +42,9 @@ class MixedModel(NamedTuple):
         The same, with what estimating the variances adds where effects depend on them, as they do
         where values are lost.
     variances
-        Variance of each grouping and of the residual, in squared units. A negative one says that
-        values of the group differ more than values of different groups do; the sum over a group
-        is never negative.
+        By stratum ("" where there are none), the variance of each grouping and of the residual, in
+        squared units. A negative one says that values of the group differ more than values of
+        different groups do; the sum over a group is never negative.
     variances_covariance
         Covariance of the variances (k, k).
     slopes
@@ -60,7 +60,7 @@ class MixedModel(NamedTuple):
     estimate: Array
     covariance: Array
     adjusted: Array
-    variances: Mapping[str, float]
+    variances: Mapping[str, Mapping[str, float]]
     variances_covariance: Array
     slopes: Array
     weights: Array
@@ -89,7 +89,11 @@ class MixedModel(NamedTuple):
 
 
 def fit_mixed_model(
-    values: ArrayLike, fixed: ArrayLike, groupings: Mapping[str, ArrayLike]
+    values: ArrayLike,
+    fixed: ArrayLike,
+    groupings: Mapping[str, ArrayLike],
+    *,
+    strata: ArrayLike | None = None,
 ) -> MixedModel:
     r"""Fit :math:`y = X\beta + \sum_k Z_k u_k + e` by restricted maximum likelihood.
 
@@ -103,6 +107,9 @@ def fit_mixed_model(
         By name, the group of each value (n,): the participant, the participant and side, ...
         Each has its random intercepts; nested and crossed groupings may be mixed. One that
         separates all values, or the same as another one, is left out.
+    strata
+        The people of each value (n,) who have variances of their own; None: all have the same. Of
+        one value a person, in two strata, it is Welch's t test.
 
     Returns
     -------
@@ -126,19 +133,15 @@ def fit_mixed_model(
     y, x = np.asarray(values, float), np.asarray(fixed, float)
     if len(y) <= x.shape[1] or np.linalg.matrix_rank(x) < x.shape[1]:
         raise BadInputError("mixed model: too few values for its effects, or effects that coincide")
-    codes = _distinct(groupings, len(y))
-    blocks = _blocks(codes, len(y))
-    parts = [
-        [(c[b][:, None] == c[b]).astype(float) for c in codes.values()] + [np.eye(len(b))]
-        for b in blocks
-    ]
+    terms = _terms(groupings, np.full(len(y), "") if strata is None else np.asarray(strata, str))
     # Far from 0 the values lose digits: the search is on what the effects leave of them.
     start = np.linalg.lstsq(x, y, rcond=None)[0]
     residual = y - x @ start
     scale = float(residual @ residual) / (len(y) - x.shape[1])
-    if scale <= (1e-12 * np.abs(y).max()) ** 2:
+    spread = [float((residual[each.codes >= 0] ** 2).mean()) for each in terms]
+    if min(spread) <= (1e-12 * np.abs(y).max()) ** 2:
         raise BadInputError(f"mixed model: {_SAME}")
-    model = _Model(residual / np.sqrt(scale), x, blocks, parts)
+    model = _Model(residual / np.sqrt(scale), x, terms, np.array(spread) / scale, *_blocks(terms))
     found = _most_likely(model)
     state, free = found.state, found.free
     information = np.where(np.outer(free, free), state.information, 0.0)
@@ -148,11 +151,14 @@ def fit_mixed_model(
     adjusted = state.covariance + 2 * state.covariance @ added @ state.covariance
     if not found.ended:  # effects of least squares, on which the variances have no influence
         adjusted = state.covariance
+    variances: dict[str, dict[str, float]] = {}
+    for term, variance in zip(terms, found.theta * scale, strict=True):
+        variances.setdefault(term.stratum, {})[term.name] = float(variance)
     return MixedModel(
         start + state.estimate * np.sqrt(scale),
         state.covariance * scale,
         adjusted * scale,
-        dict(zip([*codes, RESIDUAL], (found.theta * scale).tolist(), strict=True)),
+        variances,
         uncertain * scale**2,
         state.slopes,
         state.weights,
@@ -163,11 +169,28 @@ def fit_mixed_model(
 _SAME = "all values of a group are the same"
 
 
+class _Term(NamedTuple):
+    stratum: str
+    name: str
+    codes: NDArray[np.intp]
+    """Group of each value; -1 in other strata."""
+
+
 class _Model(NamedTuple):
     values: Array
     fixed: Array
+    terms: list[_Term]
+    """Those of each stratum together, its residual last."""
+    spread: Array
+    """Of each term, the variance of the values of its stratum."""
     blocks: list[NDArray[np.intp]]
-    parts: list[list[Array]]
+    parts: list[dict[int, Array]]
+    """Of each block, which values are in one group, by the number of each term of its stratum."""
+
+    @property
+    def residuals(self) -> NDArray[np.bool_]:
+        """Which terms are residuals."""
+        return np.array([term.name == RESIDUAL for term in self.terms])
 
 
 class _Found(NamedTuple):
@@ -186,8 +209,8 @@ def _most_likely(model: _Model) -> _Found:
     as in balanced studies, these do not depend on it; else none may be negative.
     """
     found = _search(model)
-    if found.ended and _least(model, found.theta) >= _NEAR * abs(found.theta[-1]):
-        if found.theta[-1] > _NO_ERROR:
+    if found.ended and not _nearly_singular(model, found.theta):
+        if found.theta[model.residuals].min() > _NO_ERROR:
             return found
     elif found.ended and _as_least_squares(model, found.state):
         return found
@@ -195,7 +218,7 @@ def _most_likely(model: _Model) -> _Found:
     if _as_least_squares(model, stopped.state):
         return stopped
     found = _search(model, negative=False)
-    if found.theta[-1] <= (_NO_ERROR if found.ended else _FLOOR):
+    if found.theta[model.residuals].min() <= (_NO_ERROR if found.ended else _FLOOR):
         raise BadInputError("mixed model: too few people with several values to estimate the error")
     if not found.ended:
         raise BadInputError("mixed model: its search does not end; the study says too little")
@@ -208,10 +231,9 @@ _NO_ERROR = 1e-8
 
 def _search(model: _Model, *, negative: bool = True, floor: float = _TINY) -> _Found:
     """Search by Fisher scoring, in steps that are halved until they are likelier."""
-    count = len(model.parts[0])
-    theta = np.full(count, 0.5 / max(count - 1, 1))
-    theta[-1] = 0.5 if count > 1 else 1.0
-    state, free = _state(*model, theta, floor), np.ones(count, np.bool_)
+    count = len(model.terms)
+    theta = model.spread * np.where(model.residuals, 0.5, 0.5 / max(count - 1, 1))
+    state, free = _state(model, theta, floor), np.ones(count, np.bool_)
     assert state is not None
     for _ in range(_STEPS):
         if not negative:
@@ -219,13 +241,13 @@ def _search(model: _Model, *, negative: bool = True, floor: float = _TINY) -> _F
         step = np.zeros(count)
         information = state.information[np.ix_(free, free)]
         step[free] = np.linalg.lstsq(information, state.score[free], rcond=None)[0]
-        if float(state.score @ step) < _CONVERGED:
+        if abs(float(state.score @ step)) < _CONVERGED:
             return _Found(theta, state, free, ended=True)
         for _ in range(_HALVINGS):
             moved = theta + step
             if not negative:
                 moved = np.maximum(moved, 0.0)
-            tried = _state(*model, moved, floor)
+            tried = _state(model, moved, floor)
             if tried is not None and tried.likelihood >= state.likelihood - 1e-12:
                 theta, state = moved, tried
                 break
@@ -235,10 +257,18 @@ def _search(model: _Model, *, negative: bool = True, floor: float = _TINY) -> _F
     return _Found(theta, state, free, ended=False)
 
 
-def _least(model: _Model, theta: Array) -> float:
-    """Least variance of any direction of the values of a block."""
-    blocks = [np.einsum("k,kij->ij", theta, np.array(part)) for part in model.parts]
-    return float(min(np.linalg.eigvalsh(block)[0] for block in blocks))
+def _covariance(theta: Array, part: Mapping[int, Array]) -> Array:
+    """Covariance of the values of a block."""
+    covariance: Array = np.sum([theta[i] * each for i, each in part.items()], axis=0)
+    return covariance
+
+
+def _nearly_singular(model: _Model, theta: Array) -> bool:
+    """Whether a direction of the values of a block counts as without error."""
+    return any(
+        np.linalg.eigvalsh(_covariance(theta, part))[0] < _NEAR * abs(theta[max(part)])
+        for part in model.parts
+    )
 
 
 def _as_least_squares(model: _Model, state: _State) -> bool:
@@ -260,23 +290,17 @@ class _State(NamedTuple):
     """X'V⁻¹ZZ'V⁻¹ZZ'V⁻¹X of each two (k, k, p, p)."""
 
 
-def _state(
-    y: Array,
-    x: Array,
-    blocks: list[NDArray[np.intp]],
-    parts: list[list[Array]],
-    theta: Array,
-    floor: float = _TINY,
-) -> _State | None:
+def _state(model: _Model, theta: Array, floor: float) -> _State | None:
     """Restricted likelihood and its derivatives; None where a covariance is not above `floor`."""
+    y, x = model.values, model.fixed
     k, p = len(theta), x.shape[1]
     xvx, xvy = np.zeros((p, p)), np.zeros(p)
     q, qy, trace = np.zeros((k, p, p)), np.zeros((k, p)), np.zeros(k)
     qq, traces = np.zeros((k, k, p, p)), np.zeros((k, k))
     yvy, determinant, yqy = 0.0, 0.0, np.zeros(k)
     weighted = np.zeros_like(x)
-    for block, part in zip(blocks, parts, strict=True):
-        v = np.einsum("k,kij->ij", theta, np.array(part))
+    for block, part in zip(model.blocks, model.parts, strict=True):
+        v = _covariance(theta, part)
         try:
             root = np.linalg.cholesky(v)
         except np.linalg.LinAlgError:
@@ -291,14 +315,14 @@ def _state(
         xvy += xb.T @ vy
         yvy += float(yb @ vy)
         determinant += 2 * float(np.log(root.diagonal()).sum())
-        wide = [each @ vx for each in part]
-        both = [inverse @ each for each in part]
-        for i in range(k):
+        wide = {i: each @ vx for i, each in part.items()}
+        both = {i: inverse @ each for i, each in part.items()}
+        for i in part:
             trace[i] += both[i].trace()
             q[i] += vx.T @ wide[i]
             qy[i] += wide[i].T @ vy
             yqy[i] += float(vy @ part[i] @ vy)
-            for j in range(i + 1):
+            for j in (j for j in part if j <= i):
                 traces[i, j] += float((both[i] * both[j].T).sum())
                 qq[i, j] += wide[i].T @ inverse @ wide[j]
                 qq[j, i] = qq[i, j].T
@@ -321,35 +345,53 @@ def _state(
     return _State(likelihood, score, information, beta, covariance, slopes, weights, q, qq)
 
 
-def _distinct(groupings: Mapping[str, ArrayLike], n: int) -> dict[str, NDArray[np.intp]]:
+def _terms(groupings: Mapping[str, ArrayLike], strata: NDArray[np.str_]) -> list[_Term]:
     """Give the groups numbers, and leave out groupings that say nothing beside the others."""
-    codes: dict[str, NDArray[np.intp]] = {}
-    for name, groups in groupings.items():
-        _, number = np.unique(np.asarray(groups).astype(str), return_inverse=True)
-        count = number.max() + 1
-        same = any(
-            count == earlier.max() + 1 == len(np.unique(number * n + earlier))
-            for earlier in codes.values()
-        )
-        if 1 < count < n and not same:
-            codes[name] = number
-    return codes
+    terms: list[_Term] = []
+    for stratum in np.unique(strata).tolist():
+        inside = strata == stratum
+        n = int(inside.sum())
+        of_stratum: list[_Term] = []
+        for name, groups in groupings.items():
+            codes = np.full(len(strata), -1)
+            codes[inside] = np.unique(np.asarray(groups, str)[inside], return_inverse=True)[1]
+            count = codes.max() + 1
+            same = any(
+                count
+                == earlier.codes.max() + 1
+                == len(np.unique((codes * n + earlier.codes)[inside]))
+                for earlier in of_stratum
+            )
+            if 1 < count < n and not same:
+                of_stratum.append(_Term(stratum, name, codes))
+        residual = np.where(inside, np.cumsum(inside) - 1, -1)
+        terms += [*of_stratum, _Term(stratum, RESIDUAL, residual)]
+    return terms
 
 
-def _blocks(codes: Mapping[str, NDArray[np.intp]], n: int) -> list[NDArray[np.intp]]:
+def _blocks(terms: Sequence[_Term]) -> tuple[list[NDArray[np.intp]], list[dict[int, Array]]]:
     """Find the values that no grouping connects, whose covariances are inverted alone."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
+    n = len(terms[0].codes)
     start, nodes, edges = n, [], []
-    for number in codes.values():
-        nodes.append(np.arange(n))
-        edges.append(start + number)
-        start += int(number.max()) + 1
-    if not nodes:
-        return [np.array([i]) for i in range(n)]
+    for term in terms:
+        inside = np.flatnonzero(term.codes >= 0)
+        nodes.append(inside)
+        edges.append(start + term.codes[inside])
+        start += int(term.codes.max()) + 1
     row, column = np.concatenate(nodes), np.concatenate(edges)
     graph = coo_array((np.ones(len(row)), (row, column)), shape=(start, start))
     label = connected_components(graph, directed=False)[1][:n]
     order = np.argsort(label, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
+    blocks = np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
+    parts = [
+        {
+            i: (codes[:, None] == codes).astype(float)
+            for i, codes in enumerate(term.codes[block] for term in terms)
+            if codes[0] >= 0
+        }
+        for block in blocks
+    ]
+    return blocks, parts

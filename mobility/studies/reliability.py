@@ -34,15 +34,16 @@ from mobility.validation.reliability import (
     mdc95,
     measurement_error,
     share_of_error,
+    share_within,
     weighted_kappa,
 )
-from mobility.wording import difference_in_words
+from mobility.wording import difference_in_words, listed
 
 TRIAL = "trial"
 
 COLUMNS = (
     *("metric", "side", "statistic", "form", "over", "of"),
-    *("value", "low", "high", "p", "units"),
+    *("value", "low", "high", "p", "within", "units"),
     *("participants", "values", "refused", "missing", "method", "reason", "note"),
 )
 """Columns of the statistics, in order; :func:`reliability` says what they hold."""
@@ -86,7 +87,8 @@ def document(result: Reliability) -> list[dict[str, Any]]:
     """Statistics of each metric and side as JSON values; NaN is null.
 
     ``icc`` by its form, ``sem`` and ``mdc95`` (those of agreement, over all that differs between
-    two measurements), each with ``value``, ``lower`` and ``upper``; ``n`` (participants),
+    two measurements), each with ``value``, ``lower`` and ``upper``, ``mdc95`` also with the share
+    of new changes by error alone that are ``within`` it; ``n`` (participants),
     ``values``, ``refused``, ``missing``, ``units``; and ``statistics``, all rows.
     """
     documents = []
@@ -99,6 +101,9 @@ def document(result: Reliability) -> list[dict[str, Any]]:
         for statistic in ("sem", "mdc95"):
             estimates = over[over["statistic"].eq(statistic)].sort_values("form")  # agreement first
             entry[statistic] = _interval_of(estimates.iloc[0]) if len(estimates) else None
+            if statistic == "mdc95" and len(estimates):
+                within = float(estimates["within"].iloc[0])
+                entry[statistic]["within"] = within if math.isfinite(within) else None
         first = rows[rows["statistic"].isin(["sem", "component", "kappa"])].iloc[0]
         entry |= {"n": int(first["participants"]), "values": int(first["values"])}
         entry |= {"refused": int(first["refused"]), "missing": int(first["missing"])}
@@ -139,6 +144,7 @@ class _Row(NamedTuple):
     over: str = ""
     of: str = ""
     p: float = np.nan
+    within: float = np.nan
     units: str | None = None
     """None where they are those of the values."""
     values: int | None = None
@@ -192,9 +198,10 @@ def reliability(
           value at each of the levels; ICC(1) and ICC(k) where what differs has no effect of its
           own (repeated trials).
         - `sem`, standard error of measurement, and `mdc95`, 1.96 √2 of it: smallest change of two
-          values that exceeds their error. Its `form` is agreement, consistency, or within. As it is
-          an estimate, 92 to 93 of 100 new changes by error alone are within that of 12 people with
-          two visits, 88 to 90 within that of 5 (``benchmarks/reliability.md``).
+          values that exceeds their error. Its `form` is agreement, consistency, or within. It is an
+          estimate, and of new changes by error alone fewer than 95 of 100 are within it: their
+          share is ``within``, by t with Satterthwaite's degrees of freedom of the SEM (consistency:
+          0.924 of 12 people with two visits, 0.878 of 5; ``benchmarks/reliability.md``).
         - `cv`, within-participant coefficient of variation, as a share.
         - `change`, mean change from the first level to another, with the interval and `p` of the
           paired t test; `sd_change`, `limit_low` and `limit_high`, 95 % limits of agreement.
@@ -263,7 +270,7 @@ def reliability(
                 of_metric += _changes(used, way, ways)
         of_metric += _stated(used)
         for row in of_metric:
-            n, value, low, high, reason = row.estimate
+            n, value, low, high, reason, _ = row.estimate
             statistics.append(
                 {
                     **row._asdict(),
@@ -344,11 +351,20 @@ def _of_values(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
     components = _components(used, ways)
     rows = _correlations(used, ways, components) + _errors(used, ways, components)
     rows += [
-        row._replace(statistic="mdc95", estimate=_mapped(row.estimate, mdc95))
+        row._replace(
+            statistic="mdc95",
+            estimate=_mapped(row.estimate, mdc95),
+            within=share_within(row.estimate.freedom),
+        )
         for row in rows
         if row.statistic == "sem"
     ]
+    zero = [term for term in components.terms if not components.sum({term: 1.0})]
+    by_squares = bool(zero) and any(row.statistic == "sem" and row.method == ANOVA for row in rows)
     for term in components.terms:
+        note = tables.sentence("studies.note.zero") if term in zero else ""
+        if term == RESIDUAL and by_squares:
+            note = tables.sentence("studies.note.rest", names=listed(zero))
         low, high = components.interval({term: 1.0})
         variance = Estimate(components.participants, components.sum({term: 1.0}), low, high, "")
         rows.append(
@@ -357,7 +373,7 @@ def _of_values(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
                 _mapped(variance, math.sqrt),
                 of=TRIAL if term == RESIDUAL and _repeated(used, ways) else term,
                 method=REML,
-                note="" if variance.value else tables.sentence("studies.note.zero"),
+                note=note,
             )
         )
     if components.reason:
@@ -436,7 +452,8 @@ def _errors(used: pd.DataFrame, ways: Sequence[str], components: Components) -> 
         for kind in _kinds(each):
             error = each.relative | (each.systematic if kind == "agreement" else {})
             low, high = components.interval(error)
-            variance = Estimate(0, components.sum(error), low, high, "")
+            freedom = components.freedom_of(error)
+            variance = Estimate(0, components.sum(error), low, high, "", freedom)
             rows.append(
                 _Row(
                     "sem",
@@ -600,7 +617,7 @@ def _few_levels(used: pd.DataFrame, over: Sequence[str]) -> str:
 
 def _mapped(estimate: Estimate, function: Callable[[float], float]) -> Estimate:
     value, low, high = (function(each) for each in estimate[1:4])
-    return Estimate(estimate.n, value, low, high, estimate.reason)
+    return estimate._replace(value=value, low=low, high=high)
 
 
 def _without(used: pd.DataFrame, reason: str) -> Estimate:

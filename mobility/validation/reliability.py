@@ -45,7 +45,7 @@ class MeanSquares(NamedTuple):
 class Estimate(NamedTuple):
     """A value with its 95 % confidence interval; NaN with too little data, as `reason` says.
 
-    `n` is the number of independent targets.
+    `n` is the number of independent targets; of an error, `freedom` is that of its variance.
     """
 
     n: int
@@ -53,6 +53,7 @@ class Estimate(NamedTuple):
     low: float
     high: float
     reason: str
+    freedom: float = np.nan
 
 
 def mean_squares(values: ArrayLike) -> MeanSquares:
@@ -176,6 +177,8 @@ def measurement_error(values: ArrayLike, *, kind: Kind = "agreement") -> Estimat
         low, high = variance_interval([squares.error], [freedom])
         variance = squares.error
     else:
+        shares = np.array([squares.between_columns, (n - 1) * squares.error]) / n
+        freedom = satterthwaite(shares, [squares.columns - 1, freedom])
         variance = max(0.0, (squares.between_columns - squares.error) / n) + squares.error
         _, columns, error = _drawn(squares)
         low, high = interval(np.maximum(0.0, (columns - error) / n) + error)
@@ -183,7 +186,7 @@ def measurement_error(values: ArrayLike, *, kind: Kind = "agreement") -> Estimat
         reason = "SEM interval: there is no error"
         return Estimate(n, float(np.sqrt(variance)), np.nan, np.nan, reason)
     sem, low, high = np.sqrt([variance, low, high]).tolist()
-    return Estimate(n, sem, low, high, "")
+    return Estimate(n, sem, low, high, "", freedom)
 
 
 @checked
@@ -207,7 +210,8 @@ def share_of_error(of_logarithms: Estimate) -> Estimate:
     """Give the coefficient of variation from the error of measurement of the logarithms."""
     with np.errstate(over="ignore"):
         value, low, high = np.sqrt(np.expm1(np.square(of_logarithms[1:4]))).tolist()
-    return Estimate(of_logarithms.n, value, low, high, of_logarithms.reason.replace("SEM", "CV"))
+    reason = of_logarithms.reason.replace("SEM", "CV")
+    return of_logarithms._replace(value=value, low=low, high=high, reason=reason)
 
 
 @checked
@@ -270,6 +274,24 @@ def weighted_kappa(
 def mdc95(sem: float) -> float:
     """Smallest change of two measurements that exceeds their error, 1.96 sqrt(2) SEM."""
     return MDC95 * sem
+
+
+def share_within(freedom: float) -> float:
+    """Share of new changes by error alone that are within the :func:`mdc95` of an estimated SEM.
+
+    Such a change over the true SEM is normal, and the estimated SEM is the true one times the root
+    of chi-square over its degrees of freedom; so their quotient is distributed as t.
+    """
+    from scipy import stats
+
+    return float(1 - 2 * stats.t.sf(Z95, freedom))
+
+
+def satterthwaite(shares: ArrayLike, freedom: ArrayLike) -> float:
+    """Degrees of freedom of the sum of independent mean squares, each times a number."""
+    parts, degrees = np.asarray(shares, float), np.asarray(freedom, float)
+    squares = float((parts**2 / degrees).sum())
+    return float(parts.sum()) ** 2 / squares if squares > 0 else np.nan
 
 
 def concordance(first: ArrayLike, second: ArrayLike) -> Estimate:

@@ -111,6 +111,7 @@ def test_the_document_of_groups(filled: Store, mobility: Any) -> None:
     assert any("nobody was found" in row["reason"] for row in document["without_value"])
     assert document["flow"][0]["count"] == 24
     assert document["report"] is None
+    assert document["warnings"] == []
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -108,6 +109,20 @@ def test_different_views_are_warned_of(study: Study) -> None:
     assert "different views (front and left)" in in_words(sections.participants(other))
 
 
+def test_groups_that_share_no_view_are_warned_of(study: Study) -> None:
+    """One patient filmed from the front would tell the view from the group; here there is none."""
+    patient = study.table["group"].eq("patients")
+    table = study.table.assign(view=patient.map({True: "left-side", False: "front"}))
+    made = mb.groups(table, by="group", metrics=METRICS)
+    page = in_words(sections.differences_in_short(study, made))
+    assert "View and group cannot be told apart (controls: front; patients: left-side)" in page
+    (warning,) = made.warnings
+    assert (warning["code"], warning["values"]["name"]) == ("confounded_views", "group")
+    one = table["participant"].eq(table.loc[patient, "participant"].iloc[0])
+    shared = mb.groups(table.assign(view=table["view"].mask(one, "front")), by="group")
+    assert shared.warnings == ()
+
+
 def test_words_of_a_study_without_a_difference(study: Study, compared: Groups) -> None:
     none = Groups(
         compared.differences.assign(p_holm=0.6), compared.description, compared.without_value
@@ -143,6 +158,12 @@ def test_errors_of_measurement(study: Study, found: Reliability) -> None:
     right = found.statistics.query("metric == 'knee_flexion' and side == 'right'")
     mdc = right[right["statistic"].eq("mdc95") & right["form"].eq("agreement")]["value"].iloc[0]
     assert f"{mdc:.1f}°" in page
+    # Of 7 and 8 people with two visits, not 95.
+    changes = found.statistics[found.statistics["statistic"].eq("mdc95")]
+    shares = 100 * changes.loc[changes["form"].eq("agreement"), "within"].dropna()
+    ends = " to ".join(f"{share:.0f}" for share in (shares.min(), shares.max()))
+    assert shares.max() < 92
+    assert f"the smallest detectable change in about {ends} of 100 cases" in page
     assert "Trunk lean" not in page
     table = in_words(sections.reliability_table(study, found))
     assert "ICC(A,1)" in table
@@ -163,9 +184,13 @@ def test_words_of_a_study_without_an_error(study: Study) -> None:
         assert "nan" not in in_words(part(study, one)).lower().split()
 
 
-def test_methods_and_guidelines_name_what_was_done(study: Study, found: Reliability) -> None:
-    words = in_words(sections.methods(study, "group", ["visit"], ["age"]))
-    for word in ("Overhead Squat", "group", "visit", "age"):
+def test_methods_and_guidelines_name_what_was_done(
+    study: Study, compared: Groups, found: Reliability
+) -> None:
+    words = in_words(
+        sections.methods(study, replace(compared, adjust=("age",)), "group", ["visit"])
+    )
+    for word in ("Overhead Squat", "group", "visit", "age", "mixed model with variances of each"):
         assert word in words
     words = in_words(sections.reliability_methods(study, found))
     assert "visit" in words
@@ -195,7 +220,7 @@ def test_names_of_people_and_groups_are_text(study: Study) -> None:
         sections.description(named, made),
         sections.missing(named, made.without_value),
         sections.sessions(named),
-        sections.methods(named, bad, [bad], [bad]),
+        sections.methods(named, replace(made, adjust=(bad,)), bad, [bad]),
     ):
         assert bad not in str(part)
 

@@ -21,9 +21,9 @@ def test_two_way_analysis_of_variance() -> None:
     model = fit_mixed_model(
         table.ravel(), np.ones((24, 1)), {"target": target.ravel(), "judge": judge.ravel()}
     )
-    assert model.variances["target"] == pytest.approx((11.24 - 1.02) / 4, abs=0.01)
-    assert model.variances["judge"] == pytest.approx((32.49 - 1.02) / 6, abs=0.01)
-    assert model.variances[RESIDUAL] == pytest.approx(1.02, abs=0.005)
+    assert model.variances[""]["target"] == pytest.approx((11.24 - 1.02) / 4, abs=0.01)
+    assert model.variances[""]["judge"] == pytest.approx((32.49 - 1.02) / 6, abs=0.01)
+    assert model.variances[""][RESIDUAL] == pytest.approx(1.02, abs=0.005)
     assert model.estimate[0] == pytest.approx(table.mean())
 
 
@@ -52,12 +52,30 @@ def test_a_comparison_between_people_is_a_t_test_of_their_means() -> None:
     assert freedom == pytest.approx(10, rel=1e-4)
 
 
+def test_strata_have_variances_of_their_own() -> None:
+    """Welch 1938: of one value a person; with a covariate, the variances that were commanded."""
+    rng = np.random.default_rng(7)
+    stratum = np.repeat(["a", "b"], [300, 500])
+    age = rng.normal(size=800)
+    values = rng.normal(size=800) * np.where(stratum == "a", 12.0, 4.0) + 3 * age
+    fixed = np.column_stack([np.ones(800), stratum == "b", age])
+    model = fit_mixed_model(values, fixed, {}, strata=stratum)
+    assert np.sqrt(model.variances["a"][RESIDUAL]) == pytest.approx(12, rel=0.1)
+    assert np.sqrt(model.variances["b"][RESIDUAL]) == pytest.approx(4, rel=0.1)
+    few = np.r_[:5, 300:312]
+    plain = fit_mixed_model(values[few], fixed[few, :2], {}, strata=stratum[few])
+    value, error, freedom = plain.contrast([0, 1])
+    t = stats.ttest_ind(values[300:312], values[:5], equal_var=False)
+    assert value / error == pytest.approx(t.statistic, rel=1e-6)
+    assert freedom == pytest.approx(t.df, rel=1e-4)
+
+
 def test_people_who_differ_less_than_their_values_have_a_negative_variance() -> None:
     values = np.tile([-1.0, 1.0], 8) + np.linspace(0, 0.01, 16)
     person = np.repeat(np.arange(8), 2)
     model = fit_mixed_model(values, np.ones((16, 1)), {"person": person})
-    assert model.variances["person"] < 0
-    assert 2 * model.variances["person"] + model.variances[RESIDUAL] > 0
+    assert model.variances[""]["person"] < 0
+    assert 2 * model.variances[""]["person"] + model.variances[""][RESIDUAL] > 0
 
 
 def test_groupings_that_say_nothing_are_left_out() -> None:
@@ -65,7 +83,7 @@ def test_groupings_that_say_nothing_are_left_out() -> None:
     person = np.repeat(np.arange(6), 2)
     groupings = {"person": person, "again": person + 10, "each": np.arange(12), "one": 0 * person}
     model = fit_mixed_model(rng.normal(size=12), np.ones((12, 1)), groupings)
-    assert list(model.variances) == ["person", RESIDUAL]
+    assert list(model.variances[""]) == ["person", RESIDUAL]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +119,7 @@ def test_no_person_decides_alone_where_values_are_lost() -> None:
     _, error, freedom = model.contrast([0, 0, 2, 0])
     assert error > 0.5  # 0.0001 where a variance is negative without limits
     assert freedom < len(values)
-    assert min(model.variances.values()) >= 0
+    assert min(model.variances[""].values()) >= 0
 
 
 def test_sums_that_are_the_same_in_all_people_leave_a_paired_t_test() -> None:

@@ -66,6 +66,23 @@ def test_shrout_and_fleiss_from_a_long_table():
     assert rows(results, "cv").empty
 
 
+def test_a_residual_that_is_not_the_standard_error_of_measurement_says_why():
+    """Visits that differ less than by chance count as alike, of which the residual (REML) knows."""
+    rng = np.random.default_rng(3)
+    values = rng.normal(100, 9, (12, 1)) + rng.normal(0, 4, (12, 2))
+    apart = values - values.mean(axis=0) + values.mean()  # both visits have one mean
+    results = reliability(long(apart))
+    sem = one(results, "sem", form="consistency")["value"]
+    assert one(results, "component", of="residual")["value"] < 0.97 * sem
+    assert "with visit estimated as zero" in one(results, "component", of="residual")["note"]
+    differing = reliability(long(values + np.array([0.0, 9.0])))
+    residual = one(differing, "component", of="residual")
+    assert residual["note"] == ""
+    assert residual["value"] == pytest.approx(one(differing, "sem", form="consistency")["value"])
+    change = one(differing, "mdc95", form="consistency")
+    assert change["within"] == pytest.approx(0.924, abs=5e-4)  # 11 degrees of freedom
+
+
 def test_peak_flow_changes_as_bland_and_altman_printed():
     wright = published.PEFR[:, :2]
     results = reliability(long(wright, units="l/min"))

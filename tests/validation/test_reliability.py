@@ -17,6 +17,7 @@ from mobility.validation.reliability import (
     mdc95,
     mean_squares,
     measurement_error,
+    share_within,
     weighted_kappa,
 )
 
@@ -288,6 +289,22 @@ def test_interval_of_the_concordance_holds_what_it_promises():
         ccc = concordance(true + rng.normal(0, 2, 40), true + rng.normal(1, 2, 40))
         hit += ccc.low <= 32 / 41 <= ccc.high
     assert hit / draws == pytest.approx(0.95, abs=0.02)
+
+
+def test_share_of_new_changes_within_mdc95_is_that_of_t():
+    """Counted for studies of few people: 81, 88, 91 and 92 of 100, not 95."""
+    rng = np.random.default_rng(5)
+    for people, expected in ((3, 0.811), (5, 0.878), (8, 0.909), (12, 0.924)):
+        error = measurement_error(rng.normal(size=(people, 2)), kind="consistency")
+        assert share_within(error.freedom) == pytest.approx(expected, abs=5e-4)
+        studies = rng.normal(size=(4000, people, 2))
+        sem = (studies[..., 1] - studies[..., 0]).std(axis=1, ddof=1) / np.sqrt(2)
+        new = np.diff(rng.normal(size=(4000, 50, 2)), axis=2)[..., 0]
+        within = np.mean(np.abs(new) <= mdc95(1.0) * sem[:, None])
+        assert within == pytest.approx(expected, abs=0.01)
+    # Agreement, where visits are alike: 93 of 100 of 12 people.
+    many = [measurement_error(rng.normal(size=(12, 2))).freedom for _ in range(200)]
+    assert share_within(np.median(many)) == pytest.approx(0.929, abs=0.007)
 
 
 def test_coefficient_of_variation_is_the_share_that_was_commanded():

@@ -137,7 +137,8 @@ def test_the_paired_test_is_that_of_spm1d(people, exact, cross_checks):
     assert result.clusters[0].P <= 0.05
 
 
-def test_the_test_of_two_groups_is_that_of_spm1d(cross_checks):
+def test_the_test_of_two_groups_is_nearly_that_of_spm1d(cross_checks):
+    """Theirs exchanges people, which groups of one size and spread allow."""
     from spm1d.stats import nonparam
 
     rng = np.random.default_rng(4)
@@ -147,10 +148,10 @@ def test_the_test_of_two_groups_is_that_of_spm1d(cross_checks):
     theirs = nonparam.ttest2(second, first)
     np.testing.assert_allclose(test.t, theirs.z, rtol=1e-9)  # Welch's, for groups of one size
     result = theirs.inference(0.05, two_tailed=True, iterations=-1)
-    assert (test.arrangements, test.exact) == (924, True)
-    assert test.threshold == pytest.approx(result.zstar, rel=0.01)
+    assert (test.arrangements, test.exact) == (2048, True)
+    assert test.threshold == pytest.approx(result.zstar, rel=0.15)
     (cluster,) = clusters_beyond(test)
-    assert np.allclose(cluster[:2], result.clusters[0].endpoints, atol=1.01)
+    assert np.allclose(cluster[:2], result.clusters[0].endpoints, atol=4)
 
 
 def test_one_point_has_the_p_values_of_scipy():
@@ -166,17 +167,12 @@ def test_one_point_has_the_p_values_of_scipy():
         vectorized=True,
     )
     assert paired_curve_test(one[:, None]).p[0] == pytest.approx(flips.pvalue)
-    labels = stats.permutation_test(
-        (one, other),
-        lambda x, y, axis: np.abs(stats.ttest_ind(y, x, axis=axis, equal_var=False).statistic),
-        alternative="greater",
-        vectorized=True,
-    )
     test = independent_curve_test(one[:, None], other[:, None])
-    assert test.p[0] == pytest.approx(labels.pvalue)
-    welch = stats.ttest_ind(other, one, equal_var=False).statistic
-    assert test.t[0] == pytest.approx(welch)
-    assert independent_curve_test(other[:, None], one[:, None]).t[0] == pytest.approx(-welch)
+    welch = stats.ttest_ind(other, one, equal_var=False)
+    assert test.t[0] == pytest.approx(welch.statistic)
+    assert test.p[0] == pytest.approx(welch.pvalue, abs=0.03)
+    turned = independent_curve_test(other[:, None], one[:, None])
+    assert turned.t[0] == pytest.approx(-welch.statistic)
 
 
 def test_p_threshold_and_clusters_say_the_same():
@@ -208,8 +204,8 @@ def test_curves_with_gaps_or_nothing_to_tell_are_left_out_or_refused():
     assert band_factor(gap) == band_factor(curves)
     with pytest.raises(BadInputError, match=r"5 pairs .* no p below 0.062,"):
         paired_curve_test(curves[:5])
-    with pytest.raises(BadInputError, match=r"groups of 3 and 3 .* no p below 0.1,"):
-        independent_curve_test(curves[:3], curves[3:6])
+    with pytest.raises(BadInputError, match=r"groups of 3 and 12, needs 5 in each"):
+        independent_curve_test(curves[:3], smooth(rng, 12))
     with pytest.raises(BadInputError, match="do not vary"):
         paired_curve_test(np.ones((7, 101)))
     with pytest.raises(BadInputError, match="over"):
@@ -236,6 +232,9 @@ def test_no_difference_is_found_in_one_study_of_twenty():
         "12 and 25": share(independent_curve_test, 12, 25),
     }
     assert all(0.04 <= rate <= 0.06 for rate in rates.values()), rates
+    # Of 5 people who vary three times as much as 12; where people are exchanged it is about 15 %.
+    unequal = share(lambda few, many, **how: independent_curve_test(3 * few, many, **how), 5, 12)
+    assert unequal <= 0.09
 
 
 @pytest.mark.slow
