@@ -420,7 +420,8 @@ def check_names(
     check_among(table["documents"], _DOCUMENTS, f"{what}: documents")
     check_among(table["parts"], tables.load("verdict")["parts"], f"{what}: parts")
     check_among(table["groups"], findings["groups"], f"{what}: groups")
-    check_among(table["advice_on"], tables.load("sentences_warnings"), f"{what}: advice_on")
+    warnings = [*tables.load("sentences_warnings"), *tables.load("verdict")["warnings"]]
+    check_among(table["advice_on"], warnings, f"{what}: advice_on")
     for rule in table["gauges"]:
         if rules[rule]["direction"] == "outside":
             raise BadInputError(
