@@ -141,8 +141,12 @@ def about_the_curves(curves: Mapping[str, xr.Dataset]) -> Markup:
     """Say how to read the curves over time; empty where none are shown."""
     if not curves:
         return html()
-    modelled = any("lab_model" in trial["estimator"].values for trial in curves.values())
-    sentences = [tables.sentence("validation.curves_of_model")] if modelled else []
+    drawn = {str(each) for trial in curves.values() for each in trial["estimator"].values}
+    sentences = [
+        tables.sentence(f"validation.curves_of_{of_lab}")
+        for of_lab in ("formulas", "model")
+        if f"lab_{of_lab}" in drawn
+    ]
     return paragraphs(" ".join([tables.sentence("validation.curves"), *sentences]))
 
 
