@@ -249,7 +249,7 @@ def _numbers_or_words(listed: pd.DataFrame, name: str, file: Path) -> pd.Series:
     texts = listed[name]
     given = texts.ne("")
     plain = texts.str.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", flags=re.ASCII)
-    numbers = pd.to_numeric(texts.where(plain), errors="coerce").astype("float64")
+    numbers = pd.to_numeric(texts.where(plain), errors="coerce")
     numbers = numbers.where(_in_size(numbers))
     meant = numbers.notna() | (given & texts.map(_is_meant_as_number))
     wrong = given & numbers.isna()
@@ -271,7 +271,7 @@ def _numbers_or_words(listed: pd.DataFrame, name: str, file: Path) -> pd.Series:
         if name in OF_PERSON:
             for number in numbers.dropna().unique():
                 try:
-                    validate(Participant, {"user_id": "p", name: number}, what="participant")
+                    validate(Participant, {"user_id": "p", name: float(number)}, what="participant")
                 except BadInputError as error:
                     line = listed.loc[numbers.eq(number), "line"].iloc[0]
                     raise BadInputError(f"{file}, line {line}: {error}") from None

@@ -224,7 +224,7 @@ def test_a_folder_is_no_list_and_a_file_no_folder(
 
 
 def test_columns_may_be_named_in_capitals(mobility: Any, listed: Any) -> None:
-    file = listed(*(f"{row},4{i}" for i, row in enumerate(rows(range(10)))), head=f"{HEAD},Age")
+    file = listed(*(f"{row},{40 + i}" for i, row in enumerate(rows(range(10)))), head=f"{HEAD},Age")
     asked = ("--no-report", "--json", "--metrics", "knee_flexion")
     options = ("--by", "Group", "--within", "Visit", "--adjust", "Age")
     document = of_json(mobility("groups", file, *options, *asked))

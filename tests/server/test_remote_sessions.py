@@ -125,7 +125,7 @@ def drawn(monkeypatch):
     """What is drawn of still pictures: angles and repetitions; drawing itself takes long."""
     drawings = []
 
-    def draw(angles, repetitions, *, names):
+    def draw(angles, repetitions, *, names, **_):
         assert all(angles[name].notnull().any() for name in names)
         drawings.append((list(names), repetitions))
 
