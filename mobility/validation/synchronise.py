@@ -388,7 +388,7 @@ class _Parts(NamedTuple):
     """Parts of the video of whose time the lab has most, against a lag; those that move."""
 
     correlation: Array  # at the lag, of the angles less their means over the part
-    later_s: Array  # by how much later each fits best
+    later_s: Array  # by how much later each fits best, or about as well
     movement: Array  # sum of squares, by which they are weighed
 
     def spread_s(self) -> float:
@@ -421,7 +421,10 @@ def _parts(video: tuple[float, Array], lab: tuple[float, Array], lag: float) -> 
         shown = both.sum(axis=(0, 2)) >= _LEAST_SHARE * length * len(a)
         rho = np.where(shown, cross / np.sqrt(np.maximum(power_x * power_y, 1e-9)), -1.0)
         if shown[reach]:
-            later = (int(np.argmax(rho)) - reach) / RATE_HZ
+            # Slow or still parts fit at many lags: the nearest at which one fits about as well.
+            misfit = 1 - rho * np.abs(rho)
+            fits = np.flatnonzero(misfit <= settings["as_well"] * misfit.min() + 1e-12) - reach
+            later = int(fits[np.abs(fits).argmin()]) / RATE_HZ
             found.append((float(rho[reach]), later, float(power_x[reach])))
     correlation, later_s, movement = np.array(found).reshape(-1, 3).T
     moving = movement > settings["least_movement"] * movement.max(initial=0.0)
