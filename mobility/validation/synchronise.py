@@ -154,7 +154,7 @@ def find_lag(
     largest (Künsch 1989), or that of the lags of single joints if these differ by more.
 
     The movement is the same where :math:`\rho` is at least 0.9, and parts of 2 s fit best at lags
-    that hardly differ (root mean square 0.08 s): another trial has other pauses. Of three parts or
+    that hardly differ (root mean square 0.06 s): another trial has other pauses. Of three parts or
     more the mean correlation may reach 0.9 instead, each with every angle less its mean over the
     part, which errors that drift do not lower (table ``synchronisation``).
 
