@@ -471,7 +471,10 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                     )
             except (RuntimeError, OSError) as error:
                 reason = one_line(error.__cause__ or error)
-                raise StorageError(f"the workers could not be started ({reason})") from None
+                raise StorageError(
+                    f"the workers could not be started ({reason}); a script that analyses "
+                    'videos so does it below: if __name__ == "__main__":'
+                ) from None
             stack.enter_context(cluster)
             stack.enter_context(_replace_lost_workers(cluster, workers or processors()))
             client = stack.enter_context(Client(cluster, set_as_default=False))

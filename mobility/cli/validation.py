@@ -211,7 +211,8 @@ def _say_agreement(document: dict[str, Any]) -> None:
         typer.echo(tables.sentence("command_line.validation.times"))
     for name, statistics in document["times"].items():
         means = f"{statistics['video']:.2f}, {statistics['lab']:.2f}"
-        typer.echo(f"{name}: {means}; {_signed(statistics['mean_difference'], 2)}")
+        difference = _signed(statistics["mean_difference"], 2)
+        typer.echo(f"{name} ({statistics['long_name']}): {means}; {difference}")
 
 
 def _signed(value: float | None, digits: int) -> str:

@@ -46,6 +46,7 @@ from mobility.sessions.record import ANONYMOUS, Finite, now
 from mobility.sessions.scratch import scratch
 from mobility.sessions.store import SessionStore
 from mobility.sessions.stored import StoredSession
+from mobility.wording import shortened
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -230,7 +231,8 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
     values = exercise.table["lab"]["values"]
     trial = compare(angles, shown, reference, values=values, **options)
     report = exercise.table.get("report", {})
-    of_exercise = {"moment": report.get("moment", ""), "shown": " ".join(report.get("trial", ()))}
+    moment = exercise.words["moment"] if report else ""
+    of_exercise = {"moment": moment, "shown": " ".join(report.get("trial", ()))}
     agreement = trial.agreement.assign_attrs(of_exercise)
     curves = trial.curves.assign_attrs(of_exercise, values=" ".join(values))
     recordings = [
@@ -506,6 +508,7 @@ def run_study(
     }
     if not compared:
         return StudyResult(document, None, {}, {})
+    _require_one_reference(compared, file)
     curves = [next(iter(comparison.curves().values())) for _, _, comparison in compared]
     people = [participant for _, participant, _ in compared]
     whole = _pooled(curves, people, margin_deg)
@@ -544,6 +547,21 @@ def run_study(
         )
     }
     return StudyResult(document, whole, conditions, named_curves)
+
+
+def _require_one_reference(
+    compared: Sequence[tuple[StudyRow, str, Validation]], file: Path
+) -> None:
+    """Refuse trials whose labs measured different things: one table would be of some of them."""
+    trials: dict[str, list[str]] = {}
+    for row, _, comparison in compared:
+        trials.setdefault(comparison.document["primary"], []).append(row.session)
+    if len(trials) > 1:
+        groups = "; ".join(shortened(names, most=3) for names in trials.values())
+        raise BadInputError(
+            f"{file}: some lab files have markers, others only angles of the lab's own model "
+            f"({groups}); make a study of each kind"
+        )
 
 
 def _check_sessions(store: SessionStore[Any], rows: Sequence[StudyRow], file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -47,6 +48,9 @@ _OF_GROUPS = (
     ("#E69F00", "-."),
 )
 """Colour and line style of each group, distinct in grey too."""
+
+_LINE = 44
+"""Characters of a line of text that fit into a panel."""
 
 _BANDS = {
     "whole": ("lower_whole", "upper_whole"),
@@ -187,7 +191,7 @@ def group_curves(
             _draw_clusters(axis, test, of_panel)
         if test is not None and any(w["code"] == "other_views" for w in warnings_of(test)):
             note: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": SMALL, "color": GREY}
-            text = tables.sentence("curves.in_picture")
+            text = textwrap.fill(tables.sentence("curves.in_picture"), _LINE)
             axis.text(0.5, 0.99, text, transform=axis.transAxes, **note)
         if any(axis.get_legend_handles_labels()[1]):
             place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
@@ -496,6 +500,7 @@ def _draw_clusters(axis: Axes, test: xr.Dataset, sides: Sequence[str]) -> None:
     if not chosen:
         missing = [str(test["reason"].sel(side=side).item()) for side in sides]
         text = next(filter(None, missing), "no difference found")
+        text = textwrap.fill(text, _LINE)
         axis.text(
             50, 0.02, text, transform=at, ha="center", va="bottom", fontsize=SMALL, color=GREY
         )

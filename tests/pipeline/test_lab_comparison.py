@@ -284,6 +284,16 @@ def test_a_study_is_of_one_exercise(
         run_study(store, file)
 
 
+def test_a_study_is_of_one_kind_of_lab_file(
+    demo: Path, lab: Path, store: Store, tmp_path: Path
+) -> None:
+    for name, user in (("a1", "ann"), ("b1", "bob")):
+        add_demo_session(store, demo, name, user_id=user)
+    angles = write_motion(demo, tmp_path / "truth.mot")
+    with pytest.raises(BadInputError, match=r"some lab files have markers.*\(a1; b1\)"):
+        run_study(store, listed(tmp_path, f"a1,{angles}", f"b1,{lab}"))
+
+
 def listed(folder: Path, *rows: str, head: str = "session,lab_file") -> Path:
     file = folder / "study.csv"
     file.write_text("\n".join([head, *rows]) + "\n")
