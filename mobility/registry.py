@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import yaml
 
 from mobility import tables
-from mobility.errors import BadInputError, MobilityError
+from mobility.errors import BadInputError, MobilityError, WorkerError
 from mobility.exercise_table import check_among, check_names, check_own_tables, checked_table
 from mobility.options import likely, quoted
 from mobility.parsing import YAML_LOADER
@@ -54,6 +54,7 @@ log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "mobility.exercises"
 _PACKAGE = "mobility.exercises"
+_BASE = f"{_PACKAGE}.repeated"
 _NO_RESULTS = ("documents.py", "page.py", "sections.py")
 """Modules of an exercise's folder on which no result depends."""
 
@@ -361,10 +362,34 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def quiet(*args: Any, **options: Any) -> Any:
-        with redirect_stdout(sys.stderr):
-            return function(*args, **options)
+        with _to_stderr():
+            try:
+                return function(*args, **options)
+            except SystemExit as error:  # it would end whatever command asked
+                what = f"{function.__module__}.{function.__name__}"
+                raise WorkerError(f"{what}: raised SystemExit({error.code})") from error
 
     return quiet
+
+
+_print_lock, _printers, _stdout = threading.Lock(), 0, sys.stdout
+
+
+@contextmanager
+def _to_stderr() -> Iterator[None]:
+    """Let what is printed go to standard error, until the last of all threads that asked ends."""
+    global _printers, _stdout
+    with _print_lock:
+        if not _printers:
+            _stdout, sys.stdout = sys.stdout, sys.stderr
+        _printers += 1
+    try:
+        yield
+    finally:
+        with _print_lock:
+            _printers -= 1
+            if not _printers:
+                sys.stdout = _stdout
 
 
 @functools.cache
@@ -399,10 +424,18 @@ def _part(package: str, name: str) -> _Part:
 @functools.cache
 def _digest(package: str, *, pages: bool) -> str:
     digest = hashlib.sha256()
-    for name, folder in sorted(_folders(package, pages=pages).items()):  # wherever installed
-        for file in _files_of(folder, pages=pages):
-            place = file.relative_to(folder).as_posix()
-            digest.update(f"{name} {place} {sha256(file)}\n".encode())
+    folders = _folders(package, pages=pages)
+    asked = dict[str, Path]()
+    if _BASE in folders:  # whose verdict asks all exercises that recognise themselves
+        for each in exercises():
+            file = Path(str(files(each.package))) / "analysis.py"
+            if file.is_file() and b"def recognised_in" in file.read_bytes():
+                asked |= _folders(each.package, pages=False)
+    for named, with_pages in ((folders, pages), (asked, False)):
+        for name, folder in sorted(named.items()):  # wherever installed
+            for file in _files_of(folder, pages=with_pages):
+                place = file.relative_to(folder).as_posix()
+                digest.update(f"{name} {place} {sha256(file)}\n".encode())
     return digest.hexdigest()
 
 
@@ -592,13 +625,15 @@ def _imported(module: str) -> ModuleType:
     """
     if module.startswith(f"{_PACKAGE}."):
         return import_module(module)
-    with _ctrl_c() as interrupts, redirect_stdout(sys.stderr):
+    with _ctrl_c() as interrupts, _to_stderr():
         try:
             imported = import_module(module)
         except BaseException as error:
             if interrupts:
-                raise
+                raise KeyboardInterrupt from None
             raise BadInputError(f"{module} cannot be imported: {_in_short(error)}") from error
+    if interrupts:  # the module kept the interrupt for itself
+        raise KeyboardInterrupt
     if imported.__file__ is None:
         raise BadInputError(f"{module}: has no __init__.py")
     return imported

@@ -103,7 +103,9 @@ class LogFile(logging.handlers.WatchedFileHandler):
         self._is_reported = False
 
     def _open(self) -> Any:
-        return open_private(self.baseFilename, self.mode, encoding=self.encoding)
+        # Names of files may be no text.
+        options = {"encoding": self.encoding, "errors": "backslashreplace"}
+        return open_private(self.baseFilename, self.mode, **options)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line; failing to reopen the file counts as failing to write."""

@@ -174,6 +174,7 @@ def bad(good: dict[str, Any]) -> dict[str, Any]:
     last = repetitions["end"] * 0
     bad |= {
         "pose of two people": xr.concat([pose, pose], "individual"),
+        "pose of a landmark twice": pose.isel(keypoint=[*range(32), 0]),
         "pose without landmarks": pose.isel(keypoint=slice(5)),
         "pose of other landmarks": pose.assign_coords(keypoint=np.arange(33)),
         "pose without picture": pose[["position"]],

@@ -138,6 +138,9 @@ def check_pose(value: Any) -> xr.Dataset:
     dataset = _dataset(value, no_pose)
     if "position" not in dataset:
         raise BadInputError(no_pose)
+    for name in ("keypoint", "space"):
+        if name in dataset.dims and not dataset.get_index(name).is_unique:
+            raise BadInputError(f"the pose has a name of '{name}' twice")
     people = dataset["position"].sizes.get("individual", 1)
     if people != 1:
         raise BadInputError(

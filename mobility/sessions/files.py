@@ -46,6 +46,9 @@ log = logging.getLogger(__name__)
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_LENGTH = 200
 
+_LARGEST_BYTES = 256 << 20
+"""Of a document; the largest are those of hours of film."""
+
 PARTICIPANTS, REFERENCES = "participants", "references"
 """Folders of the participants' records and of what the lab's studies found. No valid session ids:
 there, the record of a participant "session" would pass for that of a session."""
@@ -200,6 +203,8 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     mode = Path(path).stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise OSError(errno.EINVAL, "it is neither a file nor a folder", os.fspath(path))
+    if Path(path).stat().st_size > _LARGEST_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {_LARGEST_BYTES >> 20} MB", os.fspath(path))
     return Path(path).read_bytes()
 
 

@@ -171,7 +171,11 @@ class Folder:
 
     def _refuse_link_out(self, folder: Path) -> None:
         """Refuse to write or delete in a folder that a link puts outside the store."""
-        if not folder.resolve().is_relative_to(self.folder.resolve()):
+        try:
+            is_inside = folder.resolve().is_relative_to(self.folder.resolve())
+        except (OSError, RuntimeError):  # a link to itself
+            is_inside = False
+        if not is_inside:
             raise StorageError(
                 f"{folder}: is a link out of the store, so that nothing was changed; put the "
                 f"folder itself there ({os.path.realpath(folder)})"
@@ -214,7 +218,7 @@ def _may_be_session(folder: Path) -> bool:
     if (folder / "session.json").is_file():
         return True
     names: list[str] = []
-    with suppress(PermissionError):
+    with suppress(OSError):  # not readable, or a link to itself
         names = [file.name for file in entries_with_prefix(folder, "")]
     results = [name for name in names if _RESULT_NAMES.fullmatch(name)]
     return bool(results) and all(name in results or _OTHER_NAMES.fullmatch(name) for name in names)

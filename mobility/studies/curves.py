@@ -263,8 +263,9 @@ def mean_curves(
 
         Over (group, side, percent): `mean`, `sd` between people, `lower` and `upper` limits of the
         95 % confidence interval of each point (t; from three people on), `lower_whole` and
-        `upper_whole` of a band for the whole curve at once (from five whole curves on; sign flips,
-        the largest t, :func:`mobility.validation.waveforms.band_factor`), `mean_error_sd`, and
+        `upper_whole` of a band for the whole mean curve of those without gaps at once (from five
+        on; sign flips, the largest t,
+        :func:`mobility.validation.waveforms.band_factor`), `mean_error_sd`, and
         `n_at`, of how many people. `n` people over (group, side), `n_whole` without a gap.
 
         Over (trial, side): `reason` why a trial is left out, empty where it is not.
@@ -388,11 +389,18 @@ def compare_curves(
     result.attrs = curves.attrs | {"first": first, "second": second, "paired": int(paired)}
     views = [_views_of(curves, group) for group in (first, second)]
     noted: dict[str, Any] = {}
+    warned = []
+    values_there = curves["curve"].sel(group=[first, second]).notnull()
+    with_gaps = values_there.any("percent") & ~values_there.all("percent")
+    if gaps := int(with_gaps.any(["group", "side"]).sum()):
+        warned.append(tables.warning("curves.gaps_not_tested", people=gaps))
     if all(views) and views[0] != views[1]:
         first_views, second_views = map(listed, views)
         values = {"first": first, "second": second}
         values |= {"first_views": first_views, "second_views": second_views}
-        noted["warnings"] = [tables.warning("curves.other_views", **values)]
+        warned.append(tables.warning("curves.other_views", **values))
+    if warned:
+        noted["warnings"] = warned
     return with_history(
         result,
         "compare_curves",
@@ -678,17 +686,25 @@ def _of_people(
     shares = np.zeros((*shape, points))  # sum of 1 / repetitions of the sessions
     sessions, repetitions = (np.zeros((*shape, points), np.int64) for _ in range(2))
     numbers = {name: np.zeros(shape, np.int64) for name in ("sessions", "repetitions")}
-    for trial, label in zip(measured, labels, strict=True):
-        at = groups.index(label), people.index(trial.participant)
+    places = [
+        (groups.index(label), people.index(trial.participant))
+        for trial, label in zip(measured, labels, strict=True)
+    ]
+    has_whole = np.zeros(shape, np.bool_)
+    for at, trial in zip(places, measured, strict=True):
+        has_whole[at] |= (trial.repetitions > 0).all(axis=1)
+    for at, trial in zip(places, measured, strict=True):
         used = trial.repetitions > 0
+        # A mean of whole sessions has no step where another has a gap, as one of repetitions.
+        used &= (used.all(axis=1) | ~has_whole[at])[:, None]
         total[at] += np.where(used, trial.curve, 0.0)
         errors[at] += np.where(used, trial.error**2, 0.0)
         squares[at] += np.where(used, trial.squares, 0.0)
         sessions[at] += used
-        repetitions[at] += trial.repetitions
+        repetitions[at] += np.where(used, trial.repetitions, 0)
         shares[at] += np.where(used, 1 / np.maximum(trial.repetitions, 1), 0.0)
         numbers["sessions"][at] += used.any(axis=1)
-        numbers["repetitions"][at] += trial.repetitions.max(axis=1)
+        numbers["repetitions"][at] += np.where(used, trial.repetitions, 0).max(axis=1)
     freedom = repetitions - sessions
     with np.errstate(invalid="ignore", divide="ignore"):
         curve = total / sessions
@@ -760,15 +776,22 @@ def _with_means(people: xr.Dataset) -> xr.Dataset:
         mean = curve.mean("participant")
         sd = curve.std("participant", ddof=1).where(n > 1)
         error = people["error_sd"].mean("participant")
-    standard_error = sd / n.where(n > 0) ** 0.5
+        whole = curve.where(present.all("percent"))
+        n_whole = whole.notnull().sum("participant")
+        mean_whole = whole.mean("participant")
+        sd_whole = whole.std("participant", ddof=1).where(n_whole > 1)
     factor = xr.zeros_like(n.isel(percent=0, drop=True), dtype=float)
     for at in np.ndindex(factor.shape):
         chosen = dict(zip(factor.dims, at, strict=True))
         factor[chosen] = band_factor(curve[chosen].transpose("participant", "percent").to_numpy())
     t = xr.apply_ufunc(lambda count: stats.t.ppf(0.975, np.maximum(count - 1, 1)), n)
     bands = {
-        "": (t.where(n >= LEAST), "95 % confidence interval of each point"),
-        "_whole": (factor, "95 % confidence band of the whole curve"),
+        "": (mean, t.where(n >= LEAST) * sd / n.where(n > 0) ** 0.5, "interval of each point"),
+        "_whole": (
+            mean_whole,
+            factor * sd_whole / n_whole.where(n_whole > 0) ** 0.5,
+            "band of the whole curve, of people without gaps",
+        ),
     }
     means = {
         "n": present.any("percent").sum("participant").assign_attrs(long_name="people"),
@@ -782,8 +805,8 @@ def _with_means(people: xr.Dataset) -> xr.Dataset:
             units, long_name="standard deviation of the model's error of the mean, if all share it"
         ),
     }
-    for ending, (width, words) in bands.items():
-        half = width * standard_error
-        means[f"lower{ending}"] = (mean - half).assign_attrs(units, long_name=f"{words}, lower")
-        means[f"upper{ending}"] = (mean + half).assign_attrs(units, long_name=f"{words}, upper")
+    for ending, (middle, half, words) in bands.items():
+        for name, limit in (("lower", middle - half), ("upper", middle + half)):
+            about = units | {"long_name": f"95 % confidence {words}, {name}"}
+            means[f"{name}{ending}"] = limit.assign_attrs(about)
     return people.assign(means)

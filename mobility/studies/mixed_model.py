@@ -75,7 +75,7 @@ class MixedModel(NamedTuple):
         Raises
         ------
         BadInputError
-            It is of values that do not differ at all.
+            It is of values that do not differ at all, or the study says too little of its error.
         """
         w = np.asarray(weights, float)
         variance = float(w @ self.covariance @ w)
@@ -84,8 +84,10 @@ class MixedModel(NamedTuple):
         slope = np.einsum("kij,i,j->k", self.slopes, w, w)
         spread = float(slope @ self.variances_covariance @ slope)
         freedom = 2 * variance**2 / spread if spread > 0 else np.inf
-        error = float(np.sqrt(w @ self.adjusted @ w))
-        return float(w @ self.estimate), error, float(freedom)
+        squared = float(w @ self.adjusted @ w)
+        if not (squared > 0 and np.isfinite(squared)):
+            raise BadInputError(f"mixed model: {_TOO_LITTLE}")
+        return float(w @ self.estimate), float(np.sqrt(squared)), float(freedom)
 
 
 def fit_mixed_model(
@@ -167,6 +169,7 @@ def fit_mixed_model(
 
 
 _SAME = "all values of a group are the same"
+_TOO_LITTLE = "the study says too little"
 
 
 class _Term(NamedTuple):
@@ -221,7 +224,7 @@ def _most_likely(model: _Model) -> _Found:
     if found.theta[model.residuals].min() <= (_NO_ERROR if found.ended else _FLOOR):
         raise BadInputError("mixed model: too few people with several values to estimate the error")
     if not found.ended:
-        raise BadInputError("mixed model: its search does not end; the study says too little")
+        raise BadInputError(f"mixed model: its search does not end; {_TOO_LITTLE}")
     return found
 
 
@@ -234,7 +237,8 @@ def _search(model: _Model, *, negative: bool = True, floor: float = _TINY) -> _F
     count = len(model.terms)
     theta = model.spread * np.where(model.residuals, 0.5, 0.5 / max(count - 1, 1))
     state, free = _state(model, theta, floor), np.ones(count, np.bool_)
-    assert state is not None
+    if state is None:  # a group hardly varies beside the others
+        raise BadInputError(f"mixed model: {_TOO_LITTLE} of a group that hardly varies")
     for _ in range(_STEPS):
         if not negative:
             free = (theta > 0) | (state.score > 0)

@@ -26,7 +26,7 @@ _POINTS = 2000
 MOST = 1_000_000
 """Participants beyond which a plan is refused."""
 
-_Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+_Share = Annotated[float, Field(ge=1e-9, lt=1, allow_inf_nan=False)]
 _Size = Annotated[float, Field(ge=1e-9, le=1e9, allow_inf_nan=False)]
 _Error = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 _Repeats = Annotated[int, Field(ge=2, le=1000)]

@@ -486,7 +486,8 @@ def _given_lag(
     likeness = float(np.interp(lag_s, seconds, rho))
     settings = tables.load("synchronisation")["same_movement"]
     least = settings["least_correlation"]
-    if _parts(*recordings, lag_s).spread_s() <= settings["largest_spread_s"]:
+    parts = _parts(*recordings, lag_s)
+    if parts.later_s.size and parts.spread_s() <= settings["largest_spread_s"]:
         least = settings["least_correlation_given"]
     if not likeness >= least:
         fault = (

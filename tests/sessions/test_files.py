@@ -316,3 +316,17 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path, demo):
     os.mkfifo(store.path / "one" / "session.json")
     sessions, damaged = store.sessions_and_damaged()
     assert (sessions, list(damaged)) == ([], ["one"])
+
+
+def test_links_to_themselves_and_files_beyond_measure_hide_nothing(tmp_path):
+    store = Store(tmp_path / "store")
+    store.path.mkdir()
+    (store.path / "loop").symlink_to(store.path / "loop")
+    assert store.sessions_and_damaged() == ([], {})
+    (store.path / "participants").symlink_to(store.path / "participants")
+    with pytest.raises(StorageError, match="is a link out of the store"):
+        store.backend.delete_document("participants/anna.json")
+    with (tmp_path / "huge.json").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(BadInputError, match=r"huge\.json: cannot be read .*larger than 256 MB"):
+        files.read_json(tmp_path / "huge.json")

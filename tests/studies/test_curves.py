@@ -196,6 +196,29 @@ def test_gaps_take_only_their_percents_where_no_repetition_is_whole() -> None:
     assert "Left, n = 5 to 6" in drawn[0].get_legend_handles_labels()[1]
 
 
+def test_a_gap_makes_no_step_where_something_whole_is_there() -> None:
+    gap = curves(SHAPE + 60)
+    gap["knee_flexion"][0, 40:60, 0] = np.nan
+    # One person, twice: the whole session alone counts on the side with the gap.
+    twice = mb.mean_curves([curves(SHAPE), gap], participants=["a", "a"])["curve"]
+    left, right = (twice.sel(group="all", participant="a", side=s) for s in ("left", "right"))
+    np.testing.assert_allclose(left, SHAPE)
+    np.testing.assert_allclose(right, SHAPE - 10 + 30)
+    # Six people: the band is that of the five without a gap, and the test says of whom it is.
+    trials = [gap, *(curves(SHAPE + shift) for shift in (1, 2, 3, 6, 9))]
+    means = mb.mean_curves(
+        [*trials, *people(5, seed=3)],
+        groups=["a"] * 6 + ["b"] * 5,
+        participants=names(6) + names(5, "q"),
+    )
+    whole = means.sel(group="a", side="left")
+    middle = (whole["lower_whole"] + whole["upper_whole"]) / 2
+    np.testing.assert_allclose(middle, SHAPE + 21 / 5)
+    (warning,) = warnings_of(mb.compare_curves(means, "a", "b", paired=False))
+    assert warning["code"] == "gaps_not_tested"
+    assert "1 more" in warning["message"]
+
+
 def test_what_cancels_has_another_error() -> None:
     trials, who = people(3), names(3)
     value, change, sides = (

@@ -174,3 +174,20 @@ def test_unbalanced_and_nested_as_statsmodels() -> None:
     assert ours.estimate == pytest.approx(theirs.fe_params, rel=1e-3)
     assert np.sqrt(np.diag(ours.covariance)) == pytest.approx(theirs.bse_fe, rel=1e-3)
     assert math.isfinite(ours.contrast([0, 1])[2])
+
+
+def test_a_group_that_hardly_varies_beside_another_is_refused_or_fitted() -> None:
+    rng = np.random.default_rng(5)
+    strata = np.repeat(["a", "b"], [5, 12])
+    fixed = np.column_stack([np.ones(17), strata == "b"]).astype(float)
+    for spread in (1e-2, 1e-3, 5e-4, 1e-6, 0.0):
+        values = np.concatenate([5 + spread * rng.normal(size=5), rng.normal(0, 4, 12)])
+        try:
+            fitted = fit_mixed_model(
+                values, fixed, {"participant": np.arange(17).astype(str)}, strata=strata
+            )
+            difference, error, freedom = fitted.contrast([0.0, 1.0])
+        except BadInputError:
+            continue
+        assert np.isfinite([difference, error, freedom]).all()
+        assert error > 0

@@ -247,3 +247,11 @@ def test_the_band_holds_the_whole_mean_curve(people):
         t = curves.mean(axis=0) / (curves.std(axis=0, ddof=1) / np.sqrt(people))
         held += np.abs(t).max() <= band_factor(curves, most=1000)
     assert 0.93 <= held / 1000 <= 0.97
+
+
+def test_points_at_which_nothing_differs_are_no_difference_by_rounding() -> None:
+    varied = np.random.default_rng(2).normal(0, 1, (10, 10))
+    varied[:, :5] = 0.1
+    test = independent_curve_test(varied[:5], varied[5:])
+    np.testing.assert_array_equal(test.t[:5], 0)
+    assert np.isfinite(test.t).all()

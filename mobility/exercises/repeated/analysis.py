@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,13 +61,16 @@ def checked_repetitions(
 
 def metrics(trial: Trial) -> xr.Dataset:
     """Measure what the exercise picks."""
+    asked = trial.exercise.analysis.other_exercise
+    if asked is other_exercise:  # and none of its own
+        asked = partial(_recognised, trial.exercise.name)
     measured = measure(
         trial.fitted,
         trial.angles,
         trial.repetitions,
         exercise=trial.exercise,
         operation=trial.exercise.slug,
-        other_exercise=trial.exercise.analysis.other_exercise,
+        other_exercise=asked,
     )
     return warned_of_joints(measured, trial)
 
@@ -75,7 +79,13 @@ def other_exercise(
     pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
     """Warn of the first exercise that recognises itself."""
-    warnings = (each.analysis.recognised_in(pose) for each in registry.exercises())
+    return _recognised("", pose)
+
+
+def _recognised(own: str, pose: xr.Dataset, *_: Any) -> list[dict[str, Any]]:
+    """Warn of the first exercise, but for the trial's `own`, that recognises itself."""
+    others = (each for each in registry.exercises() if each.name != own)
+    warnings = (each.analysis.recognised_in(pose) for each in others)
     return next(filter(None, warnings), [])
 
 

@@ -66,7 +66,10 @@ def contradiction(one: xr.Dataset, other: xr.Dataset, offset: float) -> Contradi
         None if their differences are no larger than their stated errors allow.
     """
     time, later = one["time"].to_numpy(), other["time"].to_numpy() + offset
-    nearest = np.abs(time[:, None] - later[None]).argmin(axis=1)
+    after = np.searchsorted(later, time).clip(1, max(later.size - 1, 1))
+    before = (after - 1).clip(0)
+    after = after.clip(max=later.size - 1)
+    nearest = np.where(time - later[before] <= later[after] - time, before, after)
     usual = max(float(np.median(np.diff(each))) for each in (time, later))
     both = np.abs(later[nearest] - time) <= usual
     rows = np.flatnonzero(both), nearest[both]
