@@ -472,8 +472,8 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
             except (RuntimeError, OSError) as error:
                 reason = one_line(error.__cause__ or error)
                 raise StorageError(
-                    f"the workers could not be started ({reason}); a script that analyses "
-                    'videos so does it below: if __name__ == "__main__":'
+                    f"the workers could not be started ({reason}); in a script, call this below "
+                    'if __name__ == "__main__":'
                 ) from None
             stack.enter_context(cluster)
             stack.enter_context(_replace_lost_workers(cluster, workers or processors()))

@@ -78,15 +78,17 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
         bring_up_to_date(session)
         if not _is_current(key_file, _accepted_keys(session, faces), paths.values()):
             started = time.perf_counter()
-            before = last_visit(session)
-            key = report_key(session, faces=bool(faces))
-            key_file.unlink(missing_ok=True)
-            rendered = render_report(session, faces=bool(faces))
-            if before is not None:
+            while True:
+                before = last_visit(session)
+                key = report_key(session, faces=bool(faces))
+                key_file.unlink(missing_ok=True)
+                rendered = render_report(session, faces=bool(faces))
+                if before is None:
+                    break
                 with atomic(session.report_folder / NAMES_VISIT) as hidden:
                     hidden.write_text(before.id, encoding="utf-8")
-                if not session.store.has(before.id):  # deleted meanwhile, and named in the report
-                    return dict(render_report(session, faces=bool(faces)))
+                if session.store.has(before.id):
+                    break  # else it was deleted meanwhile, and the report names it
             with atomic(key_file) as hidden:
                 hidden.write_text(key, encoding="utf-8")
             _note_rendering(session, time.perf_counter() - started)
