@@ -81,11 +81,13 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
             while True:
                 before = last_visit(session)
                 key = report_key(session, faces=bool(faces))
-                key_file.unlink(missing_ok=True)
+                names_visit = session.report_folder / NAMES_VISIT
+                for stale in (key_file, names_visit):
+                    stale.unlink(missing_ok=True)
                 rendered = render_report(session, faces=bool(faces))
                 if before is None:
                     break
-                with atomic(session.report_folder / NAMES_VISIT) as hidden:
+                with atomic(names_visit) as hidden:
                     hidden.write_text(before.id, encoding="utf-8")
                 if session.store.has(before.id):
                     break  # else it was deleted meanwhile, and the report names it

@@ -28,6 +28,7 @@ from mobility.reports.stored import report_key
 from mobility.sessions.files import read_dataset, read_json, write_json
 from mobility.sessions.notebooks import demo_video
 from mobility.sessions.references import RetestErrors
+from mobility.sessions.reports import NAMES_VISIT
 from mobility.store import Store
 
 # These processes have no threads that a copy could miss.
@@ -364,6 +365,31 @@ def test_a_report_that_names_a_deleted_session_goes_with_it(store, video, stand_
     second.render_report()
     store.delete(other.id)
     assert second.report_is_current()
+
+
+def test_a_report_is_made_again_if_the_session_that_it_names_was_deleted_meanwhile(
+    store, video, stand_ins, monkeypatch
+):
+    first, second = (store.create(video, **SQUAT) for _ in range(2))
+    for number, session in enumerate((first, second)):
+        session.analyze()
+        file = session.folder / "session.json"
+        changed = {"created_at": f"2026-03-0{number + 1}T10:00:00+00:00"}
+        write_json(file, read_json(file) | changed)
+    whole = sys.modules["mobility.reports.render"].render_report
+    made = []
+
+    def and_delete(session, **options):
+        made.append(whole(session, **options))
+        if len(made) == 1:
+            store.delete(first.id)
+        return made[-1]
+
+    monkeypatch.setattr(sys.modules["mobility.reports.render"], "render_report", and_delete)
+    second.render_report()
+    assert len(made) == 2
+    assert second.report_is_current()
+    assert not (second.report_folder / NAMES_VISIT).exists()
 
 
 def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
