@@ -344,6 +344,17 @@ def test_what_moves_before_the_background_is_not_the_camera():
     assert max(survey.background_shifts(pictures, boxes)) < 0.001
 
 
+def test_a_few_fields_that_stay_are_no_camera_at_rest() -> None:
+    """The camera pans below a caption that stays where it is, over eight of 64 fields."""
+    pictures = []
+    for i in range(5):
+        picture = cv2.warpAffine(_texture((240, 320)), moved_by(6.0 * i), (320, 240))
+        picture[210:] = _texture((30, 320), seed=3)
+        pictures.append(picture)
+    shifts = survey.background_shifts(pictures, [[(130, 60, 190, 200)]] * 5)
+    assert shifts == pytest.approx([12 / 320, 6 / 320, 0, 6 / 320, 12 / 320], abs=5e-4)
+
+
 def test_nothing_is_said_of_the_camera_where_there_is_nothing_to_see():
     wall = np.full((240, 320), 127, np.uint8)
     assert filmed_by_a_camera_that_moved(lambda i: moved_by(4.0 * i), wall=wall) == [None] * 5

@@ -228,5 +228,10 @@ def test_an_arm_that_points_at_the_camera_is_less_certain(demo, change):
     np.testing.assert_allclose(after[along < 0.6], before[along < 0.6])
     assert np.isnan(stated["shoulder_flexion"].to_numpy()[after > 15]).all()
     np.testing.assert_allclose(of_two["shoulder_flexion_sd"], before)
+    # Of arms overhead nothing is added: here all of them count as that.
+    shoulder["sd"], changed = added, change()["arms_along_sight"]
+    changed["overhead_deg"] = [0.0, 1e-6]
+    overhead = joint_angles(fitted, limits=endless)["shoulder_flexion_sd"]
+    np.testing.assert_allclose(overhead, before, rtol=1e-6)
     for name in set(plain.data_vars) - {"shoulder_flexion", "shoulder_flexion_sd"}:
         xr.testing.assert_equal(plain[name], wide[name])

@@ -121,6 +121,17 @@ def test_groups_that_share_no_view_are_warned_of(study: Study) -> None:
     one = table["participant"].eq(table.loc[patient, "participant"].iloc[0])
     shared = mb.groups(table.assign(view=table["view"].mask(one, "front")), by="group")
     assert shared.warnings == ()
+    # Of three groups two that share no view are enough.
+    third = table[patient].assign(
+        group="others",
+        view="front",
+        participant=table["participant"] + "x",
+        session_id=table["session_id"] + "x",
+    )
+    three = pd.concat([table, third], ignore_index=True)
+    assert [each["code"] for each in mb.groups(three, by="group", metrics=METRICS).warnings] == [
+        "confounded_views"
+    ]
 
 
 def test_words_of_a_study_without_a_difference(study: Study, compared: Groups) -> None:

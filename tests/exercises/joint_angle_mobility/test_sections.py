@@ -4,7 +4,8 @@ import dataclasses
 import json
 import re
 from html import escape
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,10 +16,11 @@ from mobility import tables
 from mobility.assessment.movements import refusal_advice
 from mobility.assessment.verdict import judge
 from mobility.exercises.joint_angle_mobility import sections as report
+from mobility.exercises.joint_angle_mobility.courses import Course
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
 from mobility.exercises.joint_angle_mobility.page import joint_moments
 from mobility.exercises.joint_angle_mobility.sections import trust_in_joints
-from mobility.exercises.joint_angle_mobility.values import without_uncertain_ends
+from mobility.exercises.joint_angle_mobility.values import opposite_of, without_uncertain_ends
 from mobility.exercises.joint_angle_mobility.verdict import (
     applicable_warnings,
     quality_for_joints,
@@ -648,6 +650,15 @@ def test_an_elbow_that_is_straight_between_flexions_tells_both_ends() -> None:
     unsure = metrics.assign(opposite_end_sd=metrics["opposite_end_sd"] + 16)
     assert "elbow extension" not in report.overview(unsure, [ELBOW])
     assert without_uncertain_ends(unsure)["opposite_end"].isnull().all()
+
+
+def test_every_turn_has_to_be_straight_for_an_end_of_range() -> None:
+    def course(*lows: float) -> Course:
+        return cast("Course", SimpleNamespace(joint="elbow", lows=[(0.0, low) for low in lows]))
+
+    assert opposite_of(course(2, 3, 1), "elbow_flexion") == "elbow_extension"
+    for bent in ((2, 30, 1), (30, 2, 1), (25, 25, 25), ()):
+        assert opposite_of(course(*bent), "elbow_flexion") == ""
 
 
 @pytest.mark.parametrize(
