@@ -134,6 +134,10 @@ def test_a_shot_that_is_shown_again_is_found_whatever_its_captions():
     # What does not move may look the same twice.
     still = [picture()] * 45 + [picture(room=1)] * 45 + [picture()] * 45
     assert shots.repeats(seen_in(still), [1.5, 3.0]) == []
+    # An animation repeats its movement to the point within a shot: that is no shot shown again.
+    cycle = squats(60)
+    animation = [picture(*place) for place in cycle * 4]
+    assert shots.repeats(seen_in(animation), [4.0]) == []
 
 
 def frames_of(positions, background):
