@@ -137,7 +137,7 @@ def test_a_shot_that_is_shown_again_is_found_whatever_its_captions():
     # An animation repeats its movement to the point within a shot: that is no shot shown again.
     cycle = squats(60)
     animation = [picture(*place) for place in cycle * 4]
-    assert shots.repeats(seen_in(animation), [4.0]) == []
+    assert shots.repeats(seen_in(animation), [6.0]) == []
 
 
 def frames_of(positions, background):
