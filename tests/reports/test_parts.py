@@ -247,9 +247,12 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
     one = joints.metrics().sel(side="left", joint="shoulder")
     end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])
     reach = f"left shoulder flexion {end:.0f}° ± {half:.0f}°"
-    # The error of the elbow is too large.
+    # The error of how far the elbow bends is too large, that of how far it straightens is not.
+    elbow = joints.metrics().sel(side="left", joint="elbow")
+    end, half = float(elbow["opposite_end"]), 1.96 * float(elbow["opposite_end_sd"])
+    straight = f"left elbow extension {end:.0f}° ± {half:.0f}°".replace("-", "−")
     unknown = "left elbow flexion (how far is too uncertain)"
-    assert summary == f"movements: 3 accepted of 3 found; {reach}; {unknown}"
+    assert summary == f"movements: 3 accepted of 3 found; {reach}; {unknown}; {straight}"
     assert careful == "Good recording."
     # A fault of one side is named with it.
     for left, right, side in ((10.0, 40.0, " (left)"), (40.0, 10.0, " (right)"), (10.0, 10.0, "")):
