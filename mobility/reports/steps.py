@@ -36,7 +36,7 @@ def step_in_words(step: Step, *, sized: bool = False) -> str:
     ways = [name for name in named if name not in ("wider", "closer")]
     form = "sized" if sized else "short"
     texts = [
-        tables.sentence(f"report.steps.{name}.{form}", size=100 * parts[name])
+        tables.sentence(f"report.steps.feet.{name}.{form}", size=100 * parts[name])
         for name in named
         if name not in ways
     ]
