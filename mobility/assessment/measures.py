@@ -263,9 +263,14 @@ def _add_angles(
         elif bool((seen & bottom.isnull()).isel(rep=accepted).any()):
             add_note(metrics, name, tables.sentence("reasons.uncertain"))
         if not stands and bool(seen.isel(rep=accepted).any()):
-            reason = never_standing_there(repetitions) or tables.sentence("reasons.never_standing")
+            reason = _why_no_standing(repetitions)
             for each in (metric, *metrics[metric].attrs[BESIDE].split()):
                 metrics[each].attrs["note"] = reason
+
+
+def _why_no_standing(repetitions: xr.Dataset) -> str:
+    """Say why there is no standing to which the repetitions refer."""
+    return never_standing_there(repetitions) or tables.sentence("reasons.never_standing")
 
 
 def _errors_of_frames(
@@ -361,6 +366,8 @@ def _add_knee_movement(
             # Of the whole stance: there may be no standing before the first repetition.
             rest = median_within(value, sd, standing)
             add(metrics, name, "standing", *rest, "median in standing", suffix=" in standing")
+            if not standing.any():
+                metrics[f"{name}_standing"].attrs["note"] = _why_no_standing(repetitions)
     _add_notes(metrics, movement)
 
 

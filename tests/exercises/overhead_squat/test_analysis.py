@@ -795,7 +795,13 @@ def test_changes_are_from_standing_where_the_feet_are(squat_pose: Any, repetitio
 
     nobody = found.assign(standing=found["standing"] & (found["time"] < 4.3))
     metrics = overhead_squat(pose, angles, nobody.isel(rep=[1, 2]))
-    for name in ("knee_flexion_from_standing", "heel_rise", "knee_deviation", "stance_width"):
+    for name in (
+        "knee_flexion_from_standing",
+        "heel_rise",
+        "knee_deviation",
+        "stance_width",
+        ratio,
+    ):
         assert metrics[name].isnull().all(), name
         assert metrics[name].attrs["note"] == (
             "the feet moved at 4.3 s and nobody stands still after that"
