@@ -3,8 +3,8 @@
 usage: python benchmarks/twice.py --cache CACHE [--render] [--write]
 
 `--render` films the people of twice2.yaml into CACHE, each twice, the camera put up again by eye,
-as movements_twice.yaml says. What the study finds, as `mb.reliability` computes it, stands beside the
-errors that the package states. People, cameras and changes were chosen before any was seen.
+as movements_twice.yaml says. What the study finds, as `mb.reliability` computes it, stands beside
+the errors that the package states. People, cameras and changes were chosen before any was seen.
 
 The first 12 people who were filmed so, of reporting.yaml, exceeded what was stated then in 12.7 %
 of the changes; the rule was changed for that reason (`sems_of` in reported.py, from other people),
