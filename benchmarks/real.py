@@ -142,8 +142,9 @@ def clips(
     poses: Path,
     only: Sequence[str] = (),
     rate: float | Literal["usual", "all"] = "usual",
+    model: str | None = None,
 ) -> Iterator[Clip]:
-    """Read the clips; poses that are not in the folder are estimated into it, at a rate.
+    """Read the clips; poses that are not in the folder are estimated into it, by a model at a rate.
 
     Where there are only landmarks of all frames, those of the others are left out.
     """
@@ -156,7 +157,7 @@ def clips(
             continue
         several = isinstance(entry["pose"], list)
         paths = [data / each for each in (entry["pose"] if several else [entry["pose"]])]
-        found = tuple(_pose_of(path, poses, rate, entry.get("hold_s")) for path in paths)
+        found = tuple(_pose_of(path, poses, rate, model, entry.get("hold_s")) for path in paths)
         path, pose = paths[0], found[0]
         references, monocular = {}, None
         if "markers" in entry:
@@ -167,7 +168,7 @@ def clips(
         if "views" in entry:
             if (trial := _trial(entry)) not in views:
                 same = [e for e in entries.values() if _trial(e) == trial]
-                films = [(data / e["pose"], poses, rate, e.get("hold_s")) for e in same]
+                films = [(data / e["pose"], poses, rate, model, e.get("hold_s")) for e in same]
                 views[trial] = of_views([_pose_of(*f) for f in films], data / entry["views"])
             references["views"] = views[trial]
         if "standing" in entry:
@@ -198,14 +199,18 @@ def _trial(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _pose_of(
-    path: Path, poses: Path, rate: float | Literal["usual", "all"], hold_s: float | None
+    path: Path,
+    poses: Path,
+    rate: float | Literal["usual", "all"],
+    model: str | None,
+    hold_s: float | None,
 ) -> xr.Dataset:
     """Read or estimate the pose of a file; of a short film, its first frame, held for so long."""
     if path.suffix == ".nc":
         return thinned(read_dataset(path), rate)
     if hold_s is not None:
         path = _held(path, poses, hold_s)
-    return poses_of([path], poses, rate)[0]
+    return poses_of([path], poses, rate, model)[0]
 
 
 def _held(video: Path, folder: Path, seconds: float) -> Path:
