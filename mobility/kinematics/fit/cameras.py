@@ -33,7 +33,6 @@ from mobility.kinematics.fit.body import (
 from mobility.kinematics.fit.observed import (
     LEAST_WEIGHT,
     Detections,
-    Planted,
     local_means,
     sd_of_focal,
     starting_point,
@@ -42,6 +41,7 @@ from mobility.kinematics.fit.observed import (
 from mobility.kinematics.fit.one_view import may_contradict
 from mobility.kinematics.fit.problem import Problem, TimeOffset, View, part_of
 from mobility.kinematics.fit.solver import solve
+from mobility.kinematics.fit.stances import Planted, together, with_stances
 from mobility.kinematics.fit.time_offset import LEAST_OVERLAP, sight_offset, time_offset
 from mobility.kinematics.fit.trial import WINDOW_KNOTS, first_shared, try_mirrored
 from mobility.kinematics.skeleton import INDEX
@@ -103,7 +103,7 @@ def with_cameras(
         ]
     start_of_all = joints.copy()
     views_by_rate: list[tuple[View, View]] = []
-    planted = coarse.planted
+    seen_planted = [fine]
     for i, (sight, offset) in enumerate(zip(sights[1:], offsets, strict=True)):
         observed, speed = _at_knots(coarse, sight, offset)
         covered = (observed.weight > LEAST_WEIGHT).sum(axis=1) >= 6
@@ -112,8 +112,16 @@ def with_cameras(
                 "the cameras have less than "
                 f"{LEAST_OVERLAP:g} s of the person in common; give videos of the same trial"
             )
-        observed, start = starting_point(observed, feet_planted)
-        planted = planted and observed.planted
+        observed, start = starting_point(observed)
+        observed_fine, speed_fine = _at_knots(fine, sight, offset)
+        observed_fine = replace(
+            observed_fine,
+            scale=observed.scale,
+            distance=np.interp(fine.knots, coarse.knots, observed.distance),
+        )
+        observed_fine = with_depths(with_stances(observed_fine, feet_planted))
+        observed = replace(observed, planted=observed_fine.planted, stances=observed_fine.stances)
+        seen_planted.append(observed_fine)
         if calibrated is None:
             # One window is enough to align the bodies and bounds the memory for a long trial.
             begin = int(np.argmax(covered))
@@ -131,15 +139,6 @@ def with_cameras(
         else:
             rotation, translation = calibrated.axes[i]
             observed = _with_calibration(observed, calibrated, rotation)
-        observed_fine, speed_fine = _at_knots(fine, sight, offset)
-        observed_fine = with_depths(
-            replace(
-                observed_fine,
-                planted=observed.planted,
-                scale=observed.scale,
-                distance=np.interp(fine.knots, coarse.knots, observed.distance),
-            )
-        )
         priors: dict[str, Any] = {}
         if calibrated is not None:
             observed_fine = _with_calibration(observed_fine, calibrated, rotation)
@@ -147,13 +146,14 @@ def with_cameras(
             priors["translation_sd"] = calibrated.translation_sd[i]
         view = View(observed, speed, rotation, translation, offset, 0, **priors)
         views_by_rate.append((view, replace(view, problem=observed_fine, velocity=speed_fine)))
-    coarse, fine = replace(coarse, planted=planted), replace(fine, planted=planted)
+    planted, stances = together(seen_planted)
+    coarse, fine = (replace(each, planted=planted, stances=stances) for each in (coarse, fine))
     joined = []
     for problem, views in zip((coarse, fine), zip(*views_by_rate, strict=True), strict=True):
         placed = [
             replace(
                 view,
-                problem=replace(view.problem, planted=planted),
+                problem=replace(view.problem, planted=planted, stances=stances),
                 first=problem.n_shared + i * View.size,
             )
             for i, view in enumerate(views)

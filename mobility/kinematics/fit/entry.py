@@ -51,7 +51,6 @@ from mobility.kinematics.fit.body import (
 from mobility.kinematics.fit.cameras import camera_entries, warnings_of_cameras, with_cameras
 from mobility.kinematics.fit.observed import (
     LEAST_WEIGHT,
-    Planted,
     detections_of,
     per_camera,
     problem_of,
@@ -62,6 +61,7 @@ from mobility.kinematics.fit.observed import (
 )
 from mobility.kinematics.fit.one_view import Fit, better_of, contradiction
 from mobility.kinematics.fit.problem import Problem
+from mobility.kinematics.fit.stances import Planted, stances_and_steps, with_stances
 from mobility.kinematics.fit.standing import with_standing
 from mobility.kinematics.fit.trial import COARSE_HZ, SolvedTrial, solve_trial
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
@@ -172,8 +172,9 @@ def fit_body(
         NaN where nobody was seen for 0.25 s, and for a joint that was never seen.
         ``position_draws`` (draw, fit_time, fit_space, fit_keypoint): deviations from the fit at the
         knots. The history entry has the camera, lengths as a fraction of stature, offsets, whether
-        the feet were planted, and the assumed or given flexion of the knees in standing; of two
-        views that contradict each other ``camera``, the number of the one that was taken.
+        the feet were planted, the ``stances`` and the ``steps`` between them
+        (:mod:`mobility.kinematics.stances`), the assumed or given flexion of the knees in standing;
+        of two views that contradict each other ``camera``, the number of the one that was taken.
 
     Raises
     ------
@@ -286,18 +287,16 @@ def _fit(
 
     coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, calibrated)
     left_out = frozenset(without) | ({"balance"} if unbalanced else set())
-    coarse, joints = starting_point(replace(coarse, without=left_out), feet_planted)
+    coarse, joints = starting_point(replace(coarse, without=left_out))
     fine = problem_of(sights[0], span, rate_hz, height_m, calibrated)
     fine = replace(
         fine,
-        planted=coarse.planted,
-        feet_given=coarse.feet_given,
-        stances=coarse.stances,
         without=coarse.without,
         scale=coarse.scale,
         distance=np.interp(fine.knots, coarse.knots, coarse.distance),
     )
-    fine = with_depths(fine)
+    fine = with_depths(with_stances(fine, feet_planted))
+    coarse = replace(coarse, planted=fine.planted, stances=fine.stances, feet_given=fine.feet_given)
     doubtful = False
     if len(poses) > 1:
         coarse, fine, joints, doubtful = with_cameras(
@@ -369,6 +368,7 @@ def _fit(
         },
         source=pose,
         planted=fine.planted,
+        **stances_and_steps(fine, solved.joints, solved.shared),
         standing_seconds=round(float(stood.sum() / max(stood.max(), 1e-9) * fine.step), 2),
         standing_knee_deg=_knee_of_standing(fine, standing),
         focal_length_px=round(focal * stretch, 1),
@@ -378,7 +378,7 @@ def _fit(
         landmark_offsets_m=_rounded(OFFSETS, solved.shared[FIRST_OFFSET:FIRST_DEPTH_ERROR]),
         focal_length_from=focal_from,
         mirrored=solved.mirrored,
-        steps=solved.steps,
+        iterations=solved.steps,
         warnings=warnings,
         **several,
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -25,7 +25,6 @@ from mobility.kinematics.fit.body import (
     RC,
     RT,
     SEGMENT_NAMES,
-    SETTINGS,
     TERMS,
     USUAL_RATIOS,
     USUAL_STATURE,
@@ -35,8 +34,8 @@ from mobility.kinematics.fit.body import (
     segment_lengths,
     unit_vectors,
 )
-from mobility.kinematics.fit.problem import Problem, Stance
-from mobility.kinematics.skeleton import INDEX, SIDES, landmarks
+from mobility.kinematics.fit.problem import Problem
+from mobility.kinematics.skeleton import INDEX, landmarks
 from mobility.wording import listed
 
 HELD_RAD = 1e-3
@@ -47,14 +46,6 @@ LEFT_OUT = 100.0
 
 LEAST_WEIGHT = 0.05
 """Weight (squared visibility) below which a landmark is not used."""
-
-_WEIGHT_IF_HIDDEN = 0.01
-"""Least weight of a foot, which may be hidden, to decide whether it stays."""
-
-_FOOT = ((LA, LT), (RA, RT))
-
-Planted = bool | Mapping[Literal["left", "right"], Sequence[tuple[float, float]]] | None
-"""Whether the feet stay where they are, or the times (s) in which each does; None: not known."""
 
 _LEAST_SHAPES = (0.0, 0.1, 0.1)
 """Ridge on value, slope and curvature under a triangle, with which few frames give their mean."""
@@ -231,30 +222,8 @@ def seen_at(image: Array, depth: Array) -> Array:
     return np.concatenate([image * depth[..., None], -depth[..., None]], axis=-1)
 
 
-def is_planted(problem: Problem, distance: Array, joints: tuple[int, int]) -> bool:
-    """Whether the joints of a foot stay where they are in the picture."""
-    spreads = []
-    for j in joints:
-        rows = problem.weight[:, j] > _WEIGHT_IF_HIDDEN
-        if rows.sum() >= 3 and np.ptp(problem.knots[rows]) >= SETTINGS["planted"]["seen_s"]:
-            low, high = np.percentile(problem.image[rows, j], [5, 95], axis=0)
-            spreads.append(float((high - low).max() * np.median(distance)))
-    return bool(spreads) and min(spreads) < SETTINGS["planted"]["moved_m"]
-
-
-def _foot_stays(problem: Problem, distance: Array, stance: Stance) -> bool:
-    rows = stance.holds(problem.knots) > 0
-    here = replace(
-        problem,
-        knots=problem.knots[rows],
-        image=problem.image[rows],
-        weight=problem.weight[rows],
-    )
-    return bool(rows.any()) and is_planted(here, distance[rows], _FOOT[stance.side])
-
-
-def starting_point(problem: Problem, feet_planted: Planted) -> tuple[Problem, Array]:
-    """Move the world landmarks to where they match the picture, and find out if feet are planted.
+def starting_point(problem: Problem) -> tuple[Problem, Array]:
+    """Move the world landmarks to where they match the picture.
 
     It assumes nothing about the posture in which the trial begins.
     """
@@ -304,22 +273,7 @@ def starting_point(problem: Problem, feet_planted: Planted) -> tuple[Problem, Ar
     ]
     scale = float(np.exp(np.mean(legs)))
     joints, distance = joints * scale, distance * scale
-    stances: tuple[Stance, ...] = ()
-    planted = feet_planted
-    if isinstance(planted, Mapping):
-        every = [Stance(SIDES.index(side), *each) for side in planted for each in planted[side]]
-        stances = tuple(each for each in every if _foot_stays(problem, distance, each))
-        planted = bool(stances)
-    elif planted is None:
-        planted = all(is_planted(problem, distance, pair) for pair in _FOOT)
-    problem = replace(
-        problem,
-        planted=planted,
-        distance=distance,
-        scale=scale,
-        feet_given=isinstance(feet_planted, bool),
-        stances=stances,
-    )
+    problem = replace(problem, distance=distance, scale=scale)
     return with_depths(problem), joints
 
 

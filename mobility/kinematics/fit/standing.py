@@ -17,9 +17,11 @@ from mobility.kinematics.fit.body import (
     LH,
     LK,
     LS,
+    LW,
     RH,
     RK,
     RS,
+    RW,
     SHOULDERS,
     STANDING_KNEE,
     TERMS,
@@ -31,12 +33,16 @@ from mobility.kinematics.fit.body import (
 from mobility.kinematics.fit.observed import LEAST_WEIGHT
 from mobility.kinematics.fit.problem import Problem, part_of
 from mobility.kinematics.fit.solver import sampled, schur_complement, shifts, solve
+from mobility.kinematics.fit.stances import intervals_of
 from mobility.kinematics.fit.trial import first_shared, windows_of
 from mobility.kinematics.geometry import angle_between
 from mobility.options import Standing
 
 WhyNotStanding = Literal["feet_move", "unseen", "low", "not_still", "bent"]
 """Why nobody stands straight: names under `standing` in ``sentences_reasons.yaml``."""
+
+_REASONS: tuple[WhyNotStanding, ...] = ("bent", "not_still", "low", "unseen", "feet_move")
+"""The same, that which says most first."""
 
 _DRAWS_OF_SEEN_BENT = 256
 
@@ -47,32 +53,57 @@ def _standing_weights(
     """Weight of each knot as one at which the subject stands straight; None if there is none.
 
     With it comes what would be the reason if those who are tallest there are seen to be bent.
+    Height in the picture is that of a stance: who steps nearer is larger. Knees whose flexion was
+    `measured` may be bent.
+    """
+    if not problem.planted:
+        return None, "feet_move"
+    knots = problem.knots
+    parts = [(knots >= first) & (knots <= last) for first, last in intervals_of(problem)]
+    weights = np.zeros(len(knots))
+    reasons: list[WhyNotStanding] = []
+    for rows in parts or [np.ones(len(knots), bool)]:
+        likely, why = _standing_in(problem, rows, measured=measured)
+        if likely is None:
+            reasons.append(why)
+        else:
+            weights += likely
+            reasons.insert(0, why)
+    if not weights.any():
+        return None, min(reasons, key=_REASONS.index)
+    weights *= TERMS["standing"]["weight"] / weights.sum()
+    return weights, reasons[0]
+
+
+def _standing_in(
+    problem: Problem, rows: Mask, *, measured: bool
+) -> tuple[Array | None, WhyNotStanding]:
+    """Likelihood of standing straight at each knot, within one stance.
 
     A knot is tall if the hips are high above the ankles in the picture, whatever the arms do.
     Height alone cannot exclude knees bent by 25 degrees, which lower the hips by a fortieth. But
     nobody pauses there, so at least one tall knot must also be still or a maximum. The weight of a
     knot grows with its height and stillness.
-    Knees whose flexion was `measured` may be bent.
     """
     from scipy.ndimage import maximum_filter1d
 
     term = TERMS["standing"]
     seen = (problem.weight[:, [*SHOULDERS, *HIPS, *KNEES, *ANKLES]] > LEAST_WEIGHT).all(axis=1)
-    if not problem.planted:
-        return None, "feet_move"
+    seen &= rows
     if not seen.any():
         return None, "unseen"
     up = problem.image[..., 1]
     ankles = up[:, ANKLES].mean(axis=1)
     body = float(np.percentile((up[:, SHOULDERS].mean(axis=1) - ankles)[seen], 98))
-    if body * np.median(problem.distance) < term["least_height"] * np.exp(problem.stature):
+    distance = float(np.median(problem.distance[rows]))
+    if body * distance < term["least_height"] * np.exp(problem.stature):
         return None, "low"
     hips = up[:, HIPS].mean(axis=1) - ankles
-    tall = hips / float(np.percentile(hips[seen], 98))
     t, around = problem.knots, term["still_for_s"] / 2
+    tall = hips / _levels(problem, hips, seen)
     change = np.interp(t + around, t, tall) - np.interp(t - around, t, tall)
     apart = 2 * round(term["tops_apart_s"] / problem.step) + 1
-    top = tall == maximum_filter1d(tall, apart, mode="nearest")
+    top = tall == maximum_filter1d(np.where(rows, tall, -np.inf), apart, mode="nearest")
     still = seen & (tall > term["tall"]) & (np.abs(change) < term["still"])
     stands = still | (seen & (tall > term["tall"]) & top)
     if not stands.any():
@@ -84,9 +115,29 @@ def _standing_weights(
         return None, why_bent
     below_top, movement = np.maximum(1 - tall, 0) / term["tall_sd"], change / term["still_sd"]
     likely = np.exp(-(below_top**2 + movement**2) / 2)
-    weight: Array = np.where(seen & (tall > term["tall"]), likely, 0.0)
-    weight *= term["weight"] / weight.sum()
-    return weight, why_bent
+    return np.where(seen & (tall > term["tall"]), likely, 0.0), why_bent
+
+
+def _levels(problem: Problem, hips: Array, seen: Mask) -> Array:
+    """Greatest height of the hips at each knot: of arms that are down, or of one that is up.
+
+    MediaPipe's hips rise by a twentieth while an arm is up, so that for a moment somebody who
+    stands seems to be taller than when standing.
+    """
+    term = TERMS["standing"]
+    up = (
+        (problem.image[:, [LW, RW], 1] > problem.image[:, SHOULDERS, 1])
+        & (problem.weight[:, [LW, RW]] > LEAST_WEIGHT)
+    ).any(axis=1)
+    greatest = float(np.percentile(hips[seen], 98))
+    level = np.full(len(hips), greatest)
+    if (seen & ~up).sum() * problem.step >= term["arms_down_s"]:
+        down = float(np.percentile(hips[seen & ~up], 98))
+        if down >= term["arms_lift"] * greatest:  # else the arms hang only where the knees are bent
+            level[~up] = down
+            if (seen & up).sum() * problem.step < term["arms_down_s"]:
+                level[up] = down
+    return level
 
 
 def _bends(points: Array, *limbs: tuple[int, int, int]) -> Array:

@@ -119,8 +119,9 @@ def first_shared(problem: Problem, joints: Array) -> Array:
     if problem.planted:
         feet = np.concatenate(
             [
-                np.median(joints[stance.holds(problem.knots) > 0][:, ends], axis=0)
+                np.median(joints[held if held.any() else slice(None)][:, ends], axis=0)
                 for stance in problem.footholds
+                for held in [stance.holds(problem.knots) > 0]
                 for ends in [FEET[2 * stance.side : 2 * stance.side + 2]]
             ]
         )

@@ -1,0 +1,275 @@
+"""Times in which both feet stay at one place: somebody steps between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobility.kinematics.fit.body import (
+    FIRST_FOOT,
+    LA,
+    LC,
+    LT,
+    RA,
+    RC,
+    RT,
+    SETTINGS,
+    Array,
+    Mask,
+    hip_line,
+    unit_vectors,
+    up_of,
+)
+from mobility.kinematics.fit.problem import Problem, Stance
+from mobility.kinematics.skeleton import SIDES
+
+_WEIGHT_IF_HIDDEN = 0.01
+"""Least weight of a foot, which may be hidden, to decide whether it stays."""
+
+_FEET = ((LA, LC, LT), (RA, RC, RT))
+_RULE = SETTINGS["planted"]
+
+Interval = tuple[float, float]
+"""From and to, seconds."""
+
+Planted = bool | Mapping[Literal["left", "right"], Sequence[Interval]] | None
+"""Whether the feet stay where they are, or the times (s) in which each does; None: not known."""
+
+
+def with_stances(problem: Problem, feet_planted: Planted) -> Problem:
+    """Find out whether the feet are planted, and when each stays at one place.
+
+    Where that was not given, feet are planted that stay all the time, or long enough between steps.
+    """
+    problem = replace(problem, feet_given=isinstance(feet_planted, bool))
+    if isinstance(feet_planted, Mapping):
+        every = [
+            Stance(SIDES.index(side), *each)
+            for side, times in feet_planted.items()
+            for each in times
+        ]
+        stances = tuple(each for each in every if _foot_stays(problem, each))
+        return replace(problem, planted=bool(stances), stances=stances)
+    if feet_planted is not None:
+        return replace(problem, planted=feet_planted)
+    intervals = stays(problem)
+    span = problem.knots[0], problem.knots[-1]
+    if not intervals or intervals == [span]:
+        return replace(problem, planted=all(_is_planted(problem, joints) for joints in _FEET))
+    return with_footholds(problem, intervals)
+
+
+def with_footholds(problem: Problem, intervals: Sequence[Interval]) -> Problem:
+    """Plant both feet in each interval in which they stay, if these are long enough."""
+    first, last = problem.knots[0], problem.knots[-1]
+    stances: list[Stance] = []
+    lengths = [0.0]
+    for start, end in intervals:
+        # The ends of the trial are those of the knots, of which there are several.
+        ends = (-np.inf if start <= first else start, np.inf if end >= last else end)
+        pair = [Stance(side, *ends) for side in (0, 1)]
+        if all(_foot_stays(problem, each) for each in pair):
+            stances += pair
+            lengths.append(end - start)
+    enough = max(lengths) >= _RULE["one_stance_s"] or sum(lengths) >= (last - first) / 2
+    return replace(problem, planted=enough, stances=tuple(stances) if enough else ())
+
+
+def _foot_stays(problem: Problem, stance: Stance) -> bool:
+    rows = stance.holds(problem.knots) > 0
+    here = replace(
+        problem,
+        knots=problem.knots[rows],
+        image=problem.image[rows],
+        weight=problem.weight[rows],
+        distance=problem.distance[rows],
+    )
+    return bool(rows.any()) and _is_planted(here, _FEET[stance.side])
+
+
+def _is_planted(problem: Problem, joints: tuple[int, int, int]) -> bool:
+    """Whether ankle or toe of a foot stay where they are in the picture."""
+    ankle, _, toe = joints
+    spreads = []
+    for j in (ankle, toe):
+        rows = problem.weight[:, j] > _WEIGHT_IF_HIDDEN
+        if rows.sum() >= 3 and np.ptp(problem.knots[rows]) >= _RULE["seen_s"]:
+            low, high = np.percentile(problem.image[rows, j], [5, 95], axis=0)
+            spreads.append(float((high - low).max() * np.median(problem.distance)))
+    return bool(spreads) and min(spreads) < _RULE["moved_m"]
+
+
+def intervals_of(problem: Problem) -> list[Interval]:
+    """Give the times in which both feet stay; none where each foot has times of its own."""
+    if not problem.planted:
+        return []
+    sides = [
+        [(each.first, each.last) for each in problem.footholds if each.side == side]
+        for side in (0, 1)
+    ]
+    if sides[0] != sides[1]:
+        return []
+    first, last = float(problem.knots[0]), float(problem.knots[-1])
+    return [(max(start, first), min(end, last)) for start, end in sides[0]]
+
+
+def stays(problem: Problem) -> list[Interval]:
+    """Find the times in which neither foot changes its place, in order.
+
+    A foot has changed its place where the median of each of its landmarks (ankle, heel, toe) in the
+    picture is another after than before: knees that bend and heels that rise move some of them, and
+    squats move all of them to and fro. A step towards the camera is as good as one across, but
+    smaller in the picture.
+    """
+    time = problem.knots
+    places = problem.image * float(np.median(problem.distance))
+    seen = problem.weight > _WEIGHT_IF_HIDDEN
+    stay = _RULE["stays_s"]
+    moved = np.zeros(len(time))
+    middle = (time >= time[0] + stay) & (time <= time[-1] - stay)
+    for i in np.flatnonzero(middle).tolist():
+        before = (time >= time[i] - stay) & (time <= time[i])
+        after = (time >= time[i]) & (time <= time[i] + stay)
+        moved[i] = _apart(places, seen, before, after)
+    runs = [
+        run
+        for run in _runs(moved < _RULE["step_m"])
+        # Near the ends of the trial there is no before, or no after: who walks there moves within.
+        if np.ptp(time[run]) >= 2 * stay
+        or (np.ptp(time[run]) >= stay / 2 and _stays(places, seen, run))
+    ]
+    kept: list[Mask] = []
+    for run in runs:
+        rows = np.isin(np.arange(len(time)), run)
+        if kept and _apart(places, seen, kept[-1], rows) < _RULE["step_m"]:
+            kept[-1] |= rows
+        else:
+            kept.append(rows)
+    found = [_widened(places, seen, rows) for rows in kept]
+    for i, (one, other) in enumerate(pairwise(found)):
+        both = one & other
+        if both.any():  # a slow step: half of the way belongs to each
+            half = float(time[both].mean())
+            found[i], found[i + 1] = one & (time < half), other & (time >= half)
+    return [
+        (float(time[rows][0]), float(time[rows][-1]))
+        for rows in found
+        if rows.any() and np.ptp(time[rows]) >= _RULE["stays_s"]
+    ]
+
+
+def _apart(places: Array, seen: Mask, one: Mask, other: Mask) -> float:
+    """Metres between the places at two times of the foot that is farther from where it was.
+
+    Of a foot the landmark that moved least counts.
+    """
+    farthest = 0.0
+    for joints in _FEET:
+        moves = []
+        for j in joints:
+            before, after = seen[:, j] & one, seen[:, j] & other
+            if min(before.sum(), after.sum()) >= 3:
+                ends = [np.median(places[rows, j], axis=0) for rows in (before, after)]
+                moves.append(float(np.linalg.norm(ends[1] - ends[0])))
+        farthest = max(farthest, min(moves, default=0.0))
+    return farthest
+
+
+def _stays(places: Array, seen: Mask, run: NDArray[np.intp]) -> bool:
+    """Whether the feet are in the second half of a run where they were in the first."""
+    halves = [np.isin(np.arange(len(places)), half) for half in np.array_split(run, 2)]
+    return bool(_apart(places, seen, *halves) < _RULE["step_m"])
+
+
+def _widened(places: Array, seen: Mask, rows: Mask) -> Mask:
+    """Add the knots on both sides at which the feet are still, or already, where they are here."""
+    away = np.zeros(len(rows))
+    for joints in _FEET:
+        of_joints = [
+            np.where(
+                seen[:, j],
+                np.linalg.norm(
+                    places[:, j] - np.median(places[seen[:, j] & rows, j], axis=0), axis=-1
+                ),
+                0.0,
+            )
+            for j in joints
+            if (seen[:, j] & rows).any()
+        ]
+        if of_joints:
+            away = np.maximum(away, np.min(of_joints, axis=0))
+    first, last = (int(i) for i in np.flatnonzero(rows)[[0, -1]])
+    near = away < _RULE["step_m"] / 2
+    while first > 0 and near[first - 1]:
+        first -= 1
+    while last < len(rows) - 1 and near[last + 1]:
+        last += 1
+    within = np.zeros(len(rows), bool)
+    within[first : last + 1] = True
+    return within
+
+
+def _runs(mask: Mask) -> list[NDArray[np.intp]]:
+    """Give the indices of each run of True."""
+    rows = np.flatnonzero(mask)
+    return [run for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if run.size]
+
+
+def together(views: Sequence[Problem]) -> tuple[bool, tuple[Stance, ...]]:
+    """Whether feet are planted in all views, and when: where they stay in each of them."""
+    if not all(view.planted for view in views):
+        return False, ()
+    first = views[0]
+    if not all(map(intervals_of, views)):  # each foot has times of its own
+        return True, first.stances
+    intervals = intervals_of(first)
+    for view in views[1:]:
+        both = [(max(a[0], b[0]), min(a[1], b[1])) for a in intervals for b in intervals_of(view)]
+        intervals = [each for each in both if each[1] - each[0] >= _RULE["stays_s"]]
+    if intervals == [(first.knots[0], first.knots[-1])]:
+        return True, ()
+    found = with_footholds(first, intervals)
+    return found.planted, found.stances
+
+
+def stances_and_steps(problem: Problem, joints: Array, shared: Array) -> dict[str, Any]:
+    """History of the times in which both feet stay, and of the steps between them.
+
+    A step has the way of the middle of both feet along the subject's own axes, and by how much the
+    feet are wider apart after it, metres.
+    """
+    intervals = intervals_of(problem)
+    weight = np.zeros(len(joints)) if problem.standing is None else problem.standing
+    weight = weight / max(float(weight.max()), 1e-9)
+    stances, feet, axes = [], [], []
+    up = up_of(shared)
+    for i, (first, last) in enumerate(intervals):
+        rows = (problem.knots >= first) & (problem.knots <= last)
+        standing = float(weight[rows].sum() * problem.step)
+        stances.append(
+            {"first_s": round(first, 2), "last_s": round(last, 2), "standing_s": round(standing, 2)}
+        )
+        places = shared[FIRST_FOOT + 12 * i :][:12].reshape(2, 2, 3)  # foot, heel and toe
+        feet.append(places.mean(axis=1))
+        across = unit_vectors(np.median(hip_line(joints[rows]), axis=0))
+        axes.append(np.stack([unit_vectors(np.cross(up, across)), -across]))
+    steps = []
+    for i, (one, other) in enumerate(pairwise(intervals)):
+        way = feet[i + 1].mean(axis=0) - feet[i].mean(axis=0)
+        forward, left = axes[i] @ way
+        apart = [float(np.linalg.norm(each[1] - each[0])) for each in feet[i : i + 2]]
+        steps.append(
+            {
+                "from_s": round(one[1], 2),
+                "to_s": round(other[0], 2),
+                "forward_m": round(float(forward), 3),
+                "left_m": round(float(left), 3),
+                "wider_m": round(apart[1] - apart[0], 3),
+            }
+        )
+    return {"stances": stances, "steps": steps}
