@@ -4,7 +4,7 @@ usage: python benchmarks/findings.py [--cache FOLDER] [--grid GRID ...] [--clips
                                      [--errors | --contradictions | --looked-at POSES | --each]
                                      [--json] [--write]
 
-Needs the poses and truths that `mobility virtual-lab sweep benchmarks/reporting.yaml` left in its
+Needs the poses and truths that `mobility virtual-lab sweep benchmarks/reporting2.yaml` left in its
 cache. The true positions of a trial go through the same assessment;
 what lies within a margin of a threshold there is neither true nor untrue, and is counted apart
 ("grey"). The others are stated rightly (TP: the fault is there and is stated; TN: it is not there
@@ -49,7 +49,7 @@ from mobility.virtual_lab.grid import grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_folder, read_pose
 
 ROOT = Path(__file__).resolve().parents[1]
-GRIDS = [ROOT / "benchmarks" / "reporting.yaml"]
+GRIDS = [ROOT / "benchmarks" / "reporting2.yaml"]
 TABLE = ROOT / "benchmarks" / "findings.md"
 LOOKED_AT = ROOT / "benchmarks" / "looked_at.yaml"
 LEFT_OUT = 0.1

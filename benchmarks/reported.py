@@ -4,7 +4,7 @@ usage: python benchmarks/reported.py --rendered CACHE [--again CACHE [--render-a
            [--data FOLDER] [--poses FOLDER] [--write]
        python benchmarks/reported.py --stances CACHE
 
-CACHE has the cases of people.yaml as `mobility virtual-lab sweep` leaves them; `--render-again`
+CACHE has the cases of people2.yaml as `mobility virtual-lab sweep` leaves them; `--render-again`
 films the same people once more into the other CACHE, the camera put up again by eye. The clips of
 real people are those of real.py that have the truth at the bottom of a squat. Each number is
 compared with what the same formulas give of the true angles in the same frames; one that is refused
@@ -61,7 +61,7 @@ from mobility.virtual_lab.grid import Grid, grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_folder, sweep
 
 TABLE = ROOT / "mobility" / "tables" / f"{TRIAL}.yaml"
-PEOPLE = ROOT / "benchmarks" / "people.yaml"
+PEOPLE = ROOT / "benchmarks" / "people2.yaml"
 AGAIN = ROOT / "benchmarks" / "movements_twice.yaml"
 """By how much a second recording differs: its `again`."""
 
@@ -185,7 +185,7 @@ def left_out(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def again_cases(grid: Grid | None = None, *, seed: int | None = None) -> list[tuple[Case, Case]]:
-    """Cases of a grid (default: people.yaml), and the same people filmed again."""
+    """Cases of a grid (default: people2.yaml), and the same people filmed again."""
     differs = yaml.safe_load(AGAIN.read_text(encoding="utf-8"))
     pairs = []
     for number, case in enumerate(grid_cases(grid or read_grid(PEOPLE))):

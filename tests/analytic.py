@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from mobility.kinematics.skeleton import KEYPOINTS
+from mobility.provenance import with_history
 
 SIDES = ("left", "right")
 FITTED = [
@@ -323,6 +324,49 @@ def fitted(pose: xr.Dataset, *, sd: float = 0.0, draws: int = 2) -> xr.Dataset:
         )
         .assign_coords(fit_time=pose["time"].values, fit_space=["x", "y", "z"], fit_keypoint=FITTED)
         .assign_attrs(method="fitted_body")
+    )
+
+
+def with_step(
+    pose: xr.Dataset,
+    first: float,
+    last: float,
+    *,
+    forward: float = 0.0,
+    wider: float = 0.0,
+    standing: tuple[float, float] = (1.0, 1.0),
+) -> xr.Dataset:
+    """The pose of a subject who comes to another place between two times, and notes that.
+
+    The feet are then `wider` apart, and the hips lower by what that takes. `standing` are the
+    seconds of standing straight before and after.
+    """
+    time = pose["time"].to_numpy()
+    done = xr.DataArray(minimum_jerk((time - first) / (last - first)), dims="time")
+    position = pose["position"].copy(deep=True)
+    middle = position.sel(keypoint=["left_hip", "right_hip"]).mean("keypoint")
+    outward = np.sign((position - middle).sel(space="x"))
+    feet = position["keypoint"].str.contains("ankle|heel|foot_index")
+    knees = position["keypoint"].str.contains("knee")
+    share = xr.where(feet, 1.0, xr.where(knees, 0.5, 0.0))  # of the way of the feet outwards
+    lowered = THIGH + SHANK - np.sqrt((THIGH + SHANK) ** 2 - (wider / 2) ** 2)
+    position.loc[{"space": "x"}] += outward * done * share * wider / 2
+    position.loc[{"space": "y"}] -= done * (1 - share) * lowered
+    position.loc[{"space": "z"}] += done * forward
+    ends = (float(time[0]), first), (last, float(time[-1]))
+    return with_history(
+        pose.assign(position=position),
+        "fit_body",
+        {"standing": "straight"},
+        planted=True,
+        standing_seconds=sum(standing),
+        stances=[
+            {"first_s": a, "last_s": b, "standing_s": seconds}
+            for (a, b), seconds in zip(ends, standing, strict=True)
+        ],
+        steps=[
+            {"from_s": first, "to_s": last, "forward_m": forward, "left_m": 0.0, "wider_m": wider}
+        ],
     )
 
 

@@ -84,6 +84,9 @@ def see_trial(page: Page, url: str, folder: Path | None) -> Seen:
     until(page, f"Number({text}.split(' ')[0]) > 0.3")
     page.get_by_role("button", name="Pause", exact=True).click()
     seen["played"] = int(page.evaluate(text).split("frame ")[1].split(" ")[0])
+    mark = page.locator(".live .mobility-step")
+    mark.click()
+    seen["step"] = [mark.get_attribute("title"), page.evaluate(text).split(",")[0]]
     page.get_by_label("Trunk lean", exact=True).check()
     seen["panels"] = page.locator(".live .mobility-panels canvas").count()
     still = page.locator(".still").first

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from mobility.assessment.phases import standing_of_main_stance
 from mobility.kinematics.geometry import body_frame
 from mobility.kinematics.skeleton import SIDES, landmarks
 
@@ -63,13 +64,14 @@ def in_body_axes(points: Array, hip: int) -> tuple[Array, Array]:
 def lean_at_rest(pose: xr.Dataset, repetitions: xr.Dataset) -> float:
     """Angle of the trunk to the vertical in degrees: median of the standing frames.
 
-    Without any, the starts and ends of repetitions that are not cut off; NaN without these too.
+    They are those of the stance in which most repetitions are. Without any, the starts and ends of
+    repetitions that are not cut off; NaN without these too.
     """
     points = points_of(pose, ["hip", "shoulder"]).mean(axis=2)
     trunk = points[:, 1] - points[:, 0]
     level = np.hypot(trunk[:, 0], trunk[:, 2])
     lean = np.degrees(np.arctan2(level, trunk[:, 1]))
-    at_rest = repetitions["standing"].to_numpy().astype(bool)
+    at_rest = standing_of_main_stance(repetitions)
     if not np.isfinite(lean[at_rest]).any():
         edges = np.concatenate(
             [

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from mobility import provenance, tables
 from mobility.assessment.body import OUTWARD, in_body_axes, median_of
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history
-from mobility.assessment.phases import REPETITION, require, same_frames, within_repetitions
+from mobility.assessment.phases import (
+    REPETITION,
+    main_stance,
+    never_standing_there,
+    require,
+    same_frames,
+    within_repetitions,
+)
 from mobility.assessment.propagation import values_and_sd
 from mobility.kinematics.datasets import require_pose
 from mobility.view import hides_frontal_plane
@@ -26,7 +33,8 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
 
     With eZ the horizontal direction from the left to the right hip, eX that to the front,
     K, A and T the knee, ankle and toe, W the median distance of the ankles along eZ over
-    the standing frames, and s = +1 on the right, -1 on the left:
+    the standing frames (after a step those of the new stance), and s = +1 on the right, -1 on
+    the left:
 
     - ``knee_ankle_separation_ratio`` = \|(K_R - K_L)·eZ\| / \|(A_R - A_L)·eZ\|;
     - ``knee_deviation`` = s (z - K·eZ) / W, where z is the place of the line from ankle to
@@ -74,16 +82,17 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     same_frames(pose, repetitions, "repetitions")
     limits = {name: entry["value"] for name, entry in table["limits"].items()}
     kernel = functools.partial(_movement, limits=limits)
-    values, sd = values_and_sd(pose, _JOINTS, repetitions["standing"].values.astype(bool), kernel)
+    standing, main = repetitions["standing"].values.astype(bool), main_stance(repetitions)
+    values, sd = values_and_sd(pose, _JOINTS, standing, kernel, main=main)
     width = float(values.pop("standing_ankle_width"))
 
     warnings: list[dict[str, str]] = []
-    note = unknown = ""
+    note, unknown = "", never_standing_there(repetitions)
     if hidden_from := hides_frontal_plane(pose):
         note = tables.sentence(f"reasons.{hidden_from.replace('-', '_')}_view")
         warnings.append(tables.warning("warnings.frontal_plane_not_visible", reason=note))
     elif np.isnan(width) and np.isfinite(values["knee_ankle_separation_ratio"]).any():
-        unknown = tables.sentence("reasons.never_apart")
+        unknown = unknown or tables.sentence("reasons.never_apart")
         warnings.append(tables.warning("warnings.standing_ankle_width_unknown", reason=unknown))
     inside = within_repetitions(repetitions)
     result, uncertain = xr.Dataset(), []
@@ -93,7 +102,7 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         result = result.assign(variables)
         # The projection angle has values in so few frames that a refusal is no warning.
         uncertain += refused if part == "knee_movement" else []
-    if unknown:
+    if unknown and not note:
         result["knee_deviation"].attrs["note"] = unknown
     result["frontal_plane_projection_angle"].attrs.setdefault(
         "note", tables.sentence("reasons.thigh_towards_camera")

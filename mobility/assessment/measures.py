@@ -18,7 +18,15 @@ from mobility.assessment.kinds import BESIDE, owners
 from mobility.assessment.knee_movement import knee_movement as knee_movement
 from mobility.assessment.looks_like import falls
 from mobility.assessment.metric import CARRIED, add, add_note, merged_history
-from mobility.assessment.phases import MOVING_PHASES, REPETITION, between, require, same_frames
+from mobility.assessment.phases import (
+    MOVING_PHASES,
+    REPETITION,
+    between,
+    never_standing_there,
+    require,
+    same_frames,
+    standing_of_main_stance,
+)
 from mobility.assessment.phases import PHASES as PHASES
 from mobility.assessment.phases import phase_frames as phase_frames
 from mobility.assessment.posture import posture
@@ -255,8 +263,14 @@ def _add_angles(
         elif bool((seen & bottom.isnull()).isel(rep=accepted).any()):
             add_note(metrics, name, tables.sentence("reasons.uncertain"))
         if not stands and bool(seen.isel(rep=accepted).any()):
+            reason = _why_no_standing(repetitions)
             for each in (metric, *metrics[metric].attrs[BESIDE].split()):
-                metrics[each].attrs["note"] = tables.sentence("reasons.never_standing")
+                metrics[each].attrs["note"] = reason
+
+
+def _why_no_standing(repetitions: xr.Dataset) -> str:
+    """Say why there is no standing to which the repetitions refer."""
+    return never_standing_there(repetitions) or tables.sentence("reasons.never_standing")
 
 
 def _errors_of_frames(
@@ -327,7 +341,7 @@ def _add_knee_movement(
     exercise: Exercise,
 ) -> None:
     accepted = repetitions["accepted"].values.astype(bool)
-    standing = repetitions["standing"].astype(bool)
+    standing = repetitions["standing"].copy(data=standing_of_main_stance(repetitions))
     extremes = picked(exercise, "knee_movement")
     for name, entry in (extremes | picked(exercise, "frontal_plane")).items():
         value, sd = movement[name], movement[f"{name}_sd"]
@@ -349,9 +363,11 @@ def _add_knee_movement(
             over = over_repetitions(bottom, bottom_sd, accepted)
             add(metrics, name, "at_bottom", *over, statistic, suffix=" at the bottom")
         if name == "knee_ankle_separation_ratio":
-            # Over the whole trial: there may be no standing before the first repetition.
+            # Of the whole stance: there may be no standing before the first repetition.
             rest = median_within(value, sd, standing)
             add(metrics, name, "standing", *rest, "median in standing", suffix=" in standing")
+            if not standing.any():
+                metrics[f"{name}_standing"].attrs["note"] = _why_no_standing(repetitions)
     _add_notes(metrics, movement)
 
 

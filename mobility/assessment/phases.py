@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.exercise_table import Phase
+from mobility.kinematics.stances import stance_at, steps_of
 from mobility.wording import shortened
 
 Array = NDArray[np.float64]
@@ -50,10 +51,11 @@ def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
     -------
     xarray.DataArray
         Boolean, over ``(rep, phase, time)``. Standing: the frames of the half second before
-        the start in which the subject stands. Mid-descent and mid-ascent: the hips within a
-        tenth of the descent around its middle, or the nearest frame. Bottom: from
-        ``bottom_start`` to ``bottom_end``. Where the recording cuts off the start (the end),
-        no frame belongs to standing and mid-descent (mid-ascent), whose middle is unknown.
+        the start in which the subject stands, with the feet where they are in the repetition.
+        Mid-descent and mid-ascent: the hips within a tenth of the descent around its middle, or the
+        nearest frame. Bottom: from ``bottom_start`` to ``bottom_end``. Where the recording cuts off
+        the start (the end), no frame belongs to standing and mid-descent (mid-ascent), whose middle
+        is unknown.
     """
     require(repetitions, "repetitions", list(REPETITION))
     limits = tables.load("measures")["limits"]
@@ -62,6 +64,8 @@ def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
     time, height = repetitions["time"].values, course.values
     standing = repetitions["standing"].values.astype(bool)
     frames = np.zeros((repetitions.sizes["rep"], len(PHASES), time.size), bool)
+    of_frame = stance_at(repetitions, time)
+    of_repetition = stance_at(repetitions, repetitions["bottom"].values)
     previous_end = -np.inf
     for rep in range(repetitions.sizes["rep"]):
         repetition = {name: float(repetitions[name][rep]) for name in ("start", "bottom", "end")}
@@ -69,6 +73,7 @@ def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
         seen = {1: bool(repetitions["start_seen"][rep]), 3: bool(repetitions["end_seen"][rep])}
         if seen[1]:
             frames[rep, 0] = within(time, earliest, repetition["start"]) & standing
+            frames[rep, 0] &= of_frame == of_repetition[rep]
         frames[rep, 2] = within(
             time, float(repetitions["bottom_start"][rep]), float(repetitions["bottom_end"][rep])
         )
@@ -89,6 +94,44 @@ def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
         dims=("rep", "phase", "time"),
         coords={"rep": repetitions["rep"].values, "phase": list(PHASES), "time": time},
     )
+
+
+def main_stance(repetitions: xr.Dataset) -> int:
+    """Give the index of the stance in which most of the accepted repetitions are.
+
+    Without any it is the one in which the subject stands longest.
+    """
+    moments = repetitions["bottom"].values[repetitions["accepted"].values.astype(bool)]
+    if not moments.size:
+        moments = repetitions["time"].values[repetitions["standing"].values.astype(bool)]
+    return int(np.bincount(stance_at(repetitions, moments), minlength=1).argmax())
+
+
+def standing_of_main_stance(repetitions: xr.Dataset) -> NDArray[np.bool_]:
+    """Say which frames stand where the subject stands in most of the repetitions."""
+    of_frame = stance_at(repetitions, repetitions["time"].values)
+    standing = repetitions["standing"].values.astype(bool)
+    return np.asarray(standing & (of_frame == main_stance(repetitions)))
+
+
+def never_standing_there(repetitions: xr.Dataset) -> str:
+    """Say that nobody stands where the feet are in an accepted repetition.
+
+    Empty where somebody does, and if nobody stands in the whole trial.
+    """
+    time, standing = repetitions["time"].values, repetitions["standing"].values.astype(bool)
+    stood = set(stance_at(repetitions, time[standing]).tolist())
+    moments = repetitions["bottom"].values[repetitions["accepted"].values.astype(bool)]
+    lacking = sorted({*stance_at(repetitions, moments).tolist()} - stood)
+    if not lacking or not stood:
+        return ""
+    steps = [step.time_s for step in steps_of(repetitions)]
+    before, after = steps[: lacking[0]][-1:], steps[lacking[0] :][:1]
+    if not before:
+        return tables.sentence("reasons.no_standing.before", time=after[0])
+    if not after:
+        return tables.sentence("reasons.no_standing.after", time=before[0])
+    return tables.sentence("reasons.no_standing.between", before=before[0], time=after[0])
 
 
 def require(dataset: xr.Dataset, what: str, names: list[str]) -> None:

@@ -12,7 +12,14 @@ from mobility import provenance, tables
 from mobility.assessment.body import OUTWARD, in_body_axes, median_of
 from mobility.assessment.knee_movement import ankle_distance, standing_ankle_width
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history
-from mobility.assessment.phases import REPETITION, require, same_frames, within_repetitions
+from mobility.assessment.phases import (
+    REPETITION,
+    main_stance,
+    never_standing_there,
+    require,
+    same_frames,
+    within_repetitions,
+)
 from mobility.assessment.propagation import values_and_sd
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.skeleton import SIDES, landmarks
@@ -42,6 +49,9 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     - ``stance_width`` = distance of the ankles along eZ / distance of the shoulders, medians over
       the standing frames; ``stance_width_m`` the former in metres.
 
+    After a step the standing frames are those of the new stance; the stance is that of most of the
+    accepted repetitions.
+
     Parameters
     ----------
     pose
@@ -56,8 +66,9 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         ``trunk_tibia_difference(time)`` in degrees, ``dowel_offset(time)`` in lengths of the foot,
         ``lateral_shift(time)`` in standing distances of the ankles, ``stance_width`` and
         ``stance_width_m``, each with its ``_sd``. NaN where landmarks are missing, where nobody
-        stood (for what refers to standing), where the hip line is steep, and where the interval is
-        wider than the limit in ``tables/measures.yaml``, with the attribute ``note``.
+        stood with the feet in that place (for what refers to standing), where the hip line is
+        steep, and where the interval is wider than the limit in ``tables/measures.yaml``, with the
+        attribute ``note``.
 
     Raises
     ------
@@ -84,7 +95,8 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     limits = {name: entry["value"] for name, entry in table["limits"].items()}
     kernel = functools.partial(_posture, limits=limits)
     standing = repetitions["standing"].values.astype(bool)
-    values, sd = values_and_sd(pose, _JOINTS, standing, kernel)
+    main = main_stance(repetitions)
+    values, sd = values_and_sd(pose, _JOINTS, standing, kernel, main=main)
     if "position_draws" in pose:
         for name, entry in table["stance"].items():
             sd[name] = np.hypot(sd[name], entry["fit_error_share"]["value"] * values[name])
@@ -95,8 +107,13 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     variables, warnings = frame_variables(
         pose, within_repetitions(repetitions), values, sd, entries
     )
-    for name in () if standing.any() else ("heel_rise", "lateral_shift", *table["stance"]):
-        variables[name].attrs["note"] = tables.sentence("reasons.never_standing")
+    if not standing.any():
+        why = tables.sentence("reasons.never_standing")
+    else:
+        why = never_standing_there(repetitions)
+    for name in ("heel_rise", "lateral_shift", *table["stance"]) if why else ():
+        if name not in table["stance"] or np.isnan(values[name]):
+            variables[name].attrs["note"] = why
     if hidden:
         variables["heel_rise"].attrs["note"] = tables.sentence(
             "reasons.heel_hidden" if len(hidden) == 1 else "reasons.heels_hidden", side=hidden[0]

@@ -13,17 +13,26 @@ from mobility.assessment.body import points_of
 from mobility.kinematics.angle_errors import DEFAULT_METHOD
 from mobility.kinematics.expected_error import metric_sd
 from mobility.kinematics.skeleton import SIDES
+from mobility.kinematics.stances import stance_at
 
 Array = NDArray[np.float64]
 Kernel = Callable[[Array, Array], Mapping[str, Array]]
 """Quantities by name of points (time, joint, side, space) and of those of the standing frames; each
 over time first, or a single number of the trial."""
 
+_Measured = Callable[[Array, Array], dict[str, Array]]
+"""The same of points, and of the points as they are at rest, both of all frames."""
+
 _DRAWS = 64
 
 
 def values_and_sd(
-    pose: xr.Dataset, joints: Sequence[str], standing: NDArray[np.bool_], kernel: Kernel
+    pose: xr.Dataset,
+    joints: Sequence[str],
+    standing: NDArray[np.bool_],
+    kernel: Kernel,
+    *,
+    main: int | None = None,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Compute quantities of a pose, and the standard deviation of the error of each.
 
@@ -34,9 +43,12 @@ def values_and_sd(
     joints
         Paired landmarks that the kernel needs, in its order; among them the hips.
     standing
-        The frames in which the subject stands.
+        The frames in which the subject stands. A frame refers to those of its stance
+        (:func:`~mobility.kinematics.stances.stances_of`).
     kernel
         Computes the quantities.
+    main
+        Index of the stance of which the single numbers are; None: that of most standing frames.
 
     Returns
     -------
@@ -50,15 +62,39 @@ def values_and_sd(
         standing frames are others.
     """
     points = points_of(pose, joints)
-    values = dict(kernel(points, points[standing]))
+    stance = stance_at(pose, pose["time"].to_numpy())
+    if main is None:
+        main = int(np.bincount(stance[standing], minlength=1).argmax())
+    values = _by_stance(kernel, standing, stance, main)(points, points)
     if "position_draws" in pose:
-        return values, _of_draws(pose, joints, standing, kernel)
-    return values, _errors_of_landmarks(pose, joints, points, standing, kernel)
+        time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
+        near = nearest_frames(knots, time)
+        measured = _by_stance(kernel, standing[near], stance[near], main)
+        return values, _of_draws(pose, joints, measured)
+    measured = _by_stance(kernel, standing, stance, main)
+    return values, _errors_of_landmarks(pose, joints, points, measured)
 
 
-def _of_draws(
-    pose: xr.Dataset, joints: Sequence[str], standing: NDArray[np.bool_], kernel: Kernel
-) -> dict[str, Array]:
+def _by_stance(
+    kernel: Kernel, standing: NDArray[np.bool_], stance: NDArray[np.int_], main: int
+) -> _Measured:
+    """Refer each frame to the standing frames of its stance, and the single numbers to `main`."""
+    others = sorted({*stance.tolist()} - {main})
+
+    def measured(points: Array, at_rest: Array) -> dict[str, Array]:
+        values = dict(kernel(points, at_rest[standing & (stance == main)]))
+        for number in others:
+            of_stance = kernel(points, at_rest[standing & (stance == number)])
+            for name, value in values.items():
+                if value.ndim:
+                    rows = (stance == number).reshape(-1, *[1] * (value.ndim - 1))
+                    values[name] = np.where(rows, of_stance[name], value)
+        return values
+
+    return measured
+
+
+def _of_draws(pose: xr.Dataset, joints: Sequence[str], measured: _Measured) -> dict[str, Array]:
     """Errors at the frames from the draws of the posterior of a fitted body."""
     time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
     names = [f"{side}_{joint}" for joint in joints for side in SIDES]
@@ -70,12 +106,8 @@ def _of_draws(
     centre = chosen["fit_position"].transpose(*order).to_numpy().astype(np.float64)
     deviations = chosen["position_draws"].transpose("draw", *order).to_numpy()
     centre = centre.reshape(shape)
-    stands = standing[nearest_frames(knots, time)]
-
     moved = (centre + draw.reshape(shape) for draw in deviations)
-    errors = _root_mean_square(
-        kernel(centre, centre[stands]), (kernel(each, each[stands]) for each in moved)
-    )
+    errors = _root_mean_square(measured(centre, centre), (measured(each, each) for each in moved))
     return {name: at_frames(metric_sd(name, sd), knots, time) for name, sd in errors.items()}
 
 
@@ -98,8 +130,7 @@ def _errors_of_landmarks(
     pose: xr.Dataset,
     joints: Sequence[str],
     points: Array,
-    standing: NDArray[np.bool_],
-    kernel: Kernel,
+    measured: _Measured,
 ) -> dict[str, Array]:
     """Errors from draws of independent errors of all landmarks."""
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
@@ -118,10 +149,9 @@ def _errors_of_landmarks(
     sizes[..., 2] = error["depth_sd_m"]
     sizes[joints.index("hip"), :, 2] = error["hip_depth_sd_m"]
     exact = exact.reshape(draws, 2, *shape) * sizes
-    stood = points[standing]
     return _root_mean_square(
-        kernel(points, stood),
-        (kernel(points + moved, stood + moved_standing) for moved, moved_standing in exact),
+        measured(points, points),
+        (measured(points + moved, points + at_rest) for moved, at_rest in exact),
     )
 
 

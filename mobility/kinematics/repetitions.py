@@ -17,6 +17,7 @@ from mobility.kinematics.clean import low_pass
 from mobility.kinematics.datasets import Pose, Recording, Repetitions, require_overlap, require_pose
 from mobility.kinematics.geometry import Array, angle_between
 from mobility.kinematics.skeleton import SIDES, landmarks
+from mobility.kinematics.stances import is_stepping, stance_at, stances_of, steps_of
 from mobility.options import check_intervals, checked
 from mobility.provenance import cuts_of, repeats_of, with_history
 from mobility.wording import listed
@@ -36,6 +37,9 @@ _BOTTOM_BAND = 0.03
 
 _LOWEST = 1 / 3
 """The bottom's time is the middle of this lowest share of its heights; less would follow noise."""
+
+_LEAST_OF_STANCE = 0.9
+"""Share of the standing height of the trial below which the subject only bends in a stance."""
 
 _STANDING_HEIGHT = 0.97
 _STILL = 0.05
@@ -81,6 +85,7 @@ class HipHeight:
     height: Array
     speed: Array
     difference: Array  # between the sides
+    stance: NDArray[np.int_]  # index of that at each point of the grid
     signal: str  # variable of the pose that the height comes from
     upright: bool  # whether the subject ever stood
 
@@ -112,6 +117,22 @@ def _standing_height(rise: Array) -> float:
     return float(np.median(tall)) if tall.size else np.nan
 
 
+def _standing_heights(pose: xr.Dataset, rise: Array, time: Array) -> Array:
+    """Standing height at each time: that of the stance, where somebody stands in it.
+
+    Feet that are wider apart lower the hips.
+    """
+    stances, usual = stances_of(pose), _standing_height(rise)
+    heights = np.full(len(stances), usual)
+    for number, stance in enumerate(stances) if len(stances) > 1 else ():
+        within = (stance_at(pose, time) == number) & ~is_stepping(pose, time)
+        own = _standing_height(rise[within])
+        if stance.standing_s > 0 and own >= _LEAST_OF_STANCE * usual:
+            heights[number] = own
+    edges = np.ravel([(stance.first_s, stance.last_s) for stance in stances])
+    return np.asarray(np.interp(time, edges, np.repeat(heights, 2)))
+
+
 def _leg_length(pose: xr.Dataset) -> float:
     """Median length of thigh plus shank, metres."""
     hip, knee, ankle = _leg(pose)
@@ -124,8 +145,9 @@ def hip_height(pose: xr.Dataset) -> HipHeight | None:
     """Height signal of a pose; None where there is too little to see.
 
     Each side is scaled by its standing height before the mean is taken, so that the signal does not
-    jump where one side is hidden. World heights are used, because they do not change when the
-    subject comes nearer, or image heights where these exist in clearly more frames.
+    jump where one side is hidden; after a step by that of the new stance. World heights are used,
+    because they do not change when the subject comes nearer, or image heights where these exist in
+    clearly more frames.
     """
     time = pose["time"].to_numpy().astype(np.float64)
     candidates = {"position": _leg_heights(pose, "position")}
@@ -141,13 +163,14 @@ def hip_height(pose: xr.Dataset) -> HipHeight | None:
     usable = standing > 0
     if not usable.any():
         return None
-    relative = rise[:, usable] / standing[usable]
+    heights = [_standing_heights(pose, rise[:, side], time) for side in np.flatnonzero(usable)]
+    relative = rise[:, usable] / np.stack(heights, axis=1)
     count = (~np.isnan(relative)).sum(axis=1)
     seen = count > 0
     if seen.sum() < 4:
         return None
     mean = np.nansum(relative, axis=1)[seen] / count[seen]
-    mean = mean / _standing_height(mean)
+    mean = mean / _standing_heights(pose, mean, time[seen])
     upright = True
     if signal == "position":
         upright = not (standing[usable].mean() < _UPRIGHT * _leg_length(pose))
@@ -164,6 +187,7 @@ def hip_height(pose: xr.Dataset) -> HipHeight | None:
         height=height,
         speed=np.gradient(height, float(grid[1] - grid[0])),
         difference=difference,
+        stance=stance_at(pose, grid),
         signal=signal,
         upright=upright,
     )
@@ -222,6 +246,21 @@ def _edge(h: HipHeight, bottom: int, top: int) -> tuple[int, bool]:
     return int(path[-1]), bool(height[-1] >= _STANDING_HEIGHT)
 
 
+def _end_of_way(h: HipHeight, bottom: int, limit: int) -> tuple[int, bool]:
+    """Upper end of the way from a bottom to a limit before or after it, as of :func:`_edge`.
+
+    It is within the stance of the bottom, if the subject stands there; else a step is on the way.
+    """
+    of_stance = np.flatnonzero(h.stance == h.stance[bottom])
+    nearer = int(np.clip(limit, of_stance[0], of_stance[-1]))
+    for farthest in dict.fromkeys((nearer, limit)):
+        low, high = min(farthest, bottom), max(farthest, bottom)
+        edge, whole = _edge(h, bottom, low + int(np.argmax(h.height[low : high + 1])))
+        if whole and h.height[edge] >= 1 - _RETURN * (1 - h.height[bottom]):
+            break
+    return edge, whole
+
+
 @dataclass(frozen=True)
 class _Cycle:
     """Indices on the grid of one cycle: its lowest point, and those of the times of `_EVENTS`."""
@@ -244,10 +283,8 @@ def _cycles(h: HipHeight, prominence: float, min_interval_s: float) -> Iterator[
     for i, bottom in enumerate(bottoms):
         first = bottoms[i - 1] if i else 0
         last = bottoms[i + 1] if i + 1 < len(bottoms) else len(h.grid) - 1
-        top_before = first + int(np.argmax(h.height[first : bottom + 1]))
-        top_after = bottom + int(np.argmax(h.height[bottom : last + 1]))
-        start, whole_start = _edge(h, bottom, top_before)
-        end, whole_end = _edge(h, bottom, top_after)
+        start, whole_start = _end_of_way(h, bottom, first)
+        end, whole_end = _end_of_way(h, bottom, last)
         band = _bottom_band(h, bottom, start, end)
         times = (start, band[0], _middle_of_bottom(h, band), band[1], end)
         yield _Cycle(bottom, times, (whole_start, whole_end))
@@ -260,10 +297,23 @@ def _why_rejected(pose: xr.Dataset, h: HipHeight, cycle: _Cycle, *, of: str = "r
     again = [each for each in repeats_of(pose) if each.start <= turn < each.stop]
     if again:
         return tables.sentence("reasons.repetition.shown_before", time=again[0].first)
+    if reason := why_stepping(pose, start, turn, end):
+        return reason
     if reason := _rejection_reason(h, cycle, of=of):
         return reason
     cuts = [time for time in cuts_of(pose) if start < time < end]
     return tables.sentence("reasons.repetition.film_cut", time=cuts[0]) if cuts else ""
+
+
+def why_stepping(pose: xr.Dataset, start: float, turn: float, end: float) -> str:
+    """Say that the feet change their place in a repetition; empty where they do not.
+
+    What begins at the end of a step, or ends where one begins, is whole.
+    """
+    steps = [each.time_s for each in steps_of(pose) if start < each.time_s < end]
+    if not steps and is_stepping(pose, np.array([turn]))[0]:
+        steps = [turn]
+    return tables.sentence("reasons.repetition.steps", time=steps[0]) if steps else ""
 
 
 def _rejection_reason(h: HipHeight, cycle: _Cycle, *, of: str) -> str:
@@ -305,9 +355,10 @@ def find_repetitions(
 
     The signal is the height of the hips above the ankles relative to standing,
     :math:`h = (\bar H - \bar A)\cdot Y / h_{standing}`, low-pass filtered at 3 Hz; standing is the
-    median of the tallest frames. A bottom is a minimum of h that stands out by at least
-    max(`min_depth`, 0.3 (P95 - P5)) and lies at least `min_interval_s` from the next; neighbouring
-    minima between which h stays below 1 - depth/3 are one bottom, a rebound. A repetition
+    median of the tallest frames, of each stance where the feet come to another place. A bottom is a
+    minimum of h that stands out by at least max(`min_depth`, 0.3 (P95 - P5)) and lies at least
+    `min_interval_s` from the next; neighbouring minima between which h stays below 1 - depth/3 are
+    one bottom, a rebound. A repetition
     starts at the last, and ends at the first, crossing of 5 % of the peak speed of its descent and
     ascent; its bottom is the contiguous time in which h is within 3 % of the depth of its minimum,
     so that the bottom lasts longer, and descent and ascent shorter, than between turning points.
@@ -316,8 +367,8 @@ def find_repetitions(
 
     Repetitions that cannot be used stay in the result with ``accepted`` false and the reason: cut
     off by the ends of the recording, not from and back to standing (within a third of the depth),
-    too many frames missing, only one leg bending, knees that do not bend, shorter than 0.6 s, or
-    interrupted by a cut of the film.
+    too many frames missing, only one leg bending, knees that do not bend, shorter than 0.6 s, a
+    step during it, or interrupted by a cut of the film.
 
     A repetition of which the recording has only a third of the descent or ascent is accepted,
     because its bottom, where everything is measured, is whole. It has ``complete`` false and no
@@ -340,8 +391,8 @@ def find_repetitions(
         depth in percent, :math:`100(1-h_{min})`, which carries the error of the landmarks of hips
         and ankles; accepted; reason; start_seen and end_seen (false where the recording cuts that
         end off); complete (both are seen). Over ``time``:
-        hip_height (1 = standing) and standing (h above 0.97 and at rest). Where no repetition is
-        accepted the history has a warning ``no_repetition``.
+        hip_height (1 = standing) and standing (h above 0.97, at rest, not in a step). Where no
+        repetition is accepted the history has a warning ``no_repetition``.
     """
     h = hip_height(pose)
     repetitions: list[dict[str, Any]] = []
@@ -444,6 +495,7 @@ def repetitions_dataset(
         speed = np.abs(np.interp(time, h.grid, h.speed))
         slow = speed < max(_EDGE_SPEED * np.abs(h.speed).max(), _STILL)
         standing = h.seen & slow & (np.nan_to_num(height) > _STANDING_HEIGHT)
+        standing &= ~is_stepping(pose, time)
     descriptions: dict[str, tuple[Any, dict[str, str]]] = {
         "start": (np.float64, {"units": "s", "long_name": "start of the descent"}),
         "bottom_start": (np.float64, {"units": "s", "long_name": "start of the bottom"}),
@@ -583,7 +635,7 @@ def repetitions_of_signal(
             f"repetitions_of_signal: the signal is over {signal.dims}; it must be over time, of "
             "the frames of the pose"
         )
-    h, rise = _course(time, signal.to_numpy().astype(np.float64))
+    h, rise = _course(pose, signal.to_numpy().astype(np.float64))
     if intervals is not None:
         rows = _rows_by_hand(time, h, intervals)
     elif h is None or rise < least:
@@ -614,9 +666,9 @@ def repetitions_of_signal(
     )
 
 
-def _course(time: Array, signal: Array) -> tuple[HipHeight | None, float]:
+def _course(pose: xr.Dataset, signal: Array) -> tuple[HipHeight | None, float]:
     """Give a signal as a height that is 1 at rest and 0 at its turns, and how far it rises."""
-    seen = np.isfinite(signal)
+    time, seen = pose["time"].to_numpy().astype(np.float64), np.isfinite(signal)
     if seen.sum() < 4:
         return None, 0.0
     grid, smooth = _smooth(time, seen, signal[seen])
@@ -633,6 +685,7 @@ def _course(time: Array, signal: Array) -> tuple[HipHeight | None, float]:
             height=height,
             speed=np.gradient(height, float(grid[1] - grid[0])),
             difference=np.zeros_like(grid),
+            stance=stance_at(pose, grid),
             signal="signal",
             upright=True,
         ),

@@ -35,6 +35,7 @@ from mobility.kinematics.geometry import called
 from mobility.provenance import cameras_of, history
 from mobility.registry import exercise_of
 from mobility.reports.figures import png
+from mobility.reports.steps import steps_in_a_line
 from mobility.view import azimuths, view_of
 from mobility.wording import capital, listed, spoken
 
@@ -226,7 +227,10 @@ def in_a_line(
     quality: Mapping[str, Any],
     edits: Edits,
 ) -> Markup:
-    """Say in two lines who was filmed, when, from where, how often, and in which film."""
+    """Say in two lines who was filmed, when, from where, how often, and in which film.
+
+    A third says when the feet came to another place.
+    """
     view = quality.get("view") or {}
     noun = record.kind.noun
     count = int(np.asarray(repetitions["accepted"].values, bool).sum())
@@ -238,7 +242,8 @@ def in_a_line(
         f"{count} {noun}{'' if count == 1 else 's'}",
         tables.sentence("report.corrected") if edits.edits else "",
     ]
-    return paragraphs(" · ".join(filter(None, parts)), films(record), kind="who")
+    steps = [line for line in [steps_in_a_line(repetitions)] if line]
+    return paragraphs(" · ".join(filter(None, parts)), films(record), *steps, kind="who")
 
 
 def films(record: SessionRecord) -> str:

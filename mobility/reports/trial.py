@@ -20,10 +20,12 @@ from mobility.capture.video import presentation_times, probe, read_frames, write
 from mobility.documents import of_session
 from mobility.kinematics.clean import with_sides_exchanged_as_in
 from mobility.kinematics.skeleton import BONES
+from mobility.kinematics.stances import steps_of
 from mobility.pipeline.overlay import VISIBLE, only_the_body
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.reports.curves import angle_names, curve_buffers
 from mobility.reports.es_module import joined
+from mobility.reports.steps import step_in_words
 from mobility.sessions.scratch import scratch
 
 if TYPE_CHECKING:
@@ -93,6 +95,10 @@ def trial_data(
         "body_bones": _bones(body_points),
         "box": _box(body),
         "curves": described,
+        "steps": [
+            {"from": step.from_s, "to": step.to_s, "title": step_in_words(step, sized=True)}
+            for step in steps_of(angles if fitted is None else fitted)
+        ],
     }
     numbers = [
         image.astype(np.float32).tobytes(),

@@ -97,11 +97,16 @@ export function curvePanels({ model, place, player, axis, repetitions, showFrame
       g.beginPath();
       g.rect(LEFT, 0, width - LEFT - RIGHT, height - bottom);
       g.clip();
+      const shade = (start, end, colour) => {
+        g.fillStyle = colour;
+        g.fillRect(xOf(start, width), 0, Math.max(0, xOf(end, width) - xOf(start, width)), height - bottom);
+      };
+      for (const { from, to } of player.trial.steps) {
+        shade(from, to, "rgba(128, 128, 128, 0.2)");
+        g.fillStyle = ink;
+        for (let top = 0; top < height; top += 6) g.fillRect(xOf((from + to) / 2, width), top, 1, 3);
+      }
       for (const rep of repetitions()) {
-        const shade = (start, end, colour) => {
-          g.fillStyle = colour;
-          g.fillRect(xOf(start, width), 0, Math.max(0, xOf(end, width) - xOf(start, width)), height - bottom);
-        };
         const bottomFrom = rep.bottom_start ?? rep.bottom;
         const bottomTo = rep.bottom_end ?? rep.bottom;
         const pale = rep.accepted ? 1 : 0.35;

@@ -3,6 +3,7 @@ import { filmedBody, fittedBody } from "./trial_body.js";
 import { curvePanels, timeAxis } from "./trial_curves.js";
 import { Player } from "./trial_player.js";
 import { repetitionEditor } from "./trial_repetitions.js";
+import { stepMarks } from "./trial_steps.js";
 
 /** Draws the trial, and draws it anew when another session is shown. */
 function trialViewer({ model, el }) {
@@ -31,7 +32,8 @@ function drawTrial({ model, el }) {
   const player = new Player(model, closing.signal, () => showFrame());
   const film = filmedBody(place, player);
   const body = fittedBody(player);
-  const axis = timeAxis(player, () => repetitions.show());
+  const axis = timeAxis(player, () => { steps.show(); repetitions.show(); });
+  const steps = stepMarks(player, axis);
   const curves = curvePanels({ model, place, player, axis, repetitions: () => repetitions.all(), showFrame: () => showFrame() });
   const repetitions = repetitionEditor({ model, player, axis, draw: curves.draw, drawCurves: curves.drawCurves });
   const readout = h("span", { class: "mobility-dim" });
@@ -79,6 +81,7 @@ function drawTrial({ model, el }) {
     h("div", { class: "mobility-track mobility-row" }, player.slider),
     people,
     axis.row,
+    steps.row,
     repetitions.band,
     curves.panels,
     curves.choice,

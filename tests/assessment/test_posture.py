@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import xarray as xr
-from analytic import FOREARM, THIGH, TRUNK, UPPER_ARM, fitted
+from analytic import FOREARM, THIGH, TRUNK, UPPER_ARM, fitted, with_step
 
 from mobility import tables
 from mobility.assessment.posture import posture
@@ -194,3 +194,60 @@ def test_bad_input(squat_pose, repetitions_of):
         posture(trial.pose, repetitions.drop_vars("standing"))
     with pytest.raises(BadInputError, match="same frames"):
         posture(trial.pose.isel(time=slice(1, None)), repetitions)
+
+
+@pytest.fixture
+def stepping(squat_pose, repetitions_of):
+    """Squats of someone who steps before the second; the camera then sees the right heel higher.
+
+    Between the times the person stands still, or does not.
+    """
+    trial = squat_pose()
+    raised = trial.pose["time"].to_numpy() > 3.9
+    rise = FOOT * math.tan(math.radians(10))
+    pose = moved(trial.pose, raised, ["right_heel"], "y", rise)
+    pose = moved(pose, raised, ["left_hip", "right_hip"], "x", -0.02)
+    pose = fitted(with_step(pose, 3.6, 4.2, forward=0.2, wider=0.1))
+
+    def measured(*still: tuple[float, float]):
+        repetitions = repetitions_of(trial)
+        time = repetitions["time"]
+        stands = sum((time >= first) & (time <= last) for first, last in still) > 0
+        stands = repetitions["standing"] & stands & ~((time > 3.6) & (time < 4.2))
+        repetitions = repetitions.assign(standing=stands).assign_attrs(
+            history=pose.attrs["history"]
+        )
+        return posture(pose, repetitions).sel(
+            time=trial.truth["bottom"].to_numpy(), method="nearest"
+        )
+
+    return measured
+
+
+def test_what_refers_to_standing_refers_to_where_the_feet_were(stepping):
+    metrics = stepping((0, 12))
+    np.testing.assert_allclose(metrics["heel_rise"], 0, atol=1e-6)
+    np.testing.assert_allclose(metrics["lateral_shift"], 0, atol=1e-6)
+    # The stance is that of most of the squats.
+    assert float(metrics["stance_width_m"]) == pytest.approx(0.18 + 0.1, abs=1e-6)
+    assert "note" not in metrics["heel_rise"].attrs
+
+
+def test_where_nobody_stands_after_a_step_nothing_refers_to_standing(stepping):
+    metrics = stepping((0, 3.6))
+    why = "the feet moved at 3.9 s and nobody stands still after that"
+    for name in ("heel_rise", "lateral_shift"):
+        assert metrics[name].isel(time=0).notnull().all()
+        assert metrics[name].isel(time=slice(1, None)).isnull().all()
+        assert metrics[name].attrs["note"] == why
+    assert np.isnan(metrics["stance_width"])
+    assert metrics["stance_width"].attrs["note"] == why
+    assert metrics["toe_out"].notnull().all()
+    metrics = stepping((4.2, 12))
+    assert metrics["heel_rise"].isel(time=0).isnull().all()
+    assert metrics["heel_rise"].isel(time=1).notnull().all()
+    assert metrics["heel_rise"].attrs["note"] == (
+        "the feet moved at 3.9 s and nobody stands still before that"
+    )
+    assert "note" not in metrics["stance_width"].attrs
+    assert "the person is not seen standing still" in stepping()["heel_rise"].attrs["note"]

@@ -189,6 +189,21 @@ def test_rises_of_a_shot_that_is_shown_again_do_not_count(pose_of: Made) -> None
     assert rises["reason"].values[3] == "it was shown before, at 2.0 s"
 
 
+def test_no_rise_crosses_a_step(pose_of: Made, analytic: Any) -> None:
+    pose = pose_of(five())
+    start, end = (float(find_chair_rises(pose)[name][2]) for name in ("start", "end"))
+    steps = analytic.with_step(pose, start + 0.8, start + 1.2, forward=0.1)
+    rises = find_chair_rises(steps)
+    assert rises["accepted"].values.tolist() == [True, True, False, True, True]
+    assert rises["reason"].values[2] == f"the person steps during it, at {start + 1:.1f} s"
+    # On the seat, between two of them, the feet may find another place.
+    metrics = measured(
+        analytic.fitted(analytic.with_step(pose, end + 0.05, end + 0.15, forward=0.1))
+    )
+    assert int(metrics["accepted_repetitions"]) == 5
+    assert float(metrics["lateral_lean_rising"]) == pytest.approx(0, abs=0.5)
+
+
 def test_who_shifts_on_the_seat_does_not_try_to_rise(pose_of: Made) -> None:
     course = Course(1.0).go(1.0).go(0.5, 0.9).go(0.5, 1.0).go(0.5, 0.75).go(0.5, 1.0).go(0.5)
     rises = find_chair_rises(pose_of(course.rises(1)))

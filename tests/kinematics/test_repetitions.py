@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
-from analytic import minimum_jerk
+from analytic import minimum_jerk, with_step
 
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
@@ -437,3 +437,35 @@ def test_repetitions_of_a_signal_can_be_set_by_hand(squat_pose):
     assert float(reps.bottom_end[0] - reps.bottom_start[0]) == pytest.approx(
         TOP_S + 0.17 * (UP_S + DOWN_S), abs=0.12
     )
+
+
+def test_no_repetition_crosses_a_step(squat_pose):
+    pose = squat_pose().pose  # the second squat lasts from 4.4 to 6.8 s
+    assert find_repetitions(pose).accepted.all()
+    reps = find_repetitions(with_step(pose, 5.2, 5.8, forward=0.2))
+    assert reps.accepted.to_numpy().tolist() == [True, False, True]
+    assert str(reps.reason[1].item()) == "the person steps during it, at 5.5 s"
+    # Nor is there one while the person still walks, though hips go down and come up.
+    walks_in = find_repetitions(with_step(pose, 0.0, 6.9))
+    assert walks_in.accepted.to_numpy().tolist() == [False, False, True]
+    assert not walks_in.standing.sel(time=slice(0.1, 6.8)).any()
+    # What begins while the feet come to rest is whole.
+    assert find_repetitions(with_step(pose, 4.0, 4.8, forward=0.2)).accepted.all()
+    by_hand = [{"start": 4.4, "bottom": 5.6, "end": 6.8}]
+    assert set_repetitions(with_step(pose, 5.2, 5.8), by_hand).accepted.all()
+
+
+def test_height_of_standing_is_that_of_the_stance(squat_pose):
+    """Feet that are 0.6 m wider apart lower the hips by 7 %, and one may stand there."""
+    pose = squat_pose().pose
+    stood = {}
+    for standing in (0.0, 1.0):
+        wide = with_step(pose, 3.6, 4.2, wider=0.6, standing=(2.0, standing))
+        reps = find_repetitions(wide)
+        assert reps.accepted.all()
+        stood[standing] = reps.standing.sel(time=slice(10.4, None)).to_numpy().mean()
+    assert stood == {0.0: 0.0, 1.0: pytest.approx(1.0, abs=0.1)}
+    # Someone who only bends after the step does not stand there.
+    reps = find_repetitions(with_step(squat_pose(crop=(0.0, 9.3)).pose, 6.9, 8.3))
+    np.testing.assert_allclose(reps.depth, reps.depth[0], atol=0.5)
+    assert not reps.standing.sel(time=slice(7.0, None)).any()

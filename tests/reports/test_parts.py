@@ -18,7 +18,7 @@ from mobility.assessment.findings import Finding, excess, find, label, say
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.verdict import judge
 from mobility.exercises.repeated import page
-from mobility.provenance import AnalysisWarning
+from mobility.provenance import AnalysisWarning, with_history
 from mobility.registry import exercise
 from mobility.reports import first_page, gauges, groups, scores, sections
 from mobility.reports.references import References
@@ -284,6 +284,11 @@ def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, 
     two = one.model_copy(update={"second_video": other, "measured_video": measured})
     assert films in text(sections.in_a_line(two, *args))
     assert len(two.videos) == (2 if measured is None else 1)
+    parts = [{"first_s": a, "last_s": b, "standing_s": 1.0} for a, b in ((0, 4), (4.8, 13))]
+    step = {"from_s": 4.0, "to_s": 4.8, "forward_m": 0.2, "left_m": 0.0, "wider_m": 0.0}
+    steps = with_history(args[1], "fit_body", {}, stances=parts, steps=[step])
+    shown = text(sections.in_a_line(one, None, steps, *args[2:]))
+    assert "Film: left.mov Steps forward at 4.4 s; what refers to standing" in shown
 
 
 def test_a_difference_of_the_sides_is_told_where_its_interval_excludes_0() -> None:

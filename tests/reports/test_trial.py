@@ -16,6 +16,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 
 from mobility import tables
 from mobility.capture.video import presentation_times, probe, read_frames
+from mobility.provenance import with_history
 from mobility.reports import render, trial
 from mobility.store import Session, Store
 from mobility.widgets.media import address
@@ -90,8 +91,13 @@ def make_page(session: Session, folder: Path, *, more: str = "") -> Path:
 
 @pytest.fixture(scope="module")
 def page(demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Page with the demo's trial."""
-    return make_page(demo, tmp_path_factory.mktemp("page"))
+    """Page with the demo's trial, as of someone who steps in it."""
+    parts = [{"first_s": a, "last_s": b, "standing_s": 1.0} for a, b in ((0, 4.6), (5.0, 13))]
+    step = {"from_s": 4.6, "to_s": 5.0, "forward_m": 0.2, "left_m": 0.0, "wider_m": 0.0}
+    fitted = with_history(demo.fitted(), "fit_body", {}, stances=parts, steps=[step])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "fitted", lambda: fitted)
+        return make_page(demo, tmp_path_factory.mktemp("page"))
 
 
 def test_the_page_allows_this_script_and_no_network(page: Path) -> None:
@@ -112,6 +118,7 @@ def test_chromium_plays_the_trial_from_a_file(demo, page: Path, browse: Callable
     assert seen["ready"] >= 2
     assert seen["frame"] == f"frame 2 of {demo.pose().sizes['time']}"
     assert seen["played"] > 2
+    assert seen["step"] == ["steps forward 20 cm at 4.8 s", "4.60 s"]
     assert seen["panels"] == 5  # one curve more was chosen
     assert seen["still"] == {"screen": False, "print": True, "no script": True}
     assert seen["more printed"]

@@ -11,6 +11,7 @@ from demo_sessions import copy_of, put_result
 
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.repetitions import set_repetitions
+from mobility.provenance import with_history
 from mobility.reports.trial import embedded
 from mobility.sessions.files import read_json, write_json
 from mobility.store import Session
@@ -61,6 +62,7 @@ def test_the_page_gets_landmarks_body_and_curves(viewer, session, ask, sent, mon
         sides = {(trial[points][a], trial[points][b]): side for a, b, side in trial[bones]}
         assert sides[("left_hip", "left_knee")] == "left"
         assert sides[("left_hip", "right_hip")] == ""
+    assert trial["steps"] == []
     # Landmarks that are hardly visible are not drawn.
     pose["confidence"][{"time": 0}] = 0.4
     pose["image_position"][{"time": 1}] = np.nan
@@ -69,6 +71,18 @@ def test_the_page_gets_landmarks_body_and_curves(viewer, session, ask, sent, mon
     seen = np.frombuffer(messages[1]["buffers"][1], np.uint8).reshape(-1, 33)
     assert not seen[:2].any()
     assert seen[2:].any()
+
+
+def test_the_page_gets_the_steps(viewer, session, ask, sent, monkeypatch):
+    parts = [{"first_s": a, "last_s": b, "standing_s": 1.0} for a, b in ((0, 4.5), (4.9, 13))]
+    step = {"from_s": 4.5, "to_s": 4.9, "forward_m": 0.2, "left_m": 0.02, "wider_m": 0.0}
+    fitted = with_history(session.fitted(), "fit_body", {}, stances=parts, steps=[step])
+    monkeypatch.setattr(session, "fitted", lambda: fitted)
+    messages = sent(viewer)
+    ask(viewer, "load")
+    assert messages[0]["steps"] == [
+        {"from": 4.5, "to": 4.9, "title": "steps forward 20 cm at 4.7 s"}
+    ]
 
 
 def test_another_session_is_shown_in_the_same_viewer(viewer, analysed, ask, sent):

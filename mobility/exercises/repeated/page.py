@@ -17,6 +17,7 @@ from mobility.assessment.findings import find
 from mobility.assessment.phases import phase_frames
 from mobility.exercises.repeated.documents import VIEWS
 from mobility.kinematics.expected_error import sd_of, source_of_standing
+from mobility.kinematics.stances import stance_at
 from mobility.registry import ANGLE_OF_JOINT, exercise_of
 from mobility.reports.drawn_angles import DRAWN, clearer_side
 from mobility.reports.first_page import faults_in_words
@@ -128,9 +129,10 @@ def squat_moments(
     turn = capital(words["turn"])
     standing, first = middle("standing", math.nan), "Standing"
     if math.isnan(standing):  # the recording cuts it off; perhaps not at the other end
-        still = time[repetitions["standing"].values.astype(bool)]
-        first = "Standing" if still.size else "Start"
         start = float(repetition["start"])
+        still = time[repetitions["standing"].values.astype(bool)]
+        still = still[stance_at(repetitions, still) == stance_at(repetitions, np.array(start))]
+        first = "Standing" if still.size else "Start"
         standing = float(still[np.argmin(np.abs(still - start))]) if still.size else start
     if first == "Standing" and (source := source_of_standing(angles)):
         first = tables.sentence(f"report.calibration.picture.{source}", title=first)

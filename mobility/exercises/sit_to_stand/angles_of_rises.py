@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.metric import add
-from mobility.assessment.phases import between
+from mobility.assessment.phases import between, never_standing_there
 from mobility.assessment.summaries import nanmedian, over_repetitions, peak_within
+from mobility.kinematics.stances import stance_at
 from mobility.registry import exercise_of
 from mobility.view import TWO_CAMERAS, UNKNOWN, hides_frontal_plane, trial_view, view_kind
 
@@ -48,8 +49,12 @@ def add_angles_of_rises(
         add_median(f"largest_{name}", *largest, "largest of each repetition")
 
     lean, sd = angles["trunk_lateral_lean"], angles["trunk_lateral_lean_sd"]
+    stance = xr.DataArray(stance_at(repetitions, time.to_numpy()), dims="time")
     standing = repetitions["standing"].astype(bool)
-    at_rest = nanmedian(lean.where(standing), "time")
+    at_rest = sum(
+        nanmedian(lean.where(standing & (stance == number)), "time").where(stance == number, 0.0)
+        for number in np.unique(stance)
+    )
     sideways = peak_within(
         lean - at_rest, sd, between(time, seat_off, (seat_off + stands) / 2), "magnitude"
     )
@@ -57,6 +62,8 @@ def add_angles_of_rises(
     if note := _lean_unseen(pose):
         for name in ("lateral_lean_rising", "lateral_lean_rising_sd"):
             added[name] = xr.full_like(added[name], np.nan).assign_attrs(note=note)
+    elif (why := never_standing_there(repetitions)) and bool(added["lateral_lean_rising"].isnull()):
+        added["lateral_lean_rising"].attrs["note"] = why
 
     share = exercise_of(metrics).own_table("measures")["speed_error"]["share"]
     frames = between(time, seat_off, stands)

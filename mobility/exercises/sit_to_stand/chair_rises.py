@@ -21,6 +21,7 @@ from mobility.kinematics.repetitions import (
     repetition_warnings,
     repetitions_dataset,
     set_repetitions,
+    why_stepping,
 )
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import cuts_of, repeats_of, with_history
@@ -356,7 +357,7 @@ def _fault(
             for name, is_fault in faults.items()
             if is_fault
         ),
-        "",
+        why_stepping(pose, start, (start + end) / 2, end),
     )
 
 

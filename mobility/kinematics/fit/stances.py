@@ -190,19 +190,14 @@ def _widened(places: Array, seen: Mask, rows: Mask) -> Mask:
     """Add the knots on both sides at which the feet are still, or already, where they are here."""
     away = np.zeros(len(rows))
     for joints in _FEET:
-        of_joints = [
-            np.where(
-                seen[:, j],
-                np.linalg.norm(
-                    places[:, j] - np.median(places[seen[:, j] & rows, j], axis=0), axis=-1
-                ),
-                0.0,
-            )
-            for j in joints
-            if (seen[:, j] & rows).any()
-        ]
-        if of_joints:
-            away = np.maximum(away, np.min(of_joints, axis=0))
+        of_joints = [np.full(len(rows), np.inf)]
+        for j in joints:
+            here = seen[:, j] & rows
+            if here.any():
+                off = np.linalg.norm(places[:, j] - np.median(places[here, j], axis=0), axis=-1)
+                of_joints.append(np.where(seen[:, j], off, np.inf))
+        nearest = np.min(of_joints, axis=0)
+        away = np.maximum(away, np.where(np.isfinite(nearest), nearest, 0.0))
     first, last = (int(i) for i in np.flatnonzero(rows)[[0, -1]])
     near = away < _RULE["step_m"] / 2
     while first > 0 and near[first - 1]:

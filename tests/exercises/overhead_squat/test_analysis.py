@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from analytic import fitted
+from analytic import fitted, with_step
 
 from mobility import tables
 from mobility.assessment.body import lean_at_rest
@@ -771,3 +771,39 @@ def test_a_trunk_that_leans_at_rest_is_refused_from_45_degrees_on(squat_pose, re
     assert int(metrics["accepted_repetitions"]) == 1
     assert metrics["descent_duration"].notnull().all()
     assert {finding.status for finding in find(metrics)} == {"cannot be told"}
+
+
+def test_changes_are_from_standing_where_the_feet_are(squat_pose: Any, repetitions_of: Any) -> None:
+    """Someone who steps between the first squat and the second, and stands there or not."""
+    trial = squat_pose()
+    pose = fitted(with_step(trial.pose, 4.25, 4.35, forward=0.2, wider=0.2))
+    angles = joint_angles(pose)
+    found = find_repetitions(pose)
+    assert found["accepted"].all()
+    frames = phase_frames(found).sel(phase="standing")
+    assert frames.any("time").all()
+    # Though the half second before it begins before the step.
+    assert float(found["start"][1]) < 4.7
+    assert not frames.isel(rep=1).sel(time=slice(None, 4.3)).any()
+    metrics = overhead_squat(pose, angles, found)
+    assert metrics["knee_flexion_from_standing"].notnull().all()
+    # The feet are not wider than the hips at first; twice as many squats are of the second stance.
+    ratio = "knee_ankle_separation_ratio_standing"
+    assert float(metrics[ratio]) == pytest.approx((0.18 + 0.1) / (0.18 + 0.2), abs=0.02)
+    assert float(metrics["stance_width_m"]) == pytest.approx(0.18 + 0.2, abs=0.01)
+    assert lean_at_rest(pose, found) == pytest.approx(0, abs=1)
+
+    nobody = found.assign(standing=found["standing"] & (found["time"] < 4.3))
+    metrics = overhead_squat(pose, angles, nobody.isel(rep=[1, 2]))
+    for name in (
+        "knee_flexion_from_standing",
+        "heel_rise",
+        "knee_deviation",
+        "stance_width",
+        ratio,
+    ):
+        assert metrics[name].isnull().all(), name
+        assert metrics[name].attrs["note"] == (
+            "the feet moved at 4.3 s and nobody stands still after that"
+        )
+    assert metrics["knee_flexion"].notnull().all()

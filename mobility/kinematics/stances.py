@@ -1,0 +1,80 @@
+"""Stances of a trial: the times in which both feet stay where they are, and the steps between."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility.provenance import history, last_of
+
+Array = NDArray[np.float64]
+
+_EDGE_S = 0.3
+"""Seconds before the first and after the last stance that still belong to it: a knot or two."""
+
+
+class Stance(NamedTuple):
+    """A time in which both feet stay where they are, s; `standing_s`: how much of it stands."""
+
+    first_s: float
+    last_s: float
+    standing_s: float
+
+
+class Step(NamedTuple):
+    """The feet come to another place: when, and how far along the subject's own axes, metres."""
+
+    from_s: float
+    to_s: float
+    forward_m: float
+    left_m: float
+    wider_m: float  # how much farther the feet are apart afterwards
+
+    @property
+    def time_s(self) -> float:
+        """Middle of its time."""
+        return (self.from_s + self.to_s) / 2
+
+
+def stances_of(fitted: xr.Dataset) -> list[Stance]:
+    """List the stances of a trial in order, at least one.
+
+    Parameters
+    ----------
+    fitted
+        Fitted pose, or a Dataset made from it. One stance lasts throughout without a fit, in a fit
+        of older code, and where the feet move all the time or were given the times in which each
+        stays. With several cameras, times are those of the first.
+    """
+    fit = last_of(history(fitted), "fit_body")
+    if given := fit.get("stances"):
+        return [Stance(**stance) for stance in given]
+    time = fitted["time"].to_numpy().astype(np.float64)
+    first, last = (float(time[0]), float(time[-1])) if time.size else (0.0, 0.0)
+    return [Stance(first, last, float(fit.get("standing_seconds", 0.0)))]
+
+
+def steps_of(fitted: xr.Dataset) -> list[Step]:
+    """List the steps between the stances of a trial (:func:`stances_of`), in order."""
+    fit = last_of(history(fitted), "fit_body")
+    # Older code counted the steps of its solver under that name, and knew no stances.
+    return [Step(**step) for step in fit["steps"]] if fit.get("stances") else []
+
+
+def stance_at(fitted: xr.Dataset, time: Array) -> NDArray[np.int_]:
+    """Give the index of the stance at each time; in a step that of the nearer one."""
+    return np.searchsorted([step.time_s for step in steps_of(fitted)], time)
+
+
+def is_stepping(fitted: xr.Dataset, time: Array) -> NDArray[np.bool_]:
+    """Say at which times the feet are in none of the stances."""
+    stances, steps = stances_of(fitted), steps_of(fitted)
+    outside: NDArray[np.bool_] = (time < stances[0].first_s - _EDGE_S) | (
+        time > stances[-1].last_s + _EDGE_S
+    )
+    for step in steps:
+        outside |= (time > step.from_s) & (time < step.to_s)
+    return outside

@@ -1,0 +1,234 @@
+"""Trials of real people, changed as people change them: they step, reach, rise on their toes.
+
+What is asked of each is that the angles stay those of the trial as it was.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import mobility as mb
+from mobility.kinematics.expected_error import of_fit
+from mobility.kinematics.skeleton import INDEX
+from mobility.sessions.files import read_dataset
+
+FEET = ("ankle", "heel", "foot_index")
+BODY_M = 0.85
+"""Height of the hips above the ankles of these people, metres, about."""
+
+Change = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Points in the picture (time, landmark, 2), up, as multiples of that height from the middle."""
+
+
+def landmarks_of(*names: str) -> list[int]:
+    """Return the indices of landmarks of both sides."""
+    return [INDEX[f"{side}_{name}"] for name in names for side in ("left", "right")]
+
+
+def ramp(time: np.ndarray, at: float, over: float = 0.5) -> np.ndarray:
+    """Grow from 0 to 1 around a time."""
+    return np.clip((time - at) / over + 0.5, 0, 1)[:, None, None]
+
+
+def moment(time: np.ndarray, at: float, seconds: float) -> np.ndarray:
+    """Be 1 for some seconds, 0 else."""
+    return ramp(time, at, 0.2) - ramp(time, at + seconds, 0.2)
+
+
+def nearer(at: float, by: float) -> Change:
+    """Step nearer by a part of the distance: everything becomes larger."""
+    return lambda time, points: points * (1 + by * ramp(time, at))
+
+
+def sideways(at: float, metres: float) -> Change:
+    """Step across the picture."""
+    return lambda time, points: points + ramp(time, at) * np.array([metres / BODY_M, 0.0])
+
+
+def arm_raised(at: float) -> Change:
+    """Raise an arm for 0.6 s: MediaPipe's hips rise with it."""
+
+    def change(time: np.ndarray, points: np.ndarray) -> np.ndarray:
+        changed, up = points.copy(), moment(time, at, 0.6)
+        changed[:, landmarks_of("hip")] += up * np.array([0.0, 0.05])
+        wrist, shoulder = INDEX["left_wrist"], INDEX["left_shoulder"]
+        above = points[:, shoulder] + np.array([0.0, 0.4])
+        changed[:, wrist] += up[:, 0] * (above - points[:, wrist])
+        return changed
+
+    return change
+
+
+def on_tiptoe(at: float) -> Change:
+    """Rise on the toes for 0.6 s."""
+
+    def change(time: np.ndarray, points: np.ndarray) -> np.ndarray:
+        rise = moment(time, at, 0.6) * np.array([0.0, 0.06 / BODY_M])
+        changed = points + rise
+        changed[:, landmarks_of("foot_index")] -= rise
+        return changed
+
+    return change
+
+
+def wider(at: float, metres: float) -> Change:
+    """Set both feet apart by so much each."""
+
+    def change(time: np.ndarray, points: np.ndarray) -> np.ndarray:
+        changed, apart = points.copy(), ramp(time, at)
+        for names, part in ((FEET, 1.0), (("knee",), 0.5)):
+            for side in ("left", "right"):
+                rows = [INDEX[f"{side}_{name}"] for name in names]
+                outwards = np.sign(points[:, INDEX[f"{side}_ankle"], 0].mean())
+                changed[:, rows] += apart * np.array([part * outwards * metres / BODY_M, 0.0])
+        return changed
+
+    return change
+
+
+def changed(pose: xr.Dataset, change: Change) -> xr.Dataset:
+    """Change the landmarks in the picture."""
+    dims = ("time", "keypoint", "pixel")
+    image = pose["image_position"].squeeze("individual", drop=True).transpose(*dims)
+    image = image.sel(pixel=["u", "v"])
+    pixels = image.to_numpy()
+    middle = np.array([pose.attrs["image_width"], pose.attrs["image_height"]]) / 2
+    tall = pixels[:, landmarks_of("ankle"), 1] - pixels[:, landmarks_of("hip"), 1]
+    unit = np.nanpercentile(tall, 95) * np.array([1.0, -1.0])
+    time = pose["time"].to_numpy()
+    found = change(time, (pixels - middle) / unit) * unit + middle
+    new = image.copy(data=found).expand_dims("individual").transpose(*pose["image_position"].dims)
+    return pose.assign(image_position=new.assign_attrs(pose["image_position"].attrs))
+
+
+@functools.cache
+def pose_of(folder: Path, name: str) -> xr.Dataset:
+    """Read the landmarks of a clip, at about 15 a second."""
+    pose = read_dataset(folder / "lab" / "landmarks" / f"{name}_pose.nc")
+    every = round(1 / 15 / float(np.diff(pose["time"]).mean()))
+    return mb.clean_pose(pose.isel(time=slice(None, None, every)), visibility_threshold=0.1)
+
+
+@functools.cache
+def before(folder: Path, name: str) -> xr.Dataset:
+    """Measure the trial as it is."""
+    return mb.joint_angles(mb.fit_body(pose_of(folder, name)))
+
+
+def off(found: xr.Dataset, true: xr.Dataset, frames: Any = slice(None)) -> dict[str, float]:
+    """Mean absolute difference of two measurements, degrees."""
+    return {
+        name: float(abs(found[name] - true[name]).isel(time=frames).mean())
+        for name in ("knee_flexion", "hip_flexion", "trunk_lean")
+    }
+
+
+FRONT, SIDE = "front_squats_arms_out", "side_squats_hands_at_chest"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "steps"),
+    [
+        (FRONT, nearer(6.0, 0.10), [("forward_m", 1)]),
+        (FRONT, nearer(6.0, -0.08), [("forward_m", -1)]),
+        (FRONT, sideways(6.0, 0.25), [("left_m", 1)]),
+        (FRONT, wider(6.0, 0.08), [("wider_m", 1)]),
+        (FRONT, arm_raised(1.0), []),
+        (FRONT, on_tiptoe(1.0), []),
+        (SIDE, sideways(5.0, 0.25), [("forward_m", 1)]),
+        (SIDE, arm_raised(0.8), []),
+        (SIDE, on_tiptoe(0.8), []),
+        (SIDE, nearer(5.0, 0.08), [("left_m", -1)]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_who_steps_reaches_or_rises_is_measured_as_before(
+    shared_data: Path, name: str, change: Change, steps: list[tuple[str, int]]
+) -> None:
+    body = mb.fit_body(changed(pose_of(shared_data, name), change))
+    entry = of_fit(body)
+    assert entry["planted"]
+    assert len(entry["steps"]) == len(steps), entry["steps"]
+    assert len(entry["stances"]) == len(steps) + 1
+    for found, (way, sign) in zip(entry["steps"], steps, strict=True):
+        assert max(("forward_m", "left_m", "wider_m"), key=lambda w: abs(found[w])) == way, found
+        assert found[way] * sign > 0.05
+        at = 6.0 if name == FRONT else 5.0
+        assert found["from_s"] < at + 0.1
+        assert found["to_s"] > at - 0.1
+        assert found["to_s"] - found["from_s"] < 1.5
+    difference = off(mb.joint_angles(body), before(shared_data, name))
+    assert max(difference.values()) < 3.0, difference
+
+
+def walking(pose: xr.Dataset, seconds: float, *, out: bool) -> xr.Dataset:
+    """Walk into the picture to where a trial begins, or out of it, half a metre a step."""
+    rate = 15
+    time = np.arange(round(seconds * rate)) / rate
+    still = pose.isel(time=[-1 if out else 0] * time.size)
+    left = time if out else seconds - time
+
+    def change(_: np.ndarray, points: np.ndarray) -> np.ndarray:
+        moved = points + (left / BODY_M)[:, None, None] * np.array([1.0, 0.0])
+        for side, phase in (("left", 0.0), ("right", 0.5)):
+            strides = np.floor(left - phase) + np.clip(2 * ((left - phase) % 1 - 0.5), 0, 1) + phase
+            for names, part in ((FEET, 1.0), (("knee",), 0.5)):
+                rows = [INDEX[f"{side}_{name}"] for name in names]
+                ahead = part * (np.maximum(strides, 0) - left) / BODY_M
+                moved[:, rows] += ahead[:, None, None] * np.array([1.0, 0.0])
+        return moved
+
+    start = float(pose["time"][-1]) + 1 / rate if out else float(pose["time"][0]) - seconds
+    return changed(still, change).assign_coords(time=start + time)
+
+
+def test_who_walks_in_and_out_is_measured_where_the_feet_stay(shared_data: Path) -> None:
+    pose = pose_of(shared_data, FRONT)
+    parts = [walking(pose, 3.0, out=False), pose, walking(pose, 3.0, out=True)]
+    joined = xr.concat(parts, dim="time", data_vars="minimal", coords="minimal", compat="override")
+    true = before(shared_data, FRONT)
+    body = mb.fit_body(joined.assign_attrs(pose.attrs))
+    entry = of_fit(body)
+    (stance,) = entry["stances"]
+    assert stance["first_s"] == pytest.approx(float(pose["time"][0]), abs=0.7)
+    assert stance["last_s"] == pytest.approx(float(pose["time"][-1]), abs=0.7)
+    inside = joined["time"].isin(pose["time"]).to_numpy()
+    difference = off(mb.joint_angles(body).isel(time=inside), true)
+    assert max(difference.values()) < 3.0, difference
+
+
+def test_trials_in_which_feet_stay_are_one_stance(shared_data: Path) -> None:
+    clips = ("front_squats_arms_hanging", "front_squats_weights_at_shoulders", FRONT, SIDE)
+    for name in (*clips, "side_squats_arms_forward"):
+        entry = of_fit(mb.fit_body(pose_of(shared_data, name)))
+        assert (entry["planted"], len(entry["stances"]), entry["steps"]) == (True, 1, []), name
+    feet_pulled_back = of_fit(mb.fit_body(pose_of(shared_data, "chair_rises_oblique")))["steps"]
+    (step,) = feet_pulled_back
+    assert step["forward_m"] < -0.05
+    assert 2.5 < step["from_s"] < step["to_s"] < 3.7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phones", [("cam0",), ("cam1",), ("cam0", "cam1")], ids="-".join)
+def test_a_man_who_steps_nearer_on_film_stands_straight_before_and_after(
+    phones: tuple[str, ...], shared_data: Path, pose_model: Path
+) -> None:
+    """By the lab's keypoints he goes 7 cm forward and his feet are 9 cm farther apart."""
+    poses = [
+        mb.estimate_pose(shared_data / "videos" / f"cmbbe_squats_{phone}.mp4", workers=2)
+        for phone in phones
+    ]
+    body = mb.fit_body([mb.clean_pose(each, visibility_threshold=0.1) for each in poses])
+    (step,) = of_fit(body)["steps"]
+    assert 3.9 < step["from_s"] < 4.5 < step["to_s"] < 5.0
+    assert step["forward_m"] == pytest.approx(0.07, abs=0.07)
+    assert step["wider_m"] == pytest.approx(0.09, abs=0.05)
+    knee = mb.joint_angles(body)["knee_flexion"].sel(time=slice(0.5, 3.5)).mean("time")
+    assert float(abs(knee - 5.0).max()) < 6.0
