@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from balance import poses_of
@@ -36,14 +37,13 @@ from mobility.kinematics.skeleton import landmarks
 from mobility.virtual_lab.case import read_truth, truth_pose
 
 DEMO = ROOT / "data" / "demo"
-EXERCISES = {
+EXERCISES: Mapping[str, Mapping[str, Any]] = {
     "overhead-squat": {},
     "squat": {},
     "sit-to-stand": {"unbalanced": True},
-    "single-leg-squat": {},
     "joint-angle-mobility": {},
 }
-"""Sessions of the demo that are rendered, and the options of the fit that their exercises have."""
+"""Rendered sessions of the demo, and the options of the fit that their exercises have."""
 TIMED = "overhead-squat"
 
 

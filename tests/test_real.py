@@ -106,6 +106,19 @@ def test_references_of_the_filmed_squats(real: ModuleType, shared_data: Path) ->
     assert 2.8 < rows.loc[("ankle_dorsiflexion", "all"), "mae"] < 4.0
 
 
+@pytest.mark.slow
+def test_hip_and_trunk_of_the_filmed_squats(
+    real: ModuleType, shared_data: Path, opencap_pose: xr.Dataset
+) -> None:
+    entry = real.known()["clips"]["opencap_s4_squats1_phone"]
+    truth = real.of_model(shared_data / entry["markers"], shared_data / entry["feet"])
+    clip = real.Clip("squats", "squats", "woman", opencap_pose, {"markers": truth})
+    rows = real.measured(clip, {real.FIT: {"draws": 8}}, others=False)
+    mae = rows[rows["posture"] == "all"].set_index("angle")["mae"]
+    assert mae["hip_flexion"] < 4.4
+    assert mae["trunk_lean"] < 2.2
+
+
 def test_what_two_phones_found_of_squats(real: ModuleType, shared_data: Path) -> None:
     truth = real.of_opencap(shared_data / "lab/cmbbe/squats.trc")
     model = read_lab(shared_data / "lab/cmbbe/squats.mot")
