@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -75,7 +75,8 @@ def detections_of(
     size = float(pose.attrs["image_width"]), float(pose.attrs["image_height"])
     world, image = landmarks(pose), landmarks(pose, "image_position")
     longer = max(size)
-    focal, focal_from = TERMS["focal"]["usual"] * longer, "usual"
+    focal: float = TERMS["focal"]["usual"] * longer
+    focal_from: Literal["given", "film", "usual"] = "usual"
     if focal_length is not None:
         focal, focal_from = focal_length, "given"
     elif field_of_view is not None:
