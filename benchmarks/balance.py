@@ -40,7 +40,10 @@ _ROUNDS, _OUTLIER = 10, 0.01
 
 
 def poses_of(
-    videos: Sequence[Path], folder: Path | None, rate: float | Literal["usual", "all"] = "usual"
+    videos: Sequence[Path],
+    folder: Path | None,
+    rate: float | Literal["usual", "all"] = "usual",
+    model: str | None = None,
 ) -> list[xr.Dataset]:
     """Poses of videos, from a folder where they are there."""
     found = []
@@ -49,7 +52,7 @@ def poses_of(
         if kept is not None and kept.exists():
             found.append(read_dataset(kept))
             continue
-        pose = mb.estimate_pose(video, workers=2, rate=rate)
+        pose = mb.estimate_pose(video, workers=2, rate=rate, model=model)
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             write_dataset(kept, pose)

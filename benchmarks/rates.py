@@ -33,13 +33,16 @@ def at_rate(rate: str, data: Path, poses: Path) -> list[dict[str, Any]]:
             mae = here.set_index("angle")["mae"]
             told = here[here["given"] > 0]
             within = np.average(told["within"], weights=told["given"]) if len(told) else np.nan
-            frames = float(1 / np.median(np.diff(clip.pose["time"])))
+            pose = clip.pose[0] if isinstance(clip.pose, tuple) else clip.pose
+            frames = float(1 / np.median(np.diff(pose["time"])))
             rows.append(
                 {
                     **{"clip": clip.name, "reference": reference, "rate": rate, "hz": frames},
                     **{angle: mae.get(angle, np.nan) for angle in MAIN},
                     **{"within": within, "given": here["given"].mean()},
-                    "repetitions": int(mb.find_repetitions(body_of(clip.pose)).sizes["rep"]),
+                    "repetitions": int(
+                        mb.find_repetitions(body_of(clip.pose, **clip.how)).sizes["rep"]
+                    ),
                 }
             )
     return rows

@@ -1,12 +1,15 @@
 """Errors of the angles of real people, by every method, and the factors of the stated errors.
 
-usage: python benchmarks/real.py [--data FOLDER] [--poses FOLDER] [--json] [--write]
-           [--without TERM ... | --ablations] [--factors [--rendered CACHE ...] [--write-table]]
+usage: python benchmarks/real.py [--data FOLDER] [--poses FOLDER] [--only CLIP ...] [--compact]
+           [--json] [--write] [--without TERM ... | --ablations]
+           [--factors [--rendered CACHE ...] [--write-table]]
 
 The clips and what is known of them are in real.yaml (../shared/data beside the checkout): markers,
-four calibrated views, that somebody stands straight, the angle in the picture from the side. The
-same formulas are applied to the reference and to every method. Errors are those of all frames, also
-where the analysis refuses a value; shares within 1.96 sd are those of the values that it gives.
+OpenCap from two phones, four calibrated views, that somebody stands straight, the angle in the
+picture from the side. The same formulas are applied to the reference and to every method. Errors
+are those of all frames, also where the analysis refuses a value; shares within 1.96 sd are those of
+the values that it gives.
+--compact fits each clip once and shows a line of it, to judge a change of the fit in a minute.
 Nothing is chosen here but the factors, of angles and of metrics that come from positions: of one
 camera, not told who stands, of feet that move, of pairs of the views. Each is tried on people whom
 it was not taken from.
@@ -41,6 +44,7 @@ from mobility.assessment.posture import _JOINTS as BODY
 from mobility.assessment.posture import _posture
 from mobility.assessment.propagation import values_and_sd
 from mobility.capture.sampling import choose_frames
+from mobility.capture.video import write_video
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import largest_sd, legs_unseen
 from mobility.kinematics.angles import image_plane_angles
@@ -63,9 +67,11 @@ FIT, FREE, LANDMARKS, PICTURE, MONOCULAR = (
     *("fit", "fit, standing free", "landmarks", "picture", "OpenCap Monocular"),
 )
 METHODS = (LANDMARKS, PICTURE, FIT, FREE, MONOCULAR)
-REFERENCES = ("markers", "views", "standing", "picture")
+OPENCAP = "opencap"
+"""Reference without markers, 4 to 6 degrees off itself: no factor is taken from it."""
+REFERENCES = ("markers", OPENCAP, "standing", "views", "picture")
 POSTURES = ("standing", "half-way", "bottom", "all")
-LAGS_S = {"markers": 0.2, "rendered": 0.0}
+LAGS_S = {"markers": 0.2, OPENCAP: 0.2, "rendered": 0.0}
 """References on a clock of their own, and how far it may be off."""
 
 STANDING_DEG, BOTTOM = 15.0, 0.9
@@ -106,6 +112,7 @@ COLUMNS = (  # of the ablations: kind of clip, reference, angles
     ("standing", "standing", ("knee_flexion", "hip_flexion")),
     ("standing", "picture", ("knee_flexion",)),
     ("squats", "markers", MAIN),
+    ("phones", OPENCAP, ("knee_flexion", "hip_flexion", "trunk_lean")),
     ("walk", "markers", ("knee_flexion", "hip_flexion", "trunk_lean")),
     ("balance", "views", ("knee_flexion", "hip_flexion", "trunk_lean")),
 )
@@ -117,9 +124,10 @@ class Clip(NamedTuple):
     name: str
     kind: str
     person: str
-    pose: xr.Dataset
+    pose: xr.Dataset | tuple[xr.Dataset, ...]  # of several cameras: one of each
     references: Mapping[str, xr.Dataset]  # angles by what tells them
     monocular: xr.Dataset | None = None
+    how: Mapping[str, Any] = {}  # options of fit_body that the exercise has
 
 
 @functools.cache
@@ -134,34 +142,35 @@ def clips(
     poses: Path,
     only: Sequence[str] = (),
     rate: float | Literal["usual", "all"] = "usual",
+    model: str | None = None,
 ) -> Iterator[Clip]:
-    """Read the clips; poses that are not in the folder are estimated into it, at a rate.
+    """Read the clips; poses that are not in the folder are estimated into it, by a model at a rate.
 
     Where there are only landmarks of all frames, those of the others are left out.
     """
     if not data.is_dir():
         raise SystemExit(f"{data}: no such folder; the clips are not part of the project: --data")
-    views: dict[str, xr.Dataset] = {}
+    views: dict[tuple[str, str], xr.Dataset] = {}
     entries = known()["clips"]
     for name, entry in entries.items():
         if only and name not in only:
             continue
-        path = data / entry["pose"]
-        if path.suffix == ".nc":
-            pose = thinned(read_dataset(path), rate)
-        else:
-            pose = poses_of([path], poses, rate)[0]
+        several = isinstance(entry["pose"], list)
+        paths = [data / each for each in (entry["pose"] if several else [entry["pose"]])]
+        found = tuple(_pose_of(path, poses, rate, model, entry.get("hold_s")) for path in paths)
+        path, pose = paths[0], found[0]
         references, monocular = {}, None
         if "markers" in entry:
             feet = data / entry["feet"] if "feet" in entry else None
             references["markers"] = of_model(data / entry["markers"], feet)
+        if OPENCAP in entry:
+            references[OPENCAP] = of_opencap(data / entry[OPENCAP])
         if "views" in entry:
-            if entry["views"] not in views:
-                same = [e["pose"] for e in entries.values() if e.get("views") == entry["views"]]
-                views[entry["views"]] = of_views(
-                    [data / p for p in same], data / entry["views"], poses, rate
-                )
-            references["views"] = views[entry["views"]]
+            if (trial := _trial(entry)) not in views:
+                same = [e for e in entries.values() if _trial(e) == trial]
+                films = [(data / e["pose"], poses, rate, model, e.get("hold_s")) for e in same]
+                views[trial] = of_views([_pose_of(*f) for f in films], data / entry["views"])
+            references["views"] = views[trial]
         if "standing" in entry:
             seconds = entry["standing"]
             if isinstance(seconds, str):
@@ -178,7 +187,43 @@ def clips(
             )
         if "monocular" in entry:
             monocular = of_model(data / entry["monocular"])
-        yield Clip(name, entry["kind"], entry["person"], pose, references, monocular)
+        yield Clip(
+            *(name, entry["kind"], entry["person"], found if several else pose, references),
+            *(monocular, entry.get("how", {})),
+        )
+
+
+def _trial(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """Calibration and kind, which the views of one trial share."""
+    return entry.get("views", ""), entry["kind"]
+
+
+def _pose_of(
+    path: Path,
+    poses: Path,
+    rate: float | Literal["usual", "all"],
+    model: str | None,
+    hold_s: float | None,
+) -> xr.Dataset:
+    """Read or estimate the pose of a file; of a short film, its first frame, held for so long."""
+    if path.suffix == ".nc":
+        return thinned(read_dataset(path), rate)
+    if hold_s is not None:
+        path = _held(path, poses, hold_s)
+    return poses_of([path], poses, rate, model)[0]
+
+
+def _held(video: Path, folder: Path, seconds: float) -> Path:
+    """Make a film of the first frame of another, long enough to show that somebody stands."""
+    import av
+
+    target = folder / f"{video.stem}_held.mp4"
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with av.open(str(video)) as film:
+            image = next(film.decode(video=0)).to_ndarray(format="rgb24")
+        write_video(target, ((at / 30, image) for at in range(round(30 * seconds) + 1)), crf=8)
+    return target
 
 
 def rendered(caches: Iterable[Path]) -> Iterator[Clip]:
@@ -235,22 +280,32 @@ def of_model(path: Path, feet: Path | None = None) -> xr.Dataset:
     return angles_at(points, time)
 
 
+def of_opencap(path: Path) -> xr.Dataset:
+    """Angles that OpenCap found from two phones: of its joint centres, or as a table has them."""
+    if path.suffix == ".csv":
+        table = pd.read_csv(path)
+        both = {
+            angle: table[[f"{angle}_{side}" for side in SIDES]].to_numpy()
+            for angle in ANGLES
+            if f"{angle}_{SIDES[0]}" in table
+        }
+        alone = {angle: table[angle].to_numpy() for angle in ANGLES if angle in table}
+        return xr.Dataset(
+            {name: (("time", "side")[: v.ndim], v) for name, v in (both | alone).items()},
+            coords={"time": table["time_s"].to_numpy(), "side": list(SIDES)},
+        )
+    centres = mb.lab_pose(read_lab(path))
+    return angles_at(landmarks(centres), centres["time"].to_numpy())
+
+
 def thinned(pose: xr.Dataset, rate: float | Literal["usual", "all"]) -> xr.Dataset:
     """Leave out the frames that are not estimated at a rate."""
     return pose.sel(time=choose_frames(pose["time"].to_numpy(), rate))
 
 
-def of_views(
-    videos: Sequence[Path],
-    calibration: Path,
-    poses: Path,
-    rate: float | Literal["usual", "all"] = "usual",
-) -> xr.Dataset:
+def of_views(poses: Sequence[xr.Dataset], calibration: Path) -> xr.Dataset:
     """Angles of the landmarks of calibrated views on one clock, triangulated."""
-    cleaned = [
-        mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
-        for pose in poses_of(videos, poses, rate)
-    ]
+    cleaned = [mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD) for pose in poses]
     points, _ = triangulated(cleaned, calibration)
     return angles_at(points, cleaned[0]["time"].to_numpy())
 
@@ -290,12 +345,14 @@ def stated(pose: xr.Dataset) -> xr.Dataset:
     )
 
 
-def body_of(pose: xr.Dataset, **how: Any) -> xr.Dataset:
-    """Fit the body to a pose."""
-    return mb.fit_body(mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD), **how)
+def body_of(pose: xr.Dataset | tuple[xr.Dataset, ...], **how: Any) -> xr.Dataset:
+    """Fit the body to a pose, or to those of several cameras."""
+    poses = pose if isinstance(pose, tuple) else (pose,)
+    cleaned = [mb.clean_pose(each, visibility_threshold=VISIBILITY_THRESHOLD) for each in poses]
+    return mb.fit_body(cleaned if len(cleaned) > 1 else cleaned[0], **how)
 
 
-def fitted(pose: xr.Dataset, **how: Any) -> xr.Dataset:
+def fitted(pose: xr.Dataset | tuple[xr.Dataset, ...], **how: Any) -> xr.Dataset:
     """Angles of the fitted body, with its view as an attribute."""
     body = body_of(pose, **how)
     return stated(body).assign_attrs(view=camera_view(body).kind)
@@ -340,7 +397,7 @@ def postures(truth: xr.Dataset, angle: str) -> dict[str, xr.DataArray]:
 
 
 def compared(found: xr.Dataset, truth: xr.Dataset) -> list[dict[str, Any]]:
-    """Errors by angle and posture, degrees; shares given, and of these within 1.96 sd."""
+    """Errors by angle and posture, degrees; shares given, of these within 1.96 sd; half-widths."""
     rows = []
     for name in (name for name in ANGLES if name in found and name in truth):
         error = found[name] - truth[name]
@@ -354,12 +411,12 @@ def compared(found: xr.Dataset, truth: xr.Dataset) -> list[dict[str, Any]]:
             row = {
                 **{"angle": name, "posture": posture, "values": off.size},
                 **{"mae": np.abs(off).mean(), "bias": off.mean(), "median": np.median(off)},
-                **{"given": np.nan, "within": np.nan},
+                **{"given": np.nan, "within": np.nan, "half": np.nan},
             }
             if f"{name}_sd" in found:
                 sd = found[f"{name}_sd"].to_numpy()[counts]
                 given = sd <= found.attrs["largest"][name]
-                row["given"] = given.mean()
+                row["given"], row["half"] = given.mean(), Z95 * np.median(sd)
                 if given.any():
                     row["within"] = (np.abs(off[given]) <= Z95 * sd[given]).mean()
             rows.append(row)
@@ -371,12 +428,12 @@ def measured(
 ) -> pd.DataFrame:
     """Errors of a clip by every method, and by these fits (options of fit_body by name)."""
     methods = {}
-    if others:
+    if others and isinstance(clip.pose, xr.Dataset):
         landmarks = mb.clean_pose(clip.pose)
         methods = {LANDMARKS: stated(landmarks), PICTURE: image_plane_angles(landmarks)}
         if clip.monocular is not None:
             methods[MONOCULAR] = clip.monocular
-    methods |= {name: fitted(clip.pose, **how) for name, how in fits.items()}
+    methods |= {name: fitted(clip.pose, **clip.how, **how) for name, how in fits.items()}
     known = tables.load("angles")
     rows = []
     for method, found in methods.items():
@@ -419,6 +476,11 @@ def headlines(errors: pd.DataFrame) -> list[tuple[str, str, str, bool]]:
         lines += [
             (f"filmed squats, {_plain(angle)}", f"{value:.1f}", f"{aim:g}", value <= aim)
             for value in one("squats", "markers", angle)["mae"]
+        ]
+    for angle, aim in aims["phones"].items():
+        lines += [
+            (f"{clip}, {_plain(angle)}", f"{value:.1f}", f"{aim:g}", value <= aim)
+            for clip, value in one("phones", OPENCAP, angle)["mae"].items()
         ]
     theirs = errors[(errors["method"] == LANDMARKS) & (errors["posture"] == "all")]
     for angle, aim in aims["walk"].items():
@@ -522,6 +584,8 @@ def of_angles(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Needed]:
     kind, factors, found = kind_of(body), spread_factors(body), stated(body)
     parts: dict[tuple[str, str], list[Needed]] = {}
     for reference, truth in clip.references.items():
+        if reference == OPENCAP:
+            continue
         there = at_frames(truth, found, reference)
         for name in (name for name in ANGLES if name in there):
             off, sd = (found[name] - there[name]).to_numpy(), found[f"{name}_sd"].to_numpy()
@@ -571,15 +635,17 @@ def of_pairs(
     people: Sequence[Clip], data: Path
 ) -> Iterator[tuple[str, dict[tuple[str, str], Needed]]]:
     """Say by person what the errors of pairs of calibrated views ask that are far enough apart."""
-    views = [clip for clip in people if "views" in clip.references]
-    cleaned = [mb.clean_pose(c.pose, visibility_threshold=VISIBILITY_THRESHOLD) for c in views]
-    for _, fit in pairs(cleaned, data / known()["clips"][views[0].name]["views"]) if views else ():
-        try:
-            body = fit()
-        except BadInputError:
-            continue
-        if trial_view(body) == TWO_CAMERAS:
-            yield views[0].person, of_angles(views[0], body)
+    seen = [clip for clip in people if "views" in clip.references]
+    for kind in dict.fromkeys(clip.kind for clip in seen):
+        views = [clip for clip in seen if clip.kind == kind]
+        cleaned = [mb.clean_pose(c.pose, visibility_threshold=VISIBILITY_THRESHOLD) for c in views]
+        for _, fit in pairs(cleaned, data / known()["clips"][views[0].name]["views"]):
+            try:
+                body = fit()
+            except BadInputError:
+                continue
+            if trial_view(body) == TWO_CAMERAS:
+                yield views[0].person, of_angles(views[0], body)
 
 
 def within(own: Needed, value: float) -> float:
@@ -635,10 +701,11 @@ def asked_by(
 
     people = list(people)
     for clip in itertools.chain(people, virtual):
-        body = body_of(clip.pose)
+        body = body_of(clip.pose, **clip.how)
         add(clip.person, of_angles(clip, body) | of_metrics(clip, body))
         if kind_of(body) == ONE:
-            add(clip.person, of_angles(clip, body_of(clip.pose, standing="free")))
+            free = body_of(clip.pose, **clip.how, standing="free")
+            add(clip.person, of_angles(clip, free))
     for person, asked in of_pairs(people, data):
         add(person, asked)
     return parts
@@ -779,6 +846,31 @@ def standing_table(errors: pd.DataFrame) -> pd.DataFrame:
     return wide[[m for m in METHODS if m in wide]].reset_index()
 
 
+def compact_table(errors: pd.DataFrame) -> pd.DataFrame:
+    """One line for each clip and reference: of the fit, the angles that squats are told by.
+
+    Mean absolute error, bias, bias standing and at the bottom; % within of what is given; half of
+    the median interval.
+    """
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for row in errors[errors["angle"].isin(MAIN) & (errors["posture"] == "all")].itertuples():
+        same = errors[
+            (errors["clip"] == row.clip)
+            & (errors["reference"] == row.reference)
+            & (errors["angle"] == row.angle)
+        ].set_index("posture")["bias"]
+        parts = [f"{same[p]:+.0f}" if p in same else "" for p in ("standing", "bottom")]
+        within = f"{100 * row.within:.0f}" if np.isfinite(row.within) else "-"
+        told = f"{row.mae:.1f} {row.bias:+.1f}"
+        told += f" ({'/'.join(parts)})" if any(parts) else ""
+        lines.setdefault((row.clip, row.reference), {})[_plain(row.angle)] = (
+            f"{told} {within}% ±{row.half:.0f}"
+        )
+    table = pd.DataFrame.from_dict(lines, orient="index").fillna("")
+    table.index = pd.MultiIndex.from_tuples(table.index, names=["clip", "reference"])
+    return table[[_plain(a) for a in MAIN if _plain(a) in table]].reset_index()
+
+
 def markdown(table: pd.DataFrame) -> str:
     """Write a table of text as Markdown."""
     lines = [[str(column) for column in table.columns], ["---"] * table.shape[1]]
@@ -809,7 +901,8 @@ def document(errors: pd.DataFrame, ablations: pd.DataFrame | None) -> str:
         "Mean absolute error and bias of all frames; % of the values that are given / % of these"
         " within 1.96 sd. Standing: reference knee below 15 degrees; bottom: above 0.9 of its"
         " largest; half-way: between. The reference of the views is MediaPipe's own landmarks,"
-        " triangulated: it tells errors of depth.",
+        " triangulated: it tells errors of depth. OpenCap is without markers, from two phones, with"
+        " errors of 4 to 6 degrees of its own; where he sits, its trunk is doubtful.",
         markdown(cells(errors)),
     ]
     if ablations is not None:
@@ -832,6 +925,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--poses", type=Path, default=ROOT / "build" / "accuracy" / "poses")
     parser.add_argument("--only", nargs="+", default=[], metavar="CLIP")
+    parser.add_argument(
+        "--compact", action="store_true", help="the fit alone, a line for each clip"
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", action="store_true", help="benchmarks/real.md")
     parser.add_argument("--without", nargs="+", default=[], metavar="TERM")
@@ -850,6 +946,15 @@ def main() -> None:
             TABLE.write_text(
                 with_factors(TABLE.read_text(encoding="utf-8"), table), encoding="utf-8"
             )
+        return
+    if given.compact:
+        people = clips(given.data, given.poses, given.only)
+        less = {"without": given.without} if given.without else {}
+        print(
+            markdown(
+                compact_table(pd.concat([measured(c, {FIT: less}, others=False) for c in people]))
+            )
+        )
         return
     without = given.without
     if given.ablations:

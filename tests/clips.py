@@ -134,6 +134,46 @@ def hide_first(path: Path, hidden: int, fps: int = 30) -> Path:
     return path
 
 
+def _box(kind: bytes, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def _place(data: bytes, kind: bytes, start: int, stop: int) -> tuple[int, int]:
+    while data[start + 4 : start + 8] != kind:
+        start += struct.unpack(">I", data[start : start + 4])[0]
+        assert start < stop
+    return start, start + struct.unpack(">I", data[start : start + 4])[0]
+
+
+def write_lens(path: Path, kind: int, value: bytes, *, of: str = "track") -> Path:
+    """Put a focal length into the metadata of a film or of its track, as phones do.
+
+    `kind` is QuickTime's type of the `value`. The index has to be at the end of the file.
+    """
+    key = b"com.apple.quicktime.camera.focal_length.35mm_equivalent"
+    names = b"".join(_box(b"mdta", name) for name in (b"com.apple.quicktime.make", key))
+    said = _box(b"data", struct.pack(">II", kind, 0), value)
+    make = _box(b"data", struct.pack(">II", 1, 0), b"A")
+    entries = _box(struct.pack(">I", 1), make), _box(struct.pack(">I", 2), said)
+    parts = [
+        *([bytes(4)] if of == "mp4" else []),  # version and flags
+        _box(b"hdlr", bytes(8), b"mdta", bytes(13)),
+        _box(b"keys", bytes(4), struct.pack(">I", 2), names),
+        _box(b"ilst", *entries),
+    ]
+    metadata = _box(b"meta", *parts)
+    data = bytearray(path.read_bytes())
+    places = [_place(data, b"moov", 0, len(data))]
+    if of == "track":
+        places.append(_place(data, b"trak", places[0][0] + 8, places[0][1]))
+    for start, stop in places:
+        data[start : start + 4] = struct.pack(">I", stop - start + len(metadata))
+    data[places[-1][1] : places[-1][1]] = metadata
+    path.write_bytes(data)
+    return path
+
+
 def _media_timescale(data: bytearray) -> int:
     at = data.index(b"mdhd")
     return int(struct.unpack(">I", data[at + 16 : at + 20])[0])

@@ -16,6 +16,7 @@ import numpy as np
 from mobility import tables
 from mobility.capture import shots, survey
 from mobility.capture.landmarker import Array, bounding_box, overlap
+from mobility.capture.lens import focal_length_35mm
 from mobility.capture.models import PINNED, digest_of, pose_models
 from mobility.capture.pose_process import processors, start
 from mobility.capture.pose_worker import Job, arrays_of
@@ -159,7 +160,8 @@ def estimate_pose(
         each frame), ``image_position(time, pixel, keypoint, individual)`` and
         ``image_depth`` in pixels, ``confidence`` (MediaPipe's visibility) and
         ``presence`` from 0 to 1. Times are those of the video's frames in which the pose was
-        estimated; the attribute ``fps`` has their rate, ``video_fps`` that of the video.
+        estimated; the attribute ``fps`` has their rate, ``video_fps`` that of the video, and
+        ``focal_length_35mm`` the focal length that the film says (mm), if it does.
         Frames without the subject are NaN. Warnings
         (other people, person absent, parts out of the picture, camera motion,
         damaged file) are in the history.
@@ -239,6 +241,8 @@ def estimate_pose(
         pose = pose.assign_attrs(fps=float(1 / np.median(np.diff(result.times))))
     if info.frame_rate:
         pose = pose.assign_attrs(video_fps=float(info.frame_rate))
+    if (focal := focal_length_35mm(path)) is not None:
+        pose = pose.assign_attrs(focal_length_35mm=focal)
     return with_history(
         pose,
         "estimate_pose",

@@ -7,6 +7,7 @@ import os
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from extras import movement_python
@@ -186,6 +187,20 @@ def test_odd_width_is_not_misread(opencap_video, tmp_path):
     assert int(pose["position"].notnull().all(("space", "keypoint", "individual")).sum()) == len(
         frames
     )
+
+
+def test_the_focal_length_that_a_film_says_is_kept_with_its_pose(opencap_video, tmp_path, clips):
+    write_video(tmp_path / "a.mp4", iter(some_frames(opencap_video, stop=0.5)))
+    # Its index at the end, so that something can be put into it.
+    with av.open(str(tmp_path / "a.mp4")) as film, av.open(str(tmp_path / "b.mov"), "w") as out:
+        stream = out.add_stream_from_template(film.streams.video[0])
+        for packet in film.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    assert "focal_length_35mm" not in mb.estimate_pose(tmp_path / "b.mov").attrs
+    film = clips.write_lens(tmp_path / "b.mov", 1, b"26")
+    assert mb.estimate_pose(film).attrs["focal_length_35mm"] == 26.0
 
 
 @pytest.mark.slow

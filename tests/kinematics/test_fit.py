@@ -243,7 +243,20 @@ def test_deterministic_and_input_unchanged_and_a_field_of_view_is_a_focal_length
     other = short_squat(field_of_view=degrees)
     np.testing.assert_allclose(points_of(given), points_of(other), atol=1e-6)
     assert codes(given) == []
-    assert (last(given)["focal_length_given"], last(one)["focal_length_given"]) == (True, False)
+    assert (last(given)["focal_length_from"], last(one)["focal_length_from"]) == ("given", "usual")
+
+
+def test_the_focal_length_that_a_film_says_takes_the_place_of_the_usual_one() -> None:
+    time, knee = squat(3.0)
+    focal = 0.65 * SIZE[1]
+    pose = filmed(time, body(knee), focal=focal, noise_px=2.0)
+    says = pose.assign_attrs(focal_length_35mm=0.65 * 36.0)
+    usual, film = last(entry.fit_body(pose)), last(entry.fit_body(says))
+    given = last(entry.fit_body(says, focal_length=FOCAL))
+    assert (film["focal_length_from"], given["focal_length_from"]) == ("film", "given")
+    assert film["focal_length_px"] == pytest.approx(focal, rel=0.1)
+    assert abs(film["focal_length_px"] - focal) < 0.5 * abs(usual["focal_length_px"] - focal)
+    assert given["focal_length_px"] == pytest.approx(FOCAL, rel=0.05)
 
 
 def test_the_delay_of_mediapipes_smoothing_is_taken_off() -> None:

@@ -129,8 +129,8 @@ def fit_body(
         Field of view of the longer side of the picture, degrees; one number for all cameras, or a
         tuple with one for each.
     focal_length
-        Focal length in pixels, instead of `field_of_view`. Without either it is fitted (0.86 of the
-        longer side, sd 15 %).
+        Focal length in pixels, instead of `field_of_view`. Without either it is fitted, from what
+        the film says (``focal_length_35mm``, sd 8 %), else from 0.86 of the longer side (sd 15 %).
     calibration
         File with the lenses of the cameras, and where they stood
         (:func:`~mobility.kinematics.calibration.read_calibration`). Focal lengths, places and scale
@@ -282,7 +282,7 @@ def _fit(
         )
     ]
     time = pose["time"].to_numpy().astype(np.float64)
-    _, centred, world, weight, focal, focal_given = sights[0]
+    _, centred, world, weight, focal, focal_from = sights[0]
     span, present = seen_span(sights[0])
 
     coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, calibrated)
@@ -376,7 +376,7 @@ def _fit(
         camera_roll_deg=round(float(np.degrees(np.arctan(solved.shared[ROLL]))), 2),
         length_fractions=_rounded(SEGMENT_NAMES, lengths),
         landmark_offsets_m=_rounded(OFFSETS, solved.shared[FIRST_OFFSET:FIRST_DEPTH_ERROR]),
-        focal_length_given=focal_given,
+        focal_length_from=focal_from,
         mirrored=solved.mirrored,
         iterations=solved.steps,
         warnings=warnings,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -59,7 +59,7 @@ class Detections(NamedTuple):
     world: Array  # (time, 33, 3), m
     weight: Array  # (time, 33)
     focal: float  # pixels
-    focal_given: bool
+    focal_from: Literal["given", "film", "usual"]
 
 
 def detections_of(
@@ -75,12 +75,15 @@ def detections_of(
     size = float(pose.attrs["image_width"]), float(pose.attrs["image_height"])
     world, image = landmarks(pose), landmarks(pose, "image_position")
     longer = max(size)
-    focal = TERMS["focal"]["usual"] * longer
+    focal: float = TERMS["focal"]["usual"] * longer
+    focal_from: Literal["given", "film", "usual"] = "usual"
     if focal_length is not None:
-        focal = focal_length
+        focal, focal_from = focal_length, "given"
     elif field_of_view is not None:
-        focal = longer / 2 / np.tan(np.radians(field_of_view) / 2)
-    focal_given = field_of_view is not None or focal_length is not None
+        focal, focal_from = longer / 2 / np.tan(np.radians(field_of_view) / 2), "given"
+    elif "focal_length_35mm" in pose.attrs:
+        share = float(pose.attrs["focal_length_35mm"]) / TERMS["focal"]["film_longer_side_mm"]
+        focal, focal_from = share * longer, "film"
     centred = np.stack([image[..., 0] - size[0] / 2, size[1] / 2 - image[..., 1]], axis=-1) / focal
     usable = np.isfinite(world).all(axis=-1) & np.isfinite(centred).all(axis=-1)
     visibility = np.clip(np.nan_to_num(landmarks(pose, "confidence")), 0, 1)
@@ -88,7 +91,7 @@ def detections_of(
     time = pose["time"].to_numpy().astype(np.float64)
     if pose.attrs.get("source_software") == "MediaPipe":
         time = time - tables.load("synchronisation")["landmark_delay"]["mean_s"]
-    return Detections(time, centred, world, weight, focal, focal_given)
+    return Detections(time, centred, world, weight, focal, focal_from)
 
 
 def _lacking(pose: xr.Dataset) -> list[str]:
@@ -112,7 +115,8 @@ def _lacking(pose: xr.Dataset) -> list[str]:
 
 def sd_of_focal(sight: Detections) -> float:
     """Return the standard deviation of the logarithm of the focal length."""
-    return float(TERMS["focal"]["sd_if_given" if sight.focal_given else "sd"])
+    sds = {"given": "sd_if_given", "film": "sd_if_in_film", "usual": "sd"}
+    return float(TERMS["focal"][sds[sight.focal_from]])
 
 
 def seen_span(sight: Detections) -> tuple[slice, Mask]:
