@@ -711,7 +711,7 @@ def factors(asked: Mapping[tuple[str, str], Mapping[str, Sequence[Errors]]]) -> 
         people = {p: together(parts) for p, parts in own.items() if p != RENDERED}
         drawn, every = own.get(RENDERED, ()), list(people.values())
         like = next((found[k, name] for k in alike(kind)[1:] if (k, name) in found), 1.0)
-        found[kind, name] = value = factor(every, drawn, like=like)
+        found[kind, name] = value = least_of(kind, factor(every, drawn, like=like))
         row = {"kind": kind, "name": name, "people": len(people), "rendered clips": len(drawn)}
         row |= {"factor": value, "like": like}
         for column, group in (("people", every), ("rendered", drawn)):
@@ -724,7 +724,8 @@ def factors(asked: Mapping[tuple[str, str], Mapping[str, Sequence[Errors]]]) -> 
         for person, each in people.items():
             others = [e for p, e in people.items() if p != person]
             if others or drawn:
-                left_out[person] = within(each, factor(others, drawn, like=like))
+                without = least_of(kind, factor(others, drawn, like=like))
+                left_out[person] = within(each, without)
         left_out = {person: share for person, share in left_out.items() if np.isfinite(share)}
         if left_out:
             row["left out, mean"] = np.mean(list(left_out.values()))
@@ -732,6 +733,15 @@ def factors(asked: Mapping[tuple[str, str], Mapping[str, Sequence[Errors]]]) -> 
             row["of"] = min(left_out, key=lambda person: left_out[person])
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def least_of(kind: str, value: float) -> float:
+    """Give the factor of a kind, of frames at least 1.
+
+    All who were rendered, and nearly all who were filmed, stand about as straight as the fit
+    assumes; so they do not tell that the draws overstate the errors of who stands otherwise.
+    """
+    return value if kind == METRICS else max(value, 1.0)
 
 
 def alike(kind: str) -> list[str]:
@@ -750,7 +760,7 @@ def _source(kind: str, own: pd.DataFrame) -> str:
             said.append(f"Of {of}: {', '.join(few)}.")
     if few := [name for name in own.index if own["rendered clips"][name] < ENOUGH]:
         least = "those that they are like" if LIKE[kind] else "1"
-        which = "All are" if len(few) == len(own) else f"Of {', '.join(few)} they are"
+        which = "All are" if len(few) == len(own) else f"Those of {', '.join(few)} are"
         said.append(f"{which} of fewer than {ENOUGH} rendered clips, and at least {least}.")
     if kind == "not_standing":
         said.append("They stand, which the fit did not assume (standing free).")

@@ -492,7 +492,7 @@ def document(text: str, parts: Mapping[str, str]) -> str:
 
 def calibrated(table: pd.DataFrame) -> str:
     """Write how the factors hold for people left out of them."""
-    shown = table[table["angle"].isin(SHOWN)].round(2).fillna("")
+    shown = table[table["angle"].isin(SHOWN)].round(2).astype(object).fillna("")
     return "\n\n".join(
         [
             "# Errors of reported numbers",

@@ -132,21 +132,24 @@ def test_factors_are_written_into_the_table(real: ModuleType) -> None:
 
     asked = {
         ("oblique", "knee_flexion"): {real.RENDERED: clips(0.6)},
+        ("oblique", "hip_flexion"): {real.RENDERED: clips(2.0)},
         ("front", "knee_flexion"): {real.RENDERED: clips(2.0), "p1": clips(1.0)[:2]},
-        ("not_standing", "knee_flexion"): {"p1": clips(0.1)[:2]},
-        ("metrics", "toe_out"): {real.RENDERED: clips(1.5)},
+        ("not_standing", "hip_flexion"): {"p1": clips(0.1)[:2]},
+        ("metrics", "toe_out"): {real.RENDERED: clips(0.7)},
     }
     table = real.factors(asked)
     found = table.set_index(["kind", "name"])["factor"]
     before = real.TABLE.read_text(encoding="utf-8")
     after = yaml.safe_load(real.with_factors(before, table))
     assert set(after["fitted"]) == {"front", "oblique", "not_standing"}
-    for kind in after["fitted"]:
-        assert after["fitted"][kind]["angles"] == {"knee_flexion": found[kind, "knee_flexion"]}
-    # What one person shows is no less than what the kind that it is like has.
-    assert found["not_standing", "knee_flexion"] == found["oblique", "knee_flexion"] < 1
+    for kind, entry in after["fitted"].items():
+        assert entry["angles"] == found[kind].to_dict()
+    # Of frames none is below 1, and what one person shows is no less than what the kind that it
+    # is like has.
+    assert found["oblique", "knee_flexion"] == 1.0
+    assert found["not_standing", "hip_flexion"] == found["oblique", "hip_flexion"] > 1.5
     assert "30 rendered clips" in after["fitted"]["oblique"]["source"]
-    assert after["metrics"]["factors"]["toe_out"] == found["metrics", "toe_out"]
+    assert after["metrics"]["factors"]["toe_out"] == found["metrics", "toe_out"] < 1
     assert after["metrics"]["factors"]["heel_rise"] == 1.0
     unchanged = yaml.safe_load(before)
     for part in ("kinds", "pose_models", "landmarks", "legs_unseen", "arms_along_sight"):
