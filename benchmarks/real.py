@@ -90,7 +90,7 @@ STRAIGHT = ("front", "oblique", "from_the_side")
 """Kinds of one camera that are fitted once more, not told that somebody stands straight."""
 ONE_CAMERA = (*STRAIGHT, "from_behind", "not_standing")
 METRICS = "metrics"
-LIKE = {kind: entry.get("like") for kind, entry in tables.load(ERRORS)["kinds"].items()}
+LIKE = {kind: entry.get("like") for kind, entry in tables.load(ERRORS)["kinds"]["of"].items()}
 LIKE[METRICS] = None
 """Kinds of factors in their order, and the kind that each is like."""
 _STEP, _LEAST_FACTOR = 0.02, 0.3

@@ -28,8 +28,8 @@ TRUSTED_DEG, TRUSTED_RENDERED_DEG = 4.0, 6.0
 CAREFUL_DEG, LEAST_GIVEN = 10.0, 50.0
 """Beyond this error, or with fewer percent of the values given, it is not to be trusted."""
 
-KINDS = {"front": "front", "oblique": "obliquely", "from_the_side": "side"}
-"""Kinds of fits of which the README gives differences, and what it calls the view."""
+KINDS = ("front", "oblique", "from_the_side")
+"""Kinds of fits of which the README gives differences."""
 
 VERDICTS = ("**trust**", "**take care**", "**do not trust**")
 
@@ -143,14 +143,13 @@ def differences(film: Film, lab: xr.Dataset) -> Iterator[str]:
     } | {(row["kind"], "again", row["metric"]): row["mdc95"] for row in again}
     yield "| ± degrees, 95 % | at the bottom | from standing | right − left | between visits |"
     yield "|---|---|---|---|---|"
-    for kind, view in KINDS.items():
-        for angle in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"):
-            each = (
-                halves.get((kind, number, angle))
-                for number in ("absolute", "from_standing", "sides", "again")
-            )
-            cells = [f"{float(half):.0f}" if half else "" for half in each]
-            yield f"| {view}: {angle.replace('_', ' ')} | {' | '.join(cells)} |"
+    for angle in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"):
+        cells = []
+        for number in ("absolute", "from_standing", "sides", "again"):
+            each = [halves.get((kind, number, angle)) for kind in KINDS]
+            shown = [f"{float(half):.0f}" if half else "–" for half in each]
+            cells.append("/".join(shown) if any(each) else "")
+        yield f"| {angle.replace('_', ' ')} | {' | '.join(cells)} |"
 
 
 def film_table(film: Film, lab: xr.Dataset) -> Iterator[str]:

@@ -72,14 +72,14 @@ def errors_with_value(fitted: xr.Dataset, number: str) -> dict[str, dict[str, fl
     that `at` which it is right.
     """
     trial = tables.load(TRIAL)["trial"]
-    entry = next((trial[kind] for kind in alike_kinds(kind_of(fitted)) if kind in trial), {})
-    growing: dict[str, dict[str, float]] = entry.get("with_value", {}).get(number, {})
+    kind = next(kind for kind in alike_kinds(kind_of(fitted)) if kind in trial)
+    growing: dict[str, dict[str, float]] = trial[kind].get("with_value", {}).get(number, {})
     return growing
 
 
 def alike_kinds(kind: str) -> list[str]:
     """Kinds whose factors hold for a kind of fit: itself, the one that it is like, and so on."""
-    like = tables.load(TABLE)["kinds"][kind].get("like")
+    like = tables.load(TABLE)["kinds"]["of"][kind].get("like")
     return [kind, *(alike_kinds(like) if like else [])]
 
 
@@ -135,7 +135,7 @@ def unlike_measured(fitted: xr.Dataset) -> list[str]:
     """Differences of a recording from those on which the errors were measured, one line each."""
     if not of_fit(fitted):
         return []
-    difference = tables.load(TABLE)["kinds"][kind_of(fitted)].get("unlike")
+    difference = tables.load(TABLE)["kinds"]["of"][kind_of(fitted)].get("unlike")
     lines = [] if difference is None else [str(difference)]
     model_difference = another_model(fitted)
     return lines if model_difference is None else [*lines, model_difference]

@@ -124,8 +124,8 @@ def test_one_camera_is_of_the_kind_of_its_view(monkeypatch, fitted, view, kind):
 
 def test_what_was_not_measured_of_a_kind_is_that_of_the_kind_it_is_like(fitted, change):
     table = change()
-    table["kinds"] = {"oblique": {}, "not_standing": {"like": "oblique"}}
-    table["kinds"]["moving_feet"] = {"like": "not_standing"}
+    kinds = {"oblique": {}, "not_standing": {"like": "oblique"}}
+    table["kinds"] = {"of": {**kinds, "moving_feet": {"like": "not_standing"}}}
     table["fitted"] = {
         "oblique": {"angles": {"knee_flexion": 1.1, "hip_flexion": 1.2, "trunk_lean": 0.7}},
         "not_standing": {"angles": {"knee_flexion": 1.3, "hip_flexion": 1.4}},
@@ -207,7 +207,7 @@ def test_errors_of_another_pose_model_are_warned_of(fitted: xr.Dataset) -> None:
 
 def test_the_table_has_sources_and_a_factor_for_every_metric() -> None:
     table, squats = tables.load(TABLE), tables.load("measures")
-    kinds, fitted = table["kinds"], table["fitted"]
+    kinds, fitted = table["kinds"]["of"], table["fitted"]
     assert all(0.3 < factor < 5 for each in fitted.values() for factor in each["angles"].values())
     least = table["metrics"]["least"].values()
     landmarks = table["landmarks"].values()
