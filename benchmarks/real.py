@@ -98,7 +98,7 @@ ENOUGH = 8
 """Rendered people of whom a factor may be below that of the kind that it is like, or below 1."""
 _PRIOR = 1.0
 """People that a prior is worth: that a factor is that of the kind that it is like."""
-_SURE = 0.95
+_SURE = 0.9
 """Share of samples of people, if errors were as stated, in which they do not contradict it."""
 RENDERED = "rendered"
 _METRICS = tuple(tables.load(ERRORS)["metrics"]["factors"])
@@ -627,9 +627,7 @@ def holds(
     every = np.concatenate([real, drawn])
     if not every.size:
         return value >= like  # all refused
-    mean = every.mean()
-    if drawn.size >= ENOUGH:
-        mean = max(mean, drawn.mean())
+    mean = max(each.mean() for each in (every, real, drawn) if each is every or each.size >= ENOUGH)
     shrunk = (value / like) ** (2 * _PRIOR / every.size)
     if mean * (1 + 1 / every.size) > shrunk:
         return False
@@ -652,15 +650,16 @@ def factor(
     """By how much a stated sd must grow, or may shrink: the smallest that holds.
 
     It is the root mean square over people of error / sd, of the values that it leaves given. Each
-    person, real or rendered, weighs the same; but real people, many of whom were chosen because
-    they stand straight, do not make it smaller than rendered ones do. It is √(1 + 1/n) times that,
-    n people being few, for the next one's errors to lie within 1.96 sd; and drawn, as a logarithm,
-    to that of the kind which this one is like, as if by one person more. (Of normal errors of 8 to
-    40 people, 0.5 to 2 times the sd, 91 to 96 % of others' lie within; the smallest factor with
-    which 95 % of so few lie within is that of the worst.)
+    person, real or rendered, weighs the same; but 8 or more of one sort do not make it smaller than
+    the others alone ask, for the real ones were chosen because they stand straight, and the
+    rendered are not real. It is √(1 + 1/n) times that, n people being few, for the next one's
+    errors to lie within 1.96 sd; and drawn, as a logarithm, to that of the kind which this one is
+    like, as if by one person more. (Of normal errors of 8 to 40 people, 0.5 to 1.5 times the sd, 91
+    to 95 % of others' lie within; the smallest factor with which 95 % of so few lie within is that
+    of the worst.)
 
     It is below `like` only where 8 rendered people or more count; and as large as the errors of
-    real people alone ask: their sum of squares is not above the 95th percentile of what it is if
+    real people alone ask: their sum of squares is not above the 90th percentile of what it is if
     errors are as stated. So is that of those `differing`.
 
     Parameters
