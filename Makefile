@@ -101,7 +101,7 @@ benchmarks: $(READY)
 accuracy: $(LAB)
 	test ! -d ../shared/data || $(BIN)/python benchmarks/real.py
 	test ! -d ../shared/data || $(BIN)/python benchmarks/balance.py
-	$(BIN)/mobility virtual-lab sweep benchmarks/reporting.yaml
+	$(BIN)/mobility virtual-lab sweep benchmarks/reporting2.yaml
 	test ! -d ../shared/data || $(BIN)/python benchmarks/uiprmd.py
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python scripts/accuracy_tables.py

@@ -2,7 +2,7 @@
 
 usage: python benchmarks/exercises.py [--grid GRID.yaml] [--cache FOLDER] [--write]
 
-Needs the extra virtual-lab. Each clip of exercises_reporting.yaml, or of another grid, is rendered
+Needs the extra virtual-lab. Each clip of exercises_reporting2.yaml, or of another grid, is rendered
 into the cache, and analysed there as a session of its exercise. True is what the same functions
 give of the true joint centres. ``--write`` writes exercises.md beside this file.
 """
@@ -149,7 +149,7 @@ def _cell(value: Any) -> str:
 def main() -> None:
     """Print the page, or write it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    default = ROOT / "benchmarks" / "exercises_reporting.yaml"
+    default = ROOT / "benchmarks" / "exercises_reporting2.yaml"
     parser.add_argument("--grid", type=Path, default=default)
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "exercises")
     parser.add_argument("--write", action="store_true", help=TABLE.name)

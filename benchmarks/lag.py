@@ -2,7 +2,7 @@
 
 usage: python benchmarks/lag.py CACHE
 
-CACHE is that of `mobility virtual-lab sweep benchmarks/reporting.yaml --cache CACHE`. What is
+CACHE is that of `mobility virtual-lab sweep benchmarks/reporting2.yaml --cache CACHE`. What is
 printed is what `mobility/tables/synchronisation.yaml` holds.
 """
 

@@ -6,7 +6,7 @@ UI-PRMD (Vakanski et al. 2018, Data 3:2; ../shared/data beside the checkout): de
 arms overhead, 39 Plug-in-Gait markers at 100 Hz, cut into repetitions. Our formulas are applied to
 the markers (hip centres by Harrington 2007, the other joints where their lateral markers are) and
 compared, frame by frame, with the angles of the lab's own model. How they stand, and how far their
-trunks flex against the pelvis, is given too: those of the virtual lab do as they do (people.yaml).
+trunks flex against the pelvis, is given too: those of the virtual lab do as they do (people2.yaml).
 Their hip flexion is of the pelvis against the thigh and ours of the trunk: ours grows faster, since
 the spine bends too. Five people also squat as somebody would who cannot do it well; the quality
 index should be lower then.

@@ -3,7 +3,7 @@
 The figures come from benchmarks/real.md (people on film; ``python benchmarks/real.py --write``),
 benchmarks/reported.md (the numbers of a report; ``python benchmarks/reported.py --write``) and
 reports/virtual-lab/virtual-lab.nc (rendered people; ``mobility virtual-lab sweep
-benchmarks/reporting.yaml``). They stand between ``<!-- made by scripts/accuracy_tables.py: NAME
+benchmarks/reporting2.yaml``). They stand between ``<!-- made by scripts/accuracy_tables.py: NAME
 -->`` and ``<!-- end -->``; a test holds the files against them.
 """
 

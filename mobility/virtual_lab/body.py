@@ -8,6 +8,7 @@ the floor at y = 0.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.optimize import brentq
 
+from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array
 from mobility.options import checked
@@ -43,6 +45,8 @@ _TO_WORLD = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 HEAVIEST = 2.0
 """Largest weight on MakeHuman's scale of 0 to 1; beyond 1 its shapes are extrapolated."""
+
+_DENSITY = 980.0  # kg/m^3
 
 _YEARS = (0.0, 1.0, 10.0, 25.0, 90.0)
 _AGE_ANCHORS = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)
@@ -88,6 +92,27 @@ class Body:
         return centre
 
 
+Deviation = Annotated[float, Field(ge=-0.1, le=0.1)]
+"""How much longer a segment is than usual for the sex, as a share of the usual length."""
+
+STRETCHED: Mapping[str, tuple[str, ...]] = {
+    "thigh": ("upperleg01", "upperleg02"),
+    "shank": ("lowerleg01", "lowerleg02"),
+    "upper_arm": ("upperarm01", "upperarm02"),
+    "forearm": ("lowerarm01", "lowerarm02"),
+}
+"""The bones that make the length of each segment of a limb."""
+
+_SEGMENT_ENDS: Mapping[str, tuple[str, str]] = {
+    "thigh": ("hip", "knee"),
+    "shank": ("knee", "ankle"),
+    "upper_arm": ("shoulder", "elbow"),
+    "forearm": ("elbow", "wrist"),
+}
+
+_SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
+
+
 @checked
 def parametric_body(
     *,
@@ -95,86 +120,152 @@ def parametric_body(
     age: Annotated[float, Field(ge=16, le=90)] = 30.0,
     height_m: Annotated[float, Field(ge=1.4, le=2.1)] = 1.70,
     weight_kg: Annotated[float, Field(ge=35, le=160)] = 65.0,
+    thigh: Deviation = 0.0,
+    shank: Deviation = 0.0,
+    trunk: Deviation = 0.0,
+    upper_arm: Deviation = 0.0,
+    forearm: Deviation = 0.0,
 ) -> Body:
     """Build the body of a person: Anny (NAVER, Apache-2.0), on the MakeHuman targets (CC0).
 
     `weight_kg` is the volume of the mesh at 980 kg/m^3. One that no body of this stature has is
-    refused with the range.
+    refused with the range. The segments are as long as is usual for stature and sex, by
+    `tables/body_build.yaml`, or by a share longer: `thigh`, `shank`, `trunk` (hips to shoulders),
+    `upper_arm` and `forearm`, 0.02 for 2 %. A thigh too long or short for the shank is refused.
     """
-    return _body(sex, age, height_m, weight_kg)
+    people = tables.load("body_build")["thigh_over_shank"]
+    ratio = (1.0 + thigh) / (1.0 + shank)
+    if not people["least"] <= ratio <= people["most"]:
+        raise BadInputError(
+            f"parametric_body: thigh {thigh:g} and shank {shank:g} make thigh over shank"
+            f" {ratio:.2f} of the usual; people have {people['least']:g} to {people['most']:g}"
+        )
+    deviations = {"thigh": thigh, "shank": shank, "trunk": trunk}
+    deviations |= {"upper_arm": upper_arm, "forearm": forearm}
+    return _body(sex, age, height_m, weight_kg, tuple(deviations.items()))
 
 
 @functools.lru_cache(maxsize=8)
-def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
+def _body(
+    sex: str,
+    age: float,
+    height_m: float,
+    weight_kg: float,
+    deviations: tuple[tuple[str, float], ...],
+) -> Body:
     import torch
 
-    model, anthropometry = _anny()
+    model = _anny()
+    build = tables.load("body_build")
+    lengths = {
+        name: height_m * build["segments"][name][sex] * (1.0 + deviation)
+        for name, deviation in deviations
+    }
     shape = {
         "gender": 1.0 if sex == "female" else 0.0,
         "age": float(np.interp(age, _YEARS, _AGE_ANCHORS)),
         "muscle": 0.25,  # with the widest range of mass
         "proportions": 0.6,
     }
+    parts = ("rest_vertices", "rest_bone_heads")
 
-    def rest(height: float, weight: float) -> tuple[Any, Any]:
+    def rest(height: float, weight: float) -> list[Array]:
         with torch.no_grad():
             models = [
                 model(phenotype_kwargs={**shape, "height": height, "weight": within})
                 for within in ((weight,) if weight <= 1 else (1.0, 0.5))
             ]
-        arrays = [models[0][name] for name in ("rest_vertices", "rest_bone_heads")]
+        arrays = [models[0][name] for name in parts]
         if weight > 1:  # heavier than MakeHuman's heaviest: as far again from its average
             far = 2 * (weight - 1)
             arrays = [
                 full + far * (full - models[1][name])
-                for full, name in zip(arrays, ("rest_vertices", "rest_bone_heads"), strict=True)
+                for full, name in zip(arrays, parts, strict=True)
             ]
-        return arrays[0], arrays[1]
+        return [array[0].numpy() @ _TO_WORLD.T for array in arrays]
 
-    def stature(height: float) -> float:
-        return float(anthropometry.height(rest(height, 0.5)[0])[0])
+    # MakeHuman's height stretches thigh, shank and head unequally: who is taller or shorter than
+    # usual is made larger or smaller as a whole.
+    height = _solved(lambda h: float(np.ptp(rest(h, 0.5)[0][:, 1])), build["stature"][sex]["mean"])
+    weights = model.vertex_bone_weights.numpy().astype(np.float64)
+    bones = tuple(str(name) for name in model.bone_labels)
+    empty = Body(
+        vertices=np.empty((0, 3)),
+        faces=model.get_triangular_faces().numpy().astype(np.int64),
+        bones=bones,
+        parents=tuple(int(p) for p in model.bone_parents),
+        heads=np.empty((0, 3)),
+        weight_bones=model.vertex_bone_indices.numpy().astype(np.int64),
+        weights=weights / weights.sum(axis=1, keepdims=True),
+        heel={},
+        toe={},
+        mass_kg=0.0,
+    )
 
-    def mass(weight: float) -> float:
-        measures = anthropometry(rest(height, weight)[0])
-        return float(measures["mass"][0]) * (height_m / float(measures["height"][0])) ** 3
+    @functools.cache
+    def built(weight: float) -> Body:
+        vertices, heads = rest(height, weight)
+        scale = height_m / np.ptp(vertices[:, 1])
+        rest_m = height_m - sum(lengths[name] for name in ("thigh", "shank", "trunk"))
+        for _ in range(20):  # what is not lengthened is scaled until the stature is right
+            scaled = dataclasses.replace(empty, vertices=scale * vertices, heads=scale * heads)
+            body = _lengthened(_with_hip_centres(scaled, height_m), lengths)
+            short = height_m - float(np.ptp(body.vertices[:, 1]))
+            if abs(short) < 1e-9:
+                break
+            scale *= 1.0 + short / rest_m
+        corners = (body.vertices[body.faces[:, k]] for k in range(3))
+        return dataclasses.replace(body, mass_kg=_DENSITY * _volume(*corners))
 
-    height = _solved(stature, height_m)
-    lightest, heaviest = mass(0.0), mass(HEAVIEST)
+    lightest, heaviest = built(0.0).mass_kg, built(HEAVIEST).mass_kg
     if not lightest <= weight_kg <= heaviest:
         raise BadInputError(
             f"parametric_body: weight_kg {weight_kg:g} is out of reach for a {sex} of"
             f" {height_m:g} m; give {np.ceil(lightest):.0f} to {np.floor(heaviest):.0f}"
         )
-    weight = _solved(mass, weight_kg, HEAVIEST)
-    vertices, heads = (arrays[0].numpy() @ _TO_WORLD.T for arrays in rest(height, weight))
-    scale = height_m / np.ptp(vertices[:, 1])
-    vertices, heads = vertices * scale, heads * scale
-    bones = tuple(str(name) for name in model.bone_labels)
-    both = [bones.index("upperleg01.L"), bones.index("upperleg01.R")]
-    heads[both] = _hip_centres(heads[both], height_m)
-    hips = heads[both].mean(axis=0)
-    origin = np.array([hips[0], vertices[:, 1].min(), hips[2]])
-    vertices, heads = vertices - origin, heads - origin
-    weights = model.vertex_bone_weights.numpy().astype(np.float64)
-    weight_bones = model.vertex_bone_indices.numpy().astype(np.int64)
-    main = weight_bones[np.arange(len(weights)), weights.argmax(axis=1)]
-    feet = {side: _heel_and_toe(vertices, main, bones, SUFFIX[side]) for side in SUFFIX}
-    return Body(
-        vertices=vertices,
-        faces=model.get_triangular_faces().numpy().astype(np.int64),
-        bones=bones,
-        parents=tuple(int(p) for p in model.bone_parents),
-        heads=heads,
-        weight_bones=weight_bones,
-        weights=weights / weights.sum(axis=1, keepdims=True),
+    body = built(_solved(lambda weight: built(weight).mass_kg, weight_kg, HEAVIEST))
+    origin = np.array([body.mid_hip[0], body.vertices[:, 1].min(), body.mid_hip[2]])
+    body = dataclasses.replace(body, vertices=body.vertices - origin, heads=body.heads - origin)
+    feet = {side: _heel_and_toe(body, SUFFIX[side]) for side in SUFFIX}
+    return dataclasses.replace(
+        body,
         heel={side: heel for side, (heel, _) in feet.items()},
         toe={side: toe for side, (_, toe) in feet.items()},
-        mass_kg=mass(weight),
     )
 
 
-def _hip_centres(heads: Array, height_m: float) -> Array:
-    """Hip joint centres, left and right, from the heads of MakeHuman's thigh bones.
+def _volume(a: Array, b: Array, c: Array) -> float:
+    """Volume of a closed mesh with these corners of its triangles, cubic metres."""
+    return float(abs((np.cross(a, b) * c).sum()) / 6)
+
+
+def _lengthened(body: Body, lengths: Mapping[str, float]) -> Body:
+    """Stretch trunk and segments of the limbs along themselves to lengths, metres.
+
+    The mesh follows by its skinning weights, as it follows a pose.
+    """
+    stretch = {name: np.eye(3) for name in body.bones}
+    for segment, (one, other) in _SEGMENT_ENDS.items():
+        for side, suffix in SUFFIX.items():
+            line = body.joint(other, side) - body.joint(one, side)
+            length = float(np.linalg.norm(line))
+            along = np.outer(line, line) / length**2
+            for bone in STRETCHED[segment]:
+                stretch[bone + suffix] = np.eye(3) + (lengths[segment] / length - 1.0) * along
+    shoulders = (body.joint("shoulder", "left") + body.joint("shoulder", "right")) / 2
+    line = shoulders - body.mid_hip
+    higher = np.sqrt(lengths["trunk"] ** 2 - line[2] ** 2) - line[1]
+    first, last = (body.heads[body.bone(name)][1] for name in (_SPINE[0], "clavicle.L"))
+    for bone in _SPINE:  # which carries the shoulder girdle
+        stretch[bone] = np.diag([1.0, 1.0 + higher / (last - first), 1.0])
+    steps = {name: matrix[None] for name, matrix in stretch.items()}
+    matrices, heads = transforms(body, steps, body.mid_hip[None])
+    vertices = skinned(body, matrices[0], heads[0], body.vertices)
+    return dataclasses.replace(body, vertices=vertices, heads=heads[0])
+
+
+def _with_hip_centres(body: Body, height_m: float) -> Body:
+    """Put the hips of the rig, the heads of MakeHuman's thigh bones, where people have them.
 
     The bones of the rig begin in the middle of the flesh, farther back and farther apart than the
     femoral heads. Half the distance of the centres is 0.33 of the pelvic width plus 7.3 mm
@@ -184,22 +275,23 @@ def _hip_centres(heads: Array, height_m: float) -> Array:
     (`python benchmarks/uiprmd.py`), it is 0.023 of stature in slender men and 0.015 in slender
     women, with a level pelvis 0.032 and 0.023; 0.022 is taken for both.
     """
-    middle = heads.mean(axis=0) + np.array([0.0, 0.0, 0.022 * height_m])
+    both = [body.bone(JOINT_BONES["hip"] + suffix) for suffix in SUFFIX.values()]
+    middle = body.heads[both].mean(axis=0) + np.array([0.0, 0.0, 0.022 * height_m])
     half = 0.33 * 0.141 * height_m + 0.0073
-    centres: Array = middle + half * np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
-    return centres
+    heads = body.heads.copy()
+    heads[both] = middle + half * np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
+    return dataclasses.replace(body, heads=heads)
 
 
 @functools.cache
-def _anny() -> tuple[Any, Any]:
+def _anny() -> Any:
     try:
         import anny
     except ImportError:
         raise BadInputError(
             "the virtual lab needs its extra: pip install 'mobility[virtual-lab]'"
         ) from None
-    model = anny.Anny()
-    return model, anny.Anthropometry(model)
+    return anny.Anny()
 
 
 def _solved(function: Callable[[float], float], target: float, most: float = 1.0) -> float:
@@ -210,13 +302,13 @@ def _solved(function: Callable[[float], float], target: float, most: float = 1.0
     return float(brentq(lambda x: function(x) - target, 0.0, most, xtol=1e-6))
 
 
-def _heel_and_toe(
-    vertices: Array, main: NDArray[np.int64], bones: tuple[str, ...], suffix: str
-) -> tuple[Array, Array]:
-    second_toe = [i for i, name in enumerate(bones) if name.startswith("toe2") and suffix in name]
-    toes = vertices[np.isin(main, second_toe)]
+def _heel_and_toe(body: Body, suffix: str) -> tuple[Array, Array]:
+    second_toe = [
+        i for i, name in enumerate(body.bones) if name.startswith("toe2") and suffix in name
+    ]
+    toes = body.vertices[np.isin(body.main_bones, second_toe)]
     toe = toes[toes[:, 2].argmax()]
-    foot = vertices[main == bones.index("foot" + suffix)]
+    foot = body.vertices[body.main_bones == body.bone("foot" + suffix)]
     # The sole at the height of the toe tip, so that the line from heel to toe of a flat foot is
     # level and dorsiflexion is zero when the shank stands at right angles to the floor.
     sole = foot[np.abs(foot[:, 1] - toe[1]) < 0.012]

@@ -20,7 +20,7 @@ from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.options import Strict, likely, validate
 from mobility.parsing import parse_yaml
 from mobility.provenance import with_history
-from mobility.virtual_lab.body import Body, parametric_body
+from mobility.virtual_lab.body import Body, Deviation, parametric_body
 from mobility.virtual_lab.render import Camera, Look, frames
 from mobility.virtual_lab.single_joint import JointMotion, perform_joint
 from mobility.virtual_lab.single_leg_squat import SingleLegSquat, perform_single_leg_squat
@@ -46,6 +46,11 @@ class Subject(Strict):
     age: Annotated[float, Field(ge=16, le=90)] = 30.0
     height_m: Annotated[float, Field(ge=1.4, le=2.1)] = 1.70
     weight_kg: Annotated[float, Field(ge=35, le=160)] = 65.0
+    thigh: Deviation = 0.0
+    shank: Deviation = 0.0
+    trunk: Deviation = 0.0
+    upper_arm: Deviation = 0.0
+    forearm: Deviation = 0.0
 
 
 class Film(Strict):

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, model_validator
+from scipy.special import ndtr, ndtri
 
 from mobility.errors import BadInputError
 from mobility.options import Strict, checked, likely, validate
@@ -33,6 +34,9 @@ HANDS_UP = 1.28
 HALF_WIDTH = 0.45
 """Half of the widest extent across the picture (arms spread, or fallen), as a share of stature."""
 
+MOST_SD = 2.5
+"""Where normal distributions are cut, in standard deviations."""
+
 _MOST = 10_000
 _FARTHEST_M = 8.0
 
@@ -44,8 +48,13 @@ class Range(Strict):
     ----------
     low, high
         Interval, divided into as many parts as there are cases; each part gives one value.
+    mean, sd
+        Instead of an interval: a normal distribution, cut at 2.5 standard deviations and divided in
+        the same way.
     any
         Instead of an interval: values that are used equally often.
+    female, male
+        Instead of all that: a range for each sex, which must stand behind `body.sex`.
     share
         Share of the cases that draw from here; the others draw from `otherwise`.
     otherwise
@@ -57,19 +66,45 @@ class Range(Strict):
 
     low: float | None = None
     high: float | None = None
+    mean: float | None = None
+    sd: Annotated[float, Field(gt=0)] | None = None
     any: list[Any] | None = None
+    female: Range | None = None
+    male: Range | None = None
     share: Annotated[float, Field(ge=0, le=1)] = 1.0
     otherwise: Range | float | str | None = None
     apart: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @model_validator(mode="after")
     def _one_kind(self) -> Range:
-        numbers = self.low is not None and self.high is not None
-        if numbers == bool(self.any) or (self.low is None) != (self.high is None):
-            raise ValueError("give low and high, or any with at least one value")
-        if numbers and not float(self.low or 0) <= float(self.high or 0):
+        pairs = [(self.low, self.high), (self.mean, self.sd), (self.female, self.male)]
+        whole = [one is not None and other is not None for one, other in pairs]
+        half = [(one is None) != (other is None) for one, other in pairs]
+        if any(half) or sum(whole) + bool(self.any) != 1:
+            raise ValueError(
+                "give low and high, mean and sd, female and male, or any with at least one value"
+            )
+        if whole[0] and not float(self.low or 0) <= float(self.high or 0):
             raise ValueError("low exceeds high")
         return self
+
+
+class Part(Strict):
+    """Some of the cases of a sample, of which some values are drawn otherwise.
+
+    Attributes
+    ----------
+    share
+        Share of all cases; no case is of two parts.
+    views
+        Views from which they are taken; all where none is named.
+    ranges
+        Ranges of these values, instead of those of the sample.
+    """
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    views: list[str] = Field(default_factory=list)
+    ranges: dict[str, Range]
 
 
 class Sample(Strict):
@@ -88,6 +123,8 @@ class Sample(Strict):
         have: `body.bmi` (kg/m², gives the weight), `camera.aim` (the height at the subject in the
         middle of the picture, as a share of stature; gives the tilt) and `camera.framing` (the
         distance, as a multiple of the least that shows raised hands and feet).
+    parts
+        Some of the cases, of which some values are drawn otherwise.
     """
 
     seed: Annotated[int, Field(ge=0)] = 0
@@ -95,6 +132,7 @@ class Sample(Strict):
     views: dict[str, Annotated[int, Field(ge=0, le=_MOST)]] = Field(default_factory=dict)
     exact: bool = True
     ranges: dict[str, Range]
+    parts: list[Part] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _counted_once(self) -> Sample:
@@ -105,6 +143,11 @@ class Sample(Strict):
                 raise ValueError(f"views: {name!r} is unknown{likely(name, VIEWS)}")
         if self.views and "camera.azimuth" in self.ranges:
             raise ValueError("views give the azimuth; leave camera.azimuth out of the ranges")
+        if sum(part.share for part in self.parts) > 1:
+            raise ValueError("the shares of the parts sum to more than 1")
+        for name in (name for part in self.parts for name in part.views):
+            if name not in self.views:
+                raise ValueError(f"parts: view {name!r} is not drawn{likely(name, self.views)}")
         return self
 
 
@@ -314,10 +357,13 @@ def _drawn_cases(sample: Sample, film: Film) -> list[dict[str, Any]]:
             [k for k, name in enumerate(views) if name == view], azimuths, strict=True
         ):
             cases[i]["camera"] = {"azimuth": round(float((azimuth + 180) % 360 - 180), 1)}
-    for place, stretch in sample.ranges.items():
-        for case, value in zip(cases, _values(stretch, n, rng), strict=True):
-            if value is not None:
-                _set_value(case, place, value, what="sample")
+    _draw(sample.ranges, cases, rng)
+    left = list(rng.permutation(n)) if sample.parts else []
+    for part in sample.parts:
+        those = [i for i in left if not part.views or views[i] in part.views]
+        those = those[: round(part.share * n)]
+        left = [i for i in left if i not in those]
+        _draw(part.ranges, [cases[i] for i in those], rng)
     # Views in turn, so that the first cases of a sweep cover all of them.
     order = rng.permutation(n)
     if views:
@@ -328,6 +374,26 @@ def _drawn_cases(sample: Sample, film: Film) -> list[dict[str, Any]]:
         {"name": f"{k:0{width}d}-{views[i]}" if views else f"{k:0{width}d}", **cases[i]}
         for k, i in enumerate(order, start=1)
     ]
+
+
+def _draw(
+    ranges: Mapping[str, Range], cases: Sequence[dict[str, Any]], rng: np.random.Generator
+) -> None:
+    """Draw the values of ranges into cases."""
+    for place, stretch in ranges.items():
+        groups = [(stretch, cases)]
+        if stretch.female is not None and stretch.male is not None:
+            sexes = [case.get("body", {}).get("sex") for case in cases]
+            if not set(sexes) <= {"female", "male"}:
+                raise BadInputError(f"sample: {place} is by sex; draw body.sex before it")
+            groups = [
+                (by_sex, [case for case, own in zip(cases, sexes, strict=True) if own == sex])
+                for sex, by_sex in (("female", stretch.female), ("male", stretch.male))
+            ]
+        for kind, group in groups:
+            for case, value in zip(group, _values(kind, len(group), rng), strict=True):
+                if value is not None:
+                    _set_value(case, place, value, what="sample")
 
 
 def _values(stretch: Range, n: int, rng: np.random.Generator) -> list[Any]:
@@ -349,7 +415,11 @@ def _stratified(stretch: Range, n: int, rng: np.random.Generator) -> list[Any]:
     low, high = float(stretch.low or 0.0), float(stretch.high or 0.0)
 
     def draw() -> Any:
-        return low + (high - low) * (rng.permutation(n) + rng.random(n)) / max(n, 1)
+        within = (rng.permutation(n) + rng.random(n)) / max(n, 1)
+        if stretch.mean is None or stretch.sd is None:
+            return low + (high - low) * within
+        beyond = ndtr(-MOST_SD)
+        return stretch.mean + stretch.sd * ndtri(beyond + (1 - 2 * beyond) * within)
 
     left, right = draw(), draw()
     apart = rng.permutation(n) < round(stretch.apart * n)

@@ -52,6 +52,9 @@ class Squat(Stance):
         Sideways shift of the pelvis to the subject's left at the greatest depth, metres.
     pelvis_drop
         Drop of the left side of the pelvis at the greatest depth, degrees.
+    pelvis_turn
+        Turn of the pelvis to the subject's left at the greatest depth, degrees; the thorax hardly
+        follows.
     """
 
     repetitions: Annotated[int, Field(ge=1, le=30)] = 3
@@ -64,6 +67,7 @@ class Squat(Stance):
     tibia_inclination: Annotated[float, Field(ge=0, le=60)] = 32.0
     shift_m: Annotated[float, Field(ge=-0.3, le=0.3)] = 0.0
     pelvis_drop: Annotated[float, Field(ge=-20, le=20)] = 0.0
+    pelvis_turn: Annotated[float, Field(ge=-20, le=20)] = 0.0
 
     @property
     def phases(self) -> Phases:
@@ -90,6 +94,7 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
 
     soles = {side: foot_chain(body, squat, side, progress) for side in SUFFIX}
     roll = -np.radians(squat.pelvis_drop) * progress
+    turn = np.radians(squat.pelvis_turn) * progress
     floor_ankle = float(np.mean([body.joint("ankle", side)[1] for side in SUFFIX]))
     standing = standing_in_balance(body, squat)
     mid_hip = np.zeros((len(time), 3))
@@ -102,7 +107,8 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     def legs(fore_aft: Array, bending: Array | float = 1.0) -> Legs:
         centre = mid_hip.copy()
         centre[:, 2] = fore_aft
-        return legs_over(body, squat, soles, roll, dict.fromkeys(SUFFIX, progress), centre, bending)
+        deep = dict.fromkeys(SUFFIX, progress)
+        return legs_over(body, squat, soles, roll, deep, centre, bending, turn=turn)
 
     first = abs(squat.standing_knee_flexion) / 2
     wanted = first + (squat.tibia_inclination - first) * progress
@@ -114,7 +120,7 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     if short > 1e-6 or np.abs(inclined.inclination - wanted).max() > 0.01:
         raise BadInputError(
             "squat: the legs of this body do not reach; lessen depth, stance_width, stagger_m,"
-            " shift_m, pelvis_drop or tibia_inclination"
+            " shift_m, pelvis_drop, pelvis_turn or tibia_inclination"
         )
     rotations = leg_rotations(body, soles, placed)
 
@@ -124,7 +130,7 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     )
 
     def ahead(lean: Array) -> Array:
-        upper_body(body, squat, rotations, roll, lean, progress)
+        upper_body(body, squat, rotations, roll, lean, progress, turn=turn)
         return centre_of_mass(body, *transforms(body, rotations, mid_hip))[:, 2]
 
     upright = np.full(len(time), np.radians(squat.standing_lean))
@@ -140,7 +146,7 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
             "squat: no lean of the trunk keeps this body from falling; lessen depth or"
             " lumbar_flexion, or bring tibia_inclination closer to 32"
         )
-    upper_body(body, squat, rotations, roll, lean, progress)
+    upper_body(body, squat, rotations, roll, lean, progress, turn=turn)
     orientation, position = transforms(body, rotations, mid_hip)
     return Trial(
         time=time,

@@ -175,11 +175,13 @@ def legs_over(
     progress: Mapping[str, Array],
     mid_hip: Array,
     bending: Array | float = 1.0,
+    *,
+    turn: Array | float = 0.0,
 ) -> Legs:
     """Place hips and knees over the feet; knees point inwards as `progress` of each side says."""
-    pelvis_roll = rotated_about("z", roll)
+    pelvis = rotated_about("y", np.asarray(turn)) @ rotated_about("z", roll)
     width = body.joint("hip", "left") - body.mid_hip
-    hips = {side: mid_hip + SIDE_SIGN[side] * (pelvis_roll @ width) for side in SUFFIX}
+    hips = {side: mid_hip + SIDE_SIGN[side] * (pelvis @ width) for side in SUFFIX}
     knees, inclination, short = {}, [], []
     for side in SUFFIX:
         ankle = soles[side][2]
@@ -415,14 +417,18 @@ def upper_body(
     lean: Array,
     progress: Array,
     aside: Array | float = 0.0,
+    *,
+    turn: Array | float = 0.0,
 ) -> None:
     """Put the orientations of pelvis, trunk, head and arms into `rotations`.
 
     Radians: `roll` of the pelvis, positive where its left side is higher; `lean` forwards; `aside`
-    of the thorax, positive to the subject's right, by the bending of the spine.
+    of the thorax, positive to the subject's right, by the bending of the spine; `turn` of the
+    pelvis to the subject's left.
     """
     flexion = stance.standing_lumbar_flexion * (1.0 - progress) + stance.lumbar_flexion * progress
-    # Of the lean, of the roll of the pelvis, of how far it stays behind the trunk, of a lean aside.
+    # Of the lean, of roll and turn of the pelvis, of how far it stays behind the trunk, of a lean
+    # aside.
     share = {
         **{"root": (1.0, 1.0, 1.0, 0.0), "spine05": (0.98, 0.8, 0.7, 0.6)},
         **{"spine04": (0.95, 0.6, 0.4, 0.9), "spine03": (0.92, 0.4, 0.15, 1.0)},
@@ -433,7 +439,8 @@ def upper_body(
     for name, (leaning, rolling, behind, bending) in share.items():
         pitch = leaning * lean - behind * np.radians(flexion)
         tilted = rolling * roll + bending * aside
-        rotations[name] = rotated_about("z", tilted) @ rotated_about("x", pitch)
+        turned = rotated_about("y", np.asarray(rolling * turn))
+        rotations[name] = turned @ rotated_about("z", tilted) @ rotated_about("x", pitch)
     thorax = rotations["spine01"]
     if stance.arms != "overhead":
         pitch = np.arctan2(thorax[..., 2, 1], thorax[..., 1, 1])

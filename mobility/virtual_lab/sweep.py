@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 ESTIMATORS = ("landmarks", "image_plane", "fitted")
 """Sources of the angles: cleaned world landmarks, lines in the picture, the fitted body."""
 
-RENDERING = 2
+RENDERING = 3
 """Version, to be raised when the same case gives other pictures or another truth than before."""
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import griddata
 
+from mobility import tables
 from mobility.errors import BadInputError
 from mobility.virtual_lab.body import Body, keypoints, parametric_body, skinned, transforms
 
@@ -14,10 +15,6 @@ def test_body_has_the_stature_and_mass_asked_for_and_human_proportions(body: Bod
     assert body.vertices[:, 1].min() == pytest.approx(0, abs=1e-9)
     a, b, c = (body.vertices[body.faces[:, k]] for k in range(3))
     assert 980 * abs((np.cross(a, b) * c).sum() / 6) == pytest.approx(body.mass_kg, rel=1e-3)
-    # Segment lengths as fractions of stature: Winter 2009 (0.245 and 0.246), within 10 %.
-    hip, knee, ankle = (body.joint(name, "left") for name in ("hip", "knee", "ankle"))
-    assert np.linalg.norm(hip - knee) / 1.78 == pytest.approx(0.245, rel=0.1)
-    assert np.linalg.norm(knee - ankle) / 1.78 == pytest.approx(0.246, rel=0.1)
     for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
         mirrored = body.joint(joint, "right") * [-1, 1, 1]
         np.testing.assert_allclose(body.joint(joint, "left"), mirrored, atol=1e-6)
@@ -25,6 +22,45 @@ def test_body_has_the_stature_and_mass_asked_for_and_human_proportions(body: Bod
         parametric_body(sex="male", age=28, height_m=1.95, weight_kg=40)
     with pytest.raises(BadInputError, match="did you mean 'height_m'"):
         parametric_body(height=1.8)
+
+
+def _lengths(body: Body) -> dict[str, float]:
+    """Lengths between joint centres of the left side as fractions of stature."""
+    ends = {
+        **{"thigh": ("hip", "knee"), "shank": ("knee", "ankle")},
+        **{"upper_arm": ("shoulder", "elbow"), "forearm": ("elbow", "wrist")},
+    }
+    lines = {
+        name: body.joint(one, "left") - body.joint(other, "left")
+        for name, (one, other) in ends.items()
+    }
+    shoulders = (body.joint("shoulder", "left") + body.joint("shoulder", "right")) / 2
+    lines["trunk"] = shoulders - body.mid_hip
+    stature = np.ptp(body.vertices[:, 1])
+    return {name: float(np.linalg.norm(line) / stature) for name, line in lines.items()}
+
+
+@pytest.mark.usefixtures("body")  # needs the extra, and imports it
+def test_segments_are_as_long_as_those_of_people_at_every_stature() -> None:
+    usual = tables.load("body_build")["segments"]
+    for who, deviations in (
+        ({"sex": "male", "height_m": 1.50, "weight_kg": 55}, {}),
+        ({"sex": "female", "height_m": 1.85, "weight_kg": 70}, {}),
+        (
+            {"sex": "female", "height_m": 1.63, "weight_kg": 88, "age": 70},
+            {"thigh": 0.04, "shank": -0.03, "trunk": -0.05, "upper_arm": 0.06, "forearm": -0.06},
+        ),
+    ):
+        body = parametric_body(**who, **deviations)
+        assert np.ptp(body.vertices[:, 1]) == pytest.approx(who["height_m"], abs=1e-6)
+        assert body.mass_kg == pytest.approx(who["weight_kg"], abs=0.05)
+        for name, length in _lengths(body).items():
+            expected = usual[name][who["sex"]] * (1 + deviations.get(name, 0))
+            assert length == pytest.approx(expected, abs=1e-5), name
+    with pytest.raises(BadInputError, match=r"thigh 0.06 and shank -0.05 .* 0.91 to 1.09"):
+        parametric_body(thigh=0.06, shank=-0.05)
+    with pytest.raises(BadInputError, match="trunk"):
+        parametric_body(trunk=0.2)
 
 
 def test_left_is_left_and_the_person_faces_forwards(body: Body) -> None:

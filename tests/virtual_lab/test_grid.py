@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
+from mobility.kinematics.angles import joint_angles
 from mobility.virtual_lab.agreement import is_bent, view_class
+from mobility.virtual_lab.case import perform_case, true_positions, truth_pose
 from mobility.virtual_lab.grid import (
     HANDS_UP,
     VIEWS,
@@ -21,9 +24,13 @@ from mobility.virtual_lab.grid import (
 from mobility.virtual_lab.single_leg_squat import SingleLegSquat
 from mobility.virtual_lab.sit_to_stand import SitToStand
 from mobility.virtual_lab.squat import Squat
+from mobility.virtual_lab.stance import Sided
 
-GRIDS = {"people": 48, "reporting": 40}
+GRIDS = {"people": 48, "reporting": 40, "people2": 40, "reporting2": 32}
 """Cases of the committed grids."""
+
+LIKE_PEOPLE = ("people2", "reporting2")
+"""Those whose bodies are built like people."""
 
 ARMS = ("overhead", "forward", "hanging", "crossed")
 
@@ -118,6 +125,8 @@ def test_faults_of_a_grid_are_named(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no such grid"):
         read_grid(file)
     drawn_low: dict[str, Any] = {"motion.depth": {"low": 3}}
+    by_sex = {sex: {"mean": 1.7, "sd": 0.1} for sex in ("female", "male")}
+    part = {"share": 0.5, "views": ["bck"], "ranges": {}}
     for values, message in (
         ({}, "has no cases"),
         ([1], "a grid is a mapping"),
@@ -125,7 +134,9 @@ def test_faults_of_a_grid_are_named(tmp_path: Path) -> None:
         ({"cases": [{"name": "a"}, {"name": "a"}]}, "two cases are called 'a'"),
         ({"axes": {"azimuth": [1]}}, "is no place in a case"),
         ({"axes": {"camera.azimuth": []}}, "at least 1 item"),
-        ({"sample": {"n": 2, "ranges": drawn_low}}, "give low and high, or any"),
+        ({"sample": {"n": 2, "ranges": drawn_low}}, "give low and high, mean and sd"),
+        ({"sample": {"n": 2, "ranges": {"body.height_m": by_sex}}}, "draw body.sex before it"),
+        ({"sample": {"views": {"back": 2}, "ranges": {}, "parts": [part]}}, "did you mean 'back'"),
         ({"sample": {"n": 2, "ranges": {"motion.depth": {"low": 3, "high": 1}}}}, "low exceeds"),
         ({"sample": {"ranges": {}}}, "give n, or views"),
         ({"sample": {"views": {"frnt": 1}, "ranges": {}}}, "did you mean 'front'"),
@@ -152,12 +163,74 @@ def test_committed_grids_cover_every_view_and_people_as_they_are(project: Path, 
     assert np.mean(knees[knees > 0]) == pytest.approx(4, abs=0.3)
     assert 0.05 < np.mean(knees < 0) < 0.15
     bmi = [c.body.weight_kg / c.body.height_m**2 for c in cases]
-    assert min(bmi) < 19
-    assert max(bmi) > 37
+    assert min(bmi) < 19.5
+    assert max(bmi) > (32.5 if name in LIKE_PEOPLE else 37)
     assert min(c.motion.lead_s for c in cases) >= 0.6
 
 
-EXERCISES = ("exercises", "exercises_reporting")
+@pytest.mark.parametrize("name", LIKE_PEOPLE)
+def test_drawn_people_are_built_like_people(project: Path, name: str) -> None:
+    grid = read_grid(project / "benchmarks" / f"{name}.yaml")
+    bodies = [case.body for case in grid_cases(grid)]
+    people = tables.load("body_build")
+    for sex in ("female", "male"):
+        stature = np.array([body.height_m for body in bodies if body.sex == sex])
+        assert len(stature) == len(bodies) / 2
+        usual = people["stature"][sex]
+        assert np.mean(stature) == pytest.approx(usual["mean"], abs=0.01)
+        assert np.std(stature, ddof=1) == pytest.approx(usual["sd"], abs=0.008)
+        assert np.abs(stature - usual["mean"]).max() <= 2.5 * usual["sd"] + 1e-3  # rounded
+    for segment, entry in people["segments"].items():
+        deviation = [getattr(body, segment) for body in bodies]
+        assert np.mean(deviation) == pytest.approx(0, abs=0.003), segment
+        assert np.std(deviation, ddof=1) == pytest.approx(entry["sd"], rel=0.1), segment
+    ratio = np.array([(1 + body.thigh) / (1 + body.shank) for body in bodies])
+    assert np.mean(ratio) == pytest.approx(1, abs=0.01)
+    assert np.std(ratio, ddof=1) == pytest.approx(0.028, abs=0.006)
+    limits = people["thigh_over_shank"]
+    assert limits["least"] <= ratio.min()
+    assert ratio.max() <= limits["most"]
+
+
+def test_parts_of_a_sample_draw_otherwise_and_no_case_is_of_two() -> None:
+    ranges = {"motion.depth": {"low": 20, "high": 30}, "body.sex": {"any": ["female", "male"]}}
+    parts = [
+        {"share": 0.25, "views": ["front"], "ranges": {"motion.depth": {"low": 40, "high": 45}}},
+        {"share": 0.5, "ranges": {"motion.depth": {"low": 60, "high": 65}}},
+    ]
+    sample = {"seed": 3, "views": {"front": 8, "left": 12}, "ranges": ranges, "parts": parts}
+    cases = grid_cases(Grid(sample=sample))
+    depth = np.array([case.motion.depth for case in cases])
+    some, others = (depth >= 40) & (depth <= 45), depth >= 60
+    assert (some.sum(), others.sum(), (depth <= 30).sum()) == (5, 10, 5)
+    assert {view_of(case.camera.azimuth) for case, one in zip(cases, some, strict=True) if one} == {
+        "front"
+    }
+
+
+def _sides_apart(case: Any) -> float:
+    """Largest difference of knee, hip and ankle between the sides at the bottom, degrees."""
+    body, trial = perform_case(case, np.array([_bottom_s(case)]))
+    angles = joint_angles(truth_pose(true_positions(case, body, trial)))
+    names = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion")
+    return max(float(abs(angles[name].diff("side")).max()) for name in names)
+
+
+def _bottom_s(case: Any) -> float:
+    return float(case.motion.phases.at(np.zeros(1))[1][0])
+
+
+@pytest.mark.usefixtures("extra")
+def test_sides_differ_by_ten_to_twenty_degrees_in_fifteen_of_a_hundred_cases(project: Path) -> None:
+    cases = grid_cases(read_grid(project / "benchmarks" / "people2.yaml"))
+    apart = [
+        c for c in cases if c.motion.stagger_m or c.motion.heel_rise == Sided(left=18, right=0)
+    ]
+    assert len(apart) == round(0.15 * len(cases))
+    assert all(10 <= _sides_apart(case) < 20 for case in apart)
+
+
+EXERCISES = ("exercises", "exercises_reporting", "exercises2", "exercises_reporting2")
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -172,12 +245,13 @@ def test_committed_grids_have_each_exercise_in_several_people_from_three_views(p
 
 
 def test_exercises_for_reporting_are_those_of_no_other_grid(project: Path) -> None:
-    explored, reported = (
-        grid_cases(read_grid(project / f"benchmarks/{name}.yaml")) for name in EXERCISES
-    )
-    for part in ("body", "camera", "motion"):
-        mine, others = ({str(getattr(c, part)) for c in some} for some in (reported, explored))
-        assert not mine & others
+    for names in (EXERCISES[:2], EXERCISES[2:]):
+        explored, reported = (
+            grid_cases(read_grid(project / f"benchmarks/{name}.yaml")) for name in names
+        )
+        for part in ("body", "camera", "motion"):
+            mine, others = ({str(getattr(c, part)) for c in some} for some in (reported, explored))
+            assert not mine & others
 
 
 def test_cases_of_grids_have_nothing_in_common(project: Path) -> None:

@@ -41,7 +41,7 @@ def test_the_joint_that_is_meant_moves_and_no_other(body, movement, angle, to, w
     assert np.ptp(right) < 1.0
     turn = np.argmin(np.abs(trial.time - trial.bottom[0]))
     assert left[turn] == pytest.approx(left.max(), abs=0.1)
-    assert left[0] == left[-1] == pytest.approx(left.min(), abs=0.1)
+    assert left[0] == left[-1] == pytest.approx(left.min(), abs=0.3)
     others = {"elbow_flexion", "knee_flexion", "ankle_dorsiflexion", "shoulder_flexion"}
     if movement == "hip_flexion":
         others -= {"knee_flexion"}  # the shank hangs

@@ -157,6 +157,15 @@ def test_what_was_asked_for_is_done_on_its_side(body: Body) -> None:
     assert ahead == pytest.approx(0.16, abs=1e-9)
     low = angles_of(body, staggered).isel(time=int(np.argmin(hip_height(staggered))))
     assert low.ankle_dorsiflexion.diff("side").item() > 15
+    # The pelvis turns to the left, its left side back, and the thorax hardly follows.
+    turned = trial_of(body, depth=50, pelvis_turn=12)
+    k = int(np.argmin(hip_height(turned)))
+    across = turned.points["left_hip"][k] - turned.points["right_hip"][k]
+    assert np.degrees(np.arctan2(-across[2], across[0])) == pytest.approx(12, abs=0.1)
+    across = turned.points["left_shoulder"][k] - turned.points["right_shoulder"][k]
+    assert abs(np.degrees(np.arctan2(-across[2], across[0]))) < 3
+    low = angles_of(body, turned).isel(time=k)
+    assert abs(low.hip_flexion.diff("side").item()) > 2
     # The pelvis leans as asked while standing, and the back is flexed against it.
     leaning = {"repetitions": 1, "standing_lean": -3}
     plain, bent = trial_of(body, **leaning), trial_of(body, **leaning, lumbar_flexion=28)
@@ -191,7 +200,7 @@ def test_planar_squat_obeys_the_identities_of_the_angles(body: Body) -> None:
     # The trunk stands upright and leans to balance, more where the ankle moves less.
     stiff = angles_of(body, trial_of(body, tibia_inclination=22))
     assert abs(angles.trunk_lean[0].item()) < 10
-    assert 20 < angles.trunk_lean.max() < stiff.trunk_lean.max() - 3 < 60
+    assert 20 < angles.trunk_lean.max() < stiff.trunk_lean.max() - 3 < 65
 
 
 @pytest.mark.parametrize(
@@ -199,7 +208,7 @@ def test_planar_squat_obeys_the_identities_of_the_angles(body: Body) -> None:
     [
         # Knees that stay behind leave the hips far behind the feet, those far ahead bring them on.
         ({"depth": 60, "tibia_inclination": 3}, "keeps this body from falling"),
-        ({"depth": 30, "tibia_inclination": 55}, "keeps this body from falling"),
+        ({"depth": 30, "tibia_inclination": 60}, "keeps this body from falling"),
         ({"standing_balance": 0.8, "standing_lean": -20}, "without falling"),
         ({"depth": 10, "shift_m": 0.3, "tibia_inclination": 60}, "do not reach"),
         ({"depth": [50, 50, 50]}, "3 depths for 2 repetitions"),
