@@ -631,13 +631,18 @@ def holds(
     shrunk = (value / like) ** (2 * _PRIOR / every.size)
     if mean * (1 + 1 / every.size) > shrunk:
         return False
-    groups = [real]
-    if differing is not None:
-        groups.append(_squares(differing, value))
-    tested = drawn.size >= ENOUGH and (differing is None or groups[1].size > 0)
-    if value < like and not tested:
-        return False
-    return all(each.sum() <= stats.chi2.ppf(_SURE, each.size) for each in groups if each.size)
+    if value < like:
+        if drawn.size < ENOUGH:
+            return False
+        if differing is not None:
+            apart = _squares(differing, value)
+            if not apart.size or _contradicts(apart):
+                return False
+    return not _contradicts(real)
+
+
+def _contradicts(squares: np.ndarray) -> bool:
+    return bool(squares.size and squares.sum() > stats.chi2.ppf(_SURE, squares.size))
 
 
 def factor(
@@ -658,9 +663,9 @@ def factor(
     to 95 % of others' lie within; the smallest factor with which 95 % of so few lie within is that
     of the worst.)
 
-    It is below `like` only where 8 rendered people or more count; and as large as the errors of
-    real people alone ask: their sum of squares is not above the 90th percentile of what it is if
-    errors are as stated. So is that of those `differing`.
+    It is as large as the errors of real people alone ask: their sum of squares is not above the
+    90th percentile of what it is if errors are as stated. It is below `like` only where 8 rendered
+    people or more count, and those `differing` do not contradict in the same way.
 
     Parameters
     ----------

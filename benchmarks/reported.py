@@ -87,8 +87,9 @@ VIEWS = {
 """What the table calls views."""
 GROWING = ("trunk_lean", "hip_flexion")
 """Angles whose error may depend on the value: from the front they are pulled to the middle."""
-_CHANCE = 0.01
-"""Probability, if errors do not depend on the value, of what shows that they do."""
+_CHANCE = 0.05 / 20
+"""Probability, if errors do not depend on the value, of what shows that they do: of twenty looks
+(kinds, numbers, angles) one in 20 finds anything."""
 _SPREAD_DEG = 3.0
 """Least standard deviation of true values of which a slope is given."""
 DIFFERING_DEG = 8.0
