@@ -468,9 +468,12 @@ def aims(table: pd.DataFrame) -> str:
     """Say how many ratios and shares are as they are to be."""
     ratios, shares = table["ratio"].between(0.8, 1.2), table["holds"].between(0.9, 0.98)
     enough = table["holds"] >= 0.9
+    views = table.groupby("view", sort=False)["holds"].mean()
+    together = ", ".join(f"{view} {100 * share:.0f} %" for view, share in views.items())
     return (
         f"Of {len(table)} ratios {ratios.sum()} are from 0.8 to 1.2, and of the shares"
-        f" {shares.sum()} from 90 to 98 %, {enough.sum()} at least 90 %."
+        f" {shares.sum()} from 90 to 98 %, {enough.sum()} at least 90 %. Mean of the shares:"
+        f" {together}."
     )
 
 
