@@ -5,7 +5,8 @@ usage: python benchmarks/findings.py [--cache FOLDER] [--grid GRID ...] [--clips
                                      [--json] [--write]
 
 Needs the poses and truths that `mobility virtual-lab sweep benchmarks/reporting2.yaml` left in its
-cache. The true positions of a trial go through the same assessment;
+cache (what was counted on reporting.yaml, whose people are not built like people, is kept). The
+true positions of a trial go through the same assessment;
 what lies within a margin of a threshold there is neither true nor untrue, and is counted apart
 ("grey"). The others are stated rightly (TP: the fault is there and is stated; TN: it is not there
 and that is stated), wrongly (FP, FN), or it is said that they cannot be told. --each also prints
@@ -43,7 +44,7 @@ from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.progress import progress_bar
 from mobility.sessions.files import atomic
-from mobility.view import view_of_azimuth
+from mobility.view import VIEWS, view_of_azimuth
 from mobility.virtual_lab.case import read_case, read_truth, truth_pose, write_dataset
 from mobility.virtual_lab.grid import grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_folder, read_pose
@@ -52,6 +53,8 @@ ROOT = Path(__file__).resolve().parents[1]
 GRIDS = [ROOT / "benchmarks" / "reporting2.yaml"]
 TABLE = ROOT / "benchmarks" / "findings.md"
 LOOKED_AT = ROOT / "benchmarks" / "looked_at.yaml"
+EARLIER = "## Counted earlier"
+"""Heading of what was counted on grids that have successors."""
 LEFT_OUT = 0.1
 """Most of the cases of a grid that need not be there."""
 
@@ -364,17 +367,27 @@ def table(told: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def shares(told: pd.DataFrame) -> str:
-    """Say how many of the statements that could be right or wrong were made, and how many right."""
-    clear = told[told["outcome"] != "grey"]
-    valued = clear[clear["probability"].notna()]
-    made = clear[clear["outcome"] != "not told"]
-    right = made["outcome"].isin(["TP", "TN"]).sum()
-    return (
-        f"{len(made)} of {len(clear)} statements made ({len(made) / max(len(clear), 1):.0%}; "
-        f"{len(made) / max(len(valued), 1):.0%} of those whose measure has a value), "
-        f"{right} of them right ({right / max(len(made), 1):.1%})"
-    )
+def by_view(told: pd.DataFrame) -> pd.DataFrame:
+    """Count by view the statements that could be right or wrong, those made, and those right.
+
+    Of the three kinds of items only the findings count, which say again what the others say.
+    """
+    clear = told[(told["kind"] == "finding") & (told["outcome"] != "grey")]
+    rows = []
+    for view in [*(view for view in VIEWS if view in set(clear["view"])), "all"]:
+        own = clear if view == "all" else clear[clear["view"] == view]
+        made = own[own["outcome"] != "not told"]
+        right = int(made["outcome"].isin(["TP", "TN"]).sum())
+        counts = {"trials": own["trial"].nunique(), "could be made": len(own)}
+        counts |= {"with a value": int(own["probability"].notna().sum()), "made": len(made)}
+        share = {"made of all": len(made) / max(len(own), 1), "right": right}
+        rows.append(
+            {
+                **{"view": view, **counts, **share, "wrong": len(made) - right},
+                "right of made": right / len(made) if len(made) else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def markdown(frame: pd.DataFrame, clips: str, grids: list[str]) -> str:
@@ -408,6 +421,31 @@ def markdown(frame: pd.DataFrame, clips: str, grids: list[str]) -> str:
             "| " + " | ".join([row["kind"], name, *(str(row[c]) for c in COUNTS), *words]) + " |"
         )
     return "\n".join(lines) + "\n"
+
+
+def views_markdown(frame: pd.DataFrame) -> str:
+    """Give the counts by view as Markdown."""
+    lines = [
+        "## By view",
+        "",
+        "| " + " | ".join(frame) + " |",
+        "|---|" + "---:|" * (frame.shape[1] - 1),
+    ]
+    for row in frame.to_dict("records"):
+        shares = {
+            "made of all": f"{row['made of all']:.0%}",
+            "right of made": "–"
+            if np.isnan(row["right of made"])
+            else f"{row['right of made']:.1%}",
+        }
+        shares["right of made"] += between(row["right"], row["made"])
+        lines.append("| " + " | ".join(str(value) for value in (row | shares).values()) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def with_record(text: str, before: str) -> str:
+    """Put what was counted earlier, of the text before, after what is counted now."""
+    return text + "\n" + before[before.index(EARLIER) :]
 
 
 def between(right: int, told: int) -> str:
@@ -481,18 +519,22 @@ def main() -> None:
     told = all_told(of_clips(partial(clip_told, resume=given.resume), chosen))
     frame = table(told)
     of = "" if len(chosen) == len(clips) else f" of {len(clips)}"
+    views = by_view(told)
     text = markdown(frame, f"{len(chosen)}{of}", [path.name for path in given.grid])
+    text += "\n" + views_markdown(views)
     if given.json:
-        values = {"clips": len(chosen), "table": _plain(frame), "trials": _plain(told)}
-        print(json.dumps(values, indent=1))
+        values = {"clips": len(chosen), "table": _plain(frame), "views": _plain(views)}
+        print(json.dumps(values | {"trials": _plain(told)}, indent=1))
     else:
-        print(f"{text}\nFindings: {shares(told[told['kind'] == 'finding'])}")
+        print(text)
     if given.each:
         wrong = told[told["outcome"].isin(["FP", "FN"])]
         print(wrong.drop(columns=["true", "stated"]).round(3).to_string(index=False))
     if given.write:
         with atomic(TABLE) as hidden:
-            hidden.write_text(text, encoding="utf-8")
+            hidden.write_text(
+                with_record(text, TABLE.read_text(encoding="utf-8")), encoding="utf-8"
+            )
 
 
 def _plain(frame: pd.DataFrame) -> list[Mapping[str, Any]]:

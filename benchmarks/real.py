@@ -33,6 +33,7 @@ import pandas as pd
 import xarray as xr
 import yaml
 from balance import pairs, poses_of, triangulated
+from scipy import stats
 
 import mobility as mb
 from mobility import tables
@@ -49,7 +50,13 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import largest_sd, legs_unseen
 from mobility.kinematics.angles import image_plane_angles
 from mobility.kinematics.expected_error import TABLE as ERRORS
-from mobility.kinematics.expected_error import Z95, kind_of, metric_sd, spread_factors
+from mobility.kinematics.expected_error import (
+    Z95,
+    alike_kinds,
+    kind_of,
+    metric_sd,
+    spread_factors,
+)
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES, landmarks
@@ -85,19 +92,20 @@ _MARKERS = {  # of the TRC: heel and toe
     "right_heel": "r_calc",
     "right_foot_index": "r_toe",
 }
-_STEP, _SHARE = 0.05, 0.95
-_MANY = 20
-"""People of whom one is no more than the share that may lie outside."""
-ONE, NOT_STANDING, METRICS = "one_camera", "not_standing", "metrics"
-FLOORS = {
-    ONE: None,
-    NOT_STANDING: ONE,
-    "two_cameras": ONE,
-    "two_cameras_moving_feet": "two_cameras",
-    "moving_feet": None,
-    METRICS: None,
-}
-"""Kinds of factors in their order, and the kind whose factors are the least that they may be."""
+STRAIGHT = ("front", "oblique", "from_the_side")
+"""Kinds of one camera that are fitted once more, not told that somebody stands straight."""
+ONE_CAMERA = (*STRAIGHT, "from_behind", "not_standing")
+METRICS = "metrics"
+LIKE = {kind: entry.get("like") for kind, entry in tables.load(ERRORS)["kinds"]["of"].items()}
+LIKE[METRICS] = None
+"""Kinds of factors in their order, and the kind that each is like."""
+_STEP, _LEAST_FACTOR = 0.02, 0.3
+ENOUGH = 8
+"""Rendered people of whom a factor may be below that of the kind that it is like, or below 1."""
+_PRIOR = 1.0
+"""People that a prior is worth: that a factor is that of the kind that it is like."""
+_SURE = 0.9
+"""Share of samples of people, if errors were as stated, in which they do not contradict it."""
 RENDERED = "rendered"
 _METRICS = tuple(tables.load(ERRORS)["metrics"]["factors"])
 KERNELS = (  # joints and formulas of metrics that come from positions, and their groups
@@ -542,61 +550,68 @@ def ablated(errors: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-class Needed(NamedTuple):
-    """What the errors of values, also of refused ones, ask of the factor on their sd."""
+class Errors(NamedTuple):
+    """Errors of the values of one person, also of refused ones, and what is stated of them.
 
-    least: np.ndarray
-    """Factor from which on the error lies within 1.96 sd."""
-    most: np.ndarray
-    """Factor up to which the value is given."""
-
-
-def together(parts: Iterable[Needed]) -> Needed:
-    """Join the values of several."""
-    return Needed(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-
-
-def needed(
-    off: np.ndarray, sd: np.ndarray, largest: float, beside: np.ndarray | float = 0.0
-) -> Needed:
-    """Say what errors ask of the factor on `sd`.
-
-    Parameters
+    Attributes
     ----------
     off, sd
         Errors, and their standard deviations without a factor.
-    largest
-        Standard deviation up to which a value is given.
     beside
         Standard deviation that is added in quadrature and has no factor.
+    largest
+        Standard deviation up to which a value is given.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):  # no spread: without a bound
-        least = np.sqrt(np.maximum((off / Z95) ** 2 - beside**2, 0.0)) / sd
-        most = np.sqrt(np.maximum(largest**2 - np.square(beside), 0.0)) / sd
-    known = np.isfinite(off) & np.isfinite(sd) & np.isfinite(least)
-    return Needed(least[known], np.broadcast_to(most, known.shape)[known])
+
+    off: np.ndarray
+    sd: np.ndarray
+    beside: np.ndarray
+    largest: np.ndarray
+
+    def given(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
+        """Errors and variances of the values that are given with a factor."""
+        variance = (factor * self.sd) ** 2 + self.beside**2
+        there = variance <= self.largest**2
+        return self.off[there], variance[there]
 
 
-def of_angles(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Needed]:
+def together(parts: Iterable[Errors]) -> Errors:
+    """Join the values of several."""
+    return Errors(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def errors_as_stated(
+    off: np.ndarray,
+    sd: np.ndarray,
+    largest: float | np.ndarray,
+    beside: np.ndarray | float = 0.0,
+) -> Errors:
+    """Keep the errors, and what is stated of them, of values that have both."""
+    each = [np.ravel(one) for one in np.broadcast_arrays(off, sd, beside, largest)]
+    there = np.isfinite(each[:3]).all(axis=0) & (np.hypot(each[1], each[2]) > 0)
+    return Errors(*(one[there] for one in each))
+
+
+def of_angles(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Errors]:
     """Say by kind of factor and angle what a fitted body asks whose legs are seen."""
     if legs_unseen(body):
         return {}
     kind, factors, found = kind_of(body), spread_factors(body), stated(body)
-    parts: dict[tuple[str, str], list[Needed]] = {}
+    parts: dict[tuple[str, str], list[Errors]] = {}
     for reference, truth in clip.references.items():
         if reference == OPENCAP:
             continue
         there = at_frames(truth, found, reference)
         for name in (name for name in ANGLES if name in there):
             off, sd = (found[name] - there[name]).to_numpy(), found[f"{name}_sd"].to_numpy()
-            one = needed(off, sd / factors[name], found.attrs["largest"][name])
+            one = errors_as_stated(off, sd / factors[name], found.attrs["largest"][name])
             parts.setdefault((kind, name), []).append(one)
     return {key: together(values) for key, values in parts.items()}
 
 
-def of_metrics(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Needed]:
+def of_metrics(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Errors]:
     """Say the same of metrics that come from positions, within the repetitions."""
-    if kind_of(body) not in (ONE, NOT_STANDING):
+    if kind_of(body) not in ONE_CAMERA:
         return {}
     repetitions = mb.find_repetitions(body)
     inside, stands = (
@@ -608,7 +623,7 @@ def of_metrics(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Needed]:
     found, table = stated(body), tables.load("measures")
     limits = {name: entry["value"] for name, entry in table["limits"].items()}
     edge_on = bool(hides_frontal_plane(body))
-    parts: dict[tuple[str, str], list[Needed]] = {}
+    parts: dict[tuple[str, str], list[Errors]] = {}
     for reference in (name for name in ("markers", "rendered") if name in clip.references):
         true = at_frames(clip.references[reference], found, reference)["points"].rename("position")
         for joints, kernel, groups in KERNELS:
@@ -626,14 +641,14 @@ def of_metrics(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Needed]:
                     share * values[name],
                 )
                 off, sd, beside = (np.atleast_1d(v[inside] if v.ndim else v) for v in each)
-                one = needed(off, sd, entry["largest_interval"]["value"] / Z95, beside)
+                one = errors_as_stated(off, sd, entry["largest_interval"]["value"] / Z95, beside)
                 parts.setdefault((METRICS, name), []).append(one)
     return {key: together(values) for key, values in parts.items()}
 
 
 def of_pairs(
     people: Sequence[Clip], data: Path
-) -> Iterator[tuple[str, dict[tuple[str, str], Needed]]]:
+) -> Iterator[tuple[str, dict[tuple[str, str], Errors]]]:
     """Say by person what the errors of pairs of calibrated views ask that are far enough apart."""
     seen = [clip for clip in people if "views" in clip.references]
     for kind in dict.fromkeys(clip.kind for clip in seen):
@@ -648,62 +663,107 @@ def of_pairs(
                 yield views[0].person, of_angles(views[0], body)
 
 
-def within(own: Needed, value: float) -> float:
+def within(own: Errors, value: float) -> float:
     """Share of the values within 1.96 sd, of those that are given; NaN where all are refused."""
-    given = own.most >= value
-    return float((own.least[given] <= value).mean()) if given.any() else float("nan")
+    off, variance = own.given(value)
+    return float((off**2 <= Z95**2 * variance).mean()) if off.size else float("nan")
 
 
-def holds(value: float, people: Sequence[Needed], rendered: Needed | None = None) -> bool:
-    """Say whether a factor holds for people together, and for each where they are few."""
-    shares = np.array([within(each, value) for each in people])
-    shares = shares[np.isfinite(shares)]
-    groups = [shares.mean()] if shares.size else []
-    if rendered is not None and np.isfinite(virtual := within(rendered, value)):
-        groups.append(virtual)
-    if not groups:
-        return True  # all refused
-    lowest = shares.min() if shares.size and len(people) < _MANY else 1.0
-    return bool(np.mean(groups) >= _SHARE and lowest >= known()["aims"]["within"])
+def square(own: Errors, value: float) -> float:
+    """Mean square of the errors over that of their sd, of what is given; NaN where nothing is."""
+    off, variance = own.given(value)
+    return float((off**2).mean() / variance.mean()) if off.size else float("nan")
 
 
-def factor(people: Sequence[Needed], rendered: Needed | None = None) -> float:
-    """By how much a stated sd must grow: the smallest that holds.
+def _squares(people: Iterable[Errors], value: float) -> np.ndarray:
+    each = np.array([square(own, value) for own in people])
+    return each[np.isfinite(each)]
 
-    It holds where of the values that it leaves given 95 % lie within 1.96 of it; and, where one
-    person is more than the 5 % that may lie outside, where it does not fail anybody. It is at least
-    1: so few people, most of whom were chosen because they stand straight, do not tell that the
-    draws overstate errors.
+
+def holds(
+    value: float,
+    people: Sequence[Errors],
+    rendered: Sequence[Errors] = (),
+    *,
+    like: float = 1.0,
+    differing: Sequence[Errors] | None = None,
+) -> bool:
+    """Say whether a factor is large enough; see :func:`factor`."""
+    real, drawn = _squares(people, value), _squares(rendered, value)
+    every = np.concatenate([real, drawn])
+    if not every.size:
+        return value >= like  # all refused
+    mean = max(each.mean() for each in (every, real, drawn) if each is every or each.size >= ENOUGH)
+    shrunk = (value / like) ** (2 * _PRIOR / every.size)
+    if mean * (1 + 1 / every.size) > shrunk:
+        return False
+    if value < like:
+        if drawn.size < ENOUGH:
+            return False
+        if differing is not None:
+            apart = _squares(differing, value)
+            if not apart.size or _contradicts(apart):
+                return False
+    return not _contradicts(real)
+
+
+def _contradicts(squares: np.ndarray) -> bool:
+    return bool(squares.size and squares.sum() > stats.chi2.ppf(_SURE, squares.size))
+
+
+def factor(
+    people: Sequence[Errors],
+    rendered: Sequence[Errors] = (),
+    *,
+    like: float = 1.0,
+    differing: Sequence[Errors] | None = None,
+) -> float:
+    """By how much a stated sd must grow, or may shrink: the smallest that holds.
+
+    It is the root mean square over people of error / sd, of the values that it leaves given. Each
+    person, real or rendered, weighs the same; but 8 or more of one sort do not make it smaller than
+    the others alone ask, for the real ones were chosen because they stand straight, and the
+    rendered are not real. It is √(1 + 1/n) times that, n people being few, for the next one's
+    errors to lie within 1.96 sd; and drawn, as a logarithm, to that of the kind which this one is
+    like, as if by one person more. (Of normal errors of 8 to 40 people, 0.5 to 1.5 times the sd, 91
+    to 95 % of others' lie within; the smallest factor with which 95 % of so few lie within is that
+    of the worst.)
+
+    It is as large as the errors of real people alone ask: their sum of squares is not above the
+    90th percentile of what it is if errors are as stated. It is below `like` only where 8 rendered
+    people or more count, and those `differing` do not contradict in the same way.
 
     Parameters
     ----------
-    people
-        Of each person, who all weigh the same.
-    rendered
-        Of rendered clips, which weigh as much as all people together.
+    people, rendered
+        Errors of each person.
+    like
+        Factor of the kind that this one is like; 1 is that of the draws themselves.
+    differing
+        Of a difference: people whose true one is large, without whom it is not below `like`.
     """
-    steps = round(1.0 / _STEP)
-    while not holds(round(steps * _STEP, 2), people, rendered):
+    steps = round(_LEAST_FACTOR / _STEP)
+    while not holds(round(steps * _STEP, 2), people, rendered, like=like, differing=differing):
         steps += 1
     return round(steps * _STEP, 2)
 
 
 def asked_by(
     people: Iterable[Clip], virtual: Iterable[Clip], data: Path
-) -> dict[tuple[str, str], dict[str, list[Needed]]]:
+) -> dict[tuple[str, str], dict[str, list[Errors]]]:
     """By kind of factor and angle or metric, and by person, what the errors of each clip ask."""
-    parts: dict[tuple[str, str], dict[str, list[Needed]]] = {}
+    parts: dict[tuple[str, str], dict[str, list[Errors]]] = {}
 
-    def add(person: str, asked: Mapping[tuple[str, str], Needed]) -> None:
+    def add(person: str, asked: Mapping[tuple[str, str], Errors]) -> None:
         for key, one in asked.items():
-            if one.least.size:
+            if one.off.size:
                 parts.setdefault(key, {}).setdefault(person, []).append(one)
 
     people = list(people)
     for clip in itertools.chain(people, virtual):
         body = body_of(clip.pose, **clip.how)
         add(clip.person, of_angles(clip, body) | of_metrics(clip, body))
-        if kind_of(body) == ONE:
+        if kind_of(body) in STRAIGHT:
             free = body_of(clip.pose, **clip.how, standing="free")
             add(clip.person, of_angles(clip, free))
     for person, asked in of_pairs(people, data):
@@ -711,99 +771,100 @@ def asked_by(
     return parts
 
 
-def factors(asked: Mapping[tuple[str, str], Mapping[str, Sequence[Needed]]]) -> pd.DataFrame:
+def factors(asked: Mapping[tuple[str, str], Mapping[str, Sequence[Errors]]]) -> pd.DataFrame:
     """Factor of each angle and metric, and the share within 1.96 sd of people left out of it."""
-    rows = []
-    for (kind, name), own in asked.items():
+    rows: list[dict[str, Any]] = []
+    names = [*ANGLES, *_METRICS]
+    order = sorted(asked, key=lambda key: (list(LIKE).index(key[0]), names.index(key[1])))
+    found: dict[tuple[str | None, str], float] = {}
+    for kind, name in order:
+        own = asked[kind, name]
         people = {p: together(parts) for p, parts in own.items() if p != RENDERED}
-        virtual = together(own[RENDERED]) if RENDERED in own else None
-        every = list(people.values())
-        row = {"kind": kind, "name": name, "people": len(people)}
-        row["factor"] = factor(every, virtual)
-        row["people only"] = factor(every) if people else np.nan
-        row["rendered clips"] = len(own.get(RENDERED, ()))
-        row["rendered only"] = np.nan if virtual is None else factor([], virtual)
-        if people:
-            for column, value in (("within at 1", 1.0), ("within", row["factor"])):
-                shares = [share for each in every if np.isfinite(share := within(each, value))]
-                row[column] = np.mean(shares) if shares else np.nan
-            row["given"] = np.mean([(each.most >= row["factor"]).mean() for each in every])
+        drawn, every = own.get(RENDERED, ()), list(people.values())
+        like = next((found[k, name] for k in alike(kind)[1:] if (k, name) in found), 1.0)
+        found[kind, name] = value = least_of(kind, factor(every, drawn, like=like))
+        row = {"kind": kind, "name": name, "people": len(people), "rendered clips": len(drawn)}
+        row |= {"factor": value, "like": like}
+        for column, group in (("people", every), ("rendered", drawn)):
+            squares = _squares(group, 1.0)
+            row[f"{column}: ratio at 1"] = np.sqrt(squares.mean()) if squares.size else np.nan
+            shares = np.array([within(each, value) for each in group])
+            shares = shares[np.isfinite(shares)]
+            row[f"{column}: within"] = shares.mean() if shares.size else np.nan
         left_out = {}
         for person, each in people.items():
             others = [e for p, e in people.items() if p != person]
-            if others or virtual is not None:
-                left_out[person] = within(each, factor(others, virtual))
+            if others or drawn:
+                without = least_of(kind, factor(others, drawn, like=like))
+                left_out[person] = within(each, without)
         left_out = {person: share for person, share in left_out.items() if np.isfinite(share)}
         if left_out:
             row["left out, mean"] = np.mean(list(left_out.values()))
             row["lowest"] = min(left_out.values())
             row["of"] = min(left_out, key=lambda person: left_out[person])
         rows.append(row)
-    names = [*ANGLES, *_METRICS]
-    rows.sort(key=lambda row: (list(FLOORS).index(row["kind"]), names.index(row["name"])))
     return pd.DataFrame(rows)
 
 
-def _source(kind: str, own: pd.DataFrame, names: Sequence[str]) -> str:
+def least_of(kind: str, value: float) -> float:
+    """Give the factor of a kind, of frames at least 1.
+
+    All who were rendered, and nearly all who were filmed, stand about as straight as the fit
+    assumes; so they do not tell that the draws overstate the errors of who stands otherwise.
+    """
+    return value if kind == METRICS else max(value, 1.0)
+
+
+def alike(kind: str) -> list[str]:
+    """Kinds whose factors hold for a kind, also for metrics, which are like no other."""
+    return [kind] if kind == METRICS else alike_kinds(kind)
+
+
+def _source(kind: str, own: pd.DataFrame) -> str:
     """Say in the table where the factors of a kind come from."""
-    said = []
-    if len(own):
-        people, count = own["people"].max(), own["rendered clips"].max()
-        who = "one real person" if people == 1 else f"{people} real people"
-        rendered = f", and {count} rendered clips as much as all people" if count else ""
-        said.append(
-            f"The smallest that holds on {who}{', each weighing the same' if people > 1 else ''}"
-            f"{rendered}: of the values that it leaves given 95 % lie within 1.96 standard"
-            f" deviations; and where fewer than {_MANY} people count, of whom one is more than 5 %,"
-            f" {100 * known()['aims']['within']:.0f} % of those of each person."
-            " At least 1."
-        )
-        for number, of in ((1, "one person"), (0, "rendered clips only")):
-            if few := [name for name in own.index if own["people"][name] == number != people]:
-                said.append(f"Of {of}: {', '.join(few)}.")
-    if kind == NOT_STANDING:
+    count, drawn = own["people"].max(), own["rendered clips"].max()
+    who = [f"{count} real {'person' if count == 1 else 'people'}"] if count else []
+    who += [f"{drawn} rendered clips"] if drawn else []
+    said = [f"Of {' and '.join(who)}."]
+    for number, of in ((1, "one real person"), (0, "no real person")):
+        if few := [name for name in own.index if own["people"][name] == number != count]:
+            said.append(f"Of {of}: {', '.join(few)}.")
+    if few := [name for name in own.index if own["rendered clips"][name] < ENOUGH]:
+        least = "those that they are like" if LIKE[kind] else "1"
+        which = "All are" if len(few) == len(own) else f"Those of {', '.join(few)} are"
+        said.append(f"{which} of fewer than {ENOUGH} rendered clips, and at least {least}.")
+    if kind == "not_standing":
         said.append("They stand, which the fit did not assume (standing free).")
     if kind.startswith("two"):
         said.append("Pairs of his four views; of rendered or other pairs nothing was measured.")
-    if FLOORS[kind]:
-        said.append(f"No less than those of {FLOORS[kind]}.")
-    if missing := [name for name in names if name not in own.index]:
-        said.append(f"Not measured, at least 1: {', '.join(missing)}.")
     return " ".join(said)
 
 
 def with_factors(text: str, table: pd.DataFrame) -> str:
     """Put the factors into the text of the table of expected errors."""
-    written: dict[str, dict[str, float]] = {}
-    for kind, floor in FLOORS.items():
+    blocks = {}
+    for kind in LIKE:
         own = table[table["kind"] == kind].set_index("name")
-        names = _METRICS if kind == METRICS else ANGLES
-        values = {name: float(own["factor"].get(name, 1.0)) for name in names}
-        if floor:
-            values = {name: max(value, written[floor][name]) for name, value in values.items()}
-        written[kind] = values
+        if not len(own) and kind != METRICS:
+            continue
         edge = "" if kind == METRICS else "  "
-        found = re.search(rf"^{edge}{kind}:\n(?:{edge}  .*\n)+", text, flags=re.M)
-        assert found, kind
-        tail = found[0][
-            found[0].index(f"{edge}  {'factors' if kind == METRICS else 'angles'}:\n") :
-        ]
-        unlike = re.search(rf"^{edge}  unlike: >-\n(?:{edge}    .*\n)+", found[0], flags=re.M)
-        first, *_ = tail.splitlines()
-        after = re.split(rf"^{edge}  (?=least:)", tail, flags=re.M)
+        names = _METRICS if kind == METRICS else own.index
         space = f"{edge}    "
-        block = [
-            *(f"{edge}{kind}:", f"{edge}  source: >-"),
-            *textwrap.wrap(
-                _source(kind, own, names), 100, initial_indent=space, subsequent_indent=space
-            ),
-            *(unlike[0].splitlines() if unlike else []),
-            first,
-            *(f"{space}{name}: {value}" for name, value in values.items()),
-        ]
-        block += [f"{edge}  {after[1]}".rstrip("\n")] if len(after) > 1 else []
-        text = text[: found.start()] + "\n".join(block) + "\n" + text[found.end() :]
-    return text
+        source = textwrap.wrap(
+            _source(kind, own), 100, initial_indent=space, subsequent_indent=space
+        )
+        blocks[kind] = "\n".join(
+            [
+                *(f"{edge}{kind}:", f"{edge}  source: >-", *source),
+                f"{edge}  {'factors' if kind == METRICS else 'angles'}:",
+                *(f"{space}{name}: {float(own['factor'].get(name, 1.0)):g}" for name in names),
+            ]
+        )
+    metrics = blocks.pop(METRICS)
+    text = re.sub(
+        r"(?<=^fitted:\n)(?:  .*\n)+", "\n".join(blocks.values()) + "\n", text, flags=re.M
+    )
+    return re.sub(r"^metrics:\n(?:  .*\n)+?(?=  least:)", metrics + "\n", text, flags=re.M)
 
 
 def _plain(angle: str) -> str:

@@ -1,18 +1,20 @@
 """Errors of the numbers that a squat's report gives, and the four stated errors of each.
 
 usage: python benchmarks/reported.py --rendered CACHE [--again CACHE [--render-again]]
-           [--data FOLDER] [--poses FOLDER] [--write]
+           [--data FOLDER] [--poses FOLDER] [--stances CACHE] [--write]
+       python benchmarks/reported.py --report CACHE [--write]
        python benchmarks/reported.py --stances CACHE
 
 CACHE has the cases of people2.yaml as `mobility virtual-lab sweep` leaves them; `--render-again`
 films the same people once more into the other CACHE, the camera put up again by eye. The clips of
 real people are those of real.py that have the truth at the bottom of a squat. Each number is
 compared with what the same formulas give of the true angles in the same frames; one that is refused
-for its error asks nothing of a factor.
+for its error asks nothing of a factor. Factors are chosen, by kind of fit, as those of real.py are
+(`factor`), and tried on the person, or rendered person, whom they were not taken from. Where the
+error of trunk or hip depends on the value, beyond chance, it is stated to (`with_value`).
 
-A factor is chosen as those of real.py are: the smallest with which 95 % of the numbers lie within
-1.96 standard deviations, people on film and rendered ones weighing the same, and of no person on
-film less than 88 %. It is tried on the person, or rendered person, whom it was not taken from.
+`--report`, of a sweep of reporting2.yaml, on which nothing is chosen, holds what the tables state
+against other people, by view, with the figures of reported.yaml beside.
 
 `--stances`, of a sweep of stances.yaml, says how each stance is reported, and whether it is inside.
 """
@@ -20,9 +22,9 @@ film less than 88 %. It is tried on the person, or rendered person, whom it was 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
@@ -31,36 +33,41 @@ import xarray as xr
 import yaml
 from real import (
     ANGLES,
+    ENOUGH,
+    LIKE,
     RENDERED,
     ROOT,
+    STRAIGHT,
     Clip,
-    Needed,
+    Errors,
+    alike,
     at_frames,
     body_of,
     clips,
+    errors_as_stated,
     factor,
     markdown,
-    needed,
     rendered,
     stated,
-    together,
 )
 from scipy import stats
 
 import mobility as mb
-from mobility.assessment.trial_errors import trial_errors
+from mobility.assessment.trial_errors import trial_errors, trial_spreads
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import largest_sd
 from mobility.kinematics.angles import joint_angles
-from mobility.kinematics.expected_error import MDC95, TRIAL, Z95, trial_factors, trial_kind_of
+from mobility.kinematics.expected_error import MDC95, TRIAL, Z95, kind_of
 from mobility.kinematics.fit.entry import METHOD
 from mobility.sessions.files import read_dataset
-from mobility.view import trial_view
+from mobility.view import TWO_CAMERAS, UNKNOWN, trial_view, view_kind
 from mobility.virtual_lab.case import Case, case_from
 from mobility.virtual_lab.grid import Grid, grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_folder, sweep
 
 TABLE = ROOT / "mobility" / "tables" / f"{TRIAL}.yaml"
+PAGE = Path(__file__).with_suffix(".md")
+EARLIER = Path(__file__).with_suffix(".yaml")
 PEOPLE = ROOT / "benchmarks" / "people2.yaml"
 AGAIN = ROOT / "benchmarks" / "movements_twice.yaml"
 """By how much a second recording differs: its `again`."""
@@ -69,13 +76,24 @@ NUMBERS = {"absolute": "", "from_standing": "_from_standing", "sides": "_asymmet
 """Numbers of a trial, and what follows the angle in the name of the metric."""
 
 SHOWN = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean")
-KINDS = {
-    "one_camera": "straight",
-    "from_the_side": "straight",
-    "from_behind": "straight",
-    "not_standing": "free",
-}
+REPORTED = (*SHOWN[:3], "thigh_elevation", "tibia_inclination", "trunk_lean", "hip_abduction")
+"""Angles whose errors are held against other people."""
+KINDS = dict.fromkeys((*STRAIGHT, "from_behind"), "straight") | {"not_standing": "free"}
 """Kinds of fits whose numbers are measured, and what is said of standing."""
+VIEWS = {
+    **{"front": "front", "front-oblique": "oblique", "side": "side"},
+    **{"back-oblique": "behind", "back": "behind"},
+}
+"""What the table calls views."""
+GROWING = ("trunk_lean", "hip_flexion")
+"""Angles whose error may depend on the value: from the front they are pulled to the middle."""
+_CHANCE = 0.05 / 20
+"""Probability, if errors do not depend on the value, of what shows that they do: of twenty looks
+(kinds, numbers, angles) one in 20 finds anything."""
+_SPREAD_DEG = 3.0
+"""Least standard deviation of true values of which a slope is given."""
+DIFFERING_DEG = 8.0
+"""Least difference of the sides of a person on whom it was tested that differences are seen."""
 
 _PAIRS = 8
 """Pairs of recordings, at least, of which a retest error is given."""
@@ -83,14 +101,18 @@ _PAIRS = 8
 HEAD = """\
 # How far the numbers of a squat may be off: written by benchmarks/reported.py --write.
 #
-# trial: factors on the spread of the draws of a number, by angle: of the mean of the bottom
-# (`absolute`), of bottom minus standing (`from_standing`), of right minus left at the bottom
-# (`sides`). `one_camera` sees people from the front, straight or obliquely. Of two cameras, and of
-# feet that move, where none was measured, the larger of that of one camera and of that of a frame
-# (expected_error.yaml) counts.
+# trial: factors on the spread of the draws of a number, by kind of fit (expected_error.yaml) and
+# angle: of the mean of the bottom (`absolute`), of bottom minus standing (`from_standing`), of
+# right minus left at the bottom (`sides`). Each is the root mean square over people of error / sd,
+# by the rule that benchmarks/real.py has (`factor`). Below that of the kind which it is like (else
+# below 1) it is only where eight rendered people or more count, and where people on film do not
+# contradict it; of the sides only where people whose sides differ by 8 degrees or more were among
+# them, and do not contradict it either.
+# with_value: an sd that is added in quadrature, `per_degree` for each degree by which the value
+# differs from `at`, where the error depends on it.
 # retest: standard errors of measurement of metrics between two recordings of the same person with
 # the camera put up again where it stood, in units of the metric, by the same kinds. Of a metric
-# that is not listed it is not known.
+# that is not listed, and of a kind that is not, it is not known.
 """
 
 
@@ -118,38 +140,45 @@ def true_angles(clip: Clip, body: xr.Dataset) -> Iterator[xr.Dataset]:
         )
 
 
-def errors_of(clip: Clip, standing: str) -> list[dict[str, Any]]:
-    """Error of each number that is given of a clip, and the sd of its bias without a factor."""
-    body = body_of(clip.pose, standing=standing)
-    kind = trial_kind_of(body)
-    if KINDS.get(kind) != standing:
+def errors_of(clip: Clip, standing: str, *, kinds: Container[str]) -> list[dict[str, Any]]:
+    """Error of each number of a clip, also of those refused, and what is stated of it."""
+    try:
+        body = body_of(clip.pose, standing=standing)
+        repetitions = mb.find_repetitions(body)
+    except BadInputError:
+        return []
+    kind, accepted = kind_of(body), repetitions["accepted"].to_numpy().astype(bool)
+    if kind not in kinds or not accepted.any():
         return []
     about = {"person": person_of(clip), "rendered": clip.person == RENDERED}
     about |= {"clip": clip.name, "view": trial_view(body), "kind": kind}
-    repetitions = mb.find_repetitions(body)
-    accepted = repetitions["accepted"].to_numpy().astype(bool)
-    if not accepted.any():
-        return []
     found = measures(body, joint_angles(body), every=True)
-    biases = trial_errors(body, repetitions).isel(rep=np.flatnonzero(accepted)).median("rep")
+    each = [one(body, repetitions) for one in (trial_spreads, trial_errors)]
+    spreads, biases = (one.isel(rep=np.flatnonzero(accepted)).median("rep") for one in each)
     rows = []
     for truth in true_angles(clip, body):
         true = measures(body, truth, every=True)
         for number, ending in NUMBERS.items():
-            factors = trial_factors(body, number)
             for angle in (name for name in ANGLES if f"{name}{ending}" in found):
-                name = f"{angle}{ending}"
-                bias = biases[f"{angle}_{number}"] / factors[angle]
-                off, each_sd = found[name] - true[name], found[f"{name}_sd"]
-                noise = np.sqrt(np.maximum(each_sd**2 - (factors[angle] * bias) ** 2, 0.0))
-                values = [np.atleast_1d(each.to_numpy()) for each in (off, bias, noise)]
+                name, sd = f"{angle}{ending}", found[f"{angle}{ending}_sd"]
+                noise = np.sqrt(np.maximum(sd**2 - biases[f"{angle}_{number}"] ** 2, 0.0))
+                columns = {
+                    **{"value": found[name], "truth": true[name], "stated": sd},
+                    **{"spread": spreads[f"{angle}_{number}"], "noise": noise},
+                }
+                values = [np.atleast_1d(one.to_numpy()) for one in columns.values()]
                 rows += [
                     {**about, "number": number, "angle": angle}
-                    | {"error": error, "bias": spread, "noise": rest}
-                    for error, spread, rest in zip(*values, strict=True)
-                    if np.isfinite(error) and np.isfinite(spread)
+                    | dict(zip(columns, one, strict=True))
+                    | {"error": one[0] - one[1]}
+                    for one in zip(*values, strict=True)
+                    if np.isfinite(one[:4]).all()
                 ]
     return rows
+
+
+def _kinds(standing: str) -> list[str]:
+    return [kind for kind, how in KINDS.items() if how == standing]
 
 
 def person_of(clip: Clip) -> str:
@@ -157,31 +186,74 @@ def person_of(clip: Clip) -> str:
     return clip.name if clip.person == RENDERED else clip.person
 
 
-def asked(own: pd.DataFrame) -> tuple[list[Needed], Needed | None]:
-    """Say what the errors of each person on film, and of all rendered ones, ask of the factor."""
+class Rule(NamedTuple):
+    """What is stated of a number: a factor on its spread, and how its error grows."""
 
-    def of(part: pd.DataFrame) -> Needed:
-        off, bias, noise = (part[name].to_numpy() for name in ("error", "bias", "noise"))
-        return needed(off, bias, largest_sd(str(own["angle"].iloc[0]), method=METHOD), noise)
-
-    film, drawn = own[~own["rendered"]], own[own["rendered"]]
-    people = [of(part) for _, part in film.groupby("person")]
-    return people, together([of(drawn)]) if len(drawn) else None
+    factor: float
+    grows: dict[str, float] | None = None
 
 
-def left_out(errors: pd.DataFrame) -> pd.DataFrame:
-    """Half-width of the interval of each number by the factor of all others."""
+def rule_of(own: pd.DataFrame, like: float = 1.0) -> Rule:
+    """Choose what is stated of a number of a kind of fit, from its errors."""
+    number, angle = str(own["number"].iloc[0]), str(own["angle"].iloc[0])
+    grows = grows_with_value(own) if number != "sides" and angle in GROWING else None
+    largest = largest_sd(angle, method=METHOD)
+
+    def people(part: pd.DataFrame) -> list[Errors]:
+        return [
+            errors_as_stated(each["error"], each["spread"], largest, beside(each, grows))
+            for _, each in part.groupby("person")
+        ]
+
+    differing = None
+    if number == "sides":
+        differing = people(own[own["truth"].abs() >= DIFFERING_DEG])
+    real, drawn = people(own[~own["rendered"]]), people(own[own["rendered"]])
+    return Rule(factor(real, drawn, like=like, differing=differing), grows)
+
+
+def grows_with_value(own: pd.DataFrame) -> dict[str, float] | None:
+    """Say how errors grow with the distance from the value that is right, if beyond chance.
+
+    The line through errors over values, each person once. None where it is level, where it crosses
+    zero beyond the values that there are (a bias, which the factor covers), or with few people.
+    """
+    each = own.groupby("person")[["value", "error"]].mean()
+    if len(each) < ENOUGH:
+        return None
+    line = stats.linregress(each["value"], each["error"])
+    at = -line.intercept / line.slope if line.slope else np.inf
+    if line.pvalue > _CHANCE or not each["value"].min() < at < each["value"].max():
+        return None
+    return {"at": round(float(at), 1), "per_degree": round(abs(float(line.slope)), 2)}
+
+
+def beside(own: pd.DataFrame, grows: Mapping[str, float] | None) -> np.ndarray:
+    """Give the standard deviations that no factor enlarges."""
+    if grows is None:
+        return own["noise"].to_numpy()
+    return np.hypot(own["noise"], grows["per_degree"] * (own["value"] - grows["at"])).to_numpy()
+
+
+def left_out(errors: pd.DataFrame, trial: Mapping[str, Any]) -> pd.DataFrame:
+    """Stated sd of each number by the rule of all others, and whether it is given and holds."""
     parts = []
-    for _, own in errors.groupby(["kind", "number", "angle"]):
-        people = own["person"].unique()
+    for (kind, number, angle), own in errors.groupby(["kind", "number", "angle"]):
+        people, like = own["person"].unique(), like_of(trial, str(kind), str(number), str(angle))
         for person in people if len(people) > 1 else ():
-            here = own["person"] == person
-            bias = factor(*asked(own[~here])) * own.loc[here, "bias"]
-            half = Z95 * np.hypot(bias, own.loc[here, "noise"])
-            given = half <= Z95 * largest_sd(str(own["angle"].iloc[0]), method=METHOD)
-            holds = own.loc[here, "error"].abs() <= half
-            parts.append(own[here].assign(half=half, holds=holds)[given])
+            here = own[own["person"] == person]
+            rule = rule_of(own[own["person"] != person], like)
+            sd = np.hypot(rule.factor * here["spread"], beside(here, rule.grows))
+            given = sd <= largest_sd(str(angle), method=METHOD)
+            holds = here["error"].abs() <= Z95 * sd
+            parts.append(here.assign(stated=sd, holds=holds)[given])
     return pd.concat(parts, ignore_index=True)
+
+
+def like_of(trial: Mapping[str, Any], kind: str, number: str, angle: str) -> float:
+    """Give the factor of the kind that a kind is like; 1 where there is none."""
+    measured = (trial.get(each, {}).get(number, {}) for each in alike(kind)[1:])
+    return next((float(each[angle]) for each in measured if angle in each), 1.0)
 
 
 def again_cases(grid: Grid | None = None, *, seed: int | None = None) -> list[tuple[Case, Case]]:
@@ -214,7 +286,7 @@ def retest(rendered_in: Path, again_in: Path) -> pd.DataFrame:
             try:
                 body = body_of(read_dataset(pose))
                 found.append(measures(body, joint_angles(body), every=True))
-                kinds.add(trial_kind_of(body))
+                kinds.add(kind_of(body))
             except BadInputError:
                 break
         if len(found) < 2 or len(kinds) > 1:
@@ -264,7 +336,7 @@ def stances(cache: Path) -> pd.DataFrame:
                     "reported": float(knee.mean()),
                     "half": float(half.where(knee.notnull()).mean()),
                 },
-                **{"given": float(knee.notnull().mean()), "kind": trial_kind_of(body)},
+                **{"given": float(knee.notnull().mean()), "kind": kind_of(body)},
                 "inside": float((abs(off) <= half).where(knee.notnull()).mean()),
             }
         )
@@ -274,27 +346,26 @@ def stances(cache: Path) -> pd.DataFrame:
 def factors_of(errors: pd.DataFrame) -> dict[str, Any]:
     """Factors by kind, number and angle, each kind with its source."""
     trial: dict[str, Any] = {}
-    for kind in KINDS:
+    for kind in (kind for kind in LIKE if kind in KINDS):
         here = errors[errors["kind"] == kind]
+        if here.empty:
+            continue
         people = here.loc[~here["rendered"], ["person", "angle"]].drop_duplicates()
-        counted = people["angle"].value_counts()
-        clips_count = here.loc[here["rendered"], "person"].nunique()
-        of_people = ", ".join(f"{name} {count}" for name, count in counted.items())
-        trial[kind] = {
-            "source": (
-                "The smallest with which 95 % of the numbers lie within 1.96 standard deviations, "
-                f"of people on film ({of_people or 'none'}) and of {clips_count} rendered ones, "
-                "both weighing the same, and of no person on film less than 88 %."
-            )
-        }
-        for number in NUMBERS:
-            own = here[here["number"] == number]
-            # Who assumes nothing of standing knows no more.
-            least = trial["one_camera"].get(number, {}) if kind == "not_standing" else {}
-            trial[kind][number] = {
-                name: max(factor(*asked(part)), least.get(name, 1.0))
-                for name, part in own.groupby("angle", sort=False)
-            }
+        of_people = ", ".join(
+            f"{name} {count}" for name, count in people["angle"].value_counts().items()
+        )
+        source = (
+            f"Of {here.loc[here['rendered'], 'person'].nunique()} rendered people, and of people on"
+            f" film ({of_people or 'none'})."
+        )
+        found: dict[str, Any] = {number: {} for number in NUMBERS}
+        growing: dict[str, Any] = {}
+        for (number, angle), own in here.groupby(["number", "angle"], sort=False):
+            rule = rule_of(own, like_of(trial, kind, str(number), str(angle)))
+            found[str(number)][str(angle)] = rule.factor
+            if rule.grows:
+                growing.setdefault(str(number), {})[str(angle)] = rule.grows
+        trial[kind] = {"source": source, **found} | ({"with_value": growing} if growing else {})
     return trial
 
 
@@ -317,48 +388,161 @@ def retest_errors(again: pd.DataFrame) -> dict[str, Any]:
 
 def summary(errors: pd.DataFrame, trial: Mapping[str, Any]) -> pd.DataFrame:
     """Coverage and width by number and angle: people, renderings, and the bias at its sign."""
-    tried = left_out(errors)
+    tried = left_out(errors, trial)
     rows = []
-    tried["error"] *= np.where(
-        (tried["number"] == "sides") & tried["view"].str.contains("right"), -1, 1
-    )
     for (kind, number, angle), own in tried.groupby(["kind", "number", "angle"], sort=False):
         row: dict[str, Any] = {"kind": kind, "number": number, "angle": angle}
         for name, part in (("people", own[~own["rendered"]]), ("rendered", own[own["rendered"]])):
-            each = part.groupby("person")[["error", "half", "holds"]].mean()
-            row[name] = len(each)
-            row[f"{name}: bias"] = each["error"].mean()
-            row[f"{name}: holds"] = each["holds"].mean()
-            row[f"{name}: half"] = part["half"].median()
+            row |= {
+                name if key == "people" else f"{name}: {key}": v for key, v in said(part).items()
+            }
         row["factor"] = trial[str(kind)][str(number)][str(angle)]
         rows.append(row)
+    order = {kind: place for place, kind in enumerate(LIKE)}
+    return pd.DataFrame(rows).sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable")
+
+
+def said(own: pd.DataFrame) -> dict[str, float]:
+    """Say how what is stated holds for people who each count once.
+
+    Of differences of the sides seen obliquely the bias is that of far minus near.
+    """
+    turned = (own["number"] == "sides") & own["view"].str.contains("right")
+    squares = own.assign(
+        bias=own["error"] * np.where(turned, -1, 1),
+        **{name: own[name] ** 2 for name in ("error", "stated")},
+    )
+    each = squares.groupby("person")[["bias", "error", "stated", "holds"]].mean()
+    return {
+        "people": len(each),
+        "bias": each["bias"].mean(),
+        "ratio": np.sqrt(each["error"].mean() / each["stated"].mean()) if len(each) else np.nan,
+        "holds": each["holds"].mean(),
+        "half": Z95 * own["stated"].median(),
+    }
+
+
+def reported(errors: pd.DataFrame) -> pd.DataFrame:
+    """Hold what is stated against rendered people, by view, number and angle."""
+    earlier = yaml.safe_load(EARLIER.read_text(encoding="utf-8"))["earlier"]
+    kept = errors[errors["angle"].isin(REPORTED)]
+    kept = kept.assign(holds=kept["error"].abs() <= Z95 * kept["stated"])
+    limits = {name: largest_sd(name, method=METHOD) for name in REPORTED}
+    rows = []
+    for number in NUMBERS:
+        for angle in REPORTED:
+            for view in dict.fromkeys(VIEWS.values()):
+                own = kept[(kept["number"] == number) & (kept["angle"] == angle)]
+                own = own[own["view"].map(view_name) == view]
+                given = own[own["stated"] <= limits[angle]]
+                if given.empty:
+                    continue
+                before = earlier[number].get(angle, {}).get(view)
+                rows.append(
+                    {
+                        **{"number": number, "angle": angle, "view": view},
+                        **said(given),
+                        "given": len(given) / len(own),
+                        "slope": slope(own),
+                        "earlier ratio": "" if before is None else f"{before:.2f}",
+                    }
+                )
     return pd.DataFrame(rows)
 
 
-def document(table: pd.DataFrame, again: pd.DataFrame, stood: pd.DataFrame) -> str:
-    """Text of reported.md."""
-    shown = table[table["angle"].isin(SHOWN)].round(2).fillna("")
+def slope(own: pd.DataFrame) -> str:
+    """Give the slope of values on the truth, each person once, and its standard error."""
+    each = own.groupby("person")[["truth", "value"]].mean()
+    if len(each) < 3 or each["truth"].std() < _SPREAD_DEG:
+        return ""
+    line = stats.linregress(each["truth"], each["value"])
+    return f"{line.slope:.2f} ± {line.stderr:.2f}"
+
+
+def view_name(view: str) -> str:
+    """Name a view as the table does; empty where it is unknown."""
+    return "" if view in (UNKNOWN, TWO_CAMERAS) else VIEWS[view_kind(view)]
+
+
+def aims(table: pd.DataFrame) -> str:
+    """Say how many ratios and shares are as they are to be."""
+    ratios, shares = table["ratio"].between(0.8, 1.2), table["holds"].between(0.9, 0.98)
+    enough = table["holds"] >= 0.9
+    views = table.groupby("view", sort=False)["holds"].mean()
+    together = ", ".join(f"{view} {100 * share:.0f} %" for view, share in views.items())
+    return (
+        f"Of {len(table)} ratios {ratios.sum()} are from 0.8 to 1.2, and of the shares"
+        f" {shares.sum()} from 90 to 98 %, {enough.sum()} at least 90 %. Mean of the shares:"
+        f" {together}."
+    )
+
+
+PARTS = ("Held against other people, by view", "Measured again", "Knees of who stands")
+"""Parts of reported.md after its first, each under its heading."""
+
+
+def document(text: str, parts: Mapping[str, str]) -> str:
+    """Put parts into the text of reported.md, by heading; that of the first is empty."""
+    kept = {"": ""} | dict.fromkeys(PARTS, "")
+    for part in text.split("\n## "):
+        heading, _, body = part.partition("\n") if kept[""] else ("", "", part)
+        kept[heading] = body.strip()
+    kept |= parts
+    whole = [
+        f"## {heading}\n\n{body}" if heading else body for heading, body in kept.items() if body
+    ]
+    return "\n\n".join(whole) + "\n"
+
+
+def calibrated(table: pd.DataFrame) -> str:
+    """Write how the factors hold for people left out of them."""
+    shown = table[table["angle"].isin(SHOWN)].round(2).astype(object).fillna("")
+    return "\n\n".join(
+        [
+            "# Errors of reported numbers",
+            "Made by `python benchmarks/reported.py --rendered CACHE --again CACHE --stances CACHE"
+            " --write`, and by `--report CACHE --write`. Degrees; half: median of 1.96 sd; ratio:"
+            " root mean square error over that of the sd; bias, and share that holds, of what is"
+            " given: means over people, each with the factor of all others. A bias is reported"
+            " minus true (of the sides, where the camera stands obliquely, of far minus near), and"
+            " is in the sd; none is taken off. Hip, ankle and trunk at the bottom are known of one"
+            " person on film.",
+            markdown(shown),
+        ]
+    )
+
+
+def held(table: pd.DataFrame) -> str:
+    """Write how the stated errors hold for people on whom nothing was chosen."""
+    said = (
+        "Rendered people of reporting2.yaml, on whom nothing was chosen, by what the tables state:"
+        " ratio, share that holds (1 is all), half and bias as above; given: share of the values"
+        " that are given; slope: of the value on the truth (1 is right; less is pulled to the"
+        " middle). Of n people whose errors are as stated, the ratio comes out with a standard"
+        " deviation of about 1/√(2n): 0.25 of eight. The earlier ratio is of twelve other people"
+        " and earlier errors (reported.yaml)."
+    )
+    return "\n\n".join([said, aims(table), markdown(table.round(2))])
+
+
+def measured_again(again: pd.DataFrame) -> str:
+    """Write the errors of measuring again."""
     changes = again.assign(mdc95=MDC95 * again["sem"]).round(3).reset_index()
-    parts = [
-        "# Errors of reported numbers",
-        "Made by `python benchmarks/reported.py --rendered CACHE --again CACHE --stances CACHE"
-        " --write`. Degrees; half: median of 1.96 sd; bias, and share that holds, of what is given:"
-        " means over people, each with the factor of all others. A bias is reported minus true (of"
-        " the sides, where the camera stands obliquely, of far minus near), and is in the sd; none"
-        " is taken off. Hip, ankle and trunk at the bottom are known of one person on film.",
-        markdown(shown),
-        "## Measured again",
+    return (
         "Rendered people who squat alike before a camera that is put up again: standard error of"
         " measurement (SEM, the upper end of its one-sided 95 % interval) and smallest detectable"
         " change (MDC95 = 1.96 √2 SEM), in units of the metric. How people vary from day to day"
-        " comes on top.",
-        markdown(changes),
-        "## Knees of who stands",
+        f" comes on top.\n\n{markdown(changes)}"
+    )
+
+
+def stood(table: pd.DataFrame) -> str:
+    """Write how stances are reported."""
+    return (
         "Rendered people of stances.yaml: the true and the reported knee flexion of their standing"
-        " frames, half of its 95 % interval, and the share of the frames that are inside.",
-        markdown(stood.round(2)),
-    ]
-    return "\n\n".join(parts) + "\n"
+        " frames, half of its 95 % interval, and the share of the frames that are inside.\n\n"
+        f"{markdown(table.round(2))}"
+    )
 
 
 def main() -> None:
@@ -367,40 +551,53 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--poses", type=Path, default=ROOT / "build" / "accuracy" / "poses")
     parser.add_argument("--rendered", type=Path, metavar="CACHE")
+    parser.add_argument("--report", type=Path, metavar="CACHE")
     parser.add_argument("--stances", type=Path, metavar="CACHE")
     parser.add_argument("--again", type=Path, metavar="CACHE")
     parser.add_argument("--render-again", action="store_true", help="film the people once more")
-    parser.add_argument("--write", action="store_true", help=f"{TABLE.name} and reported.md")
+    parser.add_argument("--write", action="store_true", help=f"{TABLE.name} and {PAGE.name}")
     given = parser.parse_args()
-    stood = stances(given.stances) if given.stances else pd.DataFrame()
-    print(stood.round(2).to_string(index=False))
-    if not given.rendered:
-        return
-    if given.render_again:
-        sweep([again for _, again in again_cases()], given.again, resume=True)
-    real = [c for c in clips(given.data, given.poses) if {"markers", "picture"} & set(c.references)]
-    squats = [clip for clip in real if clip.kind in ("squats", "standing")]
-    rows = [
-        row
-        for clip in [*squats, *rendered([given.rendered])]
-        for standing in dict.fromkeys(KINDS.values())
-        for row in errors_of(clip, standing)
-    ]
-    errors = pd.DataFrame(rows)
-    again = retest(given.rendered, given.again) if given.again else None
-    trial = factors_of(errors)
-    table = summary(errors, trial)
-    print(table.round(2).to_string(index=False))
-    if again is None:
-        return
-    print("\n" + again.round(3).to_string())
+    if given.report and given.rendered:
+        parser.error("--report goes with tables that are written: give --rendered first, alone")
+    parts: dict[str, str] = {}
+    heldto, repeated, knees = PARTS
+    if given.stances:
+        table = stances(given.stances)
+        print(table.round(2).to_string(index=False))
+        parts[knees] = stood(table)
+    if given.report:
+        rows = [r for c in rendered([given.report]) for r in errors_of(c, "straight", kinds=LIKE)]
+        table = reported(pd.DataFrame(rows))
+        print(table.round(2).to_string(index=False), aims(table), sep="\n")
+        parts[heldto] = held(table)
+    if given.rendered:
+        if given.render_again:
+            sweep([again for _, again in again_cases()], given.again, resume=True)
+        real = clips(given.data, given.poses)
+        filmed = [clip for clip in real if {"markers", "picture"} & set(clip.references)]
+        squats = [clip for clip in filmed if clip.kind in ("squats", "standing")]
+        rows = [
+            row
+            for clip in [*squats, *rendered([given.rendered])]
+            for standing in dict.fromkeys(KINDS.values())
+            for row in errors_of(clip, standing, kinds=_kinds(standing))
+        ]
+        errors = pd.DataFrame(rows)
+        trial = factors_of(errors)
+        table = summary(errors, trial)
+        print(table.round(2).to_string(index=False))
+        parts[""] = calibrated(table)
+        contents = yaml.safe_load(TABLE.read_text(encoding="utf-8")) | {"trial": trial}
+        if given.again:
+            again = retest(given.rendered, given.again)
+            print("\n" + again.round(3).to_string())
+            parts[repeated] = measured_again(again)
+            contents["retest"] = retest_errors(again)
+        if given.write:
+            text = yaml.safe_dump(contents, sort_keys=False, width=120)
+            TABLE.write_text(HEAD + text, encoding="utf-8")
     if given.write:
-        contents = {"trial": trial, "retest": retest_errors(again)}
-        text = yaml.safe_dump(contents, sort_keys=False, width=120)
-        TABLE.write_text(HEAD + text, encoding="utf-8")
-        Path(__file__).with_suffix(".md").write_text(
-            document(table, again, stood), encoding="utf-8"
-        )
+        PAGE.write_text(document(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
 
 
 if __name__ == "__main__":

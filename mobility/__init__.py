@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mobility.validation.synchronise import align as align
     from mobility.validation.synchronise import find_lag as find_lag
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 PUBLIC = {
     "estimate_pose": "mobility.capture.pose",

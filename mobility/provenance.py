@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = "1"
 """Version of the layout of our Datasets and documents."""
 
-PACKAGES = ("mobility", "mediapipe", "numpy", "scipy", "xarray", "av", "opencv-contrib-python")
-"""Packages whose version can change a number."""
+LIBRARIES = ("mediapipe", "numpy", "scipy", "xarray", "av", "opencv-contrib-python")
+"""Packages, beside this one, whose version can change a number."""
 
 _HERE = Path(__file__).parent
 _BEGAN = time.time()
@@ -33,8 +33,9 @@ _BEGAN = time.time()
 @functools.cache
 def package_versions() -> Mapping[str, str]:
     """Versions of the packages that can change a number, by name."""
-    versions = {}
-    for name in PACKAGES:
+    # One that is installed in place keeps the metadata of the day when it was installed.
+    versions = {"mobility": mobility.__version__}
+    for name in LIBRARIES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

@@ -29,6 +29,9 @@ TRUSTED_DEG, TRUSTED_RENDERED_DEG = 4.0, 6.0
 CAREFUL_DEG, LEAST_GIVEN = 10.0, 50.0
 """Beyond this error, or with fewer percent of the values given, it is not to be trusted."""
 
+KINDS = ("front", "oblique", "from_the_side")
+"""Kinds of fits of which the README gives differences."""
+
 VERDICTS = ("**trust**", "**take care**", "**do not trust**")
 
 
@@ -136,19 +139,18 @@ def ten_rows(film: Film, lab: xr.Dataset) -> Iterator[str]:
 def differences(film: Film, lab: xr.Dataset) -> Iterator[str]:
     """Half-widths of the intervals of a value and of what cancels the bias of a trial."""
     text = (PROJECT / "benchmarks" / "reported.md").read_text(encoding="utf-8")
-    numbers, again = map(_table, text.split("\n## ")[:2])
+    again = _table(text[text.index("\n## Measured again") :])
     halves = {
-        (row["number"], row["angle"]): float(row["rendered: half"])
-        for row in numbers
-        if row["kind"] == "one_camera"
-    }
-    changes = {row["metric"]: float(row["mdc95"]) for row in again if row["kind"] == "one_camera"}
-    kinds = ("absolute", "from_standing", "sides")
+        (row["kind"], row["number"], row["angle"]): row["rendered: half"] for row in _table(text)
+    } | {(row["kind"], "again", row["metric"]): row["mdc95"] for row in again}
     yield "| ± degrees, 95 % | at the bottom | from standing | right − left | between visits |"
     yield "|---|---|---|---|---|"
     for angle in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"):
-        each = [halves.get((kind, angle)) for kind in kinds]
-        cells = ["" if half is None else f"{half:.0f}" for half in (*each, changes[angle])]
+        cells = []
+        for number in ("absolute", "from_standing", "sides", "again"):
+            each = [halves.get((kind, number, angle)) for kind in KINDS]
+            shown = [f"{float(half):.0f}" if half else "–" for half in each]
+            cells.append("/".join(shown) if any(each) else "")
         yield f"| {angle.replace('_', ' ')} | {' | '.join(cells)} |"
 
 

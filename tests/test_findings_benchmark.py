@@ -35,3 +35,23 @@ def test_shares_by_hand(benchmark):
     assert counted["cleared of all"] == pytest.approx(6 / 8)
     assert counted["not told"] == 4
     assert counted["grey"] == 5
+
+
+def test_statements_by_view_by_hand(benchmark):
+    given = {
+        "side": ["TP", "FN", "not told", "grey"],
+        "front": ["TN", "TN", "TP", "FP", "not told", "not told"],
+    }
+    told = pd.concat([judgements(benchmark, each, view) for view, each in given.items()])
+    repeated = told.assign(kind="FMS")
+    frame = benchmark.by_view(pd.concat([told.assign(kind="finding"), repeated]))
+    rows = frame.set_index("view")
+    assert list(rows.index) == ["front", "side", "all"]
+    assert rows.loc["front", ["could be made", "made", "right", "wrong"]].tolist() == [6, 4, 3, 1]
+    assert rows.loc["side", ["could be made", "made", "right", "wrong"]].tolist() == [3, 2, 1, 1]
+    assert rows.loc["all", "right of made"] == pytest.approx(4 / 6)
+    text = benchmark.with_record(
+        benchmark.views_markdown(frame), benchmark.TABLE.read_text(encoding="utf-8")
+    )
+    assert "| front | 6 | 6 | 6 | 4 | 67% | 3 | 1 | 75.0% (0.19 to 0.99) |" in text
+    assert text.index("## By view") < text.index(benchmark.EARLIER)

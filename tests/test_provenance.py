@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from demo_sessions import beginning
 
+import mobility
 from mobility import provenance, registry
 from mobility.errors import ConflictError
 from mobility.provenance import COMPARISON, POSE, RESULTS, Code, code_digest, package_files
@@ -250,6 +251,11 @@ def test_no_file_of_the_package_is_left_out(copied):
     """Only what the installation puts elsewhere, which tells Jupyter of the server, is none."""
     files = {file for file in copied.rglob("*") if file.is_file()}
     assert {file.name for file in files - set(package_files(copied))} == {"mobility.json"}
+
+
+def test_results_are_of_the_version_of_the_code_that_made_them():
+    """Also where it is installed in place: norms of a lab hold for one version."""
+    assert provenance.package_versions()["mobility"] == mobility.__version__
 
 
 @pytest.mark.parametrize("code", [None, RESULTS])

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import yaml
+from scipy import stats
 
 from mobility.validation.lab_files import read_lab
 
@@ -61,35 +63,101 @@ def test_known_errors_give_the_known_table(real: ModuleType) -> None:
     assert np.isnan(trunk["within"])
 
 
-def asks(real: ModuleType, least: np.ndarray, most: float | np.ndarray = np.inf) -> Any:
-    """Values that ask for these factors, and are given up to others."""
-    return real.Needed(np.asarray(least, float), most + np.zeros(len(least)))
+def person(real: ModuleType, off: Any, sd: float = 1.0, largest: float = np.inf) -> Any:
+    """Errors of a person, and what is stated of them."""
+    return real.errors_as_stated(np.atleast_1d(np.asarray(off, float)), sd, largest)
 
 
-def test_what_an_error_asks_of_its_factor(real: ModuleType) -> None:
+def test_errors_that_are_given_by_a_factor(real: ModuleType) -> None:
     off, sd = np.array([-3.92, 1.0, np.nan, 2.0, 1.0]), np.array([1.0, 2.0, 1.0, np.nan, 0.0])
-    one = real.needed(off, sd, 6.0)
-    np.testing.assert_allclose(one.least, [2.0, 1 / 3.92])  # without a spread there is no factor
-    np.testing.assert_allclose(one.most, [6.0, 3.0])
-    # With 3 beside it, 4 times the sd is an sd of 5; and nothing is given of which that is above 2.
-    beside = real.needed(np.array([1.96 * 5.0, 1.0]), np.ones(2), 5.0, np.array([3.0, 9.0]))
-    np.testing.assert_allclose(beside.least, [4.0, 0.0])
-    np.testing.assert_allclose(beside.most, [4.0, 0.0])
+    one = real.errors_as_stated(off, sd, 6.0)
+    np.testing.assert_allclose(one.off, [-3.92, 1.0])  # without a spread there is no factor
+    np.testing.assert_allclose(one.given(2.0)[1], [4.0, 16.0])
+    np.testing.assert_allclose(one.given(4.0)[0], [-3.92])  # the other is refused
+    assert (real.within(one, 1.9), real.within(one, 2.01)) == (0.5, 1.0)
+    # With 3 beside it, 4 times the sd is an sd of 5; and nothing is given of which that is above 5.
+    beside = real.errors_as_stated(np.array([9.8, 1.0]), np.ones(2), 5.0, np.array([3.0, 9.0]))
+    np.testing.assert_allclose(beside.given(4.0), [[9.8], [25.0]])
+    assert real.square(beside, 4.0) == pytest.approx(9.8**2 / 25)
+    assert np.isnan(real.square(beside, 5.0))
 
 
-def test_the_factor_of_errors_as_stated_is_one(real: ModuleType) -> None:
-    rng = np.random.default_rng(5)
-    people = [abs(rng.standard_normal(20_000)) / 1.96 for _ in range(3)]
-    assert real.factor([asks(real, each) for each in people]) == pytest.approx(1.0, abs=0.051)
-    assert real.factor([asks(real, 2 * each) for each in people]) == pytest.approx(2.0, abs=0.051)
-    # That errors are overstated is not told by people who were chosen.
-    assert real.factor([asks(real, 0.1 * each) for each in people] * 3) == 1.0
-    # Who was filmed for longer does not weigh more: one of twenty may be as wrong as he likes.
-    many, wrong = [asks(real, np.full(10, 1.7))] * 20, asks(real, np.full(100_000, 9.0))
-    assert real.factor([*many[:19], wrong]) == pytest.approx(1.7)
-    assert real.factor([*many[:18], wrong, wrong]) == pytest.approx(9.0)
-    # Rendered clips weigh as much as all people.
-    assert real.factor(many, asks(real, np.full(5, 3.0))) == pytest.approx(3.0)
+def test_the_factor_is_the_root_mean_square_of_people_who_count_once(real: ModuleType) -> None:
+    def factor(*off: Any, **how: Any) -> float:
+        return real.factor([], [person(real, each) for each in off], **how)
+
+    many = [1.0, -1.0] * 100
+    assert factor(*many) == pytest.approx(1.0, abs=0.021)
+    assert factor(*(2.0 * each for each in many)) == pytest.approx(2.0, abs=0.041)
+    assert factor(*(0.5 * each for each in many)) == pytest.approx(0.5, abs=0.021)
+    # Who was filmed for longer does not weigh more.
+    assert factor(*many, np.full(100_000, 2.0)) == pytest.approx(factor(*many, 2.0))
+    # Of few it is drawn to that of the kind that it is like, and larger by what one more may err.
+    assert factor(*many[:8], like=2.0) == pytest.approx((9 / 8) ** (4 / 9) * 2 ** (1 / 9), abs=0.02)
+    assert factor(like=1.4) == pytest.approx(1.4)
+
+
+def test_a_factor_is_smaller_only_where_enough_were_tested(real: ModuleType) -> None:
+    small = [person(real, each) for each in [0.4, -0.4] * 6]
+    assert real.factor([], small) < 0.5
+    assert real.factor([], small[:7]) == 1.0
+    assert real.factor([], small[:7], like=0.7) == 0.7
+    # Real people alone, chosen because they stand straight, do not show it, nor do they lower it.
+    assert real.factor(small) == 1.0
+    wide = [person(real, each) for each in [0.9, -0.9] * 6]
+    for both in ((small, wide), (wide, small)):
+        assert real.factor(*both) == pytest.approx(0.9, abs=0.05)
+    # One of them who is far off contradicts: with that factor 1.645 sd reach to his error.
+    assert real.factor([person(real, 1.645)], small) == pytest.approx(1.0, abs=0.021)
+    # Of differences, people whose sides differ were among them, and do not contradict.
+    assert real.factor([], small, differing=[]) == 1.0
+    assert real.factor([], small, differing=small[:1]) < 0.5
+    assert real.factor([], small, differing=[person(real, 1.4)]) == pytest.approx(0.86, abs=0.02)
+
+
+@pytest.mark.parametrize("people", [8, 12, 20, 40])
+@pytest.mark.parametrize("sd", [0.5, 1.0, 1.5])
+def test_of_others_about_95_percent_lie_within(real: ModuleType, people: int, sd: float) -> None:
+    rng = np.random.default_rng(1)
+    shares = [
+        stats.chi2.cdf((1.96 * real.factor([], drawn) / sd) ** 2, 1)
+        for off in sd * rng.standard_normal((1000 // people, people))
+        if (drawn := [person(real, each) for each in off])
+    ]
+    assert 0.90 < np.mean(shares) < 0.98
+
+
+def test_factors_are_written_into_the_table(real: ModuleType) -> None:
+    rng = np.random.default_rng(3)
+
+    def clips(scale: float) -> list[Any]:
+        return [person(real, scale * each) for each in rng.standard_normal((30, 1))]
+
+    asked = {
+        ("oblique", "knee_flexion"): {real.RENDERED: clips(0.6)},
+        ("oblique", "hip_flexion"): {real.RENDERED: clips(2.0)},
+        ("front", "knee_flexion"): {real.RENDERED: clips(2.0), "p1": clips(1.0)[:2]},
+        ("not_standing", "hip_flexion"): {"p1": clips(0.1)[:2]},
+        ("metrics", "toe_out"): {real.RENDERED: clips(0.7)},
+    }
+    table = real.factors(asked)
+    found = table.set_index(["kind", "name"])["factor"]
+    before = real.TABLE.read_text(encoding="utf-8")
+    after = yaml.safe_load(real.with_factors(before, table))
+    assert set(after["fitted"]) == {"front", "oblique", "not_standing"}
+    for kind, entry in after["fitted"].items():
+        assert entry["angles"] == found[kind].to_dict()
+    # Of frames none is below 1, and what one person shows is no less than what the kind that it
+    # is like has.
+    assert found["oblique", "knee_flexion"] == 1.0
+    assert found["not_standing", "hip_flexion"] == found["oblique", "hip_flexion"] > 1.5
+    assert "30 rendered clips" in after["fitted"]["oblique"]["source"]
+    assert after["metrics"]["factors"]["toe_out"] == found["metrics", "toe_out"] < 1
+    assert after["metrics"]["factors"]["heel_rise"] == 1.0
+    unchanged = yaml.safe_load(before)
+    for part in ("kinds", "pose_models", "landmarks", "legs_unseen", "arms_along_sight"):
+        assert after[part] == unchanged[part]
+    assert after["metrics"]["least"] == unchanged["metrics"]["least"]
 
 
 @pytest.mark.slow
@@ -158,7 +226,7 @@ def test_a_man_who_stands_straight(real: ModuleType, shared_data: Path, tmp_path
     assert "side_squats_hands_at_chest" in text
     assert "standing straight, knee flexion" in text
     of_clip = real.of_angles(clip, real.body_of(clip.pose))
-    assert set(of_clip) == {("one_camera", "knee_flexion"), ("one_camera", "hip_flexion")}
+    assert set(of_clip) == {("from_the_side", name) for name in ("knee_flexion", "hip_flexion")}
     # Fitted again without being told that he stands.
     asked = real.asked_by([clip], [], shared_data)
     kinds = {("not_standing", name) for _, name in of_clip} | set(of_clip)

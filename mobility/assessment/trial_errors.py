@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.propagation import nearest_frames
 from mobility.assessment.summaries import right_minus_left
-from mobility.kinematics.angle_errors import angle_deviations, legs_unseen_sd
-from mobility.kinematics.expected_error import trial_factors
+from mobility.kinematics.angle_errors import angle_deviations, angles_at_knots, legs_unseen_sd
+from mobility.kinematics.expected_error import NUMBERS, errors_with_value, trial_factors
 from mobility.kinematics.skeleton import SIDES
 
 Array = NDArray[np.float64]
@@ -34,12 +34,42 @@ def trial_errors(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
+        As :func:`trial_spreads`, times the factor of
+        :func:`~mobility.kinematics.expected_error.trial_factors`; where the legs are not seen, with
+        what the table says of that in quadrature, and so with what
+        :func:`~mobility.kinematics.expected_error.errors_with_value` says of the value.
+    """
+    spreads, unseen = trial_spreads(fitted, repetitions), legs_unseen_sd(fitted)
+    growing = {number: errors_with_value(fitted, number) for number in NUMBERS}
+    values = {}
+    if any(growing.values()):
+        values = _numbers(angles_at_knots(fitted).expand_dims("draw"), fitted, repetitions)
+    errors: dict[str, xr.DataArray] = {}
+    for number in NUMBERS:
+        for name, factor in trial_factors(fitted, number).items():
+            metric = f"{name}_{number}"
+            if metric not in spreads:
+                continue
+            # How much of the added error both sides share was never measured.
+            added = unseen.get(name, 0.0) * (2**0.5 if number == "sides" else 1.0)
+            variance = (factor * spreads[metric]) ** 2 + added**2
+            if entry := growing[number].get(name):
+                off = values[metric].isel(draw=0) - entry["at"]
+                variance = variance + (entry["per_degree"] * off) ** 2
+            errors[metric] = (variance**0.5).assign_attrs(units="degree")
+    return xr.Dataset(errors)
+
+
+def trial_spreads(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
+    """Give the spread over the draws of the values of each repetition, degrees.
+
+    Returns
+    -------
+    xarray.Dataset
         ``<angle>_absolute`` of the mean of the bottom, ``<angle>_from_standing`` of bottom minus
         standing, ``<angle>_sides`` of right minus left at the bottom; over ``rep`` and, but for the
-        last, ``side``. Each is the root mean square over the draws of what the number deviates,
-        times the factor of :func:`~mobility.kinematics.expected_error.trial_factors`, and, where
-        the legs are not seen, with what the table says of that in quadrature. NaN where a phase has
-        no frame.
+        last, ``side``. Each is the root mean square over the draws of what the number deviates. NaN
+        where a phase has no frame.
 
     Notes
     -----
@@ -47,38 +77,38 @@ def trial_errors(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     draws vary more between repetitions than the errors, whose variation is in the spread of the
     values.
     """
+    draws = _numbers(angle_deviations(fitted), fitted, repetitions)
+    return xr.Dataset({name: (off**2).mean("draw") ** 0.5 for name, off in draws.items()})
+
+
+def _numbers(
+    angles: xr.Dataset, fitted: xr.Dataset, repetitions: xr.Dataset
+) -> dict[str, xr.DataArray]:
+    """Take the numbers of each repetition from angles, or deviations, over (draw, fit_time)."""
     frames = phase_frames(repetitions)
-    time, draws = fitted["time"].to_numpy(), angle_deviations(fitted)
-    knots = draws["fit_time"].to_numpy()
+    time, knots = fitted["time"].to_numpy(), angles["fit_time"].to_numpy()
     within = {
         phase: knots_within(frames.sel(phase=phase).to_numpy(), time, knots)
         for phase in ("standing", "bottom")
     }
-    absolute, change, sides = (
-        trial_factors(fitted, number) for number in ("absolute", "from_standing", "sides")
-    )
-    unseen = legs_unseen_sd(fitted)
     coords = {"rep": repetitions["rep"].to_numpy(), "side": list(SIDES)}
-    errors: dict[str, xr.DataArray] = {}
-    for name in map(str, draws.data_vars):
-        off = draws[name].transpose("draw", "fit_time", ...)
-        dims = ("draw", "rep", *off.dims[2:])
+    numbers = {}
+    for name in map(str, angles.data_vars):
+        each = angles[name].transpose("draw", "fit_time", ...)
+        dims = ("draw", "rep", *each.dims[2:])
         standing, bottom = (
             xr.DataArray(
-                means_within(off.to_numpy(), within[phase]),
+                means_within(each.to_numpy(), within[phase]),
                 dims=dims,
                 coords={dim: coords[str(dim)] for dim in dims[1:]},
             )
             for phase in ("standing", "bottom")
         )
-        added = unseen.get(name, 0.0)
-        errors[f"{name}_absolute"] = _error(bottom, absolute[name], added)
-        errors[f"{name}_from_standing"] = _error(bottom - standing, change[name], added)
+        numbers[f"{name}_absolute"] = bottom
+        numbers[f"{name}_from_standing"] = bottom - standing
         if "side" in dims:
-            # How much of the added error both sides share was never measured.
-            apart = right_minus_left(bottom)
-            errors[f"{name}_sides"] = _error(apart, sides[name], added * 2**0.5)
-    return xr.Dataset({name: error.assign_attrs(units="degree") for name, error in errors.items()})
+            numbers[f"{name}_sides"] = right_minus_left(bottom)
+    return numbers
 
 
 def knots_within(frames: NDArray[np.bool_], time: Array, knots: Array) -> NDArray[np.bool_]:
@@ -97,8 +127,3 @@ def means_within(off: Array, inside: NDArray[np.bool_]) -> Array:
         for each in (np.where(seen, off, 0.0), seen.astype(np.float64))
     )
     return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
-
-
-def _error(off: xr.DataArray, factor: float, added: float) -> xr.DataArray:
-    variance: xr.DataArray = factor**2 * (off**2).mean("draw") + added**2
-    return variance**0.5

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mobility import tables
+from mobility import __version__, tables
 from mobility.cli.options import JsonOption, group, open_store, print_json, say, takes
 from mobility.formatting import dated
+from mobility.wording import listed
 
 if TYPE_CHECKING:
     from mobility.sessions.references import Reference
@@ -41,6 +42,10 @@ def references_list(opened: Store, *, as_json: JsonOption = False) -> None:
             measures=_reference_row(each)["measures"],
             exercises=", ".join(each.exercises),
         )
+        if older := sorted(set(_reference_row(each)["software"]) - {__version__}):
+            about += tables.sentence(
+                "command_line.references.older", versions=listed(older), present=__version__
+            )
         typer.echo(f"{each.name:<24}  {each.kind:<13}  {dated(each.made)}  {about}")
     for name, why in damaged.items():
         typer.echo(f"{name:<24}  {'damaged':<13}  {why}")
@@ -61,12 +66,13 @@ def references_delete(opened: Store, name: NameArgument) -> None:
     say(tables.sentence("command_line.references.deleted", name=name))
 
 
-def _reference_row(each: Reference) -> dict[str, object]:
+def _reference_row(each: Reference) -> dict[str, Any]:
     values = each.errors if each.kind == "retest errors" else each.norms
     return {
         "name": each.name,
         "kind": each.kind,
         "made": each.made.isoformat(),
         "exercises": each.exercises,
+        "software": sorted({norm.conditions.software for norm in values}),
         "measures": len({norm.metric for norm in values}),
     }

@@ -66,6 +66,15 @@ def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(variables, coords={"fit_time": knots, "side": list(SIDES)})
 
 
+def angles_at_knots(fitted: xr.Dataset) -> xr.Dataset:
+    """Give the joint angles of a fitted body over (fit_time, side) or (fit_time,), degrees."""
+    values = _angles_at_knots(fitted)
+    return xr.Dataset(
+        {name: (("fit_time", "side")[: value.ndim], value) for name, value in values.items()},
+        coords={"fit_time": fitted["fit_time"].to_numpy(), "side": list(SIDES)},
+    )
+
+
 def _angles_at_knots(fitted: xr.Dataset, shift: Array | float = 0.0) -> dict[str, Array]:
     """Angles at the knots of a fitted body moved by `shift` (fit_time, fit_keypoint, fit_space)."""
     positions = fitted["fit_position"].transpose("fit_time", "fit_keypoint", "fit_space").to_numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -14,6 +15,9 @@ from mobility.provenance import cameras_of, history, last_of
 from mobility.view import TWO_CAMERAS, trial_view
 
 TABLE, TRIAL = "expected_error", "trial_errors"
+
+NUMBERS = ("absolute", "from_standing", "sides")
+"""Numbers of a trial, as in the table ``trial_errors``."""
 
 Z95 = 1.96
 """Half-width of a 95 % interval in standard deviations, errors being normal."""
@@ -37,58 +41,64 @@ def sd_of(low: float, high: float) -> float:
 def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
     """Factor on the spread of the draws of each angle, for this kind of fit (:func:`kind_of`).
 
-    It is 1 where none was measured.
+    Of an angle that was not measured it is that of the kind which the table calls alike, else 1.
     """
-    measured: dict[str, float] = tables.load(TABLE)["fitted"][kind_of(fitted)]["angles"]
-    return {name: float(measured.get(name, 1.0)) for name in tables.load("angles")}
+    measured = tables.load(TABLE)["fitted"]
+    return _factors({kind: entry["angles"] for kind, entry in measured.items()}, fitted)
 
 
 def trial_factors(fitted: xr.Dataset, number: str) -> dict[str, float]:
     """Factor on the spread of the draws of a number of a trial, by angle.
 
-    `number` is "absolute", "from_standing" or "sides", as in the table ``trial_errors``. The factor
-    is 1 for an angle without a measured one. For kinds of fit whose trials were not measured (two
-    cameras, feet that move) it is the larger of the factor of a frame and that of one camera.
+    `number` is "absolute", "from_standing" or "sides", as in the table ``trial_errors``. What was
+    not measured is as for :func:`spread_factors`.
     """
-    trial, kind = tables.load(TRIAL)["trial"], trial_kind_of(fitted)
-    if kind in trial:
-        measured: dict[str, float] = trial[kind][number]
-        return {name: float(measured.get(name, 1.0)) for name in tables.load("angles")}
-    of_trial = trial["one_camera"][number]
-    of_frame = spread_factors(fitted)
-    return {name: max(factor, of_trial.get(name, 1.0)) for name, factor in of_frame.items()}
+    trial = tables.load(TRIAL)["trial"]
+    return _factors({kind: entry[number] for kind, entry in trial.items()}, fitted)
 
 
-def trial_kind_of(fitted: xr.Dataset) -> str:
-    """Kind of fit whose factors hold for the numbers of a trial.
+def _factors(measured: Mapping[str, Mapping[str, float]], fitted: xr.Dataset) -> dict[str, float]:
+    alike = [measured.get(kind, {}) for kind in alike_kinds(kind_of(fitted))]
+    return {
+        name: next((float(each[name]) for each in alike if name in each), 1.0)
+        for name in tables.load("angles")
+    }
 
-    It is :func:`kind_of`, or "from_behind" or "from_the_side" where one camera sees planted feet
-    from there (from the side only if the subject stands straight).
+
+def errors_with_value(fitted: xr.Dataset, number: str) -> dict[str, dict[str, float]]:
+    """Errors of a number of a trial that grow with its value, by angle.
+
+    The standard deviation grows by `per_degree` for each degree by which the value differs from
+    that `at` which it is right.
     """
-    kind = kind_of(fitted)
-    if kind not in ("one_camera", "not_standing"):
-        return kind
-    view = trial_view(fitted)
-    if view.startswith("back"):
-        return "from_behind"
-    return "from_the_side" if kind == "one_camera" and view in SIDES else kind
+    trial = tables.load(TRIAL)["trial"]
+    kind = next(kind for kind in alike_kinds(kind_of(fitted)) if kind in trial)
+    growing: dict[str, dict[str, float]] = trial[kind].get("with_value", {}).get(number, {})
+    return growing
+
+
+def alike_kinds(kind: str) -> list[str]:
+    """Kinds whose factors hold for a kind of fit: itself, the one that it is like, and so on."""
+    like = tables.load(TABLE)["kinds"]["of"][kind].get("like")
+    return [kind, *(alike_kinds(like) if like else [])]
 
 
 def retest_sems(fitted: xr.Dataset) -> dict[str, float]:
     """Return the standard errors of measurement between recordings of a person, by metric.
 
     The camera is put up again where it stood. Metrics that were not measured are absent; the result
-    is empty for kinds of fit (:func:`trial_kind_of`) that were not (two cameras, feet that move).
+    is empty for kinds of fit (:func:`kind_of`) that were not (two cameras, feet that move).
     """
     measured: dict[str, dict[str, float]] = tables.load(TRIAL)["retest"]["sem"]
-    return measured.get(trial_kind_of(fitted), {})
+    return measured.get(kind_of(fitted), {})
 
 
 def kind_of(fitted: xr.Dataset) -> str:
-    """Kind of fit, as the table of factors for fitted bodies names it.
+    """Kind of fit, as the tables of factors name it (``kinds`` of ``expected_error``).
 
     Two cameras count as such where they are far enough apart to be the view "two-cameras". Without
-    a calibration, moving feet leave the vertical open, which is a kind of its own.
+    a calibration, moving feet leave the vertical open, which is a kind of its own. One camera whose
+    view is unknown counts as oblique, which is how people are asked to film.
     """
     fit = of_fit(fitted)
     planted = bool(fit.get("planted"))
@@ -97,7 +107,12 @@ def kind_of(fitted: xr.Dataset) -> str:
         return "two_cameras" if vertical_known else "two_cameras_moving_feet"
     if not planted:
         return "moving_feet"
-    return "not_standing" if fit.get("standing_seconds") == 0 else "one_camera"
+    view = trial_view(fitted)
+    if view.startswith("back"):
+        return "from_behind"
+    if fit.get("standing_seconds") == 0:
+        return "not_standing"
+    return "front" if view == "front" else "from_the_side" if view in SIDES else "oblique"
 
 
 def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
@@ -120,7 +135,7 @@ def unlike_measured(fitted: xr.Dataset) -> list[str]:
     """Differences of a recording from those on which the errors were measured, one line each."""
     if not of_fit(fitted):
         return []
-    difference = tables.load(TABLE)["fitted"][kind_of(fitted)].get("unlike")
+    difference = tables.load(TABLE)["kinds"]["of"][kind_of(fitted)].get("unlike")
     lines = [] if difference is None else [str(difference)]
     model_difference = another_model(fitted)
     return lines if model_difference is None else [*lines, model_difference]
@@ -145,6 +160,6 @@ def metric_sd(name: str, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
 def another_model(pose: xr.Dataset) -> str | None:
     """Sentence that the factors are of other pose models than this pose; else None."""
     model = pose.attrs.get("model_sha256")
-    if model is None or model in tables.load(TABLE)["fitted"]["pose_models"]["sha256"]:
+    if model is None or model in tables.load(TABLE)["pose_models"]["sha256"]:
         return None
     return tables.sentence("warnings.errors_of_another_model")

@@ -26,6 +26,7 @@ from mobility.assessment.verdict import warning_lines
 from mobility.formatting import MISSING, dated, plus_minus, quantity, rounded, timed
 from mobility.kinematics.expected_error import (
     another_model,
+    errors_with_value,
     half_width,
     of_fit,
     source_of_standing,
@@ -394,6 +395,17 @@ def calibration(pose: xr.Dataset) -> Markup:
     if lines:
         sentences.append(tables.sentence("report.calibration.unlike"))
     return paragraphs(*sentences) + bullets(lines)
+
+
+def growing_errors(pose: xr.Dataset) -> Markup:
+    """Say of which values at the bottom the error grows; `pose` is as for :func:`calibration`."""
+    growing = errors_with_value(pose, "absolute") if of_fit(pose) else {}
+    return paragraphs(
+        *(
+            tables.sentence("report.calibration.with_value", angle=called(name), at=entry["at"])
+            for name, entry in growing.items()
+        )
+    )
 
 
 def capture_quality(quality: Mapping[str, Any]) -> Markup:

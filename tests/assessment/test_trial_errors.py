@@ -17,7 +17,8 @@ from mobility.assessment import trial_errors as module
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.trial_errors import trial_errors
 from mobility.errors import BadInputError
-from mobility.kinematics.expected_error import TABLE, TRIAL, trial_factors
+from mobility.kinematics.angle_errors import angles_at_knots
+from mobility.kinematics.expected_error import NUMBERS, TABLE, TRIAL, trial_factors
 from mobility.kinematics.skeleton import SIDES
 
 BIAS = 3.0
@@ -109,19 +110,38 @@ def test_what_varies_within_the_bottom_is_averaged(errors_of: Any) -> None:
 
 
 def test_each_number_has_the_factor_of_its_kind(errors_of: Any, plain: Any) -> None:
-    of_one = plain["trial"]["one_camera"]
-    of_one["absolute"]["knee_flexion"] = 2.0
-    of_one["from_standing"]["knee_flexion"] = 3.0
-    of_one["sides"]["knee_flexion"] = 0.5
-    plain["fitted"]["moving_feet"]["angles"]["knee_flexion"] = 1.4
-    plain["fitted"]["moving_feet"]["angles"]["hip_flexion"] = 1.7
-    # The fit of the analytic squat says nothing of its feet: the larger one of frame and trial.
+    like = plain["trial"]["not_standing"]
+    like["absolute"]["knee_flexion"] = 2.0
+    like["from_standing"]["knee_flexion"] = 3.0
+    like["sides"]["knee_flexion"] = 0.5
+    # The fit of the analytic squat says nothing of its feet: a kind of whose trials none was
+    # measured has the factors of the kind that it is like.
     errors = errors_of(lambda r: alike(r, [-BIAS, BIAS], [BIAS, -BIAS]))
     np.testing.assert_allclose(errors["knee_flexion_absolute"], 2.0 * BIAS)
-    np.testing.assert_allclose(errors["knee_flexion_sides"], 1.4 * 2 * BIAS)
+    np.testing.assert_allclose(errors["knee_flexion_sides"], 0.5 * 2 * BIAS)
     nobody = xr.Dataset(attrs={"history": "[]"})
-    assert trial_factors(nobody, "absolute")["hip_flexion"] == 1.7
     assert trial_factors(nobody, "from_standing")["knee_flexion"] == 3.0
+    plain["trial"]["moving_feet"] = {number: {"knee_flexion": 1.5} for number in NUMBERS}
+    assert trial_factors(nobody, "absolute")["knee_flexion"] == 1.5
+
+
+def test_an_error_grows_with_the_distance_from_where_the_value_is_right(
+    errors_of: Any, plain: Any, squat_pose: Any
+) -> None:
+    """At the bottom the trunk leans by what is commanded; the knee's error does not grow."""
+    made = squat_pose(reps=2, fps=15)
+    pose = fitted(made.pose)
+    lean = angles_at_knots(pose)["trunk_lean"].max().item()
+    grows = {"trunk_lean": {"at": lean - 20.0, "per_degree": 0.2}}
+    plain["trial"]["not_standing"]["with_value"] = {"absolute": grows}
+    errors = errors_of(lambda r: alike(r, [-BIAS, BIAS], [-BIAS, BIAS]))
+    np.testing.assert_allclose(errors["trunk_lean_absolute"], 5.0, atol=0.2)
+    np.testing.assert_allclose(errors["trunk_lean_from_standing"], 0.0, atol=1e-9)
+    np.testing.assert_allclose(errors["knee_flexion_absolute"], BIAS)
+    # As far below as above.
+    grows["trunk_lean"]["at"] = lean + 20.0
+    errors = errors_of(lambda r: alike(r, [-BIAS, BIAS], [-BIAS, BIAS]))
+    np.testing.assert_allclose(errors["trunk_lean_absolute"], 5.0, atol=0.2)
 
 
 def test_what_is_added_where_the_legs_are_not_seen_is_of_the_arms(

@@ -259,11 +259,13 @@ def test_references_are_listed_shown_and_deleted(here):
             **{"cameras": 1, "software": "0.1.0"},
         },
     }
+    # Errors changed with the version: those of an earlier one are said to hold no longer.
+    assert __version__ != "0.1.0"
     reference = {"name": "ours", "made": "2026-01-01T00:00:00Z", "errors": [error]}
     Store("data/sessions").save_reference(RetestErrors.model_validate(reference))
     listed = command("references", "list").stdout
     assert listed.split()[:3] == ["ours", "retest", "errors"]
-    assert "1 Jan 2026  measures: 1; Overhead Squat" in listed
+    assert "1 Jan 2026  measures: 1; Overhead Squat; of version 0.1.0, and hold for no" in listed
     (row,) = json.loads(command("references", "list", "--json").stdout)
     assert (row["name"], row["kind"], row["measures"]) == ("ours", "retest errors", 1)
     assert json.loads(command("references", "show", "ours").stdout)["errors"][0]["sem"] == 2.0

@@ -14,11 +14,14 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.posture import posture
 from mobility.exercises.overhead_squat.analysis import overhead_squat
+from mobility.kinematics import expected_error
 from mobility.kinematics.angle_errors import angle_draws
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.expected_error import (
+    NUMBERS,
     TABLE,
     TRIAL,
+    alike_kinds,
     another_model,
     kind_of,
     metric_sd,
@@ -68,15 +71,15 @@ def seen_as(fitted: xr.Dataset, facts: dict[str, Any]) -> xr.Dataset:
 @pytest.mark.parametrize(
     ("facts", "kind"),
     [
-        ({"planted": True}, "one_camera"),
-        ({"planted": True, "standing_seconds": 2.1}, "one_camera"),
+        ({"planted": True}, "oblique"),
+        ({"planted": True, "standing_seconds": 2.1}, "oblique"),
         ({"planted": True, "standing_seconds": 0.0}, "not_standing"),
         ({"planted": False, "standing_seconds": 0.0}, "moving_feet"),
         ({**two_cameras(80.0), "standing_seconds": 0.0}, "two_cameras"),
         ({**two_cameras(10.0), "standing_seconds": 0.0}, "not_standing"),
         ({"planted": False}, "moving_feet"),
         (two_cameras(80.0), "two_cameras"),
-        (two_cameras(10.0), "one_camera"),
+        (two_cameras(10.0), "oblique"),
         ({**two_cameras(80.0), "planted": False}, "two_cameras_moving_feet"),
         ({**two_cameras(80.0), "planted": False, **CALIBRATED}, "two_cameras"),
         ({**two_cameras(10.0), "planted": False, **CALIBRATED}, "moving_feet"),
@@ -87,15 +90,50 @@ def test_each_angle_has_the_factor_of_its_kind(fitted, change, facts, kind):
     endless = {"knee_flexion": 180.0}
     assert kind_of(pose) == kind
     table = change()
-    table["fitted"][kind]["angles"].update(knee_flexion=1.0, hip_flexion=1.0)
+    factors = dict.fromkeys(tables.load("angles"), 1.0)
+    table["fitted"] = {kind: {"angles": factors}}
     as_drawn, plain = angle_draws(pose), joint_angles(pose, limits=endless)
-    table["fitted"][kind]["angles"]["knee_flexion"] = 1.5
-    assert spread_factors(pose) == table["fitted"][kind]["angles"]
+    factors["knee_flexion"] = 1.5
+    assert spread_factors(pose) == factors
     wide, angles = angle_draws(pose), joint_angles(pose, limits=endless)
     np.testing.assert_allclose(wide["knee_flexion"], 1.5 * as_drawn["knee_flexion"])
     xr.testing.assert_identical(wide["hip_flexion"], as_drawn["hip_flexion"])
     np.testing.assert_allclose(angles["knee_flexion_sd"], 1.5 * plain["knee_flexion_sd"])
     assert "times 1.5 (table expected_error)" in angles["knee_flexion_sd"].attrs["reference"]
+
+
+@pytest.mark.parametrize(
+    ("view", "kind"),
+    [
+        ("front", "front"),
+        ("front-oblique left", "oblique"),
+        ("front-oblique right", "oblique"),
+        ("left", "from_the_side"),
+        ("back-oblique right", "from_behind"),
+        ("back", "from_behind"),
+        ("unknown", "oblique"),
+    ],
+)
+def test_one_camera_is_of_the_kind_of_its_view(monkeypatch, fitted, view, kind):
+    monkeypatch.setattr(expected_error, "trial_view", lambda _: view)
+    assert kind_of(seen_as(fitted, {"planted": True, "standing_seconds": 2.0})) == kind
+    nobody = seen_as(fitted, {"planted": True, "standing_seconds": 0.0})
+    assert kind_of(nobody) == ("from_behind" if kind == "from_behind" else "not_standing")
+    assert kind_of(seen_as(fitted, {"planted": False, "standing_seconds": 0.0})) == "moving_feet"
+
+
+def test_what_was_not_measured_of_a_kind_is_that_of_the_kind_it_is_like(fitted, change):
+    table = change()
+    kinds = {"oblique": {}, "not_standing": {"like": "oblique"}}
+    table["kinds"] = {"of": {**kinds, "moving_feet": {"like": "not_standing"}}}
+    table["fitted"] = {
+        "oblique": {"angles": {"knee_flexion": 1.1, "hip_flexion": 1.2, "trunk_lean": 0.7}},
+        "not_standing": {"angles": {"knee_flexion": 1.3, "hip_flexion": 1.4}},
+        "moving_feet": {"angles": {"knee_flexion": 0.9}},
+    }
+    factors = spread_factors(seen_as(fitted, {"planted": False}))
+    shown = ("knee_flexion", "hip_flexion", "trunk_lean", "elbow_flexion")
+    assert [factors[name] for name in shown] == [0.9, 1.4, 0.7, 1.0]
 
 
 def test_an_angle_of_which_nothing_was_measured_has_the_spread_of_its_draws(fitted, change):
@@ -169,19 +207,22 @@ def test_errors_of_another_pose_model_are_warned_of(fitted: xr.Dataset) -> None:
 
 def test_the_table_has_sources_and_a_factor_for_every_metric() -> None:
     table, squats = tables.load(TABLE), tables.load("measures")
-    kinds = [entry for kind, entry in table["fitted"].items() if kind != "pose_models"]
-    assert all(0.3 < factor < 5 for each in kinds for factor in each["angles"].values())
+    kinds, fitted = table["kinds"]["of"], table["fitted"]
+    assert all(0.3 < factor < 5 for each in fitted.values() for factor in each["angles"].values())
     least = table["metrics"]["least"].values()
-    assert all(each["source"] for each in (*kinds, *least, *table["landmarks"].values()))
+    landmarks = table["landmarks"].values()
+    assert all(each["source"] for each in (*fitted.values(), *least, *landmarks))
+    assert set(fitted) <= set(kinds)
+    assert all(alike_kinds(kind)[-1] in fitted for kind in kinds)
     trial, retest = (tables.load(TRIAL)[part] for part in ("trial", "retest"))
-    assert set(trial) == {"one_camera", "from_the_side", "from_behind", "not_standing"}
+    assert {"front", "oblique", "from_the_side", "from_behind"} <= set(trial) <= set(kinds)
     angles = tables.load("angles")
     for entry in trial.values():
         assert entry["source"]
         assert set(entry["absolute"]) | set(entry["from_standing"]) <= set(angles)
         assert set(entry["sides"]) <= {name for name in angles if angles[name]["sided"]}
-        numbers = ("absolute", "from_standing", "sides")
-        assert all(1 <= factor < 5 for number in numbers for factor in entry[number].values())
+        assert all(0.3 < factor < 5 for number in NUMBERS for factor in entry[number].values())
+        assert set(entry.get("with_value", {})) <= set(NUMBERS)
     assert retest["source"]
     assert set(retest["sem"]) <= set(trial)
     assert all(sem > 0 for sems in retest["sem"].values() for sem in sems.values())

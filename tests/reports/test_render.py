@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import datetime
 import json
 import os
@@ -30,6 +31,7 @@ from mobility import tables
 from mobility.documents.contract import ReportDocument
 from mobility.documents.fill import group_metrics
 from mobility.errors import BadInputError, NotFoundError, ReportError
+from mobility.kinematics.expected_error import kind_of
 from mobility.pipeline import analysis
 from mobility.progress import report_progress_to, send_first_page_to
 from mobility.provenance import sha256, with_history
@@ -518,6 +520,22 @@ def test_the_report_says_what_standing_was_assumed(session: mb.Session) -> None:
         )
         assert words in text
         assert ("this recording is unlike those" in text) is (seconds == 0)
+
+
+def test_the_report_says_of_which_values_the_error_grows(
+    session: mb.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, table = tables.load, copy.deepcopy(tables.load("trial_errors"))
+    monkeypatch.setattr(
+        tables, "load", lambda name: table if name == "trial_errors" else load(name)
+    )
+    said = "trunk lean at the bottom is the less sure the farther it is from 34°"
+    pose = with_history(session.fitted(), "fit_body", {"standing": "straight"}, planted=True)
+    entry = table["trial"][kind_of(pose)]
+    entry.pop("with_value", None)
+    assert said not in sections.growing_errors(pose)
+    entry["with_value"] = {"absolute": {"trunk_lean": {"at": 34.2, "per_degree": 0.4}}}
+    assert said in sections.growing_errors(pose)
 
 
 def test_two_cameras_are_told_with_view_offset_and_both_videos(session: mb.Session) -> None:

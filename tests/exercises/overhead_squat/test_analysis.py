@@ -367,7 +367,7 @@ def test_nobody_who_stands_is_no_change_from_standing(squat_pose: Any, repetitio
 @pytest.fixture
 def measured_again(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Retest errors of one camera, for a pose whose fit says nothing of its feet."""
-    sems: dict[str, float] = tables.load("trial_errors")["retest"]["sem"]["one_camera"]
+    sems: dict[str, float] = tables.load("trial_errors")["retest"]["sem"]["oblique"]
     monkeypatch.setattr("mobility.assessment.measures.retest_sems", lambda _: sems)
     return sems
 
