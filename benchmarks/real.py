@@ -687,18 +687,19 @@ def holds(
     *,
     like: float = 1.0,
     differing: Sequence[Errors] | None = None,
+    enough: int = ENOUGH,
 ) -> bool:
     """Say whether a factor is large enough; see :func:`factor`."""
     real, drawn = _squares(people, value), _squares(rendered, value)
     every = np.concatenate([real, drawn])
     if not every.size:
         return value >= like  # all refused
-    mean = max(each.mean() for each in (every, real, drawn) if each is every or each.size >= ENOUGH)
+    mean = max(each.mean() for each in (every, real, drawn) if each is every or each.size >= enough)
     shrunk = (value / like) ** (2 * _PRIOR / every.size)
     if mean * (1 + 1 / every.size) > shrunk:
         return False
     if value < like:
-        if drawn.size < ENOUGH:
+        if drawn.size < enough:
             return False
         if differing is not None:
             apart = _squares(differing, value)
@@ -717,6 +718,7 @@ def factor(
     *,
     like: float = 1.0,
     differing: Sequence[Errors] | None = None,
+    enough: int = ENOUGH,
 ) -> float:
     """By how much a stated sd must grow, or may shrink: the smallest that holds.
 
@@ -741,9 +743,12 @@ def factor(
         Factor of the kind that this one is like; 1 is that of the draws themselves.
     differing
         Of a difference: people whose true one is large, without whom it is not below `like`.
+    enough
+        In place of 8, where one person is left out.
     """
+    rule: dict[str, Any] = {"like": like, "differing": differing, "enough": enough}
     steps = round(_LEAST_FACTOR / _STEP)
-    while not holds(round(steps * _STEP, 2), people, rendered, like=like, differing=differing):
+    while not holds(round(steps * _STEP, 2), people, rendered, **rule):
         steps += 1
     return round(steps * _STEP, 2)
 

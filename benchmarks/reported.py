@@ -193,7 +193,7 @@ class Rule(NamedTuple):
     grows: dict[str, float] | None = None
 
 
-def rule_of(own: pd.DataFrame, like: float = 1.0) -> Rule:
+def rule_of(own: pd.DataFrame, like: float = 1.0, *, enough: int = ENOUGH) -> Rule:
     """Choose what is stated of a number of a kind of fit, from its errors."""
     number, angle = str(own["number"].iloc[0]), str(own["angle"].iloc[0])
     grows = grows_with_value(own) if number != "sides" and angle in GROWING else None
@@ -209,7 +209,8 @@ def rule_of(own: pd.DataFrame, like: float = 1.0) -> Rule:
     if number == "sides":
         differing = people(own[own["truth"].abs() >= DIFFERING_DEG])
     real, drawn = people(own[~own["rendered"]]), people(own[own["rendered"]])
-    return Rule(factor(real, drawn, like=like, differing=differing), grows)
+    value = factor(real, drawn, like=like, differing=differing, enough=enough)
+    return Rule(value, grows)
 
 
 def grows_with_value(own: pd.DataFrame) -> dict[str, float] | None:
@@ -242,7 +243,7 @@ def left_out(errors: pd.DataFrame, trial: Mapping[str, Any]) -> pd.DataFrame:
         people, like = own["person"].unique(), like_of(trial, str(kind), str(number), str(angle))
         for person in people if len(people) > 1 else ():
             here = own[own["person"] == person]
-            rule = rule_of(own[own["person"] != person], like)
+            rule = rule_of(own[own["person"] != person], like, enough=ENOUGH - 1)
             sd = np.hypot(rule.factor * here["spread"], beside(here, rule.grows))
             given = sd <= largest_sd(str(angle), method=METHOD)
             holds = here["error"].abs() <= Z95 * sd
