@@ -304,6 +304,15 @@ def test_lines_of_sight_tell_the_offset_where_heights_do_not() -> None:
     assert last(fitted)["cameras"][1]["time_offset_s"] == pytest.approx(0.4, abs=0.02)
 
 
+def test_films_too_short_to_be_aligned_are_refused() -> None:
+    time = np.arange(11) / 60
+    truth = body(np.full(time.size, 6.0))
+    how = {"focal": 820.0, "distance": 2.7, "size": (1080, 1080)}
+    poses = [filmed(time, truth, azimuth=0.0), filmed(time, truth, azimuth=75.0, **how)]
+    with pytest.raises(BadInputError, match="hardly moves in the two videos"):
+        entry.fit_body(poses, calibration=calibrated())
+
+
 def test_a_calibration_of_other_cameras_is_refused() -> None:
     first, second, *_ = pair(noise_px=1.0)
     rig = calibrated()

@@ -204,6 +204,16 @@ def test_who_walks_in_and_out_is_measured_where_the_feet_stay(shared_data: Path)
     assert max(difference.values()) < 3.0, difference
 
 
+def test_half_of_a_short_trial_is_enough_of_a_stance(shared_data: Path) -> None:
+    pose = pose_of(shared_data, FRONT).sel(time=slice(0.0, 2.2))
+    parts = [pose, walking(pose, 1.6, out=True)]
+    joined = xr.concat(parts, dim="time", data_vars="minimal", coords="minimal", compat="override")
+    entry = of_fit(mb.fit_body(joined.assign_attrs(pose.attrs)))
+    assert entry["planted"] is True
+    (stance,) = entry["stances"]
+    assert stance["last_s"] == pytest.approx(2.2, abs=0.5)
+
+
 def test_trials_in_which_feet_stay_are_one_stance(shared_data: Path) -> None:
     clips = ("front_squats_arms_hanging", "front_squats_weights_at_shoulders", FRONT, SIDE)
     for name in (*clips, "side_squats_arms_forward"):

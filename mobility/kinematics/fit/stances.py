@@ -76,7 +76,8 @@ def with_footholds(problem: Problem, intervals: Sequence[Interval]) -> Problem:
         if all(_foot_stays(problem, each) for each in pair):
             stances += pair
             lengths.append(end - start)
-    enough = max(lengths) >= _RULE["one_stance_s"] or sum(lengths) >= (last - first) / 2
+    half = float(last - first) / 2
+    enough = max(lengths) >= _RULE["one_stance_s"] or sum(lengths) >= half
     return replace(problem, planted=enough, stances=tuple(stances) if enough else ())
 
 

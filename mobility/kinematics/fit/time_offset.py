@@ -272,7 +272,9 @@ def sight_offset(
         )
     # Over a tenth of a second, because the cost almost has a corner where the lines meet.
     rows = (np.abs(np.arange(fine.size) - best) <= _PARABOLA) & np.isfinite(fine)
-    bend, slope, _ = np.polyfit(around[rows] - around[best], fine[rows], 2)
+    bend, slope = 0.0, 0.0
+    if rows.sum() > 2:  # else the videos are too short to be moved against each other
+        bend, slope, _ = np.polyfit(around[rows] - around[best], fine[rows], 2)
     shift = float(np.clip(-slope / (2 * max(bend, 1e-9)), -_FINE_STEP_S, _FINE_STEP_S))
     sd = float(1 / np.sqrt(values[coarse] * 2 * max(bend, 1e-9)))
     if not sd < _LARGEST_OFFSET_SD_S:
