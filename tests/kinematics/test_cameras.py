@@ -305,7 +305,7 @@ def test_lines_of_sight_tell_the_offset_where_heights_do_not() -> None:
 
 
 def test_films_too_short_to_be_aligned_are_refused() -> None:
-    time = np.arange(11) / 60
+    time = np.arange(31) / 30
     truth = body(np.full(time.size, 6.0))
     how = {"focal": 820.0, "distance": 2.7, "size": (1080, 1080)}
     poses = [filmed(time, truth, azimuth=0.0), filmed(time, truth, azimuth=75.0, **how)]
