@@ -33,6 +33,7 @@ from mobility.kinematics.fit.body import (
 from mobility.kinematics.fit.observed import (
     LEAST_WEIGHT,
     Detections,
+    camera_shift,
     local_means,
     sd_of_focal,
     starting_point,
@@ -119,7 +120,8 @@ def with_cameras(
             scale=observed.scale,
             distance=np.interp(fine.knots, coarse.knots, observed.distance),
         )
-        observed_fine = with_depths(with_stances(observed_fine, feet_planted))
+        shift = camera_shift(poses[i + 1], sight)
+        observed_fine = with_depths(with_stances(observed_fine, feet_planted, shift))
         observed = replace(observed, planted=observed_fine.planted, stances=observed_fine.stances)
         seen_planted.append(observed_fine)
         if calibrated is None:
