@@ -18,6 +18,8 @@ import xarray as xr
 import mobility as mb
 from mobility import tables
 from mobility.kinematics.expected_error import of_fit
+from mobility.kinematics.fit.problem import Problem, Stance
+from mobility.kinematics.fit.stances import together
 from mobility.kinematics.skeleton import INDEX
 from mobility.sessions.files import read_dataset
 
@@ -280,6 +282,20 @@ def test_who_steps_all_the_time_has_no_stances(shared_data: Path) -> None:
     long = xr.concat(later, dim="time", data_vars="minimal", coords="minimal", compat="override")
     entry = of_fit(mb.fit_body(changed(long.assign_attrs(pose.attrs), to_and_fro(3.0, 0.15))))
     assert (entry["planted"], entry["stances"]) == (False, [])
+
+
+def test_short_times_that_were_given_are_kept_with_two_cameras() -> None:
+    knots = np.arange(0, 10, 0.13)
+    stances = (Stance(0, 0.5, 1.5), Stance(1, 0.5, 1.5))
+    shape = (len(knots), 16)
+    view = Problem(
+        **{"knots": knots, "image": np.zeros((*shape, 2)), "world": np.zeros((*shape, 3))},
+        **{"weight": np.ones(shape), "distance": np.ones(len(knots)), "focal_sd": 0.1},
+        **{"stature": 0.5, "planted": True, "stances": stances},
+    )
+    given = {"left": [(0.5, 1.5)], "right": [(0.5, 1.5)]}
+    assert together([view, view], given) == (True, stances)
+    assert together([view, view], None) == (False, ())
 
 
 def test_half_of_a_short_trial_is_enough_of_a_stance(shared_data: Path) -> None:

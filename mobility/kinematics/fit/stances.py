@@ -269,12 +269,12 @@ def _runs(mask: Mask) -> list[NDArray[np.intp]]:
     return [run for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if run.size]
 
 
-def together(views: Sequence[Problem]) -> tuple[bool, tuple[Stance, ...]]:
-    """Whether feet are planted in all views, and when: where they stay in each of them."""
+def together(views: Sequence[Problem], feet_planted: Planted) -> tuple[bool, tuple[Stance, ...]]:
+    """Whether feet are planted in all views, and when: as was given, or where they stay in each."""
     if not all(view.planted for view in views):
         return False, ()
     first = views[0]
-    if not all(map(intervals_of, views)):  # each foot has times of its own
+    if isinstance(feet_planted, Mapping):
         return True, first.stances
     intervals = intervals_of(first)
     for view in views[1:]:
