@@ -298,6 +298,18 @@ def test_short_times_that_were_given_are_kept_with_two_cameras() -> None:
     assert together([view, view], None) == (False, ())
 
 
+@pytest.mark.parametrize("at", [0.4, 5.6])
+def test_who_takes_a_step_as_the_trial_begins_or_ends_is_planted(
+    shared_data: Path, at: float
+) -> None:
+    pose = pose_of(shared_data, FRONT).sel(time=slice(0.0, 6.0))
+    entry = of_fit(mb.fit_body(changed(pose, sideways(at, 0.25))))
+    (stance,) = entry["stances"]
+    assert (entry["planted"], entry["steps"]) == (True, [])
+    ends = [stance["first_s"], stance["last_s"]]
+    assert ends == pytest.approx([0.6, 6.0] if at < 3 else [0.0, 5.4], abs=0.2)
+
+
 def test_half_of_a_short_trial_is_enough_of_a_stance(shared_data: Path) -> None:
     pose = pose_of(shared_data, FRONT).sel(time=slice(0.0, 2.2))
     parts = [pose, walking(pose, 1.6, out=True)]

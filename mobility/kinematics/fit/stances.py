@@ -195,7 +195,7 @@ def stays(problem: Problem) -> list[Interval]:
             kept[-1] |= rows
         else:
             kept.append(rows)
-    found = [_widened(places, seen, rows) for rows in kept]
+    found = [_widened(time, places, seen, rows) for rows in kept]
     for i, (one, other) in enumerate(pairwise(found)):
         both = one & other
         if both.any():  # a slow step: half of the way belongs to each
@@ -240,8 +240,12 @@ def _stays(places: Array, seen: Mask, run: NDArray[np.intp], within: float) -> b
     return bool(_apart(places, seen, *halves) < within)
 
 
-def _widened(places: Array, seen: Mask, rows: Mask) -> Mask:
-    """Add the knots on both sides at which the feet are still, or already, where they are here."""
+def _widened(time: Array, places: Array, seen: Mask, rows: Mask) -> Mask:
+    """Add the knots on both sides at which the feet are still, or already, where they are here.
+
+    Leave out the first and last of the trial if the feet are elsewhere: who walks in or out then
+    is too short there to be found by medians.
+    """
     away = np.zeros(len(rows))
     for joints in _FEET:
         of_joints = [np.full(len(rows), np.inf)]
@@ -260,6 +264,12 @@ def _widened(places: Array, seen: Mask, rows: Mask) -> Mask:
         last += 1
     within = np.zeros(len(rows), bool)
     within[first : last + 1] = True
+    shortly = _RULE["stays_s"] / 2
+    elsewhere = np.flatnonzero(away >= _RULE["elsewhere_m"])
+    for i in elsewhere[time[elsewhere] < time[0] + shortly]:
+        within[: i + 1] = False
+    for i in elsewhere[time[elsewhere] > time[-1] - shortly]:
+        within[i:] = False
     return within
 
 
