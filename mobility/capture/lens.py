@@ -20,6 +20,12 @@ _SHORTEST, _LONGEST = 8.0, 400.0
 _MOST_BYTES, _MOST_BOXES = 64 * 2**20, 10_000
 """Of a film's index, and of boxes in a row, that are read: a film may be damaged or malicious."""
 
+_DEEPEST = 8
+"""Boxes within each other that are opened."""
+
+_LONGEST_VALUE = 64
+"""Bytes of a value that is a number."""
+
 _TEXT, _INTEGERS, _FLOATS = 1, (21, 22), {(23, 4): ">f", (24, 8): ">d"}
 """Types of QuickTime's values; of floating-point numbers with their length in bytes."""
 
@@ -32,7 +38,7 @@ def focal_length_35mm(path: str | os.PathLike[str]) -> float | None:
     try:
         with Path(path).open("rb") as file:
             movie = _movie(file)
-    except OSError:
+    except (OSError, ValueError):  # also a place beyond the largest file
         return None
     for metadata in _metadata(movie):
         for value in _values(metadata, KEY):
@@ -73,11 +79,11 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += size
 
 
-def _metadata(content: bytes) -> Iterator[bytes]:
+def _metadata(content: bytes, depth: int = 0) -> Iterator[bytes]:
     """Contents of the boxes of metadata of the film and of its tracks."""
     for kind, inner in _boxes(content):
-        if kind in (b"trak", b"udta"):
-            yield from _metadata(inner)
+        if kind in (b"trak", b"udta") and depth < _DEEPEST:
+            yield from _metadata(inner, depth + 1)
         elif kind == b"meta":
             # In MP4, not in QuickTime, version and flags stand before its boxes.
             yield inner[4:] if inner[8:12] == b"hdlr" else inner
@@ -98,6 +104,8 @@ def _values(metadata: bytes, name: str) -> Iterator[float]:
 
 def _number(kind: int, raw: bytes) -> float | None:
     """Value of a type; None where it is no number."""
+    if len(raw) > _LONGEST_VALUE:
+        return None
     if kind in _INTEGERS:
         return float(int.from_bytes(raw, signed=kind == _INTEGERS[0]))
     if (form := _FLOATS.get((kind, len(raw)))) is not None:

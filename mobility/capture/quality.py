@@ -320,7 +320,8 @@ def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float, camera: int)
         if camera:
             sd *= cameras_of(best)[camera]["distance_m"] / distance
             distance = cameras_of(best)[camera]["distance_m"]
-        if not fit.get("focal_length_given"):
+        # Older code kept whether it was given.
+        if fit.get("focal_length_from") != "given" and not fit.get("focal_length_given"):
             sd = max(sd, _FITTED_FOCAL_SD * distance)
         source = "fit"
     else:

@@ -72,8 +72,14 @@ def errors_with_value(fitted: xr.Dataset, number: str) -> dict[str, dict[str, fl
     that `at` which it is right.
     """
     trial = tables.load(TRIAL)["trial"]
-    kind = next(kind for kind in alike_kinds(kind_of(fitted)) if kind in trial)
-    growing: dict[str, dict[str, float]] = trial[kind].get("with_value", {}).get(number, {})
+    growing: dict[str, dict[str, float]] = {}
+    measured: set[str] = set()
+    for kind in alike_kinds(kind_of(fitted)):
+        # Beside the factor of the same kind: where that is of one that is alike, so is this.
+        of_kind = trial.get(kind, {})
+        entries = of_kind.get("with_value", {}).get(number, {})
+        growing |= {name: entry for name, entry in entries.items() if name not in measured}
+        measured |= {*of_kind.get(number, {}), *entries}
     return growing
 
 

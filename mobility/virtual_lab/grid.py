@@ -84,6 +84,11 @@ class Range(Strict):
             raise ValueError(
                 "give low and high, mean and sd, female and male, or any with at least one value"
             )
+        if whole[2] and self.model_fields_set & {"share", "otherwise", "apart"}:
+            raise ValueError("share, otherwise and apart stand in the range of each sex")
+        within = [self.female, self.male, self.otherwise]
+        if any(isinstance(each, Range) and each.female is not None for each in within):
+            raise ValueError("female and male stand in no other range")
         if whole[0] and not float(self.low or 0) <= float(self.high or 0):
             raise ValueError("low exceeds high")
         return self
@@ -143,6 +148,8 @@ class Sample(Strict):
                 raise ValueError(f"views: {name!r} is unknown{likely(name, VIEWS)}")
         if self.views and "camera.azimuth" in self.ranges:
             raise ValueError("views give the azimuth; leave camera.azimuth out of the ranges")
+        if self.views and any("camera.azimuth" in part.ranges for part in self.parts):
+            raise ValueError("views give the azimuth; leave camera.azimuth out of the parts")
         if sum(part.share for part in self.parts) > 1:
             raise ValueError("the shares of the parts sum to more than 1")
         for name in (name for part in self.parts for name in part.views):

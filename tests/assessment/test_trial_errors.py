@@ -18,7 +18,13 @@ from mobility.assessment.phases import phase_frames
 from mobility.assessment.trial_errors import trial_errors
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angles_at_knots
-from mobility.kinematics.expected_error import NUMBERS, TABLE, TRIAL, trial_factors
+from mobility.kinematics.expected_error import (
+    NUMBERS,
+    TABLE,
+    TRIAL,
+    errors_with_value,
+    trial_factors,
+)
 from mobility.kinematics.skeleton import SIDES
 
 BIAS = 3.0
@@ -142,6 +148,18 @@ def test_an_error_grows_with_the_distance_from_where_the_value_is_right(
     grows["trunk_lean"]["at"] = lean + 20.0
     errors = errors_of(lambda r: alike(r, [-BIAS, BIAS], [-BIAS, BIAS]))
     np.testing.assert_allclose(errors["trunk_lean_absolute"], 5.0, atol=0.2)
+
+
+def test_an_error_grows_as_that_of_the_kind_whose_factor_it_has(plain: Any) -> None:
+    nobody = xr.Dataset(attrs={"history": "[]"})  # feet that move, which are like who is bent
+    grows = {"trunk_lean": {"at": 30.0, "per_degree": 0.2}}
+    plain["trial"]["not_standing"] = {number: {"trunk_lean": 1.0} for number in NUMBERS}
+    plain["trial"]["not_standing"]["with_value"] = {"absolute": grows}
+    plain["trial"]["moving_feet"] = {number: {"knee_flexion": 1.5} for number in NUMBERS}
+    assert errors_with_value(nobody, "absolute") == grows
+    assert errors_with_value(nobody, "from_standing") == {}
+    plain["trial"]["moving_feet"]["absolute"]["trunk_lean"] = 1.5
+    assert errors_with_value(nobody, "absolute") == {}
 
 
 def test_what_is_added_where_the_legs_are_not_seen_is_of_the_arms(

@@ -51,3 +51,32 @@ def test_films_that_say_none_or_are_no_films(tmp_path: Path) -> None:
             data[at] = rng.integers(256)
         (tmp_path / "b.mov").write_bytes(data[: rng.integers(index, len(data) + 1)])
         assert focal_length_35mm(tmp_path / "b.mov") in (None, *map(float, range(8, 100)))
+
+
+def _films_that_lie() -> dict[str, bytes]:
+    def box(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(content), kind) + content
+
+    deep = b""
+    for _ in range(3000):
+        deep = box(b"udta", deep)
+    head = box(b"ftyp", b"qt  ")
+    return {
+        "longer than any file": head + struct.pack(">I4sQ", 1, b"mdat", 2**64 - 1),
+        "longer than this file": head + struct.pack(">I4sQ", 1, b"mdat", 2**63 - 1),
+        "shorter than its head": head + struct.pack(">I4s", 3, b"mdat"),
+        "deep": head + box(b"moov", deep),
+    }
+
+
+@pytest.mark.parametrize("what", _films_that_lie())
+def test_films_whose_boxes_lie_say_none(tmp_path: Path, what: str) -> None:
+    film = tmp_path / "a.mov"
+    film.write_bytes(_films_that_lie()[what])
+    assert focal_length_35mm(film) is None
+
+
+@pytest.mark.parametrize(("kind", "byte"), [(21, b"\x7f"), (22, b"\xff"), (1, b"1")])
+def test_numbers_that_are_too_long_are_none(tmp_path: Path, kind: int, byte: bytes) -> None:
+    film = clips.write_lens(clips.make_clip(tmp_path / "a.mov", 5), kind, byte * 400)
+    assert focal_length_35mm(film) is None

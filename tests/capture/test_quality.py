@@ -80,6 +80,14 @@ def test_the_demo_is_ok_and_what_is_known_of_it_is_found(demo):
     assert checks["distance"]["known_from"].startswith("from the fitted body, with a height of 1.")
     measured = demo.pose.sizes["time"]
     assert (checks["frames"]["total"], checks["frames"]["with_person"]) == (measured, measured)
+    # A focal length that was given is not as uncertain as one that was fitted.
+    history = json.loads(demo.fitted.attrs["history"])
+    sds = {}
+    for source in ("usual", "given"):
+        history[-1] |= {"focal_length_from": source}
+        fitted = demo.fitted.assign_attrs(history=json.dumps(history))
+        sds[source] = capture_quality(demo.pose, demo.info, fitted)["distance"]["distance_sd_m"]
+    assert sds["given"] < sds["usual"]
     # Without a fit it is a guess from the size: 20 % of the focal length, 6 % of the height.
     distance = capture_quality(demo.pose, demo.info)["distance"]
     far, sd = distance["distance_m"], distance["distance_sd_m"]

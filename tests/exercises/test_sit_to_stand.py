@@ -196,7 +196,12 @@ def test_no_rise_crosses_a_step(pose_of: Made, analytic: Any) -> None:
     rises = find_chair_rises(steps)
     assert rises["accepted"].values.tolist() == [True, True, False, True, True]
     assert rises["reason"].values[2] == f"the person steps during it, at {start + 1:.1f} s"
-    # On the seat, between two of them, the feet may find another place.
+    # Before the seat is left, and on the way back to it, the feet may find another place.
+    found = find_chair_rises(pose).isel(rep=2)
+    for first, last in ((start, float(found["seat_off"])), (float(found["bottom_end"]), end)):
+        third = (last - first) / 3
+        steps = analytic.with_step(pose, first + third, last - third, forward=0.1)
+        assert find_chair_rises(steps)["accepted"].values.all()
     metrics = measured(
         analytic.fitted(analytic.with_step(pose, end + 0.05, end + 0.15, forward=0.1))
     )

@@ -6,6 +6,7 @@ What is asked of each is that the angles stay those of the trial as it was.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ import pytest
 import xarray as xr
 
 import mobility as mb
+from mobility import tables
 from mobility.kinematics.expected_error import of_fit
+from mobility.kinematics.fit.problem import Problem, Stance
+from mobility.kinematics.fit.stances import together
 from mobility.kinematics.skeleton import INDEX
 from mobility.sessions.files import read_dataset
 
@@ -89,6 +93,37 @@ def wider(at: float, metres: float) -> Change:
                 outwards = np.sign(points[:, INDEX[f"{side}_ankle"], 0].mean())
                 changed[:, rows] += apart * np.array([part * outwards * metres / BODY_M, 0.0])
         return changed
+
+    return change
+
+
+def foot_lifted(at: float, seconds: float) -> Change:
+    """Lift the left foot by 30 cm, and put it back."""
+
+    def change(time: np.ndarray, points: np.ndarray) -> np.ndarray:
+        lifted = points.copy()
+        for names, part in ((FEET, 1.0), (("knee",), 0.7)):
+            rows = [INDEX[f"left_{name}"] for name in names]
+            lifted[:, rows] += moment(time, at, seconds) * part * np.array([0.0, 0.3 / BODY_M])
+        return lifted
+
+    return change
+
+
+def drifting(metres: float) -> Change:
+    """Turn the camera slowly."""
+    return lambda time, points: (
+        points + (time / time[-1] * metres / BODY_M)[:, None, None] * np.array([1.0, 0.0])
+    )
+
+
+def to_and_fro(every: float, metres: float) -> Change:
+    """Step across the picture and back, again and again."""
+
+    def change(time: np.ndarray, points: np.ndarray) -> np.ndarray:
+        for i, at in enumerate(np.arange(every, time[-1], every)):
+            points = points + (-1) ** i * ramp(time, at) * np.array([metres / BODY_M, 0.0])
+        return points
 
     return change
 
@@ -202,6 +237,77 @@ def test_who_walks_in_and_out_is_measured_where_the_feet_stay(shared_data: Path)
     inside = joined["time"].isin(pose["time"]).to_numpy()
     difference = off(mb.joint_angles(body).isel(time=inside), true)
     assert max(difference.values()) < 3.0, difference
+
+
+def test_who_lifts_a_foot_and_puts_it_back_is_measured_before_and_after(shared_data: Path) -> None:
+    for name in (FRONT, SIDE):
+        pose = pose_of(shared_data, name)
+        body = mb.fit_body(changed(pose, foot_lifted(4.0, 2.0)))
+        (step,) = of_fit(body)["steps"]
+        assert (step["from_s"], step["to_s"]) == pytest.approx((3.9, 6.2), abs=0.4)
+        apart = (pose["time"] < 3.7).to_numpy() | (pose["time"] > 6.6).to_numpy()
+        difference = off(mb.joint_angles(body), before(shared_data, name), apart)
+        assert max(difference.values()) < 3.0, difference
+
+
+def test_a_foot_that_is_hidden_after_a_step_stays_as_the_other_one(shared_data: Path) -> None:
+    pose = changed(pose_of(shared_data, FRONT), sideways(6.0, 0.25))
+    foot = pose["keypoint"].isin([f"left_{name}" for name in FEET])
+    hidden = (pose["time"] > 6.0) & foot
+    names = ["position", "image_position", "confidence"]
+    body = mb.fit_body(pose.assign({name: pose[name].where(~hidden) for name in names}))
+    assert len(of_fit(body)["stances"]) == 2
+    assert mb.find_repetitions(body)["accepted"].sum() >= 3
+
+
+def test_before_a_camera_that_is_turned_feet_are_not_planted_and_nobody_steps(
+    shared_data: Path,
+) -> None:
+    pose = pose_of(shared_data, FRONT)
+    turned = mb.fit_body(changed(pose, drifting(0.5)))
+    assert (of_fit(turned)["planted"], of_fit(turned)["steps"]) == (False, [])
+    assert mb.find_repetitions(turned)["accepted"].sum() >= 3
+    moves = tables.warning("capture.moving_camera", share=0.5, shift=0.02)
+    history = json.loads(pose.attrs["history"])
+    (entry,) = [each for each in history if each["operation"] == "estimate_pose"]
+    entry["warnings"] = [moves]
+    stepping = changed(pose, sideways(6.0, 0.15)).assign_attrs(history=json.dumps(history))
+    assert of_fit(mb.fit_body(stepping))["steps"] == []
+
+
+def test_who_steps_all_the_time_has_no_stances(shared_data: Path) -> None:
+    pose = pose_of(shared_data, FRONT)
+    assert of_fit(mb.fit_body(changed(pose, to_and_fro(2.0, 0.15))))["planted"] is False
+    later = [pose.assign_coords(time=pose["time"] + 17.8 * i) for i in range(4)]
+    long = xr.concat(later, dim="time", data_vars="minimal", coords="minimal", compat="override")
+    entry = of_fit(mb.fit_body(changed(long.assign_attrs(pose.attrs), to_and_fro(3.0, 0.15))))
+    assert (entry["planted"], entry["stances"]) == (False, [])
+
+
+def test_short_times_that_were_given_are_kept_with_two_cameras() -> None:
+    knots = np.arange(0, 10, 0.13)
+    stances = (Stance(0, 0.5, 1.5), Stance(1, 0.5, 1.5))
+    shape = (len(knots), 16)
+    view = Problem(
+        **{"knots": knots, "image": np.zeros((*shape, 2)), "world": np.zeros((*shape, 3))},
+        **{"weight": np.ones(shape), "distance": np.ones(len(knots)), "focal_sd": 0.1},
+        **{"stature": 0.5, "planted": True, "stances": stances},
+    )
+    given = {"left": [(0.5, 1.5)], "right": [(0.5, 1.5)]}
+    assert together([view, view], given) == (True, stances)
+    assert together([view, view], None) == (False, ())
+
+
+@pytest.mark.parametrize("at", [0.4, 5.6])
+def test_who_takes_a_step_as_the_trial_begins_or_ends_is_planted(
+    shared_data: Path, at: float
+) -> None:
+    pose = pose_of(shared_data, FRONT).sel(time=slice(0.0, 6.0))
+    entry = of_fit(mb.fit_body(changed(pose, sideways(at, 0.25))))
+    (stance,) = entry["stances"]
+    assert (entry["planted"], entry["steps"]) == (True, [])
+    ends = [stance["first_s"], stance["last_s"]]
+    assert ends == pytest.approx([0.6, 6.0] if at < 3 else [0.0, 5.4], abs=0.2)
 
 
 def test_half_of_a_short_trial_is_enough_of_a_stance(shared_data: Path) -> None:

@@ -127,6 +127,8 @@ def test_faults_of_a_grid_are_named(tmp_path: Path) -> None:
     drawn_low: dict[str, Any] = {"motion.depth": {"low": 3}}
     by_sex = {sex: {"mean": 1.7, "sd": 0.1} for sex in ("female", "male")}
     part = {"share": 0.5, "views": ["bck"], "ranges": {}}
+    turned = {"share": 0.5, "ranges": {"camera.azimuth": {"any": [0]}}}
+    nested = {"any": [1.8], "share": 0.5, "otherwise": by_sex}
     for values, message in (
         ({}, "has no cases"),
         ([1], "a grid is a mapping"),
@@ -136,7 +138,10 @@ def test_faults_of_a_grid_are_named(tmp_path: Path) -> None:
         ({"axes": {"camera.azimuth": []}}, "at least 1 item"),
         ({"sample": {"n": 2, "ranges": drawn_low}}, "give low and high, mean and sd"),
         ({"sample": {"n": 2, "ranges": {"body.height_m": by_sex}}}, "draw body.sex before it"),
+        ({"sample": {"n": 2, "ranges": {"body.height_m": by_sex | {"share": 0.5}}}}, "of each sex"),
+        ({"sample": {"n": 2, "ranges": {"body.height_m": nested}}}, "stand in no other range"),
         ({"sample": {"views": {"back": 2}, "ranges": {}, "parts": [part]}}, "did you mean 'back'"),
+        ({"sample": {"views": {"back": 2}, "ranges": {}, "parts": [turned]}}, "out of the parts"),
         ({"sample": {"n": 2, "ranges": {"motion.depth": {"low": 3, "high": 1}}}}, "low exceeds"),
         ({"sample": {"ranges": {}}}, "give n, or views"),
         ({"sample": {"views": {"frnt": 1}, "ranges": {}}}, "did you mean 'front'"),

@@ -259,6 +259,7 @@ def _rows(pose: xr.Dataset, signals: _Signals) -> list[dict[str, Any]]:
             pose,
             signals,
             times,
+            seat_off=float(hips.grid[seat_off]),
             stands=stands,
             seated=seated,
             begins_seated=bool(seated_before.size),
@@ -324,11 +325,15 @@ def _fault(
     signals: _Signals,
     times: Array,
     *,
+    seat_off: float,
     stands: bool,
     seated: bool,
     begins_seated: bool,
 ) -> str:
-    """Why a chair rise does not count; empty if it does."""
+    """Why a chair rise does not count; empty if it does.
+
+    Feet may find their place before the seat is left, and on the way back to it.
+    """
     hips, (start, end) = signals.hips, (times[0], times[-1])
     inside = (hips.time >= start) & (hips.time <= end)
     gaps = np.diff(hips.time[inside & hips.seen], prepend=start, append=end)
@@ -357,7 +362,7 @@ def _fault(
             for name, is_fault in faults.items()
             if is_fault
         ),
-        why_stepping(pose, start, (start + end) / 2, end),
+        why_stepping(pose, seat_off, float(times[2]), float(times[3])),
     )
 
 

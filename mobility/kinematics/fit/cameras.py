@@ -33,6 +33,7 @@ from mobility.kinematics.fit.body import (
 from mobility.kinematics.fit.observed import (
     LEAST_WEIGHT,
     Detections,
+    camera_shift,
     local_means,
     sd_of_focal,
     starting_point,
@@ -119,8 +120,14 @@ def with_cameras(
             scale=observed.scale,
             distance=np.interp(fine.knots, coarse.knots, observed.distance),
         )
-        observed_fine = with_depths(with_stances(observed_fine, feet_planted))
-        observed = replace(observed, planted=observed_fine.planted, stances=observed_fine.stances)
+        shift = camera_shift(poses[i + 1], sight)
+        observed_fine = with_depths(with_stances(observed_fine, feet_planted, shift))
+        observed = replace(
+            observed,
+            planted=observed_fine.planted,
+            stances=observed_fine.stances,
+            feet_given=observed_fine.feet_given,
+        )
         seen_planted.append(observed_fine)
         if calibrated is None:
             # One window is enough to align the bodies and bounds the memory for a long trial.
@@ -146,7 +153,7 @@ def with_cameras(
             priors["translation_sd"] = calibrated.translation_sd[i]
         view = View(observed, speed, rotation, translation, offset, 0, **priors)
         views_by_rate.append((view, replace(view, problem=observed_fine, velocity=speed_fine)))
-    planted, stances = together(seen_planted)
+    planted, stances = together(seen_planted, feet_planted)
     coarse, fine = (replace(each, planted=planted, stances=stances) for each in (coarse, fine))
     joined = []
     for problem, views in zip((coarse, fine), zip(*views_by_rate, strict=True), strict=True):

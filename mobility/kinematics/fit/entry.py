@@ -51,6 +51,7 @@ from mobility.kinematics.fit.body import (
 from mobility.kinematics.fit.cameras import camera_entries, warnings_of_cameras, with_cameras
 from mobility.kinematics.fit.observed import (
     LEAST_WEIGHT,
+    camera_shift,
     detections_of,
     per_camera,
     problem_of,
@@ -295,7 +296,7 @@ def _fit(
         scale=coarse.scale,
         distance=np.interp(fine.knots, coarse.knots, coarse.distance),
     )
-    fine = with_depths(with_stances(fine, feet_planted))
+    fine = with_depths(with_stances(fine, feet_planted, camera_shift(pose, sights[0])))
     coarse = replace(coarse, planted=fine.planted, stances=fine.stances, feet_given=fine.feet_given)
     doubtful = False
     if len(poses) > 1:

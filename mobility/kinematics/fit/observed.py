@@ -36,6 +36,7 @@ from mobility.kinematics.fit.body import (
 )
 from mobility.kinematics.fit.problem import Problem
 from mobility.kinematics.skeleton import INDEX, landmarks
+from mobility.provenance import history, last_of
 from mobility.wording import listed
 
 HELD_RAD = 1e-3
@@ -117,6 +118,19 @@ def sd_of_focal(sight: Detections) -> float:
     """Return the standard deviation of the logarithm of the focal length."""
     sds = {"given": "sd_if_given", "film": "sd_if_in_film", "usual": "sd"}
     return float(TERMS["focal"][sds[sight.focal_from]])
+
+
+def camera_shift(pose: xr.Dataset, sight: Detections) -> float:
+    """How far the picture of a camera that moves is shifted at most, focal lengths; else 0.
+
+    It is what the recording was found to do (the warning ``moving_camera``).
+    """
+    shifts = [
+        float(warning["values"]["shift"])
+        for warning in last_of(history(pose), "estimate_pose").get("warnings", [])
+        if warning.get("code") == "moving_camera" and "values" in warning
+    ]
+    return max(shifts, default=0.0) * float(pose.attrs["image_width"]) / sight.focal
 
 
 def seen_span(sight: Detections) -> tuple[slice, Mask]:

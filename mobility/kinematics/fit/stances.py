@@ -41,10 +41,11 @@ Planted = bool | Mapping[Literal["left", "right"], Sequence[Interval]] | None
 """Whether the feet stay where they are, or the times (s) in which each does; None: not known."""
 
 
-def with_stances(problem: Problem, feet_planted: Planted) -> Problem:
+def with_stances(problem: Problem, feet_planted: Planted, camera_shift: float = 0.0) -> Problem:
     """Find out whether the feet are planted, and when each stays at one place.
 
     Where that was not given, feet are planted that stay all the time, or long enough between steps.
+    Before a camera that moves as far as a step (:func:`.observed.camera_shift`) no step is seen.
     """
     problem = replace(problem, feet_given=isinstance(feet_planted, bool))
     if isinstance(feet_planted, Mapping):
@@ -57,7 +58,8 @@ def with_stances(problem: Problem, feet_planted: Planted) -> Problem:
         return replace(problem, planted=bool(stances), stances=stances)
     if feet_planted is not None:
         return replace(problem, planted=feet_planted)
-    intervals = stays(problem)
+    moves = camera_shift * float(np.median(problem.distance)) >= _RULE["step_m"]
+    intervals = [] if moves else stays(problem)
     span = problem.knots[0], problem.knots[-1]
     if not intervals or intervals == [span]:
         return replace(problem, planted=all(_is_planted(problem, joints) for joints in _FEET))
@@ -65,24 +67,61 @@ def with_stances(problem: Problem, feet_planted: Planted) -> Problem:
 
 
 def with_footholds(problem: Problem, intervals: Sequence[Interval]) -> Problem:
-    """Plant both feet in each interval in which they stay, if these are long enough."""
+    """Plant both feet in each interval in which they stay, if these are long enough.
+
+    A foot that is hidden for a stance stays as the other one does. Feet that are elsewhere at the
+    end of a long interval than at its beginning, although they never step, are before a camera that
+    is turned: they are not planted at all.
+    """
     first, last = problem.knots[0], problem.knots[-1]
     stances: list[Stance] = []
     lengths = [0.0]
+    sides_seen: set[int] = set()
     for start, end in intervals:
         # The ends of the trial are those of the knots, of which there are several.
         ends = (-np.inf if start <= first else start, np.inf if end >= last else end)
         pair = [Stance(side, *ends) for side in (0, 1)]
-        if all(_foot_stays(problem, each) for each in pair):
+        spreads = {each.side: _spread_within(problem, each) for each in pair}
+        seen = {side: spread for side, spread in spreads.items() if spread is not None}
+        far = bool(seen) and max(seen.values()) >= _RULE["moved_m"]
+        if end - start >= _RULE["one_stance_s"] and (far or not _rests(problem, start, end)):
+            return replace(problem, planted=False, stances=())
+        if seen and not far:
             stances += pair
+            sides_seen |= set(seen)
             lengths.append(end - start)
     half = float(last - first) / 2
     enough = max(lengths) >= _RULE["one_stance_s"] or sum(lengths) >= half
+    enough &= len(sides_seen) == len(SIDES) and len(lengths) - 1 <= _RULE["most_stances"]
     return replace(problem, planted=enough, stances=tuple(stances) if enough else ())
 
 
+def _rests(problem: Problem, start: float, end: float) -> bool:
+    """Whether the feet rest in an interval: they go less than half as fast as who steps slowly."""
+    run = np.flatnonzero((problem.knots >= start) & (problem.knots <= end))
+    slow = (end - start) / 2 * _RULE["step_m"] / (2 * _RULE["stays_s"])
+    far = max(float(_RULE["step_m"]), slow)
+    return _stays(_places(problem), _seen(problem), run, far)
+
+
+def _places(problem: Problem) -> Array:
+    """Places in the picture, metres at the distance of the body."""
+    return problem.image * float(np.median(problem.distance))
+
+
+def _seen(problem: Problem) -> Mask:
+    return np.asarray(problem.weight > _WEIGHT_IF_HIDDEN)
+
+
 def _foot_stays(problem: Problem, stance: Stance) -> bool:
+    spread = _spread_within(problem, stance)
+    return spread is not None and spread < _RULE["moved_m"]
+
+
+def _spread_within(problem: Problem, stance: Stance) -> float | None:
     rows = stance.holds(problem.knots) > 0
+    if not rows.any():
+        return None
     here = replace(
         problem,
         knots=problem.knots[rows],
@@ -90,11 +129,17 @@ def _foot_stays(problem: Problem, stance: Stance) -> bool:
         weight=problem.weight[rows],
         distance=problem.distance[rows],
     )
-    return bool(rows.any()) and _is_planted(here, _FEET[stance.side])
+    return _spread(here, _FEET[stance.side])
 
 
 def _is_planted(problem: Problem, joints: tuple[int, int, int]) -> bool:
     """Whether ankle or toe of a foot stay where they are in the picture."""
+    spread = _spread(problem, joints)
+    return spread is not None and spread < _RULE["moved_m"]
+
+
+def _spread(problem: Problem, joints: tuple[int, int, int]) -> float | None:
+    """Metres over which ankle or toe of a foot, whichever stays better, go; None if unseen."""
     ankle, _, toe = joints
     spreads = []
     for j in (ankle, toe):
@@ -102,7 +147,7 @@ def _is_planted(problem: Problem, joints: tuple[int, int, int]) -> bool:
         if rows.sum() >= 3 and np.ptp(problem.knots[rows]) >= _RULE["seen_s"]:
             low, high = np.percentile(problem.image[rows, j], [5, 95], axis=0)
             spreads.append(float((high - low).max() * np.median(problem.distance)))
-    return bool(spreads) and min(spreads) < _RULE["moved_m"]
+    return min(spreads, default=None)
 
 
 def intervals_of(problem: Problem) -> list[Interval]:
@@ -128,8 +173,7 @@ def stays(problem: Problem) -> list[Interval]:
     smaller in the picture.
     """
     time = problem.knots
-    places = problem.image * float(np.median(problem.distance))
-    seen = problem.weight > _WEIGHT_IF_HIDDEN
+    places, seen = _places(problem), _seen(problem)
     stay = _RULE["stays_s"]
     moved = np.zeros(len(time))
     middle = (time >= time[0] + stay) & (time <= time[-1] - stay)
@@ -142,16 +186,16 @@ def stays(problem: Problem) -> list[Interval]:
         for run in _runs(moved < _RULE["step_m"])
         # Near the ends of the trial there is no before, or no after: who walks there moves within.
         if np.ptp(time[run]) >= 2 * stay
-        or (np.ptp(time[run]) >= stay / 2 and _stays(places, seen, run))
+        or (np.ptp(time[run]) >= stay / 2 and _stays(places, seen, run, _RULE["step_m"]))
     ]
     kept: list[Mask] = []
     for run in runs:
         rows = np.isin(np.arange(len(time)), run)
-        if kept and _apart(places, seen, kept[-1], rows) < _RULE["step_m"]:
+        if kept and _same_place(places, seen, kept[-1], rows):
             kept[-1] |= rows
         else:
             kept.append(rows)
-    found = [_widened(places, seen, rows) for rows in kept]
+    found = [_widened(time, places, seen, rows) for rows in kept]
     for i, (one, other) in enumerate(pairwise(found)):
         both = one & other
         if both.any():  # a slow step: half of the way belongs to each
@@ -181,14 +225,27 @@ def _apart(places: Array, seen: Mask, one: Mask, other: Mask) -> float:
     return farthest
 
 
-def _stays(places: Array, seen: Mask, run: NDArray[np.intp]) -> bool:
+def _same_place(places: Array, seen: Mask, one: Mask, other: Mask) -> bool:
+    """Whether the feet are at one place at two times, and were nowhere else in between."""
+    between = np.zeros(len(one), bool)
+    between[np.flatnonzero(one)[-1] + 1 : np.flatnonzero(other)[0]] = True
+    away = _apart(places, seen, one | other, between)
+    at_one_place = _apart(places, seen, one, other) < _RULE["step_m"]
+    return bool(at_one_place and away < _RULE["elsewhere_m"])
+
+
+def _stays(places: Array, seen: Mask, run: NDArray[np.intp], within: float) -> bool:
     """Whether the feet are in the second half of a run where they were in the first."""
     halves = [np.isin(np.arange(len(places)), half) for half in np.array_split(run, 2)]
-    return bool(_apart(places, seen, *halves) < _RULE["step_m"])
+    return bool(_apart(places, seen, *halves) < within)
 
 
-def _widened(places: Array, seen: Mask, rows: Mask) -> Mask:
-    """Add the knots on both sides at which the feet are still, or already, where they are here."""
+def _widened(time: Array, places: Array, seen: Mask, rows: Mask) -> Mask:
+    """Add the knots on both sides at which the feet are still, or already, where they are here.
+
+    Leave out the first and last of the trial if the feet are elsewhere: who walks in or out then
+    is too short there to be found by medians.
+    """
     away = np.zeros(len(rows))
     for joints in _FEET:
         of_joints = [np.full(len(rows), np.inf)]
@@ -207,6 +264,12 @@ def _widened(places: Array, seen: Mask, rows: Mask) -> Mask:
         last += 1
     within = np.zeros(len(rows), bool)
     within[first : last + 1] = True
+    shortly = _RULE["stays_s"] / 2
+    elsewhere = np.flatnonzero(away >= _RULE["elsewhere_m"])
+    for i in elsewhere[time[elsewhere] < time[0] + shortly]:
+        within[: i + 1] = False
+    for i in elsewhere[time[elsewhere] > time[-1] - shortly]:
+        within[i:] = False
     return within
 
 
@@ -216,12 +279,12 @@ def _runs(mask: Mask) -> list[NDArray[np.intp]]:
     return [run for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if run.size]
 
 
-def together(views: Sequence[Problem]) -> tuple[bool, tuple[Stance, ...]]:
-    """Whether feet are planted in all views, and when: where they stay in each of them."""
+def together(views: Sequence[Problem], feet_planted: Planted) -> tuple[bool, tuple[Stance, ...]]:
+    """Whether feet are planted in all views, and when: as was given, or where they stay in each."""
     if not all(view.planted for view in views):
         return False, ()
     first = views[0]
-    if not all(map(intervals_of, views)):  # each foot has times of its own
+    if isinstance(feet_planted, Mapping):
         return True, first.stances
     intervals = intervals_of(first)
     for view in views[1:]:
