@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import hand_made
 import numpy as np
@@ -274,7 +275,8 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
 def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, films: str) -> None:
     session = Store("absent").demo("Squat")
     named = session.record.video.model_copy(update={"original_name": "left.mov"})
-    changed = {"session_name": "After 6 weeks", "video": named}
+    added = datetime(2026, 11, 29, 21, 51, tzinfo=UTC)
+    changed = {"session_name": "After 6 weeks", "video": named, "created_at": added}
     one = session.record.model_copy(update=changed)
     args = None, session.repetitions(), session.capture_quality(), session.edits()
     shown = text(sections.in_a_line(one, *args))
