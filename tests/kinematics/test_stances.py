@@ -260,6 +260,19 @@ def test_a_foot_that_is_hidden_after_a_step_stays_as_the_other_one(shared_data: 
     assert mb.find_repetitions(body)["accepted"].sum() >= 3
 
 
+@pytest.mark.parametrize("metres", [0.0, 0.25])
+def test_a_step_that_nobody_sees_is_found_afterwards(shared_data: Path, metres: float) -> None:
+    pose = changed(pose_of(shared_data, FRONT), sideways(6.0, metres))
+    seen = (pose["time"] < 4.5) | (pose["time"] > 9.0)
+    names = ["position", "image_position", "confidence"]
+    body = mb.fit_body(pose.assign({name: pose[name].where(seen) for name in names}))
+    entry = of_fit(body)
+    assert (entry["planted"], len(entry["stances"])) == (True, 2 if metres else 1)
+    apart = ((pose["time"] < 4.2) | (pose["time"] > 9.3)).to_numpy()
+    difference = off(mb.joint_angles(body), before(shared_data, FRONT), apart)
+    assert max(difference.values()) < 4.0, difference
+
+
 def test_before_a_camera_that_is_turned_feet_are_not_planted_and_nobody_steps(
     shared_data: Path,
 ) -> None:

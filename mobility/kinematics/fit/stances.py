@@ -181,6 +181,11 @@ def stays(problem: Problem) -> list[Interval]:
         before = (time >= time[i] - stay) & (time <= time[i])
         after = (time >= time[i]) & (time <= time[i] + stay)
         moved[i] = _apart(places, seen, before, after)
+    feet_seen = np.asarray(seen[:, np.ravel(_FEET)].any(axis=1))
+    for unseen in _runs(~feet_seen):
+        between = feet_seen[: unseen[0]].any() and feet_seen[unseen[-1] :].any()
+        if between and np.ptp(time[unseen]) >= stay:  # no window sees both sides of it
+            moved[unseen] = np.inf
     runs = [
         run
         for run in _runs(moved < _RULE["step_m"])
