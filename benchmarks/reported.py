@@ -1,12 +1,13 @@
 """Errors of the numbers that a squat's report gives, and the four stated errors of each.
 
-usage: python benchmarks/reported.py --rendered CACHE [--again CACHE [--render-again]]
+usage: python benchmarks/reported.py --rendered CACHE ... [--again CACHE [--render-again]]
            [--data FOLDER] [--poses FOLDER] [--stances CACHE] [--write]
        python benchmarks/reported.py --report CACHE [--write]
        python benchmarks/reported.py --stances CACHE
 
-CACHE has the cases of people2.yaml as `mobility virtual-lab sweep` leaves them; `--render-again`
-films the same people once more into the other CACHE, the camera put up again by eye. The clips of
+CACHES have the cases of people2.yaml and people3.yaml as `mobility virtual-lab sweep` leaves them;
+`--render-again` films those of the first once more into the other CACHE, the camera put up again by
+eye. The clips of
 real people are those of real.py that have the truth at the bottom of a squat. Each number is
 compared with what the same formulas give of the true angles in the same frames; one that is refused
 for its error asks nothing of a factor. Factors are chosen, by kind of fit, as those of real.py are
@@ -551,7 +552,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--poses", type=Path, default=ROOT / "build" / "accuracy" / "poses")
-    parser.add_argument("--rendered", type=Path, metavar="CACHE")
+    parser.add_argument("--rendered", type=Path, nargs="+", default=[], metavar="CACHE")
     parser.add_argument("--report", type=Path, metavar="CACHE")
     parser.add_argument("--stances", type=Path, metavar="CACHE")
     parser.add_argument("--again", type=Path, metavar="CACHE")
@@ -579,7 +580,7 @@ def main() -> None:
         squats = [clip for clip in filmed if clip.kind in ("squats", "standing")]
         rows = [
             row
-            for clip in [*squats, *rendered([given.rendered])]
+            for clip in [*squats, *rendered(given.rendered)]
             for standing in dict.fromkeys(KINDS.values())
             for row in errors_of(clip, standing, kinds=_kinds(standing))
         ]
@@ -590,7 +591,7 @@ def main() -> None:
         parts[""] = calibrated(table)
         contents = yaml.safe_load(TABLE.read_text(encoding="utf-8")) | {"trial": trial}
         if given.again:
-            again = retest(given.rendered, given.again)
+            again = retest(given.rendered[0], given.again)
             print("\n" + again.round(3).to_string())
             parts[repeated] = measured_again(again)
             contents["retest"] = retest_errors(again)
