@@ -38,6 +38,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> Any:
     for kind in plain[TRIAL]["trial"].values():
         for number in ("absolute", "from_standing", "sides"):
             kind[number] = dict.fromkeys(load("angles"), 1.0)
+        kind.pop("with_value", None)
     monkeypatch.setattr(tables, "load", lambda name: plain[name] if name in plain else load(name))
     return plain[TABLE] | plain[TRIAL]
 

@@ -251,7 +251,9 @@ def test_an_arm_that_points_at_the_camera_is_less_certain(demo, change):
     endless = {"shoulder_flexion": 180.0}
     stated = joint_angles(fitted)
     wide = joint_angles(fitted, limits=endless)
-    of_two = joint_angles(seen_as(fitted, two_cameras(80.0)), limits=endless)
+    two = seen_as(fitted, two_cameras(80.0))
+    of_two = joint_angles(two, limits=endless)
+    wider = spread_factors(two)["shoulder_flexion"] / spread_factors(fitted)["shoulder_flexion"]
     added, shoulder["sd"] = shoulder["sd"], 0.0
     plain = joint_angles(fitted, limits=endless)
     place = fitted["position"].isel(individual=0)
@@ -268,7 +270,7 @@ def test_an_arm_that_points_at_the_camera_is_less_certain(demo, change):
     np.testing.assert_allclose(after[rows], np.hypot(before, added * share)[rows], rtol=0.15)
     np.testing.assert_allclose(after[along < 0.6], before[along < 0.6])
     assert np.isnan(stated["shoulder_flexion"].to_numpy()[after > 15]).all()
-    np.testing.assert_allclose(of_two["shoulder_flexion_sd"], before)
+    np.testing.assert_allclose(of_two["shoulder_flexion_sd"], wider * before)
     # Of arms overhead nothing is added: here all of them count as that.
     shoulder["sd"], changed = added, change()["arms_along_sight"]
     changed["overhead_deg"] = [0.0, 1e-6]

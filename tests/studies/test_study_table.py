@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from cohort_cases import add_failed, add_session
 
@@ -196,5 +195,6 @@ def test_criteria_are_decisions_too(store: Store, tmp_path: Path) -> None:
     for item in ("torso", "dowel"):
         expected = float(rows.loc[f"fms_probability[{item}]", "value"] >= 0.5)
         assert rows.loc[f"fms_met[{item}]", "value"] == expected
-    assert rows.loc["compensation_met[arms_fall]", "reason"]  # not judged, and why
-    assert pd.isna(rows.loc["compensation_met[arms_fall]", "value"])
+    met = rows[rows.index.str.startswith(("fms_met[", "compensation_met["))]
+    assert len(met) > 8
+    assert (met["value"].notna() != met["reason"].astype(bool)).all()  # decided, or said why not
