@@ -45,6 +45,7 @@ SEEN_AS = {
     "benchmarks/twice.md": "measured-twice",
     "benchmarks/reliability.md": "measured-reliability",
     "benchmarks/groups.md": "measured-groups",
+    "benchmarks/models.md": "measured-models",
     "benchmarks/exercises.md": "measured-exercises",
 }
 """The pages here are made of these files, to which pages link so that links work in a copy too."""
@@ -69,6 +70,7 @@ def write(folder: Path) -> None:
         "measured-twice": measured("twice", ""),
         "measured-reliability": measured("reliability", "# Intervals of reliability\n"),
         "measured-groups": measured("groups", ""),
+        "measured-models": measured("models", ""),
         "measured-exercises": measured("exercises", ""),
     }
     for name, lines in pages.items():
