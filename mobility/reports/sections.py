@@ -399,11 +399,13 @@ def calibration(pose: xr.Dataset) -> Markup:
 
 def growing_errors(pose: xr.Dataset) -> Markup:
     """Say of which values at the bottom the error grows; `pose` is as for :func:`calibration`."""
-    growing = errors_with_value(pose, "absolute") if of_fit(pose) else {}
+    if not of_fit(pose):
+        return paragraphs()
     return paragraphs(
         *(
-            tables.sentence("report.calibration.with_value", angle=called(name), at=entry["at"])
-            for name, entry in growing.items()
+            tables.sentence(f"report.calibration.{said}", angle=called(name), at=entry["at"])
+            for number, said in (("absolute", "with_value"), ("from_standing", "with_change"))
+            for name, entry in errors_with_value(pose, number).items()
         )
     )
 

@@ -536,6 +536,10 @@ def test_the_report_says_of_which_values_the_error_grows(
     assert said not in sections.growing_errors(pose)
     entry["with_value"] = {"absolute": {"trunk_lean": {"at": 34.2, "per_degree": 0.4}}}
     assert said in sections.growing_errors(pose)
+    assert "from standing" not in sections.growing_errors(pose)
+    entry["with_value"] = {"from_standing": {"trunk_lean": {"at": 41.1, "per_degree": 0.3}}}
+    changed = "the change of trunk lean from standing is the less sure the farther it is from 41°"
+    assert changed in sections.growing_errors(pose)
 
 
 def test_two_cameras_are_told_with_view_offset_and_both_videos(session: mb.Session) -> None:
