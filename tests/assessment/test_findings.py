@@ -11,8 +11,10 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.advice import advise
 from mobility.assessment.criteria import fms_deep_squat, is_stated
-from mobility.assessment.findings import LEVELS, find
+from mobility.assessment.findings import LEVELS, all_rules, find, in_place
 from mobility.errors import BadInputError
+from mobility.exercise_table import check_entry
+from mobility.registry import exercises
 
 TABLE = tables.load("findings")
 RULES = TABLE["rules"]
@@ -48,7 +50,7 @@ def of_rule(findings, name):
 
 def either_side(rule) -> tuple[float, float]:
     """A value far on the side of the fault, one far on the other; in the unit of the rule."""
-    far = {"degree": 50.0, "1": 2.0}[rule["unit"]]
+    far = {"1": 2.0}.get(rule["unit"], 50.0)
     if rule["direction"] == "outside":
         return rule["threshold"] + far, 0.0
     sign = 1 if rule["direction"] == "above" else -1
@@ -158,6 +160,21 @@ def test_spread_over_repetitions_follows_chi_square():
     assert left.probability == pytest.approx(1 - 9 * math.exp(-8))
     # 95 % interval of an SD of one with n = 5: 0.599 to 2.874 (tables of chi-square).
     assert [bound / 6 for bound in left.interval] == pytest.approx([0.599, 2.874], abs=1e-3)
+
+
+@by_rule
+def test_a_rule_is_held_to_what_those_of_other_packages_are(name):
+    check_entry("findings", RULES[name], name)
+
+
+@pytest.mark.parametrize("exercise", exercises(), ids=lambda each: each.slug)
+def test_the_first_page_names_rules_in_their_place_and_else_as_the_exercise_does(exercise):
+    picked = exercise.table["rules"]
+    placed = list(in_place(exercise))
+    assert sorted(placed) == sorted(picked)
+    places = [all_rules()[name].get("place", math.inf) for name in placed]
+    for (one, first), (other, second) in itertools.pairwise(zip(placed, places, strict=True)):
+        assert (first, picked.index(one)) < (second, picked.index(other))
 
 
 @by_rule
