@@ -48,6 +48,12 @@ def of_rule(findings, name):
     return [finding for finding in findings if finding.rule == name]
 
 
+def judged(name, data):
+    """Findings of one rule, in an exercise that picks it."""
+    exercise = next(each.name for each in exercises() if name in each.table["rules"])
+    return of_rule(find(data.assign_attrs(exercise=exercise)), name)
+
+
 def either_side(rule) -> tuple[float, float]:
     """A value far on the side of the fault, one far on the other; in the unit of the rule."""
     far = {"1": 2.0}.get(rule["unit"], 50.0)
@@ -72,7 +78,7 @@ def test_a_rule_fires_where_it_is_true_and_not_where_it_is_not(name):
     unsure = 5.0 if rule["unit"] == "degree" else 0.3
     cases += [(rule["threshold"], unsure, "cannot be told")]
     for value, sd, status in cases:
-        ruled = of_rule(find(metrics({rule["metric"]: value}, sd=sd)), name)
+        ruled = judged(name, metrics({rule["metric"]: value}, sd=sd))
         assert [f.side for f in ruled] == (["left", "right"] if rule["metric"] in SIDED else [""])
         for finding in ruled:
             assert (finding.status, finding.value) == (status, value)
@@ -96,7 +102,7 @@ def test_what_is_missing_cannot_be_told(name):
     }.items():
         if rule.get("spread") and "error" in missing:
             values = values.drop_vars("accepted_repetitions")
-        findings = of_rule(find(values), name)
+        findings = judged(name, values)
         assert findings
         for finding in findings:
             assert (finding.status, finding.probability) == ("cannot be told", None), missing
@@ -188,7 +194,7 @@ def test_every_rule_has_its_source_and_every_field_of_its_texts_is_filled(name):
         fields = {field for _, field, _, _ in string.Formatter().parse(text) if field}
         assert "measured" in fields or (level, status) == ("participant", "not_found")
     for sd, value in itertools.product((0.2, 3.0, None), (*either_side(rule), math.nan)):
-        for finding in of_rule(find(metrics({rule["metric"]: value}, sd)), name):
+        for finding in judged(name, metrics({rule["metric"]: value}, sd)):
             for text in (finding.participant, finding.professional):
                 assert not set("{}") & set(text)
                 assert "nan" not in text.replace("unknown", "")
