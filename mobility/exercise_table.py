@@ -63,11 +63,6 @@ class _Film(Strict):
     source: Text
 
 
-class _Expected(Strict):
-    source: Text
-    parts: dict[str, Text]
-
-
 class _Durations(Strict):
     head: Text
     names: list[str]
@@ -145,22 +140,29 @@ class ExerciseTable(Strict):
     moving_phases: Annotated[list[Phase], Field(min_length=1)] | None = None
     groups: Annotated[dict[str, _Readers], Field(default_factory=dict)]
     rules: Annotated[list[str], Field(default_factory=list)]
-    expected: _Expected | None = None
-    gauges: Annotated[
-        dict[str, Text], Field(default_factory=dict, description="rule: name on the first page")
-    ]
     advice_on: Annotated[
         dict[str, Text], Field(default_factory=dict, description="warning: what to do")
     ]
     report: _Report | None = None
     lab: Annotated[_Lab, Field(default_factory=_Lab, description="what is compared with lab data")]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_rules(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """Say where entries of older tables stand now."""
+        if older := [name for name in ("expected", "gauges") if name in table]:
+            raise ValueError(
+                f"{', '.join(older)}: each rule has it in findings.yaml: `checkpoint: {{name, "
+                "source}`, what a reader expects to be told, and `row`, its name on the first page"
+            )
+        return table
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         """Refuse an exercise of repetitions without what their pages show."""
         if self.noun == "repetition":
-            needed: dict[str, object] = {"report": self.report, "expected": self.expected}
-            needed["measures: angles"] = self.measures.get("angles")
+            angles = self.measures.get("angles")
+            needed = {"report": self.report, "measures: angles": angles}
             if missing := [name for name, value in needed.items() if not value]:
                 raise ValueError(f"an exercise of repetitions needs {', '.join(missing)}")
         if ("report" in self.documents) != (self.noun == "repetition"):
@@ -183,8 +185,13 @@ class _Shown(Strict):
     suffix: Annotated[str, Field(max_length=60)] = ""
 
 
-class _Large(Strict):
+class _Size(Strict):
     value: Annotated[Number, Field(gt=0)]
+    source: Text
+
+
+class _Checkpoint(Strict):
+    name: Text
     source: Text
 
 
@@ -204,12 +211,22 @@ class _Rule(Strict):
     signs: _Signs | None = None
     shown: _Shown | None = None
     spread: Flag = False
-    large: _Large | None = None
+    margin: _Size | None = None
+    large: _Size | None = None
+    row: Text | None = None
+    checkpoint: _Checkpoint | None = None
+    place: Number | None = None
     label: Text
     question: Text
     source: Text
     participant: _Statements
     professional: _Statements
+
+    @model_validator(mode="after")
+    def _drawn(self) -> Self:
+        if self.row is not None and self.direction == "outside":
+            raise ValueError("row: the rule is judged on both sides; a row has one")
+        return self
 
 
 class _Quantity(Strict):
@@ -285,7 +302,7 @@ def check_own_tables(
         ):
             raise BadInputError(f"{what}: {twice[0]} is the name of another")
         for name, entry in entries.items():
-            _check_entry(table, entry, f"{what}: {name}")
+            check_entry(table, entry, f"{what}: {name}")
 
 
 def _entries(whole: Any, table: str, what: str) -> Iterator[tuple[str, Any]]:
@@ -304,7 +321,8 @@ def _entries(whole: Any, table: str, what: str) -> Iterator[tuple[str, Any]]:
             yield name, entry
 
 
-def _check_entry(table: str, entry: Any, what: str) -> None:
+def check_entry(table: str, entry: Any, what: str) -> None:
+    """Refuse what an entry of findings, advice or measures may not say."""
     if table == "measures":
         validate(_Measure, entry, what=what)
     elif table == "advice":
@@ -415,18 +433,11 @@ def check_names(
     }
     described |= own_described
     check_among(table["rules"], rules, f"{what}: rules")
-    check_among(table["gauges"], table["rules"], f"{what}: gauges")
-    check_among(table.get("expected", {}).get("parts", {}), table["rules"], f"{what}: expected")
     check_among(table["documents"], _DOCUMENTS, f"{what}: documents")
     check_among(table["parts"], tables.load("verdict")["parts"], f"{what}: parts")
     check_among(table["groups"], findings["groups"], f"{what}: groups")
     warnings = [*tables.load("sentences_warnings"), *tables.load("verdict")["warnings"]]
     check_among(table["advice_on"], warnings, f"{what}: advice_on")
-    for rule in table["gauges"]:
-        if rules[rule]["direction"] == "outside":
-            raise BadInputError(
-                f"{what}: gauges: {rule!r} is judged on both sides; a gauge has one"
-            )
     report = table.get("report", {})
     for values in report.get("tables", ()):
         check_among(values["names"], described, f"{what}: report: tables")

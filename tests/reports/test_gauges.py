@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.findings import all_rules
+from mobility.assessment.findings import in_place
 from mobility.assessment.verdict import judge
 from mobility.errors import NotFoundError
 from mobility.provenance import AnalysisWarning
@@ -200,12 +200,11 @@ def test_norms_of_the_lab_are_drawn_and_named() -> None:
 
 def test_shares_are_compared_in_percent() -> None:
     metrics = metrics_of_demo()
-    (name,) = [
-        name
-        for name, words in exercise_of(metrics).table["gauges"].items()
-        if words == "Knee inside foot"
+    (metric,) = [
+        rule["metric"]
+        for rule in in_place(exercise_of(metrics)).values()
+        if rule.get("row") == "Knee inside foot"
     ]
-    metric = all_rules()[name]["metric"]
     error = RetestError(
         **{"conditions": CONDITIONS, "metric": metric, "side": "left", "sem": 0.01},
         **{"low": None, "high": None, "participants": 24, "units": "1"},

@@ -15,7 +15,7 @@ from demo_sessions import record
 from mobility import tables
 from mobility.assessment.advice import advise
 from mobility.assessment.comments import comments
-from mobility.assessment.findings import Finding, excess, find, label, say
+from mobility.assessment.findings import Finding, excess, find, in_place, label, say
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.verdict import judge
 from mobility.exercises.repeated import page
@@ -29,7 +29,11 @@ from mobility.wording import capital
 
 SIDES = ["left", "right"]
 SQUAT = exercise("Overhead Squat")
-EXPECTED = SQUAT.table["expected"]["parts"]
+CHECKPOINTS = {
+    name: rule["checkpoint"]["name"]
+    for name, rule in in_place(SQUAT).items()
+    if "checkpoint" in rule
+}
 
 
 def metrics(**changed: object) -> xr.Dataset:
@@ -178,8 +182,8 @@ def test_the_first_page_names_what_could_not_be_judged() -> None:
     assert shown.startswith("No fault was found in what could be judged.")
     assert shown.endswith("Could not be judged: arms, hands over the feet.")
     assert first_page.not_judged(whole_squat(), SQUAT) == []
-    nothing = whole_squat(**dict.fromkeys(EXPECTED, "cannot be told"))
-    assert first_page.not_judged(nothing, SQUAT) == list(EXPECTED.values())
+    nothing = whole_squat(**dict.fromkeys(CHECKPOINTS, "cannot be told"))
+    assert first_page.not_judged(nothing, SQUAT) == list(CHECKPOINTS.values())
 
 
 def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
