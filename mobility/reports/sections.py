@@ -405,8 +405,8 @@ def growing_errors(pose: xr.Dataset) -> Markup:
         return paragraphs()
     return paragraphs(
         *(
-            tables.sentence(f"report.calibration.{said}", angle=called(name), at=entry["at"])
-            for number, said in (("absolute", "with_value"), ("from_standing", "with_change"))
+            tables.sentence(f"report.calibration.with_{said}", angle=called(name), at=entry["at"])
+            for number, said in (("absolute", "value"), ("from_standing", "change"))
             for name, entry in errors_with_value(pose, number).items()
         )
     )

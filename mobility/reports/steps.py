@@ -45,5 +45,7 @@ def steps_in_a_line(trial: xr.Dataset) -> str:
     steps = [step_in_words(step) for step in steps_of(trial)]
     if not steps:
         return ""
-    key = "line" if "joints" in trial else "compared"
-    return tables.sentence(f"report.steps.{key}", steps=shortened(steps, most=_MOST))
+    return tables.sentence(
+        "report.steps.line" if "joints" in trial else "report.steps.compared",
+        steps=shortened(steps, most=_MOST),
+    )
