@@ -207,6 +207,7 @@ def who_and_what(
     video = ", ".join(part for part in (film.original_name, size, rate, length) if part)
     noun = f"{capital(record.kind.noun)}s"
     together = tables.sentence("report.counted.together") if "joints" in repetitions else ""
+    steps = steps_in_a_line(repetitions)
     return facts(
         {
             "Participant": person(participant, record),
@@ -216,6 +217,7 @@ def who_and_what(
             "Video of the second camera": second[0].original_name if second else None,
             "Exercise": record.exercise,
             noun: count_repetitions(repetitions) + together,
+            "Steps": steps or None,
             "Corrected by hand": corrections(edits, repetitions=noun.lower()),
         }
     )
@@ -590,7 +592,9 @@ def reason_missing(
     if note := metrics[name].attrs.get("note"):
         return str(note)
     if kind_of(metrics, name) == "asymmetry":
-        return tables.sentence("report.missing.both_sides")
+        of = metrics[name].attrs["quantity"]
+        both = all(math.isfinite(value_of(metrics, of, each)) for each in ("left", "right"))
+        return tables.sentence("reasons.uncertain" if both else "report.missing.both_sides")
     return tables.sentence("report.missing.not_seen")
 
 
@@ -757,7 +761,8 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
                 Cell(used, "text"),
             ]
         )
-    return table(
+    steps = steps_in_a_line(repetitions)
+    every = table(
         [
             "No.",
             "From–to, s",
@@ -770,6 +775,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
         caption=tables.sentence("report.repetitions.every", moment=moment_of(metrics)),
         numeric=True,
     )
+    return every + paragraphs(*filter(None, [steps]))
 
 
 def _durations(exercise: Exercise) -> dict[str, Any]:

@@ -294,7 +294,24 @@ def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, 
     step = {"from_s": 4.0, "to_s": 4.8, "forward_m": 0.2, "left_m": 0.0, "wider_m": 0.0}
     steps = with_history(args[1], "fit_body", {}, stances=parts, steps=[step])
     shown = text(sections.in_a_line(one, None, steps, *args[2:]))
-    assert "Film: left.mov Steps forward at 4.4 s; what refers to standing" in shown
+    assert "Film: left.mov The person steps forward at 4.4 s. Each repetition is" in shown
+    # Where repetitions and the recording are looked at, too.
+    shown = text(sections.repetition_table(session.metrics(), steps))
+    assert shown.endswith("with standing on the same spot.")
+    args = one, None, session.pose(), steps, session.edits()
+    assert "Steps The person steps forward at 4.4 s." in text(sections.who_and_what(*args))
+    args = one, None, session.pose(), session.repetitions(), session.edits()
+    assert "Steps" not in text(sections.who_and_what(*args))
+
+
+def test_a_difference_is_missing_for_its_error_where_both_sides_are_measured() -> None:
+    attrs = {"units": "degree", "quantity": "knee_flexion", "kind": "asymmetry"}
+    for values, why in (
+        ([120.0, 110.0], "it is too uncertain in this recording"),
+        ([120.0, np.nan], "it needs both sides"),
+    ):
+        data = metrics(knee_flexion=values).assign(knee_flexion_asymmetry=((), np.nan, attrs))
+        assert sections.reason_missing(data, "knee_flexion_asymmetry", repetitions()) == why
 
 
 def test_a_difference_of_the_sides_is_told_where_its_interval_excludes_0() -> None:

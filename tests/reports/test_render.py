@@ -505,11 +505,16 @@ def test_tables_are_of_accepted_repetitions_with_intervals(session: mb.Session) 
 
 def test_the_report_says_what_standing_was_assumed(session: mb.Session) -> None:
     knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
-    assumed = f"the person stands straight, with the knees at {knee['mean']:g}° ± "
-    assumed += f"{1.96 * knee['sd']:.0f}°."
+    assumed = "the person stands straight. The knees then count as bent by "
+    assumed += f"{knee['mean']:g}° ± {1.96 * knee['sd']:.0f}°, as much as people"
     for how, planted, seconds, words in (
-        ("straight", True, 3.24, f"Assumed, not measured: in 3.2 s {assumed}"),
-        (12.0, True, 2.0, "Given, not measured here: in 2.0 s the person stands with the knees"),
+        ("straight", True, 3.24, f"Assumed, not measured: for 3.2 s in all {assumed}"),
+        (
+            12.0,
+            True,
+            2.0,
+            "Given, not measured here: for 2.0 s in all the person stands with the knees",
+        ),
         ("free", True, 0.0, "Standing was not used for calibration"),
         ("straight", True, 0.0, "Nobody is seen to stand straight"),
         ("straight", False, 0.0, "The feet move or are not seen"),

@@ -570,19 +570,19 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
     ordered = sorted(reaches(metrics, angles), key=lambda each: _COMPARED.index(each.compared))
     in_sentences = ordered[:_MOST_SENTENCES]
     others = [each for each in ordered if each.compared == "others"]
+    not_known = tables.load("sentences_reasons")["reference"]["participant"].values()
     notes = []
     for people in dict.fromkeys(each.people for each in others if each.people):
         these = [each for each in others if each.people == people]
-        unknown, is_unknown, _ = these[0].note.partition(" not known")
+        unknown = next(filter(these[0].note.startswith, not_known), "")
         notes.append(
             tables.sentence(
-                "joints.below.alone_unknown" if is_unknown else "joints.below.alone",
+                "joints.below.alone_unknown" if unknown else "joints.below.alone",
                 names=both_sides(
                     [f"{each.named} {each.name if each.opposite else each.joint}" for each in these]
                 ),
                 people=people,
                 unknown=unknown,
-                verb="are" if " and " in unknown else "is",
             )
         )
     kinds = ("more", "untold", "unnamed", "uncounted", "unseen", "unmeasured", "still")
