@@ -435,8 +435,17 @@ def _digest(package: str, *, pages: bool) -> str:
         for name, folder in sorted(named.items()):  # wherever installed
             for file in _files_of(folder, pages=with_pages):
                 place = file.relative_to(folder).as_posix()
-                digest.update(f"{name} {place} {sha256(file)}\n".encode())
+                content = sha256(file) if with_pages else _sha256_of_result(file)
+                digest.update(f"{name} {place} {content}\n".encode())
     return digest.hexdigest()
+
+
+def _sha256_of_result(file: Path) -> str:
+    """SHA-256 of a file without the entries of an ``exercise.yaml`` that name parts of a page."""
+    content = file.read_bytes()
+    if file.name == "exercise.yaml":
+        content = re.sub(rb"^(page|notebook):.*\n(?: .*\n)*", b"", content, flags=re.M)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _folders(package: str, *, pages: bool) -> dict[str, Path]:

@@ -98,8 +98,14 @@ def growing_errors(pose: xr.Dataset) -> Markup:
         return paragraphs()
     return paragraphs(
         *(
-            tables.sentence(f"report.calibration.{said}", angle=called(name), at=entry["at"])
-            for number, said in (("absolute", "with_value"), ("from_standing", "with_change"))
+            tables.sentence(
+                "report.calibration.with_value"
+                if number == "absolute"
+                else "report.calibration.with_change",
+                angle=called(name),
+                at=entry["at"],
+            )
+            for number in ("absolute", "from_standing")
             for name, entry in errors_with_value(pose, number).items()
         )
     )
