@@ -444,7 +444,7 @@ def _sha256_of_result(file: Path) -> str:
     """SHA-256 of a file without the entries of an ``exercise.yaml`` that name parts of a page."""
     content = file.read_bytes()
     if file.name == "exercise.yaml":
-        content = re.sub(rb"^(page|notebook):.*\n(?: .*\n)*", b"", content, flags=re.M)
+        content = re.sub(rb"^(page|notebook):.*\n(?:[ -].*\n)*", b"", content, flags=re.M)
     return hashlib.sha256(content).hexdigest()
 
 
