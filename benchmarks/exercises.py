@@ -126,8 +126,8 @@ def markdown(clips: pd.DataFrame, rows: pd.DataFrame, grid: str) -> str:
     return (
         "# Exercises against rendered truth\n\n"
         f"`python benchmarks/exercises.py --write`, {len(clips)} clips of `{grid}`. Its first\n"
-        "run showed steps where a far foot moved as the knees bent (4 of 18 chair rises and one of\n"
-        "18 squats were lost by it), which is mended: of that, this is no independent test.\n"
+        "run showed steps where a far foot moved as the knees bent (4 of 18 chair rises and\n"
+        "one of 18 squats were lost), which is mended: of that, this is no independent test.\n"
         "On the rest nothing was chosen.\n\n"
         "Errors in the unit of the metric (degrees, s, shares); half-width is the median half\n"
         "of the 95 % interval; inside, the share of the errors within it.\n\n"

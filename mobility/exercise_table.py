@@ -24,6 +24,12 @@ OWN_PART = "tempo"
 ONE_FOR_ALL = {"findings": ("rules",), "advice": ("exercises",), "measures": PARTS}
 """Tables of exercises, with the parts whose names no two of them may give to different things."""
 
+USUAL_PAGE = (
+    *("first", "trial", "measures", "findings", "exercises", "repetitions"),
+    *("recording", "method", "sources"),
+)
+"""Sections of the report of an exercise with repetitions that lists none."""
+
 _OF_KINDS = (
     *("asymmetry", "asymmetry_index", "limb_symmetry_index", "symmetry_angle"),
     *("variability", "curve_variability", "from_standing", "at_bottom"),
@@ -128,6 +134,9 @@ class ExerciseTable(Strict):
     documents: Annotated[list[str], Field(description="of the interface, that its sessions have")]
     notebook: Annotated[Key, Field(description="of its report, without ending")]
     not_this_exercise: Annotated[Text, Field(description="words of the verdict")]
+    page: Annotated[
+        tuple[Key, ...], Field(description="sections of its report, where it has repetitions")
+    ] = USUAL_PAGE
     parts: Annotated[list[str], Field(description="that a verdict can rule out")]
     cohort: Annotated[list[str], Field(description="metrics that are compared by default")]
     ds_type: Annotated[str | None, Field(description="kind of its metrics in older sessions")] = (

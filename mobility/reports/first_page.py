@@ -14,7 +14,8 @@ from mobility.assessment.findings import Finding, excess, in_place, label, say
 from mobility.assessment.verdict import Part, Verdict
 from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
-from mobility.reports.sections import bullets, count_repetitions, html, paragraphs
+from mobility.reports.html import bullets, html, paragraphs
+from mobility.reports.recording import count_repetitions
 from mobility.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
 from mobility.wording import spoken
 

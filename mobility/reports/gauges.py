@@ -19,7 +19,8 @@ from mobility.kinematics.skeleton import SIDES
 from mobility.registry import exercise_of
 from mobility.reports import lab_norms
 from mobility.reports.charts import round_step
-from mobility.reports.sections import Row, factor_of, measured, table, units_of, value_of
+from mobility.reports.html import Row, measured, table
+from mobility.reports.values import factor_of, units_of, value_of
 from mobility.sessions.references import LabReferences
 from mobility.studies.norms import z_score
 
