@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -58,6 +58,14 @@ def in_body_axes(points: Array, hip: int) -> tuple[Array, Array]:
     frame = body_frame(points[..., hip, 0, :], points[..., hip, 1, :])[..., None, None, :, :]
     x: Array = (points * frame[..., 0, :]).sum(axis=-1)
     z: Array = (points * frame[..., 2, :]).sum(axis=-1)
+    return x, z
+
+
+def by_body_axes(points: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Coordinates along eX and eZ of points (..., side, space) by joint, among them the hips."""
+    names = list(points)
+    both = in_body_axes(np.stack([points[name] for name in names], axis=-3), names.index("hip"))
+    x, z = (dict(zip(names, np.moveaxis(each, -2, 0), strict=True)) for each in both)
     return x, z
 
 

@@ -21,6 +21,9 @@ Array = NDArray[np.float64]
 CARRIED = ("source_file", "source_software", "video_sha256", "model_sha256", "method", "fps")
 """Attributes of the pose that its metrics keep."""
 
+USUAL_WORDS = {"turn": "bottom", "descent": "descent", "ascent": "ascent"}
+"""Words of long names, unless an exercise has others."""
+
 _DIMS = ("time", "rep", "phase", "side")
 
 
@@ -33,6 +36,7 @@ def add(
     statistic: str,
     *,
     sem: xr.DataArray | None = None,
+    words: Mapping[str, str] | None = None,
     name: str = "",
     suffix: str = "",
     **other: str,
@@ -43,13 +47,14 @@ def add(
     two recordings of the same person; None where there is none.
 
     `quantity` and `kind` (which number of the quantity) are those of ``tables/measures.yaml``, and
-    make the default of `name`. `other` are attributes that replace those of the quantity.
+    make the default of `name`. `words` are the exercise's, for what is in braces in a long name;
+    `other` are attributes that replace those of the quantity.
     """
     name = name or f"{quantity}_{kind}"
     entry = {"units": "degree"} | entry_of(quantity) | other
     dims = [dim for dim in _DIMS if dim in value.dims]
     attrs = {key: entry[key] for key in ("units", "group", "reference")} | {"quantity": quantity}
-    long_name = f"{entry['long_name']}{suffix}"
+    long_name = f"{entry['long_name'].format_map(words or USUAL_WORDS)}{suffix}"
 
     def described(array: xr.DataArray, **extra: str) -> xr.DataArray:
         bare = array.transpose(*dims)

@@ -21,7 +21,6 @@ from markupsafe import Markup, escape
 from mobility import tables
 from mobility.assessment.estimates import reason_of_side
 from mobility.assessment.kinds import entry_of, kind_of
-from mobility.assessment.phases import PHASES
 from mobility.assessment.verdict import warning_lines
 from mobility.formatting import MISSING, dated, plus_minus, quantity, rounded, timed
 from mobility.kinematics.expected_error import (
@@ -34,7 +33,7 @@ from mobility.kinematics.expected_error import (
 )
 from mobility.kinematics.geometry import called
 from mobility.provenance import cameras_of, history
-from mobility.registry import exercise_of
+from mobility.registry import exercise_of, main_moment
 from mobility.reports.figures import png
 from mobility.reports.steps import steps_in_a_line
 from mobility.view import azimuths, view_of
@@ -701,7 +700,7 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
 
     rows: list[Row] = []
     exercise = exercise_of(metrics)
-    for phase in exercise.table["report"].get("phases", PHASES):
+    for phase in [name for name in exercise.moments if name in metrics["phase"]]:
         words = exercise.words[phase]
         here = metrics.sel(phase=phase)
         rows.append(
@@ -728,6 +727,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     durations = exercise.table["report"].get("durations") or _durations(exercise)
     deep = "depth" in metrics
     angles = [name for name in ANGLES if name in metrics]
+    moment = main_moment(exercise.moments)
 
     def of_all(names: Iterable[tuple[str, str | None]], units: str, number: int) -> str:
         values = (value_of(metrics, name, side, rep=number) for name, side in names)
@@ -750,7 +750,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
                 of_all([(name, None) for name in durations["names"]], "s", number),
                 *(
                     of_all(
-                        [(f"{name}_bottom", side) for side in ("left", "right")], "degree", number
+                        [(f"{name}_{moment}", side) for side in ("left", "right")], "degree", number
                     )
                     for name in angles
                 ),
@@ -784,7 +784,7 @@ def _durations(exercise: Exercise) -> dict[str, Any]:
 
 def moment_of(metrics: xr.Dataset) -> str:
     """Name the moment of a repetition at which angles are measured."""
-    return exercise_of(metrics).words["moment"]
+    return exercise_of(metrics).words["at"]
 
 
 def uncertainty_in_short(pose: xr.Dataset) -> Markup:

@@ -1,0 +1,109 @@
+"""Quantities of the frames: what a kernel of points gives, with its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.assessment.body import median_of
+from mobility.assessment.kernels import PointKernel
+from mobility.assessment.metric import frame_variables
+from mobility.assessment.phases import main_stance, never_standing_there, within_repetitions
+from mobility.assessment.propagation import values_and_sd
+from mobility.kinematics.skeleton import SIDES, landmarks
+from mobility.view import hides_frontal_plane
+
+Array = NDArray[np.float64]
+
+
+def frame_quantities(
+    pose: xr.Dataset,
+    repetitions: xr.Dataset,
+    kernel: PointKernel,
+    entries: Mapping[str, Mapping[str, Any]],
+    *,
+    limits: Mapping[str, float],
+) -> tuple[xr.Dataset, list[dict[str, Any]]]:
+    """Measure in every frame what a kernel gives, for all measures that ask for it.
+
+    Parameters
+    ----------
+    pose, repetitions
+        Datasets of the same frames; the standing frames are what values are held against.
+    kernel
+        What computes them.
+    entries
+        Declarations of ``measures.yaml`` by name of the measure, all `from` this kernel.
+    limits
+        For the kernel, by name.
+
+    Returns
+    -------
+    quantities, warnings
+        Each measure with its ``_sd``, over time and perhaps side, or a single number. NaN where
+        landmarks are missing, where it refers to standing and nobody stands there, where the view
+        hides the frontal plane, where the landmark that it rests on is hidden, and where the
+        interval is wider than the limit of the declaration; the attribute ``note`` says why.
+    """
+    standing = repetitions["standing"].values.astype(bool)
+    outputs, sds = values_and_sd(
+        pose, kernel.joints, standing, kernel.of_array(limits), main=main_stance(repetitions)
+    )
+    missing, warnings = kernel.doubts(pose, repetitions, outputs) if kernel.doubts else ({}, [])
+    never = (
+        never_standing_there(repetitions)
+        if standing.any()
+        else tables.sentence("reasons.never_standing")
+    )
+    watched, hiding_view = within_repetitions(repetitions), hides_frontal_plane(pose)
+    quantities: dict[str, xr.DataArray] = {}
+    for name, entry in entries.items():
+        output = entry["from"].partition(".")[2]
+        value, sd = np.array(outputs[output]), sds[output]
+        if "fit_error_share" in entry and "position_draws" in pose:
+            sd = np.hypot(sd, entry["fit_error_share"]["value"] * value)
+        hidden = _hidden_sides(pose, watched, entry)
+        for side in hidden:
+            value[:, SIDES.index(side)] = np.nan
+        unseen = ""
+        if entry.get("frontal") and hiding_view:
+            unseen = tables.sentence(f"reasons.{hiding_view.replace('-', '_')}_view")
+        of_mean = entry.get("error", {}).get("of") == "mean"
+        limited = {**entry, "largest_interval": {"value": np.inf}} if of_mean else dict(entry)
+        variables, uncertain = frame_variables(
+            pose, watched, {name: value}, {name: sd}, {name: limited}, note=unseen
+        )
+        variable = variables[name]
+        if not unseen:
+            if of_mean:  # what is refused is so of each repetition
+                variable.attrs.pop("note", None)
+            if entry.get("against") == "standing" and never and (value.ndim or np.isnan(value)):
+                variable.attrs["note"] = never
+            if output in missing:
+                variable.attrs["note"] = missing[output]
+            if hidden:
+                what = f"{entry['least_visibility']['of']}{'s'[: len(hidden) - 1]}_hidden"
+                variable.attrs["note"] = tables.sentence(f"reasons.{what}", side=hidden[0])
+        if "seldom" in entry and not of_mean:
+            variable.attrs.setdefault("note", tables.sentence(entry["seldom"]))
+            uncertain = []
+        quantities |= variables
+        warnings += uncertain
+    return xr.Dataset(quantities), warnings
+
+
+def _hidden_sides(
+    pose: xr.Dataset, watched: NDArray[np.bool_], entry: Mapping[str, Any]
+) -> list[str]:
+    """Sides whose landmark the camera hardly sees: the fit says little of it."""
+    least = entry.get("least_visibility")
+    if least is None or "position_draws" not in pose or "confidence" not in pose:
+        return []
+    seen = landmarks(pose, "confidence", keypoints=[f"{side}_{least['of']}" for side in SIDES])
+    usual = zip(SIDES, median_of(seen[watched]), strict=True)
+    return [side for side, visibility in usual if visibility < least["value"]]
