@@ -58,25 +58,12 @@ EARLIER = "## Counted earlier"
 LEFT_OUT = 0.1
 """Most of the cases of a grid that need not be there."""
 
-
 MARGIN = {
-    "thigh_elevation": 3.0,
-    "trunk_tibia_difference": 3.0,
-    "arm_fall": 3.0,
-    "heel_rise": 2.0,
-    "toe_out": 3.0,
-    "knee_flexion": 5.0,
-    "ankle_dorsiflexion": 3.0,
-    "hip_abduction": 3.0,
-    "knee_deviation_at_bottom": 0.05,
-    "dowel_offset": 0.1,
-    "hip_flexion_asymmetry": 3.0,
-    "knee_flexion_asymmetry": 3.0,
-    "ankle_dorsiflexion_asymmetry": 3.0,
-    "knee_deviation_asymmetry": 0.05,
+    rule["metric"]: rule["margin"]["value"]
+    for rule in tables.load("findings")["rules"].values()
+    if "margin" in rule and not rule.get("spread")
 }
-"""How far from its threshold a true value must lie to be clearly beyond it or not: half of what
-the faults of the grid span, or less."""
+"""How far from its threshold a true value must lie to be clearly beyond it or not."""
 
 _PROCESSES = 2
 

@@ -35,6 +35,7 @@ import xarray as xr
 import yaml
 
 import mobility as mb
+from mobility import registry
 from mobility.errors import MobilityError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +49,7 @@ VOLATILE = {
 UNSTEADY = {
     r"file:\S*/": "",
     r"\b\d{4}-\d{2}-\d{2}(T[\d:+Z]+)?\b|\b\d\d/\d\d/\d{4}\b": "DATE",
+    r"\b\d{1,2} [A-Z][a-z]{2} \d{4}(, \d\d:\d\d)?\b": "DATE",
     r"\b(?=\d*[a-f])[0-9a-f]{12,}\b": "DIGEST",
     r"\bthread_\w+": "THREAD",
     r"\bmobility \d[\w.]*": "mobility",
@@ -159,14 +161,14 @@ def record_session(
     folder: Path, case: Mapping[str, Any], videos: Sequence[Path], data: Path, store: mb.Store
 ) -> None:
     """Analyse a case as a session and write all that there is of it."""
-    name, squat = folder.name, case["exercise"] == "Overhead Squat"
+    name, exercise = folder.name, registry.exercise(case["exercise"])
     if "participant" in case:
         store.set_participant(name, **case["participant"])
         write(folder, "participant", lambda: store.participant(name))
     session = store.create(
         *videos,
         user_id=name,
-        exercise_name=case["exercise"],
+        exercise_name=exercise.name,
         session_name=name,
         session_id=name,
         body_joint_angles=case.get("joints", ["all"]),
@@ -180,15 +182,16 @@ def record_session(
         write(folder, result, getattr(session, result))
     for document in ("details", "export", "capture_quality", "repetitions_table"):
         write(folder, document, getattr(session, document))
-    if squat:
-        for document in ("report", "summary"):
-            write(folder, document, getattr(session, document))
+    write(folder, "table", lambda: long_table(session))
+    for document in filter(exercise.has, ("report", "summary")):
+        write(folder, document, getattr(session, document))
+    if exercise.has("threads"):
         for system in ("metric", "imperial"):
             session.create_summary_threads(system=system)
             session.create_recommendation_threads(system=system)
         threads = sorted(session.threads(), key=lambda t: (t["kind"], t["system"], t["metric"]))
         write(folder, "threads", lambda: threads)
-    else:
+    if exercise.has("joint-mobility"):
         write(folder, "joint_mobility_before", session.joint_mobility)
         key = sorted(session.details()["angles"])[0]
         session.save_config(shown_angles=[key], comments={key: "Better than in spring."})
@@ -207,13 +210,24 @@ def record_session(
             (folder / f"{page.stem}.txt").write_text(text, encoding="utf-8")
 
 
+def long_table(session: mb.Session) -> xr.Dataset:
+    """Metrics as a cohort has them, in an order of their own."""
+    keys = ["metric", "side", "rep", "phase", "item"]  # as text, and so not in order of categories
+    frame = session.to_dataframe().drop(columns=["date", "software"])
+    ordered = frame.astype(dict.fromkeys(keys, str)).sort_values(keys, ignore_index=True)
+    return xr.Dataset.from_dataframe(ordered)
+
+
 def record_landmarks(folder: Path, case: Mapping[str, Any], data: Path) -> None:
     """Write what the functions make of landmarks without a video."""
-    pose = xr.load_dataset(data / case["pose"])
-    fitted = write(
-        folder, "fitted", lambda: mb.fit_body(mb.clean_pose(pose, visibility_threshold=0.1))
-    )
+    cleaned = mb.clean_pose(xr.load_dataset(data / case["pose"]), visibility_threshold=0.1)
+    exercise = registry.exercise(case["exercise"]) if "exercise" in case else None
+    options = exercise.analysis.fit_options(cleaned) if exercise else {}
+    fitted = write(folder, "fitted", lambda: mb.fit_body(cleaned, **options))
     if fitted is None:
+        return
+    if exercise:
+        record_stages(folder, exercise, fitted)
         return
     angles = mb.joint_angles(fitted)
     reps = mb.find_repetitions(fitted)
@@ -225,6 +239,31 @@ def record_landmarks(folder: Path, case: Mapping[str, Any], data: Path) -> None:
         single = mb.joint_angles(fitted, in_picture=True)
         write(folder, "movements", lambda: mb.joint_movements(fitted, single, joints=joints))
         write(folder, "mobility", lambda: mb.joint_mobility(fitted, single, joints=joints))
+
+
+def record_stages(folder: Path, exercise: registry.Exercise, fitted: xr.Dataset) -> None:
+    """Write the stages of an exercise after the fit, until one is refused."""
+    stages = {"fitted": fitted}
+    trial = registry.Trial(
+        exercise=exercise,
+        joints=exercise.joints,
+        fit=True,
+        movement=None,
+        sex=None,
+        age=None,
+        intervals=None,
+        dataset=stages.__getitem__,
+    )
+    analysis = exercise.analysis
+    for stage, make in (
+        ("angles", analysis.joint_angles),
+        ("repetitions", analysis.repetitions),
+        ("metrics", analysis.metrics),
+    ):
+        result = write(folder, stage, functools.partial(make, trial))
+        if result is None:
+            return
+        stages[stage] = result
 
 
 def command(*words: object) -> str:

@@ -15,6 +15,12 @@ from mobility.options import Strict, likely, quoted, validate
 ONE_FOR_ALL = {"findings": ("rules",), "advice": ("exercises",), "measures": ("measures",)}
 """Tables of exercises, with the parts whose names no two of them may give to different things."""
 
+USUAL_PAGE = (
+    *("first", "trial", "measures", "findings", "exercises", "repetitions"),
+    *("recording", "method", "sources"),
+)
+"""Sections of the report of an exercise with repetitions that lists none."""
+
 _JUDGED = (
     *("median", "asymmetry", "asymmetry_index", "limb_symmetry_index", "symmetry_angle"),
     *("variability", "curve_variability", "from_standing", "at_bottom", "standing"),
@@ -53,11 +59,6 @@ Flag = Annotated[bool, Field(strict=True)]
 class _Film(Strict):
     lines: Annotated[list[Text], Field(min_length=1)]
     source: Text
-
-
-class _Expected(Strict):
-    source: Text
-    parts: dict[str, Text]
 
 
 class _Durations(Strict):
@@ -139,6 +140,9 @@ class ExerciseTable(Strict):
     documents: Annotated[list[str], Field(description="of the interface, that its sessions have")]
     notebook: Annotated[Key, Field(description="of its report, without ending")]
     not_this_exercise: Annotated[Text, Field(description="words of the verdict")]
+    page: Annotated[
+        tuple[Key, ...], Field(description="sections of its report, where it has repetitions")
+    ] = USUAL_PAGE
     parts: Annotated[list[str], Field(description="that a verdict can rule out")]
     cohort: Annotated[list[str], Field(description="metrics that are compared by default")]
     ds_type: Annotated[str | None, Field(description="kind of its metrics in older sessions")] = (
@@ -158,15 +162,22 @@ class ExerciseTable(Strict):
     ] = True
     groups: Annotated[dict[str, _Readers], Field(default_factory=dict)]
     rules: Annotated[list[str], Field(default_factory=list)]
-    expected: _Expected | None = None
-    gauges: Annotated[
-        dict[str, Text], Field(default_factory=dict, description="rule: name on the first page")
-    ]
     advice_on: Annotated[
         dict[str, Text], Field(default_factory=dict, description="warning: what to do")
     ]
     report: _Report | None = None
     lab: Annotated[_Lab, Field(default_factory=_Lab, description="what is compared with lab data")]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_rules(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """Say where entries of older tables stand now."""
+        if older := [name for name in ("expected", "gauges") if name in table]:
+            raise ValueError(
+                f"{', '.join(older)}: each rule has it in findings.yaml: `checkpoint: {{name, "
+                "source}`, what a reader expects to be told, and `row`, its name on the first page"
+            )
+        return table
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -174,8 +185,7 @@ class ExerciseTable(Strict):
         if self.moments and not any(m.from_ or m.around for m in self.moments.values()):
             raise ValueError("moments: needs one at which it measures, with from and to, or around")
         if self.noun == "repetition":
-            needed: dict[str, object] = {"report": self.report, "expected": self.expected}
-            needed["measures"] = self.measures
+            needed = {"report": self.report, "measures": self.measures}
             if missing := [name for name, value in needed.items() if not value]:
                 raise ValueError(f"an exercise of repetitions needs {', '.join(missing)}")
         if ("report" in self.documents) != (self.noun == "repetition"):
@@ -198,8 +208,13 @@ class _Shown(Strict):
     suffix: Annotated[str, Field(max_length=60)] = ""
 
 
-class _Large(Strict):
+class _Size(Strict):
     value: Annotated[Number, Field(gt=0)]
+    source: Text
+
+
+class _Checkpoint(Strict):
+    name: Text
     source: Text
 
 
@@ -219,12 +234,22 @@ class _Rule(Strict):
     signs: _Signs | None = None
     shown: _Shown | None = None
     spread: Flag = False
-    large: _Large | None = None
+    margin: _Size | None = None
+    large: _Size | None = None
+    row: Text | None = None
+    checkpoint: _Checkpoint | None = None
+    place: Number | None = None
     label: Text
     question: Text
     source: Text
     participant: _Statements
     professional: _Statements
+
+    @model_validator(mode="after")
+    def _drawn(self) -> Self:
+        if self.row is not None and self.direction == "outside":
+            raise ValueError("row: the rule is judged on both sides; a row has one")
+        return self
 
 
 class _Quantity(Strict):
@@ -353,7 +378,7 @@ def check_own_tables(
         ):
             raise BadInputError(f"{what}: {twice[0]} is the name of another")
         for name, entry in entries.items():
-            _check_entry(table, entry, f"{what}: {name}")
+            check_entry(table, entry, f"{what}: {name}")
 
 
 def _entries(whole: Any, table: str, what: str) -> Iterator[tuple[str, Any]]:
@@ -372,7 +397,8 @@ def _entries(whole: Any, table: str, what: str) -> Iterator[tuple[str, Any]]:
             yield name, entry
 
 
-def _check_entry(table: str, entry: Any, what: str) -> None:
+def check_entry(table: str, entry: Any, what: str) -> None:
+    """Refuse what an entry of findings, advice or measures may not say."""
     if table == "measures":
         check_measure(entry, what)
     elif table == "advice":
@@ -479,18 +505,11 @@ def check_names(
     if len(knees & described.keys()) == 1:
         raise BadInputError(f"{what}: measures: pick {' and '.join(sorted(knees))}, or neither")
     check_among(table["rules"], rules, f"{what}: rules")
-    check_among(table["gauges"], table["rules"], f"{what}: gauges")
-    check_among(table.get("expected", {}).get("parts", {}), table["rules"], f"{what}: expected")
     check_among(table["documents"], _DOCUMENTS, f"{what}: documents")
     check_among(table["parts"], tables.load("verdict")["parts"], f"{what}: parts")
     check_among(table["groups"], findings["groups"], f"{what}: groups")
     warnings = [*tables.load("sentences_warnings"), *tables.load("verdict")["warnings"]]
     check_among(table["advice_on"], warnings, f"{what}: advice_on")
-    for rule in table["gauges"]:
-        if rules[rule]["direction"] == "outside":
-            raise BadInputError(
-                f"{what}: gauges: {rule!r} is judged on both sides; a gauge has one"
-            )
     report = table.get("report", {})
     for values in report.get("tables", ()):
         check_among(values["names"], described, f"{what}: report: tables")

@@ -40,7 +40,6 @@ from mobility.provenance import imported_modules, sha256
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
-    from markupsafe import Markup
     from numpy.typing import NDArray
 
     from mobility.assessment.findings import Finding
@@ -55,6 +54,7 @@ log = logging.getLogger(__name__)
 ENTRY_POINTS = "mobility.exercises"
 _PACKAGE = "mobility.exercises"
 _BASE = f"{_PACKAGE}.repeated"
+_SECTIONS = "mobility.reports.sections"
 _NO_RESULTS = ("documents.py", "page.py", "sections.py")
 """Modules of an exercise's folder on which no result depends."""
 
@@ -173,10 +173,10 @@ class Exercise:
             for name, entry in self.moments.items()
         ]
 
-    def kernel(self, name: str) -> Callable[..., Any]:
+    def kernel(self, name: str) -> Any:
         """Give what computes measures, of module ``kernels`` of its folder, or for all."""
         own = _part(self.package, "kernels")
-        return cast("Callable[..., Any]", getattr(own, name))
+        return getattr(own, name)
 
     def has(self, document: str) -> bool:
         """Whether its sessions have a document of the interface: "report", "joint-mobility"..."""
@@ -193,8 +193,13 @@ class Exercise:
         return cast("Documents", _part(self.package, "documents"))
 
     @property
+    def sections(self) -> tuple[str, ...]:
+        """Names of the sections of its report: shared ones, and those of its module ``page``."""
+        return tuple(self.table["page"])
+
+    @property
     def page(self) -> Page:
-        """Its report."""
+        """Its report, with sections of its own."""
         return cast("Page", _part(self.package, "page"))
 
     def file(self, name: str) -> Path:
@@ -378,7 +383,7 @@ class Documents(Protocol):
 
 
 class Page(Protocol):
-    """Module ``page``: the report."""
+    """Module ``page``: the report; besides, sections of its own."""
 
     def in_short(self, session: StoredSession, counted: str, verdict: Verdict) -> str:
         """Say in one line what was measured."""
@@ -387,11 +392,6 @@ class Page(Protocol):
         self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
     ) -> list[Moment]:
         """Choose the moments that the first page shows in pictures."""
-
-    def scores(
-        self, findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], Markup]
-    ) -> str:
-        """Show as HTML the published tests that only this exercise has; `cite` names a source."""
 
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
         """Give beginnings of the names of the curves that are shown at first."""
@@ -493,8 +493,17 @@ def _digest(package: str, *, pages: bool) -> str:
         for name, folder in sorted(named.items()):  # wherever installed
             for file in _files_of(folder, pages=with_pages):
                 place = file.relative_to(folder).as_posix()
-                digest.update(f"{name} {place} {sha256(file)}\n".encode())
+                content = sha256(file) if with_pages else _sha256_of_result(file)
+                digest.update(f"{name} {place} {content}\n".encode())
     return digest.hexdigest()
+
+
+def _sha256_of_result(file: Path) -> str:
+    """SHA-256 of a file without the entries of an ``exercise.yaml`` that name parts of a page."""
+    content = file.read_bytes()
+    if file.name == "exercise.yaml":
+        content = re.sub(rb"^(page|notebook):.*\n(?:[ -].*\n)*", b"", content, flags=re.M)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _folders(package: str, *, pages: bool) -> dict[str, Path]:
@@ -600,9 +609,10 @@ def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
     others = [each.own_table for each in beside]
     check_own_tables(exercise.own_table, others=others, package=package)
     if not package.startswith(f"{_PACKAGE}."):  # whose notebooks are where no package brings any
-        check_among(
-            [table["notebook"]], [each.table["notebook"] for each in beside], f"{what}: notebook"
-        )
+        notebooks = {e.table["notebook"] for e in beside if e.table["noun"] == table["noun"]}
+        hint = f"; take {' or '.join(sorted(notebooks))}"
+        check_among([table["notebook"]], notebooks, f"{what}: notebook", hint)
+    check_sections(exercise)
     _check_functions(package, like="like" in table)
     with_kernels = [package, *([_BASE] if "like" in table else [])]
     kernels = {n for each in with_kernels for n in _defined_in(f"{each}.kernels")}
@@ -613,6 +623,15 @@ def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
         kernels=kernels,
         package=package,
     )
+
+
+def check_sections(exercise: Exercise) -> None:
+    """Refuse a page with a section that is neither shared nor of the exercise."""
+    modules = [_SECTIONS, *(f"{each}.page" for each in _line(exercise.package))]
+    there = [name for module in modules for name in _sections_in(module)]
+    for name in exercise.sections:
+        hint = likely(name, there) or f"; there are: {', '.join(there)}"
+        check_among([name], there, f"exercise.yaml of {exercise.package}: page", hint)
 
 
 def _check_functions(package: str, *, like: bool) -> None:
@@ -644,13 +663,28 @@ def _check_functions(package: str, *, like: bool) -> None:
             )
 
 
-def _defined_in(module: str) -> dict[str, list[str] | None]:
-    """Names at the top of a module, with the parameters of its functions."""
+def _sections_in(module: str) -> list[str]:
+    """Names of the functions of a module that are sections, without importing it."""
+    return [
+        node.name
+        for node in _tree(module)
+        if isinstance(node, ast.FunctionDef)
+        and any(ast.unparse(each).startswith("section(") for each in node.decorator_list)
+    ]
+
+
+def _tree(module: str) -> list[ast.stmt]:
+    """Statements at the top of a module; none where there is no such module."""
     spec = find_spec(module)
     if spec is None or not str(spec.origin).endswith(".py"):
-        return {}
+        return []
+    return ast.parse(Path(str(spec.origin)).read_bytes(), f"{module}.py").body
+
+
+def _defined_in(module: str) -> dict[str, list[str] | None]:
+    """Names at the top of a module, with the parameters of its functions."""
     names: dict[str, list[str] | None] = {}
-    for node in ast.parse(Path(str(spec.origin)).read_bytes(), f"{module}.py").body:
+    for node in _tree(module):
         match node:
             case ast.FunctionDef(name=name, args=args, decorator_list=[]):
                 every = (*args.posonlyargs, *args.args, *args.kwonlyargs)

@@ -327,9 +327,9 @@ class Session(StoredSession):
         Nothing holds for results of older code; see
         :meth:`mobility.sessions.references.LabReferences.of_session`.
         """
-        from mobility.sessions.references import LabReferences
+        from mobility.reports import lab_norms
 
-        return LabReferences.of_session(self) if self.is_current() else LabReferences()
+        return lab_norms.of_session(self)
 
     def validations(self) -> list[Validation]:
         """Comparisons with lab data that are stored, by name."""

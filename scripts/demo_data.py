@@ -1,6 +1,6 @@
 """Make the demos again: render their videos with their truth, analyse them, render their reports.
 
-usage: python scripts/demo_data.py [--keep-video] [EXERCISE ...]
+usage: python scripts/demo_data.py [--keep-video | --report-only] [EXERCISE ...]
 
 Without a name the demos of all exercises are made.
 """
@@ -41,10 +41,9 @@ DEMOS = {
 
 
 def make(exercise: str, *, keep_video: bool) -> None:
-    """Replace the demo session of an exercise, and its report."""
+    """Replace the demo session of an exercise."""
     slug = registry.exercise(exercise).slug
     folder = ROOT / "data" / "demo" / slug
-    name = f"demo-{slug}"
     demo = DEMOS[exercise]
     if not keep_video:
         from mobility.virtual_lab.case import render_case
@@ -70,16 +69,20 @@ def make(exercise: str, *, keep_video: bool) -> None:
             if made.is_file() and not made.name.startswith((".", "video")):
                 shutil.copyfile(made, folder / made.name)
         record = json.loads((folder / "session.json").read_text())
-        record["session_id"] = name
+        record["session_id"] = f"demo-{slug}"
         (folder / "session.json").write_text(json.dumps(record, indent=2) + "\n")
         people = folder.parent / "participants"
         people.mkdir(exist_ok=True)
         file = f"{demo.user_id}.json"
         shutil.copyfile(store.path / "participants" / file, people / file)
-    shutil.rmtree(ROOT / "reports" / name, ignore_errors=True)
-    opened = Store(ROOT / "data" / "sessions", reports=ROOT / "reports").demo(exercise)
-    opened.store.reports = ROOT / "reports"
-    opened.render_report()
+
+
+def report(exercise: str) -> None:
+    """Replace the report of the demo session of an exercise."""
+    session = Store(ROOT / "data" / "sessions").demo(exercise)
+    session.store.reports = ROOT / "reports"
+    shutil.rmtree(session.report_folder, ignore_errors=True)
+    session.render_report()
 
 
 def main() -> None:
@@ -87,11 +90,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("exercise", nargs="*", metavar="EXERCISE", help=", ".join(DEMOS))
     parser.add_argument("--keep-video", action="store_true", help="render no video anew")
+    parser.add_argument(
+        "--report-only", action="store_true", help="analyse nothing anew: for a section"
+    )
     given = parser.parse_args()
     if unknown := set(given.exercise) - set(DEMOS):
         parser.error(f"{', '.join(sorted(unknown))}: no demo; there are {', '.join(DEMOS)}")
     for exercise in given.exercise or DEMOS:
-        make(exercise, keep_video=given.keep_video)
+        if not given.report_only:
+            make(exercise, keep_video=given.keep_video)
+        report(exercise)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def see_trial(page: Page, url: str, folder: Path | None) -> Seen:
     more = page.get_by_text("What else is told.").or_(page.get_by_text("It is not a diagnosis"))
     seen["more printed"] = more.first.is_visible()
     page.emulate_media(media="screen")
-    seen["widths"], seen["axe"], seen["body"] = {}, [], {}
+    seen["widths"], seen["axe"], seen["body"], seen["cut off"] = {}, [], {}, {}
     assert page.context.browser is not None
     for width, scheme in ((1280, "light"), (1280, "dark"), (400, "light"), (400, "dark")):
         # The page allows no script but its own, and so none that checks it.
@@ -108,6 +108,10 @@ def see_trial(page: Page, url: str, folder: Path | None) -> Seen:
         until(other, "document.querySelector('.live video')?.readyState >= 2")
         other.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
         seen["widths"][width] = other.evaluate(MEASURE_WIDTH)
+        seen["cut off"][width] = other.locator(".live .mobility-step").evaluate(
+            "e => e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight"
+        )
+        seen["bands"] = other.locator(".live .mobility-bands > *").all_inner_texts()
         rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
         panel = cv2.imdecode(
             np.frombuffer(other.locator(".mobility-body canvas").screenshot(), np.uint8),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
+
+from mobility import tables
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +38,21 @@ def test_shares_by_hand(benchmark):
     assert counted["cleared of all"] == pytest.approx(6 / 8)
     assert counted["not told"] == 4
     assert counted["grey"] == 5
+
+
+def test_truths_are_judged_by_the_margins_of_the_rules(benchmark):
+    """Also those of the criteria: each draws its line where a rule does."""
+    criteria = tables.load("criteria")
+    for entry in (
+        *criteria["fms_deep_squat"]["criteria"].values(),
+        *criteria["compensations"]["assessed"].values(),
+    ):
+        assert benchmark.MARGIN[entry["measure"]] > 0
+    margin = tables.load("findings")["rules"]["knee_flexion_limited"]["margin"]["value"]
+    assert benchmark.MARGIN["knee_flexion"] == margin
+    for off, true in ((1.01, True), (0.99, None), (-1.01, False)):
+        value = np.array([120.0 - off * margin])
+        assert benchmark.true_or_not(value, 120.0, "below", margin) is true
 
 
 def test_statements_by_view_by_hand(benchmark):

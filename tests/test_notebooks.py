@@ -32,16 +32,14 @@ def test_notebook_is_stripped_checks_itself_and_imports_what_is_there(path: Path
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
-    if path.stem != "overhead_squat":  # whose heading is that of its exercise
+    if path.stem != "repetitions":  # whose heading is that of its exercise
         assert notebook.cells[0].cell_type == "markdown"
     lines = [line for cell in code for line in cell.source.splitlines()]
     assert any(line.startswith("assert ") for line in lines)
     assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
     assert check_parameters(path, {}) == {}
     exec("\n".join(line for line in lines if line.startswith("from mobility")), {})
-    of_sessions = ("overhead_squat", "joint_angle_mobility")
-    assert (path.stem in of_sessions) is any("sections.calibration(pose)" in each for each in lines)
-    if path.stem in (*of_sessions, "cohort", "lab_validation"):
+    if path.stem in ("repetitions", "joint_angle_mobility", "cohort", "lab_validation"):
         # Where no store is named, it is that of MOBILITY_STORE, as on the command line.
         assert code[0].source.startswith('store: str = ""')
         assert 'store or os.environ.get("MOBILITY_STORE", "../data/sessions")' in code[1].source
@@ -51,7 +49,7 @@ def test_notebook_is_stripped_checks_itself_and_imports_what_is_there(path: Path
 @pytest.mark.parametrize(
     "name",
     [
-        *("overhead_squat", "joint_angle_mobility", "workbench", "virtual_lab", "cohort"),
+        *("repetitions", "joint_angle_mobility", "workbench", "virtual_lab", "cohort"),
         "lab_validation",
     ],
 )
@@ -131,7 +129,7 @@ def test_a_report_runs_as_a_notebook_job(project, tmp_path):
     done = subprocess.run(
         [
             *(sys.executable, str(project / "tests" / "notebook_job.py"), str(project)),
-            *("notebooks/overhead_squat.ipynb", str(tmp_path / "jobs.sqlite")),
+            *("notebooks/repetitions.ipynb", str(tmp_path / "jobs.sqlite")),
             # Values are Python source there.
             *(f"store={str(tmp_path / 'store')!r}", "session_id='s01'"),
         ],

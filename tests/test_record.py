@@ -12,10 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+import yaml
 
 import mobility as mb
+from mobility import registry
 
-PAGE = "<style>p {}</style><h1>Squat</h1><p>It is <b>deep</b>.</p><p>Filmed 2026-11-27</p>"
+PAGE = (
+    "<style>p {}</style><h1>Squat</h1><p>It is <b>deep</b>.</p>"
+    "<p>Filmed 2026-11-27, added 27 Nov 2026, 09:30</p>"
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +62,15 @@ def test_two_runs_of_the_same_are_the_same(
 ) -> None:
     """Also on other days, in other folders and of other versions, and NaN is NaN."""
 
-    def run(name: str, day: str, data: xr.Dataset) -> Path:
-        page = PAGE.replace("2026-11-27", day)
+    def run(name: str, day: str, added: str, data: xr.Dataset) -> Path:
+        page = PAGE.replace("2026-11-27", day).replace("27 Nov 2026, 09:30", added)
         place = {"image": f"file:///tmp/{name}/front.png", "video_sha256": name}
         return written(name, data, page, created_at={"date": day}, left=[1.0, None], **place)
 
     other = metrics(118.0 + 1e-9)
     other.attrs["history"] = other.attrs["history"].replace('"2"', '"3"')
-    before, after = run("a", "2026-11-27", metrics()), run("b", "2026-12-24", other)
+    before = run("a", "2026-11-27", "27 Nov 2026, 09:30", metrics())
+    after = run("b", "2026-12-24", "4 Dec 2026, 18:05", other)
     assert record.compare(before, after) == []
 
 
@@ -92,12 +98,49 @@ def test_a_changed_value_is_told_once_with_its_place(
         assert words in capsys.readouterr().out
 
 
+def test_each_demo_is_a_case(record: ModuleType, project: Path) -> None:
+    text = Path(record.__file__).with_suffix(".yaml").read_text("utf-8")
+    videos = {case.get("video") for case in yaml.safe_load(text)["cases"].values()}
+    demos = [file.parent.name for file in project.glob("data/demo/*/case.yaml")]
+    assert {f"data/demo/{slug}/video.mp4" for slug in demos} <= videos
+
+
 @pytest.mark.slow
-def test_the_demo_is_recorded(
-    record: ModuleType, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("chair-rises-oblique", "five_rises"),
+        ("one-leg-squat-from-the-right", "trunk_forward_lean"),
+    ],
+)
+def test_landmarks_are_analysed_as_their_exercise(
+    record: ModuleType, shared_data: Path, tmp_path: Path, name: str, number: str
 ) -> None:
-    name = "demo-joint-angle-mobility"
-    pose = project / "data" / "demo" / "joint-angle-mobility" / "pose.nc"
+    record.record(tmp_path, data=shared_data, cache=tmp_path, poses=None, only=[name])
+    leaves = record.leaves(tmp_path / name)
+    assert np.isfinite(leaves[f"metrics:{number}"]).any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("exercise", "number", "document", "line"),
+    [
+        ("Joint Angle Mobility", "maximum", "joint_mobility", "range"),
+        ("Sit-to-Stand", "five_times", "summary", "chair rises"),
+    ],
+)
+def test_a_demo_is_recorded(
+    record: ModuleType,
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    exercise: str,
+    number: str,
+    document: str,
+    line: str,
+) -> None:
+    slug = registry.exercise(exercise).slug
+    name, pose = f"demo-{slug}", project / "data" / "demo" / slug / "pose.nc"
     (tmp_path / "poses").mkdir()
     shutil.copy(pose, tmp_path / "poses")
 
@@ -111,9 +154,10 @@ def test_the_demo_is_recorded(
     leaves = record.leaves(out / name)
     stored = xr.load_dataset(pose)
     np.testing.assert_array_equal(leaves["pose:image_position"], stored["image_position"].values)
-    assert leaves["angles.attributes:elbow_flexion.attrs.units"] == "degree"
-    assert np.isfinite(leaves["metrics:maximum"]).any()
-    assert leaves["joint_mobility:exercise"] == "Joint Angle Mobility"
-    assert any("range" in line.lower() for line in leaves["report.txt"])
+    assert leaves["angles.attributes:knee_flexion.attrs.units"] == "degree"
+    assert np.isfinite(leaves[f"metrics:{number}"]).any()
+    assert number in leaves["table:metric"]
+    assert leaves[f"{document}:exercise"] == exercise
+    assert any(line in text.lower() for text in leaves["report.txt"])
     assert not [key for key in leaves if "created_at" in key or "sha256" in key]
     assert record.compare(out, out) == []

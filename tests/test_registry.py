@@ -91,6 +91,11 @@ def test_what_only_a_page_shows_changes_the_report_and_no_result(installed: Inst
     exercise.file("page.py").write_text("FIRST = 1", encoding="utf-8")
     after_page = digests()
     assert (after_page[0] == before[0], after_page[1] == before[1]) == (True, False)
+    table = exercise.file("exercise.yaml")
+    text = table.read_text(encoding="utf-8")
+    table.write_text(text.replace("page: [first,", "page: [first,\n "), encoding="utf-8")
+    after_list = digests()
+    assert (after_list[0] == before[0], after_list[1] == after_page[1]) == (True, False)
     exercise.file("analysis.py").write_text("FIRST = 1", encoding="utf-8")
     assert not {*after_page} & {*digests()}
 
@@ -175,10 +180,37 @@ PICK = "  angles: [shoulder_flexion"
         ("advice.yaml", "sets: 3", "sets: three", "sets: input should be a valid integer"),
         ("advice.yaml", "Stand", "At {distance} stand", "how: 'distance': unknown"),
         ("advice.yaml", "for: [arm_stays_low]", "for: [arm_low]", "did you mean 'arm_stays_low'"),
+        (
+            "exercise.yaml",
+            "rules:",
+            "gauges: {}\nrules:",
+            "gauges: each rule has it in findings.yaml",
+        ),
+        ("findings.yaml", "    row: Arm", "    rows: Arm", "rows: unknown; did you mean 'row'"),
+        (
+            "findings.yaml",
+            "label:",
+            "margin: {value: 5}\n    label:",
+            "margin.source: field required",
+        ),
         ("exercise.yaml", "like: repeated\n", "", "lacks subject, fit_options, joint_angles"),
         ("exercise.yaml", "report:", "reports:", "reports: unknown; did you mean 'report'"),
         ("exercise.yaml", "elbow_flexion, tr", "heel_rise, tr", "a measure of posture: pick it"),
-        ("exercise.yaml", "notebook: overhead_squat", "notebook: arm", "notebook: 'arm': unknown"),
+        ("exercise.yaml", "notebook: repetitions", "notebook: arm", "notebook: 'arm': unknown"),
+        # As the notebook was called after an exercise.
+        (
+            "exercise.yaml",
+            "notebook: repetitions",
+            "notebook: overhead_squat",
+            "notebook: 'overhead_squat': unknown; take repetitions",
+        ),
+        (
+            "exercise.yaml",
+            "recording, method",
+            "recordings, method",
+            "page: 'recordings': unknown; did you mean 'recording'",
+        ),
+        ("page.py", "def elbows", "def elbow", "page: 'elbows': unknown; did you mean 'elbow'"),
         ("exercise.yaml", "ranges: [shoulder", "ranges: [knee", "report: ranges: 'knee_flexion'"),
         ("exercise.yaml", "name: Arm Raise", "name: ''", "name: string should have"),
         ("exercise.yaml", "name: Arm Raise", f"name: {'A' * 10_000}", "at most 60 characters"),

@@ -44,7 +44,7 @@ def _calls() -> Iterator[tuple[str, str, set[str] | None]]:
                 ("sentence", "tables.warning")
             ):
                 continue
-            if ast.unparse(node.args[0]) == "key":  # of `sections.sentence`, which passes it on
+            if ast.unparse(node.args[0]) == "key":  # of `html.sentence`, which passes it on
                 continue
             names = {word.arg for word in node.keywords}
             filled = None if None in names else {str(name) for name in names}

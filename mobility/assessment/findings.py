@@ -19,6 +19,8 @@ from mobility.registry import exercise_of, exercises
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.registry import Exercise
+
 Status = Literal["found", "not found", "cannot be told"]
 Level = Literal["participant", "professional"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -129,6 +131,16 @@ def all_rules() -> Mapping[str, Mapping[str, Any]]:
     return rules
 
 
+def in_place(exercise: Exercise) -> dict[str, Mapping[str, Any]]:
+    """Give the rules of an exercise in the order in which its first page names them."""
+    rules, names = all_rules(), exercise.table["rules"]
+    return {name: rules[name] for name in sorted(names, key=lambda each: _place(rules[each]))}
+
+
+def _place(rule: Mapping[str, Any]) -> float:
+    return float(rule.get("place", math.inf))
+
+
 def say(findings: Sequence[Finding], level: Level) -> str:
     """Say in one sentence what `findings` of one rule and status have in common.
 
@@ -169,7 +181,7 @@ def say(findings: Sequence[Finding], level: Level) -> str:
 
 
 def excess(finding: Finding) -> float:
-    r"""Compute the expected excess over the threshold, divided by a large one (``order: large``).
+    r"""Compute the expected excess over the threshold, divided by a large one (``large``).
 
     With d the excess of the value and s the standard deviation of its error,
     :math:`E[\max(0, N(d, s))] = d \Phi(d/s) + s \varphi(d/s)`: a small excess that is certain
@@ -178,9 +190,7 @@ def excess(finding: Finding) -> float:
     """
     if finding.value is None or finding.threshold is None or finding.interval is None:
         return 0.0
-    table = tables.load("findings")
     rule = all_rules()[finding.rule]
-    large = table["order"]["large"]
     low, high = finding.interval
     centre, sd = (low + high) / 2, sd_of(low, high)
     if rule.get("spread"):  # its interval is not symmetrical
@@ -194,8 +204,9 @@ def excess(finding: Finding) -> float:
         z = beyond / sd
         density = math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
         expected = beyond * 0.5 * math.erfc(-z / math.sqrt(2)) + sd * density
-    size = rule["large"]["value"] if "large" in rule else large.get(finding.rule)
-    return expected / float(large[finding.units] if size is None else size)
+    if "large" in rule:
+        return expected / float(rule["large"]["value"])
+    return expected / float(tables.load("findings")["order"]["large"][finding.units])
 
 
 def label(finding: Finding) -> str:

@@ -12,10 +12,19 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.assessment.body import median_of
 from mobility.assessment.kernels import PointKernel
-from mobility.assessment.metric import frame_variables
-from mobility.assessment.phases import main_stance, never_standing_there, within_repetitions
+from mobility.assessment.metric import CARRIED, frame_variables, merged_history
+from mobility.assessment.phases import (
+    REPETITION,
+    main_stance,
+    never_standing_there,
+    require,
+    same_frames,
+    within_repetitions,
+)
 from mobility.assessment.propagation import values_and_sd
+from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.skeleton import SIDES, landmarks
+from mobility.provenance import with_history
 from mobility.view import hides_frontal_plane
 
 Array = NDArray[np.float64]
@@ -95,6 +104,35 @@ def frame_quantities(
         quantities |= variables
         warnings += uncertain
     return xr.Dataset(quantities), warnings
+
+
+def frames_of(kernel: PointKernel, pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
+    """Give what all exercises can ask of a kernel in every frame.
+
+    Parameters
+    ----------
+    kernel
+        :data:`mobility.assessment.knee_movement.knee` or
+        :data:`mobility.assessment.posture.posture`.
+    pose, repetitions
+        Datasets of the same frames, metres, y up.
+
+    Raises
+    ------
+    BadInputError
+        When a variable is missing or the frames of the inputs differ.
+    """
+    name = kernel.compute.__name__
+    require_pose(pose, what=name)
+    require(repetitions, "repetitions", list(REPETITION))
+    same_frames(pose, repetitions, "repetitions")
+    table = tables.load("measures")
+    entries = {n: e for n, e in table["measures"].items() if e["from"].startswith(f"{name}.")}
+    limits = {limit: entry["value"] for limit, entry in table["limits"].items()}
+    quantities, warnings = frame_quantities(pose, repetitions, kernel, entries, limits=limits)
+    quantities.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
+    quantities.attrs |= {"ds_type": name, "history": merged_history(pose, repetitions)}
+    return with_history(quantities, name, {}, warnings=warnings)
 
 
 def _hidden_sides(

@@ -266,7 +266,7 @@ def _add_of_trial(
         for each in metrics.keys() - before:
             metric = metrics[each]
             if metric.attrs["kind"] not in (ERROR, RETEST_ERROR):
-                metric.attrs |= values.attrs
+                metric.attrs.update(values.attrs)
             if values.note:
                 metric.attrs["note"] = values.note
             elif values.if_missing and bool(metric.isnull().all()):

@@ -69,13 +69,13 @@ def add(
         f"{name}_sd": (sd, ERROR, "standard deviation of the error"),
         f"{name}_sem": (sem, RETEST_ERROR, "standard error of measurement between recordings"),
     }
-    for error_name, (error, of_kind, words) in errors.items():
+    for error_name, (error, of_kind, which) in errors.items():
         if error is None:
             continue
         metrics[error_name] = described(
             error,
             kind=of_kind,
-            long_name=f"{long_name}, {words}",
+            long_name=f"{long_name}, {which}",
             statistic=f"error of: {statistic}",
         )
         metrics[name].attrs[BESIDE] = f"{metrics[name].attrs.get(BESIDE, '')} {error_name}".strip()

@@ -179,18 +179,14 @@ class Quantity:
             self.entry["at"]["within_deg"],
         )
         repetitions = self.repetitions.dataset
-        flexion = self.repetitions.angles[angle]
+        bent = self.repetitions.angles[angle]
+        if "side" in bent.dims and "leg" not in repetitions:
+            bent = bent.mean("side", skipna=False)
+        elif "side" in bent.dims:  # that of the leg that stands
+            stands = repetitions["leg"] == bent["side"]
+            bent = bent.where(stands).max("side", skipna=True)
         inside = between(repetitions["time"], repetitions["start"], repetitions["end"])
-        near = inside & (abs(flexion - degrees) <= band)
-        if "side" in near.dims:  # of the leg that stands
-            legs = repetitions["leg"].to_numpy().astype(str)
-            near = (
-                xr.concat(
-                    [near.isel(rep=i).sel(side=leg, drop=True) for i, leg in enumerate(legs)], "rep"
-                )
-                if legs.size
-                else near.isel(side=0, drop=True)
-            )
+        near: xr.DataArray = inside & (abs(bent - degrees) <= band)
         return near.transpose("rep", "time").astype(bool)
 
     @property
@@ -223,9 +219,9 @@ class Quantity:
                 return tables.sentence("reasons.uncertain")
         if "at" in self.entry and not self.frames.any("time").to_numpy()[accepted].all():
             return str(self.entry["not_there"])
-        if self.of_mean and "seldom" in self.entry:
-            if bool(self.of_repetition.value.isel(rep=accepted).isnull().all()):
-                return tables.sentence(self.entry["seldom"])
+        missing = self.of_repetition.value.isel(rep=accepted).isnull() if self.of_mean else None
+        if missing is not None and "seldom" in self.entry and bool(missing.all()):
+            return tables.sentence(self.entry["seldom"])
         return ""
 
 
@@ -324,9 +320,7 @@ def _asymmetry(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
     _, error = over_repetitions(difference, _sides_sd(q), q.repetitions.accepted)
     over = metrics[q.name].copy()
     over.attrs.pop("phase", None)
-    apart = right_minus_left(over).where(
-        error <= (np.inf if q.largest is None else q.largest)
-    )
+    apart = right_minus_left(over).where(error <= (np.inf if q.largest is None else q.largest))
     of_sides = f"right minus left: {_over(statistic)}"
     sem, sd = q.repetitions.sem(metric, difference), error.where(apart.notnull())
     _add(metrics, q, kind, apart, sd, of_sides, sem=sem, suffix=", asymmetry")

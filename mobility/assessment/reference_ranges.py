@@ -12,7 +12,6 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import checked, likely, quoted
-from mobility.wording import listed
 
 TABLE = "reference_ranges"
 
@@ -168,6 +167,10 @@ def _study_covers(study: Mapping[str, Any], sex: Sex | None, years: int | None) 
     )
 
 
+def _unknown(names: Sequence[str]) -> str:
+    return tables.sentence(f"reasons.reference.participant.{'_and_'.join(names)}")
+
+
 def _range_of(
     rows: Sequence[Mapping[str, Any]],
     studies: Mapping[str, Any],
@@ -180,7 +183,7 @@ def _range_of(
     notes = []
     if not is_one_group:
         unknown = [name for name, value in (("sex", sex), ("age", years)) if value is None]
-        words = {"unknown": listed(unknown), "count": len(rows)}
+        words = {"unknown": _unknown(unknown), "count": len(rows)}
         notes.append(tables.sentence("reasons.reference.groups", **words))
     if not _study_covers(study, sex, years):
         only = study["only"]
@@ -191,9 +194,12 @@ def _range_of(
         people = tables.sentence(
             f"reasons.reference.people.{of_ages}", **people_of_sex, first=first, last=last
         )
-        words = {"unknown": listed(unknown), "people": people}
         notes.append(
-            tables.sentence(f"reasons.reference.{'only_unknown' if unknown else 'only'}", **words)
+            tables.sentence(
+                "reasons.reference.only_unknown", unknown=_unknown(unknown), people=people
+            )
+            if unknown
+            else tables.sentence("reasons.reference.only", people=people)
         )
     return ReferenceRange(
         angle=row["angle"],

@@ -9,8 +9,10 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
@@ -105,7 +107,14 @@ def _warn(session: Session) -> None:
         warn(line)
 
 
-def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) -> None:
+def _run(
+    session: Session,
+    films: Sequence[Path] = (),
+    *,
+    report: bool,
+    as_json: bool,
+    workers: int | None,
+) -> None:
     """Analyse a new session; print its warnings, findings, verdict and place.
 
     A session that cannot be analysed is deleted; after an interruption, or where the report fails,
@@ -132,18 +141,26 @@ def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) 
     if as_json:
         print_json({"session_id": session.id, "title": session.title, "report": uris(files)})
         return
-    _say_in_short(session)
+    _say_in_short(session, films)
     typer.echo(f"report  {files['html']}" if files else f"data    {session.place}")
 
 
-def _say_in_short(session: Session) -> None:
+def _say_in_short(session: Session, films: Sequence[Path] = ()) -> None:
+    """Print findings, steps and verdict; `films` as they were given, else their names."""
     from mobility.reports.first_page import in_short
+    from mobility.reports.steps import steps_in_a_line
 
     findings, trust = in_short(session)
     typer.echo(f"session {session.id}: {findings}")
+    if steps := steps_in_a_line(session.repetitions()):
+        typer.echo(steps)
     typer.echo(trust)
     if instead := session.verdict().instead:
-        typer.echo(tables.sentence("command_line.analysis.instead", exercise=instead))
+        given = [str(film) for film in films]
+        names = given or [video.original_name for video in session.record.videos]
+        analyze = shlex.join(["mobility", "analyze", *names, "--exercise", instead])
+        delete = f"mobility sessions delete {session.id}"
+        typer.echo(tables.sentence("command_line.analysis.instead", analyze=analyze, delete=delete))
 
 
 def demo(
@@ -238,7 +255,8 @@ def analyze(
             calibration=calibration,
             options=options,
         )
-        _run(session, report=report, as_json=as_json, workers=workers)
+        films = [video] if second_video is None else [video, second_video]
+        _run(session, films, report=report, as_json=as_json, workers=workers)
 
 
 @takes(open_session_or_demo)

@@ -25,15 +25,7 @@ from mobility.pipeline.cohort import (
 from mobility.reports import lab_norms
 from mobility.reports.cohort_figures import MOST_PANELS
 from mobility.reports.first_page import CLASS_OF_LEVEL
-from mobility.reports.sections import (
-    Cell,
-    Row,
-    bullets,
-    measured,
-    opening,
-    paragraphs,
-    table,
-)
+from mobility.reports.html import Cell, Row, bullets, measured, opening, paragraphs, table
 from mobility.reports.study_sections import MOST_NAMED, counted
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.wording import listed, measure_in_words, shortened, split_names

@@ -21,7 +21,9 @@ _IN_PLANE_DEG = 35.0
 """Difference between the angle in the picture and that of the body up to which an arc is drawn."""
 
 _SURE_DEG = 15.0
-"""Largest ± of a number in a picture, unless it is less than half of the value."""
+"""Largest ± of a number in a picture, unless it is less than half of the value.
+
+With one larger than the value, not even the lines of the angle are drawn."""
 
 _ARC = (255, 209, 71)
 
@@ -155,7 +157,8 @@ def draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment) 
         _dashed(image, np.array([foot[0], hands[1]]), hands)
         _write(image, moment.measured, (np.array([foot[0], hands[1]]) + hands) / 2 + (0.0, 30.0))
         return
-    if moment.angle not in DRAWN or not moment.measured:
+    half, size = half_width(moment.sd), abs(moment.value)
+    if moment.angle not in DRAWN or not moment.measured or half > max(_SURE_DEG, size):
         return
     first, turn = turn_of(points, moment.angle, moment.side)
     if not math.isfinite(turn):
@@ -164,7 +167,7 @@ def draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment) 
     room = 0.45 * min(float(np.hypot(*(start - at))), float(np.hypot(*(end - at))))
     radius = float(np.clip(room, 0.045 * image.shape[0], 0.11 * image.shape[0]))
     # A movement towards the camera or away from it has another angle in the picture.
-    in_plane = abs(abs(turn) - abs(moment.value)) <= _IN_PLANE_DEG
+    in_plane = abs(abs(turn) - size) <= _IN_PLANE_DEG
     if in_plane:
         _dashed(
             image, at, at + (start - at) * min(1.0, 2.4 * radius / max(np.hypot(*(start - at)), 1))
@@ -175,7 +178,7 @@ def draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment) 
     else:
         _arc(image, at, 0.03 * image.shape[0], 0, 360)
         towards = math.radians(first)
-    if half_width(moment.sd) > max(_SURE_DEG, abs(moment.value) / 2):
+    if half > max(_SURE_DEG, size / 2):
         return
     away = radius + 0.075 * image.shape[0]
     _write(image, moment.measured, at + away * np.array([math.cos(towards), math.sin(towards)]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +71,38 @@ def png(figure: Figure, *, dpi: int = 150) -> bytes:
     return buffer.getvalue()
 
 
+def show(
+    figure: Figure, *, alt: str, caption: str = "", width: int = 860, file: Path | None = None
+) -> None:
+    """Display a figure in a notebook with a description.
+
+    Parameters
+    ----------
+    figure
+        A matplotlib figure.
+    alt
+        What the figure shows, as text.
+    caption
+        Text below it.
+    width
+        Width on the page in pixels; more are drawn, for print.
+    file
+        PNG file to keep the picture in; its folder is made if absent.
+    """
+    from IPython.display import display
+
+    picture = png(figure)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(picture)
+    height = round(width * figure.get_figheight() / figure.get_figwidth())
+    display(  # type: ignore[no-untyped-call]
+        {"image/png": picture, "text/plain": f"{alt}\n{caption}".strip()},
+        raw=True,
+        metadata={"image/png": {"width": width, "height": height, "alt": alt, "caption": caption}},
+    )
+
+
 def angle_curves(
     angles: xr.Dataset,
     repetitions: xr.Dataset | None,
@@ -114,6 +147,16 @@ def angle_curves(
             handles.append(line(turn, color=GREY, ls=":", lw=1))
     legend(figure, handles)
     return figure
+
+
+def knee_pictures(
+    pose: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset, *, folder: Path
+) -> None:
+    """Write :func:`knee_movement_image` of every view to a folder, as ``<view>.png``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for view in VIEWS:
+        picture = png(knee_movement_image(pose, repetitions, metrics, view=view))
+        (folder / f"{view}.png").write_bytes(picture)
 
 
 def knee_movement_image(

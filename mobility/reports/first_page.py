@@ -10,11 +10,12 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.findings import Finding, excess, label, say
+from mobility.assessment.findings import Finding, excess, in_place, label, say
 from mobility.assessment.verdict import Part, Verdict
 from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
-from mobility.reports.sections import bullets, count_repetitions, html, paragraphs
+from mobility.reports.html import bullets, html, paragraphs
+from mobility.reports.recording import count_repetitions
 from mobility.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
 from mobility.wording import spoken
 
@@ -146,8 +147,11 @@ def not_judged(findings: Sequence[Finding], exercise: Exercise) -> list[str]:
     A hidden side is not named: the page says once that it is hidden.
     """
     parts = []
-    for rule, part in exercise.table["expected"]["parts"].items():
-        of_rule = [f for f in findings if f.rule == rule and not f.hidden]
+    for name, rule in in_place(exercise).items():
+        if "checkpoint" not in rule:
+            continue
+        part = rule["checkpoint"]["name"]
+        of_rule = [f for f in findings if f.rule == name and not f.hidden]
         open_sides = [f.side for f in of_rule if f.status == "cannot be told"]
         without_norm = [f.reason for f in of_rule if f.value is not None and f.threshold is None]
         # Also 0 == 0: the verdict ruled out all findings of the rule.

@@ -11,7 +11,7 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.findings import all_rules, threshold_of
+from mobility.assessment.findings import in_place, threshold_of
 from mobility.assessment.indices import is_current
 from mobility.formatting import between, digits_and_suffix, plus_minus, quantity
 from mobility.kinematics.expected_error import half_width
@@ -19,7 +19,8 @@ from mobility.kinematics.skeleton import SIDES
 from mobility.registry import exercise_of
 from mobility.reports import lab_norms
 from mobility.reports.charts import round_step
-from mobility.reports.sections import Row, factor_of, measured, table, units_of, value_of
+from mobility.reports.html import Row, measured, table
+from mobility.reports.values import factor_of, units_of, value_of
 from mobility.sessions.references import LabReferences
 from mobility.studies.norms import z_score
 
@@ -100,7 +101,7 @@ def of_rules(
     Parameters
     ----------
     metrics
-        Of an exercise with repetitions; its ``exercise.yaml`` names the rules (``gauges``).
+        Of an exercise with repetitions; its rules with a ``row`` have one here.
     keeps
         Whether the verdict keeps a metric.
     first
@@ -111,20 +112,20 @@ def of_rules(
         Norms and errors of the lab itself that hold for the session.
     """
     lab = lab or LabReferences()
-    rules, names = all_rules(), exercise_of(metrics).table["gauges"]
+    rows = {name: rule for name, rule in in_place(exercise_of(metrics)).items() if "row" in rule}
     gauges = []
     stands_out = set(first)
-    for rule in sorted(names, key=lambda rule: rule not in stands_out):
-        name = names[rule]
-        metric = rules[rule]["metric"]
+    for name in sorted(rows, key=lambda each: each not in stands_out):
+        rule = rows[name]
+        metric = rule["metric"]
         if not keeps(metric) or metric not in metrics:
             continue
         values = values_of(metrics, metric)
         if not values:
             continue
         units, factor = units_of(metrics, metric), factor_of(metrics, metric)
-        goal = factor * threshold_of(metrics, rules[rule])
-        better = {"below": "≥", "above": "≤"}[rules[rule]["direction"]]
+        goal = factor * threshold_of(metrics, rule)
+        better = {"below": "≥", "above": "≤"}[rule["direction"]]
         errors = {
             side: half_width(value_of(metrics, f"{metric}_sem", side or None))
             for side in values
@@ -142,7 +143,7 @@ def of_rules(
         usual = lab_norms.band(norm[0]) if norm else _UNKNOWN
         gauges.append(
             Gauge(
-                *(name, values, units, goal, goal_text, usual),
+                *(rule["row"], values, units, goal, goal_text, usual),
                 retest=errors,
                 lab_retest=own,
                 norm=norm,

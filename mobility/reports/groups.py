@@ -23,22 +23,16 @@ from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.registry import exercise_of
 from mobility.reports.charts import charts
+from mobility.reports.html import Cell, Row, bullets, html, paragraphs, sentence, table
 from mobility.reports.references import References
-from mobility.reports.sections import (
-    Cell,
-    Row,
-    bullets,
+from mobility.reports.repetition_tables import moment_of
+from mobility.reports.values import (
     cell,
     cells_of_sides,
-    html,
-    moment_of,
     nothing_measured,
-    paragraphs,
-    sentence,
-    table,
     units_of,
     value_of,
-    verdict,
+    which_is_larger,
 )
 from mobility.wording import capital, spoken
 
@@ -357,7 +351,7 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
             [
                 capital(spoken(name)),
                 cell(metrics, difference, repetitions, signed=True),
-                Cell(verdict(metrics, difference), "text"),
+                Cell(which_is_larger(metrics, difference), "text"),
                 *(
                     quantity(value_of(metrics, each), "percent", digits=1)
                     for each in kinds.values()

@@ -26,9 +26,7 @@ IMPORTS = (
     *("PIL.PngImagePlugin", "pyarrow.pandas_compat", "scipy.io", "xarray"),
     *("mobility.assessment.findings", "mobility.assessment.measures"),
     *("mobility.capture.quality", "mobility.reports.figures", "mobility.pipeline.overlay"),
-    *("mobility.reports.first_page", "mobility.reports.groups", "mobility.reports.key_frames"),
-    *("mobility.reports.last_visit", "mobility.reports.scores"),
-    *("mobility.reports.references", "mobility.reports.sections", "mobility.store"),
+    *("mobility.reports.sections", "mobility.store"),
 )
 """Modules of the reports of sessions, with those that these import late."""
 

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 
 from mobility import tables
 from mobility.formatting import between
+from mobility.pipeline.analysis import is_current
+from mobility.sessions.references import LabReferences
 
 if TYPE_CHECKING:
     from mobility.sessions.references import Norm
+    from mobility.sessions.stored import StoredSession
+
+
+def of_session(session: StoredSession) -> LabReferences:
+    """Find norms and errors of the lab that hold for a session; none for results of older code."""
+    return LabReferences.of_session(session) if is_current(session) else LabReferences()
 
 
 def error_of(people: int, name: str) -> str:

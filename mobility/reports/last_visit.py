@@ -19,7 +19,7 @@ from mobility.errors import MobilityError
 from mobility.formatting import digits_and_suffix, quantity, timed
 from mobility.reports import lab_norms
 from mobility.reports.gauges import Gauge
-from mobility.reports.sections import bullets, html, paragraphs
+from mobility.reports.html import bullets, html, paragraphs
 from mobility.sessions.filming import filmed_alike, filming_of
 from mobility.sessions.record import ANONYMOUS
 from mobility.wording import listed

@@ -50,6 +50,9 @@ CLIENT = "client"
 TRIAL = "trial"
 """Tag of the cell that a page replaces by the player of the trial."""
 
+SECTIONS = "sections"
+"""Tag of a cell that shows several sections, as :func:`mobility.reports.page.show` does."""
+
 KERNEL_LOG = "kernel.log"
 
 CELL_TIMEOUT_S = 600
@@ -454,8 +457,9 @@ def _exporter() -> Any:
 def _first_page(node: Any) -> Any:
     """Keep the cells before the first second-level heading."""
     kept = copy.deepcopy(node)
-    first = next((k for k, cell in enumerate(kept.cells) if _heading(cell)), len(kept.cells))
-    kept.cells = kept.cells[:first]
+    kept.cells = list(
+        itertools.takewhile(lambda cell: not (_heading(cell) or _has(SECTIONS, cell)), kept.cells)
+    )
     if kept.cells:
         kept.cells[0].metadata["before"] = _FRONT
         kept.cells[-1].metadata["after"] = "</section>"
@@ -479,21 +483,40 @@ def _first_page_shown(notebook: Any, show: Callable[[Any], None]) -> Callable[..
 def _folded(node: Any) -> tuple[Any, str]:
     """Make the sections below second-level headings foldable; also give the closing HTML."""
     folded = copy.deepcopy(node)
-    folded.cells = _without_empty_sections(folded.cells)
+    folded.cells = _without_empty_sections(list(_cells_of_sections(folded.cells)))
     end = "</section>"
     for index, cell in enumerate(folded.cells):
         before = _FRONT if index == 0 else ""
         if title := _heading(cell):
             cell.source = cell.source.partition("\n")[2]
-            is_open = TRIAL in cell.metadata.get("tags", [])
-            before += f"{end}<details{' open' if is_open else ''}><summary><h2>{escape(title)}</h2>"
+            is_open = " open" if _has(TRIAL, cell) else ""
+            before += f"{end}<details{is_open}><summary><h2>{escape(title)}</h2>"
             before += "</summary><div class='inside'>"
             end = "</div></details>"
-        elif TRIAL in cell.metadata.get("tags", []):
+        elif _has(TRIAL, cell):
             before += "<div class='live' id='mobility-trial'></div><div class='still'>"
             cell.metadata["after"] = "</div>"
         cell.metadata["before"] = before
     return folded, end
+
+
+def _cells_of_sections(cells: list[Any]) -> Iterator[Any]:
+    """Give each section that a cell shows with others cells of its own: heading and content."""
+    for cell in cells:
+        if not _has(SECTIONS, cell):
+            yield cell
+            continue
+        for number, output in enumerate(cell.outputs):
+            own = copy.copy(cell)
+            own.id, own.outputs = f"{cell.id}-{number}", [output]
+            own.metadata = output.get("metadata", type(cell)())
+            if heading := output.get("data", {}).get("text/markdown"):
+                own.cell_type, own.source = "markdown", heading
+            yield own
+
+
+def _has(tag: str, cell: Any) -> bool:
+    return tag in cell.metadata.get("tags", [])
 
 
 def _without_empty_sections(cells: list[Any]) -> list[Any]:

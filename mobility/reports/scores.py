@@ -16,18 +16,9 @@ from mobility.assessment.indices import is_current
 from mobility.formatting import MISSING, probability, quantity, rounded
 from mobility.kinematics.expected_error import half_width
 from mobility.reports.gauges import INDICES, interval
+from mobility.reports.html import Cell, bullets, html, measured, paragraphs, table
 from mobility.reports.references import References
-from mobility.reports.sections import (
-    Cell,
-    bullets,
-    factor_of,
-    html,
-    measured,
-    paragraphs,
-    table,
-    units_of,
-    value_of,
-)
+from mobility.reports.values import factor_of, units_of, value_of
 from mobility.wording import capital
 
 if TYPE_CHECKING:

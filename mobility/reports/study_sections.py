@@ -20,7 +20,7 @@ from mobility.formatting import (
     rounded,
 )
 from mobility.pipeline.cohort import UNKNOWN, choose_measures
-from mobility.reports.sections import Cell, Row, bullets, html, opening, paragraphs, table
+from mobility.reports.html import Cell, Row, bullets, html, opening, paragraphs, table
 from mobility.studies import retest_curves as curves_again
 from mobility.studies.retest import main_error
 from mobility.wording import capital, listed, measure_in_words, shortened

@@ -46,6 +46,11 @@ MOST_BYTES = 6_000_000
 MOST_HZ = 30.0
 """Frames of each second that the video in a page has, at most."""
 
+HEAD_HELD_S = 0.25
+"""Seconds before the first and after the last frame with the head for which it is still drawn."""
+
+_HEAD = ("nose", "left_ear", "right_ear")
+
 _QUALITIES = (28, 34)
 _WIDGETS = Path(mobility.__file__).parent / "widgets"
 _HOST = Path(__file__).with_name("trial_host.js")
@@ -96,7 +101,7 @@ def trial_data(
         "box": _box(body),
         "curves": described,
         "steps": [
-            {"from": step.from_s, "to": step.to_s, "title": step_in_words(step, sized=True)}
+            {"from": step.from_s, "to": step.to_s, "title": step_in_words(step)}
             for step in steps_of(angles if fitted is None else fitted)
         ],
     }
@@ -264,7 +269,26 @@ def _body_points(fitted: xr.Dataset) -> tuple[list[str], Any]:
     places = person["position"].transpose("time", "keypoint", "space").values
     seen = np.isfinite(places).all(axis=-1).any(axis=0)
     points = [str(name) for name in person["keypoint"].values[seen]]
-    return points, places[:, seen]
+    return points, _with_head(places[:, seen], points, person["time"].values)
+
+
+def _with_head(places: Any, points: Sequence[str], time: Any) -> Any:
+    """Places with the head on the shoulders in the first and last frames too.
+
+    The fit has no head: it stands where its landmarks are, and of them cleaning takes those of the
+    first and last frames as spikes more often than others, and fills gaps in between alone.
+    """
+    shoulders = [k for k, name in enumerate(points) if name.endswith("_shoulder")]
+    if not shoulders:
+        return places
+    middle, places = places[:, shoulders].mean(axis=1), places.copy()
+    for k in (points.index(name) for name in _HEAD if name in points):
+        rows = np.flatnonzero(np.isfinite(places[:, k]).all(axis=-1))
+        for end, rest in ((rows[0], slice(0, rows[0])), (rows[-1], slice(rows[-1] + 1, None))):
+            near = np.abs(time[rest] - time[end]) <= HEAD_HELD_S
+            held = middle[rest] + places[end, k] - middle[end]
+            places[rest, k] = np.where(near[:, None], held, np.nan)
+    return places
 
 
 def _bones(points: Sequence[str]) -> list[list[Any]]:

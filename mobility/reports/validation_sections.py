@@ -30,7 +30,7 @@ from mobility.formatting import (
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
 from mobility.pipeline.lab_comparison import value_words
-from mobility.reports.sections import (
+from mobility.reports.html import (
     Cell,
     Row,
     bullets,

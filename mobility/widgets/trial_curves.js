@@ -1,8 +1,11 @@
-import { COLOURS, DASHES, LEAST_DEGREES, h, paint, span, ticks } from "./common.js";
+import { COLOURS, DASHES, LEAST_DEGREES, h, paint, span, svg, ticks } from "./common.js";
 
 const POINT_PIXELS = 2; // least distance of drawn points of a curve
 const LEFT = 52;
 const RIGHT = 12;
+// Bands behind the curves: a repetition on its way there, at its turn, on its way back; a step.
+const BANDS = { there: [0, 114, 178, 0.1], turn: [106, 61, 0, 0.2], back: [0, 158, 115, 0.12], step: [128, 128, 128, 0.2] };
+const colourOf = (band, share = 1) => `rgba(${BANDS[band].slice(0, 3)}, ${BANDS[band][3] * share})`;
 
 /** The time along the curves, of which a part can be shown; calls `changed` when that is another. */
 export function timeAxis(player, changed) {
@@ -46,6 +49,7 @@ export function curvePanels({ model, place, player, axis, repetitions, showFrame
   const { atPart, xOf, timeAt } = axis;
   const cursor = h("div", { class: "mobility-cursor" });
   const panels = h("div", { class: "mobility-panels" });
+  const key = h("div", { class: "mobility-row mobility-dim mobility-bands" });
   const choice = h("fieldset", { class: "mobility-choice" });
   let shownPanels = [];
   function build() {
@@ -73,9 +77,20 @@ export function curvePanels({ model, place, player, axis, repetitions, showFrame
     }));
     draw();
   }
+  /** Say in a line what the bands behind the curves are. */
+  function showKey() {
+    const [turn, noun] = [model.get("turn"), model.get("noun")];
+    const named = { there: `${noun}: start to ${turn}`, turn, back: `${turn} to end`, step: "step to another place" };
+    const steps = player.trial.steps.length > 0;
+    const bands = Object.keys(named).filter((band) => (band === "step" ? steps : repetitions().length));
+    key.hidden = !bands.length;
+    key.replaceChildren(...bands.map((band) => h("span", { class: "mobility-key" },
+      svg("svg", { viewBox: "0 0 14 12", "aria-hidden": "true" }, svg("rect", { width: 14, height: 12, fill: colourOf(band) })), named[band])));
+  }
   function draw() {
     if (!player.trial) return;
     drawCurves();
+    showKey();
     showFrame();
   }
 
@@ -102,7 +117,7 @@ export function curvePanels({ model, place, player, axis, repetitions, showFrame
         g.fillRect(xOf(start, width), 0, Math.max(0, xOf(end, width) - xOf(start, width)), height - bottom);
       };
       for (const { from, to } of player.trial.steps) {
-        shade(from, to, "rgba(128, 128, 128, 0.2)");
+        shade(from, to, colourOf("step"));
         g.fillStyle = ink;
         for (let top = 0; top < height; top += 6) g.fillRect(xOf((from + to) / 2, width), top, 1, 3);
       }
@@ -110,9 +125,9 @@ export function curvePanels({ model, place, player, axis, repetitions, showFrame
         const bottomFrom = rep.bottom_start ?? rep.bottom;
         const bottomTo = rep.bottom_end ?? rep.bottom;
         const pale = rep.accepted ? 1 : 0.35;
-        shade(rep.start, bottomFrom, `rgba(0, 114, 178, ${0.1 * pale})`);
-        shade(bottomFrom, bottomTo, `rgba(106, 61, 0, ${0.2 * pale})`);
-        shade(bottomTo, rep.end, `rgba(0, 158, 115, ${0.12 * pale})`);
+        shade(rep.start, bottomFrom, colourOf("there", pale));
+        shade(bottomFrom, bottomTo, colourOf("turn", pale));
+        shade(bottomTo, rep.end, colourOf("back", pale));
       }
       g.restore();
       g.font = "11px sans-serif";
@@ -183,5 +198,5 @@ export function curvePanels({ model, place, player, axis, repetitions, showFrame
       });
   }
 
-  return { panels, choice, build, draw, drawCurves, showMoment };
+  return { panels, key, choice, build, draw, drawCurves, showMoment };
 }

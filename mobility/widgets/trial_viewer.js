@@ -84,6 +84,7 @@ function drawTrial({ model, el }) {
     steps.row,
     repetitions.band,
     curves.panels,
+    curves.key,
     curves.choice,
     repetitions.details,
     noticeLine(model),

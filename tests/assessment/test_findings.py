@@ -11,8 +11,10 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.advice import advise
 from mobility.assessment.criteria import fms_deep_squat, is_stated
-from mobility.assessment.findings import LEVELS, find
+from mobility.assessment.findings import LEVELS, all_rules, find, in_place
 from mobility.errors import BadInputError
+from mobility.exercise_table import check_entry
+from mobility.registry import exercises
 
 TABLE = tables.load("findings")
 RULES = TABLE["rules"]
@@ -46,9 +48,15 @@ def of_rule(findings, name):
     return [finding for finding in findings if finding.rule == name]
 
 
+def judged(name, data):
+    """Findings of one rule, in an exercise that picks it."""
+    exercise = next(each.name for each in exercises() if name in each.table["rules"])
+    return of_rule(find(data.assign_attrs(exercise=exercise)), name)
+
+
 def either_side(rule) -> tuple[float, float]:
     """A value far on the side of the fault, one far on the other; in the unit of the rule."""
-    far = {"degree": 50.0, "1": 2.0}[rule["unit"]]
+    far = {"1": 2.0}.get(rule["unit"], 50.0)
     if rule["direction"] == "outside":
         return rule["threshold"] + far, 0.0
     sign = 1 if rule["direction"] == "above" else -1
@@ -70,7 +78,7 @@ def test_a_rule_fires_where_it_is_true_and_not_where_it_is_not(name):
     unsure = 5.0 if rule["unit"] == "degree" else 0.3
     cases += [(rule["threshold"], unsure, "cannot be told")]
     for value, sd, status in cases:
-        ruled = of_rule(find(metrics({rule["metric"]: value}, sd=sd)), name)
+        ruled = judged(name, metrics({rule["metric"]: value}, sd=sd))
         assert [f.side for f in ruled] == (["left", "right"] if rule["metric"] in SIDED else [""])
         for finding in ruled:
             assert (finding.status, finding.value) == (status, value)
@@ -94,7 +102,7 @@ def test_what_is_missing_cannot_be_told(name):
     }.items():
         if rule.get("spread") and "error" in missing:
             values = values.drop_vars("accepted_repetitions")
-        findings = of_rule(find(values), name)
+        findings = judged(name, values)
         assert findings
         for finding in findings:
             assert (finding.status, finding.probability) == ("cannot be told", None), missing
@@ -161,6 +169,21 @@ def test_spread_over_repetitions_follows_chi_square():
 
 
 @by_rule
+def test_a_rule_is_held_to_what_those_of_other_packages_are(name):
+    check_entry("findings", RULES[name], name)
+
+
+@pytest.mark.parametrize("exercise", exercises(), ids=lambda each: each.slug)
+def test_the_first_page_names_rules_in_their_place_and_else_as_the_exercise_does(exercise):
+    picked = exercise.table["rules"]
+    placed = list(in_place(exercise))
+    assert sorted(placed) == sorted(picked)
+    places = [all_rules()[name].get("place", math.inf) for name in placed]
+    for (one, first), (other, second) in itertools.pairwise(zip(placed, places, strict=True)):
+        assert (first, picked.index(one)) < (second, picked.index(other))
+
+
+@by_rule
 def test_every_rule_has_its_source_and_every_field_of_its_texts_is_filled(name):
     rule = RULES[name]
     assert len(rule["source"]) > 20
@@ -171,7 +194,7 @@ def test_every_rule_has_its_source_and_every_field_of_its_texts_is_filled(name):
         fields = {field for _, field, _, _ in string.Formatter().parse(text) if field}
         assert "measured" in fields or (level, status) == ("participant", "not_found")
     for sd, value in itertools.product((0.2, 3.0, None), (*either_side(rule), math.nan)):
-        for finding in of_rule(find(metrics({rule["metric"]: value}, sd)), name):
+        for finding in judged(name, metrics({rule["metric"]: value}, sd)):
             for text in (finding.participant, finding.professional):
                 assert not set("{}") & set(text)
                 assert "nan" not in text.replace("unknown", "")

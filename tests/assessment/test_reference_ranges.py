@@ -88,9 +88,30 @@ def test_no_source_gives_none() -> None:
 @pytest.mark.parametrize(
     ("angle", "sex", "age", "lowest", "highest", "note"),
     [
-        ("knee_flexion", None, 30, 137.7, 141.9, "sex not known: means of 2 groups"),
-        ("knee_flexion", "male", None, 132.9, 147.8, "age not known: means of 4 groups"),
-        ("ankle_dorsiflexion", None, None, 11.6, 24.8, "sex and age not known: means of 8 groups"),
+        (
+            "knee_flexion",
+            None,
+            30,
+            137.7,
+            141.9,
+            "the participant's sex is not known: means of 2 groups",
+        ),
+        (
+            "knee_flexion",
+            "male",
+            None,
+            132.9,
+            147.8,
+            "the participant's age is not known: means of 4 groups",
+        ),
+        (
+            "ankle_dorsiflexion",
+            None,
+            None,
+            11.6,
+            24.8,
+            "the participant's sex and age are not known: means of 8 groups",
+        ),
     ],
 )
 def test_without_sex_or_age_the_groups_are_given_not_a_mean(angle, sex, age, lowest, highest, note):

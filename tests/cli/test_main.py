@@ -12,6 +12,7 @@ from pathlib import Path
 
 import processes
 import pytest
+import xarray as xr
 from cohort_cases import add_session
 from demo_sessions import copy_of
 from processes import command, mobility
@@ -20,7 +21,7 @@ from mobility import __version__
 from mobility.assessment.verdict import judge
 from mobility.capture.video import read_frames, write_video
 from mobility.pipeline import cohort
-from mobility.provenance import AnalysisWarning
+from mobility.provenance import AnalysisWarning, with_history
 from mobility.sessions.references import RetestErrors
 from mobility.store import Session, Store
 
@@ -455,7 +456,7 @@ def test_an_interrupted_analysis_is_kept_and_named(store, tmp_path, clips, numbe
     ]
 
 
-def test_the_command_line_adds_the_option_to_the_exercise_that_a_page_names(
+def test_the_command_line_names_steps_and_the_commands_for_the_exercise_that_a_page_names(
     monkeypatch, clips, here
 ):
     warned = [AnalysisWarning("chair_rise", "", {"exercise": "sit-to-stand"})]
@@ -464,11 +465,21 @@ def test_the_command_line_adds_the_option_to_the_exercise_that_a_page_names(
     monkeypatch.setattr(
         "mobility.reports.first_page.in_short", lambda session: ("", session.verdict().text)
     )
-    clips.make_clip(here / "a.mp4", 3)
-    done = command("analyze", "a.mp4", "--no-report")
-    *_, said, option, _ = done.stdout.splitlines()
+    parts = [{"first_s": a, "last_s": b, "standing_s": 1.0} for a, b in ((0, 4), (4.8, 13))]
+    step = {"from_s": 4.0, "to_s": 4.8, "forward_m": 0.2, "left_m": 0.0, "wider_m": 0.0}
+    stepped = with_history(xr.Dataset(), "fit_body", {}, stances=parts, steps=[step])
+    monkeypatch.setattr("mobility.store.Session.repetitions", lambda _: stepped)
+    (here / "my films").mkdir()
+    clips.make_clip(here / "my films" / "a.mp4", 3)
+    done = command("analyze", "my films/a.mp4", "--no-report")
+    first, steps, said, option, _ = done.stdout.splitlines()
+    assert steps.startswith("The person steps forward at 4.4 s.")
     assert said.endswith("add the film again with the exercise Sit-to-Stand.")
-    assert option == "run again with --exercise sit-to-stand"
+    session = first.split()[1].rstrip(":")
+    assert option == (
+        "run again, with your other options: mobility analyze 'my films/a.mp4' --exercise "
+        f"sit-to-stand; then delete this session: mobility sessions delete {session}"
+    )
 
 
 def test_a_bug_in_the_analysis_leaves_no_session(store, tmp_path, clips, monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 from processes import in_child, in_children
 from typer.testing import CliRunner
 
+from mobility.assessment.findings import all_rules
 from mobility.cli.main import app
 from mobility.documents import threads as module
 from mobility.documents.contract import Thread
@@ -89,14 +90,7 @@ def test_a_thread_fits_the_contract_and_says_what_it_rests_on(session):
     everything = session.thread(ids["final_summary"])["evidence"]
     assert len(everything) == sum(
         len(session.thread(ids[metric])["evidence"]) for metric in METRICS[:-1]
-    ) + sum(
-        each["metric"]
-        in {
-            *("thigh_elevation", "trunk_tibia_difference", "arm_fall", "dowel_offset"),
-            *("lateral_shift", "pelvis_obliquity", "smoothness_sparc"),
-        }
-        for each in everything
-    )
+    ) + sum(all_rules()[each["rule"]]["group"] == "whole_movement" for each in everything)
 
 
 def test_changed_data_make_new_threads_and_keep_the_old_ones(session, stand_ins):

@@ -67,6 +67,8 @@ def test_an_arm_raise_is_analysed_and_reported(project: Path, tmp_path: Path) ->
     assert "<h1>Arm raise</h1>" in page
     assert "Shoulder elevation of at least 120" in page
     assert "<summary><h2>Scores</h2>" not in page
+    own = page.partition("<summary><h2>Elbows</h2>")[2]
+    assert re.search(r"At the top the elbows bend by \d+° or less\.", own)
     # The workbench asks the exercise, too.
     notebook = workbench(project, tmp_path, expected=session)
     run_every_cell(notebook, project, tmp_path, PYTHONPATH=path)

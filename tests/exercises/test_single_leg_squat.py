@@ -14,7 +14,7 @@ import mobility as mb
 from mobility.assessment.findings import Finding, find
 from mobility.errors import BadInputError
 from mobility.exercises.single_leg_squat import analysis
-from mobility.exercises.single_leg_squat.criteria import criteria, rated_good
+from mobility.exercises.single_leg_squat.criteria import judged_criteria, rated_good
 from mobility.exercises.single_leg_squat.stance import feet_down, height_above_other_foot, stances
 from mobility.kinematics.skeleton import INDEX, SIDES
 from mobility.registry import JOINTS, Trial, exercise
@@ -285,16 +285,16 @@ def test_a_criterion_is_met_where_no_part_is_a_fault_and_open_where_one_is_not_t
         for rule in entry["rules"]
     ]
     clean = [finding(rule, "not found") for rule in rules]
-    judged = criteria(clean, "left", EXERCISE)
+    judged = judged_criteria(clean, "left", EXERCISE)
     assert [each.status for each in judged] == ["met"] * 5
     assert rated_good(judged, EXERCISE)
-    assert {each.status for each in criteria(clean, "right", EXERCISE)} == {"not_told"}
+    assert {each.status for each in judged_criteria(clean, "right", EXERCISE)} == {"not_told"}
     two = [
         finding(rule, "found" if rule == "hip_adducts" else "cannot be told")
         if rule in ("hip_adducts", "pelvis_drops")
         else finding(rule, "not found")
         for rule in rules
     ]
-    judged = criteria(two, "left", EXERCISE)
+    judged = judged_criteria(two, "left", EXERCISE)
     assert [each.status for each in judged] == ["met", "met", "not_told", "failed", "met"]
     assert not rated_good(judged, EXERCISE)

@@ -243,11 +243,30 @@ def test_who_lifts_a_foot_and_puts_it_back_is_measured_before_and_after(shared_d
     for name in (FRONT, SIDE):
         pose = pose_of(shared_data, name)
         body = mb.fit_body(changed(pose, foot_lifted(4.0, 2.0)))
-        (step,) = of_fit(body)["steps"]
-        assert (step["from_s"], step["to_s"]) == pytest.approx((3.9, 6.2), abs=0.4)
+        # From the side it is the far foot, and what it does meanwhile may be a stance of its own.
+        steps = of_fit(body)["steps"]
+        assert len(steps) == 1 or name == SIDE
+        assert (steps[0]["from_s"], steps[-1]["to_s"]) == pytest.approx((3.9, 6.2), abs=0.4)
         apart = (pose["time"] < 3.7).to_numpy() | (pose["time"] > 6.6).to_numpy()
         difference = off(mb.joint_angles(body), before(shared_data, name), apart)
         assert max(difference.values()) < 3.0, difference
+
+
+def test_a_foot_behind_the_other_that_moves_as_the_knees_bend_is_no_step(
+    shared_data: Path,
+) -> None:
+    """From the side the pose model puts the far foot elsewhere while the knees are bent."""
+    pose = pose_of(shared_data, SIDE)
+    seen = pose["confidence"].mean("time").squeeze()
+    far = min(("left", "right"), key=lambda side: float(seen.sel(keypoint=f"{side}_ankle")))
+
+    def higher(time: np.ndarray, points: np.ndarray) -> np.ndarray:
+        changed = points.copy()
+        rows = [INDEX[f"{far}_{name}"] for name in FEET]
+        changed[:, rows] += moment(time, 6.0, 3.0) * np.array([0.0, 0.07 / BODY_M])
+        return changed
+
+    assert of_fit(mb.fit_body(changed(pose, higher)))["steps"] == []
 
 
 def test_a_foot_that_is_hidden_after_a_step_stays_as_the_other_one(shared_data: Path) -> None:

@@ -12,13 +12,14 @@ import pytest
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.findings import all_rules
+from mobility.assessment.findings import in_place
 from mobility.assessment.verdict import judge
 from mobility.errors import NotFoundError
 from mobility.provenance import AnalysisWarning
 from mobility.registry import exercise_of
 from mobility.reports import gauges, last_visit, pdf
 from mobility.reports.gauges import Gauge
+from mobility.reports.page import ReportPage
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import now
 from mobility.sessions.references import (
@@ -76,7 +77,7 @@ def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> Non
     assert "Hip bend" not in {gauge.name for gauge in kept}
 
 
-def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page(project: Path) -> None:
+def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page() -> None:
     metrics = metrics_of_demo()
     feet = {"framing": {"verdict": "unusable", "advice": None, "outside": {"feet": 0.9}}}
     assert gauges.of_rules(metrics, judge([], feet).shows) == []
@@ -84,9 +85,9 @@ def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page(projec
     named = {gauge.name for gauge in gauges.of_rules(metrics, hanging, most=20)}
     assert "Knee bend" in named
     assert "Arms forward of trunk" not in named
-    cells = (project / "notebooks" / "overhead_squat.ipynb").read_text(encoding="utf-8")
-    assert cells.count("verdict.shows") == 1
-    assert "other.verdict().shows" in cells
+    page = ReportPage(Store("absent").demo("Overhead Squat"))
+    vars(page).update(metrics=metrics, verdict=judge([], feet))
+    assert page.gauges == []
 
 
 def test_an_index_says_of_how_many_parts_it_is_and_has_the_interval_of_its_draws() -> None:
@@ -200,12 +201,11 @@ def test_norms_of_the_lab_are_drawn_and_named() -> None:
 
 def test_shares_are_compared_in_percent() -> None:
     metrics = metrics_of_demo()
-    (name,) = [
-        name
-        for name, words in exercise_of(metrics).table["gauges"].items()
-        if words == "Knee inside foot"
+    (metric,) = [
+        rule["metric"]
+        for rule in in_place(exercise_of(metrics)).values()
+        if rule.get("row") == "Knee inside foot"
     ]
-    metric = all_rules()[name]["metric"]
     error = RetestError(
         **{"conditions": CONDITIONS, "metric": metric, "side": "left", "sem": 0.01},
         **{"low": None, "high": None, "participants": 24, "units": "1"},

@@ -82,6 +82,9 @@ def test_what_is_not_seen_or_hardly_known_is_not_drawn() -> None:
         assert exact.any()
         assert np.array_equal(exact, drawn(place, unsure)) == written
         assert f"± {half}" in unsure.caption
+    # What may be no angle at all would be a blob on a line.
+    almost_straight = replace(moment, value=5.0, sd=17 / 1.96)
+    assert not drawn(leg(5) + np.array([180, 380]), almost_straight).any()
 
 
 def test_the_picture_is_that_of_the_moment(demo, tmp_path) -> None:

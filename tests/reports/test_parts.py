@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import hand_made
 import numpy as np
@@ -15,13 +14,13 @@ from demo_sessions import record
 from mobility import tables
 from mobility.assessment.advice import advise
 from mobility.assessment.comments import comments
-from mobility.assessment.findings import Finding, excess, find, label, say
+from mobility.assessment.findings import Finding, excess, find, in_place, label, say
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.verdict import judge
 from mobility.exercises.repeated import page
-from mobility.provenance import AnalysisWarning, with_history
+from mobility.provenance import AnalysisWarning
 from mobility.registry import exercise
-from mobility.reports import first_page, gauges, groups, scores, sections
+from mobility.reports import first_page, gauges, groups, recording, recording_checks, scores, values
 from mobility.reports.references import References
 from mobility.sessions.record import Participant
 from mobility.store import Store
@@ -29,7 +28,11 @@ from mobility.wording import capital
 
 SIDES = ["left", "right"]
 SQUAT = exercise("Overhead Squat")
-EXPECTED = SQUAT.table["expected"]["parts"]
+CHECKPOINTS = {
+    name: rule["checkpoint"]["name"]
+    for name, rule in in_place(SQUAT).items()
+    if "checkpoint" in rule
+}
 
 
 def metrics(**changed: object) -> xr.Dataset:
@@ -178,8 +181,8 @@ def test_the_first_page_names_what_could_not_be_judged() -> None:
     assert shown.startswith("No fault was found in what could be judged.")
     assert shown.endswith("Could not be judged: arms, hands over the feet.")
     assert first_page.not_judged(whole_squat(), SQUAT) == []
-    nothing = whole_squat(**dict.fromkeys(EXPECTED, "cannot be told"))
-    assert first_page.not_judged(nothing, SQUAT) == list(EXPECTED.values())
+    nothing = whole_squat(**dict.fromkeys(CHECKPOINTS, "cannot be told"))
+    assert first_page.not_judged(nothing, SQUAT) == list(CHECKPOINTS.values())
 
 
 def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
@@ -191,9 +194,7 @@ def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
     assert not [part for part in first_page.not_judged(findings, SQUAT) if "(" in part]
     reasons = text(first_page.cannot_be_told(findings, data))
     assert reasons.count("the right side is hidden behind the left one") == 1
-    assert "right side is hidden" in sections.cell(
-        data, "knee_flexion", repetitions(), side="right"
-    )
+    assert "right side is hidden" in values.cell(data, "knee_flexion", repetitions(), side="right")
 
 
 def test_a_fault_of_the_recording_stands_in_the_verdict_and_in_the_table() -> None:
@@ -201,11 +202,11 @@ def test_a_fault_of_the_recording_stands_in_the_verdict_and_in_the_table() -> No
     shown = text(first_page.trust(judge([], quality)))
     assert "Recording with limits" in shown
     assert "mend it" in shown
-    assert "poor mend it" in text(sections.capture_quality(quality))
+    assert "poor mend it" in text(recording_checks.capture_quality(quality))
     for sd, far in (0.3, "3.7 m ± 0.6 m (fitted"), (0.01, "3.7 m (fitted"):  # no error of nothing
         distance = {"distance_m": 3.7, "distance_sd_m": sd, "known_from": "fitted body"}
         quality = {"distance": {**distance, "verdict": "ok", "advice": None}}
-        assert far in text(sections.capture_quality(quality))
+        assert far in text(recording_checks.capture_quality(quality))
 
 
 def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
@@ -264,35 +265,6 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
         assert summary.endswith(f"faults: ankle dorsiflexion below 30°{side}")
 
 
-@pytest.mark.parametrize(
-    ("measured", "films"),
-    [
-        (None, "Films of two cameras: left.mov and right.mov"),
-        (1, "Measured from the film left.mov alone; that of the other camera, right.mov,"),
-        (2, "Measured from the film right.mov alone; that of the other camera, left.mov,"),
-    ],
-)
-def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, films: str) -> None:
-    session = Store("absent").demo("Squat")
-    named = session.record.video.model_copy(update={"original_name": "left.mov"})
-    added = datetime(2026, 11, 29, 21, 51, tzinfo=UTC)
-    changed = {"session_name": "After 6 weeks", "video": named, "created_at": added}
-    one = session.record.model_copy(update=changed)
-    args = None, session.repetitions(), session.capture_quality(), session.edits()
-    shown = text(sections.in_a_line(one, *args))
-    assert shown.startswith(f"After 6 weeks · {one.user_id} · added 29 Nov 2026, 21:51 ·")
-    assert shown.endswith("Film: left.mov")
-    other = named.model_copy(update={"original_name": "right.mov"})
-    two = one.model_copy(update={"second_video": other, "measured_video": measured})
-    assert films in text(sections.in_a_line(two, *args))
-    assert len(two.videos) == (2 if measured is None else 1)
-    parts = [{"first_s": a, "last_s": b, "standing_s": 1.0} for a, b in ((0, 4), (4.8, 13))]
-    step = {"from_s": 4.0, "to_s": 4.8, "forward_m": 0.2, "left_m": 0.0, "wider_m": 0.0}
-    steps = with_history(args[1], "fit_body", {}, stances=parts, steps=[step])
-    shown = text(sections.in_a_line(one, None, steps, *args[2:]))
-    assert "Film: left.mov Steps forward at 4.4 s; what refers to standing" in shown
-
-
 def test_a_difference_of_the_sides_is_told_where_its_interval_excludes_0() -> None:
     def shown(difference: float, sd: float) -> str:
         degree = {"units": "degree", "quantity": "knee_flexion", "kind": "asymmetry"}
@@ -321,7 +293,7 @@ def test_published_ranges_are_those_of_sex_and_age() -> None:
     def of(birth_year: int | None, *angles: str) -> tuple[str, str]:
         person = Participant(user_id="p", sex="male", birth_year=birth_year)
         ranges = groups.published_ranges(list(angles), person, record(), References())
-        return text(ranges), sections.person(person, record())
+        return text(ranges), recording.person(person, record())
 
     # 44 or 45 years: on the border of two groups.
     for birth_year, shown in (1996, "138°"), (1981, "133° to 138°"):
@@ -333,7 +305,7 @@ def test_published_ranges_are_those_of_sex_and_age() -> None:
     for birth_year in (1900, 2091):
         assert of(birth_year, "knee_flexion") == of(None, "knee_flexion")
     newborn = Participant(user_id="p", birth_year=record().created_at.year)
-    assert sections.person(newborn, record()) == "p, 0 years"
+    assert recording.person(newborn, record()) == "p, 0 years"
 
 
 def test_smoothness_that_is_ruled_out_is_in_no_table() -> None:

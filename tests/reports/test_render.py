@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import datetime
-import json
 import os
 import re
 import signal
@@ -17,30 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import numpy as np
 import psutil
 import pytest
-import xarray as xr
 from demo_sessions import copy_of
 from jupyter_core.utils import ensure_event_loop
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from processes import wait_for
 
 import mobility as mb
-from mobility import tables
 from mobility.documents.contract import ReportDocument
-from mobility.documents.fill import group_metrics
 from mobility.errors import BadInputError, NotFoundError, ReportError
-from mobility.kinematics.expected_error import kind_of
 from mobility.pipeline import analysis
 from mobility.progress import report_progress_to, send_first_page_to
-from mobility.provenance import sha256, with_history
+from mobility.provenance import sha256
 from mobility.reports import render as reports
-from mobility.reports import sections
 from mobility.reports.pdf import to_pdf
 from mobility.reports.warm_kernels import warm_kernels
-from mobility.sessions.files import read_dataset, write_dataset, write_json
-from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, VideoFile
+from mobility.sessions.files import write_dataset, write_json
+from mobility.sessions.record import Provenance, SessionRecord, Stage, VideoFile
 from mobility.sessions.references import Norms, RetestErrors
 
 HOSTILE = "Anna <img src=x onerror=alert(1)> & Ødegård"
@@ -266,6 +258,36 @@ def test_page_is_titled_accessible_and_short(
     assert not client.all("script")
 
 
+def test_the_sections_that_one_cell_shows_are_folded_each_by_itself(tmp_path: Path) -> None:
+    code = (
+        "from IPython.display import HTML, Markdown, display\n"
+        "display(HTML('<p>First'), metadata={})\n"
+    )
+    sections = (
+        "for name, text in {'one': 'There.', 'trial': 'Plays.', 'more': ''}.items():\n"
+        "    display(Markdown(f'## {name}'), HTML(text), metadata={'tags': [name]})"
+    )
+    notebook = small_notebook(tmp_path / "a.ipynb", code, sections)
+    node = nbformat.read(notebook, as_version=4)
+    node.cells[-1].metadata["tags"] = ["sections"]
+    nbformat.write(node, notebook)
+    parts = dict.fromkeys(("style", "data", "script", "script_hash"), "")
+    files = reports.render_notebook(
+        notebook, tmp_path / "out", name="a", title="A", parameters={}, trial=lambda: parts
+    )
+    html = " ".join(files["html"].read_text(encoding="utf-8").split())
+    _, first, one, played, *none = re.split("<section|<details", html)
+    assert "First" in first
+    assert "<h2>one</h2>" in one
+    assert "There." in one
+    assert played.startswith(' open="">')
+    assert 'id="mobility-trial"' in played
+    assert none == []  # nothing is said there
+    client = files["client"].read_text(encoding="utf-8")
+    assert "First" in client
+    assert "There." not in client
+
+
 def test_page_holds_no_code_asks_for_nothing_and_escapes_what_people_wrote(
     page: Page, report: dict[str, Path]
 ) -> None:
@@ -458,124 +480,6 @@ def test_report_killed_on_the_way_leaves_the_earlier_one(tmp_path: Path) -> None
     assert not half.parent.exists()
 
 
-# Sections
-
-
-def test_what_has_no_value_says_why(session: mb.Session) -> None:
-    repetitions = session.repetitions()
-    empty = repetitions.isel(rep=slice(0, 0))
-    metrics = mb.overhead_squat(session.fitted(), session.angles(), empty)
-    assert sections.count_repetitions(empty) == "none found"
-    assert sections.at_a_glance(metrics, empty).count("no repetition was found") == 6
-    assert "No repetition was found" in sections.repetition_table(metrics, empty)
-    rejected = repetitions.assign(
-        accepted=("rep", [False, False, True]), reason=("rep", ["too fast", "cut off", ""])
-    )
-    assert sections.count_repetitions(rejected) == (
-        "1 accepted of 3 found (left out: no. 1: too fast; no. 2: cut off)"
-    )
-    metrics = session.metrics()
-    note = "seen from the side, where one leg hides the other"
-    for name in ("knee_deviation", "knee_deviation_asymmetry", "knee_ankle_separation_ratio"):
-        metrics[name] = xr.full_like(metrics[name], np.nan).assign_attrs(note=note, units="1")
-    glance = sections.at_a_glance(metrics, repetitions)
-    assert glance.count(f"not measured: {note}<") == 2
-    assert "nan" not in glance.lower()
-
-
-def test_tables_are_of_accepted_repetitions_with_intervals(session: mb.Session) -> None:
-    metrics, repetitions = session.metrics(), session.repetitions()
-
-    def first(name: str, value: bool) -> Any:
-        rest = repetitions.sizes["rep"] - 1
-        return repetitions.assign({name: repetitions[name].copy(data=[value, *[not value] * rest])})
-
-    name = "knee_ankle_separation_ratio_phase"
-    metrics[name] = xr.full_like(metrics[name], 0.9)
-    metrics[name][0] = 0.2
-    metrics[f"{name}_sd"] = xr.full_like(metrics[name], 0.1)
-    text = sections.phase_table(metrics, first("accepted", False))
-    assert text.count('0.90 <span class="interval">± 0.20</span>') == 4
-    assert "0.20 <span" in sections.phase_table(metrics, first("accepted", True))
-    # One that is cut off is accepted, and said to be so.
-    text = sections.repetition_table(session.metrics(), first("complete", False))
-    assert text.count("accepted, cut off") == 1
-    assert "accepted, cut off" not in sections.repetition_table(session.metrics(), repetitions)
-
-
-def test_the_report_says_what_standing_was_assumed(session: mb.Session) -> None:
-    knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
-    assumed = f"the person stands straight, with the knees at {knee['mean']:g}° ± "
-    assumed += f"{1.96 * knee['sd']:.0f}°."
-    for how, planted, seconds, words in (
-        ("straight", True, 3.24, f"Assumed, not measured: in 3.2 s {assumed}"),
-        (12.0, True, 2.0, "Given, not measured here: in 2.0 s the person stands with the knees"),
-        ("free", True, 0.0, "Standing was not used for calibration"),
-        ("straight", True, 0.0, "Nobody is seen to stand straight"),
-        ("straight", False, 0.0, "The feet move or are not seen"),
-    ):
-        given = {"planted": planted, "standing_seconds": seconds}
-        text = sections.calibration(
-            with_history(session.fitted(), "fit_body", {"standing": how}, **given)
-        )
-        assert words in text
-        assert ("this recording is unlike those" in text) is (seconds == 0)
-
-
-def test_the_report_says_of_which_values_the_error_grows(
-    session: mb.Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    load, table = tables.load, copy.deepcopy(tables.load("trial_errors"))
-    monkeypatch.setattr(
-        tables, "load", lambda name: table if name == "trial_errors" else load(name)
-    )
-    said = "trunk lean at the bottom is the less sure the farther it is from 34°"
-    pose = with_history(session.fitted(), "fit_body", {"standing": "straight"}, planted=True)
-    entry = table["trial"][kind_of(pose)]
-    entry.pop("with_value", None)
-    assert said not in sections.growing_errors(pose)
-    entry["with_value"] = {"absolute": {"trunk_lean": {"at": 34.2, "per_degree": 0.4}}}
-    assert said in sections.growing_errors(pose)
-    assert "from standing" not in sections.growing_errors(pose)
-    entry["with_value"] = {"from_standing": {"trunk_lean": {"at": 41.1, "per_degree": 0.3}}}
-    changed = "the change of trunk lean from standing is the less sure the farther it is from 41°"
-    assert changed in sections.growing_errors(pose)
-
-
-def test_two_cameras_are_told_with_view_offset_and_both_videos(session: mb.Session) -> None:
-    seen = {"focal_length_px": 1000.0, "residual_m": 0.012, "residual_px": 4.2}
-    late = {"azimuth_deg": -88.0, "time_offset_s": -0.5184, "time_offset_sd_s": 0.005}
-    cameras = [{"azimuth_deg": 4.0, **seen}, {**late, **seen}]
-    shown = sections.cameras(with_history(session.fitted(), "fit_body", {}, cameras=cameras))
-    for text in ("front", "left (88° from the front)", "−0.518 s ± 0.010 s", "1.2 cm"):
-        assert text in shown
-    second = VideoFile(file="video-2.mp4", original_name="<b>side", sha256="d" * 64, size=1)
-    record = session.record.model_copy(update={"second_video": second})
-    given = record, session.fitted(), session.metrics()
-    assert "d" * 64 in sections.provenance(*given, made_on=datetime.date(2026, 1, 1))
-    section = sections.who_and_what(record, None, session.fitted(), session.repetitions(), Edits())
-    assert "&lt;b&gt;side" in section
-
-
-def test_a_difference_counts_where_its_interval_excludes_0() -> None:
-    for value, sd, expected in (
-        (np.nan, 5.0, ""),
-        (9.0, np.nan, "error unknown"),
-        # 1.96 · 5 = 9.8
-        (9.7, 5.0, "within error"),
-        (-9.9, 5.0, "left larger"),
-        (9.9, 5.0, "right larger"),
-    ):
-        metrics = xr.Dataset({"a_asymmetry": value, "a_asymmetry_sd": sd, "a": 1.0})
-        assert sections.verdict(metrics, "a_asymmetry") == expected
-    # Sides of different phases are not compared.
-    metrics["a_asymmetry"].attrs["quantity"] = "a"
-    metrics["a"].attrs["phase"] = "left: bottom, right: mid-descent"
-    assert sections.verdict(metrics, "a_asymmetry") == "between different phases"
-    metrics["a"].attrs["phase"] = "bottom"
-    assert sections.verdict(metrics, "a_asymmetry") == "right larger"
-
-
 @pytest.mark.slow
 def test_chromium_shows_the_page_without_asking_for_anything_and_prints_the_first_on_one_of_paper(
     report: dict[str, Path], tmp_path: Path, browse: Callable[..., Any]
@@ -594,20 +498,3 @@ def test_chromium_shows_the_page_without_asking_for_anything_and_prints_the_firs
         pages[kind] = len(re.findall(rb"/Type /Page\b", to_pdf(copy).read_bytes()))
     assert pages["client"] == 1
     assert pages["html"] > 4
-
-
-def test_refused_angle_has_its_reason_in_place_of_the_number(demo: Path) -> None:
-    """The draws of the demo, six times as far apart."""
-    fitted, repetitions = (read_dataset(demo / f"{name}.nc") for name in ("fitted", "repetitions"))
-    fitted = fitted.assign(position_draws=6 * fitted.position_draws)
-    angles = mb.joint_angles(fitted)
-    metrics = mb.overhead_squat(fitted, angles, repetitions)
-    reason = angles["hip_abduction"].attrs["refused"]
-    assert reason == tables.sentence("reasons.uncertain")
-    assert metrics["hip_abduction"].isnull().all()
-    for side in ("left", "right"):
-        shown = sections.cell(metrics, "hip_abduction", repetitions, side=side)
-        assert shown == f'<span class="missing">not measured: {reason}</span>'
-    group = group_metrics(metrics)["hip_abduction"]
-    assert group["left_hip_abduction"] is None
-    assert json.dumps(group["right_hip_abduction"]) == "null"

@@ -93,7 +93,7 @@ def make_page(session: Session, folder: Path, *, more: str = "") -> Path:
 def page(demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Page with the demo's trial, as of someone who steps in it."""
     parts = [{"first_s": a, "last_s": b, "standing_s": 1.0} for a, b in ((0, 4.6), (5.0, 13))]
-    step = {"from_s": 4.6, "to_s": 5.0, "forward_m": 0.2, "left_m": 0.0, "wider_m": 0.0}
+    step = {"from_s": 4.6, "to_s": 5.0, "forward_m": 0.2, "left_m": 0.0, "wider_m": 0.2}
     fitted = with_history(demo.fitted(), "fit_body", {}, stances=parts, steps=[step])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "fitted", lambda: fitted)
@@ -118,7 +118,8 @@ def test_chromium_plays_the_trial_from_a_file(demo, page: Path, browse: Callable
     assert seen["ready"] >= 2
     assert seen["frame"] == f"frame 2 of {demo.pose().sizes['time']}"
     assert seen["played"] > 2
-    assert seen["step"] == ["steps forward 20 cm at 4.8 s", "4.60 s"]
+    words = "steps forward and puts the feet wider apart at 4.8 s"
+    assert seen["step"] == [words, "4.60 s"]
     assert seen["panels"] == 5  # one curve more was chosen
     assert seen["still"] == {"screen": False, "print": True, "no script": True}
     assert seen["more printed"]
@@ -127,6 +128,14 @@ def test_chromium_plays_the_trial_from_a_file(demo, page: Path, browse: Callable
     assert seen["body"]["dark"] < 0.2
     assert seen["axe"] == []
     assert all(width <= int(allowed) for allowed, width in seen["widths"].items())
+    # Also on a phone the whole of a mark can be read, and what the bands are.
+    assert not any(seen["cut off"].values())
+    assert seen["bands"] == [
+        "repetition: start to bottom",
+        "bottom",
+        "bottom to end",
+        "step to another place",
+    ]
 
 
 @pytest.mark.slow

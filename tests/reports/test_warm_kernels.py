@@ -52,7 +52,7 @@ def test_a_report_is_the_same_from_a_fresh_and_a_forked_kernel(tmp_path, monkeyp
         )
         return made["html"].read_bytes(), made["notebook"].read_bytes()
 
-    squat, joints = "overhead_squat", "joint_angle_mobility"
+    squat, joints = "repetitions", "joint_angle_mobility"
     with monkeypatch.context() as elsewhere:  # where kernels cannot be forked
         elsewhere.setattr("mobility.reports.warm_kernels.available", lambda: False)
         fresh = {name: page(name, "fresh") for name in (squat, joints)}

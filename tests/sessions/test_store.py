@@ -129,7 +129,7 @@ def test_a_second_camera_and_a_calibration_are_copied_too(store, stand_ins, tmp_
 def test_what_a_report_is_made_of(store, video, tmp_path, monkeypatch):
     """Code and notebook, but for that of the demo, which is shipped; a second camera."""
     session = store.create(video, **SQUAT)
-    notebook = tmp_path / "overhead_squat.ipynb"
+    notebook = tmp_path / "repetitions.ipynb"
     notebook.write_text("before")
     monkeypatch.setattr(stored, "find_notebook", lambda name: tmp_path / f"{name}.ipynb")
     keys = [report_key(session)]

@@ -73,6 +73,29 @@ def test_the_page_gets_landmarks_body_and_curves(viewer, session, ask, sent, mon
     assert seen[2:].any()
 
 
+def test_the_body_has_its_head_in_the_first_and_last_frames_too(
+    viewer, session, ask, sent, monkeypatch
+):
+    fitted = session.fitted()
+    head = ["nose", "left_ear", "right_ear"]
+    where = {"individual": 0, "keypoint": np.isin(fitted["keypoint"], head)}
+    for frames in ([0, 1], [-2, -1]):  # of which cleaning takes some
+        fitted["position"][{**where, "time": frames}] = np.nan
+    fitted["position"][{**where, "time": slice(30, 60)}] = np.nan
+    monkeypatch.setattr(session, "fitted", lambda: fitted)
+    messages = sent(viewer)
+    ask(viewer, "load")
+    names = messages[0]["body_points"]
+    places = numbers(messages[0]["buffers"][2], len(messages[0]["time"]), len(names), 3)
+    at = [names.index(name) for name in head]
+    seen = np.isfinite(places[:, at]).all(axis=(1, 2))
+    assert seen[[0, 1, -2, -1]].all()
+    assert not seen[30:60].any()
+    shoulders = [names.index(f"{side}_shoulder") for side in ("left", "right")]
+    on_shoulders = places[:, at] - places[:, shoulders].mean(axis=1, keepdims=True)
+    assert on_shoulders[0] == pytest.approx(on_shoulders[2], abs=1e-5)
+
+
 def test_the_page_gets_the_steps(viewer, session, ask, sent, monkeypatch):
     parts = [{"first_s": a, "last_s": b, "standing_s": 1.0} for a, b in ((0, 4.5), (4.9, 13))]
     step = {"from_s": 4.5, "to_s": 4.9, "forward_m": 0.2, "left_m": 0.02, "wider_m": 0.0}
@@ -80,9 +103,7 @@ def test_the_page_gets_the_steps(viewer, session, ask, sent, monkeypatch):
     monkeypatch.setattr(session, "fitted", lambda: fitted)
     messages = sent(viewer)
     ask(viewer, "load")
-    assert messages[0]["steps"] == [
-        {"from": 4.5, "to": 4.9, "title": "steps forward 20 cm at 4.7 s"}
-    ]
+    assert messages[0]["steps"] == [{"from": 4.5, "to": 4.9, "title": "steps forward at 4.7 s"}]
 
 
 def test_another_session_is_shown_in_the_same_viewer(viewer, analysed, ask, sent):

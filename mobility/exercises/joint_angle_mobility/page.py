@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,11 +45,6 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
     moved = zip(metrics["movement_joint"].values, metrics["movement_side"].values, strict=True)
     rows = [row for row, place in enumerate(moved) if place in chosen]
     return joint_moments(session.measured_angles(), metrics.isel(movement=rows), pose)
-
-
-def scores(findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], str]) -> str:
-    """Show no test: there is none of single movements."""
-    return ""
 
 
 def curves_first(record: SessionRecord) -> tuple[str, ...]:

@@ -34,12 +34,12 @@ from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import definitions
 from mobility.provenance import cameras_of
 from mobility.registry import ANGLE_OF_JOINT
-from mobility.reports import lab_norms, sections
+from mobility.reports import errors_in_words, lab_norms, recording_checks
 from mobility.reports.charts import charts
 from mobility.reports.curves import angle_names
 from mobility.reports.first_page import trust
 from mobility.reports.gauges import Gauge, show
-from mobility.reports.sections import Cell, Row, bullets, facts, html, measured, paragraphs, table
+from mobility.reports.html import Cell, Row, bullets, facts, html, measured, paragraphs, table
 from mobility.sessions.references import LabReferences
 from mobility.wording import both_sides, capital, listed, measure_of, spoken
 
@@ -570,19 +570,19 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
     ordered = sorted(reaches(metrics, angles), key=lambda each: _COMPARED.index(each.compared))
     in_sentences = ordered[:_MOST_SENTENCES]
     others = [each for each in ordered if each.compared == "others"]
+    not_known = tables.load("sentences_reasons")["reference"]["participant"].values()
     notes = []
     for people in dict.fromkeys(each.people for each in others if each.people):
         these = [each for each in others if each.people == people]
-        unknown, is_unknown, _ = these[0].note.partition(" not known")
+        unknown = next(filter(these[0].note.startswith, not_known), "")
         notes.append(
             tables.sentence(
-                "joints.below.alone_unknown" if is_unknown else "joints.below.alone",
+                "joints.below.alone_unknown" if unknown else "joints.below.alone",
                 names=both_sides(
                     [f"{each.named} {each.name if each.opposite else each.joint}" for each in these]
                 ),
                 people=people,
                 unknown=unknown,
-                verb="are" if " and " in unknown else "is",
             )
         )
     kinds = ("more", "untold", "unnamed", "uncounted", "unseen", "unmeasured", "still")
@@ -801,7 +801,7 @@ def sureness(warnings: Sequence[AnalysisWarning], pose: xr.Dataset, names: Seque
     """Say what limits the trust in the angles `names` of single joints."""
     one = "position_draws" in pose and len(cameras_of(pose)) < 2
     standing = tables.sentence("joints.one_camera") if one else ""
-    return sections.distrust(applicable_warnings(warnings, names), pose, standing=standing)
+    return errors_in_words.distrust(applicable_warnings(warnings, names), pose, standing=standing)
 
 
 def uncertainty(pose: xr.Dataset) -> Markup:
@@ -825,7 +825,7 @@ def capture_quality(
     """
     if unmeasured(metrics)[0]:
         return html()
-    return sections.capture_quality(quality_for_joints(quality, metrics, pose))
+    return recording_checks.capture_quality(quality_for_joints(quality, metrics, pose))
 
 
 def posture(metrics: xr.Dataset) -> Markup:

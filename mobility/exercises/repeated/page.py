@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from mobility.registry import ANGLE_OF_JOINT, exercise_of, main_moment
 from mobility.reports.drawn_angles import DRAWN, clearer_side
 from mobility.reports.first_page import faults_in_words
 from mobility.reports.moments import Moment, of_angle
-from mobility.reports.sections import value_of
+from mobility.reports.values import value_of
 from mobility.wording import capital
 
 if TYPE_CHECKING:
@@ -78,11 +78,6 @@ def pictures(folder: Path) -> dict[str, Any]:
             view: place if (folder / place).is_file() else None for view, place in drawn.items()
         }
     }
-
-
-def scores(findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], str]) -> str:
-    """Add no scores: this exercise has no published test."""
-    return ""
 
 
 def squat_moments(

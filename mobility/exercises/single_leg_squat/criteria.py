@@ -19,7 +19,7 @@ class Criterion(NamedTuple):
     labels: tuple[str, ...]
 
 
-def criteria(findings: Sequence[Finding], leg: str, exercise: Exercise) -> list[Criterion]:
+def judged_criteria(findings: Sequence[Finding], leg: str, exercise: Exercise) -> list[Criterion]:
     """Judge the criteria of a leg by the findings about it.
 
     A criterion has one or several rules. It has failed if one of them found a fault; else it is

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
@@ -13,11 +13,11 @@ from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.findings import Finding
 from mobility.exercises.repeated.page import curves_first as usual_curves
 from mobility.exercises.repeated.page import squat_moments
-from mobility.exercises.single_leg_squat.criteria import Status, criteria, rated_good
+from mobility.exercises.single_leg_squat.criteria import Status, judged_criteria, rated_good
 from mobility.kinematics.skeleton import SIDES
-from mobility.registry import exercise_of
+from mobility.reports.html import paragraphs, table
 from mobility.reports.moments import Moment
-from mobility.reports.sections import paragraphs, table
+from mobility.reports.page import ReportPage, section
 from mobility.wording import capital
 
 if TYPE_CHECKING:
@@ -68,14 +68,13 @@ def curves_first(record: SessionRecord) -> tuple[str, ...]:
     return tuple(angle for angle in usual_curves(record) if angle in measured)
 
 
-def scores(
-    findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], Markup]
-) -> Markup:
+@section("Scores", needs=["findings"])
+def criteria(page: ReportPage) -> Markup:
     """Show the criteria of Crossley et al. by leg, and how many are met."""
-    exercise = exercise_of(metrics)
+    exercise = page.exercise
     entry = exercise.own_table("crossley")
     words = entry["wording"]
-    judged = {leg: criteria(findings, leg, exercise) for leg in SIDES}
+    judged = {leg: judged_criteria(page.findings, leg, exercise) for leg in SIDES}
     judged = {
         leg: of_leg
         for leg, of_leg in judged.items()
@@ -105,7 +104,7 @@ def scores(
         for of_legs in zip(*judged.values(), strict=True)
     ]
     heads: list[str | tuple[str, Markup]] = [
-        ("Criterion", cite(entry["source"])),
+        ("Criterion", page.references.cite(entry["source"])),
         *map(capital, judged),
     ]
     caption = words["caption"].format(least=entry["good_at_least"], count=count)

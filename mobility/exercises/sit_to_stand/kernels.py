@@ -37,7 +37,7 @@ def rising(trial: MeasuredTrial) -> dict[str, Values]:
     angles, repetitions = trial.angles, trial.repetitions
     frames = between(repetitions["time"], repetitions["seat_off"], repetitions["bottom_start"])
     share = trial.exercise.own_table("measures")["speed_error"]["share"]
-    values = {"lateral_lean": _lateral_lean(trial), "seated_thigh": _seated_thigh(trial)}
+    values = {"lateral_lean": _lateral_lean(trial), "seated_thigh": Values(*_seated_thigh(trial))}
     for name in ("knee_flexion", "hip_flexion", "trunk_lean"):
         speed = -slope(angles[name])
         fastest, _ = peak_within(speed, xr.zeros_like(speed), frames, "maximum")
@@ -78,7 +78,7 @@ def _lean_unseen(pose: xr.Dataset) -> str:
     return tables.sentence("reasons.chair.oblique") if oblique else ""
 
 
-def _seated_thigh(trial: MeasuredTrial) -> Values:
+def _seated_thigh(trial: MeasuredTrial) -> tuple[xr.DataArray, xr.DataArray]:
     """Elevation of the thighs while seated, mean of the sides, and its sd."""
     repetitions, time = trial.repetitions, trial.repetitions["time"]
     on_seat = between(time, repetitions["seated_since"], repetitions["start"]).any("rep")
@@ -86,7 +86,7 @@ def _seated_thigh(trial: MeasuredTrial) -> Values:
         nanmedian(trial.angles[name].mean("side").where(on_seat), "time")
         for name in ("thigh_elevation", "thigh_elevation_sd")
     )
-    return Values(value, sd.where(value.notnull()))
+    return value, sd.where(value.notnull())
 
 
 def _event_sd(trial: MeasuredTrial) -> float:
@@ -112,13 +112,13 @@ def tests(trial: MeasuredTrial) -> dict[str, Values]:
     """
     repetitions, limits = trial.repetitions, trial.limits
     accepted = repetitions["accepted"].to_numpy().astype(bool)
-    rises, thigh = Rises(repetitions, limits), _seated_thigh(trial)
+    rises, (thigh, thigh_sd) = Rises(repetitions, limits), _seated_thigh(trial)
     no_seat = on_feet(trial.pose, seated(repetitions)[accepted])
     why_no_norm = [
         *([tables.sentence("reasons.chair.no_seat")] if no_seat else []),
         *hands_push(trial.pose, repetitions, accepted, limits),
         *rises.pauses(),
-        *seat_height(float(thigh.value), float(thigh.sd), limits),
+        *seat_height(float(thigh), float(thigh_sd), limits),
     ]
     values = {}
     for name, (of_test, why) in rises.of_tests().items():

@@ -109,6 +109,19 @@ def _places(problem: Problem) -> Array:
     return problem.image * float(np.median(problem.distance))
 
 
+def _places_that_show_steps(problem: Problem) -> Array:
+    """Draw together the places of a foot that the other hides.
+
+    Where the pose model puts it depends on how the knees bend.
+    """
+    places = _places(problem)
+    clear = [float(np.median(problem.weight[:, joints].mean(axis=1))) for joints in _FEET]
+    for joints, weight in zip(_FEET, clear, strict=True):
+        if weight < _RULE["hidden_foot"] ** 2 * max(clear):
+            places[:, joints] *= _RULE["step_m"] / _RULE["hidden_step_m"]
+    return places
+
+
 def _seen(problem: Problem) -> Mask:
     return np.asarray(problem.weight > _WEIGHT_IF_HIDDEN)
 
@@ -173,7 +186,7 @@ def stays(problem: Problem) -> list[Interval]:
     smaller in the picture.
     """
     time = problem.knots
-    places, seen = _places(problem), _seen(problem)
+    places, seen = _places_that_show_steps(problem), _seen(problem)
     stay = _RULE["stays_s"]
     moved = np.zeros(len(time))
     middle = (time >= time[0] + stay) & (time <= time[-1] - stay)
@@ -200,7 +213,7 @@ def stays(problem: Problem) -> list[Interval]:
             kept[-1] |= rows
         else:
             kept.append(rows)
-    found = [_widened(time, places, seen, rows) for rows in kept]
+    found = [_widened(time, _places(problem), seen, rows) for rows in kept]
     for i, (one, other) in enumerate(pairwise(found)):
         both = one & other
         if both.any():  # a slow step: half of the way belongs to each

@@ -17,7 +17,7 @@ from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
 from mobility.kinematics.angles import joint_angles
 from mobility.provenance import history
-from mobility.reports import sections
+from mobility.reports import recording
 from mobility.reports.first_page import in_short, trust
 from mobility.store import Session, Store
 from mobility.virtual_lab.case import read_truth, truth_pose
@@ -252,7 +252,7 @@ def test_movements_by_hand_redo_what_depends_on_them_and_survive(session):
 
     holds()
     assert session.details()["segments"] == 2
-    page = sections.who_and_what(
+    page = recording.who_and_what(
         session.record, None, session.fitted(), session.repetitions(), session.edits()
     )
     assert "movements by Ann" in page

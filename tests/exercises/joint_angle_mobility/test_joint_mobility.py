@@ -158,7 +158,8 @@ def test_what_a_person_moves_is_scored_against_what_others_moved_by_themselves()
     assert (far["score"].values == 100).all()
     # Whom no active study measured has no score but a reason.
     only = "the study measured males from 1 to 54 years only"
-    for sex, age, why in ((None, None, f"sex and age not known, and {only}"), ("female", 10, only)):
+    unknown = f"the participant's sex and age are not known, and {only}"
+    for sex, age, why in ((None, None, unknown), ("female", 10, only)):
         none = measured(pose, "elbow", sex=sex, age=age)
         assert np.isnan(none["score"].values).all()
         assert f"no score: {why}" in note(none, "elbow")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from html import escape
+from html import escape, unescape
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -477,10 +477,10 @@ def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
     pose, angles, adults = moved({"shoulder": both, "elbow": both}, sex="female", age=30)
     for sex, age, reason in (
         ("female", 30, "left and right shoulder: only boys and men up to 54 years were measured."),
-        (None, None, "men up to 54 years, and the sex and age of this person are not known."),
+        (None, None, "men up to 54 years, and the participant's sex and age are not known."),
     ):
         shoulders = joint_mobility(pose, angles, joints=("shoulder",), sex=sex, age=age)
-        text = report.in_words(shoulders)
+        text = unescape(report.in_words(shoulders))
         assert {each.goal_text for each in report.gauges_of(shoulders)} == {
             "not compared with a norm"
         }

@@ -1,0 +1,125 @@
+"""Where the errors of a report come from: cameras, calibration, fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import htpy as h
+import xarray as xr
+from markupsafe import Markup
+
+from mobility import tables
+from mobility.assessment.verdict import warning_lines
+from mobility.kinematics.expected_error import (
+    another_model,
+    errors_with_value,
+    half_width,
+    of_fit,
+    source_of_standing,
+    unlike_measured,
+)
+from mobility.kinematics.geometry import called
+from mobility.provenance import cameras_of
+from mobility.reports.html import bullets, html, paragraphs
+
+if TYPE_CHECKING:
+    from mobility.provenance import AnalysisWarning
+
+
+def distrust(
+    warnings: Sequence[AnalysisWarning], pose: xr.Dataset, *, standing: str = ""
+) -> Markup:
+    """List what limits the trust in this report.
+
+    Parameters
+    ----------
+    warnings
+        Warnings of the session record.
+    pose
+        The fitted pose.
+    standing
+        A sentence that always holds; by default it follows from the pose.
+    """
+    if not standing:
+        depth = tables.sentence("report.depth.fitted" if _fitted(pose) else "report.depth.inferred")
+        standing = f"{_cameras_in_words(pose)} {depth}"
+    lines = bullets(warning_lines(warnings)) or paragraphs(tables.sentence("report.no_warnings"))
+    section = paragraphs(standing), lines
+    return html(h.aside(".distrust", aria_label="How sure this is")[section])
+
+
+def _cameras_in_words(pose: xr.Dataset) -> str:
+    """Say how many cameras there were, and what a calibration gives of them."""
+    calibrated = of_fit(pose).get("calibrated")
+    number = "two" if cameras_of(pose) else "one"
+    if calibrated is None:
+        return tables.sentence(f"report.cameras.{number}")
+    kind = "vertical" if calibrated["vertical"] else "lens"
+    return tables.sentence(f"report.calibrated.{number}.{kind}", file=calibrated["file"])
+
+
+def calibration(pose: xr.Dataset) -> Markup:
+    """Say what standing was assumed or given, and how the trial differs from those measured.
+
+    Parameters
+    ----------
+    pose
+        The fitted pose; empty for one without a fit.
+    """
+    fit = of_fit(pose)
+    sentences = []
+    if (seconds := fit.get("standing_seconds")) is not None:
+        how = fit["arguments"]["standing"]
+        if source_of_standing(pose) == "assumed":
+            knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
+            assumed = {"knees": knee["mean"], "half": half_width(knee["sd"])}
+            sentences.append(
+                tables.sentence("report.calibration.straight", seconds=seconds, **assumed)
+            )
+        elif seconds > 0:
+            sentences.append(tables.sentence("report.calibration.bent", seconds=seconds, knees=how))
+        elif how == "free":
+            sentences.append(tables.sentence("report.calibration.free"))
+        elif fit.get("planted"):
+            sentences.append(tables.sentence("report.calibration.nobody"))
+        else:
+            sentences.append(tables.sentence("report.calibration.feet"))
+    # The warnings of the angles, which the report lists, include another pose model.
+    lines = [line for line in unlike_measured(pose) if line != another_model(pose)]
+    if lines:
+        sentences.append(tables.sentence("report.calibration.unlike"))
+    return paragraphs(*sentences) + bullets(lines)
+
+
+def growing_errors(pose: xr.Dataset) -> Markup:
+    """Say of which values at the bottom the error grows; `pose` is as for :func:`calibration`."""
+    if not of_fit(pose):
+        return paragraphs()
+    return paragraphs(
+        *(
+            tables.sentence(f"report.with_value.{number}", angle=called(name), at=entry["at"])
+            for number in ("absolute", "from_standing")
+            for name, entry in errors_with_value(pose, number).items()
+        )
+    )
+
+
+def uncertainty_in_short(pose: xr.Dataset) -> Markup:
+    """Say in a few lines where the errors come from, and what they leave out."""
+    errors = tables.sentence("report.errors.table")
+    if "position_draws" in pose:
+        errors = tables.sentence("report.errors.drawn", count=pose.sizes["draw"])
+    return paragraphs(f"{errors} {tables.sentence('report.errors.what_they_mean')}") + gravity(pose)
+
+
+def gravity(pose: xr.Dataset) -> Markup:
+    """Say what is known about the tilt of the camera."""
+    kind = "fitted" if _fitted(pose) else "level"
+    if (of_fit(pose).get("calibrated") or {}).get("vertical"):
+        kind = "calibrated"
+    return paragraphs(tables.sentence(f"report.gravity.{kind}"))
+
+
+def _fitted(pose: xr.Dataset) -> bool:
+    return bool(pose.attrs.get("method") == "fitted_body")

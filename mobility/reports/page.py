@@ -1,0 +1,213 @@
+"""The page of a session: what its sections have at hand, and what a section is.
+
+A section is one function from the page to what it shows, made by :func:`section`, which also says
+what it needs. An exercise lists its sections by name, see :mod:`mobility.reports.sections`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from markupsafe import Markup
+
+from mobility import tables
+from mobility.assessment.estimates import without_hidden_side
+from mobility.assessment.findings import Finding, find
+from mobility.assessment.verdict import PARTS, Part, Verdict
+from mobility.reports import lab_norms
+from mobility.reports.first_page import absent, doubt
+from mobility.reports.gauges import Gauge, of_rules
+from mobility.reports.html import paragraphs
+from mobility.reports.references import References
+from mobility.reports.values import reason_missing
+from mobility.wording import capital, spoken
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.registry import Exercise
+    from mobility.sessions.record import Edits, Participant, SessionRecord
+    from mobility.sessions.references import LabReferences
+    from mobility.sessions.stored import StoredSession
+
+
+@dataclass(frozen=True)
+class ReportPage:
+    """What every section has at hand, read and computed when it is first asked for.
+
+    Attributes
+    ----------
+    session
+        An analysed session of an exercise with repetitions.
+    faces
+        Whether pictures show face and room rather than blur them.
+    """
+
+    session: StoredSession
+    faces: bool = False
+
+    @cached_property
+    def record(self) -> SessionRecord:
+        """Record of the session."""
+        return self.session.record
+
+    @cached_property
+    def exercise(self) -> Exercise:
+        """Its exercise."""
+        return self.record.kind
+
+    @cached_property
+    def chosen(self) -> dict[str, Any]:
+        """What its exercise shows: ``report`` of its ``exercise.yaml``."""
+        return cast("dict[str, Any]", self.exercise.table["report"])
+
+    @cached_property
+    def participant(self) -> Participant | None:
+        """The participant; None where there is no record."""
+        return self.session.participant
+
+    @cached_property
+    def edits(self) -> Edits:
+        """Corrections by hand."""
+        return self.session.edits()
+
+    @cached_property
+    def pose(self) -> xr.Dataset:
+        """The fitted pose."""
+        return self.session.fitted()
+
+    @cached_property
+    def angles(self) -> xr.Dataset:
+        """Angles over time, refused ones too, but those of a hidden side."""
+        return without_hidden_side(self.session.measured_angles(), self.metrics)
+
+    @cached_property
+    def repetitions(self) -> xr.Dataset:
+        """Repetitions and their phases."""
+        return self.session.repetitions()
+
+    @cached_property
+    def metrics(self) -> xr.Dataset:
+        """Metrics of the exercise."""
+        return self.session.metrics()
+
+    @cached_property
+    def accepted(self) -> int:
+        """Number of accepted repetitions."""
+        return int(self.metrics["accepted_repetitions"])
+
+    @cached_property
+    def quality(self) -> dict[str, Any]:
+        """How well the recording can be measured."""
+        return self.session.capture_quality()
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What the recording is good for."""
+        return self.session.verdict(self.metrics)
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """Findings that the verdict keeps."""
+        return self.verdict.keep(find(self.metrics))
+
+    @cached_property
+    def lab(self) -> LabReferences:
+        """Norms and errors of the lab itself that hold for the session."""
+        return lab_norms.of_session(self.session)
+
+    @cached_property
+    def gauges(self) -> list[Gauge]:
+        """Numbers and what they are compared with, first those of faults that were found."""
+        found = [each.rule for each in self.findings if each.status == "found"]
+        return of_rules(self.metrics, self.verdict.shows, first=found, most=None, lab=self.lab)
+
+    @cached_property
+    def references(self) -> References:
+        """Literature, numbered in the order in which the sections cite it."""
+        return References()
+
+    def kept(self, names: Iterable[str]) -> list[str]:
+        """Choose the metrics and angles that the verdict keeps."""
+        return [name for name in names if self.verdict.keeps(name)]
+
+    def absent(self, *parts: Part) -> Markup:
+        """Say which parts of the verdict are not given, and why; empty where all are."""
+        return absent(self.verdict, *parts)
+
+    def lacks(self, needs: Iterable[str]) -> Markup:
+        """Say what of `needs` there is not; empty where all is there."""
+        for need in needs:
+            if need == "repetitions":
+                if not self.accepted:
+                    return paragraphs(tables.sentence("report.nothing_measured"), kind="missing")
+            elif need in PARTS:
+                if out := self.absent(need):
+                    return out
+            elif why := self._why_without(need):
+                words = tables.sentence("report.lacks", what=capital(spoken(need)), why=why)
+                return paragraphs(words, kind="missing")
+        return Markup()
+
+    def _why_without(self, metric: str) -> str:
+        if why := self.verdict.why_without(metric):
+            return why
+        if metric in self.metrics and self.metrics[metric].notnull().any():
+            return ""
+        return reason_missing(self.metrics, metric, self.repetitions)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page.
+
+    Attributes
+    ----------
+    name
+        As ``page`` of an ``exercise.yaml`` has it.
+    heading
+        Empty for the first page.
+    make
+        Gives what it shows; where that is empty, the page leaves the section out.
+    needs
+        What it says nothing without: "repetitions" (an accepted one), a part of the verdict, or a
+        metric. It then says why it is missing.
+    sided
+        Whether it begins by saying that the sides may have been exchanged.
+    """
+
+    name: str
+    heading: str
+    make: Callable[[ReportPage], Markup]
+    needs: tuple[str, ...] = ()
+    sided: bool = False
+
+    def of(self, page: ReportPage) -> Markup:
+        """Make it, or say why it is missing."""
+        if lacking := page.lacks(self.needs):
+            return lacking
+        return (doubt(page.verdict) if self.sided else Markup()) + self.make(page)
+
+
+def section(
+    heading: str, *, needs: Iterable[str] = (), sided: bool = False
+) -> Callable[[Callable[[ReportPage], Markup]], Section]:
+    """Make a section of a function, under its name; see :class:`Section`."""
+
+    def made(function: Callable[[ReportPage], Markup]) -> Section:
+        return Section(function.__name__, heading, function, tuple(needs), sided)
+
+    return made
+
+
+def show(sections: Iterable[Section], page: ReportPage) -> None:
+    """Display sections in a notebook, each below its heading."""
+    from IPython.display import HTML, Markdown, display
+
+    for each in sections:
+        if content := each.of(page):
+            heading = [Markdown(f"## {each.heading}")] if each.heading else []  # type: ignore[no-untyped-call]
+            display(*heading, HTML(content), metadata={"tags": [each.name]})  # type: ignore[no-untyped-call]

@@ -1,0 +1,57 @@
+"""What a report says of its errors."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from mobility import tables
+from mobility.kinematics.expected_error import kind_of
+from mobility.provenance import with_history
+from mobility.reports import errors_in_words
+from mobility.store import Session, Store
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return Store("absent").demo("Overhead Squat")
+
+
+def test_the_report_says_what_standing_was_assumed(session: Session) -> None:
+    knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
+    assumed = "the person stands straight. The knees then count as bent by "
+    assumed += f"{knee['mean']:g}° ± {1.96 * knee['sd']:.0f}°, as much as people"
+    for how, planted, seconds, words in (
+        ("straight", True, 3.24, f"Assumed, not measured: for 3.2 s in all {assumed}"),
+        (12.0, True, 2.0, "Given, not measured here: for 2.0 s in all the person stands with the"),
+        ("free", True, 0.0, "Standing was not used for calibration"),
+        ("straight", True, 0.0, "Nobody is seen to stand straight"),
+        ("straight", False, 0.0, "The feet move or are not seen"),
+    ):
+        given = {"planted": planted, "standing_seconds": seconds}
+        text = errors_in_words.calibration(
+            with_history(session.fitted(), "fit_body", {"standing": how}, **given)
+        )
+        assert words in text
+        assert ("this recording is unlike those" in text) is (seconds == 0)
+
+
+def test_the_report_says_of_which_values_the_error_grows(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, table = tables.load, copy.deepcopy(tables.load("trial_errors"))
+    monkeypatch.setattr(
+        tables, "load", lambda name: table if name == "trial_errors" else load(name)
+    )
+    said = "trunk lean at the bottom is the less sure the farther it is from 34°"
+    pose = with_history(session.fitted(), "fit_body", {"standing": "straight"}, planted=True)
+    entry = table["trial"][kind_of(pose)]
+    entry.pop("with_value", None)
+    assert said not in errors_in_words.growing_errors(pose)
+    entry["with_value"] = {"absolute": {"trunk_lean": {"at": 34.2, "per_degree": 0.4}}}
+    assert said in errors_in_words.growing_errors(pose)
+    assert "from standing" not in errors_in_words.growing_errors(pose)
+    entry["with_value"] = {"from_standing": {"trunk_lean": {"at": 41.1, "per_degree": 0.3}}}
+    changed = "the change of trunk lean from standing is the less sure the farther it is from 41°"
+    assert changed in errors_in_words.growing_errors(pose)

@@ -1,0 +1,64 @@
+"""A section says what it needs, and the page says once what is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import xarray as xr
+from markupsafe import Markup
+
+from mobility.assessment.verdict import judge
+from mobility.provenance import AnalysisWarning
+from mobility.reports.html import paragraphs
+from mobility.reports.page import ReportPage, Section, section
+from mobility.store import Store
+
+GOOD = {"light": {"verdict": "ok", "advice": None}}
+
+
+@pytest.fixture
+def page() -> ReportPage:
+    return ReportPage(Store("absent").demo("Overhead Squat").read_once())
+
+
+def shown(made: Callable[[ReportPage], Markup], page: ReportPage) -> str:
+    assert isinstance(made, Section)
+    return " ".join(re.sub(r"<[^>]+>", " ", made.of(page)).split())
+
+
+@section("Arms", needs=["repetitions", "findings", "arm_fall"], sided=True)
+def arms(page: ReportPage) -> Markup:
+    return paragraphs(f"{float(page.metrics['arm_fall']):.0f} degrees")
+
+
+def test_a_section_has_the_name_of_its_function_and_shows_what_it_makes(page: ReportPage) -> None:
+    assert (arms.name, arms.heading) == ("arms", "Arms")
+    assert shown(arms, page) == f"{float(page.metrics['arm_fall']):.0f} degrees"
+    vars(page)["verdict"] = judge([AnalysisWarning("models_contradict", "")], GOOD)
+    assert shown(arms, page).startswith("Left and right may be exchanged. ")
+
+
+@pytest.mark.parametrize(
+    ("changed", "warning", "why"),
+    [
+        ({"accepted_repetitions": 0}, "", "Nothing is measured without a repetition that counts."),
+        ({}, "no_squat", "Findings are not given: a joint moves (left elbow)."),
+        ({}, "hands_not_overhead", "Arm fall is not given: the hands are not held above the head."),
+        # Of older code.
+        ({"arm_fall": None}, "", "Arm fall is not given: not part of this analysis."),
+        ({"arm_fall": np.nan}, "", "Arm fall is not given: it is dark."),
+    ],
+)
+def test_what_a_section_needs_and_is_missing_is_said_in_its_place(
+    page: ReportPage, changed: dict[str, float | None], warning: str, why: str
+) -> None:
+    metrics = page.metrics.drop_vars([name for name, value in changed.items() if value is None])
+    for name, value in changed.items():
+        if value is not None:
+            metrics[name] = xr.full_like(metrics[name], value).assign_attrs(note="it is dark")
+    warnings = [AnalysisWarning(warning, "", {"joints": "left elbow"})] if warning else []
+    vars(page).update(metrics=metrics, verdict=judge(warnings, GOOD))
+    assert shown(arms, page) == why

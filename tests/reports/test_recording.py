@@ -1,0 +1,73 @@
+"""Who was filmed, how often, and by which cameras."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+
+import pytest
+
+from mobility.provenance import with_history
+from mobility.reports import origin, recording, repetition_tables
+from mobility.sessions.record import Edits, VideoFile
+from mobility.store import Session, Store
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return Store("absent").demo("Overhead Squat")
+
+
+def test_two_cameras_are_told_with_view_offset_and_both_videos(session: Session) -> None:
+    seen = {"focal_length_px": 1000.0, "residual_m": 0.012, "residual_px": 4.2}
+    late = {"azimuth_deg": -88.0, "time_offset_s": -0.5184, "time_offset_sd_s": 0.005}
+    cameras = [{"azimuth_deg": 4.0, **seen}, {**late, **seen}]
+    shown = recording.cameras(with_history(session.fitted(), "fit_body", {}, cameras=cameras))
+    for text in ("front", "left (88° from the front)", "−0.518 s ± 0.010 s", "1.2 cm"):
+        assert text in shown
+    second = VideoFile(file="video-2.mp4", original_name="<b>side", sha256="d" * 64, size=1)
+    record = session.record.model_copy(update={"second_video": second})
+    given = record, session.fitted(), session.metrics()
+    assert "d" * 64 in origin.provenance(*given, made_on=date(2026, 1, 1))
+    section = recording.who_and_what(record, None, session.fitted(), session.repetitions(), Edits())
+    assert "&lt;b&gt;side" in section
+
+
+def text(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+@pytest.mark.parametrize(
+    ("measured", "films"),
+    [
+        (None, "Films of two cameras: left.mov and right.mov"),
+        (1, "Measured from the film left.mov alone; that of the other camera, right.mov,"),
+        (2, "Measured from the film right.mov alone; that of the other camera, left.mov,"),
+    ],
+)
+def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, films: str) -> None:
+    session = Store("absent").demo("Squat")
+    named = session.record.video.model_copy(update={"original_name": "left.mov"})
+    added = datetime(2026, 11, 29, 21, 51, tzinfo=UTC)
+    changed = {"session_name": "After 6 weeks", "video": named, "created_at": added}
+    one = session.record.model_copy(update=changed)
+    args = None, session.repetitions(), session.capture_quality(), session.edits()
+    shown = text(recording.in_a_line(one, *args))
+    assert shown.startswith(f"After 6 weeks · {one.user_id} · added 29 Nov 2026, 21:51 ·")
+    assert shown.endswith("Film: left.mov")
+    other = named.model_copy(update={"original_name": "right.mov"})
+    two = one.model_copy(update={"second_video": other, "measured_video": measured})
+    assert films in text(recording.in_a_line(two, *args))
+    assert len(two.videos) == (2 if measured is None else 1)
+    parts = [{"first_s": a, "last_s": b, "standing_s": 1.0} for a, b in ((0, 4), (4.8, 13))]
+    step = {"from_s": 4.0, "to_s": 4.8, "forward_m": 0.2, "left_m": 0.0, "wider_m": 0.0}
+    steps = with_history(args[1], "fit_body", {}, stances=parts, steps=[step])
+    shown = text(recording.in_a_line(one, None, steps, *args[2:]))
+    assert "Film: left.mov The person steps forward at 4.4 s. Each repetition is" in shown
+    # Where repetitions and the recording are looked at, too.
+    shown = text(repetition_tables.repetition_table(session.metrics(), steps))
+    assert shown.endswith("with standing on the same spot.")
+    args = one, None, session.pose(), steps, session.edits()
+    assert "Steps The person steps forward at 4.4 s." in text(recording.who_and_what(*args))
+    args = one, None, session.pose(), session.repetitions(), session.edits()
+    assert "Steps" not in text(recording.who_and_what(*args))
