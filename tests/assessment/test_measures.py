@@ -14,7 +14,7 @@ from mobility.assessment.measures import measure
 from mobility.errors import BadInputError
 from mobility.exercise_table import checked_table
 from mobility.kinematics.angles import joint_angles
-from mobility.registry import Exercise, exercise
+from mobility.registry import Exercise, check, exercise
 
 MOMENTS = {
     "standing": {"before": "start"},
@@ -39,19 +39,21 @@ def measured(squat_pose: Any, repetitions_of: Any) -> Any:
 
 
 def test_moments_of_its_own_name_its_metrics_and_phases(measured: Any) -> None:
-    other, metrics = measured(moments=MOMENTS, measures=["knee_flexion", "knee_deviation"])
+    other, metrics = measured(moments=MOMENTS)
     np.testing.assert_allclose(metrics["knee_flexion_top"], 100.0, atol=0.1)
     np.testing.assert_allclose(metrics["knee_flexion_from_standing"], 100.0, atol=0.5)
     assert metrics["knee_flexion_top"].attrs["long_name"].endswith("at the top of each repetition")
     assert metrics["phase"].values.tolist() == list(MOMENTS)
     assert {"knee_deviation_at_top", "accepted_repetitions"} <= metrics.keys()
-    assert not [name for name in metrics if "bottom" in name]
+    assert not [name for name in metrics if name.endswith("_bottom")]
     assert (
         metrics["knee_deviation"]
         .attrs["statistic"]
         .startswith("maximum over way up, top and way down")
     )
     assert other.words["at"] == "at the top"
+    with pytest.raises(BadInputError, match="mean 'knee_deviation_at_top'"):
+        check(replace(other, table=other.table | {"rules": ["knee_inside_foot"]}), beside=[])
     assert other.short_words == ["standing", "way up", "top", "way down"]
 
 
