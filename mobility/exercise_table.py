@@ -24,6 +24,9 @@ USUAL_PAGE = (
 _OF_SIDES = ("asymmetry", "asymmetry_index", "limb_symmetry_index", "symmetry_angle")
 """Kinds of numbers that compare the medians of the sides."""
 
+_WITH_MEAN = {"median", "bottom", "bottom_asymmetry", "asymmetry", "variability"}
+"""Kinds of numbers whose error can be that of the mean of the frames."""
+
 _JUDGED = (
     "median",
     *_OF_SIDES,
@@ -38,7 +41,7 @@ _NAMED_ALIKE = ("median", "repetition", "count", "time")
 _MOVED = ("turn", "ways", "moving", "moment", "phases")
 """Entries that were once in `report`."""
 
-_NAMED = ("median", "descent", "ascent")
+_NAMED = ("median", "descent", "ascent", "standing")
 """Kinds to which a declaration can give the name of their variable."""
 
 _FILLED = ("measured", "threshold", "limit", "norm", "sign", "reason", "question", "label")
@@ -329,7 +332,7 @@ class Measure(Strict):
     computed_by: Annotated[
         str, Field(alias="from", pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=120)
     ]
-    kinds: list[Key] | dict[Key, Key] | None = None
+    kinds: Annotated[list[Key] | dict[Key, Key] | None, Field(min_length=1)] = None
     sign: Literal[1, -1] = 1
     peak: Literal["maximum", "minimum", "magnitude"] | None = None
     extreme: Literal["maximum", "minimum"] | None = None
@@ -366,10 +369,31 @@ class Measure(Strict):
             raise ValueError("at: needs an angle, within_deg, and not_there, a sentence")
         if self.over is not None and self.peak is None:
             raise ValueError("over: needs peak, which says what value of it counts")
-        of_points = not self.computed_by.startswith("angles.") and self.units != "s"
-        if self.error and not self.largest_interval and of_points:
+        given = {name for name in ("extreme", "over", "at") if getattr(self, name) is not None}
+        if len(given) > 1:
+            raise ValueError(f"has {' and '.join(sorted(given))}; a value is taken in one way")
+        kinds = set(self.kinds or ())
+        if given and (not kinds or kinds & {"bottom", "bottom_asymmetry"}):
+            raise ValueError(f"{given.pop()}: needs kinds, without those of the moment (bottom)")
+        if self.computed_by.startswith("angles."):
+            self._of_angle()
+        elif self.error and not self.largest_interval:
             raise ValueError("error: needs largest_interval, from which on it is refused")
+        if self.error and (given & {"extreme", "over"} or not kinds or kinds - _WITH_MEAN):
+            raise ValueError(f"error: is of {', '.join(sorted(_WITH_MEAN))} only; list kinds")
+        if self.units != "degree" and kinds & {*_OF_SIDES[1:]}:
+            raise ValueError("kinds: ratios of the sides are of angles in degrees")
+        if (self.fit_error_sd or self.not_of) and not self.computed_by.startswith("smoothness."):
+            raise ValueError("fit_error_sd and not_of are of what the kernel smoothness gives")
         return self
+
+    def _of_angle(self) -> None:
+        """Refuse what is of kernels only; an angle has its limit in ``angles.yaml``."""
+        for name in ("error", "largest_interval", "least_visibility", "seldom", "fit_error_share"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name}: is not of angles, whose limits are in angles.yaml")
+        if self.units != "degree":
+            raise ValueError("units: angles are in degree")
 
 
 def checked_table(table: Any, *, what: str) -> dict[str, Any]:
@@ -454,6 +478,7 @@ def check_measure(entry: Any, what: str) -> None:
     if isinstance(measure.kinds, dict):
         hint = f"; names can be given to {', '.join(_NAMED)}"
         check_among(kinds, _NAMED, f"{what}: kinds", hint)
+    _check_braces(measure.long_name, ("turn", "descent", "ascent"), f"{what}: long_name")
     if "peak" in kinds and measure.peak is None:
         raise BadInputError(f"{what}: needs peak, which says what extreme of a repetition counts")
     of_sides = [n for n, kind in enumerate(kinds) if kind in _OF_SIDES]
@@ -548,6 +573,7 @@ def check_names(
     knees = {"knee_ankle_separation_ratio", "knee_deviation"}  # tables show them together
     if len(knees & described.keys()) == 1:
         raise BadInputError(f"{what}: measures: pick {' and '.join(sorted(knees))}, or neither")
+    _check_unique(described, moment, what)
     check_among(table["rules"], rules, f"{what}: rules")
     check_among(table["documents"], _DOCUMENTS, f"{what}: documents")
     check_among(table["parts"], tables.load("verdict")["parts"], f"{what}: parts")
@@ -579,17 +605,44 @@ def check_names(
         check_among(work["for"], rules, f"advice.yaml of {package}: {name}: for")
 
 
+def names_of_numbers(name: str, entry: Mapping[str, Any], moment: str) -> Iterator[tuple[str, str]]:
+    """Give the kinds of numbers that are made of a measure, and the names of their variables."""
+    usual = tables.load("measures")["kinds"]["usual"]
+    origin = "angles" if entry["from"].startswith("angles.") else "points"
+    kinds = entry.get("kinds") or usual[origin]
+    ends = {
+        **dict.fromkeys(_NAMED_ALIKE, ""),
+        "bottom": f"_{moment}",
+        "bottom_asymmetry": f"_{moment}_asymmetry",
+        "at_bottom": f"_at_{moment}",
+    }
+    for kind in kinds:
+        if kind in _OF_SIDES and not entry.get("sided"):
+            continue
+        given = kinds[kind] if isinstance(kinds, Mapping) else ""
+        yield kind, given or f"{name}{ends.get(kind, f'_{kind}')}"
+
+
+def _check_unique(described: Mapping[str, Any], moment: str, what: str) -> None:
+    """Refuse measures whose numbers have one name."""
+    owner: dict[str, str] = {}
+    for name, entry in described.items():
+        for _, number in names_of_numbers(name, entry, moment):
+            for variable in (number, f"{number}_sd", f"{number}_sem"):
+                if variable in owner:
+                    raise BadInputError(
+                        f"{what}: measures: {name} and {owner[variable]} have a number of one "
+                        f"name, {variable}; name the measure, or the moment, otherwise"
+                    )
+                owner[variable] = name
+
+
 def _judged(described: Mapping[str, Any], moment: str) -> dict[str, str]:
     """Give the metrics that a rule can judge, and their units."""
-    metrics: dict[str, str] = {}
-    table = tables.load("measures")
-    for name, entry in described.items():
-        origin = "angles" if entry["from"].startswith("angles.") else "points"
-        kinds = entry.get("kinds") or table["kinds"]["usual"][origin]
-        for kind in kinds:
-            if kind in _JUDGED:
-                which = f"at_{moment}" if kind == "at_bottom" else kind
-                usual = name if kind in _NAMED_ALIKE else f"{name}_{which}"
-                units = "percent" if kind in table["symmetry"] else entry.get("units", "degree")
-                metrics[kinds[kind] if isinstance(kinds, Mapping) else usual] = units
-    return metrics
+    ratios = tables.load("measures")["symmetry"]
+    return {
+        number: "percent" if kind in ratios else entry.get("units", "degree")
+        for name, entry in described.items()
+        for kind, number in names_of_numbers(name, entry, moment)
+        if kind in _JUDGED
+    }

@@ -19,7 +19,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -175,8 +175,10 @@ class Exercise:
 
     def kernel(self, name: str) -> Any:
         """Give what computes measures, of module ``kernels`` of its folder, or for all."""
-        own = _part(self.package, "kernels")
-        return getattr(own, name)
+        kernel = getattr(_part(self.package, "kernels"), name)
+        if not hasattr(kernel, "compute") or kernel.compute.__module__.startswith("mobility."):
+            return kernel
+        return replace(kernel, compute=_quiet(kernel.compute))
 
     def has(self, document: str) -> bool:
         """Whether its sessions have a document of the interface: "report", "joint-mobility"..."""
@@ -614,8 +616,11 @@ def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
         check_among([table["notebook"]], notebooks, f"{what}: notebook", hint)
     check_sections(exercise)
     _check_functions(package, like="like" in table)
-    with_kernels = [package, *([_BASE] if "like" in table else [])]
-    kernels = {n for each in with_kernels for n in _defined_in(f"{each}.kernels")}
+    shared = _kernels_in(f"{_BASE}.kernels", imported=True) if "like" in table else []
+    own_kernels = _kernels_in(f"{package}.kernels")
+    if taken := {*shared} & {*own_kernels}:
+        raise BadInputError(f"kernels.py of {package}: {taken.pop()!r} is the name of a shared one")
+    kernels = {*shared, *own_kernels}
     check_names(
         table,
         exercise.own_table,
@@ -672,6 +677,19 @@ def _sections_in(module: str) -> list[str]:
         if isinstance(node, ast.FunctionDef)
         and any(ast.unparse(each).startswith("section(") for each in node.decorator_list)
     ]
+
+
+def _kernels_in(module: str, *, imported: bool = False) -> list[str]:
+    """Names of the kernels of a module, without importing it; of those `imported`, too."""
+    names = []
+    for node in _tree(module):
+        if isinstance(node, ast.FunctionDef):
+            marks = [ast.unparse(each).partition("(")[0] for each in node.decorator_list]
+            if any(mark.rpartition(".")[2] in ("of_points", "of_trial") for mark in marks):
+                names.append(node.name)
+        elif imported and isinstance(node, ast.ImportFrom):
+            names += [str(each.asname) for each in node.names if each.asname == each.name]
+    return names
 
 
 def _tree(module: str) -> list[ast.stmt]:

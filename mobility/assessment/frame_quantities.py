@@ -61,7 +61,9 @@ def frame_quantities(
     """
     standing = repetitions["standing"].values.astype(bool)
     outputs, sds = values_and_sd(
-        pose, kernel.joints, standing, kernel.of_array(limits), main=main_stance(repetitions)
+        *(pose, kernel.joints, standing, kernel.of_array(limits)),
+        main=main_stance(repetitions),
+        factors=kernel.is_shared,
     )
     missing, warnings = kernel.doubts(pose, repetitions, outputs) if kernel.doubts else ({}, [])
     never = (
@@ -76,7 +78,7 @@ def frame_quantities(
         value, sd = np.array(outputs[output]), sds[output]
         if "fit_error_share" in entry and "position_draws" in pose:
             sd = np.hypot(sd, entry["fit_error_share"]["value"] * value)
-        hidden = _hidden_sides(pose, watched, entry)
+        hidden = _hidden_sides(pose, watched, entry) if value.ndim == 2 else []
         for side in hidden:
             value[:, SIDES.index(side)] = np.nan
         unseen = ""
@@ -143,7 +145,7 @@ def _hidden_sides(
 ) -> list[str]:
     """Sides whose landmark the camera hardly sees: the fit says little of it."""
     least = entry.get("least_visibility")
-    if least is None or "position_draws" not in pose or "confidence" not in pose:
+    if least is None or not {"position_draws", "confidence"} <= pose.data_vars.keys():
         return []
     seen = landmarks(pose, "confidence", keypoints=[f"{side}_{least['of']}" for side in SIDES])
     usual = zip(SIDES, median_of(seen[watched]), strict=True)

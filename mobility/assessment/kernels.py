@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 from mobility.options import likely
 from mobility.registry import Exercise
 
@@ -53,19 +54,39 @@ class PointKernel:
         """Give it as a function of points (time, joint, side, space), and of those of standing."""
 
         def computed(points: Array, standing: Array) -> Mapping[str, Array]:
-            return self.compute(self._named(points), self._named(standing), limits)
+            outputs = self.compute(self._named(points), self._named(standing), limits)
+            for name, output in outputs.items():
+                if np.shape(output) not in ((), (len(points),), (len(points), len(SIDES))):
+                    raise BadInputError(
+                        f"kernel {self.compute.__name__}: {name}: must be over time, over time and "
+                        f"side, or a single number; its shape is {np.shape(output)}"
+                    )
+            return outputs
 
         return computed
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is one of this package's, whose errors were measured."""
+        return self.compute.__module__.startswith("mobility.assessment.")
+
     def _named(self, points: Array) -> Points:
-        return dict(zip(self.joints, np.moveaxis(points, 1, 0), strict=True))
+        view = points.view()
+        view.flags.writeable = False
+        return dict(zip(self.joints, np.moveaxis(view, 1, 0), strict=True))
 
 
 Compute = Callable[[Points, Points, Mapping[str, float]], Mapping[str, Array]]
 
 
 def of_points(*joints: str, doubts: Doubts | None = None) -> Callable[[Compute], PointKernel]:
-    """Make a function the kernel of points of these joints."""
+    """Make a function the kernel of points of these paired joints, with the hips among them."""
+    paired = [name.removeprefix("left_") for name in KEYPOINTS if name.startswith("left_")]
+    for joint in joints:
+        if joint not in paired:
+            raise BadInputError(f"of_points: {joint!r}: unknown{likely(joint, paired)}")
+    if "hip" not in joints:
+        raise BadInputError("of_points: needs 'hip' among its joints, whose line is that of a body")
     return lambda compute: PointKernel(compute, joints, doubts)
 
 
@@ -127,6 +148,49 @@ class TrialKernel:
 def of_trial(compute: Callable[[MeasuredTrial], Mapping[str, Values]]) -> TrialKernel:
     """Make a function the kernel of a trial."""
     return TrialKernel(compute)
+
+
+def read_only(dataset: xr.Dataset) -> xr.Dataset:
+    """Copy a Dataset so that nobody changes what others have of it."""
+    copied = dataset.copy(deep=True)
+    for variable in copied.variables.values():
+        if isinstance(variable.values, np.ndarray):
+            variable.values.flags.writeable = False
+    return copied
+
+
+_RESERVED = ("units", "group", "reference", "quantity", "kind", "long_name", "statistic")
+"""Attributes that a declaration gives, not a kernel."""
+
+
+def checked_values(values: Any, trial: MeasuredTrial, *, what: str) -> Values:
+    """Refuse what a kernel of a trial may not give; give it with an error of the same shape."""
+    if not isinstance(values, Values) or not isinstance(values.value, xr.DataArray):
+        raise BadInputError(f"{what}: must give Values of a DataArray, not {type(values).__name__}")
+    value, sd = values.value, values.sd
+    lengths = {"time": trial.pose.sizes["time"], "rep": trial.repetitions.sizes["rep"]}
+    lengths |= {"side": len(SIDES), "phase": value.sizes.get("phase", 0)}
+    for dim, length in value.sizes.items():
+        if lengths.get(str(dim)) != length or (
+            dim in ("side", "phase") and dim not in value.coords
+        ):
+            raise BadInputError(
+                f"{what}: must be over time, rep, side or phase of the trial; {dim} has {length}"
+            )
+    if "rep" in value.dims:
+        value = value.assign_coords(rep=trial.repetitions["rep"].to_numpy())
+    if reserved := sorted({*values.attrs} & {*_RESERVED}):
+        raise BadInputError(f"{what}: attribute {reserved[0]!r}: is given by the declaration")
+    if sd is not None:
+        sd = xr.DataArray(sd)
+        if "rep" in sd.dims:
+            sd = sd.assign_coords(rep=trial.repetitions["rep"].to_numpy())
+        sd = sd.broadcast_like(value).transpose(*value.dims)
+        if bool((sd < 0).any()):
+            raise BadInputError(f"{what}: sd: must not be negative")
+    if bool(np.isinf(value.astype(float)).any()):
+        raise BadInputError(f"{what}: must be finite, or NaN where there is no value")
+    return values._replace(value=value, sd=sd)
 
 
 def output_of(name: str, entry: Mapping[str, Any], outputs: Collection[str]) -> str:

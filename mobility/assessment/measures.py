@@ -17,9 +17,10 @@ from mobility.assessment.kernels import (
     MeasuredTrial,
     PointKernel,
     TrialKernel,
-    Values,
+    checked_values,
     limits_of,
     output_of,
+    read_only,
 )
 from mobility.assessment.kinds import BESIDE, ERROR, RETEST_ERROR, owners
 from mobility.assessment.looks_like import falls
@@ -109,16 +110,18 @@ def measure(
     moments = exercise.moments
     frames = phase_frames(span, moments)
     sems = retest_sems(pose) if fitted and exercise.table["retest_known"] else {}
-    chosen = Repetitions(exercise, repetitions, span, frames, angles, sems)
     seen = angles
     if near:
         seen = angles.map(
             lambda angle: angle.where(angle["side"] == near) if "side" in angle.dims else angle,
             keep_attrs=True,
         )
+    chosen = Repetitions(exercise, repetitions, span, frames, angles, seen, sems)
     hidden = other_side(near) if near else ""
     limits = limits_of(exercise)
-    trial = MeasuredTrial(exercise, pose, seen, repetitions, hidden, sex, age, limits)
+    trial = MeasuredTrial(
+        exercise, pose, read_only(seen), read_only(repetitions), hidden, sex, age, limits
+    )
 
     metrics: Metrics = {}
     warnings: list[HistoryWarning] = []
@@ -135,11 +138,12 @@ def measure(
         if isinstance(computes, PointKernel):
             warnings += _add_of_points(metrics, pose, chosen, computes, entries, limits)
         else:
-            _add_of_trial(metrics, chosen, computes.compute(trial), entries)
+            _add_of_trial(metrics, chosen, computes, trial, entries)
     if fitted:
-        for name, least in tables.load(ERRORS)["metrics"]["least"].items():
-            if name in metrics:
-                metrics[f"{name}_sd"] = metrics[f"{name}_sd"].clip(min=least["sd"])
+        for output, least in tables.load(ERRORS)["metrics"]["least"].items():
+            for name, entry in measures.items():
+                if entry["from"] == f"posture.{output}" and name in metrics:
+                    metrics[f"{name}_sd"] = metrics[f"{name}_sd"].clip(min=least["sd"])
     warnings += other_exercise(pose, frames, chosen.accepted)
     if falls(pose, frames.sel(phase=main_moment(moments)).to_numpy()[chosen.accepted]):
         warnings.append(tables.warning("warnings.would_fall"))
@@ -148,7 +152,7 @@ def measure(
         warnings.append(_refuse_frontal_plane(metrics, hidden_from, frontal))
     if near:
         _refuse_far_side(metrics, near)
-    if lying := _refuse_lying(metrics, lean_at_rest(pose, span), measures):
+    if lying := _refuse_lying(metrics, lean_at_rest(pose, span, moments), measures):
         warnings = lying
 
     ordered = {name: metrics[name] for name in _in_order(metrics, measures)}
@@ -199,17 +203,24 @@ def _add_angles(
     for name, entry in entries.items():
         angle_name = entry["from"].partition(".")[2]
         angle, sd = (repetitions.angles[each] for each in (angle_name, f"{angle_name}_sd"))
+        elsewhere = not {"extreme", "over", "at"}.isdisjoint(entry)
         of_numbers = {
             number: errors[f"{angle_name}_{number}"]
             for number in ("absolute", "sides", "from_standing")
-            if f"{angle_name}_{number}" in errors
+            if f"{angle_name}_{number}" in errors and not elsewhere
         }
         largest = None if "over" in entry else largest_sd(angle_name, method=method)
-        quantity = Quantity(name, entry, angle, sd, repetitions, of_numbers, largest)
+        value = _signed(angle, entry)
+        quantity = Quantity(name, entry, value, sd, repetitions, of_numbers, largest)
         add_numbers(metrics, quantity)
         if note := angle.attrs.get("refused") or quantity.why_missing:
             add_note(metrics, name, note)
         _note_no_standing(metrics, quantity)
+
+
+def _signed(value: xr.DataArray, entry: Mapping[str, Any]) -> xr.DataArray:
+    """Turn the sign of a quantity where its declaration does."""
+    return value if entry.get("sign", 1) == 1 else (-value).assign_attrs(value.attrs)
 
 
 def _note_no_standing(metrics: Metrics, quantity: Quantity) -> None:
@@ -247,11 +258,12 @@ def _add_of_points(
     for name, entry in entries.items():
         value, sd = quantities[name], quantities[f"{name}_sd"]
         errors: dict[str, xr.DataArray] = {}
-        quantity = Quantity(name, entry, value, sd, repetitions, errors, None)
+        output = entry["from"].partition(".")[2]
+        quantity = Quantity(name, entry, _signed(value, entry), sd, repetitions, errors, None)
         if quantity.of_mean and "position_draws" in pose:
             errors["mean"] = sd_of_means(
-                pose, repetitions.dataset, quantity.frames, kernel, limits=limits
-            )[entry["from"].partition(".")[2]]
+                *(pose, repetitions.dataset, quantity.frames, kernel, [output]), limits=limits
+            )[output]
         add_numbers(metrics, quantity)
         note = value.attrs.get("note") or quantity.why_missing
         stood = standing_of_main_stance(repetitions.dataset).any()
@@ -266,14 +278,18 @@ def _add_of_points(
 def _add_of_trial(
     metrics: Metrics,
     repetitions: Repetitions,
-    outputs: Mapping[str, Values],
+    kernel: TrialKernel,
+    trial: MeasuredTrial,
     entries: Entries,
 ) -> None:
     """Add the numbers of measures that a kernel of the trial computes."""
+    outputs = kernel.compute(trial)
     for name, entry in entries.items():
-        values = outputs[output_of(name, entry, outputs)]
+        output = output_of(name, entry, outputs)
+        values = checked_values(outputs[output], trial, what=f"kernel {entry['from']}")
         before = set(metrics)
-        add_numbers(metrics, Quantity(name, entry, values.value, values.sd, repetitions, {}, None))
+        value = _signed(values.value, entry)
+        add_numbers(metrics, Quantity(name, entry, value, values.sd, repetitions, {}, None))
         for each in metrics.keys() - before:
             metric = metrics[each]
             if metric.attrs["kind"] not in (ERROR, RETEST_ERROR):

@@ -27,6 +27,7 @@ from mobility.assessment.summaries import (
     sample_sd,
     with_sampling,
 )
+from mobility.errors import BadInputError
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
 from mobility.registry import Exercise, main_moment
@@ -54,6 +55,8 @@ class Repetitions:
         Frames of their phases (:func:`~mobility.assessment.phases.phase_frames`).
     angles
         Angles of the same frames.
+    seen
+        The same without the side that the near one hides.
     sems
         Standard errors of measurement between recordings, by metric.
     """
@@ -63,6 +66,7 @@ class Repetitions:
     dataset: xr.Dataset
     frames: xr.DataArray
     angles: xr.Dataset
+    seen: xr.Dataset
     sems: Mapping[str, float]
 
     @cached_property
@@ -174,20 +178,22 @@ class Quantity:
         at_moment = self.repetitions.frames.sel(phase=self.repetitions.moment, drop=True)
         if "at" not in self.entry:
             return at_moment
-        (angle, degrees), band = (
-            next(iter(self.entry["at"].items())),
-            self.entry["at"]["within_deg"],
-        )
-        repetitions = self.repetitions.dataset
-        bent = self.repetitions.angles[angle]
+        band = self.entry["at"]["within_deg"]
+        ((angle, degrees),) = ((n, v) for n, v in self.entry["at"].items() if n != "within_deg")
+        repetitions, bent = self.repetitions.dataset, self.repetitions.seen[angle]
         if "side" in bent.dims and "leg" not in repetitions:
-            bent = bent.mean("side", skipna=False)
+            bent = bent.mean("side", skipna=True)
         elif "side" in bent.dims:  # that of the leg that stands
             stands = repetitions["leg"] == bent["side"]
             bent = bent.where(stands).max("side", skipna=True)
         inside = between(repetitions["time"], repetitions["start"], repetitions["end"])
         near: xr.DataArray = inside & (abs(bent - degrees) <= band)
         return near.transpose("rep", "time").astype(bool)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its value of a repetition is not that of the exercise's moment."""
+        return not {"extreme", "over", "at"}.isdisjoint(self.entry)
 
     @property
     def of_mean(self) -> bool:
@@ -213,7 +219,7 @@ class Quantity:
         if self.of_mean:
             if self._refused(*median_within(self.value, self._sd, self.frames))[2]:
                 return tables.sentence("reasons.uncertain")
-        elif self.largest is not None:
+        elif self.largest is not None and not self.is_elsewhere:
             lacking = self.at_moment[0].notnull() & self.of_repetition.value.isnull()
             if bool(lacking.isel(rep=accepted).any()):
                 return tables.sentence("reasons.uncertain")
@@ -242,7 +248,30 @@ def add_numbers(metrics: Metrics, quantity: Quantity) -> None:
     )
     for kind in kinds:
         name = kinds[kind] if isinstance(kinds, Mapping) else ""
+        _check_dims(quantity, kind)
         _KINDS[kind](metrics, quantity, kind, name)
+
+
+_NEEDS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("phase", "bottom", "peak", "bottom_asymmetry", "curve_variability", "from_standing"),
+        ("time",),
+    ),
+    **{"at_bottom": ("time",), "repetition": ("rep",), "variability": ("time", "rep")},
+    **dict.fromkeys(("descent", "ascent"), ("phase",)),
+}
+"""Dimensions of which a quantity must have one, by kind of number; those of others may lack all."""
+
+
+def _check_dims(quantity: Quantity, kind: str) -> None:
+    dims, needed = quantity.value.dims, _NEEDS.get(kind, ())
+    single = kind in ("count", "time")
+    if (needed and not set(needed) & set(dims)) or (single and set(dims) - {"side"}):
+        over = " and ".join(map(str, dims)) or "nothing: it is a single number"
+        raise BadInputError(
+            f"measures.yaml: {quantity.name}: kinds: {kind!r} cannot be made of what "
+            f"{quantity.entry['from']} gives, which is over {over}"
+        )
 
 
 def _add(metrics: Metrics, q: Quantity, kind: str, *numbers: Any, **described: Any) -> None:
@@ -299,7 +328,6 @@ def _median(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
     sd = xr.full_like(value, np.nan) if sd is None else sd
     over, over_sd = over_repetitions(value, sd.where(value.notnull()), q.repetitions.accepted)
     sem = q.repetitions.sem(name, value)
-    over, over_sd = (q.entry.get("sign", 1) * over, over_sd)
     _add(metrics, q, kind, over, over_sd, _over(statistic), sem=sem, name=name)
     if "extreme" in q.entry:
         names = [n.replace("_", "-") for n in moving_phases(q.repetitions.exercise.moments)]
@@ -320,7 +348,9 @@ def _asymmetry(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
     _, error = over_repetitions(difference, _sides_sd(q), q.repetitions.accepted)
     over = metrics[q.name].copy()
     over.attrs.pop("phase", None)
-    apart = right_minus_left(over).where(error <= (np.inf if q.largest is None else q.largest))
+    apart = right_minus_left(over)
+    if q.sd is not None:
+        apart = apart.where(error <= (np.inf if q.largest is None else q.largest))
     of_sides = f"right minus left: {_over(statistic)}"
     sem, sd = q.repetitions.sem(metric, difference), error.where(apart.notnull())
     _add(metrics, q, kind, apart, sd, of_sides, sem=sem, suffix=", asymmetry")
@@ -388,15 +418,14 @@ def _at_bottom(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
 
 
 def _standing(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
-    statistic = "median in standing"
-    if "time" not in q.value.dims:
-        _add(metrics, q, kind, q.value, q.sd, statistic, name=q.name)
-        return
-    # Of the whole stance: there may be no standing before the first repetition.
-    dataset = q.repetitions.dataset
-    standing = dataset["standing"].copy(data=standing_of_main_stance(dataset))
-    rest = median_within(q.value, q._sd, standing)
-    _add(metrics, q, kind, *rest, statistic, suffix=" in standing")
+    statistic, suffix = "median in standing", "" if name else " in standing"
+    value, sd = q.value, q.sd
+    if "time" in q.value.dims:
+        # Of the whole stance: there may be no standing before the first repetition.
+        dataset = q.repetitions.dataset
+        standing = dataset["standing"].copy(data=standing_of_main_stance(dataset))
+        value, sd = median_within(q.value, q._sd, standing)
+    _add(metrics, q, kind, value, sd, statistic, name=name, suffix=suffix)
 
 
 def _repetition(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:

@@ -53,8 +53,6 @@ def measured_span(repetitions: xr.Dataset, exercise: Exercise) -> xr.Dataset:
     first, last = exercise.table["span"]
     require(repetitions, "repetitions", [*REPETITION, first, last])
     span = {"start": repetitions[first], "end": repetitions[last]}
-    if not any("before" in entry for entry in exercise.moments.values()):
-        span["start_seen"] = xr.zeros_like(repetitions["start_seen"])  # nobody stands at the start
     if last != "end":
         span["end_seen"] = xr.ones_like(repetitions["end_seen"])
         span["complete"] = repetitions["start_seen"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.assessment.body import points_of
 from mobility.assessment.kernels import PointKernel
+from mobility.assessment.phases import main_stance
 from mobility.kinematics.angle_errors import DEFAULT_METHOD
 from mobility.kinematics.expected_error import metric_sd
 from mobility.kinematics.skeleton import SIDES
@@ -34,6 +35,7 @@ def values_and_sd(
     kernel: Kernel,
     *,
     main: int | None = None,
+    factors: bool = True,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Compute quantities of a pose, and the standard deviation of the error of each.
 
@@ -50,6 +52,8 @@ def values_and_sd(
         Computes the quantities.
     main
         Index of the stance of which the single numbers are; None: that of most standing frames.
+    factors
+        Whether the factors of ``tables/expected_error.yaml`` were measured for this kernel.
 
     Returns
     -------
@@ -71,7 +75,7 @@ def values_and_sd(
         time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
         near = nearest_frames(knots, time)
         measured = _by_stance(kernel, standing[near], stance[near], main)
-        return values, _of_draws(pose, joints, measured)
+        return values, _of_draws(pose, joints, measured, factors=factors)
     measured = _by_stance(kernel, standing, stance, main)
     return values, _errors_of_landmarks(pose, joints, points, measured)
 
@@ -95,12 +99,17 @@ def _by_stance(
     return measured
 
 
-def _of_draws(pose: xr.Dataset, joints: Sequence[str], measured: _Measured) -> dict[str, Array]:
+def _of_draws(
+    pose: xr.Dataset, joints: Sequence[str], measured: _Measured, *, factors: bool
+) -> dict[str, Array]:
     """Errors at the frames from the draws of the posterior of a fitted body."""
     time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
     centre, moved = _drawn_points(pose, joints)
     errors = _root_mean_square(measured(centre, centre), (measured(each, each) for each in moved))
-    return {name: at_frames(metric_sd(name, sd), knots, time) for name, sd in errors.items()}
+    return {
+        name: at_frames(metric_sd(name, sd) if factors else sd, knots, time)
+        for name, sd in errors.items()
+    }
 
 
 def _drawn_points(pose: xr.Dataset, joints: Sequence[str]) -> tuple[Array, Iterator[Array]]:
@@ -127,6 +136,7 @@ def sd_of_means(
     repetitions: xr.Dataset,
     frames: xr.DataArray,
     kernel: PointKernel,
+    outputs: Sequence[str],
     *,
     limits: Mapping[str, float],
 ) -> dict[str, xr.DataArray]:
@@ -135,16 +145,18 @@ def sd_of_means(
     `frames` are over ``(rep, time)``; outputs of the kernel over time become those over ``rep``.
     """
     time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
-    standing = repetitions["standing"].to_numpy().astype(bool)
     inside = knots_within(frames.to_numpy(), time, knots)
-    stands = knots_within(standing[np.newaxis], time, knots)[0]
+    near = nearest_frames(knots, time)
+    standing = knots_within(
+        repetitions["standing"].to_numpy().astype(bool)[np.newaxis], time, knots
+    )[0]
+    stance = stance_at(repetitions, time)[near]
+    compute = _by_stance(kernel.of_array(limits), standing, stance, main_stance(repetitions))
     centre, draws = _drawn_points(pose, kernel.joints)
-    compute = kernel.of_array(limits)
-    fitted = compute(centre, centre[stands])
-    outputs = [name for name, value in fitted.items() if np.ndim(value)]
+    fitted = compute(centre, centre)
     off: dict[str, list[Array]] = {name: [] for name in outputs}
     for points in draws:
-        drawn = compute(points, points[stands])
+        drawn = compute(points, points)
         for name in outputs:
             off[name].append(drawn[name] - fitted[name])
     coords = {"rep": frames["rep"].to_numpy(), "side": list(SIDES)}

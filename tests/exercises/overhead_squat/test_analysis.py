@@ -17,7 +17,7 @@ from mobility.assessment.findings import find
 from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.kinds import owners
 from mobility.assessment.knee_movement import knee
-from mobility.assessment.phases import phase_frames
+from mobility.assessment.phases import phase_frames, usual_moments
 from mobility.errors import BadInputError
 from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
@@ -530,9 +530,9 @@ def test_a_trunk_that_leans_at_rest_is_refused_from_45_degrees_on(squat_pose, re
             pose["position"].loc[{"keypoint": shoulders, "space": axis}] = place
         # Without standing frames, edges that the recording does not cut off say the same.
         bare = repetitions.assign(standing=xr.zeros_like(repetitions["standing"]))
-        assert lean_at_rest(pose, bare) == pytest.approx(lean, abs=0.1)
+        assert lean_at_rest(pose, bare, usual_moments()) == pytest.approx(lean, abs=0.1)
         cut = bare.assign(start_seen=bare["start_seen"] & False, end_seen=bare["end_seen"] & False)
-        assert np.isnan(lean_at_rest(pose, cut))
+        assert np.isnan(lean_at_rest(pose, cut, usual_moments()))
         metrics = overhead_squat(pose, angles, repetitions)
         assert bool(metrics["knee_flexion"].isnull().all()) is refused
     assert [w["code"] for w in warnings_of(metrics)] == ["not_standing"]
@@ -562,7 +562,7 @@ def test_changes_are_from_standing_where_the_feet_are(squat_pose: Any, repetitio
     ratio = "knee_ankle_separation_ratio_standing"
     assert float(metrics[ratio]) == pytest.approx((0.18 + 0.1) / (0.18 + 0.2), abs=0.02)
     assert float(metrics["stance_width_m"]) == pytest.approx(0.18 + 0.2, abs=0.01)
-    assert lean_at_rest(pose, found) == pytest.approx(0, abs=1)
+    assert lean_at_rest(pose, found, usual_moments()) == pytest.approx(0, abs=1)
 
     nobody = found.assign(standing=found["standing"] & (found["time"] < 4.3))
     metrics = overhead_squat(pose, angles, nobody.isel(rep=[1, 2]))
