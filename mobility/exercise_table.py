@@ -416,7 +416,8 @@ def check_measure(entry: Any, what: str) -> None:
     kernel, _, output = measure.computed_by.partition(".")
     if kernel == "angles":
         check_among([output], tables.load("angles"), f"{what}: from")
-    if kernel == "angles" and measure.peak is None and measure.kinds is None:
+    with_peak = "peak" in measure.kinds if measure.kinds is not None else kernel == "angles"
+    if with_peak and measure.peak is None:
         raise BadInputError(f"{what}: needs peak, which says what extreme of a repetition counts")
 
 

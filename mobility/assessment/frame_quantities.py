@@ -22,6 +22,7 @@ from mobility.assessment.phases import (
     within_repetitions,
 )
 from mobility.assessment.propagation import values_and_sd
+from mobility.errors import BadInputError
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.skeleton import SIDES, landmarks
 from mobility.provenance import with_history
@@ -73,6 +74,11 @@ def frame_quantities(
     quantities: dict[str, xr.DataArray] = {}
     for name, entry in entries.items():
         output = entry["from"].partition(".")[2]
+        if output not in outputs:
+            kernel_name = kernel.compute.__name__
+            raise BadInputError(
+                f"measures.yaml: {name}: the kernel {kernel_name} gives no {output!r}"
+            )
         value, sd = np.array(outputs[output]), sds[output]
         if "fit_error_share" in entry and "position_draws" in pose:
             sd = np.hypot(sd, entry["fit_error_share"]["value"] * value)

@@ -197,7 +197,7 @@ class Quantity:
     def _refused(
         self, value: xr.DataArray, sd: xr.DataArray
     ) -> tuple[xr.DataArray, xr.DataArray, bool]:
-        sd = self.entry["error"]["factor"] * self.errors.get("mean", sd)
+        sd = self.entry["error"].get("factor", 1.0) * self.errors.get("mean", sd)
         if "leg" in self.repetitions.dataset and "side" in value.dims:  # the other one is free
             value = value.where(self.repetitions.dataset["leg"] == value["side"])
         kept, refused, _ = refuse_uncertain(
@@ -291,7 +291,7 @@ def _sides_sd(q: Quantity) -> xr.DataArray:
 def _median(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
     name = name or q.name
     if "time" not in q.value.dims and "rep" not in q.value.dims:
-        _add(metrics, q, kind, q.value, q.sd, q.entry["statistic"], name=name)
+        _add(metrics, q, kind, q.value, q.sd, q.entry.get("statistic", ""), name=name)
         return
     value, sd, statistic = q.of_repetition
     if "phase" in value.dims:
