@@ -21,8 +21,12 @@ USUAL_PAGE = (
 )
 """Sections of the report of an exercise with repetitions that lists none."""
 
+_OF_SIDES = ("asymmetry", "asymmetry_index", "limb_symmetry_index", "symmetry_angle")
+"""Kinds of numbers that compare the medians of the sides."""
+
 _JUDGED = (
-    *("median", "asymmetry", "asymmetry_index", "limb_symmetry_index", "symmetry_angle"),
+    "median",
+    *_OF_SIDES,
     *("variability", "curve_variability", "from_standing", "at_bottom", "standing"),
     *("count", "time"),
 )
@@ -30,6 +34,12 @@ _JUDGED = (
 
 _NAMED_ALIKE = ("median", "repetition", "count", "time")
 """Kinds whose variable has the name of the measure."""
+
+_MOVED = ("turn", "ways", "moving", "moment", "phases")
+"""Entries that were once in `report`."""
+
+_NAMED = ("median", "descent", "ascent")
+"""Kinds to which a declaration can give the name of their variable."""
 
 _FILLED = ("measured", "threshold", "limit", "norm", "sign", "reason", "question", "label")
 """What the sentence of a finding may have in braces; ``probability``, too."""
@@ -170,13 +180,26 @@ class ExerciseTable(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_rules(cls, table: dict[str, Any]) -> dict[str, Any]:
+    def _of_older(cls, table: dict[str, Any]) -> dict[str, Any]:
         """Say where entries of older tables stand now."""
         if older := [name for name in ("expected", "gauges") if name in table]:
             raise ValueError(
                 f"{', '.join(older)}: each rule has it in findings.yaml: `checkpoint: {{name, "
                 "source}`, what a reader expects to be told, and `row`, its name on the first page"
             )
+        if isinstance(table.get("measures"), Mapping):
+            raise ValueError(
+                "measures: are one list without parts: `measures: [shoulder_flexion, depth, ...]`, "
+                "with depth and durations where they are measured"
+            )
+        report = table.get("report")
+        if moved := [name for name in _MOVED if isinstance(report, Mapping) and name in report]:
+            raise ValueError(
+                f"report: {', '.join(moved)}: turn, ways and moving stand beside report, not in "
+                "it; `moments` says what moment and phases did"
+            )
+        if "moving_phases" in table:
+            raise ValueError("moving_phases: are those of `moments` that are not before an event")
         return table
 
     @model_validator(mode="after")
@@ -388,6 +411,9 @@ def _entries(whole: Any, table: str, what: str) -> Iterator[tuple[str, Any]]:
         raise BadInputError(f"{what}: must have named parts ({', '.join(parts)})")
     if table != "measures":  # which has limits, too
         check_among(whole, parts, what)
+    for part, entries in whole.items() if table == "measures" else ():
+        if part not in parts and _declares(entries):
+            raise BadInputError(f"{what}: {part}: declarations stand in `measures`, each with from")
     for part in parts:
         entries = whole.get(part, {})
         if not isinstance(entries, Mapping):
@@ -395,6 +421,12 @@ def _entries(whole: Any, table: str, what: str) -> Iterator[tuple[str, Any]]:
         for name, entry in entries.items():
             validate(_OneName, {"name": name}, what=f"{what}: {part}")
             yield name, entry
+
+
+def _declares(entries: Any) -> bool:
+    """Whether a part of a table declares measures."""
+    each = entries.values() if isinstance(entries, Mapping) else ()
+    return any(isinstance(entry, Mapping) and "long_name" in entry for entry in each)
 
 
 def check_entry(table: str, entry: Any, what: str) -> None:
@@ -412,13 +444,21 @@ def check_entry(table: str, entry: Any, what: str) -> None:
 def check_measure(entry: Any, what: str) -> None:
     """Refuse a declaration of a measure that says what nothing reads, or lacks what is needed."""
     measure = validate(Measure, entry, what=what)
-    check_among(measure.kinds or (), tables.load("measures")["kinds"]["words"], f"{what}: kinds")
+    table, angles = tables.load("measures")["kinds"], tables.load("angles")
     kernel, _, output = measure.computed_by.partition(".")
     if kernel == "angles":
-        check_among([output], tables.load("angles"), f"{what}: from")
-    with_peak = "peak" in measure.kinds if measure.kinds is not None else kernel == "angles"
-    if with_peak and measure.peak is None:
+        check_among([output], angles, f"{what}: from")
+    check_among(measure.at or (), ["within_deg", *angles], f"{what}: at")
+    kinds = list(measure.kinds or table["usual"]["angles" if kernel == "angles" else "points"])
+    check_among(kinds, table["words"], f"{what}: kinds")
+    if isinstance(measure.kinds, dict):
+        hint = f"; names can be given to {', '.join(_NAMED)}"
+        check_among(kinds, _NAMED, f"{what}: kinds", hint)
+    if "peak" in kinds and measure.peak is None:
         raise BadInputError(f"{what}: needs peak, which says what extreme of a repetition counts")
+    of_sides = [n for n, kind in enumerate(kinds) if kind in _OF_SIDES]
+    if of_sides and "median" not in kinds[: of_sides[0]]:
+        raise BadInputError(f"{what}: kinds: what compares the sides needs median, before it")
 
 
 class _OneName(Strict):
@@ -474,6 +514,7 @@ def check_names(
     *,
     others: Sequence[Callable[[str], Any]],
     kernels: Collection[str],
+    moment: str,
     package: str,
 ) -> None:
     """Refuse names in the tables of an exercise that are in no table, or that nothing measures.
@@ -486,6 +527,8 @@ def check_names(
         Functions that give tables of its folder by name, and of the folders of other exercises.
     kernels
         What can compute measures: kernels of its folder, and of what it is like.
+    moment
+        At which it measures.
     package
         For the message.
     """
@@ -523,7 +566,7 @@ def check_names(
     check_among(lab["values"], compared, f"{what}: lab: values")
     durations = report.get("durations", {}).get("names", ())
     check_among(durations, described, f"{what}: report: durations")
-    metrics = _judged(described)
+    metrics = _judged(described, moment)
     for rule in table["rules"]:
         metric, unit = rules[rule]["metric"], rules[rule]["unit"]
         where = f"findings.yaml: {rule}"
@@ -536,7 +579,7 @@ def check_names(
         check_among(work["for"], rules, f"advice.yaml of {package}: {name}: for")
 
 
-def _judged(described: Mapping[str, Any]) -> dict[str, str]:
+def _judged(described: Mapping[str, Any], moment: str) -> dict[str, str]:
     """Give the metrics that a rule can judge, and their units."""
     metrics: dict[str, str] = {}
     table = tables.load("measures")
@@ -545,7 +588,8 @@ def _judged(described: Mapping[str, Any]) -> dict[str, str]:
         kinds = entry.get("kinds") or table["kinds"]["usual"][origin]
         for kind in kinds:
             if kind in _JUDGED:
-                usual = name if kind in _NAMED_ALIKE else f"{name}_{kind}"
+                which = f"at_{moment}" if kind == "at_bottom" else kind
+                usual = name if kind in _NAMED_ALIKE else f"{name}_{which}"
                 units = "percent" if kind in table["symmetry"] else entry.get("units", "degree")
                 metrics[kinds[kind] if isinstance(kinds, Mapping) else usual] = units
     return metrics

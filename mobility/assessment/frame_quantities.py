@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.body import median_of
-from mobility.assessment.kernels import PointKernel
+from mobility.assessment.kernels import PointKernel, output_of
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history
 from mobility.assessment.phases import (
     REPETITION,
@@ -22,7 +22,6 @@ from mobility.assessment.phases import (
     within_repetitions,
 )
 from mobility.assessment.propagation import values_and_sd
-from mobility.errors import BadInputError
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.skeleton import SIDES, landmarks
 from mobility.provenance import with_history
@@ -73,12 +72,7 @@ def frame_quantities(
     watched, hiding_view = within_repetitions(repetitions), hides_frontal_plane(pose)
     quantities: dict[str, xr.DataArray] = {}
     for name, entry in entries.items():
-        output = entry["from"].partition(".")[2]
-        if output not in outputs:
-            kernel_name = kernel.compute.__name__
-            raise BadInputError(
-                f"measures.yaml: {name}: the kernel {kernel_name} gives no {output!r}"
-            )
+        output = output_of(name, entry, outputs)
         value, sd = np.array(outputs[output]), sds[output]
         if "fit_error_share" in entry and "position_draws" in pose:
             sd = np.hypot(sd, entry["fit_error_share"]["value"] * value)
@@ -102,10 +96,13 @@ def frame_quantities(
             if output in missing:
                 variable.attrs["note"] = missing[output]
             if hidden:
-                what = f"{entry['least_visibility']['of']}{'s'[: len(hidden) - 1]}_hidden"
-                variable.attrs["note"] = tables.sentence(f"reasons.{what}", side=hidden[0])
+                variable.attrs["note"] = tables.sentence(
+                    "reasons.landmark_hidden" if len(hidden) == 1 else "reasons.landmarks_hidden",
+                    side=hidden[0],
+                    landmark=entry["least_visibility"]["of"].replace("_", " "),
+                )
         if "seldom" in entry and not of_mean:
-            variable.attrs.setdefault("note", tables.sentence(entry["seldom"]))
+            variable.attrs.setdefault("note", entry["seldom"])
             uncertain = []
         quantities |= variables
         warnings += uncertain

@@ -7,7 +7,7 @@ is no quantity of a frame: times, counts, slopes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.errors import BadInputError
+from mobility.options import likely
 from mobility.registry import Exercise
 
 Array = NDArray[np.float64]
@@ -125,6 +127,17 @@ class TrialKernel:
 def of_trial(compute: Callable[[MeasuredTrial], Mapping[str, Values]]) -> TrialKernel:
     """Make a function the kernel of a trial."""
     return TrialKernel(compute)
+
+
+def output_of(name: str, entry: Mapping[str, Any], outputs: Collection[str]) -> str:
+    """Name what a measure asks of a kernel; refuse what is not among its outputs."""
+    kernel, _, output = str(entry["from"]).partition(".")
+    if output not in outputs:
+        hint = likely(output, outputs) or f"; it gives {', '.join(outputs)}"
+        raise BadInputError(
+            f"measures.yaml: {name}: from: the kernel {kernel} gives no {output!r}{hint}"
+        )
+    return output
 
 
 def limits_of(exercise: Exercise) -> dict[str, float]:

@@ -221,7 +221,7 @@ class Quantity:
             return str(self.entry["not_there"])
         missing = self.of_repetition.value.isel(rep=accepted).isnull() if self.of_mean else None
         if missing is not None and "seldom" in self.entry and bool(missing.all()):
-            return tables.sentence(self.entry["seldom"])
+            return str(self.entry["seldom"])
         return ""
 
 

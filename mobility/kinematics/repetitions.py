@@ -655,7 +655,8 @@ def repetitions_of_signal(
         course[h.seen] = h.at(time[h.seen])
     words = {"units": "1", "long_name": "course of the movement, 1 at rest, 0 at its turn"}
     found = repetitions_dataset(pose, hip_height(pose), [row | {"depth": np.nan} for row in rows])
-    found["standing"] &= ~(course < 1 - _NEAR_TOP)  # who holds the turn stands still, but not at rest
+    # Who holds the turn is still, but does not stand as at rest.
+    found["standing"] &= ~(course < 1 - _NEAR_TOP)
     return with_history(
         found.assign(course=("time", course, words)),
         "repetitions_of_signal",
