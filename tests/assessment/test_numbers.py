@@ -26,18 +26,36 @@ Declared = Callable[..., Quantity]
 @pytest.fixture
 def declared(squat_pose: Any, repetitions_of: Any) -> Declared:
     """Give a quantity of squats with knees of 100 and 120 degrees; of its frames, the times."""
-    trial, squat = squat_pose(tibia=(25.0, 20.0), thigh=(15.0, -10.0)), exercise("squat")
-    repetitions, angles = repetitions_of(trial), joint_angles(trial.pose)
-    frames = phase_frames(repetitions, squat.moments)
 
-    def made(value: Any = None, *, errors: Any = None, legs: Any = None, **entry: Any) -> Quantity:
-        value = repetitions["time"] if value is None else value(trial.truth, angles)
-        reps = repetitions if legs is None else repetitions.assign(leg=("rep", legs))
-        chosen = Repetitions(squat, reps, reps, frames, angles, {})
+    def made(
+        value: Any = None,
+        *,
+        sd: Any = 1.0,
+        reps: int = 3,
+        accepted: Any = None,
+        legs: Any = None,
+        errors: Any = None,
+        largest: float | None = None,
+        **entry: Any,
+    ) -> Quantity:
+        trial = squat_pose(reps=reps, tibia=(25.0, 20.0), thigh=(15.0, -10.0))
+        squat, repetitions = exercise("squat"), repetitions_of(trial, accepted)
+        if legs is not None:
+            repetitions["leg"] = ("rep", legs)
+        angles, frames = joint_angles(trial.pose), phase_frames(repetitions, squat.moments)
+        value = repetitions["time"] if value is None else value(trial, angles)
+        sd = sd(trial) if callable(sd) else sd
+        chosen = Repetitions(squat, repetitions, repetitions, frames, angles, {})
         entry = {"from": "posture.toe_out", "kinds": ["median"], **entry}
-        return Quantity("toe_out", entry, value, xr.ones_like(value), chosen, errors or {}, None)
+        given = xr.zeros_like(value) + sd
+        return Quantity("toe_out", entry, value, given, chosen, errors or {}, largest)
 
     return made
+
+
+def bends(*extras: float) -> Any:
+    """Knee flexion that is larger by so much in each repetition."""
+    return lambda trial, angles: offset(angles, trial, extras, 0.1)["knee_flexion"]
 
 
 def over_repetitions(quantity: Quantity) -> dict[str, xr.DataArray]:
@@ -54,23 +72,63 @@ def test_every_kind_of_the_table_is_made_and_declared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("peak", "event", "less"),
-    [("maximum", "bottom_start", 0.0), ("minimum", "start", 0.0), ("magnitude", "start", 100.0)],
+    ("peak", "less", "ends"),
+    [
+        ("maximum", 0.0, ("bottom_start", "end")),
+        ("minimum", 0.0, ("start", "start")),
+        ("magnitude", 100.0, ("start", "start")),
+    ],
 )
-def test_over_two_events_the_peak_is_taken(
-    declared: Declared, peak: str, event: str, less: float
+def test_the_peak_is_that_between_two_events_or_of_the_repetition(
+    declared: Declared, peak: str, less: float, ends: tuple[str, str]
 ) -> None:
     made = declared(
-        lambda truth, _: truth["time"] - less, over=["start", "bottom_start"], peak=peak
+        lambda trial, _: trial.truth["time"] - less,
+        **{"over": ["start", "bottom_start"], "peak": peak, "kinds": ["median", "peak"]},
     )
-    expected = made.repetitions.dataset[event] - less
-    np.testing.assert_allclose(made.of_repetition.value, expected, atol=1e-6)
-    assert float(over_repetitions(made)["toe_out"]) == pytest.approx(float(expected.median()))
+    of_part, of_all = (made.repetitions.dataset[end] - less for end in ends)
+    np.testing.assert_allclose(made.of_repetition.value, of_part, atol=1e-6)
+    metrics = over_repetitions(made)
+    assert float(metrics["toe_out"]) == pytest.approx(float(of_part.median()))
+    np.testing.assert_allclose(metrics["toe_out_peak"], of_all, atol=1e-6)
+
+
+def test_a_change_from_standing_has_the_error_of_both_and_no_constant(declared: Declared) -> None:
+    kinds = ["median", "asymmetry", "from_standing"]
+    given = {
+        **{"value": lambda _, angles: angles["knee_flexion"] + 7, "kinds": kinds},
+        "sd": lambda trial: xr.where(trial.truth["crouch"] < 0.3, 3.0, 4.0),
+    }
+    metrics = over_repetitions(declared(**given))
+    np.testing.assert_allclose(metrics["toe_out"], [107, 127], atol=0.1)
+    np.testing.assert_allclose(metrics["toe_out_sd"], 4.0, atol=0.05)
+    np.testing.assert_allclose(metrics["toe_out_from_standing"], [100, 120], atol=0.5)
+    np.testing.assert_allclose(metrics["toe_out_from_standing_sd"], 5.0, atol=0.05)
+    # A number beyond the limit of its angle is refused.
+    refused = declared(**given, largest=3.9)
+    for metric in over_repetitions(refused).values():
+        assert metric.isnull().all()
+    assert refused.why_missing == tables.sentence("reasons.uncertain")
+
+
+def test_errors_and_spreads_over_repetitions(declared: Declared) -> None:
+    sd = xr.DataArray([3.0, 4.0], dims="side")
+    metrics = over_repetitions(declared(bends(-4, 0, 4), sd=sd, kinds=["median", "asymmetry"]))
+    expected = np.sqrt(np.array([9.0, 16.0]) + 16.0 / 3)
+    np.testing.assert_allclose(metrics["toe_out_sd"], expected, atol=0.02)
+    # Both sides vary together, so their difference does not vary at all.
+    np.testing.assert_allclose(metrics["toe_out_asymmetry_sd"], 5.0, atol=0.01)
+    # Repetitions at -4, -4, 0, 4 and 4 degrees have an SD of 4 at every one of their points.
+    five = {"reps": 5, "kinds": ["variability", "curve_variability"]}
+    for metric in over_repetitions(declared(bends(-4, -4, 0, 4, 4), **five)).values():
+        np.testing.assert_allclose(metric, 4.0, atol=0.1)
+    few = declared(bends(-4, -4, 0, 4, 4), accepted=[True] * 4 + [False], **five)
+    assert all(metric.isnull().all() for metric in over_repetitions(few).values())
 
 
 def test_an_extreme_is_of_the_phases_in_which_it_moves(declared: Declared) -> None:
     for extreme, lowered, where in (("maximum", 0.5, "mid-"), ("minimum", 1.0, "bottom")):
-        made = declared(lambda truth, _: truth["hip_height"], extreme=extreme)
+        made = declared(lambda trial, _: trial.truth["hip_height"], extreme=extreme)
         metric, height = over_repetitions(made)["toe_out"], made.value
         expected = 1 - lowered * (1 - float(height.min()))  # in standing 1
         assert float(metric) == pytest.approx(expected, abs=0.02)
@@ -81,11 +139,11 @@ def test_an_extreme_is_of_the_phases_in_which_it_moves(declared: Declared) -> No
 
 def test_at_an_angle_the_frames_near_it_count(declared: Declared) -> None:
     there = {"not_there": "it never bends so far", "statistic": "near 60 degrees"}
-    bends = {"value": lambda _, angles: angles["knee_flexion"].mean("side")}
-    made = declared(**bends, at={"knee_flexion": 60, "within_deg": 10}, **there)
+    both = {"value": lambda _, angles: angles["knee_flexion"].mean("side")}
+    made = declared(**both, at={"knee_flexion": 60, "within_deg": 10}, **there)
     assert float(over_repetitions(made)["toe_out"]) == pytest.approx(60, abs=3)
     assert made.why_missing == ""
-    never = declared(**bends, at={"knee_flexion": 150, "within_deg": 10}, **there)
+    never = declared(**both, at={"knee_flexion": 150, "within_deg": 10}, **there)
     assert np.isnan(over_repetitions(never)["toe_out"])
     assert never.why_missing == "it never bends so far"
     # Of who stands on one leg that leg bends: to 100 degrees the left one, the right to 120.
@@ -119,91 +177,10 @@ def test_with_the_error_of_the_mean_a_repetition_is_refused_by_it(declared: Decl
     assert limited(4.0).why_missing == tables.sentence("reasons.uncertain")
     assert limited(3.9).of_repetition.value.isnull().all()
     unseen = declared(
-        lambda truth, _: truth["time"] * np.nan,
+        lambda trial, _: trial.truth["time"] * np.nan,
         **{"error": of_mean, "largest_interval": {"value": 4.0}, "seldom": "it is turned away"},
     )
     assert unseen.why_missing == "it is turned away"
-
-
-def test_peaks(squat_pose: Any, repetitions_of: Any) -> None:
-    """Each peak is the extreme that its definition says, inside the repetition only."""
-    trial = squat_pose(reps=1)
-    angles = joint_angles(trial.pose).copy(deep=True)
-    time = angles["time"].values
-    inside, outside = np.argmin(abs(time - 1.5)), np.argmin(abs(time - 0.2))
-    extremes = {
-        **{"knee_flexion": 150.0, "thigh_elevation": -40.0, "hip_abduction": -30.0},
-        **{"shoulder_flexion": 110.0, "arm_fall": 80.0, "pelvis_obliquity": -9.0},
-    }
-    for name, value in extremes.items():
-        angles[name][inside] = value
-        angles[name][outside] = 2 * value if name != "shoulder_flexion" else 50.0
-    metrics = overhead_squat(trial.pose, angles, repetitions_of(trial))
-    for name, value in extremes.items():
-        np.testing.assert_allclose(metrics[f"{name}_peak"], value, err_msg=name)
-    np.testing.assert_allclose(metrics["knee_flexion"], 100.0, atol=0.1)
-
-
-def test_difference_from_standing_has_the_error_of_both_and_no_constant(squat_pose, repetitions_of):
-    trial = squat_pose()
-    angles = joint_angles(trial.pose).copy(deep=True)
-    sd = xr.where(trial.truth["crouch"] < 0.3, 3.0, 4.0)
-    angles["ankle_dorsiflexion_sd"] = sd + 0 * angles["ankle_dorsiflexion"]
-    angles["ankle_dorsiflexion"] = angles["ankle_dorsiflexion"] + 7.0
-    metrics = overhead_squat(trial.pose, angles, repetitions_of(trial))
-    np.testing.assert_allclose(metrics["ankle_dorsiflexion_from_standing_sd"], 5.0, atol=0.05)
-    np.testing.assert_allclose(metrics["ankle_dorsiflexion_sd"], 4.0, atol=0.05)
-    np.testing.assert_allclose(metrics["ankle_dorsiflexion"], 32.0, atol=0.1)
-    np.testing.assert_allclose(metrics["ankle_dorsiflexion_from_standing"], 25.0, atol=0.1)
-    # Of every angle, that of the trunk too.
-    np.testing.assert_allclose(metrics["knee_flexion_from_standing"], 100.0, atol=0.5)
-    assert metrics["trunk_lean_from_standing"].dims == ()
-
-
-def test_a_number_beyond_the_limit_of_its_angle_is_refused(
-    squat_pose: Any, repetitions_of: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trial = squat_pose(reps=2)
-    pose, reps = fitted(trial.pose), repetitions_of(trial)
-    given = overhead_squat(pose, joint_angles(pose), reps)
-    monkeypatch.setattr(
-        "mobility.assessment.measures.largest_sd",
-        lambda name, **_: -1.0 if name == "knee_flexion" else np.inf,
-    )
-    metrics = overhead_squat(pose, joint_angles(pose), reps)
-    for name in ("knee_flexion", "knee_flexion_asymmetry", "knee_flexion_from_standing"):
-        assert given[name].notnull().all()
-        assert metrics[name].isnull().all()
-        assert metrics[f"{name}_sd"].isnull().all()
-        assert metrics[name].attrs["note"] == tables.sentence("reasons.uncertain")
-    xr.testing.assert_equal(metrics["hip_flexion"], given["hip_flexion"])
-
-
-def test_error_over_repetitions(squat_pose: Any, repetitions_of: Any) -> None:
-    """The bias does not shrink with repetitions; the sampling part does."""
-    trial = squat_pose(reps=3)
-    angles = offset(joint_angles(trial.pose), trial, (-4.0, 0.0, 4.0))
-    sides = xr.DataArray([3.0, 4.0], dims="side")
-    angles["knee_flexion_sd"] = xr.zeros_like(angles["knee_flexion_sd"]) + sides
-    metrics = overhead_squat(trial.pose, angles, repetitions_of(trial))
-    np.testing.assert_allclose(metrics["knee_flexion_bottom_sd"], [[3.0, 4.0]] * 3)
-    expected = np.sqrt(np.array([9.0, 16.0]) + 16.0 / 3)
-    np.testing.assert_allclose(metrics["knee_flexion_sd"], expected, atol=0.02)
-    # Both sides vary together, so their difference does not vary at all.
-    np.testing.assert_allclose(metrics["knee_flexion_asymmetry_sd"], 5.0, atol=0.01)
-
-
-def test_curves_that_differ_by_a_constant(squat_pose: Any, repetitions_of: Any) -> None:
-    """Repetitions at -4, -4, 0, 4 and 4 degrees have an SD of 4 at every one of their points."""
-    trial = squat_pose(reps=5)
-    angles = offset(joint_angles(trial.pose), trial, (-4.0, -4.0, 0.0, 4.0, 4.0), 0.1)
-    metrics = overhead_squat(trial.pose, angles, repetitions_of(trial))
-    np.testing.assert_allclose(metrics["knee_flexion_curve_variability"], 4.0, atol=0.05)
-    np.testing.assert_allclose(metrics["knee_flexion_variability"], 4.0, atol=0.1)
-    np.testing.assert_allclose(metrics["hip_flexion_curve_variability"], 0.0, atol=0.05)
-    four = overhead_squat(trial.pose, angles, repetitions_of(trial, [True] * 4 + [False]))
-    for name in ("knee_flexion_curve_variability", "knee_flexion_variability"):
-        assert four[name].isnull().all()
 
 
 def test_repetitions_reduce_what_they_vary_by_and_not_the_bias(squat_pose, repetitions_of) -> None:

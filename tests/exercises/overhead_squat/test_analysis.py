@@ -30,15 +30,6 @@ from mobility.view import camera_view
 SIDED = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion", "thigh_elevation")
 
 
-def apart(pose: xr.Dataset, metres: float = 0.2) -> xr.Dataset:
-    """A raw pose with both legs below the hip farther out: a wide stance."""
-    moved = pose.copy(deep=True).assign_attrs(method="mediapipe_world")
-    for side, sign in (("left", 1), ("right", -1)):
-        legs = [f"{side}_{p}" for p in ("knee", "ankle", "heel", "foot_index")]
-        moved["position"].loc[{"keypoint": legs, "space": "x"}] += sign * metres
-    return moved
-
-
 @pytest.fixture(scope="module")
 def measure(repetitions_of: Any) -> Any:
     """Metrics of a trial whose landmarks are known exactly."""
@@ -167,20 +158,6 @@ def test_knees_over_turned_out_toes(squat_pose: Any, repetitions_of: Any) -> Non
     np.testing.assert_allclose(metrics["knee_deviation"], 0, atol=1e-9)
 
 
-def test_extremes_are_those_of_the_movement_not_of_standing(squat_pose: Any, measure: Any) -> None:
-    """Knees that go outwards are nearest to each other when standing, which does not count."""
-    metrics = measure(squat_pose(turn_out=25.0, toe_out=0.0, tibia=25.0))
-    name = "knee_ankle_separation_ratio"
-    phases = metrics[f"{name}_phase"].median("rep")
-    assert float(phases.sel(phase="standing")) == pytest.approx(1.0, abs=0.02)
-    assert float(metrics[name]) == pytest.approx(float(phases[1:].min()))
-    assert float(metrics[name]) > 1.2
-    assert "standing" not in metrics[name].attrs["statistic"]
-    deviation = metrics["knee_deviation_phase"][:, 1:].max("phase").median("rep")
-    np.testing.assert_allclose(metrics["knee_deviation"], deviation)
-    assert (metrics["knee_deviation"] < -0.2).all()
-
-
 def test_valgus_is_positive_deviation_in_ankle_widths_and_a_small_ratio(squat_pose, measure):
     """Standing ankles 0.18 m apart; at the bottom the knee is at the ankle's place + 0.42 sin."""
     metrics = measure(squat_pose(turn_out=(-5.0, -15.0), toe_out=0.0, tibia=25.0, thigh=-5.0))
@@ -192,79 +169,6 @@ def test_valgus_is_positive_deviation_in_ankle_widths_and_a_small_ratio(squat_po
     right = phase.sel(side="right")
     assert (right.sel(phase="bottom") > right.sel(phase="mid_descent")).all()
     assert (right.sel(phase="mid_ascent") > right.sel(phase="standing")).all()
-
-
-def test_errors_are_those_of_simulated_landmarks(squat_pose: Any, repetitions_of: Any) -> None:
-    """The propagated sd agrees with the spread that the stated landmark error produces."""
-    trial = squat_pose(
-        reps=1, hold=100.0, tibia=12.0, thigh=30.0, turn_out=(5.0, 20.0), toe_out=25.0, fps=20
-    )
-    # Feet long and far apart, so that few draws are extreme; one knee well in front of the other,
-    # so that the turn of the hips' line counts.
-    pose = apart(trial.pose)
-    position = pose["position"]
-    for side, sign in (("left", 1), ("right", -1)):
-        position.loc[{"keypoint": f"{side}_foot_index", "space": "x"}] += sign * 0.4
-        position.loc[{"keypoint": f"{side}_foot_index", "space": "z"}] += 0.8
-    position.loc[{"keypoint": "left_knee", "space": "z"}] += 0.3
-    joints = ("hip", "knee", "ankle", "foot_index")
-    moving = [f"{s}_{p}" for p in joints for s in ("left", "right")]
-    scale = xr.DataArray(
-        [[0.02] * 8, [0.02] * 8, [0.03] * 2 + [0.08] * 6],
-        dims=("space", "keypoint"),
-        coords={"space": ["x", "y", "z"], "keypoint": moving},
-    )
-    error = xr.DataArray(
-        np.random.default_rng(1).normal(size=(pose.sizes["time"], 3, len(moving), 1)),
-        dims=position.dims,
-        coords={"keypoint": moving, "space": ["x", "y", "z"]},
-    )
-    noisy = pose.copy(deep=True)
-    noisy["position"].loc[{"keypoint": moving}] += (error * scale).transpose(*position.dims)
-    repetitions = repetitions_of(trial)
-    clean, spread = frames_of(knee, pose, repetitions), frames_of(knee, fitted(noisy), repetitions)
-    held = (clean["time"] > 3) & (clean["time"] < 100)
-    ratio, deviation = "knee_ankle_separation_ratio", "knee_deviation"
-    np.testing.assert_allclose(
-        spread[ratio].where(held).std(), clean[f"{ratio}_sd"].where(held).median(), rtol=0.15
-    )
-    # Standing, by its width and its own deviation, is common to all frames: no part of the spread
-    # over them. A standing frame differs from standing by the errors of both.
-    width = 0.18 + 2 * 0.2
-    common = 2 * (clean[deviation].where(held).median("time") * 0.02 / width) ** 2
-    stands = clean["time"] < 0.5
-    common += clean[f"{deviation}_sd"].where(stands).median("time") ** 2 / 2
-    np.testing.assert_allclose(
-        spread[deviation].where(held).std("time"),
-        (clean[f"{deviation}_sd"].where(held).median("time") ** 2 - common) ** 0.5,
-        rtol=0.15,
-    )
-
-
-def test_values_that_say_nothing_are_refused(squat_pose: Any, repetitions_of: Any) -> None:
-    trial = squat_pose()
-    repetitions = repetitions_of(trial)
-    names = ["knee_ankle_separation_ratio", "knee_deviation"]
-    narrow = apart(trial.pose, -0.03)
-    metrics = overhead_squat(narrow, joint_angles(trial.pose), repetitions)
-    movement = frames_of(knee, narrow, repetitions)
-    for name in names:
-        assert metrics[name].isnull().all()
-        assert metrics[name].attrs["note"] == "it is too uncertain in this recording"
-    limits = [w["values"] for w in warnings_of(movement) if w["code"] == "uncertain"]
-    assert {each["quantity"]: each["limit"] for each in limits} == {
-        "knee_ankle_separation_ratio": "± 0.5",
-        "knee_deviation": "± 50 % of the ankle width",
-    }
-    wide = frames_of(knee, apart(trial.pose), repetitions)
-    assert wide["knee_ankle_separation_ratio"].notnull().all()
-    assert (1.96 * wide["knee_ankle_separation_ratio_sd"] <= 0.5).all()
-    # Ankles that stand together give nothing to measure in, however sure they are.
-    assert np.isfinite(frames_of(knee, trial.pose, repetitions)[names].to_dataarray()).all()
-    ankles = {"space": "x", "keypoint": ["left_ankle", "right_ankle"]}
-    together = trial.pose.copy(deep=True)
-    together["position"].loc[ankles] *= 0.2
-    assert frames_of(knee, together, repetitions)[names].to_dataarray().isnull().all()
 
 
 def test_a_cut_off_start_has_no_standing_and_no_mid_descent(squat_pose, measure, repetitions_of):
@@ -548,8 +452,6 @@ def test_bad_input(squat_pose: Any, repetitions_of: Any) -> None:
         (overhead_squat, (pose, angles.drop_vars("knee_flexion"), repetitions), "knee_flexion"),
         (overhead_squat, (pose, angles.isel(time=slice(1, None)), repetitions), "same frames"),
         (overhead_squat, (pose.isel(time=slice(1, None)), angles, repetitions), "same frames"),
-        (frames_of, (knee, pose, repetitions.drop_vars("standing")), "standing"),
-        (frames_of, (knee, angles, repetitions), "position"),
     ):
         with pytest.raises(BadInputError, match=message):
             function(*given_)
