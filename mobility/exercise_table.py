@@ -573,7 +573,7 @@ def check_names(
     knees = {"knee_ankle_separation_ratio", "knee_deviation"}  # tables show them together
     if len(knees & described.keys()) == 1:
         raise BadInputError(f"{what}: measures: pick {' and '.join(sorted(knees))}, or neither")
-    _check_unique(described, moment, what)
+    check_unique(described, moment, what)
     check_among(table["rules"], rules, f"{what}: rules")
     check_among(table["documents"], _DOCUMENTS, f"{what}: documents")
     check_among(table["parts"], tables.load("verdict")["parts"], f"{what}: parts")
@@ -623,7 +623,7 @@ def names_of_numbers(name: str, entry: Mapping[str, Any], moment: str) -> Iterat
         yield kind, given or f"{name}{ends.get(kind, f'_{kind}')}"
 
 
-def _check_unique(described: Mapping[str, Any], moment: str, what: str) -> None:
+def check_unique(described: Mapping[str, Any], moment: str, what: str) -> None:
     """Refuse measures whose numbers have one name."""
     owner: dict[str, str] = {}
     for name, entry in described.items():

@@ -25,7 +25,7 @@ from mobility.assessment.kernels import (
 from mobility.assessment.kinds import BESIDE, ERROR, RETEST_ERROR, owners
 from mobility.assessment.looks_like import falls
 from mobility.assessment.metric import CARRIED, add_note, merged_history
-from mobility.assessment.numbers import COMPARES_SIDES, Quantity, Repetitions, add_numbers
+from mobility.assessment.numbers import COMPARES_SIDES, Quantity, Repetitions, add_numbers, signed
 from mobility.assessment.phases import (
     REPETITION,
     measured_span,
@@ -210,17 +210,12 @@ def _add_angles(
             if f"{angle_name}_{number}" in errors and not elsewhere
         }
         largest = None if "over" in entry else largest_sd(angle_name, method=method)
-        value = _signed(angle, entry)
+        value = signed(angle, entry)
         quantity = Quantity(name, entry, value, sd, repetitions, of_numbers, largest)
         add_numbers(metrics, quantity)
         if note := angle.attrs.get("refused") or quantity.why_missing:
             add_note(metrics, name, note)
         _note_no_standing(metrics, quantity)
-
-
-def _signed(value: xr.DataArray, entry: Mapping[str, Any]) -> xr.DataArray:
-    """Turn the sign of a quantity where its declaration does."""
-    return value if entry.get("sign", 1) == 1 else (-value).assign_attrs(value.attrs)
 
 
 def _note_no_standing(metrics: Metrics, quantity: Quantity) -> None:
@@ -259,7 +254,7 @@ def _add_of_points(
         value, sd = quantities[name], quantities[f"{name}_sd"]
         errors: dict[str, xr.DataArray] = {}
         output = entry["from"].partition(".")[2]
-        quantity = Quantity(name, entry, _signed(value, entry), sd, repetitions, errors, None)
+        quantity = Quantity(name, entry, signed(value, entry), sd, repetitions, errors, None)
         if quantity.of_mean and "position_draws" in pose:
             errors["mean"] = sd_of_means(
                 *(pose, repetitions.dataset, quantity.frames, kernel, [output]), limits=limits
@@ -288,7 +283,7 @@ def _add_of_trial(
         output = output_of(name, entry, outputs)
         values = checked_values(outputs[output], trial, what=f"kernel {entry['from']}")
         before = set(metrics)
-        value = _signed(values.value, entry)
+        value = signed(values.value, entry)
         add_numbers(metrics, Quantity(name, entry, value, values.sd, repetitions, {}, None))
         for each in metrics.keys() - before:
             metric = metrics[each]

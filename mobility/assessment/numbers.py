@@ -238,6 +238,11 @@ def _moving_words(exercise: Exercise) -> list[str]:
     return [word for name, word in words if name in moving]
 
 
+def signed(value: xr.DataArray, entry: Mapping[str, Any]) -> xr.DataArray:
+    """Turn the sign of a quantity where its declaration does."""
+    return value if entry.get("sign", 1) == 1 else (-value).assign_attrs(value.attrs)
+
+
 def add_numbers(metrics: Metrics, quantity: Quantity) -> None:
     """Add, in place, the numbers that the declaration of a measure lists."""
     kinds = (

@@ -13,7 +13,7 @@ from analytic import fitted, offset
 
 from mobility import tables
 from mobility.assessment import numbers
-from mobility.assessment.numbers import Quantity, Repetitions
+from mobility.assessment.numbers import Quantity, Repetitions, signed
 from mobility.assessment.phases import phase_frames
 from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
@@ -45,10 +45,12 @@ def declared(squat_pose: Any, repetitions_of: Any) -> Declared:
         angles, frames = joint_angles(trial.pose), phase_frames(repetitions, squat.moments)
         value = repetitions["time"] if value is None else value(trial, angles)
         sd = sd(trial) if callable(sd) else sd
-        chosen = Repetitions(squat, repetitions, repetitions, frames, angles, {})
+        chosen = Repetitions(squat, repetitions, repetitions, frames, angles, angles, {})
         entry = {"from": "posture.toe_out", "kinds": ["median"], **entry}
         given = xr.zeros_like(value) + sd
-        return Quantity("toe_out", entry, value, given, chosen, errors or {}, largest)
+        return Quantity(
+            "toe_out", entry, signed(value, entry), given, chosen, errors or {}, largest
+        )
 
     return made
 
