@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -12,16 +12,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import Strict, likely, quoted, validate
 
-Phase = Literal["standing", "mid_descent", "bottom", "mid_ascent"]
-"""Phases at which the knee movement is reported."""
-
-PARTS = ("angles", "posture", "stance", "knee_movement", "frontal_plane", "tempo", "smoothness")
-"""Parts of ``tables/measures.yaml`` that describe quantities."""
-
-OWN_PART = "tempo"
-"""The part whose measures the function ``metrics`` of an exercise may add to those of the table."""
-
-ONE_FOR_ALL = {"findings": ("rules",), "advice": ("exercises",), "measures": PARTS}
+ONE_FOR_ALL = {"findings": ("rules",), "advice": ("exercises",), "measures": ("measures",)}
 """Tables of exercises, with the parts whose names no two of them may give to different things."""
 
 USUAL_PAGE = (
@@ -30,14 +21,28 @@ USUAL_PAGE = (
 )
 """Sections of the report of an exercise with repetitions that lists none."""
 
-_OF_KINDS = (
-    *("asymmetry", "asymmetry_index", "limb_symmetry_index", "symmetry_angle"),
-    *("variability", "curve_variability", "from_standing", "at_bottom"),
-)
-"""Kinds of metrics that are one number, or one of each side, as the ends of their names."""
+_OF_SIDES = ("asymmetry", "asymmetry_index", "limb_symmetry_index", "symmetry_angle")
+"""Kinds of numbers that compare the medians of the sides."""
 
-_OTHER_METRICS = {"smoothness_sparc": "1"}
-"""Metrics under other names than that of a quantity, and their units."""
+_WITH_MEAN = {"median", "bottom", "bottom_asymmetry", "asymmetry", "variability"}
+"""Kinds of numbers whose error can be that of the mean of the frames."""
+
+_JUDGED = (
+    "median",
+    *_OF_SIDES,
+    *("variability", "curve_variability", "from_standing", "at_bottom", "standing"),
+    *("count", "time"),
+)
+"""Kinds of numbers that a rule can judge: one, or one of each side."""
+
+_NAMED_ALIKE = ("median", "repetition", "count", "time")
+"""Kinds whose variable has the name of the measure."""
+
+_MOVED = ("turn", "ways", "moving", "moment", "phases")
+"""Entries that were once in `report`."""
+
+_NAMED = ("median", "descent", "ascent", "standing")
+"""Kinds to which a declaration can give the name of their variable."""
 
 _FILLED = ("measured", "threshold", "limit", "norm", "sign", "reason", "question", "label")
 """What the sentence of a finding may have in braces; ``probability``, too."""
@@ -87,14 +92,28 @@ class _Report(Strict):
     tables: list[_Values]
     ranges: Annotated[list[str], Field(description="angles with published ranges")]
     curves: Annotated[list[str], Field(description="angles drawn over the repetitions")]
-    turn: Annotated[Text, Field(description="between the way there and back")] = "bottom"
-    ways: Annotated[tuple[Text, Text], Field(description="there and back")] | None = None
-    moment: Annotated[
-        Text | None, Field(description="at which angles are measured; default: at the turn")
-    ] = None
-    moving: Annotated[Text | None, Field(description="while the knees are watched")] = None
-    phases: Annotated[dict[Phase, Text] | None, Field(description="of the knee movement")] = None
     durations: _Durations | None = None
+
+
+class _Moment(Strict):
+    """A phase of a repetition; of the first four, one."""
+
+    before: Annotated[Key, Field(description="event; frames of standing before it")] | None = None
+    middle_of: Annotated[tuple[Key, Key], Field(description="events")] | None = None
+    from_: Annotated[Key | None, Field(alias="from")] = None
+    to: Key | None = None
+    around: Annotated[Key, Field(description="event; its frame and the neighbours")] | None = None
+    word: Annotated[Text, Field(description="for it")] | None = None
+    at: Annotated[Text, Field(description='default: "at the", and its word')] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [self.before, self.middle_of, self.from_, self.around]
+        if sum(each is not None for each in given) != 1 or (self.from_ is None) != (
+            self.to is None
+        ):
+            raise ValueError("needs one of before, middle_of, around, or from and to")
+        return self
 
 
 class _Lab(Strict):
@@ -143,10 +162,17 @@ class ExerciseTable(Strict):
         None
     )
     film: _Film | None = None
-    measures: Annotated[
-        dict[str, list[str]], Field(default_factory=dict, description="by part of measures.yaml")
-    ]
-    moving_phases: Annotated[list[Phase], Field(min_length=1)] | None = None
+    measures: Annotated[list[str], Field(default_factory=list, description="of measures.yaml")]
+    turn: Annotated[Text, Field(description="between the way there and back")] = "bottom"
+    ways: Annotated[tuple[Text, Text], Field(description="there and back")] | None = None
+    moving: Annotated[Text, Field(description="while the knees are watched")] | None = None
+    moments: Annotated[dict[Key, _Moment], Field(min_length=1)] | None = None
+    span: Annotated[
+        tuple[Key, Key], Field(description="events from which to which a repetition is measured")
+    ] = ("start", "end")
+    retest_known: Annotated[
+        Flag, Field(description="whether errors between recordings, of squats, hold for it")
+    ] = True
     groups: Annotated[dict[str, _Readers], Field(default_factory=dict)]
     rules: Annotated[list[str], Field(default_factory=list)]
     advice_on: Annotated[
@@ -157,21 +183,35 @@ class ExerciseTable(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_rules(cls, table: dict[str, Any]) -> dict[str, Any]:
+    def _of_older(cls, table: dict[str, Any]) -> dict[str, Any]:
         """Say where entries of older tables stand now."""
         if older := [name for name in ("expected", "gauges") if name in table]:
             raise ValueError(
                 f"{', '.join(older)}: each rule has it in findings.yaml: `checkpoint: {{name, "
                 "source}`, what a reader expects to be told, and `row`, its name on the first page"
             )
+        if isinstance(table.get("measures"), Mapping):
+            raise ValueError(
+                "measures: are one list without parts: `measures: [shoulder_flexion, depth, ...]`, "
+                "with depth and durations where they are measured"
+            )
+        report = table.get("report")
+        if moved := [name for name in _MOVED if isinstance(report, Mapping) and name in report]:
+            raise ValueError(
+                f"report: {', '.join(moved)}: turn, ways and moving stand beside report, not in "
+                "it; `moments` says what moment and phases did"
+            )
+        if "moving_phases" in table:
+            raise ValueError("moving_phases: are those of `moments` that are not before an event")
         return table
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         """Refuse an exercise of repetitions without what their pages show."""
+        if self.moments and not any(m.from_ or m.around for m in self.moments.values()):
+            raise ValueError("moments: needs one at which it measures, with from and to, or around")
         if self.noun == "repetition":
-            angles = self.measures.get("angles")
-            needed = {"report": self.report, "measures: angles": angles}
+            needed = {"report": self.report, "measures": self.measures}
             if missing := [name for name, value in needed.items() if not value]:
                 raise ValueError(f"an exercise of repetitions needs {', '.join(missing)}")
         if ("report" in self.documents) != (self.noun == "repetition"):
@@ -266,25 +306,99 @@ class _Work(Strict):
         return self
 
 
-class _Measure(Strict):
-    """Entry of ``measures.yaml``; an exercise may say more of its own."""
+class _Limit(Strict):
+    value: Number
+    source: Text
 
-    model_config = ConfigDict(extra="allow")
 
+class _LeastVisibility(_Limit):
+    of: Key
+
+
+class _Error(Strict):
+    of: Literal["mean"]
+    factor: Annotated[Number, Field(gt=0)] = 1.0
+    source: Text = ""
+
+
+class _NotOf(Strict):
+    value: list[str]
+    source: Text
+
+
+class Measure(Strict):
+    """Declaration of a measure; the head of ``tables/measures.yaml`` says what each field means."""
+
+    computed_by: Annotated[
+        str, Field(alias="from", pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=120)
+    ]
+    kinds: Annotated[list[Key] | dict[Key, Key] | None, Field(min_length=1)] = None
+    sign: Literal[1, -1] = 1
+    peak: Literal["maximum", "minimum", "magnitude"] | None = None
+    extreme: Literal["maximum", "minimum"] | None = None
+    over: tuple[Key, Key] | None = None
+    at: dict[Key, Number] | None = None
+    not_there: Text | None = None
+    statistic: Text | None = None
+    against: Literal["standing"] | None = None
+    frontal: Flag = False
+    least_visibility: _LeastVisibility | None = None
+    seldom: Text | None = None
+    error: _Error | None = None
+    fit_error_share: _Limit | None = None
+    fit_error_sd: _Limit | None = None
+    not_of: _NotOf | None = None
+    largest_interval: _Limit | None = None
     long_name: Text
     units: Text = "degree"
     group: str
     sided: Flag = False
     signed: Flag = False
     percent: Flag = False
+    of: Annotated[str, Field(max_length=60)] = ""
     plus: Text | None = None
     reference: Text
     source: Text
 
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """Refuse what cannot be computed."""
+        if self.at is not None and not (
+            "within_deg" in self.at and len(self.at) == 2 and self.not_there
+        ):
+            raise ValueError("at: needs an angle, within_deg, and not_there, a sentence")
+        if self.over is not None and self.peak is None:
+            raise ValueError("over: needs peak, which says what value of it counts")
+        given = {name for name in ("extreme", "over", "at") if getattr(self, name) is not None}
+        if len(given) > 1:
+            raise ValueError(f"has {' and '.join(sorted(given))}; a value is taken in one way")
+        kinds = set(self.kinds or ())
+        if given and (not kinds or kinds & {"bottom", "bottom_asymmetry"}):
+            raise ValueError(f"{given.pop()}: needs kinds, without those of the moment (bottom)")
+        if self.computed_by.startswith("angles."):
+            self._of_angle()
+        elif self.error and not self.largest_interval:
+            raise ValueError("error: needs largest_interval, from which on it is refused")
+        if self.error and (given & {"extreme", "over"} or not kinds or kinds - _WITH_MEAN):
+            raise ValueError(f"error: is of {', '.join(sorted(_WITH_MEAN))} only; list kinds")
+        if self.units != "degree" and kinds & {*_OF_SIDES[1:]}:
+            raise ValueError("kinds: ratios of the sides are of angles in degrees")
+        if (self.fit_error_sd or self.not_of) and not self.computed_by.startswith("smoothness."):
+            raise ValueError("fit_error_sd and not_of are of what the kernel smoothness gives")
+        return self
+
+    def _of_angle(self) -> None:
+        """Refuse what is of kernels only; an angle has its limit in ``angles.yaml``."""
+        for name in ("error", "largest_interval", "least_visibility", "seldom", "fit_error_share"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name}: is not of angles, whose limits are in angles.yaml")
+        if self.units != "degree":
+            raise ValueError("units: angles are in degree")
+
 
 def checked_table(table: Any, *, what: str) -> dict[str, Any]:
     """Check an ``exercise.yaml``, and return it without fields that are left out."""
-    return validate(ExerciseTable, table, what=what).model_dump(exclude_none=True)
+    return validate(ExerciseTable, table, what=what).model_dump(exclude_none=True, by_alias=True)
 
 
 def check_own_tables(
@@ -321,6 +435,9 @@ def _entries(whole: Any, table: str, what: str) -> Iterator[tuple[str, Any]]:
         raise BadInputError(f"{what}: must have named parts ({', '.join(parts)})")
     if table != "measures":  # which has limits, too
         check_among(whole, parts, what)
+    for part, entries in whole.items() if table == "measures" else ():
+        if part not in parts and _declares(entries):
+            raise BadInputError(f"{what}: {part}: declarations stand in `measures`, each with from")
     for part in parts:
         entries = whole.get(part, {})
         if not isinstance(entries, Mapping):
@@ -330,16 +447,43 @@ def _entries(whole: Any, table: str, what: str) -> Iterator[tuple[str, Any]]:
             yield name, entry
 
 
+def _declares(entries: Any) -> bool:
+    """Whether a part of a table declares measures."""
+    each = entries.values() if isinstance(entries, Mapping) else ()
+    return any(isinstance(entry, Mapping) and "long_name" in entry for entry in each)
+
+
 def check_entry(table: str, entry: Any, what: str) -> None:
     """Refuse what an entry of findings, advice or measures may not say."""
     if table == "measures":
-        validate(_Measure, entry, what=what)
+        check_measure(entry, what)
     elif table == "advice":
         work = validate(_Work, entry, what=what)
         _check_braces(work.how, work.quantities, f"{what}: how")
         _check_braces(work.purpose, work.quantities, f"{what}: purpose")
     else:
         _check_rule(validate(_Rule, entry, what=what), what)
+
+
+def check_measure(entry: Any, what: str) -> None:
+    """Refuse a declaration of a measure that says what nothing reads, or lacks what is needed."""
+    measure = validate(Measure, entry, what=what)
+    table, angles = tables.load("measures")["kinds"], tables.load("angles")
+    kernel, _, output = measure.computed_by.partition(".")
+    if kernel == "angles":
+        check_among([output], angles, f"{what}: from")
+    check_among(measure.at or (), ["within_deg", *angles], f"{what}: at")
+    kinds = list(measure.kinds or table["usual"]["angles" if kernel == "angles" else "points"])
+    check_among(kinds, table["words"], f"{what}: kinds")
+    if isinstance(measure.kinds, dict):
+        hint = f"; names can be given to {', '.join(_NAMED)}"
+        check_among(kinds, _NAMED, f"{what}: kinds", hint)
+    _check_braces(measure.long_name, ("turn", "descent", "ascent"), f"{what}: long_name")
+    if "peak" in kinds and measure.peak is None:
+        raise BadInputError(f"{what}: needs peak, which says what extreme of a repetition counts")
+    of_sides = [n for n, kind in enumerate(kinds) if kind in _OF_SIDES]
+    if of_sides and "median" not in kinds[: of_sides[0]]:
+        raise BadInputError(f"{what}: kinds: what compares the sides needs median, before it")
 
 
 class _OneName(Strict):
@@ -394,7 +538,8 @@ def check_names(
     own_table: Callable[[str], Any],
     *,
     others: Sequence[Callable[[str], Any]],
-    measures_itself: bool,
+    kernels: Collection[str],
+    moment: str,
     package: str,
 ) -> None:
     """Refuse names in the tables of an exercise that are in no table, or that nothing measures.
@@ -405,8 +550,10 @@ def check_names(
         What :func:`checked_table` gave.
     own_table, others
         Functions that give tables of its folder by name, and of the folders of other exercises.
-    measures_itself
-        Whether its ``analysis.py`` has a function ``metrics``.
+    kernels
+        What can compute measures: kernels of its folder, and of what it is like.
+    moment
+        At which it measures.
     package
         For the message.
     """
@@ -417,30 +564,16 @@ def check_names(
     for each in (*others, own_table):
         rules |= each("findings").get("rules", {})
 
-    check_among(table["measures"], PARTS, f"{what}: measures")
-    described: dict[str, Any] = {}
-    for part, names in table["measures"].items():
-        own = own_measures.get(part, {})
-        for name in names:
-            elsewhere = [
-                each for each in PARTS if name in {**measures[each], **own_measures.get(each, {})}
-            ]
-            hint = f" there; it is a measure of {elsewhere[0]}: pick it there" if elsewhere else ""
-            where = f"{what}: measures: {part}"
-            check_among([name], [*measures[part], *own], where, hint)
-            if name in own and not (part == OWN_PART and measures_itself):
-                raise BadInputError(
-                    f"{where}: {name!r} is in its own measures.yaml, and nothing measures it; only "
-                    f"those of {OWN_PART} can be its own, added by metrics of its analysis.py"
-                )
-            described[name] = own.get(name) or measures[part][name]
-    knees = table["measures"].get("knee_movement")
-    if knees and len({*knees}) < len(measures["knee_movement"]):  # tables show them together
-        raise BadInputError(f"{what}: measures: knee_movement: pick all of it, or nothing")
-    own_described = {
-        name: entry for part in PARTS for name, entry in own_measures.get(part, {}).items()
-    }
-    described |= own_described
+    described = {**measures["measures"], **own_measures.get("measures", {})}
+    check_among(table["measures"], described, f"{what}: measures")
+    described = {name: described[name] for name in table["measures"]}
+    for name, entry in described.items():
+        where = f"measures.yaml of {package}: {name}: from"
+        check_among([entry["from"].partition(".")[0]], ["angles", *kernels], where)
+    knees = {"knee_ankle_separation_ratio", "knee_deviation"}  # tables show them together
+    if len(knees & described.keys()) == 1:
+        raise BadInputError(f"{what}: measures: pick {' and '.join(sorted(knees))}, or neither")
+    check_unique(described, moment, what)
     check_among(table["rules"], rules, f"{what}: rules")
     check_among(table["documents"], _DOCUMENTS, f"{what}: documents")
     check_among(table["parts"], tables.load("verdict")["parts"], f"{what}: parts")
@@ -450,7 +583,7 @@ def check_names(
     report = table.get("report", {})
     for values in report.get("tables", ()):
         check_among(values["names"], described, f"{what}: report: tables")
-    angles = table["measures"].get("angles", ())
+    angles = [name for name, entry in described.items() if entry["from"] == f"angles.{name}"]
     for part in ("trial", "ranges", "curves"):
         check_among(report.get(part, ()), angles, f"{what}: report: {part}")
     lab = table["lab"]
@@ -458,8 +591,8 @@ def check_names(
     compared = tables.load("lab_contents")["compared"]
     check_among(lab["values"], compared, f"{what}: lab: values")
     durations = report.get("durations", {}).get("names", ())
-    check_among(durations, [*measures[OWN_PART], *own_described], f"{what}: report: durations")
-    metrics = _metrics(described, own_described)
+    check_among(durations, described, f"{what}: report: durations")
+    metrics = _judged(described, moment)
     for rule in table["rules"]:
         metric, unit = rules[rule]["metric"], rules[rule]["unit"]
         where = f"findings.yaml: {rule}"
@@ -472,14 +605,44 @@ def check_names(
         check_among(work["for"], rules, f"advice.yaml of {package}: {name}: for")
 
 
-def _metrics(described: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, str]:
-    """Give the metrics of quantities that are one number or one of each side, and their units."""
-    metrics = dict(_OTHER_METRICS)
-    symmetry = tables.load("measures")["symmetry"]
+def names_of_numbers(name: str, entry: Mapping[str, Any], moment: str) -> Iterator[tuple[str, str]]:
+    """Give the kinds of numbers that are made of a measure, and the names of their variables."""
+    usual = tables.load("measures")["kinds"]["usual"]
+    origin = "angles" if entry["from"].startswith("angles.") else "points"
+    kinds = entry.get("kinds") or usual[origin]
+    ends = {
+        **dict.fromkeys(_NAMED_ALIKE, ""),
+        "bottom": f"_{moment}",
+        "bottom_asymmetry": f"_{moment}_asymmetry",
+        "at_bottom": f"_at_{moment}",
+    }
+    for kind in kinds:
+        if kind in _OF_SIDES and not entry.get("sided"):
+            continue
+        given = kinds[kind] if isinstance(kinds, Mapping) else ""
+        yield kind, given or f"{name}{ends.get(kind, f'_{kind}')}"
+
+
+def check_unique(described: Mapping[str, Any], moment: str, what: str) -> None:
+    """Refuse measures whose numbers have one name."""
+    owner: dict[str, str] = {}
     for name, entry in described.items():
-        if name in tables.load("measures")[OWN_PART] and name not in own:
-            continue  # of each repetition
-        units = entry.get("units", "degree")
-        kinds = {f"{name}_{kind}": "percent" if kind in symmetry else units for kind in _OF_KINDS}
-        metrics |= {name: units, **kinds}
-    return metrics
+        for _, number in names_of_numbers(name, entry, moment):
+            for variable in (number, f"{number}_sd", f"{number}_sem"):
+                if variable in owner:
+                    raise BadInputError(
+                        f"{what}: measures: {name} and {owner[variable]} have a number of one "
+                        f"name, {variable}; name the measure, or the moment, otherwise"
+                    )
+                owner[variable] = name
+
+
+def _judged(described: Mapping[str, Any], moment: str) -> dict[str, str]:
+    """Give the metrics that a rule can judge, and their units."""
+    ratios = tables.load("measures")["symmetry"]
+    return {
+        number: "percent" if kind in ratios else entry.get("units", "degree")
+        for name, entry in described.items()
+        for kind, number in names_of_numbers(name, entry, moment)
+        if kind in _JUDGED
+    }

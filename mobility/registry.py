@@ -19,7 +19,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -62,6 +62,15 @@ _LONGEST_REASON = 300
 """Characters that are told of why an exercise is left out."""
 
 
+_COUNTED = "accepted_repetitions"
+"""Measure that every exercise of repetitions has."""
+
+
+def main_moment(moments: Mapping[str, Mapping[str, Any]]) -> str:
+    """Name the moment at which an exercise measures: the first that has frames of its own."""
+    return next(name for name, entry in moments.items() if {"from", "around"} & entry.keys())
+
+
 @dataclass(frozen=True)
 class Exercise:
     """One exercise.
@@ -98,27 +107,78 @@ class Exercise:
         return str(tables.load("verdict")["levels"][level]["words"])
 
     @property
+    def measures(self) -> dict[str, dict[str, Any]]:
+        """What it measures: declarations of ``measures.yaml`` by name, its own or those for all."""
+        own, shared = self.own_table("measures").get("measures", {}), tables.load("measures")
+        names = [*self.table["measures"], _COUNTED]
+        return {name: own.get(name) or shared["measures"][name] for name in dict.fromkeys(names)}
+
+    @property
+    def angles(self) -> tuple[str, ...]:
+        """Angles that are among its measures."""
+        return tuple(n for n, entry in self.measures.items() if entry["from"] == f"angles.{n}")
+
+    @property
+    def moments(self) -> dict[str, Mapping[str, Any]]:
+        """Phases of a repetition, by name: what frames belong to each, and the word for it."""
+        return {
+            name: {"word": self._word_of(name), **entry}
+            for name, entry in (
+                self.table.get("moments") or tables.load("measures")["moments"]["of"]
+            ).items()
+        }
+
+    def _word_of(self, moment: str) -> str:
+        words = self._ways
+        usual = {
+            "mid_descent": f"middle of the {words['descent']}",
+            "bottom": words["turn"],
+            "mid_ascent": f"middle of the {words['ascent']}",
+        }
+        return usual.get(moment, moment.replace("_", " "))
+
+    @property
+    def _ways(self) -> dict[str, str]:
+        ways = self.table.get("ways")
+        there, back = ways or ("down", "up")
+        descent, ascent = (f"way {there}", f"way {back}") if ways else ("descent", "ascent")
+        turn = str(self.table["turn"])
+        return {"turn": turn, "there": there, "back": back, "descent": descent, "ascent": ascent}
+
+    @property
     def words(self) -> Mapping[str, str]:
         """Words for a repetition: its `turn`, the way `there` and `back`, and its phases.
 
-        `moment` is when angles are measured, `moving` when the knees are watched; `descent` and
-        `ascent` name the ways.
+        `at` and `within` the moment at which it measures; `moving` is when the knees are watched;
+        `descent` and `ascent` name the ways.
         """
-        report = self.table.get("report", {})
-        turn = report.get("turn", "turn")
-        ways = report.get("ways")
-        there, back = ways or ("down", "up")
-        descent, ascent = (f"way {there}", f"way {back}") if ways else ("descent", "ascent")
+        moments = self.moments
+        measured = moments[main_moment(moments)]
+        at = measured.get("at")
+        usual = "while moving" if "ways" in self.table else "while squatting"
         return {
-            **{"turn": turn, "there": there, "back": back, "descent": descent, "ascent": ascent},
-            "moment": report.get("moment", f"at the {turn}"),
-            "moving": report.get("moving", "while moving" if ways else "while squatting"),
-            "standing": "standing",
-            "mid_descent": f"middle of the {descent}",
-            "bottom": turn,
-            "mid_ascent": f"middle of the {ascent}",
-            **report.get("phases", {}),
+            **self._ways,
+            "at": at or f"at the {measured['word']}",
+            "within": at or f"within the {measured['word']}",
+            "moving": self.table.get("moving", usual),
+            **{name: str(entry["word"]) for name, entry in moments.items()},
         }
+
+    @property
+    def short_words(self) -> list[str]:
+        """Words for the phases where there is little room: "mid-descent"."""
+        named = "moments" in self.table or "ways" in self.table
+        return [
+            str(entry["word"]) if named else name.replace("_", "-")
+            for name, entry in self.moments.items()
+        ]
+
+    def kernel(self, name: str) -> Any:
+        """Give what computes measures, of module ``kernels`` of its folder, or for all."""
+        kernel = getattr(_part(self.package, "kernels"), name)
+        if not hasattr(kernel, "compute") or kernel.compute.__module__.startswith("mobility."):
+            return kernel
+        return replace(kernel, compute=_quiet(kernel.compute))
 
     def has(self, document: str) -> bool:
         """Whether its sessions have a document of the interface: "report", "joint-mobility"..."""
@@ -555,12 +615,18 @@ def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
         hint = f"; take {' or '.join(sorted(notebooks))}"
         check_among([table["notebook"]], notebooks, f"{what}: notebook", hint)
     check_sections(exercise)
-    given = _functions(package, like="like" in table)
+    _check_functions(package, like="like" in table)
+    shared = _kernels_in(f"{_BASE}.kernels", imported=True) if "like" in table else []
+    own_kernels = _kernels_in(f"{package}.kernels")
+    if taken := {*shared} & {*own_kernels}:
+        raise BadInputError(f"kernels.py of {package}: {taken.pop()!r} is the name of a shared one")
+    kernels = {*shared, *own_kernels}
     check_names(
         table,
         exercise.own_table,
         others=others,
-        measures_itself="metrics" in given["analysis"],
+        kernels=kernels,
+        moment=main_moment(exercise.moments),
         package=package,
     )
 
@@ -574,35 +640,33 @@ def check_sections(exercise: Exercise) -> None:
         check_among([name], there, f"exercise.yaml of {exercise.package}: page", hint)
 
 
-def _functions(package: str, *, like: bool) -> dict[str, dict[str, list[str] | None]]:
+def _check_functions(package: str, *, like: bool) -> None:
     """Check what the modules of an exercise define, by module, without importing them.
 
     When exercises are looked for, what these import may not be there yet.
     """
-    given = {}
     for part, protocol in (("analysis", Analysis), ("documents", Documents), ("page", Page)):
         allowed = {
             name: [*inspect.signature(function).parameters][1:]
             for name, function in vars(protocol).items()
             if not name.startswith("_") and callable(function)
         }
-        given[part] = _defined_in(f"{package}.{part}")
+        defined = _defined_in(f"{package}.{part}")
         what = f"{part}.py of {package}"
-        for name, parameters in given[part].items():
+        for name, parameters in defined.items():
             if parameters is None or name.startswith("_"):
                 continue
-            lacking = [each for each in allowed if each not in given[part]]
+            lacking = [each for each in allowed if each not in defined]
             if name not in allowed and (meant := likely(name, lacking)):
                 raise BadInputError(f"{what}: function {name!r}: unknown{meant}")
             if name in allowed and parameters != allowed[name]:
                 takes = ", ".join(allowed[name])
                 raise BadInputError(f"{what}: function {name!r}: must take ({takes})")
         needed = () if like else (*allowed, *protocol.__annotations__)
-        if missing := [name for name in needed if name not in given[part]]:
+        if missing := [name for name in needed if name not in defined]:
             raise BadInputError(
                 f"{what}: lacks {', '.join(missing[:3])}; define all, or say like: repeated"
             )
-    return given
 
 
 def _sections_in(module: str) -> list[str]:
@@ -613,6 +677,19 @@ def _sections_in(module: str) -> list[str]:
         if isinstance(node, ast.FunctionDef)
         and any(ast.unparse(each).startswith("section(") for each in node.decorator_list)
     ]
+
+
+def _kernels_in(module: str, *, imported: bool = False) -> list[str]:
+    """Names of the kernels of a module, without importing it; of those `imported`, too."""
+    names = []
+    for node in _tree(module):
+        if isinstance(node, ast.FunctionDef):
+            marks = [ast.unparse(each).partition("(")[0] for each in node.decorator_list]
+            if any(mark.rpartition(".")[2] in ("of_points", "of_trial") for mark in marks):
+                names.append(node.name)
+        elif imported and isinstance(node, ast.ImportFrom):
+            names += [str(each.asname) for each in node.names if each.asname == each.name]
+    return names
 
 
 def _tree(module: str) -> list[ast.stmt]:
@@ -642,7 +719,7 @@ def _defined_in(module: str) -> dict[str, list[str] | None]:
 
 def _try_modules(package: str) -> None:
     """Import the modules of an exercise, as far as what they import is there by now."""
-    for part in ("analysis", "documents", "page"):
+    for part in ("analysis", "documents", "page", "kernels"):
         try:
             if find_spec(f"{package}.{part}"):
                 _imported(f"{package}.{part}")

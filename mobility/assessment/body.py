@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility.assessment.phases import standing_of_main_stance
+from mobility.assessment.phases import Moments, standing_of_main_stance
 from mobility.kinematics.geometry import body_frame
 from mobility.kinematics.skeleton import SIDES, landmarks
 
@@ -61,11 +61,20 @@ def in_body_axes(points: Array, hip: int) -> tuple[Array, Array]:
     return x, z
 
 
-def lean_at_rest(pose: xr.Dataset, repetitions: xr.Dataset) -> float:
+def by_body_axes(points: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Coordinates along eX and eZ of points (..., side, space) by joint, among them the hips."""
+    names = list(points)
+    both = in_body_axes(np.stack([points[name] for name in names], axis=-3), names.index("hip"))
+    x, z = (dict(zip(names, np.moveaxis(each, -2, 0), strict=True)) for each in both)
+    return x, z
+
+
+def lean_at_rest(pose: xr.Dataset, repetitions: xr.Dataset, moments: Moments) -> float:
     """Angle of the trunk to the vertical in degrees: median of the standing frames.
 
-    They are those of the stance in which most repetitions are. Without any, the starts and ends of
-    repetitions that are not cut off; NaN without these too.
+    They are those of the stance in which most repetitions are. Without any, the ends of
+    repetitions that are not cut off, and their starts where somebody stands before them (of the
+    `moments` of the exercise); NaN without these too.
     """
     points = points_of(pose, ["hip", "shoulder"]).mean(axis=2)
     trunk = points[:, 1] - points[:, 0]
@@ -73,10 +82,12 @@ def lean_at_rest(pose: xr.Dataset, repetitions: xr.Dataset) -> float:
     lean = np.degrees(np.arctan2(level, trunk[:, 1]))
     at_rest = standing_of_main_stance(repetitions)
     if not np.isfinite(lean[at_rest]).any():
+        stands_first = any("before" in entry for entry in moments.values())
+        edges_at_rest = ("start", "end") if stands_first else ("end",)
         edges = np.concatenate(
             [
                 repetitions[name].to_numpy()[repetitions[f"{name}_seen"].to_numpy().astype(bool)]
-                for name in ("start", "end")
+                for name in edges_at_rest
             ]
         )
         time = pose["time"].to_numpy()

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
-from mobility.exercise_table import PARTS
 from mobility.registry import exercises
 
 if TYPE_CHECKING:
@@ -39,12 +38,7 @@ def owners(metrics: Mapping[Any, xr.DataArray] | Mapping[Any, xr.Variable]) -> d
 
 @functools.cache
 def entry_of(quantity: str) -> dict[str, Any]:
-    """Give the description of a quantity; empty where it is in no table of measures."""
+    """Give the declaration of a measure; empty where it is in no table of measures."""
     described = [tables.load("measures"), *(each.own_table("measures") for each in exercises())]
-    entries: list[dict[str, Any]] = [
-        table[part][quantity]
-        for table in described
-        for part in PARTS
-        if quantity in table.get(part, {})
-    ]
-    return entries[0] if entries else {}
+    entries = (table.get("measures", {}).get(quantity) for table in described)
+    return dict(next(filter(None, entries), {}))

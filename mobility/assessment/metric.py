@@ -21,6 +21,9 @@ Array = NDArray[np.float64]
 CARRIED = ("source_file", "source_software", "video_sha256", "model_sha256", "method", "fps")
 """Attributes of the pose that its metrics keep."""
 
+USUAL_WORDS = {"turn": "bottom", "descent": "descent", "ascent": "ascent"}
+"""Words of long names, unless an exercise has others."""
+
 _DIMS = ("time", "rep", "phase", "side")
 
 
@@ -33,6 +36,7 @@ def add(
     statistic: str,
     *,
     sem: xr.DataArray | None = None,
+    words: Mapping[str, str] | None = None,
     name: str = "",
     suffix: str = "",
     **other: str,
@@ -43,13 +47,14 @@ def add(
     two recordings of the same person; None where there is none.
 
     `quantity` and `kind` (which number of the quantity) are those of ``tables/measures.yaml``, and
-    make the default of `name`. `other` are attributes that replace those of the quantity.
+    make the default of `name`. `words` are the exercise's, for what is in braces in a long name;
+    `other` are attributes that replace those of the quantity.
     """
     name = name or f"{quantity}_{kind}"
     entry = {"units": "degree"} | entry_of(quantity) | other
     dims = [dim for dim in _DIMS if dim in value.dims]
     attrs = {key: entry[key] for key in ("units", "group", "reference")} | {"quantity": quantity}
-    long_name = f"{entry['long_name']}{suffix}"
+    long_name = f"{entry['long_name'].format_map(words or USUAL_WORDS)}{suffix}"
 
     def described(array: xr.DataArray, **extra: str) -> xr.DataArray:
         bare = array.transpose(*dims)
@@ -64,13 +69,13 @@ def add(
         f"{name}_sd": (sd, ERROR, "standard deviation of the error"),
         f"{name}_sem": (sem, RETEST_ERROR, "standard error of measurement between recordings"),
     }
-    for error_name, (error, of_kind, words) in errors.items():
+    for error_name, (error, of_kind, which) in errors.items():
         if error is None:
             continue
         metrics[error_name] = described(
             error,
             kind=of_kind,
-            long_name=f"{long_name}, {words}",
+            long_name=f"{long_name}, {which}",
             statistic=f"error of: {statistic}",
         )
         metrics[name].attrs[BESIDE] = f"{metrics[name].attrs.get(BESIDE, '')} {error_name}".strip()
@@ -88,7 +93,8 @@ def refuse_uncertain(
 ) -> tuple[Array, bool, float]:
     """Blank uncertain values; give values, whether any was blanked, and the share of frames."""
     seen = np.isfinite(value)
-    refused = seen & ~(half_width(sd) <= entry["largest_interval"]["value"])
+    largest = entry.get("largest_interval", {"value": np.inf})["value"]
+    refused = seen & ~(half_width(sd) <= largest)
     inside = seen
     if value.ndim:
         inside = watched.reshape(watched.shape + (1,) * (value.ndim - 1)) & seen
@@ -99,9 +105,10 @@ def refuse_uncertain(
 def _largest_error(entry: dict[str, Any]) -> str:
     """Give the largest accepted error of a quantity, in words."""
     limit = entry["largest_interval"]["value"]
-    _, suffix = digits_and_suffix(entry["units"])
-    size = plus_minus(100 * limit, "percent") if entry["percent"] else f"± {limit:.2g}{suffix}"
-    return f"{size}{entry['of']}"
+    _, suffix = digits_and_suffix(entry.get("units", "degree"))
+    shown_in_percent = entry.get("percent", False)
+    size = plus_minus(100 * limit, "percent") if shown_in_percent else f"± {limit:.2g}{suffix}"
+    return f"{size}{entry.get('of', '')}"
 
 
 def frame_variables(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -10,17 +11,14 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.exercise_table import Phase
 from mobility.kinematics.stances import stance_at, steps_of
+from mobility.registry import Exercise
 from mobility.wording import shortened
 
 Array = NDArray[np.float64]
 
-PHASES: tuple[Phase, ...] = get_args(Phase)
-"""Phases at which the knee movement is reported."""
-
-MOVING_PHASES = PHASES[1:]
-"""Phases over which the extremes are taken: standing is no part of the movement."""
+Moments = Mapping[str, Mapping[str, Any]]
+"""Phases of a repetition by name, as :attr:`mobility.registry.Exercise.moments`."""
 
 REPETITION = (
     "start",
@@ -39,61 +37,106 @@ REPETITION = (
 """Variables that a repetitions Dataset must have."""
 
 
-def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
+def usual_moments() -> Moments:
+    """Phases of exercises that name none of their own."""
+    usual: Moments = tables.load("measures")["moments"]["of"]
+    return usual
+
+
+def moving_phases(moments: Moments) -> list[str]:
+    """Phases over which extremes are taken: standing is no part of the movement."""
+    return [name for name, entry in moments.items() if "before" not in entry]
+
+
+def measured_span(repetitions: xr.Dataset, exercise: Exercise) -> xr.Dataset:
+    """Let repetitions begin and end where the exercise measures them (``span`` of its table)."""
+    first, last = exercise.table["span"]
+    require(repetitions, "repetitions", [*REPETITION, first, last])
+    span = {"start": repetitions[first], "end": repetitions[last]}
+    if last != "end":
+        span["end_seen"] = xr.ones_like(repetitions["end_seen"])
+        span["complete"] = repetitions["start_seen"]
+    return repetitions.assign(span)
+
+
+def phase_frames(repetitions: xr.Dataset, moments: Moments | None = None) -> xr.DataArray:
     """Say which frames belong to which phase of each repetition.
 
     Parameters
     ----------
     repetitions
         Repetitions Dataset.
+    moments
+        The phases, those of an exercise; None: the usual ones of ``tables/measures.yaml``.
 
     Returns
     -------
     xarray.DataArray
-        Boolean, over ``(rep, phase, time)``. Standing: the frames of the half second before
-        the start in which the subject stands, with the feet where they are in the repetition.
-        Mid-descent and mid-ascent: the hips within a tenth of the descent around its middle, or the
-        nearest frame. Bottom: from ``bottom_start`` to ``bottom_end``. Where the recording cuts off
-        the start (the end), no frame belongs to standing and mid-descent (mid-ascent), whose middle
-        is unknown.
+        Boolean, over ``(rep, phase, time)``. Before an event: the frames of the half second before
+        it in which the subject stands, with the feet where they are in the repetition.
+        In the middle of two: the hips within a tenth of the way around its middle, or the
+        nearest frame. From one to another, or around one: the frames there. Where the recording
+        cuts off the start (the end), no frame belongs to a phase that begins (ends) with it.
     """
-    require(repetitions, "repetitions", list(REPETITION))
+    moments = usual_moments() if moments is None else moments
+    require(repetitions, "repetitions", [*REPETITION, *_events(moments)])
     limits = tables.load("measures")["limits"]
     # Of a movement that does not lower the hips the course of it stands for their height.
     course = repetitions["course" if "course" in repetitions else "hip_height"]
     time, height = repetitions["time"].values, course.values
+    frame = float(np.median(np.diff(time))) if time.size > 1 else 0.0
     standing = repetitions["standing"].values.astype(bool)
-    frames = np.zeros((repetitions.sizes["rep"], len(PHASES), time.size), bool)
+    frames = np.zeros((repetitions.sizes["rep"], len(moments), time.size), bool)
     of_frame = stance_at(repetitions, time)
     of_repetition = stance_at(repetitions, repetitions["bottom"].values)
     previous_end = -np.inf
     for rep in range(repetitions.sizes["rep"]):
-        repetition = {name: float(repetitions[name][rep]) for name in ("start", "bottom", "end")}
-        earliest = max(previous_end, repetition["start"] - limits["standing_window_s"]["value"])
-        seen = {1: bool(repetitions["start_seen"][rep]), 3: bool(repetitions["end_seen"][rep])}
-        if seen[1]:
-            frames[rep, 0] = within(time, earliest, repetition["start"]) & standing
-            frames[rep, 0] &= of_frame == of_repetition[rep]
-        frames[rep, 2] = within(
-            time, float(repetitions["bottom_start"][rep]), float(repetitions["bottom_end"][rep])
-        )
-        for phase, first, last in (
-            (1, repetition["start"], repetition["bottom"]),
-            (3, repetition["bottom"], repetition["end"]),
-        ):
-            inside = within(time, first, last) & np.isfinite(height)
-            if not inside.any() or not seen[phase]:
+        at = {name: float(repetitions[name][rep]) for name in {*_events(moments), "start", "end"}}
+        seen = {name: bool(repetitions[f"{name}_seen"][rep]) for name in ("start", "end")}
+        for phase, entry in enumerate(moments.values()):
+            if not all(seen.get(event, True) for event in _edges(entry)):
                 continue
-            top, low = height[inside].max(), height[inside].min()
-            distance = np.where(inside, np.abs(height - (top + low) / 2), np.inf)
-            near = distance <= limits["mid_phase_band"]["value"] * (top - low)
-            frames[rep, phase] = near if near.any() else distance == distance.min()
-        previous_end = repetition["end"]
+            if "before" in entry:
+                last = at[entry["before"]]
+                first = max(previous_end, last - limits["standing_window_s"]["value"])
+                frames[rep, phase] = within(time, first, last) & standing
+                frames[rep, phase] &= of_frame == of_repetition[rep]
+            elif "from" in entry:
+                frames[rep, phase] = within(time, at[entry["from"]], at[entry["to"]])
+            elif "around" in entry:
+                moment = at[entry["around"]]
+                frames[rep, phase] = within(time, max(moment - frame, at["start"]), moment + frame)
+            else:
+                inside = within(time, *(at[event] for event in entry["middle_of"]))
+                inside &= np.isfinite(height)
+                if not inside.any():
+                    continue
+                top, low = height[inside].max(), height[inside].min()
+                distance = np.where(inside, np.abs(height - (top + low) / 2), np.inf)
+                near = distance <= limits["mid_phase_band"]["value"] * (top - low)
+                frames[rep, phase] = near if near.any() else distance == distance.min()
+        previous_end = at["end"]
     return xr.DataArray(
         frames,
         dims=("rep", "phase", "time"),
-        coords={"rep": repetitions["rep"].values, "phase": list(PHASES), "time": time},
+        coords={"rep": repetitions["rep"].values, "phase": list(moments), "time": time},
     )
+
+
+def _edges(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Events at which a phase begins and ends, or between which its middle is."""
+    if "before" in entry:
+        return (entry["before"],)
+    return tuple(entry.get("middle_of", ()))
+
+
+def _events(moments: Moments) -> list[str]:
+    """Events that phases name."""
+    named = (
+        (*_edges(entry), *(entry[key] for key in ("from", "to", "around") if key in entry))
+        for entry in moments.values()
+    )
+    return list(dict.fromkeys(event for each in named for event in each))
 
 
 def main_stance(repetitions: xr.Dataset) -> int:

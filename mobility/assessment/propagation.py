@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.body import points_of
+from mobility.assessment.kernels import PointKernel
+from mobility.assessment.phases import main_stance
 from mobility.kinematics.angle_errors import DEFAULT_METHOD
 from mobility.kinematics.expected_error import metric_sd
 from mobility.kinematics.skeleton import SIDES
@@ -33,6 +35,7 @@ def values_and_sd(
     kernel: Kernel,
     *,
     main: int | None = None,
+    factors: bool = True,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Compute quantities of a pose, and the standard deviation of the error of each.
 
@@ -49,6 +52,8 @@ def values_and_sd(
         Computes the quantities.
     main
         Index of the stance of which the single numbers are; None: that of most standing frames.
+    factors
+        Whether the factors of ``tables/expected_error.yaml`` were measured for this kernel.
 
     Returns
     -------
@@ -70,7 +75,7 @@ def values_and_sd(
         time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
         near = nearest_frames(knots, time)
         measured = _by_stance(kernel, standing[near], stance[near], main)
-        return values, _of_draws(pose, joints, measured)
+        return values, _of_draws(pose, joints, measured, factors=factors)
     measured = _by_stance(kernel, standing, stance, main)
     return values, _errors_of_landmarks(pose, joints, points, measured)
 
@@ -94,27 +99,73 @@ def _by_stance(
     return measured
 
 
-def _of_draws(pose: xr.Dataset, joints: Sequence[str], measured: _Measured) -> dict[str, Array]:
+def _of_draws(
+    pose: xr.Dataset, joints: Sequence[str], measured: _Measured, *, factors: bool
+) -> dict[str, Array]:
     """Errors at the frames from the draws of the posterior of a fitted body."""
     time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
+    centre, moved = _drawn_points(pose, joints)
+    errors = _root_mean_square(measured(centre, centre), (measured(each, each) for each in moved))
+    return {
+        name: at_frames(metric_sd(name, sd) if factors else sd, knots, time)
+        for name, sd in errors.items()
+    }
+
+
+def _drawn_points(pose: xr.Dataset, joints: Sequence[str]) -> tuple[Array, Iterator[Array]]:
+    """Points of a fitted body at its knots (knot, joint, side, space), and those of each draw."""
     names = [f"{side}_{joint}" for joint in joints for side in SIDES]
     order = ("fit_time", "fit_keypoint", "fit_space")
     chosen = pose[["fit_position", "position_draws"]].sel(
         fit_keypoint=names, fit_space=["x", "y", "z"]
     )
-    shape = (knots.size, len(joints), len(SIDES), 3)
-    centre = chosen["fit_position"].transpose(*order).to_numpy().astype(np.float64)
+    shape = (chosen.sizes["fit_time"], len(joints), len(SIDES), 3)
+    centre = chosen["fit_position"].transpose(*order).to_numpy().astype(np.float64).reshape(shape)
     deviations = chosen["position_draws"].transpose("draw", *order).to_numpy()
-    centre = centre.reshape(shape)
-    moved = (centre + draw.reshape(shape) for draw in deviations)
-    errors = _root_mean_square(measured(centre, centre), (measured(each, each) for each in moved))
-    return {name: at_frames(metric_sd(name, sd), knots, time) for name, sd in errors.items()}
+    return centre, (centre + draw.reshape(shape) for draw in deviations)
 
 
 def nearest_frames(knots: Array, time: Array) -> NDArray[np.int_]:
     """Give the index of the frame that is nearest to each knot of a fit."""
     after = np.searchsorted(time, knots).clip(1, time.size - 1)
     return np.asarray(after - (knots - time[after - 1] < time[after] - knots))
+
+
+def sd_of_means(
+    pose: xr.Dataset,
+    repetitions: xr.Dataset,
+    frames: xr.DataArray,
+    kernel: PointKernel,
+    outputs: Sequence[str],
+    *,
+    limits: Mapping[str, float],
+) -> dict[str, xr.DataArray]:
+    """Give the sd of the mean over the frames of each repetition, from the draws of a fit.
+
+    `frames` are over ``(rep, time)``; outputs of the kernel over time become those over ``rep``.
+    """
+    time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
+    inside = knots_within(frames.to_numpy(), time, knots)
+    near = nearest_frames(knots, time)
+    standing = knots_within(
+        repetitions["standing"].to_numpy().astype(bool)[np.newaxis], time, knots
+    )[0]
+    stance = stance_at(repetitions, time)[near]
+    compute = _by_stance(kernel.of_array(limits), standing, stance, main_stance(repetitions))
+    centre, draws = _drawn_points(pose, kernel.joints)
+    fitted = compute(centre, centre)
+    off: dict[str, list[Array]] = {name: [] for name in outputs}
+    for points in draws:
+        drawn = compute(points, points)
+        for name in outputs:
+            off[name].append(drawn[name] - fitted[name])
+    coords = {"rep": frames["rep"].to_numpy(), "side": list(SIDES)}
+    sds = {}
+    for name in outputs:
+        sd = np.sqrt((means_within(np.stack(off[name]), inside) ** 2).mean(axis=0))
+        dims = ("rep", "side")[: sd.ndim]
+        sds[name] = xr.DataArray(sd, dims=dims, coords={dim: coords[dim] for dim in dims})
+    return sds
 
 
 def at_frames(values: Array, knots: Array, time: Array) -> Array:
@@ -175,3 +226,21 @@ def _root_mean_square(
         )
         for name in value
     }
+
+
+def knots_within(frames: NDArray[np.bool_], time: Array, knots: Array) -> NDArray[np.bool_]:
+    """Say which knots belong to the frames of each repetition: the nearest, where none does."""
+    inside = frames[:, nearest_frames(knots, time)]
+    for rep in np.flatnonzero(frames.any(axis=1) & ~inside.any(axis=1)):
+        inside[rep, np.abs(knots - time[frames[rep]].mean()).argmin()] = True
+    return inside
+
+
+def means_within(off: Array, inside: NDArray[np.bool_]) -> Array:
+    """Mean over the knots of each repetition, (draw, rep, ...), without NaN."""
+    seen = np.isfinite(off)
+    total, count = (
+        np.einsum("rk,dk...->dr...", inside.astype(np.float64), each)
+        for each in (np.where(seen, off, 0.0), seen.astype(np.float64))
+    )
+    return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)

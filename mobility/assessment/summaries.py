@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.body import median_of
-from mobility.assessment.phases import MOVING_PHASES
 from mobility.kinematics.skeleton import SIDES
 
 Array = NDArray[np.float64]
-
-_PHASE_WORDS = {"mid_descent": "mid-descent", "mid_ascent": "mid-ascent"}
 
 
 def nanmedian(values: xr.DataArray, dim: str) -> xr.DataArray:
@@ -89,7 +86,7 @@ def _each_window(
 
 
 def extreme_of_phases(
-    value: xr.DataArray, sd: xr.DataArray, kind: str, phases: Sequence[str] = MOVING_PHASES
+    value: xr.DataArray, sd: xr.DataArray, kind: str, phases: Sequence[str]
 ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
     """Extreme over the moving phases, and its phase; NaN where any of them is NaN."""
     value, sd = (v.sel(phase=list(phases)) for v in (value, sd))
@@ -103,16 +100,14 @@ def extreme_of_phases(
     )
 
 
-def phases_in_words(
-    where: xr.DataArray, accepted: NDArray[np.bool_], phases: Sequence[str] = MOVING_PHASES
-) -> str:
-    """Name the phases in which the accepted repetitions have their extremes, as 'bottom'."""
+def phases_in_words(where: xr.DataArray, accepted: NDArray[np.bool_], phases: Sequence[str]) -> str:
+    """Name the phases in which the accepted repetitions have their extremes, by their words."""
     used = where.isel(rep=accepted)
     sides = [used.sel(side=side) for side in SIDES] if "side" in used.dims else [used]
     texts = []
     for side in sides:
         numbers = sorted({int(i) for i in side.values if i >= 0})
-        words = [_PHASE_WORDS.get(phases[i], phases[i]) for i in numbers]
+        words = [phases[i] for i in numbers]
         texts.append(" or ".join(words))
     if len(texts) == 1 or texts[0] == texts[1]:
         return texts[0]

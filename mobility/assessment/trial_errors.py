@@ -11,17 +11,20 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility.assessment.phases import phase_frames
-from mobility.assessment.propagation import nearest_frames
+from mobility.assessment.phases import Moments, phase_frames, usual_moments
+from mobility.assessment.propagation import knots_within, means_within
 from mobility.assessment.summaries import right_minus_left
 from mobility.kinematics.angle_errors import angle_deviations, angles_at_knots, legs_unseen_sd
 from mobility.kinematics.expected_error import NUMBERS, errors_with_value, trial_factors
 from mobility.kinematics.skeleton import SIDES
+from mobility.registry import main_moment
 
 Array = NDArray[np.float64]
 
 
-def trial_errors(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
+def trial_errors(
+    fitted: xr.Dataset, repetitions: xr.Dataset, moments: Moments | None = None
+) -> xr.Dataset:
     """Give the standard deviations of the errors of the values of each repetition, degrees.
 
     Parameters
@@ -30,6 +33,8 @@ def trial_errors(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         Pose Dataset with ``position_draws``.
     repetitions
         Repetitions Dataset of the same frames.
+    moments
+        Phases of the exercise; None: the usual ones.
 
     Returns
     -------
@@ -39,11 +44,11 @@ def trial_errors(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         what the table says of that in quadrature, and so with what
         :func:`~mobility.kinematics.expected_error.errors_with_value` says of the value.
     """
-    spreads, unseen = trial_spreads(fitted, repetitions), legs_unseen_sd(fitted)
+    spreads, unseen = trial_spreads(fitted, repetitions, moments), legs_unseen_sd(fitted)
     growing = {number: errors_with_value(fitted, number) for number in NUMBERS}
     values = {}
     if any(growing.values()):
-        values = _numbers(angles_at_knots(fitted).expand_dims("draw"), fitted, repetitions)
+        values = _numbers(angles_at_knots(fitted).expand_dims("draw"), fitted, repetitions, moments)
     errors: dict[str, xr.DataArray] = {}
     for number in NUMBERS:
         for name, factor in trial_factors(fitted, number).items():
@@ -60,7 +65,9 @@ def trial_errors(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(errors)
 
 
-def trial_spreads(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
+def trial_spreads(
+    fitted: xr.Dataset, repetitions: xr.Dataset, moments: Moments | None = None
+) -> xr.Dataset:
     """Give the spread over the draws of the values of each repetition, degrees.
 
     Returns
@@ -77,20 +84,23 @@ def trial_spreads(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     draws vary more between repetitions than the errors, whose variation is in the spread of the
     values.
     """
-    draws = _numbers(angle_deviations(fitted), fitted, repetitions)
+    draws = _numbers(angle_deviations(fitted), fitted, repetitions, moments)
     return xr.Dataset({name: (off**2).mean("draw") ** 0.5 for name, off in draws.items()})
 
 
 def _numbers(
-    angles: xr.Dataset, fitted: xr.Dataset, repetitions: xr.Dataset
+    angles: xr.Dataset, fitted: xr.Dataset, repetitions: xr.Dataset, moments: Moments | None
 ) -> dict[str, xr.DataArray]:
     """Take the numbers of each repetition from angles, or deviations, over (draw, fit_time)."""
-    frames = phase_frames(repetitions)
+    moments = usual_moments() if moments is None else moments
+    frames = phase_frames(repetitions, moments)
+    before = [name for name, entry in moments.items() if "before" in entry]
+    at_rest = frames.sel(phase=before).any("phase").to_numpy()
     time, knots = fitted["time"].to_numpy(), angles["fit_time"].to_numpy()
-    within = {
-        phase: knots_within(frames.sel(phase=phase).to_numpy(), time, knots)
-        for phase in ("standing", "bottom")
-    }
+    within = [
+        knots_within(of_phase, time, knots)
+        for of_phase in (at_rest, frames.sel(phase=main_moment(moments)).to_numpy())
+    ]
     coords = {"rep": repetitions["rep"].to_numpy(), "side": list(SIDES)}
     numbers = {}
     for name in map(str, angles.data_vars):
@@ -98,32 +108,14 @@ def _numbers(
         dims = ("draw", "rep", *each.dims[2:])
         standing, bottom = (
             xr.DataArray(
-                means_within(each.to_numpy(), within[phase]),
+                means_within(each.to_numpy(), knots_of_phase),
                 dims=dims,
                 coords={dim: coords[str(dim)] for dim in dims[1:]},
             )
-            for phase in ("standing", "bottom")
+            for knots_of_phase in within
         )
         numbers[f"{name}_absolute"] = bottom
         numbers[f"{name}_from_standing"] = bottom - standing
         if "side" in dims:
             numbers[f"{name}_sides"] = right_minus_left(bottom)
     return numbers
-
-
-def knots_within(frames: NDArray[np.bool_], time: Array, knots: Array) -> NDArray[np.bool_]:
-    """Say which knots belong to the frames of each repetition: the nearest, where none does."""
-    inside = frames[:, nearest_frames(knots, time)]
-    for rep in np.flatnonzero(frames.any(axis=1) & ~inside.any(axis=1)):
-        inside[rep, np.abs(knots - time[frames[rep]].mean()).argmin()] = True
-    return inside
-
-
-def means_within(off: Array, inside: NDArray[np.bool_]) -> Array:
-    """Mean over the knots of each repetition, (draw, rep, ...), without NaN."""
-    seen = np.isfinite(off)
-    total, count = (
-        np.einsum("rk,dk...->dr...", inside.astype(np.float64), each)
-        for each in (np.where(seen, off, 0.0), seen.astype(np.float64))
-    )
-    return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)

@@ -231,7 +231,7 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
     values = exercise.table["lab"]["values"]
     trial = compare(angles, shown, reference, values=values, **options)
     report = exercise.table.get("report", {})
-    moment = exercise.words["moment"] if report else ""
+    moment = exercise.words["at"] if report else ""
     of_exercise = {"moment": moment, "shown": " ".join(report.get("trial", ()))}
     agreement = trial.agreement.assign_attrs(of_exercise)
     curves = trial.curves.assign_attrs(of_exercise, values=" ".join(values))

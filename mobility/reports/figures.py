@@ -16,7 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import plot, tables
-from mobility.assessment.phases import PHASES, phase_frames
+from mobility.assessment.phases import phase_frames
 from mobility.errors import BadInputError
 from mobility.formatting import quantity, rounded
 from mobility.kinematics.datasets import require_pose
@@ -187,7 +187,9 @@ def knee_movement_image(
     require_pose(pose, what="knee_movement_image")
     if view not in VIEWS:
         raise BadInputError(f"knee_movement_image: view '{view}' is not left, right or front")
-    accepted = phase_frames(repetitions).isel(rep=repetitions["accepted"].values.astype(bool))
+    exercise = exercise_of(metrics)
+    of_phases = phase_frames(repetitions, exercise.moments)
+    accepted = of_phases.isel(rep=repetitions["accepted"].values.astype(bool))
     frames = accepted.any("rep").transpose("phase", "time").to_numpy()
     horizontal, up = projected(pose, view)
     captions = _captions(metrics, repetitions, view)
@@ -198,14 +200,9 @@ def knee_movement_image(
         for rows in frames
     ]
     figure, axes = _panels_of(bodies)
-    exercise = exercise_of(metrics)
-    usual = {"ways", "phases"}.isdisjoint(exercise.table["report"])
-    titles = {
-        phase: capital(phase.replace("_", "-") if usual else exercise.words[phase])
-        for phase in PHASES
-    }
-    for phase, axis, body, caption in zip(PHASES, axes, bodies, captions, strict=True):
-        axis.set_title(titles[phase], fontsize=NORMAL, color="black", pad=6, y=1.0)
+    titles = [capital(name) for name in exercise.short_words]
+    for title, axis, body, caption in zip(titles, axes, bodies, captions, strict=True):
+        axis.set_title(title, fontsize=NORMAL, color="black", pad=6, y=1.0)
         axis.axhline(0, color=GREY, linewidth=1.0, zorder=0)
         if np.isfinite([xy for name in ("left_hip", "right_hip") for xy in body[name]]).all():
             draw_body(axis, body, view, level_known=level_known)
@@ -312,12 +309,13 @@ def _panels_of(bodies: Sequence[dict[str, tuple[float, float]]]) -> tuple[Figure
 def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[str]:
     """Captions of the phases: medians over the accepted repetitions."""
     used = metrics.isel(rep=np.flatnonzero(repetitions["accepted"].values))
+    phases = exercise_of(metrics).moments
 
     def by_phase(name: str, side: str | None = None) -> list[float]:
         values = used[f"{name}_phase"]
         if side is not None:
             values = values.sel(side=side)
-        rows = values.sel(phase=list(PHASES)).transpose("phase", "rep").values
+        rows = values.reindex(phase=list(phases)).transpose("phase", "rep").values
         values_seen = [row[np.isfinite(row)] for row in rows]
         return [float(np.median(row)) if row.size else float("nan") for row in values_seen]
 
@@ -332,7 +330,7 @@ def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[
         )
         return [
             f"Knee-ankle ratio {rounded(ratio[i], 2)}\nKnee inwards R {right[i]}, L {left[i]}"
-            for i in range(len(PHASES))
+            for i in range(len(phases))
         ]
     angles = {"knee_flexion": view, "hip_flexion": view, "ankle_dorsiflexion": view}
     columns = {
@@ -341,7 +339,7 @@ def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[
         if name in metrics
     }
     texts = []
-    for i in range(len(PHASES)):
+    for i in range(len(phases)):
         words = [f"{name} {quantity(values[i], 'degree')}" for name, values in columns.items()]
         texts.append("\n".join(capital(", ".join(pair)) for pair in (words[:2], words[2:])))
     return texts

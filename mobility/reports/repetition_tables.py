@@ -11,10 +11,9 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.phases import PHASES
 from mobility.formatting import quantity, rounded
 from mobility.kinematics.expected_error import half_width
-from mobility.registry import exercise_of
+from mobility.registry import exercise_of, main_moment
 from mobility.reports.html import Cell, Row, html, measured, paragraphs, table
 from mobility.reports.steps import steps_in_a_line
 from mobility.reports.values import (
@@ -87,7 +86,7 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
 
     rows: list[Row] = []
     exercise = exercise_of(metrics)
-    for phase in exercise.table["report"].get("phases", PHASES):
+    for phase in [name for name in exercise.moments if name in metrics["phase"]]:
         words = exercise.words[phase]
         here = metrics.sel(phase=phase)
         rows.append(
@@ -114,6 +113,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     durations = exercise.table["report"].get("durations") or _durations(exercise)
     deep = "depth" in metrics
     angles = [name for name in ANGLES if name in metrics]
+    moment = main_moment(exercise.moments)
 
     def of_all(names: Iterable[tuple[str, str | None]], units: str, number: int) -> str:
         values = (value_of(metrics, name, side, rep=number) for name, side in names)
@@ -136,7 +136,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
                 of_all([(name, None) for name in durations["names"]], "s", number),
                 *(
                     of_all(
-                        [(f"{name}_bottom", side) for side in ("left", "right")], "degree", number
+                        [(f"{name}_{moment}", side) for side in ("left", "right")], "degree", number
                     )
                     for name in angles
                 ),
@@ -172,7 +172,7 @@ def _durations(exercise: Exercise) -> dict[str, Any]:
 
 def moment_of(metrics: xr.Dataset) -> str:
     """Name the moment of a repetition at which angles are measured."""
-    return exercise_of(metrics).words["moment"]
+    return exercise_of(metrics).words["at"]
 
 
 def _median(array: xr.DataArray) -> float:

@@ -271,7 +271,7 @@ def _shared_angles(video: xr.Dataset, lab: xr.Dataset, number: int) -> list[str]
 
 
 def _peak_kind(angle: str) -> str:
-    entry = tables.load("measures")["angles"].get(angle)
+    entry = tables.load("measures")["measures"].get(angle)
     return str(entry["peak"]) if entry else "maximum"
 
 

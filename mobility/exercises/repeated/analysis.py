@@ -71,6 +71,8 @@ def metrics(trial: Trial) -> xr.Dataset:
         exercise=trial.exercise,
         operation=trial.exercise.slug,
         other_exercise=asked,
+        sex=trial.sex,
+        age=trial.age,
     )
     return warned_of_joints(measured, trial)
 
@@ -137,7 +139,7 @@ def warnings_kept(
     warnings: Sequence[AnalysisWarning],
 ) -> list[AnalysisWarning]:
     """Drop warnings of unmeasured angles; without findings, keep those that decide the verdict."""
-    angles = exercise.table["measures"]["angles"]
+    angles = exercise.angles
     kept = [
         each
         for each in warnings
@@ -168,8 +170,7 @@ def compared(
     exercise: Exercise, angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """Compare the angles that the table names, in all repetitions; else those that it measures."""
-    table = exercise.table
-    names = table["lab"].get("angles") or table["measures"].get("angles") or tables.load("angles")
+    names = exercise.table["lab"].get("angles") or exercise.angles or tables.load("angles")
     kept = [
         str(variable)
         for variable in angles.data_vars

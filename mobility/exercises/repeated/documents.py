@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mobility.assessment.estimates import without_hidden_side
-from mobility.assessment.knee_movement import knee_movement
+from mobility.assessment.frame_quantities import frames_of
+from mobility.assessment.knee_movement import knee
 from mobility.documents.fill import report_document
 from mobility.sessions.record import Side
 from mobility.sessions.stored import StoredSession
@@ -19,7 +20,7 @@ VIEWS = ("left", "right", "front")
 def report(session: StoredSession) -> dict[str, Any]:
     """Make the report document without pictures, which the notebook draws meanwhile."""
     metrics = session.metrics()
-    movement = knee_movement(session.fitted(), session.repetitions())
+    movement = frames_of(knee, session.fitted(), session.repetitions())
     if "knee_deviation" not in metrics:  # the exercise does not measure it
         movement = movement.where(False)
     return report_document(

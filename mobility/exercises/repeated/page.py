@@ -18,7 +18,7 @@ from mobility.assessment.phases import phase_frames
 from mobility.exercises.repeated.documents import VIEWS
 from mobility.kinematics.expected_error import sd_of, source_of_standing
 from mobility.kinematics.stances import stance_at
-from mobility.registry import ANGLE_OF_JOINT, exercise_of
+from mobility.registry import ANGLE_OF_JOINT, exercise_of, main_moment
 from mobility.reports.drawn_angles import DRAWN, clearer_side
 from mobility.reports.first_page import faults_in_words
 from mobility.reports.moments import Moment, of_angle
@@ -110,19 +110,25 @@ def squat_moments(
     rep = int(accepted[int(np.argsort(depth)[(len(depth) - 1) // 2])])
     repetition = repetitions.isel(rep=rep)
     time = repetitions["time"].values
-    frames = phase_frames(repetitions).isel(rep=rep)
+    exercise = exercise_of(metrics)
+    frames = phase_frames(repetitions, exercise.moments).isel(rep=rep)
 
     def middle(phase: str, otherwise: float) -> float:
         within = np.flatnonzero(frames.sel(phase=phase).values)
         return float(time[within[len(within) // 2]]) if within.size else otherwise
 
-    exercise = exercise_of(metrics)
+    def of_kind(which: str) -> list[str]:
+        return [name for name, entry in exercise.moments.items() if which in entry]
+
+    def first_of(phases: Sequence[str], otherwise: float) -> float:
+        return middle(phases[0], otherwise) if phases else otherwise
+
     words, trial = exercise.words, exercise.table["report"]["trial"]
     # The knee, where it is measured; for the second picture of the same moment another angle.
     shown = "knee_flexion" if "knee_flexion" in metrics else trial[0]
     other = "thigh_elevation" if shown == "knee_flexion" else trial[-1]
     turn = capital(words["turn"])
-    standing, first = middle("standing", math.nan), "Standing"
+    standing, first = first_of(of_kind("before"), math.nan), "Standing"
     if math.isnan(standing):  # the recording cuts it off; perhaps not at the other end
         start = float(repetition["start"])
         still = time[repetitions["standing"].values.astype(bool)]
@@ -134,7 +140,8 @@ def squat_moments(
     bottom = float(repetition["bottom"])
     clearer = partial(clearer_side, pose, angles)
     side = side_shown(metrics, shown, otherwise=partial(clearer, shown, bottom))
-    back = middle("mid_ascent", float(repetition["end"]))
+    halfway = of_kind("middle_of")
+    back = first_of(halfway[-1:], float(repetition["end"]))
     chosen = [
         of_angle(first, standing, angles, shown, side),
         reported(of_angle(turn, bottom, angles, shown, side), metrics),
@@ -142,14 +149,14 @@ def squat_moments(
     if not findings:
         return [*chosen, of_angle(f"On the way {words['back']}", back, angles, shown, side)]
     finding = findings[0]
-    metric = finding.metric.removesuffix("_at_bottom")
+    metric = finding.metric.removesuffix(f"_at_{main_moment(exercise.moments)}")
     base = metric.removesuffix("_asymmetry").removesuffix("_variability")
     drawn = ANGLE_OF_METRIC.get(base, base if base in DRAWN else "")
     when = _of_extreme(
         metrics,
         base,
-        rep,
-        {"mid_descent": middle("mid_descent", bottom), "bottom": bottom, "mid_ascent": back},
+        {**{name: middle(name, bottom) for name in halfway}, **dict.fromkeys(halfway[-1:], back)},
+        bottom,
     )
     if drawn == shown and when == bottom:
         chosen[1] = reported(of_angle(turn, bottom, angles, other, side), metrics)
@@ -184,14 +191,13 @@ def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
     return replace(moment, value=value, sd=sd) if math.isfinite(value) else moment
 
 
-def _of_extreme(metrics: xr.Dataset, name: str, rep: int, moments: Mapping[str, float]) -> float:
+def _of_extreme(
+    metrics: xr.Dataset, name: str, moments: Mapping[str, float], otherwise: float
+) -> float:
     """Time in a repetition at which a metric of several phases has the reported extreme."""
-    by_phase = f"{name}_phase"
-    if name not in metrics or ": " in (phase := str(metrics[name].attrs.get("phase", ""))):
-        return moments["bottom"]
-    if by_phase in metrics and phase.replace("-", "_") in moments:
-        return moments[phase.replace("-", "_")]
-    return moments["bottom"]
+    if name not in metrics or f"{name}_phase" not in metrics:
+        return otherwise
+    return moments.get(str(metrics[name].attrs.get("phase", "")).replace("-", "_"), otherwise)
 
 
 def _value(finding: Finding) -> tuple[float, float]:

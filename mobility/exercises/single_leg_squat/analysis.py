@@ -19,7 +19,6 @@ from mobility.assessment.metric import add, merged_history
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.summaries import independent, right_minus_left
 from mobility.exercises.repeated import analysis as repeated
-from mobility.exercises.single_leg_squat.measures import single_leg_metrics
 from mobility.exercises.single_leg_squat.stance import (
     Mask,
     alone_on,
@@ -33,6 +32,7 @@ from mobility.kinematics.repetitions import find_repetitions, repetition_warning
 from mobility.kinematics.skeleton import SIDES, other_side
 from mobility.provenance import AnalysisWarning, history, with_history
 from mobility.registry import Exercise, Trial
+from mobility.view import TWO_CAMERAS, hides_frontal_plane, trial_view, view_kind
 
 SLUG = "single-leg-squat"
 
@@ -143,7 +143,7 @@ def metrics(trial: Trial) -> xr.Dataset:
     warnings: list[dict[str, Any]] = []
     for leg in legs_shown or SIDES[:1]:
         leg_repetitions = _repetitions_of_leg(all_repetitions, leg, down)
-        usual = measure(
+        of_leg = measure(
             on_one_foot(pose, leg),
             trial.angles,
             leg_repetitions,
@@ -151,15 +151,17 @@ def metrics(trial: Trial) -> xr.Dataset:
             operation="measure",
             other_exercise=lambda *_: [],
         )
-        added = single_leg_metrics(
-            usual, pose, trial.angles, leg_repetitions, leg=leg, exercise=trial.exercise
-        )
-        leg_warnings = history(usual)[-1]["warnings"]
+        leg_warnings = history(of_leg)[-1]["warnings"]
         warnings += [warning for warning in leg_warnings if warning not in warnings]
-        for name, factor in trial.exercise.own_table("measures")["factors"].items():
-            sd = usual[f"{name}_sd"]
-            added[f"{name}_sd"] = sd.copy(data=factor["value"] * sd.to_numpy())
-        metrics_of[leg] = usual.assign(added)
+        factors = trial.exercise.own_table("measures")["factors"]
+        wider = {f"{name}_sd": factor["value"] for name, factor in factors.items()}
+        of_leg = of_leg.assign(
+            {
+                sd: of_leg[sd].copy(data=factor * of_leg[sd].to_numpy())
+                for sd, factor in wider.items()
+            }
+        )
+        metrics_of[leg] = _without_hidden_plane(of_leg, pose, leg, trial.exercise)
     # Of both feet, as of a chair rise no leg is measured.
     warnings += repeated.other_exercise(
         pose, phase_frames(all_repetitions), all_repetitions["accepted"].to_numpy()
@@ -176,6 +178,24 @@ def metrics(trial: Trial) -> xr.Dataset:
         warnings=warnings,
     )
     return repeated.warned_of_joints(joined, trial)
+
+
+def _without_hidden_plane(
+    of_leg: xr.Dataset, pose: xr.Dataset, leg: str, exercise: Exercise
+) -> xr.Dataset:
+    """Refuse what is measured in the frontal plane of a leg that the free one hides."""
+    view = trial_view(pose)
+    seen = view_kind(view) in ("front", "back", TWO_CAMERAS) or leg in view
+    if seen or hides_frontal_plane(pose):  # which refuses it for both legs
+        return of_leg
+    own = exercise.own_table("measures")["measures"]
+    note = exercise.own_table("sentences")["far_leg"]
+    refused = {
+        name: (variable * np.nan).assign_attrs(variable.attrs | {"note": note})
+        for name, variable in of_leg.data_vars.items()
+        if own.get(variable.attrs["quantity"], {}).get("frontal")
+    }
+    return of_leg.assign(refused)
 
 
 def _repetitions_of_leg(all_repetitions: xr.Dataset, leg: str, down: Mask) -> xr.Dataset:

@@ -64,7 +64,7 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
 
 def curves_first(record: SessionRecord) -> tuple[str, ...]:
     """Show the measured angles of the chosen joints, which are not those of the arms."""
-    measured = record.kind.table["measures"]["angles"]
+    measured = record.kind.angles
     return tuple(angle for angle in usual_curves(record) if angle in measured)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.body import in_body_axes, points_of
+from mobility.assessment.phases import between
 from mobility.kinematics.clean import low_pass
 from mobility.kinematics.repetitions import (
     HipHeight,
@@ -379,3 +380,10 @@ def _seated_unseen(pose: xr.Dataset, signals: _Signals) -> str:
     unseen = ~(better[seated] >= _HIDDEN)
     mostly_unseen = unseen.size and float(unseen.mean()) > 0.5
     return tables.sentence("reasons.repetition.hips_hidden") if mostly_unseen else ""
+
+
+def seated(rises: xr.Dataset) -> NDArray[np.bool_]:
+    """Frames from sitting down to leaving the seat, over (rep, time)."""
+    frames = between(rises["time"], rises["seated_since"], rises["seat_off"])
+    on_seat: NDArray[np.bool_] = frames.transpose("rep", "time").to_numpy()
+    return on_seat

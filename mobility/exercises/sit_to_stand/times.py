@@ -11,12 +11,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.body import in_body_axes, points_of
-from mobility.assessment.estimates import HIDDEN_SIDE
-from mobility.assessment.metric import add
-from mobility.assessment.phases import between
-from mobility.assessment.summaries import nanmedian, over_repetitions
-from mobility.provenance import warnings_of
-from mobility.registry import Exercise, exercise_of
+from mobility.registry import Exercise
 from mobility.wording import listed
 
 _DURATIONS = {
@@ -30,79 +25,6 @@ _DURATIONS = {
 _NEEDS_START = ("start", "seated_since")
 _NEEDS_END = ("bottom_end", "end")
 _FIVE, _COUNTED_S = 5, 30.0
-
-
-def add_times(
-    metrics: xr.Dataset,
-    pose: xr.Dataset,
-    angles: xr.Dataset,
-    repetitions: xr.Dataset,
-    *,
-    sex: str | None,
-    age: float | None,
-) -> xr.Dataset:
-    """Add durations, the time of five rises, the count in 30 s, and the norms for an age.
-
-    A time that cannot be given is NaN, with a ``note``; one that cannot be compared has a
-    ``no_norm`` in place of ``norm_limit`` and ``norm``.
-    """
-    limits = limits_of(exercise_of(metrics))
-    added: dict[str, xr.DataArray] = {}
-    accepted = repetitions["accepted"].to_numpy().astype(bool)
-    sd = math.sqrt(2) * event_sd(repetitions, limits, from_side=HIDDEN_SIDE in metrics.attrs)
-
-    for name, value in durations(repetitions).items():
-        add(added, name, "repetition", value, None, "value of the repetition", name=name)
-    rise = added["rise_duration"]
-    median, median_sd = over_repetitions(rise, xr.full_like(rise, sd), accepted)
-    statistic = "median over accepted repetitions"
-    add(added, "rise_time", "median", median, median_sd, statistic, name="rise_time")
-
-    def add_single(
-        name: str, value: float, error: float, note: str = "", kind: str = "time"
-    ) -> None:
-        value_sd = xr.DataArray(error if math.isfinite(value) else np.nan)
-        statistic = "count" if kind == "count" else "from one moment to another"
-        add(added, name, kind, xr.DataArray(value), value_sd, statistic, name=name)
-        if note:
-            added[name].attrs["note"] = note
-
-    rises = Rises(repetitions, limits)
-    for name, (of_test, why) in rises.of_tests().items():
-        counted = name == "thirty_seconds"
-        kind, error = ("count", 0.0) if counted else ("time", sd)
-        add_single(name, of_test, error, why, kind=kind)
-    attempts = float((~repetitions["stands"]).sum())
-    add_single("attempts", attempts, 0.0, kind="count")
-
-    thigh, thigh_sd = _seated_thigh(angles, repetitions)
-    add(
-        added,
-        "seated_thigh",
-        "median",
-        thigh,
-        thigh_sd,
-        "median while seated",
-        name="seated_thigh",
-    )
-    no_seat = any(warning["code"] == "no_seat" for warning in warnings_of(metrics))
-    why_no_norm = [
-        *([tables.sentence("reasons.chair.no_seat")] if no_seat else []),
-        *_hands_push(pose, repetitions, accepted, limits),
-        *rises.pauses(),
-        *_seat_height(float(thigh), float(thigh_sd), limits),
-    ]
-    for name in ("five_times", "five_rises", "thirty_seconds"):
-        other_test = rises.why_other_test(name)
-        reasons = [other_test] if other_test else why_no_norm
-        added[name].attrs |= norm_of(metrics, name, sex=sex, age=age, reasons=reasons)
-    return metrics.assign(added)
-
-
-def limits_of(exercise: Exercise) -> dict[str, float]:
-    """Limits of the table of chair rises."""
-    entries = exercise.own_table("measures")["limits"]
-    return {name: entry["value"] for name, entry in entries.items()}
 
 
 def event_sd(
@@ -130,14 +52,14 @@ def durations(repetitions: xr.Dataset) -> dict[str, xr.DataArray]:
 
 
 def norm_of(
-    metrics: xr.Dataset, name: str, *, sex: str | None, age: float | None, reasons: list[str]
+    exercise: Exercise, name: str, *, sex: str | None, age: float | None, reasons: list[str]
 ) -> dict[str, Any]:
     """Give ``norm_limit`` and ``norm`` (its words) for an age; else ``no_norm`` says why not."""
     if reasons:
         return {"no_norm": listed(reasons)}
     if age is None:
         return {"no_norm": tables.sentence("reasons.chair.age_unknown")}
-    rows = exercise_of(metrics).own_table("norms")[name]
+    rows = exercise.own_table("norms")[name]
     of_age = [row for row in rows if row["ages"][0] <= age < row["ages"][1] + 1]
     if not of_age:
         return {"no_norm": tables.sentence("reasons.no_norm")}
@@ -262,18 +184,7 @@ class Rises:
         return [tables.sentence("reasons.chair.paused", longest=longest)] if paused else []
 
 
-def _seated_thigh(angles: xr.Dataset, repetitions: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
-    """Elevation of the thighs while seated, mean of the sides, and its sd."""
-    time = repetitions["time"]
-    seated = between(time, repetitions["seated_since"], repetitions["start"]).any("rep")
-    value, sd = (
-        nanmedian(angles[name].mean("side").where(seated), "time")
-        for name in ("thigh_elevation", "thigh_elevation_sd")
-    )
-    return value, sd.where(value.notnull())
-
-
-def _seat_height(thigh: float, sd: float, limits: Mapping[str, float]) -> list[str]:
+def seat_height(thigh: float, sd: float, limits: Mapping[str, float]) -> list[str]:
     """Sentence that the seat is higher or lower than that of the tests, if that is likely."""
     beyond_limit = abs(thigh) - limits["thigh_off_level_deg"]
     if not beyond_limit > 1.28 * sd:
@@ -281,7 +192,7 @@ def _seat_height(thigh: float, sd: float, limits: Mapping[str, float]) -> list[s
     return [tables.sentence("reasons.chair.seat_high" if thigh > 0 else "reasons.chair.seat_low")]
 
 
-def _hands_push(
+def hands_push(
     pose: xr.Dataset, repetitions: xr.Dataset, accepted: Any, limits: Mapping[str, float]
 ) -> list[str]:
     """Sentence that a hand pushes off the seat, if it is there when the hips leave it."""

@@ -1,0 +1,152 @@
+"""Quantities of the frames: what a kernel of points gives, with its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.assessment.body import median_of
+from mobility.assessment.kernels import PointKernel, output_of
+from mobility.assessment.metric import CARRIED, frame_variables, merged_history
+from mobility.assessment.phases import (
+    REPETITION,
+    main_stance,
+    never_standing_there,
+    require,
+    same_frames,
+    within_repetitions,
+)
+from mobility.assessment.propagation import values_and_sd
+from mobility.kinematics.datasets import require_pose
+from mobility.kinematics.skeleton import SIDES, landmarks
+from mobility.provenance import with_history
+from mobility.view import hides_frontal_plane
+
+Array = NDArray[np.float64]
+
+
+def frame_quantities(
+    pose: xr.Dataset,
+    repetitions: xr.Dataset,
+    kernel: PointKernel,
+    entries: Mapping[str, Mapping[str, Any]],
+    *,
+    limits: Mapping[str, float],
+) -> tuple[xr.Dataset, list[dict[str, Any]]]:
+    """Measure in every frame what a kernel gives, for all measures that ask for it.
+
+    Parameters
+    ----------
+    pose, repetitions
+        Datasets of the same frames; the standing frames are what values are held against.
+    kernel
+        What computes them.
+    entries
+        Declarations of ``measures.yaml`` by name of the measure, all `from` this kernel.
+    limits
+        For the kernel, by name.
+
+    Returns
+    -------
+    quantities, warnings
+        Each measure with its ``_sd``, over time and perhaps side, or a single number. NaN where
+        landmarks are missing, where it refers to standing and nobody stands there, where the view
+        hides the frontal plane, where the landmark that it rests on is hidden, and where the
+        interval is wider than the limit of the declaration; the attribute ``note`` says why.
+    """
+    standing = repetitions["standing"].values.astype(bool)
+    outputs, sds = values_and_sd(
+        *(pose, kernel.joints, standing, kernel.of_array(limits)),
+        main=main_stance(repetitions),
+        factors=kernel.is_shared,
+    )
+    missing, warnings = kernel.doubts(pose, repetitions, outputs) if kernel.doubts else ({}, [])
+    never = (
+        never_standing_there(repetitions)
+        if standing.any()
+        else tables.sentence("reasons.never_standing")
+    )
+    watched, hiding_view = within_repetitions(repetitions), hides_frontal_plane(pose)
+    quantities: dict[str, xr.DataArray] = {}
+    for name, entry in entries.items():
+        output = output_of(name, entry, outputs)
+        value, sd = np.array(outputs[output]), sds[output]
+        if "fit_error_share" in entry and "position_draws" in pose:
+            sd = np.hypot(sd, entry["fit_error_share"]["value"] * value)
+        hidden = _hidden_sides(pose, watched, entry) if value.ndim == 2 else []
+        for side in hidden:
+            value[:, SIDES.index(side)] = np.nan
+        unseen = ""
+        if entry.get("frontal") and hiding_view:
+            unseen = tables.sentence(f"reasons.{hiding_view.replace('-', '_')}_view")
+        of_mean = entry.get("error", {}).get("of") == "mean"
+        limited = {**entry, "largest_interval": {"value": np.inf}} if of_mean else dict(entry)
+        variables, uncertain = frame_variables(
+            pose, watched, {name: value}, {name: sd}, {name: limited}, note=unseen
+        )
+        variable = variables[name]
+        if not unseen:
+            if of_mean:  # what is refused is so of each repetition
+                variable.attrs.pop("note", None)
+            if entry.get("against") == "standing" and never and (value.ndim or np.isnan(value)):
+                variable.attrs["note"] = never
+            if output in missing:
+                variable.attrs["note"] = missing[output]
+            if hidden:
+                variable.attrs["note"] = tables.sentence(
+                    "reasons.landmark_hidden" if len(hidden) == 1 else "reasons.landmarks_hidden",
+                    side=hidden[0],
+                    landmark=entry["least_visibility"]["of"].replace("_", " "),
+                )
+        if "seldom" in entry and not of_mean:
+            variable.attrs.setdefault("note", entry["seldom"])
+            uncertain = []
+        quantities |= variables
+        warnings += uncertain
+    return xr.Dataset(quantities), warnings
+
+
+def frames_of(kernel: PointKernel, pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
+    """Give what all exercises can ask of a kernel in every frame.
+
+    Parameters
+    ----------
+    kernel
+        :data:`mobility.assessment.knee_movement.knee` or
+        :data:`mobility.assessment.posture.posture`.
+    pose, repetitions
+        Datasets of the same frames, metres, y up.
+
+    Raises
+    ------
+    BadInputError
+        When a variable is missing or the frames of the inputs differ.
+    """
+    name = kernel.compute.__name__
+    require_pose(pose, what=name)
+    require(repetitions, "repetitions", list(REPETITION))
+    same_frames(pose, repetitions, "repetitions")
+    table = tables.load("measures")
+    entries = {n: e for n, e in table["measures"].items() if e["from"].startswith(f"{name}.")}
+    limits = {limit: entry["value"] for limit, entry in table["limits"].items()}
+    quantities, warnings = frame_quantities(pose, repetitions, kernel, entries, limits=limits)
+    quantities.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
+    quantities.attrs |= {"ds_type": name, "history": merged_history(pose, repetitions)}
+    return with_history(quantities, name, {}, warnings=warnings)
+
+
+def _hidden_sides(
+    pose: xr.Dataset, watched: NDArray[np.bool_], entry: Mapping[str, Any]
+) -> list[str]:
+    """Sides whose landmark the camera hardly sees: the fit says little of it."""
+    least = entry.get("least_visibility")
+    if least is None or not {"position_draws", "confidence"} <= pose.data_vars.keys():
+        return []
+    seen = landmarks(pose, "confidence", keypoints=[f"{side}_{least['of']}" for side in SIDES])
+    usual = zip(SIDES, median_of(seen[watched]), strict=True)
+    return [side for side, visibility in usual if visibility < least["value"]]
