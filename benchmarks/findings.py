@@ -405,8 +405,8 @@ def answers_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Count the answers by view, and how many are right.
 
     A fault is right where the true value is beyond the threshold, *reached* where it is not, *near*
-    where it is not beyond it by more than the margin; clearly right or wrong are those of faults and
-    *reached* whose true value is more than the margin from the threshold.
+    where it is not beyond it by more than the margin; clearly right or wrong are those of faults
+    and *reached* whose true value is more than the margin from the threshold.
     """
     rows = rows[np.isfinite(rows["beyond"])]
     right = {

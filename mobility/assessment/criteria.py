@@ -204,8 +204,8 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     xarray.Dataset
         ``compensation_probability(compensation)``, NaN where it is unknown. Its attribute
         ``stated`` is the probability from which on a compensation is stated, ``opposite`` that up
-        to which its absence is, ```not_assessed`` (JSON) names those that are not assessed and why, ``notes``
-        (JSON) what is missing.
+        to which its absence is; ``not_assessed`` (JSON) names those that are not assessed and why,
+        ``notes`` (JSON) what is missing.
 
     Raises
     ------

@@ -365,9 +365,10 @@ def _decided(
     if answer == "open" and beyond is not None:
         near = float(tables.load("findings")["answers"]["near"])
         answer = "near" if beyond <= near else "open"
-    reason = tables.sentence("reasons.too_close") if answer == "open" else ""
+    reason = {"open": "reasons.too_close", "near": "reasons.near"}.get(answer, "")
     return _finding(
-        *(name, rule, side, _STATUS[stated], reason, value, interval, probability),
+        *(name, rule, side, _STATUS[stated], tables.sentence(reason) if reason else ""),
+        *(value, interval, probability),
         answer=answer,
         beyond=beyond,
     )

@@ -10,19 +10,18 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.findings import Finding, excess, in_place, label, say
+from mobility.assessment.findings import Finding, all_rules, excess, label, row_name, say
 from mobility.assessment.verdict import Part, Verdict
 from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.reports.recording import count_repetitions
 from mobility.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
-from mobility.wording import spoken
+from mobility.wording import listed, spoken
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.registry import Exercise
     from mobility.sessions.stored import StoredSession
 
 MOST_FINDINGS = 3
@@ -93,9 +92,7 @@ def fms_in_short(metrics: xr.Dataset) -> Markup:
     return paragraphs(tables.sentence("report.fms_score", score=probabilities.attrs["verdict"]))
 
 
-def findings_and_advice(
-    findings: Sequence[Finding], verdict: Verdict, exercise: Exercise, *, most: int
-) -> Markup:
+def findings_and_advice(findings: Sequence[Finding], verdict: Verdict, *, most: int) -> Markup:
     """Show the main findings and advice, or that the verdict rules them out.
 
     Parameters
@@ -104,20 +101,18 @@ def findings_and_advice(
         Those that the verdict keeps.
     verdict
         The recording's verdict.
-    exercise
-        What was to be shown.
     most
         Most pieces of advice to name.
     """
     if {"findings", "exercises"} <= verdict.rules_out:
         return paragraphs(tables.sentence("report.first_page.nothing_given"), kind="missing")
-    stands_out = main_findings(findings, verdict, exercise) + doubt(verdict)
+    stands_out = main_findings(findings, verdict) + doubt(verdict)
     work = absent(verdict, "exercises") or exercises_in_short(findings, most=most)
     return html(h.h2["What stands out"], stands_out, h.h2["What to do"], work)
 
 
-def main_findings(findings: Sequence[Finding], verdict: Verdict, exercise: Exercise) -> Markup:
-    """State the largest findings in words, one for each rule, and name what could not be judged.
+def main_findings(findings: Sequence[Finding], verdict: Verdict) -> Markup:
+    """State the largest findings in words, one for each rule.
 
     Sorted by :func:`excess`, largest first; of two sides the larger counts.
     """
@@ -126,40 +121,81 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict, exercise: Exerc
     faults = _by_rule_and_reason([f for f in findings if f.status == "found"])
     faults.sort(key=lambda each: -max(map(excess, each)))
     items = (h.li[say(each, "participant")] for each in faults[:MOST_FINDINGS])
-    parts = not_judged(findings, exercise)
     page = html(h.ol[items])
     if more := len(faults[MOST_FINDINGS:]):
         page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
-    if not faults and (parts or any(f.status == "cannot be told" for f in findings)):
-        page = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
-    elif not faults:
-        page = paragraphs(tables.sentence("report.first_page.no_fault"))
-    if parts:
-        page += paragraphs(tables.sentence("report.first_page.not_judged", parts=", ".join(parts)))
-    return page
+    if not faults:
+        everything = all(f.answer in ("fault", "near", "reached") for f in findings)
+        kind = "no_fault" if everything else "no_fault_in_part"
+        page = paragraphs(tables.sentence(f"report.first_page.{kind}"))
+    return page + in_words(findings)
 
 
-def not_judged(findings: Sequence[Finding], exercise: Exercise) -> list[str]:
-    """Name what a reader expects to be judged and was not.
+def in_words(findings: Sequence[Finding]) -> Markup:
+    """Say of what a reader expects to be told which is in order, and which near its aim.
 
-    The side is named where the other was judged.
-
-    A hidden side is not named: the page says once that it is hidden.
+    All sides are that the camera sees.
     """
-    parts = []
-    for name, rule in in_place(exercise).items():
-        if "checkpoint" not in rule:
+    in_order: list[str] = []
+    near: list[str] = []
+    rules = all_rules()
+    for name in dict.fromkeys(f.rule for f in findings):
+        if "checkpoint" not in rules[name]:
             continue
-        part = rule["checkpoint"]["name"]
-        of_rule = [f for f in findings if f.rule == name and not f.hidden]
-        open_sides = [f.side for f in of_rule if f.status == "cannot be told"]
-        without_norm = [f.reason for f in of_rule if f.value is not None and f.threshold is None]
-        # Also 0 == 0: the verdict ruled out all findings of the rule.
-        if len(open_sides) == len(of_rule):
-            parts.append(f"{part} ({without_norm[0]})" if without_norm else part)
-        elif open_sides:
-            parts.append(f"{part} ({', '.join(open_sides)})")
-    return parts
+        answers = {f.answer for f in findings if f.rule == name and not f.hidden}
+        if answers and answers <= {"reached", "near"}:
+            part = str(rules[name]["checkpoint"]["name"])
+            (near if "near" in answers else in_order).append(part)
+    return paragraphs(
+        *(
+            tables.sentence(f"report.first_page.{kind}", names=listed(names))
+            for kind, names in (("in_order", in_order), ("near", near))
+            if names
+        )
+    )
+
+
+def in_lines(findings: Sequence[Finding], verdict: Verdict, *, rows: Sequence[str]) -> Markup:
+    """Name in a line each what else is reached, is open, was refused and why, and is hidden.
+
+    A side is named where the other has an answer, or another reason. `rows` have their own.
+    """
+    if "findings" in verdict.rules_out:
+        return Markup()
+    lines = []
+    of_rule: dict[str, list[Finding]] = {}
+    for each in findings:
+        of_rule.setdefault(each.rule, []).append(each)
+
+    def names(chosen: Sequence[Finding]) -> str:
+        by_rule: dict[str, list[Finding]] = {}
+        for each in chosen:
+            by_rule.setdefault(each.rule, []).append(each)
+        parts = []
+        for rule, some in by_rule.items():
+            sides = [f.side for f in some]
+            whole = len(some) == len(of_rule[rule])
+            parts.append(row_name(rule) + ("" if whole else f" ({', '.join(sides)})"))
+        return "; ".join(parts)
+
+    reached = [f for f in findings if f.answer == "reached" and row_name(f.rule) not in rows]
+    if reached:
+        lines.append(tables.sentence("report.answers.reached.line", names=names(reached)))
+    undecided = [f for f in findings if f.answer == "open"]
+    decidable = [f for f in undecided if f.threshold is not None]
+    if decidable:
+        lines.append(tables.sentence("report.answers.open.line", names=names(decidable)))
+    reasons: dict[str, list[Finding]] = {}
+    for each in findings:
+        if each.answer == "refused" or (each.answer == "open" and each.threshold is None):
+            reasons.setdefault(each.reason, []).append(each)
+    for reason, refused in sorted(reasons.items(), key=lambda item: -len(item[1])):
+        lines.append(
+            tables.sentence("report.answers.refused.line", names=names(refused), reason=reason)
+        )
+    if hidden := [f for f in findings if f.answer == "hidden"]:
+        lines.append(tables.sentence("report.answers.hidden.line", names=names(hidden)))
+    return html(h.div(".unanswered")[[h.p[line] for line in lines]]) if lines else Markup()
 
 
 def main_fault(findings: Sequence[Finding]) -> list[Finding]:

@@ -121,9 +121,9 @@ class ReportPage:
 
     @cached_property
     def gauges(self) -> list[Gauge]:
-        """Numbers and what they are compared with, first those of faults that were found."""
-        found = [each.rule for each in self.findings if each.status == "found"]
-        return of_rules(self.metrics, self.verdict.shows, first=found, most=None, lab=self.lab)
+        """Numbers and what they are compared with, first those of faults."""
+        shows = self.verdict.shows
+        return of_rules(self.metrics, shows, findings=self.findings, most=None, lab=self.lab)
 
     @cached_property
     def references(self) -> References:

@@ -169,7 +169,9 @@ def _criteria(
             ]
         )
     stated = float(probabilities.attrs["stated"])
-    about = {"stated": stated, "opposite": 1 - stated, **more}
+    # Metrics of older code have one limit for both.
+    opposite = float(probabilities.attrs.get("opposite", 1 - stated))
+    about = {"stated": stated, "opposite": opposite, **more}
     explained = tables.sentence(f"report.{kind}.explained", **about)
     what, when = (tables.sentence(f"report.{kind}.what"), tables.sentence(f"report.{kind}.when"))
     head = [what, "Measured", when, tables.sentence(f"report.{kind}.probability")]
