@@ -38,11 +38,9 @@ from scipy import stats
 import mobility as mb
 from mobility import tables
 from mobility.assessment.body import points_of
-from mobility.assessment.knee_movement import _JOINTS as LEG
-from mobility.assessment.knee_movement import _movement
+from mobility.assessment.knee_movement import knee
 from mobility.assessment.phases import within_repetitions
-from mobility.assessment.posture import _JOINTS as BODY
-from mobility.assessment.posture import _posture
+from mobility.assessment.posture import posture
 from mobility.assessment.propagation import values_and_sd
 from mobility.capture.sampling import choose_frames
 from mobility.capture.video import write_video
@@ -108,10 +106,6 @@ _SURE = 0.9
 """Share of samples of people, if errors were as stated, in which they do not contradict it."""
 RENDERED = "rendered"
 _METRICS = tuple(tables.load(ERRORS)["metrics"]["factors"])
-KERNELS = (  # joints and formulas of metrics that come from positions, and their groups
-    (BODY, _posture, ("posture", "stance")),
-    (LEG, _movement, ("knee_movement", "frontal_plane")),
-)
 TABLE = ROOT / "mobility" / "tables" / "expected_error.yaml"
 NEEDED = ("picture", "feet")
 """Terms without which the fit is not determined."""
@@ -626,13 +620,14 @@ def of_metrics(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Errors]:
     parts: dict[tuple[str, str], list[Errors]] = {}
     for reference in (name for name in ("markers", "rendered") if name in clip.references):
         true = at_frames(clip.references[reference], found, reference)["points"].rename("position")
-        for joints, kernel, groups in KERNELS:
-            computed = functools.partial(kernel, limits=limits)
-            values, sds = values_and_sd(body, joints, stands, computed)
-            points = points_of(true.to_dataset(), joints)
+        for kernel in (posture, knee):
+            computed = kernel.of_array(limits)
+            values, sds = values_and_sd(body, kernel.joints, stands, computed)
+            points = points_of(true.to_dataset(), kernel.joints)
             truth = computed(points, points[stands])
-            for name, entry in ((n, e) for group in groups for n, e in table[group].items()):
-                if edge_on and (entry.get("frontal") or "knee_movement" in groups):
+            for name in _METRICS:
+                entry = table["measures"][name]
+                if name not in truth or (edge_on and entry.get("frontal")):
                     continue
                 share = entry.get("fit_error_share", {}).get("value", 0.0)
                 each = np.broadcast_arrays(

@@ -13,6 +13,7 @@ import typer
 import mobility
 from mobility import tables
 from mobility.analysis_options import AnalysisOptions
+from mobility.assessment.metric import USUAL_WORDS
 from mobility.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -187,29 +188,29 @@ def metrics() -> Iterator[str]:
         "repetition and as the median over the accepted ones, `<name>_from_standing`, and of those "
         "with two sides `<name>_asymmetry`; each with its error, `_sd`, some also with that of "
         "[measuring again](../errors.md#which-error), `_sem`. Made of the tables "
-        "`overhead_squat` and `indices`."
+        "`measures` and `indices`."
     )
     titles = {
         "angles": "Angles",
+        "knee": "Knees",
         "posture": "Posture",
-        "stance": "Stance",
-        "knee_movement": "Knee movement",
-        "frontal_plane": "Frontal plane",
         "tempo": "Tempo",
         "smoothness": "Smoothness",
-        "symmetry": "Symmetry",
     }
-    for part, title in titles.items():
+    by_kernel: dict[str, dict[str, Any]] = {title: {} for title in titles.values()}
+    for name, entry in squat["measures"].items():
+        by_kernel[titles[entry["from"].partition(".")[0]]][name] = entry
+    for title, entries in {**by_kernel, "Symmetry": squat["symmetry"]}.items():
         yield f"\n## {title}\n"
         yield _table(
             ("metric", "definition", "why, or from where"),
             (
                 (
-                    _named(name, entry, "degree" if part == "angles" else ""),
+                    _named(name, {"units": "degree" if "from" in entry else "1"} | entry),
                     _cell(entry["reference"]),
                     _cell(entry["source"]),
                 )
-                for name, entry in squat[part].items()
+                for name, entry in entries.items()
             ),
         )
     yield "\n## Indices\n"
@@ -236,9 +237,10 @@ def metrics() -> Iterator[str]:
         )
 
 
-def _named(name: str, entry: Mapping[str, Any], unit: str) -> str:
-    shown = _unit(entry.get("units", unit))
-    return f"{_cell(entry['long_name'])}{f', {shown.strip()}' if shown else ''} `{name}`"
+def _named(name: str, entry: Mapping[str, Any]) -> str:
+    shown = _unit(entry["units"]).strip()
+    long_name = entry["long_name"].format_map(USUAL_WORDS)
+    return f"{_cell(long_name)}{f', {shown}' if shown else ''} `{name}`"
 
 
 def criteria() -> Iterator[str]:

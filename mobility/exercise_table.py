@@ -21,8 +21,12 @@ USUAL_PAGE = (
 )
 """Sections of the report of an exercise with repetitions that lists none."""
 
+_OF_SIDES = ("asymmetry", "asymmetry_index", "limb_symmetry_index", "symmetry_angle")
+"""Kinds of numbers that compare the medians of the sides."""
+
 _JUDGED = (
-    *("median", "asymmetry", "asymmetry_index", "limb_symmetry_index", "symmetry_angle"),
+    "median",
+    *_OF_SIDES,
     *("variability", "curve_variability", "from_standing", "at_bottom", "standing"),
     *("count", "time"),
 )
@@ -30,6 +34,12 @@ _JUDGED = (
 
 _NAMED_ALIKE = ("median", "repetition", "count", "time")
 """Kinds whose variable has the name of the measure."""
+
+_MOVED = ("turn", "ways", "moving", "moment", "phases")
+"""Entries that were once in `report`."""
+
+_NAMED = ("median", "descent", "ascent")
+"""Kinds to which a declaration can give the name of their variable."""
 
 _FILLED = ("measured", "threshold", "limit", "norm", "sign", "reason", "question", "label")
 """What the sentence of a finding may have in braces; ``probability``, too."""
@@ -170,13 +180,26 @@ class ExerciseTable(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_rules(cls, table: dict[str, Any]) -> dict[str, Any]:
+    def _of_older(cls, table: dict[str, Any]) -> dict[str, Any]:
         """Say where entries of older tables stand now."""
         if older := [name for name in ("expected", "gauges") if name in table]:
             raise ValueError(
                 f"{', '.join(older)}: each rule has it in findings.yaml: `checkpoint: {{name, "
                 "source}`, what a reader expects to be told, and `row`, its name on the first page"
             )
+        if isinstance(table.get("measures"), Mapping):
+            raise ValueError(
+                "measures: are one list without parts: `measures: [shoulder_flexion, depth, ...]`, "
+                "with depth and durations where they are measured"
+            )
+        report = table.get("report")
+        if older := [name for name in _MOVED if isinstance(report, Mapping) and name in report]:
+            raise ValueError(
+                f"report: {', '.join(older)}: turn, ways and moving stand beside report, not in "
+                "it; `moments` says what moment and phases did"
+            )
+        if "moving_phases" in table:
+            raise ValueError("moving_phases: are those of `moments` that are not before an event")
         return table
 
     @model_validator(mode="after")
@@ -382,6 +405,9 @@ def _entries(whole: Any, table: str, what: str) -> Iterator[tuple[str, Any]]:
         raise BadInputError(f"{what}: must have named parts ({', '.join(parts)})")
     if table != "measures":  # which has limits, too
         check_among(whole, parts, what)
+    for part, entries in whole.items() if table == "measures" else ():
+        if part not in parts and _declares(entries):
+            raise BadInputError(f"{what}: {part}: declarations stand in `measures`, each with from")
     for part in parts:
         entries = whole.get(part, {})
         if not isinstance(entries, Mapping):
@@ -389,6 +415,12 @@ def _entries(whole: Any, table: str, what: str) -> Iterator[tuple[str, Any]]:
         for name, entry in entries.items():
             validate(_OneName, {"name": name}, what=f"{what}: {part}")
             yield name, entry
+
+
+def _declares(entries: Any) -> bool:
+    """Whether a part of a table declares measures."""
+    each = entries.values() if isinstance(entries, Mapping) else ()
+    return any(isinstance(entry, Mapping) and "long_name" in entry for entry in each)
 
 
 def check_entry(table: str, entry: Any, what: str) -> None:
@@ -406,12 +438,21 @@ def check_entry(table: str, entry: Any, what: str) -> None:
 def check_measure(entry: Any, what: str) -> None:
     """Refuse a declaration of a measure that says what nothing reads, or lacks what is needed."""
     measure = validate(Measure, entry, what=what)
-    check_among(measure.kinds or (), tables.load("measures")["kinds"]["words"], f"{what}: kinds")
+    table, angles = tables.load("measures")["kinds"], tables.load("angles")
     kernel, _, output = measure.computed_by.partition(".")
     if kernel == "angles":
-        check_among([output], tables.load("angles"), f"{what}: from")
-    if kernel == "angles" and measure.peak is None and measure.kinds is None:
+        check_among([output], angles, f"{what}: from")
+    check_among(measure.at or (), ["within_deg", *angles], f"{what}: at")
+    kinds = list(measure.kinds or table["usual"]["angles" if kernel == "angles" else "points"])
+    check_among(kinds, table["words"], f"{what}: kinds")
+    if isinstance(measure.kinds, dict):
+        hint = f"; names can be given to {', '.join(_NAMED)}"
+        check_among(kinds, _NAMED, f"{what}: kinds", hint)
+    if "peak" in kinds and measure.peak is None:
         raise BadInputError(f"{what}: needs peak, which says what extreme of a repetition counts")
+    of_sides = [n for n, kind in enumerate(kinds) if kind in _OF_SIDES]
+    if of_sides and "median" not in kinds[: of_sides[0]]:
+        raise BadInputError(f"{what}: kinds: what compares the sides needs median, before it")
 
 
 class _OneName(Strict):

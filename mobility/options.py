@@ -329,7 +329,8 @@ def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
             name = ".".join(_place_of(fault, values))
             text, quoted_input = fault["msg"].removeprefix("Value error, "), ""
             if fault["type"] == "extra_forbidden":
-                text = f"unknown{likely(name, model.model_fields)}"
+                fields = model.model_fields.items()
+                text = f"unknown{likely(name, [f.alias or each for each, f in fields])}"
             elif name:  # else of all fields together
                 text = f"{text[:1].lower()}{text[1:]}"
                 if fault["type"] != "missing":

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.body import median_of
-from mobility.assessment.kernels import PointKernel
+from mobility.assessment.kernels import PointKernel, output_of
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history
 from mobility.assessment.phases import (
     REPETITION,
@@ -72,7 +72,7 @@ def frame_quantities(
     watched, hiding_view = within_repetitions(repetitions), hides_frontal_plane(pose)
     quantities: dict[str, xr.DataArray] = {}
     for name, entry in entries.items():
-        output = entry["from"].partition(".")[2]
+        output = output_of(outputs, name, entry)
         value, sd = np.array(outputs[output]), sds[output]
         if "fit_error_share" in entry and "position_draws" in pose:
             sd = np.hypot(sd, entry["fit_error_share"]["value"] * value)
@@ -83,7 +83,9 @@ def frame_quantities(
         if entry.get("frontal") and hiding_view:
             unseen = tables.sentence(f"reasons.{hiding_view.replace('-', '_')}_view")
         of_mean = entry.get("error", {}).get("of") == "mean"
-        limited = {**entry, "largest_interval": {"value": np.inf}} if of_mean else dict(entry)
+        limited = {"units": "degree", "percent": False, "of": "", **entry}
+        if of_mean or "largest_interval" not in entry:
+            limited["largest_interval"] = {"value": np.inf}
         variables, uncertain = frame_variables(
             pose, watched, {name: value}, {name: sd}, {name: limited}, note=unseen
         )
@@ -96,10 +98,13 @@ def frame_quantities(
             if output in missing:
                 variable.attrs["note"] = missing[output]
             if hidden:
-                what = f"{entry['least_visibility']['of']}{'s'[: len(hidden) - 1]}_hidden"
-                variable.attrs["note"] = tables.sentence(f"reasons.{what}", side=hidden[0])
+                variable.attrs["note"] = tables.sentence(
+                    "reasons.landmark_hidden" if len(hidden) == 1 else "reasons.landmarks_hidden",
+                    side=hidden[0],
+                    landmark=entry["least_visibility"]["of"].replace("_", " "),
+                )
         if "seldom" in entry and not of_mean:
-            variable.attrs.setdefault("note", tables.sentence(entry["seldom"]))
+            variable.attrs.setdefault("note", entry["seldom"])
             uncertain = []
         quantities |= variables
         warnings += uncertain

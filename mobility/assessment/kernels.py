@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.errors import BadInputError
+from mobility.options import likely
 from mobility.registry import Exercise
 
 Array = NDArray[np.float64]
+T = TypeVar("T")
 Points = Mapping[str, Array]
 """Points by the name of the joint, each (time, side, space): left first, metres, y up."""
 
@@ -125,6 +128,17 @@ class TrialKernel:
 def of_trial(compute: Callable[[MeasuredTrial], Mapping[str, Values]]) -> TrialKernel:
     """Make a function the kernel of a trial."""
     return TrialKernel(compute)
+
+
+def output_of(outputs: Mapping[str, T], name: str, entry: Mapping[str, Any]) -> T:
+    """Give what a kernel gives for a measure; refuse one that it does not give."""
+    kernel, _, output = entry["from"].partition(".")
+    if output not in outputs:
+        hint = likely(output, outputs) or f"; it gives {', '.join(outputs)}"
+        raise BadInputError(
+            f"measures.yaml: {name}: from: the kernel {kernel} gives no {output!r}{hint}"
+        )
+    return outputs[output]
 
 
 def limits_of(exercise: Exercise) -> dict[str, float]:

@@ -13,7 +13,14 @@ from mobility import provenance, tables
 from mobility.assessment.body import lean_at_rest
 from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.frame_quantities import frame_quantities
-from mobility.assessment.kernels import MeasuredTrial, PointKernel, Values, limits_of
+from mobility.assessment.kernels import (
+    MeasuredTrial,
+    PointKernel,
+    TrialKernel,
+    Values,
+    limits_of,
+    output_of,
+)
 from mobility.assessment.kinds import BESIDE, ERROR, RETEST_ERROR, owners
 from mobility.assessment.looks_like import falls
 from mobility.assessment.metric import CARRIED, add_note, merged_history
@@ -25,6 +32,7 @@ from mobility.assessment.phases import (
     phase_frames,
     require,
     same_frames,
+    standing_of_main_stance,
 )
 from mobility.assessment.propagation import sd_of_means
 from mobility.assessment.trial_errors import trial_errors
@@ -86,8 +94,9 @@ def measure(
         When an angle or a variable is missing, the frames of the inputs differ, or a kernel does
         not give what a measure asks of it.
     """
-    require(repetitions, "repetitions", list(REPETITION))
     measures = exercise.measures
+    ends = [event for entry in measures.values() for event in entry.get("over", ())]
+    require(repetitions, "repetitions", [*REPETITION, *ends])
     by_kernel = _by_kernel(measures)
     require_angles(
         angles, list(dict.fromkeys(_outputs(by_kernel.get("angles", {})))), what=operation
@@ -118,10 +127,15 @@ def measure(
             _add_angles(metrics, pose, chosen, entries)
             continue
         computes = exercise.kernel(kernel)
+        if not isinstance(computes, PointKernel | TrialKernel):
+            raise BadInputError(
+                f"kernels.py of {exercise.package}: {kernel}: is no kernel; write @of_points(...) "
+                "or @of_trial above it"
+            )
         if isinstance(computes, PointKernel):
             warnings += _add_of_points(metrics, pose, chosen, computes, entries, limits)
         else:
-            _add_of_trial(metrics, chosen, computes.compute(trial), entries, kernel)
+            _add_of_trial(metrics, chosen, computes.compute(trial), entries)
     if fitted:
         for name, least in tables.load(ERRORS)["metrics"]["least"].items():
             if name in metrics:
@@ -240,7 +254,8 @@ def _add_of_points(
             )[entry["from"].partition(".")[2]]
         add_numbers(metrics, quantity)
         note = value.attrs.get("note") or quantity.why_missing
-        if f"{name}_standing" in metrics and not repetitions.dataset["standing"].values.any():
+        stood = standing_of_main_stance(repetitions.dataset).any()
+        if f"{name}_standing" in metrics and not stood:
             note = value.attrs.get("note", "")
             metrics[f"{name}_standing"].attrs["note"] = _why_no_standing(repetitions.dataset)
         if note:
@@ -253,14 +268,10 @@ def _add_of_trial(
     repetitions: Repetitions,
     outputs: Mapping[str, Values],
     entries: Entries,
-    kernel: str,
 ) -> None:
     """Add the numbers of measures that a kernel of the trial computes."""
     for name, entry in entries.items():
-        output = entry["from"].partition(".")[2]
-        if output not in outputs:
-            raise BadInputError(f"measures.yaml: {name}: the kernel {kernel} gives no {output!r}")
-        values = outputs[output]
+        values = output_of(outputs, name, entry)
         before = set(metrics)
         add_numbers(metrics, Quantity(name, entry, values.value, values.sd, repetitions, {}, None))
         for each in metrics.keys() - before:

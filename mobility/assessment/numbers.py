@@ -221,7 +221,7 @@ class Quantity:
             return str(self.entry["not_there"])
         missing = self.of_repetition.value.isel(rep=accepted).isnull() if self.of_mean else None
         if missing is not None and "seldom" in self.entry and bool(missing.all()):
-            return tables.sentence(self.entry["seldom"])
+            return str(self.entry["seldom"])
         return ""
 
 
@@ -291,7 +291,7 @@ def _sides_sd(q: Quantity) -> xr.DataArray:
 def _median(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
     name = name or q.name
     if "time" not in q.value.dims and "rep" not in q.value.dims:
-        _add(metrics, q, kind, q.value, q.sd, q.entry["statistic"], name=name)
+        _add(metrics, q, kind, q.value, q.sd, q.entry.get("statistic", ""), name=name)
         return
     value, sd, statistic = q.of_repetition
     if "phase" in value.dims:

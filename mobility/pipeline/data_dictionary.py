@@ -85,7 +85,8 @@ def _fields_of_measures() -> list[dict[str, Any]]:
 
 def _measures(frame: pd.DataFrame) -> list[dict[str, str]]:
     """List each metric of each exercise once, with what it is and where that comes from."""
-    kinds = tables.load("measures")["kinds"]["words"]
+    table = tables.load("measures")["kinds"]
+    kinds = table["words"] | table["others"]
     named = frame.loc[frame["metric"].ne(""), [name for name in _OF_MEASURE if name in frame]]
     once = named.drop_duplicates([name for name in ("exercise", "metric") if name in frame])
     rows = []

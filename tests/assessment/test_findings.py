@@ -18,13 +18,11 @@ from mobility.registry import exercises
 
 TABLE = tables.load("findings")
 RULES = TABLE["rules"]
-_SQUAT = tables.load("measures")
 SIDED = {
     f"{name}{statistic}"
-    for part in ("angles", "posture", "knee_movement", "frontal_plane")
-    for name, entry in _SQUAT[part].items()
+    for name, entry in tables.load("measures")["measures"].items()
     for statistic in ("", "_variability", "_at_bottom", "_from_standing")
-    if entry["sided"]
+    if entry.get("sided")
 }
 """Metrics that have a left and a right, if there are such."""
 by_rule = pytest.mark.parametrize("name", RULES)

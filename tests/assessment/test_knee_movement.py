@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from analytic import fitted, with_step
 
-from mobility.assessment.knee_movement import frontal_plane_projection_angle, knee_movement
+from mobility.assessment.frame_quantities import frames_of
+from mobility.assessment.knee_movement import frontal_plane_projection_angle, knee
 
 
 def leg(thigh_elevation: float, out: float = 15.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -48,7 +49,7 @@ def test_straight_and_knock_kneed():
 def test_it_is_told_near_standing_only(squat_pose, repetitions_of):
     trial = squat_pose(turn_out=15.0)
     repetitions = repetitions_of(trial)
-    movement = knee_movement(fitted(trial.pose), repetitions)
+    movement = frames_of(knee, fitted(trial.pose), repetitions)
     angle = movement["frontal_plane_projection_angle"]
     upright = trial.truth["thigh_elevation"] > 60
     deep = trial.truth["thigh_elevation"] < 30
@@ -69,10 +70,10 @@ def test_knees_deviate_from_where_they_are_in_standing_of_the_same_stance(
     pose = fitted(with_step(pose, 3.6, 4.2, forward=0.2))
     repetitions = repetitions_of(trial).assign_attrs(history=pose.attrs["history"])
     bottom = trial.truth["bottom"].to_numpy()
-    movement = knee_movement(pose, repetitions)["knee_deviation"]
+    movement = frames_of(knee, pose, repetitions)["knee_deviation"]
     np.testing.assert_allclose(movement.sel(time=bottom, method="nearest"), 0, atol=1e-6)
     only_before = repetitions["standing"] & (repetitions["time"] < 3.6)
-    movement = knee_movement(pose, repetitions.assign(standing=only_before))["knee_deviation"]
+    movement = frames_of(knee, pose, repetitions.assign(standing=only_before))["knee_deviation"]
     assert movement.sel(time=bottom[:1], method="nearest").notnull().all()
     assert movement.sel(time=bottom[1:], method="nearest").isnull().all()
     assert movement.attrs["note"] == "the feet moved at 3.9 s and nobody stands still after that"

@@ -11,7 +11,7 @@ import pytest
 
 from mobility import registry, tables
 from mobility.assessment.advice import all_work
-from mobility.assessment.kinds import PARTS
+from mobility.exercise_table import ONE_FOR_ALL
 from mobility.registry import Exercise
 from mobility.sessions.notebooks import find_notebook
 
@@ -136,10 +136,8 @@ def test_the_page_on_lab_data_says_what_an_exercise_compares(
     assert bool(times) == (own == "sit_to_stand")
 
 
-@pytest.mark.parametrize(
-    ("table", "parts"), [("findings", ["rules"]), ("advice", ["exercises"]), ("measures", PARTS)]
-)
-def test_no_two_exercises_give_different_things_one_name(table: str, parts: list[str]) -> None:
+@pytest.mark.parametrize("table", ONE_FOR_ALL)
+def test_no_two_exercises_give_different_things_one_name(table: str) -> None:
     every = [tables.load(table), *(each.own_table(table) for each in registry.exercises())]
-    named = Counter(name for one in every for part in parts for name in one.get(part, {}))
+    named = Counter(name for one in every for part in ONE_FOR_ALL[table] for name in one.get(part, {}))
     assert [name for name, times in named.items() if times > 1] == []

@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 from mobility import tables
+from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.posture import posture
 from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics import expected_error
@@ -153,10 +154,10 @@ def test_metrics_of_positions_have_factors_and_least_errors_of_their_own(fitted,
     angles, repetitions = joint_angles(fitted), find_repetitions(fitted)
     table = change()["metrics"]
     table["factors"]["toe_out"] = 1.0
-    one = posture(fitted, repetitions)
+    one = frames_of(posture, fitted, repetitions)
     table["factors"]["toe_out"] = 1.4
     table["least"]["heel_rise"]["sd"] = 9.0
-    wide = posture(fitted, repetitions)
+    wide = frames_of(posture, fitted, repetitions)
     inside = wide["toe_out_sd"].notnull()
     assert inside.any()
     np.testing.assert_allclose(
@@ -206,7 +207,7 @@ def test_errors_of_another_pose_model_are_warned_of(fitted: xr.Dataset) -> None:
 
 
 def test_the_table_has_sources_and_a_factor_for_every_metric() -> None:
-    table, squats = tables.load(TABLE), tables.load("measures")
+    table, squats = tables.load(TABLE), tables.load("measures")["measures"]
     kinds, fitted = table["kinds"]["of"], table["fitted"]
     assert all(0.3 < factor < 5 for each in fitted.values() for factor in each["angles"].values())
     least = table["metrics"]["least"].values()
@@ -227,8 +228,10 @@ def test_the_table_has_sources_and_a_factor_for_every_metric() -> None:
     assert set(retest["sem"]) <= set(trial)
     assert all(sem > 0 for sems in retest["sem"].values() for sem in sems.values())
     assert retest_sems(xr.Dataset(attrs={"history": "[]"})) == {}
-    parts = ("posture", "stance", "knee_movement", "frontal_plane")
-    assert set(table["metrics"]["factors"]) == {name for part in parts for name in squats[part]}
+    of_landmarks = {
+        name for name, entry in squats.items() if entry["from"].startswith(("knee.", "posture."))
+    }
+    assert set(table["metrics"]["factors"]) == of_landmarks
 
 
 @pytest.mark.parametrize(

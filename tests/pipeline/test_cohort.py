@@ -329,7 +329,7 @@ def test_the_data_dictionary_says_what_columns_and_metrics_are(frame, tmp_path) 
     named = frame[frame["metric"].ne("")]
     assert set(described) == set(zip(named["exercise"], named["metric"], strict=True))
     knee = described["Overhead Squat", "knee_flexion"]
-    entry = tables.load("measures")["angles"]["knee_flexion"]
+    entry = tables.load("measures")["measures"]["knee_flexion"]
     assert (knee["reference"], knee["source"]) == (entry["reference"], entry["source"])
     assert knee["which"] == "over the accepted repetitions, their median"
     # Columns of a user stand in it too.

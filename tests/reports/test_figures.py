@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mobility.assessment.knee_movement import knee_movement
+from mobility.assessment.frame_quantities import frames_of
+from mobility.assessment.knee_movement import knee as kernel
 from mobility.errors import BadInputError
 from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
@@ -67,7 +68,7 @@ def test_angle_curves_show_both_sides_gaps_and_repetitions(trial: Any) -> None:
     figure = angle_curves(bare, None, names=NAMES)
     assert [text.lower() for text in legend_texts(figure)] == ["left", "right"]
     assert not [p for p in figure.axes[0].patches if p.get_width() < 5]
-    movement = knee_movement(pose, repetitions)
+    movement = frames_of(kernel, pose, repetitions)
     (axis,) = angle_curves(movement, repetitions, names=["knee_deviation"]).axes
     assert axis.get_ylabel() == "Ratio"
     assert axis.get_title(loc="left").startswith("Knee deviation")

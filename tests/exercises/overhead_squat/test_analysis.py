@@ -14,8 +14,9 @@ from analytic import fitted, with_step
 from mobility import tables
 from mobility.assessment.body import lean_at_rest
 from mobility.assessment.findings import find
+from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.kinds import owners
-from mobility.assessment.knee_movement import knee_movement
+from mobility.assessment.knee_movement import knee
 from mobility.assessment.phases import phase_frames
 from mobility.errors import BadInputError
 from mobility.exercises.overhead_squat.analysis import overhead_squat
@@ -23,7 +24,7 @@ from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.expected_error import trial_factors
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.kinematics.skeleton import KEYPOINTS, other_side
-from mobility.provenance import history, warnings_of
+from mobility.provenance import warnings_of
 from mobility.sessions.files import read_dataset, write_dataset
 from mobility.view import camera_view
 
@@ -152,8 +153,7 @@ def test_a_metric_says_of_what_it_is_and_which_number(plain: xr.Dataset) -> None
     assert all(needed <= set(plain[name].attrs) for name in plain.data_vars)
     assert len({plain[name].attrs["long_name"] for name in plain.data_vars}) == len(kinds)
     # What the table describes is measured.
-    parts = ("angles", "posture", "stance", "knee_movement", "tempo")
-    assert {name for part in parts for name in table[part]} <= kinds.keys()
+    assert table["measures"].keys() == {plain[name].attrs["quantity"] for name in kinds} & table["measures"].keys()
 
 
 def test_mirror_swaps_sides_and_signs(squat_pose: Any, measure: Any, repetitions_of: Any) -> None:
@@ -251,7 +251,7 @@ def test_errors_are_those_of_simulated_landmarks(squat_pose: Any, repetitions_of
     noisy = pose.copy(deep=True)
     noisy["position"].loc[{"keypoint": moving}] += (error * scale).transpose(*position.dims)
     repetitions = repetitions_of(trial)
-    clean, spread = knee_movement(pose, repetitions), knee_movement(fitted(noisy), repetitions)
+    clean, spread = frames_of(knee, pose, repetitions), frames_of(knee, fitted(noisy), repetitions)
     held = (clean["time"] > 3) & (clean["time"] < 100)
     ratio, deviation = "knee_ankle_separation_ratio", "knee_deviation"
     np.testing.assert_allclose(
@@ -259,7 +259,7 @@ def test_errors_are_those_of_simulated_landmarks(squat_pose: Any, repetitions_of
     )
     # Standing, by its width and its own deviation, is common to all frames: no part of the spread
     # over them. A standing frame differs from standing by the errors of both.
-    width = history(clean)[-1]["standing_ankle_width_m"]
+    width = 0.18 + 2 * 0.2
     common = 2 * (clean[deviation].where(held).median("time") * 0.02 / width) ** 2
     stands = clean["time"] < 0.5
     common += clean[f"{deviation}_sd"].where(stands).median("time") ** 2 / 2
@@ -276,7 +276,7 @@ def test_values_that_say_nothing_are_refused(squat_pose: Any, repetitions_of: An
     names = ["knee_ankle_separation_ratio", "knee_deviation"]
     narrow = apart(trial.pose, -0.03)
     metrics = overhead_squat(narrow, joint_angles(trial.pose), repetitions)
-    movement = knee_movement(narrow, repetitions)
+    movement = frames_of(knee, narrow, repetitions)
     for name in names:
         assert metrics[name].isnull().all()
         assert metrics[name].attrs["note"] == "it is too uncertain in this recording"
@@ -285,15 +285,15 @@ def test_values_that_say_nothing_are_refused(squat_pose: Any, repetitions_of: An
         "knee_ankle_separation_ratio": "± 0.5",
         "knee_deviation": "± 50 % of the ankle width",
     }
-    wide = knee_movement(apart(trial.pose), repetitions)
+    wide = frames_of(knee, apart(trial.pose), repetitions)
     assert wide["knee_ankle_separation_ratio"].notnull().all()
     assert (1.96 * wide["knee_ankle_separation_ratio_sd"] <= 0.5).all()
     # Ankles that stand together give nothing to measure in, however sure they are.
-    assert np.isfinite(knee_movement(trial.pose, repetitions)[names].to_dataarray()).all()
+    assert np.isfinite(frames_of(knee, trial.pose, repetitions)[names].to_dataarray()).all()
     ankles = {"space": "x", "keypoint": ["left_ankle", "right_ankle"]}
     together = trial.pose.copy(deep=True)
     together["position"].loc[ankles] *= 0.2
-    assert knee_movement(together, repetitions)[names].to_dataarray().isnull().all()
+    assert frames_of(knee, together, repetitions)[names].to_dataarray().isnull().all()
 
 
 def test_a_cut_off_start_has_no_standing_and_no_mid_descent(squat_pose, measure, repetitions_of):
@@ -662,7 +662,7 @@ def test_round_trip_through_netcdf_and_inputs_are_not_changed(
     trial = squat_pose(reps=reps, heading=80.0)
     given_ = (trial.pose, joint_angles(trial.pose), repetitions_of(trial))
     before = [d.copy(deep=True) for d in given_]
-    for dataset in (overhead_squat(*given_), knee_movement(trial.pose, repetitions_of(trial))):
+    for dataset in (overhead_squat(*given_), frames_of(knee, trial.pose, repetitions_of(trial))):
         path = tmp_path / f"{dataset.attrs['ds_type']}.nc"
         write_dataset(path, dataset)
         assert path.read_bytes()[:3] == b"CDF"  # HDF5 takes 100 times as long to read
@@ -679,8 +679,8 @@ def test_bad_input(squat_pose: Any, repetitions_of: Any) -> None:
         (overhead_squat, (pose, angles.drop_vars("knee_flexion"), repetitions), "knee_flexion"),
         (overhead_squat, (pose, angles.isel(time=slice(1, None)), repetitions), "same frames"),
         (overhead_squat, (pose.isel(time=slice(1, None)), angles, repetitions), "same frames"),
-        (knee_movement, (pose, repetitions.drop_vars("standing")), "standing"),
-        (knee_movement, (angles, repetitions), "position"),
+        (frames_of, (knee, pose, repetitions.drop_vars("standing")), "standing"),
+        (frames_of, (knee, angles, repetitions), "position"),
     ):
         with pytest.raises(BadInputError, match=message):
             function(*given_)
