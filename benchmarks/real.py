@@ -40,7 +40,7 @@ from mobility import tables
 from mobility.assessment.body import points_of
 from mobility.assessment.knee_movement import knee
 from mobility.assessment.phases import within_repetitions
-from mobility.assessment.posture import posture
+from mobility.assessment.posture import posture as of_body
 from mobility.assessment.propagation import values_and_sd
 from mobility.capture.sampling import choose_frames
 from mobility.capture.video import write_video
@@ -620,7 +620,7 @@ def of_metrics(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Errors]:
     parts: dict[tuple[str, str], list[Errors]] = {}
     for reference in (name for name in ("markers", "rendered") if name in clip.references):
         true = at_frames(clip.references[reference], found, reference)["points"].rename("position")
-        for kernel in (posture, knee):
+        for kernel in (of_body, knee):
             computed = kernel.of_array(limits)
             values, sds = values_and_sd(body, kernel.joints, stands, computed)
             points = points_of(true.to_dataset(), kernel.joints)

@@ -193,9 +193,9 @@ class ExerciseTable(Strict):
                 "with depth and durations where they are measured"
             )
         report = table.get("report")
-        if older := [name for name in _MOVED if isinstance(report, Mapping) and name in report]:
+        if moved := [name for name in _MOVED if isinstance(report, Mapping) and name in report]:
             raise ValueError(
-                f"report: {', '.join(older)}: turn, ways and moving stand beside report, not in "
+                f"report: {', '.join(moved)}: turn, ways and moving stand beside report, not in "
                 "it; `moments` says what moment and phases did"
             )
         if "moving_phases" in table:

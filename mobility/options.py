@@ -329,8 +329,8 @@ def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
             name = ".".join(_place_of(fault, values))
             text, quoted_input = fault["msg"].removeprefix("Value error, "), ""
             if fault["type"] == "extra_forbidden":
-                fields = model.model_fields.items()
-                text = f"unknown{likely(name, [f.alias or each for each, f in fields])}"
+                of_model = model.model_fields.items()
+                text = f"unknown{likely(name, [each.alias or key for key, each in of_model])}"
             elif name:  # else of all fields together
                 text = f"{text[:1].lower()}{text[1:]}"
                 if fault["type"] != "missing":

@@ -72,7 +72,7 @@ def frame_quantities(
     watched, hiding_view = within_repetitions(repetitions), hides_frontal_plane(pose)
     quantities: dict[str, xr.DataArray] = {}
     for name, entry in entries.items():
-        output = output_of(outputs, name, entry)
+        output = output_of(name, entry, outputs)
         value, sd = np.array(outputs[output]), sds[output]
         if "fit_error_share" in entry and "position_draws" in pose:
             sd = np.hypot(sd, entry["fit_error_share"]["value"] * value)

@@ -7,9 +7,9 @@ is no quantity of a frame: times, counts, slopes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -21,7 +21,6 @@ from mobility.options import likely
 from mobility.registry import Exercise
 
 Array = NDArray[np.float64]
-T = TypeVar("T")
 Points = Mapping[str, Array]
 """Points by the name of the joint, each (time, side, space): left first, metres, y up."""
 
@@ -130,15 +129,15 @@ def of_trial(compute: Callable[[MeasuredTrial], Mapping[str, Values]]) -> TrialK
     return TrialKernel(compute)
 
 
-def output_of(outputs: Mapping[str, T], name: str, entry: Mapping[str, Any]) -> T:
-    """Give what a kernel gives for a measure; refuse one that it does not give."""
-    kernel, _, output = entry["from"].partition(".")
+def output_of(name: str, entry: Mapping[str, Any], outputs: Collection[str]) -> str:
+    """Name what a measure asks of a kernel; refuse what is not among its outputs."""
+    kernel, _, output = str(entry["from"]).partition(".")
     if output not in outputs:
         hint = likely(output, outputs) or f"; it gives {', '.join(outputs)}"
         raise BadInputError(
             f"measures.yaml: {name}: from: the kernel {kernel} gives no {output!r}{hint}"
         )
-    return outputs[output]
+    return output
 
 
 def limits_of(exercise: Exercise) -> dict[str, float]:

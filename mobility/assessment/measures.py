@@ -271,7 +271,7 @@ def _add_of_trial(
 ) -> None:
     """Add the numbers of measures that a kernel of the trial computes."""
     for name, entry in entries.items():
-        values = output_of(outputs, name, entry)
+        values = outputs[output_of(name, entry, outputs)]
         before = set(metrics)
         add_numbers(metrics, Quantity(name, entry, values.value, values.sd, repetitions, {}, None))
         for each in metrics.keys() - before:

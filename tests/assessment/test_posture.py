@@ -107,7 +107,9 @@ def test_nothing_depends_on_the_heading(squat_pose, repetitions_of):
 def test_what_says_nothing_is_refused(squat_pose, repetitions_of, monkeypatch):
     """A level foot, seen from the side, pitches by what heel and toe differ in height."""
     trial = squat_pose(reps=1, heading=90.0)
-    metrics = frames_of(posture, trial.pose.assign_attrs(method="mediapipe_world"), repetitions_of(trial))
+    metrics = frames_of(
+        posture, trial.pose.assign_attrs(method="mediapipe_world"), repetitions_of(trial)
+    )
     assert metrics["heel_rise"].attrs["note"] == "it is too uncertain in this recording"
     refusals = {w["values"]["quantity"]: w["values"] for w in warnings_of(metrics)}
     assert refusals["heel_rise"]["limit"] == "± 12°"
@@ -116,7 +118,9 @@ def test_what_says_nothing_is_refused(squat_pose, repetitions_of, monkeypatch):
 
     limit = tables.load("measures")["measures"]["heel_rise"]["largest_interval"]
     monkeypatch.setitem(limit, "value", 90.0)
-    kept = frames_of(posture, trial.pose.assign_attrs(method="mediapipe_world"), repetitions_of(trial))
+    kept = frames_of(
+        posture, trial.pose.assign_attrs(method="mediapipe_world"), repetitions_of(trial)
+    )
     # Twice, since the heel in standing errs as well.
     expected = math.degrees(2 * 0.02 / FOOT)
     np.testing.assert_allclose(kept["heel_rise_sd"].median(), expected, rtol=0.12)
@@ -138,7 +142,9 @@ def test_a_heel_that_the_camera_hardly_sees_is_refused(squat_pose, repetitions_o
     both = frames_of(posture, fitted(hidden), repetitions_of(trial))["heel_rise"]
     assert both.attrs["note"] == "both heels are hidden from the camera"
     for pose in (hidden, hidden.drop_vars("confidence")):
-        assert frames_of(posture, pose, repetitions_of(trial))["heel_rise"].notnull().any("time").all()
+        assert (
+            frames_of(posture, pose, repetitions_of(trial))["heel_rise"].notnull().any("time").all()
+        )
 
 
 def test_what_trunk_and_shanks_err_alike_cancels(squat_pose, repetitions_of):

@@ -138,6 +138,7 @@ def test_the_page_on_lab_data_says_what_an_exercise_compares(
 
 @pytest.mark.parametrize("table", ONE_FOR_ALL)
 def test_no_two_exercises_give_different_things_one_name(table: str) -> None:
+    (part,) = ONE_FOR_ALL[table]
     every = [tables.load(table), *(each.own_table(table) for each in registry.exercises())]
-    named = Counter(name for one in every for part in ONE_FOR_ALL[table] for name in one.get(part, {}))
+    named = Counter(name for one in every for name in one.get(part, {}))
     assert [name for name, times in named.items() if times > 1] == []

@@ -15,8 +15,8 @@ from mobility import registry
 from mobility.assessment.findings import find
 from mobility.assessment.verdict import judge
 from mobility.documents.fill import group_metrics
-from mobility.exercises.sit_to_stand.kernels import slope
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
+from mobility.exercises.sit_to_stand.kernels import slope
 from mobility.exercises.sit_to_stand.lab import stick_figure
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
