@@ -378,7 +378,10 @@ def by_view(told: pd.DataFrame) -> pd.DataFrame:
 
 
 def clip_answers(folder: Path) -> list[dict[str, Any]]:
-    """Collect the answer to each rule on each side of a trial, and how far beyond is true."""
+    """Collect the answer to each rule on each side of a trial, and how far beyond is true.
+
+    The fitted body is that of `clip_told`.
+    """
     metrics, truth = assessed(folder, resume=True)
     view = view_of_azimuth(read_case(folder / "case.yaml").camera.azimuth)
     rules, rows = tables.load("findings")["rules"], []
@@ -452,6 +455,47 @@ def bins_table(rows: pd.DataFrame) -> pd.DataFrame:
             "values": grouped.size(),
         }
     ).reset_index(drop=True)
+
+
+def answers_markdown(answers: pd.DataFrame, bins: pd.DataFrame) -> str:
+    """Give the answers by view, and what was said beside what came true, as Markdown."""
+    lines = [
+        "## Answers",
+        "",
+        "To each rule on each side whose truth is known: *asked*. *shown*: neither refused nor"
+        " hidden; *answered*: fault, reached or near. A fault is right where the",
+        "true value is beyond the limit, *reached* where it is not, *near* where it is not beyond"
+        " it by more than the margin of the rule. *clear truth*: without",
+        "faults and *reached* whose true value is within the margin of the limit. Intervals count"
+        " the two sides of a person as two.",
+        "",
+        "| " + " | ".join(answers) + " |",
+        "|---|" + "---:|" * (answers.shape[1] - 1),
+    ]
+    for row in answers.to_dict("records"):
+        made = row["fault"] + row["near"] + row["reached"]
+        shares = {
+            name: "–" if np.isnan(share) else f"{share:.0%}"
+            for name, share in row.items()
+            if isinstance(share, float)
+        }
+        shares["right"] += between(round(made * row["right"]), made) if made else ""
+        lines.append("| " + " | ".join(str(value) for value in (row | shares).values()) + " |")
+    lines += [
+        "",
+        "## What was said and what came true",
+        "",
+        "Probability of the fault, its mean in each tenth, and how often the true value is beyond"
+        " the limit.",
+        "",
+        "| " + " | ".join(bins) + " |",
+        "|" + "---:|" * bins.shape[1],
+    ]
+    lines += [
+        f"| {row['said']:.2f} | {row['came true']:.2f} | {row['values']} |"
+        for row in bins.to_dict("records")
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def markdown(frame: pd.DataFrame, clips: str, grids: list[str]) -> str:
@@ -586,9 +630,12 @@ def main() -> None:
     of = "" if len(chosen) == len(clips) else f" of {len(clips)}"
     views = by_view(told)
     text = markdown(frame, f"{len(chosen)}{of}", [path.name for path in given.grid])
-    text += "\n" + views_markdown(views)
+    rows = pd.DataFrame([row for each in of_clips(clip_answers, chosen) for row in each])
+    answers, bins = answers_table(rows), bins_table(rows)
+    text += "\n" + views_markdown(views) + "\n" + answers_markdown(answers, bins)
     if given.json:
         values = {"clips": len(chosen), "table": _plain(frame), "views": _plain(views)}
+        values |= {"answers": _plain(answers), "bins": _plain(bins)}
         print(json.dumps(values | {"trials": _plain(told)}, indent=1))
     else:
         print(text)

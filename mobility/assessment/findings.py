@@ -134,6 +134,14 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     )
 
 
+def refused(finding: Finding, reason: str) -> Finding:
+    """Give the finding of which nothing is told, for a reason."""
+    rule = all_rules()[finding.rule]
+    if isinstance(rule["threshold"], Mapping):
+        rule = {**rule, "threshold": finding.threshold, "words": finding.norm}
+    return _refused(finding.rule, rule, finding.side, reason)
+
+
 @functools.cache
 def all_rules() -> Mapping[str, Mapping[str, Any]]:
     """Give the rules of ``tables/findings.yaml``, and those of the exercises' own tables."""
@@ -365,9 +373,11 @@ def _decided(
     if answer == "open" and beyond is not None:
         near = float(tables.load("findings")["answers"]["near"])
         answer = "near" if beyond <= near else "open"
-    reason = {"open": "reasons.too_close", "near": "reasons.near"}.get(answer, "")
+    reason = ""
+    if answer in ("open", "near"):
+        reason = tables.sentence("reasons.too_close" if answer == "open" else "reasons.near")
     return _finding(
-        *(name, rule, side, _STATUS[stated], tables.sentence(reason) if reason else ""),
+        *(name, rule, side, _STATUS[stated], reason),
         *(value, interval, probability),
         answer=answer,
         beyond=beyond,

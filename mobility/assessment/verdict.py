@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import registry, tables
-from mobility.assessment.findings import Finding, find
+from mobility.assessment.findings import Finding, find, refused
 from mobility.provenance import AnalysisWarning
 from mobility.registry import Exercise, exercise_of
 from mobility.view import UNKNOWN, view_kind
@@ -126,6 +126,13 @@ class Verdict:
             return ()
         return tuple(each for each in findings if self.keeps(each.metric))
 
+    def answers(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        """Give all findings; those that are ruled out are refused, for the reason of the verdict."""
+        return tuple(
+            each if self.shows(each.metric) else refused(each, self.why_without(each.metric))
+            for each in findings
+        )
+
     def keeps(self, metric: str) -> bool:
         """Whether a metric belongs to no part that is ruled out."""
         return not self.rules_out & _parts_with(metric)
@@ -213,9 +220,10 @@ def judge(
 
 def _with_answers(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
     """Add how many checks have which answer, and the main reason why others have none."""
-    kept = verdict.keep(findings)
-    answers = Counter(each.answer for each in kept)
-    answers["refused"] += len(findings) - len(kept)
+    findings = verdict.answers(findings)
+    if not findings:
+        return verdict
+    answers = Counter(each.answer for each in findings)
     parts = []
     if faults := answers["fault"]:
         number = "one" if faults == 1 else "several"
@@ -231,7 +239,7 @@ def _with_answers(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
     reason, times = reasons.most_common(1)[0] if reasons else ("", 0)
     told = all(each.why != reason for each in verdict.reasons)
     if 2 * times > len(findings) and told:
-        text = tables.sentence("comments.verdict.answers.because", answers=text, reason=reason)
+        text = tables.sentence("comments.verdict.answers_because", answers=text, reason=reason)
     if verdict.level == "not_this_exercise":
         return replace(verdict, why=f"{verdict.why} {capital(text)}.")
     what = verdict.headline.removesuffix(".")

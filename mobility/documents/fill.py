@@ -385,24 +385,24 @@ def check_rows(findings: Sequence[Finding], verdict: Verdict) -> list[dict[str, 
     """Answers as rows; what the verdict rules out is refused, for its reason."""
     rules = all_rules()
     rows = []
-    for each in findings:
-        rule, kept = rules[each.rule], bool(verdict.keep([each]))
+    for each in verdict.answers(findings):
+        rule = rules[each.rule]
         interval = None if each.interval is None else [_four_digits(end) for end in each.interval]
         row = {
             "rule": each.rule,
             "name": row_name(each.rule),
             "label": label(each),
             "side": each.side or None,
-            "answer": each.answer if kept else "refused",
-            "value": _four_digits(each.value) if kept else None,
-            "interval": interval if kept else None,
+            "answer": each.answer,
+            "value": _four_digits(each.value),
+            "interval": interval,
             "units": each.units,
             "direction": rule["direction"],
             "limit": _four_digits(each.threshold),
             "margin": rule.get("margin", {}).get("value"),
-            "probability": _four_digits(each.probability) if kept else None,
-            "beyond_margin": _four_digits(each.beyond) if kept else None,
-            "reason": each.reason if kept else verdict.why_without(each.metric),
+            "probability": _four_digits(each.probability),
+            "beyond_margin": _four_digits(each.beyond),
+            "reason": each.reason,
             "source": each.source,
         }
         rows.append(row)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.findings import Finding, all_rules, excess, label, row_name, say
+from mobility.assessment.findings import (
+    ANSWERS,
+    Finding,
+    all_rules,
+    excess,
+    label,
+    row_name,
+    say,
+)
 from mobility.assessment.verdict import Part, Verdict
 from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
@@ -126,8 +135,11 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict) -> Markup:
         page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
     if not faults:
         everything = all(f.answer in ("fault", "near", "reached") for f in findings)
-        kind = "no_fault" if everything else "no_fault_in_part"
-        page = paragraphs(tables.sentence(f"report.first_page.{kind}"))
+        page = paragraphs(
+            tables.sentence(
+                "report.first_page.no_fault" if everything else "report.first_page.no_fault_in_part"
+            )
+        )
     return page + in_words(findings)
 
 
@@ -146,56 +158,45 @@ def in_words(findings: Sequence[Finding]) -> Markup:
         if answers and answers <= {"reached", "near"}:
             part = str(rules[name]["checkpoint"]["name"])
             (near if "near" in answers else in_order).append(part)
-    return paragraphs(
-        *(
-            tables.sentence(f"report.first_page.{kind}", names=listed(names))
-            for kind, names in (("in_order", in_order), ("near", near))
-            if names
-        )
-    )
-
-
-def in_lines(findings: Sequence[Finding], verdict: Verdict, *, rows: Sequence[str]) -> Markup:
-    """Name in a line each what else is reached, is open, was refused and why, and is hidden.
-
-    A side is named where the other has an answer, or another reason. `rows` have their own.
-    """
-    if "findings" in verdict.rules_out:
-        return Markup()
     lines = []
-    of_rule: dict[str, list[Finding]] = {}
-    for each in findings:
-        of_rule.setdefault(each.rule, []).append(each)
+    if in_order:
+        lines.append(tables.sentence("report.first_page.in_order", names=listed(in_order)))
+    if near:
+        lines.append(tables.sentence("report.first_page.near", names=listed(near)))
+    return paragraphs(*lines)
 
-    def names(chosen: Sequence[Finding]) -> str:
-        by_rule: dict[str, list[Finding]] = {}
-        for each in chosen:
-            by_rule.setdefault(each.rule, []).append(each)
-        parts = []
-        for rule, some in by_rule.items():
-            sides = [f.side for f in some]
-            whole = len(some) == len(of_rule[rule])
-            parts.append(row_name(rule) + ("" if whole else f" ({', '.join(sides)})"))
-        return "; ".join(parts)
 
-    reached = [f for f in findings if f.answer == "reached" and row_name(f.rule) not in rows]
-    if reached:
-        lines.append(tables.sentence("report.answers.reached.line", names=names(reached)))
-    undecided = [f for f in findings if f.answer == "open"]
-    decidable = [f for f in undecided if f.threshold is not None]
-    if decidable:
-        lines.append(tables.sentence("report.answers.open.line", names=names(decidable)))
-    reasons: dict[str, list[Finding]] = {}
-    for each in findings:
-        if each.answer == "refused" or (each.answer == "open" and each.threshold is None):
-            reasons.setdefault(each.reason, []).append(each)
-    for reason, refused in sorted(reasons.items(), key=lambda item: -len(item[1])):
-        lines.append(
-            tables.sentence("report.answers.refused.line", names=names(refused), reason=reason)
-        )
-    if hidden := [f for f in findings if f.answer == "hidden"]:
-        lines.append(tables.sentence("report.answers.hidden.line", names=names(hidden)))
-    return html(h.div(".unanswered")[[h.p[line] for line in lines]]) if lines else Markup()
+def in_lines(answers: Sequence[Finding], *, marked: Mapping[str, Collection[str]]) -> Markup:
+    """Name in a line each what has an answer without a mark: what is open, refused, hidden...
+
+    A side is named where the other has another answer, or another reason.
+
+    Parameters
+    ----------
+    answers
+        Those of all checks, as the verdict leaves them.
+    marked
+        Sides whose answer stands in a row, by the name of the row.
+    """
+    sides_of_rule = Counter(each.rule for each in answers)
+    lines: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for each in answers:
+        if each.side in marked.get(row_name(each.rule), ()):
+            continue
+        kind, reason = each.answer, ""
+        if kind == "refused" or (kind == "open" and each.probability is None):
+            kind, reason = f"{kind}_because", each.reason
+        lines.setdefault((kind, reason), {}).setdefault(each.rule, []).append(each.side)
+    kinds = [*ANSWERS[:4], "open_because", "refused_because", "hidden"]
+    paragraphs_of_lines = []
+    for kind, reason in sorted(lines, key=lambda key: kinds.index(key[0])):
+        names = [
+            row_name(rule) + ("" if len(sides) == sides_of_rule[rule] else f" ({sides[0]})")
+            for rule, sides in lines[kind, reason].items()
+        ]
+        line = tables.sentence(f"report.lines.{kind}", names="; ".join(names), reason=reason)
+        paragraphs_of_lines.append(h.p[line])
+    return html(h.div(".unanswered")[paragraphs_of_lines]) if lines else Markup()
 
 
 def main_fault(findings: Sequence[Finding]) -> list[Finding]:

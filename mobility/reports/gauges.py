@@ -89,8 +89,16 @@ class Gauge:
     norm: tuple[Norm, str] | None = None
     answers: dict[str, Answer] = field(default_factory=dict)
     both_ways: bool = False
-
     expected: bool = True
+
+    @property
+    def marks(self) -> dict[str, Answer]:
+        """Answers that stand beside a value, by side."""
+        return {
+            side: answer
+            for side, answer in self.answers.items()
+            if side in self.values and answer in _MARKS
+        }
 
     @property
     def is_shown(self) -> bool:
@@ -266,8 +274,8 @@ def _values(gauge: Gauge) -> h.Node:
 
 def _answer(gauge: Gauge, side: str) -> h.Node:
     """Give the answer to a rule as a mark and a word."""
-    answer = gauge.answers.get(side)
-    if answer not in _MARKS:
+    answer = gauge.marks.get(side)
+    if answer is None:
         return None
     word = tables.sentence(f"report.answers.{answer}.word")
     return (" ", h.span(class_=f"answer {answer}")[f"{_MARKS[answer]} {word}"])

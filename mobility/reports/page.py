@@ -110,9 +110,14 @@ class ReportPage:
         return self.session.verdict(self.metrics)
 
     @cached_property
+    def answers(self) -> tuple[Finding, ...]:
+        """Answers of all checks, as the verdict leaves them."""
+        return self.verdict.answers(find(self.metrics))
+
+    @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """Findings that the verdict keeps."""
-        return self.verdict.keep(find(self.metrics))
+        return self.verdict.keep(self.answers)
 
     @cached_property
     def lab(self) -> LabReferences:

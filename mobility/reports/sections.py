@@ -51,9 +51,12 @@ def first(page: ReportPage) -> Markup:
     indices = [] if "indices" in page.verdict.rules_out else gauges.of_indices(page.metrics)
     numbers = [each for each in page.gauges if each.is_shown][: gauges.MOST - len(indices)]
     shown = gauges.show([*numbers, *indices], caption=page.chosen["gauges"])
-    shown += first_page.in_lines(page.findings, page.verdict, rows=[each.name for each in numbers])
+    if "findings" not in page.verdict.rules_out:
+        marked = {each.name: each.marks for each in numbers}
+        shown += first_page.in_lines(page.answers, marked=marked)
     fms = Markup() if "fms" in page.verdict.rules_out else first_page.fms_in_short(page.metrics)
-    since = since_last_visit(page.session, numbers, _gauges_of)
+    expected = [each for each in page.gauges if each.expected]
+    since = since_last_visit(page.session, expected, _gauges_of)
     advice = first_page.findings_and_advice(page.findings, page.verdict, most=1 if since else 2)
     return (
         html(h.h1[page.record.exercise.capitalize()])
