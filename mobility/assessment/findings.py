@@ -154,11 +154,12 @@ def all_rules() -> Mapping[str, Mapping[str, Any]]:
 def in_place(exercise: Exercise) -> dict[str, Mapping[str, Any]]:
     """Give the rules of an exercise in the order in which its first page names them."""
     rules, names = all_rules(), exercise.table["rules"]
-    return {name: rules[name] for name in sorted(names, key=lambda each: _place(rules[each]))}
+    return {name: rules[name] for name in sorted(names, key=place)}
 
 
-def _place(rule: Mapping[str, Any]) -> float:
-    return float(rule.get("place", math.inf))
+def place(rule_name: str) -> float:
+    """Give the place of a rule on a first page, infinity for those that come last."""
+    return float(all_rules()[rule_name].get("place", math.inf))
 
 
 def say(findings: Sequence[Finding], level: Level) -> str:

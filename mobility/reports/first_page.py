@@ -17,6 +17,7 @@ from mobility.assessment.findings import (
     all_rules,
     excess,
     label,
+    place,
     row_name,
     say,
 )
@@ -151,9 +152,8 @@ def in_words(findings: Sequence[Finding]) -> Markup:
     in_order: list[str] = []
     near: list[str] = []
     rules = all_rules()
-    for name in dict.fromkeys(f.rule for f in findings):
-        if "checkpoint" not in rules[name]:
-            continue
+    names = dict.fromkeys(f.rule for f in findings if "checkpoint" in rules[f.rule])
+    for name in sorted(names, key=place):
         answers = {f.answer for f in findings if f.rule == name and not f.hidden}
         if answers and answers <= {"reached", "near"}:
             part = str(rules[name]["checkpoint"]["name"])
