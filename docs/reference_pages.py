@@ -251,7 +251,8 @@ def criteria() -> Iterator[str]:
     yield "# Criteria and compensations"
     yield (
         "\nA criterion is a metric against a threshold. What is told is the probability that it is "
-        f"met, from the value and its error. It is met from {100 * (1 - answers['reached']):.0f} % on, "
+        "met, from the value and its error. It is met from "
+        f"{100 * (1 - answers['reached']):.0f} % on, "
         f"not met up to {100 * (1 - answers['fault']):.0f} %, else it cannot be told. Made of the "
         "table `criteria`."
     )

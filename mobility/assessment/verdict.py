@@ -127,7 +127,7 @@ class Verdict:
         return tuple(each for each in findings if self.keeps(each.metric))
 
     def answers(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        """Give all findings; those that are ruled out are refused, for the reason of the verdict."""
+        """Give all findings; what is ruled out is refused, for the reason of the verdict."""
         return tuple(
             each if self.shows(each.metric) else refused(each, self.why_without(each.metric))
             for each in findings

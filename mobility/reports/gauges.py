@@ -281,8 +281,8 @@ def _answer(gauge: Gauge, side: str) -> h.Node:
     return (" ", h.span(class_=f"answer {answer}")[f"{_MARKS[answer]} {word}"])
 
 
-_NEAR = 0.34
-"""Least distance of two numbers below a bar, as a share of it."""
+_CHARACTER = 0.07
+"""Width of a character below a bar, as a share of the narrowest bar."""
 
 
 def _bar(gauge: Gauge) -> h.Node:
@@ -303,18 +303,18 @@ def _bar(gauge: Gauge) -> h.Node:
     if math.isfinite(gauge.goal):
         places = [at(goal) for goal in (gauge.goal, *([-gauge.goal] * gauge.both_ways))]
         parts += [h.line(".goal", x1=x, x2=x, y1=0, y2=18) for x in places]
-        numbers = [end for end in numbers if abs(share(end) - share(gauge.goal)) > _NEAR]
-        numbers.append(gauge.goal)
+        numbers = [gauge.goal, *numbers]
+    taken: list[tuple[float, float]] = []
     for number in numbers:
-        anchor = (
-            "start"
-            if share(number) < _NEAR / 2
-            else "end"
-            if share(number) > 1 - _NEAR / 2
-            else "middle"
-        )
-        text = h.text(x=at(number), y=28, text_anchor=anchor)
-        parts.append(text[quantity(number, gauge.units)])
+        text = quantity(number, gauge.units)
+        width = _CHARACTER * len(text)
+        first = min(max(share(number) - width / 2, 0.0), max(1.0 - width, 0.0))
+        if any(first < end and start < first + width for start, end in taken):
+            continue
+        taken.append((first - _CHARACTER, first + width + _CHARACTER))
+        anchor = "start" if first == 0 else "end" if first + width >= 1 else "middle"
+        x = {"start": "0%", "end": "100%"}.get(anchor, at(number))
+        parts.append(h.text(x=x, y=28, text_anchor=anchor)[text])
     for number, (side, (value, half)) in enumerate(gauge.values.items()):
         y = 9 if len(gauge.values) == 1 else 5 + 8 * number
         kind = side or "both"

@@ -51,9 +51,10 @@ def first(page: ReportPage) -> Markup:
     indices = [] if "indices" in page.verdict.rules_out else gauges.of_indices(page.metrics)
     numbers = [each for each in page.gauges if each.is_shown][: gauges.MOST - len(indices)]
     shown = gauges.show([*numbers, *indices], caption=page.chosen["gauges"])
+    others = Markup()
     if "findings" not in page.verdict.rules_out:
         marked = {each.name: each.marks for each in numbers}
-        shown += first_page.in_lines(page.answers, marked=marked)
+        others = first_page.in_lines(page.answers, marked=marked)
     fms = Markup() if "fms" in page.verdict.rules_out else first_page.fms_in_short(page.metrics)
     expected = [each for each in page.gauges if each.expected]
     since = since_last_visit(page.session, expected, _gauges_of)
@@ -67,6 +68,7 @@ def first(page: ReportPage) -> Markup:
         + first_page.what_the_view_hides(page.pose, page.verdict)
         + key_frames.as_html(pictures)
         + html(h.div(".halves")[h.div[shown, fms], h.div[advice, since]])
+        + others
     )
 
 

@@ -85,7 +85,9 @@ def stands_on(html: str, checks: list[Mapping[str, Any]]) -> list[tuple[str, str
             answer = re.search(r'class="answer (\w+)">(\S) (\w+)<', value)
             if answer:
                 assert answer[1] == answer[3]
-                assert answer[2] == {"fault": "✗", "near": "≈", "reached": "✓", "open": "?"}[answer[1]]
+                assert (
+                    answer[2] == {"fault": "✗", "near": "≈", "reached": "✓", "open": "?"}[answer[1]]
+                )
                 found.append((name, side[1] if side else None, answer[1], ""))
     kinds = {
         "Also reached": "reached", "Also at or near the aim": "near", "Also a fault": "fault",
@@ -97,7 +99,9 @@ def stands_on(html: str, checks: list[Mapping[str, Any]]) -> list[tuple[str, str
         kind, _, reason = said.partition(", ")
         for name in names.split("; "):
             named, side = re.fullmatch(r"(.*?)(?: \((left|right)\))?", name).groups()
-            found += [(named, each, kinds[kind], reason) for each in ([side] if side else sides[named])]
+            found += [
+                (named, each, kinds[kind], reason) for each in ([side] if side else sides[named])
+            ]
     return found
 
 
