@@ -508,6 +508,7 @@ def check_names(
     *,
     others: Sequence[Callable[[str], Any]],
     kernels: Collection[str],
+    moment: str,
     package: str,
 ) -> None:
     """Refuse names in the tables of an exercise that are in no table, or that nothing measures.
@@ -520,6 +521,8 @@ def check_names(
         Functions that give tables of its folder by name, and of the folders of other exercises.
     kernels
         What can compute measures: kernels of its folder, and of what it is like.
+    moment
+        At which it measures.
     package
         For the message.
     """
@@ -557,7 +560,7 @@ def check_names(
     check_among(lab["values"], compared, f"{what}: lab: values")
     durations = report.get("durations", {}).get("names", ())
     check_among(durations, described, f"{what}: report: durations")
-    metrics = _judged(described)
+    metrics = _judged(described, moment)
     for rule in table["rules"]:
         metric, unit = rules[rule]["metric"], rules[rule]["unit"]
         where = f"findings.yaml: {rule}"
@@ -570,7 +573,7 @@ def check_names(
         check_among(work["for"], rules, f"advice.yaml of {package}: {name}: for")
 
 
-def _judged(described: Mapping[str, Any]) -> dict[str, str]:
+def _judged(described: Mapping[str, Any], moment: str) -> dict[str, str]:
     """Give the metrics that a rule can judge, and their units."""
     metrics: dict[str, str] = {}
     table = tables.load("measures")
@@ -579,7 +582,8 @@ def _judged(described: Mapping[str, Any]) -> dict[str, str]:
         kinds = entry.get("kinds") or table["kinds"]["usual"][origin]
         for kind in kinds:
             if kind in _JUDGED:
-                usual = name if kind in _NAMED_ALIKE else f"{name}_{kind}"
+                which = f"at_{moment}" if kind == "at_bottom" else kind
+                usual = name if kind in _NAMED_ALIKE else f"{name}_{which}"
                 units = "percent" if kind in table["symmetry"] else entry.get("units", "degree")
                 metrics[kinds[kind] if isinstance(kinds, Mapping) else usual] = units
     return metrics

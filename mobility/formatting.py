@@ -16,7 +16,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _SHOWN = {
     **{"": (0, ""), "count": (0, ""), "1": (2, "")},
     **{"degree": (0, "°"), "degree/s": (0, "°/s"), "percent": (0, " %"), "%": (0, " %")},
-    **{"s": (1, " s"), "second": (1, " s"), "m": (2, " m"), "kg": (0, " kg")},
+    **{"s": (1, " s"), "second": (1, " s"), "m": (2, " m"), "cm": (1, " cm"), "kg": (0, " kg")},
     "foot length": (2, " foot lengths"),
 }
 System = Literal["metric", "imperial"]

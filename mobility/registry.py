@@ -621,6 +621,7 @@ def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
         exercise.own_table,
         others=others,
         kernels=kernels,
+        moment=main_moment(exercise.moments),
         package=package,
     )
 

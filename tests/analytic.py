@@ -26,6 +26,7 @@ FITTED = [
 THIGH, SHANK, TRUNK, UPPER_ARM, FOREARM = 0.42, 0.42, 0.50, 0.30, 0.30 * 0.926
 HIP_HALF_WIDTH, SHOULDER_HALF_WIDTH = 0.09, 0.18
 ANKLE_HEIGHT, HEEL_BACK, TOE_FORWARD = 0.07, 0.05, 0.18
+FOOT = HEEL_BACK + TOE_FORWARD
 PIXELS_PER_METRE = 400.0
 
 Pair = float | tuple[float, float]
@@ -374,3 +375,25 @@ def _other_side(name: str) -> str:
     if "left" in name:
         return name.replace("left", "right")
     return name.replace("right", "left")
+
+
+def moved(
+    pose: xr.Dataset, rows: np.ndarray | slice, names: Sequence[str], axis: str, by: float
+) -> xr.Dataset:
+    """The pose with landmarks displaced, metres, in some frames."""
+    changed = pose.copy(deep=True)
+    changed["position"].loc[
+        {"time": pose["time"][rows], "keypoint": list(names), "space": axis}
+    ] += by
+    return changed
+
+
+def offset(
+    angles: xr.Dataset, trial: Trial, extras: tuple[float, ...], pad: float = 0
+) -> xr.Dataset:
+    """The angles with knees that bend farther by as much in each repetition, degrees."""
+    changed = angles.copy(deep=True)
+    for start, end, extra in zip(trial.truth["start"], trial.truth["end"], extras, strict=True):
+        during = (angles["time"] >= float(start) - pad) & (angles["time"] <= float(end) + pad)
+        changed["knee_flexion"] = changed["knee_flexion"] + xr.where(during, extra, 0.0)
+    return changed

@@ -104,14 +104,14 @@ def test_what_comes_with_an_exercise_changes_its_key(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab = f"lab_{next(NUMBER)}"
-    folder = package_of_the_page(project, tmp_path, name=f"{lab}/arm")
+    folder = package_of_the_page(project, tmp_path, name=f"{lab}/heel")
     for name in ("__init__.py", "shared.py"):
         (folder.parent / name).write_text("", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
 
     def digest() -> str:
         registry._digest.cache_clear()
-        return registry._digest(f"{lab}.arm", pages=False)
+        return registry._digest(f"{lab}.heel", pages=False)
 
     before = digest()
     (folder.parent / "shared.py").write_text("LEAST = 40", encoding="utf-8")
@@ -130,7 +130,7 @@ def of_the_page(
     """Give the exercises with that of the page, of which parts of files are replaced."""
 
     def install(*changes: tuple[str, str, str]) -> tuple[registry.Exercise, ...]:
-        package = f"arm_raise_{next(NUMBER)}"
+        package = f"heel_raise_{next(NUMBER)}"
         folder = package_of_the_page(project, tmp_path / "site", name=package)
         for name, old, new in changes:
             file = folder / name
@@ -143,12 +143,6 @@ def of_the_page(
         return registry.exercises.__wrapped__()
 
     return install
-
-
-MEASURE = (
-    "{part}: {{arm_reach: {{long_name: reach, units: m, group: '', reference: x, source: x}}}}\n"
-)
-PICK = "  angles: [shoulder_flexion"
 
 
 @pytest.mark.parametrize(
@@ -164,39 +158,59 @@ PICK = "  angles: [shoulder_flexion"
             "label: 'measured': unknown",
         ),
         ("findings.yaml", "professional:", "profesional:", "did you mean 'professional'"),
-        ("findings.yaml", "threshold: 120", "threshold: abc", "should be a valid number"),
-        ("findings.yaml", "threshold: 120", "threshold: '120'", "should be a valid number"),
-        ("findings.yaml", "threshold: 120", "threshold: .inf", "should be a finite number"),
-        ("findings.yaml", "unit: degree", "unit: '1'", "that of shoulder_flexion 'degree'"),
-        ("findings.yaml", "unit: degree", "unit: inch", "in 'inch' needs large"),
+        ("findings.yaml", "threshold: 3", "threshold: abc", "should be a valid number"),
+        ("findings.yaml", "threshold: 3", "threshold: '3'", "should be a valid number"),
+        ("findings.yaml", "threshold: 3", "threshold: .inf", "should be a finite number"),
+        ("findings.yaml", "unit: cm", "unit: '1'", "that of body_rise 'cm'"),
+        ("findings.yaml", "large: {", "spread: false # {", "in 'cm' needs large"),
         ("findings.yaml", "direction: below", "direction: under", "direction: input should be"),
         ("findings.yaml", "direction: below", "direction: outside", "is judged on both sides"),
-        ("findings.yaml", "group: whole_movement", "group: arm", "group: 'arm': unknown"),
-        ("findings.yaml", "metric: shoulder_flexion", "metric: shoulder_flex", "'shoulder_flex'"),
+        ("findings.yaml", "group: whole_movement", "group: heel", "group: 'heel': unknown"),
+        ("findings.yaml", "metric: body_rise", "metric: body_rise_phase", "'body_rise_phase'"),
         ("findings.yaml", "rules:", "rule:", "did you mean 'rules'"),
         ("findings.yaml", "rules:", "- rules:", "must have named parts"),
-        ("findings.yaml", "  arm_stays_low:", "  7: {}\n  arm_stays_low:", "name: input should be"),
+        ("findings.yaml", "  rises_little:", "  7: {}\n  rises_little:", "name: input should be"),
         ("advice.yaml", "    repetitions: 10\n", "", "either repetitions or seconds"),
         ("advice.yaml", "sets: 3", "sets: three", "sets: input should be a valid integer"),
         ("advice.yaml", "Stand", "At {distance} stand", "how: 'distance': unknown"),
-        ("advice.yaml", "for: [arm_stays_low]", "for: [arm_low]", "did you mean 'arm_stays_low'"),
+        ("advice.yaml", "for: [rises_little]", "for: [rise_little]", "did you mean 'rises_little'"),
         (
             "exercise.yaml",
             "rules:",
             "gauges: {}\nrules:",
             "gauges: each rule has it in findings.yaml",
         ),
-        ("findings.yaml", "    row: Arm", "    rows: Arm", "rows: unknown; did you mean 'row'"),
+        ("findings.yaml", "    row: Rise", "    rows: Rise", "rows: unknown; did you mean 'row'"),
         (
             "findings.yaml",
             "label:",
             "margin: {value: 5}\n    label:",
             "margin.source: field required",
         ),
-        ("exercise.yaml", "like: repeated\n", "", "lacks subject, fit_options, joint_angles"),
+        ("exercise.yaml", "like: repeated\n", "", "lacks subject, joint_angles, checked"),
         ("exercise.yaml", "report:", "reports:", "reports: unknown; did you mean 'report'"),
-        ("exercise.yaml", "elbow_flexion, tr", "heel_rise, tr", "a measure of posture: pick it"),
-        ("exercise.yaml", "notebook: repetitions", "notebook: arm", "notebook: 'arm': unknown"),
+        (
+            "exercise.yaml",
+            "[body_rise, kn",
+            "[body_rises, kn",
+            "measures: 'body_rises': unknown; did",
+        ),
+        (
+            "exercise.yaml",
+            "measures: [",
+            "measures:\n  points: [",
+            "measures: are one list without",
+        ),
+        (
+            "measures.yaml",
+            "from: raised.",
+            "from: raisd.",
+            "'raisd': unknown; did you mean 'raised'",
+        ),
+        ("measures.yaml", "    against:", "    againts:", "unknown; did you mean 'against'"),
+        ("measures.yaml", "  body_rise:", "  heel_rise:", "heel_rise is the name of another"),
+        ("kernels.py", "import Values", "import Value", "kernels cannot be imported: ImportError"),
+        ("exercise.yaml", "notebook: repetitions", "notebook: heel", "notebook: 'heel': unknown"),
         # As the notebook was called after an exercise.
         (
             "exercise.yaml",
@@ -210,13 +224,13 @@ PICK = "  angles: [shoulder_flexion"
             "recordings, method",
             "page: 'recordings': unknown; did you mean 'recording'",
         ),
-        ("page.py", "def elbows", "def elbow", "page: 'elbows': unknown; did you mean 'elbow'"),
-        ("exercise.yaml", "ranges: [shoulder", "ranges: [knee", "report: ranges: 'knee_flexion'"),
-        ("exercise.yaml", "name: Arm Raise", "name: ''", "name: string should have"),
-        ("exercise.yaml", "name: Arm Raise", f"name: {'A' * 10_000}", "at most 60 characters"),
-        ("exercise.yaml", "name: Arm Raise", "name: '=1+1'", "must begin with a letter"),
-        ("exercise.yaml", "name: Arm Raise", 'name: "Arm\\e[31m"', "must be one line"),
-        ("exercise.yaml", "slug: arm-raise", f"slug: {'a' * 10_000}", "at most 60 characters"),
+        ("page.py", "def pace", "def paces", "page: 'pace': unknown; did you mean 'paces'"),
+        ("exercise.yaml", "ranges: [", "ranges: [body_rise", "report: ranges: 'body_rise'"),
+        ("exercise.yaml", "name: Heel Raise", "name: ''", "name: string should have"),
+        ("exercise.yaml", "name: Heel Raise", f"name: {'A' * 10_000}", "at most 60 characters"),
+        ("exercise.yaml", "name: Heel Raise", "name: '=1+1'", "must begin with a letter"),
+        ("exercise.yaml", "name: Heel Raise", 'name: "Arm\\e[31m"', "must be one line"),
+        ("exercise.yaml", "slug: heel-raise", f"slug: {'a' * 10_000}", "at most 60 characters"),
         ("exercise.yaml", "order: 20", "order: .nan", "order: input should be a finite number"),
         ("analysis.py", "def repetitions(trial)", "def repetition(trial)", "mean 'repetitions'"),
         ("analysis.py", "repetitions(trial)", "repetitions(trial, n)", "must take (trial)"),
@@ -250,26 +264,6 @@ def test_a_damaged_package_is_left_out_because_of_one_line(
     assert len(message) < 600
 
 
-@pytest.mark.parametrize("part", ["posture", "angles", "tempo"])
-def test_a_measure_of_its_own_that_nothing_measures_is_refused(
-    of_the_page: Installed, caplog: pytest.LogCaptureFixture, part: str
-) -> None:
-    own = "measures.yaml", "", MEASURE.format(part=part)
-    pick = f"  {part}: [arm_reach]\n{PICK}" if part != "angles" else f"{PICK}, arm_reach"
-    with caplog.at_level(logging.WARNING):
-        of_the_page(own, ("exercise.yaml", PICK, pick))
-    assert f"measures: {part}: 'arm_reach' is in its own measures.yaml" in caplog.text
-
-
-def test_a_measure_that_its_own_function_adds_is_taken(of_the_page: Installed) -> None:
-    exercises = of_the_page(
-        ("measures.yaml", "", MEASURE.format(part="tempo")),
-        ("exercise.yaml", PICK, f"  tempo: [arm_reach]\n{PICK}"),
-        ("analysis.py", "", "\n\ndef metrics(trial):\n    ...\n"),
-    )
-    assert exercises[-1].name == "Arm Raise"
-
-
 def test_pages_may_import_what_imports_the_exercises(
     project: Path, tmp_path: Path, of_the_page: Installed
 ) -> None:
@@ -282,7 +276,7 @@ def test_pages_may_import_what_imports_the_exercises(
     where = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(project)])}
     for first in ("cli.main", "exercises.repeated.page"):
         new = ended([sys.executable, "-c", names.format(first)], env=os.environ | where)
-        assert (new.stdout, new.stderr) == ("Arm Raise\n", "")
+        assert (new.stdout, new.stderr) == ("Heel Raise\n", "")
 
 
 def test_a_page_that_cannot_be_imported_is_one_line_where_it_is_asked_for(
@@ -332,5 +326,5 @@ def test_a_package_that_exits_ends_no_command(project: Path, tmp_path: Path) -> 
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
     )
     assert (listed.returncode, json.loads(listed.stdout)) == (0, [])
-    assert "exercise arm_raise is left out: arm_raise cannot be imported" in listed.stderr
+    assert "exercise heel_raise is left out: heel_raise cannot be imported" in listed.stderr
     assert len(listed.stderr.splitlines()) == 2  # and what it printed

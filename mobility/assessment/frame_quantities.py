@@ -83,9 +83,7 @@ def frame_quantities(
         if entry.get("frontal") and hiding_view:
             unseen = tables.sentence(f"reasons.{hiding_view.replace('-', '_')}_view")
         of_mean = entry.get("error", {}).get("of") == "mean"
-        limited = {"units": "degree", "percent": False, "of": "", **entry}
-        if of_mean or "largest_interval" not in entry:
-            limited["largest_interval"] = {"value": np.inf}
+        limited = {**entry, "largest_interval": {"value": np.inf}} if of_mean else dict(entry)
         variables, uncertain = frame_variables(
             pose, watched, {name: value}, {name: sd}, {name: limited}, note=unseen
         )

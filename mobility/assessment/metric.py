@@ -93,7 +93,8 @@ def refuse_uncertain(
 ) -> tuple[Array, bool, float]:
     """Blank uncertain values; give values, whether any was blanked, and the share of frames."""
     seen = np.isfinite(value)
-    refused = seen & ~(half_width(sd) <= entry["largest_interval"]["value"])
+    largest = entry.get("largest_interval", {"value": np.inf})["value"]
+    refused = seen & ~(half_width(sd) <= largest)
     inside = seen
     if value.ndim:
         inside = watched.reshape(watched.shape + (1,) * (value.ndim - 1)) & seen
@@ -104,9 +105,10 @@ def refuse_uncertain(
 def _largest_error(entry: dict[str, Any]) -> str:
     """Give the largest accepted error of a quantity, in words."""
     limit = entry["largest_interval"]["value"]
-    _, suffix = digits_and_suffix(entry["units"])
-    size = plus_minus(100 * limit, "percent") if entry["percent"] else f"± {limit:.2g}{suffix}"
-    return f"{size}{entry['of']}"
+    _, suffix = digits_and_suffix(entry.get("units", "degree"))
+    shown_in_percent = entry.get("percent", False)
+    size = plus_minus(100 * limit, "percent") if shown_in_percent else f"± {limit:.2g}{suffix}"
+    return f"{size}{entry.get('of', '')}"
 
 
 def frame_variables(

@@ -197,7 +197,7 @@ class Quantity:
     def _refused(
         self, value: xr.DataArray, sd: xr.DataArray
     ) -> tuple[xr.DataArray, xr.DataArray, bool]:
-        sd = self.entry["error"]["factor"] * self.errors.get("mean", sd)
+        sd = self.entry["error"].get("factor", 1.0) * self.errors.get("mean", sd)
         if "leg" in self.repetitions.dataset and "side" in value.dims:  # the other one is free
             value = value.where(self.repetitions.dataset["leg"] == value["side"])
         kept, refused, _ = refuse_uncertain(

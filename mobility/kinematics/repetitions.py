@@ -626,7 +626,7 @@ def repetitions_of_signal(
     -------
     xarray.Dataset
         That of :func:`find_repetitions`, without a depth, and over ``time`` with the ``course`` of
-        the movement: 1 at rest, 0 at the turn.
+        the movement: 1 at rest, 0 at the turn. Nobody is ``standing`` who is not at rest.
     """
     require_pose(pose, what="repetitions_of_signal")
     time = pose["time"].to_numpy().astype(np.float64)
@@ -654,10 +654,11 @@ def repetitions_of_signal(
     if h is not None:
         course[h.seen] = h.at(time[h.seen])
     words = {"units": "1", "long_name": "course of the movement, 1 at rest, 0 at its turn"}
+    found = repetitions_dataset(pose, hip_height(pose), [row | {"depth": np.nan} for row in rows])
+    # Who holds the turn is still, but does not stand as at rest.
+    found["standing"] &= ~(course < 1 - _NEAR_TOP)
     return with_history(
-        repetitions_dataset(
-            pose, hip_height(pose), [row | {"depth": np.nan} for row in rows]
-        ).assign(course=("time", course, words)),
+        found.assign(course=("time", course, words)),
         "repetitions_of_signal",
         {"least": least, "min_interval_s": min_interval_s, "by_hand": intervals is not None},
         found=len(rows),

@@ -1,0 +1,81 @@
+"""What tables of an exercise may say, and declarations of measures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.exercise_table import check_measure, check_own_tables, checked_table
+from mobility.registry import exercise, exercises
+
+REACH: dict[str, Any] = {
+    **{"from": "reach.height", "long_name": "reach", "units": "m", "group": ""},
+    **{"reference": "x", "source": "x"},
+}
+ANGLE = REACH | {"from": "angles.knee_flexion", "peak": "maximum"}
+
+
+def test_every_declaration_says_what_is_read_and_no_less() -> None:
+    every = [tables.load("measures"), *(each.own_table("measures") for each in exercises())]
+    declared = [item for table in every for item in table.get("measures", {}).items()]
+    assert len(declared) > 50
+    for name, entry in [*declared, ("reach", REACH), ("angle", ANGLE)]:
+        check_measure(entry, name)
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        (REACH | {"form": "x.y"}, "form: unknown; did you mean 'from'"),
+        ({**REACH, "long_nam": "x"}, "long_nam: unknown; did you mean 'long_name'"),
+        ({key: REACH[key] for key in REACH if key != "from"}, "from: field required"),
+        ({key: REACH[key] for key in REACH if key != "source"}, "source: field required"),
+        (REACH | {"from": "reach"}, "from: string should match pattern"),
+        (ANGLE | {"from": "angles.knee_flexon"}, "from: 'knee_flexon': unknown; did you mean"),
+        (ANGLE | {"peak": None}, "needs peak, which says what extreme"),
+        (REACH | {"kinds": ["medain"]}, "kinds: 'medain': unknown; did you mean 'median'"),
+        (REACH | {"kinds": ["score"]}, "kinds: 'score': unknown"),
+        (REACH | {"kinds": ["asymmetry", "median"]}, "needs median, before it"),
+        (REACH | {"kinds": {"standing": "rest"}}, "names can be given to median, descent, ascent"),
+        (REACH | {"at": {"knee_flexion": 60}}, "at: needs an angle, within_deg, and not_there"),
+        (
+            REACH | {"at": {"knee": 60, "within_deg": 9}, "not_there": "no"},
+            "at: 'knee': unknown",
+        ),
+        (REACH | {"over": ["start", "end"]}, "over: needs peak"),
+        (REACH | {"sign": 2}, "sign: input should be 1 or -1"),
+        (REACH | {"against": "sitting"}, "against: input should be 'standing'"),
+        (REACH | {"error": {"of": "mean"}}, "error: needs largest_interval"),
+        (REACH | {"largest_interval": {"value": 5}}, "largest_interval.source: field required"),
+    ],
+)
+def test_a_declaration_that_says_what_nothing_reads_is_refused(entry: Any, why: str) -> None:
+    with pytest.raises(BadInputError, match=why) as refused:
+        check_measure(entry, "measures.yaml of a test: reach")
+    assert str(refused.value).startswith("measures.yaml of a test: reach: ")
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("older", "why"),
+    [
+        ({"measures": {"angles": ["hip_flexion"]}}, "measures: are one list without parts: `mea"),
+        ({"moving_phases": ["bottom"]}, "moving_phases: are those of `moments`"),
+        ({"report": {"turn": "top", "phases": {}}}, "turn, phases: .* stand beside report"),
+        ({"gauges": {}}, "gauges: each rule has it in findings.yaml"),
+    ],
+)
+def test_tables_of_older_exercises_say_what_to_write_now(older: Any, why: str) -> None:
+    squat = exercise("squat").table
+    report = {"report": squat["report"] | older.get("report", {})}
+    with pytest.raises(BadInputError, match=why):
+        checked_table({**squat, **older, **report}, what="exercise.yaml")
+
+
+def test_own_measures_by_part_are_refused() -> None:
+    older = {"measures": {"tempo": {"reach": REACH}}}
+    with pytest.raises(BadInputError, match="tempo: declarations stand in `measures`"):
+        check_own_tables(lambda name: older.get(name, {}), others=[], package="x")
