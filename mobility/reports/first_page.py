@@ -183,7 +183,7 @@ def in_lines(answers: Sequence[Finding], *, marked: Mapping[str, Collection[str]
     for each in answers:
         if each.side in marked.get(row_name(each.rule), ()):
             continue
-        kind, reason = each.answer, ""
+        kind, reason = str(each.answer), ""
         if kind == "refused" or (kind == "open" and each.probability is None):
             kind, reason = f"{kind}_because", each.reason
         lines.setdefault((kind, reason), {}).setdefault(each.rule, []).append(each.side)

@@ -307,12 +307,12 @@ def _bar(gauge: Gauge) -> h.Node:
     taken: list[tuple[float, float]] = []
     for number in numbers:
         text = quantity(number, gauge.units)
-        width = _CHARACTER * len(text)
-        first = min(max(share(number) - width / 2, 0.0), max(1.0 - width, 0.0))
-        if any(first < end and start < first + width for start, end in taken):
+        room = _CHARACTER * len(text)
+        left = min(max(share(number) - room / 2, 0.0), max(1.0 - room, 0.0))
+        if any(left < end and start < left + room for start, end in taken):
             continue
-        taken.append((first - _CHARACTER, first + width + _CHARACTER))
-        anchor = "start" if first == 0 else "end" if first + width >= 1 else "middle"
+        taken.append((left - _CHARACTER, left + room + _CHARACTER))
+        anchor = "start" if left == 0 else "end" if left + room >= 1 else "middle"
         x = {"start": "0%", "end": "100%"}.get(anchor, at(number))
         parts.append(h.text(x=x, y=28, text_anchor=anchor)[text])
     for number, (side, (value, half)) in enumerate(gauge.values.items()):
