@@ -78,10 +78,12 @@ def test_statements_by_view_by_hand(benchmark):
 def test_answers_by_hand(benchmark):
     """Of the four answers within and beyond the margin of 5; what is hidden was not shown."""
     cases = [  # view, answer, how far the true value is beyond the limit, probability of the fault
-        ("front", "fault", 6.0, 0.97), ("front", "fault", 1.0, 0.93), ("front", "fault", -1.0, 0.91),
+        ("front", "fault", 6.0, 0.97), ("front", "fault", 1.0, 0.93),
+        ("front", "fault", -1.0, 0.91),
         ("front", "reached", -6.0, 0.04), ("front", "reached", 2.0, 0.15),
         ("front", "near", 4.0, 0.55), ("front", "near", 6.0, 0.55), ("front", "open", 3.0, 0.7),
-        ("side", "reached", -9.0, 0.01), ("side", "hidden", 3.0, None), ("side", "refused", 3.0, None),
+        ("side", "reached", -9.0, 0.01), ("side", "hidden", 3.0, None),
+        ("side", "refused", 3.0, None),
         ("side", "reached", np.nan, 0.01),
     ]  # fmt: skip
     rows = pd.DataFrame(

@@ -210,7 +210,8 @@ def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> Markup:
     """List, grouped by reason, the faults that could not be judged; most frequent reason first."""
     refused: dict[str, list[str]] = {}
     close: list[str] = []
-    for each in _by_rule_and_reason([f for f in findings if f.status == "cannot be told"]):
+    silent = [f for f in findings if f.status == "cannot be told" and f.answer != "near"]
+    for each in _by_rule_and_reason(silent):
         first = each[0]
         name = _label(each)  # the sides of one rule may be refused for reasons of their own
         names = close if first.probability is not None else refused.setdefault(first.reason, [])

@@ -14,6 +14,7 @@ from demo_sessions import record
 from mobility import tables
 from mobility.assessment.advice import advise
 from mobility.assessment.comments import comments
+from mobility.assessment.criteria import fms_deep_squat
 from mobility.assessment.findings import Finding, excess, find, in_place, label, say
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.verdict import judge
@@ -190,6 +191,17 @@ def test_what_is_in_order_is_said_of_both_sides_alone() -> None:
     assert "hands" not in shown
     nothing = whole_squat(**dict.fromkeys(CHECKPOINTS, "cannot be told"))
     assert first_page.in_words(nothing) == ""
+
+
+def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_reached() -> None:
+    data = hand_made.metrics_of({"trunk_tibia_difference": (5.0, 4.0)})
+    near = [each for each in find(data) if each.answer == "near"]
+    assert [each.rule for each in near] == ["trunk_leans_forward"]
+    assert "at or near the aim" in text(groups.in_detail(near, References()))
+    assert first_page.cannot_be_told(near, data) == "<p>Every check has an answer.</p>"
+    judged = data.assign(fms_deep_squat(data).data_vars)
+    shown = text(scores.fms_table(judged, References()))
+    assert "counts as met at a probability of 0.80 or more, and as not met at 0.10 or less" in shown
 
 
 def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
