@@ -186,12 +186,15 @@ def in_lines(answers: Sequence[Finding], *, marked: Mapping[str, Collection[str]
         kind, reason = str(each.answer), ""
         if kind == "refused" or (kind == "open" and each.probability is None):
             kind, reason = f"{kind}_because", each.reason
+        elif kind == "hidden":
+            reason = each.side
         lines.setdefault((kind, reason), {}).setdefault(each.rule, []).append(each.side)
     kinds = [*ANSWERS[:4], "open_because", "refused_because", "hidden"]
     paragraphs_of_lines = []
     for kind, reason in sorted(lines, key=lambda key: kinds.index(key[0])):
         names = [
-            row_name(rule) + ("" if len(sides) == sides_of_rule[rule] else f" ({sides[0]})")
+            row_name(rule)
+            + ("" if kind == "hidden" or len(sides) == sides_of_rule[rule] else f" ({sides[0]})")
             for rule, sides in lines[kind, reason].items()
         ]
         line = tables.sentence(f"report.lines.{kind}", names="; ".join(names), reason=reason)

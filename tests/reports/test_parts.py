@@ -211,8 +211,8 @@ def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
     findings = find(data)
     assert {f.side for f in findings if f.hidden} == {"right"}
     lines = text(first_page.in_lines(findings, marked={}))
-    assert lines.count("Hidden by the other side") == 1
-    assert "(right)" not in lines.partition("Hidden")[0]
+    assert lines.count("Hidden on the right: ") == 1
+    assert "(right)" not in lines
     reasons = text(first_page.cannot_be_told(findings, data))
     assert reasons.count("the right side is hidden behind the left one") == 1
     assert "right side is hidden" in values.cell(data, "knee_flexion", repetitions(), side="right")

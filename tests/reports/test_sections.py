@@ -91,7 +91,7 @@ def stands_on(html: str, checks: list[Mapping[str, Any]]) -> list[tuple[str, str
                 found.append((name, side[1] if side else None, answer[1], ""))
     kinds = {
         "Also reached": "reached", "Also at or near the aim": "near", "Also a fault": "fault",
-        "Open": "open", "No answer": "refused", "Hidden by the other side": "hidden",
+        "Open": "open", "No answer": "refused", "Hidden on the right": "hidden",
     }  # fmt: skip
     lines = re.search(r'<div class="unanswered">(.*?)</div>', html, re.S)
     for line in re.findall(r"<p>(.*?)\.</p>", lines[1] if lines else "", re.S):
@@ -99,6 +99,7 @@ def stands_on(html: str, checks: list[Mapping[str, Any]]) -> list[tuple[str, str
         kind, _, reason = said.partition(", ")
         for name in names.split("; "):
             named, side = re.fullmatch(r"(.*?)(?: \((left|right)\))?", name).groups()
+            side = "right" if kinds[kind] == "hidden" else side
             found += [
                 (named, each, kinds[kind], reason) for each in ([side] if side else sides[named])
             ]
