@@ -130,7 +130,7 @@ def test_every_check_stands_once_on_the_first_page_with_its_answer(exercise, cas
         assert (arms["answer"], arms["value"]) == ("refused", None)
         assert arms["reason"] == "the hands are not held above the head"
     # The line of the verdict counts the same, and the faults are those that the page names.
-    words = {"fault": "faults?", "near": "at or near the aim"}
+    words = {"fault": "faults?", "near": "near the aim"}
     for answer in ("fault", "reached", "near", "open", "refused", "hidden"):
         number = re.search(rf"(\d+) {words.get(answer, answer)}\b", page.verdict.headline)
         number = number or re.search(rf"(\d+) {words.get(answer, answer)}\b", page.verdict.text)
