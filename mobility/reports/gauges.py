@@ -93,7 +93,9 @@ class Gauge:
 
     @property
     def marks(self) -> dict[str, Answer]:
-        """Answers that stand beside a value, by side."""
+        """Answers that stand beside a value, by side; without an aim none does."""
+        if not math.isfinite(self.goal):
+            return {}
         return {
             side: answer
             for side, answer in self.answers.items()
@@ -102,9 +104,14 @@ class Gauge:
 
     @property
     def is_shown(self) -> bool:
-        """Whether a first page shows it: a fault, what is near its aim, what a reader expects."""
+        """Whether a first page shows it: a fault, what is near its aim, what a reader expects.
+
+        Of the latter what has a value and no aim for this person, too.
+        """
         answers = set(self.answers.values())
-        return bool(answers & {"fault", "near"}) or (self.expected and "reached" in answers)
+        without_aim = "open" in answers and not math.isfinite(self.goal)
+        told = "reached" in answers or without_aim
+        return bool(answers & {"fault", "near"}) or (self.expected and told)
 
     def ends(self, value: float, half: float) -> tuple[float, float]:
         """Give the ends of the interval of a value; both are the value if its error is unknown."""

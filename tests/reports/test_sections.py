@@ -60,6 +60,11 @@ def first_page_of(exercise: Exercise, case: str) -> tuple[ReportPage, list[dict[
         seen = {name: each.where(each["side"] == "left")
                 for name, each in metrics.data_vars.items() if "side" in each.dims}  # fmt: skip
         metrics = metrics.assign(seen).assign_attrs(hidden_side="right")
+    elif case == "no norm":
+        five = metrics["five_times"] * 1
+        five.attrs = {**metrics["five_times"].attrs, "norm_limit": float("nan")}
+        five.attrs |= {"no_norm": "it does not begin at rest"}
+        metrics = metrics.assign(five_times=five)
     elif case == "ruled out":
         warnings = [AnalysisWarning("hands_not_overhead", "")]
     if case != "as it is":
@@ -135,6 +140,16 @@ def test_every_check_stands_once_on_the_first_page_with_its_answer(exercise, cas
         number = re.search(rf"(\d+) {words.get(answer, answer)}\b", page.verdict.headline)
         number = number or re.search(rf"(\d+) {words.get(answer, answer)}\b", page.verdict.text)
         assert int(number[1] if number else 0) == counts[answer], answer
+
+
+def test_a_time_without_a_norm_has_its_value_in_a_row_and_the_reason_in_a_line() -> None:
+    page, checks, html = first_page_of(registry.exercise("Sit-to-Stand"), "no norm")
+    (row,) = (each for each in checks if each["rule"] == "five_times_slow")
+    assert (row["answer"], row["limit"]) == ("open", None)
+    assert row["value"] == pytest.approx(float(page.metrics["five_times"]), abs=1e-4)
+    (found,) = (each for each in stands_on(html, checks) if each[0] == row["name"])
+    assert found == (row["name"], None, "open", "it does not begin at rest")
+    assert f'<th scope="row">{row["name"]}<' in html
 
 
 @pytest.mark.parametrize("case", CASES)
