@@ -377,16 +377,138 @@ def by_view(told: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def clip_answers(folder: Path) -> list[dict[str, Any]]:
+    """Collect the answer to each rule on each side of a trial, and how far beyond is true.
+
+    The fitted body is that of `clip_told`.
+    """
+    metrics, truth = assessed(folder, resume=True)
+    view = view_of_azimuth(read_case(folder / "case.yaml").camera.azimuth)
+    rules, rows = tables.load("findings")["rules"], []
+    for finding in find(metrics):
+        rule = rules[finding.rule]
+        if finding.metric not in MARGIN or isinstance(rule["threshold"], dict):
+            continue
+        true = truth[finding.metric]
+        value = float(true.sel(side=finding.side) if finding.side else true)
+        sign = {"above": 1.0, "below": -1.0}.get(rule["direction"])
+        limit = rule["threshold"]
+        beyond = abs(value) - limit if sign is None else sign * (value - limit)
+        rows.append(
+            {
+                **{"trial": folder.name, "view": view, "rule": finding.rule, "side": finding.side},
+                **{"answer": finding.answer, "beyond": beyond, "margin": rule["margin"]["value"]},
+                "probability": finding.probability,
+            }
+        )
+    return rows
+
+
+def answers_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Count the answers by view, and how many are right.
+
+    A fault is right where the true value is beyond the threshold, *reached* where it is not, *near*
+    where it is not beyond it by more than the margin; clearly right or wrong are those of faults
+    and *reached* whose true value is more than the margin from the threshold.
+    """
+    rows = rows[np.isfinite(rows["beyond"])]
+    right = {
+        "fault": rows["beyond"] > 0,
+        "reached": rows["beyond"] <= 0,
+        "near": rows["beyond"] <= rows["margin"],
+    }
+    rows = rows.assign(
+        right=np.select([rows["answer"] == name for name in right], right.values(), default=False),
+        clear=(rows["beyond"].abs() > rows["margin"]) | (rows["answer"] == "near"),
+    )
+    made = []
+    for view in [*(view for view in VIEWS if view in set(rows["view"])), "all"]:
+        own = rows if view == "all" else rows[rows["view"] == view]
+        shown = own[~own["answer"].isin(["refused", "hidden"])]
+        answered = shown[shown["answer"].isin([*right])]
+        clear = answered[answered["clear"]]
+        made.append(
+            {
+                **{"view": view, "asked": len(own), "shown": len(shown)},
+                **{name: int((own["answer"] == name).sum()) for name in (*right, "open")},
+                "answered of shown": len(answered) / max(len(shown), 1),
+                "right": answered["right"].mean(),
+                "right, clear truth": clear["right"].mean(),
+                **{
+                    f"right: {name}": answered.loc[answered["answer"] == name, "right"].mean()
+                    for name in right
+                },
+            }
+        )
+    return pd.DataFrame(made)
+
+
+def bins_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Compare the probabilities of faults with how often these are there, in ten bins."""
+    known = rows[rows["probability"].notna() & np.isfinite(rows["beyond"])]
+    of_bin = np.minimum((10 * known["probability"].astype(float)).astype(int), 9)
+    grouped = known.assign(there=known["beyond"] > 0).groupby(of_bin)
+    return pd.DataFrame(
+        {
+            "said": grouped["probability"].mean().astype(float),
+            "came true": grouped["there"].mean(),
+            "values": grouped.size(),
+        }
+    ).reset_index(drop=True)
+
+
+def answers_markdown(answers: pd.DataFrame, bins: pd.DataFrame) -> str:
+    """Give the answers by view, and what was said beside what came true, as Markdown."""
+    lines = [
+        "## Answers",
+        "",
+        "To each rule on each side whose truth is known: *asked*. *shown*: neither refused nor"
+        " hidden; *answered*: fault, reached or near. A fault is right where the",
+        "true value is beyond the limit, *reached* where it is not, *near* where it is not beyond"
+        " it by more than the margin of the rule. *clear truth*: without",
+        "faults and *reached* whose true value is within the margin of the limit. Intervals count"
+        " the two sides of a person as two.",
+        "",
+        "| " + " | ".join(answers) + " |",
+        "|---|" + "---:|" * (answers.shape[1] - 1),
+    ]
+    for row in answers.to_dict("records"):
+        made = row["fault"] + row["near"] + row["reached"]
+        shares = {
+            name: "–" if np.isnan(share) else f"{share:.0%}"
+            for name, share in row.items()
+            if isinstance(share, float)
+        }
+        shares["right"] += between(round(made * row["right"]), made) if made else ""
+        lines.append("| " + " | ".join(str(value) for value in (row | shares).values()) + " |")
+    lines += [
+        "",
+        "## What was said and what came true",
+        "",
+        "Probability of the fault, its mean in each tenth, and how often the true value is beyond"
+        " the limit.",
+        "",
+        "| " + " | ".join(bins) + " |",
+        "|" + "---:|" * bins.shape[1],
+    ]
+    lines += [
+        f"| {row['said']:.2f} | {row['came true']:.2f} | {row['values']} |"
+        for row in bins.to_dict("records")
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def markdown(frame: pd.DataFrame, clips: str, grids: list[str]) -> str:
     """Give the table as Markdown."""
-    certain = tables.load("findings")["probability"]["value"]
+    limits = tables.load("findings")["answers"]
     columns = ["", "fault", *COUNTS, "sensitivity", "specificity", "found", "cleared"]
     of = " and ".join(f"`benchmarks/{grid}`" for grid in grids)
     lines = [
         "Made by `python benchmarks/findings.py --write`.",
         "",
         f"Statements about {clips} trials of {of}, compared with the truth. A statement is made"
-        f" where its probability is at least {certain:g};",
+        f" where its probability is at least {limits['fault']:g}, its absence up to"
+        f" {limits['reached']:g};",
         "a criterion that is not met counts as a fault. TP: the fault is there and stated; FN:"
         " there and denied; FP: not there, but stated;",
         "TN: not there and denied. *not told*: the report says that it cannot tell. *grey*: the"
@@ -508,9 +630,12 @@ def main() -> None:
     of = "" if len(chosen) == len(clips) else f" of {len(clips)}"
     views = by_view(told)
     text = markdown(frame, f"{len(chosen)}{of}", [path.name for path in given.grid])
-    text += "\n" + views_markdown(views)
+    rows = pd.DataFrame([row for each in of_clips(clip_answers, chosen) for row in each])
+    answers, bins = answers_table(rows), bins_table(rows)
+    text += "\n" + views_markdown(views) + "\n" + answers_markdown(answers, bins)
     if given.json:
         values = {"clips": len(chosen), "table": _plain(frame), "views": _plain(views)}
+        values |= {"answers": _plain(answers), "bins": _plain(bins)}
         print(json.dumps(values | {"trials": _plain(told)}, indent=1))
     else:
         print(text)

@@ -247,12 +247,14 @@ def criteria() -> Iterator[str]:
     """Criteria of the deep squat and compensations, with their thresholds."""
     table = tables.load("criteria")
     deep, seen = table["fms_deep_squat"], table["compensations"]
-    least = tables.load("findings")["probability"]["value"]
+    answers = tables.load("findings")["answers"]
     yield "# Criteria and compensations"
     yield (
         "\nA criterion is a metric against a threshold. What is told is the probability that it is "
-        f"met, from the value and its error; it is stated from {100 * least:.0f} % on, else it "
-        "cannot be told. Made of the table `criteria`."
+        "met, from the value and its error. It is met from "
+        f"{100 * (1 - answers['reached']):.0f} % on, "
+        f"not met up to {100 * (1 - answers['fault']):.0f} %, else it cannot be told. Made of the "
+        "table `criteria`."
     )
     yield f"\n## Deep squat of the Functional Movement Screen\n\n{_text(deep['source'])}\n"
     yield _thresholds(deep["criteria"], "fails", "Not met where")
@@ -284,11 +286,13 @@ def _ended(text: str) -> str:
 
 def findings() -> Iterator[str]:
     """Every statement of the report with its rule, and the exercises."""
-    least = tables.load("findings")["probability"]["value"]
+    limits = tables.load("findings")["answers"]
     yield "# Findings and advice"
     yield (
-        "\nWhat the report may say of a squat, and from when on. A finding is stated where it is "
-        f"at least {100 * least:.0f} % likely, and its absence likewise. Made of the tables "
+        "\nWhat the report may say of a squat, and from when on. A fault is stated where it is "
+        f"at least {100 * limits['fault']:.0f} % likely; the aim is *reached* where it is at most "
+        f"{100 * limits['reached']:.0f} % likely, and *near* where more than the margin beyond it "
+        f"is at most {100 * limits['near']:.0f} % likely; else it is open. Made of the tables "
         "`findings` and `advice`."
     )
     yield "\n## Findings\n"

@@ -262,7 +262,7 @@ class _Rule(Strict):
     spread: Flag = False
     margin: _Size | None = None
     large: _Size | None = None
-    row: Text | None = None
+    row: Text
     checkpoint: _Checkpoint | None = None
     place: Number | None = None
     label: Text
@@ -270,12 +270,6 @@ class _Rule(Strict):
     source: Text
     participant: _Statements
     professional: _Statements
-
-    @model_validator(mode="after")
-    def _drawn(self) -> Self:
-        if self.row is not None and self.direction == "outside":
-            raise ValueError("row: the rule is judged on both sides; a row has one")
-        return self
 
 
 class _Quantity(Strict):

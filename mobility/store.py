@@ -76,6 +76,16 @@ class Session(StoredSession):
 
         return of_session.repetitions_table(self)
 
+    def checks(self) -> list[dict[str, Any]]:
+        """Answers of the exercise's rules, as rows: name, side, answer, value, interval, limit...
+
+        An answer is "fault", "reached", "near" (a shortfall beyond ``margin`` is unlikely), "open",
+        "refused" or "hidden", the latter three with a ``reason``. Joints alone have none.
+        """
+        from mobility.documents import of_session
+
+        return of_session.checks(self)
+
     def to_dataframe(self) -> pd.DataFrame:
         """All metrics as one long table: a row for each metric, side and repetition.
 

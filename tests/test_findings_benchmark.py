@@ -73,3 +73,50 @@ def test_statements_by_view_by_hand(benchmark):
     )
     assert "| front | 6 | 6 | 6 | 4 | 67% | 3 | 1 | 75.0% (0.19 to 0.99) |" in text
     assert text.index("## By view") < text.index(benchmark.EARLIER)
+
+
+def test_answers_by_hand(benchmark):
+    """Of the four answers within and beyond the margin of 5; what is hidden was not shown."""
+    cases = [  # view, answer, how far the true value is beyond the limit, probability of the fault
+        ("front", "fault", 6.0, 0.97), ("front", "fault", 1.0, 0.93),
+        ("front", "fault", -1.0, 0.91),
+        ("front", "reached", -6.0, 0.04), ("front", "reached", 2.0, 0.15),
+        ("front", "near", 4.0, 0.55), ("front", "near", 6.0, 0.55), ("front", "open", 3.0, 0.7),
+        ("side", "reached", -9.0, 0.01), ("side", "hidden", 3.0, None),
+        ("side", "refused", 3.0, None),
+        ("side", "reached", np.nan, 0.01),
+    ]  # fmt: skip
+    rows = pd.DataFrame(
+        [
+            {"view": view, "answer": answer, "beyond": beyond, "probability": p, "margin": 5.0}
+            for view, answer, beyond, p in cases
+        ]
+    )
+    frame = benchmark.answers_table(rows).set_index("view")
+    assert list(frame.index) == ["front", "side", "all"]
+    front, side = frame.loc["front"], frame.loc["side"]
+    counts = ["asked", "shown", "fault", "reached", "near", "open"]
+    assert front[counts].tolist() == [8, 8, 3, 2, 2, 1]
+    assert side[counts].tolist() == [3, 1, 0, 1, 0, 0]
+    assert front["answered of shown"] == pytest.approx(7 / 8)
+    assert front["right"] == pytest.approx(4 / 7)
+    assert front["right, clear truth"] == pytest.approx(3 / 4)
+    assert front[["right: fault", "right: reached", "right: near"]].tolist() == pytest.approx(
+        [2 / 3, 1 / 2, 1 / 2]
+    )
+    assert np.isnan(side["right: fault"])
+    bins = benchmark.bins_table(rows)
+    assert bins["values"].tolist() == [2, 1, 2, 1, 3]
+    assert bins["came true"].tolist() == pytest.approx([0, 1, 1, 1, 2 / 3])
+    assert bins["said"].tolist() == pytest.approx([0.025, 0.15, 0.55, 0.7, 2.81 / 3])
+    text = benchmark.answers_markdown(frame.reset_index(), bins)
+    assert (
+        "| front | 8 | 8 | 3 | 2 | 2 | 1 | 88% | 57% (0.18 to 0.90) | 75% | 67% | 50% | 50% |"
+        in text
+    )
+    assert (
+        "| side | 3 | 1 | 0 | 1 | 0 | 0 | 100% | 100% (0.03 to 1.00) | 100% | – | 100% | – |"
+        in text
+    )
+    assert "| 0.94 | 0.67 | 3 |" in text
+    assert text.index("## Answers") < text.index("## What was said and what came true")

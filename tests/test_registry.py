@@ -164,7 +164,6 @@ def of_the_page(
         ("findings.yaml", "unit: cm", "unit: '1'", "that of body_rise 'cm'"),
         ("findings.yaml", "large: {", "spread: false # {", "in 'cm' needs large"),
         ("findings.yaml", "direction: below", "direction: under", "direction: input should be"),
-        ("findings.yaml", "direction: below", "direction: outside", "is judged on both sides"),
         ("findings.yaml", "group: whole_movement", "group: heel", "group: 'heel': unknown"),
         ("findings.yaml", "metric: body_rise", "metric: body_rise_phase", "'body_rise_phase'"),
         ("findings.yaml", "rules:", "rule:", "did you mean 'rules'"),

@@ -10,7 +10,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.advice import Work, advise
-from mobility.assessment.findings import Finding, Level, Status, find, label, say
+from mobility.assessment.findings import Finding, Level, find, label, row_name, say
 from mobility.assessment.verdict import Part, Verdict, judge
 from mobility.formatting import System, in_system, probability, stature
 from mobility.kinematics.expected_error import half_width
@@ -28,7 +28,17 @@ SUMMARY = "final_summary"
 
 KEYS = (*GROUPS, SUMMARY)
 
-_STATUSES: tuple[Status, ...] = ("found", "not found", "cannot be told")
+_KINDS = ("found", "not_found", "near", "cannot_be_told")
+"""Kinds of statements, in their order: the statuses of findings, and what is near its aim."""
+
+
+def _of_kind(findings: Sequence[Finding], kind: str) -> list[Finding]:
+    """Choose findings of a kind of statements."""
+    return [
+        finding
+        for finding in findings
+        if kind == ("near" if finding.answer == "near" else finding.status.replace(" ", "_"))
+    ]
 
 
 @checked
@@ -138,7 +148,7 @@ def recommendations(
             continue
         lines += [_exercise(n, work, level) for n, work in enumerate(works, start=1)]
         advice = tables.load("advice")
-        is_open = any(finding.status == "cannot be told" for finding in of_group)
+        is_open = bool(_of_kind(of_group, "cannot_be_told"))
         if not works:
             lines.append(advice["nothing" if is_open else "keep"]["text"])
         if is_open:
@@ -148,26 +158,24 @@ def recommendations(
 
 
 def statements(findings: Sequence[Finding], level: Level) -> list[str]:
-    """Write one line for each status: faults, absent faults, and those that cannot be judged.
+    """Write a line for each kind: faults, absent faults, what is near, what cannot be judged.
 
     Equal findings of both sides are put together, and so are those refused for one reason.
     """
     lines = []
-    for status in _STATUSES:
+    for kind in _KINDS:
         alike: dict[tuple[str, str], list[Finding]] = {}
-        for finding in findings:
-            if finding.status == status:
-                refused = finding.status == "cannot be told" and finding.probability is None
-                rule = "" if refused else finding.rule
-                alike.setdefault((rule, finding.reason), []).append(finding)
+        for finding in _of_kind(findings, kind):
+            refused = finding.status == "cannot be told" and finding.probability is None
+            alike.setdefault(("" if refused else finding.rule, finding.reason), []).append(finding)
         if alike:
             sentences = " ".join(say(each, level) for each in alike.values())
-            lines.append(f"{_heading(status, level)}: {sentences}")
+            lines.append(f"{_heading(kind, level)}: {sentences}")
     return lines
 
 
-def _heading(status: Status, level: Level) -> str:
-    return tables.sentence(f"comments.headings.{level}.{status.replace(' ', '_')}")
+def _heading(kind: str, level: Level) -> str:
+    return tables.sentence(f"comments.headings.{level}.{kind}")
 
 
 def _opening(group: str, name: str | None, level: Level, metrics: xr.Dataset) -> str:
@@ -291,17 +299,17 @@ def _stance(metrics: xr.Dataset, level: Level, system: System) -> list[str]:
 def _elsewhere(findings: Sequence[Finding], level: Level) -> list[str]:
     """List the findings of the groups in a few words."""
     lines = []
-    for status in _STATUSES:
+    for kind in _KINDS:
         by_label: dict[str, list[str]] = {}
-        for finding in findings:
-            if finding.status == status:
-                by_label.setdefault(label(finding), []).append(finding.side)
+        for finding in _of_kind(findings, kind):
+            name = row_name(finding.rule) if kind == "near" else label(finding)
+            by_label.setdefault(name, []).append(finding.side)
         if by_label:
             names = "; ".join(
                 f"{words} ({' and '.join(sides)})" if any(sides) else words
                 for words, sides in by_label.items()
             )
-            heading = _heading(status, level)
+            heading = _heading(kind, level)
             lines.append(tables.sentence("comments.elsewhere", heading=heading, names=names))
     return lines
 

@@ -82,8 +82,8 @@ def probability_of(
 def is_stated(probability: float) -> bool | None:
     """Whether a fault of this probability is stated, or its absence is.
 
-    One probability (``probability`` of the table ``findings``) decides for findings, criteria and
-    compensations.
+    One pair of probabilities (``answers`` of the table ``findings``) decides for findings, criteria
+    and compensations.
 
     Returns
     -------
@@ -91,10 +91,10 @@ def is_stated(probability: float) -> bool | None:
         True where the fault is stated, False where its absence is, None where neither is likely
         enough or the probability is NaN.
     """
-    least = float(tables.load("findings")["probability"]["value"])
-    if probability >= least:
+    answers = tables.load("findings")["answers"]
+    if probability >= answers["fault"] - _ROUNDING:
         return True
-    return False if probability <= 1.0 - least + _ROUNDING else None
+    return False if probability <= answers["reached"] + _ROUNDING else None
 
 
 @checked
@@ -176,16 +176,16 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
 
 def _verdict(entry: Mapping[str, Any], probability: Array) -> tuple[str, list[str]]:
     """Choose the entry of ``verdicts``, and name the criteria that leave it open."""
-    met = [is_stated(each) for each in probability]
-    if False in met:
+    failed = [is_stated(1.0 - each) for each in probability]
+    if True in failed:
         return "not_met", []
-    uncertain = [name for name, each in zip(entry["criteria"], met, strict=True) if each is None]
+    uncertain = [name for name, each in zip(entry["criteria"], failed, strict=True) if each is None]
     if all(entry["criteria"][name].get("start") for name in uncertain):
-        together = np.prod([p for p, each in zip(probability, met, strict=True) if each])
-        if not is_stated(together):
+        met = [p for p, each in zip(probability, failed, strict=True) if each is False]
+        if not is_stated(float(np.prod(met))):
             return "open", []
         return "all_but_start" if uncertain else "all_met", []
-    return "open", uncertain if any(met) else []
+    return "open", uncertain if False in failed else []
 
 
 @checked
@@ -203,9 +203,9 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     -------
     xarray.Dataset
         ``compensation_probability(compensation)``, NaN where it is unknown. Its attribute
-        ``stated`` is the probability from which on a compensation is stated (and, of the opposite,
-        its absence), ``not_assessed`` (JSON) names those that are not assessed and why, ``notes``
-        (JSON) what is missing.
+        ``stated`` is the probability from which on a compensation is stated, ``opposite`` that up
+        to which its absence is; ``not_assessed`` (JSON) names those that are not assessed and why,
+        ``notes`` (JSON) what is missing.
 
     Raises
     ------
@@ -277,7 +277,8 @@ def _attributes(
         "kind": "probability",
         "statistic": "probability, from the value and its expected error",
         "reference": " ".join(str(entry["source"]).split()),
-        "stated": tables.load("findings")["probability"]["value"],
+        "stated": tables.load("findings")["answers"]["fault"],
+        "opposite": tables.load("findings")["answers"]["reached"],
     }
     if notes:
         about["note"] = "; ".join(f"{key.replace('_', ' ')}: {note}" for key, note in notes.items())

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from mobility.registry import Exercise
 
 Status = Literal["found", "not found", "cannot be told"]
+Answer = Literal["fault", "near", "reached", "open", "refused", "hidden"]
+ANSWERS: tuple[Answer, ...] = get_args(Answer)
+"""Answers to a rule, in the order in which a page lists them."""
+
 Level = Literal["participant", "professional"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
-_TAIL = 0.025
-"""Probability beyond one end of a 95 % interval."""
 _STATUS: Mapping[bool | None, Status] = {
     True: "found",
     False: "not found",
@@ -58,6 +60,12 @@ class Finding:
         That the fault is there; None where it cannot be computed.
     status
         "found", "not found" or "cannot be told".
+    answer
+        The same in more words: "fault", "reached", "near" (a shortfall beyond the margin is
+        unlikely), "open" (there is a value, but it is undecided), "refused" (there is none, or no
+        error, for the `reason`), "hidden" (the camera cannot see it).
+    beyond
+        Probability of a shortfall beyond the margin; None where it cannot be computed.
     reason
         Why the fault cannot be judged, else "".
     rule, source
@@ -87,6 +95,8 @@ class Finding:
     professional: str = ""
     hidden: bool = False
     norm: str = ""
+    answer: Answer = "refused"
+    beyond: float | None = None
 
 
 def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
@@ -96,7 +106,9 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     :func:`mobility.assessment.criteria.probability_of`, whatever the view: its error is in the
     ``_sd``. For a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ²
     with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A fault is "found" or "not
-    found" as :func:`mobility.assessment.criteria.is_stated` says, and else "cannot be told".
+    found" as :func:`mobility.assessment.criteria.is_stated` says, and else "cannot be told". Where
+    it is unlikely that the value is beyond the threshold by more than the margin of the rule, the
+    answer is "near".
 
     Parameters
     ----------
@@ -122,6 +134,14 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     )
 
 
+def refused(finding: Finding, reason: str) -> Finding:
+    """Give the finding of which nothing is told, for a reason."""
+    rule = all_rules()[finding.rule]
+    if isinstance(rule["threshold"], Mapping):
+        rule = {**rule, "threshold": finding.threshold, "words": finding.norm}
+    return _refused(finding.rule, rule, finding.side, reason)
+
+
 @functools.cache
 def all_rules() -> Mapping[str, Mapping[str, Any]]:
     """Give the rules of ``tables/findings.yaml``, and those of the exercises' own tables."""
@@ -134,11 +154,12 @@ def all_rules() -> Mapping[str, Mapping[str, Any]]:
 def in_place(exercise: Exercise) -> dict[str, Mapping[str, Any]]:
     """Give the rules of an exercise in the order in which its first page names them."""
     rules, names = all_rules(), exercise.table["rules"]
-    return {name: rules[name] for name in sorted(names, key=lambda each: _place(rules[each]))}
+    return {name: rules[name] for name in sorted(names, key=place)}
 
 
-def _place(rule: Mapping[str, Any]) -> float:
-    return float(rule.get("place", math.inf))
+def place(rule_name: str) -> float:
+    """Give the place of a rule on a first page, infinity for those that come last."""
+    return float(all_rules()[rule_name].get("place", math.inf))
 
 
 def say(findings: Sequence[Finding], level: Level) -> str:
@@ -171,13 +192,23 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         "probability": " and ".join(map(formatting.probability, probabilities)),
     }
     words = tables.load("findings")["wording"]
+    if first.answer == "near":
+        beyond = [f.beyond for f in findings if f.beyond is not None]
+        fields["beyond"] = " and ".join(map(formatting.probability, beyond))
+        fields["margin"] = in_units(float(rule["margin"]["value"]), rule)
+        fields["name"] = row_name(first.rule)
+        near: str = words["near"][level]
+        return near.format(**fields)
     if first.status == "cannot be told":
         text: str = words["uncertain" if probabilities else "refused"][level]
         return text.format(**fields)
-    text = rule[level][first.status.replace(" ", "_")].format(**fields)
-    if any(_TAIL < p < 1 - _TAIL for p in probabilities):
-        text = words["likely"][level].format(statement=text.removesuffix("."), **fields)
-    return text
+    sentence: str = rule[level][first.status.replace(" ", "_")].format(**fields)
+    return sentence
+
+
+def row_name(rule_name: str) -> str:
+    """Name what a rule looks at, as a row of a page does: "Knee bend"."""
+    return str(all_rules()[rule_name]["row"])
 
 
 def excess(finding: Finding) -> float:
@@ -259,12 +290,13 @@ def _findings_of_rule(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -
     # The hidden side comes last, so that the first reason is that of the near one.
     sides = sorted(map(str, variable["side"].values), key=metrics.attrs.get(HIDDEN_SIDE, "").__eq__)
     sides = [side for side in sides if side != metrics.attrs.get(ABSENT_SIDE)]
-    return [
-        replace(
-            _finding_of_side(metrics, name, rule, side), hidden=bool(reason_of_side(metrics, side))
-        )
-        for side in sides
-    ]
+    found = []
+    for side in sides:
+        of_side = _finding_of_side(metrics, name, rule, side)
+        if reason_of_side(metrics, side):
+            of_side = replace(of_side, hidden=True, answer="hidden")
+        found.append(of_side)
+    return found
 
 
 def threshold_of(metrics: xr.Dataset, rule: Mapping[str, Any]) -> float:
@@ -299,9 +331,14 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
     sd = _number_of(metrics, f"{metric}_sd", side)
     if not (math.isfinite(sd) and sd >= 0):
         return _refused(name, rule, side, tables.sentence("reasons.no_error"), value)
-    probability = float(probability_of(value, sd, rule["threshold"], side=rule["direction"]))
+    limit, direction = rule["threshold"], rule["direction"]
+    probability = float(probability_of(value, sd, limit, side=direction))
+    beyond = None
+    if "margin" in rule:
+        outer = limit + rule["margin"]["value"] * (-1 if direction == "below" else 1)
+        beyond = float(probability_of(value, sd, outer, side=direction))
     interval = (value - half_width(sd), value + half_width(sd))
-    return _decided(name, rule, side, value, interval, probability)
+    return _decided(name, rule, side, value, interval, probability, beyond)
 
 
 def _finding_of_spread(
@@ -330,16 +367,29 @@ def _decided(
     value: float,
     interval: tuple[float, float],
     probability: float,
+    beyond: float | None = None,
 ) -> Finding:
-    status = _STATUS[is_stated(probability)]
-    reason = tables.sentence("reasons.too_close") if status == "cannot be told" else ""
-    return _finding(name, rule, side, status, reason, value, interval, probability)
+    stated = is_stated(probability)
+    answer: Answer = "fault" if stated else "reached" if stated is False else "open"
+    if answer == "open" and beyond is not None:
+        near = float(tables.load("findings")["answers"]["near"])
+        answer = "near" if beyond <= near else "open"
+    reason = ""
+    if answer in ("open", "near"):
+        reason = tables.sentence("reasons.too_close" if answer == "open" else "reasons.near")
+    return _finding(
+        *(name, rule, side, _STATUS[stated], reason),
+        *(value, interval, probability),
+        answer=answer,
+        beyond=beyond,
+    )
 
 
 def _refused(
     name: str, rule: Mapping[str, Any], side: str, reason: str, value: float | None = None
 ) -> Finding:
-    return _finding(name, rule, side, "cannot be told", reason, value)
+    answer: Answer = "refused" if value is None else "open"
+    return _finding(name, rule, side, "cannot be told", reason, value, answer=answer)
 
 
 def _finding(
@@ -351,6 +401,9 @@ def _finding(
     value: float | None,
     interval: tuple[float, float] | None = None,
     probability: float | None = None,
+    *,
+    answer: Answer,
+    beyond: float | None = None,
 ) -> Finding:
     finding = Finding(
         id=f"{name}_{side}" if side else name,
@@ -367,6 +420,8 @@ def _finding(
         rule=name,
         source=rule["source"],
         norm=rule.get("words", ""),
+        answer=answer,
+        beyond=beyond,
     )
     return replace(
         finding,

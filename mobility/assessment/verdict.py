@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import registry, tables
-from mobility.assessment.findings import Finding, find
+from mobility.assessment.findings import Finding, find, refused
 from mobility.provenance import AnalysisWarning
 from mobility.registry import Exercise, exercise_of
 from mobility.view import UNKNOWN, view_kind
@@ -126,6 +126,13 @@ class Verdict:
             return ()
         return tuple(each for each in findings if self.keeps(each.metric))
 
+    def answers(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        """Give all findings; what is ruled out is refused, for the reason of the verdict."""
+        return tuple(
+            each if self.shows(each.metric) else refused(each, self.why_without(each.metric))
+            for each in findings
+        )
+
     def keeps(self, metric: str) -> bool:
         """Whether a metric belongs to no part that is ruled out."""
         return not self.rules_out & _parts_with(metric)
@@ -208,23 +215,31 @@ def judge(
     verdict = _verdict_from(reasons, exercise) if reasons else good
     if metrics is None or joints or "findings" in verdict.rules_out:
         return verdict
-    return _with_checks(verdict, find(metrics))
+    return _with_answers(verdict, find(metrics))
 
 
-def _with_checks(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
-    """Add how many possible faults could be judged, and the main reason why others could not."""
-    kept = [each for each in verdict.keep(findings) if each.status != "cannot be told"]
-    count = {"given": len(kept), "count": len(findings)}
-    some = "all" if len(kept) == len(findings) else "some" if kept else "none"
-    text = tables.sentence(f"comments.verdict.checks.{some}", **count)
-    others = [each for each in findings if each not in kept]
-    close = [each for each in others if each.probability is not None]
-    reasons = Counter(each.reason for each in others if each.probability is None)
+def _with_answers(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
+    """Add how many checks have which answer, and the main reason why others have none."""
+    findings = verdict.answers(findings)
+    if not findings:
+        return verdict
+    answers = Counter(each.answer for each in findings)
+    parts = []
+    if faults := answers["fault"]:
+        number = "one" if faults == 1 else "several"
+        parts.append(tables.sentence(f"comments.verdict.answers.fault.{number}", count=faults))
+    parts += [
+        tables.sentence(f"comments.verdict.answers.{name}", count=answers[name])
+        for name in ("reached", "near", "open", "refused", "hidden")
+        if answers[name]
+    ]
+    text = ", ".join(parts)
+    silent = [each for each in findings if each.answer in ("open", "refused", "hidden")]
+    reasons = Counter(each.reason for each in silent if each.probability is None)
     reason, times = reasons.most_common(1)[0] if reasons else ("", 0)
-    if 2 * len(close) > len(others):
-        text = tables.sentence("comments.verdict.checks.too_close", checks=text)
-    elif 2 * times > len(others) and all(each.why != reason for each in verdict.reasons):
-        text = tables.sentence("comments.verdict.checks.because", checks=text, reason=reason)
+    told = all(each.why != reason for each in verdict.reasons)
+    if 2 * times > len(findings) and told:
+        text = tables.sentence("comments.verdict.answers_because", answers=text, reason=reason)
     if verdict.level == "not_this_exercise":
         return replace(verdict, why=f"{verdict.why} {capital(text)}.")
     what = verdict.headline.removesuffix(".")

@@ -192,6 +192,7 @@ class Evidence(Document):
     threshold: Number
     probability: Annotated[Number, Field(description="that the fault is there")]
     status: Literal["found", "not found", "cannot be told"]
+    answer: Literal["fault", "near", "reached", "open", "refused", "hidden"] | None = None
     rule: str
     source: Annotated[str, Field(description="of the threshold")]
 

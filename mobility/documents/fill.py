@@ -7,7 +7,7 @@ Rounding and null for NaN happen here and nowhere else; see
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mobility import tables
 from mobility.assessment.comments import comments, parts_left_out
+from mobility.assessment.findings import Finding, all_rules, label, row_name
 from mobility.assessment.verdict import Verdict, judge
 from mobility.documents.contract import (
     CreatedAt,
@@ -374,3 +375,35 @@ def summary_document(
 def joint_angles_shown(joints: Iterable[str], chosen: Iterable[str]) -> list[str]:
     """Keys of the angles to show, in their order; without a choice `<joint>_angle` of all."""
     return list(chosen) or [f"{joint}_angle" for joint in joints]
+
+
+def _four_digits(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def check_rows(findings: Sequence[Finding], verdict: Verdict) -> list[dict[str, Any]]:
+    """Answers as rows; what the verdict rules out is refused, for its reason."""
+    rules = all_rules()
+    rows = []
+    for each in verdict.answers(findings):
+        rule = rules[each.rule]
+        interval = None if each.interval is None else [_four_digits(end) for end in each.interval]
+        row = {
+            "rule": each.rule,
+            "name": row_name(each.rule),
+            "label": label(each),
+            "side": each.side or None,
+            "answer": each.answer,
+            "value": _four_digits(each.value),
+            "interval": interval,
+            "units": each.units,
+            "direction": rule["direction"],
+            "limit": _four_digits(each.threshold),
+            "margin": rule.get("margin", {}).get("value"),
+            "probability": _four_digits(each.probability),
+            "beyond_margin": _four_digits(each.beyond),
+            "reason": each.reason,
+            "source": each.source,
+        }
+        rows.append(row)
+    return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mobility.assessment.findings import find
 from mobility.documents import fill
 from mobility.sessions.record import Side
 from mobility.sessions.stored import StoredSession
@@ -90,6 +91,14 @@ def repetitions_table(session: StoredSession) -> list[dict[str, Any]]:
     """
     session.edits()
     return fill.repetition_rows(session.repetitions())
+
+
+def checks(session: StoredSession) -> list[dict[str, Any]]:
+    """Answers of all rules of the exercise, a row for each side, as the first page has them."""
+    if not session.record.kind.table["rules"]:
+        return []
+    metrics = session.metrics()
+    return fill.check_rows(find(metrics), session.verdict(metrics))
 
 
 def side_of_joints(session: StoredSession) -> dict[str, Side]:

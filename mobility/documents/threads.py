@@ -206,6 +206,7 @@ def _evidence(finding: Finding) -> Evidence:
             "threshold": number(finding.threshold),
             "probability": number(finding.probability),
             "status": finding.status,
+            "answer": finding.answer,
             "rule": finding.rule,
             "source": finding.source,
         }

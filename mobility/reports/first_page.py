@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.findings import Finding, excess, in_place, label, say
+from mobility.assessment.findings import (
+    ANSWERS,
+    Finding,
+    all_rules,
+    excess,
+    label,
+    place,
+    row_name,
+    say,
+)
 from mobility.assessment.verdict import Part, Verdict
 from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.reports.recording import count_repetitions
 from mobility.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
-from mobility.wording import spoken
+from mobility.wording import listed, spoken
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.registry import Exercise
     from mobility.sessions.stored import StoredSession
 
 MOST_FINDINGS = 3
@@ -93,9 +102,7 @@ def fms_in_short(metrics: xr.Dataset) -> Markup:
     return paragraphs(tables.sentence("report.fms_score", score=probabilities.attrs["verdict"]))
 
 
-def findings_and_advice(
-    findings: Sequence[Finding], verdict: Verdict, exercise: Exercise, *, most: int
-) -> Markup:
+def findings_and_advice(findings: Sequence[Finding], verdict: Verdict, *, most: int) -> Markup:
     """Show the main findings and advice, or that the verdict rules them out.
 
     Parameters
@@ -104,20 +111,18 @@ def findings_and_advice(
         Those that the verdict keeps.
     verdict
         The recording's verdict.
-    exercise
-        What was to be shown.
     most
         Most pieces of advice to name.
     """
     if {"findings", "exercises"} <= verdict.rules_out:
         return paragraphs(tables.sentence("report.first_page.nothing_given"), kind="missing")
-    stands_out = main_findings(findings, verdict, exercise) + doubt(verdict)
+    stands_out = main_findings(findings, verdict) + doubt(verdict)
     work = absent(verdict, "exercises") or exercises_in_short(findings, most=most)
     return html(h.h2["What stands out"], stands_out, h.h2["What to do"], work)
 
 
-def main_findings(findings: Sequence[Finding], verdict: Verdict, exercise: Exercise) -> Markup:
-    """State the largest findings in words, one for each rule, and name what could not be judged.
+def main_findings(findings: Sequence[Finding], verdict: Verdict) -> Markup:
+    """State the largest findings in words, one for each rule.
 
     Sorted by :func:`excess`, largest first; of two sides the larger counts.
     """
@@ -126,40 +131,75 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict, exercise: Exerc
     faults = _by_rule_and_reason([f for f in findings if f.status == "found"])
     faults.sort(key=lambda each: -max(map(excess, each)))
     items = (h.li[say(each, "participant")] for each in faults[:MOST_FINDINGS])
-    parts = not_judged(findings, exercise)
     page = html(h.ol[items])
     if more := len(faults[MOST_FINDINGS:]):
         page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
-    if not faults and (parts or any(f.status == "cannot be told" for f in findings)):
-        page = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
-    elif not faults:
-        page = paragraphs(tables.sentence("report.first_page.no_fault"))
-    if parts:
-        page += paragraphs(tables.sentence("report.first_page.not_judged", parts=", ".join(parts)))
-    return page
+    if not faults:
+        everything = all(f.answer in ("fault", "near", "reached") for f in findings)
+        page = paragraphs(
+            tables.sentence(
+                "report.first_page.no_fault" if everything else "report.first_page.no_fault_in_part"
+            )
+        )
+    return page + in_words(findings)
 
 
-def not_judged(findings: Sequence[Finding], exercise: Exercise) -> list[str]:
-    """Name what a reader expects to be judged and was not.
+def in_words(findings: Sequence[Finding]) -> Markup:
+    """Say of what a reader expects to be told which is in order, and which near its aim.
 
-    The side is named where the other was judged.
-
-    A hidden side is not named: the page says once that it is hidden.
+    All sides are that the camera sees.
     """
-    parts = []
-    for name, rule in in_place(exercise).items():
-        if "checkpoint" not in rule:
+    in_order: list[str] = []
+    near: list[str] = []
+    rules = all_rules()
+    names = dict.fromkeys(f.rule for f in findings if "checkpoint" in rules[f.rule])
+    for name in sorted(names, key=place):
+        answers = {f.answer for f in findings if f.rule == name and not f.hidden}
+        if answers and answers <= {"reached", "near"}:
+            part = str(rules[name]["checkpoint"]["name"])
+            (near if "near" in answers else in_order).append(part)
+    lines = []
+    if in_order:
+        lines.append(tables.sentence("report.first_page.in_order", names=listed(in_order)))
+    if near:
+        lines.append(tables.sentence("report.first_page.near", names=listed(near)))
+    return paragraphs(*lines)
+
+
+def in_lines(answers: Sequence[Finding], *, marked: Mapping[str, Collection[str]]) -> Markup:
+    """Name in a line each what has an answer without a mark: what is open, refused, hidden...
+
+    A side is named where the other has another answer, or another reason.
+
+    Parameters
+    ----------
+    answers
+        Those of all checks, as the verdict leaves them.
+    marked
+        Sides whose answer stands in a row, by the name of the row.
+    """
+    sides_of_rule = Counter(each.rule for each in answers)
+    lines: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for each in answers:
+        if each.side in marked.get(row_name(each.rule), ()):
             continue
-        part = rule["checkpoint"]["name"]
-        of_rule = [f for f in findings if f.rule == name and not f.hidden]
-        open_sides = [f.side for f in of_rule if f.status == "cannot be told"]
-        without_norm = [f.reason for f in of_rule if f.value is not None and f.threshold is None]
-        # Also 0 == 0: the verdict ruled out all findings of the rule.
-        if len(open_sides) == len(of_rule):
-            parts.append(f"{part} ({without_norm[0]})" if without_norm else part)
-        elif open_sides:
-            parts.append(f"{part} ({', '.join(open_sides)})")
-    return parts
+        kind, reason = str(each.answer), ""
+        if kind == "refused" or (kind == "open" and each.probability is None):
+            kind, reason = f"{kind}_because", each.reason
+        elif kind == "hidden":
+            reason = each.side
+        lines.setdefault((kind, reason), {}).setdefault(each.rule, []).append(each.side)
+    kinds = [*ANSWERS[:4], "open_because", "refused_because", "hidden"]
+    paragraphs_of_lines = []
+    for kind, reason in sorted(lines, key=lambda key: kinds.index(key[0])):
+        names = [
+            row_name(rule)
+            + ("" if kind == "hidden" or len(sides) == sides_of_rule[rule] else f" ({sides[0]})")
+            for rule, sides in lines[kind, reason].items()
+        ]
+        line = tables.sentence(f"report.lines.{kind}", names="; ".join(names), reason=reason)
+        paragraphs_of_lines.append(h.p[line])
+    return html(h.div(".unanswered")[paragraphs_of_lines]) if lines else Markup()
 
 
 def main_fault(findings: Sequence[Finding]) -> list[Finding]:
@@ -173,7 +213,8 @@ def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> Markup:
     """List, grouped by reason, the faults that could not be judged; most frequent reason first."""
     refused: dict[str, list[str]] = {}
     close: list[str] = []
-    for each in _by_rule_and_reason([f for f in findings if f.status == "cannot be told"]):
+    silent = [f for f in findings if f.status == "cannot be told" and f.answer != "near"]
+    for each in _by_rule_and_reason(silent):
         first = each[0]
         name = _label(each)  # the sides of one rule may be refused for reasons of their own
         names = close if first.probability is not None else refused.setdefault(first.reason, [])

@@ -11,7 +11,7 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.findings import in_place, threshold_of
+from mobility.assessment.findings import ANSWERS, Answer, Finding, in_place, threshold_of
 from mobility.assessment.indices import is_current
 from mobility.formatting import between, digits_and_suffix, plus_minus, quantity
 from mobility.kinematics.expected_error import half_width
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
     from mobility.sessions.references import Norm
 
-MOST = 6
+MOST = 14
 """Gauges on a first page."""
+
+_MARKS = {"fault": "✗", "near": "≈", "reached": "✓", "open": "?"}
 
 INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
 
@@ -67,6 +69,12 @@ class Gauge:
         error it is in words.
     norm
         Norm of the lab itself, in `units`, and the name of its reference.
+    answers
+        Answer of the rule, by side.
+    both_ways
+        Whether the value is to lie between the negative of the goal and the goal.
+    expected
+        Whether a reader expects to be told of it.
     """
 
     name: str
@@ -79,6 +87,31 @@ class Gauge:
     retest: dict[str, float] = field(default_factory=dict)
     lab_retest: dict[str, tuple[float, str]] = field(default_factory=dict)
     norm: tuple[Norm, str] | None = None
+    answers: dict[str, Answer] = field(default_factory=dict)
+    both_ways: bool = False
+    expected: bool = True
+
+    @property
+    def marks(self) -> dict[str, Answer]:
+        """Answers that stand beside a value, by side; without an aim none does."""
+        if not math.isfinite(self.goal):
+            return {}
+        return {
+            side: answer
+            for side, answer in self.answers.items()
+            if side in self.values and answer in _MARKS
+        }
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a first page shows it: a fault, what is near its aim, what a reader expects.
+
+        Of the latter what has a value and no aim for this person, too.
+        """
+        answers = set(self.answers.values())
+        without_aim = "open" in answers and not math.isfinite(self.goal)
+        told = "reached" in answers or without_aim
+        return bool(answers & {"fault", "near"}) or (self.expected and told)
 
     def ends(self, value: float, half: float) -> tuple[float, float]:
         """Give the ends of the interval of a value; both are the value if its error is unknown."""
@@ -92,7 +125,7 @@ def of_rules(
     metrics: xr.Dataset,
     keeps: Callable[[str], bool] = lambda _: True,
     *,
-    first: Iterable[str] = (),
+    findings: Sequence[Finding] = (),
     most: int | None = MOST,
     lab: LabReferences | None = None,
 ) -> list[Gauge]:
@@ -101,21 +134,26 @@ def of_rules(
     Parameters
     ----------
     metrics
-        Of an exercise with repetitions; its rules with a ``row`` have one here.
+        Of an exercise with repetitions; its rules have a row each.
     keeps
         Whether the verdict keeps a metric.
-    first
-        Rules of faults that were found: their numbers come before the others.
+    findings
+        Answers of the rules; faults come first, then what is near its aim, and what reaches it.
     most
         Number of gauges at most; None: all.
     lab
         Norms and errors of the lab itself that hold for the session.
     """
     lab = lab or LabReferences()
-    rows = {name: rule for name, rule in in_place(exercise_of(metrics)).items() if "row" in rule}
-    gauges = []
-    stands_out = set(first)
-    for name in sorted(rows, key=lambda each: each not in stands_out):
+    rows, gauges = in_place(exercise_of(metrics)), []
+    answers: dict[str, dict[str, Answer]] = {}
+    for each in findings:
+        answers.setdefault(each.rule, {})[each.side] = each.answer
+    worst = {
+        name: min(map(ANSWERS.index, answers.get(name, {}).values()), default=len(ANSWERS))
+        for name in rows
+    }
+    for name in sorted(rows, key=worst.__getitem__):
         rule = rows[name]
         metric = rule["metric"]
         if not keeps(metric) or metric not in metrics:
@@ -125,7 +163,7 @@ def of_rules(
             continue
         units, factor = units_of(metrics, metric), factor_of(metrics, metric)
         goal = factor * threshold_of(metrics, rule)
-        better = {"below": "≥", "above": "≤"}[rule["direction"]]
+        better = {"below": "≥", "above": "≤", "outside": "within ±"}[rule["direction"]]
         errors = {
             side: half_width(value_of(metrics, f"{metric}_sem", side or None))
             for side in values
@@ -147,6 +185,9 @@ def of_rules(
                 retest=errors,
                 lab_retest=own,
                 norm=norm,
+                answers=answers.get(name, {}),
+                both_ways=rule["direction"] == "outside",
+                expected="checkpoint" in rule,
             )
         )
     return gauges[:most]
@@ -233,12 +274,22 @@ def _values(gauge: Gauge) -> h.Node:
         if math.isfinite(gauge.interval[0]):
             error = f" ({between(*gauge.interval)})"
         below = h.br if parts else None
-        parts.append((below, letter, quantity(value, gauge.units), h.span(".interval")[error]))
+        number = quantity(value, gauge.units)
+        parts.append((below, letter, number, h.span(".interval")[error], _answer(gauge, side)))
     return parts
 
 
-_NEAR = 0.22
-"""Least distance of two numbers below a bar, as a share of it."""
+def _answer(gauge: Gauge, side: str) -> h.Node:
+    """Give the answer to a rule as a mark and a word."""
+    answer = gauge.marks.get(side)
+    if answer is None:
+        return None
+    word = tables.sentence(f"report.answers.{answer}.word")
+    return (" ", h.span(class_=f"answer {answer}")[f"{_MARKS[answer]} {word}"])
+
+
+_CHARACTER = 0.07
+"""Width of a character below a bar, as a share of the narrowest bar."""
 
 
 def _bar(gauge: Gauge) -> h.Node:
@@ -257,20 +308,20 @@ def _bar(gauge: Gauge) -> h.Node:
         parts.append(h.rect(".usual", x=at(first), y=0, width=width, height=18))
     numbers = [low, high]
     if math.isfinite(gauge.goal):
-        x = at(gauge.goal)
-        parts.append(h.line(".goal", x1=x, x2=x, y1=0, y2=18))
-        numbers = [end for end in numbers if abs(share(end) - share(gauge.goal)) > _NEAR]
-        numbers.append(gauge.goal)
+        places = [at(goal) for goal in (gauge.goal, *([-gauge.goal] * gauge.both_ways))]
+        parts += [h.line(".goal", x1=x, x2=x, y1=0, y2=18) for x in places]
+        numbers = [gauge.goal, *numbers]
+    taken: list[tuple[float, float]] = []
     for number in numbers:
-        anchor = (
-            "start"
-            if share(number) < _NEAR / 2
-            else "end"
-            if share(number) > 1 - _NEAR / 2
-            else "middle"
-        )
-        text = h.text(x=at(number), y=28, text_anchor=anchor)
-        parts.append(text[quantity(number, gauge.units)])
+        text = quantity(number, gauge.units)
+        room = _CHARACTER * len(text)
+        left = min(max(share(number) - room / 2, 0.0), max(1.0 - room, 0.0))
+        if any(left < end and start < left + room for start, end in taken):
+            continue
+        taken.append((left - _CHARACTER, left + room + _CHARACTER))
+        anchor = "start" if left == 0 else "end" if left + room >= 1 else "middle"
+        x = {"start": "0%", "end": "100%"}.get(anchor, at(number))
+        parts.append(h.text(x=x, y=28, text_anchor=anchor)[text])
     for number, (side, (value, half)) in enumerate(gauge.values.items()):
         y = 9 if len(gauge.values) == 1 else 5 + 8 * number
         kind = side or "both"
@@ -287,7 +338,8 @@ def _scale(gauge: Gauge) -> tuple[float, float]:
         return 0.0, 100.0
     ends = [end for measured in gauge.values.values() for end in gauge.ends(*measured)]
     # Without a comparison from the neutral position on: else the value would fill its bar.
-    ends += [each for each in (gauge.goal, *gauge.usual) if math.isfinite(each)] or [0.0]
+    goals = (gauge.goal, -gauge.goal) if gauge.both_ways else (gauge.goal,)
+    ends += [each for each in (*goals, *gauge.usual) if math.isfinite(each)] or [0.0]
     low, high = min(ends), max(ends)
     step = round_step(max(high - low, 1e-3) / 4)
     first, last = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step

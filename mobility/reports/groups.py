@@ -92,15 +92,16 @@ def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence
 
 
 def in_detail(findings: Sequence[Finding], references: References) -> Markup:
-    """List the faults found and not found with their numbers, and cite the thresholds."""
+    """List faults, what is near its aim, and what is in order, and cite the thresholds."""
     parts = []
-    for status in ("found", "not found"):
-        chosen = [f for f in findings if f.status == status]
+    for answer in ("fault", "near", "reached"):
+        chosen = [f for f in findings if f.answer == answer]
         if chosen:
             rules = dict.fromkeys(f.rule for f in chosen)
             texts = (say([f for f in chosen if f.rule == rule], "professional") for rule in rules)
             cite = references.cite(*(f.source for f in chosen))
-            parts.append((h.h3[capital(status), " ", cite], bullets(texts)))
+            heading = tables.sentence(f"report.answers.{answer}.heading")
+            parts.append((h.h3[heading, " ", cite], bullets(texts)))
     return html(parts)
 
 

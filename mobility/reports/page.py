@@ -110,9 +110,14 @@ class ReportPage:
         return self.session.verdict(self.metrics)
 
     @cached_property
+    def answers(self) -> tuple[Finding, ...]:
+        """Answers of all checks, as the verdict leaves them."""
+        return self.verdict.answers(find(self.metrics))
+
+    @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """Findings that the verdict keeps."""
-        return self.verdict.keep(find(self.metrics))
+        return self.verdict.keep(self.answers)
 
     @cached_property
     def lab(self) -> LabReferences:
@@ -121,9 +126,9 @@ class ReportPage:
 
     @cached_property
     def gauges(self) -> list[Gauge]:
-        """Numbers and what they are compared with, first those of faults that were found."""
-        found = [each.rule for each in self.findings if each.status == "found"]
-        return of_rules(self.metrics, self.verdict.shows, first=found, most=None, lab=self.lab)
+        """Numbers and what they are compared with, first those of faults."""
+        shows = self.verdict.shows
+        return of_rules(self.metrics, shows, findings=self.findings, most=None, lab=self.lab)
 
     @cached_property
     def references(self) -> References:

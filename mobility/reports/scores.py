@@ -169,8 +169,10 @@ def _criteria(
             ]
         )
     stated = float(probabilities.attrs["stated"])
-    about = {"stated": stated, "opposite": 1 - stated, **more}
-    explained = tables.sentence(f"report.{kind}.explained", **about)
+    # Metrics of older code have one limit for both.
+    opposite = float(probabilities.attrs.get("opposite", 1 - stated))
+    about = {"stated": stated, "opposite": opposite, "met": 1 - opposite, "unmet": 1 - stated}
+    explained = tables.sentence(f"report.{kind}.explained", **about, **more)
     what, when = (tables.sentence(f"report.{kind}.what"), tables.sentence(f"report.{kind}.when"))
     head = [what, "Measured", when, tables.sentence(f"report.{kind}.probability")]
     listing = table(head, rows, caption=tables.sentence(f"report.{kind}.caption"))

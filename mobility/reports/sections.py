@@ -49,13 +49,16 @@ def first(page: ReportPage) -> Markup:
         page.session, first_page.main_fault(page.findings), faces=page.faces
     )
     indices = [] if "indices" in page.verdict.rules_out else gauges.of_indices(page.metrics)
-    numbers = page.gauges[: gauges.MOST - len(indices)]
+    numbers = [each for each in page.gauges if each.is_shown][: gauges.MOST - len(indices)]
     shown = gauges.show([*numbers, *indices], caption=page.chosen["gauges"])
+    others = Markup()
+    if "findings" not in page.verdict.rules_out:
+        marked = {each.name: each.marks for each in numbers}
+        others = first_page.in_lines(page.answers, marked=marked)
     fms = Markup() if "fms" in page.verdict.rules_out else first_page.fms_in_short(page.metrics)
-    since = since_last_visit(page.session, numbers, _gauges_of)
-    advice = first_page.findings_and_advice(
-        page.findings, page.verdict, page.exercise, most=1 if since else 2
-    )
+    expected = [each for each in page.gauges if each.expected]
+    since = since_last_visit(page.session, expected, _gauges_of)
+    advice = first_page.findings_and_advice(page.findings, page.verdict, most=1 if since else 2)
     return (
         html(h.h1[page.record.exercise.capitalize()])
         + filmed.in_a_line(
@@ -65,6 +68,7 @@ def first(page: ReportPage) -> Markup:
         + first_page.what_the_view_hides(page.pose, page.verdict)
         + key_frames.as_html(pictures)
         + html(h.div(".halves")[h.div[shown, fms], h.div[advice, since]])
+        + others
     )
 
 

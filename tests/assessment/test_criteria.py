@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
 import numpy as np
 import pytest
 import xarray as xr
-from hand_made import metrics_of
+from hand_made import GOOD, metrics_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mobility.assessment.criteria import compensations, fms_deep_squat, probability_of
+from mobility import tables
+from mobility.assessment.criteria import compensations, fms_deep_squat, is_stated, probability_of
+from mobility.assessment.findings import find
 from mobility.errors import BadInputError
 from mobility.provenance import history
 
@@ -151,6 +154,50 @@ def test_every_compensation_of_the_table_is_found_and_absent_in_a_good_squat():
     assert (probabilities <= 0.2).all()
     for name, changed in FOUND.items():
         assert compensation(name, changed) > 0.95, name
+
+
+def test_criteria_and_compensations_say_what_the_rules_of_the_same_limits_answer():
+    criteria, rules = tables.load("criteria"), tables.load("findings")["rules"]
+    rule_at = {(r["metric"], r["direction"], r["threshold"]): n for n, r in rules.items()}
+    of_fms, of_nasm = (
+        {name: rule_at[e["measure"], e[key], e["threshold"]] for name, e in entries.items()}
+        for entries, key in (
+            (criteria["fms_deep_squat"]["criteria"], "fails"),
+            (criteria["compensations"]["assessed"], "found"),
+        )
+    )
+    answers_seen = set()
+    # The worse side, the other, and the error, each in margins of the rule.
+    for worse, better, error in itertools.product(
+        (-3.0, -1.0, -0.5, 0.0, 0.4, 0.7, 1.0, 3.0), (-3.0, 0.4), (0.0, 0.1, 0.3, 0.6, 1.0, 3.0)
+    ):
+        changed = {}
+        for name in {*of_fms.values(), *of_nasm.values()}:
+            rule, margin = rules[name], rules[name]["margin"]["value"]
+            sign = -1 if rule["direction"] == "below" else 1
+            values = tuple(rule["threshold"] + sign * k * margin for k in (worse, better))
+            sds = (error * margin,) * 2
+            sided = isinstance(GOOD[rule["metric"]][0], tuple)
+            changed[rule["metric"]] = (values, sds) if sided else (values[0], sds[0])
+        data = metrics_of(changed)
+        answers: dict[str, set[str]] = {}
+        for each in find(data):
+            answers.setdefault(each.rule, set()).add(each.answer)
+        stated = {  # a fault stated, its absence, or neither
+            rule: True if "fault" in of_rule else False if of_rule == {"reached"} else None
+            for rule, of_rule in answers.items()
+        }
+        fms = fms_deep_squat(data)["fms_probability"]
+        nasm = compensations(data)["compensation_probability"]
+        for name, rule in of_fms.items():
+            assert is_stated(1 - float(fms.sel(fms_criterion=name))) is stated[rule], (name, worse)
+        for name, rule in of_nasm.items():
+            assert is_stated(float(nasm.sel(compensation=name))) is stated[rule], (name, worse)
+        failed = {stated[rule] for rule in of_fms.values()}
+        assert (fms.attrs["score"] == "not_met") == (True in failed)
+        assert fms.attrs["score"] != "all_met" or failed == {False}
+        answers_seen |= {answer for rule in of_fms.values() for answer in answers[rule]}
+    assert answers_seen == {"fault", "near", "reached", "open"}
 
 
 def test_one_known_side_may_show_a_fault_but_not_its_absence():

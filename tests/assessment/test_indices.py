@@ -78,6 +78,17 @@ FAULTS = sorted({RULE["rule"] for parts in PARTS.values() for RULE in parts.valu
 RULES = tables.load("findings")["rules"]
 
 
+def test_what_is_near_its_aim_does_not_count() -> None:
+    data = metrics_of({"knee_flexion": ((119.0, 119.0), (4.0, 4.0))})
+    assert {f.answer for f in find(data) if f.rule == "knee_flexion_limited"} == {"near"}
+    score = mobility_index(data)
+    assert float(score["mobility_index_coverage"]) == pytest.approx(2 / 3)
+    assert list(json.loads(score["mobility_index"].attrs["notes"])) == ["knee bend"]
+    assert score["mobility_index_part_score"].sel(mobility_part="knee bend").isnull()
+    fine = mobility_index(metrics_of({"knee_flexion": ((135.0, 135.0), (4.0, 4.0))}))
+    assert float(score["mobility_index"]) >= float(fine["mobility_index"])
+
+
 def contradicts(data: xr.Dataset) -> list[str]:
     """Name the indices above 90 beside a fault, told, of what they measure."""
     faults = {each.rule for each in find(data) if each.status == "found"}

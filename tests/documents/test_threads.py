@@ -126,6 +126,21 @@ def test_changed_data_make_new_threads_and_keep_the_old_ones(session, stand_ins)
     assert session.create_summary_threads() == named
 
 
+def test_a_thread_from_before_there_were_answers_reads_as_before(session):
+    thread_id = session.create_summary_threads()["knee_flexion"]
+    session.append_message(thread_id, "Kept.", by="Bo")
+    (file,) = (file for file in session.folder.rglob("*.json") if thread_id in file.name)
+    thread = json.loads(file.read_text())
+    assert {each.pop("answer") for each in thread["evidence"]} <= {"open", "refused"}
+    file.write_text(json.dumps(thread))
+    read = session.thread(thread_id)
+    assert Thread.model_validate(read).model_dump(mode="json") == read
+    assert {each.pop("answer") for each in read["evidence"]} == {None}
+    assert read["evidence"] == thread["evidence"]
+    assert session.append_message(thread_id, "Still.", by="Bo")
+    assert [m["text"] for m in session.thread(thread_id)["messages"]][-2:] == ["Kept.", "Still."]
+
+
 def test_processes_that_ask_at_once_get_the_same_threads(session):
     start = multiprocessing.get_context("fork").Barrier(4)
 

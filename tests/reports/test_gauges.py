@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.findings import in_place
+from mobility.assessment.findings import find, in_place
 from mobility.assessment.verdict import judge
 from mobility.errors import NotFoundError
 from mobility.provenance import AnalysisWarning
@@ -70,7 +72,11 @@ def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> Non
     assert (bend.goal, bend.goal_text) == (120.0, "≥ 120°")
     refused = metrics.assign(knee_flexion=xr.full_like(metrics["knee_flexion"], np.nan))
     assert "Knee bend" not in {gauge.name for gauge in gauges.of_rules(refused)}
-    first, *_ = few = gauges.of_rules(metrics, first=["arms_fall_forward"], most=2)
+    findings = [
+        replace(each, answer="fault" if each.rule == "arms_fall_forward" else "open")
+        for each in find(metrics)
+    ]
+    first, *_ = few = gauges.of_rules(metrics, findings=findings, most=2)
     assert first.name == "Arms forward of trunk"
     assert len(few) == 2
     kept = gauges.of_rules(metrics, lambda metric: metric != "hip_flexion")
@@ -123,6 +129,42 @@ def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> No
     assert "±" not in unknown
     assert "nan" not in unknown
     assert gauges.show([], caption="Numbers") == ""
+
+
+def test_of_a_limit_on_both_sides_both_are_drawn() -> None:
+    shown = gauges.show([replace(knee(5.0, 2.0), goal=10.0, both_ways=True)], caption="Numbers")
+    # From -10 to 10: both are at the ends of the bar.
+    assert re.findall(r'<line class="goal" x1="([\d.]+)%"', shown) == ["100.0", "0.0"]
+
+
+@pytest.mark.parametrize(("low", "goal", "high"), [(-1.0, 0.5, 3.0), (-40, 10, 40), (0, 1, 100)])
+def test_numbers_below_a_bar_do_not_overlap_and_the_aim_is_among_them(low, goal, high) -> None:
+    middle, half = (low + high) / 2, (high - low) / 2
+    bar = gauges.show([replace(knee(middle, half), units="1", goal=goal)], caption="Numbers")
+    ends = []
+    for x, anchor, text in re.findall(
+        r'<text x="([\d.]+)%" y="28" text-anchor="(\w+)">([^<]+)<', bar
+    ):
+        width = 6 * len(text)  # of characters of 6 pixels, on a bar of 90
+        left = 0.9 * float(x) - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+        ends.append((left, left + width, text))
+    ends.sort()
+    assert any(abs(float(text.replace("−", "-")) - goal) < 0.01 for *_, text in ends)
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(ends))
+
+
+def test_near_is_not_green_and_every_answer_has_a_mark_and_a_word() -> None:
+    marked = replace(knee(119.0, 8.0), answers={"left": "near", "right": "fault"})
+    shown = gauges.show([marked], caption="Numbers")
+    assert '<span class="answer near">≈ near</span>' in shown
+    css = (Path(gauges.__file__).parent / "report.css").read_text(encoding="utf-8")
+    colours = {
+        answer: body
+        for rule, body in re.findall(r"((?:\.gauges \.answer\.\w+,? ?)+)\{([^}]*)\}", css)
+        for answer in re.findall(r"answer\.(\w+)", rule)
+    }
+    assert set(colours) == {"fault", "near", "reached", "open"}
+    assert [answer for answer, body in colours.items() if "--good" in body] == ["reached"]
 
 
 def test_a_change_counts_beyond_the_errors_of_both() -> None:

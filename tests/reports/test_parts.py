@@ -14,6 +14,7 @@ from demo_sessions import record
 from mobility import tables
 from mobility.assessment.advice import advise
 from mobility.assessment.comments import comments
+from mobility.assessment.criteria import fms_deep_squat
 from mobility.assessment.findings import Finding, excess, find, in_place, label, say
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.verdict import judge
@@ -24,7 +25,7 @@ from mobility.reports import first_page, gauges, groups, recording, recording_ch
 from mobility.reports.references import References
 from mobility.sessions.record import Participant
 from mobility.store import Store
-from mobility.wording import capital
+from mobility.wording import capital, listed
 
 SIDES = ["left", "right"]
 SQUAT = exercise("Overhead Squat")
@@ -123,13 +124,14 @@ def test_the_largest_finding_comes_first() -> None:
         finding(
             rule,
             status="found",
+            answer="fault",
             value=value,
             probability=0.9,
             interval=(value - half, value + half),
         )
         for rule, value, half in (("heel_rise", 4.1, 0.01), ("knee_flexion_limited", 90.0, 40.0))
     )
-    shown = text(first_page.main_findings([trivial, large], judge([]), SQUAT))
+    shown = text(first_page.main_findings([trivial, large], judge([])))
     assert shown.index("knee") < shown.index("heel")
 
 
@@ -152,37 +154,54 @@ def test_the_expected_excess_is_that_of_draws() -> None:
     assert all(np.isfinite(excess(each)) for each in find(hand_made.metrics_of()))
 
 
+ANSWERED = {"found": "fault", "not found": "reached", "cannot be told": "open"}
+
+
 def whole_squat(**changed: str) -> list[Finding]:
     """Findings of a squat without a fault, some with another status: by rule, or rule and side."""
+    statuses = {
+        f: changed.get(f.id, changed.get(f.rule, "not found")) for f in find(hand_made.metrics_of())
+    }
     return [
-        replace(f, status=changed.get(f.id, changed.get(f.rule, "not found")), reason="dark")
-        for f in find(hand_made.metrics_of())
+        replace(f, status=status, answer=ANSWERED[status], reason="dark")
+        for f, status in statuses.items()
     ]
 
 
-def test_without_findings_the_page_says_whether_all_could_be_judged() -> None:
-    assert first_page.main_findings(whole_squat(), judge([]), SQUAT) == "<p>No fault was found.</p>"
+def test_without_findings_the_page_says_whether_all_have_an_answer() -> None:
+    shown = text(first_page.main_findings(whole_squat(), judge([])))
+    assert shown == f"No fault was found. In order: {listed(list(CHECKPOINTS.values()))}."
     some = whole_squat(hip_flexion_asymmetry="cannot be told")
-    shown = first_page.main_findings(some, judge([]), SQUAT)
-    assert text(shown) == "No fault was found in what could be judged."
+    shown = text(first_page.main_findings(some, judge([])))
+    assert shown.startswith("No fault was found in what has an answer.")
 
 
-def test_the_first_page_names_what_could_not_be_judged() -> None:
-    """With or without a fault; of one side only that side; what the verdict rules out too."""
+def test_what_is_in_order_is_said_of_both_sides_alone() -> None:
+    """With or without a fault; what the verdict rules out is not in order."""
     untold = dict.fromkeys(("arms_fall_forward", "heel_rise_left"), "cannot be told")
-    shown = text(first_page.main_findings(whole_squat(**untold), judge([]), SQUAT))
-    assert shown.endswith("Could not be judged: heels (left), arms.")
     fault = whole_squat(**untold, knee_flexion_limited="found")
-    shown = text(first_page.main_findings(fault, judge([]), SQUAT))
+    shown = text(first_page.main_findings(fault, judge([])))
     assert "Your knee bend is less" in shown
-    assert shown.endswith("Could not be judged: heels (left), arms.")
+    in_order = shown.partition("In order: ")[2]
+    assert all(part not in in_order for part in ("heels", "arms", "knee bend"))
+    assert "depth" in in_order
     hanging = judge([AnalysisWarning(code="hands_not_overhead", message="No overhead squat.")])
-    shown = text(first_page.main_findings(hanging.keep(whole_squat()), hanging, SQUAT))
-    assert shown.startswith("No fault was found in what could be judged.")
-    assert shown.endswith("Could not be judged: arms, hands over the feet.")
-    assert first_page.not_judged(whole_squat(), SQUAT) == []
+    shown = text(first_page.main_findings(hanging.keep(whole_squat()), hanging))
+    assert "arms" not in shown
+    assert "hands" not in shown
     nothing = whole_squat(**dict.fromkeys(CHECKPOINTS, "cannot be told"))
-    assert first_page.not_judged(nothing, SQUAT) == list(CHECKPOINTS.values())
+    assert first_page.in_words(nothing) == ""
+
+
+def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_reached() -> None:
+    data = hand_made.metrics_of({"trunk_tibia_difference": (5.0, 4.0)})
+    near = [each for each in find(data) if each.answer == "near"]
+    assert [each.rule for each in near] == ["trunk_leans_forward"]
+    assert "at or near the aim" in text(groups.in_detail(near, References()))
+    assert first_page.cannot_be_told(near, data) == "<p>Every check has an answer.</p>"
+    judged = data.assign(fms_deep_squat(data).data_vars)
+    shown = text(scores.fms_table(judged, References()))
+    assert "counts as met at a probability of 0.80 or more, and as not met at 0.10 or less" in shown
 
 
 def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
@@ -191,7 +210,9 @@ def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
     data = data.assign({n: data[n].where(data["side"] == "left") for n in sided})
     findings = find(data)
     assert {f.side for f in findings if f.hidden} == {"right"}
-    assert not [part for part in first_page.not_judged(findings, SQUAT) if "(" in part]
+    lines = text(first_page.in_lines(findings, marked={}))
+    assert lines.count("Hidden on the right: ") == 1
+    assert "(right)" not in lines
     reasons = text(first_page.cannot_be_told(findings, data))
     assert reasons.count("the right side is hidden behind the left one") == 1
     assert "right side is hidden" in values.cell(data, "knee_flexion", repetitions(), side="right")
@@ -224,9 +245,9 @@ def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
     assert "Arms fall" in text(scores.compensation_table(metrics, References(), judge([], good)))
     moved = [AnalysisWarning("no_squat", "", {"joints": "left <joint>"})]
     nothing = judge(moved, good)
-    shown = first_page.findings_and_advice(nothing.keep(findings), nothing, SQUAT, most=2)
+    shown = first_page.findings_and_advice(nothing.keep(findings), nothing, most=2)
     assert text(shown) == "Findings and advice are not given."  # why stands in the verdict
-    shown = first_page.main_findings(nothing.keep(findings), nothing, SQUAT)
+    shown = first_page.main_findings(nothing.keep(findings), nothing)
     assert text(shown) == "Findings are not given: a joint moves (left &lt;joint&gt;)."
     assert "No overhead squat found." in first_page.trust(nothing)
 
@@ -244,7 +265,7 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
     verdict = squat.verdict()
     assert careful == verdict.text
     assert careful in text(first_page.trust(verdict))
-    assert re.match(r"Good recording: \d+ of \d+ possible faults could be judged", careful)
+    assert re.match(r"Good recording: \d+ faults, \d+ reached, ", careful)
     summary, careful = first_page.in_short(joints)
     one = joints.metrics().sel(side="left", joint="shoulder")
     end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
+from html import unescape
+from typing import Any
 
 import pytest
 
-from mobility import registry
+from mobility import registry, tables
+from mobility.assessment.findings import all_rules, find
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.verdict import PARTS, judge
+from mobility.documents.fill import check_rows
 from mobility.errors import BadInputError
+from mobility.provenance import AnalysisWarning
 from mobility.registry import Exercise
 from mobility.reports.page import ReportPage
 from mobility.reports.sections import sections_of
@@ -42,3 +50,119 @@ def test_the_criteria_of_a_single_leg_squat_are_a_section_of_its_own() -> None:
     feet = {"framing": {"verdict": "unusable", "advice": None, "outside": {"feet": 0.9}}}
     vars(page)["verdict"] = judge([], feet)
     assert own.of(page).startswith('<p class="missing">Findings are not given')
+
+
+def first_page_of(exercise: Exercise, case: str) -> tuple[ReportPage, list[dict[str, Any]], str]:
+    """The page of a demo, as it is or of another case, its checks, and its first section."""
+    page = ReportPage(Store("absent").demo(exercise.name).read_once())
+    metrics, warnings = page.metrics, []
+    if case == "right side hidden":
+        seen = {name: each.where(each["side"] == "left")
+                for name, each in metrics.data_vars.items() if "side" in each.dims}  # fmt: skip
+        metrics = metrics.assign(seen).assign_attrs(hidden_side="right")
+    elif case == "no norm":
+        five = metrics["five_times"] * 1
+        five.attrs = {**metrics["five_times"].attrs, "norm_limit": float("nan")}
+        five.attrs |= {"no_norm": "it does not begin at rest"}
+        metrics = metrics.assign(five_times=five)
+    elif case == "ruled out":
+        warnings = [AnalysisWarning("hands_not_overhead", "")]
+    if case != "as it is":
+        vars(page)["metrics"] = metrics
+        vars(page)["verdict"] = judge(warnings, page.quality, metrics)
+    checks = check_rows(find(metrics), page.verdict)
+    if case == "as it is":
+        assert checks == page.session.checks()
+    return page, checks, unescape(sections_of(exercise)[0].of(page))
+
+
+def stands_on(html: str, checks: list[Mapping[str, Any]]) -> list[tuple[str, str | None, str, str]]:
+    """Name, side, answer and reason of every answer that a first page has, in rows and lines."""
+    sides: dict[str, list[str | None]] = {}
+    for each in checks:
+        sides.setdefault(each["name"], []).append(each["side"])
+    found = []
+    for name, values in re.findall(
+        r'<th scope="row">([^<]*)<small>.*?</th>.*?</svg></td><td>(.*?)</td></tr>', html, re.S
+    ):
+        for value in values.split("<br>"):
+            side = re.search(r'class="(left|right)-text"', value)
+            answer = re.search(r'class="answer (\w+)">(\S) (\w+)<', value)
+            if answer:
+                assert answer[1] == answer[3]
+                assert (
+                    answer[2] == {"fault": "✗", "near": "≈", "reached": "✓", "open": "?"}[answer[1]]
+                )
+                found.append((name, side[1] if side else None, answer[1], ""))
+    kinds = {
+        "Also reached": "reached", "Also at or near the aim": "near", "Also a fault": "fault",
+        "Open": "open", "No answer": "refused", "Hidden on the right": "hidden",
+    }  # fmt: skip
+    lines = re.search(r'<div class="unanswered">(.*?)</div>', html, re.S)
+    for line in re.findall(r"<p>(.*?)\.</p>", lines[1] if lines else "", re.S):
+        said, names = line.rsplit(": ", 1)
+        kind, _, reason = said.partition(", ")
+        for name in names.split("; "):
+            named, side = re.fullmatch(r"(.*?)(?: \((left|right)\))?", name).groups()
+            side = "right" if kinds[kind] == "hidden" else side
+            found += [
+                (named, each, kinds[kind], reason) for each in ([side] if side else sides[named])
+            ]
+    return found
+
+
+CASES = ("as it is", "right side hidden", "ruled out")
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("exercise", OF_REPETITIONS, ids=lambda each: each.slug)
+def test_every_check_stands_once_on_the_first_page_with_its_answer(exercise, case) -> None:
+    page, checks, html = first_page_of(exercise, case)
+    assert len({(each["name"], each["side"]) for each in checks}) == len(checks)
+    found = stands_on(html, checks)
+    assert sorted((name, side or "", answer) for name, side, answer, _ in found) == sorted(
+        (each["name"], each["side"] or "", each["answer"]) for each in checks
+    )
+    reasons = {(each["name"], each["side"]): each["reason"] for each in checks}
+    for name, side, answer, reason in found:
+        if answer == "refused":
+            assert reason == reasons[name, side] != ""
+    counts = Counter(each["answer"] for each in checks)
+    if case == "right side hidden":
+        assert counts["hidden"] > 0
+    elif case == "ruled out" and "arms" in exercise.table["parts"]:
+        arms = {each["rule"]: each for each in checks}["arms_fall_forward"]
+        assert (arms["answer"], arms["value"]) == ("refused", None)
+        assert arms["reason"] == "the hands are not held above the head"
+    # The line of the verdict counts the same, and the faults are those that the page names.
+    words = {"fault": "faults?", "near": "near the aim"}
+    for answer in ("fault", "reached", "near", "open", "refused", "hidden"):
+        number = re.search(rf"(\d+) {words.get(answer, answer)}\b", page.verdict.headline)
+        number = number or re.search(rf"(\d+) {words.get(answer, answer)}\b", page.verdict.text)
+        assert int(number[1] if number else 0) == counts[answer], answer
+
+
+def test_a_time_without_a_norm_has_its_value_in_a_row_and_the_reason_in_a_line() -> None:
+    page, checks, html = first_page_of(registry.exercise("Sit-to-Stand"), "no norm")
+    (row,) = (each for each in checks if each["rule"] == "five_times_slow")
+    assert (row["answer"], row["limit"]) == ("open", None)
+    assert row["value"] == pytest.approx(float(page.metrics["five_times"]), abs=1e-4)
+    (found,) = (each for each in stands_on(html, checks) if each[0] == row["name"])
+    assert found == (row["name"], None, "open", "it does not begin at rest")
+    assert f'<th scope="row">{row["name"]}<' in html
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("exercise", OF_REPETITIONS, ids=lambda each: each.slug)
+def test_what_is_said_to_be_in_order_is_reached_on_every_side_that_is_seen(exercise, case) -> None:
+    _, checks, html = first_page_of(exercise, case)
+    answers: dict[str, set[str]] = {}
+    for each in checks:
+        part = all_rules()[each["rule"]].get("checkpoint")
+        if part and each["answer"] != "hidden":
+            answers.setdefault(part["name"], set()).add(each["answer"])
+    for key, of_part in (("in_order", [{"reached"}]), ("near", [{"near"}, {"near", "reached"}])):
+        before, after = tables.sentence(f"report.first_page.{key}", names="|").split("|")
+        said = re.search(rf"<p>{re.escape(before)}(.*?){re.escape(after)}</p>", html)
+        names = set(re.split(", | and ", said[1])) if said else set()
+        assert names == {part for part, each in answers.items() if each in of_part}

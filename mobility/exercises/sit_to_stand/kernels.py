@@ -114,7 +114,9 @@ def tests(trial: MeasuredTrial) -> dict[str, Values]:
     accepted = repetitions["accepted"].to_numpy().astype(bool)
     rises, (thigh, thigh_sd) = Rises(repetitions, limits), _seated_thigh(trial)
     no_seat = on_feet(trial.pose, seated(repetitions)[accepted])
+    not_the_test = rises.why_not_the_test()
     why_no_norm = [
+        *([not_the_test] if not_the_test else []),
         *([tables.sentence("reasons.chair.no_seat")] if no_seat else []),
         *hands_push(trial.pose, repetitions, accepted, limits),
         *rises.pauses(),

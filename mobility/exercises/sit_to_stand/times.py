@@ -109,7 +109,7 @@ class Rises:
         faulty = np.flatnonzero(~self.accepted[:_FIVE])
         if why := self._why_unsure(faulty, float(self[until][_FIVE - 1])):
             return why
-        if why := self._why_not_begun():
+        if why := self._why_no_start():
             return why
         last = _FIVE - 1
         if until == "end" and not self["end_seen"][last]:
@@ -129,13 +129,20 @@ class Rises:
         gap = np.diff(inside, prepend=first, append=last).max()
         return tables.sentence("reasons.chair.unseen", longest=longest) if gap > longest else ""
 
-    def _why_not_begun(self) -> str:
-        rest = self["start"][0] - self["seated_since"][0]
-        if not self["start_seen"][0] or rest < self.limits["least_rest_s"]:
+    def _why_no_start(self) -> str:
+        if not self["start_seen"][0]:
             return tables.sentence("reasons.chair.not_at_rest")
         return (
             "" if self._is_seen(self["start"][0]) else tables.sentence("reasons.chair.start_unseen")
         )
+
+    def why_not_the_test(self) -> str:
+        """Why the film is not of a test, though its rises can be timed; empty if it is."""
+        if not self.accepted.size:
+            return ""
+        rest = self["start"][0] - self["seated_since"][0]
+        at_rest = rest >= self.limits["least_rest_s"]
+        return "" if at_rest else tables.sentence("reasons.chair.not_at_rest")
 
     def _is_seen(self, time: float) -> bool:
         gap = np.abs(self.seen_times - time).min(initial=math.inf)
@@ -147,7 +154,7 @@ class Rises:
             return math.nan, tables.sentence("reasons.slow_frames")
         if not self.accepted.any():
             return math.nan, tables.sentence("reasons.no_repetition")
-        if why := self._why_not_begun():
+        if why := self._why_no_start() or self.why_not_the_test():
             return math.nan, why
         time_up = float(self["start"][0]) + _COUNTED_S
         if time_up > self.film_end:
