@@ -109,6 +109,32 @@ UserInfo = dict[str, str | Number]
 """Free map: user_id, display_name, sex, birth_year, age, height_m, weight (kg), email."""
 
 
+Answer = Literal["fault", "near", "reached", "open", "refused", "hidden"]
+
+
+class Check(Document):
+    """The answer to one rule, on one side."""
+
+    rule: str
+    name: Annotated[str, Field(description="as a row of the first page has it")]
+    label: Annotated[str, Field(description="of the fault that the rule looks for")]
+    side: Side | None
+    answer: Answer
+    value: Number
+    interval: Annotated[list[Finite] | None, Field(min_length=2, max_length=2, description="95 %")]
+    units: str
+    direction: Annotated[
+        Literal["below", "above", "outside"],
+        Field(description="of the limit, in which it is a fault"),
+    ]
+    limit: Number
+    margin: Annotated[Number, Field(description="least difference from the limit that matters")]
+    probability: Annotated[Number, Field(description="that the fault is there")]
+    beyond_margin: Annotated[Number, Field(description="probability beyond limit and margin")]
+    reason: Annotated[str, Field(description="why it is open, refused or hidden; else empty")]
+    source: Annotated[str, Field(description="of the limit")]
+
+
 class ReportDocument(Document):
     """Report of an exercise with repetitions."""
 
@@ -119,6 +145,7 @@ class ReportDocument(Document):
     exercise: ExerciseName
     report_comments: ReportComments | None = None
     output_quality: OutputQuality | None = None
+    checks: Annotated[list[Check] | None, Field(description="as on the first page")] = None
     date: DayMonthYear
 
 
@@ -192,7 +219,7 @@ class Evidence(Document):
     threshold: Number
     probability: Annotated[Number, Field(description="that the fault is there")]
     status: Literal["found", "not found", "cannot be told"]
-    answer: Literal["fault", "near", "reached", "open", "refused", "hidden"] | None = None
+    answer: Answer | None = None
     rule: str
     source: Annotated[str, Field(description="of the threshold")]
 

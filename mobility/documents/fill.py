@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from mobility import tables
 from mobility.assessment.comments import comments, parts_left_out
-from mobility.assessment.findings import Finding, all_rules, label, row_name
+from mobility.assessment.findings import Finding, all_rules, find, label, row_name
 from mobility.assessment.verdict import Verdict, judge
 from mobility.documents.contract import (
+    Check,
     CreatedAt,
     ExportDocument,
     KneeMovementPhases,
@@ -309,8 +310,8 @@ def _shared_fields(
     metrics: xr.Dataset,
     images: Mapping[str, str | None],
     quality: Mapping[str, Any] | None,
-) -> tuple[dict[str, Any], ReportComments]:
-    """Fields that report and summary share, and the comments for the participant."""
+) -> tuple[dict[str, Any], ReportComments, Verdict]:
+    """Fields that report and summary share, the comments for the participant, and the verdict."""
     verdict = judge(record.warnings, quality, metrics, exercise=record.kind)
     shared: dict[str, Any] = {
         "knee_movement_phases": KneeMovementPhases(**images),
@@ -321,7 +322,7 @@ def _shared_fields(
     if indices := output_quality(metrics, verdict):
         shared["output_quality"] = indices
     name = participant.display_name if participant else None
-    return shared, ReportComments(**comments(metrics, name=name, verdict=verdict))
+    return shared, ReportComments(**comments(metrics, name=name, verdict=verdict)), verdict
 
 
 def report_document(
@@ -339,7 +340,7 @@ def report_document(
     `movement` is ``knee_movement(pose, repetitions)`` at the times of `angles`; `images` are the
     places of the pictures of each view; without `quality` the warnings alone decide on the verdict.
     """
-    shared, texts = _shared_fields(record, participant, metrics, images, quality)
+    shared, texts, verdict = _shared_fields(record, participant, metrics, images, quality)
     graphs = group_graphs(angles, movement)
     return ReportDocument(
         grouped_data={
@@ -348,6 +349,7 @@ def report_document(
         },
         graph_timestamps=milliseconds(angles["time"]),
         report_comments=texts,
+        checks=[Check(**row) for row in check_rows(find(metrics), verdict)],
         **shared,
     ).json_values()
 
@@ -361,7 +363,7 @@ def summary_document(
     quality: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Summary of an exercise that has repetitions: the report without curves."""
-    shared, texts = _shared_fields(record, participant, metrics, images, quality)
+    shared, texts, _ = _shared_fields(record, participant, metrics, images, quality)
     return SummaryDocument(
         grouped_data={
             SUMMARY_GROUP.get(group, group): values

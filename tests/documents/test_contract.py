@@ -33,6 +33,13 @@ SUMMARY = {
     "ankle_dorsiflexion": {"left_ankle_flexion": 9.0},
 }
 SQUAT = {"knee_movement_phases": PHASES, "exercise": "Overhead Squat", "date": "11/03/2025"}
+# Beyond the documented fields.
+CHECK = {
+    **{"rule": "heel_rise", "name": "Heel rise", "label": "heels rise", "side": "left"},
+    **{"answer": "near", "value": 2.0, "interval": [-5.0, 9.0], "units": "degree"},
+    **{"direction": "above", "limit": 4.0, "margin": 4.0, "probability": 0.3},
+    **{"beyond_margin": 0.1, "reason": "", "source": "a choice"},
+}
 EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
     (
         contract.SessionDocument,
@@ -59,6 +66,7 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
             "user_info": {"weight": 70, "email": "a@b.c", "anything": "else"},
             "report_comments": TEXTS,
             "output_quality": {"mobility_index": 46, "quality_index": 67},
+            "checks": [CHECK],
         },
     ),
     (
@@ -78,7 +86,14 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
     (contract.ErrorBody, {"error": "text"}),
     (contract.FieldErrors, {"errors": {"user_id": ["missing"]}}),
 ]
-OPTIONAL = {"analyzed_video_url", "user_info", "report_comments", "output_quality", "summary"}
+OPTIONAL = {
+    "checks",
+    "analyzed_video_url",
+    "user_info",
+    "report_comments",
+    "output_quality",
+    "summary",
+}
 
 
 @pytest.mark.parametrize(

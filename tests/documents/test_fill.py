@@ -17,6 +17,7 @@ from mobility.documents import fill as documents
 from mobility.provenance import AnalysisWarning
 from mobility.reports import gauges
 from mobility.sessions.record import Participant
+from mobility.store import Store
 
 MOMENT = datetime.datetime(2025, 3, 11, 0, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=9)))
 IMAGES = {"left": "images/left.png", "right": "images/right.png", "front": None}
@@ -239,3 +240,11 @@ def test_rounded_numbers_are_json_and_near(value, digits):
     assert abs(number - value) <= 0.5 * 10.0**-digits + 1e-9 * abs(value)
     assert str(number) != "-0.0"
     json.dumps(number, allow_nan=False)
+
+
+def test_the_report_has_the_checks_of_the_session():
+    for name in ("Overhead Squat", "Squat", "Sit-to-Stand", "Single-Leg Squat"):
+        session = Store("absent").demo(name)
+        checks = session.checks()
+        assert {each["answer"] for each in checks} >= {"reached", "open", "refused"}
+        assert session.record.kind.documents.report(session)["checks"] == checks
