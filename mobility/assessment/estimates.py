@@ -16,6 +16,9 @@ from mobility.kinematics.skeleton import SIDES, other_side
 
 Array = NDArray[np.float64]
 
+HIDDEN = "hidden"
+"""Attribute of a metric: the sides of which the camera cannot see it."""
+
 HIDDEN_SIDE = "hidden_side"
 """Attribute of metrics: the side without values, as the camera stands at the other one."""
 

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import formatting, tables
 from mobility.assessment.criteria import is_stated, probability_of
-from mobility.assessment.estimates import ABSENT_SIDE, HIDDEN_SIDE, reason_missing, reason_of_side
+from mobility.assessment.estimates import (
+    ABSENT_SIDE,
+    HIDDEN,
+    HIDDEN_SIDE,
+    reason_missing,
+    reason_of_side,
+)
 from mobility.assessment.summaries import least_for_spread, too_few_for_spread
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import half_width, sd_of
@@ -73,7 +79,8 @@ class Finding:
     participant, professional
         The sentence for each reader.
     hidden
-        Whether the camera stands at the other side and cannot see this one.
+        Whether the camera stands at the other side and cannot see this one; what it cannot see of
+        either, as the frontal plane from the side, is "hidden" as an `answer` alone.
     norm
         The group (age, sex) whose norm the threshold is, else empty.
     """
@@ -322,7 +329,13 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
     value = _number_of(metrics, metric, side)
     if not math.isfinite(value):
         reason = reason_missing(metrics.variables, metrics.attrs, metric, side)
-        return _refused(name, rule, side, reason)
+        refused = _refused(name, rule, side, reason)
+        unseen = str(metrics[metric].attrs.get(HIDDEN, "")).split()
+        return (
+            replace(refused, answer="hidden")
+            if side in unseen or (unseen and not side)
+            else refused
+        )
     if rule["threshold"] is None:
         reason = rule["no_norm"] or tables.sentence("reasons.no_norm")
         return _refused(name, rule, side, reason, value)

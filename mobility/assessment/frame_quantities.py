@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.body import median_of
+from mobility.assessment.estimates import HIDDEN
 from mobility.assessment.kernels import PointKernel, output_of
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history
 from mobility.assessment.phases import (
@@ -98,6 +99,7 @@ def frame_quantities(
             if output in missing:
                 variable.attrs["note"] = missing[output]
             if hidden:
+                variable.attrs[HIDDEN] = " ".join(hidden)
                 variable.attrs["note"] = tables.sentence(
                     "reasons.landmark_hidden" if len(hidden) == 1 else "reasons.landmarks_hidden",
                     side=hidden[0],

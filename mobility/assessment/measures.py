@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mobility import provenance, tables
 from mobility.assessment.body import lean_at_rest
-from mobility.assessment.estimates import HIDDEN_SIDE
+from mobility.assessment.estimates import HIDDEN, HIDDEN_SIDE
 from mobility.assessment.frame_quantities import frame_quantities
 from mobility.assessment.kernels import (
     MeasuredTrial,
@@ -267,6 +267,10 @@ def _add_of_points(
             metrics[f"{name}_standing"].attrs["note"] = _why_no_standing(repetitions.dataset)
         if note:
             add_note(metrics, name, note)
+        if sides := value.attrs.get(HIDDEN):
+            for metric in metrics.values():
+                if metric.attrs["quantity"] == name:
+                    metric.attrs[HIDDEN] = sides
     return warnings
 
 
@@ -304,7 +308,8 @@ def _refuse_frontal_plane(metrics: Metrics, view: str, frontal: Sequence[str]) -
             "note" not in variable.attrs or variable.notnull().any()
         )
         if variable.attrs["quantity"] in frontal or compares:
-            metrics[name] = xr.full_like(variable, np.nan).assign_attrs(note=note)
+            blank = xr.full_like(variable, np.nan)
+            metrics[name] = blank.assign_attrs({"note": note, HIDDEN: "left right"})
     return tables.warning("warnings.sides_not_comparable", reason=note)
 
 

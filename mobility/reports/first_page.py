@@ -187,9 +187,9 @@ def in_lines(answers: Sequence[Finding], *, marked: Mapping[str, Collection[str]
         if kind == "refused" or (kind == "open" and each.probability is None):
             kind, reason = f"{kind}_because", each.reason
         elif kind == "hidden":
-            reason = each.side
+            kind, reason = (kind, each.side) if each.hidden else ("hidden_because", each.reason)
         lines.setdefault((kind, reason), {}).setdefault(each.rule, []).append(each.side)
-    kinds = [*ANSWERS[:4], "open_because", "refused_because", "hidden"]
+    kinds = [*ANSWERS[:4], "open_because", "refused_because", "hidden_because", "hidden"]
     paragraphs_of_lines = []
     for kind, reason in sorted(lines, key=lambda key: kinds.index(key[0])):
         names = [

@@ -199,6 +199,20 @@ def test_a_rule_without_a_margin_has_no_near():
                 assert each.beyond is None
 
 
+@pytest.mark.parametrize(
+    ("unseen", "left", "right"),
+    [("left right", "hidden", "hidden"), ("left", "hidden", "refused"), ("", "refused", "refused")],
+)
+def test_what_the_camera_cannot_see_of_a_side_is_hidden(unseen, left, right):
+    data = hand_made.metrics_of({"heel_rise": ((math.nan,) * 2, (math.nan,) * 2)})
+    data["heel_rise"].attrs |= {"note": "the heel is hidden from the camera", "hidden": unseen}
+    answers = {each.side: each.answer for each in judged("heel_rise", data)}
+    assert answers == {"left": left, "right": right}
+    seen = hand_made.metrics_of({"heel_rise": ((1.0, 1.0), (1.0, 1.0))})
+    seen["heel_rise"].attrs["hidden"] = unseen
+    assert {each.answer for each in judged("heel_rise", seen)} == {"reached"}
+
+
 def test_hidden_goes_before_refused_and_what_is_missing_else_is_refused():
     data = hand_made.metrics_of({"heel_rise": ((math.nan,) * 2, (math.nan,) * 2)})
     data["heel_rise"].attrs["note"] = "both heels are hidden from the camera"
