@@ -163,7 +163,10 @@ class ExerciseTable(Strict):
     )
     film: _Film | None = None
     measures: Annotated[list[str], Field(default_factory=list, description="of measures.yaml")]
-    turn: Annotated[Text, Field(description="between the way there and back")] = "bottom"
+    turn: Annotated[
+        Text | None,
+        Field(description="between the way there and back; default: bottom, of a movement turn"),
+    ] = None
     ways: Annotated[tuple[Text, Text], Field(description="there and back")] | None = None
     moving: Annotated[Text, Field(description="while the knees are watched")] | None = None
     moments: Annotated[dict[Key, _Moment], Field(min_length=1)] | None = None

@@ -142,7 +142,8 @@ class Exercise:
         ways = self.table.get("ways")
         there, back = ways or ("down", "up")
         descent, ascent = (f"way {there}", f"way {back}") if ways else ("descent", "ascent")
-        turn = str(self.table["turn"])
+        usual = "bottom" if self.noun == "repetition" else "turn"
+        turn = str(self.table.get("turn", usual))
         return {"turn": turn, "there": there, "back": back, "descent": descent, "ascent": ascent}
 
     @property

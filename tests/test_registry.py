@@ -327,3 +327,8 @@ def test_a_package_that_exits_ends_no_command(project: Path, tmp_path: Path) -> 
     assert (listed.returncode, json.loads(listed.stdout)) == (0, [])
     assert "exercise heel_raise is left out: heel_raise cannot be imported" in listed.stderr
     assert len(listed.stderr.splitlines()) == 2  # and what it printed
+
+
+def test_a_movement_of_a_joint_has_a_turn_and_a_repetition_a_bottom() -> None:
+    assert registry.of_single_joints().words["turn"] == "turn"
+    assert registry.exercise("squat").words["turn"] == "bottom"
