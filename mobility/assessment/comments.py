@@ -148,9 +148,12 @@ def recommendations(
             continue
         lines += [_exercise(n, work, level) for n, work in enumerate(works, start=1)]
         advice = tables.load("advice")
-        is_open = bool(_of_kind(of_group, "cannot_be_told"))
+        # No film gives a norm that nobody published.
+        untold = _of_kind(of_group, "cannot_be_told")
+        is_open = any(f.value is None or f.threshold is not None for f in untold)
         if not works:
-            lines.append(advice["nothing" if is_open else "keep"]["text"])
+            kept = not untold and not _of_kind(of_group, "near")
+            lines.append(advice["keep" if kept else "nothing"]["text"])
         if is_open:
             lines.append(advice["record_again"]["text"])
         texts[key] = "\n".join([*lines, advice["notice"]["text"]])

@@ -204,7 +204,9 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         fields["beyond"] = " and ".join(map(formatting.probability, beyond))
         fields["margin"] = in_units(float(rule["margin"]["value"]), rule)
         fields["name"] = row_name(first.rule)
-        near: str = words["near"][level]
+        # With its sign, as the row has it.
+        fields["measured"] = " and ".join(_measured(finding, rule) for finding in findings)
+        near: str = words["near"]["below" if rule["direction"] == "below" else "above"][level]
         return near.format(**fields)
     if first.status == "cannot be told":
         text: str = words["uncertain" if probabilities else "refused"][level]

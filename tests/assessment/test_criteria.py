@@ -23,7 +23,7 @@ NAN = float("nan")
 ALL = "3"
 NOT_MET = "at most 2; another trial with raised heels is needed"
 OPEN = "cannot be judged"
-IF_FEET_FORWARD = "3 if the feet point forward, which is not seen"
+IF_FEET_FORWARD = "3 if the feet point forward, which is not certain"
 
 
 def verdict(changed=None, view=None):
@@ -221,3 +221,10 @@ def test_inputs_are_not_changed_and_bad_ones_refused():
     wrong = metrics.assign(arm_fall=("rep", [1.0, 2.0]))
     with pytest.raises(BadInputError, match="arm_fall: has the dimensions"):
         compensations(wrong)
+
+
+def test_a_side_that_fails_is_enough_though_the_error_of_the_other_is_unknown():
+    high = metrics_of({"thigh_elevation": ((20.0, -5.0), (3.0, math.nan))})
+    assert float(fms_deep_squat(high)["fms_probability"].sel(fms_criterion="femur")) < 1e-6
+    low = metrics_of({"thigh_elevation": ((-20.0, -5.0), (3.0, math.nan))})
+    assert np.isnan(fms_deep_squat(low)["fms_probability"].sel(fms_criterion="femur"))

@@ -230,8 +230,7 @@ def test_near_prescribes_nothing():
     assert {each.rule for each in near} == {"knee_flexion_limited"}
     assert advise(findings) == ()
     for each in near:
-        assert "at or near the aim of 120°" in each.participant
-        assert "More than 5° beyond it is unlikely, less is possible" in each.participant
+        assert "more than 5° short of 120° is unlikely, less is possible" in each.participant
 
 
 def test_a_difference_is_said_of_the_larger_side_without_sign():
@@ -342,3 +341,10 @@ def test_another_unit_or_shape_is_refused():
         find(data)
     with pytest.raises(BadInputError, match="knee_flexion has the dimensions"):
         find(xr.Dataset({"knee_flexion": ("rep", [1.0, 2.0])}))
+
+
+def test_near_is_said_with_the_sign_that_its_row_has():
+    findings = find(hand_made.metrics_of({"dowel_offset": (-0.55, 0.1)}))
+    (near,) = (each for each in findings if each.answer == "near")
+    assert near.participant.startswith("Hands ahead of the feet −0.55 (−0.75 to −0.35)")
+    assert "more than 0.25 foot lengths over the limit of 0.50" in near.participant

@@ -181,7 +181,7 @@ def test_what_is_in_order_is_said_of_both_sides_alone() -> None:
     untold = dict.fromkeys(("arms_fall_forward", "heel_rise_left"), "cannot be told")
     fault = whole_squat(**untold, knee_flexion_limited="found")
     shown = text(first_page.main_findings(fault, judge([])))
-    assert "Your knee bend is less" in shown
+    assert "Your knees bend less than 120°" in shown
     in_order = shown.partition("In order: ")[2]
     assert all(part not in in_order for part in ("heels", "arms", "knee bend"))
     assert "depth" in in_order
@@ -197,7 +197,7 @@ def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_r
     data = hand_made.metrics_of({"trunk_tibia_difference": (5.0, 4.0)})
     near = [each for each in find(data) if each.answer == "near"]
     assert [each.rule for each in near] == ["trunk_leans_forward"]
-    assert "at or near the aim" in text(groups.in_detail(near, References()))
+    assert "At or near the aim" in text(groups.in_detail(near, References()))
     assert first_page.cannot_be_told(near, data) == "<p>Every check has an answer.</p>"
     judged = data.assign(fms_deep_squat(data).data_vars)
     shown = text(scores.fms_table(judged, References()))
