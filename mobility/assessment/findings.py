@@ -331,13 +331,10 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
     value = _number_of(metrics, metric, side)
     if not math.isfinite(value):
         reason = reason_missing(metrics.variables, metrics.attrs, metric, side)
-        refused = _refused(name, rule, side, reason)
+        finding = _refused(name, rule, side, reason)
         unseen = str(metrics[metric].attrs.get(HIDDEN, "")).split()
-        return (
-            replace(refused, answer="hidden")
-            if side in unseen or (unseen and not side)
-            else refused
-        )
+        is_hidden = side in unseen or (unseen and not side)
+        return replace(finding, answer="hidden") if is_hidden else finding
     if rule["threshold"] is None:
         reason = rule["no_norm"] or tables.sentence("reasons.no_norm")
         return _refused(name, rule, side, reason, value)
