@@ -248,10 +248,10 @@ def _fault(metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str |
     each = np.atleast_1d(probability_of(metric.value, metric.sd, entry["threshold"], side=side))
     chosen, note = seen_sides(metric, view)
     if chosen:
-        known = each[chosen][np.isfinite(each[chosen])]
-        if known.size < np.size(each[chosen]) and not (known.size and is_stated(known.max())):
+        finite = each[chosen][np.isfinite(each[chosen])]
+        if finite.size < np.size(each[chosen]) and not (finite.size and is_stated(finite.max())):
             return _Fault(np.nan, tables.sentence("reasons.no_error"))
-        return _Fault(float(known.max()), note)
+        return _Fault(float(finite.max()), note)
     seen = each[np.isfinite(each)]
     if seen.size and is_stated(float(seen.max())):  # one side is enough for a fault
         return _Fault(float(seen.max()), note)

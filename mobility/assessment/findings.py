@@ -299,13 +299,13 @@ def _findings_of_rule(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -
     # The hidden side comes last, so that the first reason is that of the near one.
     sides = sorted(map(str, variable["side"].values), key=metrics.attrs.get(HIDDEN_SIDE, "").__eq__)
     sides = [side for side in sides if side != metrics.attrs.get(ABSENT_SIDE)]
-    found = []
+    findings = []
     for side in sides:
         of_side = _finding_of_side(metrics, name, rule, side)
         if reason_of_side(metrics, side):
             of_side = replace(of_side, hidden=True, answer="hidden")
-        found.append(of_side)
-    return found
+        findings.append(of_side)
+    return findings
 
 
 def threshold_of(metrics: xr.Dataset, rule: Mapping[str, Any]) -> float:

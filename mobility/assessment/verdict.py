@@ -237,8 +237,8 @@ def _with_answers(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
     silent = [each for each in findings if each.answer in ("open", "refused", "hidden")]
     reasons = Counter(each.reason for each in silent if each.probability is None)
     reason, times = reasons.most_common(1)[0] if reasons else ("", 0)
-    told = all(each.why != reason for each in verdict.reasons)
-    if 2 * times > len(findings) and told:
+    is_new = all(each.why != reason for each in verdict.reasons)
+    if 2 * times > len(findings) and is_new:
         text = tables.sentence("comments.verdict.answers_because", answers=text, reason=reason)
     if verdict.level == "not_this_exercise":
         return replace(verdict, why=f"{verdict.why} {capital(text)}.")

@@ -110,8 +110,8 @@ class Gauge:
         """
         answers = set(self.answers.values())
         without_aim = "open" in answers and not math.isfinite(self.goal)
-        told = "reached" in answers or without_aim
-        return bool(answers & {"fault", "near"}) or (self.expected and told)
+        in_order_or_open = "reached" in answers or without_aim
+        return bool(answers & {"fault", "near"}) or (self.expected and in_order_or_open)
 
     def ends(self, value: float, half: float) -> tuple[float, float]:
         """Give the ends of the interval of a value; both are the value if its error is unknown."""
