@@ -6,6 +6,7 @@ rooms above it make results, documents and reports of them.
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mobility.pipeline.lab_comparison import Validation
+    from mobility.pipeline.visit import Visit
     from mobility.sessions.references import LabReferences, Reference
 
 
@@ -353,6 +355,22 @@ class Store(SessionStore[Session]):
 
     def _opened(self, folder: Path) -> Session:
         return Session(folder, self)
+
+    def visit(
+        self,
+        user_id: str,
+        *,
+        on: datetime.date | str | None = None,
+        only: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> Visit:
+        """Collect the sessions of a participant on one day, by default the last, merged.
+
+        See :func:`mobility.pipeline.visit.visit`.
+        """
+        from mobility.pipeline.visit import visit
+
+        return visit(self, user_id, on=on, only=only, without=without)
 
     def references(self) -> list[Reference]:
         """Read what the lab's own studies found: norms, errors of measuring again; newest first.

@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 HIDDEN = "hidden"
 """Attribute of a metric: the sides of which the camera cannot see it."""
 
+CONTRADICTED = "contradicted"
+"""Attribute of a merged metric: the sides of which the films contradict each other."""
+
 HIDDEN_SIDE = "hidden_side"
 """Attribute of metrics: the side without values, as the camera stands at the other one."""
 
@@ -108,6 +111,8 @@ def reason_missing(
     if count == 0:
         return tables.sentence("reasons.no_repetition")
     variable = variables[name]
+    if of_side := variable.attrs.get(f"note_{side}"):  # of merged films
+        return str(of_side)
     # First: with too few repetitions no view would give a spread.
     spread = variable.attrs.get("kind") == "variability"
     if spread and count < least_for_spread():

@@ -12,6 +12,7 @@ from mobility import formatting, tables
 from mobility.assessment.criteria import is_stated, probability_of
 from mobility.assessment.estimates import (
     ABSENT_SIDE,
+    CONTRADICTED,
     HIDDEN,
     HIDDEN_SIDE,
     reason_missing,
@@ -334,7 +335,11 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
         finding = _refused(name, rule, side, reason)
         unseen = str(metrics[metric].attrs.get(HIDDEN, "")).split()
         is_hidden = side in unseen or (unseen and not side)
-        return replace(finding, answer="hidden") if is_hidden else finding
+        if is_hidden:
+            return replace(finding, answer="hidden")
+        apart = str(metrics[metric].attrs.get(CONTRADICTED, "")).split()
+        is_open = side in apart or (apart and not side)
+        return replace(finding, answer="open") if is_open else finding
     if rule["threshold"] is None:
         reason = rule["no_norm"] or tables.sentence("reasons.no_norm")
         return _refused(name, rule, side, reason, value)

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, date
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +148,7 @@ def _number_visits(sessions: Iterable[dict[str, Any]]) -> None:
         if row["user_id"] == ANONYMOUS:
             continue
         so_far = days.setdefault(row["user_id"], [])
-        so_far.append(row["date"].astimezone(UTC).date())
+        so_far.append(row["date"].date())
         row |= {"visit": len(set(so_far)), "trial": so_far.count(so_far[-1])}
 
 
@@ -544,7 +544,7 @@ def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
 
 def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
     """Rows of the metrics of a session, or one row with the reason why there are none."""
-    if why := _why_without_results(session, record):
+    if why := why_without_results(session, record):
         return as_table([{"reason": why}])
     try:
         session.edits()  # raises if damaged: the results may not be current
@@ -557,7 +557,7 @@ def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
     return table if table.num_rows else as_table([{"reason": "its metrics are empty"}])
 
 
-def _why_without_results(session: StoredSession, record: SessionRecord) -> str:
+def why_without_results(session: StoredSession, record: SessionRecord) -> str:
     """Say why a session has no results; empty where it has."""
     if record.state == "analyzed":
         return ""

@@ -206,6 +206,11 @@ class SessionRecord(Document):
         return registry.exercise(self.exercise)
 
     @property
+    def day(self) -> datetime.date:
+        """Day of its visit, in the offset of ``created_at``."""
+        return self.created_at.date()
+
+    @property
     def videos(self) -> list[VideoFile]:
         """The videos that were measured: of both cameras, or the only one."""
         both = [self.video, *([] if self.second_video is None else [self.second_video])]

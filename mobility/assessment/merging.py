@@ -1,0 +1,459 @@
+"""The films of one exercise in a visit, merged into one Dataset of metrics of the usual form.
+
+Of a number that several films give it is their mean by inverse variances, with an error for films
+that err alike; ``tables/merging.yaml`` says by how much they do, and what is not merged.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.assessment.estimates import (
+    ABSENT_SIDE,
+    CONTRADICTED,
+    HIDDEN,
+    HIDDEN_SIDE,
+    reason_missing,
+)
+from mobility.assessment.kinds import BESIDE
+from mobility.assessment.metric import CARRIED
+from mobility.assessment.verdict import LEVELS, Verdict
+from mobility.errors import BadInputError
+from mobility.formatting import quantity
+from mobility.kinematics.skeleton import SIDES
+from mobility.provenance import with_history
+from mobility.registry import exercise_of
+from mobility.view import TWO_CAMERAS, UNKNOWN, view_kind
+from mobility.wording import listed
+
+Array = NDArray[np.float64]
+
+FILMS = "films"
+"""Attribute of a metric, ``films_left`` of one side: ids of the films that it is from."""
+
+_OF_ONE_FILM = ("note", "refused", "refused_share", "phase", HIDDEN, BESIDE)
+"""Attributes that hold for one film alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """One film of an exercise.
+
+    Attributes
+    ----------
+    id
+        Of its session.
+    metrics
+        Its metrics Dataset.
+    verdict
+        What it is good for.
+    view, azimuth
+        From where the camera sees the subject: name, and degrees (NaN where it is unknown).
+    """
+
+    id: str
+    metrics: xr.Dataset = field(repr=False)
+    verdict: Verdict = field(repr=False)
+    view: str = UNKNOWN
+    azimuth: float = math.nan
+
+    @property
+    def kind(self) -> str:
+        """Kind of its view."""
+        return self.view if self.view == UNKNOWN else view_kind(self.view)
+
+    @property
+    def from_front(self) -> float:
+        """How far the camera stands from the front, degrees; two cameras see as much as it does."""
+        if self.kind == TWO_CAMERAS:
+            return 0.0
+        return abs(self.azimuth) if math.isfinite(self.azimuth) else math.inf
+
+
+class Merged(NamedTuple):
+    """A number that films give together, or why they do not.
+
+    Attributes
+    ----------
+    value, sd, sem
+        Mean, standard deviation of its error, standard error of measuring again; NaN where unknown.
+    films
+        Of which it is made.
+    reason
+        Why there is no value.
+    is_hidden, is_contradicted
+        Whether no film can see it; whether the films contradict each other.
+    """
+
+    value: float = math.nan
+    sd: float = math.nan
+    sem: float = math.nan
+    films: tuple[Film, ...] = ()
+    reason: str = ""
+    is_hidden: bool = False
+    is_contradicted: bool = False
+
+
+class _Cell(NamedTuple):
+    """What one film has of one number."""
+
+    film: Film
+    value: float = math.nan
+    sd: float = math.nan
+    sem: float = math.nan
+    reason: str = ""
+    is_hidden: bool = False
+
+
+def weighted_mean(values: Array, sds: Array, correlation: Array) -> tuple[float, float, float]:
+    """Compute the mean by inverse variances of numbers whose errors go together.
+
+    Parameters
+    ----------
+    values, sds
+        At least two numbers, and the standard deviations of their errors.
+    correlation
+        Of the errors.
+
+    Returns
+    -------
+    mean, sd, p
+        ``sd`` is that of the error, widened by ``max(1, sqrt(chi2 / (n - 1)))`` (Birge 1932, Phys
+        Rev 40:207); ``p`` the probability of so large a ``chi2`` if errors alone differ.
+    """
+    from scipy.special import chdtrc
+
+    weights = sds**-2 / (sds**-2).sum()
+    mean = float(weights @ values)
+    variance = weights @ (correlation * np.outer(sds, sds)) @ weights
+    chi2, free = float((((values - mean) / sds) ** 2).sum()), len(values) - 1
+    return mean, math.sqrt(variance * max(1.0, chi2 / free)), float(chdtrc(free, chi2))
+
+
+def merge(films: Sequence[Film]) -> xr.Dataset:
+    """Merge the films of one exercise.
+
+    What a film's verdict rules out does not enter; nor do sides of a film whose sides may have been
+    exchanged, if another one has them. Right minus left of knee and ankle is that of the film
+    nearest the front. The sides agree with the difference: they are the mean of both, merged over
+    the films, less and more half of it. Of legs that stand in turn each is merged by itself.
+
+    Parameters
+    ----------
+    films
+        At least one; their order makes no difference.
+
+    Returns
+    -------
+    xarray.Dataset
+        Metrics over the accepted repetitions, as of one session, each with ``_sd`` and, where it is
+        known, ``_sem``. ``films`` (``films_left``, ``films_right``) names the films that a number
+        is from; where they contradict each other there is none, and ``contradicted`` names the
+        sides. Of one film these are its own numbers.
+
+    Raises
+    ------
+    BadInputError
+        The films are of several exercises, or a metric is not measured alike in them.
+    """
+    by_id = sorted(films, key=lambda film: film.id)
+    films = sorted(by_id, key=lambda film: LEVELS.index(film.verdict.level))
+    names = list(dict.fromkeys(name for film in films for name in _numbers(film.metrics)))
+    _check_alike(by_id, names)
+    in_turn = any(ABSENT_SIDE in film.metrics.attrs for film in films)
+    merged: dict[str, xr.DataArray] = {}
+    for name in names:
+        measured = [film for film in films if name in film.metrics]
+        metrics = measured[0].metrics
+        if not is_merged(metrics, name):
+            sides = {
+                side: _of_one_alone(_cells(measured, name, side))
+                for side in (SIDES if metrics[name].dims else ("",))
+            }
+        elif not metrics[name].dims:
+            sides = {"": _unsided(measured, name, in_turn=in_turn)}
+        else:
+            sides = {side: _merged(_cells(measured, name, side)) for side in SIDES}
+            difference = f"{name}_asymmetry"
+            if difference in names and not in_turn:
+                apart = _unsided([film for film in films if difference in film.metrics], difference)
+                sides = _agreeing(measured, name, sides, apart)
+        _add(merged, name, measured, sides)
+    result = xr.Dataset(merged)
+    first = by_id[0].metrics.attrs
+    result.attrs = {key: first[key] for key in CARRIED if key in first and _shared(films, key)}
+    result.attrs |= {"ds_type": "metrics", "exercise": first["exercise"]}
+    for key in (HIDDEN_SIDE, ABSENT_SIDE):
+        if key in first and _shared(films, key):
+            result.attrs[key] = first[key]
+    views = {film.id: film.view for film in by_id}
+    result.attrs["views"] = json.dumps(views)
+    return with_history(result, "merge", {"films": list(views)})
+
+
+def films_of(metrics: xr.Dataset, name: str, side: str = "") -> list[str]:
+    """Name the films that a merged number is from."""
+    attrs = metrics[name].attrs if name in metrics else {}
+    return str(attrs.get(f"{FILMS}_{side}" if side else FILMS, "")).split()
+
+
+def views_of(metrics: xr.Dataset) -> dict[str, str]:
+    """Give the view of each film that was merged."""
+    views: dict[str, str] = json.loads(metrics.attrs["views"])
+    return views
+
+
+def is_merged(metrics: xr.Dataset, name: str) -> bool:
+    """Whether a metric is merged; others are those of each film."""
+    table, variable = tables.load("merging"), metrics[name]
+    entry = exercise_of(metrics).measures.get(str(variable.attrs.get("quantity", "")), {})
+    return (
+        f"{name}_sd" in metrics
+        and variable.attrs.get("kind") in table["kinds"]
+        and variable.attrs.get("units") not in table["each_film"]["units"]
+        and str(entry.get("from", "")).split(".")[0] not in table["each_film"]["kernels"]
+    )
+
+
+def _numbers(metrics: xr.Dataset) -> list[str]:
+    """Name the numbers over the repetitions that a visit has."""
+    table = tables.load("merging")
+    kinds = (*table["kinds"], *table["each_film"]["kinds"])
+    return [
+        str(name)
+        for name, variable in metrics.data_vars.items()
+        if variable.attrs.get("kind") in kinds and variable.dims in ((), ("side",))
+    ]
+
+
+def _shared(films: Sequence[Film], key: str) -> bool:
+    """Whether an attribute is the same in all metrics."""
+    return len({str(film.metrics.attrs.get(key)) for film in films}) == 1
+
+
+def _check_alike(films: Sequence[Film], names: Iterable[str]) -> None:
+    def differ(one: Film, other: Film, what: str) -> BadInputError:
+        return BadInputError(f"sessions {one.id} and {other.id}: {what}")
+
+    for film in films[1:]:
+        theirs, of_this = (str(each.metrics.attrs.get("exercise")) for each in (films[0], film))
+        if theirs != of_this:
+            what = f"are of {theirs} and {of_this}; merge the films of one exercise"
+            raise differ(films[0], film, what)
+    for name in names:
+        having = [film for film in films if name in film.metrics]
+        for film in having[1:]:
+            one, other = (each.metrics[name] for each in (having[0], film))
+            if (one.dims, one.attrs.get("units")) != (other.dims, other.attrs.get("units")):
+                what = f"{name} is not measured alike, as by two versions of the exercise"
+                raise differ(having[0], film, f"{what}; analyse both again")
+
+
+def _cells(films: Sequence[Film], name: str, side: str) -> list[_Cell]:
+    """Give what each film has of a number, but for films whose sides are in doubt if others do."""
+    cells = [_cell(film, name, side) for film in films]
+    compares = films[0].metrics[name].attrs.get("kind") == "asymmetry"
+    if not (side or compares):
+        return cells
+    return [cell for cell in cells if not cell.film.verdict.sides_in_doubt] or cells
+
+
+def _cell(film: Film, name: str, side: str) -> _Cell:
+    metrics = film.metrics
+    if not film.verdict.shows(name):
+        return _Cell(film, reason=film.verdict.why_without(name))
+    value, sd, sem = (_number(metrics, each, side) for each in (name, f"{name}_sd", f"{name}_sem"))
+    if math.isfinite(value):
+        return _Cell(film, value, sd, sem)
+    unseen = str(metrics[name].attrs.get(HIDDEN, "")).split()
+    is_hidden = side in unseen or metrics.attrs.get(HIDDEN_SIDE) == side if side else bool(unseen)
+    reason = reason_missing(metrics.variables, metrics.attrs, name, side)
+    return _Cell(film, reason=reason, is_hidden=is_hidden)
+
+
+def _number(metrics: xr.Dataset, name: str, side: str) -> float:
+    if name not in metrics:
+        return math.nan
+    variable = metrics[name]
+    return float(variable.sel(side=side) if "side" in variable.dims else variable)
+
+
+def _of_one_alone(cells: Sequence[_Cell]) -> Merged:
+    """Give a number that is not merged, where one film alone has it."""
+    given = [cell for cell in cells if math.isfinite(cell.value)]
+    if len(given) > 1:
+        return Merged(reason=tables.sentence("reasons.each_film"))
+    return _merged(given or cells)
+
+
+def _merged(cells: Sequence[_Cell]) -> Merged:
+    """Merge what films have of a number."""
+    given = [cell for cell in cells if math.isfinite(cell.value)]
+    weighed = [cell for cell in given if math.isfinite(cell.sd) and cell.sd > 0]
+    if len(weighed) < 2:
+        for cell in weighed or given[:1]:
+            return Merged(cell.value, cell.sd, cell.sem, (cell.film,))
+        # That no film can see it is said only where this is so of all.
+        without = sorted(cells, key=lambda cell: cell.is_hidden)
+        return Merged(reason=without[0].reason, is_hidden=all(cell.is_hidden for cell in cells))
+    values, sds, sems = (
+        np.array([getattr(cell, each) for cell in weighed]) for each in ("value", "sd", "sem")
+    )
+    value, sd, p = weighted_mean(values, sds, _correlation([cell.film for cell in weighed]))
+    if p < tables.load("merging")["contradiction"]["value"]:
+        return Merged(films=tuple(cell.film for cell in weighed), is_contradicted=True)
+    # As if those of measuring again were the same in all films: with no correlation it is larger.
+    sem = float(sds**-2 / (sds**-2).sum() @ sems)
+    return Merged(value, sd, sem, tuple(cell.film for cell in weighed))
+
+
+def _correlation(films: Sequence[Film]) -> Array:
+    """Give the correlation of the errors of films."""
+    table = tables.load("merging")["correlation"]
+    other, same = (float(table[each]["value"]) for each in ("other_view", "same_view"))
+    kinds = [film.kind for film in films]
+    alike = [[one == two or UNKNOWN in (one, two) for two in kinds] for one in kinds]
+    correlation = np.where(alike, same, other)
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
+
+
+def _unsided(films: Sequence[Film], name: str, *, in_turn: bool = False) -> Merged:
+    """Merge a number without sides; a difference of the sides may be that of one film."""
+    cells = _cells(films, name, "")
+    attrs = films[0].metrics[name].attrs
+    of_one = tables.load("merging")["difference_of_one_film"]["quantities"]
+    if attrs.get("kind") == "asymmetry" and attrs.get("quantity") in of_one:
+        nearest = sorted(cells, key=lambda cell: cell.film.from_front)
+        cells = [cell for cell in nearest if math.isfinite(cell.value)][:1] or cells
+    merged = _merged(cells)
+    if in_turn and attrs.get("kind") == "asymmetry" and not merged.films:
+        return _of_own_films(films, str(attrs["quantity"]), merged)
+    return merged
+
+
+def _of_own_films(films: Sequence[Film], name: str, otherwise: Merged) -> Merged:
+    """Compare legs that stand in turn and were filmed apart."""
+    measured = [film for film in films if name in film.metrics]
+    left, right = (_merged(_cells(measured, name, side)) for side in SIDES)
+    if not (left.films and right.films):
+        return otherwise
+    together = tuple(film for film in films if film in (*left.films, *right.films))
+    sd, sem = math.hypot(left.sd, right.sd), math.hypot(left.sem, right.sem)
+    return Merged(right.value - left.value, sd, sem, together)
+
+
+def _agreeing(
+    films: Sequence[Film], name: str, sides: dict[str, Merged], difference: Merged
+) -> dict[str, Merged]:
+    """Give sides of several films whose difference is that of the metric beside them."""
+    several = {film.id for each in sides.values() for film in each.films}
+    known = math.isfinite(difference.value) and math.isfinite(difference.sd)
+    if len(several) < 2 or not known or any(each.is_contradicted for each in sides.values()):
+        return sides
+    middles = []
+    for film in films:
+        of_film = {side: _cell(film, name, side) for side in SIDES}
+        given = [side for side in SIDES if film in sides[side].films]
+        if len(given) == len(SIDES):
+            middles.append(_middle(film, name, *(of_film[side] for side in SIDES)))
+        elif given:
+            half = difference.value / 2 * (1 if given == ["left"] else -1)
+            cell = of_film[given[0]]
+            sd, sem = _with_half(cell, difference)
+            middles.append(_Cell(film, cell.value + half, sd, sem))
+    middle = _merged(middles)
+    if middle.is_contradicted:
+        return sides
+    sd, sem = _with_half(middle, difference)
+    together = tuple(film for film in films if film in (*middle.films, *difference.films))
+    return {
+        side: Merged(middle.value + sign * difference.value / 2, sd, sem, together)
+        for side, sign in zip(SIDES, (-1, 1), strict=True)
+    }
+
+
+def _with_half(number: _Cell | Merged, difference: Merged) -> tuple[float, float]:
+    """Give the errors of a number less or more half of a difference."""
+    return math.hypot(number.sd, difference.sd / 2), math.hypot(number.sem, difference.sem / 2)
+
+
+def _middle(film: Film, name: str, left: _Cell, right: _Cell) -> _Cell:
+    """Give the mean of both sides, whose errors go together as their difference says."""
+    apart = _cell(film, f"{name}_asymmetry", "")
+
+    def error(one: float, other: float, of_difference: float) -> float:
+        together = (one**2 + other**2 - of_difference**2) / 2
+        together = np.clip(together, -one * other, one * other) if together == together else 0.0
+        return math.sqrt(one**2 + other**2 + 2 * together) / 2
+
+    sd, sem = error(left.sd, right.sd, apart.sd), error(left.sem, right.sem, apart.sem)
+    return _Cell(film, (left.value + right.value) / 2, sd, sem)
+
+
+def _add(
+    merged: dict[str, xr.DataArray],
+    name: str,
+    films: Sequence[Film],
+    sides: Mapping[str, Merged],
+) -> None:
+    """Add a number of all sides, or without sides, in place, with its errors."""
+    from_films = list(dict.fromkeys(film for each in sides.values() for film in each.films))
+    source, *others = from_films or films
+    attrs = dict(source.metrics[name].attrs)
+    dropped = (HIDDEN, BESIDE) if not others else _OF_ONE_FILM
+    attrs = {key: value for key, value in attrs.items() if key not in dropped}
+    for side, each in sides.items():
+        behind = f"_{side}" if side else ""
+        if each.films:
+            attrs[f"{FILMS}{behind}"] = " ".join(sorted(film.id for film in each.films))
+        if math.isfinite(each.value):
+            continue
+        reason = each.reason
+        if each.is_contradicted:
+            reason = _contradiction(each.films, name, side)
+        attrs[f"note{behind}"] = reason
+        attrs.setdefault("note", reason)
+        for key, applies in ((HIDDEN, each.is_hidden), (CONTRADICTED, each.is_contradicted)):
+            if applies:
+                attrs[key] = f"{attrs.get(key, '')} {side or ' '.join(SIDES)}".strip()
+
+    def added(error: str, described: Mapping[str, Any]) -> None:
+        numbers = [getattr(each, error or "value") for each in sides.values()]
+        behind = f"_{error}" if error else ""
+        merged[f"{name}{behind}"] = (
+            xr.DataArray(numbers[0], attrs=described)
+            if "" in sides
+            else xr.DataArray(numbers, {"side": list(sides)}, ("side",), attrs=described)
+        )
+
+    added("", attrs)
+    beside = []
+    for error in ("sd", "sem"):
+        having = [film for film in films if f"{name}_{error}" in film.metrics]
+        if having:
+            of_error = having[0].metrics[f"{name}_{error}"].attrs
+            added(error, {key: of_error[key] for key in of_error if key not in _OF_ONE_FILM})
+            beside.append(f"{name}_{error}")
+    if beside:
+        merged[name].attrs[BESIDE] = " ".join(beside)
+
+
+def _contradiction(films: Sequence[Film], name: str, side: str) -> str:
+    """Say what each film has of a number."""
+    values = []
+    for film in films:
+        view = tables.sentence(f"report.views.{film.view.replace('-', '_').replace(' ', '_')}")
+        number = _number(film.metrics, name, side)
+        units = str(film.metrics[name].attrs.get("units", ""))
+        values.append(f"{quantity(number, units)} {view}")
+    return tables.sentence("reasons.contradicted", values=listed(values))
