@@ -103,8 +103,8 @@ class Merged(NamedTuple):
     is_contradicted: bool = False
 
 
-class _Cell(NamedTuple):
-    """What one film has of one number."""
+class Given(NamedTuple):
+    """What one film has of one number, or why it has none."""
 
     film: Film
     value: float = math.nan
@@ -174,6 +174,7 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     for name in names:
         measured = [film for film in films if name in film.metrics]
         metrics = measured[0].metrics
+        units = str(metrics[name].attrs.get("units", ""))
         if not is_merged(metrics, name):
             sides = {
                 side: _of_one_alone(_cells(measured, name, side))
@@ -182,7 +183,7 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
         elif not metrics[name].dims:
             sides = {"": _unsided(measured, name, in_turn=in_turn)}
         else:
-            sides = {side: _merged(_cells(measured, name, side)) for side in SIDES}
+            sides = {side: merge_numbers(_cells(measured, name, side), units) for side in SIDES}
             difference = f"{name}_asymmetry"
             if difference in names and not in_turn:
                 apart = _unsided([film for film in films if difference in film.metrics], difference)
@@ -258,26 +259,31 @@ def _check_alike(films: Sequence[Film], names: Iterable[str]) -> None:
                 raise differ(having[0], film, f"{what}; analyse both again")
 
 
-def _cells(films: Sequence[Film], name: str, side: str) -> list[_Cell]:
-    """Give what each film has of a number, but for films whose sides are in doubt if others do."""
-    cells = [_cell(film, name, side) for film in films]
-    compares = films[0].metrics[name].attrs.get("kind") == "asymmetry"
-    if not (side or compares):
+def _cells(films: Sequence[Film], name: str, side: str) -> list[Given]:
+    """Give what each film has of a number.
+
+    Left out are, if others have it, films whose sides may have been exchanged, and those that do
+    not show the leg.
+    """
+    shown = [film for film in films if not side or film.metrics.attrs.get(ABSENT_SIDE) != side]
+    cells = [_cell(film, name, side) for film in shown or films]
+    if not side and films[0].metrics[name].attrs.get("kind") != "asymmetry":
         return cells
-    return [cell for cell in cells if not cell.film.verdict.sides_in_doubt] or cells
+    certain = [cell for cell in cells if not cell.film.verdict.sides_in_doubt]
+    return certain if any(math.isfinite(cell.value) for cell in certain) else cells
 
 
-def _cell(film: Film, name: str, side: str) -> _Cell:
+def _cell(film: Film, name: str, side: str) -> Given:
     metrics = film.metrics
     if not film.verdict.shows(name):
-        return _Cell(film, reason=film.verdict.why_without(name))
+        return Given(film, reason=film.verdict.why_without(name))
     value, sd, sem = (_number(metrics, each, side) for each in (name, f"{name}_sd", f"{name}_sem"))
     if math.isfinite(value):
-        return _Cell(film, value, sd, sem)
+        return Given(film, value, sd, sem)
     unseen = str(metrics[name].attrs.get(HIDDEN, "")).split()
     is_hidden = side in unseen or metrics.attrs.get(HIDDEN_SIDE) == side if side else bool(unseen)
     reason = reason_missing(metrics.variables, metrics.attrs, name, side)
-    return _Cell(film, reason=reason, is_hidden=is_hidden)
+    return Given(film, reason=reason, is_hidden=is_hidden)
 
 
 def _number(metrics: xr.Dataset, name: str, side: str) -> float:
@@ -287,16 +293,16 @@ def _number(metrics: xr.Dataset, name: str, side: str) -> float:
     return float(variable.sel(side=side) if "side" in variable.dims else variable)
 
 
-def _of_one_alone(cells: Sequence[_Cell]) -> Merged:
+def _of_one_alone(cells: Sequence[Given]) -> Merged:
     """Give a number that is not merged, where one film alone has it."""
     given = [cell for cell in cells if math.isfinite(cell.value)]
     if len(given) > 1:
         return Merged(reason=tables.sentence("reasons.each_film"))
-    return _merged(given or cells)
+    return merge_numbers(given or cells)
 
 
-def _merged(cells: Sequence[_Cell]) -> Merged:
-    """Merge what films have of a number."""
+def merge_numbers(cells: Sequence[Given], units: str = "") -> Merged:
+    """Merge what films have of a number, in `units`: the mean by inverse variances, if any."""
     given = [cell for cell in cells if math.isfinite(cell.value)]
     weighed = [cell for cell in given if math.isfinite(cell.sd) and cell.sd > 0]
     if len(weighed) < 2:
@@ -308,12 +314,13 @@ def _merged(cells: Sequence[_Cell]) -> Merged:
     values, sds, sems = (
         np.array([getattr(cell, each) for cell in weighed]) for each in ("value", "sd", "sem")
     )
-    value, sd, p = weighted_mean(values, sds, _correlation([cell.film for cell in weighed]))
+    together = tuple(cell.film for cell in weighed)
+    value, sd, p = weighted_mean(values, sds, _correlation(together))
     if p < tables.load("merging")["contradiction"]["value"]:
-        return Merged(films=tuple(cell.film for cell in weighed), is_contradicted=True)
+        return Merged(films=together, reason=_contradiction(weighed, units), is_contradicted=True)
     # As if those of measuring again were the same in all films: with no correlation it is larger.
     sem = float(sds**-2 / (sds**-2).sum() @ sems)
-    return Merged(value, sd, sem, tuple(cell.film for cell in weighed))
+    return Merged(value, sd, sem, together)
 
 
 def _correlation(films: Sequence[Film]) -> Array:
@@ -335,7 +342,7 @@ def _unsided(films: Sequence[Film], name: str, *, in_turn: bool = False) -> Merg
     if attrs.get("kind") == "asymmetry" and attrs.get("quantity") in of_one:
         nearest = sorted(cells, key=lambda cell: cell.film.from_front)
         cells = [cell for cell in nearest if math.isfinite(cell.value)][:1] or cells
-    merged = _merged(cells)
+    merged = merge_numbers(cells, str(attrs.get("units", "")))
     if in_turn and attrs.get("kind") == "asymmetry" and not merged.films:
         return _of_own_films(films, str(attrs["quantity"]), merged)
     return merged
@@ -344,12 +351,17 @@ def _unsided(films: Sequence[Film], name: str, *, in_turn: bool = False) -> Merg
 def _of_own_films(films: Sequence[Film], name: str, otherwise: Merged) -> Merged:
     """Compare legs that stand in turn and were filmed apart."""
     measured = [film for film in films if name in film.metrics]
-    left, right = (_merged(_cells(measured, name, side)) for side in SIDES)
-    if not (left.films and right.films):
-        return otherwise
-    together = tuple(film for film in films if film in (*left.films, *right.films))
+    left, right = (merge_numbers(_cells(measured, name, side)) for side in SIDES)
+    return right_minus_left(left, right, otherwise)
+
+
+def right_minus_left(left: Merged, right: Merged, otherwise: Merged) -> Merged:
+    """Compare sides that were merged apart, as if their errors were independent."""
+    if not (math.isfinite(left.value) and math.isfinite(right.value)):
+        return otherwise._replace(value=math.nan, sd=math.nan, sem=math.nan, films=())
+    films = (*left.films, *(film for film in right.films if film not in left.films))
     sd, sem = math.hypot(left.sd, right.sd), math.hypot(left.sem, right.sem)
-    return Merged(right.value - left.value, sd, sem, together)
+    return Merged(right.value - left.value, sd, sem, films)
 
 
 def _agreeing(
@@ -370,8 +382,8 @@ def _agreeing(
             half = difference.value / 2 * (1 if given == ["left"] else -1)
             cell = of_film[given[0]]
             sd, sem = _with_half(cell, difference)
-            middles.append(_Cell(film, cell.value + half, sd, sem))
-    middle = _merged(middles)
+            middles.append(Given(film, cell.value + half, sd, sem))
+    middle = merge_numbers(middles)
     if middle.is_contradicted:
         return sides
     sd, sem = _with_half(middle, difference)
@@ -382,12 +394,12 @@ def _agreeing(
     }
 
 
-def _with_half(number: _Cell | Merged, difference: Merged) -> tuple[float, float]:
+def _with_half(number: Given | Merged, difference: Merged) -> tuple[float, float]:
     """Give the errors of a number less or more half of a difference."""
     return math.hypot(number.sd, difference.sd / 2), math.hypot(number.sem, difference.sem / 2)
 
 
-def _middle(film: Film, name: str, left: _Cell, right: _Cell) -> _Cell:
+def _middle(film: Film, name: str, left: Given, right: Given) -> Given:
     """Give the mean of both sides, whose errors go together as their difference says."""
     apart = _cell(film, f"{name}_asymmetry", "")
 
@@ -397,7 +409,7 @@ def _middle(film: Film, name: str, left: _Cell, right: _Cell) -> _Cell:
         return math.sqrt(one**2 + other**2 + 2 * together) / 2
 
     sd, sem = error(left.sd, right.sd, apart.sd), error(left.sem, right.sem, apart.sem)
-    return _Cell(film, (left.value + right.value) / 2, sd, sem)
+    return Given(film, (left.value + right.value) / 2, sd, sem)
 
 
 def _add(
@@ -418,11 +430,8 @@ def _add(
             attrs[f"{FILMS}{behind}"] = " ".join(sorted(film.id for film in each.films))
         if math.isfinite(each.value):
             continue
-        reason = each.reason
-        if each.is_contradicted:
-            reason = _contradiction(each.films, name, side)
-        attrs[f"note{behind}"] = reason
-        attrs.setdefault("note", reason)
+        attrs[f"note{behind}"] = each.reason
+        attrs.setdefault("note", each.reason)
         for key, applies in ((HIDDEN, each.is_hidden), (CONTRADICTED, each.is_contradicted)):
             if applies:
                 attrs[key] = f"{attrs.get(key, '')} {side or ' '.join(SIDES)}".strip()
@@ -448,12 +457,10 @@ def _add(
         merged[name].attrs[BESIDE] = " ".join(beside)
 
 
-def _contradiction(films: Sequence[Film], name: str, side: str) -> str:
+def _contradiction(given: Sequence[Given], units: str) -> str:
     """Say what each film has of a number."""
     values = []
-    for film in films:
+    for film, value in ((each.film, each.value) for each in given):
         view = tables.sentence(f"report.views.{film.view.replace('-', '_').replace(' ', '_')}")
-        number = _number(film.metrics, name, side)
-        units = str(film.metrics[name].attrs.get("units", ""))
-        values.append(f"{quantity(number, units)} {view}")
+        values.append(f"{quantity(value, units)} {view}")
     return tables.sentence("reasons.contradicted", values=listed(values))

@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 COLUMNS = tuple(tables.load("cohort_columns")["columns"])
 """Columns of the table, in order; the table ``cohort_columns`` says what they hold."""
 
+WHOLE = ("session", "visit")
+"""Levels of values that are neither of a repetition nor of a phase."""
+
 SD_BESIDE = {"sd_from_standing": "from_standing", "sd_of_sides": "asymmetry"}
 """Column of a further error of a value, and the kind of the metric whose error it is."""
 
@@ -100,9 +103,6 @@ def to_dataframe(
     BadInputError
         There is no such verdict.
     """
-    import pandas as pd
-    import pyarrow as pa
-
     compared = check_recordings(recordings)
     per_session, parts = [], [as_table([])]
     for session in sessions:
@@ -112,13 +112,21 @@ def to_dataframe(
         with suppress(MobilityError):  # absent or damaged
             quality = session.capture_quality()
         verdict = _verdict_on(session, record, quality, measured)
-        per_session.append(_session_columns(session, record, quality, verdict))
+        per_session.append(session_columns(session, record, quality, verdict))
         if not measured["metric"][0].as_py():  # the row has its reason
             parts.append(measured)
-        elif why := _why_not_compared(verdict, compared, record):
+        elif why := why_not_compared(verdict, compared, record):
             parts.append(as_table([{"reason": why}]))
         else:
             parts.append(measured if verdict is None else _without_ruled_out(measured, verdict))
+    return as_frame(per_session, parts)
+
+
+def as_frame(per_session: list[dict[str, Any]], parts: list[pa.Table]) -> pd.DataFrame:
+    """Put tables of sessions, or of visits, behind an empty one together, and number the visits."""
+    import pandas as pd
+    import pyarrow as pa
+
     _number_visits(per_session)
     rows = [table.num_rows for table in parts[1:]]
     # Texts as codes: millions of rows fit into memory.
@@ -156,7 +164,7 @@ def _add_sd_beside(frame: pd.DataFrame) -> None:
     """Put the further errors beside the values over the accepted repetitions, in place."""
     import pandas as pd
 
-    of_session = frame[frame["level"].eq("session")]
+    of_session = frame[frame["level"].isin(WHOLE)]
     medians = of_session[of_session["kind"].eq("median")]
     # Where the median is of an extreme, the value at the bottom is a metric of its own.
     at_bottom = of_session[of_session["kind"].eq("at_bottom")]
@@ -307,7 +315,7 @@ def of_metric(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     unless it is named: "end_of_range[elbow_flexion]".
     """
     name, item = metric_and_item(metric)
-    rows = frame[frame["metric"].eq(name) & frame["level"].eq("session")]
+    rows = frame[frame["metric"].eq(name) & frame["level"].isin(WHOLE)]
     rows = _with_plain_texts(rows)
     rows = rows[rows["item"].eq(item)]
     return rows.sort_values(["date", "session_id", "side"], ignore_index=True)
@@ -568,7 +576,7 @@ def why_without_results(session: StoredSession, record: SessionRecord) -> str:
     return f"{why}: {record.reason}" if record.reason else why
 
 
-def _why_not_compared(
+def why_not_compared(
     verdict: Verdict | None, compared: Sequence[Level], record: SessionRecord
 ) -> str:
     """Say which verdict excludes a session from comparison; empty where none does."""
@@ -615,7 +623,7 @@ def _without_ruled_out(measured: pa.Table, verdict: Verdict) -> pa.Table:
     return measured
 
 
-def _session_columns(
+def session_columns(
     session: StoredSession,
     record: SessionRecord,
     quality: Mapping[str, Any],

@@ -12,14 +12,17 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mobility import tables
 from mobility.assessment import merging
 from mobility.assessment.findings import all_rules, find
 from mobility.assessment.merging import Film
-from mobility.assessment.verdict import Verdict
+from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.documents.fill import check_rows
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import likely, quoted
-from mobility.pipeline.cohort import why_without_results
+from mobility.pipeline import cohort
+from mobility.pipeline.metrics_table import as_table, metrics_table
+from mobility.pipeline.visit_joints import joint_rows, merged_joints, visit_rows
 from mobility.registry import exercise as registered
 from mobility.registry import names
 from mobility.sessions.files import check_id
@@ -28,6 +31,8 @@ from mobility.view import UNKNOWN, trial_view
 from mobility.wording import shortened
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
     import xarray as xr
 
     from mobility.sessions.store import SessionStore
@@ -49,14 +54,26 @@ class Visit:
     """
 
     def __init__(
-        self, user_id: str, date: datetime.date, sessions: Sequence[StoredSession]
+        self,
+        user_id: str,
+        date: datetime.date,
+        sessions: Sequence[StoredSession],
+        *,
+        recordings: Sequence[Level] = LEVELS,
     ) -> None:
         self.user_id = user_id
         self.date = date
         self.sessions = tuple(sessions)
+        self._recordings = recordings
 
     def __repr__(self) -> str:
         return f"<Visit of {self.user_id} on {self.date}: {len(self.sessions)} sessions>"
+
+    @property
+    def exercises(self) -> list[str]:
+        """Exercises of the sessions, in the order of the registry."""
+        filmed = {row["exercise"] for row in self.films()}
+        return [name for name in names() if name in filmed]
 
     def films(self) -> list[dict[str, Any]]:
         """Say of each session what was filmed, and whether it enters.
@@ -69,11 +86,6 @@ class Visit:
         """
         return [dict(row) for row, _ in self._read]
 
-    @property
-    def exercises(self) -> list[str]:
-        """Exercises with results, in the order of the registry."""
-        return [name for name in names() if name in self._films]
-
     def metrics(self, exercise: str) -> xr.Dataset:
         """Merge the films of an exercise: see :func:`mobility.assessment.merging.merge`.
 
@@ -81,8 +93,18 @@ class Visit:
         ------
         NotFoundError
             No film of it has results.
+        BadInputError
+            It measures single joints, of which :meth:`joints` has the numbers.
         """
-        return self._merged(registered(exercise).name).copy()
+        kind = registered(exercise)
+        if kind.noun != "repetition":
+            fault = f"{kind.name} has no metrics of a whole movement; ask for the joints"
+            raise BadInputError.of({"exercise": fault})
+        if not self._films_of(kind.name):
+            raise NotFoundError(
+                f"visit of {self.user_id} on {self.date}: has no results of {kind.name}"
+            )
+        return self._merged(kind.name).copy()
 
     def checks(self) -> list[dict[str, Any]]:
         """Answers of the rules of each exercise, of numbers merged over its films.
@@ -93,90 +115,147 @@ class Visit:
             Rows as of a session, and ``exercise``, ``sessions`` and ``views``: the films that the
             number is from. What is not merged (times, smoothness, spread) has a row for each film.
         """
-        return [row for exercise in self.exercises for row in self._checks_of(exercise)]
+        return [row for exercise in self._measured for row in self._checks_of(exercise)]
+
+    def joints(self) -> list[dict[str, Any]]:
+        """Merge the ends and ranges of movements of single joints over their films.
+
+        Returns
+        -------
+        list of dict
+            A row for each movement, ``metric`` (end_of_range, opposite_end, range_of_motion) and
+            side, and for ``side_difference``, right minus left: ``exercise``, ``movement``,
+            ``side``, ``value``, ``sd``, ``sem``, ``units``, ``reference`` and ``reference_kind``
+            (None where none is known), ``reason``, ``sessions`` and ``views``.
+        """
+        rows = []
+        for exercise in self.exercises:
+            if registered(exercise).noun == "movement" and (films := self._films_of(exercise)):
+                rows += merged_joints(films, exercise=exercise)
+        return rows
+
+    def table(self) -> pd.DataFrame:
+        """Put the merged numbers into the table of :func:`visits_to_dataframe`."""
+        return visits_to_frame([self])
+
+    def of_exercise(self, exercise: str) -> tuple[dict[str, Any], pa.Table]:
+        """Give what is the same in all rows of an exercise in the table, and the rows."""
+        read = [
+            (session, row, film)
+            for session, (row, film) in zip(self.sessions, self._read, strict=True)
+            if row["exercise"] == exercise
+        ]
+        films = [film for *_, film in read if film is not None]
+        used = [session for session, _, film in read if film is not None] or [read[0][0]]
+        of_films = [cohort.session_columns(each, each.record, {}, None) for each in used]
+        levels = [film.verdict.level for film in films]
+        about = {
+            **of_films[0],
+            **{name: _alike(of_films, name) for name in ("software", "standing", "state")},
+            "session_id": f"{self.user_id}/{self.date}/{registered(exercise).slug}",
+            "view": ", ".join(sorted({film.view for film in films})),
+            "recording": min(levels, key=LEVELS.index, default=None),
+            "cameras": max(columns["cameras"] for columns in of_films),
+        }
+        if not films:
+            reasons = dict.fromkeys(row["reason"] for _, row, _ in read)
+            return about, as_table([{"reason": "; ".join(reasons)}])
+        if registered(exercise).noun == "movement":
+            return about, joint_rows(films)
+        merged = self._merged(exercise)
+        rows = metrics_table(merged).to_pylist()
+        origins = [merging.films_of(merged, row["metric"], row["side"]) for row in rows]
+        return about, visit_rows(rows, origins, merging.views_of(merged))
+
+    @property
+    def _measured(self) -> list[str]:
+        """Exercises with metrics to merge."""
+        return [
+            name
+            for name in self.exercises
+            if registered(name).noun == "repetition" and self._films_of(name)
+        ]
 
     def _checks_of(self, exercise: str) -> list[dict[str, Any]]:
-        films, merged = self._films[exercise], self._merged(exercise)
-        rows = check_rows(find(merged), _EVERYTHING)
+        films, merged = self._films_of(exercise), self._merged(exercise)
         of_films = {
             film.id: check_rows(film.verdict.answers(find(film.metrics)), _EVERYTHING)
             for film in films
         }
         able = [film for film in films if "findings" not in film.verdict.rules_out] or films[:1]
         views = merging.views_of(merged)
-        listed: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         done: set[str] = set()
-        for row in rows:
-            rule = row["rule"]
-            metric = all_rules()[rule]["metric"]
+        for row in check_rows(find(merged), _EVERYTHING):
+            metric = all_rules()[row["rule"]]["metric"]
             if metric in merged and merging.is_merged(merged, metric):
                 from_films = merging.films_of(merged, metric, row["side"] or "")
-                listed.append({**row, **_origin(exercise, from_films, views)})
-            elif rule not in done:
-                done.add(rule)
-                listed += [
+                rows.append({**row, **_origin(exercise, from_films, views)})
+            elif row["rule"] not in done:
+                done.add(row["rule"])
+                rows += [
                     {**of_film, **_origin(exercise, [film.id], views)}
                     for film in able
                     for of_film in of_films[film.id]
-                    if of_film["rule"] == rule
+                    if of_film["rule"] == row["rule"]
                 ]
-        return listed
+        return rows
 
     @functools.cached_property
     def _read(self) -> list[tuple[dict[str, Any], Film | None]]:
-        return [_read(session) for session in self.sessions]
+        return [_read(session, self._recordings) for session in self.sessions]
 
-    @functools.cached_property
-    def _films(self) -> dict[str, list[Film]]:
-        """Films with results and rules, by exercise."""
-        films: dict[str, list[Film]] = {}
-        for row, film in self._read:
-            if film is not None and registered(row["exercise"]).noun == "repetition":
-                films.setdefault(row["exercise"], []).append(film)
-        return films
+    def _films_of(self, exercise: str) -> list[Film]:
+        return [film for row, film in self._read if film and row["exercise"] == exercise]
+
+    def _merged(self, exercise: str) -> xr.Dataset:
+        if exercise not in self._datasets:
+            self._datasets[exercise] = merging.merge(self._films_of(exercise))
+        return self._datasets[exercise]
 
     @functools.cached_property
     def _datasets(self) -> dict[str, xr.Dataset]:
         return {}
 
-    def _merged(self, exercise: str) -> xr.Dataset:
-        if exercise not in self._datasets:
-            if exercise not in self._films:
-                raise NotFoundError(
-                    f"visit of {self.user_id} on {self.date}: has no results of {exercise}"
-                )
-            self._datasets[exercise] = merging.merge(self._films[exercise])
-        return self._datasets[exercise]
+
+def _alike(rows: Sequence[Mapping[str, Any]], name: str) -> Any:
+    """Give the value of a column that is the same in all rows, else all of them as a text."""
+    values = {row[name] for row in rows}
+    return (
+        values.pop() if len(values) == 1 else ", ".join(sorted(str(each or "") for each in values))
+    )
 
 
 def _origin(exercise: str, films: Sequence[str], views: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "exercise": exercise,
-        "sessions": list(films),
-        "views": [views[film] for film in films],
-    }
+    """Say which films a row of checks is from."""
+    of_films = {"sessions": list(films), "views": [views[film] for film in films]}
+    return {"exercise": exercise, **of_films}
 
 
-def _read(session: StoredSession) -> tuple[dict[str, Any], Film | None]:
-    """Read what a session gives to a visit."""
+def _read(
+    session: StoredSession, recordings: Sequence[Level]
+) -> tuple[dict[str, Any], Film | None]:
+    """Read what a session gives to a visit: its row, and its film where that has results."""
     record = session.record
     row = {
         **{"session_id": session.id, "exercise": record.exercise, "state": record.state},
         **{"view": UNKNOWN, "azimuth": None, "verdict": "", "reason": ""},
     }
-    if why := why_without_results(session, record):
+    if why := cohort.why_without_results(session, record):
         return {**row, "reason": why}, None
     try:
+        session.edits()  # raises if damaged: the results may not be current
         metrics, quality = session.metrics(), session.capture_quality()
         verdict = session.verdict(metrics)
         view = quality.get("view") or {}
         row |= {"view": view.get("name") or UNKNOWN, "azimuth": view.get("azimuth_deg")}
         if len(record.videos) > 1:
             row["view"] = trial_view(session.fitted())
-        session.edits()  # raises if damaged: the results may not be current
     except MobilityError as error:
         return {**row, "reason": str(error)}, None
     row["verdict"] = verdict.level
+    if why := cohort.why_not_compared(verdict, recordings, record):
+        return {**row, "reason": why}, None
     if "findings" in verdict.rules_out:
         row["reason"] = verdict.why.rstrip(".")
     azimuth = math.nan if row["azimuth"] is None else float(row["azimuth"])
@@ -244,16 +323,64 @@ def visit(
 
 
 def visits(store: SessionStore[Any], user_id: str) -> dict[datetime.date, list[StoredSession]]:
-    """Sort the sessions of a participant by day, the oldest first."""
-    return by_day(each for each in store.sessions() if each.record.user_id == user_id)
-
-
-def by_day(sessions: Iterable[StoredSession]) -> dict[datetime.date, list[StoredSession]]:
-    """Sort sessions of one participant by the day of their visits."""
+    """Sort the sessions of a participant by the day of their visits, the oldest first."""
     days: dict[datetime.date, list[StoredSession]] = {}
-    for session in sessions:
-        days.setdefault(session.record.day, []).append(session)
+    for session in store.sessions():
+        if session.record.user_id == user_id:
+            days.setdefault(session.record.day, []).append(session)
     return dict(sorted(days.items()))
+
+
+def visits_to_dataframe(
+    sessions: Iterable[StoredSession], *, recordings: Sequence[str] = cohort.COMPARED
+) -> pd.DataFrame:
+    """Put the merged numbers of visits into one tidy table.
+
+    Parameters
+    ----------
+    sessions
+        Sessions of one or more stores, in any state; those of a participant on one day are a visit.
+    recordings
+        Verdicts on a recording with which a film is merged, as of
+        :func:`mobility.pipeline.cohort.to_dataframe`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of :func:`mobility.pipeline.cohort.to_dataframe`, with a row for each visit, exercise,
+        metric and side, whose ``level`` is "visit". ``views`` and ``films`` say which films a value
+        is from. An exercise without results has one row that says why; the sessions of "anonymous",
+        which may be of different people, have one for all.
+    """
+    compared = cohort.check_recordings(recordings)
+    days: dict[tuple[str, datetime.date], list[StoredSession]] = {}
+    unnamed: list[StoredSession] = []
+    for session in sessions:
+        record = session.record
+        of_visit = days.setdefault((record.user_id, record.day), [])
+        (unnamed if record.user_id == ANONYMOUS else of_visit).append(session)
+    found = [
+        Visit(user_id, day, of_day, recordings=compared)
+        for (user_id, day), of_day in sorted(days.items())
+        if of_day
+    ]
+    return visits_to_frame(found, unnamed)
+
+
+def visits_to_frame(found: Iterable[Visit], unnamed: Sequence[StoredSession] = ()) -> pd.DataFrame:
+    """Put visits, and sessions that make none, into the table of :func:`visits_to_dataframe`."""
+    columns, parts = [], [as_table([])]
+    for each in found:
+        for exercise in each.exercises:
+            about, rows = each.of_exercise(exercise)
+            columns.append(about)
+            parts.append(rows)
+    if unnamed:
+        date = min(session.record.created_at for session in unnamed)
+        columns.append({"session_id": ANONYMOUS, "user_id": ANONYMOUS, "date": date})
+        parts.append(as_table([{"reason": tables.sentence("cohort.no_visit")}]))
+    frame = cohort.as_frame(columns, parts)
+    return frame.assign(trial=frame["trial"].mask(frame["trial"].notna()))
 
 
 def as_date(on: datetime.date | str) -> datetime.date:
