@@ -11,7 +11,7 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.answers import ANSWERED, ANSWERS
+from mobility.assessment.answers import ANSWERS
 from mobility.assessment.criteria import fms_verdict
 from mobility.assessment.findings import (
     Finding,
@@ -137,7 +137,7 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict) -> Markup:
     if more := len(faults[MOST_FINDINGS:]):
         page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
     if not faults:
-        everything = all(f.answer in ANSWERED for f in findings)
+        everything = all(f.answer in ("fault", "near", "reached") for f in findings)
         page = paragraphs(
             tables.sentence(
                 "report.first_page.no_fault" if everything else "report.first_page.no_fault_in_part"
