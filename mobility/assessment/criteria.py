@@ -123,8 +123,8 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
         and ``feet``, NaN where it is unknown, and ``fms_joint_probability`` that all are met.
         The attribute ``verdict`` of both is "3" where that is at least the probability of the
         table, "at most 2; another trial with raised heels is needed" where a criterion
-        fails with it, else "cannot be judged", with the criteria that are uncertain ("heels
-        uncertain"). Where only the feet, which are set before the squat, are uncertain, it is
+        fails with it, else "cannot be judged" and why: the criteria that are uncertain ("heels
+        uncertain"), or that all are met one by one, but not together. Where only the feet, which are set before the squat, are uncertain, it is
         "3 if the feet point forward". ``score`` names which of these it is, ``pain`` says why
         there is no 0, and ``notes`` (JSON) what is missing.
 
