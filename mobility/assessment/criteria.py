@@ -124,9 +124,10 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
         The attribute ``verdict`` of both is "3" where that is at least the probability of the
         table, "at most 2; another trial with raised heels is needed" where a criterion
         fails with it, else "cannot be judged" and why: the criteria that are uncertain ("heels
-        uncertain"), or that all are met one by one, but not together. Where only the feet, which are set before the squat, are uncertain, it is
-        "3 if the feet point forward". ``score`` names which of these it is, ``pain`` says why
-        there is no 0, and ``notes`` (JSON) what is missing.
+        uncertain"), or that all are met one by one, but not together. Where only the feet, which
+        are set before the squat, are uncertain, it is "3 if the feet point forward". ``score``
+        names which of these it is, ``pain`` says why there is no 0, and ``notes`` (JSON) what is
+        missing.
 
     Raises
     ------
