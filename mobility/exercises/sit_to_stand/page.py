@@ -40,12 +40,14 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
         return []
     middle = repetitions.isel(rep=int(accepted[(accepted.size - 1) // 2]))
     seated, seat_off, standing = (float(middle[name]) for name in ("start", "seat_off", "bottom"))
-    seat_off = seat_off if np.isfinite(seat_off) else seated
-    clearer = partial(clearer_side, pose, angles, "knee_flexion", seat_off)
+    off_is_seen = np.isfinite(seat_off)
+    when = seat_off if off_is_seen else seated
+    clearer = partial(clearer_side, pose, angles, "knee_flexion", when)
     side = side_shown(metrics, "knee_flexion", otherwise=clearer)
+    leaving = of_angle("Leaving the seat", when, angles, "trunk_lean", "")
     return [
         of_angle("Seated", seated, angles, "knee_flexion", side),
-        reported(of_angle("Leaving the seat", seat_off, angles, "trunk_lean", ""), metrics),
+        *([reported(leaving, metrics)] if off_is_seen else []),
         of_angle("Standing", standing, angles, "knee_flexion", side),
     ]
 
