@@ -111,7 +111,7 @@ def test_page_and_document_have_the_same_exercises_the_first_for_the_largest_fin
     short = groups.exercises_in_short(findings, most=2)
     assert re.findall(r"<li>([^:]*)(?::[^<]*)?</li>", short) == [
         *names[:2],
-        f"{len(names) - 2} more in the full list of exercises.",
+        f"{len(names) - 2} more under Exercises.",
     ]
     page = text(groups.what_to_do(findings, References()))
     for content in (page, comments(data)["final_summary"]):

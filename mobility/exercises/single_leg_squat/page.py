@@ -58,8 +58,8 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
             pose, angles, leg_repetitions, leg_metrics, leg_findings
         )
         if not chosen:
-            chosen.append(replace(first, title=f"Standing on the {leg} leg"))
-        chosen.append(replace(bottom, title=f"Bottom, {leg} leg"))
+            chosen.append(replace(first, title="Standing"))
+        chosen.append(bottom)
         if leg == main_side or len(legs) == 1:
             chosen += more
     return chosen[-MOST_PICTURES:]

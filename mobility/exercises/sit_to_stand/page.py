@@ -78,7 +78,8 @@ def rises(page: ReportPage) -> Markup:
     durations = metrics["repetition_duration"].to_numpy()[counted]
     errors = [half_width(value_of(metrics, f"{name}_sd")) for name in words["until"]]
     error = next(filter(np.isfinite, errors), np.nan)
-    each = words["each"].format(
+    each = words["all" if counted.all() else "some"].format(
+        accepted=counted.sum(),
         counted=count_repetitions(page.repetitions),
         durations=", ".join(rounded(value, 1) for value in durations),
         error=f" {plus_minus(error, digits=1)}" if np.isfinite(error) else "",
