@@ -277,10 +277,12 @@ def _values(gauge: Gauge) -> h.Node:
             error = f" ({between(*gauge.interval)})"
         below = h.br if parts else None
         number = quantity(value, gauge.units)
+        first: h.Node = None
         if begins := gauge.begins.get(side):
-            first = quantity(begins[0], gauge.units)
-            letter = (letter, first, h.span(".interval")[_error(gauge, begins[1])], " to ")
-        parts.append((below, letter, number, h.span(".interval")[error], _answer(gauge, side)))
+            of_first = h.span(".interval")[_error(gauge, begins[1])]
+            first = quantity(begins[0], gauge.units), of_first, " to "
+        of_value = h.span(".interval")[error]
+        parts.append((below, letter, first, number, of_value, _answer(gauge, side)))
     return parts
 
 

@@ -42,6 +42,17 @@ def test_an_unknown_section_is_refused_with_the_likely_one() -> None:
         sections_of(wrong)
 
 
+def test_a_first_page_begins_with_the_opening_that_its_table_names() -> None:
+    chair = registry.exercise("Sit-to-Stand")
+    html = first_page_of(chair, "as it is")[2]
+    assert (
+        html.index("What stands out") > html.index('class="frames"') > html.index("Five rises in")
+    )
+    report = {**chair.table["report"], "opening": "rise"}
+    with pytest.raises(BadInputError, match=r"opening: 'rise': unknown; did you mean 'rises'"):
+        sections_of(replace(chair, table={**chair.table, "report": report}))
+
+
 def test_the_criteria_of_a_single_leg_squat_are_a_section_of_its_own() -> None:
     (own,) = (each for each in sections_of(registry.exercise("Single-Leg Squat"))
               if each.name == "criteria")  # fmt: skip
