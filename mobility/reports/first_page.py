@@ -136,10 +136,12 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict) -> Markup:
         page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
     if not faults and findings:
         judged = [each.answer in ("near", "reached") for each in findings]
-        kind = (
-            "no_fault" if all(judged) else "no_fault_in_part" if any(judged) else "nothing_judged"
-        )
-        page = paragraphs(tables.sentence(f"report.first_page.{kind}"))
+        if all(judged):
+            page = paragraphs(tables.sentence("report.first_page.no_fault"))
+        elif any(judged):
+            page = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
+        else:
+            page = paragraphs(tables.sentence("report.first_page.nothing_judged"))
     return page + in_words(findings)
 
 
@@ -159,8 +161,7 @@ def in_words(findings: Sequence[Finding]) -> Markup:
         if answers and answers <= {"reached", "near"}:
             part = str(rules[name]["checkpoint"]["name"])
             if len(seen) < len(of_rule):
-                sided = {"name": part, "side": seen[0].side}
-                part = tables.sentence("report.first_page.of_side", **sided)
+                part = f"{part} ({seen[0].side})"
             (near if "near" in answers else in_order).append(part)
     lines = []
     if in_order:

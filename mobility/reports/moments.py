@@ -61,8 +61,8 @@ class Moment:
             side = tables.sentence("joints.side_in_doubt", side=side)
         of = " ".join(part for part in (side, self.label) if part)
         if not self.measured:
-            title = {"title": self.title, "what": of}
-            return tables.sentence("report.picture_without", **title) if of else self.title
+            title = self.title
+            return tables.sentence("report.picture_without", title=title, what=of) if of else title
         value = quantity(self.value, self.units, half=half_width(self.sd))
         return f"{self.title}: {of} {value}"
 

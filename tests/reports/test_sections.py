@@ -108,6 +108,7 @@ def stands_on(html: str, checks: list[Mapping[str, Any]]) -> list[tuple[str, str
     kinds = {
         "Also reached": "reached", "Also at or near the aim": "near", "Also a fault": "fault",
         "Open": "open", "No answer": "refused", "Hidden on the right": "hidden",
+        "Not seen": "hidden",
     }  # fmt: skip
     lines = re.search(r'<div class="unanswered">(.*?)</div>', html, re.S)
     for line in re.findall(r"<p>(.*?)\.</p>", lines[1] if lines else "", re.S):
@@ -115,7 +116,7 @@ def stands_on(html: str, checks: list[Mapping[str, Any]]) -> list[tuple[str, str
         kind, _, reason = said.partition(", ")
         for name in names.split("; "):
             named, side = re.fullmatch(r"(.*?)(?: \((left|right)\))?", name).groups()
-            side = "right" if kinds[kind] == "hidden" else side
+            side = "right" if kind == "Hidden on the right" else side
             found += [
                 (named, each, kinds[kind], reason) for each in ([side] if side else sides[named])
             ]
@@ -170,8 +171,9 @@ def test_what_is_said_to_be_in_order_is_reached_on_every_side_that_is_seen(exerc
     answers: dict[str, set[str]] = {}
     for each in checks:
         part = all_rules()[each["rule"]].get("checkpoint")
-        if part and each["answer"] != "hidden":
-            answers.setdefault(part["name"], set()).add(each["answer"])
+        if part and not (case == "right side hidden" and each["side"] == "right"):
+            side = " (left)" if case == "right side hidden" and each["side"] else ""
+            answers.setdefault(part["name"] + side, set()).add(each["answer"])
     for key, of_part in (("in_order", [{"reached"}]), ("near", [{"near"}, {"near", "reached"}])):
         before, after = tables.sentence(f"report.first_page.{key}", names="|").split("|")
         said = re.search(rf"<p>{re.escape(before)}(.*?){re.escape(after)}</p>", html)

@@ -53,8 +53,11 @@ def in_short(session: StoredSession, counted: str, verdict: Verdict) -> str:
     findings = verdict.keep(find(session.metrics()))
     faults = faults_in_words([f for f in findings if f.status == "found"])
     judged = any(f.answer in ("reached", "near") for f in findings)
-    kind = "faults" if faults else "no_faults" if judged else "nothing_judged"
-    return tables.sentence(f"report.in_short.{kind}", counted=counted, faults=faults)
+    if faults:
+        return tables.sentence("report.in_short.faults", counted=counted, faults=faults)
+    if judged:
+        return tables.sentence("report.in_short.no_faults", counted=counted)
+    return tables.sentence("report.in_short.nothing_judged", counted=counted)
 
 
 def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:
