@@ -139,3 +139,14 @@ def test_one_who_is_called_session_is_not_taken_for_everybody(store, tmp_path):
             exercise_name="Overhead Squat",
             session_id="participants",
         )
+
+
+def test_the_numbers_of_visits_are_handed_over_as_a_table(store, tmp_path):
+    write_takeout(store, "ann", tmp_path / "ann.zip")
+    with zipfile.ZipFile(tmp_path / "ann.zip") as archive:
+        rows = archive.read("visits.csv").decode().splitlines()
+        assert "visits.datapackage.json" in archive.namelist()
+    assert rows[0].startswith("session_id,user_id,")
+    assert len(rows) > 1
+    assert all(",visit," in row for row in rows[1:] if "overhead-squat" in row)
+    assert all(row.startswith("ann/") for row in rows[1:])
