@@ -244,6 +244,7 @@ class _Size(Strict):
 
 class _Checkpoint(Strict):
     name: Text
+    may: Text | None = None
     source: Text
 
 
