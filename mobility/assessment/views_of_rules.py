@@ -81,8 +81,7 @@ def _films_for(finding: Finding, view: str) -> dict[str, float]:
     if finding.answer != "hidden":
         return {}
     counted, shares = _counted(finding.rule), views_that_answer(finding.rule)
-    least = float(tables.load("views_of_rules")["least_answered"]["value"])
-    worth = {each: share for each, share in shares.items() if share >= least}
+    worth = {each: share for each, share in shares.items() if share > 0}
     for each in worth.keys() & counted.keys():  # of few sides little is known (Laplace)
         sides = counted[each]["sides"]
         worth[each] = (worth[each] * sides + 1) / (sides + 2)
