@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,10 +61,14 @@ def films_for(findings: Sequence[Finding], view: str) -> dict[str, list[Finding]
     Returns
     -------
     dict
-        Findings by the view of the film: a kind of view or, for a leg that the other one hides,
-        "left" and "right". What no other view shows, or shows clearly better, is left out.
+        Findings by the view of the film: a kind of view or, where one side alone is hidden, "left"
+        and "right". What no other view shows, or shows clearly better, is left out.
     """
-    asked = {number: _films_for(each, view) for number, each in enumerate(findings)}
+    sides = Counter(each.rule for each in findings if each.answer == "hidden")
+    asked = {
+        number: _films_for(each, view, of_one_side=each.hidden or sides[each.rule] == 1)
+        for number, each in enumerate(findings)
+    }
     order = (*VIEWS, "left", "right")
     chosen: dict[str, list[Finding]] = {}
     while asked := {number: films for number, films in asked.items() if films}:
@@ -74,7 +79,7 @@ def films_for(findings: Sequence[Finding], view: str) -> dict[str, list[Finding]
     return chosen
 
 
-def _films_for(finding: Finding, view: str) -> dict[str, float]:
+def _films_for(finding: Finding, view: str, *, of_one_side: bool) -> dict[str, float]:
     """Give the views of films that would answer one finding, and how much each is worth."""
     if finding.answer == "open":
         return surer_views(finding.rule, view)
@@ -85,7 +90,7 @@ def _films_for(finding: Finding, view: str) -> dict[str, float]:
     for each in worth.keys() & counted.keys():  # of few sides little is known (Laplace)
         sides = counted[each]["sides"]
         worth[each] = (worth[each] * sides + 1) / (sides + 2)
-    if finding.hidden and _SIDE in worth:
+    if of_one_side and finding.side and _SIDE in worth:
         worth[finding.side] = worth.pop(_SIDE)
     return {each: share for each, share in worth.items() if each != view}
 

@@ -74,6 +74,9 @@ def test_one_film_for_all_that_is_hidden_and_another_for_what_it_does_not_show()
     # Of a leg behind the other what is seen from the side alone needs the other side.
     far = [finding("depth_not_reached", "left", answer="hidden", hidden=True)]
     assert films_for(far, "side") == {"left": far}
+    heels = [finding("heel_rise", side, answer="hidden") for side in ("left", "right")]
+    assert films_for(heels, "front") == {"side": heels}
+    assert films_for(heels[1:], "front") == {"right": heels[1:]}
     open_arms = [finding("arms_fall_forward", answer="open")]
     assert films_for(open_arms, "front") == {"side": open_arms}
     assert films_for(open_arms, "side") == films_for(open_arms, "unknown") == {}
