@@ -8,7 +8,7 @@ from typing import Any
 
 MARKS = {"fault": "✗", "near": "≈", "reached": "✓", "open": "?"}
 KINDS = {
-    **{"Also reached": "reached", "Also at or near the aim": "near", "Also a fault": "fault"},
+    **{"Also reached": "reached", "Also within or near the aim": "near", "Also a fault": "fault"},
     **{"Open": "open", "No answer": "refused", "Not seen": "hidden", "Hidden": "hidden"},
 }
 """Answer of each kind of line."""

@@ -198,7 +198,7 @@ def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_r
     data = hand_made.metrics_of({"trunk_tibia_difference": (5.0, 4.0)})
     near = [each for each in find(data) if each.answer == "near"]
     assert [each.rule for each in near] == ["trunk_leans_forward"]
-    assert "At or near the aim" in text(groups.in_detail(near, References()))
+    assert "Within or near the aim" in text(groups.in_detail(near, References()))
     assert first_page.cannot_be_told(near, data) == "<p>Every check has an answer.</p>"
     judged = data.assign(fms_deep_squat(data).data_vars)
     shown = text(scores.fms_table(judged, References()))
@@ -225,7 +225,7 @@ def test_what_is_likely_but_open_is_said_first_with_the_film_that_tells_more(
     film = first_page.film_in_words(next(iter(surer_views(rule, "front"))))
     assert pages[1].startswith(f"{capital(checkpoint['may'])}: a film {film} tells more.")
     assert checkpoint["may"] not in pages[0].lower()
-    in_order, _, near = pages[0].partition("At or near the aim: ")
+    in_order, _, near = pages[0].partition("Within or near the aim: ")
     assert checkpoint["name"] in in_order + near
     # From a view that no other one clearly betters it says no more; nor beside a fault of the rule.
     findings = find(hand_made.metrics_of({metric: bad}))
