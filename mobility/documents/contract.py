@@ -38,9 +38,6 @@ class CreatedAt(Document):
     time: TimeOfDay
 
 
-Answer = Literal["fault", "near", "reached", "open", "refused", "hidden"]
-
-
 class Check(Document):
     """The answer to one rule, on one side."""
 
