@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import zipfile
 from pathlib import Path
 
+from mobility.errors import MobilityError
 from mobility.pipeline.cohort import dictionary_of, write_table
 from mobility.pipeline.visit import visits_to_dataframe
 from mobility.privacy.retention import files_of_participant, nothing_stored_error
@@ -14,6 +16,8 @@ from mobility.sessions.files import check_id, sweep
 from mobility.sessions.record import ANONYMOUS
 from mobility.store import Store
 from mobility.writing import unlinked_until_complete
+
+log = logging.getLogger(__name__)
 
 _COMPRESSED = frozenset({".mp4", ".mov", ".m4v", ".webm", ".png", ".nc"})
 """Endings of files that do not become smaller by compression."""
@@ -70,7 +74,12 @@ def _visits(store: Store, user_id: str, folder: Path) -> list[Path]:
     sessions = [each for each in store.sessions() if each.record.user_id == user_id]
     if user_id == ANONYMOUS or not sessions:
         return []
-    table = write_table(visits_to_dataframe(sessions, recordings=["all"]), folder / "visits.csv")
+    try:
+        frame = visits_to_dataframe(sessions, recordings=["all"])
+    except MobilityError as error:  # what is stored is handed over all the same
+        log.warning("no table of the visits of %s: %s", user_id, error)
+        return []
+    table = write_table(frame, folder / "visits.csv")
     return [table, dictionary_of(table)]
 
 
