@@ -270,6 +270,8 @@ class Visit:
             return about, joint_rows(films)
         merged = self._merged(exercise)
         rows = metrics_table(merged).to_pylist()
+        if not rows:
+            return about, as_table([{"reason": tables.sentence("studies.nothing_measured")}])
         origins = [merging.films_of(merged, row["metric"], row["side"]) for row in rows]
         return about, visit_rows(rows, origins, merging.views_of(merged))
 

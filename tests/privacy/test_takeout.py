@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import zipfile
 
 import pytest
+from cohort_cases import add_session
 from processes import command
 
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
@@ -141,12 +143,14 @@ def test_one_who_is_called_session_is_not_taken_for_everybody(store, tmp_path):
         )
 
 
-def test_the_numbers_of_visits_are_handed_over_as_a_table(store, tmp_path):
+def test_the_numbers_of_visits_are_handed_over_as_a_table(tmp_path, demo):
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    for name, user_id in (("a", "ann"), ("b", "ann"), ("c", "bob")):
+        add_session(store, demo, name, user_id=user_id, date="2026-03-01")
     write_takeout(store, "ann", tmp_path / "ann.zip")
     with zipfile.ZipFile(tmp_path / "ann.zip") as archive:
-        rows = archive.read("visits.csv").decode().splitlines()
+        rows = list(csv.DictReader(archive.read("visits.csv").decode().splitlines()))
         assert "visits.datapackage.json" in archive.namelist()
-    assert rows[0].startswith("session_id,user_id,")
-    assert len(rows) > 1
-    assert all(",visit," in row for row in rows[1:] if "overhead-squat" in row)
-    assert all(row.startswith("ann/") for row in rows[1:])
+    assert {row["user_id"] for row in rows} == {"ann"}
+    assert {row["level"] for row in rows} == {"visit"}
+    assert any(row["films"] == "a b" and row["value"] for row in rows)
