@@ -299,7 +299,7 @@ def _document(
         "good": good,
         "verdict": verdict.level,
         "headline": tables.sentence(
-            f"comments.recording_check.{'good' if good else 'again'}", what=what, why=why
+            f"comments.recording_check.headline.{'good' if good else 'again'}", what=what, why=why
         ),
         "reasons": reasons,
         "seen": seen,
