@@ -16,6 +16,7 @@ from pydantic import Field
 
 from mobility import registry, tables
 from mobility.analysis_options import Person
+from mobility.documents.contract import CheckReason, RecordingCheck, SeenInFilm
 from mobility.errors import BadInputError, NobodyFoundError
 from mobility.options import FilePath, Workers, checked
 from mobility.provenance import AnalysisWarning, warnings_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from mobility.assessment.verdict import Verdict
     from mobility.capture.video import VideoInfo
+    from mobility.sessions.stored import StoredSession
 
 RATE_HZ = 5.0
 """Frames a second in which the pose is estimated."""
@@ -120,6 +122,18 @@ def check_recording(
             verdict = judge([], _quality_without_person(info), exercise=asked)
             return _document(verdict, asked, info)
     return _checked(pose, asked, joints, movement, wanted_view, repetitions, info)
+
+
+def check_session(session: StoredSession) -> dict[str, Any]:
+    """Check the first film of a session by :func:`check_recording`."""
+    record = session.record
+    return check_recording(
+        session.first_video,
+        exercise=record.exercise,
+        body_joint_angles=record.joints,
+        movement=record.movement,
+        subject=record.options.get("subject") or "largest",
+    )
 
 
 def _checked(
@@ -273,35 +287,36 @@ def _document(
     repetitions: int = 0,
 ) -> dict[str, Any]:
     reasons = [
-        {"code": each.code, "why": each.why, "what_to_do": each.what_to_do}
+        CheckReason(code=each.code, why=each.why, what_to_do=each.what_to_do)
         for each in verdict.reasons
     ]
     good = verdict.level == "good"
     if not good and not reasons:  # of single joints, where none can be measured
-        reasons = [{"code": "nothing_measured", "why": verdict.why.rstrip("."), "what_to_do": ""}]
+        why = verdict.why.rstrip(".")
+        reasons = [CheckReason(code="nothing_measured", why=why, what_to_do=verdict.what_to_do)]
     other = {each.slug: each.name for each in registry.exercises()}.get(verdict.instead)
     view = (quality or {}).get("view", {})
-    seen = {
-        "exercise": other or (asked.name if repetitions else None),
-        "view": view.get("name", UNKNOWN),
-        "azimuth_deg": view.get("azimuth_deg"),
-        "repetitions": repetitions,
-        "duration_s": info.duration_s,
-        "frame_rate": info.frame_rate,
-    }
+    seen = SeenInFilm(
+        exercise=other or (asked.name if repetitions else None),
+        view=view.get("name", UNKNOWN),
+        azimuth_deg=view.get("azimuth_deg"),
+        repetitions=repetitions,
+        duration_s=info.duration_s,
+        frame_rate=info.frame_rate,
+    )
     number = "one" if repetitions == 1 else "several"
     count = tables.sentence(
         f"comments.recording_check.count.{number}", count=repetitions, noun=asked.noun
     )
-    what = f"{count}, {_in_words(str(seen['view']))}"
-    why = listed([each["why"] for each in reasons])
-    return {
-        "good": good,
-        "verdict": verdict.level,
-        "headline": tables.sentence(
-            f"comments.recording_check.headline.{'good' if good else 'again'}", what=what, why=why
+    return RecordingCheck(
+        good=good,
+        verdict=verdict.level,
+        headline=tables.sentence(
+            f"comments.recording_check.headline.{'good' if good else 'again'}",
+            what=f"{count}, {_in_words(seen.view)}",
+            why=listed([each.why for each in reasons]),
         ),
-        "reasons": reasons,
-        "seen": seen,
-        "first_look": tables.sentence("comments.recording_check.first_look"),
-    }
+        reasons=reasons,
+        seen=seen,
+        first_look=tables.sentence("comments.recording_check.first_look"),
+    ).model_dump(mode="json")
