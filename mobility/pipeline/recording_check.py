@@ -286,9 +286,12 @@ def _document(
     quality: Mapping[str, Any] | None = None,
     repetitions: int = 0,
 ) -> dict[str, Any]:
+    unusable = verdict.level == "unusable"
     reasons = [
         CheckReason(code=each.code, why=each.why, what_to_do=each.what_to_do)
         for each in verdict.reasons
+        # Where the person is hardly seen, that no repetition is seen follows from it.
+        if not (unusable and each.code == "no_repetition")
     ]
     good = verdict.level == "good"
     if not good and not reasons:  # of single joints, where none can be measured

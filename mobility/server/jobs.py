@@ -219,7 +219,7 @@ class Queue:
         What it finds stays in memory alone, until the analysis ends or the session is deleted.
         """
         if self.position(session_id) is None:
-            raise ConflictError(f"session {session_id}: waits for no analysis; see its results")
+            raise NotFoundError(f"session {session_id}: waits for no analysis; see its results")
         check = self._begin_check(session_id)
         try:
             # A client that stops waiting must not cancel it for the others.

@@ -166,7 +166,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         *("get", f"{SESSION}/check/", states.Check, "Whether its film is good, at a first look"),
         contract.RecordingCheck,
-        (*_OF_ONE, 409),
     ),
     Endpoint(
         *("post", f"{SESSION}/state/", states.State, "Queue the analysis again"),
