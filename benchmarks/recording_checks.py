@@ -105,7 +105,8 @@ def spoilt(film: Mapping[str, Any], source: Path, data: Path, cache: Path) -> It
             moved = np.array([[1.0, 0.0, across], [0.0, 1.0, down]])
             size = (image.shape[1], image.shape[0])
             image = cv2.warpAffine(image, moved, size, borderMode=cv2.BORDER_REPLICATE)
-        yield np.ascontiguousarray(image, np.uint8)
+        whole = [4 * (side // 4) for side in image.shape[:2]]  # what any codec takes as it is
+        yield np.ascontiguousarray(image[: whole[0], : whole[1]], np.uint8)
 
 
 def checked(entry: Mapping[str, Any], film: Path) -> dict[str, Any]:
