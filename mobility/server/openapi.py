@@ -158,13 +158,20 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         listed=True,
     ),
     Endpoint(
+        *("get", f"{SESSION}/checks/", documents.Checks, "Answers of the rules of a session"),
+        contract.Check,
+        demo=True,
+        listed=True,
+    ),
+    Endpoint(
         *("delete", f"{SESSION}/", documents.Details, "Delete a session for good"),
         None,
         (*_OF_ONE, 409),
     ),
     Endpoint(*("get", f"{SESSION}/state/", states.State, "How far a session is"), SessionState),
     Endpoint(
-        *("get", f"{SESSION}/check/", states.Check, "Whether its film is good, at a first look"),
+        *("get", f"{SESSION}/recording-check/", states.RecordingCheck),
+        "Whether its film is good, at a first look",
         contract.RecordingCheck,
     ),
     Endpoint(

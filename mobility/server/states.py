@@ -61,7 +61,7 @@ class State(Handler):
         return await asyncio.to_thread(state_of, self.served, session, place)
 
 
-class Check(Handler):
+class RecordingCheck(Handler):
     """Serves a first look at the film of a session that waits for its analysis."""
 
     what = "check of the film"

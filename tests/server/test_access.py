@@ -19,7 +19,8 @@ READS = [
     *(("GET", "/sessions/{}/"), ("GET", "/sessions/{}/export/"), ("POST", "/sessions/{}/report/")),
     *(("GET", "/sessions/{}/summary/"), ("POST", "/sessions/{}/joint-mobility/")),
     *(("GET", "/sessions/{}/joint-mobility-config/"), ("GET", "/sessions/{}/state/")),
-    *(("GET", "/sessions/{}/media/absent.mp4"), ("GET", "/sessions/{}/check/")),
+    *(("GET", "/sessions/{}/checks/"), ("GET", "/sessions/{}/recording-check/")),
+    ("GET", "/sessions/{}/media/absent.mp4"),
 ]
 CHANGES = [
     *(("POST", "/sessions/{}/recommendation/"), ("POST", "/sessions/{}/summary/")),

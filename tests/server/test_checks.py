@@ -1,79 +1,67 @@
-"""The check of a film that waits for its analysis: for whom, how long, and kept nowhere."""
+"""The answers of the rules: the same list by all ways."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import re
+from html import unescape
 
-import psutil
+import pandas as pd
 import pytest
-import serving
-from processes import wait_for
+from first_pages import rows_on, stands_on
 
-from mobility.server.keys import PHONE
+from mobility.assessment.findings import all_rules, in_units
+from mobility.client import Client
+from mobility.pipeline import cohort
+from mobility.reports.page import ReportPage
+from mobility.reports.sections import sections_of
+from mobility.store import Store
 
 
 @pytest.fixture
-def asked(working):
-    """``asked(key, session_id)``: the answer to who asks for a check, which may take a while."""
-    with ThreadPoolExecutor(4) as threads:
-        yield lambda key, session_id: threads.submit(
-            working.ask, "GET", f"/sessions/{session_id}/check/", key
-        )
+def session(analysed, server):
+    """A session of the shared server that has results."""
+    session_id = analysed("answers", "p-answers")
+    return Store(server.store, reports=server.reports).session(session_id)
 
 
-def added(server, key, content, **fields):
-    answer = server.upload(key, content, **fields)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["session_id"]
+def test_python_documents_http_cohort_and_page_have_the_same_answers(server, session) -> None:
+    checks = session.checks()
+    assert {each["answer"] for each in checks} >= {"fault", "reached", "near", "open", "refused"}
+    assert session.details()["checks"] == checks
+    assert session.record.kind.documents.report(session)["checks"] == checks
+    key = server.key("participant", "p-answers")
+    path = f"/sessions/{session.id}/"
+    assert server.ask("GET", f"{path}checks/", key).json() == checks
+    assert server.ask("GET", path, key).json()["checks"] == checks
+    with Client(server.url, key.removeprefix("API-KEY ")) as client:
+        assert [each.model_dump() for each in client.checks(session.id)] == checks
+
+    table = cohort.checks(cohort.to_dataframe([session], recordings=["all"]), [session])
+    assert table.columns.tolist() == list(cohort.COLUMNS_OF_CHECKS)
+    assert set(table["session_id"]) == {session.id}
+    for row, check in zip(table.to_dict("records"), checks, strict=True):
+        lower, upper = check["interval"] or (None, None)
+        expected = {**check, "lower": lower, "upper": upper}
+        for name in set(cohort.COLUMNS_OF_CHECKS) & set(expected):
+            value = None if pd.isna(row[name]) else row[name]
+            assert value == ("" if expected[name] is None and value == "" else expected[name]), name
+
+    page = unescape(sections_of(session.record.kind)[0].of(ReportPage(session.read_once())))
+    assert sorted((n, side or "", answer) for n, side, answer, _ in stands_on(page, checks)) == (
+        sorted((each["name"], each["side"] or "", each["answer"]) for each in checks)
+    )
+    shown = {(name, side): re.sub(r"<[^>]+>", "", text) for name, side, text in rows_on(page)}
+    with_value = [each for each in checks if (each["name"], each["side"]) in shown]
+    assert len(with_value) > 5
+    for each in with_value:
+        text = in_units(each["value"], all_rules()[each["rule"]]).split()[0]
+        assert text in shown[each["name"], each["side"]], each["name"]
 
 
-def test_a_phone_sees_the_check_of_its_own_film_before_the_analysis_goes_on(
-    working, asked, tmp_path
-):
-    phone, other = (working.key(PHONE, "check-p") for _ in range(2))
-    go = tmp_path / "go"
-    session_id = added(working, phone, f"video 1 at check wait {go}".encode())
-    waits = [asked(phone, session_id) for _ in range(2)]
-    assert asked(other, session_id).result().status_code == 404
-    assert working.state(phone, session_id)["state"] == "queued"
-    go.touch()
-    for answer in waits:
-        assert answer.result().status_code == 200, answer.result().text
-        assert answer.result().json() == serving.CHECK
-    working.until(phone, session_id, "analyzed")
-    # It says less than the results, and is kept nowhere.
-    assert asked(phone, session_id).result().status_code == 404
-    files = [each for each in working.store.rglob("*") if each.is_file()]
-    assert files
-    assert not any(b"moving_camera" in each.read_bytes() for each in files)
-
-
-def test_who_has_no_phone_may_ask_for_a_check_too(working, asked, tmp_path):
-    key, go = working.key("participant", "check-q"), tmp_path / "go"
-    session_id = added(working, key, f"video wait {go}".encode())
-    assert asked(key, session_id).result().json() == serving.CHECK
-    go.touch()
-    working.until(key, session_id, "analyzed")
-
-
-def test_a_check_ends_with_its_session(working, asked, tmp_path):
-    key, phone = working.key(), working.key(PHONE, "check-r")
-    session_id = added(working, phone, f"video 1 at check wait {tmp_path / 'never'}".encode())
-    waits = asked(phone, session_id)
-    wait_for(lambda: psutil.Process(working.process.pid).children(recursive=True))
-    assert working.ask("DELETE", f"/sessions/{session_id}/", key).status_code == 204
-    assert waits.result().status_code == 404
-    # The next one finds a worker that is free.
-    other = added(working, phone, b"video 1")
-    assert asked(phone, other).result().status_code in (200, 404)
-    working.until(phone, other, "analyzed")
-
-
-def test_a_film_that_kills_its_check_is_analysed_all_the_same(working, asked):
-    phone = working.key(PHONE, "check-s")
-    session_id = added(working, phone, b"video 1 at check crash")
-    answer = asked(phone, session_id).result()
-    if answer.status_code != 404:  # unless the analysis was faster
-        assert answer.status_code == 400, answer.text
-        assert answer.json()["error"].startswith(f"session {session_id}: its check ")
-    assert working.until(phone, session_id, "analyzed", "failed")["state"] == "analyzed"
+def test_before_its_analysis_a_session_has_no_answers(server, admin, record_of, analysed) -> None:
+    waiting = f"/sessions/{record_of('no-answers', 'p-answers')}/"
+    assert "checks" not in server.ask("GET", waiting, admin).json()
+    assert server.ask("GET", f"{waiting}checks/", admin).status_code == 404
+    joints = analysed("no-rules", "p-answers", exercise="joint-angle-mobility")
+    assert "checks" not in server.ask("GET", f"/sessions/{joints}/", admin).json()
+    assert server.ask("GET", f"/sessions/{joints}/checks/", admin).json() == []

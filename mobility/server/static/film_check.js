@@ -1,4 +1,4 @@
-// The first look at a film, of the document that GET .../check/ answers with.
+// The first look at a film, of the document that GET .../recording-check/ answers with.
 const element = (tag, text, name = "") => Object.assign(document.createElement(tag), { textContent: text, className: name });
 
 /** Show a check in a place, with a button to film again. */

@@ -96,7 +96,7 @@ async function submit(file) {
 
 /** The first look at the film: good, or why to film again, while the analysis goes on. */
 async function look(id) {
-  const seen = await ask(`/sessions/${id}/check/`).then((answer) => answer.json()).catch(() => null);
+  const seen = await ask(`/sessions/${id}/recording-check/`).then((answer) => answer.json()).catch(() => null);
   if (seen && shownSession === id) showCheck(check, seen, filmAgain);
 }
 
