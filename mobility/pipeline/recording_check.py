@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -171,7 +172,8 @@ def _checked(
     of_fit = tables.load("verdict")["first_look"]["needs_a_fit"]
     found = warnings_of(pose, *datasets.values(), metrics)
     found = [each for each in found if each["code"] not in of_fit]
-    found += warnings_before_fit(for_fit, **asked.analysis.fit_options(for_fit))
+    with suppress(BadInputError):  # a person in very few frames, of which the pose warns
+        found += warnings_before_fit(for_fit, **asked.analysis.fit_options(for_fit))
     found += _without_standing_before(datasets["repetitions"], asked, found)
     found += _of_wishes(quality, datasets["repetitions"], asked, wanted_view, wanted_repetitions)
     if wanted_view is not None and quality["view"]["name"] != UNKNOWN:
