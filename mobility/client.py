@@ -30,6 +30,7 @@ from mobility.documents.contract import (
     ExportDocument,
     JointMobilityDocument,
     MeasurementSystem,
+    RecordingCheck,
     ReportDocument,
     SessionDocument,
     SummaryDocument,
@@ -157,6 +158,10 @@ class Client:
     def state(self, session_id: str) -> SessionState:
         """How far a session is."""
         return self._ask(SessionState, "GET", self._path(session_id, "state/"))
+
+    def recording_check(self, session_id: str) -> RecordingCheck:
+        """Whether its film is good, at a first look, while it waits for its analysis."""
+        return self._ask(RecordingCheck, "GET", self._path(session_id, "recording-check/"))
 
     def analyze(self, session_id: str) -> SessionState:
         """Queue the analysis of a session again."""

@@ -106,6 +106,12 @@ class Session(StoredSession):
         analyze(self, **options)
         return self
 
+    def check_recording(self) -> dict[str, Any]:
+        """Say within seconds whether its film is good, as :func:`mobility.check_recording`."""
+        from mobility.pipeline.recording_check import check_session
+
+        return check_session(self)
+
     def is_current(self) -> bool:
         """Whether an analysis would give the same now; true for a demo and before the first."""
         from mobility.pipeline.analysis import is_current

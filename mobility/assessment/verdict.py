@@ -57,6 +57,8 @@ class Reason:
         What was shown instead of the exercise; empty where that is not clear.
     instead
         Slug of the exercise that was shown instead; empty where there is none.
+    code
+        Code of the warning; of a check without one, its name.
     """
 
     level: Level
@@ -67,6 +69,7 @@ class Reason:
     sides_in_doubt: bool = False
     looks_like: str = ""
     instead: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -339,7 +342,7 @@ def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
     second = warning.values.get("seen_by", 1) > 1
     reason = _reason(entry, entry["level"], why, second=second, what_to_do=what_to_do)
     looks = entry.get("looks_like", {}).get(warning.values.get("looks", ""), "")
-    return replace(reason, looks_like=looks, instead=instead)
+    return replace(reason, looks_like=looks, instead=instead, code=warning.code)
 
 
 def _without_repetition(metrics: xr.Dataset) -> bool:
@@ -369,9 +372,10 @@ def _reasons_of_checks(quality: Mapping[str, Any], exercise: Exercise) -> Iterat
             if level is None:
                 continue
             for fault, fault_level, advice in _faults(name, entry, check, level, exercise):
-                yield _reason(
+                reason = _reason(
                     fault, fault_level, fault["is"], second=seen is second, what_to_do=advice
                 )
+                yield replace(reason, code=fault.get("code", name))
 
 
 def _faults(

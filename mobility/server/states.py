@@ -59,3 +59,14 @@ class State(Handler):
     async def _state(self, session: Session) -> dict[str, Any]:
         place = self.served.queue.position(session.id)
         return await asyncio.to_thread(state_of, self.served, session, place)
+
+
+class RecordingCheck(Handler):
+    """Serves a first look at the film of a session that waits for its analysis."""
+
+    what = "check of the film"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with whether the film is good, or why to film again, after some seconds."""
+        session = await self.opened(session_id, "read")
+        self.finish_json(await self.served.queue.check(session.id))

@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def do(request: Mapping[str, Any], _: Send) -> Any:
-    """Do one request: ``do`` ("take in", "analyze" or "report") in a ``store``."""
+    """Do one request: ``do`` ("take in", "check", "analyze" or "report") in a ``store``."""
     if request.get("code", code_digest(None)) != code_digest(None):
         raise ConflictError("mobility was updated; ask whoever runs the server to start it again")
     with closing(Store(request["store"], reports=request["reports"])) as store:
@@ -37,6 +37,8 @@ def do(request: Mapping[str, Any], _: Send) -> Any:
             session = store.demo(demo) if demo else store.session(request["session_id"])
             session.render_report()
             return {}
+        if request["do"] == "check":
+            return store.session(request["session_id"]).check_recording()
         return _analyze(store.session(request["session_id"]), request["pose_workers"])
 
 
