@@ -120,7 +120,7 @@ class Front:
 
     def __init__(self, store: Store, network: str = "") -> None:
         self.form = UploadForm(store)
-        self.browser = SessionBrowser(store)
+        self.browser = SessionBrowser(store, view="people")
         self.report = ReportPage()
         self.trials: dict[str, TrialViewer] = {}
         self.form.on_created(self._analyze)
