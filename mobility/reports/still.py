@@ -6,8 +6,9 @@ import hashlib
 import logging
 from contextlib import suppress
 
+import numpy as np
+
 from mobility.errors import MobilityError, StorageError
-from mobility.reports.trial import repetition_rows
 from mobility.sessions.files import atomic
 from mobility.sessions.stored import STILL, StoredSession
 
@@ -69,8 +70,9 @@ def _picture(session: StoredSession) -> bytes:
     video = session.video
     moment = probe(video).duration_s / 2
     if "repetitions" in session.record.stages:
-        rows = repetition_rows(session.repetitions())
-        moment = next((row["bottom"] for row in rows if row["accepted"]), moment)
+        repetitions = session.repetitions()
+        bottoms = repetitions["bottom"].values[repetitions["accepted"].values.astype(bool)]
+        moment = next((float(bottom) for bottom in bottoms if np.isfinite(bottom)), moment)
     frame = next(read_frames(video, start=max(0.0, moment - 0.1)), None)
     if frame is None:
         return b""

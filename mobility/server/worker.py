@@ -59,10 +59,10 @@ def _create(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _analyze(session: Session, pose_workers: int | None) -> dict[str, Any]:
     session.analyze(workers=pose_workers)
-    session.still()
     # The results stand without a report, which is rendered again on request.
     with suppress(MobilityError):
         session.render_report()
+    session.still()
     return {}
 
 
