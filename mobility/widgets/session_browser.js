@@ -172,7 +172,7 @@ function sessionBrowser({ model, el }) {
   }
   function group(name, id, ...children) {
     const head = h("h4", { id: newId("person") }, name, id && id !== name ? h("span", { class: "mobility-dim" }, ` ${id}`) : null);
-    return h("div", { class: "mobility-person", role: "group", "aria-labelledby": head.id }, head, ...children);
+    return h("div", { class: "mobility-person", "data-person": id || null, role: "group", "aria-labelledby": head.id }, head, ...children);
   }
   function ofPerson(person) {
     const [last, ...earlier] = person.visits;
@@ -212,11 +212,11 @@ function sessionBrowser({ model, el }) {
   const firstOf = (list, all) => (showAll.has(list) ? all : all.slice(0, MOST[list]));
   function moreOf(list, all, what) {
     if (showAll.has(list) || all.length <= MOST[list]) return [];
+    const parts = { people: "[data-person]", sessions: "[data-row]", apart: ".mobility-person:not([data-person]) [data-row]" };
     return [h("button", { type: "button", class: "mobility-plain", "data-key": `all ${list}`, onclick: () => {
-      const next = content.querySelectorAll(list === "people" ? ".mobility-person" : "[data-row]").length;
       showAll.add(list);
       draw();
-      if (list !== "apart") [...content.querySelectorAll(list === "people" ? ".mobility-person" : "[data-row]")][next]?.querySelector("button:enabled")?.focus();
+      content.querySelectorAll(parts[list])[MOST[list]]?.querySelector("button:enabled")?.focus(); // the first that is new
     } }, `Show ${all.length - MOST[list]} more ${what}`)];
   }
 
