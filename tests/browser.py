@@ -848,8 +848,9 @@ def see_open_first(page: Page, url: str, folder: Path | None) -> Seen:
     keys.to("Add 2 films")
     keys.press("Enter")
     upload.get_by_text("2 films are added").wait_for()
-    people.first.locator(".mobility-film").nth(1).wait_for()
-    seen["added"] = people.first.locator(".mobility-visit").first.inner_text()
+    visit = people.first.locator(".mobility-visit").first
+    visit.locator(".mobility-film").nth(1).wait_for()
+    seen["added"] = visit.inner_text()
     seen["left"] = upload.locator(".mobility-card:visible").count()
     seen["unseen"] = keys.unseen
     return seen
