@@ -24,7 +24,7 @@ function uploadForm({ model, el }) {
     pick.value = "";
   } });
   const choose = h("button", { type: "button", onclick: () => pick.click() }, "Choose films");
-  const drop = h("div", { class: "mobility-drop" }, pick, choose, " ",
+  const drop = h("div", { class: "mobility-drop" }, choose, pick, " ",
     h("span", {}, "or drop them here. Several at once are the films of one visit."), " ",
     h("span", { class: "mobility-dim" }, `At most ${size(model.get("most_bytes"))} each.`));
   // On the page of its own a film may be dropped anywhere; else the browser would leave the page and play it.
@@ -117,7 +117,6 @@ function uploadForm({ model, el }) {
 
     film.preview = h("video", { class: "mobility-first", muted: true, playsinline: true, preload: "metadata", tabindex: -1, "aria-hidden": "true", src: URL.createObjectURL(file) });
     film.state = h("span", { class: "mobility-dim" });
-    film.check = h("div", { class: "mobility-check" }); // for what is found out of a film at once
     film.card = h("div", { class: "mobility-card", role: "group", "aria-label": `Film ${file.name}` },
       film.preview,
       h("div", {},
@@ -126,7 +125,7 @@ function uploadForm({ model, el }) {
             leave(film);
             choose.focus();
           } }, "Remove")),
-        faults("video", null), film.check,
+        faults("video", null),
         exercises, faults("exercise_name", exercises), movements, more));
     film.told = () => ({
       session_name: title.value.trim() || null,
