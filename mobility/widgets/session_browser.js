@@ -160,6 +160,7 @@ function sessionBrowser({ model, el }) {
       h("div", {},
         h("div", { class: "mobility-called" }, row.exercise || row.state_text),
         h("div", { class: "mobility-dim mobility-short", title: row.name }, row.name),
+        row.visit ? null : h("div", { class: "mobility-dim" }, row.day),
         done ? h("div", { class: judged }, row.verdict || row.state_text) : row.exercise ? h("div", {}, row.state_text) : null,
         reasonOf(row),
         h("div", { class: "mobility-row" }, done ? report : analyze, opening, more)),
@@ -187,7 +188,8 @@ function sessionBrowser({ model, el }) {
   }
   function ofNobody(rows) {
     return group("Without a participant", "",
-      h("ul", {}, ...firstOf("apart", rows).map(film)), ...moreOf("apart", rows, "films"));
+      h("div", { class: "mobility-visit" }, h("span", {}), h("ul", {}, ...firstOf("apart", rows).map(film))),
+      ...moreOf("apart", rows, "films"));
   }
   function drawPeople(rows) {
     const people = new Map();
