@@ -16,7 +16,15 @@ from typing import Any
 import cv2
 import numpy as np
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, FileChooser, Frame, Locator, Page, sync_playwright
+from playwright.sync_api import (
+    ConsoleMessage,
+    FileChooser,
+    Frame,
+    Locator,
+    Page,
+    Request,
+    sync_playwright,
+)
 
 WIDTHS = (1000, 400)
 IDLE = "Python 3 (ipykernel) | Idle"
@@ -985,6 +993,11 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         if message.type == "error":
             errors.append(f"{message.type}: {message.text}")
 
+    def hear_failure(request: Request) -> None:
+        # A film that leaves the form is read no further.
+        if not (request.url.startswith("blob:") and request.failure == "net::ERR_ABORTED"):
+            errors.append(f"failed: {request.url}")
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium,
@@ -995,7 +1008,7 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         page.set_default_timeout(120_000)
         page.on("console", hear)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("requestfailed", lambda request: errors.append(f"failed: {request.url}"))
+        page.on("requestfailed", hear_failure)
         page.on("request", lambda request: asked.append(request.url))
         page.on("websocket", lambda socket: asked.append(socket.url))
         try:

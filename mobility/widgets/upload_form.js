@@ -53,9 +53,18 @@ function uploadForm({ model, el }) {
   }
   function leave(film) {
     films = films.filter((each) => each !== film);
-    URL.revokeObjectURL(film.preview.src);
+    release(film);
     film.card.remove();
     showState();
+  }
+  /** Have the browser read the film no more, and only then forget its address. */
+  function release(film) {
+    const address = film.preview.src;
+    for (const video of film.card.querySelectorAll("video")) {
+      video.removeAttribute("src");
+      video.load();
+    }
+    URL.revokeObjectURL(address);
   }
   function newFilm(file) {
     const film = { file, second: null, number: -1, fields: {}, faults: {} };
@@ -302,7 +311,7 @@ function uploadForm({ model, el }) {
   return () => {
     upload = null;
     for (const [kind, act] of Object.entries(dropping)) target.removeEventListener(kind, act);
-    for (const film of films) URL.revokeObjectURL(film.preview.src);
+    films.forEach(release);
     model.off("msg:custom", received);
   };
 }
