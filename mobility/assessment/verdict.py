@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import registry, tables
@@ -25,9 +26,9 @@ Level = Literal["good", "limited", "not_this_exercise", "unusable"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From good to bad."""
 
-Part = Literal["indices", "fms", "arms", "smoothness", "exercises", "findings"]
+Part = Literal["indices", "fms", "arms", "smoothness", "exercises", "differences", "findings"]
 """What a verdict may rule out: indices, score of the FMS deep squat, findings of the arms or of
-smoothness, exercises, all findings."""
+smoothness, exercises, differences between the sides, all findings."""
 
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -161,7 +162,11 @@ class Verdict:
 
 def _parts_with(metric: str) -> set[str]:
     metrics_of_parts = tables.load("verdict")["metrics_of"]
-    return {part for part, names in metrics_of_parts.items() if metric.startswith(tuple(names))}
+    return {
+        part
+        for part, patterns in metrics_of_parts.items()
+        if any(fnmatchcase(metric, pattern) for pattern in patterns)
+    }
 
 
 def judge(
