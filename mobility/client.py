@@ -276,6 +276,10 @@ class Client:
         """Delete everything of a participant for good."""
         self._send("DELETE", f"{_PREFIX}/participants/{quote(user_id, safe='')}/")
 
+    def still(self, session_id: str) -> bytes:
+        """Small picture of a session, JPEG, for lists."""
+        return self._send("GET", self._path(session_id, "still/")).content
+
     def media(self, session_id: str, name: str, path: str | os.PathLike[str]) -> Path:
         """Save a video, a picture or the page of the report of a session, by its name."""
         return self.download(self._path(session_id, f"media/{quote(name, safe='')}"), path)

@@ -234,6 +234,12 @@ class Session(StoredSession):
 
         return current_report(self, faces=faces)
 
+    def still(self) -> bytes:
+        """Small picture of the video, JPEG, for lists: :func:`mobility.reports.still.still`."""
+        from mobility.reports.still import still
+
+        return still(self)
+
     def report_is_current(self) -> bool:
         """Whether the report exists and is up to date."""
         from mobility.reports.stored import report_is_current

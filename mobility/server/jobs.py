@@ -109,6 +109,7 @@ class Queue:
         limits = Limits(settings.intake_seconds, settings.memory_bytes)
         self._intake = Pool(_INTAKES, limits)
         self._reports = Pool(1, Limits(settings.report_seconds, settings.memory_bytes))
+        self._stills = Pool(1, limits)
         self._rendering: dict[str, asyncio.Task[Any]] = {}
         self._checkers = Pool(1, Limits(settings.report_seconds, settings.memory_bytes))
         self._checks: dict[str, asyncio.Task[dict[str, Any]]] = {}
@@ -137,6 +138,7 @@ class Queue:
         self._intake.kill()
         self._reports.kill()
         self._checkers.kill()
+        self._stills.kill()
         if self._lock is not None:
             self._lock.release()
 
@@ -266,6 +268,10 @@ class Queue:
             if task.cancelled():
                 raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
             raise
+
+    async def still(self, session_id: str) -> Any:
+        """Make the still of a session in another process; gives ``jpeg`` in base64."""
+        return await self._stills.ask(self._request("still", session_id=session_id))
 
     def position(self, session_id: str) -> Place | None:
         """Place of a session in the queue; None if it is not queued."""

@@ -188,6 +188,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         signed=True,
     ),
     Endpoint(
+        *("get", f"{SESSION}/still/", media.Still, "A small picture of a session, for lists"),
+        ("image/jpeg",),
+    ),
+    Endpoint(
         *("get", f"{PARTICIPANT}/export/", participants.ParticipantExport),
         "Everything that is stored of a participant",
         ("application/zip",),

@@ -10,7 +10,7 @@ function filmCheck({ model, el }) {
     ask(model, "put away", { session });
     const form = document.querySelector('[data-place="upload"]');
     form?.scrollIntoView({ behavior: "smooth", block: "start" });
-    form?.querySelector("input, button")?.focus({ preventScroll: true });
+    form?.querySelector("button")?.focus({ preventScroll: true });
   }
   function box({ session, title, good, headline, reasons, first_look: firstLook }) {
     const again = h("button", { type: "button", class: good ? "" : "mobility-main", onclick: () => filmAgain(session) }, "Film again");

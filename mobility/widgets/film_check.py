@@ -36,7 +36,7 @@ class FilmCheck(Widget):
         def work() -> None:
             try:
                 document = session.check_recording()
-                shown = {**document, "session": session.id, "title": session.title}
+                shown = {**document, "session": session.id, "title": session.record.name}
                 with self._guard:
                     self.checks = [shown, *self.checks]
             finally:

@@ -123,7 +123,7 @@ class Front:
     def __init__(self, store: Store, network: str = "") -> None:
         self.form = UploadForm(store)
         self.check = FilmCheck()
-        self.browser = SessionBrowser(store)
+        self.browser = SessionBrowser(store, view="people")
         self.report = ReportPage()
         self.trials: dict[str, TrialViewer] = {}
         self.form.on_created(lambda session: self.check.check(session, self._analyze))

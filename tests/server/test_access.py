@@ -33,6 +33,7 @@ STAFF, ADMINISTRATORS = {"administrator", "professional"}, {"administrator"}
 MATRIX = [
     *((method, path, set(ROLES), STAFF) for method, path in READS),
     *((method, path, PEOPLE, STAFF) for method, path in CHANGES),
+    ("GET", "/sessions/{}/still/", PEOPLE, STAFF),
     ("DELETE", "/sessions/{}/", PEOPLE, ADMINISTRATORS),
     ("POST", "/sessions/", set(ROLES), ADMINISTRATORS),
     ("POST", "/management/sessions/", ADMINISTRATORS, ADMINISTRATORS),

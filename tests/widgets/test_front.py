@@ -42,6 +42,7 @@ def test_a_video_that_is_taken_in_is_analysed_and_shown(analysed, store, monkeyp
         "report",
     ]
     assert front.report.title == ""
+    assert front.browser.view == "people"
     session = analysed("s1", session_name="First")
     notices = []
 
