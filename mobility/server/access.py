@@ -10,7 +10,9 @@ from mobility.errors import NotFoundError, NotPermittedError
 from mobility.server.keys import PHONE, ROLES
 from mobility.sessions.record import SessionRecord
 
-Action = Literal["read", "annotate", "create", "create for others", "delete", "export", "erase"]
+Action = Literal[
+    "read", "look", "annotate", "create", "create for others", "delete", "export", "erase"
+]
 
 SIGNED = "signed address"
 """Role of a caller who comes by a signed address of a document."""
@@ -42,6 +44,7 @@ class Owner(NamedTuple):
 _FOR_OTHERS = "create sessions for other participants"
 ALLOWED: Mapping[Action, Allowed] = {
     "read": Allowed(_EVERYBODY, _STAFF, "see this session"),
+    "look": Allowed(_PEOPLE, _STAFF, "see the still of this session"),
     "annotate": Allowed(_PEOPLE, _STAFF, "change this session"),
     "create": Allowed(_EVERYBODY, _ADMINISTRATORS, _FOR_OTHERS),
     "create for others": Allowed(_ADMINISTRATORS, _ADMINISTRATORS, _FOR_OTHERS),

@@ -206,9 +206,14 @@ class SessionRecord(Document):
         return registry.exercise(self.exercise)
 
     @property
-    def day(self) -> datetime.date:
-        """Day of its visit, in the offset of ``created_at``."""
-        return self.created_at.date()
+    def name(self) -> str:
+        """What lists call it: its title, else the name that its file had."""
+        return self.session_name or self.video.original_name
+
+    @property
+    def visit_day(self) -> datetime.date | None:
+        """Day of the visit that it belongs to, in its own offset; None where nobody is named."""
+        return None if self.user_id == ANONYMOUS else self.created_at.date()
 
     @property
     def videos(self) -> list[VideoFile]:
