@@ -4,9 +4,9 @@ usage: python benchmarks/visits.py --cache CACHE [--render] [--data FOLDER] [--p
                                    [--write]
 
 `--render` films the people of visits.yaml into CACHE, each squat obliquely, from the front and from
-a side. People, cameras and the rules of merging were chosen before any was seen. Where sides
-differ, right minus left of the ankle from the front is shrunk, and merged it is less off; but
-nothing is chosen on these people. The phones are those of real.yaml.
+a side. People, cameras and the rules of merging were chosen before any was seen, but for one: that
+the difference of the ankles is merged, as that of a film from the front is shrunk, was found on
+these people, and other ones are to confirm it. The phones are those of real.yaml.
 """
 
 from __future__ import annotations
@@ -285,9 +285,9 @@ def document(measured_people: Sequence[Person], of_phones: pd.DataFrame) -> str:
             "",
             _markdown(error_table(of_ways[of_ways["way"] != MIXED], ANGLES)),
             "",
-            "Right minus left: of knee and ankle that of the film nearest the front, but in the",
-            f"last row (*{MIXED}*). Where sides differ a film from the front shrinks the",
-            "difference of the ankles, which bend along the line of sight.",
+            "Right minus left: of the knee that of the film nearest the front, but in the last row",
+            f"(*{MIXED}*). Where sides differ a film from the front shrinks the difference of the",
+            "ankles, which bend along the line of sight.",
             "",
             _markdown(error_table(of_ways[of_ways["way"] != APART], apart)),
             "",
