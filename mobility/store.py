@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobility.options import FilePath, checked
+from mobility.options import FilePath, Names, checked
 from mobility.sessions.record import Side
 from mobility.sessions.store import SessionStore
 from mobility.sessions.stored import StoredSession
@@ -356,13 +356,14 @@ class Store(SessionStore[Session]):
     def _opened(self, folder: Path) -> Session:
         return Session(folder, self)
 
+    @checked
     def visit(
         self,
         user_id: str,
         *,
         on: datetime.date | str | None = None,
-        only: Sequence[str] = (),
-        without: Sequence[str] = (),
+        only: Names = (),
+        without: Names = (),
     ) -> Visit:
         """Collect the sessions of a participant on one day, by default the last, merged.
 

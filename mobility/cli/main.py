@@ -219,6 +219,14 @@ def analyze(
             help="Comma-separated joints, among them trunk and neck; all: the five of the limbs.",
         ),
     ] = "all",
+    date: Annotated[
+        str | None,
+        option(
+            "--date",
+            "DATE",
+            help="When the film was taken, as 2026-11-30 or 2026-11-30T10:15; default: now.",
+        ),
+    ] = None,
     workers: WorkersOption = None,
     calibration: Annotated[
         Path | None,
@@ -254,6 +262,7 @@ def analyze(
             body_joint_angles=body_joint_angles,
             calibration=calibration,
             options=options,
+            date=date,
         )
         films = [video] if second_video is None else [video, second_video]
         _run(session, films, report=report, as_json=as_json, workers=workers)
@@ -487,6 +496,12 @@ def cohort(
             "--table", "FILE", help="Write the table alone, .csv or .parquet, without a report."
         ),
     ] = None,
+    visits: Annotated[
+        bool,
+        typer.Option(
+            "--visits", help="In the table: visits, their films merged, in place of sessions."
+        ),
+    ] = False,
     save_norms: Annotated[
         str | None,
         option(
@@ -507,12 +522,16 @@ def cohort(
     import pandas as pd
 
     from mobility.pipeline import cohort
+    from mobility.pipeline.visit import visits_to_dataframe
     from mobility.reports.render import render_cohort
     from mobility.sessions.references import check_name
     from mobility.wording import split_names
 
     if save_norms is not None:
         check_name(save_norms, parameter="save_norms")
+    if visits and (table is None or save_norms is not None):
+        fault = "makes a table alone, without norms; give --table FILE, and no --save-norms"
+        raise BadInputError.of({"visits": fault})
 
     cohort.check_group(group_by)
     cohort.check_recordings(split_names(recordings))
@@ -538,7 +557,8 @@ def cohort(
         except MobilityError as error:
             warn(str(error))
     if table is not None:
-        frame = cohort.to_dataframe(chosen, recordings=split_names(recordings))
+        tabled = visits_to_dataframe if visits else cohort.to_dataframe
+        frame = tabled(chosen, recordings=split_names(recordings))
         named = None if metrics is None else frame["metric"].isin(["", *split_names(metrics)])
         written = cohort.write_table(frame if named is None else frame[named], table)
         if as_json:

@@ -14,21 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from mobility import tables
 from mobility.assessment import merging
-from mobility.assessment.findings import all_rules, find
+from mobility.assessment.findings import all_rules, find, in_place
 from mobility.assessment.merging import Film
 from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.documents.fill import check_rows
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import likely, quoted
-from mobility.pipeline import cohort
+from mobility.pipeline import cohort, visit_changes
 from mobility.pipeline.metrics_table import as_table, metrics_table
-from mobility.pipeline.visit_joints import joint_rows, merged_joints, visit_rows
+from mobility.pipeline.visit_changes import Measured
+from mobility.pipeline.visit_joints import COMPARED, joint_rows, merged_joints, visit_rows
 from mobility.registry import exercise as registered
 from mobility.registry import names
 from mobility.sessions.files import check_id
 from mobility.sessions.record import ANONYMOUS
+from mobility.sessions.references import references
 from mobility.view import UNKNOWN, trial_view
-from mobility.wording import shortened
+from mobility.wording import measure_of, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +53,15 @@ class Visit:
         Of whom, and when, in the offset of the sessions.
     sessions
         The oldest first.
+
+    Parameters
+    ----------
+    user_id, date, sessions
+        As the attributes.
+    recordings
+        Verdicts on a recording with which a film is merged.
+    name
+        Of one of several visits on a day, as tables have it.
     """
 
     def __init__(
@@ -60,11 +71,13 @@ class Visit:
         sessions: Sequence[StoredSession],
         *,
         recordings: Sequence[Level] = LEVELS,
+        name: str = "",
     ) -> None:
         self.user_id = user_id
         self.date = date
         self.sessions = tuple(sessions)
         self._recordings = recordings
+        self._name = f"/{name}" if name else ""
 
     def __repr__(self) -> str:
         return f"<Visit of {self.user_id} on {self.date}: {len(self.sessions)} sessions>"
@@ -115,7 +128,12 @@ class Visit:
             Rows as of a session, and ``exercise``, ``sessions`` and ``views``: the films that the
             number is from. What is not merged (times, smoothness, spread) has a row for each film.
         """
-        return [row for exercise in self._measured for row in self._checks_of(exercise)]
+        return [
+            row
+            for exercise in self.exercises
+            if registered(exercise).noun == "repetition" and self._films_of(exercise)
+            for row in self._checks_of(exercise)
+        ]
 
     def joints(self) -> list[dict[str, Any]]:
         """Merge the ends and ranges of movements of single joints over their films.
@@ -138,6 +156,74 @@ class Visit:
         """Put the merged numbers into the table of :func:`visits_to_dataframe`."""
         return visits_to_frame([self])
 
+    def before(self, exercise: str) -> Visit | None:
+        """Find the last earlier visit that has results of an exercise."""
+        first = self.sessions[0]
+        if first.store.read_only:
+            return None
+        days = visits(first.store, self.user_id)
+        for day in sorted((day for day in days if day < self.date), reverse=True):
+            of_day = [each for each in days[day] if each.record.exercise == exercise]
+            earlier = Visit(self.user_id, day, of_day)
+            if of_day and earlier._films_of(exercise):
+                return earlier
+        return None
+
+    def changes(self) -> list[dict[str, Any]]:
+        """Compare the numbers of the rules, and the ends of range, with the visit before.
+
+        Returns
+        -------
+        list of dict
+            Rows of :func:`mobility.pipeline.visit_changes.changes`, with ``since``, the day of the
+            earlier visit: of each exercise the last that has results of it.
+        """
+        rows = []
+        for exercise in self.exercises:
+            if not self._films_of(exercise) or (earlier := self.before(exercise)) is None:
+                continue
+            old, new = (each.numbers(exercise) for each in (earlier, self))
+            found = visit_changes.changes(old, new, references(self.sessions[0].store))
+            rows += [{**row, "since": earlier.date} for row in found]
+        return rows
+
+    def numbers(self, exercise: str) -> list[Measured]:
+        """List the numbers of an exercise that are compared with those of another visit."""
+        films = self._films_of(exercise)
+        if registered(exercise).noun == "movement":
+            return [
+                self._measured(row, measure_of(row["metric"], row["movement"]), row["sessions"])
+                for row in merged_joints(films, exercise=exercise)
+                if row["metric"] in COMPARED and row["value"] is not None
+            ]
+        merged = self._merged(exercise)
+        metrics = {rule["metric"] for rule in in_place(registered(exercise)).values()}
+        return [
+            self._measured(
+                {**row, "exercise": exercise},
+                row["metric"],
+                merging.films_of(merged, row["metric"], row["side"]),
+            )
+            for row in metrics_table(merged).to_pylist()
+            if row["metric"] in metrics and math.isfinite(row["value"])
+        ]
+
+    def _measured(self, row: Mapping[str, Any], metric: str, films: Sequence[str]) -> Measured:
+        value, sd, sem = (
+            math.nan if row[name] is None else float(row[name]) for name in ("value", "sd", "sem")
+        )
+        return Measured(
+            exercise=row["exercise"],
+            metric=metric,
+            side=row["side"],
+            value=value,
+            sd=sd,
+            sem=sem,
+            units=row["units"],
+            version=row.get("version", ""),
+            sessions=tuple(session for session in self.sessions if session.id in films),
+        )
+
     def of_exercise(self, exercise: str) -> tuple[dict[str, Any], pa.Table]:
         """Give what is the same in all rows of an exercise in the table, and the rows."""
         read = [
@@ -152,7 +238,7 @@ class Visit:
         about = {
             **of_films[0],
             **{name: _alike(of_films, name) for name in ("software", "standing", "state")},
-            "session_id": f"{self.user_id}/{self.date}/{registered(exercise).slug}",
+            "session_id": f"{self.user_id}/{self.date}/{registered(exercise).slug}{self._name}",
             "view": ", ".join(sorted({film.view for film in films})),
             "recording": min(levels, key=LEVELS.index, default=None),
             "cameras": max(columns["cameras"] for columns in of_films),
@@ -166,15 +252,6 @@ class Visit:
         rows = metrics_table(merged).to_pylist()
         origins = [merging.films_of(merged, row["metric"], row["side"]) for row in rows]
         return about, visit_rows(rows, origins, merging.views_of(merged))
-
-    @property
-    def _measured(self) -> list[str]:
-        """Exercises with metrics to merge."""
-        return [
-            name
-            for name in self.exercises
-            if registered(name).noun == "repetition" and self._films_of(name)
-        ]
 
     def _checks_of(self, exercise: str) -> list[dict[str, Any]]:
         films, merged = self._films_of(exercise), self._merged(exercise)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 END, DIFFERENCE = "end_of_range", "side_difference"
+COMPARED = (END, DIFFERENCE)
+"""What is compared between visits."""
 
 _Place = tuple[str, str, str]
 """Movement, metric and side."""

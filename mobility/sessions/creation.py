@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, cast
@@ -23,14 +24,51 @@ from mobility.sessions.files import (
     open_private,
     writing,
 )
-from mobility.sessions.record import CalibrationFile, VideoFile
+from mobility.sessions.record import CalibrationFile, VideoFile, now
 
 _BLOCK = 1 << 20
+
+_FIRST_YEAR = 1900
 
 
 def new_session_id(created: datetime.datetime) -> str:
     """Id of a session that is created now, made of the time and chance."""
     return f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
+
+
+def taken_at(date: datetime.date | str | None) -> datetime.datetime:
+    """Give the time of a film: of a date without one that of now, in the offset of this computer.
+
+    Raises
+    ------
+    BadInputError
+        It is no date, or lies in the future.
+    """
+    moment = now()
+    if date is None:
+        return moment
+    taken = _read_date(date)
+    if not isinstance(taken, datetime.datetime):
+        taken = datetime.datetime.combine(taken, moment.time())
+    if taken.tzinfo is None:
+        taken = taken.astimezone()
+    if not taken.year >= _FIRST_YEAR or taken > moment:
+        fault = f"lies in the future (it is {moment:%Y-%m-%d})"
+        if taken <= moment:
+            fault = f"must be from {_FIRST_YEAR} on"
+        raise BadInputError.of({"date": f"{fault} (got {quoted(str(date))})"})
+    return taken.replace(microsecond=0)
+
+
+def _read_date(date: datetime.date | str) -> datetime.date:
+    """Read a date, or a date and time."""
+    if isinstance(date, datetime.date):
+        return date
+    for read in (datetime.date.fromisoformat, datetime.datetime.fromisoformat):
+        with suppress(ValueError):
+            return read(date)
+    fault = f"must be as 2026-11-30 or 2026-11-30T10:15 (got {quoted(date)})"
+    raise BadInputError.of({"date": fault})
 
 
 def check_creation(

@@ -9,6 +9,7 @@ working copy in this process, see :mod:`mobility.sessions.bucket`. The store's
 
 from __future__ import annotations
 
+import datetime
 import logging
 import os
 import re
@@ -38,6 +39,7 @@ from mobility.sessions.creation import (
     checked_video,
     copied_files,
     new_session_id,
+    taken_at,
 )
 from mobility.sessions.files import (
     CREATING,
@@ -62,7 +64,6 @@ from mobility.sessions.record import (
     GivenParticipant,
     Participant,
     SessionRecord,
-    now,
 )
 from mobility.sessions.reports import remove_reports, report_places
 from mobility.sessions.stored import StoredSession
@@ -156,6 +157,7 @@ class SessionStore(Generic[S]):
         calibration: FilePath | None = None,
         options: Mapping[str, Any] | None = None,
         phone_key: str | None = None,
+        date: datetime.date | str | None = None,
     ) -> S:
         """Add a video as a new session; everything is checked before anything is written.
 
@@ -188,6 +190,9 @@ class SessionStore(Generic[S]):
             :class:`~mobility.analysis_options.AnalysisOptions`.
         phone_key
             Id of the key of the phone that adds it (``mobility open --lan``) and may see it.
+        date
+            When the film was taken, a date or date and time, or such a text ("2026-11-30",
+            "2026-11-30T10:15"); default: now. A date alone has the time of this moment.
 
         Raises
         ------
@@ -209,11 +214,11 @@ class SessionStore(Generic[S]):
             body_joint_angles=body_joint_angles,
             movement=movement,
         )
+        created = taken_at(date)
         sources = [checked_video(each) for each in (video, second_video) if each is not None]
         if calibration is not None:
             check_calibration(calibration, sources)
 
-        created = now()
         if session_id is None:
             session_id = new_session_id(created)
         check_id(session_id, what="session_id")

@@ -1,0 +1,145 @@
+"""What changed since an earlier visit, beyond the errors of both.
+
+Merged numbers change by their own errors. Errors of measuring again, the package's or the lab's,
+hold for one way of filming: they count where both visits have a number from films that were filmed
+and analysed alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mobility.errors import MobilityError
+from mobility.kinematics.expected_error import half_width
+from mobility.sessions.filming import Filming, filmed_alike, filming_of
+from mobility.sessions.references import Conditions, RetestErrors
+
+if TYPE_CHECKING:
+    from mobility.sessions.references import Reference
+    from mobility.sessions.stored import StoredSession
+
+
+class Measured(NamedTuple):
+    """A number of a visit.
+
+    Attributes
+    ----------
+    exercise, metric, side
+        What it is; of single joints ``metric`` has the movement in brackets.
+    value, sd, sem, units, version
+        Of it; NaN where unknown.
+    sessions
+        Those that it is from.
+    """
+
+    exercise: str
+    metric: str
+    side: str
+    value: float
+    sd: float
+    sem: float
+    units: str
+    version: str
+    sessions: tuple[StoredSession, ...]
+
+
+def changes(
+    before: Sequence[Measured], now: Sequence[Measured], references: Sequence[Reference] = ()
+) -> list[dict[str, Any]]:
+    """Compare the numbers of two visits.
+
+    Parameters
+    ----------
+    before, now
+        Numbers of both.
+    references
+        What the lab's own studies found.
+
+    Returns
+    -------
+    list of dict
+        For each number that both have with an error: ``exercise``, ``metric``, ``side``,
+        ``before``, ``now``, ``change``, ``least`` (the smallest change that exceeds the errors of
+        both, 95 %), ``exceeds``, ``units``, ``error`` ("own" of both numbers, or "retest"),
+        ``error_of`` ("package", or the name of the lab's study).
+    """
+    earlier = {(each.exercise, each.metric, each.side): each for each in before}
+    filmings: dict[str, Filming | None] = {}
+    compared = []
+    for number in now:
+        old = earlier.get((number.exercise, number.metric, number.side))
+        if old is None or (old.units, old.version) != (number.units, number.version):
+            continue
+        kind, whose, errors = "own", "package", (old.sd, number.sd)
+        if _filmed_alike(old.sessions, number.sessions, filmings):
+            found = _of_study(number, references)
+            if found is not None:
+                kind, whose, errors = "retest", found[1], (found[0], found[0])
+            elif math.isfinite(old.sem) and math.isfinite(number.sem):
+                kind, errors = "retest", (old.sem, number.sem)
+        least = float(half_width(math.hypot(*errors)))
+        change = number.value - old.value
+        if not (math.isfinite(least) and math.isfinite(change)):
+            continue
+        compared.append(
+            {
+                **{"exercise": number.exercise, "metric": number.metric, "side": number.side},
+                **{"before": old.value, "now": number.value, "change": change, "least": least},
+                **{"exceeds": abs(change) > least, "units": number.units},
+                **{"error": kind, "error_of": whose},
+            }
+        )
+    return compared
+
+
+def _filmed_alike(
+    before: Sequence[StoredSession],
+    now: Sequence[StoredSession],
+    filmings: dict[str, Filming | None],
+) -> bool:
+    """Whether both are from the same set of views, each filmed and analysed alike."""
+    of_views: list[dict[str, list[Filming]]] = [{}, {}]
+    for sessions, views in zip((before, now), of_views, strict=True):
+        for session in sessions:
+            if (filming := _filming(session, filmings)) is None:
+                return False
+            views.setdefault(filming.view, []).append(filming)
+    old, new = of_views
+    same_code = len({_software(each) for each in (*before, *now)}) == 1
+    alike = old.keys() == new.keys() and all(filmed_alike(old[v] + new[v]) for v in old)
+    return bool(old) and same_code and alike
+
+
+def _filming(session: StoredSession, filmings: dict[str, Filming | None]) -> Filming | None:
+    if session.id not in filmings:
+        filmings[session.id] = None
+        with suppress(MobilityError):  # its results are deleted or damaged
+            filmings[session.id] = filming_of(session)
+    return filmings[session.id]
+
+
+def _software(session: StoredSession) -> str:
+    provenance = session.record.provenance
+    return "" if provenance is None else provenance.versions.get("mobility", "")
+
+
+def _of_study(number: Measured, references: Sequence[Reference]) -> tuple[float, str] | None:
+    """Find the newest error of measuring again that holds for the films of a number."""
+    filmings = [filming_of(each) for each in number.sessions]
+    conditions = Conditions(
+        exercise=number.exercise,
+        view=", ".join(sorted({each.view for each in filmings})),
+        method=filmings[0].method,
+        cameras=max(each.cameras for each in filmings),
+        software=_software(number.sessions[0]),
+        standing=filmings[0].standing,
+    )
+    for reference in references:
+        for error in reference.errors if isinstance(reference, RetestErrors) else ():
+            of_error = (error.conditions, error.metric, error.side, error.version)
+            if of_error == (conditions, number.metric, number.side, number.version):
+                return error.sem, reference.name
+    return None
