@@ -9,6 +9,7 @@ of a document when there is nothing to say.
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
@@ -147,6 +148,72 @@ class ReportDocument(Document):
     output_quality: OutputQuality | None = None
     checks: Annotated[list[Check] | None, Field(description="as on the first page")] = None
     date: DayMonthYear
+
+
+class FilmOfVisit(Document):
+    """What was filmed in one session of a visit."""
+
+    session_id: str
+    exercise: ExerciseName
+    state: str
+    view: str
+    azimuth: Annotated[Number, Field(description="degrees; 0: from the front, positive: right")]
+    verdict: Annotated[str, Field(description="empty without results")]
+    reason: Annotated[str, Field(description="why nothing of it enters; else empty")]
+
+
+class VisitCheck(Check):
+    """The answer to one rule, of a number merged over films or of one film."""
+
+    exercise: ExerciseName
+    sessions: Annotated[list[str], Field(description="those that the number is from")]
+    views: list[str]
+
+
+class VisitJoint(Document):
+    """An end, a range or a difference of sides of the movement of a single joint."""
+
+    exercise: ExerciseName
+    movement: str
+    metric: str
+    side: Annotated[str, Field(description="empty for right minus left")]
+    value: Number
+    sd: Number
+    sem: Number
+    units: str
+    reference: Number
+    reference_kind: str | None
+    reason: str
+    sessions: list[str]
+    views: list[str]
+
+
+class VisitChange(Document):
+    """A number that two visits have."""
+
+    exercise: ExerciseName
+    metric: str
+    side: str
+    before: Finite
+    now: Finite
+    change: Finite
+    least: Annotated[Finite, Field(description="the smallest change beyond both errors (95 %)")]
+    exceeds: bool
+    units: str
+    error: Literal["own", "retest"]
+    error_of: str
+    since: Annotated[datetime.date, Field(description="day of the earlier visit")]
+
+
+class VisitDocument(Document):
+    """A visit: the sessions of a participant on one day."""
+
+    user_id: str
+    date: datetime.date
+    films: list[FilmOfVisit]
+    checks: list[VisitCheck]
+    joints: list[VisitJoint]
+    changes: list[VisitChange]
 
 
 class SummaryDocument(Document):

@@ -1,0 +1,327 @@
+"""The page of a visit: what a person's films of one day say together.
+
+First what every reader needs: who, which films, what stands out, what has changed, what to do. Then
+the numbers of each exercise, merged over its films.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import htpy as h
+from markupsafe import Markup
+
+from mobility import tables
+from mobility.assessment.findings import Finding, all_rules, excess, in_place, row_name
+from mobility.assessment.merging import films_of, is_merged
+from mobility.assessment.verdict import Verdict
+from mobility.formatting import dated, digits_and_suffix, quantity
+from mobility.kinematics.expected_error import half_width
+from mobility.kinematics.skeleton import SIDES
+from mobility.registry import exercise as registered
+from mobility.reports import first_page, gauges, groups, key_frames
+from mobility.reports.first_page import CLASS_OF_LEVEL
+from mobility.reports.gauges import Gauge
+from mobility.reports.html import Row, bullets, html, measured, paragraphs, table
+from mobility.reports.page import ReportPage
+from mobility.reports.recording import person, view_in_words
+from mobility.sessions.record import verdict_in_words
+from mobility.wording import capital, listed, metric_and_item, spoken
+
+if TYPE_CHECKING:
+    import datetime
+
+    from mobility.assessment.merging import Film
+    from mobility.pipeline.visit import Visit
+    from mobility.sessions.stored import StoredSession
+
+_MOST_FAULTS = 2
+"""Faults of an exercise that are said in words; its rows have all."""
+
+_MOST_CHANGES = 6
+_MOST_WORK = 6
+
+_GIVEN = Verdict("good", "")
+
+
+@dataclass(frozen=True)
+class VisitPage:
+    """What the parts of the page have at hand.
+
+    Attributes
+    ----------
+    visit
+        The visit.
+    folder
+        Where the page is: links to reports start there.
+    faces
+        Whether pictures show face and room rather than blur them.
+    """
+
+    visit: Visit
+    folder: str = "."
+    faces: bool = False
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Number of each film, by the id of its session."""
+        return {session.id: 1 + k for k, session in enumerate(self.visit.sessions)}
+
+    @cached_property
+    def answers(self) -> dict[str, list[Finding]]:
+        """Answers of the rules, by exercise."""
+        return {
+            exercise: [answer for answer, _ in self.visit.answers(exercise)]
+            for exercise in self.visit.exercises
+            if registered(exercise).noun == "repetition" and self.visit.films_of(exercise)
+        }
+
+    def front(self) -> Markup:
+        """Say who, show the films, and say what stands out, what changed, and what to do."""
+        return (
+            html(h.h1[tables.sentence("visit.title", day=dated(self.visit.date))])
+            + self._who()
+            + self._films()
+            + html(h.div(".halves")[h.div[self._stands_out()], h.div[self._since(), self._to_do()]])
+        )
+
+    def exercises(self) -> Markup:
+        """Show the numbers of each exercise."""
+        return html(self._exercise(exercise) for exercise in self.answers)
+
+    def _who(self) -> Markup:
+        session = self.visit.sessions[0]
+        return paragraphs(person(session.participant, session.record), kind="who")
+
+    def _films(self) -> Markup:
+        """Show a picture of each film, with view, verdict, and a link to its report."""
+        figures, lines = [], []
+        for session, row in zip(self.visit.sessions, self.visit.films(), strict=True):
+            number, exercise = self.numbers[session.id], session.record.exercise
+            if not row["verdict"]:
+                film = session.record.videos[0].original_name
+                told = {"exercise": exercise, "film": film, "reason": row["reason"].rstrip(".")}
+                lines.append(tables.sentence("visit.not_measured", **told))
+                continue
+            if row["reason"]:
+                told = {"number": number, "exercise": exercise, "reason": row["reason"]}
+                lines.append(tables.sentence("visit.in_part", **told))
+            figures.append(self._film(session, row))
+        shown = html(h.div(".frames.films")[figures]) if figures else Markup()
+        none = [] if figures else [tables.sentence("visit.nothing")]
+        return shown + paragraphs(*none, *lines, kind="missing")
+
+    def _film(self, session: StoredSession, row: Mapping[str, Any]) -> h.Node:
+        number, level = self.numbers[session.id], row["verdict"]
+        exercise = session.record.exercise
+        picture = key_frames.still(session, faces=self.faces)
+        alt = tables.sentence("visit.picture", number=number)
+        page = session.report_folder / f"{session.record.kind.slug}.html"
+        link = os.path.relpath(page.absolute(), os.path.abspath(self.folder))
+        return h.figure[
+            picture and key_frames.image(picture, alt),
+            h.figcaption[
+                h.strong[tables.sentence("visit.film", number=number, exercise=exercise)],
+                h.br,
+                view_in_words(row["view"]),
+                h.br,
+                h.span(class_=f"level {CLASS_OF_LEVEL[level]}")[verdict_in_words(level, exercise)],
+                " · ",
+                h.a(href=link.replace(os.sep, "/"))[tables.sentence("visit.report")],
+            ],
+        ]
+
+    def _stands_out(self) -> Markup:
+        parts = []
+        for exercise, answers in self.answers.items():
+            verdict = self._verdict(exercise)
+            faults = sorted(
+                {each.rule for each in answers if each.status == "found"},
+                key=lambda rule: -max(excess(each) for each in answers if each.rule == rule),
+            )
+            later = faults[_MOST_FAULTS:]
+            shown = [each for each in answers if each.rule not in later]
+            parts.append(html(h.h3[exercise]) + first_page.main_findings(shown, verdict))
+            if later and "findings" not in verdict.rules_out:
+                parts.append(paragraphs(tables.sentence("visit.more_found", count=len(later))))
+        return html(h.h2["What stands out"], parts) if parts else Markup()
+
+    def _verdict(self, exercise: str) -> Verdict:
+        """Give the verdict that rules out findings where those of all films do."""
+        verdicts = [film.verdict for film in self.visit.films_of(exercise)]
+        able = [each for each in verdicts if "findings" not in each.rules_out]
+        return _GIVEN if able else verdicts[0]
+
+    def _since(self) -> Markup:
+        """Say what has changed since the visit before beyond the errors of both, and what not."""
+        by_day: dict[datetime.date, list[dict[str, Any]]] = {}
+        for row in self.visit.changes():
+            by_day.setdefault(row["since"], []).append(row)
+        return html(self._since_day(day, by_day[day]) for day in sorted(by_day, reverse=True))
+
+    def _since_day(self, day: datetime.date, rows: Sequence[Mapping[str, Any]]) -> Markup:
+        beyond = sorted(
+            (row for row in rows if row["exceeds"]),
+            key=lambda row: -abs(row["change"]) / row["least"],
+        )
+        items = []
+        for row in beyond[:_MOST_CHANGES]:
+            units = row["units"]
+            digits = digits_and_suffix(units)[0] + 1
+            numbers = {
+                **{name: quantity(row[name], units) for name in ("before", "now")},
+                "change": quantity(row["change"], units, digits=digits, signed=True),
+            }
+            changed = tables.sentence("visit.since.changed", name=self._named(row), **numbers)
+            least = quantity(row["least"], units, digits=digits)
+            error = h.span(".interval")[tables.sentence("visit.since.error", least=least)]
+            items.append((changed, error))
+        within = list(dict.fromkeys(self._named(r, side=False) for r in rows if not r["exceeds"]))
+        lines = [] if items else [tables.sentence("visit.since.only_within")]
+        if within and items:
+            lines.append(tables.sentence("visit.since.within", names="; ".join(within)))
+        heading = h.h2[tables.sentence("visit.since.heading", day=dated(day))]
+        return html(heading, bullets(items), paragraphs(*lines))
+
+    def _named(self, row: Mapping[str, Any], *, side: bool = True) -> str:
+        """Name a number that is compared between visits, as its row does."""
+        metric, movement = metric_and_item(row["metric"])
+        if movement:
+            name = capital(spoken(movement))
+        else:
+            rules = in_place(registered(row["exercise"]))
+            name = next(rule["row"] for rule in rules.values() if rule["metric"] == metric)
+            if len(self.answers) > 1:
+                kind = {"exercise": row["exercise"], "name": name[:1].lower() + name[1:]}
+                name = tables.sentence("visit.since.named", **kind)
+        if side and row["side"]:
+            name = tables.sentence("visit.since.side", name=name, side=row["side"])
+        return name
+
+    def _to_do(self) -> Markup:
+        """Name what to do about the faults of all exercises, each once."""
+        if not self.answers:
+            return Markup()
+        faults = [each for answers in self.answers.values() for each in answers]
+        work = groups.exercises_in_short(faults, most=_MOST_WORK)
+        return html(h.h2["What to do"], work)
+
+    def _exercise(self, exercise: str) -> Markup:
+        films, answers = self.visit.films_of(exercise), self.visit.answers(exercise)
+        kind = registered(exercise)
+        several = len(films) > 1
+        sentence = "visit.films.merged" if several else "visit.films.one"
+        told = tables.sentence(sentence, films=self._films_in_words(film.id for film in films))
+        rows = self._gauges(exercise)
+        marked = {each.name: each.marks for each in rows}
+        found = [each for each, _ in answers]
+        return (
+            html(h.h2[exercise])
+            + paragraphs(told, kind="note")
+            + self._openings(films, kind.table["report"].get("opening"))
+            + gauges.show([each for each in rows if each.is_shown], caption=self._caption(exercise))
+            + first_page.in_lines(found, marked=marked)
+        )
+
+    def _caption(self, exercise: str) -> str:
+        return str(registered(exercise).table["report"]["gauges"])
+
+    def _openings(self, films: Sequence[Film], name: str | None) -> Markup:
+        """Show what the page of each film opens with: the times of chair rises, the legs."""
+        if name is None:
+            return Markup()
+        parts = []
+        for film in films:
+            page = ReportPage(next(s for s in self.visit.sessions if s.id == film.id).read_once())
+            section = getattr(page.exercise.page, name)
+            number = self._films_in_words([film.id]) if len(films) > 1 else ""
+            parts.append(paragraphs(h.strong[capital(number)], kind="note") if number else Markup())
+            parts.append(section.of(page))
+        return html(parts)
+
+    def _films_in_words(self, ids: Iterable[str]) -> str:
+        numbers = sorted(self.numbers[each] for each in ids)
+        kind = "film_of" if len(numbers) == 1 else "films_of"
+        return tables.sentence(f"visit.{kind}", numbers=listed([str(n) for n in numbers]))
+
+    def _gauges(self, exercise: str) -> list[Gauge]:
+        """Give the rows: of merged numbers, and of each film of what is not merged."""
+        films, merged = self.visit.films_of(exercise), self.visit.metrics(exercise)
+        answers = self.visit.answers(exercise)
+        metric_of = {row_name(name): rule["metric"] for name, rule in all_rules().items()}
+
+        def in_all(metric: str) -> bool:
+            return metric in merged and is_merged(merged, metric)
+
+        rows = []
+        together = [answer for answer, _ in answers if in_all(answer.metric)]
+        for gauge in gauges.of_rules(merged, in_all, findings=together, most=None):
+            ids = {
+                each
+                for side in gauge.values
+                for each in films_of(merged, metric_of[gauge.name], side)
+            }
+            rows.append(self._with_films(gauge, ids, films))
+        for film in films:
+            alone = [a for a, of in answers if of == [film] and not in_all(a.metric)]
+            judged = {answer.metric for answer in alone}
+            for gauge in gauges.of_rules(
+                film.metrics,
+                lambda metric, film=film, judged=judged: (
+                    metric in judged and film.verdict.shows(metric)
+                ),
+                findings=alone,
+                most=None,
+            ):
+                rows.append(self._with_films(gauge, {film.id}, films))
+        return sorted(rows, key=lambda gauge: _worst(gauge))
+
+    def _with_films(self, gauge: Gauge, ids: set[str], films: Sequence[Film]) -> Gauge:
+        """Name the films that a row is from, where not all have it."""
+        if ids == {film.id for film in films}:
+            return gauge
+        told = self._films_in_words(ids)
+        return replace(gauge, goal_text="; ".join(filter(None, [gauge.goal_text, told])))
+
+    def joints(self) -> Markup:
+        """Make the table of single joints: both sides, their difference, and what people reach."""
+        rows: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {}
+        for row in self.visit.joints():
+            rows.setdefault(row["movement"], {})[row["metric"], row["side"]] = row
+        listing: list[Row] = []
+        kinds: dict[str, None] = {}
+        for movement, numbers in rows.items():
+            ends = [numbers.get(("end_of_range", side)) for side in SIDES]
+            apart = numbers.get(("side_difference", ""))
+            reference = next((each for each in ends if each and each["reference"]), None)
+            people = ""
+            if reference is not None:
+                people = quantity(reference["reference"], "degree")
+                kinds[str(reference["reference_kind"])] = None
+            cells = [_number(each) for each in (*ends, apart)]
+            listing.append([capital(spoken(movement)), *cells, people])
+        head = ["Movement", *map(capital, SIDES), tables.sentence("visit.joints.difference")]
+        head.append(tables.sentence("visit.joints.people"))
+        caption = tables.sentence("visit.joints.caption", kinds=listed(list(kinds)))
+        shown = table(head, listing, caption=caption, numeric=True)
+        return html(h.h2[tables.sentence("visit.joints.heading")], shown) if listing else Markup()
+
+
+def _worst(gauge: Gauge) -> int:
+    from mobility.assessment.findings import ANSWERS
+
+    return min((ANSWERS.index(each) for each in gauge.answers.values()), default=len(ANSWERS))
+
+
+def _number(row: Mapping[str, Any] | None) -> h.Node:
+    if row is None:
+        return ""
+    if row["value"] is None:
+        return ""
+    half = half_width(row["sd"]) if row["sd"] is not None else float("nan")
+    signed = row["metric"] == "side_difference"
+    return measured(row["value"], row["units"], half=half, signed=signed)
