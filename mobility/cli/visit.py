@@ -48,10 +48,10 @@ def visit(
     from mobility.reports.warm_kernels import start_early
     from mobility.wording import split_names
 
-    chosen = {"on": on, "only": split_names(only), "without": split_names(without)}
-    found = opened.visit(user_id, **chosen)
+    ids, left_out = split_names(only), split_names(without)
+    date = opened.visit(user_id, on=on, only=ids, without=left_out).date
     start_early()
-    page = opened.render_visit(user_id, **{**chosen, "on": found.date}, faces=faces)
+    page = opened.render_visit(user_id, on=date, only=ids, without=left_out, faces=faces)
     shown = page["client" if client else "html"].resolve()
     if pdf:
         from mobility.reports.pdf import to_pdf

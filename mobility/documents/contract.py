@@ -216,6 +216,13 @@ class VisitDocument(Document):
     changes: list[VisitChange]
 
 
+class ServedVisit(VisitDocument):
+    """A visit, and where its page is."""
+
+    page_url: str
+    client_page_url: Annotated[str, Field(description="of its first part alone")]
+
+
 class SummaryDocument(Document):
     """Summary of an exercise with repetitions."""
 

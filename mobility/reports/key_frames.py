@@ -148,10 +148,10 @@ def as_html(frames: Sequence[KeyFrame]) -> Markup:
     return h.div(".frames")[figures].__html__()
 
 
-def image(frame: KeyFrame, alt: str) -> h.Element:
+def image(frame: KeyFrame, alt: str) -> Markup:
     """Put a picture into a page."""
     source = f"data:image/jpeg;base64,{base64.b64encode(frame.jpeg).decode()}"
-    return h.img(src=source, width=frame.width, height=frame.height, alt=alt)
+    return h.img(src=source, width=frame.width, height=frame.height, alt=alt).__html__()
 
 
 def still(session: StoredSession, *, faces: bool = False) -> KeyFrame | None:

@@ -427,7 +427,7 @@ def render_notebook(
             import nbformat
 
             nbformat.write(node, unfinished / f"{name}.ipynb")
-            page = to_html(node, title=title, trial=parts)
+            page = to_html(node if not client else _with_front(node), title=title, trial=parts)
             (unfinished / f"{name}.html").write_text(page, encoding="utf-8")
             if client or trial is not None:
                 first = to_html(_first_page(node), title=title)
@@ -518,6 +518,13 @@ def _first_page(node: Any) -> Any:
         kept.cells[0].metadata["before"] = _FRONT
         kept.cells[-1].metadata["after"] = "</section>"
     return kept
+
+
+def _with_front(node: Any) -> Any:
+    """Set the first page off from the sections, which do not open."""
+    front = _first_page(node)
+    front.cells += node.cells[len(front.cells) :]
+    return front
 
 
 def _first_page_shown(notebook: Any, show: Callable[[Any], None]) -> Callable[..., None]:

@@ -10,13 +10,14 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.findings import Finding, all_rules, excess, in_place, row_name
+from mobility.assessment.findings import ANSWERS, Finding, excess, in_place
 from mobility.assessment.merging import films_of, is_merged
 from mobility.assessment.verdict import Verdict
 from mobility.formatting import dated, digits_and_suffix, quantity
@@ -121,9 +122,9 @@ class VisitPage:
         picture = key_frames.still(session, faces=self.faces)
         alt = tables.sentence("visit.picture", number=number)
         page = session.report_folder / f"{session.record.kind.slug}.html"
-        link = os.path.relpath(page.absolute(), os.path.abspath(self.folder))
+        link = os.path.relpath(page.absolute(), Path(self.folder).absolute())
         return h.figure[
-            picture and key_frames.image(picture, alt),
+            None if picture is None else key_frames.image(picture, alt),
             h.figcaption[
                 h.strong[tables.sentence("visit.film", number=number, exercise=exercise)],
                 h.br,
@@ -252,12 +253,14 @@ class VisitPage:
         """Give the rows: of merged numbers, and of each film of what is not merged."""
         films, merged = self.visit.films_of(exercise), self.visit.metrics(exercise)
         answers = self.visit.answers(exercise)
-        metric_of = {row_name(name): rule["metric"] for name, rule in all_rules().items()}
+        metric_of = {
+            rule["row"]: rule["metric"] for rule in in_place(registered(exercise)).values()
+        }
 
         def in_all(metric: str) -> bool:
             return metric in merged and is_merged(merged, metric)
 
-        rows = []
+        rows: list[Gauge] = []
         together = [answer for answer, _ in answers if in_all(answer.metric)]
         for gauge in gauges.of_rules(merged, in_all, findings=together, most=None):
             ids = {
@@ -268,17 +271,10 @@ class VisitPage:
             rows.append(self._with_films(gauge, ids, films))
         for film in films:
             alone = [a for a, of in answers if of == [film] and not in_all(a.metric)]
-            judged = {answer.metric for answer in alone}
-            for gauge in gauges.of_rules(
-                film.metrics,
-                lambda metric, film=film, judged=judged: (
-                    metric in judged and film.verdict.shows(metric)
-                ),
-                findings=alone,
-                most=None,
-            ):
-                rows.append(self._with_films(gauge, {film.id}, films))
-        return sorted(rows, key=lambda gauge: _worst(gauge))
+            judged = {answer.metric for answer in alone if film.verdict.shows(answer.metric)}
+            of_film = gauges.of_rules(film.metrics, judged.__contains__, findings=alone, most=None)
+            rows += [self._with_films(gauge, {film.id}, films) for gauge in of_film]
+        return sorted(rows, key=_worst)
 
     def _with_films(self, gauge: Gauge, ids: set[str], films: Sequence[Film]) -> Gauge:
         """Name the films that a row is from, where not all have it."""
@@ -312,8 +308,6 @@ class VisitPage:
 
 
 def _worst(gauge: Gauge) -> int:
-    from mobility.assessment.findings import ANSWERS
-
     return min((ANSWERS.index(each) for each in gauge.answers.values()), default=len(ANSWERS))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mobility
 from mobility.errors import MobilityError
-from mobility.pipeline.analysis import bring_up_to_date
+from mobility.pipeline.analysis import bring_up_to_date, is_current
 from mobility.pipeline.visit import visit as find_visit
 from mobility.pipeline.visit import visits
 from mobility.provenance import code_digest, sha256
@@ -18,7 +19,7 @@ from mobility.reports.render import render_visit
 from mobility.sessions.files import atomic, lock, make_folder, writing
 from mobility.sessions.notebooks import VISIT, find_notebook
 from mobility.sessions.references import references
-from mobility.sessions.reports import remove_visits, visit_folder
+from mobility.sessions.reports import remove_page, remove_visits, visit_folder
 
 if TYPE_CHECKING:
     import datetime
@@ -63,27 +64,17 @@ def current_visit(
         return find_visit(store, user_id, on=on, only=only, without=without)
 
     visit = found()
-    folder = folder_of(visit)
-    paths = {kind: folder / f"{VISIT}.{ending}" for kind, ending in _ENDINGS.items()}
-    key_file = folder / f".{VISIT}.key"
-
-    def is_current() -> bool:
-        keys = {_key(visit, faces=each) for each in (True, False) if faces in (each, None)}
-        return (
-            key_file.is_file()
-            and key_file.read_text(encoding="utf-8") in keys
-            and all(path.is_file() for path in paths.values())
-        )
-
     # Sessions that other code analysed have another key afterwards.
     _bring_up_to_date(visit)
-    if is_current():
-        return paths
+    if _is_current(visit, faces):
+        return files_of(visit)
+    folder = folder_of(visit)
     with writing(folder.parent):
         make_folder(folder.parent)
     guard = folder.with_name(f".{folder.name}.asked.lock")
-    with lock(guard, what=f"the page of the visit of {user_id} on {visit.date}", wait_s=600):
-        while not is_current():
+    what = f"the page of the visit of {user_id} on {visit.date}"
+    with _nothing_left(folder), lock(guard, what=what, wait_s=600):
+        while not _is_current(visit, faces):
             key, named = _key(visit, faces=bool(faces)), sessions_on_page(visit)
             fault = None
             try:
@@ -97,10 +88,47 @@ def current_visit(
                 continue
             if fault is not None:
                 raise fault
-            with atomic(key_file) as hidden:
+            with atomic(_key_file(folder)) as hidden:
                 hidden.write_text(key, encoding="utf-8")
             break
-    return paths
+    return files_of(visit)
+
+
+@contextmanager
+def _nothing_left(folder: Path) -> Iterator[None]:
+    """Leave no folder of the participant behind where no page was made."""
+    try:
+        yield
+    finally:
+        if not folder.is_dir():
+            remove_page(folder)
+
+
+def page_is_current(visit: Visit) -> bool:
+    """Whether the page of a visit exists, and nothing of it has to be made anew."""
+    with suppress(MobilityError):
+        return all(map(is_current, visit.sessions)) and _is_current(visit, None)
+    return False
+
+
+def files_of(visit: Visit) -> dict[str, Path]:
+    """Paths of the files of the page of a visit."""
+    folder = folder_of(visit)
+    return {kind: folder / f"{VISIT}.{ending}" for kind, ending in _ENDINGS.items()}
+
+
+def _key_file(folder: Path) -> Path:
+    return folder / f".{VISIT}.key"
+
+
+def _is_current(visit: Visit, faces: bool | None) -> bool:
+    keys = {_key(visit, faces=each) for each in (True, False) if faces in (each, None)}
+    key_file = _key_file(folder_of(visit))
+    return (
+        key_file.is_file()
+        and key_file.read_text(encoding="utf-8") in keys
+        and all(path.is_file() for path in files_of(visit).values())
+    )
 
 
 def folder_of(visit: Visit) -> Path:

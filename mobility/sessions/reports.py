@@ -15,6 +15,7 @@ from mobility.sessions.files import (
     DELETING,
     lock_if_free,
     read_json,
+    refuse_link,
     remove,
     remove_checkpoints,
     remove_if_empty,
@@ -85,22 +86,30 @@ def remove_visits(reports: Path, session_id: str) -> None:
         with suppress(MobilityError):
             if session_id not in read_json(listing):
                 continue
-        _remove_page(listing.parent)
-        with writing(listing.parent.parent):
-            remove_if_empty(listing.parent.parent)
-            remove_if_empty(reports / VISITS)
+        remove_page(listing.parent)
 
 
-def _remove_page(folder: Path) -> None:
-    """Remove a page of a visit, and what is beside it unless somebody is making it."""
+def remove_visits_of(reports: Path, user_id: str) -> None:
+    """Remove all pages of visits of a participant."""
+    place = reports / VISITS / user_id
+    refuse_link(place)
+    remove(place)
+    with writing(place.parent):
+        remove_if_empty(place.parent)
+
+
+def remove_page(folder: Path) -> None:
+    """Remove the page of a visit, and what is beside it unless somebody is making it."""
     remove(folder)
-    if folder.name.startswith("."):
-        return
     for what in ("rendering.lock", "asked.lock"):
         guard = folder.with_name(f".{folder.name}.{what}")
-        with lock_if_free(guard) as free, writing(guard):
-            if free:
-                guard.unlink(missing_ok=True)
+        if guard.is_file():
+            with lock_if_free(guard) as free, writing(guard):
+                if free:
+                    guard.unlink(missing_ok=True)
+    for above in folder.parents[:2]:
+        with writing(above):
+            remove_if_empty(above)
 
 
 def remove_reports(reports: Path, session_id: str) -> None:
