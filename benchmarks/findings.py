@@ -35,11 +35,12 @@ from scipy import stats
 
 from mobility import tables
 from mobility.assessment.criteria import is_stated
-from mobility.assessment.findings import Finding, find
+from mobility.assessment.findings import Finding, find, wrong_expected
 from mobility.errors import BadInputError
 from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
+from mobility.kinematics.expected_error import sd_of
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.progress import progress_bar
@@ -53,8 +54,8 @@ ROOT = Path(__file__).resolve().parents[1]
 GRIDS = [ROOT / "benchmarks" / "reporting2.yaml"]
 TABLE = ROOT / "benchmarks" / "findings.md"
 LOOKED_AT = ROOT / "benchmarks" / "looked_at.yaml"
-EARLIER = "## Counted earlier"
-"""Heading of what was counted on grids that have successors."""
+BY_HAND = "## Remarks"
+"""Heading from which on the table is written by hand, to the counts of grids with successors."""
 LEFT_OUT = 0.1
 """Most of the cases of a grid that need not be there."""
 
@@ -64,6 +65,9 @@ MARGIN = {
     if "margin" in rule and not rule.get("spread")
 }
 """How far from its threshold a true value must lie to be clearly beyond it or not."""
+
+ANSWERED = ("fault", "reached", "near")
+"""Answers that can be right or wrong."""
 
 _PROCESSES = 2
 
@@ -399,6 +403,10 @@ def clip_answers(folder: Path) -> list[dict[str, Any]]:
                 **{"trial": folder.name, "view": view, "rule": finding.rule, "side": finding.side},
                 **{"answer": finding.answer, "beyond": beyond, "margin": rule["margin"]["value"]},
                 "probability": finding.probability,
+                "wrong expected": wrong_expected([finding]),
+                "z": (finding.value - value) / sd_of(*finding.interval)
+                if finding.value is not None and finding.interval is not None
+                else np.nan,
             }
         )
     return rows
@@ -411,36 +419,91 @@ def answers_table(rows: pd.DataFrame) -> pd.DataFrame:
     where it is not beyond it by more than the margin; clearly right or wrong are those of faults
     and *reached* whose true value is more than the margin from the threshold.
     """
+    rows = judged(rows)
+    rows = rows.assign(
+        clear=(rows["beyond"].abs() > rows["margin"]) | (rows["answer"] == "near"),
+    )
+    made = []
+    for view, own in of_views(rows):
+        shown = own[~own["answer"].isin(["refused", "hidden"])]
+        answered = shown[shown["answer"].isin(ANSWERED)]
+        clear = answered[answered["clear"]]
+        made.append(
+            {
+                **{"view": view, "asked": len(own), "shown": len(shown)},
+                **{name: int((own["answer"] == name).sum()) for name in (*ANSWERED, "open")},
+                "answered of shown": len(answered) / max(len(shown), 1),
+                "right": answered["right"].mean(),
+                "right, clear truth": clear["right"].mean(),
+                **{
+                    f"right: {name}": answered.loc[answered["answer"] == name, "right"].mean()
+                    for name in ANSWERED
+                },
+            }
+        )
+    return pd.DataFrame(made)
+
+
+def judged(rows: pd.DataFrame) -> pd.DataFrame:
+    """Say of each answer whose truth is known whether it is right."""
     rows = rows[np.isfinite(rows["beyond"])]
     right = {
         "fault": rows["beyond"] > 0,
         "reached": rows["beyond"] <= 0,
         "near": rows["beyond"] <= rows["margin"],
     }
-    rows = rows.assign(
-        right=np.select([rows["answer"] == name for name in right], right.values(), default=False),
-        clear=(rows["beyond"].abs() > rows["margin"]) | (rows["answer"] == "near"),
-    )
+    chosen = [rows["answer"] == name for name in ANSWERED]
+    return rows.assign(right=np.select(chosen, [right[n] for n in ANSWERED], default=False))
+
+
+def of_views(rows: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
+    """Give the rows of each view, and all of them."""
+    for view in VIEWS:
+        if view in set(rows["view"]):
+            yield view, rows[rows["view"] == view]
+    yield "all", rows
+
+
+def wrong_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Compare how many answers are expected to be wrong, by their probabilities, with how many are.
+
+    *between* are the counts within which the true one lies in 95 % of samples whose answers are
+    independent (Poisson).
+    """
     made = []
-    for view in [*(view for view in VIEWS if view in set(rows["view"])), "all"]:
-        own = rows if view == "all" else rows[rows["view"] == view]
-        shown = own[~own["answer"].isin(["refused", "hidden"])]
-        answered = shown[shown["answer"].isin([*right])]
-        clear = answered[answered["clear"]]
+    for view, own in of_views(judged(rows)):
+        answered = own[own["answer"].isin(ANSWERED)]
+        expected = float(answered["wrong expected"].sum())
+        low, high = stats.poisson.interval(0.95, expected)
         made.append(
             {
-                **{"view": view, "asked": len(own), "shown": len(shown)},
-                **{name: int((own["answer"] == name).sum()) for name in (*right, "open")},
-                "answered of shown": len(answered) / max(len(shown), 1),
-                "right": answered["right"].mean(),
-                "right, clear truth": clear["right"].mean(),
-                **{
-                    f"right: {name}": answered.loc[answered["answer"] == name, "right"].mean()
-                    for name in right
-                },
+                **{"view": view, "answers": len(answered), "said wrong": round(expected, 1)},
+                **{"wrong": int((~answered["right"]).sum())},
+                "between": f"{low:.0f} and {high:.0f}",
             }
         )
     return pd.DataFrame(made)
+
+
+def doubtful_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Compare, by rule, faults that are said with 0.2 to 0.5 with how often they are there.
+
+    `z` is the root mean square of all errors of the rule, in units of those that are stated.
+    """
+    known = rows[rows["probability"].notna() & np.isfinite(rows["beyond"])]
+    likely = known["probability"].astype(float)
+    doubtful = known[(likely > 0.2) & (likely < 0.5)]
+    grouped = doubtful.assign(there=doubtful["beyond"] > 0).groupby("rule")
+    squares = (known.set_index("rule")["z"].astype(float) ** 2).groupby("rule").mean()
+    frame = pd.DataFrame(
+        {
+            "values": grouped.size(),
+            "said": grouped["probability"].sum().astype(float),
+            "there": grouped["there"].sum(),
+            "z": np.sqrt(squares).reindex(list(grouped.groups)),
+        }
+    )
+    return frame.sort_values("values", ascending=False, kind="stable").reset_index()
 
 
 def bins_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -457,8 +520,10 @@ def bins_table(rows: pd.DataFrame) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def answers_markdown(answers: pd.DataFrame, bins: pd.DataFrame) -> str:
+def answers_markdown(rows: pd.DataFrame) -> str:
     """Give the answers by view, and what was said beside what came true, as Markdown."""
+    answers, bins = answers_table(rows), bins_table(rows)
+    wrong, doubtful = wrong_table(rows), doubtful_table(rows)
     lines = [
         "## Answers",
         "",
@@ -483,19 +548,37 @@ def answers_markdown(answers: pd.DataFrame, bins: pd.DataFrame) -> str:
         lines.append("| " + " | ".join(str(value) for value in (row | shares).values()) + " |")
     lines += [
         "",
+        "## Wrong answers",
+        "",
+        "*said wrong*: the sum of the probabilities that an answer is wrong, as a report gives it."
+        " *between*: 95 % of counts, if the answers were independent.",
+        "",
+        *_table(wrong),
+        "",
         "## What was said and what came true",
         "",
         "Probability of the fault, its mean in each tenth, and how often the true value is beyond"
         " the limit.",
         "",
-        "| " + " | ".join(bins) + " |",
-        "|" + "---:|" * bins.shape[1],
-    ]
-    lines += [
-        f"| {row['said']:.2f} | {row['came true']:.2f} | {row['values']} |"
-        for row in bins.to_dict("records")
+        *_table(bins.map(lambda value: f"{value:.2f}" if isinstance(value, float) else value)),
+        "",
+        "Those from 0.2 to 0.5, by rule: how many are *said* to be there, and how many are. *z*:"
+        " all errors of the rule, in units of those that are stated.",
+        "",
+        *_table(
+            doubtful.assign(
+                rule=doubtful["rule"].str.replace("_", " "),
+                said=doubtful["said"].map("{:.1f}".format),
+                z=doubtful["z"].map("{:.2f}".format),
+            )
+        ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _table(frame: pd.DataFrame) -> list[str]:
+    text = ["| " + " | ".join(frame) + " |", "|---|" + "---:|" * (frame.shape[1] - 1)]
+    return text + ["| " + " | ".join(map(str, row)) + " |" for row in frame.to_numpy(dtype=object)]
 
 
 def markdown(frame: pd.DataFrame, clips: str, grids: list[str]) -> str:
@@ -553,8 +636,8 @@ def views_markdown(frame: pd.DataFrame) -> str:
 
 
 def with_record(text: str, before: str) -> str:
-    """Put what was counted earlier, of the text before, after what is counted now."""
-    return text + "\n" + before[before.index(EARLIER) :]
+    """Put what was written by hand, of the text before, after what is counted now."""
+    return text + "\n" + before[before.index(BY_HAND) :]
 
 
 def between(right: int, told: int) -> str:
@@ -631,11 +714,11 @@ def main() -> None:
     views = by_view(told)
     text = markdown(frame, f"{len(chosen)}{of}", [path.name for path in given.grid])
     rows = pd.DataFrame([row for each in of_clips(clip_answers, chosen) for row in each])
-    answers, bins = answers_table(rows), bins_table(rows)
-    text += "\n" + views_markdown(views) + "\n" + answers_markdown(answers, bins)
+    text += "\n" + views_markdown(views) + "\n" + answers_markdown(rows)
     if given.json:
         values = {"clips": len(chosen), "table": _plain(frame), "views": _plain(views)}
-        values |= {"answers": _plain(answers), "bins": _plain(bins)}
+        values |= {"answers": _plain(answers_table(rows)), "bins": _plain(bins_table(rows))}
+        values |= {"wrong": _plain(wrong_table(rows))}
         print(json.dumps(values | {"trials": _plain(told)}, indent=1))
     else:
         print(text)

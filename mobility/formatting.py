@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 MISSING = "–"
@@ -106,12 +106,21 @@ def percent(share: float) -> str:
     return quantity(100 * share, "percent")
 
 
-def probability(p: float, digits: int = 2) -> str:
-    """Probability, never as a certainty: "< 0.01", "0.67", "> 0.99"."""
+def probability(p: float, digits: int = 2, *, limits: Iterable[float] = ()) -> str:
+    """Probability, never as a certainty: "< 0.01", "0.67", "> 0.99".
+
+    Nor is it shown as one of the `limits` that it is not, as that would say more: "< 0.90".
+    """
     least = 10.0**-digits
     if p < least:
         return f"< {rounded(least, digits)}"
-    return f"> {rounded(1 - least, digits)}" if p > 1 - least else rounded(p, digits)
+    if p > 1 - least:
+        return f"> {rounded(1 - least, digits)}"
+    text = rounded(p, digits)
+    limit = next((each for each in limits if rounded(each, digits) == text), None)
+    if limit is None or math.isclose(p, limit, rel_tol=0, abs_tol=1e-12):
+        return text
+    return f"{'<' if p < limit else '>'} {text}"
 
 
 def dated(when: datetime.date) -> str:

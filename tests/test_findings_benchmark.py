@@ -72,7 +72,7 @@ def test_statements_by_view_by_hand(benchmark):
         benchmark.views_markdown(frame), benchmark.TABLE.read_text(encoding="utf-8")
     )
     assert "| front | 6 | 6 | 6 | 4 | 67% | 3 | 1 | 75.0% (0.19 to 0.99) |" in text
-    assert text.index("## By view") < text.index(benchmark.EARLIER)
+    assert text.index("## By view") < text.index(benchmark.BY_HAND)
 
 
 def test_answers_by_hand(benchmark):
@@ -88,7 +88,16 @@ def test_answers_by_hand(benchmark):
     ]  # fmt: skip
     rows = pd.DataFrame(
         [
-            {"view": view, "answer": answer, "beyond": beyond, "probability": p, "margin": 5.0}
+            {
+                "view": view,
+                "answer": answer,
+                "beyond": beyond,
+                "probability": p,
+                "margin": 5.0,
+                "rule": "heel_rise",
+                "z": 2.0,
+                "wrong expected": 0.1 if answer != "open" else 0.0,
+            }
             for view, answer, beyond, p in cases
         ]
     )
@@ -109,7 +118,14 @@ def test_answers_by_hand(benchmark):
     assert bins["values"].tolist() == [2, 1, 2, 1, 3]
     assert bins["came true"].tolist() == pytest.approx([0, 1, 1, 1, 2 / 3])
     assert bins["said"].tolist() == pytest.approx([0.025, 0.15, 0.55, 0.7, 2.81 / 3])
-    text = benchmark.answers_markdown(frame.reset_index(), bins)
+    wrong = benchmark.wrong_table(rows).set_index("view")
+    # Of a Poisson distribution of mean 0.7: P(N <= 2) = 0.966, P(N <= 3) = 0.994.
+    assert wrong.loc["front"].tolist() == [7, 0.7, 3, "0 and 3"]
+    assert wrong.loc["all"].tolist() == [8, 0.8, 3, "0 and 3"]
+    doubtful = benchmark.doubtful_table(rows.assign(probability=0.3))
+    assert doubtful.loc[0, ["rule", "values", "there", "z"]].tolist() == ["heel_rise", 11, 8, 2.0]
+    assert doubtful.loc[0, "said"] == pytest.approx(3.3)
+    text = benchmark.answers_markdown(rows)
     assert (
         "| front | 8 | 8 | 3 | 2 | 2 | 1 | 88% | 57% (0.18 to 0.90) | 75% | 67% | 50% | 50% |"
         in text

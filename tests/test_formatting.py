@@ -86,6 +86,18 @@ def test_no_probability_is_shown_as_a_certainty(p, digits, text) -> None:
 
 
 @pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        *((0.899, "< 0.90"), (0.9, "0.90"), (0.9004, "> 0.90"), (0.894, "0.89")),
+        *((0.204, "> 0.20"), (0.1 + 0.1, "0.20"), (0.196, "< 0.20"), (0.55, "0.55")),
+        *((0.001, "< 0.01"), (math.nan, MISSING)),
+    ],
+)
+def test_no_probability_is_rounded_onto_a_limit(p, text) -> None:
+    assert probability(p, limits=(0.9, 0.2)) == text
+
+
+@pytest.mark.parametrize(
     ("value", "units", "system", "text"),
     # One inch is 2.54 cm and one pound 0.45359237 kg, exactly.
     [

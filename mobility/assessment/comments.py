@@ -10,9 +10,10 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.advice import Work, advise
+from mobility.assessment.criteria import fms_verdict, probability_in_words
 from mobility.assessment.findings import Finding, Level, find, label, row_name, say
 from mobility.assessment.verdict import Part, Verdict, judge
-from mobility.formatting import System, in_system, probability, stature
+from mobility.formatting import System, in_system, stature
 from mobility.kinematics.expected_error import half_width
 from mobility.options import checked
 from mobility.provenance import AnalysisWarning, warnings_of
@@ -269,12 +270,13 @@ def _criteria(metrics: xr.Dataset, level: Level) -> list[str]:
     lines = []
     if "fms_probability" in metrics:
         criteria = metrics["fms_probability"]
-        verdict = criteria.attrs["verdict"]
         met = zip(criteria["fms_criterion"].values, criteria.values, strict=True)
-        each = (f"{name} {probability(p) if math.isfinite(p) else 'unknown'}" for name, p in met)
-        lines.append(
-            tables.sentence(f"comments.fms.{level}", verdict=verdict, criteria=", ".join(each))
+        each = (
+            f"{name} {probability_in_words(p) if math.isfinite(p) else 'unknown'}"
+            for name, p in met
         )
+        words = {"verdict": fms_verdict(criteria)[1], "criteria": ", ".join(each)}
+        lines.append(tables.sentence(f"comments.fms.{level}", **words))
     if "compensation_probability" in metrics and level == "professional":
         unseen = json.loads(metrics["compensation_probability"].attrs["not_assessed"])
         names = listed([spoken(name) for name in unseen])

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility import provenance, tables
+from mobility import formatting, provenance, tables
 from mobility.assessment.estimates import estimate, seen_sides
 from mobility.options import checked
 from mobility.wording import listed
@@ -97,6 +97,13 @@ def is_stated(probability: float) -> bool | None:
     return False if probability <= answers["reached"] + _ROUNDING else None
 
 
+def probability_in_words(probability: float) -> str:
+    """Write the probability of a fault, or of its absence, on its side of each limit."""
+    answers = tables.load("findings")["answers"]
+    limits = [limit for name, limit in answers.items() if name != "source"]
+    return formatting.probability(probability, limits=[*limits, *(1 - each for each in limits)])
+
+
 @checked
 def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset:
     """Probability that each criterion of the FMS deep squat is met, and what score that allows.
@@ -116,10 +123,11 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
         and ``feet``, NaN where it is unknown, and ``fms_joint_probability`` that all are met.
         The attribute ``verdict`` of both is "3" where that is at least the probability of the
         table, "at most 2; another trial with raised heels is needed" where a criterion
-        fails with it, else "cannot be judged", with the criteria that are uncertain ("heels
-        uncertain"). Where only the feet, which are set before the squat, are uncertain, it is
-        "3 if the feet point forward". ``score`` names which of these it is, ``pain`` says why
-        there is no 0, and ``notes`` (JSON) what is missing.
+        fails with it, else "cannot be judged" and why: the criteria that are uncertain ("heels
+        uncertain"), or that all are met one by one, but not together. Where only the feet, which
+        are set before the squat, are uncertain, it is "3 if the feet point forward". ``score``
+        names which of these it is, ``pain`` says why there is no 0, and ``notes`` (JSON) what is
+        missing.
 
     Raises
     ------
@@ -141,13 +149,14 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
         name: _fault(metrics, criterion, criterion["fails"], view)
         for name, criterion in entry["criteria"].items()
     }
-    probability = np.array([1.0 - fault.probability for fault in faults.values()])
-    score, uncertain = _verdict(entry, probability)
-    joint = float(np.prod(probability))
+    probability = xr.DataArray(
+        [1.0 - fault.probability for fault in faults.values()], {"fms_criterion": list(faults)}
+    )
+    score, words = fms_verdict(probability)
+    joint = float(probability.prod(skipna=False))
     about = {
         **_attributes(entry, faults, quantity="fms"),
-        "verdict": entry["verdicts"][score]
-        + (f": {listed(uncertain)} uncertain" if uncertain else ""),
+        "verdict": words,
         "score": score,
         "pain": entry["verdicts"]["pain"],
         "thresholds": _thresholds(entry["criteria"], "fails"),
@@ -156,7 +165,7 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
         {
             "fms_probability": (
                 "fms_criterion",
-                probability,
+                probability.to_numpy(),
                 {**about, "long_name": "FMS deep squat, probability that a criterion is met"},
             ),
             "fms_joint_probability": (
@@ -174,18 +183,36 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     return provenance.with_history(result, "fms_deep_squat", {"view": view}, source=metrics)
 
 
-def _verdict(entry: Mapping[str, Any], probability: Array) -> tuple[str, list[str]]:
-    """Choose the entry of ``verdicts``, and name the criteria that leave it open."""
-    failed = [is_stated(1.0 - each) for each in probability]
-    if True in failed:
-        return "not_met", []
-    uncertain = [name for name, each in zip(entry["criteria"], failed, strict=True) if each is None]
-    if all(entry["criteria"][name].get("start") for name in uncertain):
-        met = [p for p, each in zip(probability, failed, strict=True) if each is False]
-        if not is_stated(float(np.prod(met))):
-            return "open", []
-        return "all_but_start" if uncertain else "all_met", []
-    return "open", uncertain if False in failed else []
+def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
+    """Say what score of the FMS deep squat the probabilities of its criteria allow.
+
+    Parameters
+    ----------
+    probability
+        ``fms_probability`` of :func:`fms_deep_squat`. Of metrics that older code stored it gives
+        what the present limits of the answers say, as the findings beside it do.
+
+    Returns
+    -------
+    score, words
+        The entry of ``verdicts`` of the table, and its words, with the criteria that leave it open.
+    """
+    entry = tables.load("criteria")["fms_deep_squat"]
+    criteria, words = entry["criteria"], entry["verdicts"]
+    met = probability.reindex(fms_criterion=list(criteria)).to_series()
+    failed = {name: is_stated(1.0 - float(each)) for name, each in met.items()}
+    if True in failed.values():
+        return "not_met", words["not_met"]
+    uncertain = [name for name, each in failed.items() if each is None]
+    if len(uncertain) == len(criteria):
+        return "open", words["none_certain"]
+    if not all(criteria[name].get("start") for name in uncertain):
+        return "open", f"{words['open']}: {listed(uncertain)} uncertain"
+    together = float(met.drop(uncertain).prod())
+    if not is_stated(together):
+        return "open", words["uncertain_together"].format(joint=probability_in_words(together))
+    score = "all_but_start" if uncertain else "all_met"
+    return score, words[score]
 
 
 @checked

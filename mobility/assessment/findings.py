@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import formatting, tables
-from mobility.assessment.criteria import is_stated, probability_of
+from mobility.assessment.answers import Answer, Status
+from mobility.assessment.criteria import is_stated, probability_in_words, probability_of
 from mobility.assessment.estimates import (
     ABSENT_SIDE,
     CONTRADICTED,
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mobility.registry import Exercise
-
-Status = Literal["found", "not found", "cannot be told"]
-Answer = Literal["fault", "near", "reached", "open", "refused", "hidden"]
-ANSWERS: tuple[Answer, ...] = get_args(Answer)
-"""Answers to a rule, in the order in which a page lists them."""
 
 Level = Literal["participant", "professional"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -197,12 +193,12 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         "reason": first.reason.rstrip("."),
         "question": "; whether ".join(rules[name]["question"] for name in names),
         "label": "; ".join(dict.fromkeys(label(finding) for finding in findings)),
-        "probability": " and ".join(map(formatting.probability, probabilities)),
+        "probability": " and ".join(map(probability_in_words, probabilities)),
     }
     words = tables.load("findings")["wording"]
     if first.answer == "near":
         beyond = [f.beyond for f in findings if f.beyond is not None]
-        fields["beyond"] = " and ".join(map(formatting.probability, beyond))
+        fields["beyond"] = " and ".join(map(probability_in_words, beyond))
         fields["margin"] = in_units(float(rule["margin"]["value"]), rule)
         fields["name"] = row_name(first.rule)
         # With its sign, as the row has it.
@@ -214,6 +210,22 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         return text.format(**fields)
     sentence: str = rule[level][first.status.replace(" ", "_")].format(**fields)
     return sentence
+
+
+def wrong_expected(findings: Iterable[Finding]) -> float:
+    """Compute how many of the answers of findings are to be expected to be wrong.
+
+    It is the sum of the probabilities that no fault is there (of a fault), that it is there
+    (*reached*), and that the value is beyond the margin (*near*). Others say nothing that could be
+    wrong.
+    """
+
+    def of_one(each: Finding) -> float:
+        fault = each.probability or 0.0
+        wrong = {"fault": 1.0 - fault, "reached": fault, "near": each.beyond or 0.0}
+        return wrong.get(each.answer, 0.0)
+
+    return sum(map(of_one, findings))
 
 
 def row_name(rule_name: str) -> str:

@@ -121,12 +121,14 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     notes: dict[str, str] = {}
     for key, entry in entries.items():
         sides = by_rule[entry["rule"]]
-        certain = [side for side in sides if side.status != "cannot be told"]
+        seen = [side for side in sides if not side.hidden]
+        certain = [side for side in seen if side.status != "cannot be told"]
         measured = [side for side in sides if side.interval is not None]
-        if certain:
+        # One side is enough for a fault; that there is none is to be so of all that are seen.
+        if any(side.answer == "fault" for side in certain) or 0 < len(certain) == len(seen):
             parts[key] = part = _draws(certain, float(entry["large"]), rng)
         else:
-            notes[key] = sides[0].reason
+            notes[key] = next((side.reason for side in seen if side.reason), sides[0].reason)
             # A separate generator: the other parts have the same draws with this part and without.
             separate_rng = np.random.default_rng(0)
             part = _draws(measured, float(entry["large"]), separate_rng) if measured else nothing

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
+from mobility.assessment.answers import Answer, Status
 from mobility.registry import ExerciseName
 from mobility.sessions.record import Document, Finite, Number, Numbers, Sha256, Side
 
@@ -110,9 +111,6 @@ UserInfo = dict[str, str | Number]
 """Free map: user_id, display_name, sex, birth_year, age, height_m, weight (kg), email."""
 
 
-Answer = Literal["fault", "near", "reached", "open", "refused", "hidden"]
-
-
 class Check(Document):
     """The answer to one rule, on one side."""
 
@@ -132,7 +130,7 @@ class Check(Document):
     margin: Annotated[Number, Field(description="least difference from the limit that matters")]
     probability: Annotated[Number, Field(description="that the fault is there")]
     beyond_margin: Annotated[Number, Field(description="probability beyond limit and margin")]
-    reason: Annotated[str, Field(description="why it is open, refused or hidden; else empty")]
+    reason: Annotated[str, Field(description="why it is neither fault nor reached; else empty")]
     source: Annotated[str, Field(description="of the limit")]
 
 
@@ -292,7 +290,7 @@ class Evidence(Document):
     units: str
     threshold: Number
     probability: Annotated[Number, Field(description="that the fault is there")]
-    status: Literal["found", "not found", "cannot be told"]
+    status: Status
     answer: Answer | None = None
     rule: str
     source: Annotated[str, Field(description="of the threshold")]

@@ -10,7 +10,10 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility import tables
+from mobility.assessment.answers import ANSWERED
+from mobility.assessment.findings import wrong_expected
 from mobility.assessment.verdict import warning_lines
+from mobility.formatting import rounded
 from mobility.kinematics.expected_error import (
     another_model,
     errors_with_value,
@@ -24,6 +27,7 @@ from mobility.provenance import cameras_of
 from mobility.reports.html import bullets, html, paragraphs
 
 if TYPE_CHECKING:
+    from mobility.assessment.findings import Finding
     from mobility.provenance import AnalysisWarning
 
 
@@ -111,6 +115,16 @@ def uncertainty_in_short(pose: xr.Dataset) -> Markup:
     if "position_draws" in pose:
         errors = tables.sentence("report.errors.drawn", count=pose.sizes["draw"])
     return paragraphs(f"{errors} {tables.sentence('report.errors.what_they_mean')}") + gravity(pose)
+
+
+def wrong_answers(answers: Sequence[Finding]) -> list[str]:
+    """Say in a sentence how many answers are expected to be wrong; nothing where none is given."""
+    count = sum(each.answer in ANSWERED for each in answers)
+    if not count:
+        return []
+    wrong = wrong_expected(answers)
+    kind = "some" if wrong >= 0.05 else "few"
+    return [tables.sentence(f"report.wrong_answers.{kind}", count=count, wrong=rounded(wrong, 1))]
 
 
 def gravity(pose: xr.Dataset) -> Markup:

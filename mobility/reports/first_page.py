@@ -11,8 +11,9 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
+from mobility.assessment.answers import ANSWERS
+from mobility.assessment.criteria import fms_verdict
 from mobility.assessment.findings import (
-    ANSWERS,
     Finding,
     all_rules,
     excess,
@@ -97,9 +98,10 @@ def faults_in_words(findings: Sequence[Finding]) -> str:
 def fms_in_short(metrics: xr.Dataset) -> Markup:
     """Give the score of the FMS deep squat in a line; empty where the score is undecided."""
     probabilities = metrics.get("fms_probability")
-    if probabilities is None or probabilities.attrs.get("score") == "open":
+    score, words = ("open", "") if probabilities is None else fms_verdict(probabilities)
+    if score == "open":
         return Markup()
-    return paragraphs(tables.sentence("report.fms_score", score=probabilities.attrs["verdict"]))
+    return paragraphs(tables.sentence("report.fms_score", score=words))
 
 
 def findings_and_advice(findings: Sequence[Finding], verdict: Verdict, *, most: int) -> Markup:

@@ -11,7 +11,8 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.findings import ANSWERS, Answer, Finding, in_place, threshold_of
+from mobility.assessment.answers import ANSWERS, Answer
+from mobility.assessment.findings import Finding, in_place, threshold_of
 from mobility.assessment.indices import is_current
 from mobility.formatting import between, digits_and_suffix, plus_minus, quantity
 from mobility.kinematics.expected_error import half_width

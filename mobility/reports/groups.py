@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from mobility import plot, tables
 from mobility.assessment.advice import advise
+from mobility.assessment.answers import ANSWERED
 from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
@@ -94,7 +95,7 @@ def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence
 def in_detail(findings: Sequence[Finding], references: References) -> Markup:
     """List faults, what is near its aim, and what is in order, and cite the thresholds."""
     parts = []
-    for answer in ("fault", "near", "reached"):
+    for answer in ANSWERED:
         chosen = [f for f in findings if f.answer == answer]
         if chosen:
             rules = dict.fromkeys(f.rule for f in chosen)

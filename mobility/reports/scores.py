@@ -11,9 +11,10 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
+from mobility.assessment.criteria import probability_in_words
 from mobility.assessment.findings import in_units, interval_text
 from mobility.assessment.indices import is_current
-from mobility.formatting import MISSING, probability, quantity, rounded
+from mobility.formatting import MISSING, quantity, rounded
 from mobility.kinematics.expected_error import half_width
 from mobility.reports.gauges import INDICES, interval
 from mobility.reports.html import Cell, bullets, html, measured, paragraphs, table
@@ -120,7 +121,7 @@ def fms_table(metrics: xr.Dataset, references: References) -> Markup:
     entries = tables.load("criteria")["fms_deep_squat"]["criteria"]
     return _criteria(
         metrics, probabilities, entries, references, "fms",
-        joint=probability(float(metrics["fms_joint_probability"])),
+        joint=probability_in_words(float(metrics["fms_joint_probability"])),
         pain=capital(str(probabilities.attrs.get("pain", ""))),
     )  # fmt: skip
 
@@ -153,7 +154,7 @@ def _criteria(
     for name in map(str, probabilities[dim].values):
         entry = entries[name]
         p = float(probabilities.sel({dim: name}))
-        in_words: h.Node = probability(p)
+        in_words: h.Node = probability_in_words(p)
         if not math.isfinite(p):
             why = notes.get(name, "") or tables.sentence("report.scores.nothing")
             why = tables.sentence("report.scores.cannot_be_told", why=why)
@@ -168,9 +169,8 @@ def _criteria(
                 in_words,
             ]
         )
-    stated = float(probabilities.attrs["stated"])
-    # Metrics of older code have one limit for both.
-    opposite = float(probabilities.attrs.get("opposite", 1 - stated))
+    answers = tables.load("findings")["answers"]
+    stated, opposite = answers["fault"], answers["reached"]
     about = {"stated": stated, "opposite": opposite, "met": 1 - opposite, "unmet": 1 - stated}
     explained = tables.sentence(f"report.{kind}.explained", **about, **more)
     what, when = (tables.sentence(f"report.{kind}.what"), tables.sentence(f"report.{kind}.when"))

@@ -174,7 +174,12 @@ def method(page: ReportPage) -> Markup:
     limits = ("not_seen", "not_a_laboratory", "larger_errors", "no_diagnosis")
     return (
         paragraphs(tables.sentence("report.method.how"))
-        + bullets(tables.sentence(f"report.method.{each}") for each in limits)
+        + bullets(
+            [
+                *(tables.sentence(f"report.method.{each}") for each in limits),
+                *errors_in_words.wrong_answers(page.answers),
+            ]
+        )
         + errors_in_words.uncertainty_in_short(page.pose)
         + origin.definitions_in_short(page.angles, page.references)
     )

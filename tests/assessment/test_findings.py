@@ -7,15 +7,18 @@ import string
 import hand_made
 import pytest
 import xarray as xr
+from scipy.stats import poisson
 
 from mobility import tables
 from mobility.assessment.advice import advise
+from mobility.assessment.answers import ANSWERS
 from mobility.assessment.criteria import fms_deep_squat, is_stated
-from mobility.assessment.findings import LEVELS, all_rules, find, in_place
+from mobility.assessment.findings import LEVELS, all_rules, find, in_place, wrong_expected
 from mobility.errors import BadInputError
 from mobility.exercise_table import check_entry
 from mobility.registry import exercises
 
+NAN = math.nan
 TABLE = tables.load("findings")
 RULES = TABLE["rules"]
 SIDED = {
@@ -222,6 +225,66 @@ def test_hidden_goes_before_refused_and_what_is_missing_else_is_refused():
         "left": "refused",
         "right": "hidden",
     }
+
+
+def test_how_many_answers_are_expected_to_be_wrong_is_the_sum_of_their_probabilities():
+    findings = find(
+        hand_made.metrics_of(
+            {
+                "knee_flexion": ((119.0, 119.0), (4.0, 4.0)),
+                "heel_rise": ((9.0, NAN), (3.0, NAN)),
+                "arm_fall": (8.0, 15.0),
+            }
+        )
+    )
+    by_answer = {answer: [each for each in findings if each.answer == answer] for answer in ANSWERS}
+    assert [len(by_answer[answer]) for answer in ("fault", "near", "open")] == [1, 2, 1]
+    # 1 less the probability of the fault; P(Z > 4 / 4) of the margin; of *reached* the fault's.
+    assert wrong_expected(by_answer["fault"]) == pytest.approx(0.0478, abs=1e-4)
+    assert wrong_expected(by_answer["near"]) == pytest.approx(2 * 0.1587, abs=1e-4)
+    reached = sum(each.probability for each in by_answer["reached"])
+    assert wrong_expected(by_answer["reached"]) == pytest.approx(reached)
+    assert wrong_expected([*by_answer["open"], *by_answer["refused"]]) == 0
+    assert wrong_expected(findings) == pytest.approx(0.0478 + 0.3173 + reached, abs=1e-3)
+
+
+def test_on_the_grid_as_many_answers_are_wrong_as_their_probabilities_say(project):
+    """Counts that `benchmarks/findings.py` wrote, by view; 95 % of a Poisson distribution."""
+    text = (project / "benchmarks" / "findings.md").read_text(encoding="utf-8")
+    sections = {part.split("\n", 1)[0]: part for part in text.split("\n## ")}
+    cells = {
+        name: [
+            [cell.strip() for cell in line.strip("|").split("|")]
+            for line in sections[name].splitlines()
+            if line.startswith("|")
+        ]
+        for name in ("Answers", "Wrong answers")
+    }
+    head, _, *answers = cells["Answers"]
+    counted = {row[0]: dict(zip(head, row, strict=True)) for row in answers}
+    assert cells["Wrong answers"][0][:4] == ["view", "answers", "said wrong", "wrong"]
+    for view, count, expected, wrong, _ in cells["Wrong answers"][2:]:
+        made = sum(int(counted[view][name]) for name in ("fault", "reached", "near"))
+        assert int(count) == made
+        right = float(counted[view]["right"].partition("%")[0]) / 100
+        assert int(wrong) == pytest.approx(made * (1 - right), abs=0.005 * made + 0.01)
+        low, high = poisson.interval(0.95, float(expected))
+        assert low <= int(wrong) <= high, view
+    assert made > 300
+
+
+def test_a_value_inside_its_limit_with_a_large_error_is_near_and_the_words_are_true():
+    (near,) = (
+        each
+        for each in find(hand_made.metrics_of({"knee_flexion_asymmetry": (0.0, 8.2)}))
+        if each.rule == "knee_flexion_asymmetry"
+    )
+    assert near.answer == "near"
+    assert near.participant == (
+        "Knee bend, R−L 0° (−16 to 16°): more than 5° over the limit of 10° is unlikely, "
+        "less is possible."
+    )
+    assert near.reason == "it may be beyond the limit, though hardly by more than the margin"
 
 
 def test_near_prescribes_nothing():

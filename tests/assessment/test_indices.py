@@ -61,6 +61,28 @@ def test_without_depth_there_is_no_index(name: str) -> None:
         assert score[f"{name}_interval"].isnull().all()
 
 
+def test_a_side_that_is_near_or_open_leaves_its_part_out_unless_the_other_has_a_fault() -> None:
+    """The camera sees both; of the one that it hides the other stands for both."""
+    for other, sd in ((1.0, 3.0), (-2.0, 9.0)):  # near, and open
+        thigh = {"thigh_elevation": ((-20.0, other), (3.0, sd))}
+        assert math.isnan(float(mobility_index(metrics_of(thigh))["mobility_index"]))
+        thigh = {"thigh_elevation": ((20.0, other), (3.0, sd))}
+        assert float(mobility_index(metrics_of(thigh))["mobility_index"]) < 50
+    hidden = metrics_of({"thigh_elevation": ((-20.0, math.nan), (3.0, math.nan))})
+    assert math.isnan(float(mobility_index(hidden)["mobility_index"]))
+    hidden = hidden.assign_attrs(hidden_side="right")
+    assert float(mobility_index(hidden)["mobility_index"]) > 90
+
+
+def test_an_index_below_90_is_not_said_to_have_a_fault_where_none_is_stated() -> None:
+    barely = {"knee_flexion": 127.0, "ankle_dorsiflexion": 37.0, "thigh_elevation": -7.0}
+    data = metrics_of({name: ((v, v), (8.0, 8.0)) for name, v in barely.items()})
+    assert not [each for each in find(data) if each.answer == "fault"]
+    assert float(mobility_index(data)["mobility_index"]) < 88
+    (line,) = (line for line in tables.load("indices")["scale"]["lines"] if "Below 90" in line)
+    assert "may be" in line
+
+
 def test_what_is_not_told_is_not_in_it_and_too_little_is_no_index() -> None:
     score = quality_index(metrics_of({"arm_fall": (9.0, 30.0)}))
     assert float(score["quality_index_coverage"]) == pytest.approx(5 / 6)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 
 from mobility import tables
+from mobility.assessment.findings import refused, wrong_expected
 from mobility.kinematics.expected_error import kind_of
 from mobility.provenance import with_history
 from mobility.reports import errors_in_words
+from mobility.reports.page import ReportPage
+from mobility.reports.sections import sections_of
 from mobility.store import Session, Store
 
 
@@ -35,6 +39,19 @@ def test_the_report_says_what_standing_was_assumed(session: Session) -> None:
         )
         assert words in text
         assert ("this recording is unlike those" in text) is (seconds == 0)
+
+
+def test_the_report_says_how_many_answers_are_expected_to_be_wrong(session: Session) -> None:
+    page = ReportPage(session.read_once())
+    count = sum(each.answer in ("fault", "near", "reached") for each in page.answers)
+    wrong = wrong_expected(page.answers)
+    words = f"Answers fault, reached or near: {count}. By their probabilities about {wrong:.1f} of"
+    (method,) = (each for each in sections_of(page.exercise) if each.name == "method")
+    assert words in method.of(page)
+    certain = [replace(each, probability=1.0) for each in page.answers if each.answer == "fault"]
+    assert "fewer than 0.1 of them" in errors_in_words.wrong_answers(certain)[0]
+    # What the verdict rules out says nothing.
+    assert errors_in_words.wrong_answers([refused(each, "x") for each in page.answers]) == []
 
 
 def test_the_report_says_of_which_values_the_error_grows(

@@ -197,7 +197,7 @@ def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_r
     data = hand_made.metrics_of({"trunk_tibia_difference": (5.0, 4.0)})
     near = [each for each in find(data) if each.answer == "near"]
     assert [each.rule for each in near] == ["trunk_leans_forward"]
-    assert "At or near the aim" in text(groups.in_detail(near, References()))
+    assert "Within or near the aim" in text(groups.in_detail(near, References()))
     assert first_page.cannot_be_told(near, data) == "<p>Every check has an answer.</p>"
     judged = data.assign(fms_deep_squat(data).data_vars)
     shown = text(scores.fms_table(judged, References()))

@@ -95,7 +95,7 @@ def stands_on(html: str, checks: list[Mapping[str, Any]]) -> list[tuple[str, str
                 )
                 found.append((name, side[1] if side else None, answer[1], ""))
     kinds = {
-        "Also reached": "reached", "Also at or near the aim": "near", "Also a fault": "fault",
+        "Also reached": "reached", "Also within or near the aim": "near", "Also a fault": "fault",
         "Open": "open", "No answer": "refused", "Hidden on the right": "hidden",
     }  # fmt: skip
     lines = re.search(r'<div class="unanswered">(.*?)</div>', html, re.S)

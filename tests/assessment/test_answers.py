@@ -1,0 +1,122 @@
+"""No two statements about one recording contradict each other, whatever was measured."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+from hand_made import GOOD, metrics_of
+
+from mobility import tables
+from mobility.assessment.advice import advise
+from mobility.assessment.answers import ANSWERED, ANSWERS
+from mobility.assessment.comments import SUMMARY, comments, recommendations
+from mobility.assessment.criteria import (
+    compensations,
+    fms_deep_squat,
+    fms_verdict,
+    is_stated,
+)
+from mobility.assessment.findings import Finding, find, wrong_expected
+from mobility.assessment.indices import mobility_index, quality_index
+from mobility.assessment.verdict import judge
+
+RULES = tables.load("findings")["rules"]
+NAN = float("nan")
+CHECKED = {"light": {"verdict": "ok", "advice": None}}
+
+
+def at_random(count: int) -> Iterator[xr.Dataset]:
+    """Metrics on both sides of every limit, of small and large errors, some missing.
+
+    A camera at the side may hide the other one.
+    """
+    rng = np.random.default_rng(43)
+    for _ in range(count):
+        hidden, changed = str(rng.choice(["left", "right", "", "", ""])), {}
+        spread = rng.choice([0.3, 1.0, 3.0])
+        for rule in RULES.values():
+            if rule["metric"] not in GOOD or "margin" not in rule:
+                continue
+            sides = 2 if isinstance(GOOD[rule["metric"]][0], tuple) else 1
+            sign = {"below": -1, "above": 1}.get(rule["direction"]) or int(rng.choice([-1, 1]))
+            off = rng.uniform(-5, 2, sides) * rng.choice([0.3, 1.0]) * rule["margin"]["value"]
+            values = sign * (sign * rule["threshold"] + off)
+            if rule["direction"] == "outside":
+                values = sign * (rule["threshold"] + off)
+            sds = spread * 10 ** rng.uniform(-1.5, 0.3, sides) * rule["margin"]["value"]
+            values[rng.random(sides) < 0.05] = NAN
+            sds[rng.random(sides) < 0.05] = NAN
+            if sides == 2 and hidden:
+                values[["left", "right"].index(hidden)] = NAN
+            of_metric = [tuple(map(float, each)) for each in (values, sds)]
+            changed[rule["metric"]] = (
+                tuple(of_metric) if sides == 2 else tuple(each[0] for each in of_metric)
+            )
+        attrs = {"hidden_side": hidden} if hidden else {}
+        view = {"left": "right", "right": "left"}.get(hidden)
+        data = metrics_of(changed, **attrs)
+        for screen in (fms_deep_squat(data, view=view), compensations(data, view=view)):
+            data = data.assign(screen.data_vars)
+        for index in (mobility_index(data), quality_index(data)):
+            data = data.assign(index.data_vars)
+        yield data
+
+
+def stated_of(findings: tuple[Finding, ...]) -> dict[str, bool | None]:
+    """Whether each rule states a fault, or that there is none on all sides that are seen."""
+    answers: dict[str, set[str]] = {}
+    for each in findings:
+        answers.setdefault(each.rule, set()).update([] if each.hidden else [each.answer])
+    return {
+        rule: True if "fault" in of_rule else False if of_rule == {"reached"} else None
+        for rule, of_rule in answers.items()
+    }
+
+
+def test_no_two_statements_about_one_recording_contradict_each_other() -> None:
+    criteria, indices = tables.load("criteria"), tables.load("indices")
+    rule_at = {(r["metric"], r["direction"], r["threshold"]): n for n, r in RULES.items()}
+    verdicts, all_answers = set[str](), Counter[str]()
+    for data in at_random(25):
+        findings = find(data)
+        stated = stated_of(findings)
+        all_answers.update(each.answer for each in findings)
+        fms, nasm = data["fms_probability"], data["compensation_probability"]
+        for name, entry in criteria["fms_deep_squat"]["criteria"].items():
+            rule = rule_at[entry["measure"], entry["fails"], entry["threshold"]]
+            assert is_stated(1 - float(fms.sel(fms_criterion=name))) is stated[rule], name
+        for name, entry in criteria["compensations"]["assessed"].items():
+            rule = rule_at[entry["measure"], entry["found"], entry["threshold"]]
+            assert is_stated(float(nasm.sel(compensation=name))) is stated[rule], name
+        score, words = fms_verdict(fms)
+        verdicts.add(words)
+        assert (score, words) == (fms.attrs["score"], fms.attrs["verdict"])
+        for index, dim in (("mobility_index", "mobility_part"), ("quality_index", "quality_part")):
+            part_scores = data[f"{index}_part_score"].to_series()
+            notes = json.loads(data[index].attrs.get("notes", "{}"))
+            for part, entry in indices[index]["parts"].items():
+                is_there = stated[entry["rule"]]
+                assert np.isfinite(part_scores[part]) == (is_there is not None), (index, part)
+                assert bool(notes.get(part)) == (is_there is None)
+                assert is_there is not True or part_scores[part] < 90
+            assert list(data[dim]) == list(indices[index]["parts"])
+        works = advise(findings)
+        assert {f.answer for work in works for f in work.because} <= {"fault"}
+        shown = {answer: sum(f.answer == answer for f in findings) for answer in ANSWERS}
+        headline = judge([], CHECKED, data).headline
+        for answer, count in shown.items():
+            numbers = re.findall(rf"(\d+) {answer}", headline)
+            assert numbers == ([str(count)] if count else []), headline
+        wrong = wrong_expected(findings)
+        assert 0 <= wrong <= 0.2 * sum(shown[answer] for answer in ANSWERED)
+        keep = tables.load("advice")["keep"]["text"]
+        alone = shown["reached"] == len(findings)
+        assert (keep in recommendations(data)[SUMMARY]) == alone
+        assert words in comments(data, level="professional")[SUMMARY]
+    assert all_answers.keys() == {*ANSWERS}
+    assert len(verdicts) > 3
