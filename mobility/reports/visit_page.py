@@ -17,20 +17,23 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.findings import ANSWERS, Finding, excess, in_place
+from mobility.assessment.advice import advise
+from mobility.assessment.answers import ANSWERS
+from mobility.assessment.findings import Finding, excess, in_place
 from mobility.assessment.merging import films_of, is_merged
 from mobility.assessment.verdict import Verdict
 from mobility.formatting import dated, digits_and_suffix, quantity
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.registry import exercise as registered
-from mobility.reports import first_page, gauges, groups, key_frames
+from mobility.reports import first_page, gauges, key_frames
 from mobility.reports.first_page import CLASS_OF_LEVEL
 from mobility.reports.gauges import Gauge
 from mobility.reports.html import Row, bullets, html, measured, paragraphs, table
 from mobility.reports.page import ReportPage
 from mobility.reports.recording import person, view_in_words
 from mobility.sessions.record import verdict_in_words
+from mobility.sessions.reports import report_page
 from mobility.wording import capital, listed, metric_and_item, spoken
 
 if TYPE_CHECKING:
@@ -121,8 +124,9 @@ class VisitPage:
         exercise = session.record.exercise
         picture = key_frames.still(session, faces=self.faces)
         alt = tables.sentence("visit.picture", number=number)
-        page = session.report_folder / f"{session.record.kind.slug}.html"
+        page = report_page(session)
         link = os.path.relpath(page.absolute(), Path(self.folder).absolute())
+        report = h.a(href=link.replace(os.sep, "/"))[tables.sentence("visit.report")]
         return h.figure[
             None if picture is None else key_frames.image(picture, alt),
             h.figcaption[
@@ -131,8 +135,7 @@ class VisitPage:
                 view_in_words(row["view"]),
                 h.br,
                 h.span(class_=f"level {CLASS_OF_LEVEL[level]}")[verdict_in_words(level, exercise)],
-                " · ",
-                h.a(href=link.replace(os.sep, "/"))[tables.sentence("visit.report")],
+                (" · ", report) if page.is_file() else None,
             ],
         ]
 
@@ -148,7 +151,9 @@ class VisitPage:
             shown = [each for each in answers if each.rule not in later]
             parts.append(html(h.h3[exercise]) + first_page.main_findings(shown, verdict))
             if later and "findings" not in verdict.rules_out:
-                parts.append(paragraphs(tables.sentence("visit.more_found", count=len(later))))
+                number = "one" if len(later) == 1 else "several"
+                told = tables.sentence(f"visit.more_found.{number}", count=len(later))
+                parts.append(paragraphs(told))
         return html(h.h2["What stands out"], parts) if parts else Markup()
 
     def _verdict(self, exercise: str) -> Verdict:
@@ -207,9 +212,14 @@ class VisitPage:
         """Name what to do about the faults of all exercises, each once."""
         if not self.answers:
             return Markup()
-        faults = [each for answers in self.answers.values() for each in answers]
-        work = groups.exercises_in_short(faults, most=_MOST_WORK)
-        return html(h.h2["What to do"], work)
+        works = advise(each for answers in self.answers.values() for each in answers)
+        items = [f"{capital(work.name)}: {work.dose.partition(';')[0]}." for work in works]
+        more = "; ".join(work.name for work in works[_MOST_WORK:])
+        shown = bullets(items[:_MOST_WORK])
+        if more:
+            shown += paragraphs(tables.sentence("visit.to_do.more", names=more))
+        nothing = paragraphs(tables.sentence("report.first_page.nothing_to_do"))
+        return html(h.h2["What to do"], shown or nothing)
 
     def _exercise(self, exercise: str) -> Markup:
         films, answers = self.visit.films_of(exercise), self.visit.answers(exercise)
@@ -219,13 +229,12 @@ class VisitPage:
         told = tables.sentence(sentence, films=self._films_in_words(film.id for film in films))
         rows = self._gauges(exercise)
         marked = {each.name: each.marks for each in rows}
-        found = [each for each, _ in answers]
         return (
             html(h.h2[exercise])
             + paragraphs(told, kind="note")
             + self._openings(films, kind.table["report"].get("opening"))
             + gauges.show([each for each in rows if each.is_shown], caption=self._caption(exercise))
-            + first_page.in_lines(found, marked=marked)
+            + first_page.in_lines(_once(answers), marked=marked)
         )
 
     def _caption(self, exercise: str) -> str:
@@ -305,6 +314,18 @@ class VisitPage:
         caption = tables.sentence("visit.joints.caption", kinds=listed(list(kinds)))
         shown = table(head, listing, caption=caption, numeric=True)
         return html(h.h2[tables.sentence("visit.joints.heading")], shown) if listing else Markup()
+
+
+def _once(answers: Sequence[tuple[Finding, Sequence[Film]]]) -> list[Finding]:
+    """Leave of what films answer each for itself, on a side, those that do, else the first."""
+    of_place: dict[tuple[str, str], list[Finding]] = {}
+    for answer, _ in answers:
+        of_place.setdefault((answer.rule, answer.side), []).append(answer)
+    chosen = []
+    for given in of_place.values():
+        told = [each for each in given if each.answer not in ("refused", "hidden")]
+        chosen += told or sorted(given, key=lambda each: each.answer == "hidden")[:1]
+    return chosen
 
 
 def _worst(gauge: Gauge) -> int:

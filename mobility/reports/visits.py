@@ -19,7 +19,7 @@ from mobility.reports.render import render_visit
 from mobility.sessions.files import atomic, lock, make_folder, writing
 from mobility.sessions.notebooks import VISIT, find_notebook
 from mobility.sessions.references import references
-from mobility.sessions.reports import remove_page, remove_visits, visit_folder
+from mobility.sessions.reports import remove_page, remove_visits, report_page, visit_folder
 
 if TYPE_CHECKING:
     import datetime
@@ -166,6 +166,7 @@ def _key(visit: Visit, *, faces: bool) -> str:
     ]
     for session in sessions_on_page(visit):
         inputs.append(session.record.model_dump_json(exclude={"report"}))
+        inputs.append(f"{report_page(session).is_file()}")  # to which the page then has a link
         try:
             inputs.append(session.edits().model_dump_json())
         except MobilityError as error:  # damaged, which the page says
