@@ -9,17 +9,42 @@ a side. People, cameras and the rules of merging were chosen before any was seen
 from __future__ import annotations
 
 import argparse
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 import yaml
+from findings import MARGIN, assessed, true_or_not
 
+from mobility.assessment.findings import ANSWERS, Finding, all_rules, find
+from mobility.assessment.merging import Film, merge
+from mobility.assessment.verdict import Verdict
+from mobility.view import camera_view
 from mobility.virtual_lab.case import Case
 from mobility.virtual_lab.grid import VIEWS, Grid, grid_cases
-from mobility.virtual_lab.sweep import sweep
+from mobility.virtual_lab.sweep import case_folder, read_pose, sweep
 
 PEOPLE = Path(__file__).with_name("visits.yaml")
+KINDS = ("oblique", "front", "side")
+"""The films of each person, in the order of the grid."""
+SURER, APART = "the surer film", "all, each side by itself"
+ANGLES = {
+    **{"hip_flexion": "hip", "knee_flexion": "knee", "ankle_dorsiflexion": "ankle"},
+    **{"thigh_elevation": "thigh", "tibia_inclination": "shank", "shoulder_flexion": "shoulder"},
+    "trunk_lean": "trunk",
+}
+SIDED = (
+    "hip_flexion",
+    "knee_flexion",
+    "ankle_dorsiflexion",
+    "thigh_elevation",
+    "tibia_inclination",
+)
 CAMERA = ("height_m", "field_of_view", "aim", "framing", "roll")
 """What else is drawn of a camera, from the ranges of the grid."""
 
@@ -56,14 +81,154 @@ def _camera(rng: np.random.Generator, views: list[str], sample: dict[str, Any]) 
     return camera
 
 
+class Person(NamedTuple):
+    """The films of a person, with what is true."""
+
+    name: str
+    films: Sequence[Film]
+    truth: xr.Dataset
+
+
+def people(cache: Path) -> list[Person]:
+    """Measure the films of each person; who could not be rendered is left out."""
+    measured_people = []
+    for cases in films():
+        folders = [case_folder(cache, case) for case in cases]
+        if not all((folder / "truth.nc").is_file() for folder in folders):
+            continue
+        read = [assessed(folder, resume=True) for folder in folders]
+        seen = [camera_view(read_pose(folder / "fitted.nc")) for folder in folders]
+        of_person = [
+            Film(kind, metrics, Verdict("good", ""), view.name, view.azimuth_deg)
+            for kind, (metrics, _), view in zip(KINDS, read, seen, strict=True)
+        ]
+        measured_people.append(Person(cases[0].name, of_person, read[0][1]))
+    return measured_people
+
+
+def ways(of_person: Sequence[Film]) -> dict[str, xr.Dataset]:
+    """Give the numbers of a person by each way to choose or merge the films."""
+    by_kind = {film.id: film for film in of_person}
+    together = {
+        " + ".join(kinds): merge([by_kind[kind] for kind in kinds])
+        for count in range(1, len(KINDS) + 1)
+        for kinds in itertools.combinations(KINDS, count)
+    }
+    return {**together, SURER: _of_the_surer(of_person), APART: _apart(of_person)}
+
+
+def _of_the_surer(of_person: Sequence[Film]) -> xr.Dataset:
+    """Take each number from the film that states the smallest error."""
+    alone = [merge([film]) for film in of_person]
+    chosen = alone[0].copy()
+    for name in (str(each) for each in chosen.data_vars if f"{each}_sd" in chosen):
+        of_films = [(film[name], film[f"{name}_sd"]) for film in alone]
+        sds = xr.concat([sd.fillna(np.inf) for _, sd in of_films], "film")
+        best = sds.argmin("film")
+        for each, place in ((name, 0), (f"{name}_sd", 1)):
+            values = xr.concat([pair[place] for pair in of_films], "film")
+            chosen[each] = values.isel(film=best)
+    return chosen
+
+
+def _apart(of_person: Sequence[Film]) -> xr.Dataset:
+    """Merge each side by itself, as if no difference of the sides were stated beside."""
+    without = [
+        replace(film, metrics=film.metrics.drop_vars([f"{name}_asymmetry" for name in SIDED]))
+        for film in of_person
+    ]
+    return merge(without)
+
+
+def errors(measured_people: Sequence[Person]) -> pd.DataFrame:
+    """Errors of the numbers of all ways, with those that are stated."""
+    rows = []
+    for person in measured_people:
+        for way, metrics in ways(person.films).items():
+            for name in (*ANGLES, *(f"{name}_asymmetry" for name in SIDED)):
+                if name not in metrics:
+                    continue
+                value, sd, true = (
+                    np.atleast_1d(each.to_numpy().astype(float))
+                    for each in (metrics[name], metrics[f"{name}_sd"], person.truth[name])
+                )
+                rows += [
+                    {"person": person.name, "way": way, "number": name, "error": v - t, "sd": s}
+                    for v, s, t in zip(value, sd, true, strict=True)
+                    if np.isfinite(t)
+                ]
+    return pd.DataFrame(rows)
+
+
+def error_table(of_ways: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Root mean square errors by way, and the share of all within 1.96 of the stated sd."""
+    given = of_ways[of_ways["error"].notna() & of_ways["number"].isin(list(names))]
+    squares = given.assign(
+        square=given["error"] ** 2, within=given["error"].abs() <= 1.96 * given["sd"]
+    )
+    table = squares.pivot_table(index="way", columns="number", values="square", sort=False) ** 0.5
+    table = table.reindex(columns=list(names)).rename(columns=names)
+    by_way = squares.groupby("way", sort=False)
+    table["all"] = by_way["square"].mean() ** 0.5
+    table["stated"] = (given["sd"] ** 2).groupby(given["way"], sort=False).mean() ** 0.5
+    table["within"] = by_way["within"].mean()
+    table["numbers"] = by_way.size()
+    return table
+
+
+def answers(measured_people: Sequence[Person]) -> pd.DataFrame:
+    """Count the answers of the rules by the films that were merged, and how many are wrong."""
+    rows = []
+    for person in measured_people:
+        for way, metrics in ways(person.films).items():
+            if way in (SURER, APART):
+                continue
+            for each in find(metrics):
+                if each.metric in MARGIN and not (each.rule == "movement_not_smooth"):
+                    rows.append(
+                        {"way": way, "answer": each.answer, "wrong": _is_wrong(each, person)}
+                    )
+    table = pd.DataFrame(rows)
+    counted = table.pivot_table(
+        index="way", columns="answer", aggfunc="size", fill_value=0, sort=False
+    )
+    counted = counted.reindex(columns=list(ANSWERS), fill_value=0)
+    counted["told"] = counted[["fault", "near", "reached"]].sum(axis=1)
+    counted["wrong"] = table.groupby("way", sort=False)["wrong"].sum()
+    return counted
+
+
+def _is_wrong(finding: Finding, person: Person) -> bool:
+    """Whether a fault is stated that is clearly not there, or passed over that clearly is."""
+    rule = all_rules()[finding.rule]
+    true = person.truth[finding.metric]
+    value = float(true.sel(side=finding.side) if finding.side else true)
+    is_there = true_or_not(
+        np.array([value]), rule["threshold"], rule["direction"], MARGIN[finding.metric]
+    )
+    if is_there is None:
+        return False
+    said = {"fault": True, "reached": False, "near": False}.get(finding.answer)
+    return said is not None and said != is_there
+
+
 def main() -> None:
-    """Render the films."""
+    """Render the films, or count."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--render", action="store_true", help="film the people")
     given = parser.parse_args()
     if given.render:
         sweep([film for person in films() for film in person], given.cache, resume=True)
+    measured_people = people(given.cache)
+    of_ways = errors(measured_people)
+    print(error_table(of_ways, ANGLES).round(2).to_string())
+    print(
+        error_table(of_ways, {f"{name}_asymmetry": ANGLES[name] for name in SIDED})
+        .round(2)
+        .to_string()
+    )
+    print(answers(measured_people).to_string())
 
 
 if __name__ == "__main__":

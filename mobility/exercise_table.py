@@ -86,6 +86,9 @@ class _Values(Strict):
 
 class _Report(Strict):
     gauges: Annotated[Text, Field(description="caption of the gauges of the first page")]
+    opening: Annotated[Key, Field(description="section that the first page begins with")] | None = (
+        None
+    )
     trial: Annotated[
         list[str], Field(min_length=1, description="angles drawn over the whole recording")
     ]

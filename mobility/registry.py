@@ -636,9 +636,12 @@ def check_sections(exercise: Exercise) -> None:
     """Refuse a page with a section that is neither shared nor of the exercise."""
     modules = [_SECTIONS, *(f"{each}.page" for each in _line(exercise.package))]
     there = [name for module in modules for name in _sections_in(module)]
-    for name in exercise.sections:
+    opening = exercise.table.get("report", {}).get("opening")
+    placed = [("page", name) for name in exercise.sections]
+    placed += [("report: opening", opening)] if opening else []
+    for place, name in placed:
         hint = likely(name, there) or f"; there are: {', '.join(there)}"
-        check_among([name], there, f"exercise.yaml of {exercise.package}: page", hint)
+        check_among([name], there, f"exercise.yaml of {exercise.package}: {place}", hint)
 
 
 def _check_functions(package: str, *, like: bool) -> None:

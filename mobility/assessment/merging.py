@@ -6,9 +6,10 @@ that err alike; ``tables/merging.yaml`` says by how much they do, and what is no
 
 from __future__ import annotations
 
+import functools
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility import tables
+from mobility import registry, tables
 from mobility.assessment.estimates import (
     ABSENT_SIDE,
     CONTRADICTED,
@@ -65,6 +66,11 @@ class Film:
     verdict: Verdict = field(repr=False)
     view: str = UNKNOWN
     azimuth: float = math.nan
+
+    @property
+    def variables(self) -> Mapping[Any, xr.Variable]:
+        """Plain variables of its metrics, because hundreds of numbers are read."""
+        return self.metrics.variables
 
     @property
     def kind(self) -> str:
@@ -167,26 +173,27 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     """
     by_id = sorted(films, key=lambda film: film.id)
     films = sorted(by_id, key=lambda film: LEVELS.index(film.verdict.level))
+    _check_alike(by_id)
     names = list(dict.fromkeys(name for film in films for name in _numbers(film.metrics)))
-    _check_alike(by_id, names)
     in_turn = any(ABSENT_SIDE in film.metrics.attrs for film in films)
     merged: dict[str, xr.DataArray] = {}
     for name in names:
-        measured = [film for film in films if name in film.metrics]
-        metrics = measured[0].metrics
-        units = str(metrics[name].attrs.get("units", ""))
-        if not is_merged(metrics, name):
+        measured = [film for film in films if name in film.variables]
+        variable = measured[0].variables[name]
+        units = str(variable.attrs.get("units", ""))
+        if not is_merged(measured[0].metrics, name):
             sides = {
                 side: _of_one_alone(_cells(measured, name, side))
-                for side in (SIDES if metrics[name].dims else ("",))
+                for side in (SIDES if variable.dims else ("",))
             }
-        elif not metrics[name].dims:
+        elif not variable.dims:
             sides = {"": _unsided(measured, name, in_turn=in_turn)}
         else:
             sides = {side: merge_numbers(_cells(measured, name, side), units) for side in SIDES}
             difference = f"{name}_asymmetry"
             if difference in names and not in_turn:
-                apart = _unsided([film for film in films if difference in film.metrics], difference)
+                having = [film for film in films if difference in film.variables]
+                apart = _unsided(having, difference)
                 sides = _agreeing(measured, name, sides, apart)
         _add(merged, name, measured, sides)
     result = xr.Dataset(merged)
@@ -215,14 +222,21 @@ def views_of(metrics: xr.Dataset) -> dict[str, str]:
 
 def is_merged(metrics: xr.Dataset, name: str) -> bool:
     """Whether a metric is merged; others are those of each film."""
-    table, variable = tables.load("merging"), metrics[name]
-    entry = exercise_of(metrics).measures.get(str(variable.attrs.get("quantity", "")), {})
+    table, attrs = tables.load("merging"), metrics.variables[name].attrs
     return (
-        f"{name}_sd" in metrics
-        and variable.attrs.get("kind") in table["kinds"]
-        and variable.attrs.get("units") not in table["each_film"]["units"]
-        and str(entry.get("from", "")).split(".")[0] not in table["each_film"]["kernels"]
+        f"{name}_sd" in metrics.variables
+        and attrs.get("kind") in table["kinds"]
+        and attrs.get("units") not in table["each_film"]["units"]
+        and attrs.get("quantity") not in _of_each_film(exercise_of(metrics).name)
     )
+
+
+@functools.cache
+def _of_each_film(exercise: str) -> frozenset[str]:
+    """Name the quantities whose kernels give what each performance has of its own."""
+    kernels = tables.load("merging")["each_film"]["kernels"]
+    measures = registry.exercise(exercise).measures
+    return frozenset(n for n, each in measures.items() if each["from"].split(".")[0] in kernels)
 
 
 def _numbers(metrics: xr.Dataset) -> list[str]:
@@ -231,7 +245,7 @@ def _numbers(metrics: xr.Dataset) -> list[str]:
     kinds = (*table["kinds"], *table["each_film"]["kinds"])
     return [
         str(name)
-        for name, variable in metrics.data_vars.items()
+        for name, variable in metrics.variables.items()
         if variable.attrs.get("kind") in kinds and variable.dims in ((), ("side",))
     ]
 
@@ -241,22 +255,22 @@ def _shared(films: Sequence[Film], key: str) -> bool:
     return len({str(film.metrics.attrs.get(key)) for film in films}) == 1
 
 
-def _check_alike(films: Sequence[Film], names: Iterable[str]) -> None:
-    def differ(one: Film, other: Film, what: str) -> BadInputError:
-        return BadInputError(f"sessions {one.id} and {other.id}: {what}")
-
-    for film in films[1:]:
-        theirs, of_this = (str(each.metrics.attrs.get("exercise")) for each in (films[0], film))
+def _check_alike(films: Sequence[Film]) -> None:
+    first, *others = films
+    for film in others:
+        what = ""
+        theirs, of_this = (str(each.metrics.attrs.get("exercise")) for each in (first, film))
         if theirs != of_this:
             what = f"are of {theirs} and {of_this}; merge the films of one exercise"
-            raise differ(films[0], film, what)
-    for name in names:
-        having = [film for film in films if name in film.metrics]
-        for film in having[1:]:
-            one, other = (each.metrics[name] for each in (having[0], film))
+        for name in _numbers(film.metrics):
+            one, other = first.variables.get(name), film.variables[name]
+            if one is None or what:
+                continue
             if (one.dims, one.attrs.get("units")) != (other.dims, other.attrs.get("units")):
                 what = f"{name} is not measured alike, as by two versions of the exercise"
-                raise differ(having[0], film, f"{what}; analyse both again")
+                what += "; analyse both again"
+        if what:
+            raise BadInputError(f"sessions {first.id} and {film.id}: {what}")
 
 
 def _cells(films: Sequence[Film], name: str, side: str) -> list[Given]:
@@ -267,30 +281,32 @@ def _cells(films: Sequence[Film], name: str, side: str) -> list[Given]:
     """
     shown = [film for film in films if not side or film.metrics.attrs.get(ABSENT_SIDE) != side]
     cells = [_cell(film, name, side) for film in shown or films]
-    if not side and films[0].metrics[name].attrs.get("kind") != "asymmetry":
+    if not side and films[0].variables[name].attrs.get("kind") != "asymmetry":
         return cells
     certain = [cell for cell in cells if not cell.film.verdict.sides_in_doubt]
     return certain if any(math.isfinite(cell.value) for cell in certain) else cells
 
 
 def _cell(film: Film, name: str, side: str) -> Given:
-    metrics = film.metrics
+    if name not in film.variables:
+        return Given(film)
     if not film.verdict.shows(name):
         return Given(film, reason=film.verdict.why_without(name))
-    value, sd, sem = (_number(metrics, each, side) for each in (name, f"{name}_sd", f"{name}_sem"))
+    value, sd, sem = (_number(film, each, side) for each in (name, f"{name}_sd", f"{name}_sem"))
     if math.isfinite(value):
         return Given(film, value, sd, sem)
-    unseen = str(metrics[name].attrs.get(HIDDEN, "")).split()
-    is_hidden = side in unseen or metrics.attrs.get(HIDDEN_SIDE) == side if side else bool(unseen)
-    reason = reason_missing(metrics.variables, metrics.attrs, name, side)
+    attrs = film.metrics.attrs
+    unseen = str(film.variables[name].attrs.get(HIDDEN, "")).split()
+    is_hidden = side in unseen or attrs.get(HIDDEN_SIDE) == side if side else bool(unseen)
+    reason = reason_missing(film.variables, attrs, name, side)
     return Given(film, reason=reason, is_hidden=is_hidden)
 
 
-def _number(metrics: xr.Dataset, name: str, side: str) -> float:
-    if name not in metrics:
+def _number(film: Film, name: str, side: str) -> float:
+    if name not in film.variables:
         return math.nan
-    variable = metrics[name]
-    return float(variable.sel(side=side) if "side" in variable.dims else variable)
+    values = film.variables[name].values
+    return float(values[film.variables["side"].values.tolist().index(side)] if side else values)
 
 
 def _of_one_alone(cells: Sequence[Given]) -> Merged:
@@ -337,7 +353,7 @@ def _correlation(films: Sequence[Film]) -> Array:
 def _unsided(films: Sequence[Film], name: str, *, in_turn: bool = False) -> Merged:
     """Merge a number without sides; a difference of the sides may be that of one film."""
     cells = _cells(films, name, "")
-    attrs = films[0].metrics[name].attrs
+    attrs = films[0].variables[name].attrs
     of_one = tables.load("merging")["difference_of_one_film"]["quantities"]
     if attrs.get("kind") == "asymmetry" and attrs.get("quantity") in of_one:
         nearest = sorted(cells, key=lambda cell: cell.film.from_front)
@@ -350,7 +366,7 @@ def _unsided(films: Sequence[Film], name: str, *, in_turn: bool = False) -> Merg
 
 def _of_own_films(films: Sequence[Film], name: str, otherwise: Merged) -> Merged:
     """Compare legs that stand in turn and were filmed apart."""
-    measured = [film for film in films if name in film.metrics]
+    measured = [film for film in films if name in film.variables]
     left, right = (merge_numbers(_cells(measured, name, side)) for side in SIDES)
     return right_minus_left(left, right, otherwise)
 
@@ -421,7 +437,7 @@ def _add(
     """Add a number of all sides, or without sides, in place, with its errors."""
     from_films = list(dict.fromkeys(film for each in sides.values() for film in each.films))
     source, *others = from_films or films
-    attrs = dict(source.metrics[name].attrs)
+    attrs = dict(source.variables[name].attrs)
     dropped = (HIDDEN, BESIDE) if not others else _OF_ONE_FILM
     attrs = {key: value for key, value in attrs.items() if key not in dropped}
     for side, each in sides.items():
@@ -448,9 +464,9 @@ def _add(
     added("", attrs)
     beside = []
     for error in ("sd", "sem"):
-        having = [film for film in films if f"{name}_{error}" in film.metrics]
+        having = [film for film in films if f"{name}_{error}" in film.variables]
         if having:
-            of_error = having[0].metrics[f"{name}_{error}"].attrs
+            of_error = having[0].variables[f"{name}_{error}"].attrs
             added(error, {key: of_error[key] for key in of_error if key not in _OF_ONE_FILM})
             beside.append(f"{name}_{error}")
     if beside:

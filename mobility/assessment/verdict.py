@@ -234,6 +234,8 @@ def _with_answers(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
         if answers[name]
     ]
     text = ", ".join(parts)
+    if any(each.side for each in findings):
+        text = tables.sentence("comments.verdict.answers_of_sides", answers=text)
     silent = [each for each in findings if each.answer in ("open", "refused", "hidden")]
     reasons = Counter(each.reason for each in silent if each.probability is None)
     reason, times = reasons.most_common(1)[0] if reasons else ("", 0)

@@ -27,6 +27,7 @@ def read_study(
     store: Store,
     recordings: Names = COMPARED,
     level: Literal["session", "repetition"] = "session",
+    visits: bool = False,
     curves: bool | Names = False,
     workers: Workers | None = None,
 ) -> Study:
@@ -40,7 +41,7 @@ def read_study(
         A CSV file, as :func:`mobility.studies.study_table.read_list` describes it.
     store
         Where the sessions are, and where those of videos are put.
-    recordings, level
+    recordings, level, visits
         As for :func:`mobility.studies.study_table.study_table`.
     curves
         Whether the mean curves of the sessions are read too, for :func:`mobility.retest_curves`;
@@ -61,11 +62,15 @@ def read_study(
     BadInputError
         The list, or a row of it, cannot be used.
     """
+    if visits and curves:
+        raise BadInputError.of({"curves": "a visit has no curves; ask for those of sessions"})
     listed = read_list(path)
     if "video" in listed:
         listed = listed.assign(session=_analysed(Path(path), listed, store, workers))
     sessions = _sessions(path, listed, store)
-    study = study_table(listed, sessions, recordings=recordings, level=level, name=str(Path(path)))
+    study = study_table(
+        listed, sessions, recordings=recordings, level=level, visits=visits, name=str(Path(path))
+    )
     if not curves:
         return study
     exercise = registry.exercise(str(study.table["exercise"].iloc[0]))

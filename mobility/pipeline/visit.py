@@ -268,6 +268,10 @@ class Visit:
             sessions=tuple(session for session in self.sessions if session.id in films),
         )
 
+    def id_of(self, exercise: str) -> str:
+        """Name an exercise of the visit, as tables do in place of a session."""
+        return f"{self.user_id}/{self.date}/{registered(exercise).slug}{self._name}"
+
     def of_exercise(self, exercise: str) -> tuple[dict[str, Any], pa.Table]:
         """Give what is the same in all rows of an exercise in the table, and the rows."""
         read = [
@@ -282,7 +286,7 @@ class Visit:
         about = {
             **of_films[0],
             **{name: _alike(of_films, name) for name in ("software", "standing", "state")},
-            "session_id": f"{self.user_id}/{self.date}/{registered(exercise).slug}{self._name}",
+            "session_id": self.id_of(exercise),
             "view": ", ".join(sorted({film.view for film in films})),
             "recording": min(levels, key=LEVELS.index, default=None),
             "cameras": max(columns["cameras"] for columns in of_films),

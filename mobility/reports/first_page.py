@@ -110,7 +110,7 @@ def findings_and_advice(findings: Sequence[Finding], verdict: Verdict, *, most: 
     Parameters
     ----------
     findings
-        Those that the verdict keeps.
+        All, as the verdict leaves them.
     verdict
         The recording's verdict.
     most
@@ -136,29 +136,34 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict) -> Markup:
     page = html(h.ol[items])
     if more := len(faults[MOST_FINDINGS:]):
         page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
-    if not faults:
-        everything = all(f.answer in ("fault", "near", "reached") for f in findings)
-        page = paragraphs(
-            tables.sentence(
-                "report.first_page.no_fault" if everything else "report.first_page.no_fault_in_part"
-            )
-        )
+    if not faults and findings:
+        judged = [each.answer in ("near", "reached") for each in findings]
+        if all(judged):
+            page = paragraphs(tables.sentence("report.first_page.no_fault"))
+        elif any(judged):
+            page = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
+        else:
+            page = paragraphs(tables.sentence("report.first_page.nothing_judged"))
     return page + in_words(findings)
 
 
 def in_words(findings: Sequence[Finding]) -> Markup:
     """Say of what a reader expects to be told which is in order, and which near its aim.
 
-    All sides are that the camera sees.
+    All sides are that the camera sees; where it does not see one, the other is named.
     """
     in_order: list[str] = []
     near: list[str] = []
     rules = all_rules()
     names = dict.fromkeys(f.rule for f in findings if "checkpoint" in rules[f.rule])
     for name in sorted(names, key=place):
-        answers = {f.answer for f in findings if f.rule == name and not f.hidden}
+        of_rule = [f for f in findings if f.rule == name]
+        seen = [f for f in of_rule if not f.hidden]
+        answers = {f.answer for f in seen}
         if answers and answers <= {"reached", "near"}:
             part = str(rules[name]["checkpoint"]["name"])
+            if len(seen) < len(of_rule):
+                part = f"{part} ({seen[0].side})"
             (near if "near" in answers else in_order).append(part)
     lines = []
     if in_order:

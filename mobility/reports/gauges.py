@@ -70,6 +70,8 @@ class Gauge:
         error it is in words.
     norm
         Norm of the lab itself, in `units`, and the name of its reference.
+    begins
+        Where a movement begins whose end is the value, and half of the 95 % interval, by side.
     answers
         Answer of the rule, by side.
     both_ways
@@ -88,6 +90,7 @@ class Gauge:
     retest: dict[str, float] = field(default_factory=dict)
     lab_retest: dict[str, tuple[float, str]] = field(default_factory=dict)
     norm: tuple[Norm, str] | None = None
+    begins: dict[str, tuple[float, float]] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     both_ways: bool = False
     expected: bool = True
@@ -270,14 +273,23 @@ def _values(gauge: Gauge) -> h.Node:
     parts: list[h.Node] = []
     for side, (value, half) in gauge.values.items():
         letter = (h.span(class_=f"{side}-text")[side[0].upper()], " ") if side else None
-        digits, _ = digits_and_suffix(gauge.units)
-        error = f" {plus_minus(half, digits=digits)}" if half > 0 else ""
+        error = _error(gauge, half)
         if math.isfinite(gauge.interval[0]):
             error = f" ({between(*gauge.interval)})"
         below = h.br if parts else None
         number = quantity(value, gauge.units)
-        parts.append((below, letter, number, h.span(".interval")[error], _answer(gauge, side)))
+        first: h.Node = None
+        if begins := gauge.begins.get(side):
+            of_first = h.span(".interval")[_error(gauge, begins[1])]
+            first = quantity(begins[0], gauge.units), of_first, " to "
+        of_value = h.span(".interval")[error]
+        parts.append((below, letter, first, number, of_value, _answer(gauge, side)))
     return parts
+
+
+def _error(gauge: Gauge, half: float) -> str:
+    digits, _ = digits_and_suffix(gauge.units)
+    return f" {plus_minus(half, digits=digits)}" if half > 0 else ""
 
 
 def _answer(gauge: Gauge, side: str) -> h.Node:
@@ -330,6 +342,8 @@ def _bar(gauge: Gauge) -> h.Node:
             first, last = gauge.ends(value, half)
             parts.append(h.line(class_=kind, x1=at(first), x2=at(last), y1=y, y2=y))
         parts.append(h.circle(class_=kind, cx=at(value), cy=y, r="3.5"))
+        if begins := gauge.begins.get(side):
+            parts.append(h.circle(class_=kind, cx=at(begins[0]), cy=y, r="2"))
     return h.svg(aria_hidden="true", focusable="false")[parts]
 
 
@@ -338,6 +352,7 @@ def _scale(gauge: Gauge) -> tuple[float, float]:
     if not gauge.units:
         return 0.0, 100.0
     ends = [end for measured in gauge.values.values() for end in gauge.ends(*measured)]
+    ends += [value for value, _ in gauge.begins.values()]
     # Without a comparison from the neutral position on: else the value would fill its bar.
     goals = (gauge.goal, -gauge.goal) if gauge.both_ways else (gauge.goal,)
     ends += [each for each in (*goals, *gauge.usual) if math.isfinite(each)] or [0.0]

@@ -30,7 +30,9 @@ from mobility.reports.repetition_tables import moment_of
 from mobility.reports.values import (
     cell,
     cells_of_sides,
+    missing,
     nothing_measured,
+    reason_missing,
     units_of,
     value_of,
     which_is_larger,
@@ -225,6 +227,8 @@ def value_table(
 ) -> Markup:
     """Show some metrics over the accepted repetitions: left and right, or one value for both.
 
+    Those that lack a value for one reason share a row, the last.
+
     Parameters
     ----------
     metrics, repetitions
@@ -237,6 +241,7 @@ def value_table(
         What the table shows.
     """
     rows = []
+    without: dict[str, list[h.Node]] = {}
     for name in names:
         if name not in metrics:
             continue
@@ -244,12 +249,22 @@ def value_table(
         head = capital(str(attrs.get("long_name", spoken(name))))
         if meaning := entry_of(name).get("plus"):
             head = tables.sentence("report.plus", measure=head, meaning=meaning)
-        if "side" in metrics[name].dims:
+        sided = "side" in metrics[name].dims
+        if sided:
             cells = cells_of_sides(metrics, name, repetitions)
         else:
             value = cell(metrics, name, repetitions, signed=entry_of(name).get("signed", False))
             cells = [Cell(value, "both", columns=3)]
-        rows.append([(head, _cited(metrics, name, references)), *cells])
+        named = head, _cited(metrics, name, references)
+        lacks = len(cells) == 1 and (sided or not math.isfinite(value_of(metrics, name)))
+        if lacks:
+            reason = reason_missing(metrics, name, repetitions)
+            of_reason = without.setdefault(reason, [])
+            of_reason.append(("; ", named) if of_reason else named)
+        else:
+            rows.append([named, *cells])
+    for reason, heads in without.items():
+        rows.append([heads, Cell(missing(reason), "both", columns=3)])
     columns = ["Measure", "Left", "Right", "Right − left"]
     listing = table(columns, rows, caption=caption, numeric=True)
     return listing or paragraphs(tables.sentence("report.not_part"), kind="missing")

@@ -55,13 +55,14 @@ class Moment:
 
     @property
     def caption(self) -> str:
-        """Moment, and what was measured in it with half of its 95 % interval."""
+        """Moment, and the value measured in it with half of its 95 % interval, if any."""
         side = self.side
         if side and self.doubt:
             side = tables.sentence("joints.side_in_doubt", side=side)
         of = " ".join(part for part in (side, self.label) if part)
         if not self.measured:
-            return self.title
+            title = self.title
+            return tables.sentence("report.picture_without", title=title, what=of) if of else title
         value = quantity(self.value, self.units, half=half_width(self.sd))
         return f"{self.title}: {of} {value}"
 

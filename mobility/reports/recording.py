@@ -63,7 +63,6 @@ def who_and_what(
     video = ", ".join(part for part in (film.original_name, size, rate, length) if part)
     noun = f"{capital(record.kind.noun)}s"
     together = tables.sentence("report.counted.together") if "joints" in repetitions else ""
-    steps = steps_in_a_line(repetitions)
     return facts(
         {
             "Participant": person(participant, record),
@@ -73,7 +72,6 @@ def who_and_what(
             "Video of the second camera": second[0].original_name if second else None,
             "Exercise": record.exercise,
             noun: count_repetitions(repetitions) + together,
-            "Steps": steps or None,
             "Corrected by hand": corrections(edits, repetitions=noun.lower()),
         }
     )

@@ -38,8 +38,12 @@ if TYPE_CHECKING:
 def sections_of(exercise: Exercise) -> list[Section]:
     """Sections of the page of an exercise, in their order."""
     check_sections(exercise)
-    both = ([getattr(exercise.page, name, None), globals().get(name)] for name in exercise.sections)
-    return [next(each for each in pair if isinstance(each, Section)) for pair in both]
+    return [_section(exercise, name) for name in exercise.sections]
+
+
+def _section(exercise: Exercise, name: str) -> Section:
+    both = getattr(exercise.page, name, None), globals().get(name)
+    return next(each for each in both if isinstance(each, Section))
 
 
 @section("")
@@ -58,7 +62,9 @@ def first(page: ReportPage) -> Markup:
     fms = Markup() if "fms" in page.verdict.rules_out else first_page.fms_in_short(page.metrics)
     expected = [each for each in page.gauges if each.expected]
     since = since_last_visit(page.session, expected, _gauges_of)
-    advice = first_page.findings_and_advice(page.findings, page.verdict, most=1 if since else 2)
+    advice = first_page.findings_and_advice(page.answers, page.verdict, most=1 if since else 2)
+    opening = page.chosen.get("opening")
+    begins = _section(page.exercise, opening).of(page) if opening else Markup()
     return (
         html(h.h1[page.record.exercise.capitalize()])
         + filmed.in_a_line(
@@ -66,6 +72,7 @@ def first(page: ReportPage) -> Markup:
         )
         + first_page.trust(page.verdict)
         + first_page.what_the_view_hides(page.pose, page.verdict)
+        + begins
         + key_frames.as_html(pictures)
         + html(h.div(".halves")[h.div[shown, fms], h.div[advice, since]])
         + others

@@ -60,18 +60,19 @@ def cell(
     """Write one metric with its 95 % interval, or why it could not be measured."""
     value, sd = value_of(metrics, name, side), value_of(metrics, f"{name}_sd", side)
     if not math.isfinite(value):
-        return _missing(reason_missing(metrics, name, repetitions, side))
+        return missing(reason_missing(metrics, name, repetitions, side))
     return measured(value, units_of(metrics, name), half=half_width(sd), signed=signed)
 
 
-def _missing(why: str) -> Markup:
+def missing(why: str) -> Markup:
+    """Say why there is no value."""
     return html(h.span(".missing")[tables.sentence("report.not_measured", why=why)])
 
 
 def cells_of_sides(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> Row:
     """Write left, right and their difference; one cell with the reason if neither was measured."""
     if why := nothing_measured(metrics, name, repetitions):
-        return [Cell(_missing(why), "both", columns=3)]
+        return [Cell(missing(why), "both", columns=3)]
     sides, difference = ("left", "right"), f"{name}_asymmetry"
     # The cell of a missing side has its reason.
     both_measured = all(math.isfinite(value_of(metrics, name, side)) for side in sides)

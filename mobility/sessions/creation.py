@@ -47,16 +47,15 @@ def taken_at(date: datetime.date | str | None) -> datetime.datetime:
     moment = now()
     if date is None:
         return moment
-    taken = _read_date(date)
-    if not isinstance(taken, datetime.datetime):
-        taken = datetime.datetime.combine(taken, moment.time())
-    if taken.tzinfo is None:
-        taken = taken.astimezone()
-    if not taken.year >= _FIRST_YEAR or taken > moment:
-        fault = f"lies in the future (it is {moment:%Y-%m-%d})"
-        if taken <= moment:
-            fault = f"must be from {_FIRST_YEAR} on"
-        raise BadInputError.of({"date": f"{fault} (got {quoted(str(date))})"})
+    day = _read_date(date)
+    if day.year < _FIRST_YEAR:
+        raise BadInputError.of({"date": f"must be from {_FIRST_YEAR} on (got {quoted(f'{date}')})"})
+    if not isinstance(day, datetime.datetime):
+        day = datetime.datetime.combine(day, moment.time())
+    taken = day if day.tzinfo else day.astimezone()
+    if taken > moment:
+        fault = f"lies in the future, it is {moment:%Y-%m-%d %H:%M} (got {quoted(f'{date}')})"
+        raise BadInputError.of({"date": fault})
     return taken.replace(microsecond=0)
 
 

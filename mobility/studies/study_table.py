@@ -18,11 +18,13 @@ from mobility.options import FilePath, checked, likely_measure, quoted, validate
 from mobility.parsing import is_control, read_csv
 from mobility.pipeline.cohort import (
     COMPARED,
+    check_recordings,
     choose_measures,
     to_dataframe,
     write_rows,
     write_table,
 )
+from mobility.pipeline.visit import Visit, visits_to_frame
 from mobility.sessions.record import ANONYMOUS, Participant
 from mobility.wording import measure_of, shortened
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 FACTORS = ("visit", "operator", "device", "camera", "trial")
 """Columns that say what differs between the sessions of a participant."""
+
+OF_FILM = ("device", "camera", "trial")
+"""Columns in which the films of a visit may differ."""
 
 OF_VIDEO = ("second_video", "calibration", "exercise", "joints", "options")
 """Columns that say how a video is analysed, as those of a batch do."""
@@ -48,7 +53,7 @@ OF_SESSION = (
 )
 OF_MEASURE = ("quantity", "kind", "units", "long_name", "version")
 OF_VALUE = (
-    *("session_id", "metric", "rep", "value", "sd", "sem", "text", "reason"),
+    *("session_id", "metric", "rep", "level", "value", "sd", "sem", "text", "reason"),
     *OF_MEASURE,
 )
 """Columns of the table by which nothing is compared."""
@@ -130,7 +135,7 @@ class Study:
 
 _RESERVED = frozenset(
     {
-        *("line", "level", "left_out", "side", *OF_VALUE),
+        *("line", "left_out", "side", *OF_VALUE),
         *("view", "recording", "cameras", "method", "software", "standing", "percent"),
         *("participants", "values", "refused", "mean", "median"),
         *("lower_quartile", "upper_quartile"),
@@ -285,6 +290,7 @@ def study_table(
     *,
     recordings: Sequence[str] = COMPARED,
     level: Literal["session", "repetition"] = "session",
+    visits: bool = False,
     name: str = "study",
 ) -> Study:
     """Put the measures of a study's sessions into one table.
@@ -301,6 +307,11 @@ def study_table(
     level
         Whether a row is the value of a session (over its accepted repetitions) or of one
         repetition.
+    visits
+        Whether a row is of a visit in place of a session, its films merged
+        (:mod:`mobility.pipeline.visit`): the sessions of a participant on one day that are the same
+        in the columns of the list, but for ``device``, ``camera`` and ``trial``, which are left out
+        where they differ within a visit.
     name
         What messages call the list: its file.
 
@@ -310,25 +321,31 @@ def study_table(
         Its table has a row for each session, measure and side, or for each of its repetitions, also
         where there is no value, with the columns ``session_id``, ``participant``, those of the
         study, `OF_SESSION`, ``metric`` (with what else it is of in brackets), `OF_MEASURE`,
-        ``side``, ``rep``, ``value``, ``sd`` of its error, ``sem``, ``text`` and ``reason``.
+        ``side``, ``rep``, ``level``, ``value``, ``sd`` of its error, ``sem``, ``text`` and
+        ``reason``.
 
     Raises
     ------
     BadInputError
         A session is listed twice, is another participant's than the list says, or of a participant
-        without a name; or the sessions are of several exercises.
+        without a name; or the sessions are of several exercises, or repetitions of visits are asked
+        for.
     """
     _require_once(listed, name)
-    frame = to_dataframe(sessions, recordings=recordings)
-    columns = tuple(_of_study(listed))
+    if visits:
+        if level != "session":
+            raise BadInputError.of({"level": "a visit has no repetitions; ask for sessions"})
+        design, frame = _of_visits(listed, list(sessions), recordings, name)
+    else:
+        frame = to_dataframe(sessions, recordings=recordings)
+        owners = frame.drop_duplicates("session_id").set_index("session_id")["user_id"]
+        design = _with_participants(listed, owners, name)
+    columns = tuple(_of_study(design))
     of_session = frame.drop_duplicates("session_id").set_index("session_id")
-    design = _with_participants(listed, of_session, name)
     exercises = sorted(set(of_session["exercise"].astype(str)))
     if len(exercises) > 1:
-        raise BadInputError(
-            f"{name}: has sessions of {', '.join(exercises)}; compare those of one exercise"
-        )
-    measured = _measured(frame, level)
+        raise _several_exercises(exercises, name)
+    measured = _measured(frame, "visit" if visits else level)
     fields = [field for field in OF_SESSION if field not in columns]
     about = design.join(of_session[fields], on="session_id")
     table = about.drop(columns="line").merge(measured, on="session_id", how="right")
@@ -337,9 +354,50 @@ def study_table(
     return Study(table.drop(columns="left_out"), sessions_of_study, columns)
 
 
-def _with_participants(listed: pd.DataFrame, of_session: pd.DataFrame, name: str) -> pd.DataFrame:
+def _several_exercises(exercises: Iterable[str], name: str) -> BadInputError:
+    named = ", ".join(sorted(set(exercises)))
+    return BadInputError(f"{name}: has sessions of {named}; compare those of one exercise")
+
+
+def _of_visits(
+    listed: pd.DataFrame, sessions: Sequence[StoredSession], recordings: Sequence[str], name: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give a row of the list for each visit, and the table of visits."""
+    import pandas as pd
+
+    by_id = {session.id: session for session in sessions}
+    people = pd.Series({each: session.record.user_id for each, session in by_id.items()})
+    design = _with_participants(listed, people, name)
+    days = design["session_id"].map(lambda each: by_id[each].record.day)
+    exercises = design["session_id"].map(lambda each: by_id[each].record.exercise)
+    if exercises.nunique() > 1:
+        raise _several_exercises(exercises, name)
+    of_film = [each for each in OF_FILM if each in design]
+    keys = [each for each in design if each not in {"line", "session_id", *of_film}]
+    grouped = design.assign(day=days).groupby([*keys, "day"], sort=False, dropna=False)
+    compared = check_recordings(recordings)
+    rows: list[dict[str, Any]] = []
+    found: list[Visit] = []
+    for _, of_visit in grouped:
+        first = of_visit.iloc[0]
+        place = (str(first["participant"]), first["day"])
+        again = sum((visit.user_id, visit.date) == place for visit in found)
+        visit = Visit(
+            *place,
+            [by_id[each] for each in of_visit["session_id"]],
+            recordings=compared,
+            name=str(again + 1) if again else "",
+        )
+        found.append(visit)
+        rows.append({**first, "session_id": visit.id_of(exercises.iloc[0])})
+    differ = [each for each in of_film if (grouped[each].nunique(dropna=False) > 1).any()]
+    merged = pd.DataFrame(rows).drop(columns=["day", *differ])
+    return merged.astype(design[merged.columns].dtypes.to_dict()), visits_to_frame(found)
+
+
+def _with_participants(listed: pd.DataFrame, owner_of: pd.Series, name: str) -> pd.DataFrame:
     """Rows of the list with the participant of each, who must be the same in list and session."""
-    owners = listed["session"].map(of_session["user_id"].astype(str))
+    owners = listed["session"].map(owner_of.astype(str))
     people = listed.get("participant", owners)
     wrong = people.ne(owners) & owners.ne(ANONYMOUS)
     if wrong.any():
@@ -359,7 +417,8 @@ def _with_participants(listed: pd.DataFrame, of_session: pd.DataFrame, name: str
 
 def _of_study(listed: pd.DataFrame) -> list[str]:
     """Columns in which sessions may differ, and the study's own ones."""
-    return [name for name in listed.columns if name not in {"line", *NAMED} or name in FACTORS]
+    others = {"line", "session_id", *NAMED}
+    return [name for name in listed.columns if name not in others or name in FACTORS]
 
 
 def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
@@ -383,6 +442,7 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
     names = frame["session_id"].astype(str).unique()
     every = pd.DataFrame({"session_id": names}).merge(described, how="cross")
     numbers = rows[["session_id", "metric", "side", "rep", "value", "sd", "sem", "text", "reason"]]
+    every["level"] = level
     every = every.merge(numbers, on=["session_id", "metric", "side"], how="left")
     every["left_out"] = [reasons.get(session, "") for session in every["session_id"]]
     absent = every["reason"].isna()
@@ -456,6 +516,12 @@ def checked_values(
 
     for name in table.columns[table.columns.duplicated()]:
         raise BadInputError.of({"table": f"has the column '{name}' twice"})
+    if (
+        "level" in table
+        and table["level"].eq("visit").any()
+        and not table["level"].eq("visit").all()
+    ):
+        raise BadInputError.of({"table": "has rows of visits and of sessions; give one of them"})
     rows = table.reset_index(drop=True)
     for name in named:
         if (empty := rows[name].isna() | rows[name].astype(str).eq("")).any():

@@ -68,9 +68,9 @@ def test_statements_stand_under_the_heading_of_their_status():
     assert "Your ankle bend is less than a full squat needs (30°): left 20°" in lines["To work on"]
     assert "Your right ankle bends more than the other, by 16°" in lines["To work on"]
     assert "right 36°" in lines["No fault found"]
-    assert "It is uncertain whether your heels stay on the floor" in lines["Not certain"]
+    assert "It is uncertain whether your heel stays on the floor" in lines["Not certain"]
     assert "Calf stretch against the wall, 4 sets of 30 s on each side" in lines["Exercises"]
-    why = "to the sides: the camera stands at the side and one leg hides the other."
+    why = "to the side: the camera stands at the side and one leg hides the other."
     assert why in texts["hip_abduction"]
     assert "To work on" not in texts["hip_flexion"]
     assert "Exercises" not in texts["hip_flexion"]

@@ -121,7 +121,7 @@ def test_the_note_of_a_metric_is_the_reason_and_only_where_the_value_is_missing(
     assert (right.status, right.reason) == ("cannot be told", "the shin was hidden")
     assert "hidden" not in left.participant
     assert right.participant == (
-        "It is uncertain whether your knees bend far enough for a full squat: the shin was hidden."
+        "It is uncertain whether your knee bends far enough for a full squat: the shin was hidden."
     )
 
 

@@ -78,7 +78,7 @@ def test_without_a_check_nothing_is_called_good() -> None:
     assert judge([]).level == "good"
     assert judge([]).text == ""
     text = judge([], None, metrics_of()).text
-    assert text == "21 reached, 2 refused."
+    assert text == "21 reached, 2 refused (each side counts)."
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,9 +16,11 @@ from mobility.assessment.findings import Finding, find
 from mobility.errors import BadInputError
 from mobility.exercises.single_leg_squat import analysis
 from mobility.exercises.single_leg_squat.criteria import judged_criteria, rated_good
+from mobility.exercises.single_leg_squat.page import legs
 from mobility.exercises.single_leg_squat.stance import feet_down, height_above_other_foot, stances
 from mobility.kinematics.skeleton import INDEX, SIDES
 from mobility.registry import JOINTS, Trial, exercise
+from mobility.reports.page import ReportPage
 
 THIGH, SHANK, TRUNK, FPS = 0.42, 0.42, 0.5, 20.0
 EXERCISE = exercise("single-leg-squat")
@@ -270,6 +273,26 @@ def test_times_of_feet_are_refused_where_they_say_nothing() -> None:
         mb.fit_body(pose, feet_planted={"middle": [(0.0, 1.0)]})
     with pytest.raises(BadInputError, match="feet_planted"):
         mb.fit_body(pose, feet_planted={"left": [(0.0,)]})
+
+
+def test_the_page_begins_with_each_leg_that_squats() -> None:
+    """How often, how deep, the knee in the frontal plane; of a leg that is not shown nothing."""
+    page = ReportPage(mb.Store("absent").demo("Single-Leg Squat").read_once())
+    assert legs.of(page).count("<p>") == 2
+    left, right = (re.sub("<[^>]+>", "", line) for line in str(legs.of(page)).split("</p>")[:-1])
+    for line, leg in ((left, "Left"), (right, "Right")):
+        degrees = r"−?\d+° ± \d+°"
+        assert re.fullmatch(
+            f"{leg} leg: squats: 3, knee bend {degrees}, knee inwards {degrees}", line
+        )
+    found = page.repetitions
+    only = found.assign(accepted=(found["leg"] == "right") & (found["rep"] > 4))
+    vars(page)["repetitions"] = only.isel(rep=only["leg"].values == "right")
+    inwards = "frontal_plane_projection_angle_at_60"
+    vars(page)["metrics"] = page.metrics.assign({inwards: page.metrics[inwards] * np.nan})
+    (line,) = str(legs.of(page)).split("</p>")[:-1]
+    assert re.sub("<[^>]+>", "", line).startswith("Right leg: squats: 2 of 3 count, knee bend ")
+    assert "inwards" not in line
 
 
 def finding(rule: str, status: Any, side: str = "left") -> Finding:

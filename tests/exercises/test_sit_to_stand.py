@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from mobility.documents.fill import group_metrics
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
 from mobility.exercises.sit_to_stand.kernels import slope
 from mobility.exercises.sit_to_stand.lab import stick_figure
+from mobility.exercises.sit_to_stand.page import rises
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 from mobility.provenance import AnalysisWarning, warnings_of
 from mobility.registry import Trial
+from mobility.reports.page import ReportPage
 from mobility.sessions.files import read_dataset
+from mobility.store import Store
 
 UPPER = ("shoulder", "elbow", "wrist", "ear", "nose", "eye", "mouth", "pinky", "thumb")
 TIBIA, THIGH = 15.0, 5.0
@@ -439,6 +443,40 @@ def test_a_film_that_ends_with_the_fifth_stand_has_the_time_of_rising(pose_of: M
     metrics = measured(pose_of(Course(1.0).go(1.0).rises(4).go(0.5, lean=35).go(0.9, 0).go(0.5)))
     assert "end is not seen" in metrics["five_times"].attrs["note"]
     assert np.isfinite(metrics["five_rises"])
+
+
+ENDS_UPRIGHT = Course(1.0).go(1.0).rises(4).go(0.5, lean=35).go(0.9, 0).go(0.5)
+
+
+@pytest.mark.parametrize(
+    ("course", "lines"),
+    [
+        (five(), [r"Five rises in [\d.]+ s ± 0.4 s until seated again and [\d.]+ s ± 0.4 s until "
+                  r"standing. 5 rises count, from lean to seat: (?:[\d.]+(, | s)){5} ± 0.4."]),
+        (Course(0.0).go(1.0).go(SIT_S, 1.0).rises(5),
+         [r"Five rises in .* until seated again and .* until standing. 5 rises count.*",
+          r"No norm: the film does not begin with the person sitting still."]),
+        (ENDS_UPRIGHT, [r"Five rises in [\d.]+ s ± 0.4 s until standing. 5 rises .*, – s ± 0.4.",
+                        r"No time of five until seated again: the end is not seen."]),
+        (Course(1.0).go(1.0).rises(4),
+         [r"4 rises count, from lean to seat: (?:[\d.]+(?:, | s)){4}.",
+          r"No time of five: five chair rises in a row are needed, and 4 were found."]),
+        (Course(1.0).go(1.0).rises(2).rises(1, top=0.5).rises(3),
+         [r"Rises: 5 accepted of 6 found \(left out: no. 3: .*\); from lean to seat: .*",
+          r"No time of five: chair rise 3 does not count: .*"]),
+    ],
+    ids=["the test", "begins standing", "ends upright", "four", "one falls back"],
+)  # fmt: skip
+def test_the_page_begins_with_the_times(pose_of: Made, course: Course, lines: list[str]) -> None:
+    """Rises, both times of five, and each rise; else why there is no time, or no norm."""
+    pose = pose_of(course)
+    page = ReportPage(Store("absent").demo("Sit-to-Stand").read_once())
+    vars(page)["metrics"] = measured(pose)
+    vars(page)["repetitions"] = find_chair_rises(pose)
+    text = [re.sub("<[^>]+>", "", line) for line in str(rises.of(page)).split("</p>")[:-1]]
+    assert len(text) == len(lines), text
+    for line, pattern in zip(text, lines, strict=True):
+        assert re.fullmatch(pattern, line), line
 
 
 def test_stands_of_thirty_seconds_are_counted(pose_of: Made) -> None:

@@ -111,7 +111,7 @@ def test_page_and_document_have_the_same_exercises_the_first_for_the_largest_fin
     short = groups.exercises_in_short(findings, most=2)
     assert re.findall(r"<li>([^:]*)(?::[^<]*)?</li>", short) == [
         *names[:2],
-        f"{len(names) - 2} more in the full list of exercises.",
+        f"{len(names) - 2} more under Exercises.",
     ]
     page = text(groups.what_to_do(findings, References()))
     for content in (page, comments(data)["final_summary"]):
@@ -173,7 +173,7 @@ def test_without_findings_the_page_says_whether_all_have_an_answer() -> None:
     assert shown == f"No fault was found. In order: {listed(list(CHECKPOINTS.values()))}."
     some = whole_squat(hip_flexion_asymmetry="cannot be told")
     shown = text(first_page.main_findings(some, judge([])))
-    assert shown.startswith("No fault was found in what has an answer.")
+    assert shown.startswith("No fault was found in what could be judged.")
 
 
 def test_what_is_in_order_is_said_of_both_sides_alone() -> None:
@@ -181,7 +181,7 @@ def test_what_is_in_order_is_said_of_both_sides_alone() -> None:
     untold = dict.fromkeys(("arms_fall_forward", "heel_rise_left"), "cannot be told")
     fault = whole_squat(**untold, knee_flexion_limited="found")
     shown = text(first_page.main_findings(fault, judge([])))
-    assert "Your knees bend less than 120°" in shown
+    assert "Your knee bend is less than 120°" in shown
     in_order = shown.partition("In order: ")[2]
     assert all(part not in in_order for part in ("heels", "arms", "knee bend"))
     assert "depth" in in_order

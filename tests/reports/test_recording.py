@@ -64,10 +64,6 @@ def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, 
     steps = with_history(args[1], "fit_body", {}, stances=parts, steps=[step])
     shown = text(recording.in_a_line(one, None, steps, *args[2:]))
     assert "Film: left.mov The person steps forward at 4.4 s. Each repetition is" in shown
-    # Where repetitions and the recording are looked at, too.
+    # Where repetitions are looked at, too.
     shown = text(repetition_tables.repetition_table(session.metrics(), steps))
     assert shown.endswith("with standing on the same spot.")
-    args = one, None, session.pose(), steps, session.edits()
-    assert "Steps The person steps forward at 4.4 s." in text(recording.who_and_what(*args))
-    args = one, None, session.pose(), session.repetitions(), session.edits()
-    assert "Steps" not in text(recording.who_and_what(*args))

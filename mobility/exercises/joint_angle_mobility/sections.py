@@ -54,8 +54,8 @@ _MOST_SENTENCES = 3
 _MOST_DIFFERENCES = 2
 """Differences between left and right that have a sentence of their own there."""
 
-_MOST_GAUGES = 3
-"""Movements with a gauge there: each names its reference group, and the page has 250 words."""
+_MOST_GAUGES = 6
+"""Ends of movements with a gauge there: each names its reference group, a page few words."""
 
 _COMPARED = (
     *("less", "below", "farther", "above", "close", "near", "uncertain", "usual"),
@@ -452,14 +452,34 @@ def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
 
 
 def _with_gauge(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
-    """Give the values with a gauge, without a range of people who are not comparable."""
-    return [
+    """Give the values with a gauge, without a range of people who are not comparable.
+
+    The other end of a movement has one of its own where it has a range, or where that of the
+    movement has none, which begins there.
+    """
+    certain = [
         replace(each, people="", low=math.nan, mean=math.nan, high=math.nan)
         if each.compared == "others"
         else each
         for each in reaches(metrics, angles)
         if each.certain
     ]
+    begin = {(each.joint, each.side) for each in certain if not each.opposite}
+    return [
+        each
+        for each in certain
+        if not each.opposite or each.people or (each.joint, each.side) not in begin
+    ]
+
+
+def _begins(metrics: xr.Dataset, reach: Reach) -> tuple[float, float] | None:
+    """Where a movement begins, in its own direction, and half of the interval, if that is told."""
+    one = metrics.sel(joint=reach.joint, side=reach.side)
+    (name, sign), _ = _ends(one)
+    value, sd = sign * float(one[name]), float(one[f"{name}_sd"])
+    if reach.opposite or not math.isfinite(value) or sd > constants()["told"]["largest_sd_deg"]:
+        return None
+    return value, half_width(sd)
 
 
 def gauges_of(
@@ -510,6 +530,7 @@ def _gauge(
         for each in alike
         if "end_of_range_sem" in metrics and not each.opposite
     }
+    begins = {each.side: _begins(metrics, each) for each in alike}
     of_lab = {each.side: lab.retest_error(_measure(each), each.side) for each in alike}
     return Gauge(
         name,
@@ -525,6 +546,7 @@ def _gauge(
             if error
         },
         norm=norm,
+        begins={side: first for side, first in begins.items() if first},
     )
 
 
@@ -604,6 +626,8 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
     for each in ordered[_MOST_SENTENCES:]:
         if each.opposite:
             rest["more" if each.certain else "untold"].append(f"{each.named} {each.name}")
+    if len(gauges_of(metrics, angles, most=None)) <= _MOST_GAUGES:  # each has its row
+        rest["more"] = []
     notes += [
         tables.sentence(f"joints.rest.{kind}", names=both_sides(names))
         for kind, names in rest.items()

@@ -50,13 +50,14 @@ def in_short(session: StoredSession, counted: str, verdict: Verdict) -> str:
     """Name the faults in one line."""
     if "findings" in verdict.rules_out:
         return tables.sentence("report.in_short.squat", counted=counted)
-    findings = [f for f in verdict.keep(find(session.metrics())) if f.status == "found"]
-    faults = faults_in_words(findings)
-    return tables.sentence(
-        "report.in_short.faults" if faults else "report.in_short.no_faults",
-        counted=counted,
-        faults=faults,
-    )
+    findings = verdict.keep(find(session.metrics()))
+    faults = faults_in_words([f for f in findings if f.status == "found"])
+    judged = any(f.answer in ("reached", "near") for f in findings)
+    if faults:
+        return tables.sentence("report.in_short.faults", counted=counted, faults=faults)
+    if judged:
+        return tables.sentence("report.in_short.no_faults", counted=counted)
+    return tables.sentence("report.in_short.nothing_judged", counted=counted)
 
 
 def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:
@@ -94,8 +95,8 @@ def squat_moments(
     pose, angles, repetitions, metrics
         The session's.
     findings
-        The main finding, with those of the same rule on the other side; without one, the third
-        picture is of the way back.
+        The main finding, with those of the same rule on the other side. Without one, or where it is
+        about the turn, the third picture is of the way back.
 
     Returns
     -------
@@ -124,9 +125,7 @@ def squat_moments(
         return middle(phases[0], otherwise) if phases else otherwise
 
     words, trial = exercise.words, exercise.table["report"]["trial"]
-    # The knee, where it is measured; for the second picture of the same moment another angle.
     shown = "knee_flexion" if "knee_flexion" in metrics else trial[0]
-    other = "thigh_elevation" if shown == "knee_flexion" else trial[-1]
     turn = capital(words["turn"])
     standing, first = first_of(of_kind("before"), math.nan), "Standing"
     if math.isnan(standing):  # the recording cuts it off; perhaps not at the other end
@@ -146,8 +145,9 @@ def squat_moments(
         of_angle(first, standing, angles, shown, side),
         reported(of_angle(turn, bottom, angles, shown, side), metrics),
     ]
+    on_the_way = of_angle(f"On the way {words['back']}", back, angles, shown, side)
     if not findings:
-        return [*chosen, of_angle(f"On the way {words['back']}", back, angles, shown, side)]
+        return [*chosen, on_the_way]
     finding = findings[0]
     metric = finding.metric.removesuffix(f"_at_{main_moment(exercise.moments)}")
     base = metric.removesuffix("_asymmetry").removesuffix("_variability")
@@ -158,8 +158,6 @@ def squat_moments(
         {**{name: middle(name, bottom) for name in halfway}, **dict.fromkeys(halfway[-1:], back)},
         bottom,
     )
-    if drawn == shown and when == bottom:
-        chosen[1] = reported(of_angle(turn, bottom, angles, other, side), metrics)
     of_sides = drawn in angles and "side" in angles[drawn].dims
     on = finding.side
     if of_sides and (len(findings) > 1 or not on):
@@ -177,7 +175,12 @@ def squat_moments(
         value, sd, units = 100 * value, 100 * sd, "percent"
     elif base == "dowel_offset":
         units = "foot length"
-    return [*chosen, Moment("Main finding", when, drawn, on, value, sd, units, label)]
+    main = Moment("Main finding", when, drawn, on, value, sd, units, label)
+    if when != bottom:
+        return [*chosen, main]
+    # One frame has one picture.
+    at_turn = replace(main, title=f"{turn}, main finding") if drawn else chosen[1]
+    return [chosen[0], at_turn, on_the_way]
 
 
 def reported(moment: Moment, metrics: xr.Dataset) -> Moment:

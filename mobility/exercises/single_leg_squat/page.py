@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
+import htpy as h
 import numpy as np
 from markupsafe import Markup
 
@@ -14,7 +15,9 @@ from mobility.assessment.findings import Finding
 from mobility.exercises.repeated.page import curves_first as usual_curves
 from mobility.exercises.repeated.page import squat_moments
 from mobility.exercises.single_leg_squat.criteria import Status, judged_criteria, rated_good
+from mobility.formatting import quantity
 from mobility.kinematics.skeleton import SIDES
+from mobility.reports.gauges import values_of
 from mobility.reports.html import paragraphs, table
 from mobility.reports.moments import Moment
 from mobility.reports.page import ReportPage, section
@@ -55,8 +58,8 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
             pose, angles, leg_repetitions, leg_metrics, leg_findings
         )
         if not chosen:
-            chosen.append(replace(first, title=f"Standing on the {leg} leg"))
-        chosen.append(replace(bottom, title=f"Bottom, {leg} leg"))
+            chosen.append(replace(first, title="Standing"))
+        chosen.append(bottom)
         if leg == main_side or len(legs) == 1:
             chosen += more
     return chosen[-MOST_PICTURES:]
@@ -111,3 +114,26 @@ def criteria(page: ReportPage) -> Markup:
     return (
         paragraphs(*sentences) + table(heads, rows, caption=caption) + paragraphs(words["unseen"])
     )
+
+
+@section("")
+def legs(page: ReportPage) -> Markup:
+    """Say in a line of each leg how often it squats, how deep, and with the knee how far inwards.
+
+    What is not measured is left out; a row says why.
+    """
+    if not page.accepted or "findings" in page.verdict.rules_out:
+        return Markup()
+    words = page.exercise.own_table("sentences")["legs"]
+    leg, accepted = page.repetitions["leg"].to_numpy(), page.repetitions["accepted"].to_numpy()
+    lines = []
+    for side in SIDES:
+        found, counted = int((leg == side).sum()), int(accepted[leg == side].sum())
+        parts = [words["all" if counted == found else "some"].format(counted=counted, found=found)]
+        for name, what in words["measures"].items():
+            if side in (values := values_of(page.metrics, name)):
+                value, half = values[side]
+                parts.append(f"{what} {quantity(value, 'degree', half=half)}")
+        if found:
+            lines.append((h.strong[words["leg"].format(side=capital(side))], " ", ", ".join(parts)))
+    return paragraphs(*lines)

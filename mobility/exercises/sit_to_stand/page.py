@@ -5,12 +5,21 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import htpy as h
 import numpy as np
+from markupsafe import Markup
 
 from mobility.assessment.estimates import side_shown
 from mobility.exercises.repeated.page import reported
+from mobility.formatting import plus_minus, quantity, rounded
+from mobility.kinematics.expected_error import half_width
 from mobility.reports.drawn_angles import clearer_side
+from mobility.reports.html import paragraphs
 from mobility.reports.moments import Moment, of_angle
+from mobility.reports.page import ReportPage, section
+from mobility.reports.recording import count_repetitions
+from mobility.reports.values import value_of
+from mobility.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,12 +40,14 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
         return []
     middle = repetitions.isel(rep=int(accepted[(accepted.size - 1) // 2]))
     seated, seat_off, standing = (float(middle[name]) for name in ("start", "seat_off", "bottom"))
-    seat_off = seat_off if np.isfinite(seat_off) else seated
-    clearer = partial(clearer_side, pose, angles, "knee_flexion", seat_off)
+    off_is_seen = np.isfinite(seat_off)
+    when = seat_off if off_is_seen else seated
+    clearer = partial(clearer_side, pose, angles, "knee_flexion", when)
     side = side_shown(metrics, "knee_flexion", otherwise=clearer)
+    leaving = of_angle("Leaving the seat", when, angles, "trunk_lean", "")
     return [
         of_angle("Seated", seated, angles, "knee_flexion", side),
-        reported(of_angle("Leaving the seat", seat_off, angles, "trunk_lean", ""), metrics),
+        *([reported(leaving, metrics)] if off_is_seen else []),
         of_angle("Standing", standing, angles, "knee_flexion", side),
     ]
 
@@ -44,3 +55,40 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
 def curves_first(record: SessionRecord) -> tuple[str, ...]:
     """Show legs and trunk, because the arms are not measured."""
     return tuple(record.kind.table["report"]["trial"])
+
+
+@section("")
+def rises(page: ReportPage) -> Markup:
+    """Say how long five rises take by each definition, how many count, and how long each takes."""
+    if not page.accepted or "findings" in page.verdict.rules_out:
+        return Markup()
+    metrics, words = page.metrics, page.exercise.own_table("sentences")
+    times, without = [], dict[tuple[str, str], list[str]]()
+    for name, until in words["until"].items():
+        value, half = value_of(metrics, name), half_width(value_of(metrics, f"{name}_sd"))
+        if np.isfinite(value):
+            times.append(f"{quantity(value, 's', half=half)} {until}")
+        kind = "no_norm" if np.isfinite(value) else "no_time"
+        if reason := metrics[name].attrs.get("no_norm" if kind == "no_norm" else "note", ""):
+            without.setdefault((kind, reason), []).append(until)
+    tests = [words["five"].format(times=listed(times))] if times else []
+    if np.isfinite(count := value_of(metrics, "thirty_seconds")):
+        tests.append(words["in_30_s"].format(count=round(count)))
+    counted = page.repetitions["accepted"].to_numpy().astype(bool)
+    durations = metrics["repetition_duration"].to_numpy()[counted]
+    errors = [half_width(value_of(metrics, f"{name}_sd")) for name in words["until"]]
+    error = next(filter(np.isfinite, errors), np.nan)
+    each = words["all" if counted.all() else "some"].format(
+        accepted=counted.sum(),
+        counted=count_repetitions(page.repetitions),
+        durations=", ".join(rounded(value, 1) for value in durations),
+        error=f" {plus_minus(error, digits=1)}" if np.isfinite(error) else "",
+    )
+    lines = [
+        words[kind].format(
+            until="" if len(until) == len(words["until"]) else f" {until[0]}", reason=reason
+        )
+        for (kind, reason), until in without.items()
+    ]
+    first = (h.strong[" ".join(tests)], " ", each) if tests else each
+    return paragraphs(first, " ".join(lines)) if lines else paragraphs(first)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import xarray as xr
 from demo_sessions import moments_of
@@ -49,24 +52,38 @@ def test_a_recording_that_begins_on_the_way_down_shows_standing_where_it_is(demo
     assert moments_of(demo, repetitions=never)[0].title == "Start"
 
 
-def test_the_third_picture_is_of_the_main_finding(demo) -> None:
+def test_the_main_finding_has_a_picture_and_no_frame_has_two(demo) -> None:
     metrics = demo.metrics()
     metrics["trunk_tibia_difference"] = metrics["trunk_tibia_difference"] + 60
     main = main_fault(find(metrics))
     assert {each.rule for each in main} == {"trunk_leans_forward"}
-    *_, third = moments_of(demo, main, metrics=metrics)
-    assert (third.title, third.angle) == ("Main finding", "trunk_tibia_difference")
-    assert third.value == pytest.approx(main[0].value)
-    # One of the knee's bend at the bottom leaves the second picture to the depth.
+    _, bottom, way = moments_of(demo, main, metrics=metrics)
+    assert (bottom.title, bottom.angle) == ("Bottom, main finding", "trunk_tibia_difference")
+    assert bottom.value == pytest.approx(main[0].value)
+    assert way.title == "On the way up"
     metrics = demo.metrics()
     metrics["knee_flexion"] = metrics["knee_flexion"] - 50
     main = [each for each in find(metrics) if each.rule == "knee_flexion_limited"]
-    _, bottom, third = moments_of(demo, main, metrics=metrics)
-    assert (bottom.angle, third.angle) == ("thigh_elevation", "knee_flexion")
-    assert third.side in {each.side for each in main}
-    for finding in find(demo.metrics()):  # every one has a picture
-        drawn = moments_of(demo, [finding])[-1].angle
-        assert drawn in {*DRAWN, "knees", "dowel", ""}, finding.rule
+    _, bottom, _ = moments_of(demo, main, metrics=metrics)
+    assert (bottom.title, bottom.angle) == ("Bottom, main finding", "knee_flexion")
+    assert bottom.side in {each.side for each in main}
+    titles = set()
+    for finding in find(demo.metrics()):  # every one has a picture, or nothing to draw
+        moments = moments_of(demo, [finding])
+        assert len({each.time for each in moments}) == 3, finding.rule
+        assert {each.angle for each in moments} <= {*DRAWN, "knees", "dowel", ""}, finding.rule
+        titles |= {each.title for each in moments}
+    assert titles == {STANDING, "Bottom", "Bottom, main finding", "On the way up"}
+
+
+def test_a_picture_whose_number_is_refused_says_so(demo) -> None:
+    refused = demo.angles()
+    refused["knee_flexion"] = refused["knee_flexion"] * np.nan
+    standing = moments_of(demo, angles=refused)[0]
+    assert standing.caption == (
+        f"{STANDING}: {standing.side} knee flexion not measured well enough"
+    )
+    assert replace(standing, label="", side="").caption == STANDING
 
 
 @pytest.mark.parametrize(("near", "far"), [("left", "right"), ("right", "left")])

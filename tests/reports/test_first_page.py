@@ -1,0 +1,133 @@
+"""Sentences of a first page: each is true of every case that leads to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from html import unescape
+from itertools import product
+
+import pytest
+
+from mobility import registry
+from mobility.assessment.findings import ANSWERS, Answer, Finding, all_rules, find, say
+from mobility.assessment.verdict import Verdict, judge
+from mobility.registry import Exercise
+from mobility.reports.first_page import MOST_FINDINGS, main_findings
+from mobility.store import Store
+from mobility.wording import listed
+
+OF_REPETITIONS = [each for each in registry.exercises() if each.noun == "repetition"]
+NO_FAULT = {"reached", "near"}
+PLURAL = re.compile(r"(Your (knees|feet|heels|thighs|ankles) |Both |You reach )")
+"""What a sentence on one side does not say of both."""
+
+
+def answered(finding: Finding, answer: Answer) -> Finding:
+    """The check with another answer, and the numbers that it then has."""
+    status = {"fault": "found", "reached": "not found"}.get(answer, "cannot be told")
+    changed = replace(finding, answer=answer, status=status, reason="the light is poor")
+    if answer in ("refused", "hidden"):
+        side = answer == "hidden" and finding.side
+        none = {"value": None, "interval": None, "probability": None}
+        return replace(changed, **none, hidden=bool(side))
+    threshold = 10.0 if finding.threshold is None else finding.threshold
+    inside = all_rules()[finding.rule]["direction"] == "below"
+    far = 0.9 * abs(threshold) + 1
+    value = threshold + far * ((answer == "reached") - (answer == "fault")) * (1 if inside else -1)
+    interval = (value - far / 2, value + far / 2)
+    probability = {"fault": 0.95, "reached": 0.05}.get(answer, 0.5)
+    numbers = {"value": value, "interval": interval, "probability": probability}
+    return replace(changed, threshold=threshold, norm="others", **numbers)
+
+
+def combinations(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
+    """All answers of the sides of each rule, among others that all have one answer."""
+    for rule in dict.fromkeys(each.rule for each in findings):
+        of_rule = [each for each in findings if each.rule == rule]
+        for background, *answers in product(ANSWERS, repeat=1 + len(of_rule)):
+            given = dict(zip((each.id for each in of_rule), answers, strict=True))
+            yield [answered(each, given.get(each.id, background)) for each in findings]
+
+
+def said(findings: Sequence[Finding], verdict: Verdict) -> tuple[list[str], list[str]]:
+    """Sentences on faults, and the paragraphs below them."""
+    page = unescape(str(main_findings(findings, verdict)))
+    return re.findall("<li>(.*?)</li>", page), re.findall("<p[^>]*>(.*?)</p>", page)
+
+
+def expected_of(findings: Sequence[Finding]) -> list[str]:
+    """Paragraphs that are true of answers, from the words of the table."""
+    answers = [each.answer for each in findings]
+    rules: dict[str, list[Finding]] = {}
+    for each in findings:
+        rules.setdefault(each.rule, []).append(each)
+    faults = sum("fault" in {f.answer for f in each} for each in rules.values())
+    lines = [f"{faults - MOST_FINDINGS} more under Findings."] if faults > MOST_FINDINGS else []
+    if not faults:
+        lines.append(
+            "No fault was found." if {*answers} <= NO_FAULT
+            else "No fault was found in what could be judged." if {*answers} & NO_FAULT
+            else "Nothing could be judged."
+        )  # fmt: skip
+    named: dict[str, list[str]] = {"In order": [], "At or near the aim": []}
+    for name in sorted(rules, key=lambda name: all_rules()[name].get("place", float("inf"))):
+        seen = [each for each in rules[name] if not each.hidden]
+        of_seen = {each.answer for each in seen}
+        if "checkpoint" in all_rules()[name] and of_seen in ({"reached"}, {"near"}, NO_FAULT):
+            side = f" ({seen[0].side})" if len(seen) < len(rules[name]) else ""
+            worst = "At or near the aim" if "near" in of_seen else "In order"
+            named[worst].append(all_rules()[name]["checkpoint"]["name"] + side)
+    return lines + [f"{what}: {listed(names)}." for what, names in named.items() if names]
+
+
+@pytest.mark.parametrize("exercise", OF_REPETITIONS, ids=lambda each: each.slug)
+def test_each_sentence_is_true_of_all_combinations_of_answers(exercise: Exercise) -> None:
+    verdict, findings = judge([]), find(Store("absent").demo(exercise.name).metrics())
+    names = [rule["checkpoint"]["name"] for name, rule in all_rules().items()
+             if name in exercise.table["rules"] and "checkpoint" in rule]  # fmt: skip
+    assert len({*names}) == len(names)
+    many = 0
+    for case in combinations(findings):
+        many += 1
+        faults, paragraphs = said(case, verdict)
+        assert paragraphs == expected_of(case)
+        rules: dict[str, list[Finding]] = {}
+        for each in case:
+            if each.answer == "fault":
+                rules.setdefault(each.rule, []).append(each)
+        assert len(faults) == min(len(rules), MOST_FINDINGS)
+        for sentence in faults:
+            (of_rule,) = (each for each in rules.values() if say(each, "participant") == sentence)
+            sides = {each.side for each in of_rule} - {""}
+            assert {side for side in ("left", "right") if f"{side} " in sentence} >= sides
+            if sides:
+                assert not PLURAL.match(sentence), sentence
+            if len(sides) == 1:
+                (other,) = {"left", "right"} - sides
+                assert f"{other} " not in sentence, sentence
+    assert many >= 6**2 * len(exercise.table["rules"])
+
+
+@pytest.mark.parametrize("exercise", OF_REPETITIONS, ids=lambda each: each.slug)
+def test_a_sentence_on_one_side_does_not_speak_of_both(exercise: Exercise) -> None:
+    """Of either answer, to either reader."""
+    for each in find(Store("absent").demo(exercise.name).metrics()):
+        if each.side:
+            for answer in ("found", "not_found"):
+                sentence = all_rules()[each.rule]["participant"][answer]
+                assert not PLURAL.match(sentence), sentence
+
+
+def test_the_verdict_says_that_it_counts_sides() -> None:
+    squat = registry.exercise("Squat")
+    metrics = Store("absent").demo("Squat").metrics()
+    headline = judge([], None, metrics).headline
+    counted = sum(map(int, re.findall(r"\d+", headline)))
+    assert headline.endswith("(each side counts).")
+    assert counted == len(find(metrics)) > len(squat.table["rules"])
+
+
+def test_without_rules_nothing_is_said_of_faults() -> None:
+    assert said((), judge([])) == ([], [])
