@@ -4,7 +4,8 @@ usage: python benchmarks/exercises.py [--grid GRID.yaml] [--cache FOLDER] [--wri
 
 Needs the extra virtual-lab. Each clip of exercises_reporting2.yaml, or of another grid, is rendered
 into the cache, and analysed there as a session of its exercise. True is what the same functions
-give of the true joint centres. ``--write`` writes exercises.md beside this file.
+give of the true joint centres. ``--write`` writes exercises.md beside this file, and which view
+answers which rule into the table ``views_of_rules``.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from findings import GRIDS, hidden_and_half_width, views_of_rules, write_views
 
 import mobility as mb
-from mobility import registry
+from mobility import registry, tables
+from mobility.assessment.findings import find
 from mobility.kinematics.expected_error import Z95
 from mobility.registry import Trial
 from mobility.sessions.files import atomic
+from mobility.view import view_of_azimuth
 from mobility.virtual_lab.case import Case, render_case, truth_pose
 from mobility.virtual_lab.grid import grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_digest
@@ -59,8 +63,16 @@ def true_results(exercise: registry.Exercise, truth: xr.Dataset) -> tuple[xr.Dat
     return stages["repetitions"], exercise.analysis.metrics(trial)
 
 
-def compared(case: Case, cache: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Say of a clip how many repetitions were found, and of each number how far off it is."""
+class Compared(NamedTuple):
+    """What was found in a clip: its repetitions, errors of its numbers, answers of its rules."""
+
+    found: dict[str, Any]
+    errors: list[dict[str, Any]]
+    answers: list[dict[str, Any]]
+
+
+def compared(case: Case, cache: Path) -> Compared:
+    """Say of a clip how many repetitions were found, of each number how far off it is."""
     exercise, folder = exercise_of(case), cache / f"{case.name}-{case_digest(case)[:12]}"
     video = folder / "video.mp4"
     if not video.is_file():
@@ -78,7 +90,12 @@ def compared(case: Case, cache: Path) -> tuple[dict[str, Any], list[dict[str, An
     accepted = int(repetitions["accepted"].sum())
     found = about | {"case": case.name, "true": truth.sizes["rep"], "accepted": accepted}
     found["verdict"] = session.record.verdict
-    return found, [about | row for row in errors(metrics, true)]
+    seen = {"view": view_of_azimuth(case.camera.azimuth)}
+    answers = [
+        {**seen, "rule": each.rule, "answer": each.answer, **hidden_and_half_width(each)}
+        for each in find(metrics)
+    ]
+    return Compared(found, [about | row for row in errors(metrics, true)], answers)
 
 
 def errors(metrics: xr.Dataset, true: xr.Dataset) -> Iterator[dict[str, Any]]:
@@ -158,17 +175,21 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "exercises")
     parser.add_argument("--write", action="store_true", help=TABLE.name)
     given = parser.parse_args()
-    clips, rows = [], []
+    clips, rows, answers = [], [], []
     for case in grid_cases(read_grid(given.grid)):
-        clip, numbers = compared(case, given.cache)
-        clips.append(clip)
-        rows += numbers
+        clip = compared(case, given.cache)
+        clips.append(clip.found)
+        rows += clip.errors
+        answers += clip.answers
     text = markdown(pd.DataFrame(clips), pd.DataFrame(rows), given.grid.name)
     if not given.write:
         print(text)
         return
     with atomic(TABLE) as hidden:
         hidden.write_text(text, encoding="utf-8")
+    before = tables.load("views_of_rules")["counted"][GRIDS[0].name]["rules"]
+    answered = pd.DataFrame(answers)
+    write_views(given.grid.name, views_of_rules(answered[~answered["rule"].isin(before)]))
 
 
 if __name__ == "__main__":

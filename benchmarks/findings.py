@@ -21,6 +21,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -53,11 +54,15 @@ from mobility.virtual_lab.sweep import case_folder, read_pose
 ROOT = Path(__file__).resolve().parents[1]
 GRIDS = [ROOT / "benchmarks" / "reporting2.yaml"]
 TABLE = ROOT / "benchmarks" / "findings.md"
+VIEWS_OF_RULES = ROOT / "mobility" / "tables" / "views_of_rules.yaml"
 LOOKED_AT = ROOT / "benchmarks" / "looked_at.yaml"
 BY_HAND = "## Remarks"
 """Heading from which on the table is written by hand, to the counts of grids with successors."""
 LEFT_OUT = 0.1
 """Most of the cases of a grid that need not be there."""
+
+LEAST_FOR_QUARTILES = 4
+"""Least number of intervals whose quartiles say how wide they are."""
 
 MARGIN = {
     rule["metric"]: rule["margin"]["value"]
@@ -403,6 +408,7 @@ def clip_answers(folder: Path) -> list[dict[str, Any]]:
                 **{"trial": folder.name, "view": view, "rule": finding.rule, "side": finding.side},
                 **{"answer": finding.answer, "beyond": beyond, "margin": rule["margin"]["value"]},
                 "probability": finding.probability,
+                **hidden_and_half_width(finding),
                 "wrong expected": wrong_expected([finding]),
                 "z": (finding.value - value) / sd_of(*finding.interval)
                 if finding.value is not None and finding.interval is not None
@@ -410,6 +416,43 @@ def clip_answers(folder: Path) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def hidden_and_half_width(finding: Finding) -> dict[str, Any]:
+    """Say of a finding whether the near side hides it, and half of its interval."""
+    low, high = finding.interval or (np.nan, np.nan)
+    return {"hidden": finding.hidden, "half_width": (high - low) / 2}
+
+
+def views_of_rules(rows: pd.DataFrame) -> str:
+    """Give the lines of the table ``views_of_rules`` of answers (`clip_answers`)."""
+    seen, lines = rows[~rows["hidden"]], []
+    for rule, of_rule in seen.groupby("rule", sort=False):
+        lines.append(f"      {rule}:")
+        for view in VIEWS:
+            own = of_rule[of_rule["view"] == view]
+            if own.empty:
+                continue
+            share = own["answer"].isin(["fault", "reached", "near"]).mean()
+            entry = f"sides: {len(own)}, answered: {share:.2f}"
+            widths = own["half_width"].astype(float).dropna()
+            if len(widths) >= LEAST_FOR_QUARTILES:
+                quartiles = widths.quantile([0.25, 0.5, 0.75])
+                entry += f", half_width: [{', '.join(f'{each:.3g}' for each in quartiles)}]"
+            lines.append(f"        {view}: {{{entry}}}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def write_views(grid: str, lines: str) -> None:
+    """Put what was counted on a grid into the table ``views_of_rules``."""
+    text = VIEWS_OF_RULES.read_text(encoding="utf-8")
+    before, found, after = text.partition(f"  {grid}:\n")
+    kept = re.match(r"    source: .*\n    rules:\n", after)
+    if not found or kept is None:
+        raise BadInputError(f"{VIEWS_OF_RULES}: has no {grid}; give it source and rules")
+    rest = re.sub(r"\A(?:      .*\n)*", "", after[kept.end() :])
+    with atomic(VIEWS_OF_RULES) as hidden:
+        hidden.write_text(before + found + kept[0] + lines + rest, encoding="utf-8")
 
 
 def answers_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -681,7 +724,9 @@ def main() -> None:
     parser.add_argument("--errors", action="store_true", help="print errors of the metrics instead")
     parser.add_argument("--each", action="store_true", help="print what was told wrongly")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
-    parser.add_argument("--write", action="store_true", help=f"also write {TABLE.name}")
+    parser.add_argument(
+        "--write", action="store_true", help=f"also write {TABLE.name} and {VIEWS_OF_RULES.name}"
+    )
     parser.add_argument(
         "--contradictions", action="store_true", help="print indices that contradict a finding"
     )
@@ -730,6 +775,7 @@ def main() -> None:
             hidden.write_text(
                 with_record(text, TABLE.read_text(encoding="utf-8")), encoding="utf-8"
             )
+        write_views(GRIDS[0].name, views_of_rules(rows))
 
 
 def _plain(frame: pd.DataFrame) -> list[Mapping[str, Any]]:

@@ -26,6 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 from mobility import errors
 from mobility.analysis_options import given_options, options_at
 from mobility.documents.contract import (
+    Check,
     Creation,
     ExportDocument,
     JointMobilityDocument,
@@ -195,6 +196,10 @@ class Client:
     def export(self, session_id: str, *, demo: bool = False) -> ExportDocument:
         """Landmarks and angles of a session."""
         return self._ask(ExportDocument, "GET", self._path(session_id, "export/"), demo=demo)
+
+    def checks(self, session_id: str, *, demo: bool = False) -> list[Check]:
+        """Answers of the rules of a session, a row for each side, as :meth:`Session.checks`."""
+        return self._ask(list[Check], "GET", self._path(session_id, "checks/"), demo=demo)
 
     def report(self, session_id: str, *, demo: bool = False) -> ReportDocument:
         """Report of an exercise with repetitions."""

@@ -247,6 +247,7 @@ class _Size(Strict):
 
 class _Checkpoint(Strict):
     name: Text
+    may: Text | None = None
     source: Text
 
 

@@ -170,7 +170,7 @@ class Session(StoredSession):
         return rollback_if_refused(self)
 
     def details(self) -> dict[str, Any]:
-        """Session document; before the analysis without angles.
+        """Session document; before the analysis without angles and checks.
 
         URLs are ``file://`` URIs.
         """

@@ -541,7 +541,8 @@ def cohort(
     if table is not None:
         if out is not None:
             raise BadInputError.of({"table": "makes no report; leave out --out"})
-        check_output(table, store=opened, is_ours=cohort.is_table)
+        for file in (table, cohort.checks_of(table)):
+            check_output(file, store=opened, is_ours=cohort.is_table)
     chosen = cohort.choose_sessions(
         opened, exercise=exercise_name, participants=split_names(participants)
     )
@@ -561,12 +562,16 @@ def cohort(
         tabled = visits_to_dataframe if visits else cohort.to_dataframe
         frame = tabled(chosen, recordings=split_names(recordings))
         named = None if metrics is None else frame["metric"].isin(["", *split_names(metrics)])
-        written = cohort.write_table(frame if named is None else frame[named], table)
+        answers = cohort.checks(frame, chosen)
+        written = cohort.write_table(
+            frame if named is None else frame[named], table, answers=answers
+        )
+        made = {"table": written, "checks": cohort.checks_of(written)}
+        made["dictionary"] = cohort.dictionary_of(written)
         if as_json:
-            files = uris({"table": written, "dictionary": cohort.dictionary_of(written)})
-            print_json({**(files or {}), **_save_norms(opened, frame, save_norms)})
+            print_json({**(uris(made) or {}), **_save_norms(opened, frame, save_norms)})
             return
-        typer.echo(f"table   {written}\n        {cohort.dictionary_of(written)}")
+        typer.echo("table   " + "\n        ".join(map(str, made.values())))
         _save_norms(opened, frame, save_norms)
         return
     report = render_cohort(opened, out or opened.reports / "cohort", parameters=parameters)

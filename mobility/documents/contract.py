@@ -39,6 +39,32 @@ class CreatedAt(Document):
     time: TimeOfDay
 
 
+class Check(Document):
+    """The answer to one rule, on one side."""
+
+    rule: str
+    name: Annotated[str, Field(description="as a row of the first page has it")]
+    label: Annotated[str, Field(description="of the fault that the rule looks for")]
+    side: Side | None
+    answer: Answer
+    value: Number
+    interval: Annotated[list[Finite] | None, Field(min_length=2, max_length=2, description="95 %")]
+    units: str
+    direction: Annotated[
+        Literal["below", "above", "outside"],
+        Field(description="of the limit, in which it is a fault"),
+    ]
+    limit: Number
+    margin: Annotated[Number, Field(description="least difference from the limit that matters")]
+    probability: Annotated[Number, Field(description="that the fault is there")]
+    beyond_margin: Annotated[Number, Field(description="probability beyond limit and margin")]
+    reason: Annotated[str, Field(description="why it is neither fault nor reached; else empty")]
+    source: Annotated[str, Field(description="of the limit")]
+
+
+Checks = Annotated[list[Check], Field(description="of all rules, as the first page has them")]
+
+
 class SessionDocument(Document):
     """Details of a session."""
 
@@ -52,6 +78,7 @@ class SessionDocument(Document):
     exercise: ExerciseName
     angles: Annotated[dict[str, Numbers], Field(description="degrees, over all_timestamps")]
     all_timestamps: Annotated[list[Finite], Field(description="milliseconds")]
+    checks: Checks | None = None
 
 
 class Creation(Document):
@@ -111,29 +138,6 @@ UserInfo = dict[str, str | Number]
 """Free map: user_id, display_name, sex, birth_year, age, height_m, weight (kg), email."""
 
 
-class Check(Document):
-    """The answer to one rule, on one side."""
-
-    rule: str
-    name: Annotated[str, Field(description="as a row of the first page has it")]
-    label: Annotated[str, Field(description="of the fault that the rule looks for")]
-    side: Side | None
-    answer: Answer
-    value: Number
-    interval: Annotated[list[Finite] | None, Field(min_length=2, max_length=2, description="95 %")]
-    units: str
-    direction: Annotated[
-        Literal["below", "above", "outside"],
-        Field(description="of the limit, in which it is a fault"),
-    ]
-    limit: Number
-    margin: Annotated[Number, Field(description="least difference from the limit that matters")]
-    probability: Annotated[Number, Field(description="that the fault is there")]
-    beyond_margin: Annotated[Number, Field(description="probability beyond limit and margin")]
-    reason: Annotated[str, Field(description="why it is neither fault nor reached; else empty")]
-    source: Annotated[str, Field(description="of the limit")]
-
-
 class ReportDocument(Document):
     """Report of an exercise with repetitions."""
 
@@ -144,7 +148,7 @@ class ReportDocument(Document):
     exercise: ExerciseName
     report_comments: ReportComments | None = None
     output_quality: OutputQuality | None = None
-    checks: Annotated[list[Check] | None, Field(description="as on the first page")] = None
+    checks: Checks | None = None
     date: DayMonthYear
 
 

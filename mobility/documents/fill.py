@@ -185,8 +185,9 @@ def session_document(
     angles: xr.Dataset | None = None,
     repetitions: xr.Dataset | None = None,
     side: Side | Mapping[str, Side] = "left",
+    checks: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Details of a session; before the analysis without angles and timestamps."""
+    """Details of a session; before the analysis without angles, timestamps and checks."""
     document = SessionDocument(
         segments=0 if repetitions is None else int(repetitions["accepted"].sum()),
         video_url=video_url,
@@ -200,6 +201,8 @@ def session_document(
     )
     if analyzed_video_url is not None:
         document.analyzed_video_url = analyzed_video_url
+    if checks:
+        document.checks = [Check(**row) for row in checks]
     return document.json_values()
 
 

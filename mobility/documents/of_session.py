@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def details(session: StoredSession) -> dict[str, Any]:
-    """Session document; before the analysis without angles."""
+    """Session document; before the analysis without angles and checks."""
     record = session.record
     stages = record.stages
     angles = shown_angles(session) if {"pose", "angles"} <= stages.keys() else None
@@ -30,6 +30,7 @@ def details(session: StoredSession) -> dict[str, Any]:
         angles=angles,
         repetitions=session.repetitions() if "repetitions" in stages else None,
         side="left" if angles is None else side_of_joints(session),
+        checks=checks(session) if {"metrics", "capture_quality"} <= stages.keys() else (),
     )
 
 

@@ -18,11 +18,12 @@ import numpy as np
 
 from mobility import registry, tables
 from mobility.assessment.verdict import LEVELS, Level, Verdict
+from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError
 from mobility.kinematics.expected_error import MDC95
 from mobility.options import likely, likely_measure, quoted
 from mobility.pipeline.analysis import is_current
-from mobility.pipeline.data_dictionary import ENDING, FORMATS, data_dictionary
+from mobility.pipeline.data_dictionary import ENDING, FORMATS, columns_of, data_dictionary
 from mobility.pipeline.metrics_table import (
     NUMBERS,
     as_table,
@@ -54,6 +55,9 @@ COLUMNS = tuple(tables.load("cohort_columns")["columns"])
 
 WHOLE = ("session", "visit")
 """Levels of values that are neither of a repetition nor of a phase."""
+
+COLUMNS_OF_CHECKS = tuple(tables.load("cohort_columns")["checks"])
+"""Columns of the table of :func:`checks`, in order."""
 
 SD_BESIDE = {"sd_from_standing": "from_standing", "sd_of_sides": "asymmetry"}
 """Column of a further error of a value, and the kind of the metric whose error it is."""
@@ -183,16 +187,76 @@ def _add_sd_beside(frame: pd.DataFrame) -> None:
         frame[column] = pd.Series(sd.to_numpy(), index=values.index).reindex(frame.index)
 
 
-def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
+def checks(frame: pd.DataFrame, sessions: Iterable[StoredSession]) -> pd.DataFrame:
+    """Put the answers of the rules of sessions into one long table.
+
+    Parameters
+    ----------
+    frame
+        Of :func:`to_dataframe`: whose sessions they are, and which are compared.
+    sessions
+        The sessions that it was made of.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each session, rule and side, as :meth:`mobility.Session.checks` has them, with
+        the columns `COLUMNS_OF_CHECKS`. A session that is not compared has one row, without rule,
+        that says why in ``reason``; one of an exercise without rules has none.
+    """
+    import pandas as pd
+
+    listed = _with_plain_texts(frame.drop_duplicates("session_id")).set_index("session_id")
+    of_sessions = list(COLUMNS_OF_CHECKS[1 : COLUMNS_OF_CHECKS.index("rule")])
+    rows = []
+    for session in sessions:
+        if session.id not in listed.index:
+            continue
+        row_of_session = listed.loc[session.id]
+        about = {"session_id": session.id, **row_of_session[of_sessions]}
+        if not row_of_session["metric"]:
+            rows.append({**about, "reason": row_of_session["reason"]})
+            continue
+        try:
+            answers = of_session.checks(session)
+        except MobilityError as error:
+            rows.append({**about, "reason": str(error)})
+            continue
+        for row in answers:
+            lower, upper = row["interval"] or (None, None)
+            rows.append({**about, **row, "lower": lower, "upper": upper})
+    table = pd.DataFrame(rows, columns=list(COLUMNS_OF_CHECKS))
+    types = columns_of("checks")
+    for name in table:
+        if types[name]["type"] == "string":
+            table[name] = table[name].astype("object").fillna("").astype("str")
+        elif name in _NUMBERS:
+            table[name] = table[name].astype(_NUMBERS[name])
+        elif types[name]["type"] == "number":
+            table[name] = table[name].astype("float64")
+    return table
+
+
+def write_table(
+    frame: pd.DataFrame,
+    path: str | os.PathLike[str],
+    *,
+    answers: pd.DataFrame | None = None,
+) -> Path:
     """Write a table of sessions as CSV or Parquet, with its data dictionary beside it.
 
     The dictionary is ``NAME.datapackage.json``
     (:func:`mobility.pipeline.data_dictionary.data_dictionary`), which also describes a table of
-    this name in the other format. It raises as :func:`write_rows`.
+    this name in the other format. The `answers` of :func:`checks` are written beside it as
+    ``NAME.checks``, in the same format. It raises as :func:`write_rows`.
     """
     target = write_rows(frame, path)
     files = [each for each in map(target.with_suffix, FORMATS) if each.is_file()]
-    write_json(dictionary_of(target), data_dictionary(frame, files))
+    of_checks = []
+    if answers is not None:
+        write_rows(answers, checks_of(target))
+        of_checks = [each for each in map(checks_of, files) if each.is_file()]
+    write_json(dictionary_of(target), data_dictionary(frame, files, of_checks))
     return target
 
 
@@ -224,6 +288,11 @@ def write_rows(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
 def dictionary_of(table: Path) -> Path:
     """Where the data dictionary of a written table is."""
     return table.with_suffix(ENDING)
+
+
+def checks_of(table: Path) -> Path:
+    """Where the answers beside a written table are."""
+    return table.with_suffix(f".checks{table.suffix}")
 
 
 def is_table(file: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,17 @@ FORMATS = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
 _OF_MEASURE = ("exercise", "metric", "quantity", "kind", "units", "long_name", "group", "version")
 
 
-def data_dictionary(frame: pd.DataFrame, files: list[Path]) -> dict[str, Any]:
-    """Describe a table of many sessions that is in `files`, and its measures.
+def columns_of(which: str = "columns") -> dict[str, Any]:
+    """Give type and description of each column of a table of many sessions, or of its "checks"."""
+    table = tables.load("cohort_columns")
+    columns: dict[str, Any] = table["columns"]
+    return {name: entry or columns[name] for name, entry in table[which].items()}
+
+
+def data_dictionary(
+    frame: pd.DataFrame, files: list[Path], checks: Sequence[Path] = ()
+) -> dict[str, Any]:
+    """Describe a table of many sessions that is in `files`, its measures, and its `checks`.
 
     Returns
     -------
@@ -31,25 +41,11 @@ def data_dictionary(frame: pd.DataFrame, files: list[Path]) -> dict[str, Any]:
         ``cohort_columns``), and ``measures``, which has for each metric its definition and the
         source of it (tables ``measures``).
     """
-    columns = tables.load("cohort_columns")["columns"]
-    schema = {
-        "fields": [_field(name, columns.get(name)) for name in map(str, frame.columns)],
-        "primaryKey": [n for n, entry in columns.items() if entry.get("is_key") and n in frame],
-        "missingValues": [""],
-    }
-    resources: list[dict[str, Any]] = [
-        {
-            "name": f"table-{file.suffix[1:]}",
-            # A validator reads Parquet only with a plugin.
-            "type": "table" if file.suffix == ".csv" else "file",
-            "path": file.name,
-            "format": file.suffix[1:],
-            "mediatype": FORMATS[file.suffix],
-            "encoding": "utf-8",
-            "schema": schema,
-        }
-        for file in files
-    ]
+    columns = columns_of()
+    schema = _schema(columns, map(str, frame.columns))
+    resources = [_resource("table", file, schema) for file in files]
+    of_checks = columns_of("checks")
+    resources += [_resource("checks", file, _schema(of_checks, of_checks)) for file in checks]
     if rows := _measures(frame):
         schema_of_measures = {"fields": _fields_of_measures()}
         resources.append({"name": "measures", "data": rows, "schema": schema_of_measures})
@@ -62,7 +58,29 @@ def data_dictionary(frame: pd.DataFrame, files: list[Path]) -> dict[str, Any]:
     }
 
 
-def _field(name: str, entry: dict[str, Any] | None) -> dict[str, Any]:
+def _schema(columns: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    names = list(names)
+    return {
+        "fields": [_field(name, columns.get(name)) for name in names],
+        "primaryKey": [n for n, entry in columns.items() if entry.get("is_key") and n in names],
+        "missingValues": [""],
+    }
+
+
+def _resource(name: str, file: Path, schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": f"{name}-{file.suffix[1:]}",
+        # A validator reads Parquet only with a plugin.
+        "type": "table" if file.suffix == ".csv" else "file",
+        "path": file.name,
+        "format": file.suffix[1:],
+        "mediatype": FORMATS[file.suffix],
+        "encoding": "utf-8",
+        "schema": schema,
+    }
+
+
+def _field(name: str, entry: Mapping[str, Any] | None) -> dict[str, Any]:
     if entry is None:  # a column that a user has added
         return {"name": name, "type": "any"}
     field = {"name": name, "type": entry["type"], "description": entry["what"]}

@@ -23,12 +23,13 @@ from mobility.assessment.findings import (
     say,
 )
 from mobility.assessment.verdict import Part, Verdict
+from mobility.assessment.views_of_rules import films_for
 from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.reports.recording import count_repetitions
 from mobility.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
-from mobility.wording import listed, spoken
+from mobility.wording import capital, listed, spoken
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 MOST_FINDINGS = 3
 """Findings on the first page."""
+
+MOST_LIKELY = 2
+"""Faults on the first page that are open, and more likely there than not, within that number."""
 
 CLASS_OF_LEVEL = {
     "good": "ok",
@@ -104,7 +108,9 @@ def fms_in_short(metrics: xr.Dataset) -> Markup:
     return paragraphs(tables.sentence("report.fms_score", score=words))
 
 
-def findings_and_advice(findings: Sequence[Finding], verdict: Verdict, *, most: int) -> Markup:
+def findings_and_advice(
+    findings: Sequence[Finding], verdict: Verdict, *, most: int, view: str = UNKNOWN
+) -> Markup:
     """Show the main findings and advice, or that the verdict rules them out.
 
     Parameters
@@ -115,16 +121,18 @@ def findings_and_advice(findings: Sequence[Finding], verdict: Verdict, *, most: 
         The recording's verdict.
     most
         Most pieces of advice to name.
+    view
+        Kind of the view.
     """
     if {"findings", "exercises"} <= verdict.rules_out:
         return paragraphs(tables.sentence("report.first_page.nothing_given"), kind="missing")
-    stands_out = main_findings(findings, verdict) + doubt(verdict)
+    stands_out = main_findings(findings, verdict, view=view) + doubt(verdict)
     work = absent(verdict, "exercises") or exercises_in_short(findings, most=most)
     return html(h.h2["What stands out"], stands_out, h.h2["What to do"], work)
 
 
-def main_findings(findings: Sequence[Finding], verdict: Verdict) -> Markup:
-    """State the largest findings in words, one for each rule.
+def main_findings(findings: Sequence[Finding], verdict: Verdict, *, view: str = UNKNOWN) -> Markup:
+    """State the largest findings in words, one for each rule, and what is likely but open.
 
     Sorted by :func:`excess`, largest first; of two sides the larger counts.
     """
@@ -136,6 +144,8 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict) -> Markup:
     page = html(h.ol[items])
     if more := len(faults[MOST_FINDINGS:]):
         page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
+    most = min(MOST_LIKELY, max(MOST_FINDINGS - len(faults), 0))
+    likely = likely_in_words(findings, view, most=most)
     if not faults and findings:
         judged = [each.answer in ("near", "reached") for each in findings]
         if all(judged):
@@ -144,7 +154,54 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict) -> Markup:
             page = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
         else:
             page = paragraphs(tables.sentence("report.first_page.nothing_judged"))
-    return page + in_words(findings)
+    return (page + likely if faults else likely + page) + in_words(findings)
+
+
+def likely_in_words(findings: Sequence[Finding], view: str, *, most: int) -> Markup:
+    """Say what is open and more likely there than not, and which film would tell more.
+
+    Of what a reader expects to be told, the largest `most`; what is a fault on the other side is
+    told already.
+    """
+    least = float(tables.load("findings")["likely"]["value"])
+    seen = Counter(each.rule for each in findings if not each.hidden)
+    faults = {each.rule for each in findings if each.answer == "fault"}
+    likely: dict[str, list[Finding]] = {}
+    for each in findings:
+        is_likely = each.answer == "open" and (each.probability or 0.0) >= least
+        if is_likely and each.rule not in faults and _may(each.rule):
+            likely.setdefault(each.rule, []).append(each)
+    largest = sorted(likely.values(), key=lambda of_rule: -max(map(excess, of_rule)))[:most]
+    films = {
+        each.rule: film
+        for film, shown in films_for([of_rule[0] for of_rule in largest], view).items()
+        for each in shown
+    }
+    named: dict[str, list[str]] = {}
+    for first, *others in largest:
+        side = "" if others or seen[first.rule] == 1 else f" ({first.side})"
+        named.setdefault(films.get(first.rule, ""), []).append(_may(first.rule) + side)
+    sentences = []
+    for film, phrases in named.items():
+        names = capital(listed(phrases))
+        if film:
+            sentence = tables.sentence(
+                "report.first_page.likely_with_film", names=names, film=film_in_words(film)
+            )
+        else:
+            sentence = tables.sentence("report.first_page.likely", names=names)
+        sentences.append(sentence)
+    return paragraphs(" ".join(sentences)) if sentences else Markup()
+
+
+def _may(rule_name: str) -> str:
+    """Words for a fault that may be there; empty where a rule has none."""
+    return str(all_rules()[rule_name].get("checkpoint", {}).get("may", ""))
+
+
+def film_in_words(film: str) -> str:
+    """Say from where a film is taken: a view that :func:`films_for` gives."""
+    return tables.sentence(f"report.another_film.{film.replace('-', '_')}")
 
 
 def in_words(findings: Sequence[Finding]) -> Markup:
@@ -173,7 +230,9 @@ def in_words(findings: Sequence[Finding]) -> Markup:
     return paragraphs(*lines)
 
 
-def in_lines(answers: Sequence[Finding], *, marked: Mapping[str, Collection[str]]) -> Markup:
+def in_lines(
+    answers: Sequence[Finding], *, marked: Mapping[str, Collection[str]], view: str = UNKNOWN
+) -> Markup:
     """Name in a line each what has an answer without a mark: what is open, refused, hidden...
 
     A side is named where the other has another answer, or another reason.
@@ -184,8 +243,15 @@ def in_lines(answers: Sequence[Finding], *, marked: Mapping[str, Collection[str]
         Those of all checks, as the verdict leaves them.
     marked
         Sides whose answer stands in a row, by the name of the row.
+    view
+        Kind of the view: what is hidden from it is named with one that shows it.
     """
     sides_of_rule = Counter(each.rule for each in answers)
+    film_of = {
+        each.id: film
+        for film, shown in films_for([f for f in answers if f.answer == "hidden"], view).items()
+        for each in shown
+    }
     lines: dict[tuple[str, str], dict[str, list[str]]] = {}
     for each in answers:
         if each.side in marked.get(row_name(each.rule), ()):
@@ -194,16 +260,17 @@ def in_lines(answers: Sequence[Finding], *, marked: Mapping[str, Collection[str]
         if kind == "refused" or (kind == "open" and each.probability is None):
             kind, reason = f"{kind}_because", each.reason
         elif kind == "hidden":
-            kind, reason = (kind, each.side) if each.hidden else ("hidden_because", each.reason)
+            film = film_of.get(each.id)
+            kind, reason = (kind, film) if film else ("hidden_because", each.reason)
         lines.setdefault((kind, reason), {}).setdefault(each.rule, []).append(each.side)
     kinds = [*ANSWERS[:4], "open_because", "refused_because", "hidden_because", "hidden"]
     paragraphs_of_lines = []
     for kind, reason in sorted(lines, key=lambda key: kinds.index(key[0])):
         names = [
-            row_name(rule)
-            + ("" if kind == "hidden" or len(sides) == sides_of_rule[rule] else f" ({sides[0]})")
+            row_name(rule) + ("" if len(sides) == sides_of_rule[rule] else f" ({sides[0]})")
             for rule, sides in lines[kind, reason].items()
         ]
+        reason = film_in_words(reason) if kind == "hidden" else reason
         line = tables.sentence(f"report.lines.{kind}", names="; ".join(names), reason=reason)
         paragraphs_of_lines.append(h.p[line])
     return html(h.div(".unanswered")[paragraphs_of_lines]) if lines else Markup()

@@ -23,6 +23,7 @@ from mobility.reports.gauges import Gauge, of_rules
 from mobility.reports.html import paragraphs
 from mobility.reports.references import References
 from mobility.reports.values import reason_missing
+from mobility.view import UNKNOWN, trial_view, view_kind
 from mobility.wording import capital, spoken
 
 if TYPE_CHECKING:
@@ -118,6 +119,12 @@ class ReportPage:
     def findings(self) -> tuple[Finding, ...]:
         """Findings that the verdict keeps."""
         return self.verdict.keep(self.answers)
+
+    @cached_property
+    def view_kind(self) -> str:
+        """Kind of the view, "two-cameras" or "unknown"."""
+        view = trial_view(self.pose)
+        return view if view == UNKNOWN else view_kind(view)
 
     @cached_property
     def lab(self) -> LabReferences:

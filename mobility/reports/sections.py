@@ -58,11 +58,14 @@ def first(page: ReportPage) -> Markup:
     others = Markup()
     if "findings" not in page.verdict.rules_out:
         marked = {each.name: each.marks for each in numbers}
-        others = first_page.in_lines(page.answers, marked=marked)
+        others = first_page.in_lines(page.answers, marked=marked, view=page.view_kind)
     fms = Markup() if "fms" in page.verdict.rules_out else first_page.fms_in_short(page.metrics)
     expected = [each for each in page.gauges if each.expected]
     since = since_last_visit(page.session, expected, _gauges_of)
-    advice = first_page.findings_and_advice(page.answers, page.verdict, most=1 if since else 2)
+    most = 1 if since else 2
+    advice = first_page.findings_and_advice(
+        page.answers, page.verdict, most=most, view=page.view_kind
+    )
     opening = page.chosen.get("opening")
     begins = _section(page.exercise, opening).of(page) if opening else Markup()
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -22,6 +22,7 @@ _MOST_BYTES = 64 << 20
 _VIEWS = ("left", "right", "front")
 
 Mark = tuple[tuple[int, int, int], ...]
+Made = Callable[[Session], Mapping[str, Any] | Sequence[Any]]
 
 
 class Answers:
@@ -67,10 +68,8 @@ class Answers:
                 self._records.popitem(last=False)
         return record
 
-    def document(
-        self, session: Session, name: str, make: Callable[[Session], Mapping[str, Any]]
-    ) -> bytes:
-        """Document as JSON, with placeholders for the addresses of media."""
+    def document(self, session: Session, name: str, make: Made) -> bytes:
+        """Document as JSON, with placeholders for the addresses of media; or a list as it is."""
         key = (str(session.folder), name)
         mark = self._mark_of(session)
         with self._guard:
@@ -78,7 +77,9 @@ class Answers:
             if cached is not None and cached[0] == mark:
                 self._cache.move_to_end(key)
                 return cached[1]
-        document = self._with_placeholders(dict(make(session)), session)
+        document = make(session)
+        if isinstance(document, Mapping):
+            document = self._with_placeholders(dict(document), session)
         content = json.dumps(
             document, ensure_ascii=False, allow_nan=False, separators=(",", ":")
         ).encode()

@@ -32,7 +32,7 @@ from mobility.errors import (
     TooManyRequestsError,
 )
 from mobility.server.access import STRANGER, Action, Caller, absent, owner_of, permit_session
-from mobility.server.answers import Answers
+from mobility.server.answers import Answers, Made
 from mobility.server.audit import Audit
 from mobility.server.jobs import DISK_FULL, Queue
 from mobility.server.keys import PHONE, Keys, Role
@@ -403,9 +403,7 @@ class Handler(JupyterHandler):
         kind, _ = parse_content_type(self.request.headers.get("Content-Type", ""))
         return read_form(kind, bytes(self._body))
 
-    async def answer(
-        self, session: Session, name: str, make: Callable[[Session], Mapping[str, Any]]
-    ) -> None:
+    async def answer(self, session: Session, name: str, make: Made) -> None:
         """Answer with a document of a session."""
         answers = self.served.answers
         content = await asyncio.to_thread(answers.document, session, name, make)

@@ -100,6 +100,17 @@ class Export(SessionHandler):
         await self.answer(session, "export", Session.export)
 
 
+class Checks(SessionHandler):
+    """Answers of the rules of an exercise."""
+
+    what = "checks"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with the rows; of an exercise without rules there are none."""
+        session = await self.up_to_date(await self.served_session(session_id))
+        await self.answer(session, "checks", Session.checks)
+
+
 class Report(SessionHandler):
     """Report of an exercise with repetitions."""
 

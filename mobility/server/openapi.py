@@ -158,6 +158,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         listed=True,
     ),
     Endpoint(
+        *("get", f"{SESSION}/checks/", documents.Checks, "Answers of the rules of a session"),
+        contract.Check,
+        demo=True,
+        listed=True,
+    ),
+    Endpoint(
         *("delete", f"{SESSION}/", documents.Details, "Delete a session for good"),
         None,
         (*_OF_ONE, 409),

@@ -50,6 +50,7 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
             "created_at": {"date": "11/03/2025", "time": "09:05 PM"},
             "exercise": "Overhead Squat",
             **ANGLES,
+            "checks": [CHECK],
         },
     ),
     (contract.Creation, {"session_id": "text", "title": "text"}),

@@ -344,11 +344,40 @@ def test_the_data_dictionary_says_what_columns_and_metrics_are(frame, tmp_path) 
     assert [each["name"] for each in empty["resources"]] == ["table-csv"]
 
 
+def test_the_answers_of_the_rules_are_a_resource_beside_the_metrics(store, tmp_path) -> None:
+    sessions = store.sessions()
+    frame = cohort.to_dataframe(sessions)
+    answers = cohort.checks(frame, sessions)
+    written = cohort.write_table(frame, tmp_path / "study.csv", answers=answers)
+    cohort.write_table(frame, tmp_path / "study.parquet", answers=answers)
+    resources = {each["name"]: each for each in dictionary_beside(written)["resources"]}
+    of_checks = resources["checks-csv"]
+    assert of_checks["path"] == cohort.checks_of(written).name == "study.checks.csv"
+    assert resources["checks-parquet"]["path"] == "study.checks.parquet"
+    fields = {field["name"]: field for field in of_checks["schema"]["fields"]}
+    assert list(fields) == list(answers) == list(cohort.COLUMNS_OF_CHECKS)
+    assert all(field["description"] for field in fields.values())
+    assert not answers.duplicated(of_checks["schema"]["primaryKey"]).any()
+    assert set(answers["answer"]) <= {"", *fields["answer"]["constraints"]["enum"]}
+    assert cohort.is_table(cohort.checks_of(written))
+    # Whoever is not compared has a row that says why, of an exercise without rules there is none.
+    out = frame[frame["metric"].eq("")].set_index("session_id")["reason"].astype(str)
+    without = answers[answers["rule"].eq("")].set_index("session_id")["reason"]
+    assert without.to_dict() == out.to_dict() != {}
+    joints = set(frame.loc[frame["exercise"].eq("Joint Angle Mobility"), "session_id"]) - set(
+        out.index
+    )
+    assert not joints & set(answers["session_id"])
+    with_rules = set(frame["session_id"]) - set(out.index) - joints
+    assert with_rules == set(answers.loc[answers["rule"].ne(""), "session_id"])
+
+
 def test_frictionless_finds_a_written_table_as_its_dictionary_says(
-    other_readers, frame, tmp_path
+    other_readers, store, frame, tmp_path
 ) -> None:
-    written = cohort.write_table(frame, tmp_path / "study.csv")
-    cohort.write_table(frame, tmp_path / "study.parquet")
+    answers = cohort.checks(frame, store.sessions())
+    written = cohort.write_table(frame, tmp_path / "study.csv", answers=answers)
+    cohort.write_table(frame, tmp_path / "study.parquet", answers=answers)
     run = "import json, sys, frictionless; "
     run += "print(json.dumps(frictionless.validate(sys.argv[1]).to_dict()))"
 

@@ -11,7 +11,8 @@ from itertools import product
 import pytest
 
 from mobility import registry
-from mobility.assessment.findings import ANSWERS, Answer, Finding, all_rules, find, say
+from mobility.assessment.answers import ANSWERS, Answer
+from mobility.assessment.findings import Finding, all_rules, find, say
 from mobility.assessment.verdict import Verdict, judge
 from mobility.registry import Exercise
 from mobility.reports.first_page import MOST_FINDINGS, main_findings

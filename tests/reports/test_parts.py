@@ -15,9 +15,10 @@ from mobility import tables
 from mobility.assessment.advice import advise
 from mobility.assessment.comments import comments
 from mobility.assessment.criteria import fms_deep_squat
-from mobility.assessment.findings import Finding, excess, find, in_place, label, say
+from mobility.assessment.findings import Finding, all_rules, excess, find, in_place, label, say
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.verdict import judge
+from mobility.assessment.views_of_rules import surer_views
 from mobility.exercises.repeated import page
 from mobility.provenance import AnalysisWarning
 from mobility.registry import exercise
@@ -204,15 +205,61 @@ def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_r
     assert "counts as met at a probability of 0.80 or more, and as not met at 0.10 or less" in shown
 
 
+@pytest.mark.parametrize(
+    ("rule", "metric", "good", "bad"),
+    [
+        ("trunk_leans_forward", "trunk_tibia_difference", (-2.0, 6.1), (10.0, 5.6)),
+        ("arms_fall_forward", "arm_fall", (-5.0, 13.0), (20.0, 13.0)),
+    ],
+)
+def test_what_is_likely_but_open_is_said_first_with_the_film_that_tells_more(
+    rule, metric, good, bad
+) -> None:
+    """Of two people who are not told surely apart the pages differ."""
+    pages = [
+        text(first_page.main_findings(find(hand_made.metrics_of({metric: each})), judge([]),
+                                      view="front"))
+        for each in (good, bad)
+    ]  # fmt: skip
+    checkpoint = all_rules()[rule]["checkpoint"]
+    film = first_page.film_in_words(next(iter(surer_views(rule, "front"))))
+    assert pages[1].startswith(f"{capital(checkpoint['may'])}: a film {film} tells more.")
+    assert checkpoint["may"] not in pages[0].lower()
+    in_order, _, near = pages[0].partition("Within or near the aim: ")
+    assert checkpoint["name"] in in_order + near
+    # From a view that no other one clearly betters it says no more; nor beside a fault of the rule.
+    findings = find(hand_made.metrics_of({metric: bad}))
+    alone = text(first_page.main_findings(findings, judge([])))
+    assert alone.startswith(f"{capital(checkpoint['may'])}. No fault")
+    certain = [replace(f, answer="reached") if f.rule == rule else f for f in findings]
+    assert checkpoint["may"] not in text(first_page.main_findings(certain, judge([]))).lower()
+
+
+def test_of_two_sides_the_likely_one_is_named_and_of_many_the_largest() -> None:
+    one_knee = {"knee_flexion": ((115.0, 127.0), (5.0, 4.0))}
+    shown = text(first_page.main_findings(find(hand_made.metrics_of(one_knee)), judge([])))
+    assert shown.startswith("The knees may bend too little (left). No fault")
+    many = one_knee | {
+        "trunk_tibia_difference": (9.0, 5.0),
+        "arm_fall": (25.0, 15.0),
+        "heel_rise": ((6.0, 6.0), (4.0, 4.0)),
+    }
+    shown = text(first_page.main_findings(find(hand_made.metrics_of(many)), judge([])))
+    assert shown.split(".")[0].lower().count(" may ") == first_page.MOST_LIKELY
+
+
 def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
     data = hand_made.metrics_of(hidden_side="right")
     sided = [name for name, each in data.data_vars.items() if "side" in each.dims]
     data = data.assign({n: data[n].where(data["side"] == "left") for n in sided})
     findings = find(data)
     assert {f.side for f in findings if f.hidden} == {"right"}
-    lines = text(first_page.in_lines(findings, marked={}))
-    assert lines.count("Hidden on the right: ") == 1
-    assert "(right)" not in lines
+    lines = text(first_page.in_lines(findings, marked={}, view="side"))
+    (film,) = re.findall(r"Hidden; a film (.*?) shows: ", lines)
+    assert film.endswith("from the front")
+    named = lines.partition("Hidden; ")[2]
+    assert named.count("(right)") == len([f for f in findings if f.hidden])
+    assert "(left)" not in named
     reasons = text(first_page.cannot_be_told(findings, data))
     assert reasons.count("the right side is hidden behind the left one") == 1
     assert "right side is hidden" in values.cell(data, "knee_flexion", repetitions(), side="right")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from html import unescape
 from typing import Any
 
 import pytest
+from first_pages import stands_on
 
 from mobility import registry, tables
 from mobility.assessment.findings import all_rules, find
@@ -85,42 +85,6 @@ def first_page_of(exercise: Exercise, case: str) -> tuple[ReportPage, list[dict[
     if case == "as it is":
         assert checks == page.session.checks()
     return page, checks, unescape(sections_of(exercise)[0].of(page))
-
-
-def stands_on(html: str, checks: list[Mapping[str, Any]]) -> list[tuple[str, str | None, str, str]]:
-    """Name, side, answer and reason of every answer that a first page has, in rows and lines."""
-    sides: dict[str, list[str | None]] = {}
-    for each in checks:
-        sides.setdefault(each["name"], []).append(each["side"])
-    found = []
-    for name, values in re.findall(
-        r'<th scope="row">([^<]*)<small>.*?</th>.*?</svg></td><td>(.*?)</td></tr>', html, re.S
-    ):
-        for value in values.split("<br>"):
-            side = re.search(r'class="(left|right)-text"', value)
-            answer = re.search(r'class="answer (\w+)">(\S) (\w+)<', value)
-            if answer:
-                assert answer[1] == answer[3]
-                assert (
-                    answer[2] == {"fault": "✗", "near": "≈", "reached": "✓", "open": "?"}[answer[1]]
-                )
-                found.append((name, side[1] if side else None, answer[1], ""))
-    kinds = {
-        "Also reached": "reached", "Also within or near the aim": "near", "Also a fault": "fault",
-        "Open": "open", "No answer": "refused", "Hidden on the right": "hidden",
-        "Not seen": "hidden",
-    }  # fmt: skip
-    lines = re.search(r'<div class="unanswered">(.*?)</div>', html, re.S)
-    for line in re.findall(r"<p>(.*?)\.</p>", lines[1] if lines else "", re.S):
-        said, names = line.rsplit(": ", 1)
-        kind, _, reason = said.partition(", ")
-        for name in names.split("; "):
-            named, side = re.fullmatch(r"(.*?)(?: \((left|right)\))?", name).groups()
-            side = "right" if kind == "Hidden on the right" else side
-            found += [
-                (named, each, kinds[kind], reason) for each in ([side] if side else sides[named])
-            ]
-    return found
 
 
 CASES = ("as it is", "right side hidden", "ruled out")

@@ -19,6 +19,7 @@ READS = [
     *(("GET", "/sessions/{}/"), ("GET", "/sessions/{}/export/"), ("POST", "/sessions/{}/report/")),
     *(("GET", "/sessions/{}/summary/"), ("POST", "/sessions/{}/joint-mobility/")),
     *(("GET", "/sessions/{}/joint-mobility-config/"), ("GET", "/sessions/{}/state/")),
+    ("GET", "/sessions/{}/checks/"),
     ("GET", "/sessions/{}/media/absent.mp4"),
 ]
 CHANGES = [

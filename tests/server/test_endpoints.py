@@ -266,6 +266,7 @@ def test_the_demo_stands_in_for_any_session(server):
     for method, what, title in (
         ("GET", "", "Demo: Overhead Squat"),
         ("GET", "export/", None),
+        ("GET", "checks/", None),
         ("POST", "report/", None),
         ("GET", "summary/", None),
         ("POST", "joint-mobility/", "Demo: Joint Angle Mobility"),

@@ -1,0 +1,122 @@
+"""From which view a rule is answered, and which film would answer what is hidden or open."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mobility import tables
+from mobility.assessment.findings import Finding, all_rules
+from mobility.assessment.numbers import COMPARES_SIDES
+from mobility.exercise_table import names_of_numbers
+from mobility.registry import Exercise, exercises, main_moment
+from mobility.view import VIEWS
+
+_SIDE = "side"
+
+
+def views_that_answer(rule: str) -> Mapping[str, float]:
+    """Give the share of sides of which a rule has an answer, by kind of view.
+
+    It is what the benchmarks counted on rendered people (table ``views_of_rules``), without the
+    side that the near one hides. A rule that they did not count, or that had no answer there, has 1
+    or 0, as the declarations of its measure and of its angle say which views show it.
+    """
+    shares = {view: float(each["answered"]) for view, each in _counted(rule).items()}
+    if not any(shares.values()):
+        declared = next(filter(None, (_declared(rule, each) for each in exercises())), ("", {}))
+        return {view: _declared_share(*declared, view) for view in VIEWS}
+    return {view: shares.get(view, 0.0) for view in VIEWS}
+
+
+def surer_views(rule: str, view: str) -> dict[str, float]:
+    """Give the kinds of view with a clearly smaller error than another, the surest first.
+
+    With each comes by what share the median of its 95 % intervals is narrower. Clearly: the upper
+    quartile of their half-widths is below the lower one of the other view.
+    """
+    widths = {each: counts.get("half_width") for each, counts in _counted(rule).items()}
+    own = widths.get(view)
+    if own is None:
+        return {}
+    gains = {
+        each: 1.0 - float(width[1] / own[1])
+        for each, width in widths.items()
+        if width and width[2] < own[0]
+    }
+    return dict(sorted(gains.items(), key=lambda each: -each[1]))
+
+
+def films_for(findings: Sequence[Finding], view: str) -> dict[str, list[Finding]]:
+    """Say which other films would answer what is hidden or open, with as few films as possible.
+
+    Parameters
+    ----------
+    findings
+        Of one film; what is neither hidden nor open is left out.
+    view
+        Its kind of view.
+
+    Returns
+    -------
+    dict
+        Findings by the view of the film: a kind of view or, where one side alone is hidden, "left"
+        and "right". What no other view shows, or shows clearly better, is left out.
+    """
+    sides = Counter(each.rule for each in findings if each.answer == "hidden")
+    asked = {
+        number: _films_for(each, view, of_one_side=each.hidden or sides[each.rule] == 1)
+        for number, each in enumerate(findings)
+    }
+    order = (*VIEWS, "left", "right")
+    chosen: dict[str, list[Finding]] = {}
+    while asked := {number: films for number, films in asked.items() if films}:
+        worth = {film: [f[film] for f in asked.values() if film in f] for film in order}
+        best = max(order, key=lambda film: (len(worth[film]), sum(worth[film])))
+        chosen[best] = [findings[number] for number, films in asked.items() if best in films]
+        asked = {number: films for number, films in asked.items() if best not in films}
+    return chosen
+
+
+def _films_for(finding: Finding, view: str, *, of_one_side: bool) -> dict[str, float]:
+    """Give the views of films that would answer one finding, and how much each is worth."""
+    if finding.answer == "open":
+        return surer_views(finding.rule, view)
+    if finding.answer != "hidden":
+        return {}
+    counted, shares = _counted(finding.rule), views_that_answer(finding.rule)
+    worth = {each: share for each, share in shares.items() if share > 0}
+    for each in worth.keys() & counted.keys():  # of few sides little is known (Laplace)
+        sides = counted[each]["sides"]
+        worth[each] = (worth[each] * sides + 1) / (sides + 2)
+    if of_one_side and finding.side and _SIDE in worth:
+        worth[finding.side] = worth.pop(_SIDE)
+    return {each: share for each, share in worth.items() if each != view}
+
+
+def _counted(rule: str) -> Mapping[str, Any]:
+    grids = tables.load("views_of_rules")["counted"].values()
+    return next((grid["rules"][rule] for grid in grids if rule in grid["rules"]), {})
+
+
+def _declared_share(kind: str, entry: Mapping[str, Any], view: str) -> float:
+    """Give 1 where a view shows a number of a measure, as its declaration says, else 0."""
+    frontal = entry.get("frontal") or kind in COMPARES_SIDES
+    if frontal and not tables.load("views")["views"][view].get("frontal_plane", True):
+        return 0.0
+    kernel, _, angle = str(entry.get("from", "")).partition(".")
+    shown = kernel != "angles" or view in tables.load("angles")[angle]["seen"]["from"]
+    return float(shown)
+
+
+def _declared(rule: str, exercise: Exercise) -> tuple[str, Mapping[str, Any]] | None:
+    """Give the kind of the number that a rule judges, and the declaration of its measure."""
+    if rule not in exercise.table["rules"]:
+        return None
+    moment = main_moment(exercise.moments)
+    for name, entry in exercise.measures.items():
+        for kind, number in names_of_numbers(name, entry, moment):
+            if number == all_rules()[rule]["metric"]:
+                return kind, entry
+    return None
