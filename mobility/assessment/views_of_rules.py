@@ -48,15 +48,15 @@ def surer_views(rule: str, view: str) -> dict[str, float]:
     return dict(sorted(gains.items(), key=lambda each: -each[1]))
 
 
-def films_for(findings: Sequence[Finding], view: str) -> dict[str, list[Finding]]:
+def films_for(findings: Sequence[Finding], view: str | Sequence[str]) -> dict[str, list[Finding]]:
     """Say which other films would answer what is hidden or open, with as few films as possible.
 
     Parameters
     ----------
     findings
-        Of one film; what is neither hidden nor open is left out.
+        Of one film, or merged over several; what is neither hidden nor open is left out.
     view
-        Its kind of view.
+        Its kind of view, or those of all.
 
     Returns
     -------
@@ -64,9 +64,10 @@ def films_for(findings: Sequence[Finding], view: str) -> dict[str, list[Finding]
         Findings by the view of the film: a kind of view or, where one side alone is hidden, "left"
         and "right". What no other view shows, or shows clearly better, is left out.
     """
+    views = [view] if isinstance(view, str) else view
     sides = Counter(each.rule for each in findings if each.answer == "hidden")
     asked = {
-        number: _films_for(each, view, of_one_side=each.hidden or sides[each.rule] == 1)
+        number: _films_for(each, views, of_one_side=each.hidden or sides[each.rule] == 1)
         for number, each in enumerate(findings)
     }
     order = (*VIEWS, "left", "right")
@@ -79,10 +80,15 @@ def films_for(findings: Sequence[Finding], view: str) -> dict[str, list[Finding]
     return chosen
 
 
-def _films_for(finding: Finding, view: str, *, of_one_side: bool) -> dict[str, float]:
+def _films_for(finding: Finding, views: Sequence[str], *, of_one_side: bool) -> dict[str, float]:
     """Give the views of films that would answer one finding, and how much each is worth."""
     if finding.answer == "open":
-        return surer_views(finding.rule, view)
+        surer = [surer_views(finding.rule, view) for view in views]
+        return {
+            each: min(gains[each] for gains in surer)
+            for each in (surer[0] if surer else ())
+            if all(each in gains for gains in surer)
+        }
     if finding.answer != "hidden":
         return {}
     counted, shares = _counted(finding.rule), views_that_answer(finding.rule)
@@ -92,7 +98,7 @@ def _films_for(finding: Finding, view: str, *, of_one_side: bool) -> dict[str, f
         worth[each] = (worth[each] * sides + 1) / (sides + 2)
     if of_one_side and finding.side and _SIDE in worth:
         worth[finding.side] = worth.pop(_SIDE)
-    return {each: share for each, share in worth.items() if each != view}
+    return {each: share for each, share in worth.items() if each not in views}
 
 
 def _counted(rule: str) -> Mapping[str, Any]:

@@ -131,7 +131,9 @@ def findings_and_advice(
     return html(h.h2["What stands out"], stands_out, h.h2["What to do"], work)
 
 
-def main_findings(findings: Sequence[Finding], verdict: Verdict, *, view: str = UNKNOWN) -> Markup:
+def main_findings(
+    findings: Sequence[Finding], verdict: Verdict, *, view: str | Sequence[str] = UNKNOWN
+) -> Markup:
     """State the largest findings in words, one for each rule, and what is likely but open.
 
     Sorted by :func:`excess`, largest first; of two sides the larger counts.
@@ -157,7 +159,7 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict, *, view: str = 
     return (page + likely if faults else likely + page) + in_words(findings)
 
 
-def likely_in_words(findings: Sequence[Finding], view: str, *, most: int) -> Markup:
+def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, most: int) -> Markup:
     """Say what is open and more likely there than not, and which film would tell more.
 
     Of what a reader expects to be told, the largest `most`; what is a fault on the other side is
@@ -231,7 +233,10 @@ def in_words(findings: Sequence[Finding]) -> Markup:
 
 
 def in_lines(
-    answers: Sequence[Finding], *, marked: Mapping[str, Collection[str]], view: str = UNKNOWN
+    answers: Sequence[Finding],
+    *,
+    marked: Mapping[str, Collection[str]],
+    view: str | Sequence[str] = UNKNOWN,
 ) -> Markup:
     """Name in a line each what has an answer without a mark: what is open, refused, hidden...
 
@@ -244,7 +249,8 @@ def in_lines(
     marked
         Sides whose answer stands in a row, by the name of the row.
     view
-        Kind of the view: what is hidden from it is named with one that shows it.
+        Kind of the view, or those of several films: what is hidden from all is named with one that
+        shows it.
     """
     sides_of_rule = Counter(each.rule for each in answers)
     film_of = {

@@ -32,6 +32,7 @@ from mobility.reports.gauges import Gauge
 from mobility.reports.html import Row, bullets, html, measured, paragraphs, table
 from mobility.reports.page import ReportPage
 from mobility.reports.recording import person, view_in_words
+from mobility.reports.sections import section_of
 from mobility.sessions.record import verdict_in_words
 from mobility.sessions.reports import report_page
 from mobility.wording import capital, listed, metric_and_item, spoken
@@ -149,7 +150,10 @@ class VisitPage:
             )
             later = faults[_MOST_FAULTS:]
             shown = [each for each in answers if each.rule not in later]
-            parts.append(html(h.h3[exercise]) + first_page.main_findings(shown, verdict))
+            parts.append(
+                html(h.h3[exercise])
+                + first_page.main_findings(shown, verdict, view=self._views(exercise))
+            )
             if later and "findings" not in verdict.rules_out:
                 number = "one" if len(later) == 1 else "several"
                 told = tables.sentence(f"visit.more_found.{number}", count=len(later))
@@ -161,6 +165,9 @@ class VisitPage:
         verdicts = [film.verdict for film in self.visit.films_of(exercise)]
         able = [each for each in verdicts if "findings" not in each.rules_out]
         return _GIVEN if able else verdicts[0]
+
+    def _views(self, exercise: str) -> list[str]:
+        return list(dict.fromkeys(film.kind for film in self.visit.films_of(exercise)))
 
     def _since(self) -> Markup:
         """Say what has changed since the visit before beyond the errors of both, and what not."""
@@ -234,7 +241,7 @@ class VisitPage:
             + paragraphs(told, kind="note")
             + self._openings(films, kind.table["report"].get("opening"))
             + gauges.show([each for each in rows if each.is_shown], caption=self._caption(exercise))
-            + first_page.in_lines(_once(answers), marked=marked)
+            + first_page.in_lines(_once(answers), marked=marked, view=self._views(exercise))
         )
 
     def _caption(self, exercise: str) -> str:
@@ -247,7 +254,7 @@ class VisitPage:
         parts = []
         for film in films:
             page = ReportPage(next(s for s in self.visit.sessions if s.id == film.id).read_once())
-            section = getattr(page.exercise.page, name)
+            section = section_of(page.exercise, name)
             number = self._films_in_words([film.id]) if len(films) > 1 else ""
             parts.append(paragraphs(h.strong[capital(number)], kind="note") if number else Markup())
             parts.append(section.of(page))
