@@ -160,8 +160,9 @@ def still(session: StoredSession, *, faces: bool = False) -> KeyFrame | None:
         return None
     pose = with_sides_exchanged_as_in(session.pose(), session.fitted())
     moments = session.record.kind.page.moments(session, pose, ())
-    # The second is of the turn.
-    chosen = [Moment(each.title, each.time) for each in moments[:2]][-1:]
+    # Of repetitions the second is of the turn, of single joints the last.
+    most = 2 if session.record.kind.noun == "repetition" else len(moments)
+    chosen = [Moment(each.title, each.time) for each in moments[:most]][-1:]
     return next(iter(key_frames(session.video, pose, chosen, faces=faces)), None)
 
 

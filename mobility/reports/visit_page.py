@@ -25,6 +25,7 @@ from mobility.assessment.verdict import Verdict
 from mobility.formatting import dated, digits_and_suffix, quantity
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
+from mobility.pipeline.visit_joints import DIFFERENCE, END
 from mobility.registry import exercise as registered
 from mobility.reports import first_page, gauges, key_frames
 from mobility.reports.first_page import CLASS_OF_LEVEL
@@ -72,7 +73,7 @@ class VisitPage:
     faces: bool = False
 
     @cached_property
-    def numbers(self) -> dict[str, int]:
+    def number_of(self) -> dict[str, int]:
         """Number of each film, by the id of its session."""
         return {session.id: 1 + k for k, session in enumerate(self.visit.sessions)}
 
@@ -94,9 +95,10 @@ class VisitPage:
             + html(h.div(".halves")[h.div[self._stands_out()], h.div[self._since(), self._to_do()]])
         )
 
-    def exercises(self) -> Markup:
-        """Show the numbers of each exercise."""
-        return html(self._exercise(exercise) for exercise in self.answers)
+    def numbers(self) -> Markup:
+        """Show the numbers of each exercise, and of single joints."""
+        parts = [*map(self._exercise, self.answers), self._joints()]
+        return html(h.div(".exercises")[(h.section[part] for part in parts if part)])
 
     def _who(self) -> Markup:
         session = self.visit.sessions[0]
@@ -106,22 +108,27 @@ class VisitPage:
         """Show a picture of each film, with view, verdict, and a link to its report."""
         figures, lines = [], []
         for session, row in zip(self.visit.sessions, self.visit.films(), strict=True):
-            number, exercise = self.numbers[session.id], session.record.exercise
+            number, exercise = self.number_of[session.id], session.record.exercise
             if not row["verdict"]:
                 film = session.record.videos[0].original_name
                 told = {"exercise": exercise, "film": film, "reason": row["reason"].rstrip(".")}
                 lines.append(tables.sentence("visit.not_measured", **told))
                 continue
-            if row["reason"]:
-                told = {"number": number, "exercise": exercise, "reason": row["reason"]}
+            if why := row["reason"] or self._why_limited(session.id, exercise):
+                told = {"number": number, "reason": why.rstrip(".")}
                 lines.append(tables.sentence("visit.in_part", **told))
             figures.append(self._film(session, row))
         shown = html(h.div(".frames.films")[figures]) if figures else Markup()
         none = [] if figures else [tables.sentence("visit.nothing")]
         return shown + paragraphs(*none, *lines, kind="missing")
 
+    def _why_limited(self, session_id: str, exercise: str) -> str:
+        """Say what limits a film whose findings are given all the same."""
+        verdicts = {film.id: film.verdict for film in self.visit.films_of(exercise)}
+        return verdicts[session_id].why if session_id in verdicts else ""
+
     def _film(self, session: StoredSession, row: Mapping[str, Any]) -> h.Node:
-        number, level = self.numbers[session.id], row["verdict"]
+        number, level = self.number_of[session.id], row["verdict"]
         exercise = session.record.exercise
         picture = key_frames.still(session, faces=self.faces)
         alt = tables.sentence("visit.picture", number=number)
@@ -261,7 +268,7 @@ class VisitPage:
         return html(parts)
 
     def _films_in_words(self, ids: Iterable[str]) -> str:
-        numbers = sorted(self.numbers[each] for each in ids)
+        numbers = sorted(self.number_of[each] for each in ids)
         kind = "film_of" if len(numbers) == 1 else "films_of"
         return tables.sentence(f"visit.{kind}", numbers=listed([str(n) for n in numbers]))
 
@@ -299,28 +306,44 @@ class VisitPage:
         told = self._films_in_words(ids)
         return replace(gauge, goal_text="; ".join(filter(None, [gauge.goal_text, told])))
 
-    def joints(self) -> Markup:
+    def _joints(self) -> Markup:
         """Make the table of single joints: both sides, their difference, and what people reach."""
         rows: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {}
         for row in self.visit.joints():
             rows.setdefault(row["movement"], {})[row["metric"], row["side"]] = row
         listing: list[Row] = []
+        without: dict[str, list[str]] = {}
         kinds: dict[str, None] = {}
         for movement, numbers in rows.items():
-            ends = [numbers.get(("end_of_range", side)) for side in SIDES]
-            apart = numbers.get(("side_difference", ""))
-            reference = next((each for each in ends if each and each["reference"]), None)
+            name, ends = capital(spoken(movement)), [numbers.get((END, side)) for side in SIDES]
             people = ""
-            if reference is not None:
-                people = quantity(reference["reference"], "degree")
-                kinds[str(reference["reference_kind"])] = None
-            cells = [_number(each) for each in (*ends, apart)]
-            listing.append([capital(spoken(movement)), *cells, people])
-        head = ["Movement", *map(capital, SIDES), tables.sentence("visit.joints.difference")]
-        head.append(tables.sentence("visit.joints.people"))
+            for side, end in zip(SIDES, ends, strict=True):
+                if end and end["value"] is None:
+                    without.setdefault(end["reason"], []).append(f"{name} ({side})")
+                elif end and end["reference"] is not None:
+                    people = quantity(end["reference"], "degree")
+                    kind = tables.sentence(f"joints.kinds.{end['reference_kind']}")
+                    kinds[kind] = None
+            cells = [_number(each) for each in (*ends, numbers.get((DIFFERENCE, "")))]
+            listing.append([name, *cells, people])
+            ranges = [_number(numbers.get(("range_of_motion", side))) for side in SIDES]
+            if any(ranges):
+                row_name = tables.sentence("visit.joints.range", movement=name)
+                listing.append([row_name, *ranges, "", ""])
+        if not listing:
+            return Markup()
+        words = ("movement", "left", "right", "difference", "people")
+        head = [tables.sentence(f"visit.joints.{word}") for word in words]
         caption = tables.sentence("visit.joints.caption", kinds=listed(list(kinds)))
-        shown = table(head, listing, caption=caption, numeric=True)
-        return html(h.h2[tables.sentence("visit.joints.heading")], shown) if listing else Markup()
+        lines = [
+            h.p[tables.sentence("report.lines.refused_because", reason=why, names="; ".join(names))]
+            for why, names in without.items()
+        ]
+        return html(
+            h.h2[tables.sentence("visit.joints.heading")],
+            table(head, listing, caption=caption if kinds else "", numeric=True),
+            h.div(".unanswered")[lines] if lines else None,
+        )
 
 
 def _once(answers: Sequence[tuple[Finding, Sequence[Film]]]) -> list[Finding]:
@@ -340,10 +363,8 @@ def _worst(gauge: Gauge) -> int:
 
 
 def _number(row: Mapping[str, Any] | None) -> h.Node:
-    if row is None:
-        return ""
-    if row["value"] is None:
+    if row is None or row["value"] is None:
         return ""
     half = half_width(row["sd"]) if row["sd"] is not None else float("nan")
-    signed = row["metric"] == "side_difference"
+    signed = row["metric"] == DIFFERENCE
     return measured(row["value"], row["units"], half=half, signed=signed)

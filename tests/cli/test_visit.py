@@ -48,7 +48,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Path) -> Store:
         ("p01 --without of-somebody", "--without: 'of-somebody' is no session of p01"),
         ("p01 --without squat", "--without: leaves no session"),
         ("p01 --only squat --without squat", "--without: give sessions to leave out, or only"),
-        ("p/1", "PARTICIPANT"),
+        ("p/1", "ID: use 1 to 64 letters"),
     ],
 )
 def test_what_is_no_visit_is_one_line(store, typed, words):
