@@ -238,9 +238,9 @@ class VisitPage:
     def _exercise(self, exercise: str) -> Markup:
         films, answers = self.visit.films_of(exercise), self.visit.answers(exercise)
         kind = registered(exercise)
-        several = len(films) > 1
-        sentence = "visit.films.merged" if several else "visit.films.one"
-        told = tables.sentence(sentence, films=self._films_in_words(film.id for film in films))
+        named = self._films_in_words(film.id for film in films)
+        number = "merged" if len(films) > 1 else "one"
+        told = tables.sentence(f"visit.films.{number}", films=named)
         rows = self._gauges(exercise)
         marked = {each.name: each.marks for each in rows}
         return (
@@ -269,8 +269,8 @@ class VisitPage:
 
     def _films_in_words(self, ids: Iterable[str]) -> str:
         numbers = sorted(self.number_of[each] for each in ids)
-        kind = "film_of" if len(numbers) == 1 else "films_of"
-        return tables.sentence(f"visit.{kind}", numbers=listed([str(n) for n in numbers]))
+        kind = "one" if len(numbers) == 1 else "several"
+        return tables.sentence(f"visit.named.{kind}", numbers=listed([str(n) for n in numbers]))
 
     def _gauges(self, exercise: str) -> list[Gauge]:
         """Give the rows: of merged numbers, and of each film of what is not merged."""
@@ -333,7 +333,7 @@ class VisitPage:
         if not listing:
             return Markup()
         words = ("movement", "left", "right", "difference", "people")
-        head = [tables.sentence(f"visit.joints.{word}") for word in words]
+        head = [tables.sentence(f"visit.joints.head.{word}") for word in words]
         caption = tables.sentence("visit.joints.caption", kinds=listed(list(kinds)))
         lines = [
             h.p[tables.sentence("report.lines.refused_because", reason=why, names="; ".join(names))]
