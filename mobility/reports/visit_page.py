@@ -184,43 +184,27 @@ class VisitPage:
         return html(self._since_day(day, by_day[day]) for day in sorted(by_day, reverse=True))
 
     def _since_day(self, day: datetime.date, rows: Sequence[Mapping[str, Any]]) -> Markup:
-        beyond = sorted(
-            (row for row in rows if row["exceeds"]),
-            key=lambda row: -abs(row["change"]) / row["least"],
+        beyond: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        within: dict[str, dict[str, None]] = {}
+        for row in rows:
+            if row["exceeds"]:
+                beyond.setdefault((row["exercise"], row["metric"]), []).append(row)
+            else:
+                within.setdefault(row["exercise"], {})[_name_of(row)] = None
+        largest = sorted(
+            beyond.values(), key=lambda sides: -max(abs(r["change"]) / r["least"] for r in sides)
         )
-        items = []
-        for row in beyond[:_MOST_CHANGES]:
-            units = row["units"]
-            digits = digits_and_suffix(units)[0] + 1
-            numbers = {
-                **{name: quantity(row[name], units) for name in ("before", "now")},
-                "change": quantity(row["change"], units, digits=digits, signed=True),
-            }
-            changed = tables.sentence("visit.since.changed", name=self._named(row), **numbers)
-            least = quantity(row["least"], units, digits=digits)
-            error = h.span(".interval")[tables.sentence("visit.since.error", least=least)]
-            items.append((changed, error))
-        within = list(dict.fromkeys(self._named(r, side=False) for r in rows if not r["exceeds"]))
+        items = [_change(sides) for sides in largest[:_MOST_CHANGES]]
+        if more := len(largest[_MOST_CHANGES:]):
+            items.append(tables.sentence("visit.since.more", count=more))
         lines = [] if items else [tables.sentence("visit.since.only_within")]
         if within and items:
-            lines.append(tables.sentence("visit.since.within", names="; ".join(within)))
+            lines += [
+                tables.sentence("visit.since.within", exercise=exercise, names="; ".join(names))
+                for exercise, names in within.items()
+            ]
         heading = h.h2[tables.sentence("visit.since.heading", day=dated(day))]
-        return html(heading, bullets(items), paragraphs(*lines))
-
-    def _named(self, row: Mapping[str, Any], *, side: bool = True) -> str:
-        """Name a number that is compared between visits, as its row does."""
-        metric, movement = metric_and_item(row["metric"])
-        if movement:
-            name = capital(spoken(movement))
-        else:
-            rules = in_place(registered(row["exercise"]))
-            name = next(rule["row"] for rule in rules.values() if rule["metric"] == metric)
-            if len(self.answers) > 1:
-                kind = {"exercise": row["exercise"], "name": name[:1].lower() + name[1:]}
-                name = tables.sentence("visit.since.named", **kind)
-        if side and row["side"]:
-            name = tables.sentence("visit.since.side", name=name, side=row["side"])
-        return name
+        return html(heading, bullets(items), paragraphs(*lines, kind="note"))
 
     def _to_do(self) -> Markup:
         """Name what to do about the faults of all exercises, each once."""
@@ -344,6 +328,46 @@ class VisitPage:
             table(head, listing, caption=caption if kinds else "", numeric=True),
             h.div(".unanswered")[lines] if lines else None,
         )
+
+
+def _change(sides: Sequence[Mapping[str, Any]]) -> h.Node:
+    """Say by how much a number has changed, of each side that has."""
+    name = _name_of(sides[0])
+    if sides[0]["metric"] == metric_and_item(sides[0]["metric"])[0]:
+        name = tables.sentence(
+            "visit.since.named", exercise=sides[0]["exercise"], name=name[:1].lower() + name[1:]
+        )
+    parts: list[h.Node] = [f"{name}: "]
+    for row in sides:
+        units = row["units"]
+        digits = digits_and_suffix(units)[0] + 1
+        numbers = {
+            "side": f"{row['side']} " if row["side"] else "",
+            **{when: quantity(row[when], units) for when in ("before", "now")},
+        }
+        errors = {
+            "change": quantity(row["change"], units, digits=digits, signed=True),
+            "least": quantity(row["least"], units, digits=digits),
+        }
+        kind = "package" if row["error_of"] == "package" else "lab"
+        error = tables.sentence(f"visit.since.error.{kind}", whose=row["error_of"], **errors)
+        parts += [
+            ", " if row is not sides[0] else None,
+            tables.sentence("visit.since.changed", **numbers),
+            " ",
+            h.span(".interval")[error],
+        ]
+    return parts
+
+
+def _name_of(row: Mapping[str, Any]) -> str:
+    """Name a number that is compared between visits, as its row does."""
+    metric, movement = metric_and_item(row["metric"])
+    if movement:
+        name = capital(spoken(movement))
+        return tables.sentence("visit.joints.apart", name=name) if metric == DIFFERENCE else name
+    rules = in_place(registered(row["exercise"]))
+    return str(next(rule["row"] for rule in rules.values() if rule["metric"] == metric))
 
 
 def _once(answers: Sequence[tuple[Finding, Sequence[Film]]]) -> list[Finding]:
