@@ -48,6 +48,7 @@ SEEN_AS = {
     "benchmarks/groups.md": "measured-groups",
     "benchmarks/models.md": "measured-models",
     "benchmarks/exercises.md": "measured-exercises",
+    "benchmarks/visits.md": "measured-visits",
 }
 """The pages here are made of these files, to which pages link so that links work in a copy too."""
 
@@ -73,6 +74,7 @@ def write(folder: Path) -> None:
         "measured-groups": measured("groups", ""),
         "measured-models": measured("models", ""),
         "measured-exercises": measured("exercises", ""),
+        "measured-visits": measured("visits", ""),
     }
     for name, lines in pages.items():
         path, text = folder / f"{name}.md", "\n".join(lines) + "\n"
@@ -96,6 +98,8 @@ def api() -> Iterator[str]:
                 yield f"\n```{{eval-rst}}\n.. autoclass:: mobility.{name}\n   :members:\n```"
             else:
                 yield f"\n```{{eval-rst}}\n.. autofunction:: mobility.{name}\n```"
+    yield "\n## Visits\n\nWhat `Store.visit` gives."
+    yield "\n```{eval-rst}\n.. autoclass:: mobility.pipeline.visit.Visit\n   :members:\n```"
     yield "\n## Options of an analysis"
     yield "\nBy name, of `Session.analyze`, and in `options` of `Store.create`.\n"
     fields = AnalysisOptions.model_fields.items()

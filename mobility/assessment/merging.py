@@ -199,7 +199,7 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     result = xr.Dataset(merged)
     first = by_id[0].metrics.attrs
     result.attrs = {key: first[key] for key in CARRIED if key in first and _shared(films, key)}
-    result.attrs |= {"ds_type": "metrics", "exercise": first["exercise"]}
+    result.attrs |= {"ds_type": "metrics", "exercise": exercise_of(by_id[0].metrics).name}
     for key in (HIDDEN_SIDE, ABSENT_SIDE):
         if key in first and _shared(films, key):
             result.attrs[key] = first[key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mobility import tables
@@ -11,7 +11,7 @@ from mobility.assessment.findings import Finding, all_rules
 from mobility.assessment.numbers import COMPARES_SIDES
 from mobility.exercise_table import names_of_numbers
 from mobility.registry import Exercise, exercises, main_moment
-from mobility.view import VIEWS
+from mobility.view import UNKNOWN, VIEWS, view_kind
 
 _SIDE = "side"
 
@@ -48,15 +48,15 @@ def surer_views(rule: str, view: str) -> dict[str, float]:
     return dict(sorted(gains.items(), key=lambda each: -each[1]))
 
 
-def films_for(findings: Sequence[Finding], view: str | Sequence[str]) -> dict[str, list[Finding]]:
+def films_for(findings: Sequence[Finding], view: str) -> dict[str, list[Finding]]:
     """Say which other films would answer what is hidden or open, with as few films as possible.
 
     Parameters
     ----------
     findings
-        Of one film, or merged over several; what is neither hidden nor open is left out.
+        Of one film; what is neither hidden nor open is left out.
     view
-        Its kind of view, or those of all.
+        Its kind of view.
 
     Returns
     -------
@@ -64,12 +64,32 @@ def films_for(findings: Sequence[Finding], view: str | Sequence[str]) -> dict[st
         Findings by the view of the film: a kind of view or, where one side alone is hidden, "left"
         and "right". What no other view shows, or shows clearly better, is left out.
     """
-    views = [view] if isinstance(view, str) else view
+    return films_beside(findings, [view])
+
+
+def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[str, list[Finding]]:
+    """Say which further film would answer what several films together leave hidden or open.
+
+    Parameters
+    ----------
+    findings
+        Of the films together; what is neither hidden nor open is left out.
+    views
+        Names of the views that were filmed, at least one.
+
+    Returns
+    -------
+    dict
+        As of :func:`films_for`: films that are worth more than each that there is.
+    """
     sides = Counter(each.rule for each in findings if each.answer == "hidden")
-    asked = {
-        number: _films_for(each, views, of_one_side=each.hidden or sides[each.rule] == 1)
-        for number, each in enumerate(findings)
-    }
+    kinds = {view if view == UNKNOWN else view_kind(view) for view in views}
+    asked = {}
+    for number, each in enumerate(findings):
+        one_side = each.hidden or sides[each.rule] == 1
+        beside = [_films_for(each, kind, of_one_side=one_side) for kind in kinds]
+        films = set.intersection(*(set(worth) for worth in beside)) - {*views, *kinds}
+        asked[number] = {film: min(worth[film] for worth in beside) for film in films}
     order = (*VIEWS, "left", "right")
     chosen: dict[str, list[Finding]] = {}
     while asked := {number: films for number, films in asked.items() if films}:
@@ -80,15 +100,10 @@ def films_for(findings: Sequence[Finding], view: str | Sequence[str]) -> dict[st
     return chosen
 
 
-def _films_for(finding: Finding, views: Sequence[str], *, of_one_side: bool) -> dict[str, float]:
+def _films_for(finding: Finding, view: str, *, of_one_side: bool) -> dict[str, float]:
     """Give the views of films that would answer one finding, and how much each is worth."""
     if finding.answer == "open":
-        surer = [surer_views(finding.rule, view) for view in views]
-        return {
-            each: min(gains[each] for gains in surer)
-            for each in (surer[0] if surer else ())
-            if all(each in gains for gains in surer)
-        }
+        return surer_views(finding.rule, view)
     if finding.answer != "hidden":
         return {}
     counted, shares = _counted(finding.rule), views_that_answer(finding.rule)
@@ -98,7 +113,7 @@ def _films_for(finding: Finding, views: Sequence[str], *, of_one_side: bool) -> 
         worth[each] = (worth[each] * sides + 1) / (sides + 2)
     if of_one_side and finding.side and _SIDE in worth:
         worth[finding.side] = worth.pop(_SIDE)
-    return {each: share for each, share in worth.items() if each not in views}
+    return {each: share for each, share in worth.items() if each != view}
 
 
 def _counted(rule: str) -> Mapping[str, Any]:

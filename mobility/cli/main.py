@@ -522,8 +522,7 @@ def cohort(
     """
     import pandas as pd
 
-    from mobility.pipeline import cohort
-    from mobility.pipeline.visit import visits_to_dataframe
+    from mobility.pipeline import cohort, visit
     from mobility.reports.render import render_cohort
     from mobility.sessions.references import check_name
     from mobility.wording import split_names
@@ -559,10 +558,14 @@ def cohort(
         except MobilityError as error:
             warn(str(error))
     if table is not None:
-        tabled = visits_to_dataframe if visits else cohort.to_dataframe
-        frame = tabled(chosen, recordings=split_names(recordings))
+        verdicts = split_names(recordings)
+        if visits:
+            frame = visit.visits_to_dataframe(chosen, recordings=verdicts)
+            answers = visit.checks(frame, chosen, recordings=verdicts)
+        else:
+            frame = cohort.to_dataframe(chosen, recordings=verdicts)
+            answers = cohort.checks(frame, chosen)
         named = None if metrics is None else frame["metric"].isin(["", *split_names(metrics)])
-        answers = cohort.checks(frame, chosen)
         written = cohort.write_table(
             frame if named is None else frame[named], table, answers=answers
         )

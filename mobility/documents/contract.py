@@ -207,6 +207,14 @@ class VisitChange(Document):
     since: Annotated[datetime.date, Field(description="day of the earlier visit")]
 
 
+class FurtherFilm(Document):
+    """A film that would answer what all films of an exercise leave hidden or open."""
+
+    exercise: ExerciseName
+    view: str
+    checks: Annotated[list[str], Field(description="rules, with the side behind them")]
+
+
 class VisitDocument(Document):
     """A visit: the sessions of a participant on one day."""
 
@@ -216,6 +224,7 @@ class VisitDocument(Document):
     checks: list[VisitCheck]
     joints: list[VisitJoint]
     changes: list[VisitChange]
+    further_films: list[FurtherFilm]
 
 
 class ServedVisit(VisitDocument):

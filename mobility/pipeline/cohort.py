@@ -204,8 +204,6 @@ def checks(frame: pd.DataFrame, sessions: Iterable[StoredSession]) -> pd.DataFra
         the columns `COLUMNS_OF_CHECKS`. A session that is not compared has one row, without rule,
         that says why in ``reason``; one of an exercise without rules has none.
     """
-    import pandas as pd
-
     listed = _with_plain_texts(frame.drop_duplicates("session_id")).set_index("session_id")
     of_sessions = list(COLUMNS_OF_CHECKS[1 : COLUMNS_OF_CHECKS.index("rule")])
     rows = []
@@ -225,6 +223,13 @@ def checks(frame: pd.DataFrame, sessions: Iterable[StoredSession]) -> pd.DataFra
         for row in answers:
             lower, upper = row["interval"] or (None, None)
             rows.append({**about, **row, "lower": lower, "upper": upper})
+    return as_checks(rows)
+
+
+def as_checks(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Put answers into a table with the columns and types of :func:`checks`."""
+    import pandas as pd
+
     table = pd.DataFrame(rows, columns=list(COLUMNS_OF_CHECKS))
     types = columns_of("checks")
     for name in table:

@@ -17,6 +17,7 @@ from mobility.assessment import merging
 from mobility.assessment.findings import Finding, find, in_place
 from mobility.assessment.merging import Film
 from mobility.assessment.verdict import LEVELS, Level, Verdict
+from mobility.assessment.views_of_rules import films_beside
 from mobility.documents.contract import VisitDocument
 from mobility.documents.fill import check_rows
 from mobility.errors import BadInputError, MobilityError, NotFoundError
@@ -134,12 +135,11 @@ class Visit:
             number is from. What is not merged (times, smoothness, spread) has a row for each film.
         """
         rows = []
-        for exercise in self.exercises:
-            if registered(exercise).noun == "repetition" and self.films_of(exercise):
-                views = merging.views_of(self._merged(exercise))
-                for answer, films in self.answers(exercise):
-                    (row,) = check_rows([answer], _EVERYTHING)
-                    rows.append({**row, **_origin(exercise, [film.id for film in films], views)})
+        for exercise in self._with_rules:
+            views = merging.views_of(self._merged(exercise))
+            for answer, films in self.answers(exercise):
+                (row,) = check_rows([answer], _EVERYTHING)
+                rows.append({**row, **_origin(exercise, [film.id for film in films], views)})
         return rows
 
     def answers(self, exercise: str) -> list[tuple[Finding, list[Film]]]:
@@ -170,6 +170,26 @@ class Visit:
                 ]
         return given
 
+    def further_films(self) -> list[dict[str, Any]]:
+        """Say which further film would answer what is hidden or open in all films together.
+
+        Returns
+        -------
+        list of dict
+            ``exercise``, ``view`` (a kind of view; "left" or "right" where one side alone is
+            hidden) and ``checks``, the ids of the findings that it would answer, which are those of
+            :meth:`metrics`; as few films as possible, those that answer most first.
+        """
+        rows = []
+        for exercise in self._with_rules:
+            films = [f for f in self.films_of(exercise) if "findings" not in f.verdict.rules_out]
+            findings = find(self._merged(exercise))
+            beside = films_beside(findings, {film.view for film in films}) if films else {}
+            for view, answered in beside.items():
+                ids = [each.id for each in answered]
+                rows.append({"exercise": exercise, "view": view, "checks": ids})
+        return rows
+
     def joints(self) -> list[dict[str, Any]]:
         """Merge the ends and ranges of movements of single joints over their films.
 
@@ -192,6 +212,7 @@ class Visit:
         values = {
             **{"user_id": self.user_id, "date": self.date, "films": self.films()},
             **{"checks": self.checks(), "joints": self.joints(), "changes": self.changes()},
+            "further_films": self.further_films(),
         }
         what = f"visit of {self.user_id} on {self.date}"
         return validate(VisitDocument, _rounded(values), what=what).json_values()
@@ -298,8 +319,19 @@ class Visit:
             return about, joint_rows(films)
         merged = self._merged(exercise)
         rows = metrics_table(merged).to_pylist()
+        if not rows:
+            return about, as_table([{"reason": tables.sentence("studies.nothing_measured")}])
         origins = [merging.films_of(merged, row["metric"], row["side"]) for row in rows]
         return about, visit_rows(rows, origins, merging.views_of(merged))
+
+    @property
+    def _with_rules(self) -> list[str]:
+        """Exercises whose films have metrics to be judged."""
+        return [
+            each
+            for each in self.exercises
+            if registered(each).noun == "repetition" and self.films_of(each)
+        ]
 
     @functools.cached_property
     def _read(self) -> list[tuple[dict[str, Any], Film | None]]:
@@ -458,19 +490,52 @@ def visits_to_dataframe(
         is from. An exercise without results has one row that says why; the sessions of "anonymous",
         which may be of different people, have one for all.
     """
+    return visits_to_frame(*_visits_of(sessions, recordings))
+
+
+def _visits_of(
+    sessions: Iterable[StoredSession], recordings: Sequence[str]
+) -> tuple[list[Visit], list[StoredSession]]:
+    """Sort sessions into visits, and those that make none."""
     compared = cohort.check_recordings(recordings)
     days: dict[tuple[str, datetime.date], list[StoredSession]] = {}
     unnamed: list[StoredSession] = []
     for session in sessions:
         record = session.record
-        of_visit = days.setdefault((record.user_id, record.day), [])
-        (unnamed if record.user_id == ANONYMOUS else of_visit).append(session)
-    found = [
-        Visit(user_id, day, of_day, recordings=compared)
-        for (user_id, day), of_day in sorted(days.items())
-        if of_day
-    ]
-    return visits_to_frame(found, unnamed)
+        if record.user_id == ANONYMOUS:
+            unnamed.append(session)
+        else:
+            days.setdefault((record.user_id, record.day), []).append(session)
+    found = [Visit(*place, days[place], recordings=compared) for place in sorted(days)]
+    return found, unnamed
+
+
+def checks(
+    frame: pd.DataFrame,
+    sessions: Iterable[StoredSession],
+    *,
+    recordings: Sequence[str] = cohort.COMPARED,
+) -> pd.DataFrame:
+    """Put the answers of visits into a table: :func:`mobility.pipeline.cohort.checks` of visits.
+
+    Parameters
+    ----------
+    frame
+        Of :func:`visits_to_dataframe`, with the same `sessions` and `recordings`.
+    """
+    first = frame.drop_duplicates("session_id").astype({"session_id": "str", "exercise": "str"})
+    about = {row["session_id"]: row for row in first.to_dict("records")}
+    rows: list[dict[str, Any]] = []
+    for each in _visits_of(sessions, recordings)[0]:
+        answered: dict[str, list[dict[str, Any]]] = {}
+        for row in each.checks():
+            answered.setdefault(row["exercise"], []).append(row)
+        for exercise in each.exercises:
+            of_exercise = about[each.id_of(exercise)]
+            for row in answered.get(exercise, [] if of_exercise["metric"] else [{}]):
+                lower, upper = row.get("interval") or (None, None)
+                rows.append({**of_exercise, "value": None, **row, "lower": lower, "upper": upper})
+    return cohort.as_checks(rows)
 
 
 def visits_to_frame(found: Iterable[Visit], unnamed: Sequence[StoredSession] = ()) -> pd.DataFrame:

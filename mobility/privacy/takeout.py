@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import tempfile
 import zipfile
 from pathlib import Path
 
+from mobility.errors import MobilityError
+from mobility.pipeline.cohort import dictionary_of, write_table
+from mobility.pipeline.visit import visits_to_dataframe
 from mobility.privacy.retention import files_of_participant, nothing_stored_error
 from mobility.sessions.files import check_id, sweep
+from mobility.sessions.record import ANONYMOUS
 from mobility.store import Store
 from mobility.writing import unlinked_until_complete
+
+log = logging.getLogger(__name__)
 
 _COMPRESSED = frozenset({".mp4", ".mov", ".m4v", ".webm", ".png", ".nc"})
 """Endings of files that do not become smaller by compression."""
@@ -29,7 +37,10 @@ def is_takeout(file: Path) -> bool:
 
 
 def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> Path:
-    """Write all data of a participant to a ZIP file: record, sessions as they are, reports."""
+    """Write all data of a participant to a ZIP file: record, sessions as they are, reports.
+
+    What the films of each visit say together is a table, ``visits.csv``, with its data dictionary.
+    """
     check_id(user_id, what="user_id")
     sources = files_of_participant(store, user_id)
     if not sources:
@@ -40,9 +51,12 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
     sweep(target.parent, target.name)
     with (
         unlinked_until_complete(target) as whole,
+        tempfile.TemporaryDirectory() as folder,
         zipfile.ZipFile(whole, "w", allowZip64=True) as archive,
     ):
         archive.comment = _MARK
+        for file in _visits(store, user_id, Path(folder)):
+            archive.write(file, file.name, zipfile.ZIP_DEFLATED)
         for source in sources:
             for file in sorted(source.rglob("*")) if source.is_dir() else [source]:
                 if file.is_file() and not file.name.startswith("."):
@@ -53,6 +67,20 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
                         zipfile.ZIP_STORED if is_compressed else zipfile.ZIP_DEFLATED,
                     )
     return target
+
+
+def _visits(store: Store, user_id: str, folder: Path) -> list[Path]:
+    """Write the table of the visits of a participant, and its dictionary; nothing without any."""
+    sessions = [each for each in store.sessions() if each.record.user_id == user_id]
+    if user_id == ANONYMOUS or not sessions:
+        return []
+    try:
+        frame = visits_to_dataframe(sessions, recordings=["all"])
+    except MobilityError as error:  # what is stored is handed over all the same
+        log.warning("no table of the visits of %s: %s", user_id, error)
+        return []
+    table = write_table(frame, folder / "visits.csv")
+    return [table, dictionary_of(table)]
 
 
 def _name_in(store: Store, file: Path) -> str:

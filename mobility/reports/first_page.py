@@ -23,7 +23,7 @@ from mobility.assessment.findings import (
     say,
 )
 from mobility.assessment.verdict import Part, Verdict
-from mobility.assessment.views_of_rules import films_for
+from mobility.assessment.views_of_rules import films_beside
 from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
 from mobility.reports.html import bullets, html, paragraphs
@@ -165,6 +165,7 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
     Of what a reader expects to be told, the largest `most`; what is a fault on the other side is
     told already.
     """
+    views = [view] if isinstance(view, str) else view
     least = float(tables.load("findings")["likely"]["value"])
     seen = Counter(each.rule for each in findings if not each.hidden)
     faults = {each.rule for each in findings if each.answer == "fault"}
@@ -176,7 +177,7 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
     largest = sorted(likely.values(), key=lambda of_rule: -max(map(excess, of_rule)))[:most]
     films = {
         each.rule: film
-        for film, shown in films_for([of_rule[0] for of_rule in largest], view).items()
+        for film, shown in films_beside([of_rule[0] for of_rule in largest], views).items()
         for each in shown
     }
     named: dict[str, list[str]] = {}
@@ -202,7 +203,7 @@ def _may(rule_name: str) -> str:
 
 
 def film_in_words(film: str) -> str:
-    """Say from where a film is taken: a view that :func:`films_for` gives."""
+    """Say from where a film is taken: a view that :func:`films_beside` gives."""
     return tables.sentence(f"report.another_film.{film.replace('-', '_')}")
 
 
@@ -249,14 +250,14 @@ def in_lines(
     marked
         Sides whose answer stands in a row, by the name of the row.
     view
-        Kind of the view, or those of several films: what is hidden from all is named with one that
-        shows it.
+        Kind of the view, or the views of several films: what is hidden from all is named with one
+        that shows it.
     """
+    views = [view] if isinstance(view, str) else view
+    hidden = [each for each in answers if each.answer == "hidden"]
     sides_of_rule = Counter(each.rule for each in answers)
     film_of = {
-        each.id: film
-        for film, shown in films_for([f for f in answers if f.answer == "hidden"], view).items()
-        for each in shown
+        each.id: film for film, shown in films_beside(hidden, views).items() for each in shown
     }
     lines: dict[tuple[str, str], dict[str, list[str]]] = {}
     for each in answers:

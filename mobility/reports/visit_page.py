@@ -174,7 +174,9 @@ class VisitPage:
         return _GIVEN if able else verdicts[0]
 
     def _views(self, exercise: str) -> list[str]:
-        return list(dict.fromkeys(film.kind for film in self.visit.films_of(exercise)))
+        films = self.visit.films_of(exercise)
+        able = [film for film in films if "findings" not in film.verdict.rules_out]
+        return list(dict.fromkeys(film.view for film in able or films))
 
     def _since(self) -> Markup:
         """Say what has changed since the visit before beyond the errors of both, and what not."""

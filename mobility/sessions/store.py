@@ -157,7 +157,7 @@ class SessionStore(Generic[S]):
         calibration: FilePath | None = None,
         options: Mapping[str, Any] | None = None,
         phone_key: str | None = None,
-        date: datetime.date | str | None = None,
+        date: datetime.datetime | datetime.date | str | None = None,
     ) -> S:
         """Add a video as a new session; everything is checked before anything is written.
 

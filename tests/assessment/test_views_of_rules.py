@@ -80,13 +80,3 @@ def test_one_film_for_all_that_is_hidden_and_another_for_what_it_does_not_show()
     open_arms = [finding("arms_fall_forward", answer="open")]
     assert films_for(open_arms, "front") == {"side": open_arms}
     assert films_for(open_arms, "side") == films_for(open_arms, "unknown") == {}
-
-
-def test_of_several_films_none_is_asked_for_again_that_was_taken() -> None:
-    hidden = [finding("knee_inside_foot", side, answer="hidden") for side in ("left", "right")]
-    (film,) = films_for(hidden, "side")
-    assert films_for(hidden, ["side"]) == films_for(hidden, "side")
-    assert film not in films_for(hidden, ["side", film])
-    # What is open needs a view that is surer than all that there are.
-    unsure = [finding("arms_fall_forward", answer="open")]
-    assert set(films_for(unsure, ["front", "side"])) <= set(films_for(unsure, "side"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -127,6 +128,8 @@ def test_two_videos(tmp_path, store, clips):
             ["--model: ", "absent.task", "no such file", "mobility models"],
         ),
         (["--model", "haevy"], ["did you mean 'heavy'?"]),
+        (["--date", "2026-13-01"], ["--date: must be as 2026-11-30", "(got '2026-13-01')"]),
+        (["--date", "2999-01-01"], ["--date: lies in the future"]),
         (["--rate", "most"], ["--rate: must be usual, all, or from 5 to 1000 frames a second"]),
     ],
 )
@@ -201,6 +204,7 @@ def test_threads_of_the_demo(store):
         ("cohort --exercise Lunge", "--exercise: there is no 'Lunge'"),
         ("cohort --table a.xlsx", "a.xlsx: name a file that ends in .csv or .parquet"),
         ("cohort --table b.csv --out c", "--table: makes no report"),
+        ("cohort --visits", "--visits: makes a table alone, without norms; give --table FILE"),
         ("cohort --save-norms ../x", "--save-norms: name a reference with 1 to 64"),
         ("references delete ../x", "NAME: name a reference with 1 to 64"),
         ("references show ours", "reference ours: the store has none of this name"),
@@ -249,6 +253,22 @@ def test_norms_of_a_cohort_are_kept(demo, here, monkeypatch):
     (knees,) = [one for one in norms.norms if one.metric == "knee_flexion"]
     assert (knees.people, knees.mean) == (20, 110.0)
     assert not {"p1", "s1"} & set(re.findall(r"\w+", norms.model_dump_json())), "no ids"
+
+
+def test_a_cohort_of_visits_is_a_table_of_merged_films(demo, here):
+    store = Store("data/sessions")
+    for name in ("a", "b"):
+        add_session(store, demo, name, user_id="ann", date="2026-03-01")
+    made = command("cohort", "--table", "visits.csv", "--visits", "--metrics", "trunk_lean")
+    assert made.returncode == 0, made.stderr
+    with Path("visits.csv").open(encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["session_id"], row["level"]) == ("ann/2026-03-01/overhead-squat", "visit")
+    assert row["films"] == "a b"
+    (described, *_) = json.loads(Path("visits.datapackage.json").read_text())["resources"]
+    fields = {field["name"]: field for field in described["schema"]["fields"]}
+    assert "visit" in fields["level"]["constraints"]["enum"]
+    assert fields["films"]["description"]
 
 
 def test_references_are_listed_shown_and_deleted(here):

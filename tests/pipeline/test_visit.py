@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 from cohort_cases import add_failed, add_session
+from demo_sessions import put_result
 
 import mobility as mb
 from mobility.batch.study import read_study
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.expected_error import MDC95
 from mobility.pipeline.cohort import changes, to_dataframe
-from mobility.pipeline.visit import Visit, visits_to_dataframe
+from mobility.pipeline.visit import Visit, checks, visits_to_dataframe
 from mobility.provenance import sha256
-from mobility.sessions.files import read_json, write_json
+from mobility.sessions.files import read_dataset, read_json, write_json
 from mobility.store import Store
 
 TRUNK = "trunk_tibia_difference"
@@ -199,6 +200,40 @@ def test_a_cohort_of_visits_has_the_visits_of_all(store: Store, demo: Path) -> N
     ]
     changed = changes(frame, "knee_flexion")
     assert set(changed["user_id"]) == {"ann"}
+
+
+def test_the_answers_of_visits_are_a_table(store: Store, demo: Path) -> None:
+    add(store, demo, "a")
+    add(store, demo, "b", date="2026-03-08")
+    add_failed(store, demo, "c", user_id="bob", date="2026-03-01")
+    frame = visits_to_dataframe(store.sessions())
+    answers = checks(frame, store.sessions())
+    of_ann = answers[answers["session_id"].eq("ann/2026-03-08/overhead-squat")]
+    rows = store.visit("ann").checks()
+    assert of_ann["answer"].tolist() == [row["answer"] for row in rows]
+    assert set(of_ann["visit"]) == {2}
+    (failed,) = answers[answers["user_id"].eq("bob")].to_dict("records")
+    assert failed["rule"] == ""
+    assert "the analysis failed" in failed["reason"]
+
+
+def test_a_further_film_is_from_where_none_was_filmed(store: Store, demo: Path) -> None:
+    values = {"knee_flexion_asymmetry": np.nan, "hip_flexion_asymmetry": np.nan}
+    add(store, demo, "a", values=values)
+    metrics = read_dataset(store.path / "a" / "metrics.nc")
+    for name in values:
+        metrics[name].attrs["hidden"] = "left right"
+    put_result(store.session("a"), "metrics", metrics)
+    seen_from(store, "a", "left", -90.0)
+    (film, *_) = store.visit("ann").further_films()
+    assert film["exercise"] == "Overhead Squat"
+    assert film["view"] in ("front", "front-oblique")
+    assert {"knee_flexion_asymmetry", "hip_flexion_asymmetry"} <= set(film["checks"])
+    add(store, demo, "b", values=values)
+    put_result(store.session("b"), "metrics", metrics)
+    seen_from(store, "b", film["view"], 3.0)
+    again = [each["view"] for each in store.visit("ann").further_films()]
+    assert not {"side", film["view"]} & set(again)
 
 
 def test_single_joints_of_several_films_are_merged_by_movement(store: Store, project: Path) -> None:

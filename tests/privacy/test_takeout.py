@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import zipfile
 
 import pytest
+from cohort_cases import add_session
 from processes import command
 
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
@@ -139,3 +141,16 @@ def test_one_who_is_called_session_is_not_taken_for_everybody(store, tmp_path):
             exercise_name="Overhead Squat",
             session_id="participants",
         )
+
+
+def test_the_numbers_of_visits_are_handed_over_as_a_table(tmp_path, demo):
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    for name, user_id in (("a", "ann"), ("b", "ann"), ("c", "bob")):
+        add_session(store, demo, name, user_id=user_id, date="2026-03-01")
+    write_takeout(store, "ann", tmp_path / "ann.zip")
+    with zipfile.ZipFile(tmp_path / "ann.zip") as archive:
+        rows = list(csv.DictReader(archive.read("visits.csv").decode().splitlines()))
+        assert "visits.datapackage.json" in archive.namelist()
+    assert {row["user_id"] for row in rows} == {"ann"}
+    assert {row["level"] for row in rows} == {"visit"}
+    assert any(row["films"] == "a b" and row["value"] for row in rows)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import errno
 import hashlib
 import json
@@ -72,6 +73,34 @@ def test_a_session_is_a_folder_with_the_video_and_a_record(store, video):
     assert store.session(session.id).record == record
     # No path of this machine is in the record.
     assert str(video.parent) not in (session.folder / "session.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("date", "day", "time"),
+    [
+        ("2026-02-28", "2026-02-28", None),
+        (datetime.date(2026, 2, 28), "2026-02-28", None),
+        ("2026-02-28T10:15", "2026-02-28", "10:15"),
+        ("2026-02-28T23:30:00+13:00", "2026-02-28", "23:30"),
+        (datetime.datetime(2026, 2, 28, 10, 15), "2026-02-28", "10:15"),
+    ],
+)
+def test_a_film_that_is_added_later_has_the_date_when_it_was_taken(store, video, date, day, time):
+    record = store.create(video, date=date, **SQUAT).record
+    assert f"{record.day}" == day
+    assert record.created_at.utcoffset() is not None
+    assert time in (None, f"{record.created_at:%H:%M}")
+    assert record.session_id.startswith("20260228-")
+    if str(date).endswith("+13:00"):
+        assert record.created_at.utcoffset() == datetime.timedelta(hours=13)
+
+
+@pytest.mark.parametrize("date", ["2999-01-01", "0001-01-01", "yesterday", ""])
+def test_a_date_that_cannot_be_is_refused_before_anything_is_written(store, video, date):
+    with pytest.raises(BadInputError) as caught:
+        store.create(video, date=date, **SQUAT)
+    assert list(caught.value.fields) == ["date"]
+    assert not store.path.exists()
 
 
 def test_a_movement_says_its_exercise_and_its_joint(store, video):
