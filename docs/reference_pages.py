@@ -19,7 +19,9 @@ from mobility.cli.main import app
 ROOT = Path(__file__).resolve().parents[1]
 
 API: Mapping[str, tuple[str, ...]] = {
-    "From a video to angles": ("estimate_pose", "clean_pose", "fit_body", "joint_angles"),
+    "From a video to angles": (
+        *("check_recording", "estimate_pose", "clean_pose", "fit_body", "joint_angles"),
+    ),
     "Squats": ("find_repetitions", "overhead_squat"),
     "Curves": ("normalise", "mean_curves", "compare_curves", "retest_curves"),
     "Single joints": ("joint_movements", "joint_mobility", "picture_angles", "reference_range"),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mobility.kinematics.fit.entry import fit_body as fit_body
     from mobility.kinematics.in_picture import picture_angles as picture_angles
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
+    from mobility.pipeline.recording_check import check_recording as check_recording
     from mobility.store import Session as Session
     from mobility.store import Store as Store
     from mobility.studies import planning as plan
@@ -56,6 +57,7 @@ PUBLIC = {
     "joint_mobility": "mobility.exercises.joint_angle_mobility.joint_mobility",
     "joint_movements": "mobility.exercises.joint_angle_mobility.joint_mobility",
     "overhead_squat": "mobility.exercises.overhead_squat.analysis",
+    "check_recording": "mobility.pipeline.recording_check",
     "reference_range": "mobility.assessment.reference_ranges",
     "read_lab": "mobility.validation.lab_files",
     "lab_pose": "mobility.validation.joint_centres",
@@ -84,6 +86,7 @@ __all__ = [
     "Store",
     "agreement",
     "align",
+    "check_recording",
     "clean_pose",
     "compare_curves",
     "estimate_pose",

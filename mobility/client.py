@@ -31,6 +31,7 @@ from mobility.documents.contract import (
     ExportDocument,
     JointMobilityDocument,
     MeasurementSystem,
+    RecordingCheck,
     ReportDocument,
     ServedVisit,
     SessionDocument,
@@ -160,6 +161,10 @@ class Client:
         """How far a session is."""
         return self._ask(SessionState, "GET", self._path(session_id, "state/"))
 
+    def recording_check(self, session_id: str) -> RecordingCheck:
+        """Whether its film is good, at a first look, while it waits for its analysis."""
+        return self._ask(RecordingCheck, "GET", self._path(session_id, "recording-check/"))
+
     def analyze(self, session_id: str) -> SessionState:
         """Queue the analysis of a session again."""
         return self._ask(SessionState, "POST", self._path(session_id, "state/"))
@@ -277,6 +282,10 @@ class Client:
     def erase_participant(self, user_id: str) -> None:
         """Delete everything of a participant for good."""
         self._send("DELETE", f"{_PREFIX}/participants/{quote(user_id, safe='')}/")
+
+    def still(self, session_id: str) -> bytes:
+        """Small picture of a session, JPEG, for lists."""
+        return self._send("GET", self._path(session_id, "still/")).content
 
     def media(self, session_id: str, name: str, path: str | os.PathLike[str]) -> Path:
         """Save a video, a picture or the page of the report of a session, by its name."""

@@ -108,6 +108,12 @@ class Session(StoredSession):
         analyze(self, **options)
         return self
 
+    def check_recording(self) -> dict[str, Any]:
+        """Say within seconds whether its film is good, as :func:`mobility.check_recording`."""
+        from mobility.pipeline.recording_check import check_session
+
+        return check_session(self)
+
     def is_current(self) -> bool:
         """Whether an analysis would give the same now; true for a demo and before the first."""
         from mobility.pipeline.analysis import is_current
@@ -229,6 +235,12 @@ class Session(StoredSession):
         from mobility.reports.stored import current_report
 
         return current_report(self, faces=faces)
+
+    def still(self) -> bytes:
+        """Small picture of the video, JPEG, for lists: :func:`mobility.reports.still.still`."""
+        from mobility.reports.still import still
+
+        return still(self)
 
     def report_is_current(self) -> bool:
         """Whether the report exists and is up to date."""

@@ -16,7 +16,15 @@ from typing import Any
 import cv2
 import numpy as np
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, FileChooser, Frame, Locator, Page, sync_playwright
+from playwright.sync_api import (
+    ConsoleMessage,
+    FileChooser,
+    Frame,
+    Locator,
+    Page,
+    Request,
+    sync_playwright,
+)
 
 WIDTHS = (1000, 400)
 IDLE = "Python 3 (ipykernel) | Idle"
@@ -228,9 +236,13 @@ def still_pictures(page: Page) -> Any:
     )
 
 
+# Tab reaches one radio button of a group, the chosen one or the first; the arrows reach the others.
 CONTROLS = """root => [...root.querySelectorAll(
     "a[href], button, input, select, textarea, summary, [tabindex='0']"
-)].filter(e => !e.disabled && e.checkVisibility())"""
+)].filter(e => !e.disabled && e.checkVisibility()).filter(e => {
+    const of = [...root.querySelectorAll(`[type=radio][name="${e.name}"]`)];
+    return e.type !== "radio" || e === (of.find(each => each.checked) || of[0]);
+})"""
 
 FOCUSED = f"""root => {{
     const style = getComputedStyle(document.activeElement);
@@ -253,6 +265,9 @@ def use_keyboard(page: Page) -> Seen:
     config = page.locator(".mobility-config")
     config.get_by_label("Ankle, left", exact=True).press("Space")
     config.get_by_label("Comment on Ankle, left").wait_for()
+    upload = page.locator(".mobility-upload")
+    broken = {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no video" * 99}
+    upload.locator("input[multiple]").set_input_files(broken)
     for name in ("config", "trial", "sessions", "upload"):
         widget = page.locator(f".mobility-{name}")
         tree = seen["told"][name] = widget.aria_snapshot()
@@ -279,13 +294,13 @@ def use_keyboard(page: Page) -> Seen:
     page.keyboard.press("Escape")
     seen["rows"] = sessions.locator("tbody tr").count()
     # Upload: the fault is read out, and belongs to its field.
-    upload = page.locator(".mobility-upload")
-    upload.get_by_role("button", name="Upload").press("Enter")
-    upload.get_by_role("alert").filter(has_text="choose a video file").wait_for()
-    field = upload.get_by_label("Participant")
+    upload.get_by_role("button", name="Add the film").press("Enter")
+    upload.get_by_role("alert").filter(has_text="choose the exercise").wait_for()
+    field = upload.get_by_role("group", name="Exercise")
     described = field.get_attribute("aria-describedby")
     seen["described"] = page.locator(f"[id='{described}']").inner_text()
     seen["invalid"] = field.get_attribute("aria-invalid")
+    upload.get_by_role("button", name="Remove broken.mp4").press("Enter")
     return seen
 
 
@@ -477,9 +492,9 @@ def use_sessions(page: Page, folder: Path | None) -> Seen:
     widget = page.locator(".mobility-sessions")
     rows = widget.locator("tbody tr")
     seen: Seen = {"all": rows.count()}
-    widget.get_by_label("Filter the sessions").fill("p07 old")
+    widget.get_by_label("Search participants and sessions").fill("p07 old")
     seen["filtered"] = rows.all_inner_texts()
-    widget.get_by_label("Filter the sessions").fill("")
+    widget.get_by_label("Search participants and sessions").fill("")
     widget.get_by_role("button", name="Open Overhead squat").click()
     widget.locator('tr[aria-selected="true"]').wait_for()
     widget.get_by_role("button", name="Delete An old one").click()
@@ -501,34 +516,41 @@ def use_upload(
     exercise: str = "Overhead Squat",
     limited: bool = True,
 ) -> Seen:
-    """Upload nothing, something that is no video, too much, and then the demo's video."""
+    """Add a film of no exercise, no film, too large a film, and then the demo's."""
     widget = page.locator(".mobility-upload")
-    send = widget.get_by_role("button", name="Upload")
     faults = widget.locator(".mobility-fault:visible")
-    send.click()
-    widget.get_by_text("choose a video file").first.wait_for()
-    seen: Seen = {"nothing": faults.all_inner_texts()}
-    widget.get_by_label("Participant").fill("p08")
-    widget.get_by_label("Exercise").select_option(exercise)
+
+    def take(file: Any) -> None:
+        widget.locator("input[multiple]").set_input_files(file)
+
+    def add() -> None:
+        widget.get_by_role("button", name="Add the film").click()
+
     contents = {"broken": b"no video" * 99, "large": b"\0" * 2_500_000}
+    seen: Seen = {}
     for name in ("broken", *(["large"] if limited else [])):
-        widget.get_by_label("Video file").set_input_files(
-            {"name": f"{name}.mp4", "mimeType": "video/mp4", "buffer": contents[name]}
-        )
-        send.click()
+        take({"name": f"{name}.mp4", "mimeType": "video/mp4", "buffer": contents[name]})
+        if "nothing" not in seen:
+            add()
+            widget.get_by_text("choose the exercise").wait_for()
+            seen["nothing"] = faults.all_inner_texts()
+            widget.get_by_role("combobox", name="Participant").fill("p08")
+        widget.get_by_role("radio", name=exercise, exact=True).check()
+        add()
         widget.locator(".mobility-fault:visible", has_text=name).wait_for()
         seen[name] = faults.all_inner_texts()
         if name == "broken":
             picture(page, "upload", folder)
-    widget.get_by_label("Video file").set_input_files(
-        Path.cwd() / "data" / "demo" / demo / "video.mp4"
-    )
-    preview = widget.locator("video")
+        widget.get_by_role("button", name=f"Remove {name}.mp4").click()
+    take(Path.cwd() / "data" / "demo" / demo / "video.mp4")
+    widget.get_by_role("radio", name=exercise, exact=True).check()
+    widget.get_by_role("group", name="More on video.mp4").locator("summary").click()
+    preview = widget.locator("video.mobility-preview")
     preview.wait_for()
     preview.click(position={"x": 20, "y": 30})
     seen["subject"] = widget.get_by_role("textbox", name="Person").input_value()
-    send.click()
-    widget.get_by_text("is added, as session").wait_for()
+    add()
+    widget.get_by_text("video.mp4 is added").wait_for()
     seen["good"] = faults.all_inner_texts()
     page.locator(".mobility-sessions tbody tr", has_text="p08").wait_for()
     return seen
@@ -665,8 +687,11 @@ def see_open_keys(page: Page, url: str, folder: Path | None) -> Seen:
     page.goto(url)
     page.set_default_timeout(400_000)
     sessions = page.locator(".mobility-sessions")
-    sessions.locator("tbody tr").nth(1).wait_for()
+    sessions.locator(".mobility-film").nth(1).wait_for()
     table = Keyboard(page, widget="mobility-sessions")
+    table.to("All sessions")
+    table.press("Enter")
+    sessions.locator("tbody tr").nth(1).wait_for()
     people = sessions.locator("tbody tr td:nth-child(3)")
     table.to("Participant")
     seen: Seen = {}
@@ -708,7 +733,7 @@ def see_open_keys(page: Page, url: str, folder: Path | None) -> Seen:
     seen["open to us"] = page.evaluate("async (a) => (await fetch(a)).status", address)
 
     form = Keyboard(page, widget="mobility-upload")
-    form.to("Video file")
+    form.to("Choose films")
     choosers: list[FileChooser] = []
     page.on("filechooser", lambda chooser: choosers.append(chooser))
     for _ in range(60):
@@ -720,9 +745,12 @@ def see_open_keys(page: Page, url: str, folder: Path | None) -> Seen:
     choosers[0].set_files(
         {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no video" * 99}
     )
+    # Who chose a film goes on with its exercise.
+    page.locator(".mobility-upload [type=radio]:focus").wait_for()
+    form.press("Space")
     form.to("Participant")
     page.keyboard.type("p08")
-    form.to("Upload")
+    form.to("Add the film")
     form.press("Enter")
     fault = page.locator(".mobility-upload .mobility-fault:visible").filter(has_text="broken")
     fault.wait_for()
@@ -749,13 +777,91 @@ def see_open_keys(page: Page, url: str, folder: Path | None) -> Seen:
     return seen
 
 
-DROP = """async ([name, coded]) => {
-    const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
+DROP = """async (files) => {
     const dropped = new DataTransfer();
-    dropped.items.add(new File([bytes], name, {type: "video/mp4"}));
-    document.querySelector(".mobility-drop").dispatchEvent(
+    for (const [name, coded] of files) {
+        const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
+        dropped.items.add(new File([bytes], name, {type: "video/mp4"}));
+    }
+    document.querySelector("main").dispatchEvent(
         new DragEvent("drop", {dataTransfer: dropped, bubbles: true, cancelable: true}));
 }"""
+
+
+def drop(page: Page, *files: Path) -> None:
+    """Drop films somewhere on the page."""
+    page.evaluate(
+        DROP, [[file.name, base64.b64encode(file.read_bytes()).decode()] for file in files]
+    )
+
+
+def see_open_first(page: Page, url: str, folder: Path | None) -> Seen:
+    """Look at the first screen of `mobility open`, search; add FOLDER/one.mp4 and two.mp4 by keys.
+
+    The store has 300 sessions, of which the newest have a still.
+    """
+    assert folder is not None
+    page.goto(url)
+    sessions, upload = page.locator(".mobility-sessions"), page.locator(".mobility-upload")
+    people = sessions.locator(".mobility-person")
+    people.first.wait_for()
+    seen: Seen = {"first": people.first.inner_text(), "drawn": [people.count()]}
+    page.wait_for_function("document.querySelector('.mobility-still img')?.naturalWidth > 50")
+    seen["visit"] = sessions.locator("h5").first.evaluate("e => ({...e.dataset})")
+    tree = page.locator("main").aria_snapshot()
+    seen["nameless"] = [line.group().strip() for line in NAMELESS.finditer(tree)]
+    keys = Keyboard(page, widget="mobility-sessions")
+    keys.to("7 earlier visits")
+    keys.press("Enter")
+    seen["earlier"] = people.first.locator("h5").all_inner_texts()
+    seen["folded"] = page.evaluate("document.activeElement.ariaExpanded")
+    keys.to("Show 28 more participants")
+    keys.press("Enter")
+    seen["drawn"].append(people.count())
+    next_one = sessions.locator("[data-person]").nth(12)
+    seen["goes on"] = next_one.evaluate("e => e.contains(document.activeElement)")
+    search = sessions.get_by_role("searchbox")
+    seen["searched"] = {}
+    for words in ("ann miller", "p07 squat", "nobody of this name"):
+        search.fill(words)
+        seen["searched"][words] = [people.count(), sessions.get_by_text("of 40").inner_text()]
+    search.fill("")
+    for view in ("All sessions", "Participants"):
+        sessions.get_by_role("button", name=view, exact=True).click()
+        seen[view] = [
+            sessions.locator("[aria-pressed=true]").inner_text(),
+            sessions.locator("tbody tr").count(),
+        ]
+
+    drop(page, folder / "one.mp4", folder / "two.mp4")
+    keys = Keyboard(page, widget="mobility-upload")
+    keys.press("Space")
+    keys.to("Remove two.mp4")
+    keys.press("Tab", "Space", "ArrowRight")
+    keys.to("Participant")
+    page.keyboard.type("ann miller")
+    seen["asked for"] = upload.locator("label:visible").all_inner_texts()
+    seen["whom"] = upload.get_by_text("Ann Miller, p01").is_visible()
+    seen["widths"], seen["axe"] = {}, []
+    for width, scheme in ((1280, "light"), (1280, "dark"), (400, "light"), (400, "dark")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        seen["widths"][width] = page.evaluate(MEASURE_WIDTH)
+        rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+        faults = Axe().run(page, options=rules).response["violations"]
+        faulty = [f"{each['id']} {each['nodes'][0]['html']}" for each in faults]
+        seen["axe"] += [f"{width} {scheme}: {fault}" for fault in faulty]
+        keep(page, folder, f"first-{width}-{scheme}")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    keys.to("Add 2 films")
+    keys.press("Enter")
+    upload.get_by_text("2 films are added").wait_for()
+    visit = people.first.locator(".mobility-visit").first
+    visit.locator(".mobility-film").nth(1).wait_for()
+    seen["added"] = visit.inner_text()
+    seen["left"] = upload.locator(".mobility-card:visible").count()
+    seen["unseen"] = keys.unseen
+    return seen
 
 
 def see_open(page: Page, url: str, folder: Path | None) -> Seen:
@@ -765,22 +871,23 @@ def see_open(page: Page, url: str, folder: Path | None) -> Seen:
     page.goto(url)
     upload, sessions = page.locator(".mobility-upload"), page.locator(".mobility-sessions")
     upload.wait_for()
-    page.evaluate(
-        DROP, ["squat.mp4", base64.b64encode((folder / "squat.mp4").read_bytes()).decode()]
-    )
-    upload.get_by_label("Participant").fill("p08")
-    upload.get_by_role("button", name="Upload").click()
+    drop(page, folder / "squat.mp4")
+    upload.get_by_role("radio", name="Overhead Squat").check()
+    participant = upload.locator("input[list]")  # which hides without a film
+    participant.fill("p08")
+    upload.get_by_role("button", name="Add the film").click()
+    sessions.get_by_role("button", name="All sessions").click()
     sessions.get_by_text(re.compile("^analysing: ")).wait_for()
     seen["watched"] = [sessions.locator("progress").is_visible()]
     rows = sessions.locator("tbody tr")
     here = rows.filter(has_text="p08").filter(has_text="being analysed")
     here.wait_for()
     # The form is empty for the next film, which is of the same person only if one says so.
-    named = [upload.get_by_label(name) for name in ("Participant", "Exercise", "Title")]
-    seen["emptied"] = [field.input_value() for field in named]
+    seen["emptied"] = [upload.locator(".mobility-card:visible").count(), participant.input_value()]
     keep(upload, folder, "emptied")
-    upload.get_by_role("button", name="Next film of p08: Overhead Squat").click()
-    seen["next"] = named[0].input_value()
+    with page.expect_file_chooser():
+        upload.get_by_role("button", name="Another film of p08").click()
+    seen["next"] = participant.input_value()
     seen["locked"] = {
         what: here.get_by_role("button", name=re.compile(f"^{what} ")).get_attribute(
             "aria-disabled"
@@ -846,8 +953,8 @@ def see_open(page: Page, url: str, folder: Path | None) -> Seen:
         ).map(({x, y, width}) => ({x, y, width}))"""
     )
     page.wait_for_function(
-        "document.querySelectorAll('.mobility-thumbnail img').length == 2"
-        " && [...document.querySelectorAll('.mobility-thumbnail img')].every(e => e.naturalWidth)"
+        "document.querySelectorAll('.mobility-still img').length == 2"
+        " && [...document.querySelectorAll('.mobility-still img')].every(e => e.naturalWidth)"
     )
     seen["rows"] = rows.all_inner_texts()
     sessions.get_by_role("button", name="Participant", exact=True).click()
@@ -886,6 +993,11 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         if message.type == "error":
             errors.append(f"{message.type}: {message.text}")
 
+    def hear_failure(request: Request) -> None:
+        # A film that leaves the form is read no further.
+        if not (request.url.startswith("blob:") and request.failure == "net::ERR_ABORTED"):
+            errors.append(f"failed: {request.url}")
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium,
@@ -896,7 +1008,7 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         page.set_default_timeout(120_000)
         page.on("console", hear)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("requestfailed", lambda request: errors.append(f"failed: {request.url}"))
+        page.on("requestfailed", hear_failure)
         page.on("request", lambda request: asked.append(request.url))
         page.on("websocket", lambda socket: asked.append(socket.url))
         try:

@@ -40,6 +40,16 @@ HEAD = (
 )
 BODY = HEAD + b"video 1\r\n--edge--\r\n"
 """Of a creation, of the KIND; HEAD is what comes before the content of the video."""
+CHECK = {
+    **{"good": False, "verdict": "limited", "headline": "Film again: the camera moved."},
+    "reasons": [{"code": "moving_camera", "why": "the camera moved", "what_to_do": "Use a stand."}],
+    "seen": {
+        **{"exercise": None, "view": "front", "azimuth_deg": 1.0, "repetitions": 0},
+        **{"duration_s": 9.0, "frame_rate": 30.0},
+    },
+    "first_look": "A first look.",
+}
+"""Of every film."""
 _OTHERS = (
     *("jupyterlab", "jupyter_lsp", "jupyter_scheduler", "jupyter_server_terminals"),
     "notebook_shim",
@@ -232,6 +242,13 @@ def _stand_in() -> None:
             _behave(content.partition(b"video ")[2])
         return estimate(path, **options)
 
+    def checked(session: Any) -> dict[str, Any]:
+        _behave(session.first_video.read_bytes().partition(b"at check ")[2])
+        return CHECK
+
+    from mobility.store import Session
+
+    Session.check_recording = checked
     sys.modules["mobility.capture.video"].probe = looked_at
     sys.modules["mobility.capture.pose"].estimate_pose = estimated
 

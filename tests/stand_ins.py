@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -119,6 +120,11 @@ def probe(path: Path) -> object:
     if Path(path).read_bytes()[:5] != b"video":
         raise VideoError(f"{Path(path).name}: not a video")
     return SimpleNamespace(path=path, width=640, height=480)
+
+
+def read_frames(path: Path, *, start: float = 0.0) -> Iterator[object]:
+    """One black frame."""
+    yield SimpleNamespace(time=start, image=np.zeros((48, 64, 3), np.uint8))
 
 
 def estimate_pose(
@@ -287,7 +293,7 @@ def modules() -> dict[str, ModuleType]:
             getattr(exercise, part)
     registry._part.cache_clear()
     contents = {
-        "mobility.capture.video": [probe],
+        "mobility.capture.video": [probe, read_frames],
         "mobility.capture.pose": [estimate_pose],
         "mobility.capture.quality": [capture_quality, pictures],
         "mobility.kinematics.clean": [clean_pose, with_sides_exchanged_as_in],

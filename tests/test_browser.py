@@ -153,7 +153,7 @@ def trial_was_played(trial: dict[str, Any]) -> None:
 
 def videos_were_sent(upload: dict[str, Any], store: Store, video: Path) -> Session:
     """What is wrong stood beside its field, and a good one became a session."""
-    assert upload["nothing"] == ["choose a video file", "say who it is, for example p01"]
+    assert upload["nothing"] == ["choose the exercise"]
     (broken,) = upload["broken"]
     assert broken.startswith("broken.mp4")
     assert upload["good"] == []
@@ -229,7 +229,8 @@ def test_every_widget_does_its_work_by_mouse_and_by_keys_and_leaves_a_picture(
         ("trial", 'slider "Time in the trial"'),
         ("sessions", 'button "Delete An old one"'),
         ("sessions", 'columnheader "Participant"'),
-        ("upload", 'combobox "Exercise"'),
+        ("upload", 'group "Exercise"'),
+        ("upload", 'radio "Overhead Squat"'),
     ):
         assert control in keys["told"][name]
     for name, (count, places) in keys["reached"].items():
@@ -242,7 +243,7 @@ def test_every_widget_does_its_work_by_mouse_and_by_keys_and_leaves_a_picture(
         "comments": {"knee_angle": COMMENT},
     }
     assert (keys["asked_to"], keys["rows"]) == ("Keep", 3)
-    assert keys["described"] == "say who it is, for example p01"
+    assert keys["described"] == "choose the exercise"
     assert keys["invalid"] == "true"
 
     # The trial: the server's own route gives the video, and the cursor goes with it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 import signal
@@ -14,14 +15,17 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from demo_sessions import copy_of, taken_as_current
+from demo_sessions import copy_of, record, taken_as_current
 from jupyter_lab import PLACES
 from processes import end_group, free_port, wait_for
 
 from mobility.capture.video import read_frames, write_video
 from mobility.errors import ConflictError
+from mobility.formatting import dated
 from mobility.server.keys import Keys
 from mobility.server.phones import network_address
+from mobility.sessions.files import write_json
+from mobility.sessions.record import now
 from mobility.store import Store
 
 try:
@@ -126,7 +130,7 @@ def test_a_video_is_dropped_and_a_phone_films(
 
     # The page: watched, analysed, reported.
     assert seen["watched"] == [True]
-    assert (seen["emptied"], seen["next"]) == (["", "Overhead Squat", ""], "p08")
+    assert (seen["emptied"], seen["next"]) == ([0, ""], "p08")
     assert seen["locked"] == {"Open": None, "Analyse": "true", "Delete": "true"}
     assert "p08" in seen["report"]
     # The phone: its own camera, how to stand, the report.
@@ -201,3 +205,78 @@ def test_the_page_is_used_by_keyboard_alone(
     assert seen["unseen"] == []
     assert fenced(seen["tried"])
     assert seen["open to us"] == 200
+
+
+def test_the_first_screen_has_people_their_visits_and_one_place_for_films(
+    opened: Opened, demo: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    """With 300 sessions, of which only what is in sight is drawn and has its still made."""
+    store = Store(opened.store)
+    day = datetime.timedelta(days=1)
+    yesterday = now() - day
+    exercises = ("Overhead Squat", "Squat", "Sit-to-Stand")
+    for number in range(297):
+        # 40 people with seven visits, and 17 films of nobody named.
+        earlier, who = divmod(number, 40)
+        about = {
+            "session_id": f"s{number}",
+            "user_id": f"p{who + 1:02d}" if earlier < 7 else "anonymous",
+            "exercise": exercises[number % 3],
+            "created_at": yesterday - day * (30 * (earlier + 1) + who),
+        }
+        folder = store.path / f"s{number}"
+        folder.mkdir(parents=True)
+        stand_in = record(state="analyzed", verdict="limited", **about)
+        write_json(folder / "session.json", stand_in.model_dump(mode="json"))
+    for name, hours in (("a", 0), ("b", 1), ("c", 2)):
+        when = (yesterday + datetime.timedelta(minutes=hours)).isoformat()
+        title = None if name == "a" else f"Squat {name}"
+        copy_of(demo, store, name, user_id="p01", session_name=title, created_at=when)
+    store.set_participant("p01", display_name="Ann Miller", sex="female")
+    for name, stop in (("one", 1.0), ("two", 1.2)):
+        cut(demo / "video.mp4", tmp_path / f"{name}.mp4", stop=stop)
+
+    seen = browse("open first", opened.page, tmp_path)
+
+    # Who was there last comes first, with the films of the visit as they were filmed; a session is
+    # called by its title, else its file.
+    lines = seen["first"].split("\n")
+    assert lines[:2] == ["Ann Miller p01", dated(yesterday)]
+    file = store.session("a").record.video.original_name
+    assert [line for line in lines if line in (file, "Squat b", "Squat c")] == [
+        *(file, "Squat b", "Squat c"),
+    ]
+    assert lines.count("good recording") == 3
+    assert seen["visit"] == {"participant": "p01", "visit": yesterday.date().isoformat()}
+    # Twelve of 40 people, and the films of nobody named apart; the rest when they are asked for.
+    assert seen["drawn"] == [13, 41]
+    assert seen["goes on"]
+    assert (len(seen["earlier"]), seen["folded"]) == (8, "true")
+    assert seen["searched"] == {
+        "ann miller": [1, "1 of 40 participants"],
+        "p07 squat": [1, "1 of 40 participants"],
+        "nobody of this name": [0, "0 of 40 participants"],
+    }
+    assert seen["All sessions"] == ["All sessions", 50]
+    assert seen["Participants"] == ["Participants", 0]
+    # Two films at once are two sessions of a visit, each of its exercise. What is known is not
+    # asked for.
+    assert "Age, years" in seen["asked for"]
+    assert not {"Sex", "Height", "Standing", "Second video", "Title"} & set(seen["asked for"])
+    assert seen["whom"]
+    lines = seen["added"].split("\n")
+    assert lines[0] == dated(now())
+    assert [line for line in lines if line.endswith("quat")] == ["Overhead Squat", "Squat"]
+    assert [line for line in lines if line.endswith(".mp4")] == ["one.mp4", "two.mp4"]
+    assert seen["left"] == 0
+    made = [each.record for each in store.sessions()[-2:]]
+    assert [each.exercise for each in made] == ["Overhead Squat", "Squat"]
+    assert {each.user_id for each in made} == {"p01"}
+    # For who sees little, hears the page, or has no mouse.
+    assert seen["nameless"] == []
+    assert seen["unseen"] == []
+    assert seen["axe"] == []
+    assert seen["widths"] == {"1280": 1280, "400": 400}
+    assert seen["said"] == []
+    # No still of a session that nobody saw was made.
+    assert 0 < len(list(store.path.glob("*/.still-*.jpg"))) <= 5

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import registry, tables
@@ -25,9 +26,9 @@ Level = Literal["good", "limited", "not_this_exercise", "unusable"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From good to bad."""
 
-Part = Literal["indices", "fms", "arms", "smoothness", "exercises", "findings"]
+Part = Literal["indices", "fms", "arms", "smoothness", "exercises", "differences", "findings"]
 """What a verdict may rule out: indices, score of the FMS deep squat, findings of the arms or of
-smoothness, exercises, all findings."""
+smoothness, exercises, differences between the sides, all findings."""
 
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -56,6 +57,8 @@ class Reason:
         What was shown instead of the exercise; empty where that is not clear.
     instead
         Slug of the exercise that was shown instead; empty where there is none.
+    code
+        Code of the warning; of a check without one, its name.
     """
 
     level: Level
@@ -66,6 +69,7 @@ class Reason:
     sides_in_doubt: bool = False
     looks_like: str = ""
     instead: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,11 @@ class Verdict:
 
 def _parts_with(metric: str) -> set[str]:
     metrics_of_parts = tables.load("verdict")["metrics_of"]
-    return {part for part, names in metrics_of_parts.items() if metric.startswith(tuple(names))}
+    return {
+        part
+        for part, patterns in metrics_of_parts.items()
+        if any(fnmatchcase(metric, pattern) for pattern in patterns)
+    }
 
 
 def judge(
@@ -334,7 +342,7 @@ def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
     second = warning.values.get("seen_by", 1) > 1
     reason = _reason(entry, entry["level"], why, second=second, what_to_do=what_to_do)
     looks = entry.get("looks_like", {}).get(warning.values.get("looks", ""), "")
-    return replace(reason, looks_like=looks, instead=instead)
+    return replace(reason, looks_like=looks, instead=instead, code=warning.code)
 
 
 def _without_repetition(metrics: xr.Dataset) -> bool:
@@ -364,9 +372,10 @@ def _reasons_of_checks(quality: Mapping[str, Any], exercise: Exercise) -> Iterat
             if level is None:
                 continue
             for fault, fault_level, advice in _faults(name, entry, check, level, exercise):
-                yield _reason(
+                reason = _reason(
                     fault, fault_level, fault["is"], second=seen is second, what_to_do=advice
                 )
+                yield replace(reason, code=fault.get("code", name))
 
 
 def _faults(

@@ -189,6 +189,24 @@ def demo(
         _run(session, report=True, as_json=as_json, workers=workers)
 
 
+def _check(video: Path, *, as_json: bool, workers: int | None, **asked: Any) -> None:
+    """Say whether a film is good, or why to film again."""
+    from mobility.capture.pose_process import started_ahead
+
+    with started_ahead(workers):
+        from mobility.pipeline.recording_check import check_recording
+
+        document = check_recording(video, workers=workers, **asked)
+    if as_json:
+        print_json(document)
+        return
+    typer.echo(document["headline"])
+    for what in dict.fromkeys(each["what_to_do"] for each in document["reasons"]):
+        if what:
+            typer.echo(what)
+    say(document["first_look"])
+
+
 @takes_options
 def analyze(
     video: Annotated[Path, path_argument("VIDEO", help="The video file.")],
@@ -238,6 +256,22 @@ def analyze(
         ),
     ] = None,
     report: RenderOption = True,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Only say within seconds whether the film is good, or why to film again; of the "
+            "options what was to be filmed and who (--subject) count. Nothing is stored.",
+        ),
+    ] = False,
+    view: Annotated[
+        str | None,
+        option("--view", "NAME", help="With --check: view that was asked for (front, side...)."),
+    ] = None,
+    repetitions: Annotated[
+        int | None,
+        option("--repetitions", "N", help="With --check: how many were asked for.", min=1),
+    ] = None,
     as_json: JsonOption = False,
     store: StoreOption = DEFAULT_STORE,
     reports: ReportsOption = DEFAULT_REPORTS,
@@ -248,6 +282,22 @@ def analyze(
 
     It gives pose, angles, repetitions, metrics and a report.
     """
+    if check:
+        if second_video is not None:
+            raise BadInputError("--check: checks one film; give each video by itself")
+        _check(
+            video,
+            exercise=exercise_name,
+            view=view,
+            repetitions=repetitions,
+            body_joint_angles=body_joint_angles,
+            workers=workers,
+            as_json=as_json,
+            **{name: options[name] for name in ("movement", "subject") if name in options},
+        )
+        return
+    if view is not None or repetitions is not None:
+        raise BadInputError("--view and --repetitions are asked for with --check; add it")
     log_to(log_file, store=store)
     if exercise_name is None and "movement" not in options:
         exercise_name = registry.USUAL

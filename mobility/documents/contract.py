@@ -81,6 +81,36 @@ class SessionDocument(Document):
     checks: Checks | None = None
 
 
+class CheckReason(Document):
+    """Why to film again."""
+
+    code: Annotated[str, Field(description="of the warning, or name of the check")]
+    why: str
+    what_to_do: str
+
+
+class SeenInFilm(Document):
+    """What a first look at a film sees."""
+
+    exercise: Annotated[ExerciseName | None, Field(description="null where it is not clear")]
+    view: str
+    azimuth_deg: Finite | None
+    repetitions: Annotated[int, Field(ge=0)]
+    duration_s: Finite
+    frame_rate: Finite | None
+
+
+class RecordingCheck(Document):
+    """Whether a film is good, or why to film again, at a first look."""
+
+    good: bool
+    verdict: Literal["good", "limited", "not_this_exercise", "unusable"]
+    headline: str
+    reasons: Annotated[list[CheckReason], Field(description="the worst first")]
+    seen: SeenInFilm
+    first_look: Annotated[str, Field(description="what this is, in words")]
+
+
 class Creation(Document):
     """Answer to the creation of a session."""
 

@@ -20,6 +20,7 @@ from mobility.kinematics.skeleton import SIDES, landmarks
 from mobility.kinematics.stances import is_stepping, stance_at, stances_of, steps_of
 from mobility.options import check_intervals, checked
 from mobility.provenance import cuts_of, repeats_of, with_history
+from mobility.view import UNKNOWN, camera_view
 from mobility.wording import listed
 
 _GRID_HZ = 60.0
@@ -398,11 +399,11 @@ def find_repetitions(
     repetitions: list[dict[str, Any]] = []
     if h is not None:
         low, high = np.percentile(h.height, [5, 95])
-        bend = _knee_bend(pose)
+        bend, least_bend = _knee_bend(pose), -np.inf if _hides_bend(pose) else _LEAST_BEND
         prominence = max(min_depth, _RANGE_SHARE * (high - low))
         for cycle in _cycles(h, prominence, min_interval_s):
             reason = _why_rejected(pose, h, cycle)
-            if not reason and bend(*h.grid[list(cycle.times[::2])]) < _LEAST_BEND:
+            if not reason and bend(*h.grid[list(cycle.times[::2])]) < least_bend:
                 reason = tables.sentence("reasons.repetition.knees_straight")
             depth = 100 * (1 - h.height[cycle.lowest])
             times = h.grid[list(cycle.times)]
@@ -451,6 +452,15 @@ def _knee_bend(pose: xr.Dataset) -> Callable[[float, float, float], float]:
         return float(at[1] - min(at[0], at[2]))
 
     return bend
+
+
+def _hides_bend(pose: xr.Dataset) -> bool:
+    """Whether landmarks of a pose model alone do not show how far knees bend.
+
+    They show it beside the camera, and hardly at all towards it; of one leg the view is unknown.
+    """
+    model_alone = pose.attrs.get("method") == "mediapipe_world"
+    return model_alone and camera_view(pose).kind in ("front", "back", UNKNOWN)
 
 
 def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:

@@ -11,7 +11,15 @@ from mobility.server.keys import PHONE, ROLES
 from mobility.sessions.record import SessionRecord
 
 Action = Literal[
-    "read", "annotate", "create", "create for others", "delete", "see visits", "export", "erase"
+    "read",
+    "look",
+    "annotate",
+    "create",
+    "create for others",
+    "delete",
+    "see visits",
+    "export",
+    "erase",
 ]
 
 SIGNED = "signed address"
@@ -44,6 +52,7 @@ class Owner(NamedTuple):
 _FOR_OTHERS = "create sessions for other participants"
 ALLOWED: Mapping[Action, Allowed] = {
     "read": Allowed(_EVERYBODY, _STAFF, "see this session"),
+    "look": Allowed(_PEOPLE, _STAFF, "see the still of this session"),
     "annotate": Allowed(_PEOPLE, _STAFF, "change this session"),
     "create": Allowed(_EVERYBODY, _ADMINISTRATORS, _FOR_OTHERS),
     "create for others": Allowed(_ADMINISTRATORS, _ADMINISTRATORS, _FOR_OTHERS),

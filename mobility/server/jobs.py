@@ -109,7 +109,10 @@ class Queue:
         limits = Limits(settings.intake_seconds, settings.memory_bytes)
         self._intake = Pool(_INTAKES, limits)
         self._reports = Pool(1, Limits(settings.report_seconds, settings.memory_bytes))
+        self._stills = Pool(1, limits)
         self._rendering: dict[str, asyncio.Task[Any]] = {}
+        self._checkers = Pool(1, Limits(settings.report_seconds, settings.memory_bytes))
+        self._checks: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
     async def run(self) -> None:
         """Start analyses until cancelled; nothing is written before there is a queue."""
@@ -134,6 +137,8 @@ class Queue:
             worker.kill()
         self._intake.kill()
         self._reports.kill()
+        self._checkers.kill()
+        self._stills.kill()
         if self._lock is not None:
             self._lock.release()
 
@@ -195,9 +200,12 @@ class Queue:
             await confirm()
             if not file.is_file():
                 raise ConflictError(f"session {job.session_id}: was deleted meanwhile")
+            if fields.get("phone_key"):  # somebody waits beside the person who was filmed
+                self._begin_check(job.session_id)
             job.state = "waiting"
             await asyncio.to_thread(_write, file, job)
         except BaseException as error:
+            await asyncio.shield(self._forget_check(job.session_id))
             await asyncio.shield(asyncio.to_thread(self._undo, file, job.session_id))
             if isinstance(error, EndedError):
                 raise VideoError(
@@ -206,6 +214,44 @@ class Queue:
             raise
         self._wake.set()
         return created
+
+    async def check(self, session_id: str) -> dict[str, Any]:
+        """Check the film of a session that waits for its analysis, in another process.
+
+        What it finds stays in memory alone, until the analysis ends or the session is deleted.
+        """
+        if self.position(session_id) is None:
+            raise NotFoundError(f"session {session_id}: waits for no analysis; see its results")
+        check = self._begin_check(session_id)
+        try:
+            # A client that stops waiting must not cancel it for the others.
+            return await asyncio.shield(check)
+        except EndedError as error:
+            raise VideoError(f"session {session_id}: its check {error}") from None
+        except asyncio.CancelledError:
+            if check.cancelled():
+                raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
+            raise
+
+    def _begin_check(self, session_id: str) -> asyncio.Task[dict[str, Any]]:
+        """Check a film, unless that was begun; its analysis waits for these seconds."""
+        if session_id not in self._checks:
+            request = self._request("check", session_id=session_id)
+            check = asyncio.ensure_future(self._checkers.ask(request))
+            self._checks[session_id] = check
+            check.add_done_callback(partial(self._end_check, session_id))
+        return self._checks[session_id]
+
+    def _end_check(self, session_id: str, check: asyncio.Task[dict[str, Any]]) -> None:
+        if not check.cancelled() and (error := check.exception()):
+            log.info("session %s: its check failed: %s", session_id, error)
+        self._wake.set()
+
+    async def _forget_check(self, session_id: str) -> None:
+        check = self._checks.pop(session_id, None)
+        if check is not None and not check.done():
+            check.cancel()
+            await asyncio.wait([check])
 
     async def render(self, session_id: str, *, demo: str | None = None) -> None:
         """Render the report of a session in another process."""
@@ -231,6 +277,10 @@ class Queue:
             if task.cancelled():
                 raise NotFoundError(fault) from None
             raise
+
+    async def still(self, session_id: str) -> Any:
+        """Make the still of a session in another process; gives ``jpeg`` in base64."""
+        return await self._stills.ask(self._request("still", session_id=session_id))
 
     def position(self, session_id: str) -> Place | None:
         """Place of a session in the queue; None if it is not queued."""
@@ -279,6 +329,7 @@ class Queue:
         finally:
             self._leaving.discard(session_id)
             self._pauses.pop(session_id, None)
+        await self._forget_check(session_id)
         await self._end_rendering(session_id)
 
     def _file_of(self, session_id: str) -> Path:
@@ -363,6 +414,8 @@ class Queue:
             session_id = _session_of(name)
             if session_id in self._running or session_id in self._leaving:
                 continue
+            if session_id in self._checks and not self._checks[session_id].done():
+                continue
             if session_id in self._pauses and self._pauses[session_id].until > time.monotonic():
                 continue
             job = self._job(name)
@@ -377,6 +430,8 @@ class Queue:
 
     def _ended(self, session_id: str, _: asyncio.Task[None]) -> None:
         self._running.pop(session_id, None)
+        if not any(_session_of(name) == session_id for name in self._names()):
+            self._checks.pop(session_id, None)
         self._wake.set()
 
     async def _analyze(self, worker: Worker, file: Path, job: Job) -> None:

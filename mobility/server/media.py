@@ -1,10 +1,13 @@
-"""Files of a session: videos, pictures, reports, whole or in ranges."""
+"""Files of a session: videos, pictures, reports, whole or in ranges; and its still."""
 
 from __future__ import annotations
 
+import asyncio
+from base64 import b64decode
 from http import HTTPStatus
 
 from mobility.errors import NotFoundError
+from mobility.reports.still import stored_still
 from mobility.server.access import SIGNED, Caller
 from mobility.server.base import Handler, signed_name
 from mobility.server.fences import fence
@@ -71,3 +74,21 @@ class Media(Handler):
         self.set_header("Content-Length", str(stop - start))
         if with_body:
             await self.send_file(file, start, stop)
+
+
+class Still(Handler):
+    """Serves the still of a session, which a worker makes."""
+
+    what = "still"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with the picture."""
+        session = await self.opened(session_id, "look")
+        picture = await asyncio.to_thread(stored_still, session)
+        if not picture:
+            made: dict[str, str] = await self.served.queue.still(session.id)
+            picture = b64decode(made["jpeg"])
+        if not picture:
+            raise NotFoundError(f"session {session_id}: its video gives no still")
+        self.set_header("Content-Type", "image/jpeg")
+        self.finish(picture)

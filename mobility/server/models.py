@@ -25,7 +25,16 @@ class SessionState(Document):
 
     session_id: str
     title: str
+    name: Annotated[str, Field(description="its title, else the name that its file had")]
     user_id: str
+    display_name: Annotated[str, Field(description="of the participant, else the id")]
+    visit: Annotated[
+        datetime.date | None,
+        Field(
+            description="the participant's visit, a day in the offset of created_at; null where "
+            "nobody is named"
+        ),
+    ]
     exercise: ExerciseName
     joints: list[Joint]
     created_at: Annotated[datetime.datetime, Field(description="with offset")]
@@ -41,6 +50,10 @@ class SessionState(Document):
     ]
     stages: Annotated[list[str], Field(description="stages of the analysis that are done")]
     reason: Annotated[str, Field(description="why it failed or is held")]
+    verdict: Annotated[
+        Literal["", "good", "limited", "not_this_exercise", "unusable"],
+        Field(description="what its recording is good for; empty unless it is analyzed"),
+    ]
     warnings: list[str]
 
 

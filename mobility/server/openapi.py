@@ -170,6 +170,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(*("get", f"{SESSION}/state/", states.State, "How far a session is"), SessionState),
     Endpoint(
+        *("get", f"{SESSION}/recording-check/", states.RecordingCheck),
+        "Whether its film is good, at a first look",
+        contract.RecordingCheck,
+    ),
+    Endpoint(
         *("post", f"{SESSION}/state/", states.State, "Queue the analysis again"),
         SessionState,
         (*_OF_ONE, 409, 413),
@@ -181,6 +186,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         (*_OF_ONE, 416),
         demo=True,
         signed=True,
+    ),
+    Endpoint(
+        *("get", f"{SESSION}/still/", media.Still, "A small picture of a session, for lists"),
+        ("image/jpeg",),
     ),
     Endpoint(
         *("get", f"{PARTICIPANT}/visits/{{date}}/", visits.Visit),

@@ -21,11 +21,15 @@ def state_of(served: Served, session: Session, place: Place | None) -> dict[str,
     if place is not None:
         reason = served.queue.pause_reason(session.id)
         state = "analyzing" if place[0] == "running" else "held" if reason else "queued"
+    # Not `session.title`, which reads the record three times.
+    participant = session.store.stored_participant(record.user_id)
     return SessionState(
         session_id=session.id,
-        # Not `session.title`, which reads the record three times.
-        title=documents.title(record, session.store.stored_participant(record.user_id)),
+        title=documents.title(record, participant),
+        name=record.name,
         user_id=record.user_id,
+        display_name=documents.user_name(record, participant),
+        visit=record.visit_day,
         exercise=record.exercise,
         joints=record.joints,
         created_at=record.created_at,
@@ -33,6 +37,7 @@ def state_of(served: Served, session: Session, place: Place | None) -> dict[str,
         waiting_before=place[1] if place else 0,
         stages=list(record.stages),
         reason=served.without_places(reason),
+        verdict=record.verdict if state == "analyzed" else "",
         warnings=[served.without_places(warning.message) for warning in record.warnings],
     ).model_dump(mode="json")
 
@@ -59,3 +64,14 @@ class State(Handler):
     async def _state(self, session: Session) -> dict[str, Any]:
         place = self.served.queue.position(session.id)
         return await asyncio.to_thread(state_of, self.served, session, place)
+
+
+class RecordingCheck(Handler):
+    """Serves a first look at the film of a session that waits for its analysis."""
+
+    what = "check of the film"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with whether the film is good, or why to film again, after some seconds."""
+        session = await self.opened(session_id, "read")
+        self.finish_json(await self.served.queue.check(session.id))

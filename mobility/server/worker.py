@@ -7,6 +7,7 @@ server; see :mod:`mobility.server.processes`.
 from __future__ import annotations
 
 import sys
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
@@ -26,7 +27,7 @@ def main() -> None:
 
 
 def do(request: Mapping[str, Any], _: Send) -> Any:
-    """Do one request: ``do`` ("take in", "analyze", "report" or "visit") in a ``store``."""
+    """Do one request: what ``do`` says, "take in", "check", "analyze", "report", "visit", "still"."""
     if request.get("code", code_digest(None)) != code_digest(None):
         raise ConflictError("mobility was updated; ask whoever runs the server to start it again")
     with closing(Store(request["store"], reports=request["reports"])) as store:
@@ -40,6 +41,10 @@ def do(request: Mapping[str, Any], _: Send) -> Any:
             session = store.demo(demo) if demo else store.session(request["session_id"])
             session.render_report()
             return {}
+        if request["do"] == "check":
+            return store.session(request["session_id"]).check_recording()
+        if request["do"] == "still":
+            return {"jpeg": b64encode(store.session(request["session_id"]).still()).decode()}
         return _analyze(store.session(request["session_id"]), request["pose_workers"])
 
 
@@ -62,6 +67,7 @@ def _analyze(session: Session, pose_workers: int | None) -> dict[str, Any]:
     # The results stand without a report, which is rendered again on request.
     with suppress(MobilityError):
         session.render_report()
+    session.still()
     return {}
 
 

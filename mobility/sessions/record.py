@@ -211,6 +211,16 @@ class SessionRecord(Document):
         return self.created_at.date()
 
     @property
+    def name(self) -> str:
+        """What lists call it: its title, else the name that its file had."""
+        return self.session_name or self.video.original_name
+
+    @property
+    def visit_day(self) -> datetime.date | None:
+        """Day of the visit that it belongs to, in its own offset; None where nobody is named."""
+        return None if self.user_id == ANONYMOUS else self.created_at.date()
+
+    @property
     def videos(self) -> list[VideoFile]:
         """The videos that were measured: of both cameras, or the only one."""
         both = [self.video, *([] if self.second_video is None else [self.second_video])]

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from mobility.assessment.verdict import Verdict
     from mobility.sessions.store import SessionStore
 
+STILL = ".still-{}.jpg"
+"""Name of the still of a session in its folder, without the digest of what it was made of."""
+
 TITLE = "title"
 """Attribute (CF) with stage, participant and exercise, added to a Dataset when it is read."""
 

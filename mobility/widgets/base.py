@@ -111,7 +111,9 @@ class Widget(anywidget.AnyWidget):
             yield
         except BadInputError as error:
             self.errors = error.fields
-            beside = error.fields and error.fields.keys() <= self.fields_of_page
+            # Of several of a kind a field ends with its number: "video-0".
+            names = {name.partition("-")[0] for name in error.fields}
+            beside = names and names <= self.fields_of_page
             self.say("error", tables.sentence("widgets.notice.not_done") if beside else str(error))
         except ConflictError as error:
             self.say("conflict", str(error))

@@ -92,6 +92,7 @@ export function noticeLine(model, actions = () => []) {
   const bar = h("progress", { max: 1, "aria-label": "Progress" });
   const running = h("span", {});
   const work = h("div", { class: "mobility-progress", hidden: true }, bar, running);
+  const heard = h("div", { class: "mobility-heard", role: "status" }); // a step is read out, not each of its parts
   const line = h("div", { class: "mobility-notice", role: "status", "aria-live": "polite" });
   const show = () => {
     const notice = model.get("notice");
@@ -103,6 +104,8 @@ export function noticeLine(model, actions = () => []) {
     const { text: step, part } = model.get("progress");
     work.hidden = !step;
     running.textContent = step || "";
+    const [what] = (step || "").split(": ");
+    if (heard.textContent !== what) heard.textContent = what;
     if (part === null || part === undefined) bar.removeAttribute("value");
     else bar.value = part;
   };
@@ -110,14 +113,14 @@ export function noticeLine(model, actions = () => []) {
   model.on("change:progress", showWork);
   show();
   showWork();
-  return h("div", {}, work, line);
+  return h("div", {}, work, heard, line);
 }
 
-/** Faults of a field, shown beside it; `control` is marked as invalid. */
+/** Faults of a field, shown beside it; `control` is marked as invalid. A function gives a name that changes. */
 export function faultLine(model, field, control = null) {
   const line = h("div", { class: "mobility-fault", role: "alert", id: newId("fault") });
   const show = () => {
-    const faults = model.get("errors")[field] || [];
+    const faults = model.get("errors")[typeof field === "function" ? field() : field] || [];
     line.textContent = faults.join("; ");
     control?.setAttribute("aria-invalid", faults.length ? "true" : "false");
     line.hidden = !faults.length;

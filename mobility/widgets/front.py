@@ -14,6 +14,7 @@ from mobility.progress import send_first_page_to
 from mobility.server import phones
 from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
+from mobility.widgets.film_check import FilmCheck
 from mobility.widgets.media import address
 from mobility.widgets.session_browser import SessionBrowser
 from mobility.widgets.trial_viewer import TrialViewer
@@ -112,18 +113,20 @@ class Front:
 
     Attributes
     ----------
-    form, browser, report
-        An added video is analysed, and its trial and report are shown, until its session is gone.
+    form, check, browser, report
+        An added video is checked and analysed, and its trial and report are shown, until its
+        session is gone.
     trials
         The open trial, and the one beside it, by their place.
     """
 
     def __init__(self, store: Store, network: str = "") -> None:
         self.form = UploadForm(store)
-        self.browser = SessionBrowser(store)
+        self.check = FilmCheck()
+        self.browser = SessionBrowser(store, view="people")
         self.report = ReportPage()
         self.trials: dict[str, TrialViewer] = {}
-        self.form.on_created(self._analyze)
+        self.form.on_created(lambda session: self.check.check(session, self._analyze))
         self.browser.on_open(lambda session: self.show_trial("trial", session))
         self.browser.on_compare(lambda session: self.show_trial("beside", session))
         self.browser.on_analyzed(self._analyzed)
@@ -134,6 +137,7 @@ class Front:
         for place, widget in (
             ("phone", self.codes),
             ("upload", self.form),
+            ("check", self.check),
             ("sessions", self.browser),
             ("report", self.report),
         ):
@@ -157,6 +161,7 @@ class Front:
     def _leave_what_is_gone(self) -> None:
         """Show nothing of a session that was deleted, here or elsewhere."""
         there = {"", *(row["id"] for row in self.browser.rows)}
+        self.check.keep(there)
         if self.report.session_id not in there:
             self.report.leave()
         for place, trial in list(self.trials.items()):

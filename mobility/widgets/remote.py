@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -27,11 +27,11 @@ from mobility import tables
 from mobility.client import Client
 from mobility.documents.contract import ExportDocument
 from mobility.documents.fill import SIDES, landmark_names
-from mobility.errors import ConflictError, NotFoundError
+from mobility.errors import ConflictError, NotFoundError, NotPermittedError
 from mobility.provenance import AnalysisWarning
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.server.models import SessionState
-from mobility.sessions.record import Edits, SessionRecord, StoredConfig
+from mobility.sessions.record import Edits, Participant, SessionRecord, StoredConfig
 from mobility.sessions.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -100,8 +100,6 @@ class RemoteStore:
 class RemoteSession:
     """One session of a :class:`RemoteStore`."""
 
-    participant = None
-
     def __init__(self, state: SessionState, store: RemoteStore) -> None:
         self.id = state.session_id
         self.title = state.title
@@ -110,15 +108,17 @@ class RemoteSession:
 
     def _use_state(self, state: SessionState) -> None:
         self._export: ExportDocument | None = None
+        self.participant = Participant(user_id=state.user_id, display_name=state.display_name)
         # The server sends only this part of the record.
         self.record: SessionRecord = cast("Any", SessionRecord).model_construct(
             session_id=state.session_id,
-            session_name=state.title,
+            session_name=state.name,
             user_id=state.user_id,
             exercise=state.exercise,
             joints=state.joints,
             created_at=state.created_at,
             state=state.state,
+            verdict=state.verdict,
             # The stages whose results the documents hold.
             stages={name: None for name in state.stages if name in ("pose", "angles")},
             reason=state.reason,
@@ -261,6 +261,12 @@ class RemoteSession:
             variables[name] = (("time", "side"), np.array(sides, dtype=float).T, attrs)
         coords = {"time": np.array(time_ms, dtype=float) / 1000, "side": list(SIDES)}
         return xr.Dataset(variables, coords=coords)
+
+    def still(self) -> bytes:
+        """Small picture of the video, JPEG; empty where there is none, or the key may not."""
+        with suppress(NotFoundError, NotPermittedError):
+            return self.store.client.still(self.id)
+        return b""
 
     def render_report(self) -> dict[str, Path]:
         """Fetch the page of the report into a temporary file, under "html".

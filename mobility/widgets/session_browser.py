@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import htpy as h
 import traitlets
@@ -14,28 +13,24 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.verdict import LEVELS, warning_lines
-from mobility.documents.fill import title, user_name
+from mobility.documents.fill import user_name
 from mobility.errors import MobilityError, NotFoundError
-from mobility.formatting import timed
+from mobility.formatting import dated, timed
 from mobility.progress import send_first_page_to
-from mobility.reports.trial import repetition_rows
 from mobility.reports.warm_kernels import use_warm_kernels
-from mobility.sessions.record import verdict_in_words
+from mobility.sessions.record import ANONYMOUS, Participant, SessionRecord, verdict_in_words
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.media import address
-from mobility.widgets.sessions import AnySession, AnyStore, repetitions_of
+from mobility.widgets.sessions import AnySession, AnyStore
 
 log = logging.getLogger(__name__)
 
 Activity = Literal["queued", "running", "report"]
 """Work of a widget on a session: it waits for its analysis, is analysed, its report is rendered."""
 
-_THUMBNAIL = 112
-"""Height of the picture of a session, pixels: twice the shown height, for sharp screens."""
-
 
 class SessionBrowser(Widget):
-    """Table of the sessions of a store.
+    """Participants of a store with their visits, and a table of all sessions.
 
     Parameters
     ----------
@@ -43,12 +38,16 @@ class SessionBrowser(Widget):
         A store, or one on a server (:class:`mobility.widgets.remote.RemoteStore`).
     analysis
         Options of the analyses that the widget starts (:func:`mobility.pipeline.analysis.analyze`).
+    view
+        What is shown first: "people" or "sessions".
 
     Attributes
     ----------
     rows
         Sessions, the newest first; at the end those without a readable record, which can only be
         deleted.
+    view
+        "people" or "sessions": what is shown of the rows, as the page may choose too.
     opened
         Id of the session opened last; "" for none.
     can_compare
@@ -56,21 +55,28 @@ class SessionBrowser(Widget):
     """
 
     _esm = module("session_browser")
-    automatic_acts = frozenset({"refresh", "look", "thumbnail", "address"})
+    automatic_acts = frozenset({"refresh", "look", "still", "address"})
 
     rows = traitlets.List().tag(sync=True)
+    view = traitlets.Enum(("people", "sessions"), "sessions").tag(sync=True)
     opened = traitlets.Unicode().tag(sync=True)
     read_only = traitlets.Bool().tag(sync=True)
 
     can_compare = traitlets.Bool().tag(sync=True)
 
-    def __init__(self, store: AnyStore, *, analysis: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        store: AnyStore,
+        *,
+        analysis: Mapping[str, Any] | None = None,
+        view: Literal["people", "sessions"] = "sessions",
+    ) -> None:
         self.store = store
         self._analysis = dict(analysis or {})
         self._callbacks: dict[str, list[Callable[..., Any]]] = {}
         self._activities: dict[str, Activity] = {}
         self._last_analysis: threading.Thread | None = None
-        super().__init__(read_only=store.read_only)
+        super().__init__(read_only=store.read_only, view=view)
         use_warm_kernels()  # makes reports after the first fast
         self.refresh()
 
@@ -114,7 +120,7 @@ class SessionBrowser(Widget):
             "look": lambda *_: self._refresh_for_page(),
             "open": lambda content, _: self.open_session(str(content.get("session"))),
             "compare": lambda content, _: self._compare(content),
-            "thumbnail": lambda content, _: self._send_thumbnail(str(content.get("session"))),
+            "still": lambda content, _: self._send_still(str(content.get("session"))),
             "analyze": lambda content, _: self.analyze(str(content.get("session"))),
             "report": lambda content, _: self.report(str(content.get("session"))),
             "delete": lambda content, _: self.delete(str(content.get("session"))),
@@ -125,8 +131,10 @@ class SessionBrowser(Widget):
         """Read the sessions of the store again."""
         with self._guard:
             sessions, damaged = self.store.sessions_and_damaged()
+            people: dict[str, Participant | None] = {}
             rows = [
-                _session_row(each, self._activities.get(each.id)) for each in reversed(sessions)
+                _session_row(each, self._activities.get(each.id), people)
+                for each in reversed(sessions)
             ]
             self.rows = rows + [_damaged_row(*each) for each in damaged.items()]
             if self.opened not in {row["id"] for row in self.rows}:
@@ -189,7 +197,7 @@ class SessionBrowser(Widget):
             finally:
                 self._mark(session.id, None)
             self._call_back("analyzed", session)
-            self.say("done", tables.sentence("widgets.notice.analysed", title=session.title))
+            self.say("done", tables.sentence("widgets.notice.analysed", title=session.record.name))
 
         waiting = tables.sentence("widgets.browser.state.queued")
         self._last_analysis = self.in_background(waiting, work, on=session.id)
@@ -235,20 +243,19 @@ class SessionBrowser(Widget):
 
     def static_html(self) -> Markup:
         """Show the table, without its buttons."""
-        names = ("title", "participant", "exercise", "date", "verdict", "state_text")
+        names = ("name", "participant", "exercise", "date", "verdict", "state_text")
         heads = ("Session", "Participant", "Exercise", "Date", "Recording", "State")
         rows = (h.tr[(h.td[row[name]] for name in names)] for row in self.rows)
         head = h.thead[h.tr[(h.th[text] for text in heads)]]
         return h.table[head, h.tbody[rows]].__html__()
 
-    def _send_thumbnail(self, session_id: str) -> None:
+    def _send_still(self, session_id: str) -> None:
         try:
-            session = self.store.session(session_id)
-            picture = b"" if self.store.on_server else _thumbnail(session)
+            picture = self.store.session(session_id).still()
         except NotFoundError:  # deleted meanwhile
             picture = b""
         buffers = [picture] if picture else []
-        self.send({"kind": "thumbnail", "session": session_id}, buffers=buffers)
+        self.send({"kind": "still", "session": session_id}, buffers=buffers)
 
     def _send_address(self, content: Mapping[str, Any]) -> None:
         session = self.store.session(str(content.get("session")))
@@ -257,30 +264,32 @@ class SessionBrowser(Widget):
             {
                 "kind": "report",
                 "session": session.id,
-                "title": session.title,
+                "name": session.record.name,
                 "url": address(file, content.get("page") or {}),
                 "path": str(file),
             }
         )
 
 
-def _session_row(session: AnySession, activity: Activity | None) -> dict[str, Any]:
+def _session_row(
+    session: AnySession, activity: Activity | None, people: dict[str, Participant | None]
+) -> dict[str, Any]:
+    """Row of a session; `people` keeps the participants that were read for earlier rows."""
     record = session.record
-    try:
-        participant = session.participant
-    except MobilityError as error:
-        log.warning("session %s: %s", session.id, error)
-        participant = None
+    if record.user_id not in people:
+        people[record.user_id] = _participant(session, record)
     state: str = record.state
     if activity in ("queued", "running") and state not in ("queued", "held", "running"):
         state = activity
     elif state == "analyzing" and session.store.is_in_work(session.id):
         state = "running"
     verdict = record.verdict if state == "analyzed" else ""
+    visit = record.visit_day
     return {
         "id": session.id,
-        "title": title(record, participant),
-        "participant": user_name(record, participant),
+        "name": record.name,
+        "user_id": "" if record.user_id == ANONYMOUS else record.user_id,
+        "participant": user_name(record, people[record.user_id]),
         "exercise": record.exercise,
         "state": state,
         "state_text": tables.sentence(f"widgets.browser.state.{state}"),
@@ -291,14 +300,25 @@ def _session_row(session: AnySession, activity: Activity | None) -> dict[str, An
         "rank": [*reversed(LEVELS), ""].index(verdict),
         "date": timed(record.created_at),
         "when": record.created_at.timestamp(),
+        "visit": "" if visit is None else visit.isoformat(),
+        "day": dated(record.created_at),
     }
+
+
+def _participant(session: AnySession, record: SessionRecord) -> Participant | None:
+    try:
+        return session.participant
+    except MobilityError as error:
+        log.warning("participant %s: %s", record.user_id, error)
+        return None
 
 
 def _damaged_row(session_id: str, fault: str) -> dict[str, Any]:
     return {
-        **dict.fromkeys(("participant", "exercise", "verdict", "date"), ""),
+        **dict.fromkeys(("user_id", "participant", "exercise", "verdict", "date"), ""),
+        **dict.fromkeys(("visit", "day"), ""),
         "id": session_id,
-        "title": session_id,
+        "name": session_id,
         "state": "damaged",
         "state_text": tables.sentence("widgets.browser.state.damaged"),
         "busy": False,
@@ -307,31 +327,3 @@ def _damaged_row(session_id: str, fault: str) -> dict[str, Any]:
         "rank": len(LEVELS),
         "when": 0.0,
     }
-
-
-def _thumbnail(session: AnySession) -> bytes:
-    """Small picture of the video, JPEG, at the first bottom, else at the middle.
-
-    Empty if the video cannot be read: the table is useful without it.
-    """
-    import cv2
-
-    from mobility.capture.video import probe, read_frames
-
-    try:
-        video = cast("Path", session.video)
-        moment = probe(video).duration_s / 2
-        if (repetitions := repetitions_of(session)) is not None:
-            rows = repetition_rows(repetitions)
-            moment = next((row["bottom"] for row in rows if row["accepted"]), moment)
-        frame = next(read_frames(video, start=max(0.0, moment - 0.1)), None)
-    except (MobilityError, KeyError) as error:
-        log.info("session %s: no thumbnail: %s", session.id, error)
-        return b""
-    if frame is None:
-        return b""
-    height, width = frame.image.shape[:2]
-    size = (max(1, round(width * _THUMBNAIL / height)), _THUMBNAIL)
-    small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
-    encoded, coded = cv2.imencode(".jpg", small[:, :, ::-1])
-    return coded.tobytes() if encoded else b""

@@ -1,25 +1,27 @@
-"""Add a video from the browser: in parts, into a temporary file, then into the store."""
+"""Add films from the browser: in parts, into a temporary file, then into the store."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import htpy as h
 import traitlets
 from markupsafe import Markup
 
-from mobility import tables
+from mobility import registry, tables
 from mobility.analysis_options import AnalysisOptions, given_options, offered_at, options_at
 from mobility.assessment.movements import how_to_film
 from mobility.errors import BadInputError, MobilityError, NotFoundError, TooLargeError
 from mobility.options import validate
-from mobility.registry import JOINTS, MEASURED, names, of_single_joints
+from mobility.registry import JOINTS, MEASURED, of_single_joints
 from mobility.sessions.creation import check_creation
 from mobility.sessions.files import check_file_name, open_private, writing
-from mobility.sessions.record import GivenParticipant, Participant, now
+from mobility.sessions.record import ANONYMOUS, GivenParticipant, Participant, now
 from mobility.sessions.scratch import scratch_folder
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.sessions import AnySession, AnyStore
@@ -37,10 +39,11 @@ _OF_PERSON = ("age", "sex")
 
 
 class UploadForm(Widget):
-    """A form that takes a video in as a new session.
+    """A form that takes films in, each as a new session, all of one participant.
 
-    The browser sends the file in parts of one mebibyte, each after the one before was written,
-    so that neither the kernel nor a message ever holds the whole video.
+    The browser sends a file in parts of one mebibyte, each after the one before was written,
+    so that neither the kernel nor a message ever holds the whole video. Films come one after the
+    other; one that is refused stops none of the others.
 
     Parameters
     ----------
@@ -54,6 +57,8 @@ class UploadForm(Widget):
     ----------
     created
         Id of the session that was made last; "" for none.
+    participants
+        By ``id``: ``name`` (of display), and which of age and sex the record ``lacks``.
     is_local
         Whether the store takes a second video, which a server does not.
     """
@@ -79,10 +84,11 @@ class UploadForm(Widget):
 
     def __init__(self, store: AnyStore, *, most_bytes: int = MOST_BYTES) -> None:
         self.store = store
-        self._uploads: list[_Upload] = []
+        self._films: list[_Film] = []
+        self._faults: dict[str, list[str]] = {}
         self._heard: list[Callable[[Any], Any]] = []
         super().__init__(
-            exercises=list(names()),
+            exercises=_exercises(),
             of_single_joints=of_single_joints().name,
             movements=_movements(),
             options=[
@@ -90,10 +96,11 @@ class UploadForm(Widget):
                     "name": name,
                     "label": how.label,
                     "help": AnalysisOptions.model_fields[name].description,
+                    "of_person": name in Participant.model_fields,
                 }
                 for name, _, how in offered_at("form")
             ],
-            participants=store.participants(),
+            participants=_participants(store),
             is_local=not store.on_server,
             most_bytes=most_bytes,
         )
@@ -129,43 +136,76 @@ class UploadForm(Widget):
 
     def _begin(self, content: Mapping[str, Any]) -> None:
         self.store.require_writable()
-        if self._uploads:
-            raise BadInputError("a video is being uploaded; wait, or cancel it")
+        if self._films or self._works:
+            raise BadInputError("films are being added; wait, or cancel it")
+        faults: dict[str, list[str]] = {}
+        given = dict(content.get("person") or {})
+        user_id = self._user_id(str(given.pop("user_id", "")))
+        of_person = {name: value for name in _OF_PERSON if (value := given.pop(name, None))}
+        common = _checked_options(given, faults)
+        films = [
+            self._film(number, film, common, user_id, faults)
+            for number, film in enumerate(content.get("films") or [])
+        ]
+        if not films:
+            faults["video"] = [tables.sentence("widgets.field.video")]
+        person: dict[str, Any] = {}
+        if of_person and not user_id:
+            faults["user_id"] = [tables.sentence("widgets.field.who")]
+        elif user_id:
+            try:
+                whose = {**of_person, "user_id": user_id}
+                checked = validate(GivenParticipant, whose, what="the participant")
+                person = self._lacking(checked, of_person) if of_person else {}
+            except BadInputError as error:
+                faults.update(error.fields)
+        if faults:
+            raise BadInputError.of(faults, what="not added")
+        self._of_person, self._films, self._faults = person, films, {}
+        self._number = len(films)
+        self._want_next()
+
+    def _user_id(self, text: str) -> str:
+        """Id of a participant, who may be called by a name that nobody else has."""
+        ids = {each["id"] for each in self.participants}
+        named = [e["id"] for e in self.participants if e["name"].casefold() == text.casefold()]
+        return named[0] if text and text not in ids and len(named) == 1 else text
+
+    def _film(
+        self,
+        number: int,
+        content: Mapping[str, Any],
+        common: Mapping[str, Any],
+        user_id: str,
+        faults: dict[str, list[str]],
+    ) -> _Film:
+        """Check what is said of a film; faults go to the names of its fields with its number."""
+        found: dict[str, list[str]] = {}
         fields = {
-            "user_id": "",
             "exercise_name": "",
             "session_name": None,
             "body_joint_angles": [],
             "movement": None,
             **dict(content.get("fields") or {}),
         }
-        options = {name: fields.pop(name, None) or None for name in options_at("form").model_fields}
-        person = {name: value for name in _OF_PERSON if (value := fields.pop(name, None))}
-        faults: dict[str, list[str]] = {}
-        try:
-            options = given_options(options, options_at("form"))
-        except BadInputError as error:
-            faults.update(error.fields)
-        try:
-            whose = {**person, "user_id": str(fields["user_id"])}
-            checked_person = validate(GivenParticipant, whose, what="the participant")
-        except BadInputError as error:
-            faults.update(error.fields)
-        named = [self._file("video", content, faults)]
+        options = {name: fields.pop(name, None) for name in options_at("form").model_fields}
+        options = {**common, **_checked_options(options, found)}
+        named = [self._file("video", content, found)]
         if second := content.get("second"):
-            named.append(self._file("second_video", second, faults))
+            named.append(self._file("second_video", second, found))
         try:
-            check_creation(**fields)
+            check_creation(user_id=user_id or ANONYMOUS, **fields)
         except BadInputError as error:
-            faults.update(error.fields)
-        if not fields["user_id"]:
-            faults["user_id"] = [tables.sentence("widgets.field.who")]
-        if faults:
-            raise BadInputError.of(faults, what="not added")
-        self._of_person = self._lacking(checked_person, person) if person else {}
-        self._uploads = [_Upload(which, *file) for which, file in enumerate(named)]
-        self._fields = {**fields, "options": options}
-        self._want_next(self._uploads[0])
+            of_participant = error.fields.pop("user_id", None)
+            if of_participant:
+                faults["user_id"] = of_participant
+            found.update(error.fields)
+        if not fields["exercise_name"]:
+            found["exercise_name"] = [tables.sentence("widgets.field.exercise")]
+        faults.update({f"{name}-{number}": lines for name, lines in found.items()})
+        uploads = [_Upload(which, *file) for which, file in enumerate(named)] if not found else []
+        user: str | None = user_id or (None if self.store.on_server else ANONYMOUS)
+        return _Film(number, uploads, {**fields, "user_id": user, "options": options})
 
     def _lacking(self, given: Participant, names: Iterable[str]) -> dict[str, Any]:
         """Give the named fields that the participant's record lacks.
@@ -218,74 +258,135 @@ class UploadForm(Widget):
         return name, size
 
     def _take_part(self, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
-        upload = next((each for each in self._uploads if each.received < each.size), None)
+        upload = self._films[0].next_upload if self._films else None
         if upload is None or content.get("upload") != upload.id:
             log.info("a part of an upload that was cancelled")
             return
+        film = self._films[0]
         try:
             upload.write(content.get("offset"), buffers[0] if buffers else b"")
         except (MobilityError, OSError):
             self._drop()
             self.send({"kind": "received"})
             raise
-        waits = next((each for each in self._uploads if each.received < each.size), None)
-        if waits is not None:
-            self._want_next(waits)
+        if film.next_upload is not None:
+            self._want_next()
             return
-        uploads, self._uploads = self._uploads, []
-        fields = self._fields
+        self._films = self._films[1:]
         self.send({"kind": "received"})
-        what = tables.sentence("widgets.notice.adding")
-        person = self._of_person
-        self.in_background(what, lambda: self._create(uploads, fields, person))
+        what = tables.sentence("widgets.notice.adding", name=upload.file.name)
+        self.in_background(what, lambda: self._add(film), on=upload.id)
 
-    def _create(
-        self, uploads: Sequence[_Upload], fields: dict[str, Any], person: Mapping[str, Any]
-    ) -> None:
-        # The participant's next sessions need the height too; a server has no such call.
-        height = None if self.store.on_server else fields["options"].pop("height_m", None)
-        person = {**person, **({} if height is None else {"height_m": height})}
+    def _add(self, film: _Film) -> None:
+        """Make a session of a film that is here, and go on with the next film."""
         try:
-            if len(uploads) > 1:
-                fields["second_video"] = uploads[1].file
-            session = self.store.create(uploads[0].file, **fields)
+            session = self._create(film)
+        except BadInputError as error:
+            self._faults.update(
+                {f"{name}-{film.number}": lines for name, lines in error.fields.items()}
+            )
+            self.send({"kind": "refused", "film": film.number})
+        except BaseException:
+            self._drop()
+            self.send({"kind": "received"})
+            raise
+        else:
+            self.created = session.id
+            self.send({"kind": "created", "film": film.number, "session": session.id})
+            for callback in self._heard:
+                callback(session)
+        if self._films:
+            self._want_next()
+            return
+        self.send({"kind": "ended"})
+        if self._faults:
+            raise BadInputError.of(self._faults, what="not added")
+        name = session.record.name if self._number == 1 else ""
+        text = tables.sentence(
+            "widgets.notice.added" if name else "widgets.notice.added_all",
+            name=name,
+            count=self._number,
+        )
+        self.say("done", text)
+
+    def _create(self, film: _Film) -> AnySession:
+        fields = film.fields
+        # The participant's next sessions need the height too; a server has no such call.
+        is_kept = not self.store.on_server and fields["user_id"] != ANONYMOUS
+        height = fields["options"].pop("height_m", None) if is_kept else None
+        person = {**self._of_person, **({} if height is None else {"height_m": height})}
+        try:
+            if len(film.uploads) > 1:
+                fields["second_video"] = film.uploads[1].file
+            session = self.store.create(film.uploads[0].file, **fields)
         except BadInputError as error:
             # Nobody needs to know their temporary paths.
             message = str(error)
-            for upload in uploads:
+            for upload in film.uploads:
                 message = message.replace(f"{upload.file.parent}/", "")
             raise BadInputError.of(error.fields or {"video": message}, what="not added") from None
         finally:
-            for upload in uploads:
-                upload.remove()
+            film.remove()
         if person:
             self.store.set_participant(session.record.user_id, **person)
-        self.created = session.id
-        self.participants = sorted({*self.participants, session.record.user_id})
-        self.send({"kind": "created", "session": session.id})
-        self.say(
-            "done",
-            tables.sentence("widgets.notice.added", title=session.title, session=session.id),
-        )
-        for callback in self._heard:
-            callback(session)
+        self.participants = _participants(self.store)
+        return session
 
     def _cancel(self, content: Mapping[str, Any]) -> None:
         self._drop()
         self.say("error" if content.get("because") else "", str(content.get("because") or ""))
 
-    def _want_next(self, upload: _Upload) -> None:
+    def _want_next(self) -> None:
+        film = self._films[0]
+        upload = film.next_upload
+        assert upload is not None
         self.send(
             {
-                **{"kind": "send", "upload": upload.id, "which": upload.which},
-                **{"offset": upload.received, "bytes": PART_BYTES},
+                **{"kind": "send", "upload": upload.id, "film": film.number},
+                **{"which": upload.which, "offset": upload.received, "bytes": PART_BYTES},
             }
         )
 
     def _drop(self) -> None:
-        for upload in self._uploads:
-            upload.remove()
-        self._uploads = []
+        for film in self._films:
+            film.remove()
+        self._films = []
+
+
+def _checked_options(given: Mapping[str, Any], faults: dict[str, list[str]]) -> dict[str, Any]:
+    """Check options of the analysis, of which a blank one is none; faults go to `faults`."""
+    try:
+        return given_options({k: v or None for k, v in given.items()}, options_at("form"))
+    except BadInputError as error:
+        faults.update(error.fields)
+        return {}
+
+
+def _participants(store: AnyStore) -> list[dict[str, Any]]:
+    """List who has a record or a session, for suggestions."""
+    rows = []
+    for user_id in store.participants():
+        if user_id == ANONYMOUS:
+            continue
+        stored = None
+        if not store.on_server:
+            with suppress(MobilityError):  # a damaged record
+                stored = store.stored_participant(user_id)
+        of_age = stored is not None and (stored.age, stored.birth_year) != (None, None)
+        knows = {"age": of_age, "sex": stored is not None and stored.sex is not None}
+        name = stored.display_name if stored is not None else None
+        lacks = [each for each in _OF_PERSON if not knows[each]]
+        rows.append({"id": user_id, "name": name or "", "lacks": lacks})
+    return rows
+
+
+def _exercises() -> list[dict[str, str]]:
+    """List the exercises with a drawing (SVG) of each; empty where there is none."""
+    drawings = ((each.name, each.file("film.svg")) for each in registry.exercises())
+    return [
+        {"name": name, "drawing": file.read_text(encoding="utf-8") if file.is_file() else ""}
+        for name, file in drawings
+    ]
 
 
 def _movements() -> list[dict[str, str]]:
@@ -297,6 +398,25 @@ def _movements() -> list[dict[str, str]]:
         label = name.replace("_", " ").capitalize()
         movements.append({"name": name, "label": label, "film": film.sentence, "drawing": drawing})
     return movements
+
+
+@dataclass
+class _Film:
+    """A film that is to become a session, with that of its second camera."""
+
+    number: int
+    uploads: list[_Upload]
+    fields: dict[str, Any] = field(repr=False)
+
+    @property
+    def next_upload(self) -> _Upload | None:
+        """What is not here as a whole yet."""
+        return next((each for each in self.uploads if each.received < each.size), None)
+
+    def remove(self) -> None:
+        """Remove what came of it."""
+        for upload in self.uploads:
+            upload.remove()
 
 
 class _Upload:

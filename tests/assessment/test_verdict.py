@@ -116,6 +116,21 @@ def test_arms_that_hang_are_not_judged_and_the_legs_are() -> None:
     assert judge([AnalysisWarning("no_squat", "")], GOOD).keep(findings) == ()
 
 
+def test_differences_of_the_sides_are_refused_where_the_sides_were_confused() -> None:
+    findings = find(Store("absent").demo("Overhead Squat").metrics())
+    for verdict in (
+        judge([AnalysisWarning("models_contradict", "")], GOOD),
+        judge([], GOOD | {"swaps": {"verdict": "poor"}}),
+    ):
+        refused = {each.metric: each for each in verdict.answers(findings)}
+        differences = {name for name in refused if name.endswith("_asymmetry")}
+        assert len(differences) == 4
+        for name, each in refused.items():
+            assert (each.answer == "refused" and "left and right" in each.reason) == (
+                name in differences
+            )
+
+
 def test_every_warning_that_an_analysis_can_record_is_in_the_table() -> None:
     root = Path(mobility.__file__).parent
     codes = set()

@@ -21,6 +21,7 @@ from mobility.kinematics.repetitions import (
 from mobility.provenance import cuts_of, history, repeats_of, warnings_of
 from mobility.validation.joint_centres import lab_pose
 from mobility.validation.lab_files import read_lab
+from mobility.view import camera_view
 
 
 def codes(dataset):
@@ -375,6 +376,21 @@ def test_hips_that_come_down_on_straight_knees_are_no_squat(squat_pose):
     reps = find_repetitions(pose)
     assert not reps["accepted"].any()
     assert reps["reason"].item() == "the knees do not bend"
+    # Towards the camera the landmarks of a pose model alone do not show how far knees bend.
+    alone = pose.assign_attrs(method="mediapipe_world")
+    assert camera_view(alone).kind == "front"
+    assert int(find_repetitions(alone)["accepted"].sum()) == 1
+    assert not find_repetitions(turned(alone, 60))["accepted"].any()
+
+
+def turned(pose, degrees):
+    """The pose, turned about the vertical."""
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    x, z = (pose["position"].sel(space=axis) for axis in ("x", "z"))
+    pose = pose.copy(deep=True)
+    pose["position"].loc[{"space": "x"}] = x * cosine + z * sine
+    pose["position"].loc[{"space": "z"}] = z * cosine - x * sine
+    return pose
 
 
 UP_S, TOP_S, DOWN_S, REST_S = 0.8, 0.3, 1.2, 1.6

@@ -19,7 +19,7 @@ READS = [
     *(("GET", "/sessions/{}/"), ("GET", "/sessions/{}/export/"), ("POST", "/sessions/{}/report/")),
     *(("GET", "/sessions/{}/summary/"), ("POST", "/sessions/{}/joint-mobility/")),
     *(("GET", "/sessions/{}/joint-mobility-config/"), ("GET", "/sessions/{}/state/")),
-    ("GET", "/sessions/{}/checks/"),
+    *(("GET", "/sessions/{}/checks/"), ("GET", "/sessions/{}/recording-check/")),
     ("GET", "/sessions/{}/media/absent.mp4"),
 ]
 CHANGES = [
@@ -34,6 +34,7 @@ STAFF, ADMINISTRATORS = {"administrator", "professional"}, {"administrator"}
 MATRIX = [
     *((method, path, set(ROLES), STAFF) for method, path in READS),
     *((method, path, PEOPLE, STAFF) for method, path in CHANGES),
+    ("GET", "/sessions/{}/still/", PEOPLE, STAFF),
     ("DELETE", "/sessions/{}/", PEOPLE, ADMINISTRATORS),
     ("POST", "/sessions/", set(ROLES), ADMINISTRATORS),
     ("POST", "/management/sessions/", ADMINISTRATORS, ADMINISTRATORS),

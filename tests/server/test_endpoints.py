@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from mobility.sessions.files import read_json
+from mobility.store import Store
 
 SESSION = "/sessions/{}/"
 DOCUMENTED = [
@@ -304,3 +305,32 @@ def test_videos_and_pictures_of_a_document_are_served(server):
     # No script but the viewer's, which the page itself names too.
     (script,) = re.findall("script-src ([^;]*)", policy)
     assert re.fullmatch("'sha256-[^ ]*'", script)
+
+
+def test_a_still_is_made_by_a_worker_kept_beside_the_video_and_gone_with_the_session(
+    server, admin, record_of
+):
+    session_id = record_of("with-still", "still-p")
+    folder = server.store / session_id
+    first, again = (server.ask("GET", f"/sessions/{session_id}/still/", admin) for _ in range(2))
+    assert (first.status_code, first.headers["Content-Type"]) == (200, "image/jpeg")
+    assert first.content == again.content
+    assert first.content.startswith(b"\xff\xd8")
+    (kept,) = folder.glob(".still*")
+    assert kept.read_bytes() == first.content
+    assert server.ask("DELETE", f"/sessions/{session_id}/", admin).status_code == 204
+    assert not folder.exists()
+    assert server.ask("GET", f"/sessions/{session_id}/still/", admin).status_code == 404
+
+
+def test_the_list_has_all_that_a_list_of_people_needs(server, admin, record_of):
+    created = "2026-03-11T23:30:00-05:00"
+    record_of("listed-1", "listed-p", created_at=created)
+    record_of("listed-2", "anonymous", created_at=created, session_name="A first try")
+    Store(server.store).set_participant("listed-p", display_name="Ann Miller")
+    states = {each["session_id"]: each for each in server.ask("GET", "/sessions/", admin).json()}
+    told = ("name", "display_name", "visit", "verdict")
+    assert [states["listed-1"][each] for each in told] == [
+        *("squat.mp4", "Ann Miller", "2026-03-11", ""),
+    ]
+    assert [states["listed-2"][each] for each in told] == ["A first try", "anonymous", None, ""]

@@ -35,7 +35,7 @@ def test_the_page_is_for_who_has_the_token(server):
 
 
 def test_scripts_are_no_secret_and_nothing_beside_them_is_given(server):
-    for name in ("open.js", "pages.css", "phone.js"):
+    for name in ("open.js", "pages.css", "phone.js", "film_check.js"):
         assert get(server, f"/mobility/static/{name}").status_code == 200
     for path in ("../keys.py", "%2e%2e/keys.py", "..%2f..%2fstore.py"):
         assert get(server, f"/mobility/static/{path}").status_code in (403, 404), path

@@ -20,14 +20,14 @@ def test_a_video_goes_from_the_form_through_the_server_into_the_table(working, t
         form.send = lambda content, buffers=None: messages.append(content)
         acts = form.acts()
         fields = {
-            "user_id": "remote",
             "exercise_name": "Overhead Squat",
             "session_name": "From the form",
             "body_joint_angles": ["knee"],
         }
 
         def send(content):
-            acts["begin"]({"name": "squat.mp4", "size": len(content), "fields": fields}, [])
+            film = {"name": "squat.mp4", "size": len(content), "fields": fields}
+            acts["begin"]({"films": [film], "person": {"user_id": "remote"}}, [])
             acts["part"]({"upload": messages[-1]["upload"], "offset": 0}, [content])
             form.wait(60)
 
@@ -40,6 +40,10 @@ def test_a_video_goes_from_the_form_through_the_server_into_the_table(working, t
         table.wait(120)
         (row,) = [row for row in table.rows if row["id"] == session_id]
         assert row["state_text"] == "analysed"
+        assert (row["name"], row["participant"]) == ("From the form", "remote")
+        assert (row["user_id"], row["verdict"]) == ("remote", "recording with limits")
+        assert row["visit"] == f"{store.session(session_id).record.created_at:%Y-%m-%d}"
+        assert store.session(session_id).still().startswith(b"\xff\xd8")
         page = table.open_session(session_id).render_report()["html"]
         report = working.reports / session_id / "overhead-squat.html"
         assert page.read_bytes() == report.read_bytes()
@@ -49,4 +53,4 @@ def test_a_video_goes_from_the_form_through_the_server_into_the_table(working, t
 
         # What the server refuses stands in the form, at its field.
         send(b"film")
-        assert "not a video" in str(form.errors["video"])
+        assert "not a video" in str(form.errors["video-0"])

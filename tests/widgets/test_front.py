@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from mobility.errors import BadInputError
+from mobility.errors import BadInputError, VideoError
 from mobility.progress import first_page_listener
 from mobility.server import phones
 from mobility.server.keys import Keys
 from mobility.store import Session
 from mobility.widgets.front import Front, PhoneCodes
+
+CHECK = {"good": True, "headline": "A good film.", "reasons": [], "first_look": "A first look."}
 
 
 @pytest.fixture
@@ -29,15 +31,18 @@ def rendered(monkeypatch, tmp_path):
 
 def test_a_video_that_is_taken_in_is_analysed_and_shown(analysed, store, monkeypatch, rendered):
     ran = []
+    monkeypatch.setattr(Session, "check_recording", lambda _: ran.append("check") or CHECK)
     monkeypatch.setattr(Session, "analyze", lambda session, **_: ran.append(session.id))
     front = Front(store)
     assert front.codes is None
-    assert [w.place for w in (front.form, front.browser, front.report)] == [
+    assert [w.place for w in (front.form, front.check, front.browser, front.report)] == [
         "upload",
+        "check",
         "sessions",
         "report",
     ]
     assert front.report.title == ""
+    assert front.browser.view == "people"
     session = analysed("s1", session_name="First")
     notices = []
 
@@ -47,11 +52,13 @@ def test_a_video_that_is_taken_in_is_analysed_and_shown(analysed, store, monkeyp
 
     monkeypatch.setattr(Session, "render_report", render)
     front.form._heard[0](session)
+    front.check.wait(20)
     front.browser.wait(20)
     # Not that it is being analysed, and not yet that all is done.
     assert notices[0] == ("making the report", {})
     assert front.browser.notice["text"] == "First is analysed"
-    assert ran == ["s1"]
+    assert ran == ["check", "s1"]
+    assert front.check.checks == [{**CHECK, "session": "s1", "title": "First"}]
     assert front.trials["trial"].title == front.report.title == "First"
     assert front.trials["trial"].place == "trial"
     assert [row["id"] for row in front.browser.rows] == ["s1"]
@@ -104,6 +111,35 @@ def test_report_and_trials_of_a_deleted_session_leave_the_page(
     front.report.show(second)
     ask(front.browser, "refresh")
     assert front.report.title == front.trials["beside"].title == "s2"
+
+
+def test_the_check_of_a_film_is_gone_with_its_session_and_when_it_is_put_away(
+    analysed, store, ask, monkeypatch, rendered
+):
+    monkeypatch.setattr(Session, "check_recording", lambda _: CHECK)
+    front = Front(store)
+    for name in ("s1", "s2", "s3"):
+        front.check.check(analysed(name), lambda _: None)
+        front.check.wait(20)
+    front.browser.refresh()
+    assert [each["session"] for each in front.check.checks] == ["s3", "s2", "s1"]
+    ask(front.browser, "delete", session="s2")
+    assert [each["session"] for each in front.check.checks] == ["s3", "s1"]
+    ask(front.check, "put away", session="s3")
+    assert [each["session"] for each in front.check.checks] == ["s1"]
+
+
+def test_a_film_that_cannot_be_checked_is_analysed_all_the_same(analysed, store, monkeypatch):
+    def fails(_):
+        raise VideoError("squat.mp4: cannot be looked at")
+
+    monkeypatch.setattr(Session, "check_recording", fails)
+    front, then = Front(store), []
+    front.check.check(analysed("s1"), then.append)
+    front.check.wait(20)
+    assert [session.id for session in then] == ["s1"]
+    assert front.check.notice["text"] == "squat.mp4: cannot be looked at"
+    assert front.check.checks == []
 
 
 def test_a_code_is_a_key_of_a_phone_that_expires(store, ask, sent):

@@ -22,12 +22,13 @@ def browser(analysed, store):
 
 
 def test_the_newest_session_comes_first_each_with_its_verdict(browser, store):
-    assert [row["title"] for row in browser.rows] == ["Second", "First"]
+    assert [row["name"] for row in browser.rows] == ["Second", "First"]
     row = dict(browser.rows[1])
     (warning,) = row.pop("warnings")
     assert "because their error is too large" in warning
     assert row == {
-        **{"id": "s1", "title": "First", "participant": "demo", "exercise": "Overhead Squat"},
+        **{"id": "s1", "name": "First", "user_id": "demo", "participant": "demo"},
+        **{"exercise": "Overhead Squat", "visit": "2025-01-01", "day": "1 Jan 2025"},
         **{"state": "analyzed", "state_text": "analysed", "busy": False, "reason": ""},
         **{"verdict": "good recording", "rank": 3},
         **{"date": "1 Jan 2025, 10:00", "when": 1735725600.0},
@@ -46,6 +47,25 @@ def test_the_newest_session_comes_first_each_with_its_verdict(browser, store):
         assert words in repr(store.session("s1"))
 
 
+def test_a_session_is_called_by_its_title_else_its_file_and_a_visit_is_a_day_of_its_own_offset(
+    analysed, store
+):
+    late, early = "2025-03-01T23:30:00-05:00", "2025-03-02T00:30:00+14:00"
+    analysed("s1", user_id="p01", created_at=late, session_name=None)
+    analysed("s2", user_id="p01", created_at=early, session_name="Again")
+    analysed("s3", user_id="anonymous", created_at=late)
+    store.set_participant("p01", display_name="Ann Miller")
+    rows = {row["id"]: row for row in SessionBrowser(store, view="people").rows}
+    name = store.session("s1").record.video.original_name
+    told = ("name", "user_id", "participant", "visit", "day")
+    assert [[row[each] for each in told] for row in (rows["s1"], rows["s2"])] == [
+        [name, "p01", "Ann Miller", "2025-03-01", "1 Mar 2025"],
+        ["Again", "p01", "Ann Miller", "2025-03-02", "2 Mar 2025"],
+    ]
+    # Nobody named may be different people: they have no visit.
+    assert (rows["s3"]["user_id"], rows["s3"]["visit"]) == ("", "")
+
+
 def test_an_analysis_that_runs_elsewhere_is_no_interruption(analysed, store):
     analysed("s1", state="analyzing")
     with store.session_locked("s1", what="the test"):
@@ -61,7 +81,7 @@ def test_what_was_said_outlasts_what_the_page_asks_by_itself(browser, ask, sent)
     notice = dict(browser.notice)
     assert notice == {"kind": "done", "text": "session s1 is deleted"}
     # The page asked for the picture before it knew.
-    ask(browser, "thumbnail", session="s1")
+    ask(browser, "still", session="s1")
     ask(browser, "refresh")
     assert browser.notice == notice
     assert messages[-1]["buffers"] == []
@@ -78,7 +98,7 @@ def test_a_session_without_a_readable_record_is_shown_with_the_fault_and_can_be_
     assert (whole["id"], damaged["id"], damaged["state_text"]) == ("s2", "s1", "damaged")
     assert damaged.keys() == whole.keys()
     assert "session.json" in damaged["reason"]
-    ask(browser, "thumbnail", session="s1")
+    ask(browser, "still", session="s1")
     ask(browser, "delete", session="s1")
     assert [row["id"] for row in browser.rows] == ["s2"]
 

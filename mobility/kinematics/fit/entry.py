@@ -63,7 +63,7 @@ from mobility.kinematics.fit.observed import (
 from mobility.kinematics.fit.one_view import Fit, better_of, contradiction
 from mobility.kinematics.fit.problem import Problem
 from mobility.kinematics.fit.stances import Planted, stances_and_steps, with_stances
-from mobility.kinematics.fit.standing import with_standing
+from mobility.kinematics.fit.standing import WhyNotStanding, standing_weights, with_standing
 from mobility.kinematics.fit.trial import COARSE_HZ, SolvedTrial, solve_trial
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.options import FilePath, Names, Standing, checked, likely, quoted
@@ -76,6 +76,9 @@ VISIBILITY_THRESHOLD = 0.1
 
 METHOD = "fitted_body"
 """Value of the attribute ``method`` of a fitted pose."""
+
+KNOTS_HZ = 7.5
+"""Most knots per second, unless another number is given."""
 
 _BEHIND, _FEET_SEEN = 0.5, 0.15
 """Limits of warnings: forward component away from the camera; mean weight of heels and toes."""
@@ -102,7 +105,7 @@ def fit_body(
     unbalanced: bool = False,
     standing: Standing = "straight",
     without: Names = (),
-    rate_hz: Annotated[float, Field(ge=5, le=30)] = 7.5,
+    rate_hz: Annotated[float, Field(ge=5, le=30)] = KNOTS_HZ,
     draws: Annotated[int, Field(ge=8, le=200)] = 32,
 ) -> xr.Dataset:
     r"""Fit a body with constant segment lengths to all frames of a trial.
@@ -335,8 +338,7 @@ def _fit(
     )
     warnings = _warnings(solved, fine)
     if why_not_standing is not None and (fine.planted or not isinstance(standing, str)):
-        why = tables.sentence(f"reasons.standing.{why_not_standing}")
-        warnings.append(tables.warning("warnings.nobody_stands", why=why))
+        warnings.append(_nobody_stands(why_not_standing))
     several: dict[str, Any] = {}
     cameras = camera_entries(fine, solved.joints, solved.shared, solved.shared_draws, sights)
     if len(poses) > 1:
@@ -411,11 +413,41 @@ def _warnings(solved: SolvedTrial, fine: Problem) -> list[dict[str, str]]:
         *(view.towards_camera(solved.shared) for view in fine.views),
     ]
     facing = max(float(np.median(forward @ back)) for back in backs)
-    feet = max(float(camera.weight[:, FEET].mean()) for camera in fine.each)
     warnings = []
     if facing < -_BEHIND:
         warnings.append(tables.warning("warnings.seen_from_behind"))
-    if feet < _FEET_SEEN:
+    if _feet_hardly_seen(fine):
+        warnings.append(tables.warning("warnings.feet_not_seen"))
+    return warnings
+
+
+def _feet_hardly_seen(problem: Problem) -> bool:
+    return max(float(view.weight[:, FEET].mean()) for view in problem.each) < _FEET_SEEN
+
+
+def _nobody_stands(why: WhyNotStanding) -> dict[str, Any]:
+    return tables.warning("warnings.nobody_stands", why=tables.sentence(f"reasons.standing.{why}"))
+
+
+def warnings_before_fit(
+    pose: xr.Dataset, *, feet_planted: Planted = None, **_: Any
+) -> list[dict[str, Any]]:
+    """Warn as a fit does of what landmarks show without one: who stands, and whether feet are seen.
+
+    That somebody who stands has bent knees, where only a fit sees it, is not warned of.
+
+    Parameters
+    ----------
+    pose, feet_planted
+        As for :func:`fit_body`, of one camera; its other options do not matter.
+    """
+    sight = detections_of(pose, None, None)
+    span, _present = seen_span(sight)
+    problem, _joints = starting_point(problem_of(sight, span, KNOTS_HZ, None, None))
+    problem = with_stances(problem, feet_planted, camera_shift(pose, sight))
+    weights, why_not = standing_weights(problem)
+    warnings = [] if weights is not None or not problem.planted else [_nobody_stands(why_not)]
+    if _feet_hardly_seen(problem):
         warnings.append(tables.warning("warnings.feet_not_seen"))
     return warnings
 

@@ -47,7 +47,7 @@ _REASONS: tuple[WhyNotStanding, ...] = ("bent", "not_still", "low", "unseen", "f
 _DRAWS_OF_SEEN_BENT = 256
 
 
-def _standing_weights(
+def standing_weights(
     problem: Problem, *, measured: bool = False
 ) -> tuple[Array | None, WhyNotStanding]:
     """Weight of each knot as one at which the subject stands straight; None if there is none.
@@ -156,7 +156,7 @@ def with_standing(
     if standing == "free":
         return coarse, fine, None
     measured = not isinstance(standing, str)
-    weights, why_not = _standing_weights(fine, measured=measured)
+    weights, why_not = standing_weights(fine, measured=measured)
     if weights is None:
         return coarse, fine, why_not
     knee = (

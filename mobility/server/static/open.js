@@ -119,7 +119,7 @@ class Model {
   }
   /** Scroll new content into view, but not what is there when the page is loaded. */
   bringIntoView(...changed) {
-    const news = { trial: "drawn", beside: "drawn", report: "shown" }[this.state.place];
+    const news = { check: "checks", trial: "drawn", beside: "drawn", report: "shown" }[this.state.place];
     if (settled && changed.includes(news)) this.shownAt?.scrollIntoView({ behavior: "smooth", block: "start" });
   }
   leave() {

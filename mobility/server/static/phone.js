@@ -1,11 +1,14 @@
 // The page of a phone: how to film, the camera, and the report. It uses the documented HTTP interface
 // with the key of the scanned code, which stands after #, where no browser sends it.
+import { showCheck } from "./film_check.js";
+
 const { api, movements, exercises } = JSON.parse(document.getElementById("known").textContent);
 const key = location.hash.slice(1);
-const [wrong, movement, drawing, how, filming, working, doing, bar, reading, report] = [
-  "wrong", "movement", "drawing", "how", "filming", "working", "doing", "bar", "reading", "report",
+const [wrong, movement, drawing, how, filming, working, doing, bar, check, reading, report] = [
+  "wrong", "movement", "drawing", "how", "filming", "working", "doing", "bar", "check", "reading", "report",
 ].map((id) => document.getElementById(id));
 const EVERY_MS = 2000;
+let shownSession = "";
 
 const show = (part) => {
   for (const each of [filming, working, reading]) each.hidden = each !== part;
@@ -66,7 +69,7 @@ function upload(file) {
 }
 
 async function analysed(id) {
-  for (;;) {
+  while (shownSession === id) {
     const { state, reason, stages, waiting_before: before, exercise } = await (await ask(`/sessions/${id}/state/`)).json();
     if (state === "analyzed") return exercise;
     if (state === "failed") throw new Error(reason || "the video cannot be analysed; film again");
@@ -74,6 +77,7 @@ async function analysed(id) {
     say(what, stages.length ? stages.length / 7 : undefined);
     await new Promise((next) => setTimeout(next, EVERY_MS));
   }
+  return null; // filmed again meanwhile
 }
 
 async function submit(file) {
@@ -90,12 +94,25 @@ async function submit(file) {
   }
 }
 
+/** The first look at the film: good, or why to film again, while the analysis goes on. */
+async function look(id) {
+  const seen = await ask(`/sessions/${id}/recording-check/`).then((answer) => answer.json()).catch(() => null);
+  if (seen && shownSession === id) showCheck(check, seen, filmAgain);
+}
+
 async function read(id) {
   show(working);
-  const { document: made, slug } = exercises[await analysed(id)];
+  shownSession = id;
+  check.replaceChildren();
+  look(id);
+  const exercise = await analysed(id);
+  if (!exercise) return;
+  const { document: made, slug } = exercises[exercise];
   say("Writing the report");
   await ask(`/sessions/${id}/${made}/`, "POST");
-  report.srcdoc = await (await ask(`/sessions/${id}/media/${slug}.html`)).text();
+  const page = await (await ask(`/sessions/${id}/media/${slug}.html`)).text();
+  if (shownSession !== id) return;
+  report.srcdoc = page;
   show(reading);
 }
 
@@ -106,10 +123,12 @@ for (const id of ["video", "stored"]) {
     input.value = "";
   });
 }
-document.getElementById("again").addEventListener("click", () => {
+function filmAgain() {
+  shownSession = "";
   history.replaceState(null, "", `${location.pathname}${location.hash}`);
   show(filming);
-});
+}
+document.getElementById("again").addEventListener("click", filmAgain);
 // A reloaded page goes on with its session.
 const earlier = new URLSearchParams(location.search).get("session");
 if (!key) fail("this address has no key; scan the code again");

@@ -1,0 +1,327 @@
+"""Whether a film is good enough, found out within seconds, while its subject is still there.
+
+The stages of an analysis run on few frames and without a fit, in memory. Their warnings and the
+checks of the recording make the verdict, as after an analysis: no limit and no word is of here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from mobility import registry, tables
+from mobility.analysis_options import Person
+from mobility.documents.contract import CheckReason, RecordingCheck, SeenInFilm
+from mobility.errors import BadInputError, NobodyFoundError
+from mobility.options import FilePath, Workers, checked
+from mobility.provenance import AnalysisWarning, warnings_of
+from mobility.registry import Exercise, Trial
+from mobility.sessions.creation import check_creation
+from mobility.view import TWO_CAMERAS, UNKNOWN, view_kind
+from mobility.wording import listed
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.assessment.verdict import Verdict
+    from mobility.capture.video import VideoInfo
+    from mobility.sessions.stored import StoredSession
+
+RATE_HZ = 5.0
+"""Frames a second in which the pose is estimated."""
+
+FEWEST_FRAMES = 20
+"""Frames of a film that is too short to have so many at that rate."""
+
+_IMPORTS = (
+    *("xarray", "scipy.interpolate", "scipy.signal", "scipy.ndimage", "cv2"),
+    *("mobility.kinematics.fit.entry", "mobility.capture.quality"),
+    *("mobility.assessment.measures", "mobility.assessment.verdict"),
+)
+"""Imports of what follows the pose."""
+
+
+@checked
+def check_recording(
+    video: FilePath,
+    *,
+    exercise: str | None = None,
+    view: str | None = None,
+    repetitions: Annotated[int, Field(ge=1, le=1000)] | None = None,
+    body_joint_angles: str | Sequence[str] = "all",
+    movement: str | None = None,
+    subject: Person = "largest",
+    workers: Workers | None = None,
+) -> dict[str, Any]:
+    """Say within seconds whether a film is good, or why to film again; nothing is stored.
+
+    It is a first look: the pose in five frames a second, and no fitted body. Limits, checks and
+    words are those of the verdict on an analysis, which looks again and decides.
+
+    Parameters
+    ----------
+    video
+        A video file.
+    exercise
+        Name or slug of what was to be filmed; by default the first exercise, or that of
+        `movement`.
+    view
+        View that was asked for: "front", "front-oblique", "side", "back-oblique" or "back", with
+        "left" or "right" where the side matters. By default any that the verdict finds good.
+    repetitions
+        Least number of repetitions (movements of a joint) that was asked for.
+    body_joint_angles, movement
+        Of single joints, as for :meth:`mobility.Store.create`.
+    subject
+        A point on the person who is meant, where they are first seen; or "largest".
+    workers
+        Processes that share the work.
+
+    Returns
+    -------
+    dict
+        JSON values. ``good``; ``verdict``, the level of the verdict; ``headline``, one line of
+        text; ``reasons`` to film again, the worst first, each with ``code``, ``why`` and
+        ``what_to_do``; ``seen``: ``exercise`` (None where it is not clear), ``view``,
+        ``azimuth_deg``, ``repetitions``, ``duration_s``, ``frame_rate``; ``first_look``, what
+        this is, in words.
+
+    Raises
+    ------
+    VideoError
+        The file cannot be decoded.
+    BadInputError
+        There is no such exercise, view, joint or movement; nobody is at `subject`.
+    """
+    from mobility.assessment.verdict import judge
+    from mobility.capture.pose import estimate_pose
+    from mobility.capture.video import probe
+
+    name, joints, _ = check_creation(
+        user_id="nobody",
+        exercise_name=exercise or (None if movement else registry.USUAL),
+        session_name=None,
+        body_joint_angles=body_joint_angles,
+        movement=movement,
+    )
+    asked = registry.exercise(name)
+    wanted_view = None if view is None else _view_name(view)
+    place = subject if subject != "largest" else asked.analysis.subject(joints, movement)
+    info = probe(video)
+    rate = max(RATE_HZ, FEWEST_FRAMES / max(info.duration_s, 0.1))
+    with ThreadPoolExecutor(1) as meanwhile:
+        meanwhile.submit(lambda: [import_module(each) for each in _IMPORTS])
+        try:
+            pose = estimate_pose(video, workers=workers, subject=place, rate=min(rate, 1000.0))
+        except NobodyFoundError:
+            verdict = judge([], _quality_without_person(info), exercise=asked)
+            return _document(verdict, asked, info)
+    return _checked(pose, asked, joints, movement, wanted_view, repetitions, info)
+
+
+def check_session(session: StoredSession) -> dict[str, Any]:
+    """Check the first film of a session by :func:`check_recording`."""
+    record = session.record
+    return check_recording(
+        session.first_video,
+        exercise=record.exercise,
+        body_joint_angles=record.joints,
+        movement=record.movement,
+        subject=record.options.get("subject") or "largest",
+    )
+
+
+def _checked(
+    pose: xr.Dataset,
+    asked: Exercise,
+    joints: Sequence[str],
+    movement: str | None,
+    wanted_view: str | None,
+    wanted_repetitions: int | None,
+    info: VideoInfo,
+) -> dict[str, Any]:
+    """Judge a film by its pose."""
+    from mobility.capture.quality import capture_quality, pictures
+    from mobility.kinematics.clean import clean_pose
+    from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, warnings_before_fit
+
+    datasets = {"fitted": clean_pose(pose)}
+    trial = Trial(
+        exercise=asked,
+        joints=tuple(joints),
+        fit=False,
+        movement=movement,
+        sex=None,
+        age=None,
+        intervals=None,
+        dataset=datasets.__getitem__,
+    )
+    with ThreadPoolExecutor(1) as meanwhile:
+        seen = meanwhile.submit(pictures, info, pose)
+        datasets["angles"] = asked.analysis.joint_angles(trial)
+        datasets["repetitions"] = asked.analysis.repetitions(trial)
+        metrics = asked.analysis.metrics(trial)
+        quality = capture_quality(pose, info, datasets["fitted"], seen=seen.result())
+    for_fit = clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
+    of_fit = tables.load("verdict")["first_look"]["needs_a_fit"]
+    found = warnings_of(pose, *datasets.values(), metrics)
+    found = [each for each in found if each["code"] not in of_fit]
+    with suppress(BadInputError):  # a person in very few frames, of which the pose warns
+        found += warnings_before_fit(for_fit, **asked.analysis.fit_options(for_fit))
+    found += _without_standing_before(datasets["repetitions"], asked, found)
+    found += _of_wishes(quality, datasets["repetitions"], asked, wanted_view, wanted_repetitions)
+    if wanted_view is not None and quality["view"]["name"] != UNKNOWN:
+        # What was asked for is right, and another view has its warning.
+        quality["view"] = {**quality["view"], "verdict": "ok", "advice": None}
+    warnings = [
+        AnalysisWarning(each["code"], each["message"], each.get("values", {})) for each in found
+    ]
+    analysis = asked.analysis
+    warnings = analysis.warnings_kept(asked, joints, quality, metrics, warnings)
+    verdict = analysis.verdict(asked, quality, metrics, lambda: datasets["fitted"], warnings)
+    return _document(verdict, asked, info, quality, _accepted(datasets["repetitions"]))
+
+
+def _accepted(repetitions: xr.Dataset) -> int:
+    return int(repetitions["accepted"].sum())
+
+
+def _without_standing_before(
+    repetitions: xr.Dataset, exercise: Exercise, found: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Warn that nobody stands still before the first repetition, where that is measured."""
+    measured = exercise.noun == "repetition" and any(
+        "before" in entry for entry in exercise.moments.values()
+    )
+    starts = repetitions["start"].to_numpy()[repetitions["accepted"].to_numpy()]
+    if not measured or not starts.size or "nobody_stands" in {each["code"] for each in found}:
+        return []
+    before = repetitions["time"].to_numpy() <= starts.min()
+    if repetitions["standing"].to_numpy()[before].any():
+        return []
+    why = tables.sentence("reasons.never_standing")
+    return [tables.warning("warnings.nobody_stands", why=why)]
+
+
+def _of_wishes(
+    quality: Mapping[str, Any],
+    repetitions: xr.Dataset,
+    exercise: Exercise,
+    view: str | None,
+    least: int | None,
+) -> list[dict[str, Any]]:
+    """Warn of another view, or fewer repetitions, than were asked for."""
+    found = []
+    seen = quality["view"]
+    if view is not None and seen["name"] != UNKNOWN:
+        beyond = tables.load("verdict")["first_look"]["beyond_view_deg"]
+        if _degrees_from(view, seen["azimuth_deg"]) > beyond:
+            words = {"seen": _in_words(seen["name"]), "wanted": _in_words(view)}
+            found.append(tables.warning("warnings.other_view", **words))
+    count = _accepted(repetitions)
+    if least is not None and 0 < count < least:
+        numbers = {"count": count, "wanted": least, "noun": exercise.noun}
+        found.append(tables.warning("warnings.fewer_repetitions", **numbers))
+    return found
+
+
+def _view_name(text: str) -> str:
+    """Name a view that was asked for as views are named: a kind, and the side if it matters."""
+    kind = view_kind(text)
+    if kind == TWO_CAMERAS:
+        fault = f"{text} is of two films; check each by itself, with its own view"
+        raise BadInputError.of({"view": fault})
+    sides = [side for side in ("left", "right") if side in text.replace("-", " ").split()]
+    if kind == "side":
+        return sides[0] if sides else kind
+    return " ".join([kind, *(sides[:1] if kind not in ("front", "back") else [])])
+
+
+def _degrees_from(view: str, azimuth_deg: float) -> float:
+    """How far an azimuth lies outside of a view, degrees; 0 within it."""
+    kinds = tables.load("views")["views"]
+    kind = view_kind(view)
+    edges = [0.0, *(entry["largest_azimuth_deg"] for entry in kinds.values())]
+    first, last = edges[list(kinds).index(kind)], edges[list(kinds).index(kind) + 1]
+    side = view.split()[-1]
+    to_side = {"left": -azimuth_deg, "right": azimuth_deg}.get(side, abs(azimuth_deg))
+    return float(max(first - to_side, to_side - last, 0.0))
+
+
+def _in_words(view: str) -> str:
+    return tables.sentence(f"report.views.{view.replace('-', '_').replace(' ', '_')}")
+
+
+def _quality_without_person(info: VideoInfo) -> dict[str, Any]:
+    """Give the checks of a film in which nobody is found: that, and the light of whole pictures."""
+    import cv2
+
+    from mobility.capture.quality import SAMPLES, verdict
+    from mobility.capture.sampling import chooser
+    from mobility.capture.video import presentation_times, read_frames
+
+    times = presentation_times(info.path)
+    chosen = times[np.linspace(0, len(times) - 1, min(SAMPLES, len(times))).astype(int)]
+    frames = read_frames(info.path, only=chooser(chosen))
+    light = [cv2.cvtColor(each.image, cv2.COLOR_RGB2GRAY).mean() / 255 for each in frames]
+    values = {
+        "frames": ("with_person_share", 0.0),
+        "light": ("brightness", float(np.median(light)) if light else np.nan),
+    }
+    limits = tables.load("capture_quality")
+    return {
+        name: {"verdict": verdict(check, value), "advice": limits[check]["advice"].strip()}
+        for name, (check, value) in values.items()
+    }
+
+
+def _document(
+    verdict: Verdict,
+    asked: Exercise,
+    info: VideoInfo,
+    quality: Mapping[str, Any] | None = None,
+    repetitions: int = 0,
+) -> dict[str, Any]:
+    unusable = verdict.level == "unusable"
+    reasons = [
+        CheckReason(code=each.code, why=each.why, what_to_do=each.what_to_do)
+        for each in verdict.reasons
+        # Where the person is hardly seen, that no repetition is seen follows from it.
+        if not (unusable and each.code == "no_repetition")
+    ]
+    good = verdict.level == "good"
+    if not good and not reasons:  # of single joints, where none can be measured
+        why = verdict.why.rstrip(".")
+        reasons = [CheckReason(code="nothing_measured", why=why, what_to_do=verdict.what_to_do)]
+    other = {each.slug: each.name for each in registry.exercises()}.get(verdict.instead)
+    view = (quality or {}).get("view", {})
+    seen = SeenInFilm(
+        exercise=other or (asked.name if repetitions else None),
+        view=view.get("name", UNKNOWN),
+        azimuth_deg=view.get("azimuth_deg"),
+        repetitions=repetitions,
+        duration_s=info.duration_s,
+        frame_rate=info.frame_rate,
+    )
+    number = "one" if repetitions == 1 else "several"
+    count = tables.sentence(
+        f"comments.recording_check.count.{number}", count=repetitions, noun=asked.noun
+    )
+    return RecordingCheck(
+        good=good,
+        verdict=verdict.level,
+        headline=tables.sentence(
+            f"comments.recording_check.headline.{'good' if good else 'again'}",
+            what=f"{count}, {_in_words(seen.view)}",
+            why=listed([each.why for each in reasons]),
+        ),
+        reasons=reasons,
+        seen=seen,
+        first_look=tables.sentence("comments.recording_check.first_look"),
+    ).model_dump(mode="json")

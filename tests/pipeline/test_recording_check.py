@@ -1,0 +1,242 @@
+"""A film is checked before it is analysed: of poses of the demos, with few frames, and of films."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import xarray as xr
+
+import mobility as mb
+from mobility import registry, tables
+from mobility.capture import pose as pose_module
+from mobility.capture import quality
+from mobility.capture.video import read_frames
+from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
+
+OK = {"verdict": "ok", "advice": None}
+
+
+@pytest.fixture
+def check(demo, monkeypatch):
+    """``check(slug, spoil, **options)``: check the demo of an exercise, its pose `spoil`-ed."""
+
+    def checked(slug="squat", spoil=lambda pose: pose, **options):
+        folder = demo.parent / slug
+        pose = xr.load_dataset(folder / "pose.nc").isel(time=slice(None, None, 3))
+        spoilt = spoil(pose.assign_attrs(fps=pose.attrs["fps"] / 3))
+        monkeypatch.setattr(pose_module, "estimate_pose", lambda *_, **__: spoilt)
+        monkeypatch.setattr(quality, "pictures", lambda *_: {"light": OK, "sharpness": OK})
+        return mb.check_recording(folder / "video.mp4", **{"exercise": slug, **options})
+
+    return checked
+
+
+def codes(document):
+    return [each["code"] for each in document["reasons"]]
+
+
+def within(pose, *, start=-np.inf, end=np.inf):
+    return pose.sel(time=slice(start, end))
+
+
+@pytest.mark.parametrize("slug", [each.slug for each in registry.exercises()])
+def test_the_demos_are_good_films(check, demo, slug):
+    document = check(slug)
+    assert document["good"], document["headline"]
+    assert document["verdict"] == "good"
+    assert document["reasons"] == []
+    record = json.loads((demo.parent / slug / "session.json").read_text())
+    assert document["seen"]["exercise"] == record["exercise"]
+    assert document["seen"]["frame_rate"] == pytest.approx(30, abs=0.1)
+    assert json.loads(json.dumps(document)) == document
+
+
+def test_what_was_seen_is_told_and_said_to_be_a_first_look(check):
+    document = check()
+    seen = document["seen"]
+    assert seen["repetitions"] == 3
+    assert seen["view"] == "front-oblique right"
+    assert seen["duration_s"] == pytest.approx(12.8, abs=0.1)
+    said = "A good film, at a first look: 3 repetitions, from the front right."
+    assert document["headline"] == said
+    assert "the analysis looks again and decides" in document["first_look"]
+
+
+@pytest.mark.parametrize(
+    ("part", "keypoints"),
+    [
+        ("feet", ("left_heel", "left_foot_index")),
+        ("head", ("nose",)),
+        ("hands", ("right_wrist",)),
+    ],
+)
+def test_a_part_that_leaves_the_picture_is_a_reason_in_the_words_of_the_verdict(
+    check, part, keypoints
+):
+    def out(pose):
+        pose = pose.copy(deep=True)
+        below = {"pixel": "v", "keypoint": list(keypoints)}
+        pose["image_position"].loc[below] = pose.attrs["image_height"] + 5.0
+        return pose
+
+    document = check(spoil=out)
+    reason = next(e for e in document["reasons"] if e["code"] == f"{part}_out_of_picture")
+    assert not document["good"]
+    assert part in reason["why"]
+    said = tables.load("capture_quality")["framing"]["advice"][part]
+    own = registry.exercise("squat").table.get("advice_on", {})
+    assert reason["what_to_do"] == own.get(f"{part}_out_of_picture", said)
+    assert reason["why"] in document["headline"]
+
+
+def test_who_does_not_stand_before_the_first_repetition_is_asked_to(check):
+    document = check(spoil=lambda pose: within(pose, start=1.6))
+    assert codes(document) == ["nobody_stands"]
+    assert document["reasons"][0]["what_to_do"].startswith("Stand tall and still for two seconds")
+    # A chair rise begins on a seat.
+    assert check("sit-to-stand")["good"]
+
+
+@pytest.mark.parametrize("code", ["other_people", "moving_camera"])
+def test_what_the_search_of_the_film_warns_of_is_a_reason(check, code):
+    def warned(pose):
+        entries = json.loads(pose.attrs["history"])
+        found = {"code": code, "message": "", "values": {"shift": 0.02}}
+        entries[-1]["warnings"] = [found]
+        return pose.assign_attrs(history=json.dumps(entries))
+
+    document = check(spoil=warned)
+    assert codes(document) == [code]
+    entry = tables.load("verdict")["warnings"][code]
+    assert document["reasons"][0]["why"] == entry["is"]
+    assert document["reasons"][0]["what_to_do"] == entry["do"]
+
+
+@pytest.mark.parametrize(
+    ("filmed", "asked", "code", "seen"),
+    [
+        ("squat", "overhead-squat", "hands_not_overhead", "Squat"),
+        ("sit-to-stand", "squat", "chair_rise", "Sit-to-Stand"),
+        ("squat", "sit-to-stand", "no_seat", "Squat"),
+        ("squat", "single-leg-squat", "no_repetition", None),
+        ("joint-angle-mobility", "squat", "no_squat", "Joint Angle Mobility"),
+    ],
+)
+def test_another_exercise_is_named(check, filmed, asked, code, seen):
+    document = check(filmed, exercise=asked)
+    assert not document["good"]
+    assert codes(document)[0] == code
+    assert document["seen"]["exercise"] == seen
+
+
+def test_another_view_counts_where_one_was_asked_for(check):
+    assert codes(check(view="side")) == ["other_view"]
+    reason = check(view="front")["reasons"][0]
+    assert reason["why"] == "the camera sees the person from the front right, not from the front"
+    assert reason["what_to_do"] == "Film from the front."
+    for right in ("front-oblique", "front oblique right"):
+        assert check(view=right)["good"]
+    assert codes(check(view="front-oblique left")) == ["other_view"]
+
+
+def test_a_side_view_that_was_asked_for_is_good(check):
+    def turned(pose):
+        turn = np.radians(-50.0)
+        x, z = (pose["position"].sel(space=axis) for axis in ("x", "z"))
+        pose = pose.copy(deep=True)
+        pose["position"].loc[{"space": "x"}] = x * np.cos(turn) - z * np.sin(turn)
+        pose["position"].loc[{"space": "z"}] = x * np.sin(turn) + z * np.cos(turn)
+        return pose
+
+    assert codes(check(spoil=turned)) == ["view"]
+    assert check(spoil=turned, view="side")["good"]
+    assert check(spoil=turned, view="right")["good"]
+    assert codes(check(spoil=turned, view="left")) == ["other_view"]
+
+
+def test_fewer_repetitions_count_where_some_were_asked_for(check):
+    assert check(repetitions=3)["good"]
+    document = check(repetitions=5)
+    assert codes(document) == ["fewer_repetitions"]
+    assert document["reasons"][0]["why"] == "3 of 5 repetitions are seen"
+    movements = check("joint-angle-mobility", repetitions=9)
+    assert movements["reasons"][0]["why"] == "3 of 9 movements are seen"
+
+
+def test_nobody_in_a_dark_film_is_no_error(demo, tmp_path, monkeypatch):
+    film = tmp_path / "dark.mp4"
+    write(film, (frame // 20 for frame in frames_of(demo.parent / "squat" / "video.mp4", 30)))
+
+    def find(*_, **__):
+        raise NobodyFoundError("nobody")
+
+    monkeypatch.setattr(pose_module, "estimate_pose", find)
+    document = mb.check_recording(film, exercise="squat")
+    assert codes(document) == ["person_absent", "light"]
+    assert document["verdict"] == "unusable"
+    assert document["seen"] | {"duration_s": 0, "frame_rate": 0} == {
+        **{"exercise": None, "view": "unknown", "azimuth_deg": None, "repetitions": 0},
+        **{"duration_s": 0, "frame_rate": 0},
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"exercise": "sqat"}, BadInputError, "did you mean 'Squat'"),
+        ({"view": "frnt"}, BadInputError, "did you mean 'front'"),
+        ({"view": "two-cameras"}, BadInputError, "check each by itself"),
+        ({"repetitions": 0}, BadInputError, "repetitions"),
+        ({"movement": "elbow_flexin"}, BadInputError, "did you mean 'elbow_flexion'"),
+        ({"video": "absent.mp4"}, NotFoundError, "no such file"),
+        ({"video": __file__}, VideoError, "test_recording_check.py"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(demo, options, error, said):
+    given = {"video": demo.parent / "squat" / "video.mp4", "exercise": "squat", **options}
+    if "movement" in given:
+        del given["exercise"]
+    with pytest.raises(error, match=said) as raised:
+        mb.check_recording(given.pop("video"), **given)
+    assert "\n" not in str(raised.value)
+
+
+def frames_of(film, count):
+    return [frame.image for frame, _ in zip(read_frames(film), range(count), strict=False)]
+
+
+def write(film, images):
+    images = list(images)
+    height, width = images[0].shape[:2]
+    out = cv2.VideoWriter(str(film), cv2.VideoWriter_fourcc(*"mp4v"), 30, (width, height))
+    for image in images:
+        out.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    out.release()
+
+
+@pytest.mark.slow
+def test_the_command_checks_a_film_whose_feet_are_cut_off_and_stores_nothing(demo, tmp_path):
+    film = tmp_path / "feet.mp4"
+    film_frames = frames_of(demo.parent / "squat" / "video.mp4", 200)
+    write(film, (frame[: int(0.8 * frame.shape[0])] for frame in film_frames))
+    store, reports = tmp_path / "store", tmp_path / "reports"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "mobility.cli", "analyze", "--check", film, "--json"),
+            *("--exercise", "squat", "--store", store, "--reports", reports),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["good"] is False
+    assert "feet_out_of_picture" in codes(document)
+    assert not store.exists()
+    assert not reports.exists()
