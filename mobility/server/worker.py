@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def do(request: Mapping[str, Any], _: Send) -> Any:
-    """Do one request: what ``do`` says, "take in", "check", "analyze", "report", "visit", "still"."""
+    """Do one request: ``do``, "take in", "check", "analyze", "report", "visit" or "still"."""
     if request.get("code", code_digest(None)) != code_digest(None):
         raise ConflictError("mobility was updated; ask whoever runs the server to start it again")
     with closing(Store(request["store"], reports=request["reports"])) as store:

@@ -218,7 +218,7 @@ class SessionRecord(Document):
     @property
     def visit_day(self) -> datetime.date | None:
         """Day of the visit that it belongs to, in its own offset; None where nobody is named."""
-        return None if self.user_id == ANONYMOUS else self.created_at.date()
+        return None if self.user_id == ANONYMOUS else self.day
 
     @property
     def videos(self) -> list[VideoFile]:
