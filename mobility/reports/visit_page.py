@@ -244,13 +244,15 @@ class VisitPage:
         """Show what the page of each film opens with: the times of chair rises, the legs."""
         if name is None:
             return Markup()
-        parts = []
+        parts: list[h.Node] = []
         for film in films:
             page = ReportPage(next(s for s in self.visit.sessions if s.id == film.id).read_once())
-            section = section_of(page.exercise, name)
-            number = self._films_in_words([film.id]) if len(films) > 1 else ""
-            parts.append(paragraphs(h.strong[capital(number)], kind="note") if number else Markup())
-            parts.append(section.of(page))
+            shown = section_of(page.exercise, name).of(page)
+            if shown and len(films) > 1:
+                number = h.strong[capital(self._films_in_words([film.id]))]
+                parts.append(h.div(".of-film")[h.p(".note")[number], shown])
+            else:
+                parts.append(shown)
         return html(parts)
 
     def _films_in_words(self, ids: Iterable[str]) -> str:
