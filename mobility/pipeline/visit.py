@@ -464,8 +464,9 @@ def visits(store: SessionStore[Any], user_id: str) -> dict[datetime.date, list[S
     """Sort the sessions of a participant by the day of their visits, the oldest first."""
     days: dict[datetime.date, list[StoredSession]] = {}
     for session in store.sessions():
-        if session.record.user_id == user_id:
-            days.setdefault(session.record.day, []).append(session)
+        record = session.record
+        if record.user_id == user_id and (day := record.visit_day) is not None:
+            days.setdefault(day, []).append(session)
     return dict(sorted(days.items()))
 
 
@@ -502,10 +503,10 @@ def _visits_of(
     unnamed: list[StoredSession] = []
     for session in sessions:
         record = session.record
-        if record.user_id == ANONYMOUS:
+        if (day := record.visit_day) is None:
             unnamed.append(session)
         else:
-            days.setdefault((record.user_id, record.day), []).append(session)
+            days.setdefault((record.user_id, day), []).append(session)
     found = [Visit(*place, days[place], recordings=compared) for place in sorted(days)]
     return found, unnamed
 

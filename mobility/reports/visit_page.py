@@ -313,12 +313,13 @@ class VisitPage:
                     kind = tables.sentence(f"joints.kinds.{end['reference_kind']}")
                     kinds[kind] = None
             cells = [_number(each) for each in (*ends, numbers.get((DIFFERENCE, "")))]
-            listing.append([name, *cells, people])
+            if any(cells):
+                listing.append([name, *cells, people])
             ranges = [_number(numbers.get(("range_of_motion", side))) for side in SIDES]
             if any(ranges):
                 row_name = tables.sentence("visit.joints.range", movement=name)
                 listing.append([row_name, *ranges, "", ""])
-        if not listing:
+        if not rows:
             return Markup()
         words = ("movement", "left", "right", "difference", "people")
         head = [tables.sentence(f"visit.joints.head.{word}") for word in words]

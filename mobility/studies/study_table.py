@@ -368,7 +368,7 @@ def _of_visits(
     by_id = {session.id: session for session in sessions}
     people = pd.Series({each: session.record.user_id for each, session in by_id.items()})
     design = _with_participants(listed, people, name)
-    days = design["session_id"].map(lambda each: by_id[each].record.day)
+    days = design["session_id"].map(lambda each: by_id[each].record.created_at.date())
     exercises = design["session_id"].map(lambda each: by_id[each].record.exercise)
     if exercises.nunique() > 1:
         raise _several_exercises(exercises, name)

@@ -87,7 +87,7 @@ def test_a_session_is_a_folder_with_the_video_and_a_record(store, video):
 )
 def test_a_film_that_is_added_later_has_the_date_when_it_was_taken(store, video, date, day, time):
     record = store.create(video, date=date, **SQUAT).record
-    assert f"{record.day}" == day
+    assert f"{record.visit_day}" == day
     assert record.created_at.utcoffset() is not None
     assert time in (None, f"{record.created_at:%H:%M}")
     assert record.session_id.startswith("20260228-")
