@@ -10,7 +10,6 @@ from pathlib import Path
 
 from mobility.batch.record import BatchRow
 from mobility.errors import MobilityError
-from mobility.sessions.record import ANONYMOUS
 from mobility.store import Store
 
 log = logging.getLogger(__name__)
@@ -33,9 +32,10 @@ def render_visits(store: Store, rows: Iterable[BatchRow]) -> Iterator[MadeVisit]
     """
     days: dict[tuple[str, datetime.date], None] = {}
     for row in rows:
-        if row.participant != ANONYMOUS and row.session_id and store.has(row.session_id):
+        if row.session_id and store.has(row.session_id):
             record = store.session(row.session_id).record
-            days[record.user_id, record.day] = None
+            if record.visit_day is not None:
+                days[record.user_id, record.visit_day] = None
     for user_id, date in days:
         try:
             page, reason = store.render_visit(user_id, on=date)["html"], ""

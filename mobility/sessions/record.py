@@ -206,14 +206,6 @@ class SessionRecord(Document):
         return registry.exercise(self.exercise)
 
     @property
-<<<<<<< HEAD
-    def day(self) -> datetime.date:
-        """Day of its visit, in the offset of ``created_at``."""
-        return self.created_at.date()
-
-    @property
-=======
->>>>>>> w-g
     def name(self) -> str:
         """What lists call it: its title, else the name that its file had."""
         return self.session_name or self.video.original_name
@@ -221,11 +213,7 @@ class SessionRecord(Document):
     @property
     def visit_day(self) -> datetime.date | None:
         """Day of the visit that it belongs to, in its own offset; None where nobody is named."""
-<<<<<<< HEAD
-        return None if self.user_id == ANONYMOUS else self.day
-=======
         return None if self.user_id == ANONYMOUS else self.created_at.date()
->>>>>>> w-g
 
     @property
     def videos(self) -> list[VideoFile]:
