@@ -610,7 +610,7 @@ def write_video(
             if size[0] % 2 or size[1] % 2:
                 image = np.pad(image, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), mode="edge")
             yuv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2YUV_I420)
-            picture = av.VideoFrame.from_numpy_buffer(yuv, format="yuv420p")
+            picture = _picture(yuv)
             picture.pts = pts
             picture.time_base = Fraction(1, CLOCK)
             picture.duration = pts - last if count else 0
@@ -621,6 +621,22 @@ def write_video(
             raise BadInputError("write_video: there is no frame to write; give at least one")
         out.mux(stream.encode(None))
     return count
+
+
+def _picture(yuv: NDArray[np.uint8]) -> av.VideoFrame:
+    """Put planes that follow one another, (1.5 height, width), into a picture of even sizes.
+
+    PyAV's own way takes a height that is no multiple of 4 for a smaller one.
+    """
+    height, width = yuv.shape[0] * 2 // 3, yuv.shape[1]
+    picture = av.VideoFrame(width, height, "yuv420p")
+    values = yuv.reshape(-1)
+    for plane in picture.planes:
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        size = plane.height * plane.width
+        rows[:, : plane.width] = values[:size].reshape(plane.height, plane.width)
+        values = values[size:]
+    return picture
 
 
 def _output_stream(out: Any, size: tuple[int, ...], crf: int, preset: str, threads: int) -> Any:

@@ -335,6 +335,16 @@ def test_written_video_plays_in_a_browser(clips: ModuleType, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("height", [64, 66, 530, 854])
+def test_colours_stand_where_they_are_whatever_the_height(tmp_path: Path, height: int) -> None:
+    image = np.full((height, 66, 3), (30, 30, 220), np.uint8)
+    edge = height // 4 * 2
+    image[:edge] = (220, 30, 30)
+    write_video(tmp_path / "a.mp4", [(0.0, image)], crf=5)
+    (frame,) = read_frames(tmp_path / "a.mp4")
+    assert np.abs(frame.image.astype(int) - image).max(axis=2).mean() < 8
+
+
 def test_odd_sizes_grow_by_one_pixel(clips: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     write_video(path, pattern(clips, 4, 161, 121), crf=5)

@@ -72,13 +72,13 @@ def expected_of(findings: Sequence[Finding]) -> list[str]:
             else "No fault was found in what could be judged." if {*answers} & NO_FAULT
             else "Nothing could be judged."
         )  # fmt: skip
-    named: dict[str, list[str]] = {"In order": [], "At or near the aim": []}
+    named: dict[str, list[str]] = {"In order": [], "Within or near the aim": []}
     for name in sorted(rules, key=lambda name: all_rules()[name].get("place", float("inf"))):
         seen = [each for each in rules[name] if not each.hidden]
         of_seen = {each.answer for each in seen}
         if "checkpoint" in all_rules()[name] and of_seen in ({"reached"}, {"near"}, NO_FAULT):
             side = f" ({seen[0].side})" if len(seen) < len(rules[name]) else ""
-            worst = "At or near the aim" if "near" in of_seen else "In order"
+            worst = "Within or near the aim" if "near" in of_seen else "In order"
             named[worst].append(all_rules()[name]["checkpoint"]["name"] + side)
     return lines + [f"{what}: {listed(names)}." for what, names in named.items() if names]
 
