@@ -132,7 +132,7 @@ def watch(
                         store.write_document(ledger, seen.model_dump(mode="json"))
                     on_outcome(outcome)
                     processed.append(outcome)
-                if on_visit is not None:
+                if processed and on_visit is not None:
                     for made in render_visits(store, processed):
                         on_visit(made)
                 if once and not waiting:
