@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import datetime
 import mimetypes
 import os
 import re
@@ -32,6 +33,7 @@ from mobility.documents.contract import (
     MeasurementSystem,
     RecordingCheck,
     ReportDocument,
+    ServedVisit,
     SessionDocument,
     SummaryDocument,
 )
@@ -267,6 +269,11 @@ class Client:
     def delete(self, session_id: str) -> None:
         """Delete a session for good."""
         self._send("DELETE", self._path(session_id))
+
+    def visit(self, user_id: str, date: str | datetime.date) -> ServedVisit:
+        """Films, checks, joints and changes of a participant's visit, and where its page is."""
+        where = f"{_PREFIX}/participants/{quote(user_id, safe='')}/visits/{quote(str(date))}/"
+        return self._ask(ServedVisit, "GET", where)
 
     def export_participant(self, user_id: str, path: str | os.PathLike[str]) -> Path:
         """Save everything that is stored of a participant as a ZIP file."""

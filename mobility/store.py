@@ -385,6 +385,23 @@ class Store(SessionStore[Session]):
 
         return visit(self, user_id, on=on, only=only, without=without)
 
+    def render_visit(
+        self,
+        user_id: str,
+        *,
+        on: datetime.date | str | None = None,
+        only: Sequence[str] = (),
+        without: Sequence[str] = (),
+        faces: bool | None = None,
+    ) -> dict[str, Path]:
+        """Render the page of a visit unless it exists with the same inputs.
+
+        See :func:`mobility.reports.visits.current_visit`.
+        """
+        from mobility.reports.visits import current_visit
+
+        return current_visit(self, user_id, on=on, only=only, without=without, faces=faces)
+
     def references(self) -> list[Reference]:
         """Read what the lab's own studies found: norms, errors of measuring again; newest first.
 

@@ -215,6 +215,7 @@ def _worker() -> None:
 
     if sys.argv[1] == "quick":
         worker._analyze = lambda *_: {}
+        worker.Store.render_visit = lambda *_, **__: {}
     if sys.argv[1] == "undrawn":
         worker.Session.render_report = lambda _: {}
     if sys.argv[1] == "intake":

@@ -23,6 +23,7 @@ from mobility import registry
 from mobility.batch.manifest import ManifestError, Refused, Row, check_rows, entry_of, videos_in
 from mobility.batch.record import BatchRow, RowState
 from mobility.batch.run import LOG, cluster_client, logged, outcome_of_refused, outcomes
+from mobility.batch.visits import MadeVisit, render_visits
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import Workers, checked, validate
 from mobility.sessions.files import make_folder, writing
@@ -71,6 +72,7 @@ def watch(
     store: Store,
     *,
     on_outcome: Callable[[BatchRow], None],
+    on_visit: Callable[[MadeVisit], None] | None = None,
     participant: str = "anonymous",
     exercise: str = registry.USUAL,
     workers: Workers | None = None,
@@ -85,7 +87,8 @@ def watch(
     looked at every `every_s`, for ever or, with `once`, until no video is growing or waiting. A
     video that is replaced by another file of the same name is processed again. The name of a
     subfolder is the participant of its videos; `participant` and `exercise` hold where nothing else
-    names them. `on_outcome` is called with the outcome of each video.
+    names them. `on_outcome` is called with the outcome of each video, and `on_visit`, if given,
+    with the page of each visit of which videos were processed, which is then made.
     """
     folder = folder.absolute()
     if not folder.is_dir():
@@ -116,6 +119,7 @@ def watch(
                     for name, look in waiting.items()
                     if not settle_s or at - look.since >= settle_s
                 ]
+                processed = []
                 for outcome, name in _process(
                     ready, folder, store, client, participant, exercise, workers, scheduler
                 ):
@@ -127,6 +131,10 @@ def watch(
                         )
                         store.write_document(ledger, seen.model_dump(mode="json"))
                     on_outcome(outcome)
+                    processed.append(outcome)
+                if processed and on_visit is not None:
+                    for made in render_visits(store, processed):
+                        on_visit(made)
                 if once and not waiting:
                     return
                 if not ready:

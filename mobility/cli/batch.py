@@ -25,6 +25,7 @@ from mobility.cli.options import (
 from mobility.errors import BadInputError, MobilityError
 
 if TYPE_CHECKING:
+    from mobility.batch.visits import MadeVisit
     from mobility.store import Store
 
 SchedulerOption = Annotated[
@@ -41,6 +42,7 @@ ParticipantOption = Annotated[
 ExerciseOption = Annotated[
     str, option("--exercise", "NAME", help="Exercise of the videos that come without one.")
 ]
+VisitsOption = Annotated[bool, typer.Option("--visits", help="Make the page of each visit, too.")]
 OnEndOption = Annotated[
     str | None,
     option(
@@ -63,6 +65,7 @@ def batch(
     ] = False,
     user_id: ParticipantOption = "anonymous",
     exercise_name: ExerciseOption = registry.USUAL,
+    visits: VisitsOption = False,
     on_end: OnEndOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -76,6 +79,7 @@ def batch(
     """
     from mobility.batch.manifest import ManifestError, read_manifest, refuse_url
     from mobility.batch.run import run_at_end, run_batch, split_command
+    from mobility.batch.visits import render_visits
 
     refuse_url(opened.reports, what="reports")
     if scheduler is not None and workers is not None:
@@ -102,6 +106,8 @@ def batch(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(tables.sentence("command_line.batch.interrupted")) from None
     failed = summary.counts["failed"] > 0
+    pages = list(render_visits(opened, summary.rows)) if visits else []
+    failed = failed or any(each.page is None for each in pages)
     if on_end is not None:
         try:
             run_at_end(on_end, summary.json)
@@ -117,6 +123,7 @@ def batch(
                     "csv": str(summary.csv),
                     "json": str(summary.json),
                 },
+                **({"visits": [_visit_values(each) for each in pages]} if visits else {}),
             }
         )
     else:
@@ -126,6 +133,8 @@ def batch(
                 say(tables.sentence("command_line.batch.failed_row", **failure))
         typer.echo(", ".join(f"{number} {state}" for state, number in summary.counts.items()))
         typer.echo(f"summary  {summary.html}\ntable    {summary.csv}")
+        for each in pages:
+            typer.echo(_visit_line(each))
     if failed:
         raise typer.Exit(1)
 
@@ -151,6 +160,7 @@ def watch_folder(
     scheduler: SchedulerOption = None,
     user_id: ParticipantOption = "anonymous",
     exercise_name: ExerciseOption = registry.USUAL,
+    visits: VisitsOption = False,
 ) -> None:
     """Analyse each video that arrives in a folder.
 
@@ -182,10 +192,17 @@ def watch_folder(
         line = f"{outcome.state:<8} {outcome.video}  {outcome.session_id}  {details}"
         typer.echo("".join(c if c.isprintable() else "?" for c in line))
 
+    without_page = []
+
+    def print_visit(made: MadeVisit) -> None:
+        without_page.extend([made] if made.page is None else [])
+        typer.echo(_visit_line(made))
+
     watch(
         folder,
         opened,
         on_outcome=print_outcome,
+        on_visit=print_visit if visits else None,
         participant=user_id,
         exercise=exercise,
         workers=workers,
@@ -194,8 +211,17 @@ def watch_folder(
         settle_s=settle_s,
         once=once,
     )
-    if "failed" in state_of.values():
+    if "failed" in state_of.values() or without_page:
         raise typer.Exit(1)
+
+
+def _visit_line(made: MadeVisit) -> str:
+    return f"visit    {made.user_id}  {made.date}  {made.page or made.reason}"
+
+
+def _visit_values(made: MadeVisit) -> dict[str, str | None]:
+    page = None if made.page is None else made.page.resolve().as_uri()
+    return {"user_id": made.user_id, "date": f"{made.date}", "html": page, "reason": made.reason}
 
 
 @takes(open_store)

@@ -60,6 +60,7 @@ from mobility.cli.sessions import config_app, sessions_app
 from mobility.cli.studies import groups, reliability
 from mobility.cli.validation import validate
 from mobility.cli.virtual_lab import lab_app
+from mobility.cli.visit import visit
 from mobility.errors import BadInputError, MobilityError
 
 if TYPE_CHECKING:
@@ -681,6 +682,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "open": open_page,
     "analyze": analyze,
     "report": report,
+    "visit": visit,
     "joint-mobility": joint_mobility,
     "summary": summary,
     "threads": threads,

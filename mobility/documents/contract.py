@@ -9,6 +9,7 @@ of a document when there is nothing to say.
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
@@ -179,6 +180,88 @@ class ReportDocument(Document):
     output_quality: OutputQuality | None = None
     checks: Checks | None = None
     date: DayMonthYear
+
+
+class FilmOfVisit(Document):
+    """What was filmed in one session of a visit."""
+
+    session_id: str
+    exercise: ExerciseName
+    state: str
+    view: str
+    azimuth: Annotated[Number, Field(description="degrees; 0: from the front, positive: right")]
+    verdict: Annotated[str, Field(description="empty without results")]
+    reason: Annotated[str, Field(description="why nothing of it enters; else empty")]
+
+
+class VisitCheck(Check):
+    """The answer to one rule, of a number merged over films or of one film."""
+
+    exercise: ExerciseName
+    sessions: Annotated[list[str], Field(description="those that the number is from")]
+    views: list[str]
+
+
+class VisitJoint(Document):
+    """An end, a range or a difference of sides of the movement of a single joint."""
+
+    exercise: ExerciseName
+    movement: str
+    metric: str
+    side: Annotated[str, Field(description="empty for right minus left")]
+    value: Number
+    sd: Number
+    sem: Number
+    units: str
+    reference: Number
+    reference_kind: str | None
+    reason: str
+    sessions: list[str]
+    views: list[str]
+
+
+class VisitChange(Document):
+    """A number that two visits have."""
+
+    exercise: ExerciseName
+    metric: str
+    side: str
+    before: Finite
+    now: Finite
+    change: Finite
+    least: Annotated[Finite, Field(description="the smallest change beyond both errors (95 %)")]
+    exceeds: bool
+    units: str
+    error: Literal["own", "retest"]
+    error_of: str
+    since: Annotated[datetime.date, Field(description="day of the earlier visit")]
+
+
+class FurtherFilm(Document):
+    """A film that would answer what all films of an exercise leave hidden or open."""
+
+    exercise: ExerciseName
+    view: str
+    checks: Annotated[list[str], Field(description="rules, with the side behind them")]
+
+
+class VisitDocument(Document):
+    """A visit: the sessions of a participant on one day."""
+
+    user_id: str
+    date: datetime.date
+    films: list[FilmOfVisit]
+    checks: list[VisitCheck]
+    joints: list[VisitJoint]
+    changes: list[VisitChange]
+    further_films: list[FurtherFilm]
+
+
+class ServedVisit(VisitDocument):
+    """A visit, and where its page is."""
+
+    page_url: str
+    client_page_url: Annotated[str, Field(description="of its first part alone")]
 
 
 class SummaryDocument(Document):

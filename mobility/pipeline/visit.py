@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from mobility import tables
 from mobility.assessment import merging
-from mobility.assessment.findings import all_rules, find, in_place
+from mobility.assessment.findings import Finding, find, in_place
 from mobility.assessment.merging import Film
 from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.assessment.views_of_rules import films_beside
+from mobility.documents.contract import VisitDocument
 from mobility.documents.fill import check_rows
 from mobility.errors import BadInputError, MobilityError, NotFoundError
-from mobility.options import likely, quoted
+from mobility.options import likely, quoted, validate
 from mobility.pipeline import cohort, visit_changes
 from mobility.pipeline.metrics_table import as_table, metrics_table
 from mobility.pipeline.visit_changes import Measured
@@ -100,6 +101,10 @@ class Visit:
         """
         return [dict(row) for row, _ in self._read]
 
+    def films_of(self, exercise: str) -> list[Film]:
+        """Films of an exercise that have results, the oldest first."""
+        return [film for row, film in self._read if film and row["exercise"] == exercise]
+
     def metrics(self, exercise: str) -> xr.Dataset:
         """Merge the films of an exercise: see :func:`mobility.assessment.merging.merge`.
 
@@ -114,7 +119,7 @@ class Visit:
         if kind.noun != "repetition":
             fault = f"{kind.name} has no metrics of a whole movement; ask for the joints"
             raise BadInputError.of({"exercise": fault})
-        if not self._films_of(kind.name):
+        if not self.films_of(kind.name):
             raise NotFoundError(
                 f"visit of {self.user_id} on {self.date}: has no results of {kind.name}"
             )
@@ -129,7 +134,41 @@ class Visit:
             Rows as of a session, and ``exercise``, ``sessions`` and ``views``: the films that the
             number is from. What is not merged (times, smoothness, spread) has a row for each film.
         """
-        return [row for exercise in self._with_rules for row in self._checks_of(exercise)]
+        rows = []
+        for exercise in self._with_rules:
+            views = merging.views_of(self._merged(exercise))
+            for answer, films in self.answers(exercise):
+                (row,) = check_rows([answer], _EVERYTHING)
+                rows.append({**row, **_origin(exercise, [film.id for film in films], views)})
+        return rows
+
+    def answers(self, exercise: str) -> list[tuple[Finding, list[Film]]]:
+        """Answer the rules of an exercise, each with the films that the number is from.
+
+        What is not merged has an answer for each film.
+        """
+        films, merged = {film.id: film for film in self.films_of(exercise)}, self._merged(exercise)
+        able = [film for film in films.values() if "findings" not in film.verdict.rules_out]
+        of_films = [
+            (film, film.verdict.answers(find(film.metrics)))
+            for film in able or [*films.values()][:1]
+        ]
+        given: list[tuple[Finding, list[Film]]] = []
+        done: set[str] = set()
+        for answer in find(merged):
+            metric = answer.metric
+            if metric in merged and merging.is_merged(merged, metric):
+                ids = merging.films_of(merged, metric, answer.side)
+                given.append((answer, [films[each] for each in ids]))
+            elif answer.rule not in done:
+                done.add(answer.rule)
+                given += [
+                    (each, [film])
+                    for film, answers in of_films
+                    for each in answers
+                    if each.rule == answer.rule
+                ]
+        return given
 
     def further_films(self) -> list[dict[str, Any]]:
         """Say which further film would answer what is hidden or open in all films together.
@@ -143,7 +182,7 @@ class Visit:
         """
         rows = []
         for exercise in self._with_rules:
-            films = [f for f in self._films_of(exercise) if "findings" not in f.verdict.rules_out]
+            films = [f for f in self.films_of(exercise) if "findings" not in f.verdict.rules_out]
             findings = find(self._merged(exercise))
             beside = films_beside(findings, {film.view for film in films}) if films else {}
             for view, answered in beside.items():
@@ -164,9 +203,19 @@ class Visit:
         """
         rows = []
         for exercise in self.exercises:
-            if registered(exercise).noun == "movement" and (films := self._films_of(exercise)):
+            if registered(exercise).noun == "movement" and (films := self.films_of(exercise)):
                 rows += merged_joints(films, exercise=exercise)
         return rows
+
+    def document(self) -> dict[str, Any]:
+        """Give films, checks, joints and changes as one document."""
+        values = {
+            **{"user_id": self.user_id, "date": self.date, "films": self.films()},
+            **{"checks": self.checks(), "joints": self.joints(), "changes": self.changes()},
+            "further_films": self.further_films(),
+        }
+        what = f"visit of {self.user_id} on {self.date}"
+        return validate(VisitDocument, _rounded(values), what=what).json_values()
 
     def table(self) -> pd.DataFrame:
         """Put the merged numbers into the table of :func:`visits_to_dataframe`."""
@@ -181,7 +230,7 @@ class Visit:
         for day in sorted((day for day in days if day < self.date), reverse=True):
             of_day = [each for each in days[day] if each.record.exercise == exercise]
             earlier = Visit(self.user_id, day, of_day)
-            if of_day and earlier._films_of(exercise):
+            if of_day and earlier.films_of(exercise):
                 return earlier
         return None
 
@@ -196,7 +245,7 @@ class Visit:
         """
         rows = []
         for exercise in self.exercises:
-            if not self._films_of(exercise) or (earlier := self.before(exercise)) is None:
+            if not self.films_of(exercise) or (earlier := self.before(exercise)) is None:
                 continue
             old, new = (each.numbers(exercise) for each in (earlier, self))
             found = visit_changes.changes(old, new, references(self.sessions[0].store))
@@ -205,7 +254,7 @@ class Visit:
 
     def numbers(self, exercise: str) -> list[Measured]:
         """List the numbers of an exercise that are compared with those of another visit."""
-        films = self._films_of(exercise)
+        films = self.films_of(exercise)
         if registered(exercise).noun == "movement":
             return [
                 self._measured(row, measure_of(row["metric"], row["movement"]), row["sessions"])
@@ -281,49 +330,30 @@ class Visit:
         return [
             each
             for each in self.exercises
-            if registered(each).noun == "repetition" and self._films_of(each)
+            if registered(each).noun == "repetition" and self.films_of(each)
         ]
-
-    def _checks_of(self, exercise: str) -> list[dict[str, Any]]:
-        films, merged = self._films_of(exercise), self._merged(exercise)
-        of_films = {
-            film.id: check_rows(film.verdict.answers(find(film.metrics)), _EVERYTHING)
-            for film in films
-        }
-        able = [film for film in films if "findings" not in film.verdict.rules_out] or films[:1]
-        views = merging.views_of(merged)
-        rows: list[dict[str, Any]] = []
-        done: set[str] = set()
-        for row in check_rows(find(merged), _EVERYTHING):
-            metric = all_rules()[row["rule"]]["metric"]
-            if metric in merged and merging.is_merged(merged, metric):
-                from_films = merging.films_of(merged, metric, row["side"] or "")
-                rows.append({**row, **_origin(exercise, from_films, views)})
-            elif row["rule"] not in done:
-                done.add(row["rule"])
-                rows += [
-                    {**of_film, **_origin(exercise, [film.id], views)}
-                    for film in able
-                    for of_film in of_films[film.id]
-                    if of_film["rule"] == row["rule"]
-                ]
-        return rows
 
     @functools.cached_property
     def _read(self) -> list[tuple[dict[str, Any], Film | None]]:
         return [_read(session, self._recordings) for session in self.sessions]
 
-    def _films_of(self, exercise: str) -> list[Film]:
-        return [film for row, film in self._read if film and row["exercise"] == exercise]
-
     def _merged(self, exercise: str) -> xr.Dataset:
         if exercise not in self._datasets:
-            self._datasets[exercise] = merging.merge(self._films_of(exercise))
+            self._datasets[exercise] = merging.merge(self.films_of(exercise))
         return self._datasets[exercise]
 
     @functools.cached_property
     def _datasets(self) -> dict[str, xr.Dataset]:
         return {}
+
+
+def _rounded(value: Any) -> Any:
+    """Round the numbers of a document to four digits; what is not finite is null."""
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _rounded(each) for name, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list) else value
 
 
 def _alike(rows: Sequence[Mapping[str, Any]], name: str) -> Any:

@@ -19,9 +19,10 @@ from mobility.sessions.files import (
     PARTICIPANTS,
     check_id,
     entries_with_prefix,
+    fault_of,
     read_json,
 )
-from mobility.sessions.reports import VALIDATION_ENDING, Trace
+from mobility.sessions.reports import VALIDATION_ENDING, VISITS, Trace, remove_visits_of
 from mobility.sessions.scratch import sweep_scratch
 from mobility.store import Store
 
@@ -118,7 +119,8 @@ def files_of_participant(store: Store, user_id: str) -> list[Path]:
             store.reports / f"{session_id}{VALIDATION_ENDING}",
         )
         paths += [folder for folder in folders if folder.is_dir()]
-    return paths
+    of_visits = store.reports / VISITS / user_id
+    return [*paths, *([of_visits] if of_visits.is_dir() else [])]
 
 
 def other_traces(store: Store, user_id: str) -> list[Trace]:
@@ -174,6 +176,8 @@ def erase(store: Store, user_id: str) -> list[str]:
             continue  # gone meanwhile
         except StorageError as error:
             faults.append(error)
+    if (fault := fault_of(remove_visits_of, store.reports, user_id)) is not None:
+        faults.append(fault)
     if store.backend.delete_document(f"{PARTICIPANTS}/{user_id}.json"):
         deleted.append("participant")
     if traces:

@@ -23,7 +23,7 @@ from mobility.assessment.findings import (
     say,
 )
 from mobility.assessment.verdict import Part, Verdict
-from mobility.assessment.views_of_rules import films_for
+from mobility.assessment.views_of_rules import films_beside
 from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
 from mobility.reports.html import bullets, html, paragraphs
@@ -131,7 +131,9 @@ def findings_and_advice(
     return html(h.h2["What stands out"], stands_out, h.h2["What to do"], work)
 
 
-def main_findings(findings: Sequence[Finding], verdict: Verdict, *, view: str = UNKNOWN) -> Markup:
+def main_findings(
+    findings: Sequence[Finding], verdict: Verdict, *, view: str | Sequence[str] = UNKNOWN
+) -> Markup:
     """State the largest findings in words, one for each rule, and what is likely but open.
 
     Sorted by :func:`excess`, largest first; of two sides the larger counts.
@@ -157,12 +159,13 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict, *, view: str = 
     return (page + likely if faults else likely + page) + in_words(findings)
 
 
-def likely_in_words(findings: Sequence[Finding], view: str, *, most: int) -> Markup:
+def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, most: int) -> Markup:
     """Say what is open and more likely there than not, and which film would tell more.
 
     Of what a reader expects to be told, the largest `most`; what is a fault on the other side is
     told already.
     """
+    views = [view] if isinstance(view, str) else view
     least = float(tables.load("findings")["likely"]["value"])
     seen = Counter(each.rule for each in findings if not each.hidden)
     faults = {each.rule for each in findings if each.answer == "fault"}
@@ -174,7 +177,7 @@ def likely_in_words(findings: Sequence[Finding], view: str, *, most: int) -> Mar
     largest = sorted(likely.values(), key=lambda of_rule: -max(map(excess, of_rule)))[:most]
     films = {
         each.rule: film
-        for film, shown in films_for([of_rule[0] for of_rule in largest], view).items()
+        for film, shown in films_beside([of_rule[0] for of_rule in largest], views).items()
         for each in shown
     }
     named: dict[str, list[str]] = {}
@@ -200,7 +203,7 @@ def _may(rule_name: str) -> str:
 
 
 def film_in_words(film: str) -> str:
-    """Say from where a film is taken: a view that :func:`films_for` gives."""
+    """Say from where a film is taken: a view that :func:`films_beside` gives."""
     return tables.sentence(f"report.another_film.{film.replace('-', '_')}")
 
 
@@ -231,7 +234,10 @@ def in_words(findings: Sequence[Finding]) -> Markup:
 
 
 def in_lines(
-    answers: Sequence[Finding], *, marked: Mapping[str, Collection[str]], view: str = UNKNOWN
+    answers: Sequence[Finding],
+    *,
+    marked: Mapping[str, Collection[str]],
+    view: str | Sequence[str] = UNKNOWN,
 ) -> Markup:
     """Name in a line each what has an answer without a mark: what is open, refused, hidden...
 
@@ -244,13 +250,14 @@ def in_lines(
     marked
         Sides whose answer stands in a row, by the name of the row.
     view
-        Kind of the view: what is hidden from it is named with one that shows it.
+        Kind of the view, or the views of several films: what is hidden from all is named with one
+        that shows it.
     """
+    views = [view] if isinstance(view, str) else view
+    hidden = [each for each in answers if each.answer == "hidden"]
     sides_of_rule = Counter(each.rule for each in answers)
     film_of = {
-        each.id: film
-        for film, shown in films_for([f for f in answers if f.answer == "hidden"], view).items()
-        for each in shown
+        each.id: film for film, shown in films_beside(hidden, views).items() for each in shown
     }
     lines: dict[tuple[str, str], dict[str, list[str]]] = {}
     for each in answers:

@@ -143,11 +143,27 @@ def as_html(frames: Sequence[KeyFrame]) -> Markup:
         return Markup()
     figures = []
     for frame in frames:
-        source = f"data:image/jpeg;base64,{base64.b64encode(frame.jpeg).decode()}"
         alt = tables.sentence("report.picture", caption=frame.moment.caption)
-        picture = h.img(src=source, width=frame.width, height=frame.height, alt=alt)
-        figures.append(h.figure[picture, h.figcaption[frame.moment.caption]])
+        figures.append(h.figure[image(frame, alt), h.figcaption[frame.moment.caption]])
     return h.div(".frames")[figures].__html__()
+
+
+def image(frame: KeyFrame, alt: str) -> Markup:
+    """Put a picture into a page."""
+    source = f"data:image/jpeg;base64,{base64.b64encode(frame.jpeg).decode()}"
+    return h.img(src=source, width=frame.width, height=frame.height, alt=alt).__html__()
+
+
+def still(session: StoredSession, *, faces: bool = False) -> KeyFrame | None:
+    """Take the one picture that shows what was filmed, without a number; None as of_session."""
+    if not session.video.is_file():
+        return None
+    pose = with_sides_exchanged_as_in(session.pose(), session.fitted())
+    moments = session.record.kind.page.moments(session, pose, ())
+    # Of repetitions the second is of the turn, of single joints the last.
+    most = 2 if session.record.kind.noun == "repetition" else len(moments)
+    chosen = [Moment(each.title, each.time) for each in moments[:most]][-1:]
+    return next(iter(key_frames(session.video, pose, chosen, faces=faces)), None)
 
 
 def of_session(

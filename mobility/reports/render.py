@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from pathlib import Path
@@ -21,21 +21,30 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from mobility import errors
+from mobility import errors, tables
 from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError, ReportError
+from mobility.formatting import dated
 from mobility.options import Strict, validate
 from mobility.progress import first_page_listener, progress_bar
 from mobility.reports import warm_kernels
 from mobility.reports.trial import embedded
 from mobility.sessions.files import open_private, replace_folder, write_json, writing
-from mobility.sessions.notebooks import COHORT, GROUPS, RELIABILITY, VALIDATION, find_notebook
-from mobility.sessions.reports import VALIDATION_ENDING
+from mobility.sessions.notebooks import (
+    COHORT,
+    GROUPS,
+    RELIABILITY,
+    VALIDATION,
+    VISIT,
+    find_notebook,
+)
+from mobility.sessions.reports import SESSIONS_ON_PAGE, VALIDATION_ENDING
 from mobility.sessions.scratch import scratch
 from mobility.wording import capital
 
 if TYPE_CHECKING:
     from mobility.pipeline.lab_comparison import StudyResult, Validation
+    from mobility.pipeline.visit import Visit
     from mobility.sessions.store import SessionStore
     from mobility.sessions.stored import StoredSession
     from mobility.studies.study_table import Study
@@ -123,6 +132,48 @@ def render_report(
         parameters={**which, **extra, **({"faces": True} if faces else {}), **(parameters or {})},
         finish=write_document,
         trial=embedded_trial,
+    )
+
+
+def render_visit(
+    visit: Visit, folder: Path, named: Sequence[str], *, faces: bool = False
+) -> dict[str, Path]:
+    """Render the page of a visit.
+
+    Parameters
+    ----------
+    visit
+        The visit; its sessions are up to date.
+    folder
+        Where the page goes; an earlier page there is replaced.
+    named
+        Ids of all sessions whose numbers it may have, with which it is deleted.
+    faces
+        Whether faces and surroundings are shown rather than blurred.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"client"`` (its first part alone), ``"notebook"`` and ``"json"``: paths in
+        `folder`.
+    """
+    store = visit.sessions[0].store
+    sessions = ", ".join(session.id for session in visit.sessions)
+    which = {"participant": visit.user_id, "date": f"{visit.date}", "sessions": sessions}
+    places = {"store": store.path_from(folder), "reports": _relative(store.reports, folder)}
+
+    def begin(place: Path) -> None:
+        write_json(place / SESSIONS_ON_PAGE, list(named))
+
+    return render_notebook(
+        find_notebook(VISIT),
+        folder,
+        name=VISIT,
+        title=tables.sentence("visit.page", name=visit.user_id, day=dated(visit.date)),
+        parameters={**places, **which, **({"faces": True} if faces else {})},
+        begin=begin,
+        finish=lambda place: write_json(place / f"{VISIT}.json", visit.document()),
+        client=True,
     )
 
 
@@ -312,6 +363,7 @@ def render_notebook(
     begin: Callable[[Path], None] | None = None,
     finish: Callable[[Path], None] | None = None,
     trial: Callable[[], Mapping[str, str]] | None = None,
+    client: bool = False,
 ) -> dict[str, Path]:
     """Run a notebook and keep its output in a folder that appears whole.
 
@@ -333,12 +385,14 @@ def render_notebook(
     trial
         What makes the parts of :func:`mobility.reports.trial.embedded`. With it the page has a
         first page, which is kept alone as well, and headings that open below it.
+    client
+        Whether a first page is kept alone without a trial, too.
 
     Returns
     -------
     dict
-        ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`; with a trial ``"client"``,
-        too. The JSON document is there if `finish` writes it.
+        ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`; with a first page
+        ``"client"``, too. The JSON document is there if `finish` writes it.
 
     Raises
     ------
@@ -373,15 +427,15 @@ def render_notebook(
             import nbformat
 
             nbformat.write(node, unfinished / f"{name}.ipynb")
-            page = to_html(node, title=title, trial=parts)
+            page = to_html(node if not client else _with_front(node), title=title, trial=parts)
             (unfinished / f"{name}.html").write_text(page, encoding="utf-8")
-            if trial is not None:
+            if client or trial is not None:
                 first = to_html(_first_page(node), title=title)
                 (unfinished / f"{name}.{CLIENT}.html").write_text(first, encoding="utf-8")
         if finish is not None:
             finish(unfinished)
     endings = {"html": "html", "notebook": "ipynb", "json": "json"}
-    endings |= {} if trial is None else {"client": f"{CLIENT}.html"}
+    endings |= {"client": f"{CLIENT}.html"} if client or trial is not None else {}
     return {kind: folder / f"{name}.{ending}" for kind, ending in endings.items()}
 
 
@@ -464,6 +518,13 @@ def _first_page(node: Any) -> Any:
         kept.cells[0].metadata["before"] = _FRONT
         kept.cells[-1].metadata["after"] = "</section>"
     return kept
+
+
+def _with_front(node: Any) -> Any:
+    """Set the first page off from the sections, which do not open."""
+    front = _first_page(node)
+    front.cells += node.cells[len(front.cells) :]
+    return front
 
 
 def _first_page_shown(notebook: Any, show: Callable[[Any], None]) -> Callable[..., None]:

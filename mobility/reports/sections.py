@@ -38,10 +38,11 @@ if TYPE_CHECKING:
 def sections_of(exercise: Exercise) -> list[Section]:
     """Sections of the page of an exercise, in their order."""
     check_sections(exercise)
-    return [_section(exercise, name) for name in exercise.sections]
+    return [section_of(exercise, name) for name in exercise.sections]
 
 
-def _section(exercise: Exercise, name: str) -> Section:
+def section_of(exercise: Exercise, name: str) -> Section:
+    """Give a section of an exercise by its name."""
     both = getattr(exercise.page, name, None), globals().get(name)
     return next(each for each in both if isinstance(each, Section))
 
@@ -67,7 +68,7 @@ def first(page: ReportPage) -> Markup:
         page.answers, page.verdict, most=most, view=page.view_kind
     )
     opening = page.chosen.get("opening")
-    begins = _section(page.exercise, opening).of(page) if opening else Markup()
+    begins = section_of(page.exercise, opening).of(page) if opening else Markup()
     return (
         html(h.h1[page.record.exercise.capitalize()])
         + filmed.in_a_line(

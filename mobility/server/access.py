@@ -11,7 +11,15 @@ from mobility.server.keys import PHONE, ROLES
 from mobility.sessions.record import SessionRecord
 
 Action = Literal[
-    "read", "look", "annotate", "create", "create for others", "delete", "export", "erase"
+    "read",
+    "look",
+    "annotate",
+    "create",
+    "create for others",
+    "delete",
+    "see visits",
+    "export",
+    "erase",
 ]
 
 SIGNED = "signed address"
@@ -49,6 +57,7 @@ ALLOWED: Mapping[Action, Allowed] = {
     "create": Allowed(_EVERYBODY, _ADMINISTRATORS, _FOR_OTHERS),
     "create for others": Allowed(_ADMINISTRATORS, _ADMINISTRATORS, _FOR_OTHERS),
     "delete": Allowed(_PEOPLE, _ADMINISTRATORS, "delete this session"),
+    "see visits": Allowed(_PEOPLE, _STAFF, "see the visits of this participant"),
     "export": Allowed(_PEOPLE, _ADMINISTRATORS, "export everything of this participant"),
     "erase": Allowed(_PEOPLE, _ADMINISTRATORS, "delete everything of this participant"),
 }
@@ -81,7 +90,7 @@ class Caller:
     def may(self, action: Action, owner: Owner) -> bool:
         """Whether the caller may do it with what belongs to `owner`."""
         if self.role == SIGNED:
-            return action == "read"  # only the file that the signature names
+            return action in ("read", "see visits")  # only the file that the signature names
         allowed = ALLOWED[action]
         return self.role in (allowed.as_owner if self.owns(owner) else allowed.as_other)
 

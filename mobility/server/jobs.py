@@ -255,18 +255,27 @@ class Queue:
 
     async def render(self, session_id: str, *, demo: str | None = None) -> None:
         """Render the report of a session in another process."""
-        if session_id not in self._rendering:
-            request = self._request("report", session_id=session_id) | {"demo": demo}
+        request = self._request("report", session_id=session_id) | {"demo": demo}
+        await self._rendered(session_id, request, f"session {session_id}: was deleted meanwhile")
+
+    async def render_visit(self, user_id: str, date: str) -> None:
+        """Render the page of a visit in another process."""
+        request = self._request("visit", session_id="") | {"user_id": user_id, "date": date}
+        fault = f"participant {user_id}: sessions of {date} were deleted meanwhile"
+        await self._rendered(f"{user_id}/{date}", request, fault)
+
+    async def _rendered(self, what: str, request: dict[str, Any], fault: str) -> None:
+        if what not in self._rendering:
             task = asyncio.ensure_future(self._reports.ask(request))
-            self._rendering[session_id] = task
-            task.add_done_callback(lambda _: self._rendering.pop(session_id, None))
-        task = self._rendering[session_id]
+            self._rendering[what] = task
+            task.add_done_callback(lambda _: self._rendering.pop(what, None))
+        task = self._rendering[what]
         try:
             # A client that stops waiting must not cancel it for the others.
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
-                raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
+                raise NotFoundError(fault) from None
             raise
 
     async def still(self, session_id: str) -> Any:

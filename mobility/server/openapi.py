@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 import mobility
 from mobility.documents import contract
-from mobility.server import creation, documents, media, participants, states
+from mobility.server import creation, documents, media, participants, states, visits
 from mobility.server.access import Caller
 from mobility.server.base import PREFIX, Handler
 from mobility.server.models import (
@@ -192,6 +192,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         ("image/jpeg",),
     ),
     Endpoint(
+        *("get", f"{PARTICIPANT}/visits/{{date}}/", visits.Visit),
+        "A visit: the sessions of a participant on one day, merged",
+        contract.ServedVisit,
+    ),
+    Endpoint(
+        *("get", f"{PARTICIPANT}/visits/{{date}}/{{name}}", visits.Page),
+        "The page of a visit",
+        ("text/html",),
+        signed=True,
+    ),
+    Endpoint(
         *("get", f"{PARTICIPANT}/export/", participants.ParticipantExport),
         "Everything that is stored of a participant",
         ("application/zip",),
@@ -226,8 +237,11 @@ _TOLD = {
 _PARAMETERS = {
     "session_id": "Id of the session",
     "user_id": "Id of the participant",
+    "date": "Day of the visit, as 2026-11-30",
     "name": "Name of the file, as in the documents",
 }
+
+_SHAPES: Mapping[str, Mapping[str, str]] = {"date": {"format": "date"}, "name": {}}
 
 _DEMO = "true: the pre-generated demo session instead of a real one"
 _MATCHED = "the ETag that was read ('\"0\"': there was nothing yet)"
@@ -318,7 +332,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": description,
-            "schema": {"type": "string"} | ({"pattern": ID} if name != "name" else {}),
+            "schema": {"type": "string", **_SHAPES.get(name, {"pattern": ID})},
         }
         for name, description in _PARAMETERS.items()
         if f"{{{name}}}" in endpoint.path

@@ -1,4 +1,4 @@
-"""Export and deletion of all data of a participant."""
+"""Visits of a participant, and export and deletion of all their data."""
 
 from __future__ import annotations
 

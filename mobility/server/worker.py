@@ -27,12 +27,15 @@ def main() -> None:
 
 
 def do(request: Mapping[str, Any], _: Send) -> Any:
-    """Do one request: ``do`` ("take in", "check", "analyze", "report", "still") in a ``store``."""
+    """Do one request: ``do``, "take in", "check", "analyze", "report", "visit" or "still"."""
     if request.get("code", code_digest(None)) != code_digest(None):
         raise ConflictError("mobility was updated; ask whoever runs the server to start it again")
     with closing(Store(request["store"], reports=request["reports"])) as store:
         if request["do"] == "take in":
             return _create(store, request)
+        if request["do"] == "visit":
+            store.render_visit(request["user_id"], on=request["date"])
+            return {}
         if request["do"] == "report":
             demo = request.get("demo")
             session = store.demo(demo) if demo else store.session(request["session_id"])

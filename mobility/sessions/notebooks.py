@@ -8,6 +8,9 @@ from pathlib import Path
 from mobility import registry
 from mobility.errors import NotFoundError
 
+VISIT = "visit"
+"""Name of the files of the page of a visit, without their endings."""
+
 COHORT = "cohort"
 VALIDATION = "lab-validation"
 GROUPS = "groups"

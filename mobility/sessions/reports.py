@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mobility.errors import MobilityError
 from mobility.sessions.files import (
     DELETING,
+    lock_if_free,
     read_json,
+    refuse_link,
     remove,
     remove_checkpoints,
     remove_if_empty,
@@ -20,11 +24,20 @@ from mobility.sessions.files import (
 )
 from mobility.sessions.notebooks import COHORT, GROUPED_BY, GROUPS, RELIABILITY, VALIDATION
 
+if TYPE_CHECKING:
+    from mobility.sessions.stored import StoredSession
+
 VALIDATION_ENDING = ".validation"
 """Ends the name of the folder of a session's reports on lab data; the session id begins it."""
 
 NAMES_VISIT = ".last-visit"
 """File beside the report of a session with the id of the visit before, which the report names."""
+
+VISITS = "visits"
+"""Folder of the pages of visits, each in a folder of its participant."""
+
+SESSIONS_ON_PAGE = ".sessions.json"
+"""File beside the page of a visit with the ids of the sessions that it may name."""
 
 _OF_STUDY = ("study.parquet", "study.datapackage.json", "sessions.csv", "curves.parquet")
 
@@ -65,6 +78,49 @@ def report_places(reports: Path, session_id: str) -> tuple[Path, Path]:
     return reports / session_id, reports / f"{session_id}{VALIDATION_ENDING}"
 
 
+def visit_folder(reports: Path, user_id: str, date: str, chosen: Sequence[str] = ()) -> Path:
+    """Folder of the page of a visit, or of that of chosen sessions of it."""
+    which = f".{hashlib.sha256(' '.join(chosen).encode()).hexdigest()[:8]}" if chosen else ""
+    return reports / VISITS / user_id / f"{date}{which}"
+
+
+def report_page(session: StoredSession) -> Path:
+    """Page of the report of a session, whether it is there or not."""
+    return session.report_folder / f"{session.record.kind.slug}.html"
+
+
+def remove_visits(reports: Path, session_id: str) -> None:
+    """Remove the pages of visits that may name a session, the unfinished ones too."""
+    for listing in sorted((reports / VISITS).glob(f"*/*/{SESSIONS_ON_PAGE}")):
+        with suppress(MobilityError):
+            if session_id not in read_json(listing):
+                continue
+        remove_page(listing.parent)
+
+
+def remove_visits_of(reports: Path, user_id: str) -> None:
+    """Remove all pages of visits of a participant."""
+    place = reports / VISITS / user_id
+    refuse_link(place)
+    remove(place)
+    with writing(place.parent):
+        remove_if_empty(place.parent)
+
+
+def remove_page(folder: Path) -> None:
+    """Remove the page of a visit, and what is beside it unless somebody is making it."""
+    remove(folder)
+    for what in ("rendering.lock", "asked.lock"):
+        guard = folder.with_name(f".{folder.name}.{what}")
+        if guard.is_file():
+            with lock_if_free(guard) as free, writing(guard):
+                if free:
+                    guard.unlink(missing_ok=True)
+    for above in folder.parents[:2]:
+        with writing(above):
+            remove_if_empty(above)
+
+
 def remove_reports(reports: Path, session_id: str) -> None:
     """Remove the reports that hold a session."""
     if not reports.is_dir():
@@ -83,6 +139,7 @@ def remove_reports(reports: Path, session_id: str) -> None:
                 place.unlink(missing_ok=True)
     for report in reports_on(reports, [session_id]):
         report.remove()
+    remove_visits(reports, session_id)
     for named in reports.glob(f"[!.]*/{NAMES_VISIT}"):
         if named.read_text(encoding="utf-8") == session_id:  # made anew when it is next used
             remove(named.parent)

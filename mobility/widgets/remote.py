@@ -12,6 +12,7 @@ The server analyses by itself. The data of a session are those that its document
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -91,6 +92,14 @@ class RemoteStore:
         )
 
     stored_participant = set_participant
+
+    def render_visit(self, user_id: str, *, on: datetime.date | str) -> dict[str, Path]:
+        """Fetch the page of a visit into a temporary file, under "html"."""
+        served = self.client.visit(user_id, on)
+        key = f"{user_id}/{on}"
+        if key not in _PAGES:
+            _PAGES[key], _ = scratch_folder("visit")
+        return {"html": self.client.download(served.page_url, _PAGES[key] / "visit.html")}
 
     def delete(self, session_id: str) -> None:
         """Delete a session for good."""

@@ -168,7 +168,10 @@ function sessionBrowser({ model, el }) {
   }
   function visit(person, { date, day, rows }) {
     return h("div", { class: "mobility-visit" },
-      h("h5", { "data-participant": person.id, "data-visit": date }, day),
+      h("h5", { "data-participant": person.id, "data-visit": date }, day,
+        rows.some((row) => row.state === "analyzed") ? h("button", {
+          type: "button", "data-key": `visit ${person.id} ${date}`, "aria-label": `Page of the visit of ${person.name}, ${day}`,
+          onclick: () => ask(model, "visit", { participant: person.id, date, page: pageServer() }) }, "Page") : null),
       h("ul", {}, ...rows.map(film)));
   }
   function group(name, id, ...children) {
@@ -261,6 +264,12 @@ function sessionBrowser({ model, el }) {
       linked = message.session;
       links.replaceChildren(
         h("span", {}, `Report of ${message.name}: `),
+        h("a", { href: message.url, target: "_blank", rel: "noopener" }, "open it"),
+        h("code", {}, message.path));
+    } else if (message.kind === "visit") {
+      linked = null;
+      links.replaceChildren(
+        h("span", {}, `Visit of ${message.participant}, ${message.date}: `),
         h("a", { href: message.url, target: "_blank", rel: "noopener" }, "open it"),
         h("code", {}, message.path));
     } else if (message.kind === "rendered") ask(model, "address", { session: message.session, page: pageServer() });

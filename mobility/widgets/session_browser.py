@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.record import ANONYMOUS, Participant, SessionRecord, verdict_in_words
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.media import address
-from mobility.widgets.sessions import AnySession, AnyStore
+from mobility.widgets.sessions import AnySession, StoreOfVisits
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class SessionBrowser(Widget):
 
     def __init__(
         self,
-        store: AnyStore,
+        store: StoreOfVisits,
         *,
         analysis: Mapping[str, Any] | None = None,
         view: Literal["people", "sessions"] = "sessions",
@@ -123,6 +124,7 @@ class SessionBrowser(Widget):
             "still": lambda content, _: self._send_still(str(content.get("session"))),
             "analyze": lambda content, _: self.analyze(str(content.get("session"))),
             "report": lambda content, _: self.report(str(content.get("session"))),
+            "visit": lambda content, _: self._visit(content),
             "delete": lambda content, _: self.delete(str(content.get("session"))),
             "address": lambda content, _: self._send_address(content),
         }
@@ -226,6 +228,44 @@ class SessionBrowser(Widget):
             self._call_back("report", session)
 
         self.in_background(tables.sentence("widgets.notice.rendering"), work, on=session.id)
+
+    def visit(
+        self, user_id: str, date: datetime.date | str, *, page: Mapping[str, Any] | None = None
+    ) -> None:
+        """Make the page of a visit beside the notebook; :meth:`wait` waits for it.
+
+        Parameters
+        ----------
+        user_id, date
+            Whose, and the day.
+        page
+            Where the page of this widget is, as it says itself.
+
+        Raises
+        ------
+        BadInputError
+            The page of this visit is being made already.
+        """
+
+        def work() -> None:
+            file = self.store.render_visit(user_id, on=date)["html"]
+            self.say("done", tables.sentence("widgets.notice.visit_rendered"))
+            self.send(
+                {
+                    "kind": "visit",
+                    "participant": user_id,
+                    "date": f"{date}",
+                    "url": address(file, page or {}),
+                    "path": str(file),
+                }
+            )
+
+        what = tables.sentence("widgets.notice.visit_rendering")
+        self.in_background(what, work, on=f"visit {user_id} {date}")
+
+    def _visit(self, content: Mapping[str, Any]) -> None:
+        whose, date = str(content.get("participant")), str(content.get("date"))
+        self.visit(whose, date, page=content.get("page"))
 
     def delete(self, session_id: str) -> None:
         """Delete a session with its video, results and reports.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,6 +36,12 @@ class AnyStore(Protocol):
     def set_participant(self, user_id: str, /, **fields: Any) -> Any: ...
     def is_in_work(self, session_id: str, /) -> bool: ...
     def require_writable(self) -> None: ...
+
+
+class StoreOfVisits(AnyStore, Protocol):
+    """A store whose visits have pages."""
+
+    def render_visit(self, user_id: str, *, on: datetime.date | str) -> dict[str, Path]: ...
 
 
 class AnySession(Protocol):

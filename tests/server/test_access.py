@@ -26,6 +26,7 @@ CHANGES = [
     *(("POST", "/sessions/{}/recommendation/"), ("POST", "/sessions/{}/summary/")),
     *(("POST", "/sessions/{}/joint-mobility-config/"), ("POST", "/sessions/{}/state/")),
 ]
+DAY = "2026-03-11"
 PEOPLE = {*ROLES} - {PHONE}
 STAFF, ADMINISTRATORS = {"administrator", "professional"}, {"administrator"}
 
@@ -37,6 +38,10 @@ MATRIX = [
     ("DELETE", "/sessions/{}/", PEOPLE, ADMINISTRATORS),
     ("POST", "/sessions/", set(ROLES), ADMINISTRATORS),
     ("POST", "/management/sessions/", ADMINISTRATORS, ADMINISTRATORS),
+    *(
+        ("GET", f"/participants/{{user}}/visits/{{date}}/{name}", PEOPLE, STAFF)
+        for name in ("", "absent.mp4")
+    ),
     ("GET", "/participants/{user}/export/", PEOPLE, ADMINISTRATORS),
     ("DELETE", "/participants/{user}/", PEOPLE, ADMINISTRATORS),
 ]
@@ -75,7 +80,7 @@ def test_every_role_on_every_endpoint(server, people, record_of, method, path, o
         allowed = role in (owners if whose == "own" else others)
         # To a phone others' sessions are absent.
         refused = 404 if role == PHONE and whose != "own" and "{}" in path else 403
-        url = path.replace("{}", session_id).replace("{user}", user_id)
+        url = path.replace("{}", session_id).replace("{user}", user_id).replace("{date}", DAY)
         if path.endswith("sessions/"):
             # Allowed, it is refused for its fields; nothing is made.
             user = {"user_id": user_id, "exercise_name": "Overhead Squat"}
@@ -130,7 +135,8 @@ def test_every_endpoint_against_the_key_of_a_phone(server, record_of, damaged, p
     ]
 
     def ask(session_id, user_id="ph-p"):
-        url = path.format(session_id=session_id, user_id=user_id).replace("absent", "video")
+        ids = {"session_id": session_id, "user_id": user_id, "date": DAY}
+        url = path.format(**ids).replace("absent", "video")
         return server.ask(method, url, phone)
 
     if path.endswith("sessions/"):
@@ -194,7 +200,7 @@ def test_who_may_nothing_and_who_may_only_read():
     for caller, may in (
         (Caller("key 1", PHONE, "p"), []),
         (STRANGER, []),
-        (Caller("key 1", SIGNED, None), ["read"]),
+        (Caller("key 1", SIGNED, None), ["read", "see visits"]),
     ):
         assert [action for action in ALLOWED if caller.may(action, Owner("p"))] == may
 

@@ -10,7 +10,7 @@ import pytest
 from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.progress import progress_bar
 from mobility.sessions.files import read_json, write_json
-from mobility.store import Session
+from mobility.store import Session, Store
 from mobility.widgets import SessionBrowser
 
 
@@ -218,3 +218,28 @@ def test_a_saved_notebook_shows_the_table_and_an_empty_store_is_no_fault(still, 
     html = still(browser)
     assert "<td>&lt;script&gt;</td>" in html
     assert "<script>" not in html
+
+
+def test_the_page_of_a_visit_is_made_and_its_address_sent(browser, store, ask, sent, monkeypatch):
+    messages = sent(browser)
+    file = store.reports / "visits" / "p01" / "2025-03-01" / "visit.html"
+    file.parent.mkdir(parents=True)
+    file.write_text("the page")
+    asked = []
+
+    def made(_, user_id, *, on):
+        asked.append((user_id, on))
+        if user_id == "p09":
+            raise NotFoundError("participant p09: not in the store")
+        return {"html": file}
+
+    monkeypatch.setattr(Store, "render_visit", made)
+    ask(browser, "visit", participant="p01", date="2025-03-01", page={})
+    browser.wait()
+    assert asked == [("p01", "2025-03-01")]
+    (told,) = [each for each in messages if each.get("kind") == "visit"]
+    assert (told["participant"], told["date"]) == ("p01", "2025-03-01")
+    assert told["path"] == str(file)
+    ask(browser, "visit", participant="p09", date="2025-03-01", page={})
+    browser.wait()
+    assert browser.notice == {"kind": "error", "text": "participant p09: not in the store"}
