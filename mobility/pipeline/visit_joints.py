@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
 from mobility.assessment.merging import Film, Given, Merged, merge_numbers, right_minus_left
+from mobility.assessment.movements import movement as movement_table
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.pipeline.metrics_table import as_table, metrics_table
@@ -32,7 +34,9 @@ def merged_joints(films: Sequence[Film], *, exercise: str) -> list[dict[str, Any
     listed = []
     for (movement, metric, side), number in _merged(rows).items():
         reference, kind = (
-            _first(rows, (movement, name, side)) if metric == END else {}
+            _first(rows, (movement, name, side))
+            if metric == END and _is_of_such_people(rows[movement, metric, side], movement, side)
+            else {}
             for name in ("reference", "reference_kind")
         )
         listed.append(
@@ -88,6 +92,15 @@ def _rows_of(films: Sequence[Film]) -> _Rows:
 
 def _first(rows: _Rows, place: _Place) -> Mapping[str, Any]:
     return rows[place][0][1] if place in rows else {}
+
+
+def _is_of_such_people(
+    rows: Sequence[tuple[Film, Mapping[str, Any]]], movement: str, side: str
+) -> bool:
+    """Whether people like the participant were measured, as far as sex and age are known."""
+    joint = movement_table(movement)["joint"]
+    described = json.loads(rows[0][0].metrics.attrs.get("references", "{}"))
+    return not described.get(f"{side}_{joint}", {}).get("note", "")
 
 
 def _merged(rows: _Rows) -> dict[_Place, Merged]:

@@ -227,13 +227,13 @@ class VisitPage:
         named = self._films_in_words(film.id for film in films)
         number = "merged" if len(films) > 1 else "one"
         told = tables.sentence(f"visit.films.{number}", films=named)
-        rows = self._gauges(exercise)
+        rows = [each for each in self._gauges(exercise) if each.is_shown]
         marked = {each.name: each.marks for each in rows}
         return (
             html(h.h2[exercise])
             + paragraphs(told, kind="note")
             + self._openings(films, kind.table["report"].get("opening"))
-            + gauges.show([each for each in rows if each.is_shown], caption=self._caption(exercise))
+            + gauges.show(rows, caption=self._caption(exercise))
             + first_page.in_lines(_once(answers), marked=marked, view=self._views(exercise))
         )
 

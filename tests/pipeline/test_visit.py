@@ -255,7 +255,15 @@ def test_single_joints_of_several_films_are_merged_by_movement(store: Store, pro
     assert both["sessions"] == ["j", "k"]
     assert both["value"] == pytest.approx(one["value"])
     assert both["sd"] == pytest.approx(one["sd"] * np.sqrt(0.95))
-    assert both["reference"] == one["reference"] == pytest.approx(166.7)
+    assert both["reference"] is None  # boys and men up to 54 years were measured, and she is none
+    metrics = store.session("j").metrics().copy()
+    references = json.loads(metrics.attrs["references"])
+    references["left_shoulder"]["note"] = ""
+    put_result(
+        store.session("j"), "metrics", metrics.assign_attrs(references=json.dumps(references))
+    )
+    ends = [row for row in store.visit("ann", only="j").joints() if row["metric"] == "end_of_range"]
+    assert pytest.approx(166.7) in [row["reference"] for row in ends if row["side"] == "left"]
 
 
 def changes_of(visit: Visit) -> dict[tuple[str, str], dict[str, Any]]:
