@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,12 @@ def test_sessions_that_are_chosen_have_a_page_of_their_own(store: mb.Store) -> N
     assert visits.folder_of(chosen.visit) != whole
     everything = [session.id for session in store.visit("p01").sessions]
     assert visits.folder_of(store.visit("p01", only=everything)) == whole
+
+
+def test_every_answer_has_a_row_or_stands_in_a_line(store: mb.Store) -> None:
+    visit = store.visit("p01", only=["squat"])
+    numbers = unescape(VisitPage(visit).numbers())
+    assert {each["name"] for each in visit.checks() if each["name"] not in numbers} == set()
 
 
 @pytest.mark.parametrize("gone", ["squat", "before"])
