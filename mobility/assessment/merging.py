@@ -1,6 +1,7 @@
 """The films of one exercise in a visit, merged into one Dataset of metrics of the usual form.
 
-Of a number that several films give it is the mean that errs least, given how alike films err; ``tables/merging.yaml`` says by how much they do, and what is not merged.
+Of a number that several films give it is the mean that errs least, given how alike they err;
+``tables/merging.yaml`` says by how much they do, and what is not merged.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from mobility.formatting import quantity
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
 from mobility.registry import exercise_of
-from mobility.view import TWO_CAMERAS, UNKNOWN, view_kind
+from mobility.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind
 from mobility.wording import listed
 
 Array = NDArray[np.float64]
@@ -77,11 +78,10 @@ class Film:
         return self.view if self.view == UNKNOWN else view_kind(self.view)
 
     @property
-    def from_front(self) -> float:
-        """How far the camera stands from the front, degrees; two cameras see as much as it does."""
-        if self.kind == TWO_CAMERAS:
-            return 0.0
-        return abs(self.azimuth) if math.isfinite(self.azimuth) else math.inf
+    def from_front(self) -> int:
+        """Place of its kind of view, the front first; two cameras see as much as that."""
+        kinds = (*VIEWS, UNKNOWN)
+        return 0 if self.kind == TWO_CAMERAS else kinds.index(self.kind)
 
 
 class Merged(NamedTuple):
@@ -171,8 +171,8 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     """Merge the films of one exercise.
 
     What a film's verdict rules out does not enter; nor do sides of a film whose sides may have been
-    exchanged, if another one has them. Right minus left of knee and ankle is that of the film
-    nearest the front. The sides are made to agree with the difference, so that their errors are
+    exchanged, if another one has them. Right minus left of the knee is that of the films of the
+    frontmost kind of view, unless the others are surer than they. The sides are made to agree with the difference, so that their errors are
     least. Of legs that stand in turn each is merged by itself.
 
     Parameters
@@ -387,12 +387,23 @@ def _unsided(films: Sequence[Film], name: str, *, in_turn: bool = False) -> Merg
     attrs = films[0].variables[name].attrs
     of_one = tables.load("merging")["difference_of_one_film"]["quantities"]
     if attrs.get("kind") == "asymmetry" and attrs.get("quantity") in of_one:
-        nearest = sorted(cells, key=lambda cell: cell.film.from_front)
-        cells = [cell for cell in nearest if math.isfinite(cell.value)][:1] or cells
+        cells = _frontmost(cells)
     merged = merge_numbers(cells, str(attrs.get("units", "")))
     if in_turn and attrs.get("kind") == "asymmetry" and not merged.films:
         return _of_own_films(films, str(attrs["quantity"]), merged)
     return merged
+
+
+def _frontmost(cells: Sequence[Given]) -> Sequence[Given]:
+    """Choose the films of the frontmost kind of view, unless the others are surer than they."""
+    given = [cell for cell in cells if math.isfinite(cell.value + cell.sd)]
+    least = min((cell.film.from_front for cell in given), default=0)
+    front = [cell for cell in given if cell.film.from_front == least]
+    others = [cell for cell in given if cell not in front]
+    if not others:
+        return front or cells
+    ahead, behind = merge_numbers(front), merge_numbers(others)
+    return cells if math.isnan(ahead.value) or behind.sd < ahead.sd else front
 
 
 def _of_own_films(films: Sequence[Film], name: str, otherwise: Merged) -> Merged:

@@ -185,6 +185,33 @@ def test_the_difference_of_knees_is_of_the_film_from_the_front_and_the_sides_agr
     assert merged["knee_flexion_sd"].values == pytest.approx([math.sqrt(0.75 * 15 + 1.0)] * 2)
 
 
+def knees_of(name: str, left: float, right: float, sd: float, view: str, **more: Any) -> Film:
+    apart = (right - left, sd * math.sqrt(2))
+    numbers = {"knee_flexion": ([left, right], [sd, sd]), "knee_flexion_asymmetry": apart}
+    return film(name, numbers, view=view, **more)
+
+
+def test_a_bad_film_from_the_front_does_not_spoil_the_sides_of_a_good_one():
+    oblique = knees_of("a", 131.0, 131.0, 3.0, "front-oblique left", azimuth=-40.0)
+    for left, right, sd in ((120.0, 150.0, 20.0), (118.0, 140.0, 11.0)):
+        merged = merge([oblique, knees_of("b", left, right, sd, "front")])
+        assert value_and_sd(merged, "knee_flexion_asymmetry") == pytest.approx((0.0, 4.2426), abs=1)
+        assert np.all(merged["knee_flexion_sd"] < 5.0)  # widened, as the films differ
+        knees = [each for each in find(merged) if each.rule == "knee_flexion_limited"]
+        assert {each.answer for each in knees} == {"reached"}
+
+
+def test_the_difference_of_knees_is_of_all_films_from_the_front_however_exact_the_angle():
+    films = [
+        knees_of("a", 108.0, 113.0, 12.0, "front", azimuth=1.0),
+        knees_of("b", 110.0, 112.0, 3.0, "front", azimuth=2.0),
+        knees_of("c", 110.0, 112.0, 9.0, "front-oblique left", azimuth=-40.0),
+    ]
+    merged = merge(films)
+    assert value_and_sd(merged, "knee_flexion_asymmetry") == pytest.approx((2.0, 4.2426), abs=1e-4)
+    assert films_of(merged, "knee_flexion_asymmetry") == ["a", "b"]
+
+
 def test_each_side_has_its_own_error_and_a_film_taken_twice_hardly_changes_it():
     sds = [3.0, 12.0]
     for apart in (math.hypot(*sds), 10.0):
