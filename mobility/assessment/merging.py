@@ -298,15 +298,22 @@ def _check_alike(films: Sequence[Film]) -> None:
 def _cells(films: Sequence[Film], name: str, side: str) -> list[Given]:
     """Give what each film has of a number.
 
-    Left out are, if others have it, films whose sides may have been exchanged, and those that do
-    not show the leg.
+    Left out are films that do not show the leg, if others do; and those whose sides may have been
+    exchanged, if another one has either side.
     """
     shown = [film for film in films if not side or film.metrics.attrs.get(ABSENT_SIDE) != side]
-    cells = [_cell(film, name, side) for film in shown or films]
-    if not side and films[0].variables[name].attrs.get("kind") != "asymmetry":
-        return cells
-    certain = [cell for cell in cells if not cell.film.verdict.sides_in_doubt]
-    return certain if any(math.isfinite(cell.value) for cell in certain) else cells
+    is_sided = side or films[0].variables[name].attrs.get("kind") == "asymmetry"
+    certain = [film for film in films if not film.verdict.sides_in_doubt]
+    if is_sided and any(_has_a_side(film, name.removesuffix("_asymmetry")) for film in certain):
+        shown = [film for film in shown if film in certain] or certain
+    return [_cell(film, name, side) for film in shown or films]
+
+
+def _has_a_side(film: Film, name: str) -> bool:
+    """Whether a film gives either side of a metric, or their difference."""
+    places = [(name, side) for side in SIDES if name in film.variables]
+    cells = [_cell(film, each, side) for each, side in (*places, (f"{name}_asymmetry", ""))]
+    return any(math.isfinite(cell.value) for cell in cells)
 
 
 def _cell(film: Film, name: str, side: str) -> Given:

@@ -83,7 +83,21 @@ def _rows_of(films: Sequence[Film]) -> _Rows:
         for row in metrics_table(film.metrics).to_pylist():
             if row["level"] == "session" and row["item"]:
                 rows.setdefault((row["item"], row["metric"], row["side"]), []).append((film, row))
-    return rows
+    # A film whose sides may have been exchanged has none where another one has either of a movement.
+    certain = {
+        movement
+        for (movement, *_), of_films in rows.items()
+        if any(_is_certain(film) and math.isfinite(row["value"]) for film, row in of_films)
+    }
+    kept = {
+        place: [each for each in of_films if place[0] not in certain or _is_certain(each[0])]
+        for place, of_films in rows.items()
+    }
+    return {place: of_films for place, of_films in kept.items() if of_films}
+
+
+def _is_certain(film: Film) -> bool:
+    return not film.verdict.sides_in_doubt
 
 
 def _first(rows: _Rows, place: _Place) -> Mapping[str, Any]:
@@ -115,9 +129,7 @@ def _of_films(rows: Sequence[tuple[Film, Mapping[str, Any]]]) -> Merged:
             given.append(Given(film, row["value"], row["sd"], row["sem"], row["reason"]))
         else:
             given.append(Given(film, reason=film.verdict.why_without(row["metric"])))
-    certain = [each for each in given if not each.film.verdict.sides_in_doubt]
-    chosen = certain if any(math.isfinite(each.value) for each in certain) else given
-    return merge_numbers(chosen, rows[0][1]["units"])
+    return merge_numbers(given, rows[0][1]["units"])
 
 
 def _plain(value: float) -> float | None:
