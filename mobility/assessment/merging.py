@@ -203,7 +203,7 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
         measured = [film for film in films if name in film.variables]
         variable = measured[0].variables[name]
         units = str(variable.attrs.get("units", ""))
-        if not is_merged(measured[0].metrics, name):
+        if not any(is_merged(film.metrics, name) for film in measured):
             sides = {
                 side: _of_one_alone(_cells(measured, name, side))
                 for side in (SIDES if variable.dims else ("",))
@@ -350,8 +350,10 @@ def merge_numbers(cells: Sequence[Given], units: str = "") -> Merged:
     """Merge what films have of a number, in `units`: the mean that errs least, if any."""
     given = [cell for cell in cells if math.isfinite(cell.value)]
     weighed = [cell for cell in given if math.isfinite(cell.sd) and cell.sd > 0]
+    if len(given) > 1 and not weighed:
+        return Merged(reason=tables.sentence("reasons.each_film"))
     if len(weighed) < 2:
-        for cell in weighed or given[:1]:
+        for cell in weighed or given:
             return Merged(cell.value, cell.sd, cell.sem, (cell.film,), weights=(1.0,))
         # That no film can see it is said only where this is so of all.
         without = sorted(cells, key=lambda cell: cell.is_hidden)

@@ -172,6 +172,22 @@ def test_a_value_without_an_error_does_not_weigh_beside_one_with():
     assert np.isnan(alone["trunk_lean_sd"])
 
 
+def test_a_film_without_errors_takes_no_value_from_another_whatever_their_ids():
+    for ids in ("ab", "ba"):
+        without, one = (film(name, {"trunk_lean": (30.0, 4.0)}) for name in ids)
+        bare = Film(without.id, without.metrics.drop_vars("trunk_lean_sd"), GOOD, "front")
+        merged = merge([bare, one])
+        assert value_and_sd(merged, "trunk_lean") == (30.0, 4.0)
+        assert films_of(merged, "trunk_lean") == [one.id]
+
+
+def test_of_two_values_without_errors_each_film_has_its_own():
+    films = [film(name, {"trunk_lean": (value, math.nan)}) for name, value in (("a", 3), ("b", 6))]
+    merged = merge(films)
+    assert np.isnan(merged["trunk_lean"])
+    assert merged["trunk_lean"].attrs["note"] == "each film has its own"
+
+
 def test_the_difference_of_knees_is_of_the_film_from_the_front_and_the_sides_agree_with_it():
     knees = {"knee_flexion": ([100.0, 104.0], [4.0, 4.0]), "knee_flexion_asymmetry": (4.0, 2.0)}
     others = {"knee_flexion": ([104.0, 102.0], [4.0, 4.0]), "knee_flexion_asymmetry": (-2.0, 2.0)}
