@@ -171,9 +171,10 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     """Merge the films of one exercise.
 
     What a film's verdict rules out does not enter; nor do sides of a film whose sides may have been
-    exchanged, if another one has them. Right minus left of the knee is that of the films of the
-    frontmost kind of view, unless the others are surer than they. The sides are made to agree with the difference, so that their errors are
-    least. Of legs that stand in turn each is merged by itself.
+    exchanged, if another one has either. Right minus left of the knee is that of the films of the
+    frontmost kind of view, unless the others are surer than they. The sides are made to agree with
+    the difference, so that their errors are least. Of legs that stand in turn each is merged by
+    itself. What is measured in two ways, as by two versions, has no value.
 
     Parameters
     ----------
@@ -191,7 +192,7 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     Raises
     ------
     BadInputError
-        The films are of several exercises, or a metric is not measured alike in them.
+        The films are of several exercises.
     """
     by_id = sorted(films, key=lambda film: film.id)
     films = sorted(by_id, key=lambda film: LEVELS.index(film.verdict.level))
@@ -203,7 +204,9 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
         measured = [film for film in films if name in film.variables]
         variable = measured[0].variables[name]
         units = str(variable.attrs.get("units", ""))
-        if not any(is_merged(film.metrics, name) for film in measured):
+        if refused := _measured_unlike(measured, name):
+            sides = dict.fromkeys(SIDES if variable.dims else ("",), refused)
+        elif not any(is_merged(film.metrics, name) for film in measured):
             sides = {
                 side: _of_one_alone(_cells(measured, name, side))
                 for side in (SIDES if variable.dims else ("",))
@@ -215,8 +218,9 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
             difference = f"{name}_asymmetry"
             if difference in names and not in_turn:
                 having = [film for film in films if difference in film.variables]
-                apart = _unsided(having, difference)
-                sides = _agreeing(measured, name, sides, apart)
+                if not _measured_unlike(having, difference):
+                    apart = _unsided(having, difference)
+                    sides = _agreeing(measured, name, sides, apart)
         _add(merged, name, measured, sides)
     result = xr.Dataset(merged)
     first = by_id[0].metrics.attrs
@@ -278,21 +282,33 @@ def _shared(films: Sequence[Film], key: str) -> bool:
 
 
 def _check_alike(films: Sequence[Film]) -> None:
-    first, *others = films
-    for film in others:
-        what = ""
+    first = films[0]
+    for film in films:
         theirs, of_this = (str(each.metrics.attrs.get("exercise")) for each in (first, film))
         if theirs != of_this:
             what = f"are of {theirs} and {of_this}; merge the films of one exercise"
-        for name in _numbers(film.metrics):
-            one, other = first.variables.get(name), film.variables[name]
-            if one is None or what:
-                continue
-            if (one.dims, one.attrs.get("units")) != (other.dims, other.attrs.get("units")):
-                what = f"{name} is not measured alike, as by two versions of the exercise"
-                what += "; analyse both again"
-        if what:
             raise BadInputError(f"sessions {first.id} and {film.id}: {what}")
+
+
+def _measured_unlike(films: Sequence[Film], name: str) -> Merged | None:
+    """Refuse a number that some films measure in another unit, or by another version."""
+    shown = [film for film in films if film.verdict.shows(name)]
+    variables = {film.id: film.variables[name] for film in shown}
+    return unlike(
+        {
+            film: (each.dims, each.attrs.get("units"), each.attrs.get("version"))
+            for film, each in variables.items()
+        }
+    )
+
+
+def unlike(ways: Mapping[str, Any]) -> Merged | None:
+    """Refuse a number of films, by id, that is not measured in one way."""
+    ids = sorted(ways)
+    other = next((each for each in ids if ways[each] != ways[ids[0]]), None)
+    if other is None:
+        return None
+    return Merged(reason=tables.sentence("reasons.unlike", sessions=listed([ids[0], other])))
 
 
 def _cells(films: Sequence[Film], name: str, side: str) -> list[Given]:

@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
-from mobility.assessment.merging import Film, Given, Merged, merge_numbers, right_minus_left
+from mobility.assessment.merging import (
+    Film,
+    Given,
+    Merged,
+    merge_numbers,
+    right_minus_left,
+    unlike,
+)
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.pipeline.metrics_table import as_table, metrics_table
@@ -83,7 +90,7 @@ def _rows_of(films: Sequence[Film]) -> _Rows:
         for row in metrics_table(film.metrics).to_pylist():
             if row["level"] == "session" and row["item"]:
                 rows.setdefault((row["item"], row["metric"], row["side"]), []).append((film, row))
-    # A film whose sides may have been exchanged has none where another one has either of a movement.
+    # A film whose sides may have been exchanged has none where another one has either.
     certain = {
         movement
         for (movement, *_), of_films in rows.items()
@@ -123,13 +130,15 @@ def _merged(rows: _Rows) -> dict[_Place, Merged]:
 
 
 def _of_films(rows: Sequence[tuple[Film, Mapping[str, Any]]]) -> Merged:
-    given = []
+    given, ways = [], {}
     for film, row in rows:
+        if math.isfinite(row["value"]):
+            ways[film.id] = (row["units"], row["version"])
         if film.verdict.shows(row["metric"]):
             given.append(Given(film, row["value"], row["sd"], row["sem"], row["reason"]))
         else:
             given.append(Given(film, reason=film.verdict.why_without(row["metric"])))
-    return merge_numbers(given, rows[0][1]["units"])
+    return unlike(ways) or merge_numbers(given, rows[0][1]["units"])
 
 
 def _plain(value: float) -> float | None:

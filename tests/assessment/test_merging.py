@@ -412,12 +412,25 @@ def test_order_makes_no_difference_and_the_films_are_not_changed():
         xr.testing.assert_identical(each.metrics, kept)
 
 
-def test_films_of_two_exercises_or_of_two_versions_of_one_are_refused_in_a_line():
+def test_films_of_two_exercises_are_refused_in_a_line():
     one = film("a", {"trunk_lean": (30.0, 3.0)})
     other = film("b", {"trunk_lean": (30.0, 3.0)}, exercise="Squat")
     with pytest.raises(BadInputError, match="sessions a and b: are of Overhead Squat and Squat"):
         merge([one, other])
-    newer = film("b", {"trunk_lean": (0.5, 0.1)})
-    newer.metrics["trunk_lean"].attrs["units"] = "1"
-    with pytest.raises(BadInputError, match="trunk_lean is not measured alike"):
-        merge([one, newer])
+
+
+@pytest.mark.parametrize("unlike", [{"units": "1"}, {"version": "2"}])
+def test_a_number_measured_in_two_ways_is_refused_in_a_line_and_the_others_are_merged(
+    unlike: dict[str, str],
+):
+    both = {"trunk_lean": (30.0, 4.0), "trunk_tibia_difference": (5.0, 3.0)}
+    films = [film("a", {"arm_fall": (10.0, 3.0)}), film("b", both), film("c", both, view="left")]
+    films[1].metrics["trunk_tibia_difference"].attrs["version"] = "1"
+    films[2].metrics["trunk_tibia_difference"].attrs |= {"version": "1", **unlike}
+    merged = merge(films)
+    assert value_and_sd(merged, "trunk_lean") == pytest.approx((30.0, 4 * math.sqrt(0.75)))
+    assert np.isnan(merged["trunk_tibia_difference"])
+    (check,) = (each for each in find(merged) if each.rule == "trunk_leans_forward")
+    assert check.answer == "refused"
+    assert check.reason.startswith("sessions b and c measure it differently")
+    assert "\n" not in check.reason
