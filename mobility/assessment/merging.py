@@ -401,14 +401,14 @@ def _correlation(films: Sequence[Film]) -> Array:
     parts = np.array(
         [[float(kind == each) for each in known] if kind in known else unknown for kind in kinds]
     )
-    correlation = other + (same - other) * parts @ parts.T
+    correlation: Array = other + (same - other) * (parts @ parts.T)
     np.fill_diagonal(correlation, 1.0)
     return correlation
 
 
 def _unsided(films: Sequence[Film], name: str, *, in_turn: bool = False) -> Merged:
     """Merge a number without sides; a difference of the sides may be that of one film."""
-    cells = _cells(films, name, "")
+    cells: Sequence[Given] = _cells(films, name, "")
     attrs = films[0].variables[name].attrs
     of_one = tables.load("merging")["difference_of_one_film"]["quantities"]
     if attrs.get("kind") == "asymmetry" and attrs.get("quantity") in of_one:
