@@ -1,7 +1,7 @@
 """The films of one exercise in a visit, merged into one Dataset of metrics of the usual form.
 
-Of a number that several films give it is their mean by inverse variances, with an error for films
-that err alike; ``tables/merging.yaml`` says by how much they do, and what is not merged.
+Of a number that several films give it is the mean that errs least, given how alike they err;
+``tables/merging.yaml`` says by how much they do, and what is not merged.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mobility.formatting import quantity
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
 from mobility.registry import exercise_of
-from mobility.view import TWO_CAMERAS, UNKNOWN, view_kind
+from mobility.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind
 from mobility.wording import listed
 
 Array = NDArray[np.float64]
@@ -78,11 +78,10 @@ class Film:
         return self.view if self.view == UNKNOWN else view_kind(self.view)
 
     @property
-    def from_front(self) -> float:
-        """How far the camera stands from the front, degrees; two cameras see as much as it does."""
-        if self.kind == TWO_CAMERAS:
-            return 0.0
-        return abs(self.azimuth) if math.isfinite(self.azimuth) else math.inf
+    def from_front(self) -> int:
+        """Place of its kind of view, the front first; two cameras see as much as that."""
+        kinds = (*VIEWS, UNKNOWN)
+        return 0 if self.kind == TWO_CAMERAS else kinds.index(self.kind)
 
 
 class Merged(NamedTuple):
@@ -98,6 +97,8 @@ class Merged(NamedTuple):
         Why there is no value.
     is_hidden, is_contradicted
         Whether no film can see it; whether the films contradict each other.
+    weights, widened
+        Of the films in the mean, and by how much their differences widen its error.
     """
 
     value: float = math.nan
@@ -107,6 +108,8 @@ class Merged(NamedTuple):
     reason: str = ""
     is_hidden: bool = False
     is_contradicted: bool = False
+    weights: tuple[float, ...] = ()
+    widened: float = 1.0
 
 
 class Given(NamedTuple):
@@ -120,38 +123,58 @@ class Given(NamedTuple):
     is_hidden: bool = False
 
 
-def weighted_mean(values: Array, sds: Array, correlation: Array) -> tuple[float, float, float]:
-    """Compute the mean by inverse variances of numbers whose errors go together.
+class Mean(NamedTuple):
+    """A mean of :func:`weighted_mean`."""
+
+    value: float
+    sd: float
+    p: float
+    weights: Array
+    widened: float
+
+
+def weighted_mean(values: Array, sds: Array, correlation: Array) -> Mean:
+    """Compute the mean that errs least of numbers whose errors go together.
 
     Parameters
     ----------
     values, sds
-        At least two numbers, and the standard deviations of their errors.
+        Numbers, and the standard deviations of their errors.
     correlation
         Of the errors.
 
     Returns
     -------
-    mean, sd, p
-        ``sd`` is that of the error, widened by ``max(1, sqrt(chi2 / (n - 1)))`` (Birge 1932, Phys
-        Rev 40:207); ``p`` the probability of so large a ``chi2`` if errors alone differ.
+    Mean
+        Its ``weights`` are those of generalized least squares that are not below 0, so that no
+        number makes it worse. ``sd`` is that of the error, ``widened`` by ``max(1, sqrt(chi2 / (n -
+        1)))`` (Birge 1932, Phys Rev 40:207); ``p`` the probability of so large a ``chi2`` if errors
+        alone differ.
     """
+    from scipy.optimize import nnls
     from scipy.special import chdtrc
 
-    weights = sds**-2 / (sds**-2).sum()
-    mean = float(weights @ values)
-    variance = weights @ (correlation * np.outer(sds, sds)) @ weights
-    chi2, free = float((((values - mean) / sds) ** 2).sum()), len(values) - 1
-    return mean, math.sqrt(variance * max(1.0, chi2 / free)), float(chdtrc(free, chi2))
+    precision = sds.min() / sds
+    root = np.linalg.cholesky(correlation)
+    least = nnls(root.T, np.linalg.solve(root, precision))[0] * precision
+    weights = least / least.sum()
+    # Of errors that go together the differences alone count, not where the mean is.
+    whitened, ones = np.linalg.solve(root, np.array([values / sds, 1 / sds]).T).T
+    residuals = whitened - ones * (ones @ whitened) / (ones @ ones)
+    chi2, free = float(residuals @ residuals), len(values) - 1
+    widened = max(1.0, math.sqrt(chi2 / free))
+    sd = widened * math.sqrt(weights * sds @ correlation @ (weights * sds))
+    return Mean(float(weights @ values), sd, float(chdtrc(free, chi2)), weights, widened)
 
 
 def merge(films: Sequence[Film]) -> xr.Dataset:
     """Merge the films of one exercise.
 
     What a film's verdict rules out does not enter; nor do sides of a film whose sides may have been
-    exchanged, if another one has them. Right minus left of knee and ankle is that of the film
-    nearest the front. The sides agree with the difference: they are the mean of both, merged over
-    the films, less and more half of it. Of legs that stand in turn each is merged by itself.
+    exchanged, if another one has either. Right minus left of the knee is that of the films of the
+    frontmost kind of view, unless the others are surer than they. The sides are made to agree with
+    the difference, so that their errors are least. Of legs that stand in turn each is merged by
+    itself. What is measured in two ways, as by two versions, has no value.
 
     Parameters
     ----------
@@ -169,7 +192,7 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     Raises
     ------
     BadInputError
-        The films are of several exercises, or a metric is not measured alike in them.
+        The films are of several exercises.
     """
     by_id = sorted(films, key=lambda film: film.id)
     films = sorted(by_id, key=lambda film: LEVELS.index(film.verdict.level))
@@ -181,7 +204,9 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
         measured = [film for film in films if name in film.variables]
         variable = measured[0].variables[name]
         units = str(variable.attrs.get("units", ""))
-        if not is_merged(measured[0].metrics, name):
+        if refused := _measured_unlike(measured, name):
+            sides = dict.fromkeys(SIDES if variable.dims else ("",), refused)
+        elif not any(is_merged(film.metrics, name) for film in measured):
             sides = {
                 side: _of_one_alone(_cells(measured, name, side))
                 for side in (SIDES if variable.dims else ("",))
@@ -193,8 +218,9 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
             difference = f"{name}_asymmetry"
             if difference in names and not in_turn:
                 having = [film for film in films if difference in film.variables]
-                apart = _unsided(having, difference)
-                sides = _agreeing(measured, name, sides, apart)
+                if not _measured_unlike(having, difference):
+                    apart = _unsided(having, difference)
+                    sides = _agreeing(measured, name, sides, apart)
         _add(merged, name, measured, sides)
     result = xr.Dataset(merged)
     first = by_id[0].metrics.attrs
@@ -256,35 +282,54 @@ def _shared(films: Sequence[Film], key: str) -> bool:
 
 
 def _check_alike(films: Sequence[Film]) -> None:
-    first, *others = films
-    for film in others:
-        what = ""
+    first = films[0]
+    for film in films:
         theirs, of_this = (str(each.metrics.attrs.get("exercise")) for each in (first, film))
         if theirs != of_this:
             what = f"are of {theirs} and {of_this}; merge the films of one exercise"
-        for name in _numbers(film.metrics):
-            one, other = first.variables.get(name), film.variables[name]
-            if one is None or what:
-                continue
-            if (one.dims, one.attrs.get("units")) != (other.dims, other.attrs.get("units")):
-                what = f"{name} is not measured alike, as by two versions of the exercise"
-                what += "; analyse both again"
-        if what:
             raise BadInputError(f"sessions {first.id} and {film.id}: {what}")
+
+
+def _measured_unlike(films: Sequence[Film], name: str) -> Merged | None:
+    """Refuse a number that some films measure in another unit, or by another version."""
+    shown = [film for film in films if film.verdict.shows(name)]
+    variables = {film.id: film.variables[name] for film in shown}
+    return unlike(
+        {
+            film: (each.dims, each.attrs.get("units"), each.attrs.get("version"))
+            for film, each in variables.items()
+        }
+    )
+
+
+def unlike(ways: Mapping[str, Any]) -> Merged | None:
+    """Refuse a number of films, by id, that is not measured in one way."""
+    ids = sorted(ways)
+    other = next((each for each in ids if ways[each] != ways[ids[0]]), None)
+    if other is None:
+        return None
+    return Merged(reason=tables.sentence("reasons.unlike", sessions=listed([ids[0], other])))
 
 
 def _cells(films: Sequence[Film], name: str, side: str) -> list[Given]:
     """Give what each film has of a number.
 
-    Left out are, if others have it, films whose sides may have been exchanged, and those that do
-    not show the leg.
+    Left out are films that do not show the leg, if others do; and those whose sides may have been
+    exchanged, if another one has either side.
     """
     shown = [film for film in films if not side or film.metrics.attrs.get(ABSENT_SIDE) != side]
-    cells = [_cell(film, name, side) for film in shown or films]
-    if not side and films[0].variables[name].attrs.get("kind") != "asymmetry":
-        return cells
-    certain = [cell for cell in cells if not cell.film.verdict.sides_in_doubt]
-    return certain if any(math.isfinite(cell.value) for cell in certain) else cells
+    is_sided = side or films[0].variables[name].attrs.get("kind") == "asymmetry"
+    certain = [film for film in films if not film.verdict.sides_in_doubt]
+    if is_sided and any(_has_a_side(film, name.removesuffix("_asymmetry")) for film in certain):
+        shown = [film for film in shown if film in certain] or certain
+    return [_cell(film, name, side) for film in shown or films]
+
+
+def _has_a_side(film: Film, name: str) -> bool:
+    """Whether a film gives either side of a metric, or their difference."""
+    places = [(name, side) for side in SIDES if name in film.variables]
+    cells = [_cell(film, each, side) for each, side in (*places, (f"{name}_asymmetry", ""))]
+    return any(math.isfinite(cell.value) for cell in cells)
 
 
 def _cell(film: Film, name: str, side: str) -> Given:
@@ -318,12 +363,14 @@ def _of_one_alone(cells: Sequence[Given]) -> Merged:
 
 
 def merge_numbers(cells: Sequence[Given], units: str = "") -> Merged:
-    """Merge what films have of a number, in `units`: the mean by inverse variances, if any."""
+    """Merge what films have of a number, in `units`: the mean that errs least, if any."""
     given = [cell for cell in cells if math.isfinite(cell.value)]
     weighed = [cell for cell in given if math.isfinite(cell.sd) and cell.sd > 0]
+    if len(given) > 1 and not weighed:
+        return Merged(reason=tables.sentence("reasons.each_film"))
     if len(weighed) < 2:
-        for cell in weighed or given[:1]:
-            return Merged(cell.value, cell.sd, cell.sem, (cell.film,))
+        for cell in weighed or given:
+            return Merged(cell.value, cell.sd, cell.sem, (cell.film,), weights=(1.0,))
         # That no film can see it is said only where this is so of all.
         without = sorted(cells, key=lambda cell: cell.is_hidden)
         return Merged(reason=without[0].reason, is_hidden=all(cell.is_hidden for cell in cells))
@@ -331,37 +378,57 @@ def merge_numbers(cells: Sequence[Given], units: str = "") -> Merged:
         np.array([getattr(cell, each) for cell in weighed]) for each in ("value", "sd", "sem")
     )
     together = tuple(cell.film for cell in weighed)
-    value, sd, p = weighted_mean(values, sds, _correlation(together))
-    if p < tables.load("merging")["contradiction"]["value"]:
+    mean = weighted_mean(values, sds, _correlation(together))
+    if mean.p < tables.load("merging")["contradiction"]["value"]:
         return Merged(films=together, reason=_contradiction(weighed, units), is_contradicted=True)
     # As if those of measuring again were the same in all films: with no correlation it is larger.
-    sem = float(sds**-2 / (sds**-2).sum() @ sems)
-    return Merged(value, sd, sem, together)
+    counts = mean.weights > 0
+    sem = float(mean.weights[counts] @ sems[counts])
+    weights = tuple(mean.weights.tolist())
+    return Merged(mean.value, mean.sd, sem, together, weights=weights, widened=mean.widened)
 
 
 def _correlation(films: Sequence[Film]) -> Array:
-    """Give the correlation of the errors of films."""
+    """Give the correlation of the errors of films.
+
+    What films of one view have alike an unknown view has of all that are known, in equal parts.
+    """
     table = tables.load("merging")["correlation"]
     other, same = (float(table[each]["value"]) for each in ("other_view", "same_view"))
     kinds = [film.kind for film in films]
-    alike = [[one == two or UNKNOWN in (one, two) for two in kinds] for one in kinds]
-    correlation = np.where(alike, same, other)
+    known = sorted({*kinds} - {UNKNOWN}) or [UNKNOWN]
+    unknown = [len(known) ** -0.5] * len(known)
+    parts = np.array(
+        [[float(kind == each) for each in known] if kind in known else unknown for kind in kinds]
+    )
+    correlation: Array = other + (same - other) * (parts @ parts.T)
     np.fill_diagonal(correlation, 1.0)
     return correlation
 
 
 def _unsided(films: Sequence[Film], name: str, *, in_turn: bool = False) -> Merged:
     """Merge a number without sides; a difference of the sides may be that of one film."""
-    cells = _cells(films, name, "")
+    cells: Sequence[Given] = _cells(films, name, "")
     attrs = films[0].variables[name].attrs
     of_one = tables.load("merging")["difference_of_one_film"]["quantities"]
     if attrs.get("kind") == "asymmetry" and attrs.get("quantity") in of_one:
-        nearest = sorted(cells, key=lambda cell: cell.film.from_front)
-        cells = [cell for cell in nearest if math.isfinite(cell.value)][:1] or cells
+        cells = _frontmost(cells)
     merged = merge_numbers(cells, str(attrs.get("units", "")))
     if in_turn and attrs.get("kind") == "asymmetry" and not merged.films:
         return _of_own_films(films, str(attrs["quantity"]), merged)
     return merged
+
+
+def _frontmost(cells: Sequence[Given]) -> Sequence[Given]:
+    """Choose the films of the frontmost kind of view, unless the others are surer than they."""
+    given = [cell for cell in cells if math.isfinite(cell.value + cell.sd)]
+    least = min((cell.film.from_front for cell in given), default=0)
+    front = [cell for cell in given if cell.film.from_front == least]
+    others = [cell for cell in given if cell not in front]
+    if not others:
+        return front or cells
+    ahead, behind = merge_numbers(front), merge_numbers(others)
+    return cells if math.isnan(ahead.value) or behind.sd < ahead.sd else front
 
 
 def _of_own_films(films: Sequence[Film], name: str, otherwise: Merged) -> Merged:
@@ -383,49 +450,85 @@ def right_minus_left(left: Merged, right: Merged, otherwise: Merged) -> Merged:
 def _agreeing(
     films: Sequence[Film], name: str, sides: dict[str, Merged], difference: Merged
 ) -> dict[str, Merged]:
-    """Give sides of several films whose difference is that of the metric beside them."""
+    """Give sides of several films whose difference is that of the metric beside them.
+
+    What their own difference lacks is shared between them so that their errors are least.
+    """
     several = {film.id for each in sides.values() for film in each.films}
-    known = math.isfinite(difference.value) and math.isfinite(difference.sd)
-    if len(several) < 2 or not known or any(each.is_contradicted for each in sides.values()):
+    numbers = (*sides.values(), difference)
+    if len(several) < 2 or not all(math.isfinite(each.value + each.sd) for each in numbers):
         return sides
-    middles = []
-    for film in films:
-        of_film = {side: _cell(film, name, side) for side in SIDES}
-        given = [side for side in SIDES if film in sides[side].films]
-        if len(given) == len(SIDES):
-            middles.append(_middle(film, name, *(of_film[side] for side in SIDES)))
-        elif given:
-            half = difference.value / 2 * (1 if given == ["left"] else -1)
-            cell = of_film[given[0]]
-            sd, sem = _with_half(cell, difference)
-            middles.append(Given(film, cell.value + half, sd, sem))
-    middle = merge_numbers(middles)
-    if middle.is_contradicted:
-        return sides
-    sd, sem = _with_half(middle, difference)
-    together = tuple(film for film in films if film in (*middle.films, *difference.films))
-    return {
-        side: Merged(middle.value + sign * difference.value / 2, sd, sem, together)
-        for side, sign in zip(SIDES, (-1, 1), strict=True)
-    }
+    left, right = (sides[side].value for side in SIDES)
+    together = tuple(film for film in films if any(film in each.films for each in numbers))
+    correlation = _correlation(together)
+    errors = _errors(together, name, "sd", numbers, [each.widened for each in numbers])
+    lacks = errors[2] - (errors[1] - errors[0])
+    squared = _product(lacks, lacks, correlation)
+    share = 0.5
+    if squared > 1e-9 * difference.sd**2:
+        share += _product(errors[0] + errors[1], lacks, correlation) / (2 * squared)
+    shares = np.clip([-share, 1 - share], [-1, 0], [0, 1])
+    values = np.array([left, right]) + shares * (difference.value - (right - left))
+    again = _errors(together, name, "sem", numbers, [1.0] * len(numbers))
+    lacks_again = again[2] - (again[1] - again[0])
+    agreeing = {}
+    for place, side in enumerate(SIDES):
+        error = errors[place] + shares[place] * lacks
+        sem = again[place] + shares[place] * lacks_again
+        agreeing[side] = Merged(
+            float(values[place]),
+            math.sqrt(_product(error, error, correlation)),
+            math.sqrt(_product(sem, sem, np.ones_like(correlation))),
+            together,
+        )
+    return agreeing
 
 
-def _with_half(number: Given | Merged, difference: Merged) -> tuple[float, float]:
-    """Give the errors of a number less or more half of a difference."""
-    return math.hypot(number.sd, difference.sd / 2), math.hypot(number.sem, difference.sem / 2)
+def _product(one: Array, other: Array, correlation: Array) -> float:
+    """Give the covariance of two errors that films make by what each of them errs."""
+    return float(np.einsum("ik,ij,jk", one, correlation, other))
 
 
-def _middle(film: Film, name: str, left: Given, right: Given) -> Given:
-    """Give the mean of both sides, whose errors go together as their difference says."""
-    apart = _cell(film, f"{name}_asymmetry", "")
+def _errors(
+    films: Sequence[Film],
+    name: str,
+    error: str,
+    numbers: Sequence[Merged],
+    widened: Sequence[float],
+) -> Array:
+    """Give how the merged left and right side, and their difference, err by each film.
 
-    def error(one: float, other: float, of_difference: float) -> float:
-        together = (one**2 + other**2 - of_difference**2) / 2
-        together = np.clip(together, -one * other, one * other) if together == together else 0.0
-        return math.sqrt(one**2 + other**2 + 2 * together) / 2
-
-    sd, sem = error(left.sd, right.sd, apart.sd), error(left.sem, right.sem, apart.sem)
-    return Given(film, (left.value + right.value) / 2, sd, sem)
+    Each film errs by two numbers of variance 1, by which its sides go together as the error of its
+    own difference says; where that is unknown, as in the other films.
+    """
+    stated = np.array(
+        [
+            [_number(film, f"{name}_{error}", side) for side in SIDES]
+            + [_number(film, f"{name}_asymmetry_{error}", "")]
+            for film in films
+        ]
+    )
+    left, right, apart = stated.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alike = np.clip((left**2 + right**2 - apart**2) / (2 * left * right), -0.99, 0.99)
+    known = np.isfinite(alike)
+    alike[~known] = alike[known].mean() if known.any() else 0.0
+    half, rest = np.sqrt(1 + alike) / 2, np.sqrt(1 - alike) / 2
+    of_sides = np.array([[half + rest, half - rest], [half - rest, half + rest]])
+    of_sides = of_sides.transpose(2, 0, 1) * stated[:, :2, np.newaxis]
+    of_difference = of_sides[:, 1] - of_sides[:, 0]
+    length = np.linalg.norm(of_difference, axis=1)
+    unseen = ~(length > 0)
+    of_difference[unseen], length[unseen] = (-1.0, 1.0), math.sqrt(2)
+    of_difference *= (apart / length)[:, np.newaxis]
+    loads = (of_sides[:, 0], of_sides[:, 1], of_difference)
+    merged = np.zeros((len(numbers), len(films), 2))
+    for place, number in enumerate(numbers):
+        for film, weight in zip(number.films, number.weights, strict=True):
+            if weight > 0:
+                at = films.index(film)
+                merged[place, at] = widened[place] * weight * loads[place][at]
+    return merged
 
 
 def _add(

@@ -155,13 +155,16 @@ def as_frame(per_session: list[dict[str, Any]], parts: list[pa.Table]) -> pd.Dat
 
 def _number_visits(sessions: Iterable[dict[str, Any]]) -> None:
     """Give each session the number of its visit, and its own within that, in place."""
-    days: dict[str, list[date]] = {}
-    for row in sorted(sessions, key=lambda row: row["date"]):
-        if row["user_id"] == ANONYMOUS:
-            continue
-        so_far = days.setdefault(row["user_id"], [])
-        so_far.append(row["date"].date())
-        row |= {"visit": len(set(so_far)), "trial": so_far.count(so_far[-1])}
+    of_people: dict[str, dict[date, list[dict[str, Any]]]] = {}
+    # A day in one time zone may end after the next has begun in another.
+    for row in sorted(sessions, key=lambda row: (row["date"].date(), row["date"])):
+        if row["user_id"] != ANONYMOUS:
+            days = of_people.setdefault(row["user_id"], {})
+            days.setdefault(row["date"].date(), []).append(row)
+    for days in of_people.values():
+        for visit, of_day in enumerate(days.values(), 1):
+            for trial, row in enumerate(of_day, 1):
+                row |= {"visit": visit, "trial": trial}
 
 
 def _add_sd_beside(frame: pd.DataFrame) -> None:

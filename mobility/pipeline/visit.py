@@ -286,8 +286,12 @@ class Visit:
             sem=sem,
             units=row["units"],
             version=row.get("version", ""),
+            views=self._views(row["exercise"]),
             sessions=tuple(session for session in self.sessions if session.id in films),
         )
+
+    def _views(self, exercise: str) -> str:
+        return ", ".join(sorted({film.view for film in self.films_of(exercise)}))
 
     def id_of(self, exercise: str) -> str:
         """Name an exercise of the visit, as tables do in place of a session."""
@@ -308,7 +312,7 @@ class Visit:
             **of_films[0],
             **{name: _alike(of_films, name) for name in ("software", "standing", "state")},
             "session_id": self.id_of(exercise),
-            "view": ", ".join(sorted({film.view for film in films})),
+            "view": self._views(exercise),
             "recording": min(levels, key=LEVELS.index, default=None),
             "cameras": max(columns["cameras"] for columns in of_films),
         }

@@ -31,6 +31,8 @@ class Measured(NamedTuple):
         What it is; of single joints ``metric`` has the movement in brackets.
     value, sd, sem, units, version
         Of it; NaN where unknown.
+    views
+        Of all films of the exercise.
     sessions
         Those that it is from.
     """
@@ -43,6 +45,7 @@ class Measured(NamedTuple):
     sem: float
     units: str
     version: str
+    views: str
     sessions: tuple[StoredSession, ...]
 
 
@@ -131,11 +134,12 @@ def _of_study(number: Measured, references: Sequence[Reference]) -> tuple[float,
     filmings = [filming_of(each) for each in number.sessions]
     conditions = Conditions(
         exercise=number.exercise,
-        view=", ".join(sorted({each.view for each in filmings})),
+        view=number.views,
         method=filmings[0].method,
         cameras=max(each.cameras for each in filmings),
         software=_software(number.sessions[0]),
         standing=filmings[0].standing,
+        level="visit",
     )
     for reference in references:
         for error in reference.errors if isinstance(reference, RetestErrors) else ():

@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
-from mobility.assessment.merging import Film, Given, Merged, merge_numbers, right_minus_left
+from mobility.assessment.merging import (
+    Film,
+    Given,
+    Merged,
+    merge_numbers,
+    right_minus_left,
+    unlike,
+)
 from mobility.assessment.movements import movement as movement_table
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
@@ -87,7 +94,21 @@ def _rows_of(films: Sequence[Film]) -> _Rows:
         for row in metrics_table(film.metrics).to_pylist():
             if row["level"] == "session" and row["item"]:
                 rows.setdefault((row["item"], row["metric"], row["side"]), []).append((film, row))
-    return rows
+    # A film whose sides may have been exchanged has none where another one has either.
+    certain = {
+        movement
+        for (movement, *_), of_films in rows.items()
+        if any(_is_certain(film) and math.isfinite(row["value"]) for film, row in of_films)
+    }
+    kept = {
+        place: [each for each in of_films if place[0] not in certain or _is_certain(each[0])]
+        for place, of_films in rows.items()
+    }
+    return {place: of_films for place, of_films in kept.items() if of_films}
+
+
+def _is_certain(film: Film) -> bool:
+    return not film.verdict.sides_in_doubt
 
 
 def _first(rows: _Rows, place: _Place) -> Mapping[str, Any]:
@@ -122,15 +143,15 @@ def _merged(rows: _Rows) -> dict[_Place, Merged]:
 
 
 def _of_films(rows: Sequence[tuple[Film, Mapping[str, Any]]]) -> Merged:
-    given = []
+    given, ways = [], {}
     for film, row in rows:
+        if math.isfinite(row["value"]):
+            ways[film.id] = (row["units"], row["version"])
         if film.verdict.shows(row["metric"]):
             given.append(Given(film, row["value"], row["sd"], row["sem"], row["reason"]))
         else:
             given.append(Given(film, reason=film.verdict.why_without(row["metric"])))
-    certain = [each for each in given if not each.film.verdict.sides_in_doubt]
-    chosen = certain if any(math.isfinite(each.value) for each in certain) else given
-    return merge_numbers(chosen, rows[0][1]["units"])
+    return unlike(ways) or merge_numbers(given, rows[0][1]["units"])
 
 
 def _plain(value: float) -> float | None:

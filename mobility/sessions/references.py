@@ -1,7 +1,7 @@
 """What a lab's own studies found, kept in its store: errors of measuring again, and norms.
 
-Each holds for the conditions of its study alone: exercise, view, way to the angles, cameras, and
-version of the package.
+Each holds for the conditions of its study alone: exercise, view, way to the angles, cameras,
+version of the package, and whether films were merged.
 """
 
 from __future__ import annotations
@@ -36,14 +36,17 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Conditions(Document, frozen=True):
-    """Under what a study measured: only sessions with the same are compared with it."""
+    """Under what a study measured: only sessions, or visits, with the same are compared with it."""
 
     exercise: ExerciseName
-    view: str
+    view: Annotated[str, Field(description="of a visit those of all films, with commas")]
     method: Annotated[str, Field(description="way to the angles, as fitted_body")]
     cameras: Count
     software: Annotated[str, Field(description="version of the package")]
     standing: Annotated[str, Field(description="how straight people were taken to stand")] = ""
+    level: Annotated[
+        Literal["session", "visit"], Field(description="of one film, or merged over those of a day")
+    ] = "session"
 
 
 class RetestError(Document):

@@ -101,7 +101,9 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
         named = rows["value"].notna() if metrics is None else rows["metric"].isin(list(metrics))
         if not named.any():
             continue
-        conditions = Conditions(**dict(zip(names, labels, strict=True)))
+        about = dict(zip(names, labels, strict=True))
+        level = "visit" if about["level"] == "visit" else "session"
+        conditions = Conditions(**about | {"level": level})
         versions = rows.drop_duplicates("metric").set_index("metric")["version"]
         result = reliability(rows[named])
         for metric, side in result.statistics[["metric", "side"]].drop_duplicates().to_numpy():

@@ -58,14 +58,32 @@ def value_and_sd(merged: xr.Dataset, name: str) -> tuple[float, float]:
     return float(merged[name]), float(merged[f"{name}_sd"])
 
 
-def test_two_views_give_the_mean_by_inverse_variances_whose_errors_are_half_alike():
+def test_two_views_give_the_mean_that_errs_least_if_their_errors_are_half_alike():
     front = film("a", {"trunk_lean": (30.0, 4.0)})
-    side = film("b", {"trunk_lean": (33.0, 2.0)}, view="left", azimuth=-90.0)
+    side = film("b", {"trunk_lean": (33.0, 3.0)}, view="left", azimuth=-90.0)
     merged = merge([front, side])
-    # Weights 1/16 and 1/4: 0.2 and 0.8.
-    variance = 0.2**2 * 16 + 0.8**2 * 4 + 2 * 0.5 * 0.2 * 0.8 * 4 * 2
-    assert value_and_sd(merged, "trunk_lean") == pytest.approx((32.4, math.sqrt(variance)))
+    # Each weighs as the variance of the other less the covariance, 6: 3 and 10 of 13.
+    variance = (3**2 * 16 + 10**2 * 9 + 2 * 3 * 10 * 6) / 13**2
+    assert value_and_sd(merged, "trunk_lean") == pytest.approx((420 / 13, math.sqrt(variance)))
     assert films_of(merged, "trunk_lean") == ["a", "b"]
+
+
+@pytest.mark.parametrize("view", ["front", "left", "unknown"])
+def test_a_film_that_errs_more_makes_the_mean_no_worse(view: str):
+    best = film("a", {"trunk_lean": (30.0, 2.0)})
+    for sd in (2.0, 2.1, 3.0, 6.0, 40.0):
+        merged = merge([best, film("b", {"trunk_lean": (30.0, sd)}, view=view)])
+        assert float(merged["trunk_lean_sd"]) <= 2.0 + 1e-12
+
+
+def test_three_films_weigh_never_below_nothing_and_never_make_it_worse():
+    rng = np.random.default_rng(2)
+    correlation = np.array([[1.0, 0.8, 0.8], [0.8, 1.0, 0.5], [0.8, 0.5, 1.0]])
+    for sds in rng.uniform(1, 5, size=(200, 3)):
+        mean = weighted_mean(np.zeros(3), sds, correlation)
+        assert mean.weights.min() >= 0
+        assert mean.weights.sum() == pytest.approx(1.0)
+        assert mean.sd <= sds.min() + 1e-12
 
 
 def test_two_films_of_one_view_err_nearly_alike():
@@ -79,15 +97,25 @@ def test_the_sides_of_an_oblique_view_and_an_unknown_view_count_as_one_view():
         assert float(merge(films)["trunk_lean_sd"]) == pytest.approx(4 * math.sqrt(0.95))
 
 
+def test_films_of_an_unknown_view_beside_several_others_are_merged():
+    for unknown in (1, 2):
+        views = ("front", "left", "front-oblique left", *["unknown"] * unknown)
+        films = [film(f"{n}", {"trunk_lean": (30.0, 4.0)}, view=v) for n, v in enumerate(views)]
+        value, sd = value_and_sd(merge(films), "trunk_lean")
+        assert value == pytest.approx(30.0)
+        assert sd == pytest.approx(4 * math.sqrt(2 / 3), abs=0.06)
+
+
 def test_the_error_is_widened_by_what_the_films_differ_more_than_they_say():
-    films = [
-        film("a", {"trunk_lean": (30.0, 2.0)}),
-        film("b", {"trunk_lean": (35.0, 2.0)}, view="left"),
-    ]
-    chi2 = 2 * (2.5 / 2.0) ** 2
-    assert chi2 > 1
-    expected = (32.5, 2 * math.sqrt(0.75) * math.sqrt(chi2))
-    assert value_and_sd(merge(films), "trunk_lean") == pytest.approx(expected)
+    for view, rho in (("left", 0.5), ("front", 0.9)):
+        # Of errors that go together less is left to the difference.
+        apart = 2.0 * math.sqrt(2 * 4 * (1 - rho))
+        films = [
+            film("a", {"trunk_lean": (30.0, 2.0)}),
+            film("b", {"trunk_lean": (30.0 + apart, 2.0)}, view=view),
+        ]
+        expected = (30.0 + apart / 2, 2 * 2 * math.sqrt((1 + rho) / 2))
+        assert value_and_sd(merge(films), "trunk_lean") == pytest.approx(expected)
 
 
 def test_films_that_contradict_each_other_leave_the_check_open_and_are_both_named():
@@ -104,18 +132,23 @@ def test_films_that_contradict_each_other_leave_the_check_open_and_are_both_name
 
 
 def test_just_less_than_a_contradiction_is_merged():
-    # chi2 of two values that are d apart, each with the sd s: d² / (2 s²); 6.635 at p = 0.01.
-    for apart, contradicts in ((7.2, False), (7.4, True)):
-        films = [
-            film("a", {"trunk_lean": (0.0, 2.0)}),
-            film("b", {"trunk_lean": (apart, 2.0)}, view="left"),
-        ]
-        assert bool(np.isnan(merge(films)["trunk_lean"])) is contradicts
+    # chi2 of two values that are d apart, each with the sd s: d² / (2 s² (1 - rho)); 6.635 at 0.01.
+    for view, rho in (("left", 0.5), ("front", 0.9)):
+        limit = math.sqrt(6.635 * 2 * 4 * (1 - rho))
+        for apart, contradicts in ((0.99 * limit, False), (1.01 * limit, True)):
+            films = [
+                film("a", {"trunk_lean": (0.0, 2.0)}),
+                film("b", {"trunk_lean": (apart, 2.0)}, view=view),
+            ]
+            assert bool(np.isnan(merge(films)["trunk_lean"])) is contradicts
 
 
 def test_p_is_that_of_a_chi_square_distribution():
     rng = np.random.default_rng(0)
-    p = [weighted_mean(rng.normal(size=3), np.ones(3), np.eye(3))[2] for _ in range(4000)]
+    correlation = np.full((3, 3), 0.9) + np.diag([0.1] * 3)
+    sds = np.array([1.0, 2.0, 5.0])
+    errors = rng.normal(size=(4000, 3)) @ np.linalg.cholesky(correlation).T * sds
+    p = [weighted_mean(each, sds, correlation).p for each in errors]
     assert np.mean(np.array(p) < 0.1) == pytest.approx(0.1, abs=0.02)
 
 
@@ -139,23 +172,92 @@ def test_a_value_without_an_error_does_not_weigh_beside_one_with():
     assert np.isnan(alone["trunk_lean_sd"])
 
 
-def test_the_difference_of_knees_is_of_the_film_nearest_the_front_and_the_sides_agree_with_it():
+def test_a_film_without_errors_takes_no_value_from_another_whatever_their_ids():
+    for ids in ("ab", "ba"):
+        without, one = (film(name, {"trunk_lean": (30.0, 4.0)}) for name in ids)
+        bare = Film(without.id, without.metrics.drop_vars("trunk_lean_sd"), GOOD, "front")
+        merged = merge([bare, one])
+        assert value_and_sd(merged, "trunk_lean") == (30.0, 4.0)
+        assert films_of(merged, "trunk_lean") == [one.id]
+
+
+def test_of_two_values_without_errors_each_film_has_its_own():
+    films = [film(name, {"trunk_lean": (value, math.nan)}) for name, value in (("a", 3), ("b", 6))]
+    merged = merge(films)
+    assert np.isnan(merged["trunk_lean"])
+    assert merged["trunk_lean"].attrs["note"] == "each film has its own"
+
+
+def test_the_difference_of_knees_is_of_the_film_from_the_front_and_the_sides_agree_with_it():
     knees = {"knee_flexion": ([100.0, 104.0], [4.0, 4.0]), "knee_flexion_asymmetry": (4.0, 2.0)}
-    others = {"knee_flexion": ([106.0, 96.0], [3.0, 3.0]), "knee_flexion_asymmetry": (-10.0, 5.0)}
+    others = {"knee_flexion": ([104.0, 102.0], [4.0, 4.0]), "knee_flexion_asymmetry": (-2.0, 2.0)}
     front = film("b", knees, azimuth=8.0)
     oblique = film("a", others, view="front-oblique right", azimuth=40.0)
     merged = merge([oblique, front])
     assert value_and_sd(merged, "knee_flexion_asymmetry") == (4.0, 2.0)
     assert films_of(merged, "knee_flexion_asymmetry") == ["b"]
-    left, right = merged["knee_flexion"].values
-    assert right - left == pytest.approx(4.0)
-    # Variances of the means of the sides: (16 + 16) / 2 - 4 / 4, and (9 + 9) / 2 - 25 / 4.
-    of_means = np.array([15.0, 2.75])
-    mean = (102 / 15 + 101 / 2.75) / (1 / of_means).sum()
-    assert (left + right) / 2 == pytest.approx(mean)
-    weights = (1 / of_means) / (1 / of_means).sum()
-    variance = weights**2 @ of_means + 2 * 0.5 * weights.prod() * math.sqrt(of_means.prod())
-    assert merged["knee_flexion_sd"].values == pytest.approx([math.sqrt(variance + 1.0)] * 2)
+    # Middles 102 and 103 with the variance 16 - 2²/4 each and three quarters of it together.
+    assert merged["knee_flexion"].values == pytest.approx([100.5, 104.5])
+    assert merged["knee_flexion_sd"].values == pytest.approx([math.sqrt(0.75 * 15 + 1.0)] * 2)
+
+
+def knees_of(name: str, left: float, right: float, sd: float, view: str, **more: Any) -> Film:
+    apart = (right - left, sd * math.sqrt(2))
+    numbers = {"knee_flexion": ([left, right], [sd, sd]), "knee_flexion_asymmetry": apart}
+    return film(name, numbers, view=view, **more)
+
+
+def test_a_bad_film_from_the_front_does_not_spoil_the_sides_of_a_good_one():
+    oblique = knees_of("a", 131.0, 131.0, 3.0, "front-oblique left", azimuth=-40.0)
+    for left, right, sd in ((120.0, 150.0, 20.0), (118.0, 140.0, 11.0)):
+        merged = merge([oblique, knees_of("b", left, right, sd, "front")])
+        value, sd = value_and_sd(merged, "knee_flexion_asymmetry")
+        assert abs(value) < 0.5
+        assert sd < 8.0
+        assert np.all(merged["knee_flexion_sd"] < 5.0)  # widened, as the films differ
+        knees = [each for each in find(merged) if each.rule == "knee_flexion_limited"]
+        assert {each.answer for each in knees} == {"reached"}
+
+
+def test_the_difference_of_knees_is_of_all_films_from_the_front_however_exact_the_angle():
+    films = [
+        knees_of("a", 108.0, 113.0, 12.0, "front", azimuth=1.0),
+        knees_of("b", 110.0, 112.0, 3.0, "front", azimuth=2.0),
+        knees_of("c", 110.0, 112.0, 9.0, "front-oblique left", azimuth=-40.0),
+    ]
+    merged = merge(films)
+    assert value_and_sd(merged, "knee_flexion_asymmetry") == pytest.approx((2.0, 4.2426), abs=1e-4)
+    assert films_of(merged, "knee_flexion_asymmetry") == ["a", "b"]
+
+
+def test_each_side_has_its_own_error_and_a_film_taken_twice_hardly_changes_it():
+    sds = [3.0, 12.0]
+    for apart in (math.hypot(*sds), 10.0):
+        numbers = {"hip_flexion": ([90.0, 95.0], sds), "hip_flexion_asymmetry": (5.0, apart)}
+        twice = merge([film(name, numbers) for name in "ab"])
+        assert twice["hip_flexion"].values == pytest.approx([90.0, 95.0])
+        expected = np.array(sds) * math.sqrt(0.95)
+        assert twice["hip_flexion_sd"].values == pytest.approx(expected)
+
+
+def test_the_stated_errors_of_both_sides_are_those_of_a_simulation():
+    rng = np.random.default_rng(3)
+    root = np.linalg.cholesky([[1.0, 0.5], [0.5, 1.0]])
+    hits, squares = np.zeros(2), []
+    for errors in rng.normal(size=(300, 2, 2)):
+        sides = 100 + (root @ errors) * [3.0, 9.0]
+        films = []
+        for view, each in zip(("front", "front-oblique left"), sides, strict=True):
+            apart = (float(each[1] - each[0]), math.hypot(3.0, 9.0))
+            numbers = {"hip_flexion": (each.tolist(), [3.0, 9.0]), "hip_flexion_asymmetry": apart}
+            films.append(film(view, numbers, view=view))
+        merged = merge(films)
+        apart = np.abs(merged["hip_flexion"].values - 100)
+        hits += apart < 1.96 * merged["hip_flexion_sd"].values
+        squares.append(apart**2)
+    assert hits / 300 == pytest.approx([0.96, 0.96], abs=0.025)
+    left, right = np.sqrt(np.nanmean(squares, axis=0))
+    assert right > 2.5 * left
 
 
 def test_a_film_from_the_side_tells_of_the_far_side_by_the_difference_of_another():
@@ -165,7 +267,7 @@ def test_a_film_from_the_side_tells_of_the_far_side_by_the_difference_of_another
     side = film("b", near, view="left", azimuth=-90.0, hidden_side="right")
     left, right = merge([front, side])["knee_flexion"].values
     assert right - left == pytest.approx(4.0)
-    assert 94.0 < left < 95.0
+    assert 94.0 <= left < 95.0
 
 
 def test_other_differences_are_merged_and_their_sides_agree():
@@ -268,6 +370,22 @@ def test_sides_that_may_have_been_exchanged_do_not_enter_beside_certain_ones():
     assert merge(films[:1])["knee_flexion"].values.tolist() == [90.0, 110.0]
 
 
+def test_no_side_is_of_a_film_in_doubt_where_a_certain_one_has_the_other():
+    numbers = {"knee_flexion": ([130.0, 92.0], [3.0, 3.0]), "knee_flexion_asymmetry": (-38.0, 4.2)}
+    one = {
+        "knee_flexion": ([90.0, math.nan], [3.0, math.nan]),
+        "knee_flexion_asymmetry": (math.nan, math.nan),
+    }
+    certain = film("a", one, view="left", azimuth=-90.0, hidden_side="right")
+    certain.metrics["knee_flexion"].attrs["note"] = "the right leg is hidden"
+    merged = merge([certain, film("b", numbers, verdict=IN_DOUBT)])
+    left, right = merged["knee_flexion"].values
+    assert (left, math.isnan(right)) == (90.0, True)
+    assert np.isnan(merged["knee_flexion_asymmetry"])
+    (check,) = (each for each in find(merged) if each.id == "knee_flexion_limited_right")
+    assert check.answer in ("refused", "hidden")
+
+
 def test_times_and_smoothness_are_not_merged_and_one_film_alone_has_them():
     def chair(name: str, time: float) -> Film:
         metrics = metrics_of({"five_times": (time, 0.2)}, exercise="Sit-to-Stand")
@@ -294,12 +412,25 @@ def test_order_makes_no_difference_and_the_films_are_not_changed():
         xr.testing.assert_identical(each.metrics, kept)
 
 
-def test_films_of_two_exercises_or_of_two_versions_of_one_are_refused_in_a_line():
+def test_films_of_two_exercises_are_refused_in_a_line():
     one = film("a", {"trunk_lean": (30.0, 3.0)})
     other = film("b", {"trunk_lean": (30.0, 3.0)}, exercise="Squat")
     with pytest.raises(BadInputError, match="sessions a and b: are of Overhead Squat and Squat"):
         merge([one, other])
-    newer = film("b", {"trunk_lean": (0.5, 0.1)})
-    newer.metrics["trunk_lean"].attrs["units"] = "1"
-    with pytest.raises(BadInputError, match="trunk_lean is not measured alike"):
-        merge([one, newer])
+
+
+@pytest.mark.parametrize("unlike", [{"units": "1"}, {"version": "2"}])
+def test_a_number_measured_in_two_ways_is_refused_in_a_line_and_the_others_are_merged(
+    unlike: dict[str, str],
+):
+    both = {"trunk_lean": (30.0, 4.0), "trunk_tibia_difference": (5.0, 3.0)}
+    films = [film("a", {"arm_fall": (10.0, 3.0)}), film("b", both), film("c", both, view="left")]
+    films[1].metrics["trunk_tibia_difference"].attrs["version"] = "1"
+    films[2].metrics["trunk_tibia_difference"].attrs |= {"version": "1", **unlike}
+    merged = merge(films)
+    assert value_and_sd(merged, "trunk_lean") == pytest.approx((30.0, 4 * math.sqrt(0.75)))
+    assert np.isnan(merged["trunk_tibia_difference"])
+    (check,) = (each for each in find(merged) if each.rule == "trunk_leans_forward")
+    assert check.answer == "refused"
+    assert check.reason.startswith("sessions b and c measure it differently")
+    assert "\n" not in check.reason

@@ -21,6 +21,7 @@ from mobility.pipeline.cohort import changes, to_dataframe
 from mobility.pipeline.visit import Visit, checks, visits_to_dataframe
 from mobility.provenance import sha256
 from mobility.sessions.files import read_dataset, read_json, write_json
+from mobility.sessions.references import Conditions, LabReferences, RetestError, RetestErrors
 from mobility.store import Store
 
 TRUNK = "trunk_tibia_difference"
@@ -98,6 +99,21 @@ def test_a_visit_is_the_day_in_the_offset_of_its_sessions(store: Store, demo: Pa
     frame = to_dataframe(store.sessions())
     assert set(frame["visit"]) == {1}
     assert set(frame["trial"]) == {1, 2}
+
+
+def test_visits_are_numbered_by_their_day_whatever_the_time_zone(store: Store, demo: Path) -> None:
+    # That of 4 February ends after that of 5 February has begun.
+    moments = ("2026-02-04T20:00:00+00:00", "2026-02-05T00:40:00+01:00")
+    for name, moment in zip("abc", (*moments, "2026-02-04T16:00:00-08:00"), strict=True):
+        add(store, demo, name)
+        file = store.path / name / "session.json"
+        write_json(file, {**read_json(file), "created_at": moment})
+    frame = to_dataframe(store.sessions()).drop_duplicates("session_id").set_index("session_id")
+    assert frame["visit"].to_dict() == {"a": 1, "b": 2, "c": 1}
+    assert frame["trial"].to_dict() == {"a": 1, "b": 1, "c": 2}
+    earlier = store.visit("ann", on="2026-02-05").before("Overhead Squat")
+    assert earlier is not None
+    assert [session.id for session in earlier.sessions] == ["a", "c"]
 
 
 def test_the_last_visit_is_the_default_and_sessions_can_be_left_out(
@@ -294,6 +310,49 @@ def test_a_change_from_another_set_of_views_is_told_by_the_errors_of_both(
     assert row["error"] == "own"
     assert row["least"] == pytest.approx(1.96 * np.hypot(3, 3), rel=1e-4)
     assert not row["exceeds"]
+
+
+def error_of_lab(store: Store, name: str, **conditions: Any) -> RetestErrors:
+    """Keep an error of measuring again of the knees' difference, 2 degrees."""
+    session = store.session("a")
+    holds = LabReferences.of_session(session).conditions or Conditions(
+        exercise=session.record.exercise,
+        view=session.capture_quality()["view"]["name"],
+        method=session.metrics().attrs["method"],
+        cameras=1,
+        software=session.record.provenance.versions["mobility"],
+        standing="straight",
+    )
+    error = RetestError(
+        conditions=holds.model_copy(update=conditions),
+        **{"metric": "knee_flexion_asymmetry", "side": "", "sem": 2.0, "low": 1.0, "high": 3.0},
+        **{"participants": 12, "units": "degree"},
+    )
+    errors = RetestErrors(name=name, made=datetime.datetime.now(datetime.UTC), errors=[error])
+    store.save_reference(errors)
+    return errors
+
+
+def test_errors_of_a_lab_for_one_film_are_not_those_of_visits(store: Store, demo: Path) -> None:
+    for name, date in (("a", "2026-03-01"), ("b", "2026-03-08")):
+        add(store, demo, name, date=date)
+    difference = ("knee_flexion_asymmetry", "")
+
+    def whose() -> tuple[str, Any]:
+        of_session = LabReferences.of_session(store.session("b")).retest_error(*difference)
+        found = None if of_session is None else of_session[1]
+        return changes_of(store.visit("ann"))[difference]["error_of"], found
+
+    error_of_lab(store, "films")
+    assert whose() == ("package", "films")
+    error_of_lab(store, "visits", level="visit")
+    assert whose() == ("visits", "films")
+    store.delete_reference("films")
+    assert whose() == ("visits", None)
+    # An error of visits with another film beside holds for none without.
+    store.delete_reference("visits")
+    error_of_lab(store, "more", level="visit", view="front, front-oblique left")
+    assert whose() == ("package", None)
 
 
 def test_films_that_a_phone_added_count_in_changes(store: Store, demo: Path) -> None:
