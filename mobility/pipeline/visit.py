@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
@@ -64,6 +64,8 @@ class Visit:
         Verdicts on a recording with which a film is merged.
     name
         Of one of several visits on a day, as tables have it.
+    earlier
+        Ids of the sessions with which alone it is compared; None for all of days before.
     """
 
     def __init__(
@@ -74,12 +76,14 @@ class Visit:
         *,
         recordings: Sequence[Level] = LEVELS,
         name: str = "",
+        earlier: Collection[str] | None = None,
     ) -> None:
         self.user_id = user_id
         self.date = date
         self.sessions = tuple(sessions)
         self._recordings = recordings
         self._name = f"/{name}" if name else ""
+        self._earlier = earlier
 
     def __repr__(self) -> str:
         return f"<Visit of {self.user_id} on {self.date}: {len(self.sessions)} sessions>"
@@ -221,6 +225,10 @@ class Visit:
         """Put the merged numbers into the table of :func:`visits_to_dataframe`."""
         return visits_to_frame([self])
 
+    def compared_with(self, earlier: Collection[str]) -> Visit:
+        """Give the visit, compared with none but some sessions of days before."""
+        return Visit(self.user_id, self.date, self.sessions, earlier=frozenset(earlier))
+
     def before(self, exercise: str) -> Visit | None:
         """Find the last earlier visit that has results of an exercise."""
         first = self.sessions[0]
@@ -228,7 +236,12 @@ class Visit:
             return None
         days = visits(first.store, self.user_id)
         for day in sorted((day for day in days if day < self.date), reverse=True):
-            of_day = [each for each in days[day] if each.record.exercise == exercise]
+            of_day = [
+                each
+                for each in days[day]
+                if each.record.exercise == exercise
+                and (self._earlier is None or each.id in self._earlier)
+            ]
             earlier = Visit(self.user_id, day, of_day)
             if of_day and earlier.films_of(exercise):
                 return earlier

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mobility
-from mobility.errors import MobilityError
+from mobility.errors import MobilityError, ReportError
 from mobility.pipeline.analysis import bring_up_to_date, is_current
 from mobility.pipeline.visit import visit as find_visit
 from mobility.pipeline.visit import visits
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession
 
 log = logging.getLogger(__name__)
+
+_MOST_TIMES = 5
+"""How often a page is made where sessions of it change meanwhile; then it stays out of date."""
 
 _ENDINGS = {"html": "html", "client": "client.html", "notebook": "ipynb", "json": "json"}
 
@@ -74,7 +77,9 @@ def current_visit(
     guard = folder.with_name(f".{folder.name}.asked.lock")
     what = f"the page of the visit of {user_id} on {visit.date}"
     with _nothing_left(folder), lock(guard, what=what, wait_s=600):
-        while not _is_current(visit, faces):
+        for _ in range(_MOST_TIMES):
+            if _is_current(visit, faces):
+                break
             key, named = _key(visit, faces=bool(faces)), sessions_on_page(visit)
             fault = None
             try:
@@ -88,9 +93,12 @@ def current_visit(
                 continue
             if fault is not None:
                 raise fault
-            with atomic(_key_file(folder)) as hidden:
-                hidden.write_text(key, encoding="utf-8")
-            break
+            visit = found()
+            if key == _key(visit, faces=bool(faces)):
+                with atomic(_key_file(folder)) as hidden:
+                    hidden.write_text(key, encoding="utf-8")
+        if not folder.is_dir():
+            raise ReportError(f"{what}: its sessions are being deleted; ask for it again")
     return files_of(visit)
 
 

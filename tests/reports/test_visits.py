@@ -209,6 +209,37 @@ def test_a_session_that_is_deleted_while_the_page_is_made_is_not_on_it(
     assert "squat" not in read_json(page.parent / ".sessions.json")
 
 
+def test_a_session_that_comes_and_goes_while_the_page_is_made_is_not_on_it(
+    tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier film is there only while the cells run; later ones make the page anew."""
+    store = small_store(tmp_path, demo.parent)
+    rendered, made = visits.render_visit, []
+
+    def make(visit, *given, **more):
+        made.append([session.id for session in visit.sessions])
+        name = f"late{len(made)}"
+        if len(made) < 3:
+            when = FIRST.replace("02T09", "10T09") if len(made) == 1 else SECOND
+            filmed(demo.parent, store, "overhead-squat", name, when)
+        files = rendered(visit, *given, **more)
+        if name == "late1":
+            store.delete(name)
+            assert "Since 2 Mar 2026" in text_of(files["html"])
+        return files
+
+    monkeypatch.setattr(visits, "render_visit", make)
+    store.render_visit("p01")
+    assert made == [["squat"]]
+    store.set_participant("p01", height_m=1.8)
+    for each in ("before", "squat"):
+        taken_as_current(store.session(each))
+    page = store.render_visit("p01")["html"]
+    assert made[1:] == [["squat"], ["late2", "squat"]]
+    assert read_json(page.parent / ".sessions.json") == ["late2", "squat", "before"]
+    assert visits.page_is_current(store.visit("p01"))
+
+
 def test_of_a_visit_whose_sessions_are_all_deleted_meanwhile_nothing_is_left(
     tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
