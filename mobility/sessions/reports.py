@@ -75,7 +75,17 @@ class Trace:
 
 def report_places(reports: Path, session_id: str) -> tuple[Path, Path]:
     """Folders of the reports on a session, and on its comparisons with lab data."""
-    return reports / session_id, reports / f"{session_id}{VALIDATION_ENDING}"
+    return report_place(reports, session_id), reports / f"{session_id}{VALIDATION_ENDING}"
+
+
+def report_place(reports: Path, session_id: str) -> Path:
+    """Folder of the report on a session: that of the pages of visits is none's."""
+    return reports / (f"_{session_id}" if is_of_visits(session_id) else session_id)
+
+
+def is_of_visits(session_id: str) -> bool:
+    """Whether the report of a session would be where the pages of visits are."""
+    return session_id.lower() == VISITS  # some disks do not distinguish case
 
 
 def visit_folder(reports: Path, user_id: str, date: str, chosen: Sequence[str] = ()) -> Path:
@@ -137,12 +147,24 @@ def remove_reports(reports: Path, session_id: str) -> None:
                 remove(place)
             else:
                 place.unlink(missing_ok=True)
+    if is_of_visits(session_id):
+        _remove_beside_visits(reports / session_id)
     for report in reports_on(reports, [session_id]):
         report.remove()
     remove_visits(reports, session_id)
     for named in reports.glob(f"[!.]*/{NAMES_VISIT}"):
         if named.read_text(encoding="utf-8") == session_id:  # made anew when it is next used
             remove(named.parent)
+
+
+def _remove_beside_visits(folder: Path) -> None:
+    """Remove the report that older code wrote among the pages of visits, and nothing else."""
+    with writing(folder):
+        for file in (*folder.glob("*"), *folder.glob("images/*.png")):
+            if not file.is_dir():
+                file.unlink(missing_ok=True)
+        remove_if_empty(folder / "images")
+        remove_if_empty(folder)
 
 
 def reports_on(reports: Path, sessions: list[str], user_id: str | None = None) -> list[Trace]:

@@ -65,7 +65,7 @@ from mobility.sessions.record import (
     Participant,
     SessionRecord,
 )
-from mobility.sessions.reports import remove_reports, report_places
+from mobility.sessions.reports import is_of_visits, remove_reports, report_places
 from mobility.sessions.stored import StoredSession
 from mobility.writing import FOLDER_MODE
 
@@ -222,8 +222,9 @@ class SessionStore(Generic[S]):
         if session_id is None:
             session_id = new_session_id(created)
         check_id(session_id, what="session_id")
-        if is_reserved(session_id):
-            fault = f"{session_id!r} is the name of a folder of the store; choose another id"
+        if is_reserved(session_id) or is_of_visits(session_id):
+            of_what = "the reports" if is_of_visits(session_id) else "the store"
+            fault = f"{session_id!r} is the name of a folder of {of_what}; choose another id"
             raise BadInputError.of({"session_id": fault})
         self.backend.pull(session_id)
         self.sweep()

@@ -27,6 +27,7 @@ from mobility.sessions.record import (
     VideoFile,
     verdict_in_words,
 )
+from mobility.sessions.reports import report_place
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -173,7 +174,7 @@ class StoredSession:
     @property
     def report_folder(self) -> Path:
         """Folder of the session's reports; the first report makes it."""
-        return self.store.reports / self.id
+        return report_place(self.store.reports, self.id)
 
     def pose(self) -> xr.Dataset:
         """Landmarks as they were detected in :attr:`video`."""
