@@ -25,6 +25,7 @@ from mobility.assessment.verdict import Verdict
 from mobility.formatting import dated, digits_and_suffix, quantity
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
+from mobility.pipeline.visit import Visit
 from mobility.pipeline.visit_joints import DIFFERENCE, END
 from mobility.registry import exercise as registered
 from mobility.reports import first_page, gauges, key_frames
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     import datetime
 
     from mobility.assessment.merging import Film
-    from mobility.pipeline.visit import Visit
     from mobility.sessions.stored import StoredSession
 
 _MOST_FAULTS = 2
@@ -212,14 +212,34 @@ class VisitPage:
         """Name what to do about the faults of all exercises, each once."""
         if not self.answers:
             return Markup()
-        works = advise(each for answers in self.answers.values() for each in answers)
+        advised, ruled_out = self._answers_for_advice()
+        works = advise(advised)
         items = [f"{capital(work.name)}: {work.dose.partition(';')[0]}." for work in works]
         more = "; ".join(work.name for work in works[_MOST_WORK:])
         shown = bullets(items[:_MOST_WORK])
         if more:
             shown += paragraphs(tables.sentence("visit.to_do.more", names=more))
-        nothing = paragraphs(tables.sentence("report.first_page.nothing_to_do"))
-        return html(h.h2["What to do"], shown or nothing)
+        if not works and not ruled_out:
+            shown = paragraphs(tables.sentence("report.first_page.nothing_to_do"))
+        return html(h.h2["What to do"], shown, paragraphs(*ruled_out, kind="missing"))
+
+    def _answers_for_advice(self) -> tuple[list[Finding], list[str]]:
+        """Answer from the films whose verdicts allow exercises; say of which exercise none does."""
+        advised: list[Finding] = []
+        ruled_out: list[str] = []
+        for exercise, answers in self.answers.items():
+            films = self.visit.films_of(exercise)
+            able = [film.id for film in films if "exercises" not in film.verdict.rules_out]
+            if not able:
+                why = films[0].verdict.absent("exercises")
+                ruled_out.append(f"{exercise}: {why}" if len(self.answers) > 1 else why)
+            elif len(able) == len(films):
+                advised += answers
+            else:
+                kept = [session for session in self.visit.sessions if session.id in able]
+                alone = Visit(self.visit.user_id, self.visit.date, kept)
+                advised += [answer for answer, _ in alone.answers(exercise)]
+        return advised, ruled_out
 
     def _exercise(self, exercise: str) -> Markup:
         films, answers = self.visit.films_of(exercise), self.visit.answers(exercise)

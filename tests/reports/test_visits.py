@@ -140,6 +140,26 @@ def test_links_lead_to_the_reports_that_are_there(tmp_path: Path, demo: Path) ->
     assert (page.parent / link).read_text() == "the report"
 
 
+@pytest.mark.parametrize("code", ["hands_not_overhead", "no_squat"])
+def test_what_to_do_is_from_films_whose_verdict_allows_exercises(
+    tmp_path: Path, demo: Path, code: str
+) -> None:
+    store = small_store(tmp_path, demo.parent)
+    advice = VisitPage(store.visit("p01"))._to_do()
+    assert "sets" in advice
+    file = store.path / "squat" / "session.json"
+    warning = {"code": code, "message": "It was seen."}
+    write_json(file, {**read_json(file), "warnings": [warning]})
+    session = store.session("squat")
+    (why,) = [session.verdict().absent("exercises")]
+    assert why
+    alone = VisitPage(store.visit("p01"))._to_do()
+    assert why in alone
+    assert "sets" not in alone
+    filmed(demo.parent, store, "overhead-squat", "again", SECOND)
+    assert VisitPage(store.visit("p01"))._to_do() == advice
+
+
 def test_a_page_is_private_and_made_again_only_when_a_session_of_it_changes(
     tmp_path: Path, demo: Path
 ) -> None:
