@@ -17,12 +17,13 @@ from mobility.privacy.traces import remove_rows, remove_unfinished, traces_of
 from mobility.sessions.files import (
     DELETING,
     PARTICIPANTS,
+    VISITS,
     check_id,
     entries_with_prefix,
     fault_of,
     read_json,
 )
-from mobility.sessions.reports import VISITS, Trace, remove_visits_of, report_places
+from mobility.sessions.reports import Trace, remove_visits_of, report_places
 from mobility.sessions.scratch import sweep_scratch
 from mobility.store import Store
 

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 from mobility.errors import MobilityError
 from mobility.sessions.files import (
     DELETING,
+    VISITS,
+    is_of_visits,
     lock_if_free,
     read_json,
     refuse_link,
     remove,
     remove_checkpoints,
     remove_if_empty,
+    report_place,
     writing,
 )
 from mobility.sessions.notebooks import COHORT, GROUPED_BY, GROUPS, RELIABILITY, VALIDATION
@@ -32,9 +35,6 @@ VALIDATION_ENDING = ".validation"
 
 NAMES_VISIT = ".last-visit"
 """File beside the report of a session with the id of the visit before, which the report names."""
-
-VISITS = "visits"
-"""Folder of the pages of visits, each in a folder of its participant."""
 
 SESSIONS_ON_PAGE = ".sessions.json"
 """File beside the page of a visit with the ids of the sessions that it may name."""
@@ -76,16 +76,6 @@ class Trace:
 def report_places(reports: Path, session_id: str) -> tuple[Path, Path]:
     """Folders of the reports on a session, and on its comparisons with lab data."""
     return report_place(reports, session_id), reports / f"{session_id}{VALIDATION_ENDING}"
-
-
-def report_place(reports: Path, session_id: str) -> Path:
-    """Folder of the report on a session: that of the pages of visits is none's."""
-    return reports / (f"_{session_id}" if is_of_visits(session_id) else session_id)
-
-
-def is_of_visits(session_id: str) -> bool:
-    """Whether the report of a session would be where the pages of visits are."""
-    return session_id.lower() == VISITS  # some disks do not distinguish case
 
 
 def visit_folder(reports: Path, user_id: str, date: str, chosen: Sequence[str] = ()) -> Path:

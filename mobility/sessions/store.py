@@ -50,6 +50,7 @@ from mobility.sessions.files import (
     check_id,
     check_name,
     in_use,
+    is_of_visits,
     is_reserved,
     json_bytes,
     make_folder,
@@ -65,7 +66,7 @@ from mobility.sessions.record import (
     Participant,
     SessionRecord,
 )
-from mobility.sessions.reports import is_of_visits, remove_reports, report_places
+from mobility.sessions.reports import remove_reports, report_places
 from mobility.sessions.stored import StoredSession
 from mobility.writing import FOLDER_MODE
 

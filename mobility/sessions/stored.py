@@ -17,7 +17,7 @@ from mobility.formatting import dated
 from mobility.options import checked, validate
 from mobility.provenance import sha256
 from mobility.registry import MEASURED, Joint, names
-from mobility.sessions.files import check_name, read_dataset, read_json, write_json
+from mobility.sessions.files import check_name, read_dataset, read_json, report_place, write_json
 from mobility.sessions.record import (
     Edits,
     Participant,
@@ -27,7 +27,6 @@ from mobility.sessions.record import (
     VideoFile,
     verdict_in_words,
 )
-from mobility.sessions.reports import report_place
 
 if TYPE_CHECKING:
     import xarray as xr
