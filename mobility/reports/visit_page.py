@@ -114,6 +114,9 @@ class VisitPage:
                 told = {"exercise": exercise, "film": film, "reason": row["reason"].rstrip(".")}
                 lines.append(tables.sentence("visit.not_measured", **told))
                 continue
+            if session.id in self.visit.outdated and not row["reason"]:
+                why = tables.sentence("visit.outdated.merged")
+                lines.append(tables.sentence("visit.in_part", number=number, reason=why))
             if why := row["reason"] or self._why_limited(session.id, exercise):
                 told = {"number": number, "reason": why.rstrip(".")}
                 lines.append(tables.sentence("visit.in_part", **told))
@@ -183,7 +186,12 @@ class VisitPage:
         by_day: dict[datetime.date, list[dict[str, Any]]] = {}
         for row in self.visit.changes():
             by_day.setdefault(row["since"], []).append(row)
-        return html(self._since_day(day, by_day[day]) for day in sorted(by_day, reverse=True))
+        lines = [
+            tables.sentence("visit.since.outdated", exercise=exercise, day=dated(day))
+            for exercise, day in self.visit.not_compared().items()
+        ]
+        of_days = [self._since_day(day, by_day[day]) for day in sorted(by_day, reverse=True)]
+        return html(of_days, paragraphs(*lines, kind="note"))
 
     def _since_day(self, day: datetime.date, rows: Sequence[Mapping[str, Any]]) -> Markup:
         beyond: dict[tuple[str, str], list[Mapping[str, Any]]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,9 +68,12 @@ def current_visit(
 
     visit = found()
     # Sessions that other code analysed have another key afterwards.
-    _bring_up_to_date(visit)
+    _bring_up_to_date(visit.sessions)
     if _is_current(visit, faces):
         return files_of(visit)
+    before = [visit.before(exercise) for exercise in visit.exercises]
+    _bring_up_to_date([session for each in before if each for session in each.sessions])
+    visit = found()
     folder = folder_of(visit)
     with writing(folder.parent):
         make_folder(folder.parent)
@@ -115,7 +118,7 @@ def _nothing_left(folder: Path) -> Iterator[None]:
 def page_is_current(visit: Visit) -> bool:
     """Whether the page of a visit exists, and nothing of it has to be made anew."""
     with suppress(MobilityError):
-        return all(map(is_current, visit.sessions)) and _is_current(visit, None)
+        return _is_current(visit, None)
     return False
 
 
@@ -156,12 +159,16 @@ def sessions_on_page(visit: Visit) -> list[StoredSession]:
     return [*visit.sessions, *before]
 
 
-def _bring_up_to_date(visit: Visit) -> None:
-    for session in visit.sessions:
+def _bring_up_to_date(sessions: Iterable[StoredSession]) -> None:
+    for session in sessions:
         try:
             bring_up_to_date(session)
         except MobilityError as error:
             log.warning("session %s: not brought up to date: %s", session.id, error)
+
+
+def _has_videos(session: StoredSession) -> bool:
+    return all((session.folder / video.file).is_file() for video in session.record.videos)
 
 
 def _key(visit: Visit, *, faces: bool) -> str:
@@ -177,6 +184,8 @@ def _key(visit: Visit, *, faces: bool) -> str:
         inputs.append(f"{report_page(session).is_file()}")  # to which the page then has a link
         try:
             inputs.append(session.edits().model_dump_json())
+            # Brought up to date before, if that can be: else it is not tried again.
+            inputs.append(f"{is_current(session)} {_has_videos(session)}")
         except MobilityError as error:  # damaged, which the page says
             inputs.append(str(error))
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()

@@ -160,6 +160,54 @@ def test_what_to_do_is_from_films_whose_verdict_allows_exercises(
     assert VisitPage(store.visit("p01"))._to_do() == advice
 
 
+def of_other_code(store: mb.Store, name: str) -> None:
+    """Let other code have analysed a session, whose video is gone since."""
+    file = store.path / name / "session.json"
+    record = read_json(file)
+    for stage in record["stages"].values():
+        stage["key"] = "0" * len(stage["key"])
+    write_json(file, record)
+    (store.path / name / "video.mp4").unlink()
+
+
+def test_a_film_of_other_code_is_named_not_merged_and_not_tried_at_each_request(
+    tmp_path: Path, demo: Path
+) -> None:
+    store = small_store(tmp_path, demo.parent)
+    filmed(demo.parent, store, "overhead-squat", "again", SECOND)
+    of_other_code(store, "squat")
+    page = store.render_visit("p01")
+    document = read_json(page["json"])
+    reasons = {row["session_id"]: row["reason"] for row in document["films"]}
+    assert reasons["again"] == ""
+    assert "other code" in reasons["squat"]
+    assert {name for row in document["checks"] for name in row["sessions"]} == {"again"}
+    assert reasons["squat"] in text_of(page["html"])
+    assert visits.page_is_current(store.visit("p01"))
+    store.delete("again")
+    assert [film.id for film in store.visit("p01").films_of("Overhead Squat")] == ["squat"]
+    assert "other code" in VisitPage(store.visit("p01"))._films()
+
+
+def test_a_visit_before_of_other_code_is_brought_up_to_date_or_not_compared(
+    tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = small_store(tmp_path, demo.parent)
+    assert store.visit("p01").changes()
+    tried = []
+    monkeypatch.setattr(visits, "bring_up_to_date", lambda session: tried.append(session.id))
+    monkeypatch.setattr(
+        visits, "render_visit", lambda visit, folder, *_, **__: folder.mkdir(exist_ok=True)
+    )
+    of_other_code(store, "before")
+    store.render_visit("p01")
+    assert tried == ["squat", "before"]
+    assert store.visit("p01").changes() == []
+    assert (
+        "Overhead Squat is not compared with 2 Mar 2026" in VisitPage(store.visit("p01"))._since()
+    )
+
+
 def test_a_page_is_private_and_made_again_only_when_a_session_of_it_changes(
     tmp_path: Path, demo: Path
 ) -> None:
