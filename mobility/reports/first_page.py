@@ -155,7 +155,8 @@ def main_findings(
         elif any(judged):
             page = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
         else:
-            page = paragraphs(tables.sentence("report.first_page.nothing_judged"))
+            told = "nothing_decided" if likely else "nothing_judged"
+            page = paragraphs(tables.sentence(f"report.first_page.{told}"))
     return (page + likely if faults else likely + page) + in_words(findings)
 
 
@@ -167,7 +168,6 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
     """
     views = [view] if isinstance(view, str) else view
     least = float(tables.load("findings")["likely"]["value"])
-    seen = Counter(each.rule for each in findings if not each.hidden)
     faults = {each.rule for each in findings if each.answer == "fault"}
     likely: dict[str, list[Finding]] = {}
     for each in findings:
@@ -181,9 +181,9 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
         for each in shown
     }
     named: dict[str, list[str]] = {}
-    for first, *others in largest:
-        side = "" if others or seen[first.rule] == 1 else f" ({first.side})"
-        named.setdefault(films.get(first.rule, ""), []).append(_may(first.rule) + side)
+    for of_rule in largest:
+        rule = of_rule[0].rule
+        named.setdefault(films.get(rule, ""), []).append(_may(rule) + _one_side(of_rule))
     sentences = []
     for film, phrases in named.items():
         names = capital(listed(phrases))
@@ -195,6 +195,12 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
             sentence = tables.sentence("report.first_page.likely", names=names)
         sentences.append(sentence)
     return paragraphs(" ".join(sentences)) if sentences else Markup()
+
+
+def _one_side(findings: Sequence[Finding]) -> str:
+    """Name the side of findings of one rule in brackets, if they have one and not both."""
+    sides = {each.side for each in findings} - {""}
+    return f" ({sides.pop()})" if len(sides) == 1 else ""
 
 
 def _may(rule_name: str) -> str:
