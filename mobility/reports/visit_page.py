@@ -19,7 +19,7 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.assessment.advice import advise
 from mobility.assessment.answers import ANSWERS
-from mobility.assessment.findings import Finding, excess, in_place
+from mobility.assessment.findings import Finding, excess, in_place, row_name
 from mobility.assessment.merging import films_of, is_merged
 from mobility.assessment.verdict import Verdict
 from mobility.formatting import dated, digits_and_suffix, quantity
@@ -159,16 +159,42 @@ class VisitPage:
                 key=lambda rule: -max(excess(each) for each in answers if each.rule == rule),
             )
             later = faults[_MOST_FAULTS:]
+            differing = [] if "findings" in verdict.rules_out else self._differing(exercise)
             shown = [each for each in answers if each.rule not in later]
             parts.append(
                 html(h.h3[exercise])
                 + first_page.main_findings(shown, verdict, view=self._views(exercise))
+                + paragraphs(*differing)
             )
             if later and "findings" not in verdict.rules_out:
                 number = "one" if len(later) == 1 else "several"
                 told = tables.sentence(f"visit.more_found.{number}", count=len(later))
                 parts.append(paragraphs(told))
         return html(h.h2["What stands out"], parts) if parts else Markup()
+
+    def _differing(self, exercise: str) -> list[str]:
+        """Say what each film has where one has a fault, or likely has, and another not."""
+        of_place: dict[tuple[str, str], list[tuple[Finding, list[Film]]]] = {}
+        for answer, films in self.visit.answers(exercise):
+            if answer.value is not None and answer.answer in ANSWERS[:4]:
+                of_place.setdefault((answer.rule, answer.side), []).append((answer, films))
+        lines = []
+        for (rule, side), given in of_place.items():
+            said = [each.answer == "fault" or first_page.is_likely(each) for each, _ in given]
+            if len({answer.answer for answer, _ in given}) == 1 or not any(said):
+                continue
+            values = [
+                tables.sentence(
+                    "visit.differing.film",
+                    film=self._films_in_words(film.id for film in films),
+                    value=quantity(answer.value, answer.units),
+                    answer=tables.sentence(f"report.answers.{answer.answer}.word"),
+                )
+                for answer, films in given
+            ]
+            name = row_name(rule) + (f" ({side})" if side else "")
+            lines.append(tables.sentence("visit.differing.line", name=name, films=listed(values)))
+        return lines
 
     def _verdict(self, exercise: str) -> Verdict:
         """Give the verdict that rules out findings where those of all films do."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from demo_sessions import copy_of, taken_as_current
+from demo_sessions import copy_of, put_result, taken_as_current
 from processes import wait_for
 
 import mobility as mb
@@ -158,6 +158,26 @@ def test_what_to_do_is_from_films_whose_verdict_allows_exercises(
     assert "sets" not in alone
     filmed(demo.parent, store, "overhead-squat", "again", SECOND)
     assert VisitPage(store.visit("p01"))._to_do() == advice
+
+
+def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_values(
+    tmp_path: Path, demo: Path
+) -> None:
+    store = mb.Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    for name, seconds in (("slow", 25.0), ("quick", 6.0)):
+        filmed(demo.parent, store, "sit-to-stand", name, SECOND)
+        session = store.session(name)
+        metrics = session.metrics().load()
+        for metric in (each for each in metrics if each.startswith("five_times")):
+            if metrics[metric].dtype.kind == "f" and not metric.endswith("_sd"):
+                metrics[metric] = metrics[metric] * 0 + seconds
+        put_result(session, "metrics", metrics)
+    page = VisitPage(store.visit("p01"))
+    number = page.number_of
+    text = " ".join(re.sub(r"<[^>]+>", " ", page._stands_out()).split())
+    (line,) = re.findall(r"The films differ, [Ff]ive rises[^:]*: ([^.]*\.\d[^.]*\.\d[^.]*)\.", text)
+    assert f"film {number['slow']} 25.0 s (fault)" in line
+    assert f"film {number['quick']} 6.0 s (reached)" in line
 
 
 def of_other_code(store: mb.Store, name: str) -> None:
