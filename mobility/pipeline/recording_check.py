@@ -6,6 +6,7 @@ checks of the recording make the verdict, as after an analysis: no limit and no 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,11 +20,12 @@ from mobility import registry, tables
 from mobility.analysis_options import Person
 from mobility.documents.contract import CheckReason, RecordingCheck, SeenInFilm
 from mobility.errors import BadInputError, NobodyFoundError
-from mobility.options import FilePath, Workers, checked
+from mobility.kinematics.skeleton import SIDES
+from mobility.options import FilePath, Workers, checked, likely, quoted
 from mobility.provenance import AnalysisWarning, warnings_of
 from mobility.registry import Exercise, Trial
 from mobility.sessions.creation import check_creation
-from mobility.view import TWO_CAMERAS, UNKNOWN, view_kind
+from mobility.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind
 from mobility.wording import listed
 
 if TYPE_CHECKING:
@@ -73,7 +75,8 @@ def check_recording(
         `movement`.
     view
         View that was asked for: "front", "front-oblique", "side", "back-oblique" or "back", with
-        "left" or "right" where the side matters. By default any that the verdict finds good.
+        "left" or "right" where the side matters, or as pages say it ("front left", "from behind").
+        By default any that the verdict finds good.
     repetitions
         Least number of repetitions (movements of a joint) that was asked for.
     body_joint_angles, movement
@@ -232,15 +235,26 @@ def _of_wishes(
 
 
 def _view_name(text: str) -> str:
-    """Name a view that was asked for as views are named: a kind, and the side if it matters."""
-    kind = view_kind(text)
-    if kind == TWO_CAMERAS:
+    """Name a view that was asked for, by its name or the words of pages, as views are named."""
+    of_side = {f"side {side}": side for side in SIDES}
+    sided = [f"{kind} {side}" for kind in ("front-oblique", "back-oblique") for side in SIDES]
+    names = [*VIEWS, *SIDES, *sided]
+    known = {_words_of(each): each for each in (*names, TWO_CAMERAS)}
+    known |= {_words_of(each): name for each, name in of_side.items()}
+    known |= {_words_of(_in_words(each)): each for each in names}
+    name = known.get(_words_of(text))
+    if name is None:
+        fault = f"no view {quoted(text)}{likely(text.lower(), names)} (one of {', '.join(names)})"
+        raise BadInputError.of({"view": fault})
+    if name == TWO_CAMERAS:
         fault = f"{text} is of two films; check each by itself, with its own view"
         raise BadInputError.of({"view": fault})
-    sides = [side for side in ("left", "right") if side in text.replace("-", " ").split()]
-    if kind == "side":
-        return sides[0] if sides else kind
-    return " ".join([kind, *(sides[:1] if kind not in ("front", "back") else [])])
+    return name
+
+
+def _words_of(view: str) -> frozenset[str]:
+    words = {"back" if word == "behind" else word for word in re.findall(r"[^\s,-]+", view.lower())}
+    return frozenset(words - {"from", "the", "on"})
 
 
 def _degrees_from(view: str, azimuth_deg: float) -> float:

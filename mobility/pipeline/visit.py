@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
@@ -23,6 +23,7 @@ from mobility.documents.fill import check_rows
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import likely, quoted, validate
 from mobility.pipeline import cohort, visit_changes
+from mobility.pipeline.analysis import is_current
 from mobility.pipeline.metrics_table import as_table, metrics_table
 from mobility.pipeline.visit_changes import Measured
 from mobility.pipeline.visit_joints import COMPARED, joint_rows, merged_joints, visit_rows
@@ -64,6 +65,8 @@ class Visit:
         Verdicts on a recording with which a film is merged.
     name
         Of one of several visits on a day, as tables have it.
+    earlier
+        Ids of the sessions with which alone it is compared; None for all of days before.
     """
 
     def __init__(
@@ -74,12 +77,14 @@ class Visit:
         *,
         recordings: Sequence[Level] = LEVELS,
         name: str = "",
+        earlier: Collection[str] | None = None,
     ) -> None:
         self.user_id = user_id
         self.date = date
         self.sessions = tuple(sessions)
         self._recordings = recordings
         self._name = f"/{name}" if name else ""
+        self._earlier = earlier
 
     def __repr__(self) -> str:
         return f"<Visit of {self.user_id} on {self.date}: {len(self.sessions)} sessions>"
@@ -102,7 +107,10 @@ class Visit:
         return [dict(row) for row, _ in self._read]
 
     def films_of(self, exercise: str) -> list[Film]:
-        """Films of an exercise that have results, the oldest first."""
+        """Films of an exercise that have results, the oldest first.
+
+        Results that are not up to date are left out where others are.
+        """
         return [film for row, film in self._read if film and row["exercise"] == exercise]
 
     def metrics(self, exercise: str) -> xr.Dataset:
@@ -221,16 +229,25 @@ class Visit:
         """Put the merged numbers into the table of :func:`visits_to_dataframe`."""
         return visits_to_frame([self])
 
+    def compared_with(self, earlier: Collection[str]) -> Visit:
+        """Give the visit, compared with none but some sessions of days before."""
+        return Visit(self.user_id, self.date, self.sessions, earlier=frozenset(earlier))
+
     def before(self, exercise: str) -> Visit | None:
-        """Find the last earlier visit that has results of an exercise."""
+        """Find the last earlier visit that has a number of an exercise to compare with."""
         first = self.sessions[0]
         if first.store.read_only:
             return None
         days = visits(first.store, self.user_id)
         for day in sorted((day for day in days if day < self.date), reverse=True):
-            of_day = [each for each in days[day] if each.record.exercise == exercise]
+            of_day = [
+                each
+                for each in days[day]
+                if each.record.exercise == exercise
+                and (self._earlier is None or each.id in self._earlier)
+            ]
             earlier = Visit(self.user_id, day, of_day)
-            if of_day and earlier.films_of(exercise):
+            if of_day and earlier.films_of(exercise) and earlier.numbers(exercise):
                 return earlier
         return None
 
@@ -241,16 +258,35 @@ class Visit:
         -------
         list of dict
             Rows of :func:`mobility.pipeline.visit_changes.changes`, with ``since``, the day of the
-            earlier visit: of each exercise the last that has results of it.
+            earlier visit: of each exercise the last that has numbers of it; without those of
+            :meth:`not_compared`.
         """
         rows = []
         for exercise in self.exercises:
-            if not self.films_of(exercise) or (earlier := self.before(exercise)) is None:
+            earlier = self.before(exercise) if self.films_of(exercise) else None
+            if earlier is None or self._differs_in_code(exercise, earlier):
                 continue
             old, new = (each.numbers(exercise) for each in (earlier, self))
             found = visit_changes.changes(old, new, references(self.sessions[0].store))
             rows += [{**row, "since": earlier.date} for row in found]
         return rows
+
+    def not_compared(self) -> dict[str, datetime.date]:
+        """Name exercises, and the visits before, of which one alone has results up to date."""
+        return {
+            exercise: earlier.date
+            for exercise in self.exercises
+            if self.films_of(exercise)
+            and (earlier := self.before(exercise)) is not None
+            and self._differs_in_code(exercise, earlier)
+        }
+
+    def _differs_in_code(self, exercise: str, earlier: Visit) -> bool:
+        outdated = [
+            {film.id in each.outdated for film in each.films_of(exercise)}
+            for each in (earlier, self)
+        ]
+        return outdated[0] != outdated[1]
 
     def numbers(self, exercise: str) -> list[Measured]:
         """List the numbers of an exercise that are compared with those of another visit."""
@@ -339,7 +375,22 @@ class Visit:
 
     @functools.cached_property
     def _read(self) -> list[tuple[dict[str, Any], Film | None]]:
-        return [_read(session, self._recordings) for session in self.sessions]
+        read = [_read(session, self._recordings) for session in self.sessions]
+        up_to_date = {
+            row["exercise"] for row, film in read if film and film.id not in self.outdated
+        }
+        why = tables.sentence("visit.outdated.left_out")
+        return [
+            ({**row, "reason": row["reason"] or why}, None)
+            if film and film.id in self.outdated and row["exercise"] in up_to_date
+            else (row, film)
+            for row, film in read
+        ]
+
+    @functools.cached_property
+    def outdated(self) -> frozenset[str]:
+        """Ids of sessions that an analysis would change."""
+        return frozenset(each.id for each in self.sessions if not _is_up_to_date(each))
 
     def _merged(self, exercise: str) -> xr.Dataset:
         if exercise not in self._datasets:
@@ -402,6 +453,13 @@ def _read(
         row["reason"] = verdict.why.rstrip(".")
     azimuth = math.nan if row["azimuth"] is None else float(row["azimuth"])
     return row, Film(session.id, metrics, verdict, str(row["view"]), azimuth)
+
+
+def _is_up_to_date(session: StoredSession) -> bool:
+    try:
+        return is_current(session)
+    except MobilityError:  # damaged, which the film says
+        return False
 
 
 def visit(

@@ -17,12 +17,13 @@ from mobility.privacy.traces import remove_rows, remove_unfinished, traces_of
 from mobility.sessions.files import (
     DELETING,
     PARTICIPANTS,
+    VISITS,
     check_id,
     entries_with_prefix,
     fault_of,
     read_json,
 )
-from mobility.sessions.reports import VALIDATION_ENDING, VISITS, Trace, remove_visits_of
+from mobility.sessions.reports import Trace, remove_visits_of, report_places
 from mobility.sessions.scratch import sweep_scratch
 from mobility.store import Store
 
@@ -113,11 +114,7 @@ def files_of_participant(store: Store, user_id: str) -> list[Path]:
     record = store.path / PARTICIPANTS / f"{user_id}.json"
     paths = [record] if record.is_file() else []
     for session_id in sessions_of(store, user_id):
-        folders = (
-            store.path / session_id,
-            store.reports / session_id,
-            store.reports / f"{session_id}{VALIDATION_ENDING}",
-        )
+        folders = (store.path / session_id, *report_places(store.reports, session_id))
         paths += [folder for folder in folders if folder.is_dir()]
     of_visits = store.reports / VISITS / user_id
     return [*paths, *([of_visits] if of_visits.is_dir() else [])]

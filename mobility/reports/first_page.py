@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -155,7 +154,8 @@ def main_findings(
         elif any(judged):
             page = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
         else:
-            page = paragraphs(tables.sentence("report.first_page.nothing_judged"))
+            told = "nothing_decided" if likely else "nothing_judged"
+            page = paragraphs(tables.sentence(f"report.first_page.{told}"))
     return (page + likely if faults else likely + page) + in_words(findings)
 
 
@@ -166,13 +166,10 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
     told already.
     """
     views = [view] if isinstance(view, str) else view
-    least = float(tables.load("findings")["likely"]["value"])
-    seen = Counter(each.rule for each in findings if not each.hidden)
     faults = {each.rule for each in findings if each.answer == "fault"}
     likely: dict[str, list[Finding]] = {}
     for each in findings:
-        is_likely = each.answer == "open" and (each.probability or 0.0) >= least
-        if is_likely and each.rule not in faults and _may(each.rule):
+        if is_likely(each) and each.rule not in faults:
             likely.setdefault(each.rule, []).append(each)
     largest = sorted(likely.values(), key=lambda of_rule: -max(map(excess, of_rule)))[:most]
     films = {
@@ -181,9 +178,9 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
         for each in shown
     }
     named: dict[str, list[str]] = {}
-    for first, *others in largest:
-        side = "" if others or seen[first.rule] == 1 else f" ({first.side})"
-        named.setdefault(films.get(first.rule, ""), []).append(_may(first.rule) + side)
+    for of_rule in largest:
+        rule = of_rule[0].rule
+        named.setdefault(films.get(rule, ""), []).append(_may(rule) + _one_side(of_rule))
     sentences = []
     for film, phrases in named.items():
         names = capital(listed(phrases))
@@ -195,6 +192,22 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
             sentence = tables.sentence("report.first_page.likely", names=names)
         sentences.append(sentence)
     return paragraphs(" ".join(sentences)) if sentences else Markup()
+
+
+def is_likely(finding: Finding) -> bool:
+    """Whether it is open, more likely a fault than not, and has words for that."""
+    least = float(tables.load("findings")["likely"]["value"])
+    return (
+        finding.answer == "open"
+        and (finding.probability or 0.0) >= least
+        and bool(_may(finding.rule))
+    )
+
+
+def _one_side(findings: Sequence[Finding]) -> str:
+    """Name the side of findings of one rule in brackets, if they have one and not both."""
+    sides = {each.side for each in findings} - {""}
+    return f" ({sides.pop()})" if len(sides) == 1 else ""
 
 
 def _may(rule_name: str) -> str:
@@ -255,7 +268,9 @@ def in_lines(
     """
     views = [view] if isinstance(view, str) else view
     hidden = [each for each in answers if each.answer == "hidden"]
-    sides_of_rule = Counter(each.rule for each in answers)
+    sides_of_rule: dict[str, set[str]] = {}
+    for each in answers:
+        sides_of_rule.setdefault(each.rule, set()).add(each.side)
     film_of = {
         each.id: film for film, shown in films_beside(hidden, views).items() for each in shown
     }
@@ -274,7 +289,7 @@ def in_lines(
     paragraphs_of_lines = []
     for kind, reason in sorted(lines, key=lambda key: kinds.index(key[0])):
         names = [
-            row_name(rule) + ("" if len(sides) == sides_of_rule[rule] else f" ({sides[0]})")
+            row_name(rule) + ("" if {*sides} == sides_of_rule[rule] else f" ({sides[0]})")
             for rule, sides in lines[kind, reason].items()
         ]
         reason = film_in_words(reason) if kind == "hidden" else reason

@@ -147,7 +147,7 @@ def render_visit(
     folder
         Where the page goes; an earlier page there is replaced.
     named
-        Ids of all sessions whose numbers it may have, with which it is deleted.
+        Ids of the sessions whose numbers alone it may have, with which it is deleted.
     faces
         Whether faces and surroundings are shown rather than blurred.
 
@@ -158,8 +158,14 @@ def render_visit(
         `folder`.
     """
     store = visit.sessions[0].store
-    sessions = ", ".join(session.id for session in visit.sessions)
-    which = {"participant": visit.user_id, "date": f"{visit.date}", "sessions": sessions}
+    own = [session.id for session in visit.sessions]
+    earlier = [each for each in named if each not in own]
+    # What is added meanwhile is not on a page that is not deleted with it.
+    visit = visit.compared_with(earlier)
+    which = {
+        **{"participant": visit.user_id, "date": f"{visit.date}"},
+        **{"sessions": ", ".join(own), "earlier": ", ".join(earlier) or "-"},
+    }
     places = {"store": store.path_from(folder), "reports": _relative(store.reports, folder)}
 
     def begin(place: Path) -> None:

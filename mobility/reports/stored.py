@@ -73,7 +73,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
     from mobility.reports.render import render_report
 
     # Beside the folder, not in it: a rendering replaces the folder.
-    guard = session.store.reports / f".{session.id}.asked.lock"
+    guard = session.report_folder.with_name(f".{session.report_folder.name}.asked.lock")
     with lock(guard, what=f"the report of session {session.id}", wait_s=600):
         bring_up_to_date(session)
         if not _is_current(key_file, _accepted_keys(session, faces), paths.values()):

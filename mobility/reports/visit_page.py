@@ -19,12 +19,13 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.assessment.advice import advise
 from mobility.assessment.answers import ANSWERS
-from mobility.assessment.findings import Finding, excess, in_place
+from mobility.assessment.findings import Finding, excess, in_place, row_name
 from mobility.assessment.merging import films_of, is_merged
 from mobility.assessment.verdict import Verdict
 from mobility.formatting import dated, digits_and_suffix, quantity
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
+from mobility.pipeline.visit import Visit
 from mobility.pipeline.visit_joints import DIFFERENCE, END
 from mobility.registry import exercise as registered
 from mobility.reports import first_page, gauges, key_frames
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     import datetime
 
     from mobility.assessment.merging import Film
-    from mobility.pipeline.visit import Visit
     from mobility.sessions.stored import StoredSession
 
 _MOST_FAULTS = 2
@@ -114,6 +114,9 @@ class VisitPage:
                 told = {"exercise": exercise, "film": film, "reason": row["reason"].rstrip(".")}
                 lines.append(tables.sentence("visit.not_measured", **told))
                 continue
+            if session.id in self.visit.outdated and not row["reason"]:
+                why = tables.sentence("visit.outdated.merged")
+                lines.append(tables.sentence("visit.in_part", number=number, reason=why))
             if why := row["reason"] or self._why_limited(session.id, exercise):
                 told = {"number": number, "reason": why.rstrip(".")}
                 lines.append(tables.sentence("visit.in_part", **told))
@@ -156,16 +159,42 @@ class VisitPage:
                 key=lambda rule: -max(excess(each) for each in answers if each.rule == rule),
             )
             later = faults[_MOST_FAULTS:]
+            differing = [] if "findings" in verdict.rules_out else self._differing(exercise)
             shown = [each for each in answers if each.rule not in later]
             parts.append(
                 html(h.h3[exercise])
                 + first_page.main_findings(shown, verdict, view=self._views(exercise))
+                + paragraphs(*differing)
             )
             if later and "findings" not in verdict.rules_out:
                 number = "one" if len(later) == 1 else "several"
                 told = tables.sentence(f"visit.more_found.{number}", count=len(later))
                 parts.append(paragraphs(told))
         return html(h.h2["What stands out"], parts) if parts else Markup()
+
+    def _differing(self, exercise: str) -> list[str]:
+        """Say what each film has where one has a fault, or likely has, and another not."""
+        of_place: dict[tuple[str, str], list[tuple[Finding, list[Film]]]] = {}
+        for answer, films in self.visit.answers(exercise):
+            if answer.value is not None and answer.answer in ANSWERS[:4]:
+                of_place.setdefault((answer.rule, answer.side), []).append((answer, films))
+        lines = []
+        for (rule, side), given in of_place.items():
+            said = [each.answer == "fault" or first_page.is_likely(each) for each, _ in given]
+            if len({answer.answer for answer, _ in given}) == 1 or not any(said):
+                continue
+            values = [
+                tables.sentence(
+                    "visit.differing.film",
+                    film=self._films_in_words(film.id for film in films),
+                    value=quantity(answer.value, answer.units),
+                    answer=tables.sentence(f"report.answers.{answer.answer}.word"),
+                )
+                for answer, films in given
+            ]
+            name = row_name(rule) + (f" ({side})" if side else "")
+            lines.append(tables.sentence("visit.differing.line", name=name, films=listed(values)))
+        return lines
 
     def _verdict(self, exercise: str) -> Verdict:
         """Give the verdict that rules out findings where those of all films do."""
@@ -183,7 +212,12 @@ class VisitPage:
         by_day: dict[datetime.date, list[dict[str, Any]]] = {}
         for row in self.visit.changes():
             by_day.setdefault(row["since"], []).append(row)
-        return html(self._since_day(day, by_day[day]) for day in sorted(by_day, reverse=True))
+        lines = [
+            tables.sentence("visit.since.outdated", exercise=exercise, day=dated(day))
+            for exercise, day in self.visit.not_compared().items()
+        ]
+        of_days = [self._since_day(day, by_day[day]) for day in sorted(by_day, reverse=True)]
+        return html(of_days, paragraphs(*lines, kind="note"))
 
     def _since_day(self, day: datetime.date, rows: Sequence[Mapping[str, Any]]) -> Markup:
         beyond: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
@@ -212,14 +246,34 @@ class VisitPage:
         """Name what to do about the faults of all exercises, each once."""
         if not self.answers:
             return Markup()
-        works = advise(each for answers in self.answers.values() for each in answers)
+        advised, ruled_out = self._answers_for_advice()
+        works = advise(advised)
         items = [f"{capital(work.name)}: {work.dose.partition(';')[0]}." for work in works]
         more = "; ".join(work.name for work in works[_MOST_WORK:])
         shown = bullets(items[:_MOST_WORK])
         if more:
             shown += paragraphs(tables.sentence("visit.to_do.more", names=more))
-        nothing = paragraphs(tables.sentence("report.first_page.nothing_to_do"))
-        return html(h.h2["What to do"], shown or nothing)
+        if not works and not ruled_out:
+            shown = paragraphs(tables.sentence("report.first_page.nothing_to_do"))
+        return html(h.h2["What to do"], shown, paragraphs(*ruled_out, kind="missing"))
+
+    def _answers_for_advice(self) -> tuple[list[Finding], list[str]]:
+        """Answer from the films whose verdicts allow exercises; say of which exercise none does."""
+        advised: list[Finding] = []
+        ruled_out: list[str] = []
+        for exercise, answers in self.answers.items():
+            films = self.visit.films_of(exercise)
+            able = [film.id for film in films if "exercises" not in film.verdict.rules_out]
+            if not able:
+                why = films[0].verdict.absent("exercises")
+                ruled_out.append(f"{exercise}: {why}" if len(self.answers) > 1 else why)
+            elif len(able) == len(films):
+                advised += answers
+            else:
+                kept = [session for session in self.visit.sessions if session.id in able]
+                alone = Visit(self.visit.user_id, self.visit.date, kept)
+                advised += [answer for answer, _ in alone.answers(exercise)]
+        return advised, ruled_out
 
     def _exercise(self, exercise: str) -> Markup:
         films, answers = self.visit.films_of(exercise), self.visit.answers(exercise)

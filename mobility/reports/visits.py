@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mobility
-from mobility.errors import MobilityError
+from mobility.errors import MobilityError, ReportError
 from mobility.pipeline.analysis import bring_up_to_date, is_current
 from mobility.pipeline.visit import visit as find_visit
 from mobility.pipeline.visit import visits
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession
 
 log = logging.getLogger(__name__)
+
+_MOST_TIMES = 5
+"""How often a page is made where sessions of it change meanwhile; then it stays out of date."""
 
 _ENDINGS = {"html": "html", "client": "client.html", "notebook": "ipynb", "json": "json"}
 
@@ -65,16 +68,21 @@ def current_visit(
 
     visit = found()
     # Sessions that other code analysed have another key afterwards.
-    _bring_up_to_date(visit)
+    _bring_up_to_date(visit.sessions)
     if _is_current(visit, faces):
         return files_of(visit)
+    before = [visit.before(exercise) for exercise in visit.exercises]
+    _bring_up_to_date([session for each in before if each for session in each.sessions])
+    visit = found()
     folder = folder_of(visit)
     with writing(folder.parent):
         make_folder(folder.parent)
     guard = folder.with_name(f".{folder.name}.asked.lock")
     what = f"the page of the visit of {user_id} on {visit.date}"
     with _nothing_left(folder), lock(guard, what=what, wait_s=600):
-        while not _is_current(visit, faces):
+        for _ in range(_MOST_TIMES):
+            if _is_current(visit, faces):
+                break
             key, named = _key(visit, faces=bool(faces)), sessions_on_page(visit)
             fault = None
             try:
@@ -88,9 +96,12 @@ def current_visit(
                 continue
             if fault is not None:
                 raise fault
-            with atomic(_key_file(folder)) as hidden:
-                hidden.write_text(key, encoding="utf-8")
-            break
+            visit = found()
+            if key == _key(visit, faces=bool(faces)):
+                with atomic(_key_file(folder)) as hidden:
+                    hidden.write_text(key, encoding="utf-8")
+        if not folder.is_dir():
+            raise ReportError(f"{what}: its sessions are being deleted; ask for it again")
     return files_of(visit)
 
 
@@ -107,7 +118,7 @@ def _nothing_left(folder: Path) -> Iterator[None]:
 def page_is_current(visit: Visit) -> bool:
     """Whether the page of a visit exists, and nothing of it has to be made anew."""
     with suppress(MobilityError):
-        return all(map(is_current, visit.sessions)) and _is_current(visit, None)
+        return _is_current(visit, None)
     return False
 
 
@@ -148,12 +159,16 @@ def sessions_on_page(visit: Visit) -> list[StoredSession]:
     return [*visit.sessions, *before]
 
 
-def _bring_up_to_date(visit: Visit) -> None:
-    for session in visit.sessions:
+def _bring_up_to_date(sessions: Iterable[StoredSession]) -> None:
+    for session in sessions:
         try:
             bring_up_to_date(session)
         except MobilityError as error:
             log.warning("session %s: not brought up to date: %s", session.id, error)
+
+
+def _has_videos(session: StoredSession) -> bool:
+    return all((session.folder / video.file).is_file() for video in session.record.videos)
 
 
 def _key(visit: Visit, *, faces: bool) -> str:
@@ -169,6 +184,8 @@ def _key(visit: Visit, *, faces: bool) -> str:
         inputs.append(f"{report_page(session).is_file()}")  # to which the page then has a link
         try:
             inputs.append(session.edits().model_dump_json())
+            # Brought up to date before, if that can be: else it is not tried again.
+            inputs.append(f"{is_current(session)} {_has_videos(session)}")
         except MobilityError as error:  # damaged, which the page says
             inputs.append(str(error))
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()

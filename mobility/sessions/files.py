@@ -53,6 +53,9 @@ PARTICIPANTS, REFERENCES = "participants", "references"
 """Folders of the participants' records and of what the lab's studies found. No valid session ids:
 there, the record of a participant "session" would pass for that of a session."""
 
+VISITS = "visits"
+"""Folder of the reports, with the pages of visits, each in a folder of its participant."""
+
 LOCKS = ".locks"
 """Folder of the locks of a store."""
 
@@ -83,6 +86,16 @@ def is_reserved(session_id: str) -> bool:
     """Whether a session id is the name of a folder of the store."""
     # Some disks do not distinguish case.
     return session_id.lower() in (PARTICIPANTS, REFERENCES)
+
+
+def report_place(reports: Path, session_id: str) -> Path:
+    """Folder of the report on a session: that of the pages of visits is none's."""
+    return reports / (f"_{session_id}" if is_of_visits(session_id) else session_id)
+
+
+def is_of_visits(session_id: str) -> bool:
+    """Whether the report of a session would be where the pages of visits are."""
+    return session_id.lower() == VISITS  # some disks do not distinguish case
 
 
 def check_decodable(value: str, *, what: str) -> None:

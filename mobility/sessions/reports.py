@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 from mobility.errors import MobilityError
 from mobility.sessions.files import (
     DELETING,
+    VISITS,
+    is_of_visits,
     lock_if_free,
     read_json,
     refuse_link,
     remove,
     remove_checkpoints,
     remove_if_empty,
+    report_place,
     writing,
 )
 from mobility.sessions.notebooks import COHORT, GROUPED_BY, GROUPS, RELIABILITY, VALIDATION
@@ -32,9 +35,6 @@ VALIDATION_ENDING = ".validation"
 
 NAMES_VISIT = ".last-visit"
 """File beside the report of a session with the id of the visit before, which the report names."""
-
-VISITS = "visits"
-"""Folder of the pages of visits, each in a folder of its participant."""
 
 SESSIONS_ON_PAGE = ".sessions.json"
 """File beside the page of a visit with the ids of the sessions that it may name."""
@@ -75,7 +75,7 @@ class Trace:
 
 def report_places(reports: Path, session_id: str) -> tuple[Path, Path]:
     """Folders of the reports on a session, and on its comparisons with lab data."""
-    return reports / session_id, reports / f"{session_id}{VALIDATION_ENDING}"
+    return report_place(reports, session_id), reports / f"{session_id}{VALIDATION_ENDING}"
 
 
 def visit_folder(reports: Path, user_id: str, date: str, chosen: Sequence[str] = ()) -> Path:
@@ -137,12 +137,24 @@ def remove_reports(reports: Path, session_id: str) -> None:
                 remove(place)
             else:
                 place.unlink(missing_ok=True)
+    if is_of_visits(session_id):
+        _remove_beside_visits(reports / session_id)
     for report in reports_on(reports, [session_id]):
         report.remove()
     remove_visits(reports, session_id)
     for named in reports.glob(f"[!.]*/{NAMES_VISIT}"):
         if named.read_text(encoding="utf-8") == session_id:  # made anew when it is next used
             remove(named.parent)
+
+
+def _remove_beside_visits(folder: Path) -> None:
+    """Remove the report that older code wrote among the pages of visits, and nothing else."""
+    with writing(folder):
+        for file in (*folder.glob("*"), *folder.glob("images/*.png")):
+            if not file.is_dir():
+                file.unlink(missing_ok=True)
+        remove_if_empty(folder / "images")
+        remove_if_empty(folder)
 
 
 def reports_on(reports: Path, sessions: list[str], user_id: str | None = None) -> list[Trace]:

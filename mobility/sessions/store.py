@@ -50,6 +50,7 @@ from mobility.sessions.files import (
     check_id,
     check_name,
     in_use,
+    is_of_visits,
     is_reserved,
     json_bytes,
     make_folder,
@@ -222,8 +223,9 @@ class SessionStore(Generic[S]):
         if session_id is None:
             session_id = new_session_id(created)
         check_id(session_id, what="session_id")
-        if is_reserved(session_id):
-            fault = f"{session_id!r} is the name of a folder of the store; choose another id"
+        if is_reserved(session_id) or is_of_visits(session_id):
+            of_what = "the reports" if is_of_visits(session_id) else "the store"
+            fault = f"{session_id!r} is the name of a folder of {of_what}; choose another id"
             raise BadInputError.of({"session_id": fault})
         self.backend.pull(session_id)
         self.sweep()

@@ -17,7 +17,7 @@ from mobility.formatting import dated
 from mobility.options import checked, validate
 from mobility.provenance import sha256
 from mobility.registry import MEASURED, Joint, names
-from mobility.sessions.files import check_name, read_dataset, read_json, write_json
+from mobility.sessions.files import check_name, read_dataset, read_json, report_place, write_json
 from mobility.sessions.record import (
     Edits,
     Participant,
@@ -173,7 +173,7 @@ class StoredSession:
     @property
     def report_folder(self) -> Path:
         """Folder of the session's reports; the first report makes it."""
-        return self.store.reports / self.id
+        return report_place(self.store.reports, self.id)
 
     def pose(self) -> xr.Dataset:
         """Landmarks as they were detected in :attr:`video`."""

@@ -17,6 +17,7 @@ from mobility.capture import pose as pose_module
 from mobility.capture import quality
 from mobility.capture.video import read_frames
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
+from mobility.pipeline.recording_check import _view_name
 
 OK = {"verdict": "ok", "advice": None}
 
@@ -142,6 +143,31 @@ def test_another_view_counts_where_one_was_asked_for(check):
     for right in ("front-oblique", "front oblique right"):
         assert check(view=right)["good"]
     assert codes(check(view="front-oblique left")) == ["other_view"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("front left", "front-oblique left"),
+        ("from the front right", "front-oblique right"),
+        ("back left", "back-oblique left"),
+        ("from behind on the right", "back-oblique right"),
+        ("Diagonally from the front", "front-oblique"),
+        ("right side", "right"),
+        ("from behind", "back"),
+    ],
+)
+def test_a_view_is_asked_for_in_the_words_of_pages_too(asked, name):
+    assert _view_name(asked) == name
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [("front lefft", "front-oblique left|front"), ("left right", ""), ("frnt", "front"), ("", "")],
+)
+def test_a_view_that_is_none_is_refused_with_the_likely_one(asked, meant):
+    with pytest.raises(BadInputError, match=f"view: no view.*({meant})"):
+        _view_name(asked)
 
 
 def test_a_side_view_that_was_asked_for_is_good(check):

@@ -252,6 +252,25 @@ def test_a_further_film_is_from_where_none_was_filmed(store: Store, demo: Path) 
     assert not {"side", film["view"]} & set(again)
 
 
+def test_the_visit_before_is_the_last_with_a_number(store: Store, demo: Path) -> None:
+    """Not one whose verdict rules its findings out, or in which nothing was measured."""
+    add(store, demo, "a", date="2026-01-01")
+    add(store, demo, "b", date="2026-02-01", warnings=["no_squat"])
+    add(store, demo, "c", date="2026-02-02")
+    file = store.path / "c" / "metrics.nc"
+    metrics = read_dataset(file)
+    numbers = [name for name in metrics.data_vars if metrics[name].dtype.kind == "f"]
+    put_result(
+        store.session("c"), "metrics", metrics.assign({n: metrics[n] * np.nan for n in numbers})
+    )
+    add(store, demo, "d")
+    assert "findings" in store.session("b").verdict().rules_out
+    before = store.visit("ann").before("Overhead Squat")
+    assert before is not None
+    assert before.date == datetime.date(2026, 1, 1)
+    assert {row["since"] for row in store.visit("ann").changes()} == {before.date}
+
+
 def test_single_joints_of_several_films_are_merged_by_movement(store: Store, project: Path) -> None:
     for name in ("j", "k"):
         copied(store, project, "joint-angle-mobility", name)

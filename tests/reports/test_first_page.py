@@ -15,7 +15,7 @@ from mobility.assessment.answers import ANSWERS, Answer
 from mobility.assessment.findings import Finding, all_rules, find, say
 from mobility.assessment.verdict import Verdict, judge
 from mobility.registry import Exercise
-from mobility.reports.first_page import MOST_FINDINGS, main_findings
+from mobility.reports.first_page import MOST_FINDINGS, in_lines, main_findings
 from mobility.store import Store
 from mobility.wording import listed
 
@@ -38,7 +38,7 @@ def answered(finding: Finding, answer: Answer) -> Finding:
     far = 0.9 * abs(threshold) + 1
     value = threshold + far * ((answer == "reached") - (answer == "fault")) * (1 if inside else -1)
     interval = (value - far / 2, value + far / 2)
-    probability = {"fault": 0.95, "reached": 0.05}.get(answer, 0.5)
+    probability = {"fault": 0.95, "reached": 0.05}.get(answer, 0.4)
     numbers = {"value": value, "interval": interval, "probability": probability}
     return replace(changed, threshold=threshold, norm="others", **numbers)
 
@@ -119,6 +119,29 @@ def test_a_sentence_on_one_side_does_not_speak_of_both(exercise: Exercise) -> No
             for answer in ("found", "not_found"):
                 sentence = all_rules()[each.rule]["participant"][answer]
                 assert not PLURAL.match(sentence), sentence
+
+
+def test_what_is_likely_names_its_side_and_is_not_said_to_be_unjudged() -> None:
+    findings = find(Store("absent").demo("overhead squat").metrics())
+    left, right = (each for each in findings if each.rule == "depth_not_reached")
+    likely = replace(answered(right, "open"), probability=0.8)
+    _, paragraphs = said([answered(left, "hidden"), likely], judge([]))
+    assert paragraphs[0].startswith("The squat may not be deep enough (right)")
+    assert paragraphs[1:] == ["Nothing is decided."]
+    both = [replace(likely, side=each.side, id=each.id) for each in (left, right)]
+    assert "(" not in said(both, judge([]))[1][0]
+
+
+def test_brackets_are_there_only_for_a_side() -> None:
+    """Two films answer each for itself what has no side."""
+    findings = find(Store("absent").demo("sit-to-stand").metrics())
+    slow = next(each for each in findings if each.rule == "five_times_slow")
+    likely = replace(answered(slow, "open"), probability=0.8)
+    two = [likely, answered(slow, "reached")]
+    (line, *_) = said(two, judge([]))[1]
+    assert line.startswith("Five rises may take too long.")
+    for answers in (two, [*map(answered, [slow, slow], ("open", "refused"))]):
+        assert "()" not in str(in_lines(answers, marked={}))
 
 
 def test_the_verdict_says_that_it_counts_sides() -> None:

@@ -12,7 +12,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from demo_sessions import copy_of, taken_as_current
+from demo_sessions import copy_of, put_result, taken_as_current
 from processes import wait_for
 
 import mobility as mb
@@ -141,6 +141,94 @@ def test_links_lead_to_the_reports_that_are_there(tmp_path: Path, demo: Path) ->
     assert (page.parent / link).read_text() == "the report"
 
 
+@pytest.mark.parametrize("code", ["hands_not_overhead", "no_squat"])
+def test_what_to_do_is_from_films_whose_verdict_allows_exercises(
+    tmp_path: Path, demo: Path, code: str
+) -> None:
+    store = small_store(tmp_path, demo.parent)
+    advice = VisitPage(store.visit("p01"))._to_do()
+    assert "sets" in advice
+    file = store.path / "squat" / "session.json"
+    warning = {"code": code, "message": "It was seen."}
+    write_json(file, {**read_json(file), "warnings": [warning]})
+    session = store.session("squat")
+    (why,) = [session.verdict().absent("exercises")]
+    assert why
+    alone = VisitPage(store.visit("p01"))._to_do()
+    assert why in alone
+    assert "sets" not in alone
+    filmed(demo.parent, store, "overhead-squat", "again", SECOND)
+    assert VisitPage(store.visit("p01"))._to_do() == advice
+
+
+def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_values(
+    tmp_path: Path, demo: Path
+) -> None:
+    store = mb.Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    for name, seconds in (("slow", 25.0), ("quick", 6.0)):
+        filmed(demo.parent, store, "sit-to-stand", name, SECOND)
+        session = store.session(name)
+        metrics = session.metrics().load()
+        for metric in (each for each in metrics if each.startswith("five_times")):
+            if metrics[metric].dtype.kind == "f" and not metric.endswith("_sd"):
+                metrics[metric] = metrics[metric] * 0 + seconds
+        put_result(session, "metrics", metrics)
+    page = VisitPage(store.visit("p01"))
+    number = page.number_of
+    text = " ".join(re.sub(r"<[^>]+>", " ", page._stands_out()).split())
+    (line,) = re.findall(r"The films differ, [Ff]ive rises[^:]*: ([^.]*\.\d[^.]*\.\d[^.]*)\.", text)
+    assert f"film {number['slow']} 25.0 s (fault)" in line
+    assert f"film {number['quick']} 6.0 s (reached)" in line
+
+
+def of_other_code(store: mb.Store, name: str) -> None:
+    """Let other code have analysed a session, whose video is gone since."""
+    file = store.path / name / "session.json"
+    record = read_json(file)
+    for stage in record["stages"].values():
+        stage["key"] = "0" * len(stage["key"])
+    write_json(file, record)
+    (store.path / name / "video.mp4").unlink()
+
+
+def test_a_film_of_other_code_is_named_not_merged_and_not_tried_at_each_request(
+    tmp_path: Path, demo: Path
+) -> None:
+    store = small_store(tmp_path, demo.parent)
+    filmed(demo.parent, store, "overhead-squat", "again", SECOND)
+    of_other_code(store, "squat")
+    page = store.render_visit("p01")
+    document = read_json(page["json"])
+    reasons = {row["session_id"]: row["reason"] for row in document["films"]}
+    assert reasons["again"] == ""
+    assert "other code" in reasons["squat"]
+    assert {name for row in document["checks"] for name in row["sessions"]} == {"again"}
+    assert reasons["squat"] in text_of(page["html"])
+    assert visits.page_is_current(store.visit("p01"))
+    store.delete("again")
+    assert [film.id for film in store.visit("p01").films_of("Overhead Squat")] == ["squat"]
+    assert "other code" in VisitPage(store.visit("p01"))._films()
+
+
+def test_a_visit_before_of_other_code_is_brought_up_to_date_or_not_compared(
+    tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = small_store(tmp_path, demo.parent)
+    assert store.visit("p01").changes()
+    tried = []
+    monkeypatch.setattr(visits, "bring_up_to_date", lambda session: tried.append(session.id))
+    monkeypatch.setattr(
+        visits, "render_visit", lambda visit, folder, *_, **__: folder.mkdir(exist_ok=True)
+    )
+    of_other_code(store, "before")
+    store.render_visit("p01")
+    assert tried == ["squat", "before"]
+    assert store.visit("p01").changes() == []
+    assert (
+        "Overhead Squat is not compared with 2 Mar 2026" in VisitPage(store.visit("p01"))._since()
+    )
+
+
 def test_a_page_is_private_and_made_again_only_when_a_session_of_it_changes(
     tmp_path: Path, demo: Path
 ) -> None:
@@ -214,6 +302,37 @@ def test_a_session_that_is_deleted_while_the_page_is_made_is_not_on_it(
     page = store.render_visit("p01")["html"]
     assert "Overhead Squat" not in text_of(page)
     assert "squat" not in read_json(page.parent / ".sessions.json")
+
+
+def test_a_session_that_comes_and_goes_while_the_page_is_made_is_not_on_it(
+    tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier film is there only while the cells run; later ones make the page anew."""
+    store = small_store(tmp_path, demo.parent)
+    rendered, made = visits.render_visit, []
+
+    def make(visit, *given, **more):
+        made.append([session.id for session in visit.sessions])
+        name = f"late{len(made)}"
+        if len(made) < 3:
+            when = FIRST.replace("02T09", "10T09") if len(made) == 1 else SECOND
+            filmed(demo.parent, store, "overhead-squat", name, when)
+        files = rendered(visit, *given, **more)
+        if name == "late1":
+            store.delete(name)
+            assert "Since 2 Mar 2026" in text_of(files["html"])
+        return files
+
+    monkeypatch.setattr(visits, "render_visit", make)
+    store.render_visit("p01")
+    assert made == [["squat"]]
+    store.set_participant("p01", height_m=1.8)
+    for each in ("before", "squat"):
+        taken_as_current(store.session(each))
+    page = store.render_visit("p01")["html"]
+    assert made[1:] == [["squat"], ["late2", "squat"]]
+    assert read_json(page.parent / ".sessions.json") == ["late2", "squat", "before"]
+    assert visits.page_is_current(store.visit("p01"))
 
 
 def test_of_a_visit_whose_sessions_are_all_deleted_meanwhile_nothing_is_left(

@@ -24,6 +24,7 @@ from mobility.errors import (
     VideoError,
 )
 from mobility.formatting import dated
+from mobility.privacy.retention import files_of_participant
 from mobility.reports import stored
 from mobility.reports.stored import report_key
 from mobility.sessions.files import read_dataset, read_json, write_json
@@ -344,6 +345,34 @@ def test_documents_that_are_no_objects_are_refused(store, video, text):
         with pytest.raises(StorageError, match=words):
             act()
     assert store.sessions() == []
+
+
+@pytest.mark.parametrize("name", ["visits", "Visits"])
+def test_a_session_with_the_name_of_the_pages_of_visits_leaves_them_alone(
+    store, video, stand_ins, name
+):
+    """No new one has it; one that is stored has its report elsewhere."""
+    with pytest.raises(BadInputError, match="is the name of a folder of the reports"):
+        store.create(video, session_id=name, **SQUAT)
+    session = store.create(video, session_id="s1", **SQUAT).analyze()
+    record = read_json(session.folder / "session.json")
+    session.folder.rename(store.path / name)
+    write_json(store.path / name / "session.json", {**record, "session_id": name})
+    page = store.reports / "visits" / "p02" / "2026-03-01" / "visit.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("of somebody else")
+    earlier = store.reports / name / "overhead-squat.html"
+    earlier.parent.mkdir(exist_ok=True)
+    earlier.write_text("as older code wrote it")
+    session = store.session(name)
+    report = Path(session.render_report()["html"])
+    assert not report.is_relative_to(store.reports / "visits")
+    assert page.parent.parent.parent not in files_of_participant(store, "p01")
+    assert report.parent in files_of_participant(store, "p01")
+    session.delete()
+    assert page.read_text() == "of somebody else"
+    assert not report.parent.exists()
+    assert not earlier.exists()
 
 
 def test_a_report_is_rendered_once_and_again_when_its_inputs_change(store, video, stand_ins):
