@@ -28,9 +28,9 @@ from real import OPENCAP, at_frames, body_of, clips, stated
 import mobility as mb
 from mobility.assessment.answers import ANSWERS
 from mobility.assessment.findings import Finding, all_rules, find
-from mobility.assessment.merging import Film, merge
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.verdict import Verdict
+from mobility.pipeline.merging import Film, merge
 from mobility.view import camera_view
 from mobility.virtual_lab.case import Case
 from mobility.virtual_lab.grid import VIEWS, Grid, grid_cases

@@ -1,6 +1,6 @@
 """A visit: the sessions of a participant on one day, and their films merged.
 
-The films of each exercise are merged as :mod:`mobility.assessment.merging` says; a film without
+The films of each exercise are merged as :mod:`mobility.pipeline.merging` says; a film without
 results stays in the list of films, with the reason.
 """
 
@@ -13,17 +13,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
-from mobility.assessment import merging
 from mobility.assessment.findings import Finding, find, in_place
-from mobility.assessment.merging import Film
 from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.assessment.views_of_rules import films_beside
 from mobility.documents.contract import VisitDocument
 from mobility.documents.fill import check_rows
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import likely, quoted, validate
-from mobility.pipeline import cohort, visit_changes
+from mobility.pipeline import cohort, merging, visit_changes
 from mobility.pipeline.analysis import is_current
+from mobility.pipeline.merging import Film
 from mobility.pipeline.metrics_table import as_table, metrics_table
 from mobility.pipeline.visit_changes import Measured
 from mobility.pipeline.visit_joints import COMPARED, joint_rows, merged_joints, visit_rows
@@ -114,7 +113,7 @@ class Visit:
         return [film for row, film in self._read if film and row["exercise"] == exercise]
 
     def metrics(self, exercise: str) -> xr.Dataset:
-        """Merge the films of an exercise: see :func:`mobility.assessment.merging.merge`.
+        """Merge the films of an exercise: see :func:`mobility.pipeline.merging.merge`.
 
         Raises
         ------

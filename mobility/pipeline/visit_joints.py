@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
-from mobility.assessment.merging import (
+from mobility.assessment.movements import movement as movement_table
+from mobility.kinematics.expected_error import half_width
+from mobility.kinematics.skeleton import SIDES
+from mobility.pipeline.merging import (
     Film,
     Given,
     Merged,
@@ -16,9 +19,6 @@ from mobility.assessment.merging import (
     right_minus_left,
     unlike,
 )
-from mobility.assessment.movements import movement as movement_table
-from mobility.kinematics.expected_error import half_width
-from mobility.kinematics.skeleton import SIDES
 from mobility.pipeline.metrics_table import as_table, metrics_table
 
 if TYPE_CHECKING:

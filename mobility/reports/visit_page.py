@@ -20,11 +20,11 @@ from mobility import tables
 from mobility.assessment.advice import advise
 from mobility.assessment.answers import ANSWERS
 from mobility.assessment.findings import Finding, excess, in_place, row_name
-from mobility.assessment.merging import films_of, is_merged
 from mobility.assessment.verdict import Verdict
 from mobility.formatting import dated, digits_and_suffix, quantity
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
+from mobility.pipeline.merging import films_of, is_merged
 from mobility.pipeline.visit import Visit
 from mobility.pipeline.visit_joints import DIFFERENCE, END
 from mobility.registry import exercise as registered
@@ -42,7 +42,7 @@ from mobility.wording import capital, listed, metric_and_item, spoken
 if TYPE_CHECKING:
     import datetime
 
-    from mobility.assessment.merging import Film
+    from mobility.pipeline.merging import Film
     from mobility.sessions.stored import StoredSession
 
 _MOST_FAULTS = 2
@@ -187,7 +187,7 @@ class VisitPage:
                 tables.sentence(
                     "visit.differing.film",
                     film=self._films_in_words(film.id for film in films),
-                    value=quantity(answer.value, answer.units),
+                    value=quantity(answer.value or 0.0, answer.units),
                     answer=tables.sentence(f"report.answers.{answer.answer}.word"),
                 )
                 for answer, films in given

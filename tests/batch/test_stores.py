@@ -56,6 +56,7 @@ TABLE = """
     ! participants set p01 --file twice.json
     participants show p01
     participants list
+    visit p01
     participants export p01 --out takeout.zip
     ! config get moves
     config set moves --file config.json

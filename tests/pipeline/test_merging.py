@@ -12,9 +12,9 @@ import xarray as xr
 
 from mobility.assessment.estimates import ABSENT_SIDE, HIDDEN, HIDDEN_SIDE
 from mobility.assessment.findings import find
-from mobility.assessment.merging import Film, films_of, merge, weighted_mean
 from mobility.assessment.verdict import Reason, Verdict
 from mobility.errors import BadInputError
+from mobility.pipeline.merging import Film, films_of, merge, weighted_mean
 
 GOOD = Verdict("good", "")
 UNUSABLE = Verdict(
