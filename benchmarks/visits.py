@@ -285,7 +285,7 @@ def document(measured_people: Sequence[Person], of_phones: pd.DataFrame) -> str:
             "",
             _markdown(error_table(of_ways[of_ways["way"] != MIXED], ANGLES)),
             "",
-            "Right minus left: of the knee that of the film nearest the front, but in the last row",
+            "Right minus left: of the knee that of the films from the front, but in the last row",
             f"(*{MIXED}*). Where sides differ a film from the front shrinks the difference of the",
             "ankles, which bend along the line of sight.",
             "",
