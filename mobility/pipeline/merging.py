@@ -148,8 +148,8 @@ def weighted_mean(values: Array, sds: Array, correlation: Array) -> Mean:
     Mean
         Its ``weights`` are those of generalized least squares that are not below 0, so that no
         number makes it worse. ``sd`` is that of the error, ``widened`` by ``max(1, sqrt(chi2 / (n -
-        1)))`` (Birge 1932, Phys Rev 40:207); ``p`` the probability of so large a ``chi2`` if errors
-        alone differ.
+        1)))`` (Birge 1932, Phys Rev 40:207); ``p`` the probability of so large a ``chi2``, of
+        errors with the ``share_of_correlation``, if errors alone differ.
     """
     from scipy.optimize import nnls
     from scipy.special import chdtrc
@@ -159,6 +159,9 @@ def weighted_mean(values: Array, sds: Array, correlation: Array) -> Mean:
     least = nnls(root.T, np.linalg.solve(root, precision))[0] * precision
     weights = least / least.sum()
     # Of errors that go together the differences alone count, not where the mean is.
+    differing = tables.load("merging")["contradiction"]["share_of_correlation"] * correlation
+    np.fill_diagonal(differing, 1.0)
+    root = np.linalg.cholesky(differing)
     whitened, ones = np.linalg.solve(root, np.array([values / sds, 1 / sds]).T).T
     residuals = whitened - ones * (ones @ whitened) / (ones @ ones)
     chi2, free = float(residuals @ residuals), len(values) - 1

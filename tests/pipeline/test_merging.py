@@ -108,8 +108,8 @@ def test_films_of_an_unknown_view_beside_several_others_are_merged():
 
 def test_the_error_is_widened_by_what_the_films_differ_more_than_they_say():
     for view, rho in (("left", 0.5), ("front", 0.9)):
-        # Of errors that go together less is left to the difference.
-        apart = 2.0 * math.sqrt(2 * 4 * (1 - rho))
+        # Of errors that go together less is left to the difference; half of it is counted on.
+        apart = 2.0 * math.sqrt(2 * 4 * (1 - rho / 2))
         films = [
             film("a", {"trunk_lean": (30.0, 2.0)}),
             film("b", {"trunk_lean": (30.0 + apart, 2.0)}, view=view),
@@ -132,9 +132,9 @@ def test_films_that_contradict_each_other_leave_the_check_open_and_are_both_name
 
 
 def test_just_less_than_a_contradiction_is_merged():
-    # chi2 of two values that are d apart, each with the sd s: d² / (2 s² (1 - rho)); 6.635 at 0.01.
+    # chi2 of two values d apart, each with the sd s: d² / (2 s² (1 - rho / 2)); 6.635 at 0.01.
     for view, rho in (("left", 0.5), ("front", 0.9)):
-        limit = math.sqrt(6.635 * 2 * 4 * (1 - rho))
+        limit = math.sqrt(6.635 * 2 * 4 * (1 - rho / 2))
         for apart, contradicts in ((0.99 * limit, False), (1.01 * limit, True)):
             films = [
                 film("a", {"trunk_lean": (0.0, 2.0)}),
@@ -143,11 +143,12 @@ def test_just_less_than_a_contradiction_is_merged():
             assert bool(np.isnan(merge(films)["trunk_lean"])) is contradicts
 
 
-def test_p_is_that_of_a_chi_square_distribution():
+def test_p_is_that_of_a_chi_square_distribution_where_half_of_the_correlation_holds():
     rng = np.random.default_rng(0)
     correlation = np.full((3, 3), 0.9) + np.diag([0.1] * 3)
+    half = (correlation + np.eye(3)) / 2
     sds = np.array([1.0, 2.0, 5.0])
-    errors = rng.normal(size=(4000, 3)) @ np.linalg.cholesky(correlation).T * sds
+    errors = rng.normal(size=(4000, 3)) @ np.linalg.cholesky(half).T * sds
     p = [weighted_mean(each, sds, correlation).p for each in errors]
     assert np.mean(np.array(p) < 0.1) == pytest.approx(0.1, abs=0.02)
 
