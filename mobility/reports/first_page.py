@@ -154,8 +154,13 @@ def main_findings(
         elif any(judged):
             page = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
         else:
-            told = "nothing_decided" if likely else "nothing_judged"
-            page = paragraphs(tables.sentence(f"report.first_page.{told}"))
+            page = paragraphs(
+                tables.sentence(
+                    "report.first_page.nothing_decided"
+                    if likely
+                    else "report.first_page.nothing_judged"
+                )
+            )
     return (page + likely if faults else likely + page) + in_words(findings)
 
 
