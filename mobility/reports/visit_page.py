@@ -111,15 +111,15 @@ class VisitPage:
             number, exercise = self.number_of[session.id], session.record.exercise
             if not row["verdict"]:
                 film = session.record.videos[0].original_name
-                told = {"exercise": exercise, "film": film, "reason": row["reason"].rstrip(".")}
-                lines.append(tables.sentence("visit.not_measured", **told))
+                words = {"exercise": exercise, "film": film, "reason": row["reason"].rstrip(".")}
+                lines.append(tables.sentence("visit.not_measured", **words))
                 continue
             if session.id in self.visit.outdated and not row["reason"]:
                 why = tables.sentence("visit.outdated.merged")
                 lines.append(tables.sentence("visit.in_part", number=number, reason=why))
             if why := row["reason"] or self._why_limited(session.id, exercise):
-                told = {"number": number, "reason": why.rstrip(".")}
-                lines.append(tables.sentence("visit.in_part", **told))
+                words = {"number": number, "reason": why.rstrip(".")}
+                lines.append(tables.sentence("visit.in_part", **words))
             figures.append(self._film(session, row))
         shown = html(h.div(".frames.films")[figures]) if figures else Markup()
         none = [] if figures else [tables.sentence("visit.nothing")]
@@ -168,8 +168,8 @@ class VisitPage:
             )
             if later and "findings" not in verdict.rules_out:
                 number = "one" if len(later) == 1 else "several"
-                told = tables.sentence(f"visit.more_found.{number}", count=len(later))
-                parts.append(paragraphs(told))
+                sentence = tables.sentence(f"visit.more_found.{number}", count=len(later))
+                parts.append(paragraphs(sentence))
         return html(h.h2["What stands out"], parts) if parts else Markup()
 
     def _differing(self, exercise: str) -> list[str]:
@@ -280,12 +280,12 @@ class VisitPage:
         kind = registered(exercise)
         named = self._films_in_words(film.id for film in films)
         number = "merged" if len(films) > 1 else "one"
-        told = tables.sentence(f"visit.films.{number}", films=named)
+        sentence = tables.sentence(f"visit.films.{number}", films=named)
         rows = [each for each in self._gauges(exercise) if each.is_shown]
         marked = {each.name: each.marks for each in rows}
         return (
             html(h.h2[exercise])
-            + paragraphs(told, kind="note")
+            + paragraphs(sentence, kind="note")
             + self._openings(films, kind.table["report"].get("opening"))
             + gauges.show(rows, caption=self._caption(exercise))
             + first_page.in_lines(_once(answers), marked=marked, view=self._views(exercise))
@@ -345,8 +345,8 @@ class VisitPage:
         """Name the films that a row is from, where not all have it."""
         if ids == {film.id for film in films}:
             return gauge
-        told = self._films_in_words(ids)
-        return replace(gauge, goal_text="; ".join(filter(None, [gauge.goal_text, told])))
+        sentence = self._films_in_words(ids)
+        return replace(gauge, goal_text="; ".join(filter(None, [gauge.goal_text, sentence])))
 
     def _joints(self) -> Markup:
         """Make the table of single joints: both sides, their difference, and what people reach."""
@@ -436,8 +436,8 @@ def _once(answers: Sequence[tuple[Finding, Sequence[Film]]]) -> list[Finding]:
         of_place.setdefault((answer.rule, answer.side), []).append(answer)
     chosen = []
     for given in of_place.values():
-        told = [each for each in given if each.answer not in ("refused", "hidden")]
-        chosen += told or sorted(given, key=lambda each: each.answer == "hidden")[:1]
+        answered = [each for each in given if each.answer not in ("refused", "hidden")]
+        chosen += answered or sorted(given, key=lambda each: each.answer == "hidden")[:1]
     return chosen
 
 
