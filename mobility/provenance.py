@@ -70,15 +70,14 @@ class Code:
 
 
 _LOWEST = (
-    *("errors", "formatting", "options", "parsing", "processes", "progress", "provenance"),
-    *("tables", "view"),
-    *("wording", "writing"),
+    *("errors", "formatting", "keypoints", "options", "parsing", "processes", "progress"),
+    *("provenance", "tables", "view", "wording", "writing"),
 )
 
 POSE = Code(
     modules=("capture", *_LOWEST),
     sentences=("capture",),
-    tables=("angles", "capture_quality", "landmarks", "pose_model", "views"),
+    tables=("angles", "capture_quality", "landmarks", "pose_model", "pose_sources", "views"),
 )
 """Code of a pose, without the model. A pose takes minutes, everything else seconds."""
 

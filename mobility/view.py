@@ -81,7 +81,8 @@ def camera_view(pose: xr.Dataset) -> View:
     ----------
     pose
         Pose Dataset of one person whose z axis points towards the camera: world landmarks, or a
-        fitted body (for which the direction of the camera is that from the subject's place).
+        fitted body (for which the direction of the camera is that from the subject's place). The
+        view of one without positions in space is unknown.
 
     Returns
     -------
@@ -90,6 +91,8 @@ def camera_view(pose: xr.Dataset) -> View:
         between hips and shoulders and the spread over the frames. The usual error of that kind of
         view, which neither contains, is added.
     """
+    if "position" not in pose:
+        return view_of(float("nan"))
     position = pose["position"]
     if "individual" in position.dims:
         position = position.isel(individual=0, drop=True)

@@ -23,6 +23,7 @@ from mobility.capture.pose_worker import Job, arrays_of
 from mobility.capture.sampling import choose_frames, is_fast
 from mobility.capture.video import VideoInfo, presentation_times, probe
 from mobility.errors import EndedError, NobodyFoundError, VideoError
+from mobility.keypoints.sources import MEDIAPIPE
 from mobility.options import FilePath, PoseRate, Workers, check_point, checked
 from mobility.processes import Process, Send
 from mobility.progress import progress_bar
@@ -227,6 +228,7 @@ def estimate_pose(
     pose = _dataset(result)
     pose = pose.assign_attrs(
         source_software="MediaPipe",
+        pose_source=MEDIAPIPE,
         ds_type="poses",
         time_unit="seconds",
         source_file=path.name,

@@ -92,7 +92,7 @@ def capture_quality(
         JSON values. Each check has its ``verdict`` ("ok", "poor", "unusable", or null if it cannot
         be decided) and ``advice`` (null if there is none).
     """
-    someone = pose["position"].notnull().any(("space", "keypoint", "individual")).values
+    someone = pose["image_position"].notnull().any(("pixel", "keypoint", "individual")).values
     survey = json.loads(pose.attrs["survey"])
     confidence = pose["confidence"].isel(individual=0)
     best = pose if fitted is None else fitted
@@ -198,7 +198,7 @@ def sample_frames(info: VideoInfo, pose: xr.Dataset) -> Iterator[Frame]:
     With enough keyframes these are the second frames after keyframes: a keyframe itself is often
     stored in more detail than the rest.
     """
-    someone = pose["position"].notnull().any(("space", "keypoint", "individual")).to_numpy()
+    someone = pose["image_position"].notnull().any(("pixel", "keypoint", "individual")).to_numpy()
     times = pose["time"].to_numpy()[someone]
     if not times.size:
         return

@@ -17,8 +17,9 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.formatting import plus_minus
+from mobility.keypoints.sources import is_without_depth
 from mobility.kinematics.angle_errors import DEFAULT_METHOD, angle_sd, largest_sd, legs_unseen_sd
-from mobility.kinematics.datasets import Pose, is_picture_alone, require_pose
+from mobility.kinematics.datasets import Pose, require_pose, require_positions
 from mobility.kinematics.expected_error import (
     TABLE,
     another_model,
@@ -113,11 +114,7 @@ def joint_angles(
     for name in limits or {}:
         if name not in angle_table:
             raise BadInputError.of({"limits": f"there is no {name!r}{likely(name, angle_table)}"})
-    if is_picture_alone(pose):
-        raise BadInputError(
-            "the pose has no positions in space, from which joint_angles computes; take angles in "
-            "the picture (picture_angles)"
-        )
+    require_positions(pose, what="joint_angles")
     points = landmarks(pose)
 
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
@@ -281,12 +278,13 @@ def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
 
     `angles` come from :func:`joint_angles` of the fitted pose; `pose` has the same frames before
     the fit. ``<name>_raw`` are computed from the unfitted landmarks in space, ``<name>_image`` by
-    :func:`image_plane_angles`. Neither has an ``_sd`` or is ever refused, and no metric uses them.
+    :func:`image_plane_angles`; a pose without depth has the latter alone. Neither has an ``_sd``
+    or is ever refused, and no metric uses them.
     """
     image = image_plane_angles(pose)
     if not np.array_equal(angles["time"].to_numpy(), image["time"].to_numpy()):
         raise BadInputError("with_raw_angles: the angles and the pose have different frames")
-    raw = angles_from_points(landmarks(pose))
+    raw = {} if is_without_depth(pose) else angles_from_points(landmarks(pose))
     added = {}
     for name, values in raw.items():
         added[f"{name}_raw"] = xr.DataArray(

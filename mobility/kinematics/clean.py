@@ -128,7 +128,8 @@ def clean_pose(
 
     1. Points with a visibility below `visibility_threshold` become NaN, and so do frames in which
        both hips, or both shoulders, lie nearer to each other in space than in any adult: the pose
-       model takes one side for the other, or sees no person (table ``in_picture``).
+       model takes one side for the other, or sees no person (table ``in_picture``; not without
+       positions in space).
     2. Exchanges of left and right are undone, for trunk, legs and arms each on its own, in space
        and picture together. One begins or ends where a frame jumps by more than 10 % of the trunk
        length and lies, with its sides exchanged, less than half as far from the frame before, or
@@ -169,14 +170,14 @@ def clean_pose(
     if "confidence" in arrays:
         unseen = arrays["confidence"] < visibility_threshold
     coordinates = [name for name in _COORDINATES if name in arrays]
-    # Landmarks of a pose without depth are in the picture alone.
-    in_picture = "image_position" in arrays and not np.isfinite(arrays["position"]).any()
-    counted = "image_position" if in_picture else "position"
+    counted = "position" if "position" in arrays else "image_position"
     detected = _has_values(arrays[counted])
     for name in coordinates:
         _blank(arrays[name], unseen)
     steps.append({"step": "visibility_gate", "removed_points": int((unseen & detected).sum())})
-    coincide = _sides_coincide(arrays["position"])
+    coincide = np.zeros(time.size, bool)
+    if "position" in arrays:
+        coincide = _sides_coincide(arrays["position"])
     for name in coordinates:
         arrays[name][coincide] = np.nan
     steps.append({"step": "sides_mixed", "removed_frames": int(coincide.sum())})
@@ -192,8 +193,11 @@ def clean_pose(
         warnings += _exchange_warnings(swapped)
     legs = _legs_exchanged(arrays, time) if rate >= _SWAP_MIN_HZ else 0
 
-    gated = _limb_length_gate(arrays["position"], rate, limb_length_tolerance)
-    steps.append({"step": "limb_length_gate", "removed_points": gated})
+    if "position" in arrays:
+        gated = _limb_length_gate(arrays["position"], rate, limb_length_tolerance)
+        steps.append({"step": "limb_length_gate", "removed_points": gated})
+    else:
+        steps.append({"step": "limb_length_gate", "skipped": "no positions in space"})
 
     if time.size < _HAMPEL_FRAMES or rate < _HAMPEL_MIN_HZ:
         steps.append({"step": "hampel", "skipped": "too few frames, or too few in a second"})

@@ -133,15 +133,23 @@ def _check_values(name: str, values: xr.DataArray) -> None:
 
 
 def check_pose(value: Any) -> xr.Dataset:
-    """Return a pose unchanged, if it is of one person with the 33 landmarks, in metres."""
-    no_pose = "not a pose Dataset, it has no 'position'; make one with estimate_pose"
+    """Return a pose unchanged, if it is of one person with the 33 landmarks.
+
+    Its points are in metres (``position``), in the picture (``image_position``, pixels), or both; a
+    pose of a model without depth has those in the picture alone.
+    """
+    no_pose = (
+        "not a pose Dataset, it has neither 'position' nor 'image_position'; make one with "
+        "estimate_pose or read_keypoints"
+    )
     dataset = _dataset(value, no_pose)
-    if "position" not in dataset:
+    points = next((name for name in _POINTS if name in dataset), None)
+    if points is None:
         raise BadInputError(no_pose)
     for name in ("keypoint", "space"):
         if name in dataset.dims and not dataset.get_index(name).is_unique:
             raise BadInputError(f"the pose has a name of '{name}' twice")
-    people = dataset["position"].sizes.get("individual", 1)
+    people = dataset[points].sizes.get("individual", 1)
     if people != 1:
         raise BadInputError(
             f"the pose has {people} individuals; select one with pose.isel(individual=[0])"
@@ -158,14 +166,19 @@ def check_pose(value: Any) -> xr.Dataset:
         size = dataset.attrs.get(name, 1)
         if not (isinstance(size, int | float | np.number) and 0 < size < np.inf):
             raise BadInputError(f"its attribute {name} must be a number of pixels")
-    position = dataset["position"].transpose("time", "space", "keypoint", ...).to_numpy()
-    _check_metres(position.reshape(*position.shape[:3]))
+    if "position" in dataset:
+        position = dataset["position"].transpose("time", "space", "keypoint", ...).to_numpy()
+        _check_metres(position.reshape(*position.shape[:3]))
     return dataset
 
 
-def is_picture_alone(pose: xr.Dataset) -> bool:
-    """Whether a pose has landmarks in the picture and none in space, as other pose models give."""
-    return bool(pose.attrs.get("method") == "picture")
+def require_positions(pose: xr.Dataset, *, what: str) -> None:
+    """Raise unless a pose has points in space; `what` is the function that needs them."""
+    if "position" not in pose:
+        raise BadInputError(
+            f"{what}: the pose has points in the picture alone; fit a body (fit_body), or take "
+            "angles in the picture (picture_angles)"
+        )
 
 
 def _check_points(name: str, values: xr.DataArray, axis: str, labels: Sequence[str]) -> None:
@@ -324,7 +337,7 @@ Recording = Annotated[xr.Dataset, PlainValidator(check_recording)]
 """Anything over ``time`` in seconds; its angles are in degrees."""
 
 Pose = Annotated[xr.Dataset, PlainValidator(check_pose)]
-"""One person: ``position(time, space, keypoint, individual)`` in metres."""
+"""One person: ``position(time, space, keypoint, individual)`` in metres, or in the picture."""
 
 Poses = Annotated[Datasets, PlainValidator(one_or_several(check_pose))]
 """A pose, or one for each camera."""

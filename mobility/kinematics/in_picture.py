@@ -17,8 +17,9 @@ import xarray as xr
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.keypoints.sources import is_without_depth
 from mobility.kinematics.angle_errors import angle_sd, legs_unseen_sd
-from mobility.kinematics.datasets import Pose, is_picture_alone
+from mobility.kinematics.datasets import Pose
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import Array, angles_from_points, of_single_joints
 from mobility.kinematics.skeleton import INDEX, SIDES, landmarks
@@ -92,8 +93,11 @@ def picture_angles(
     if "image_position" not in pose:
         raise BadInputError("picture_angles: the pose has no 'image_position'")
     table = tables.load(TABLE)
-    pixels, positions = _pixels(pose), landmarks(pose)
-    if view is None and is_picture_alone(pose):
+    pixels = _pixels(pose)
+    positions = (
+        np.full((*pixels.shape[:2], 3), np.nan) if is_without_depth(pose) else landmarks(pose)
+    )
+    if view is None and is_without_depth(pose):
         raise BadInputError(
             "picture_angles: the pose has no positions in space, so that the side from which the "
             "subject is seen is not known; give view ('front', 'back', 'left' or 'right')"

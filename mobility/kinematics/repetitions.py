@@ -151,12 +151,12 @@ def hip_height(pose: xr.Dataset) -> HipHeight | None:
     clearly more frames.
     """
     time = pose["time"].to_numpy().astype(np.float64)
-    candidates = {"position": _leg_heights(pose, "position")}
-    if "image_position" in pose:
-        candidates["image_position"] = _leg_heights(pose, "image_position")
+    candidates = {
+        name: _leg_heights(pose, name) for name in ("position", "image_position") if name in pose
+    }
     shares = {name: np.mean(~np.isnan(rise).all(axis=1)) for name, rise in candidates.items()}
-    signal = "position"
-    if shares.get("image_position", 0.0) > shares["position"] + 0.1:
+    signal = "position" if "position" in shares else "image_position"
+    if shares.get("image_position", 0.0) > shares[signal] + 0.1:
         signal = "image_position"
     rise = candidates[signal]
 

@@ -14,7 +14,8 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.datasets import Pose, check_times
+from mobility.keypoints.sources import OTHER
+from mobility.kinematics.datasets import Pose, check_times, require_positions
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.options import checked, likely, quoted
 from mobility.provenance import with_history
@@ -37,9 +38,9 @@ def from_movement(
 ) -> xr.Dataset:
     """Make a pose of one person from a poses Dataset of movement, whose loaders read many models.
 
-    The pose has no positions in space. :func:`~mobility.kinematics.clean.clean_pose` takes it, and
-    so does :func:`~mobility.kinematics.in_picture.picture_angles`, which needs the view;
-    ``fit_body`` does not, because it needs the depth.
+    The pose has no positions in space. :func:`~mobility.kinematics.clean.clean_pose` and
+    :func:`~mobility.kinematics.fit.entry.fit_body` take it, and so does
+    :func:`~mobility.kinematics.in_picture.picture_angles`, which needs the view.
 
     Parameters
     ----------
@@ -57,8 +58,8 @@ def from_movement(
     Returns
     -------
     xarray.Dataset
-        A pose: ``image_position`` in pixels, ``confidence`` as the model gave it, ``position`` NaN;
-        NaN for absent landmarks.
+        A pose: ``image_position`` in pixels, ``confidence`` as the model gave it, and no
+        ``position``; NaN for absent landmarks.
 
     Raises
     ------
@@ -105,12 +106,6 @@ def from_movement(
     pixels = pixels.rename(space="pixel").assign_coords(pixel=["u", "v"])
     variables = {
         "image_position": pixels.assign_attrs(units="pixel"),
-        "position": xr.DataArray(
-            np.full((pixels.sizes["time"], 3, len(KEYPOINTS), 1), np.nan),
-            dims=_DIMS,
-            coords={"space": ["x", "y", "z"]},
-            attrs={"units": "m"},
-        ),
     }
     if "confidence" in seen:
         # Some models give one confidence for the whole person only.
@@ -123,7 +118,7 @@ def from_movement(
         "source_software": software,
         "ds_type": "poses",
         "time_unit": "seconds",
-        "method": "picture",
+        "pose_source": OTHER,
     }
     if image_size is not None:
         attrs |= dict(zip(("image_width", "image_height"), image_size, strict=True))
@@ -150,6 +145,8 @@ def to_movement(
     dimensions are called ``keypoint`` and ``individual`` (singular), or as movement before its
     version 0.16 calls them, ``keypoints`` and ``individuals`` (plural).
     """
+    if of == "space":
+        require_positions(pose, what="to_movement")
     if of == "picture":
         if "image_position" not in pose:
             raise BadInputError("to_movement: the pose has no 'image_position'")

@@ -92,7 +92,7 @@ OFFSETS: Mapping[str, _Offset] = {
         entry["mean_m"],
         entry["sd_m"],
     )
-    for name, entry in tables.load("landmark_offsets")["offsets"].items()
+    for name, entry in tables.load("landmark_offsets")["mediapipe"]["offsets"].items()
 }
 """Metres between MediaPipe's landmark and the joint centre, or the line of the sole for heel and
 toe, from the table landmark_offsets."""

@@ -11,8 +11,9 @@ import xarray as xr
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.keypoints.sources import is_without_depth
 from mobility.kinematics.calibration import KnownCameras
-from mobility.kinematics.datasets import is_picture_alone, require_pose
+from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.fit.body import (
     DEPTHS,
     FITTED,
@@ -101,7 +102,7 @@ def _lacking(pose: xr.Dataset) -> list[str]:
         return ["'image_position'"]
     seen = np.isfinite(landmarks(pose, "image_position")).any()
     lacking = []
-    if is_picture_alone(pose):
+    if is_without_depth(pose):
         lacking.append("depth ('position' in metres)")
     if "confidence" not in pose or (seen and not np.isfinite(landmarks(pose, "confidence")).any()):
         lacking.append("visibility ('confidence')")
