@@ -183,7 +183,8 @@ class LoadedDetector:
             raise ModelError(f"{what}: has no {listed(lacks)}, as a mobility.Detector has")
         source = getattr(detector, "source", OTHER)
         workers = getattr(detector, "workers", None)
-        if not (isinstance(detector.name, str) and detector.name.strip().isprintable()):
+        title = detector.name.strip() if isinstance(detector.name, str) else ""
+        if not title or not title.isprintable():
             raise ModelError(f"{what}: its name must be a text (got {quoted(detector.name)})")
         if workers is not None and not (type(workers) is int and workers >= 1):
             raise ModelError(
@@ -201,7 +202,7 @@ class LoadedDetector:
         self._landmarks = list(by_name.values())
         return AboutDetector(
             entry_point=name,
-            name=detector.name.strip(),
+            name=title,
             source=source,
             workers=workers,
             landmarks={landmark: point for point, landmark in by_name.items() if landmark},
