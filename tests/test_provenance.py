@@ -131,7 +131,7 @@ def test_a_change_of_what_computes_changes_the_key(copied):
     }
     stages = {f"pipeline.{file.stem}": file for file in (copied / "pipeline").glob("*.py")}
     assert {name for name in rooms if changed([rooms[name]], by=POSE)} == {
-        *("capture", "tables", "view.py", "wording.py", "writing.py", "options.py"),
+        *("capture", "keypoints", "tables", "view.py", "wording.py", "writing.py", "options.py"),
         *(
             "errors.py",
             "formatting.py",
