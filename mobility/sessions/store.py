@@ -203,11 +203,11 @@ class SessionStore(Generic[S]):
         """
         self.require_writable()
         checked_options = given_options(options)
-        require_model(checked_options.get("model"))
-        require_detector(checked_options.get("detector"))
         AnalysisOptions(**checked_options).for_videos(
             second=second_video is not None, calibrated=calibration is not None
         )
+        require_model(checked_options.get("model"))
+        require_detector(checked_options.get("detector"))
         if (chosen := checked_options.pop("movement", "auto")) != "auto":
             movement = chosen
         exercise, joints, name = check_creation(
