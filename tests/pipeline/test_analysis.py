@@ -438,7 +438,7 @@ def test_another_detector_and_a_change_of_its_code_make_another_pose(
     session.analyze()
     assert calls() == []
     (tmp_path / "package" / "one_detector.py").write_text(f"{module}\n")
-    assert not session.is_current
+    assert not session.is_current()
     session.analyze()
     assert calls() == ALL
     session.analyze(detector="mediapipe")
