@@ -29,6 +29,7 @@ import pandas as pd
 import xarray as xr
 import yaml
 from real import (
+    RENDERED,
     ROOT,
     Clip,
     at_frames,
