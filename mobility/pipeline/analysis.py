@@ -30,6 +30,7 @@ from mobility.errors import (
     NotFoundError,
     StorageError,
 )
+from mobility.keypoints.sources import Origin
 from mobility.options import Workers
 from mobility.provenance import (
     POSE,
@@ -382,6 +383,8 @@ def _analyze(
             for warning in warnings
         ]
         record.warnings, record.verdict = _warnings_and_verdict(run)
+        origin = Origin.of(run.pose.attrs)
+        record.provenance = provenance.model_copy(update=origin._asdict())
         record.state = "analyzed"
         _save(session, record)
         for step in STEPS:

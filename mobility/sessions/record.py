@@ -17,6 +17,7 @@ from pydantic import (
 
 from mobility import registry, tables
 from mobility.errors import BadInputError
+from mobility.keypoints.sources import Origin
 from mobility.parsing import parse_number
 from mobility.provenance import AnalysisWarning
 from mobility.registry import Exercise, ExerciseName, Joint
@@ -153,6 +154,12 @@ class Provenance(Document):
 
     video_sha256: Sha256
     model_sha256: Sha256 | None = None
+    pose_source: Annotated[str, Field(description="of the keypoints, as mediapipe or other")] = (
+        Origin().pose_source
+    )
+    source_software: Annotated[str, Field(description="name of the model of the keypoints")] = (
+        Origin().source_software
+    )
     versions: dict[str, str]
     options: dict[str, Any]
     options_sha256: Sha256
