@@ -30,7 +30,6 @@ from mobility.documents.contract import (
     UserInfo,
 )
 from mobility.formatting import dated
-from mobility.keypoints.sources import Origin
 from mobility.kinematics.expected_error import half_width
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.sessions.record import Participant, SessionRecord, Side
@@ -183,9 +182,7 @@ def keypoint_series(pose: xr.Dataset) -> dict[str, list[float | None]]:
 
 def whose_keypoints(record: SessionRecord) -> dict[str, Any]:
     """Name source and model of the keypoints of an analysed session; nothing before that."""
-    if record.provenance is None:
-        return {}
-    return {name: getattr(record.provenance, name) for name in Origin._fields}
+    return {} if record.provenance is None else record.origin._asdict()
 
 
 def session_document(

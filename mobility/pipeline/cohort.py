@@ -349,7 +349,8 @@ def choose_sessions(
 def overview(frame: pd.DataFrame) -> pd.DataFrame:
     """List the sessions, oldest first, with the reason why one is left out."""
     columns = ["session_id", "user_id", "date", "exercise", "state", "view", "recording"]
-    listed = _with_plain_texts(frame.drop_duplicates("session_id"))
+    columns += Origin._fields
+    listed = with_origin(_with_plain_texts(frame.drop_duplicates("session_id")))
     counted = of_metric(frame, "accepted_repetitions").set_index("session_id")["value"]
     without = listed.set_index("session_id")["reason"].where(listed["metric"].eq("").to_numpy())
     table = listed[columns].assign(
@@ -491,7 +492,7 @@ def _filmed_alike(rows: pd.DataFrame, person: list[pd.Series]) -> pd.Series:
     """Whether all sessions of a person were filmed and analysed alike, for each row."""
     import pandas as pd
 
-    columns = _with_origin(rows).reindex(columns=Filming._fields).astype("object")
+    columns = with_origin(rows).reindex(columns=Filming._fields).astype("object")
     azimuth = pd.to_numeric(columns["azimuth"])
     columns = columns.where(columns.notna(), "").assign(azimuth=azimuth)
     filmings = [Filming(**row) for row in columns.to_dict("records")]
@@ -513,7 +514,7 @@ def _errors_of_studies(
             key = (*one.conditions.model_dump().values(), one.metric, one.side, one.version)
             errors[key] = (one.sem, each.name, one.participants)
     named = [*Conditions.model_fields, "metric", "side", "version"]
-    columns = _with_origin(rows).reindex(columns=named).fillna({"standing": ""})
+    columns = with_origin(rows).reindex(columns=named).fillna({"standing": ""})
     keys = columns.itertuples(index=False, name=None)
     matching = [errors.get(tuple(key), (math.nan, "", 0)) for key in keys]
     sems, names, people = zip(*matching, strict=True) if matching else ((), (), ())
@@ -524,7 +525,7 @@ def _errors_of_studies(
     )
 
 
-def _with_origin(rows: pd.DataFrame) -> pd.DataFrame:
+def with_origin(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows that name whose keypoints they are; those of a table that does not are of MediaPipe."""
     usual = Origin()._asdict()
     missing = {name: value for name, value in usual.items() if name not in rows}
@@ -723,7 +724,7 @@ def session_columns(
     software, standing, current = None, None, False
     origin: dict[str, Any] = dict.fromkeys(Origin._fields)
     if record.provenance is not None:
-        origin = {name: getattr(record.provenance, name) for name in Origin._fields}
+        origin = record.origin._asdict()
         software = record.provenance.versions.get("mobility", "")
         with suppress(MobilityError):  # an input is damaged
             current = is_current(session)

@@ -228,6 +228,12 @@ class SessionRecord(Document):
         both = [self.video, *([] if self.second_video is None else [self.second_video])]
         return both if self.measured_video is None else [both[self.measured_video - 1]]
 
+    @property
+    def origin(self) -> Origin:
+        """Whose keypoints the results are of."""
+        made = self.provenance
+        return Origin() if made is None else Origin(made.pose_source, made.source_software)
+
     def require(self, document: str, what: str = "") -> None:
         """Refuse a document that only sessions of another exercise have, called `what`."""
         if not self.kind.has(document):
