@@ -86,9 +86,14 @@ class Origin(NamedTuple):
         return cls(key, str(attrs.get(SOFTWARE) or pose_source(key).name))
 
     @property
+    def source(self) -> PoseSource:
+        """Entry of the table."""
+        return pose_source(self.pose_source)
+
+    @property
     def is_measured(self) -> bool:
         """Whether the errors that are stated were measured with it."""
-        return pose_source(self.pose_source).errors == "measured"
+        return self.source.errors == "measured"
 
 
 def is_without_depth(pose: xr.Dataset) -> bool:

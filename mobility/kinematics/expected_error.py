@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.keypoints.sources import Origin, source_of
+from mobility.keypoints.sources import Origin
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import cameras_of, history, last_of
 from mobility.view import TWO_CAMERAS, trial_view
@@ -62,7 +62,7 @@ def trial_factors(fitted: xr.Dataset, number: str) -> dict[str, float]:
 
 def _factors(measured: Mapping[str, Mapping[str, float]], fitted: xr.Dataset) -> dict[str, float]:
     alike = [measured.get(kind, {}) for kind in alike_kinds(kind_of(fitted))]
-    source = source_of(fitted)
+    source = Origin.of(fitted.attrs).source
     return {
         name: next((float(each[name]) for each in alike if name in each), 1.0)
         * source.widened(name)
@@ -85,7 +85,7 @@ def errors_with_value(fitted: xr.Dataset, number: str) -> dict[str, dict[str, fl
         entries = of_kind.get("with_value", {}).get(number, {})
         growing |= {name: entry for name, entry in entries.items() if name not in measured}
         measured |= {*of_kind.get(number, {}), *entries}
-    source = source_of(fitted)
+    source = Origin.of(fitted.attrs).source
     return {
         name: {**entry, "per_degree": entry["per_degree"] * source.widened(name)}
         for name, entry in growing.items()
@@ -105,7 +105,7 @@ def retest_sems(fitted: xr.Dataset) -> dict[str, float]:
     is empty for kinds of fit (:func:`kind_of`) that were not (two cameras, feet that move), and for
     keypoints of a model that was not.
     """
-    if source_of(fitted).errors != "measured":
+    if not Origin.of(fitted.attrs).is_measured:
         return {}
     measured: dict[str, dict[str, float]] = tables.load(TRIAL)["retest"]["sem"]
     return measured.get(kind_of(fitted), {})
@@ -177,14 +177,17 @@ def metric_sd(
     `fitted` says whose keypoints they are; without it they are as those that were measured.
     """
     factor: float = tables.load(TABLE)["metrics"]["factors"].get(name, 1.0)
-    return factor * (1.0 if fitted is None else source_of(fitted).widened(name)) * drawn
+    return (
+        factor * (1.0 if fitted is None else Origin.of(fitted.attrs).source.widened(name)) * drawn
+    )
 
 
 def another_model(pose: xr.Dataset) -> dict[str, Any] | None:
     """Warning that the factors are of other pose models than this pose; else None."""
-    if source_of(pose).errors != "measured":
-        software = Origin.of(pose.attrs).source_software
-        return tables.warning("warnings.errors_of_another_model.source", software=software)
+    origin = Origin.of(pose.attrs)
+    if not origin.is_measured:
+        key = "warnings.errors_of_another_model.source"
+        return tables.warning(key, software=origin.source_software)
     model = pose.attrs.get("model_sha256")
     if model is None or model in tables.load(TABLE)["pose_models"]["sha256"]:
         return None
