@@ -177,9 +177,8 @@ def metric_sd(
     `fitted` says whose keypoints they are; without it they are as those that were measured.
     """
     factor: float = tables.load(TABLE)["metrics"]["factors"].get(name, 1.0)
-    return (
-        factor * (1.0 if fitted is None else Origin.of(fitted.attrs).source.widened(name)) * drawn
-    )
+    origin = Origin() if fitted is None else Origin.of(fitted.attrs)
+    return factor * origin.source.widened(name) * drawn
 
 
 def another_model(pose: xr.Dataset) -> dict[str, Any] | None:

@@ -101,10 +101,8 @@ def test_the_sides_of_an_oblique_view_and_an_unknown_view_count_as_one_view():
 def test_films_of_another_model_err_as_alike_as_those_of_one_view_and_both_are_named():
     """Of how alike two models err nothing was measured: more is with care."""
     other = {"pose_source": "other", "source_software": "RTMPose"}
-    films = [
-        film("a", {"trunk_lean": (30.0, 4.0)}),
-        film("b", {"trunk_lean": (30.0, 4.0)}, **other),
-    ]
+    lean = {"trunk_lean": (30.0, 4.0)}
+    films = [film("a", lean), film("b", lean, **other)]
     merged = merge(films)
     assert float(merged["trunk_lean_sd"]) == pytest.approx(4 * math.sqrt(0.95))
     assert Origin.of(merged.attrs) == Origin("other", "MediaPipe, RTMPose")
