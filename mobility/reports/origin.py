@@ -65,7 +65,7 @@ def provenance(
             "SHA-256 of the second video": None if second is None else second.sha256,
             "Calibration of the cameras": calibrated.original_name if calibrated else None,
             "SHA-256 of the calibration": calibrated.sha256 if calibrated else None,
-            "Keypoints": whose.source_software,
+            "Keypoints of": whose.source_software,
             "SHA-256 of the model": model,
             "Software": ", ".join(f"{name} {version}" for name, version in versions.items()),
             "Options": ", ".join(f"{name}={_shortened(value)}" for name, value in options.items())

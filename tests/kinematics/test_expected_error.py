@@ -15,7 +15,7 @@ from mobility import tables
 from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.posture import posture
 from mobility.exercises.overhead_squat.analysis import overhead_squat
-from mobility.keypoints.sources import pose_source
+from mobility.keypoints.sources import Origin, pose_source
 from mobility.kinematics import expected_error
 from mobility.kinematics.angle_errors import angle_draws
 from mobility.kinematics.angles import joint_angles
@@ -246,6 +246,9 @@ def test_errors_of_keypoints_of_another_model_are_marked_and_never_smaller(
         assert larger["hip_flexion"] == one["hip_flexion"]
     drawn = np.array([1.0, 3.0])
     np.testing.assert_allclose(metric_sd("toe_out", drawn, other), 2 * metric_sd("toe_out", drawn))
+    metrics = overhead_squat(other, joint_angles(other), find_repetitions(other))
+    assert Origin.of(metrics.attrs) == Origin("other", "RTMPose")
+    assert "knee_flexion_asymmetry_sem" not in metrics
     # Errors of measuring again are of MediaPipe alone.
     assert retest_sems(fitted)
     assert retest_sems(other) == {}

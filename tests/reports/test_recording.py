@@ -88,5 +88,5 @@ def test_pages_name_the_model_of_the_keypoints(session: Session) -> None:
     )
     assert "are keypoints of RTMPose" in origin.landmarks(pose)
     facts = text(origin.provenance(record, pose, session.metrics(), made_on=date(2026, 1, 1)))
-    assert "Keypoints RTMPose" in facts
+    assert "Keypoints of RTMPose" in facts
     assert "mediapipe" not in facts.lower()
