@@ -49,9 +49,9 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Names | None = None) 
     -------
     Norms
         For each measure, and for exercise, view, model of the keypoints, way to the angles, number
-        of cameras and version of the package apart: mean, SD (which includes the error of measurement), 25th, 50th and
-        75th percentile of at least 20 people, 5th and 95th of at least 40, for all, by sex, by age
-        and by both.
+        of cameras and version of the package apart: mean, SD (which includes the error of
+        measurement), 25th, 50th and 75th percentile of at least 20 people, 5th and 95th of at
+        least 40, for all, by sex, by age and by both.
 
     Raises
     ------
