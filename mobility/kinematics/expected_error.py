@@ -185,8 +185,8 @@ def another_model(pose: xr.Dataset) -> dict[str, Any] | None:
     """Warning that the factors are of other pose models than this pose; else None."""
     origin = Origin.of(pose.attrs)
     if not origin.is_measured:
-        key = "warnings.errors_of_another_model.source"
-        return tables.warning(key, software=origin.source_software)
+        software = origin.source_software
+        return tables.warning("warnings.errors_of_another_model.source", software=software)
     model = pose.attrs.get("model_sha256")
     if model is None or model in tables.load(TABLE)["pose_models"]["sha256"]:
         return None

@@ -39,8 +39,8 @@ def landmarks(pose: xr.Dataset) -> str:
     """Say what found the landmarks, and of which model errors were not measured."""
     whose = Origin.of(pose.attrs)
     if whose.pose_source == MEDIAPIPE:
-        return tables.sentence("report.method.landmarks.mediapipe")
-    return tables.sentence("report.method.landmarks.other", software=whose.source_software)
+        return tables.sentence("report.landmarks.mediapipe")
+    return tables.sentence("report.landmarks.other", software=whose.source_software)
 
 
 def provenance(
