@@ -401,6 +401,11 @@ def test_errors_of_a_lab_for_one_film_are_not_those_of_visits(store: Store, demo
     error_of_lab(store, "visits", level="visit", source_software="RTMPose", pose_source="other")
     error_of_lab(store, "films", source_software="RTMPose", pose_source="other")
     assert whose() == ("package", None)
+    add(store, demo, "c", date="2026-03-09", model="RTMPose")
+    of_model = LabReferences.of_session(store.session("c")).retest_error(*difference)
+    assert of_model is not None
+    assert of_model[1] == "films"
+    shutil.rmtree(store.path / "c")
     store.delete_reference("films")
     # An error of visits with another film beside holds for none without.
     store.delete_reference("visits")
