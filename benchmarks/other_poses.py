@@ -93,7 +93,7 @@ def hrnet(path: Path, like: xr.Dataset) -> xr.Dataset:
 
 
 def known_joints(pose: xr.Dataset, truth: xr.Dataset, seed: int) -> xr.Dataset:
-    """Joints of a rendered person in the picture, off by as much as the table assumes of `other`."""
+    """Joints of a rendered person in the picture, off by as much as assumed of other models."""
     rng = np.random.default_rng(seed)
     body = truth_pose(truth)
     at = body.interp(time=pose["time"], kwargs={"fill_value": "extrapolate"})
@@ -124,7 +124,7 @@ def known_joints(pose: xr.Dataset, truth: xr.Dataset, seed: int) -> xr.Dataset:
 
 
 def projected(truth: xr.Dataset, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels of points in space, (n, point, 2), and pixels of a metre there, by the known camera."""
+    """Pixels of points in space, (n, point, 2), and pixels of a metre there."""
     camera = json.loads(truth.attrs["camera"])
     rotation, origin = np.array(camera["rotation"]), np.array(camera["position"])
     local = (place - origin) @ rotation.T
@@ -192,7 +192,7 @@ def rows_of(clip: Clip, method: str, poses: Poses, how: Mapping[str, Any]) -> pd
 def main() -> None:
     """Print the errors by clip and method, and of rendered people by view."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--poses", type=Path, default=ROOT / ".poses")
@@ -203,9 +203,8 @@ def main() -> None:
     if given.rendered:
         every = []
         for number, clip in enumerate(rendered(given.rendered)):
-            folder = next(
-                cache / clip.name for cache in given.rendered if (cache / clip.name).is_dir()
-            )
+            folders = (cache / clip.name for cache in given.rendered)
+            folder = next(each for each in folders if each.is_dir())
             joints = known_joints(clip.pose, read_truth(folder / "truth.nc"), number)
             ways = {AS_IS: clip.pose, NO_DEPTH: without_depth(clip.pose), JOINTS: joints}
             every += [rows_of(clip, method, pose, {}) for method, pose in ways.items()]

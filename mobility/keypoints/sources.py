@@ -18,6 +18,9 @@ MEDIAPIPE, OTHER = "mediapipe", "other"
 SOURCE, SOFTWARE = "pose_source", "source_software"
 """Attributes of a pose, and of what is made of it: key of its source, and the model's name."""
 
+WHOSE = (SOURCE, SOFTWARE)
+"""Both, as :class:`Origin` has them."""
+
 
 class PoseSource(NamedTuple):
     """An entry of the table."""

@@ -20,7 +20,7 @@ from mobility import registry, tables
 from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError
-from mobility.keypoints.sources import Origin
+from mobility.keypoints.sources import WHOSE, Origin
 from mobility.kinematics.expected_error import MDC95
 from mobility.options import likely, likely_measure, quoted
 from mobility.pipeline.analysis import is_current
@@ -349,7 +349,7 @@ def choose_sessions(
 def overview(frame: pd.DataFrame) -> pd.DataFrame:
     """List the sessions, oldest first, with the reason why one is left out."""
     columns = ["session_id", "user_id", "date", "exercise", "state", "view", "recording"]
-    columns += Origin._fields
+    columns += WHOSE
     listed = with_origin(_with_plain_texts(frame.drop_duplicates("session_id")))
     counted = of_metric(frame, "accepted_repetitions").set_index("session_id")["value"]
     without = listed.set_index("session_id")["reason"].where(listed["metric"].eq("").to_numpy())
@@ -492,7 +492,8 @@ def _filmed_alike(rows: pd.DataFrame, person: list[pd.Series]) -> pd.Series:
     """Whether all sessions of a person were filmed and analysed alike, for each row."""
     import pandas as pd
 
-    columns = with_origin(rows).reindex(columns=Filming._fields).astype("object")
+    named = ["view", "azimuth", "cameras", "method", "standing", *WHOSE]
+    columns = with_origin(rows).reindex(columns=named).astype("object")
     azimuth = pd.to_numeric(columns["azimuth"])
     columns = columns.where(columns.notna(), "").assign(azimuth=azimuth)
     filmings = [Filming(**row) for row in columns.to_dict("records")]
@@ -722,7 +723,7 @@ def session_columns(
 ) -> dict[str, Any]:
     """Values of the columns that are the same in every row of a session."""
     software, standing, current = None, None, False
-    origin: dict[str, Any] = dict.fromkeys(Origin._fields)
+    origin: dict[str, Any] = dict.fromkeys(WHOSE)
     if record.provenance is not None:
         origin = record.origin._asdict()
         software = record.provenance.versions.get("mobility", "")

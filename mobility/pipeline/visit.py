@@ -19,7 +19,7 @@ from mobility.assessment.views_of_rules import films_beside
 from mobility.documents.contract import VisitDocument
 from mobility.documents.fill import check_rows
 from mobility.errors import BadInputError, MobilityError, NotFoundError
-from mobility.keypoints.sources import Origin
+from mobility.keypoints.sources import WHOSE, Origin
 from mobility.options import likely, quoted, validate
 from mobility.pipeline import cohort, merging, visit_changes
 from mobility.pipeline.analysis import is_current
@@ -437,7 +437,7 @@ def _read(
     row = {
         **{"session_id": session.id, "exercise": record.exercise, "state": record.state},
         **{"view": UNKNOWN, "azimuth": None, "verdict": "", "reason": ""},
-        **dict.fromkeys(Origin._fields, ""),
+        **dict.fromkeys(WHOSE, ""),
     }
     if why := cohort.why_without_results(session, record):
         return {**row, "reason": why}, None
