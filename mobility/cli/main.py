@@ -13,7 +13,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -303,7 +303,8 @@ def analyze(
         exercise_name = registry.USUAL
     from mobility.capture.pose_process import started_ahead
 
-    with started_ahead(workers):
+    # Those of MediaPipe, which another detector has no work for.
+    with started_ahead(workers) if options.get("detector") is None else nullcontext():
         session = open_store(store, reports).create(
             video,
             second_video,
