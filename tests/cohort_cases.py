@@ -30,10 +30,12 @@ def add_session(
     sd: float | None = None,
     warnings: Sequence[str] = (),
     versions: Mapping[str, str] | None = None,
+    model: str = "",
 ) -> None:
     """Put a session into `store`: the demo's, with other numbers of some metrics.
 
-    `warnings` are the codes of its warnings, beside those of the demo; `versions` are of metrics.
+    `warnings` are the codes of its warnings, beside those of the demo; `versions` are of metrics;
+    `model` is another one, of which the keypoints are.
     """
     folder = store.path / name
     folder.mkdir(parents=True)
@@ -46,10 +48,13 @@ def add_session(
             metrics[f"{metric}_sd"] = metrics[f"{metric}_sd"] * 0 + sd
     for metric, version in (versions or {}).items():
         metrics[metric].attrs["version"] = version
+    origin = {"pose_source": "other", "source_software": model} if model else {}
+    metrics.attrs |= origin
     write_dataset(folder / "metrics.nc", metrics)
     record = json.loads((folder / "session.json").read_text())
     created_at = f"{date}T{time}+02:00"
     record |= {"session_id": name, "user_id": user_id, "created_at": created_at}
+    record["provenance"] |= origin
     record["warnings"] += [{"code": code, "message": "Something was seen."} for code in warnings]
     write_metrics_table(folder / "metrics.parquet", metrics)
     for stage, file in (("metrics", "metrics.nc"), ("table", "metrics.parquet")):

@@ -18,7 +18,10 @@ from mobility.kinematics.skeleton import SIDES
 
 Array = NDArray[np.float64]
 
-CARRIED = ("source_file", "source_software", "video_sha256", "model_sha256", "method", "fps")
+CARRIED = (
+    *("source_file", "pose_source", "source_software", "video_sha256", "model_sha256"),
+    *("method", "fps"),
+)
 """Attributes of the pose that its metrics keep."""
 
 USUAL_WORDS = {"turn": "bottom", "descent": "descent", "ascent": "ascent"}

@@ -107,7 +107,7 @@ def _of_draws(
     centre, moved = _drawn_points(pose, joints)
     errors = _root_mean_square(measured(centre, centre), (measured(each, each) for each in moved))
     return {
-        name: at_frames(metric_sd(name, sd) if factors else sd, knots, time)
+        name: at_frames(metric_sd(name, sd, pose) if factors else sd, knots, time)
         for name, sd in errors.items()
     }
 

@@ -569,7 +569,7 @@ def cohort(
     The table is written as CSV and as Parquet, with its data dictionary (Frictionless Data) beside
     it; the report compares people and groups. It lists sessions with another verdict than those of
     --recordings with the reason, and does not compare them. Norms are of at least 20 people of one
-    view and version; `mobility references` lists them.
+    view, pose model and version; `mobility references` lists them.
     """
     import pandas as pd
 

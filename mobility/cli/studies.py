@@ -234,9 +234,9 @@ def _exit(opened: Store, of_study: Study) -> NoReturn:
 
 def _say(of_study: Study, lines: list[str], made: dict[str, Path] | None) -> None:
     """Print what was found, which sessions are left out, and where the files are."""
-    from mobility.reports.study_sections import views_in_words
+    from mobility.reports.study_sections import differing_in_words
 
-    lines += views_in_words(of_study)
+    lines += differing_in_words(of_study)
     left_out = of_study.sessions.loc[of_study.sessions["reason"].ne(""), "reason"].value_counts()
     lines += [
         tables.sentence("command_line.cohort.left_out", count=count, reason=reason)

@@ -32,6 +32,10 @@ DayMonthYear = Annotated[str, StringConstraints(pattern=r"^\d{2}/\d{2}/\d{4}$")]
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^(0[1-9]|1[0-2]):[0-5]\d (AM|PM)$")]
 
 
+PoseSource = Annotated[str, Field(description="of the keypoints, as mediapipe or other")]
+SourceSoftware = Annotated[str, Field(description="name of the model of the keypoints")]
+
+
 class CreatedAt(Document):
     """When a session was created, in the time zone of its creation."""
 
@@ -79,6 +83,8 @@ class SessionDocument(Document):
     angles: Annotated[dict[str, Numbers], Field(description="degrees, over all_timestamps")]
     all_timestamps: Annotated[list[Finite], Field(description="milliseconds")]
     checks: Checks | None = None
+    pose_source: PoseSource | None = None
+    source_software: SourceSoftware | None = None
 
 
 class CheckReason(Document):
@@ -126,8 +132,13 @@ class ExportDocument(Document):
     all_timestamps: list[Finite]
     keypoints: Annotated[
         dict[str, Numbers],
-        Field(description="x, y in pixels, z in pixels of depth, v visibility 0 to 1"),
+        Field(
+            description="x, y in pixels, z in pixels of depth (null of a model without depth), "
+            "v visibility, or the model's confidence, 0 to 1"
+        ),
     ]
+    pose_source: PoseSource | None = None
+    source_software: SourceSoftware | None = None
 
 
 class KneeMovementPhases(Document):
@@ -180,6 +191,8 @@ class ReportDocument(Document):
     output_quality: OutputQuality | None = None
     checks: Checks | None = None
     date: DayMonthYear
+    pose_source: PoseSource | None = None
+    source_software: SourceSoftware | None = None
 
 
 class FilmOfVisit(Document):
@@ -192,6 +205,10 @@ class FilmOfVisit(Document):
     azimuth: Annotated[Number, Field(description="degrees; 0: from the front, positive: right")]
     verdict: Annotated[str, Field(description="empty without results")]
     reason: Annotated[str, Field(description="why nothing of it enters; else empty")]
+    pose_source: Annotated[str, Field(description="of the keypoints; empty without results")] = ""
+    source_software: Annotated[
+        str, Field(description="model of the keypoints; empty without results")
+    ] = ""
 
 
 class VisitCheck(Check):
@@ -274,6 +291,8 @@ class SummaryDocument(Document):
     output_quality: OutputQuality | None = None
     summary: ReportComments | None = None
     date: DayMonthYear
+    pose_source: PoseSource | None = None
+    source_software: SourceSoftware | None = None
 
 
 _EXTREME = "angle in degrees, the median of the turns; null where it was refused or not seen"
@@ -298,6 +317,8 @@ class JointMobilityDocument(Document):
     uploaded_date: Annotated[AwareDatetime, Field(description="with offset")]
     shown_angles: Annotated[list[str], Field(description="keys of angles, in their order")]
     comments: dict[str, str]
+    pose_source: PoseSource | None = None
+    source_software: SourceSoftware | None = None
 
 
 class ErrorBody(Document):

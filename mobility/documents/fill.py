@@ -164,16 +164,25 @@ def landmark_names() -> dict[str, str]:
 
 
 def keypoint_series(pose: xr.Dataset) -> dict[str, list[float | None]]:
-    """Landmarks in the picture: x, y and depth in pixels (0.01), visibility (0.001)."""
+    """Landmarks in the picture: x, y and depth in pixels (0.01), visibility (0.001).
+
+    Depth is None where the model of the keypoints has none.
+    """
     person = pose.isel(individual=0)
     curves = {}
     for name, keypoint in landmark_names().items():
         point = person.sel(keypoint=keypoint)
         curves[f"{name}x"] = series(point["image_position"].sel(pixel="u").values, 2)
         curves[f"{name}y"] = series(point["image_position"].sel(pixel="v").values, 2)
-        curves[f"{name}z"] = series(point["image_depth"].values, 2)
+        depth = point.get("image_depth", np.nan * point["confidence"])
+        curves[f"{name}z"] = series(depth.values, 2)
         curves[f"{name}v"] = series(point["confidence"].values, 3)
     return curves
+
+
+def whose_keypoints(record: SessionRecord) -> dict[str, Any]:
+    """Name source and model of the keypoints of an analysed session; nothing before that."""
+    return {} if record.provenance is None else record.origin._asdict()
 
 
 def session_document(
@@ -198,6 +207,7 @@ def session_document(
         exercise=record.exercise,
         angles={} if angles is None else angle_series(angles, joints=record.joints, side=side),
         all_timestamps=[] if angles is None else milliseconds(angles["time"]),
+        **({} if angles is None else whose_keypoints(record)),
     )
     if analyzed_video_url is not None:
         document.analyzed_video_url = analyzed_video_url
@@ -236,6 +246,7 @@ def export_document(
         angles=angle_series(angles, joints=record.joints, side=side),
         all_timestamps=milliseconds(angles["time"]),
         keypoints=keypoint_series(pose),
+        **whose_keypoints(record),
     ).json_values()
 
 
@@ -321,6 +332,7 @@ def _shared_fields(
         "user_info": user_info(record, participant),
         "exercise": record.exercise,
         "date": day(record.created_at),
+        **whose_keypoints(record),
     }
     if indices := output_quality(metrics, verdict):
         shared["output_quality"] = indices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import xarray as xr
 
@@ -14,6 +14,12 @@ from mobility.options import likely, quoted
 
 MEDIAPIPE, OTHER = "mediapipe", "other"
 """Keys of the sources that the package names itself."""
+
+SOURCE, SOFTWARE = "pose_source", "source_software"
+"""Attributes of a pose, and of what is made of it: key of its source, and the model's name."""
+
+WHOSE = (SOURCE, SOFTWARE)
+"""Both, as :class:`Origin` has them."""
 
 
 class PoseSource(NamedTuple):
@@ -26,6 +32,11 @@ class PoseSource(NamedTuple):
     picture_sd_m: Mapping[str, float]
     offsets: str
     errors: Literal["measured", "assumed"]
+    factors: Mapping[str, float] = {}
+
+    def widened(self, quantity: str) -> float:
+        """Factor, never below 1, on the stated error of a quantity beside that of the fit."""
+        return max(1.0, float(self.factors.get(quantity, 1.0)))
 
 
 @functools.cache
@@ -41,7 +52,8 @@ def pose_source(key: str) -> PoseSource:
     if key not in entries:
         raise BadInputError(f"no source of keypoints {quoted(key)}{likely(key, entries)}")
     entry = entries[key]
-    return PoseSource(key, **{name: entry[name] for name in PoseSource._fields[1:]})
+    given = PoseSource._fields[1:]
+    return PoseSource(key, **{name: entry[name] for name in given if name in entry})
 
 
 def source_of(pose: xr.Dataset) -> PoseSource:
@@ -68,6 +80,37 @@ def _stated_source(pose: xr.Dataset) -> str | None:
     software = pose.attrs.get("source_software")
     names = {entry["name"]: key for key, entry in tables.load("pose_sources").items()}
     return names.get(str(software))
+
+
+class Origin(NamedTuple):
+    """Whose keypoints results are of.
+
+    Attributes
+    ----------
+    pose_source
+        Key of the table.
+    source_software
+        Name of the model, as pages call it.
+    """
+
+    pose_source: str = MEDIAPIPE
+    source_software: str = "MediaPipe"
+
+    @classmethod
+    def of(cls, attrs: Mapping[Any, Any]) -> Origin:
+        """Read it from the attributes of results; those that name no source are of MediaPipe."""
+        key = str(attrs.get(SOURCE) or MEDIAPIPE)
+        return cls(key, str(attrs.get(SOFTWARE) or pose_source(key).name))
+
+    @property
+    def source(self) -> PoseSource:
+        """Entry of the table."""
+        return pose_source(self.pose_source)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the errors that are stated were measured with it."""
+        return self.source.errors == "measured"
 
 
 def is_without_depth(pose: xr.Dataset) -> bool:

@@ -128,11 +128,11 @@ def joint_angles(
     pictured = xr.Dataset()
     if in_picture and posterior is not None and len(cameras) < 2 and "image_position" in pose:
         pictured = measured_angles(pose)
-    warnings: list[dict[str, str]] = []
+    warnings: list[dict[str, Any]] = []
     if errors is None and posterior is None:
         warnings.append(tables.warning("warnings.unknown_error", method=method))
-    if posterior is not None and another_model(pose):
-        warnings.append(tables.warning("warnings.errors_of_another_model"))
+    if posterior is not None and (of_another := another_model(pose)) is not None:
+        warnings.append(of_another)
 
     measured = angles_from_points(points)
     if in_picture:

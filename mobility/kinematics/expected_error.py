@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.keypoints.sources import Origin
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import cameras_of, history, last_of
 from mobility.view import TWO_CAMERAS, trial_view
@@ -42,6 +43,8 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
     """Factor on the spread of the draws of each angle, for this kind of fit (:func:`kind_of`).
 
     Of an angle that was not measured it is that of the kind which the table calls alike, else 1.
+    Where the source of the keypoints has a factor of its own (table ``pose_sources``), it is
+    multiplied by that.
     """
     measured = tables.load(TABLE)["fitted"]
     return _factors({kind: entry["angles"] for kind, entry in measured.items()}, fitted)
@@ -59,8 +62,10 @@ def trial_factors(fitted: xr.Dataset, number: str) -> dict[str, float]:
 
 def _factors(measured: Mapping[str, Mapping[str, float]], fitted: xr.Dataset) -> dict[str, float]:
     alike = [measured.get(kind, {}) for kind in alike_kinds(kind_of(fitted))]
+    source = Origin.of(fitted.attrs).source
     return {
         name: next((float(each[name]) for each in alike if name in each), 1.0)
+        * source.widened(name)
         for name in tables.load("angles")
     }
 
@@ -80,7 +85,11 @@ def errors_with_value(fitted: xr.Dataset, number: str) -> dict[str, dict[str, fl
         entries = of_kind.get("with_value", {}).get(number, {})
         growing |= {name: entry for name, entry in entries.items() if name not in measured}
         measured |= {*of_kind.get(number, {}), *entries}
-    return growing
+    source = Origin.of(fitted.attrs).source
+    return {
+        name: {**entry, "per_degree": entry["per_degree"] * source.widened(name)}
+        for name, entry in growing.items()
+    }
 
 
 def alike_kinds(kind: str) -> list[str]:
@@ -93,8 +102,11 @@ def retest_sems(fitted: xr.Dataset) -> dict[str, float]:
     """Return the standard errors of measurement between recordings of a person, by metric.
 
     The camera is put up again where it stood. Metrics that were not measured are absent; the result
-    is empty for kinds of fit (:func:`kind_of`) that were not (two cameras, feet that move).
+    is empty for kinds of fit (:func:`kind_of`) that were not (two cameras, feet that move), and for
+    keypoints of a model that was not.
     """
+    if not Origin.of(fitted.attrs).is_measured:
+        return {}
     measured: dict[str, dict[str, float]] = tables.load(TRIAL)["retest"]["sem"]
     return measured.get(kind_of(fitted), {})
 
@@ -143,8 +155,8 @@ def unlike_measured(fitted: xr.Dataset) -> list[str]:
         return []
     difference = tables.load(TABLE)["kinds"]["of"][kind_of(fitted)].get("unlike")
     lines = [] if difference is None else [str(difference)]
-    model_difference = another_model(fitted)
-    return lines if model_difference is None else [*lines, model_difference]
+    model = another_model(fitted)
+    return lines if model is None else [*lines, str(model["message"])]
 
 
 def landmark_error(method: str, angle: str) -> dict[str, Any] | None:
@@ -157,15 +169,25 @@ def landmark_error(method: str, angle: str) -> dict[str, Any] | None:
     return entry
 
 
-def metric_sd(name: str, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the standard deviation of a metric of positions from that of its draws."""
+def metric_sd(
+    name: str, drawn: NDArray[np.float64], fitted: xr.Dataset | None = None
+) -> NDArray[np.float64]:
+    """Return the standard deviation of a metric of positions from that of its draws.
+
+    `fitted` says whose keypoints they are; without it they are as those that were measured.
+    """
     factor: float = tables.load(TABLE)["metrics"]["factors"].get(name, 1.0)
-    return factor * drawn
+    origin = Origin() if fitted is None else Origin.of(fitted.attrs)
+    return factor * origin.source.widened(name) * drawn
 
 
-def another_model(pose: xr.Dataset) -> str | None:
-    """Sentence that the factors are of other pose models than this pose; else None."""
+def another_model(pose: xr.Dataset) -> dict[str, Any] | None:
+    """Warning that the factors are of other pose models than this pose; else None."""
+    origin = Origin.of(pose.attrs)
+    if not origin.is_measured:
+        software = origin.source_software
+        return tables.warning("warnings.errors_of_another_model.source", software=software)
     model = pose.attrs.get("model_sha256")
     if model is None or model in tables.load(TABLE)["pose_models"]["sha256"]:
         return None
-    return tables.sentence("warnings.errors_of_another_model")
+    return tables.warning("warnings.errors_of_another_model.file")

@@ -17,7 +17,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.keypoints.sources import is_without_depth
+from mobility.keypoints.sources import is_without_depth, source_of
 from mobility.kinematics.angle_errors import angle_sd, legs_unseen_sd
 from mobility.kinematics.datasets import Pose
 from mobility.kinematics.expected_error import half_width
@@ -115,6 +115,7 @@ def picture_angles(
     stature = _stature(limbs, table["length"])
     elevations = {key: _elevation(segment, stature, table) for key, segment in segments.items()}
     tilt = np.radians(table["plane"]["sd_deg"])
+    source = source_of(pose)
     beside = np.cos(np.radians(table["seen"]["beside_deg"]))
     variables: dict[str, Any] = {}
     for name, entry in table["angles"].items():
@@ -157,7 +158,7 @@ def picture_angles(
             noise = landmark_sd * stature * _leverage(*lengths, value, apart=sideways)
             out = np.degrees(np.maximum(betas[0].size, betas[1].size))
             square = spread**2 + np.degrees(noise) ** 2 + guess_sd**2 + _vertical_sd(name) ** 2
-            columns.append((value, np.sqrt(square), out))
+            columns.append((value, source.widened(name) * np.sqrt(square), out))
         values, sd, out = (np.stack(each, axis=-1) for each in zip(*columns, strict=True))
         over, degree = ("time", "side"), {"units": "degree"}
         variables[name] = (over, values, {**degree, **plane_attrs})

@@ -30,6 +30,7 @@ from mobility.errors import (
     NotFoundError,
     StorageError,
 )
+from mobility.keypoints.sources import MEDIAPIPE, Origin
 from mobility.options import Workers
 from mobility.provenance import (
     POSE,
@@ -394,6 +395,7 @@ def _analyze(
             for warning in warnings
         ]
         record.warnings, record.verdict = _warnings_and_verdict(run)
+        record.provenance = provenance.model_copy(update=_origin_of(run.pose))
         record.state = "analyzed"
         _save(session, record)
         for step in STEPS:
@@ -410,6 +412,13 @@ def _analyze(
                 _save(session, record)
         raise
     return record
+
+
+def _origin_of(pose: xr.Dataset) -> dict[str, Any]:
+    """Whose keypoints a pose is of; the model's file is known of none but the package's own."""
+    origin = Origin.of(pose.attrs)
+    of_package = origin.pose_source == MEDIAPIPE
+    return origin._asdict() | ({} if of_package else {"model_sha256": None})
 
 
 def _warnings_and_verdict(run: _Run) -> tuple[list[AnalysisWarning], Level]:

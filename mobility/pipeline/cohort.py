@@ -20,6 +20,7 @@ from mobility import registry, tables
 from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError
+from mobility.keypoints.sources import WHOSE, Origin
 from mobility.kinematics.expected_error import MDC95
 from mobility.options import likely, likely_measure, quoted
 from mobility.pipeline.analysis import is_current
@@ -348,7 +349,8 @@ def choose_sessions(
 def overview(frame: pd.DataFrame) -> pd.DataFrame:
     """List the sessions, oldest first, with the reason why one is left out."""
     columns = ["session_id", "user_id", "date", "exercise", "state", "view", "recording"]
-    listed = _with_plain_texts(frame.drop_duplicates("session_id"))
+    columns += WHOSE
+    listed = with_origin(_with_plain_texts(frame.drop_duplicates("session_id")))
     counted = of_metric(frame, "accepted_repetitions").set_index("session_id")["value"]
     without = listed.set_index("session_id")["reason"].where(listed["metric"].eq("").to_numpy())
     table = listed[columns].assign(
@@ -490,8 +492,8 @@ def _filmed_alike(rows: pd.DataFrame, person: list[pd.Series]) -> pd.Series:
     """Whether all sessions of a person were filmed and analysed alike, for each row."""
     import pandas as pd
 
-    named = ["view", "azimuth", "cameras", "method", "standing"]
-    columns = rows.reindex(columns=named).astype("object")
+    named = ["view", "azimuth", "cameras", "method", "standing", *WHOSE]
+    columns = with_origin(rows).reindex(columns=named).astype("object")
     azimuth = pd.to_numeric(columns["azimuth"])
     columns = columns.where(columns.notna(), "").assign(azimuth=azimuth)
     filmings = [Filming(**row) for row in columns.to_dict("records")]
@@ -513,7 +515,8 @@ def _errors_of_studies(
             key = (*one.conditions.model_dump().values(), one.metric, one.side, one.version)
             errors[key] = (one.sem, each.name, one.participants)
     named = [*Conditions.model_fields, "metric", "side", "version"]
-    keys = rows.reindex(columns=named).fillna({"standing": ""}).itertuples(index=False, name=None)
+    columns = with_origin(rows).reindex(columns=named).fillna({"standing": ""})
+    keys = columns.itertuples(index=False, name=None)
     matching = [errors.get(tuple(key), (math.nan, "", 0)) for key in keys]
     sems, names, people = zip(*matching, strict=True) if matching else ((), (), ())
     return (
@@ -521,6 +524,18 @@ def _errors_of_studies(
         pd.Series(names, index=rows.index, dtype="str"),
         pd.Series(people, index=rows.index, dtype="int64"),
     )
+
+
+def with_origin(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows that name whose keypoints they are; those of a table that does not are of MediaPipe."""
+    usual = Origin()._asdict()
+    missing = {name: value for name, value in usual.items() if name not in rows}
+    named = {
+        name: rows[name].astype("object").where(rows[name].notna() & rows[name].ne(""), value)
+        for name, value in usual.items()
+        if name in rows
+    }
+    return rows.assign(**missing, **named)
 
 
 def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
@@ -708,7 +723,9 @@ def session_columns(
 ) -> dict[str, Any]:
     """Values of the columns that are the same in every row of a session."""
     software, standing, current = None, None, False
+    origin: dict[str, Any] = dict.fromkeys(WHOSE)
     if record.provenance is not None:
+        origin = record.origin._asdict()
         software = record.provenance.versions.get("mobility", "")
         with suppress(MobilityError):  # an input is damaged
             current = is_current(session)
@@ -723,6 +740,7 @@ def session_columns(
         "cameras": len(record.videos),
         "software": software,
         "standing": standing,
+        **origin,
     }
     try:
         participant = session.participant

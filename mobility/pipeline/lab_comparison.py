@@ -20,6 +20,7 @@ from pydantic import Field
 
 from mobility import registry, tables
 from mobility.errors import BadInputError, MobilityError, NotFoundError
+from mobility.keypoints.sources import Origin
 from mobility.options import FilePath, Strict, checked, likely
 from mobility.options import validate as checked_model
 from mobility.parsing import read_csv
@@ -46,7 +47,7 @@ from mobility.sessions.record import ANONYMOUS, Finite, now
 from mobility.sessions.scratch import scratch
 from mobility.sessions.store import SessionStore
 from mobility.sessions.stored import StoredSession
-from mobility.wording import shortened
+from mobility.wording import listed, shortened
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -177,6 +178,7 @@ def validate(
         "of": _digests(session),
         "user_id": record.user_id,
         "exercise": record.exercise,
+        **session.record.origin._asdict(),
         "files": {kind: dict(described) for kind, described in reference.files.items()},
         "joint_centres": {}
         if reference.pose is None
@@ -495,6 +497,7 @@ def run_study(
                 "session_id": comparison.document["session_id"],
                 "participant": participant,
                 "condition": row.condition,
+                **Origin.of(comparison.document)._asdict(),
                 "lab_file": comparison.document["files"]["lab"]["source_file"],
                 "lag_s": comparison.document["lag_s"],
                 "lag_sd_s": comparison.document["lag_sd_s"],
@@ -512,6 +515,7 @@ def run_study(
     curves = [next(iter(comparison.curves().values())) for _, _, comparison in compared]
     people = [participant for _, participant, _ in compared]
     whole = _pooled(curves, people, margin_deg)
+    models = sorted({trial["source_software"] for trial in document["trials"]})
     conditions = {}
     named = list(dict.fromkeys(row.condition for row, _, _ in compared))
     for condition in named if len(named) > 1 else []:
@@ -533,6 +537,7 @@ def run_study(
             for angle, text in json.loads(trial_curves.attrs["definition_differences"]).items()
         },
         "warnings": [tables.warning("warnings.trial_failed", **fault) for fault in failed]
+        + [tables.warning("warnings.several_models", models=listed(models))] * (len(models) > 1)
         + [dict(w) for w in warnings_of(whole)]
         + [
             {**w, "message": f"{comparison.document['session_id']}: {w['message']}"}

@@ -30,6 +30,7 @@ from mobility.assessment.metric import CARRIED
 from mobility.assessment.verdict import LEVELS, Verdict
 from mobility.errors import BadInputError
 from mobility.formatting import quantity
+from mobility.keypoints.sources import SOFTWARE, SOURCE, Origin
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
 from mobility.registry import exercise_of
@@ -71,6 +72,11 @@ class Film:
     def variables(self) -> Mapping[Any, xr.Variable]:
         """Plain variables of its metrics, because hundreds of numbers are read."""
         return self.metrics.variables
+
+    @property
+    def origin(self) -> Origin:
+        """Whose keypoints it is of."""
+        return Origin.of(self.metrics.attrs)
 
     @property
     def kind(self) -> str:
@@ -190,7 +196,8 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
         Metrics over the accepted repetitions, as of one session, each with ``_sd`` and, where it is
         known, ``_sem``. ``films`` (``films_left``, ``films_right``) names the films that a number
         is from; where they contradict each other there is none, and ``contradicted`` names the
-        sides. Of one film these are its own numbers.
+        sides. ``source_software`` names the models of all films. Of one film these are its own
+        numbers.
 
     Raises
     ------
@@ -228,6 +235,12 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     result = xr.Dataset(merged)
     first = by_id[0].metrics.attrs
     result.attrs = {key: first[key] for key in CARRIED if key in first and _shared(films, key)}
+    origins = {film.origin for film in films}
+    if len(origins) > 1:
+        # Errors are only as well known as those of the model of which least is.
+        least_known = min(origins, key=lambda each: (each.is_measured, each))
+        names = sorted({each.source_software for each in origins})
+        result.attrs |= {SOURCE: least_known.pose_source, SOFTWARE: ", ".join(names)}
     result.attrs |= {"ds_type": "metrics", "exercise": exercise_of(by_id[0].metrics).name}
     for key in (HIDDEN_SIDE, ABSENT_SIDE):
         if key in first and _shared(films, key):

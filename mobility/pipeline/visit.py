@@ -19,6 +19,7 @@ from mobility.assessment.views_of_rules import films_beside
 from mobility.documents.contract import VisitDocument
 from mobility.documents.fill import check_rows
 from mobility.errors import BadInputError, MobilityError, NotFoundError
+from mobility.keypoints.sources import WHOSE, Origin
 from mobility.options import likely, quoted, validate
 from mobility.pipeline import cohort, merging, visit_changes
 from mobility.pipeline.analysis import is_current
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 _EVERYTHING = Verdict("good", "")
 """What films' verdicts rule out is not among merged numbers."""
+
+_OF_ALL_FILMS = ("pose_source", "source_software", "software", "standing", "state")
+"""Columns that name each value that films of an exercise have."""
 
 
 class Visit:
@@ -100,8 +104,9 @@ class Visit:
         Returns
         -------
         list of dict
-            ``session_id``, ``exercise``, ``state``, ``view``, ``azimuth``, ``verdict`` ("" without
-            results), ``reason`` (why nothing of it enters, else ""), the oldest first.
+            ``session_id``, ``exercise``, ``state``, ``view``, ``azimuth``, ``pose_source`` and
+            ``source_software`` (of the keypoints), ``verdict`` ("" without results), ``reason``
+            (why nothing of it enters, else ""), the oldest first.
         """
         return [dict(row) for row, _ in self._read]
 
@@ -345,7 +350,7 @@ class Visit:
         levels = [film.verdict.level for film in films]
         about = {
             **of_films[0],
-            **{name: _alike(of_films, name) for name in ("software", "standing", "state")},
+            **{name: _alike(of_films, name) for name in _OF_ALL_FILMS},
             "session_id": self.id_of(exercise),
             "view": self._views(exercise),
             "recording": min(levels, key=LEVELS.index, default=None),
@@ -432,6 +437,7 @@ def _read(
     row = {
         **{"session_id": session.id, "exercise": record.exercise, "state": record.state},
         **{"view": UNKNOWN, "azimuth": None, "verdict": "", "reason": ""},
+        **dict.fromkeys(WHOSE, ""),
     }
     if why := cohort.why_without_results(session, record):
         return {**row, "reason": why}, None
@@ -441,6 +447,7 @@ def _read(
         verdict = session.verdict(metrics)
         view = quality.get("view") or {}
         row |= {"view": view.get("name") or UNKNOWN, "azimuth": view.get("azimuth_deg")}
+        row |= Origin.of(metrics.attrs)._asdict()
         if len(record.videos) > 1:
             row["view"] = trial_view(session.fitted())
     except MobilityError as error:

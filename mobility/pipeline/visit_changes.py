@@ -8,7 +8,7 @@ and analysed alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -124,6 +124,11 @@ def _filming(session: StoredSession, filmings: dict[str, Filming | None]) -> Fil
     return filmings[session.id]
 
 
+def _each(names: Iterable[str]) -> str:
+    """Name each once, as the table of visits does."""
+    return ", ".join(sorted(set(names)))
+
+
 def _software(session: StoredSession) -> str:
     provenance = session.record.provenance
     return "" if provenance is None else provenance.versions.get("mobility", "")
@@ -140,6 +145,8 @@ def _of_study(number: Measured, references: Sequence[Reference]) -> tuple[float,
         software=_software(number.sessions[0]),
         standing=filmings[0].standing,
         level="visit",
+        pose_source=_each(filming.pose_source for filming in filmings),
+        source_software=_each(filming.source_software for filming in filmings),
     )
     for reference in references:
         for error in reference.errors if isinstance(reference, RetestErrors) else ():

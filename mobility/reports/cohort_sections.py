@@ -26,7 +26,7 @@ from mobility.reports import lab_norms
 from mobility.reports.cohort_figures import MOST_PANELS
 from mobility.reports.first_page import CLASS_OF_LEVEL
 from mobility.reports.html import Cell, Row, bullets, measured, opening, paragraphs, table
-from mobility.reports.study_sections import MOST_NAMED, counted
+from mobility.reports.study_sections import MOST_NAMED, counted, models_in_words
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.wording import listed, measure_in_words, shortened, split_names
 
@@ -63,7 +63,7 @@ def participants(sessions: pd.DataFrame, store: str) -> Markup:
     first, last = (dated(day) for day in (sessions["date"].min(), sessions["date"].max()))
     days = "day" if first == last else "days"
     recorded = tables.sentence(f"cohort.recorded.{days}", first=first, last=last)
-    return counted(steps) + paragraphs(recorded)
+    return counted(steps) + paragraphs(recorded, *models_in_words(compared))
 
 
 def _people(sessions: pd.DataFrame) -> int:

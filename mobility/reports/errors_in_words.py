@@ -90,7 +90,8 @@ def calibration(pose: xr.Dataset) -> Markup:
         else:
             sentences.append(tables.sentence("report.calibration.feet"))
     # The warnings of the angles, which the report lists, include another pose model.
-    lines = [line for line in unlike_measured(pose) if line != another_model(pose)]
+    model = another_model(pose)
+    lines = [line for line in unlike_measured(pose) if model is None or line != model["message"]]
     if lines:
         sentences.append(tables.sentence("report.calibration.unlike"))
     return paragraphs(*sentences) + bullets(lines)

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.formatting import MISSING, dated
+from mobility.keypoints.sources import MEDIAPIPE, Origin
 from mobility.provenance import history
 from mobility.reports.html import Row, facts, table
 from mobility.reports.repetition_tables import ANGLES
@@ -34,6 +35,14 @@ def definitions_in_short(
     return table(["Angle", "Zero", "Positive"], rows, caption=tables.sentence("report.definitions"))
 
 
+def landmarks(pose: xr.Dataset) -> str:
+    """Say what found the landmarks, and of which model errors were not measured."""
+    whose = Origin.of(pose.attrs)
+    if whose.pose_source == MEDIAPIPE:
+        return tables.sentence("report.landmarks.mediapipe")
+    return tables.sentence("report.landmarks.other", software=whose.source_software)
+
+
 def provenance(
     record: SessionRecord, pose: xr.Dataset, metrics: xr.Dataset, *, made_on: datetime.date
 ) -> Markup:
@@ -42,7 +51,10 @@ def provenance(
     second, calibrated = record.second_video, record.calibration
     attrs = pose.attrs
     model = (origin and origin.model_sha256) or attrs.get("model_sha256")
-    versions = origin.versions if origin else _versions(metrics)
+    versions = dict(origin.versions) if origin else _versions(metrics)
+    whose = Origin.of(attrs)
+    if whose.pose_source != MEDIAPIPE:  # it is installed, and found nothing here
+        versions.pop(MEDIAPIPE, None)
     options = {} if origin is None else origin.options
     return facts(
         {
@@ -53,6 +65,7 @@ def provenance(
             "SHA-256 of the second video": None if second is None else second.sha256,
             "Calibration of the cameras": calibrated.original_name if calibrated else None,
             "SHA-256 of the calibration": calibrated.sha256 if calibrated else None,
+            "Keypoints of": whose.source_software,
             "SHA-256 of the model": model,
             "Software": ", ".join(f"{name} {version}" for name, version in versions.items()),
             "Options": ", ".join(f"{name}={_shortened(value)}" for name, value in options.items())

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.formatting import dated, quantity, rounded, timed
+from mobility.keypoints.sources import MEDIAPIPE, Origin
 from mobility.kinematics.expected_error import half_width
 from mobility.provenance import cameras_of
 from mobility.reports.html import Row, facts, paragraphs, table
@@ -70,6 +71,7 @@ def who_and_what(
             "Title": record.session_name,
             "Video": video,
             "Video of the second camera": second[0].original_name if second else None,
+            "Keypoints": Origin.of(attrs).source_software,
             "Exercise": record.exercise,
             noun: count_repetitions(repetitions) + together,
             "Corrected by hand": corrections(edits, repetitions=noun.lower()),
@@ -98,9 +100,17 @@ def in_a_line(
         view_in_words(view["name"]) if view.get("azimuth_deg") is not None else "",
         f"{count} {noun}{'' if count == 1 else 's'}",
         tables.sentence("report.corrected") if edits.edits else "",
+        model_in_words(record.origin),
     ]
     steps = [line for line in [steps_in_a_line(repetitions)] if line]
     return paragraphs(" · ".join(filter(None, parts)), films(record), *steps, kind="who")
+
+
+def model_in_words(origin: Origin) -> str:
+    """Name a model of keypoints, unless it is that of the package itself."""
+    if origin.pose_source in ("", MEDIAPIPE):
+        return ""
+    return tables.sentence("report.keypoints", software=origin.source_software)
 
 
 def films(record: SessionRecord) -> str:

@@ -184,7 +184,7 @@ def method(page: ReportPage) -> Markup:
     """Say how it was measured, what is not seen, and what errors and angles mean."""
     limits = ("not_seen", "not_a_laboratory", "larger_errors", "no_diagnosis")
     return (
-        paragraphs(tables.sentence("report.method.how"))
+        paragraphs(f"{origin.landmarks(page.pose)} {tables.sentence('report.method.how')}")
         + bullets(
             [
                 *(tables.sentence(f"report.method.{each}") for each in limits),

@@ -19,7 +19,8 @@ from mobility.formatting import (
     quantity,
     rounded,
 )
-from mobility.pipeline.cohort import UNKNOWN, choose_measures
+from mobility.keypoints.sources import MEDIAPIPE
+from mobility.pipeline.cohort import UNKNOWN, choose_measures, with_origin
 from mobility.reports.html import Cell, Row, bullets, html, opening, paragraphs, table
 from mobility.studies import retest_curves as curves_again
 from mobility.studies.retest import main_error
@@ -41,14 +42,30 @@ CERTAIN = 0.05
 
 def participants(study: Study) -> Markup:
     """Give the flow of sessions and participants, from the list to the statistics."""
-    return counted(study.flow()) + paragraphs(*views_in_words(study))
+    return counted(study.flow()) + paragraphs(*differing_in_words(study))
 
 
-def views_in_words(study: Study) -> list[str]:
-    """Warn where sessions were filmed from different views; nothing where all were from one."""
+def differing_in_words(study: Study) -> list[str]:
+    """Warn where sessions were filmed from different views, or are not all of one model."""
     used = study.sessions[study.sessions["reason"].eq("")]
     views = sorted({str(view) for view in used["view"] if view})
-    return [tables.sentence("studies.several_views", views=listed(views))] if len(views) > 1 else []
+    lines = [tables.sentence("studies.several_views", views=listed(views))] if views[1:] else []
+    return lines + models_in_words(used)
+
+
+def models_in_words(sessions: pd.DataFrame) -> list[str]:
+    """Warn of keypoints of several models, or of one with which no errors were measured."""
+    models = models_of(sessions)
+    if len(models) > 1:
+        return [tables.sentence("studies.several_models", models=listed(models))]
+    if set(with_origin(sessions)["pose_source"]) - {MEDIAPIPE}:
+        return [tables.sentence("studies.one_model", model=listed(models))]
+    return []
+
+
+def models_of(sessions: pd.DataFrame) -> list[str]:
+    """Name the models of the keypoints of sessions, each once."""
+    return sorted({str(model) for model in with_origin(sessions)["source_software"]})
 
 
 def counted(steps: Iterable[tuple[str, int]]) -> Markup:
@@ -295,6 +312,7 @@ def methods(study: Study, made: Groups, by: str, within: Sequence[str]) -> Marku
             "studies.groups.methods",
             exercise=first["exercise"],
             software=first["software"],
+            models=listed(models_of(study.sessions)),
             by=by,
             within=factors,
             adjust=_adjusted(made),
@@ -319,7 +337,7 @@ def flow(study: Study, steps: pd.DataFrame) -> Markup:
     head = [tables.sentence("studies.flow.head"), "Participants", "Trials"]
     caption = tables.sentence("studies.flow.caption")
     shown = table(head, rows, caption=caption, numeric=True)
-    return shown + paragraphs(*views_in_words(study))
+    return shown + paragraphs(*differing_in_words(study))
 
 
 def usual_measures(study: Study, names: Sequence[str]) -> list[str]:
@@ -636,6 +654,7 @@ def reliability_methods(study: Study, result: Reliability) -> Markup:
             "studies.reliability.methods",
             exercise=first["exercise"],
             software=listed(sorted(set(study.sessions["software"]) - {""})),
+            models=listed(models_of(study.sessions)),
             anova=how,
             factors=factors,
         )

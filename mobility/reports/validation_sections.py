@@ -27,6 +27,7 @@ from mobility.formatting import (
     quantity,
     rounded,
 )
+from mobility.keypoints.sources import MEDIAPIPE, Origin
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
 from mobility.pipeline.lab_comparison import value_words
@@ -94,6 +95,7 @@ def header(document: Mapping[str, Any]) -> Markup:
             ),
             "Participants": str(people),
             "Conditions": ", ".join(conditions) or None,
+            "Keypoints": _models(trials),
             "Margin of equivalence, as given": _margin(document),
         }
     )
@@ -213,6 +215,7 @@ def trial_facts(document: Mapping[str, Any]) -> Markup:
             "Session": document["session_id"],
             "Exercise": document.get("exercise"),
             "Participant": document["user_id"],
+            "Keypoints": _models([document]),
             "Lab file": _with_mapping(document["files"]["lab"]),
             "Angles of the lab's model": (
                 _with_mapping(document["files"]["angles"]) if "angles" in files else None
@@ -479,6 +482,17 @@ def size_table(agreement: xr.Dataset, comparison: str) -> Markup:
     )
 
 
+def _model_and_version(origin: Origin, versions: Mapping[str, str]) -> str:
+    """Name a model of keypoints; of the package's own with its version."""
+    version = versions.get(MEDIAPIPE, "") if origin.pose_source == MEDIAPIPE else ""
+    return f"{origin.source_software} {version}".strip()
+
+
+def _models(documents: Sequence[Mapping[str, Any]]) -> str:
+    """Name the models of the keypoints of comparisons."""
+    return listed(sorted({Origin.of(each).source_software for each in documents}))
+
+
 def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
     """Write the paragraph for the methods section of a paper, with versions and settings.
 
@@ -491,8 +505,12 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
     """
     people = _people(agreement)
     versions = document["versions"]
+    origins = sorted({Origin.of(trial) for trial in document.get("trials", [document])})
+    of_package = any(origin.pose_source == MEDIAPIPE for origin in origins)
     named = [
-        name for name in ("mobility", "mediapipe", "numpy", "scipy", "xarray") if name in versions
+        name
+        for name in ("mobility", MEDIAPIPE, "numpy", "scipy", "xarray")
+        if name in versions and (name != MEDIAPIPE or of_package)
     ]
     software = ", ".join(f"{name} {versions[name]}" for name in named)
     primary = str(document["primary"])
@@ -503,7 +521,7 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
         tables.sentence(
             f"validation.methods.measured.{how}",
             mobility=versions.get("mobility", ""),
-            mediapipe=versions.get("mediapipe", ""),
+            models=listed([_model_and_version(each, versions) for each in origins]),
         ),
         tables.sentence(f"validation.methods.reference.{to}"),
         _clocks_text(document),

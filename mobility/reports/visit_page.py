@@ -22,6 +22,7 @@ from mobility.assessment.answers import ANSWERS
 from mobility.assessment.findings import Finding, excess, in_place, row_name
 from mobility.assessment.verdict import Verdict
 from mobility.formatting import dated, digits_and_suffix, quantity
+from mobility.keypoints.sources import Origin
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.pipeline.merging import films_of, is_merged
@@ -33,7 +34,7 @@ from mobility.reports.first_page import CLASS_OF_LEVEL
 from mobility.reports.gauges import Gauge
 from mobility.reports.html import Row, bullets, html, measured, paragraphs, table
 from mobility.reports.page import ReportPage
-from mobility.reports.recording import person, view_in_words
+from mobility.reports.recording import model_in_words, person, view_in_words
 from mobility.reports.sections import section_of
 from mobility.sessions.record import verdict_in_words
 from mobility.sessions.reports import report_page
@@ -135,6 +136,7 @@ class VisitPage:
         exercise = session.record.exercise
         picture = key_frames.still(session, faces=self.faces)
         alt = tables.sentence("visit.picture", number=number)
+        model = model_in_words(Origin(row["pose_source"], row["source_software"]))
         page = report_page(session)
         link = os.path.relpath(page.absolute(), Path(self.folder).absolute())
         report = h.a(href=link.replace(os.sep, "/"))[tables.sentence("visit.report")]
@@ -145,6 +147,7 @@ class VisitPage:
                 h.br,
                 view_in_words(row["view"]),
                 h.br,
+                (model, h.br) if model else None,
                 h.span(class_=f"level {CLASS_OF_LEVEL[level]}")[verdict_in_words(level, exercise)],
                 (" · ", report) if page.is_file() else None,
             ],

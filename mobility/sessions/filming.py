@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from mobility.keypoints.sources import Origin
 from mobility.view import SAME_PLACE_DEG, UNKNOWN, turn
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class Filming(NamedTuple):
         Way to the angles, as fitted_body.
     standing
         Assumption of how straight the person stands, an option of the analysis.
+    pose_source, source_software
+        Whose keypoints they are: key of the table ``pose_sources``, and name of the model.
     """
 
     view: str
@@ -32,6 +35,8 @@ class Filming(NamedTuple):
     cameras: int
     method: str
     standing: str
+    pose_source: str = Origin().pose_source
+    source_software: str = Origin().source_software
 
 
 def filming_of(session: StoredSession) -> Filming:
@@ -39,17 +44,19 @@ def filming_of(session: StoredSession) -> Filming:
     record = session.record
     view = session.capture_quality().get("view") or {}
     azimuth = view.get("azimuth_deg")
+    attrs = session.metrics().attrs
     return Filming(
         view=str(view.get("name") or UNKNOWN),
         azimuth=math.nan if azimuth is None else float(azimuth),
         cameras=len(record.videos),
-        method=str(session.metrics().attrs.get("method", "")),
+        method=str(attrs.get("method", "")),
         standing=str(record.provenance.options.get("standing", "")) if record.provenance else "",
+        **Origin.of(attrs)._asdict(),
     )
 
 
 def filmed_alike(sessions: Sequence[Filming]) -> bool:
-    """Say whether camera, method and assumptions were the same; not if a view is unknown."""
+    """Say whether camera, model, method and assumptions were the same; not of an unknown view."""
     first, *others = sessions
     if first.view in ("", UNKNOWN):
         return False

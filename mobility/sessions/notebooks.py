@@ -19,7 +19,7 @@ RELIABILITY = "reliability"
 
 GROUPED_BY = (
     *("sex", "age_band", "age", "height_m", "weight_kg", "user_id", "exercise"),
-    *("view", "recording", "cameras", "method", "software"),
+    *("view", "recording", "cameras", "method", "source_software", "software"),
 )
 """Columns by which people can be grouped."""
 

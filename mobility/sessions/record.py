@@ -17,6 +17,7 @@ from pydantic import (
 
 from mobility import registry, tables
 from mobility.errors import BadInputError
+from mobility.keypoints.sources import Origin
 from mobility.parsing import parse_number
 from mobility.provenance import AnalysisWarning
 from mobility.registry import Exercise, ExerciseName, Joint
@@ -153,6 +154,12 @@ class Provenance(Document):
 
     video_sha256: Sha256
     model_sha256: Sha256 | None = None
+    pose_source: Annotated[str, Field(description="of the keypoints, as mediapipe or other")] = (
+        Origin().pose_source
+    )
+    source_software: Annotated[str, Field(description="name of the model of the keypoints")] = (
+        Origin().source_software
+    )
     versions: dict[str, str]
     options: dict[str, Any]
     options_sha256: Sha256
@@ -220,6 +227,12 @@ class SessionRecord(Document):
         """The videos that were measured: of both cameras, or the only one."""
         both = [self.video, *([] if self.second_video is None else [self.second_video])]
         return both if self.measured_video is None else [both[self.measured_video - 1]]
+
+    @property
+    def origin(self) -> Origin:
+        """Whose keypoints the results are of."""
+        made = self.provenance
+        return Origin() if made is None else Origin(made.pose_source, made.source_software)
 
     def require(self, document: str, what: str = "") -> None:
         """Refuse a document that only sessions of another exercise have, called `what`."""

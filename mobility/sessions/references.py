@@ -1,7 +1,7 @@
 """What a lab's own studies found, kept in its store: errors of measuring again, and norms.
 
-Each holds for the conditions of its study alone: exercise, view, way to the angles, cameras,
-version of the package, and whether films were merged.
+Each holds for the conditions of its study alone: exercise, view, model of the keypoints, way to the
+angles, cameras, version of the package, and whether films were merged.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter
 
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
+from mobility.keypoints.sources import Origin
 from mobility.options import likely, quoted, validate
 from mobility.registry import ExerciseName
 from mobility.sessions.files import REFERENCES
@@ -47,6 +48,12 @@ class Conditions(Document, frozen=True):
     level: Annotated[
         Literal["session", "visit"], Field(description="of one film, or merged over those of a day")
     ] = "session"
+    pose_source: Annotated[str, Field(description="of the keypoints, as mediapipe or other")] = (
+        Origin().pose_source
+    )
+    source_software: Annotated[str, Field(description="name of the model of the keypoints")] = (
+        Origin().source_software
+    )
 
 
 class RetestError(Document):
@@ -273,6 +280,7 @@ class LabReferences:
             cameras=len(record.videos),
             software=record.provenance.versions.get("mobility", ""),
             standing=str(record.provenance.options.get("standing", "")),
+            **Origin.of(metrics.attrs)._asdict(),
         )
         versions = {
             str(name): str(metric.attrs["version"])

@@ -20,6 +20,7 @@ from mobility import tables
 from mobility.assessment.estimates import reason_of_side
 from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError
+from mobility.keypoints.sources import Origin
 from mobility.kinematics.angle_errors import angle_deviations, legs_unseen_sd
 from mobility.kinematics.datasets import Repetitions, check_recording
 from mobility.kinematics.expected_error import trial_factors
@@ -210,6 +211,7 @@ class _Trial(NamedTuple):
     name: str
     participant: str
     view: str
+    model: str
     curve: Array
     squares: Array
     error: Array
@@ -308,8 +310,14 @@ def mean_curves(
     result = _with_means(_of_people(measured, labels, sides, angle, of))
     views = sorted({t.view for t in measured if t.view and not all(t.reasons)})
     noted: dict[str, Any] = {"views": views, "trials": len(trials), "band": BAND_COVERAGE}
+    models = sorted({t.model for t in measured if not all(t.reasons)})
+    warned = []
     if len(views) > 1:
-        noted["warnings"] = [tables.warning("curves.several_views", views=", ".join(views))]
+        warned.append(tables.warning("curves.several_views", views=", ".join(views)))
+    if len(models) > 1:
+        warned.append(tables.warning("curves.several_models", models=", ".join(models)))
+    if warned:
+        noted["warnings"] = warned
     arguments = {"name": name, "phase": phase, "of": of, "points": points}
     result["percent"].attrs.update(units="percent", long_name=f"of the {phase}", phase=phase)
     return with_history(result, "mean_curves", arguments, **noted)
@@ -551,7 +559,9 @@ def _curve_of(
 ) -> _Trial:
     """Mean curve of one recording, or the reason why there is none."""
     nothing = np.full((len(sides), points), np.nan)
-    made = _Trial(str(number), "", "", nothing, nothing, nothing, np.zeros(nothing.shape, int), [])
+    made = _Trial(
+        str(number), "", "", "", nothing, nothing, nothing, np.zeros(nothing.shape, int), []
+    )
     try:
         if isinstance(trial, StoredSession):
             who = trial.record.user_id
@@ -563,6 +573,7 @@ def _curve_of(
             normalised, errors = trial, None
         if name not in normalised:
             raise BadInputError(tables.sentence("curves.not_measured", name=name))
+        made = made._replace(model=Origin.of(normalised.attrs).source_software)
     except MobilityError as error:
         return made._replace(reasons=[str(error)] * len(sides))
     if errors is None:

@@ -15,6 +15,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.formatting import MISSING, digits_and_suffix, rounded
 from mobility.options import Names, checked, likely, quoted
+from mobility.pipeline.cohort import with_origin
 from mobility.studies.mixed_model import MixedModel, fit_mixed_model
 from mobility.studies.study_table import (
     FACTORS,
@@ -177,7 +178,7 @@ def groups(
         pd.DataFrame(described),
         pd.DataFrame(without_value, columns=["metric", "side", by, "reason", "values"]),
         tuple(adjust),
-        tuple(_confounded_views(chosen, levels)),
+        (*_confounded_views(chosen, levels), *_confounded_models(chosen, levels)),
     )
 
 
@@ -264,15 +265,31 @@ def _confounded_views(
     """Warn of each factor two levels of which share no view."""
     if "view" not in chosen:
         return
-    known = ~_not_given(chosen["view"]) & chosen["view"].ne(UNKNOWN)
-    seen = chosen[chosen["value"].notna() & known]
+    known = chosen[~_not_given(chosen["view"]) & chosen["view"].ne(UNKNOWN)]
+    for name, words in _told_apart(known, "view", levels):
+        yield tables.warning("studies.confounded_views", name=name, views=words)
+
+
+def _confounded_models(
+    chosen: pd.DataFrame, levels: Mapping[str, Sequence[Any]]
+) -> Iterator[dict[str, Any]]:
+    """Warn of each factor two levels of which share no model of keypoints."""
+    for name, words in _told_apart(with_origin(chosen), "source_software", levels):
+        if name != "source_software":
+            yield tables.warning("studies.confounded_models", name=name, models=words)
+
+
+def _told_apart(
+    chosen: pd.DataFrame, column: str, levels: Mapping[str, Sequence[Any]]
+) -> Iterator[tuple[str, str]]:
+    """Name each factor two levels of which share no value of a column, and what each level has."""
+    seen = chosen[chosen["value"].notna()]
     for name, names in levels.items():
-        of_level = {each: sorted(set(seen.loc[seen[name].eq(each), "view"])) for each in names}
-        given = [set(views) for views in of_level.values() if views]
+        of_level = {each: sorted(set(seen.loc[seen[name].eq(each), column])) for each in names}
+        given = [set(values) for values in of_level.values() if values]
         if any(one.isdisjoint(other) for one, other in itertools.combinations(given, 2)):
-            views = {level_in_words(name, level): each for level, each in of_level.items() if each}
-            words = "; ".join(f"{level}: {listed(each)}" for level, each in views.items())
-            yield tables.warning("studies.confounded_views", name=name, views=words)
+            values = {level_in_words(name, level): each for level, each in of_level.items() if each}
+            yield name, "; ".join(f"{level}: {listed(each)}" for level, each in values.items())
 
 
 def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:

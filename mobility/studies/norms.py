@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import Names, checked, likely_measure, quoted
-from mobility.pipeline.cohort import AGE_BANDS, choose_measures
+from mobility.pipeline.cohort import AGE_BANDS, choose_measures, with_origin
 from mobility.registry import exercises
 from mobility.sessions.record import ANONYMOUS, now
 from mobility.sessions.references import Conditions, Norm, Norms, check_name
@@ -48,10 +48,10 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Names | None = None) 
     Returns
     -------
     Norms
-        For each measure, and for exercise, view, way to the angles, number of cameras and version
-        of the package apart: mean, SD (which includes the error of measurement), 25th, 50th and
-        75th percentile of at least 20 people, 5th and 95th of at least 40, for all, by sex, by age
-        and by both.
+        For each measure, and for exercise, view, model of the keypoints, way to the angles, number
+        of cameras and version of the package apart: mean, SD (which includes the error of
+        measurement), 25th, 50th and 75th percentile of at least 20 people, 5th and 95th of at
+        least 40, for all, by sex, by age and by both.
 
     Raises
     ------
@@ -59,6 +59,7 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Names | None = None) 
         No group is large enough, or there is no such measure.
     """
     check_name(name)
+    frame = with_origin(frame)
     for column in (*_CONDITIONS, *_TEXTS, "level", "item", "kind", "age", "value"):
         if column not in frame:
             raise BadInputError.of(

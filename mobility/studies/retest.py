@@ -12,6 +12,7 @@ from scipy import stats
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.pipeline.cohort import with_origin
 from mobility.sessions.record import now
 from mobility.sessions.references import Conditions, RetestError, RetestErrors, check_name
 from mobility.studies.reliability import Reliability, people_again, reliability
@@ -62,8 +63,8 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     Parameters
     ----------
     study
-        From :func:`mobility.read_study`; sessions of different views, cameras, ways to the angles
-        and versions are taken apart; those of older code are left out.
+        From :func:`mobility.read_study`; sessions of different views, models of the keypoints,
+        cameras, ways to the angles and versions are taken apart; those of older code are left out.
     name
         Name under which they are kept.
     metrics
@@ -86,7 +87,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     check_name(name)
     errors = []
     names = list(Conditions.model_fields)
-    table = study.table
+    table = with_origin(study.table)
     software = table["software"].fillna("").astype(str)
     current = software.ne("") & ~software.str.endswith("outdated")
     current &= table["kind"].ne(DECISION)

@@ -48,7 +48,8 @@ OF_PERSON = ("age", "height_m", "weight_kg")
 """Columns that are numbers in every list; sessions have them of the participant."""
 
 OF_SESSION = (
-    *("exercise", "date", "view", "recording", "cameras", "method", "software", "standing"),
+    *("exercise", "date", "view", "recording", "cameras", "method"),
+    *("pose_source", "source_software", "software", "standing"),
     *("sex", *OF_PERSON),
 )
 OF_MEASURE = ("quantity", "kind", "units", "long_name", "version")
@@ -137,6 +138,7 @@ _RESERVED = frozenset(
     {
         *("line", "left_out", "side", *OF_VALUE),
         *("view", "recording", "cameras", "method", "software", "standing", "percent"),
+        *("pose_source", "source_software"),
         *("participants", "values", "refused", "mean", "median"),
         *("lower_quartile", "upper_quartile"),
     }

@@ -17,6 +17,7 @@ from mobility.assessment import trial_errors as module
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.trial_errors import trial_errors
 from mobility.errors import BadInputError
+from mobility.keypoints.sources import pose_source
 from mobility.kinematics.angle_errors import angles_at_knots
 from mobility.kinematics.expected_error import (
     NUMBERS,
@@ -158,6 +159,15 @@ def test_an_error_grows_as_that_of_the_kind_whose_factor_it_has(plain: Any) -> N
     plain["trial"]["not_standing"]["with_value"] = {"absolute": grows}
     plain["trial"]["moving_feet"] = {number: {"knee_flexion": 1.5} for number in NUMBERS}
     assert errors_with_value(nobody, "absolute") == grows
+    # What a source of keypoints has of its own counts there, too.
+    knee = {"knee_flexion": {"at": 30.0, "per_degree": 0.2}}
+    plain["trial"]["not_standing"]["with_value"] = {"from_standing": knee}
+    del plain["trial"]["moving_feet"]["from_standing"]
+    wider = pose_source("other").widened("knee_flexion")
+    other = errors_with_value(nobody.assign_attrs(pose_source="other"), "from_standing")
+    assert other["knee_flexion"] == {"at": 30.0, "per_degree": pytest.approx(0.2 * wider)}
+    plain["trial"]["not_standing"]["with_value"] = {"absolute": grows}
+    plain["trial"]["moving_feet"]["from_standing"] = {"knee_flexion": 1.5}
     assert errors_with_value(nobody, "from_standing") == {}
     plain["trial"]["moving_feet"]["absolute"]["trunk_lean"] = 1.5
     assert errors_with_value(nobody, "absolute") == {}

@@ -32,6 +32,7 @@ def framing(**outside: float) -> dict:
         ("hands_not_overhead", "not_this_exercise", {"indices", "fms", "arms", "exercises"}),
         ("moving_camera", "limited", {"indices", "fms", "smoothness"}),
         ("other_people", "limited", set()),
+        ("errors_of_another_model", "limited", set()),
         ("uncertain", "good", set()),
     ],
 )

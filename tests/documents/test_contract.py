@@ -32,6 +32,7 @@ SUMMARY = {
     "knee_flexion": {"left_knee_flexion": 79.0},
     "ankle_dorsiflexion": {"left_ankle_flexion": 9.0},
 }
+KEYPOINTS = {"pose_source": "other", "source_software": "RTMPose"}
 SQUAT = {"knee_movement_phases": PHASES, "exercise": "Overhead Squat", "date": "11/03/2025"}
 # Beyond the documented fields.
 CHECK = {
@@ -50,18 +51,23 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
             "created_at": {"date": "11/03/2025", "time": "09:05 PM"},
             "exercise": "Overhead Squat",
             **ANGLES,
+            **KEYPOINTS,
             "checks": [CHECK],
         },
     ),
     (contract.Creation, {"session_id": "text", "title": "text"}),
     (
         contract.ExportDocument,
-        {"activity": "text", **ANGLES, "keypoints": {"lknev": [1], "headv": [1], "rshox": [1]}},
+        {
+            **{"activity": "text", **ANGLES, **KEYPOINTS},
+            "keypoints": {"lknev": [1], "headv": [1], "rshox": [1]},
+        },
     ),
     (
         contract.ReportDocument,
         {
             **SQUAT,
+            **KEYPOINTS,
             "grouped_data": GROUPS,
             "graph_timestamps": [0, 5000, 10000],
             "user_info": {"weight": 70, "email": "a@b.c", "anything": "else"},
@@ -74,6 +80,7 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
         contract.SummaryDocument,
         {
             **SQUAT,
+            **KEYPOINTS,
             "grouped_data": SUMMARY,
             "user_info": {"display_name": "Natalia Alioth", "weight": 70.0, "email": "a@b.c"},
             "output_quality": {"mobility_index": 46.0},
@@ -88,6 +95,7 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
     (contract.FieldErrors, {"errors": {"user_id": ["missing"]}}),
 ]
 OPTIONAL = {
+    *KEYPOINTS,
     "checks",
     "analyzed_video_url",
     "user_info",

@@ -16,7 +16,7 @@ from mobility.documents import contract
 from mobility.documents import fill as documents
 from mobility.provenance import AnalysisWarning
 from mobility.reports import gauges
-from mobility.sessions.record import Participant
+from mobility.sessions.record import Participant, Provenance
 from mobility.store import Store
 
 MOMENT = datetime.datetime(2025, 3, 11, 0, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=9)))
@@ -83,6 +83,33 @@ def test_export_document(stand_in_data):
     assert (keypoints["lhipv"][1], keypoints["rhipv"][1]) == (0.5, 0.9)
     assert all(values[-1] is None for values in keypoints.values())
     json.dumps(document, allow_nan=False)
+
+
+def of_another_model() -> Provenance:
+    given = {"video_sha256": "a" * 64, "versions": {}, "options": {}, "options_sha256": "b" * 64}
+    return Provenance(**given, pose_source="other", source_software="RTMPose")
+
+
+def test_keypoints_without_depth_are_of_the_model_that_documents_name(stand_in_data):
+    pose = stand_in_data.pose().drop_vars(["position", "image_depth", "presence"])
+    made, angles = record(provenance=of_another_model()), stand_in_data.angles()
+    export = documents.export_document(made, pose=pose, angles=angles, side="left")
+    keypoints = export["keypoints"]
+    assert len(keypoints) == 33 * 4
+    assert set(keypoints["headz"]) == {None}
+    assert len(keypoints["headz"]) == pose.sizes["time"]
+    assert (keypoints["lhipv"][1], keypoints["rhipv"][1]) == (0.5, 0.9)
+    assert keypoints["headx"][1] is not None
+    session = documents.session_document(made, None, video_url="file:///v.mp4", angles=angles)
+    given = {"metrics": stand_in_data.metrics(), "images": IMAGES}
+    report = documents.report_document(
+        made, None, angles=angles, movement=stand_in_data.movement(), **given
+    )
+    for document in (export, session, report, documents.summary_document(made, None, **given)):
+        assert (document["pose_source"], document["source_software"]) == ("other", "RTMPose")
+    # Before the analysis nothing is known of it.
+    early = documents.session_document(record(), None, video_url="file:///v.mp4")
+    assert "source_software" not in early
 
 
 def test_report_document(stand_in_data):

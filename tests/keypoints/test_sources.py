@@ -7,7 +7,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.keypoints.sources import MEDIAPIPE, OTHER, pose_source, source_of
+from mobility.keypoints.sources import MEDIAPIPE, OTHER, Origin, pose_source, source_of
 
 JOINTS = {"shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "toe"}
 
@@ -20,6 +20,10 @@ def test_an_entry_has_errors_for_each_joint_and_pinned_models(key):
     assert all(0.005 < sd < 0.1 for sd in source.picture_sd_m.values())
     assert entry["source"]
     assert entry["delay_source"]
+    quantities = {*tables.load("angles"), *tables.load("expected_error")["metrics"]["factors"]}
+    assert set(source.factors) <= quantities
+    assert all(factor >= 1 for factor in source.factors.values())
+    assert bool(source.factors) == bool(entry.get("factors_source"))
     assert set(entry["models"]) <= set(tables.load("pose_model"))
     assert source.offsets in tables.load("landmark_offsets")
 
@@ -46,3 +50,19 @@ def test_a_pose_names_its_source():
     assert source_of(in_picture.assign_attrs(pose_source=MEDIAPIPE)).key == MEDIAPIPE
     with pytest.raises(BadInputError, match=r"no source of keypoints 'mediapip'.*mediapipe"):
         source_of(in_space.assign_attrs(pose_source="mediapip"))
+
+
+def test_a_factor_of_a_source_makes_no_error_smaller():
+    assert pose_source(OTHER).widened("knee_flexion") > 1
+    source = pose_source(OTHER)._replace(factors={"knee_flexion": 0.5, "trunk_lean": 1.5})
+    widened = [source.widened(name) for name in ("knee_flexion", "trunk_lean", "hip_flexion")]
+    assert widened == [1.0, 1.5, 1.0]
+
+
+def test_results_that_name_no_source_are_of_mediapipe():
+    assert Origin.of({}) == Origin(MEDIAPIPE, "MediaPipe")
+    assert Origin.of({"pose_source": OTHER}) == Origin(OTHER, "another pose model")
+    named = Origin.of({"pose_source": OTHER, "source_software": "RTMPose"})
+    assert named == Origin(OTHER, "RTMPose")
+    assert Origin().is_measured
+    assert not named.is_measured

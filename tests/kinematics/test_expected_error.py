@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from mobility import tables
 from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.posture import posture
 from mobility.exercises.overhead_squat.analysis import overhead_squat
+from mobility.keypoints.sources import Origin, pose_source
 from mobility.kinematics import expected_error
 from mobility.kinematics.angle_errors import angle_draws
 from mobility.kinematics.angles import joint_angles
@@ -29,6 +30,7 @@ from mobility.kinematics.expected_error import (
     retest_sems,
     source_of_standing,
     spread_factors,
+    trial_factors,
     unlike_measured,
 )
 from mobility.kinematics.repetitions import find_repetitions
@@ -204,6 +206,52 @@ def test_errors_of_another_pose_model_are_warned_of(fitted: xr.Dataset) -> None:
     without = other.drop_vars("position_draws")  # its errors are not those of a fit
     codes = [w["code"] for w in warnings_of(joint_angles(without))]
     assert "errors_of_another_model" not in codes
+
+
+@pytest.fixture
+def factors_of_other(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, float]]:
+    """Factors of keypoints of another model, which may be changed."""
+    load, sources = tables.load, copy.deepcopy(tables.load("pose_sources"))
+    monkeypatch.setattr(
+        tables, "load", lambda name: sources if name == "pose_sources" else load(name)
+    )
+    pose_source.cache_clear()
+    yield sources["other"]["factors"]
+    pose_source.cache_clear()
+
+
+def of_another(fitted: xr.Dataset) -> xr.Dataset:
+    return fitted.assign_attrs(pose_source="other", source_software="RTMPose")
+
+
+def test_errors_of_keypoints_of_another_model_are_marked_and_never_smaller(
+    fitted: xr.Dataset, factors_of_other: dict[str, float]
+) -> None:
+    factors_of_other |= {"knee_flexion": 1.5, "hip_flexion": 0.5, "toe_out": 2.0}
+    other, endless = of_another(fitted), dict.fromkeys(tables.load("angles"), 360.0)
+    (warning,) = [
+        each
+        for each in warnings_of(joint_angles(other))
+        if each["code"] == "errors_of_another_model"
+    ]
+    assert warning["values"] == {"software": "RTMPose"}
+    assert "keypoints of RTMPose" in warning["message"]
+    assert "RTMPose" in unlike_measured(other)[-1]
+    angles, wide = (joint_angles(each, limits=endless) for each in (fitted, other))
+    np.testing.assert_allclose(wide["knee_flexion_sd"], 1.5 * angles["knee_flexion_sd"])
+    xr.testing.assert_equal(wide["hip_flexion_sd"], angles["hip_flexion_sd"])
+    for number in NUMBERS:
+        one, larger = (trial_factors(each, number) for each in (fitted, other))
+        assert larger["knee_flexion"] == pytest.approx(1.5 * one["knee_flexion"])
+        assert larger["hip_flexion"] == one["hip_flexion"]
+    drawn = np.array([1.0, 3.0])
+    np.testing.assert_allclose(metric_sd("toe_out", drawn, other), 2 * metric_sd("toe_out", drawn))
+    metrics = overhead_squat(other, joint_angles(other), find_repetitions(other))
+    assert Origin.of(metrics.attrs) == Origin("other", "RTMPose")
+    assert "knee_flexion_asymmetry_sem" not in metrics
+    # Errors of measuring again are of MediaPipe alone.
+    assert retest_sems(fitted)
+    assert retest_sems(other) == {}
 
 
 def test_the_table_has_sources_and_a_factor_for_every_metric() -> None:

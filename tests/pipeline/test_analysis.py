@@ -16,6 +16,7 @@ from processes import in_children
 from mobility import __version__
 from mobility.capture.detector_packages import detector_digest
 from mobility.errors import BadInputError, NotFoundError, VideoError
+from mobility.keypoints.sources import Origin
 from mobility.pipeline import analysis
 from mobility.provenance import POSE, RESULTS, Code, code_digest, sha256, with_history
 from mobility.reports import stored
@@ -174,6 +175,31 @@ def test_a_correction_of_one_camera_leaves_the_pose_of_the_other(two, calls):
     assert "second_pose" not in calls()
     with pytest.raises(BadInputError, match="outside the picture"):
         two.set_subject((700, 6), second_camera=True)
+
+
+def test_the_record_says_whose_keypoints_they_are(session, stand_ins, monkeypatch):
+    session.analyze()
+    assert session.record.origin == Origin("mediapipe", "MediaPipe")
+    assert session.record.provenance.model_sha256 is not None
+    assert session.details()["source_software"] == "MediaPipe"
+    estimate = sys.modules["mobility.capture.pose"].estimate_pose
+    whose = {"pose_source": "other", "source_software": "RTMPose"}
+    monkeypatch.setattr(
+        sys.modules["mobility.capture.pose"],
+        "estimate_pose",
+        lambda *args, **options: estimate(*args, **options).assign_attrs(whose),
+    )
+    session.set_subject((5, 6))
+    session.analyze()
+    assert session.record.origin == Origin("other", "RTMPose")
+    assert session.record.provenance.model_sha256 is None
+    assert session.export()["pose_source"] == "other"
+    # One of before there were others is of MediaPipe.
+    file = session.folder / "session.json"
+    stored = read_json(file)
+    kept = {k: v for k, v in stored["provenance"].items() if "source" not in k}
+    write_json(file, stored | {"provenance": kept})
+    assert session.record.origin == Origin()
 
 
 def test_two_cameras_need_both_videos_and_the_fit(two, session, store, tmp_path, stand_ins, calls):

@@ -13,6 +13,7 @@ from lab_trials import add_demo_session, true_angles, truth_of, write_motion, wr
 
 from mobility.errors import BadInputError, NotFoundError, NotPermittedError
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises
+from mobility.keypoints.sources import Origin
 from mobility.pipeline import lab_comparison as validation
 from mobility.pipeline.lab_comparison import (
     is_stale,
@@ -21,6 +22,7 @@ from mobility.pipeline.lab_comparison import (
     run_study,
     validate,
 )
+from mobility.sessions.record import SessionRecord
 from mobility.store import Session, Store
 
 
@@ -301,7 +303,10 @@ def listed(folder: Path, *rows: str, head: str = "session,lab_file") -> Path:
 
 
 @pytest.mark.slow
-def test_a_study(demo: Path, lab: Path, tmp_path: Path) -> None:
+def test_a_study(demo: Path, lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Origin("other", "RTMPose")
+    whose = property(lambda record: other if record.user_id == "cat" else Origin())
+    monkeypatch.setattr(SessionRecord, "origin", whose)
     store = Store(tmp_path / "store", reports=tmp_path / "reports")
     for name, user in (("a1", "ann"), ("a2", "ann"), ("b1", "bob"), ("c1", "cat")):
         add_demo_session(store, demo, name, user_id=user)
@@ -318,6 +323,10 @@ def test_a_study(demo: Path, lab: Path, tmp_path: Path) -> None:
     result = run_study(store, file)
     document = result.document
     assert [trial["participant"] for trial in document["trials"]] == ["ann", "ann", "robert", "cat"]
+    models = [trial["source_software"] for trial in document["trials"]]
+    assert models == ["MediaPipe"] * 3 + ["RTMPose"]
+    (pooled,) = [each for each in document["warnings"] if each["code"] == "several_models"]
+    assert "(MediaPipe and RTMPose)" in pooled["message"]
     assert [one["row"] for one in document["failed"]] == [5, 6]
     assert "gone.trc" in document["failed"][1]["error"]
     agreement = result.agreement

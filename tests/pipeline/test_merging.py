@@ -14,6 +14,7 @@ from mobility.assessment.estimates import ABSENT_SIDE, HIDDEN, HIDDEN_SIDE
 from mobility.assessment.findings import find
 from mobility.assessment.verdict import Reason, Verdict
 from mobility.errors import BadInputError
+from mobility.keypoints.sources import Origin
 from mobility.pipeline.merging import Film, films_of, merge, weighted_mean
 
 GOOD = Verdict("good", "")
@@ -95,6 +96,18 @@ def test_the_sides_of_an_oblique_view_and_an_unknown_view_count_as_one_view():
     for views in (("front-oblique left", "front-oblique right"), ("unknown", "front")):
         films = [film(v, {"trunk_lean": (30.0, 4.0)}, view=v) for v in views]
         assert float(merge(films)["trunk_lean_sd"]) == pytest.approx(4 * math.sqrt(0.95))
+
+
+def test_films_of_another_model_err_as_alike_as_those_of_one_view_and_both_are_named():
+    """Of how alike two models err nothing was measured: more is with care."""
+    other = {"pose_source": "other", "source_software": "RTMPose"}
+    lean = {"trunk_lean": (30.0, 4.0)}
+    films = [film("a", lean), film("b", lean, **other)]
+    merged = merge(films)
+    assert float(merged["trunk_lean_sd"]) == pytest.approx(4 * math.sqrt(0.95))
+    assert Origin.of(merged.attrs) == Origin("other", "MediaPipe, RTMPose")
+    assert Origin.of(merge(films[:1]).attrs) == Origin()
+    assert Origin.of(merge(films[1:] * 2).attrs) == Origin("other", "RTMPose")
 
 
 def test_films_of_an_unknown_view_beside_several_others_are_merged():

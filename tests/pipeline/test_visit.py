@@ -331,6 +331,35 @@ def test_a_change_from_another_set_of_views_is_told_by_the_errors_of_both(
     assert not row["exceeds"]
 
 
+def test_a_change_between_keypoints_of_two_models_is_told_by_the_errors_of_both(
+    store: Store, demo: Path
+) -> None:
+    for name, date, value, model in (
+        ("a", "2026-03-01", 0.0, ""),
+        ("b", "2026-03-08", 6.0, "RTMPose"),
+        ("c", "2026-03-15", 6.0, "OpenPose"),
+        ("d", "2026-03-22", 6.0, "OpenPose"),
+    ):
+        values = {"knee_flexion_asymmetry": value}
+        add(store, demo, name, date=date, values=values, sd=3.0, model=model)
+    for day, error in (("08", "own"), ("15", "own"), ("22", "retest")):
+        changed = changes_of(store.visit("ann", on=f"2026-03-{day}"))
+        assert changed["knee_flexion_asymmetry", ""]["error"] == error
+
+
+def test_films_say_of_which_model_they_are_and_the_table_names_all(
+    store: Store, demo: Path
+) -> None:
+    add(store, demo, "a")
+    add(store, demo, "b", time="11:00:00", model="RTMPose")
+    visit = store.visit("ann")
+    films = {film["session_id"]: film["source_software"] for film in visit.document()["films"]}
+    assert films == {"a": "MediaPipe", "b": "RTMPose"}
+    assert set(visit.table()["source_software"]) == {"MediaPipe, RTMPose"}
+    assert set(visit.table()["pose_source"]) == {"mediapipe, other"}
+    assert visit.metrics("Overhead Squat").attrs["pose_source"] == "other"
+
+
 def error_of_lab(store: Store, name: str, **conditions: Any) -> RetestErrors:
     """Keep an error of measuring again of the knees' difference, 2 degrees."""
     session = store.session("a")
@@ -368,6 +397,16 @@ def test_errors_of_a_lab_for_one_film_are_not_those_of_visits(store: Store, demo
     assert whose() == ("visits", "films")
     store.delete_reference("films")
     assert whose() == ("visits", None)
+    # Nor is it that of keypoints of another model.
+    error_of_lab(store, "visits", level="visit", source_software="RTMPose", pose_source="other")
+    error_of_lab(store, "films", source_software="RTMPose", pose_source="other")
+    assert whose() == ("package", None)
+    add(store, demo, "c", date="2026-03-09", model="RTMPose")
+    of_model = LabReferences.of_session(store.session("c")).retest_error(*difference)
+    assert of_model is not None
+    assert of_model[1] == "films"
+    shutil.rmtree(store.path / "c")
+    store.delete_reference("films")
     # An error of visits with another film beside holds for none without.
     store.delete_reference("visits")
     error_of_lab(store, "more", level="visit", view="front, front-oblique left")

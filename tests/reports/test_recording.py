@@ -67,3 +67,26 @@ def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, 
     # Where repetitions are looked at, too.
     shown = text(repetition_tables.repetition_table(session.metrics(), steps))
     assert shown.endswith("with standing on the same spot.")
+
+
+def test_pages_name_the_model_of_the_keypoints(session: Session) -> None:
+    given = session.record, None, session.repetitions()
+    more = session.capture_quality(), session.edits()
+    assert "Keypoints MediaPipe" in text(
+        recording.who_and_what(*given[:2], session.fitted(), given[2], more[1])
+    )
+    assert "Keypoints" not in recording.in_a_line(*given, *more)
+    assert "MediaPipe" in origin.landmarks(session.fitted())
+    whose = {"pose_source": "other", "source_software": "RTMPose"}
+    made = session.record.provenance.model_copy(update={**whose, "model_sha256": None})
+    record, pose = session.record.model_copy(update={"provenance": made}), session.fitted()
+    pose.attrs |= whose
+    pose.attrs.pop("model_sha256", None)
+    assert "Keypoints: RTMPose" in text(recording.in_a_line(record, *given[1:], *more))
+    assert "Keypoints RTMPose" in text(
+        recording.who_and_what(record, None, pose, given[2], more[1])
+    )
+    assert "are keypoints of RTMPose" in origin.landmarks(pose)
+    facts = text(origin.provenance(record, pose, session.metrics(), made_on=date(2026, 1, 1)))
+    assert "Keypoints of RTMPose" in facts
+    assert "mediapipe" not in facts.lower()

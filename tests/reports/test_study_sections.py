@@ -103,10 +103,31 @@ def test_the_people_of_each_group_count_once(study: Study) -> None:
 
 
 def test_different_views_are_warned_of(study: Study) -> None:
-    assert sections.views_in_words(study) == []
+    assert sections.differing_in_words(study) == []
     views = ["left" if person == "p0" else "front" for person in study.sessions["participant"]]
     other = Study(study.table, study.sessions.assign(view=views), study.columns)
     assert "different views (front and left)" in in_words(sections.participants(other))
+
+
+def test_keypoints_of_another_model_are_warned_of(study: Study) -> None:
+    def of(*models: str) -> str:
+        named = [models[person == "p0"] for person in study.sessions["participant"]]
+        keys = ["mediapipe" if name == "MediaPipe" else "other" for name in named]
+        sessions = study.sessions.assign(source_software=named, pose_source=keys)
+        return in_words(sections.participants(Study(study.table, sessions, study.columns)))
+
+    assert "keypoints" not in of("MediaPipe", "MediaPipe")
+    assert "different models (MediaPipe and RTMPose)" in of("MediaPipe", "RTMPose")
+    assert "keypoints are of RTMPose" in of("RTMPose", "RTMPose")
+
+
+def test_groups_that_share_no_model_are_warned_of(study: Study) -> None:
+    patient = study.table["group"].eq("patients")
+    models = patient.map({True: "RTMPose", False: "MediaPipe"})
+    made = mb.groups(study.table.assign(source_software=models), by="group", metrics=METRICS)
+    (warning,) = made.warnings
+    assert (warning["code"], warning["values"]["name"]) == ("confounded_models", "group")
+    assert "controls: MediaPipe; patients: RTMPose" in warning["message"]
 
 
 def test_groups_that_share_no_view_are_warned_of(study: Study) -> None:
@@ -201,7 +222,10 @@ def test_methods_and_guidelines_name_what_was_done(
     words = in_words(
         sections.methods(study, replace(compared, adjust=("age",)), "group", ["visit"])
     )
-    for word in ("Overhead Squat", "group", "visit", "age", "mixed model with variances of each"):
+    for word in (
+        *("Overhead Squat", "group", "visit", "age", "mixed model with variances of each"),
+        "keypoints: MediaPipe",
+    ):
         assert word in words
     words = in_words(sections.reliability_methods(study, found))
     assert "visit" in words

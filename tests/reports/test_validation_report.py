@@ -75,6 +75,11 @@ def test_the_words_have_lag_versions_and_settings_and_escape_what_came_from_a_pe
     by_hand["synchronisation"] |= {"given": True, "lag_sd_s": None}
     assert "given by hand" in sections.header(by_hand)
     assert "was set by hand" in sections.methods_text(by_hand, trial.agreement)
+    other = document | {"pose_source": "other", "source_software": "RTMPose"}
+    text = sections.methods_text(other, trial.agreement)
+    assert "keypoints: RTMPose;" in text
+    assert "mediapipe" not in text.lower()
+    assert "RTMPose" in sections.header(other)
 
 
 def test_the_trials_of_a_study_stand_in_a_part_that_opens() -> None:

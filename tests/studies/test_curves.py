@@ -392,6 +392,16 @@ def test_groups_that_were_filmed_from_different_views_are_warned_of() -> None:
     assert not warnings_of(mb.compare_curves(means, "a", "b", paired=False))
 
 
+def test_curves_of_keypoints_of_different_models_are_warned_of() -> None:
+    trials = people(4)
+    assert not warnings_of(mb.mean_curves(trials, participants=names(4)))
+    whose = {"pose_source": "other", "source_software": "RTMPose"}
+    mixed = [*trials[:2], *(each.assign_attrs(whose) for each in trials[2:])]
+    (warning,) = warnings_of(mb.mean_curves(mixed, participants=names(4)))
+    assert warning["code"] == "several_models"
+    assert warning["values"]["models"] == "MediaPipe, RTMPose"
+
+
 def test_bad_input_is_one_line(squats: Any) -> None:
     angles, repetitions, _ = squats
     two = people(2)

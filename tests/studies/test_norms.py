@@ -69,6 +69,21 @@ def test_norms_of_single_joints_are_of_a_movement() -> None:
         make_norms(cohort(20, item="depth", metric="quality_index"), name="ours")
 
 
+def test_norms_are_of_keypoints_of_one_model() -> None:
+    ours, theirs = cohort(20), cohort(20, pose_source="other", source_software="RTMPose")
+    theirs["user_id"] += "x"
+    theirs["value"] += 100
+    norms = make_norms(pd.concat([ours, theirs]), name="ours").norms
+    means = {each.conditions.source_software: each.mean for each in norms if each.people == 20}
+    assert means == {"MediaPipe": 9.75, "RTMPose": 109.75}
+    halves = pd.concat([cohort(10), theirs[theirs["user_id"].isin([f"p{i}x" for i in range(10)])]])
+    with pytest.raises(BadInputError, match="20"):
+        make_norms(halves, name="ours")
+    # One that was kept before there were others is of MediaPipe.
+    kept = {name: value for name, value in SIDE.model_dump().items() if "source" not in name}
+    assert Conditions(**kept) == SIDE
+
+
 def test_mean_sd_and_percentiles() -> None:
     everybody = make_norms(cohort(40), name="ours").norms[0]
     values = np.concatenate([np.arange(40.0), np.arange(40.0) + 0.5])

@@ -165,4 +165,5 @@ def joint_mobility_document(
         uploaded_date=record.created_at,
         shown_angles=fill.joint_angles_shown(record.joints, shown_angles),
         comments=dict(comments or {}),
+        **fill.whose_keypoints(record),
     ).json_values()

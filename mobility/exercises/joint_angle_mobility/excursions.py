@@ -32,7 +32,10 @@ def constants() -> Any:
     return of_single_joints().own_table("constants")
 
 
-CARRIED = ("source_file", "source_software", "video_sha256", "model_sha256", "method", "fps")
+CARRIED = (
+    *("source_file", "pose_source", "source_software", "video_sha256", "model_sha256"),
+    *("method", "fps"),
+)
 _ORDER = 3
 """Of the polynomial of the smoothing."""
 

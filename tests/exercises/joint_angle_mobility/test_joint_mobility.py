@@ -15,6 +15,7 @@ from mobility.exercises.joint_angle_mobility.courses import (
     feet_could_be_planted,
     single_joint_limits,
 )
+from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility, joint_movements
 from mobility.exercises.joint_angle_mobility.values import _detectable, with_refused_joints
 from mobility.kinematics.angle_errors import legs_unseen
@@ -101,6 +102,14 @@ def test_range_movements_and_speed_are_those_commanded(joint, posture, low, high
     )
     for name in ("maximum", "minimum", "range_of_motion", "movements", "peak_velocity"):
         np.testing.assert_allclose(mirrored[name].values[:, ::-1], result[name].values)
+
+
+def test_metrics_and_courses_name_the_model_of_the_keypoints() -> None:
+    whose = {"pose_source": "other", "source_software": "RTMPose"}
+    pose = elbows()[2].assign_attrs(whose)
+    metrics = measured(pose, "elbow")
+    assert whose.items() <= metrics.attrs.items()
+    assert whose.items() <= joint_curves(metrics).attrs.items()
 
 
 def test_noise_does_not_widen_the_range_as_extremes_would() -> None:
