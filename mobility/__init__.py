@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mobility.assessment.reference_ranges import reference_range as reference_range
     from mobility.batch.study import read_study as read_study
     from mobility.capture.pose import estimate_pose as estimate_pose
+    from mobility.exchange.movement_poses import from_movement as from_movement
+    from mobility.exchange.movement_poses import to_movement as to_movement
     from mobility.exercises.joint_angle_mobility.joint_mobility import (
         joint_mobility as joint_mobility,
     )
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
     from mobility.validation.agreement import agreement as agreement
     from mobility.validation.joint_centres import lab_pose as lab_pose
     from mobility.validation.lab_files import read_lab as read_lab
-    from mobility.validation.movement_poses import from_movement as from_movement
-    from mobility.validation.movement_poses import to_movement as to_movement
     from mobility.validation.synchronise import align as align
     from mobility.validation.synchronise import find_lag as find_lag
 
@@ -61,8 +61,8 @@ PUBLIC = {
     "reference_range": "mobility.assessment.reference_ranges",
     "read_lab": "mobility.validation.lab_files",
     "lab_pose": "mobility.validation.joint_centres",
-    "from_movement": "mobility.validation.movement_poses",
-    "to_movement": "mobility.validation.movement_poses",
+    "from_movement": "mobility.exchange.movement_poses",
+    "to_movement": "mobility.exchange.movement_poses",
     "find_lag": "mobility.validation.synchronise",
     "align": "mobility.validation.synchronise",
     "agreement": "mobility.validation.agreement",
