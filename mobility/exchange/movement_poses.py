@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,12 +12,13 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.keypoints.names import landmarks_of
 from mobility.keypoints.sources import OTHER
 from mobility.kinematics.datasets import Pose, check_times, require_positions
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.options import checked, likely, quoted
 from mobility.provenance import with_history
-from mobility.wording import listed, shortened
+from mobility.wording import shortened
 
 _DIMS = ("time", "space", "keypoint", "individual")
 _FORMERLY = {"keypoints": "keypoint", "individuals": "individual"}
@@ -98,7 +97,9 @@ def from_movement(
             "vertical; write them as CSV and read that with mb.read_lab"
         )
     person = _one_individual(data, individual)
-    landmark_of = _landmarks(list(map(str, person["keypoint"].values)), keypoints or {})
+    landmark_of = landmarks_of(
+        list(map(str, person["keypoint"].values)), keypoints, what="from_movement"
+    )
     names = [name for name, landmark in landmark_of.items() if landmark]
     seen = person.sel(keypoint=names).assign_coords(keypoint=[landmark_of[n] for n in names])
     seen = seen.reindex(keypoint=list(KEYPOINTS)).expand_dims(individual=np.array(["subject"]))
@@ -187,47 +188,3 @@ def _one_individual(poses: xr.Dataset, individual: str | None) -> xr.Dataset:
         )
     place = 0 if individual is None else names.index(individual)
     return poses.isel(individual=place, drop=True)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s._-]+", "", name).casefold()
-
-
-@functools.cache
-def _landmark_by_name() -> Mapping[str, str | None]:
-    """Landmark by the plain name of a keypoint; None for a keypoint that is no landmark."""
-    named = [entry["names"] for entry in tables.load("keypoint_names").values()]
-    same = dict(zip(KEYPOINTS, KEYPOINTS, strict=True))
-    return {_plain(name): landmark for each in (*named, same) for name, landmark in each.items()}
-
-
-def _landmarks(names: list[str], keypoints: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Landmark of each keypoint; None where it is left out."""
-    for name, landmark in keypoints.items():
-        if name not in names:
-            raise BadInputError(
-                f"from_movement: keypoints: no keypoint '{name}'{likely(name, names)}"
-            )
-        if landmark is not None and landmark not in KEYPOINTS:
-            raise BadInputError(
-                f"from_movement: keypoints: no landmark '{landmark}'{likely(landmark, KEYPOINTS)}"
-            )
-    by_name = _landmark_by_name()
-    unknown = [name for name in names if name not in keypoints and _plain(name) not in by_name]
-    if unknown:
-        close = likely(unknown[0], KEYPOINTS)
-        raise BadInputError(
-            f"from_movement: no landmark is known by the name of {shortened(unknown)}{close}"
-            f"{'' if close else ';'} say with keypoints which it is, or None"
-        )
-    landmark_of = {
-        name: keypoints[name] if name in keypoints else by_name[_plain(name)] for name in names
-    }
-    result = [landmark for landmark in landmark_of.values() if landmark]
-    if not result:
-        raise BadInputError("from_movement: none of its keypoints is a landmark")
-    if twice := sorted({landmark for landmark in result if result.count(landmark) > 1}):
-        raise BadInputError(
-            f"from_movement: several keypoints are {listed(twice)}; leave out one with keypoints"
-        )
-    return landmark_of
