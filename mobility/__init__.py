@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mobility.assessment.reference_ranges import reference_range as reference_range
     from mobility.batch.study import read_study as read_study
     from mobility.capture.pose import estimate_pose as estimate_pose
+    from mobility.exchange.keypoint_files import read_keypoints as read_keypoints
     from mobility.exchange.movement_poses import from_movement as from_movement
     from mobility.exchange.movement_poses import to_movement as to_movement
     from mobility.exercises.joint_angle_mobility.joint_mobility import (
@@ -61,6 +62,7 @@ PUBLIC = {
     "reference_range": "mobility.assessment.reference_ranges",
     "read_lab": "mobility.validation.lab_files",
     "lab_pose": "mobility.validation.joint_centres",
+    "read_keypoints": "mobility.exchange.keypoint_files",
     "from_movement": "mobility.exchange.movement_poses",
     "to_movement": "mobility.exchange.movement_poses",
     "find_lag": "mobility.validation.synchronise",
@@ -106,6 +108,7 @@ __all__ = [
     "picture_angles",
     "plan",
     "plot",
+    "read_keypoints",
     "read_lab",
     "read_study",
     "reference_range",
