@@ -118,11 +118,15 @@ class AnalysisOptions(Strict):
     """Frames of each second in which the pose is estimated: usual (15, and all where the person
     moves fast), all, or a number."""
 
-    def for_videos(self, *, second: bool, calibrated: bool) -> Self:
+    def for_videos(self, *, second: bool, calibrated: bool, detected: bool = True) -> Self:
         """Adapt them to the videos of a session; refuse options that do not go together.
 
-        `second`: there is a second video; `calibrated`: the cameras' field of view is known.
+        `second`: there is a second video; `calibrated`: the cameras' field of view is known;
+        `detected`: a pose model of this package finds the keypoints, which else were given.
         """
+        if not detected and self.model != "auto":
+            fault = "the keypoints were given, and no model looks for them; leave it out"
+            raise BadInputError.of({"model": fault})
         if self.second_subject is not None and not second:
             fault = "there is no second video to find a person in"
             raise BadInputError.of({"second_subject": fault})

@@ -13,7 +13,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -255,6 +255,19 @@ def analyze(
             help="Calibration: OpenCV (YAML), Pose2Sim or Caliscope (TOML), Qualisys (.qca.txt).",
         ),
     ] = None,
+    keypoints: Annotated[
+        list[Path] | None,
+        path_option(
+            "--keypoints",
+            "PATH",
+            help="Keypoints that another pose model found: OpenPose's folder of JSON, AlphaPose's "
+            "JSON, CSV, NetCDF of movement; twice for two videos.",
+        ),
+    ] = None,
+    keypoints_model: Annotated[
+        str | None,
+        option("--keypoints-model", "NAME", help="Whose they are, for pages: RTMPose, HRNet..."),
+    ] = None,
     report: RenderOption = True,
     check: Annotated[
         bool,
@@ -285,6 +298,8 @@ def analyze(
     if check:
         if second_video is not None:
             raise BadInputError("--check: checks one film; give each video by itself")
+        if keypoints:
+            raise BadInputError("--check: looks for the person itself; leave out --keypoints")
         _check(
             video,
             exercise=exercise_name,
@@ -303,7 +318,7 @@ def analyze(
         exercise_name = registry.USUAL
     from mobility.capture.pose_process import started_ahead
 
-    with started_ahead(workers):
+    with nullcontext() if keypoints else started_ahead(workers):
         session = open_store(store, reports).create(
             video,
             second_video,
@@ -312,6 +327,8 @@ def analyze(
             session_name=session_name,
             body_joint_angles=body_joint_angles,
             calibration=calibration,
+            keypoints=keypoints or None,
+            keypoints_model=keypoints_model,
             options=options,
             date=date,
         )

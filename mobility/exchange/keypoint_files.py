@@ -289,7 +289,6 @@ def _pose(
         "source_file": given.source_file,
         "ds_type": "poses",
         "time_unit": "seconds",
-        "method": "given_keypoints",
     }
     if len(times) > 1:
         attrs["fps"] = float(1 / np.median(np.diff(times)))

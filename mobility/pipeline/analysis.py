@@ -245,7 +245,8 @@ class _Plan:
     steps: list[_Step]
     wanted: list[_Step]
     keys: dict[str, str]
-    model_sha256: str
+    model_sha256: str | None
+    """None where the keypoints were given."""
 
 
 def _plan(
@@ -256,7 +257,7 @@ def _plan(
     options = _options(session, record, chosen)
     steps = _steps(record)
     inputs = _inputs(session, record, edits, options)
-    model_sha256 = identity_of_model(options.model)
+    model_sha256 = identity_of_model(options.model) if record.keypoints is None else None
     return _Plan(
         options=options,
         inputs=inputs,
@@ -272,10 +273,22 @@ def _options(
 ) -> AnalysisOptions:
     """Present options: those given, else of the last analysis, else of the creation."""
     before = record.provenance.options if record.provenance else {}
+    if record.keypoints is not None:
+        for name in ("subject", "second_subject"):
+            if (
+                name in chosen
+                and chosen[name] != AnalysisOptions(**record.options).model_dump()[name]
+            ):
+                raise BadInputError(
+                    f"session {session.id}: {name}: its keypoints were given, of one person; make "
+                    "the session again with this subject"
+                )
     values = {"movement": record.movement, **record.options, **before, **chosen}
     try:
         return AnalysisOptions(**given_options(values)).for_videos(
-            second=record.second_video is not None, calibrated=record.calibration is not None
+            second=record.second_video is not None,
+            calibrated=record.calibration is not None,
+            detected=record.keypoints is None,
         )
     except BadInputError as error:
         raise BadInputError(f"session {session.id}: {error}", error.fields) from None
@@ -485,7 +498,21 @@ def _import_ahead() -> None:
     import_module("xarray").Dataset().to_netcdf(None, engine="scipy")
 
 
+def _given_pose(run: _Run, number: Literal[1, 2]) -> xr.Dataset | None:
+    """Pose of keypoints that were given for a video; None where they are to be found."""
+    keypoints = run.session.keypoints(number)
+    if keypoints is None:
+        return None
+    from mobility.capture.given import pose_of_keypoints
+
+    video = run.session.first_video if number == 1 else run.session.second_video
+    assert video is not None
+    return pose_of_keypoints(read_dataset(keypoints), video, rate=run.options.rate)
+
+
 def _pose(run: _Run) -> xr.Dataset:
+    if (given := _given_pose(run, 1)) is not None:
+        return given
     # First: processes that were started ahead wait for their job.
     import_module("mobility.capture.pose")
     try:
@@ -505,6 +532,8 @@ def _pose(run: _Run) -> xr.Dataset:
 def _second_pose(run: _Run) -> xr.Dataset:
     video = run.session.second_video
     assert video is not None
+    if (given := _given_pose(run, 2)) is not None:
+        return given
     return _estimated_pose(run, video, run.options.second_subject)
 
 
@@ -610,17 +639,21 @@ def _steps(record: SessionRecord) -> list[_Step]:
 
 
 def _keys(
-    record: SessionRecord, edits: Edits, inputs: _Inputs, model_sha256: str
+    record: SessionRecord, edits: Edits, inputs: _Inputs, model_sha256: str | None
 ) -> dict[str, str]:
     """Key of each stage under the present inputs."""
     keys: dict[str, str] = {}
     for step in _steps(record):
-        second = record.second_video if step.name == "second_pose" else None
+        is_second = step.name == "second_pose"
+        video = (record.second_video if is_second else None) or record.video
+        given = record.second_keypoints if is_second else record.keypoints
         keys[step.name] = _digest(
             {
                 "stage": step.name,
                 "needs": [keys[name] for name in step.needs],
-                "video": [] if step.needs else [(second or record.video).sha256, model_sha256],
+                "video": []
+                if step.needs
+                else [video.sha256, given.copy_sha256 if given else model_sha256],
                 "options": {name: getattr(inputs, name) for name in step.options},
                 "edits": {name: edits.current(name) for name in step.edits},
                 "code": code_digest(RESULTS if step.needs else POSE),
