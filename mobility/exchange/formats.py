@@ -384,8 +384,8 @@ def _columns(path: Path, names: Sequence[str]) -> dict[str, int]:
         columns[meaning[name]] = place
     if unknown and {"point", "x", "y"} <= columns.keys():
         raise BadInputError(
-            f"{path}: column {quoted(unknown[0])} is unknown{likely(unknown[0], meaning)}; the "
-            "columns are frame or time, point, x, y, confidence and person; remove others"
+            f"{path}: column {quoted(unknown[0])} is unknown{likely(unknown[0], meaning)} "
+            "(columns are frame or time, point, x, y, confidence, person); rename or remove it"
         )
     return columns
 

@@ -274,6 +274,7 @@ def _options(
     """Present options: those given, else of the last analysis, else of the creation."""
     before = record.provenance.options if record.provenance else {}
     if record.keypoints is not None:
+        at_first = AnalysisOptions(**record.options).model_dump()
         for name in ("subject", "second_subject"):
             if (
                 name in chosen

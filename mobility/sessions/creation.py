@@ -160,6 +160,11 @@ class GivenKeypoints(NamedTuple):
     source: Path
     pose: xr.Dataset
 
+    @property
+    def sha256(self) -> str:
+        """Digest of what was given, a file or a folder."""
+        return str(last_of(history(self.pose), "read_keypoints")["file_sha256"])
+
 
 def read_given_keypoints(
     keypoints: Sequence[Path], videos: Sequence[Path], options: Mapping[str, Any], model: str | None
@@ -174,7 +179,8 @@ def read_given_keypoints(
             raise BadInputError.of({"keypoints_model": fault})
         return []
     if len(keypoints) != len(videos):
-        fault = f"give those of each video (got {len(keypoints)}, and {len(videos)} videos)"
+        number = "1 video" if len(videos) == 1 else f"{len(videos)} videos"
+        fault = f"give one file or folder for each video (got {len(keypoints)} for {number})"
         raise BadInputError.of({"keypoints": fault})
     if model is not None:
         model = check_name(model, what="keypoints_model")
@@ -215,7 +221,7 @@ def copied_files(
         copies[field] = KeypointsFile(
             file=name,
             original_name=given.source.name,
-            sha256=last_of(history(given.pose), "read_keypoints")["file_sha256"],
+            sha256=given.sha256,
             size=target.stat().st_size,
             copy_sha256=sha256(target),
             model=str(given.pose.attrs["source_software"]),
