@@ -57,7 +57,8 @@ class Row:
     """One piece of work.
 
     The id of a row's session is made of the videos with their calibration and keypoints, the
-    participant and the exercise. So the same row finds its session again, in any batch and on any machine.
+    participant and the exercise. So the same row finds its session again, in any batch and on any
+    machine.
     """
 
     number: int

@@ -276,10 +276,7 @@ def _options(
     if record.keypoints is not None:
         at_first = AnalysisOptions(**record.options).model_dump()
         for name in ("subject", "second_subject"):
-            if (
-                name in chosen
-                and chosen[name] != AnalysisOptions(**record.options).model_dump()[name]
-            ):
+            if name in chosen and chosen[name] != (at_first[name] or "largest"):
                 raise BadInputError(
                     f"session {session.id}: {name}: its keypoints were given, of one person; make "
                     "the session again with this subject"

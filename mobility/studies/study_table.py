@@ -157,7 +157,8 @@ def read_list(path: FilePath) -> pd.DataFrame:
         Its columns are ``session`` (an id) or ``video`` (a file, as seen from the folder of the
         list), ``participant``, any of ``visit``, ``operator``, ``device``, ``camera``, ``trial``
         and, with ``video``, of ``second_video``, ``calibration``, ``keypoints``,
-        ``second_keypoints``, ``keypoints_model``, ``exercise``, ``joints``, ``options`` (as in a batch). Further columns are the study's own: a group, a weight.
+        ``second_keypoints``, ``keypoints_model``, ``exercise``, ``joints``, ``options`` (as in a
+        batch). Further columns are the study's own: a group, a weight.
 
     Returns
     -------
