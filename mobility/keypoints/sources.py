@@ -47,13 +47,27 @@ def pose_source(key: str) -> PoseSource:
 def source_of(pose: xr.Dataset) -> PoseSource:
     """Return the source of a pose, or of what was made from it: its attribute ``pose_source``.
 
-    Without it, a pose with positions in space is taken as MediaPipe's, whose depth alone is known,
-    and one without as another model's.
+    Without it the software is asked. A pose that has neither is taken as MediaPipe's if it has
+    positions in space, whose depth alone is known, and else as another model's.
     """
-    key = pose.attrs.get("pose_source")
+    key = _stated_source(pose)
     if key is None:
         key = OTHER if is_without_depth(pose) else MEDIAPIPE
-    return pose_source(str(key))
+    return pose_source(key)
+
+
+def delay_of(pose: xr.Dataset) -> float:
+    """Seconds by which the points of a pose are late; 0 where it does not say what made it."""
+    key = _stated_source(pose)
+    return 0.0 if key is None else pose_source(key).delay_s
+
+
+def _stated_source(pose: xr.Dataset) -> str | None:
+    if "pose_source" in pose.attrs:
+        return str(pose.attrs["pose_source"])
+    software = pose.attrs.get("source_software")
+    names = {entry["name"]: key for key, entry in tables.load("pose_sources").items()}
+    return names.get(str(software))
 
 
 def is_without_depth(pose: xr.Dataset) -> bool:

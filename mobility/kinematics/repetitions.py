@@ -135,7 +135,9 @@ def _standing_heights(pose: xr.Dataset, rise: Array, time: Array) -> Array:
 
 
 def _leg_length(pose: xr.Dataset) -> float:
-    """Median length of thigh plus shank, metres."""
+    """Median length of thigh plus shank, metres; NaN in the picture alone."""
+    if "position" not in pose:
+        return np.nan
     hip, knee, ankle = _leg(pose)
     length = np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1)
     length = length[~np.isnan(length)]
@@ -438,7 +440,12 @@ def repetition_row(
 
 
 def _knee_bend(pose: xr.Dataset) -> Callable[[float, float, float], float]:
-    """Return a function of start, bottom and end that gives how far the knees bend, degrees."""
+    """Return a function of start, bottom and end that gives how far the knees bend, degrees.
+
+    It is infinite where the pose does not say.
+    """
+    if "position" not in pose:
+        return lambda *_: np.inf
     hip, knee, ankle = _leg(pose)
     flexion = angle_between(knee - hip, ankle - knee)
     seen = np.isfinite(flexion).any(axis=1)

@@ -98,13 +98,12 @@ def test_what_cannot_be_known_is_refused_in_one_line() -> None:
         mb.picture_angles(pose)
     assert "\n" not in str(error.value)
     lacks = (
-        "the pose has no depth ('position' in metres), size of the picture (attributes "
-        "image_width, image_height), left_heel, right_heel, left_foot_index and right_foot_index;"
+        "the pose has no size of the picture (attributes image_width, image_height); "
     )
     with pytest.raises(BadInputError, match=re.escape(lacks)) as error:
         mb.fit_body(pose)
     assert "\n" not in str(error.value)
-    with pytest.raises(BadInputError, match="no positions in space, from which joint_angles"):
+    with pytest.raises(BadInputError, match="joint_angles: the pose has points in the picture alone"):
         mb.joint_angles(pose)
     silent = pose.assign(confidence=pose["confidence"] * np.nan)
     with pytest.raises(BadInputError, match="visibility"):

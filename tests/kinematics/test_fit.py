@@ -103,7 +103,7 @@ def filmed(
     camera = level @ tilt.T
     fitted = [INDEX[name] for name in parts.FITTED]
     # The landmarks lie where they usually do.
-    means = [o.mean for o in parts.OFFSETS.values()]
+    means = parts.point_errors("mediapipe").offset_mean
     directions = parts.offset_directions(camera[:, fitted], tilt @ [0.0, 1.0, 0.0])
     seen = camera.copy()
     seen[:, fitted] += np.einsum("o,nojx->njx", means, directions)

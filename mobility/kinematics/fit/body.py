@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.keypoints.sources import MEDIAPIPE, pose_source
 from mobility.kinematics.skeleton import SIDES
 
 Array = NDArray[np.float64]
@@ -37,12 +39,6 @@ BAND = 3 * N_COORDINATES
 SETTINGS: Mapping[str, Any] = tables.load("fit")
 TERMS: Mapping[str, Any] = SETTINGS["terms"]
 """Assumptions of each term, from the table fit."""
-
-LANDMARK_SD = tuple(
-    TERMS["picture"]["sd_m"][joint.replace("foot_index", "toe")]
-    for joint in (name.partition("_")[2] for name in FITTED)
-)
-"""Error of a landmark in the picture, metres at the body's distance, by joint as in FITTED."""
 
 
 class _Segment(NamedTuple):
@@ -81,21 +77,35 @@ SCALE: Sequence[str] = TERMS["scale"]["of"]
 class _Offset(NamedTuple):
     joints: tuple[int, int]
     direction: str
-    mean: float
-    sd: float
 
 
 OFFSETS: Mapping[str, _Offset] = {
-    name: _Offset(
-        (LEFT[entry["joint"]], LEFT[entry["joint"]] + 1),
-        entry["direction"],
-        entry["mean_m"],
-        entry["sd_m"],
-    )
-    for name, entry in tables.load("landmark_offsets")["mediapipe"]["offsets"].items()
+    name: _Offset((LEFT[entry["joint"]], LEFT[entry["joint"]] + 1), entry["direction"])
+    for name, entry in tables.load("landmark_offsets")[MEDIAPIPE]["offsets"].items()
 }
-"""Metres between MediaPipe's landmark and the joint centre, or the line of the sole for heel and
-toe, from the table landmark_offsets."""
+"""Directions in which a keypoint may lie off the joint centre, or the line of the sole for heel and
+toe, from the table landmark_offsets; those of all sources are the same."""
+
+
+class PointErrors(NamedTuple):
+    """What a source's keypoints are worth in the picture."""
+
+    sd: Array  # (joint,), m at the body's distance, as in FITTED
+    offset_mean: Array  # (offset,), m
+    offset_sd: Array
+
+
+@functools.cache
+def point_errors(source: str) -> PointErrors:
+    """Return the errors of the keypoints of a source, a key of the table pose_sources."""
+    entry = pose_source(source)
+    joints = [name.partition("_")[2].replace("foot_index", "toe") for name in FITTED]
+    offsets = tables.load("landmark_offsets")[entry.offsets]["offsets"]
+    return PointErrors(
+        np.array([entry.picture_sd_m[joint] for joint in joints]),
+        np.array([offsets[name]["mean_m"] for name in OFFSETS]),
+        np.array([offsets[name]["sd_m"] for name in OFFSETS]),
+    )
 
 
 class _Depth(NamedTuple):

@@ -35,8 +35,9 @@ from mobility.kinematics.fit.observed import (
     Detections,
     camera_shift,
     local_means,
-    sd_of_focal,
+    observed_by,
     starting_point,
+    values_of,
     with_depths,
 )
 from mobility.kinematics.fit.one_view import may_contradict
@@ -221,7 +222,7 @@ def _at_knots(problem: Problem, sight: Detections, offset: TimeOffset) -> tuple[
     time = sight.time + offset.seconds
     image, weight = sight.image[:, fitted], sight.weight[:, fitted]
     velocity = np.nan_to_num(np.gradient(image, time, axis=0))
-    values = np.concatenate([image, sight.world[:, fitted], velocity], axis=-1)
+    values = np.concatenate([values_of(sight)[:, fitted], velocity], axis=-1)
     count = len(problem.knots)
     position = (time - problem.knots[0]) / problem.step
     inside = (position >= 0) & (position <= count - 1)
@@ -229,15 +230,8 @@ def _at_knots(problem: Problem, sight: Detections, offset: TimeOffset) -> tuple[
     mean, mass = local_means(
         position[inside], values[inside], weight[inside], count, problem.step / usual
     )
-    observed = Problem(
-        knots=problem.knots,
-        image=mean[..., :2],
-        world=mean[..., 2:5],
-        weight=mass,
-        focal_sd=sd_of_focal(sight),
-        stature=problem.stature,
-    )
-    return observed, mean[..., 5:]
+    observed = observed_by(sight, problem.knots, mean, mass, problem.stature)
+    return observed, mean[..., -2:]
 
 
 def camera_entries(

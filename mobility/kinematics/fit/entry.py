@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -119,8 +119,10 @@ def fit_body(
     Parameters
     ----------
     pose
-        Pose Dataset with ``position`` (metres), ``image_position`` (pixels), ``confidence`` and the
-        attributes image_width and image_height. Landmarks may be missing. Exchanges of left and
+        Pose Dataset with ``image_position`` (pixels), ``confidence`` and the attributes image_width
+        and image_height. ``position`` (metres) may be missing, as of models without depth: the fit
+        then starts from how short segments look, and is less certain. Landmarks may be missing,
+        but not all of shoulders, hips, knees and ankles. Exchanges of left and
         right should have been undone, ``clean_pose(pose, visibility_threshold=0.1)``: the fit
         weighs landmarks by their visibility and needs the hidden side too. A sequence of poses
         of the same trial, seen by several cameras that stood still, gives one body that agrees
@@ -286,7 +288,7 @@ def _fit(
         )
     ]
     time = pose["time"].to_numpy().astype(np.float64)
-    _, centred, world, weight, focal, focal_from = sights[0]
+    _, centred, world, weight, focal, focal_from, _ = sights[0]
     span, present = seen_span(sights[0])
 
     coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, calibrated)
@@ -318,7 +320,12 @@ def _fit(
         floor = float(np.percentile(gravity[:, FEET, 1], 2))
     position = np.full((time.size, len(KEYPOINTS), 3), np.nan)
     position[span] = _at_frames(
-        solved, fine, time[span], centred[span], world[span], weight[span]
+        solved,
+        fine,
+        time[span],
+        centred[span],
+        None if world is None else world[span],
+        weight[span],
     ) @ rotation.T - np.array([0.0, floor, 0.0])
     never_seen = [
         INDEX[FITTED[j]]
@@ -453,9 +460,17 @@ def warnings_before_fit(
 
 
 def _at_frames(
-    solved: SolvedTrial, fine: Problem, time: Array, image: Array, world: Array, weight: Array
+    solved: SolvedTrial,
+    fine: Problem,
+    time: Array,
+    image: Array,
+    world: Array | None,
+    weight: Array,
 ) -> Array:
-    """All 33 landmarks at the frames, in camera axes, with exactly constant segment lengths."""
+    """All 33 landmarks at the frames, in camera axes, with exactly constant segment lengths.
+
+    Face and hands are as deep as shoulders and wrists where their depth is not known.
+    """
     from scipy.interpolate import CubicSpline
 
     joints = CubicSpline(fine.knots, solved.joints)(time)
@@ -474,6 +489,7 @@ def _at_frames(
     points[:, [INDEX[name] for name in FITTED]] = joints
     stretch = np.exp(solved.shared[FOCAL_FACTOR])
     shoulders = joints[:, SHOULDERS].mean(axis=1)
+    world = np.zeros((time.size, len(KEYPOINTS), 3)) if world is None else world
     depths = world[:, [INDEX["left_shoulder"], INDEX["right_shoulder"]]].mean(axis=1)
     for i, name in enumerate(KEYPOINTS):
         if name in FITTED:
@@ -493,15 +509,19 @@ def _fitted_dataset(
     pose: xr.Dataset, position: Array, knots: Array, centre: Array, deviation: Array
 ) -> xr.Dataset:
     """Dataset of the fitted positions, their errors and draws."""
-    dims = pose["position"].dims
+    dims: tuple[Hashable, ...] = ("time", "space", "keypoint")
+    dims += ("individual",) if "individual" in pose.dims else ()
+    space = ["x", "y", "z"]
+    if "position" in pose:
+        dims, space = pose["position"].dims, pose["space"].to_numpy().tolist()
     values = xr.DataArray(
         position,
         dims=("time", "keypoint", "space"),
         coords={"space": ["x", "y", "z"], "keypoint": list(KEYPOINTS)},
-    ).sel(space=pose["space"], keypoint=pose["keypoint"])
+    ).sel(space=space, keypoint=pose["keypoint"])
     if "individual" in dims:
         values = values.expand_dims("individual")
-    result = pose.copy()
+    result = pose.copy().assign_coords(space=space)
     result["position"] = (
         dims,
         values.transpose(*dims).to_numpy(),

@@ -9,14 +9,16 @@ from typing import Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mobility import tables
 from mobility.errors import BadInputError
-from mobility.keypoints.sources import is_without_depth
+from mobility.keypoints.sources import delay_of, is_without_depth, source_of
 from mobility.kinematics.calibration import KnownCameras
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.fit.body import (
+    ANKLES,
     DEPTHS,
     FITTED,
+    HIPS,
+    KNEES,
     LA,
     LC,
     LT,
@@ -26,6 +28,7 @@ from mobility.kinematics.fit.body import (
     RC,
     RT,
     SEGMENT_NAMES,
+    SHOULDERS,
     TERMS,
     USUAL_RATIOS,
     USUAL_STATURE,
@@ -35,6 +38,7 @@ from mobility.kinematics.fit.body import (
     segment_lengths,
     unit_vectors,
 )
+from mobility.kinematics.fit.foreshortening import foreshortened
 from mobility.kinematics.fit.problem import Problem
 from mobility.kinematics.skeleton import INDEX, landmarks
 from mobility.provenance import history, last_of
@@ -49,6 +53,9 @@ LEFT_OUT = 100.0
 LEAST_WEIGHT = 0.05
 """Weight (squared visibility) below which a landmark is not used."""
 
+_NEEDED = (*SHOULDERS, *HIPS, *KNEES, *ANKLES)
+"""Joints without whose keypoints nobody is fitted."""
+
 _LEAST_SHAPES = (0.0, 0.1, 0.1)
 """Ridge on value, slope and curvature under a triangle, with which few frames give their mean."""
 
@@ -58,10 +65,11 @@ class Detections(NamedTuple):
 
     time: Array  # (time,), s, corrected for the delay of the landmarks
     image: Array  # (time, 33, 2), right and up of the centre, in focal lengths
-    world: Array  # (time, 33, 3), m
+    world: Array | None  # (time, 33, 3), m; None without depth
     weight: Array  # (time, 33)
     focal: float  # pixels
     focal_from: Literal["given", "film", "usual"]
+    source: str  # of the keypoints, a key of the table pose_sources
 
 
 def detections_of(
@@ -75,7 +83,8 @@ def detections_of(
             "angles in the picture, which need image_position alone (picture_angles)"
         )
     size = float(pose.attrs["image_width"]), float(pose.attrs["image_height"])
-    world, image = landmarks(pose), landmarks(pose, "image_position")
+    image = landmarks(pose, "image_position")
+    world = None if is_without_depth(pose) else landmarks(pose)
     longer = max(size)
     focal: float = TERMS["focal"]["usual"] * longer
     focal_from: Literal["given", "film", "usual"] = "usual"
@@ -87,13 +96,14 @@ def detections_of(
         share = float(pose.attrs["focal_length_35mm"]) / TERMS["focal"]["film_longer_side_mm"]
         focal, focal_from = share * longer, "film"
     centred = np.stack([image[..., 0] - size[0] / 2, size[1] / 2 - image[..., 1]], axis=-1) / focal
-    usable = np.isfinite(world).all(axis=-1) & np.isfinite(centred).all(axis=-1)
+    usable = np.isfinite(centred).all(axis=-1)
+    if world is not None:
+        usable &= np.isfinite(world).all(axis=-1)
     visibility = np.clip(np.nan_to_num(landmarks(pose, "confidence")), 0, 1)
     weight = np.where(usable, visibility**2, 0.0)
     time = pose["time"].to_numpy().astype(np.float64)
-    if pose.attrs.get("source_software") == "MediaPipe":
-        time = time - tables.load("synchronisation")["landmark_delay"]["mean_s"]
-    return Detections(time, centred, world, weight, focal, focal_from)
+    time = time - delay_of(pose)
+    return Detections(time, centred, world, weight, focal, focal_from, source_of(pose).key)
 
 
 def _lacking(pose: xr.Dataset) -> list[str]:
@@ -102,8 +112,6 @@ def _lacking(pose: xr.Dataset) -> list[str]:
         return ["'image_position'"]
     seen = np.isfinite(landmarks(pose, "image_position")).any()
     lacking = []
-    if is_without_depth(pose):
-        lacking.append("depth ('position' in metres)")
     if "confidence" not in pose or (seen and not np.isfinite(landmarks(pose, "confidence")).any()):
         lacking.append("visibility ('confidence')")
     if absent := [name for name in ("image_width", "image_height") if name not in pose.attrs]:
@@ -111,7 +119,7 @@ def _lacking(pose: xr.Dataset) -> list[str]:
     if lacking:
         points = landmarks(pose, "image_position", keypoints=FITTED)
         unseen = np.flatnonzero(np.isnan(points).all(axis=(0, 2)) & seen)
-        lacking += [FITTED[place] for place in unseen]
+        lacking += [FITTED[place] for place in unseen if place in _NEEDED]
     return lacking
 
 
@@ -154,18 +162,12 @@ def problem_of(
     fitted = [INDEX[name] for name in FITTED]
     knots, values, share = at_knots(
         sight.time[span],
-        np.concatenate([sight.image, sight.world], axis=-1)[span][:, fitted],
+        values_of(sight)[span][:, fitted],
         sight.weight[span][:, fitted],
         rate,
     )
-    problem = Problem(
-        knots=knots,
-        image=values[..., :2],
-        world=values[..., 2:],
-        weight=share,
-        focal_sd=sd_of_focal(sight),
-        stature=float(np.log(USUAL_STATURE if height_m is None else height_m)),
-    )
+    stature = float(np.log(USUAL_STATURE if height_m is None else height_m))
+    problem = observed_by(sight, knots, values, share, stature)
     if cameras is None:
         return problem
     problem = replace(problem, focal_sd=cameras.focal_sd, calibrated=bool(cameras.axes))
@@ -174,6 +176,33 @@ def problem_of(
     if cameras.tilt is not None:
         problem = replace(problem, tilt=cameras.tilt, tilt_sd=(cameras.tilt_sd, cameras.tilt_sd))
     return problem
+
+
+def values_of(sight: Detections) -> Array:
+    """Keypoints in the picture, and in space where there is depth, (time, 33, 2 or 5)."""
+    parts = [sight.image] if sight.world is None else [sight.image, sight.world]
+    return np.concatenate(parts, axis=-1)
+
+
+def observed_by(
+    sight: Detections, knots: Array, values: Array, weight: Array, stature: float
+) -> Problem:
+    """Observations of a camera at the knots; `values` are means of :func:`values_of` there."""
+    image = values[..., :2]
+    if sight.world is None:
+        world = foreshortened(image, weight, knots, stature)
+    else:
+        world = values[..., 2:5]
+    return Problem(
+        knots=knots,
+        image=image,
+        world=world,
+        weight=weight,
+        focal_sd=sd_of_focal(sight),
+        stature=stature,
+        source=sight.source,
+        has_depth=sight.world is not None,
+    )
 
 
 def per_camera(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mobility.keypoints.sources import MEDIAPIPE
 from mobility.kinematics.calibration import rotation_matrix
 from mobility.kinematics.fit.body import (
     DEPTH_ERRORS,
@@ -21,7 +22,9 @@ from mobility.kinematics.fit.body import (
     TERMS,
     TILT_SD,
     Array,
+    PointErrors,
     camera_rotation,
+    point_errors,
     up_of,
     up_slopes,
 )
@@ -68,11 +71,15 @@ class Problem:
     tilt_sd: tuple[float, float] = TILT_SD
     calibrated: bool = False
     feet_given: bool = False  # whether `planted` was given instead of seen
+    source: str = MEDIAPIPE  # of the keypoints
+    has_depth: bool = True  # whether `world` was measured, and not made from the picture
 
     @property
     def terms(self) -> frozenset[str]:
         """Terms that apply."""
         absent = {"upright"} if self.planted else {"bends", "feet", "balance"}
+        if not self.has_depth:
+            absent |= {"depths", "depth_errors"}
         if self.calibrated:
             absent |= {"bends", "standing"}  # several cameras measure the depth
         elif self.standing is None:
@@ -85,6 +92,11 @@ class Problem:
     def footholds(self) -> tuple[Stance, ...]:
         """Stances whose heel and toe positions, in this order, are unknowns of all frames."""
         return (self.stances or BOTH_FEET) if self.planted else ()
+
+    @property
+    def points(self) -> PointErrors:
+        """Errors of the keypoints in the picture."""
+        return point_errors(self.source)
 
     @property
     def step(self) -> float:

@@ -110,9 +110,11 @@ def _standing_in(
         return None, "not_still"
     at_rest = max(sum(run) for _, run in groupby(still.tolist())) * problem.step
     why_bent: WhyNotStanding = "bent" if at_rest >= term["asked_for_s"] else "not_still"
-    bends = np.median(_bends(problem.world[stands], *LEGS, (LS, LH, LK), (RS, RH, RK)), axis=0)
-    if bends.max() > term["most_bent_deg"] and not measured:
-        return None, why_bent
+    if problem.has_depth and not measured:
+        limbs = (*LEGS, (LS, LH, LK), (RS, RH, RK))
+        bends = np.median(_bends(problem.world[stands], *limbs), axis=0)
+        if bends.max() > term["most_bent_deg"]:
+            return None, why_bent
     below_top, movement = np.maximum(1 - tall, 0) / term["tall_sd"], change / term["still_sd"]
     likely = np.exp(-(below_top**2 + movement**2) / 2)
     return np.where(seen & (tall > term["tall"]), likely, 0.0), why_bent

@@ -24,7 +24,6 @@ from mobility.kinematics.fit.body import (
     HIPS,
     KNEE_BEND,
     KNEES,
-    LANDMARK_SD,
     LC,
     LEGS,
     LIMBS,
@@ -32,7 +31,6 @@ from mobility.kinematics.fit.body import (
     MASS_SHARES,
     N_COORDINATES,
     N_JOINTS,
-    OFFSETS,
     PITCH,
     RC,
     ROLL,
@@ -160,7 +158,7 @@ def picture_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
     landmark = joints + np.einsum("o,nojx->njx", shared[FIRST_OFFSET:FIRST_DEPTH_ERROR], directions)
     depth = np.maximum(-landmark[..., 2], 0.1)
     stretch = np.exp(shared[FOCAL_FACTOR])
-    per_metre = problem.distance[:, None] / np.array(LANDMARK_SD)
+    per_metre = problem.distance[:, None] / problem.points.sd
     projected = stretch * landmark[..., :2] / depth[..., None]
     off = (projected - problem.image) * per_metre[..., None]
     huber = TERMS["picture"]["huber"]
@@ -509,8 +507,9 @@ def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
     scale = [SEGMENT_NAMES.index(name) for name in SCALE]
     terms = [(FIRST_LENGTH + i, 1 / len(scale)) for i in scale]
     add("scale", float(excess[scale].mean()), TERMS["scale"]["sd"], (HEIGHT, -1.0), *terms)
-    for i, offset in enumerate(OFFSETS.values()):
-        add("offsets", shared[FIRST_OFFSET + i] - offset.mean, offset.sd, (FIRST_OFFSET + i, 1.0))
+    points = problem.points
+    for i, (mean, sd) in enumerate(zip(points.offset_mean, points.offset_sd, strict=True)):
+        add("offsets", shared[FIRST_OFFSET + i] - mean, sd, (FIRST_OFFSET + i, 1.0))
     for i, error in enumerate(DEPTH_ERRORS.values()):
         index = FIRST_DEPTH_ERROR + i
         add("depth_errors", shared[index], error["sd_m"], (index, 1.0))
@@ -542,7 +541,8 @@ def _camera_rows(rows: Rows, view: View, joints: Array, shared: Array, share: fl
     local = view.local(shared)
     picture_rows(view_rows, problem, joints_in_view, local, share)
     pictures = view_rows.count
-    depth_rows(view_rows, problem, joints_in_view, local, share * SHARE_OF_SEVERAL)
+    if problem.has_depth:
+        depth_rows(view_rows, problem, joints_in_view, local, share * SHARE_OF_SEVERAL)
 
     count = view_rows.count
     new = slice(rows.count, rows.count + count)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mobility.kinematics.fit.anatomy import is_possible
 from mobility.kinematics.fit.body import (
     ANKLES,
     FEET,
@@ -23,7 +24,6 @@ from mobility.kinematics.fit.body import (
     LS,
     LW,
     N_JOINTS,
-    OFFSETS,
     PITCH,
     ROLL,
     SHOULDERS,
@@ -31,6 +31,7 @@ from mobility.kinematics.fit.body import (
     UPPER,
     USUAL_RATIOS,
     Array,
+    up_of,
 )
 from mobility.kinematics.fit.problem import Problem, Solution, part_of, usual_angles
 from mobility.kinematics.fit.solver import sampled, schur_complement, shifts, solve
@@ -54,8 +55,16 @@ hold; in trials five times as long (there and back) those of crossed arms held i
 limit, and in 100 % with it."""
 
 
-def mirrored_limbs(joints: Array, *, planted: bool) -> dict[str, Array]:
-    """Other starting points with nearly the same picture: limbs mirrored in depth."""
+_LEAST_PROBABILITY, _LEAST_WITHOUT_DEPTH = 0.02, 0.05
+"""Least probability of a mirrored solution that is drawn; more where depth was not measured, for
+then there are more of them."""
+
+
+def mirrored_limbs(joints: Array, *, planted: bool, has_depth: bool = True) -> dict[str, Array]:
+    """Other starting points with nearly the same picture: limbs mirrored in depth.
+
+    Where depth was not measured, the trunk too, and the whole body turned to the other side.
+    """
     z = joints[..., 2]
     mirrored: dict[str, Array] = {}
 
@@ -79,6 +88,12 @@ def mirrored_limbs(joints: Array, *, planted: bool) -> dict[str, Array]:
         keep("shanks", legs)
         body = {joint: z[:, joint] + lean.mean(axis=1) for joint in UPPER}
         keep("shanks_below_the_body", legs | body)
+    if planted and not has_depth:
+        lean = 2 * (z[:, HIPS].mean(axis=1) - z[:, SHOULDERS].mean(axis=1))
+        keep("trunk", {joint: z[:, joint] + lean for joint in UPPER})
+    if not has_depth:
+        pairs = np.arange(N_JOINTS) ^ 1
+        keep("turned", {joint: z[:, pairs[joint]] for joint in range(N_JOINTS)})
     for k, side in enumerate(SIDES):
         shoulder, elbow, wrist = z[:, LS + k], z[:, LE + k], z[:, LW + k]
         keep(f"{side}_elbow", {LE + k: shoulder + wrist - elbow})
@@ -115,7 +130,7 @@ def first_shared(problem: Problem, joints: Array) -> Array:
     shared[HEIGHT] = problem.stature
     shared[[KNEE_BEND, TRUNK_LEAN]] = usual_angles(problem)[0]
     shared[FIRST_LENGTH:FIRST_OFFSET] = problem.stature + USUAL_RATIOS
-    shared[FIRST_OFFSET:FIRST_DEPTH_ERROR] = [offset.mean for offset in OFFSETS.values()]
+    shared[FIRST_OFFSET:FIRST_DEPTH_ERROR] = problem.points.offset_mean
     if problem.planted:
         feet = np.concatenate(
             [
@@ -198,15 +213,24 @@ def solve_trial(
     return SolvedTrial(mean, shared, spread, shift.T, mirrored, steps)
 
 
+def _is_possible(problem: Problem, solution: Solution) -> bool:
+    up = up_of(solution.shared)
+    return is_possible(solution.joints, up, planted=problem.planted)
+
+
 def try_mirrored(
     problem: Problem, best: Solution
 ) -> tuple[Solution, list[tuple[float, Array]], dict[str, float]]:
-    """Solve from mirrored limbs; return the best, its rivals with probabilities, and gains."""
+    """Solve from mirrored limbs; return the best, its rivals with probabilities, and gains.
+
+    Where depth was not measured, what no body can do is no rival, and gives way to one.
+    """
     kept: list[Solution] = []
     gains = {}
     share = min(1.0, _LONGEST_EVIDENCE_S / float(problem.knots[-1] - problem.knots[0]))
-    for name in mirrored_limbs(best.joints, planted=problem.planted):
-        begin = mirrored_limbs(best.joints, planted=problem.planted)[name]  # of the best so far
+    options = {"planted": problem.planted, "has_depth": problem.has_depth}
+    for name in mirrored_limbs(best.joints, **options):
+        begin = mirrored_limbs(best.joints, **options)[name]  # of the best so far
         rival = solve(problem, begin, best.shared, steps=3, tolerance=5e-3, free=False)
         if share * (rival.normal.cost - best.normal.cost) > _NO_RIVAL:
             continue
@@ -214,6 +238,13 @@ def try_mirrored(
         if np.abs(rival.joints - best.joints).max() < 0.03:
             continue
         gain = best.normal.cost - rival.normal.cost
+        if not problem.has_depth:
+            if not _is_possible(problem, rival):
+                continue
+            if not _is_possible(problem, best):
+                gains[name] = round(gain, 1)
+                best = rival
+                continue
         if gain > _SWITCH:
             gains[name] = round(gain, 1)
             kept.append(best)
@@ -221,12 +252,13 @@ def try_mirrored(
         else:
             kept.append(rival)
     modes: list[tuple[float, Array]] = []
+    least = _LEAST_PROBABILITY if problem.has_depth else _LEAST_WITHOUT_DEPTH
     for rival in sorted(kept, key=lambda solution: solution.normal.cost):
         change = rival.joints - best.joints
         if any(np.abs(change - kept_change).max() < _SAME_MODE for _, kept_change in modes):
             continue
         worse = share * (rival.normal.cost - best.normal.cost)
         probability = float(1 / (1 + np.exp(np.clip(worse, 0.0, 100.0) / _COST_SCALE)))
-        if probability > 0.02 and np.abs(change).max() > 0.03:
+        if probability > least and np.abs(change).max() > 0.03:
             modes.append((probability, change))
     return best, modes, gains

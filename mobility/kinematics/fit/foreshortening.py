@@ -1,0 +1,164 @@
+"""Depths to start from where a pose has none: a segment that looks short points out of the picture.
+
+How deep an end lies follows from how short its segment looks; to which side, from how a body is
+built: knees bend forwards, trunks lean forwards, feet point forwards. Only the start of the fit and
+the question who faces where rest on it; no term of the fit does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mobility.kinematics.fit.body import (
+    ANKLES,
+    FEET,
+    HIPS,
+    KNEES,
+    LA,
+    LE,
+    LH,
+    LK,
+    LS,
+    LW,
+    SEGMENTS,
+    SETTINGS,
+    SHOULDERS,
+    Array,
+    Mask,
+)
+
+_RULE = SETTINGS["foreshortening"]
+
+
+def foreshortened(image: Array, weight: Array, knots: Array, stature: float) -> Array:
+    """Positions of the joints relative to the middle of the hips, metres, (n, joint, 3).
+
+    Parameters
+    ----------
+    image
+        Keypoints in the picture, right and up of its centre, focal lengths, (n, joint, 2).
+    weight
+        Their weights, (n, joint).
+    knots
+        Times, s.
+    stature
+        Logarithm of the stature in metres.
+    """
+    seen = weight > _RULE["least_weight"]
+    points = _between(np.where(seen[..., None], image, np.nan), knots)
+    tall = float(np.exp(stature))
+    places = points * _distances(points, seen, knots, tall)[:, None, None]
+    places = places - places[:, HIPS].mean(axis=1)[:, None]
+    facing = _facing(places, seen, knots, tall)
+    z = np.zeros(places.shape[:2])
+    across = facing[:, 0] / 2
+    for (left, right), name in ((HIPS, "hip_width"), (SHOULDERS, "shoulder_width")):
+        wide = across * SEGMENTS[name].ratio * tall
+        z[:, left], z[:, right] = z[:, left] - wide, z[:, right] + wide
+    middle = places[:, SHOULDERS].mean(axis=1) - places[:, HIPS].mean(axis=1)
+    z[:, SHOULDERS] += (_depth(middle, "trunk", tall) * _sign(facing[:, 1]))[:, None]
+    for side in (0, 1):
+        # A thigh goes forwards and outwards, a shank back; of arms nothing is known but that.
+        outwards = (1 if side else -1) * facing[:, 0]
+        ahead = _sign(facing[:, 1] + _RULE["outwards"] * outwards)
+        for near, far, name, way in (
+            (LH, LK, "thigh", ahead),
+            (LK, LA, "shank", -ahead),
+            (LS, LE, "upper_arm", ahead),
+            (LE, LW, "forearm", ahead),
+        ):
+            line = places[:, far + side] - places[:, near + side]
+            z[:, far + side] = z[:, near + side] + way * _depth(line, name, tall)
+        heel, toe = FEET[2 * side : 2 * side + 2]
+        foot = SEGMENTS["foot"].ratio * tall * facing[:, 1]
+        z[:, heel] = z[:, ANKLES[side]] - foot / 4
+        z[:, toe] = z[:, ANKLES[side]] + foot * 3 / 4
+    return np.concatenate([places, z[..., None]], axis=-1)
+
+
+def _between(values: Array, knots: Array) -> Array:
+    """Fill in what is missing from the knots around; 0 for what is never there."""
+    filled = np.zeros(values.shape)
+    for j in range(values.shape[1]):
+        rows = np.isfinite(values[:, j]).all(axis=-1)
+        for axis in range(values.shape[2]) if rows.any() else ():
+            filled[:, j, axis] = np.interp(knots, knots[rows], values[rows, j, axis])
+    return filled
+
+
+def _distances(points: Array, seen: Mask, knots: Array, tall: float) -> Array:
+    """Distance at each knot, metres: legs and trunk, where they look longest, are as usual.
+
+    Longest within some seconds around, so that somebody may come nearer; all through the trial
+    where the ankles stay.
+    """
+    length = np.linalg.norm(
+        points[:, SHOULDERS].mean(axis=1) - points[:, HIPS].mean(axis=1), axis=-1
+    )
+    for upper, lower in ((HIPS, KNEES), (KNEES, ANKLES)):
+        length = length + np.linalg.norm(points[:, upper] - points[:, lower], axis=-1).mean(axis=1)
+    length = np.where(seen[:, [*SHOULDERS, *HIPS, *KNEES, *ANKLES]].all(axis=1), length, np.nan)
+    if not np.isfinite(length).any():
+        return np.full(len(knots), np.nan)
+    usual = sum(SEGMENTS[name].ratio for name in ("thigh", "shank", "trunk")) * tall
+    longest = float(np.nanpercentile(length, 95))
+    spread = np.ptp(np.percentile(points[:, ANKLES], [5, 95], axis=0), axis=0).max()
+    if spread * usual / longest < _RULE["ankles_stay_m"]:
+        return np.full(len(knots), usual / longest)
+    half = _RULE["around_s"] / 2
+    local = np.full(len(knots), longest)
+    for i, time in enumerate(knots):
+        near = length[np.abs(knots - time) <= half]
+        if np.isfinite(near).any():
+            local[i] = float(np.nanpercentile(near, 90))
+    return np.asarray(usual / local)
+
+
+def _facing(places: Array, seen: Mask, knots: Array, tall: float) -> Array:
+    """Direction that the body faces, right and towards the camera, unit vectors, (n, 2).
+
+    Hips and shoulders as they look wide say how far it faces the camera, feet and knees to which
+    side it is turned.
+    """
+    towards = np.zeros(len(places))
+    for (left, right), name in ((HIPS, "hip_width"), (SHOULDERS, "shoulder_width")):
+        wide = places[:, left, 0] - places[:, right, 0]
+        towards += np.clip(wide / (SEGMENTS[name].ratio * tall), -1.2, 1.2) / 2
+    sideways = np.zeros(len(places))
+    feet = 0.0
+    for side in (0, 1):
+        heel, toe = FEET[2 * side : 2 * side + 2]
+        if (seen[:, heel] & seen[:, toe]).mean() > _RULE["feet_seen"]:
+            sideways += (places[:, toe, 0] - places[:, heel, 0]) / (SEGMENTS["foot"].ratio * tall)
+            feet += 1
+    turned = np.sqrt(np.clip(1 - np.clip(towards, -1, 1) ** 2, 0, 1))
+    if feet:
+        sideways = np.clip(sideways / feet, -1.2, 1.2)
+    else:
+        # Bent knees are ahead of the line from hip to ankle.
+        ahead = places[:, KNEES, 0] - (places[:, HIPS, 0] + places[:, ANKLES, 0]) / 2
+        sideways = turned * _sign(np.full(len(places), float(ahead.mean())))
+    facing = np.stack([_smoothed(sideways, knots), _smoothed(towards, knots)], axis=-1)
+    size = np.maximum(np.linalg.norm(facing, axis=-1, keepdims=True), 1e-6)
+    return np.asarray(facing / size)
+
+
+def _smoothed(values: Array, knots: Array) -> Array:
+    from scipy.ndimage import median_filter
+
+    width = max(3, int(_RULE["turns_s"] / float(knots[1] - knots[0])) | 1)
+    return np.asarray(median_filter(values, min(width, 2 * len(values) - 1), mode="nearest"))
+
+
+def _depth(line: Array, name: str, tall: float) -> Array:
+    """Depth along a segment, metres, by how much shorter it looks than where it looks longest."""
+    look = np.linalg.norm(line, axis=-1)
+    usual = SEGMENTS[name].ratio * tall
+    longest = float(np.percentile(look, 95))
+    length = float(np.clip(longest, usual * _RULE["shorter"], usual * _RULE["longer"]))
+    share = np.clip(look / length + _RULE["straight"], 0.0, 1.0)
+    return np.asarray(length * np.sqrt(1 - share**2))
+
+
+def _sign(values: Array) -> Array:
+    return np.where(values < 0, -1.0, 1.0)
