@@ -1,4 +1,4 @@
-"""MediaPipe's pose landmarker behind plain arrays.
+"""MediaPipe's pose landmarker behind landmarks with names.
 
 Only this module uses MediaPipe. It is imported by the worker processes, never by
 ``import mobility``.
@@ -12,18 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Image = npt.NDArray[np.uint8]
-Box = tuple[float, float, float, float]
-
-KEYPOINTS = 33
-COLUMNS = 8
-"""Columns of a pose: u, v, image depth (pixels); x, y, z (m); visibility, presence."""
-
-CORE = (11, 12, 23, 24)
-"""Shoulders and hips, which a credible person shows."""
+from mobility.capture.landmarks import LANDMARK, Box, Image, Landmarks
 
 
 @dataclass(frozen=True)
@@ -86,11 +76,11 @@ class Landmarker:
 
     def __call__(
         self, image: Image, region: Region | None = None, *, time: float = 0.0
-    ) -> list[Array]:
-        """Find people in an RGB image, or in a part of it: (33, 8) each.
+    ) -> list[Landmarks]:
+        """Find people in an RGB image, or in a part of it.
 
-        Columns are :data:`COLUMNS`; pixels are those of the whole picture. `time` is in seconds; in
-        video mode it must not decrease.
+        Pixels are those of the whole picture. `time` is in seconds; in video mode it must not
+        decrease.
         """
         import mediapipe as mp
 
@@ -105,43 +95,29 @@ class Landmarker:
         else:
             result = self._landmarker.detect(picture)
         return [
-            _array(image_marks, world_marks, region)
+            _landmarks(image_marks, world_marks, region)
             for image_marks, world_marks in zip(
                 result.pose_landmarks, result.pose_world_landmarks, strict=True
             )
         ]
 
 
-def _array(image_marks: Sequence[Any], world_marks: Sequence[Any], region: Region) -> Array:
+def _landmarks(image_marks: Sequence[Any], world_marks: Sequence[Any], region: Region) -> Landmarks:
     width, height = region.right - region.left, region.bottom - region.top
     pose = np.array(
         [
-            (a.x, a.y, a.z, b.x, b.y, b.z, a.visibility, a.presence)
+            ((a.x, a.y), a.z, (b.x, b.y, b.z), a.visibility, a.presence)
             for a, b in zip(image_marks, world_marks, strict=True)
         ],
-        dtype=np.float64,
+        dtype=LANDMARK,
     )
     # MediaPipe scales its image depth like x, by the width of the picture.
-    pose[:, :3] *= (width, height, width)
-    pose[:, :2] += (region.left, region.top)
+    pose["pixels"] *= (width, height)
+    pose["depth"] *= width
+    pose["pixels"] += (region.left, region.top)
+    # Its world axes are x right, y down, z away from the camera.
+    pose["position"] *= (1.0, -1.0, -1.0)
     return pose
-
-
-def bounding_box(pose: Array) -> Box:
-    """Box around the keypoints of a pose: left, top, right, bottom, pixels."""
-    low, high = pose[:, :2].min(axis=0), pose[:, :2].max(axis=0)
-    return (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-
-
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes, 0 to 1."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    area = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
-    return float(shared / area) if area > 0 else 0.0
 
 
 def around(box: Box, width: int, height: int, *, margin: float) -> Region:
@@ -154,18 +130,3 @@ def around(box: Box, width: int, height: int, *, margin: float) -> Region:
     # A box at the very edge still needs some picture to look at.
     left, top = min(left, max(width - 16, 0)), min(top, max(height - 16, 0))
     return Region(left, top, max(right, min(left + 16, width)), max(bottom, min(top + 16, height)))
-
-
-def upside_down(pose: Array) -> bool:
-    """Whether the shoulders lie far below the hips in the picture.
-
-    The model turns a body upside down if the head is out of the picture, because it takes the hips
-    for a head. Lying people are not upside down.
-    """
-    down = pose[[11, 12], :2].mean(axis=0) - pose[[23, 24], :2].mean(axis=0)
-    return bool(down[1] > 0.7 * np.linalg.norm(down))
-
-
-def believable(pose: Array) -> bool:
-    """Whether a pose found on a crop is of a person: shoulders and hips present and visible."""
-    return bool(pose[CORE, 6].mean() > 0.6 and pose[CORE, 7].mean() > 0.6)

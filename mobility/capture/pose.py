@@ -15,14 +15,22 @@ import numpy as np
 
 from mobility import tables
 from mobility.capture import shots, survey
-from mobility.capture.landmarker import Array, bounding_box, overlap
+from mobility.capture.landmarks import (
+    Array,
+    Landmarks,
+    arrays_of,
+    bounding_box,
+    is_somebody,
+    overlap,
+)
 from mobility.capture.lens import focal_length_35mm
 from mobility.capture.models import PINNED, digest_of, pose_models
 from mobility.capture.pose_process import processors, start
-from mobility.capture.pose_worker import Job, arrays_of
+from mobility.capture.pose_worker import Job
 from mobility.capture.sampling import choose_frames, is_fast
 from mobility.capture.video import VideoInfo, presentation_times, probe
 from mobility.errors import EndedError, NobodyFoundError, VideoError
+from mobility.keypoints.names import LANDMARKS
 from mobility.keypoints.sources import MEDIAPIPE
 from mobility.options import FilePath, PoseRate, Workers, check_point, checked
 from mobility.processes import Process, Send
@@ -91,7 +99,7 @@ class _Pass:
     """Result of a search of the video, with one model or several."""
 
     times: Array
-    poses: Array
+    poses: Landmarks
     retried: int
     looks: list[survey.Look]
     cuts: list[float]
@@ -307,38 +315,43 @@ def _search(
     return followed
 
 
-def combined(first: Array, second: Array) -> tuple[Array, int]:
+def combined(first: Landmarks, second: Landmarks) -> tuple[Landmarks, int]:
     """Mean of two models' poses in the same frames, weighted by visibility.
 
-    The poses are (n, 33, 8), with the columns of the landmarker, NaN where nobody is. Visibility
-    and presence are plain means. The first pose stands alone where the second model found nobody,
-    and where they contradict each other: their boxes hardly overlap, or the left of one is nearer
-    in space to the right of the other. The number of contradicting frames is returned too.
+    The poses are (n, 33), NaN where nobody is. Visibility and presence are plain means. The first
+    pose stands alone where the second model found nobody, and where they contradict each other:
+    their boxes hardly overlap, or the left of one is nearer in space to the right of the other. The
+    number of contradicting frames is returned too.
     """
-    names = tables.load("landmarks")["landmarks"]["names"]
     sides = {"left": "right", "right": "left"}
     mirrored = [
-        names.index("_".join(sides.get(word, word) for word in name.split("_"))) for name in names
+        LANDMARKS.index("_".join(sides.get(word, word) for word in name.split("_")))
+        for name in LANDMARKS
     ]
 
-    def distance(poses: Array) -> Array:
-        return np.asarray(np.linalg.norm(first[..., 3:6] - poses[..., 3:6], axis=-1).mean(axis=-1))
+    def distance(poses: Landmarks) -> Array:
+        away = first["position"] - poses["position"]
+        return np.asarray(np.linalg.norm(away, axis=-1).mean(axis=-1))
 
     in_second = ~np.isnan(distance(second))
     agree = distance(second) <= distance(second[:, mirrored])
     for row in np.flatnonzero(agree):
         agree[row] = overlap(bounding_box(first[row]), bounding_box(second[row])) > SAME_PERSON
     both = np.stack([first, second])[:, agree]
-    weights = np.maximum(both[..., 6:7], LEAST_WEIGHT)
+    weights = np.maximum(both["confidence"], LEAST_WEIGHT)
     mean = first.copy()
-    mean[agree] = (weights * both).sum(axis=0) / weights.sum(axis=0)
-    mean[agree, :, 6:] = both[..., 6:].mean(axis=0)
+    for name in ("pixels", "depth", "position"):
+        values = both[name]
+        of_each = weights if name == "depth" else weights[..., np.newaxis]
+        mean[name][agree] = (of_each * values).sum(axis=0) / of_each.sum(axis=0)
+    for name in ("confidence", "presence"):
+        mean[name][agree] = both[name].mean(axis=0)
     return mean, int((in_second & ~agree).sum())
 
 
 def _frames_with_person(result: _Pass, path: Path) -> NDArray[np.bool_]:
     """Frames with a person; raise if they are too few."""
-    has_person = ~np.isnan(result.poses[:, 0, 0])
+    has_person = is_somebody(result.poses)
     if has_person.mean() < LEAST_FOUND:
         raise NobodyFoundError(
             f"{path.name}: nobody was found in it; film one person, the whole body in the picture, "
@@ -442,7 +455,7 @@ def _run(
                     faults.setdefault(message["fault"]["code"], message["fault"])
                 else:
                     looks = [survey.Look(**look) for look in message["looks"]]
-                    arrays = arrays_of(message, data)
+                    arrays = arrays_of(message["arrays"], data)
                     parts[message["chunk"]] = (arrays, message["retried"], looks)
     ordered = [parts[n] for n in sorted(parts)]
     times, poses, backgrounds, *pictures = (
@@ -454,7 +467,7 @@ def _run(
             f"{work.path.name}: none of its frames can be decoded; film or export it again"
         )
     seen = dict(zip(shots.PICTURES, pictures, strict=True))
-    cuts = shots.cuts(seen, times, poses, work.width)
+    cuts = shots.cuts(seen, times, poses["pixels"], work.width)
     return _Pass(
         times=times,
         poses=poses,
@@ -493,7 +506,7 @@ def _dense_track(dense: _Pass) -> survey.Track:
     """Track of the person in the dense pass, if the sparse survey missed everybody."""
     track = survey.Track()
     for time, pose in zip(dense.times, dense.poses, strict=True):
-        if not np.isnan(pose[0, 0]):
+        if is_somebody(pose):
             track.add(float(time), survey.person(pose))
     return track
 
@@ -502,44 +515,40 @@ def _dataset(dense: _Pass) -> xr.Dataset:
     # Imported here, so that it loads while the workers work.
     import xarray as xr
 
-    marks = dense.poses[..., np.newaxis]  # (time, keypoint, column, individual)
-    by_axis = np.moveaxis(marks, 2, 1)  # (time, column, keypoint, individual)
-    names = tables.load("landmarks")["landmarks"]["names"]
-    # MediaPipe's world axes are x right, y down, z away from the camera.
-    position = by_axis[:, 3:6] * np.array([1.0, -1.0, -1.0])[:, np.newaxis, np.newaxis]
+    marks = dense.poses[..., np.newaxis]  # (time, keypoint, individual)
     dims = ("time", "keypoint", "individual")
     return xr.Dataset(
         {
             "position": (
                 ("time", "space", "keypoint", "individual"),
-                position,
+                np.moveaxis(marks["position"], -1, 1),
                 {"units": "m", "long_name": "keypoint position, origin at the mid-hip"},
             ),
             "confidence": (
                 dims,
-                marks[:, :, 6],
+                marks["confidence"],
                 {"units": "1", "long_name": "visibility of the keypoint"},
             ),
             "presence": (
                 dims,
-                marks[:, :, 7],
+                marks["presence"],
                 {"units": "1", "long_name": "presence of the keypoint in the picture"},
             ),
             "image_position": (
                 ("time", "pixel", "keypoint", "individual"),
-                by_axis[:, 0:2],
+                np.moveaxis(marks["pixels"], -1, 1),
                 {"units": "pixel", "long_name": "keypoint position in the picture, v downwards"},
             ),
             "image_depth": (
                 dims,
-                marks[:, :, 2],
+                marks["depth"],
                 {"units": "pixel", "long_name": "depth relative to the hips, smaller is nearer"},
             ),
         },
         coords={
             "time": ("time", dense.times, {"units": "s", "long_name": "presentation time"}),
             "space": ["x", "y", "z"],
-            "keypoint": names,
+            "keypoint": list(LANDMARKS),
             "individual": ["subject"],
             "pixel": ["u", "v"],
         },
@@ -582,7 +591,7 @@ def _warnings(pose: xr.Dataset, result: _Pass) -> list[dict[str, Any]]:
     if result.contradicted > CONTRADICTION_SHARE * len(result.times):
         share = result.contradicted / len(result.times)
         warnings.append(tables.warning("capture.models_contradict", share=share, model=PINNED[0]))
-    with_person = float((~np.isnan(result.poses[:, 0, 0])).mean())
+    with_person = float(is_somebody(result.poses).mean())
     if with_person < 0.95:
         warnings.append(tables.warning("capture.person_absent", share=with_person))
     for part, fraction in fraction_outside(pose).items():

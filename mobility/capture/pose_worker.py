@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,17 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from mobility.capture import offline, shots, survey
-from mobility.capture.landmarker import (
-    COLUMNS,
-    KEYPOINTS,
-    Array,
+from mobility.capture.landmarker import Landmarker, Region, around
+from mobility.capture.landmarks import (
     Box,
     Image,
-    Landmarker,
-    Region,
-    around,
+    Landmarks,
+    arrays_as_bytes,
     believable,
     bounding_box,
+    nobody,
     overlap,
+    stacked,
     upside_down,
 )
 from mobility.capture.sampling import chooser
@@ -77,7 +75,7 @@ class _Chunk:
     last_box: Box | None = None
     last_time: float = -np.inf
     times: list[float] = field(default_factory=list)
-    poses: list[Array] = field(default_factory=list)
+    poses: list[Landmarks] = field(default_factory=list)
     last_search: float = -np.inf
     retried: int = 0
     looks: list[survey.Look] = field(default_factory=list)
@@ -147,35 +145,26 @@ def _open(job: Job, limits: tuple[int, float, float], image: Image) -> _Chunk:
 def _send(chunk: _Chunk, changes: shots.PictureChanges, send: Send) -> None:
     pictures = changes.between(chunk.start, chunk.stop)
     arrays: dict[str, npt.NDArray[Any]] = {
-        "poses": np.asarray(chunk.poses, np.float64).reshape(-1, KEYPOINTS, COLUMNS),
+        "poses": stacked(chunk.poses),
         "times": np.asarray(chunk.times, np.float64),
         "backgrounds": np.asarray(chunk.backgrounds, np.uint8),
         **pictures,
     }
+    known, data = arrays_as_bytes(arrays)
     header = {
         "chunk": chunk.number,
         "retried": chunk.retried,
         "looks": [look.model_dump() for look in chunk.looks],
-        "arrays": [[name, each.dtype.str, each.shape] for name, each in arrays.items()],
+        "arrays": known,
     }
-    send(header, b"".join(each.tobytes() for each in arrays.values()))
-
-
-def arrays_of(header: Mapping[str, Any], data: bytes) -> dict[str, npt.NDArray[Any]]:
-    """Take the arrays of a chunk from its message, by name."""
-    arrays, start = {}, 0
-    for name, kind, shape in header["arrays"]:
-        count = int(np.prod(shape))
-        arrays[name] = np.frombuffer(data, kind, count, start).reshape(shape)
-        start += arrays[name].nbytes
-    return arrays
+    send(header, data)
 
 
 def _find(
     job: Job, chunk: _Chunk, many: Landmarker, image: Image, time: float
-) -> tuple[Array, bool]:
+) -> tuple[Landmarks, bool]:
     """Pose of the subject in one frame, else NaN; and whether only a second look found it."""
-    no_pose = np.full((KEYPOINTS, COLUMNS), np.nan)
+    no_pose = nobody()
     if job.track is not None and not job.track.is_near(time):
         return no_pose, False
     poses = chunk.landmarker(image, chunk.region, time=time)
@@ -195,7 +184,7 @@ def _find(
     return poses[0], retried
 
 
-def _is_subject(job: Job, chunk: _Chunk, pose: Array, time: float) -> bool:
+def _is_subject(job: Job, chunk: _Chunk, pose: Landmarks, time: float) -> bool:
     """Whether a pose is upright, and where the subject was a moment ago or at the survey."""
     track = job.track
     if upside_down(pose):
@@ -233,27 +222,17 @@ def _second_looks(
     return regions
 
 
-def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float, pose: Array) -> None:
+def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float, pose: Landmarks) -> None:
     if not survey.is_due(time, chunk.last_look, chunk.looks):
         return
     chunk.last_look = survey.look_number(time)
-    import cv2
-
     poses = many(image)
     if poses:
         covered, mask = survey.cover_people(image, poses)
         poses += survey.uncovered_poses(many(covered), mask)
-    people = survey.distinct(poses, pose)
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    chunk.backgrounds.append(survey.reduced(grey))
-    chunk.looks.append(
-        survey.Look(
-            time=time,
-            people=people,
-            brightness=float(grey.mean() / 255),
-            sharpness=float(cv2.Laplacian(grey, cv2.CV_64F).var()),
-        )
-    )
+    look, background = survey.look_at(image, time, survey.distinct(poses, pose))
+    chunk.looks.append(look)
+    chunk.backgrounds.append(background)
 
 
 def main() -> None:

@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mobility import tables
-from mobility.capture.landmarker import Array, bounding_box
+from mobility.capture.landmarks import Array, Landmarks, bounding_box, is_somebody, rows_of
 from mobility.options import PoseRate
 
 USUAL_HZ = 15.0
@@ -86,21 +85,21 @@ def chooser(times: Array | list[float]) -> Callable[[float], bool]:
     return is_chosen
 
 
-def is_fast(poses: Array) -> bool:
+def is_fast(poses: Landmarks) -> bool:
     """Whether the person moves too fast for the chosen frames.
 
-    `poses` is (time, 33, columns of the landmarker). Medians of three frames are compared, so that
-    a landmark that jumps away and back does not count; hidden landmarks do not count either.
+    `poses` is (time, 33). Medians of three frames are compared, so that a landmark that jumps away
+    and back does not count; hidden landmarks do not count either.
     """
-    names = tables.load("landmarks")["landmarks"]["names"]
-    image = np.where(poses[:, :, 6:7] >= VISIBLE, poses[:, :, :2], np.nan)
-    present = poses[np.isfinite(poses[:, 0, 0])]
+    is_seen = poses["confidence"][..., np.newaxis] >= VISIBLE
+    image = np.where(is_seen, poses["pixels"], np.nan)
+    present = poses[is_somebody(poses)]
     if len(present) < 4:
         return False
     left, top, right, bottom = np.array([bounding_box(pose) for pose in present]).T
     size = float(np.median(np.maximum(right - left, bottom - top)))
     for joints, least in FAST.items():
-        rows = [names.index(f"{side}_{joint}") for side in ("left", "right") for joint in joints]
+        rows = rows_of(*(f"{side}_{joint}" for side in ("left", "right") for joint in joints))
         windows = np.lib.stride_tricks.sliding_window_view(image[:, rows], 3, axis=0)
         path_length = np.linalg.norm(np.diff(np.median(windows, axis=-1), axis=0), axis=-1)
         if (path_length > least * size).any():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mobility.capture.landmarker import Array
+from mobility.capture.landmarks import Array
 
 Grey = npt.NDArray[np.uint8]
 
@@ -158,7 +158,7 @@ def sudden_changes(times: Array, changes: Array) -> list[float]:
 
 
 def cuts(
-    pictures: Mapping[str, npt.NDArray[Any]], times: Array, poses: Array, width: int
+    pictures: Mapping[str, npt.NDArray[Any]], times: Array, pixels: Array, width: int
 ) -> list[float]:
     """Find the first frames after cuts, in seconds.
 
@@ -169,8 +169,9 @@ def cuts(
     ----------
     pictures
         Arrays of :class:`PictureChanges`.
-    times, poses
-        Times of the poses, (n,), seconds, and the poses, (n, 33, 8), NaN where nobody is.
+    times, pixels
+        Times of the poses, (n,), seconds, and their landmarks in the picture, (n, 33, 2), pixels,
+        NaN where nobody is.
     width
         Width of the pictures in which the poses were found, pixels.
     """
@@ -186,7 +187,7 @@ def cuts(
         scale = pair.shape[2] / width
         # Where the person is in both pictures.
         people = [
-            scale * poses[each, :, :2]
+            scale * pixels[each]
             if 0 <= each < len(times) and abs(times[each] - time) < NEAR_S
             else np.full((1, 2), np.nan)
             for each in (row - 1, row)
@@ -256,7 +257,8 @@ def _mask(shape: tuple[int, ...], marks: Array) -> npt.NDArray[np.bool_]:
     import cv2
 
     mask = np.zeros(shape, np.uint8)
-    if not np.isfinite(marks).all():
+    marks = marks[np.isfinite(marks).all(axis=-1)]
+    if not len(marks):
         return ~mask.astype(np.bool_)
     cv2.fillConvexPoly(mask, cv2.convexHull(marks.round().astype(np.int32)), 1)
     return np.asarray(cv2.dilate(mask, np.ones((2 * PERSON_PX + 1,) * 2, np.uint8)) > 0)

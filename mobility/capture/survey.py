@@ -21,7 +21,18 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from mobility.capture.landmarker import Array, Box, Image, believable, bounding_box
+from mobility.capture.landmarks import (
+    CORE,
+    NOSE_AND_SHOULDERS,
+    Array,
+    Box,
+    Image,
+    Landmarks,
+    believable,
+    bounding_box,
+    points_in_picture,
+    rows_of,
+)
 from mobility.errors import BadInputError
 
 INTERVAL_S = 2.0
@@ -172,34 +183,50 @@ def is_due(time: float, last: int, looks: list[Look]) -> bool:
     return appeared and time - looks[-1].time >= DENSE_S
 
 
-def person(pose: Array) -> Person:
-    """Reduce a pose to what the survey needs."""
-    x, y = pose[[0, 11, 12], :2].mean(axis=0)
-    return Person(
-        box=bounding_box(pose),
-        head=(float(x), float(y)),
-        visibility=float(pose[[11, 12, 23, 24], 6].mean()),
+def look_at(image: Image, time: float, people: list[Person]) -> tuple[Look, Image]:
+    """Make a look of a frame and the people in it; also return the :func:`reduced` picture."""
+    import cv2
+
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+    look = Look(
+        time=time,
+        people=people,
+        brightness=float(grey.mean() / 255),
+        sharpness=float(cv2.Laplacian(grey, cv2.CV_64F).var()),
     )
+    return look, reduced(grey)
 
 
-def landmark_offset(pose: Array, find: Array) -> float | None:
+def person(pose: Landmarks) -> Person:
+    """Reduce a pose to what the survey needs.
+
+    Where a model has, or sees, neither nose nor shoulders, the middle of the box is the head.
+    """
+    box = bounding_box(pose)
+    upper = points_in_picture(pose[NOSE_AND_SHOULDERS])
+    x, y = upper.mean(axis=0) if len(upper) else _centre(box)
+    core = pose["confidence"][CORE]
+    return Person(box=box, head=(float(x), float(y)), visibility=float(np.nan_to_num(core).mean()))
+
+
+def landmark_offset(pose: Landmarks, find: Landmarks) -> float | None:
     """Mean distance of the landmarks of two searches of one frame, pixels.
 
     It is over shoulders, elbows, wrists, hips, knees and ankles that are seen in both; None if
     fewer than four are, or if the poses are of two people. The searches agree where the picture
     shows the limbs.
     """
-    seen = np.minimum(pose[_JOINTS, 6], find[_JOINTS, 6]) > LEAST_SEEN
+    seen = np.minimum(pose["confidence"][_JOINTS], find["confidence"][_JOINTS]) > LEAST_SEEN
     if np.count_nonzero(seen) < FEWEST_SEEN:
         return None
     one, other = person(pose), person(find)
     if _are_apart(one.head, one.box, other.head, other.box):
         return None
-    distances = np.linalg.norm(pose[_JOINTS, :2] - find[_JOINTS, :2], axis=1)
+    distances = np.linalg.norm(pose["pixels"][_JOINTS] - find["pixels"][_JOINTS], axis=1)
     return float(distances[seen].mean())
 
 
-def cover_people(image: Image, poses: list[Array]) -> tuple[Image, npt.NDArray[np.bool_]]:
+def cover_people(image: Image, poses: list[Landmarks]) -> tuple[Image, npt.NDArray[np.bool_]]:
     """Cover people with grey, so that the detector finds others; also return the covering mask.
 
     The detector otherwise misses somebody behind or at the edge, beside a person who lies or stands
@@ -210,16 +237,16 @@ def cover_people(image: Image, poses: list[Array]) -> tuple[Image, npt.NDArray[n
 
     mask = np.zeros(image.shape[:2], np.uint8)
     for pose in poses:
-        marks = pose[:, :2].round().astype(np.int32)
+        marks = pose["pixels"].round().astype(np.int32)
         cv2.fillConvexPoly(mask, cv2.convexHull(marks), 255)
         radius = round(HEAD * _size(bounding_box(pose)))
-        cv2.circle(mask, marks[0].tolist(), radius, 255, thickness=-1)
+        cv2.circle(mask, marks[_NOSE].tolist(), radius, 255, thickness=-1)
     covered = image.copy()
     covered[mask > 0] = 128
     return covered, mask > 0
 
 
-def uncovered_poses(poses: list[Array], mask: npt.NDArray[np.bool_]) -> list[Array]:
+def uncovered_poses(poses: list[Landmarks], mask: npt.NDArray[np.bool_]) -> list[Landmarks]:
     """Keep the poses found in a covered picture that do not rest on the covered parts.
 
     Head and shoulders, and most of the landmarks, must be beside the cover: the model often finds
@@ -227,31 +254,31 @@ def uncovered_poses(poses: list[Array], mask: npt.NDArray[np.bool_]) -> list[Arr
     """
     height, width = mask.shape
 
-    def under_cover(pose: Array) -> npt.NDArray[np.bool_]:
-        u, v = pose[:, :2].round().astype(int).T
+    def under_cover(pose: Landmarks) -> npt.NDArray[np.bool_]:
+        u, v = pose["pixels"].round().astype(int).T
         inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
         return np.asarray(mask[v[inside], u[inside]])
 
-    def is_seen(pose: Array) -> bool:
-        upper = under_cover(pose[[0, 11, 12]])
+    def is_seen(pose: Landmarks) -> bool:
+        upper = under_cover(pose[NOSE_AND_SHOULDERS])
         # At the edge of the picture one shoulder may be outside.
         return bool(upper.size >= 2 and not upper.any() and under_cover(pose).mean() < 0.5)
 
     return [pose for pose in poses if believable(pose) and is_seen(pose)]
 
 
-def distinct(poses: list[Array], searched: Array | None = None) -> list[Person]:
+def distinct(poses: list[Landmarks], searched: Landmarks | None = None) -> list[Person]:
     """List the people of several poses; of two poses of the same person the better seen stays.
 
     Two poses are of one person if their heads, or most of their landmarks, are in the same place.
     `searched` is the pose from the search of every frame, for the same frame.
     """
-    kept: list[tuple[Array, Person]] = []
+    kept: list[tuple[Landmarks, Person]] = []
     for pose in sorted(poses, key=lambda pose: -person(pose).visibility):
         candidate = person(pose)
         if all(
             _are_apart(candidate.head, candidate.box, other.head, other.box)
-            and np.median(np.linalg.norm(pose[:, :2] - marks[:, :2], axis=1))
+            and np.median(np.linalg.norm(pose["pixels"] - marks["pixels"], axis=1))
             > SAME_PLACE * max(_size(candidate.box), _size(other.box))
             for marks, other in kept
         ):
@@ -388,36 +415,49 @@ def as_option(point: tuple[float, float]) -> str:
     return f"{point[0]:.0f},{point[1]:.0f}"
 
 
-_JOINTS = [11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]
+(_NOSE,) = rows_of("nose")
+_JOINTS = rows_of(
+    *(
+        f"{side}_{joint}"
+        for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+        for side in ("left", "right")
+    )
+)
 LEAST_SEEN, FEWEST_SEEN = 0.5, 4
 """Least visibility of the landmarks that are compared, and their least number."""
 
 _LIMBS = tuple(
-    tuple(first + side for first in chain)
-    for side in (0, 1)
-    for chain in ((11, 13, 15), (23, 11, 13), (11, 23, 25), (23, 25, 27))
+    rows_of(*(f"{side}_{joint}" for joint in chain))
+    for side in ("left", "right")
+    for chain in (
+        ("shoulder", "elbow", "wrist"),
+        ("hip", "shoulder", "elbow"),
+        ("shoulder", "hip", "knee"),
+        ("hip", "knee", "ankle"),
+    )
 )
 """Landmarks of elbow, shoulder, hip and knee of each side, the joint in the middle."""
 FOLLOWED = frozenset({"elbow", "shoulder", "hip", "knee"})
 """Joints whose movement decides who moves."""
 
 
-def limb_range(poses: Array) -> float:
+def limb_range(poses: Landmarks) -> float:
     """Largest range of a limb's joint in the picture, degrees, times the share of frames with it.
 
     The range is from the 5th to the 95th percentile of the angle between the three landmarks, in
     frames that show all of them, after a median of five frames against glitches. The share counts
-    because a person who walks through the picture is not there for long. `poses` is (n, 33, 8), NaN
+    because a person who walks through the picture is not there for long. `poses` is (n, 33), NaN
     where nobody is.
     """
     from scipy.ndimage import median_filter
 
     largest = 0.0
     for first, joint, last in _LIMBS:
-        seen = np.nan_to_num(poses[:, [first, joint, last], 6]).min(axis=1) > 0.6
+        seen = np.nan_to_num(poses["confidence"][:, [first, joint, last]]).min(axis=1) > 0.6
         if seen.mean() < LEAST_PRESENT:
             continue
-        a, b = (poses[seen, end, :2] - poses[seen, joint, :2] for end in (first, last))
+        pixels = poses["pixels"][seen]
+        a, b = (pixels[:, end] - pixels[:, joint] for end in (first, last))
         cross = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
         angle = median_filter(np.degrees(np.arctan2(np.abs(cross), (a * b).sum(axis=1))), 5)
         low, high = np.percentile(angle, [5, 95])
@@ -455,7 +495,7 @@ def others(tracks: list[Track], chosen: int) -> list[int]:
 
 
 def is_another(
-    pose: Array, time: float, track: Track, rivals: list[Track], looks: list[float]
+    pose: Landmarks, time: float, track: Track, rivals: list[Track], looks: list[float]
 ) -> bool:
     """Whether the head of a pose is nearer to a rival's head than to the subject's.
 

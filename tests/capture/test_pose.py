@@ -15,7 +15,7 @@ from processes import ended
 
 import mobility as mb
 from mobility import tables
-from mobility.capture import landmarker, pose_worker
+from mobility.capture import landmarks, pose_worker
 from mobility.capture import pose as pose_module
 from mobility.capture.pose import plan_chunks
 from mobility.capture.pose_process import start
@@ -289,14 +289,15 @@ def test_person_there_part_of_the_time(opencap_video, tmp_path):
 
 def test_a_body_without_a_head_is_not_put_upside_down():
     """With the head cut off, the pose model may take the hips for a head."""
-    pose = np.zeros((33, 8))
-    pose[[11, 12], :2] = (400, 100), (340, 100)
-    pose[[23, 24], :2] = (390, 250), (350, 250)
-    assert not landmarker.upside_down(pose)
-    lying = pose[:, [1, 0, *range(2, 8)]]
-    assert not landmarker.upside_down(lying)
-    pose[:, 1] *= -1
-    assert landmarker.upside_down(pose)
+    pose = landmarks.nobody()
+    pose["pixels"][[11, 12]] = (400, 100), (340, 100)
+    pose["pixels"][[23, 24]] = (390, 250), (350, 250)
+    assert not landmarks.upside_down(pose)
+    lying = pose.copy()
+    lying["pixels"] = pose["pixels"][:, ::-1]
+    assert not landmarks.upside_down(lying)
+    pose["pixels"][:, 1] *= -1
+    assert landmarks.upside_down(pose)
 
 
 @pytest.mark.parametrize(("part", "rows"), [("feet", slice(0, 820)), ("head", slice(625, 1280))])
@@ -408,10 +409,12 @@ def test_a_subject_who_is_lost_on_the_crop_is_nobody(clips, tmp_path, monkeypatc
     """Found at a second look only, and then no more: no success without a person."""
     video = clips.make_clip(tmp_path / "a.mp4", 20)
     times = np.arange(20) / 30
-    poses = np.random.default_rng(1).uniform(20, 90, (20, landmarker.KEYPOINTS, landmarker.COLUMNS))
+    poses = landmarks.nobody(20)
+    poses["pixels"] = np.random.default_rng(1).uniform(20, 90, (20, 33, 2))
+    poses["confidence"] = poses["presence"] = 0.9
     passes = [
         pose_module._Pass(times, poses, 20, [], []),
-        pose_module._Pass(times, np.full_like(poses, np.nan), 0, [], []),
+        pose_module._Pass(times, landmarks.nobody(20), 0, [], []),
     ]
     monkeypatch.setattr(pose_module, "_run", lambda *_: passes.pop(0))
     with pytest.raises(VideoError, match="nobody was found"):
@@ -468,12 +471,13 @@ def test_what_stops_a_worker_is_passed_on_in_one_line(clips, tmp_path):
 def body(*, at=(100.0, 100.0), visibility=1.0):
     """One frame of a body whose sides are apart in space and in the picture, and its marks."""
     names = tables.load("landmarks")["landmarks"]["names"]
-    pose = np.zeros((1, landmarker.KEYPOINTS, landmarker.COLUMNS))
-    height = np.linspace(0, 1, landmarker.KEYPOINTS)
+    pose = landmarks.nobody(1)
+    height = np.linspace(0, 1, len(names))
     side = np.array([n.startswith("left") - 1.0 * n.startswith("right") for n in names])
-    pose[0, :, 0], pose[0, :, 1] = at[0] + 20 * side, at[1] + 200 * height
-    pose[0, :, 3], pose[0, :, 4] = 0.2 * side, height
-    pose[..., 6:] = visibility
+    pose["pixels"] = np.stack([at[0] + 20 * side, at[1] + 200 * height], axis=-1)
+    pose["position"] = np.stack([0.2 * side, height, 0 * height], axis=-1)
+    pose["depth"] = 0.0
+    pose["confidence"] = pose["presence"] = visibility
     order = [
         names.index(n.replace("left", "?").replace("right", "left").replace("?", "right"))
         for n in names
@@ -481,34 +485,48 @@ def body(*, at=(100.0, 100.0), visibility=1.0):
     return pose, pose[:, order]
 
 
+PLACES = ("pixels", "depth", "position")
+
+
+def moved(poses, pixels, depth, position):
+    """Landmarks that are elsewhere in the picture and in space."""
+    elsewhere = poses.copy()
+    for name, by in zip(PLACES, (pixels, depth, position), strict=True):
+        elsewhere[name] += by
+    return elsewhere
+
+
 def test_two_models_are_averaged_by_what_they_see():
     first, _ = body(visibility=0.9)
-    second = first.copy()
-    second[..., :6] += [8, 4, 2, 0.4, 0.2, 0.1]
-    second[:, 25, 6] = 0.3  # the left knee
+    second = moved(first, [8, 4], 2, [0.4, 0.2, 0.1])
+    second["confidence"][:, 25] = 0.3  # the left knee
     mean, contradicted = pose_module.combined(first, second)
     assert contradicted == 0
-    np.testing.assert_allclose(mean[0, 26, :6] - first[0, 26, :6], [4, 2, 1, 0.2, 0.1, 0.05])
-    np.testing.assert_allclose(mean[0, 25, :6] - first[0, 25, :6], [2, 1, 0.5, 0.1, 0.05, 0.025])
-    assert mean[0, 25, 6] == pytest.approx(0.6)
+    for row, share in ((26, 1 / 2), (25, 1 / 4)):
+        away = {name: mean[name][0, row] - first[name][0, row] for name in PLACES}
+        np.testing.assert_allclose(away["pixels"], [8 * share, 4 * share])
+        np.testing.assert_allclose(away["depth"], 2 * share)
+        np.testing.assert_allclose(away["position"], [0.4 * share, 0.2 * share, 0.1 * share])
+    assert mean["confidence"][0, 25] == pytest.approx(0.6)
     # Seen by neither: the plain mean.
-    first[:, 25, 6] = second[:, 25, 6] = 0.0
+    first["confidence"][:, 25] = second["confidence"][:, 25] = 0.0
     unseen, _ = pose_module.combined(first, second)
-    np.testing.assert_allclose(unseen[0, 25, :3] - first[0, 25, :3], [4, 2, 1])
+    np.testing.assert_allclose(unseen["pixels"][0, 25] - first["pixels"][0, 25], [4, 2])
 
 
 def test_where_two_models_contradict_the_first_stands_alone():
     here, exchanged = body()
     elsewhere, _ = body(at=(400.0, 100.0))
-    absent = np.full_like(here, np.nan)
-    near = here + 0.0
-    near[..., :6] += 1e-3
+    absent = landmarks.nobody(1)
+    near = moved(here, 1e-3, 1e-3, 1e-3)
     first = np.concatenate([here, here, here, here, absent])
     second = np.concatenate([near, exchanged, elsewhere, absent, here])
     mean, contradicted = pose_module.combined(first, second)
     assert contradicted == 2
-    np.testing.assert_allclose(mean[0, :, :6], (here + 5e-4)[0, :, :6])
-    np.testing.assert_array_equal(mean[1:], first[1:])
+    for name in PLACES:
+        np.testing.assert_allclose(mean[name][0], here[name][0] + 5e-4)
+    for name in landmarks.LANDMARK.names:
+        np.testing.assert_array_equal(mean[name][1:], first[name][1:])
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mobility.capture.landmarker import COLUMNS, KEYPOINTS
+from mobility.capture.landmarks import Landmarks, nobody
 from mobility.capture.sampling import choose_frames, chooser, is_fast
 
 
@@ -66,12 +66,12 @@ def test_the_next_frame_stands_in_for_one_that_cannot_be_decoded():
 WRIST, ANKLE = 16, 28
 
 
-def _poses(way: float, landmark: int, frames: int = 60) -> np.ndarray:
+def _poses(way: float, landmark: int, frames: int = 60) -> Landmarks:
     """A body of size 100, of which a landmark goes so far in each frame."""
-    poses = np.zeros((frames, KEYPOINTS, COLUMNS))
-    poses[:, :, 6] = 1.0
-    poses[:, 0, 1], poses[:, 31, 1] = 0.0, 100.0
-    poses[:, landmark, 0] = way * 100 * np.abs(np.arange(frames) % 8 - 4)
+    poses = nobody(frames)
+    poses["pixels"], poses["confidence"] = 0.0, 1.0
+    poses["pixels"][:, 31, 1] = 100.0
+    poses["pixels"][:, landmark, 0] = way * 100 * np.abs(np.arange(frames) % 8 - 4)
     return poses
 
 
@@ -83,10 +83,9 @@ def test_a_limb_that_goes_far_between_frames_is_fast(landmark, limit):
 
 def test_a_landmark_that_jumps_away_and_back_or_is_hidden_is_not_fast():
     poses = _poses(0.0, WRIST)
-    poses[20, WRIST, 0] = 80.0
+    poses["pixels"][20, WRIST, 0] = 80.0
     assert not is_fast(poses)
     poses = _poses(0.5, WRIST)
-    poses[:, WRIST, 6] = 0.2
+    poses["confidence"][:, WRIST] = 0.2
     assert not is_fast(poses)
-    poses[:] = np.nan
-    assert not is_fast(poses)
+    assert not is_fast(nobody(60))

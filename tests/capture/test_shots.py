@@ -91,11 +91,8 @@ def seen_in(frames, *, fps=30):
 
 
 def poses_at(places):
-    """Poses whose landmarks are the corners of the person's box, in pictures ten times as wide."""
-    poses = np.zeros((len(places), 33, 8))
-    for row, place in enumerate(places):
-        poses[row, :, :2] = 10 * marks(*place)[np.arange(33) % 4]
-    return poses
+    """Landmarks at the corners of the person's box, in pictures ten times as wide."""
+    return np.stack([10.0 * marks(*place)[np.arange(33) % 4] for place in places])
 
 
 def squats(n, *, seed=0):

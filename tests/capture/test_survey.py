@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mobility.capture import survey
-from mobility.capture.landmarker import Region, overlap
+from mobility.capture.landmarker import Region
+from mobility.capture.landmarks import nobody, overlap, rows_of
 from mobility.capture.survey import Look, Person, Track
 from mobility.errors import BadInputError
 
@@ -82,16 +83,34 @@ def test_heads_of_all_others_are_kept_to_be_hidden_also_of_who_was_seen_once():
     assert 0.15 * 300 < radius < 0.25 * 300
 
 
+UPPER = rows_of("nose", "left_shoulder", "right_shoulder")
+
+
 def find_in(b, head, visibility=0.9):
     """A find of 33 landmarks: nose and shoulders at the head, the others around the box."""
     left, top, right, bottom = b
     around = np.linspace(0, 1, 30)
-    pose = np.full((33, 8), visibility)
-    pose[:, :2] = head
-    rest = np.setdiff1d(np.arange(33), [0, 11, 12])
-    pose[rest, 0] = np.where(np.arange(30) % 2, left, right)
-    pose[rest, 1] = top + (bottom - top) * around
+    pose = seen(visibility)
+    pose["pixels"] = head
+    rest = np.setdiff1d(np.arange(33), UPPER)
+    pose["pixels"][rest, 0] = np.where(np.arange(30) % 2, left, right)
+    pose["pixels"][rest, 1] = top + (bottom - top) * around
     return pose
+
+
+def seen(visibility):
+    """Landmarks of one person, all of which are seen so well."""
+    pose = nobody()
+    for name in ("confidence", "presence"):
+        pose[name] = visibility
+    return pose
+
+
+def moved(pose, *by):
+    """Landmarks moved in the picture, pixels."""
+    elsewhere = pose.copy()
+    elsewhere["pixels"] += by
+    return elsewhere
 
 
 def test_distinct_drops_a_second_find_of_the_same_person():
@@ -101,9 +120,9 @@ def test_distinct_drops_a_second_find_of_the_same_person():
     # Arms can hide the face in a squat seen from the side: the model puts heads 40 px apart.
     once = find_in((120, 270, 330, 620), (240, 347), 0.9)
     again = once.copy()
-    again[[0, 11, 12], :2] = (200, 280)
+    again["pixels"][UPPER] = (200, 280)
     assert survey.distinct([once, again]) == [survey.person(once)]
-    beside = again + np.r_[[60.0, 0.0], np.zeros(6)]
+    beside = moved(again, 60.0, 0.0)
     assert len(survey.distinct([once, beside])) == 2
 
 
@@ -115,7 +134,7 @@ THERAPIST = Person(box=(88, 93, 418, 239), head=(330, 115), visibility=1.0)
 def test_who_stands_behind_is_told_although_the_boxes_are_nearly_the_same():
     assert overlap(LYING.box, THERAPIST.box) > 0.6
     finds = [find_in(LYING.box, LYING.head), find_in(THERAPIST.box, THERAPIST.head)]
-    finds[1][:23, :2] = THERAPIST.head
+    finds[1]["pixels"][:23] = THERAPIST.head
     finds[1][23:] = finds[0][23:]  # her legs are put on his
     assert len(survey.distinct(finds)) == 2
     looks = [look(t, *(LYING, THERAPIST)[:: 1 if t % 2 else -1]) for t in range(6)]
@@ -154,17 +173,17 @@ def test_a_look_at_several_people_is_followed_by_others_until_they_are_sure():
 
 def person_at(head, hips):
     """Face, shoulders and arms at the head, the rest at the hips."""
-    pose = np.full((33, 8), 1.0)
-    pose[:, :2] = hips
-    pose[:23, :2] = head
+    pose = seen(1.0)
+    pose["pixels"] = hips
+    pose["pixels"][:23] = head
     return pose
 
 
 def test_what_is_left_of_who_is_covered_is_not_another():
     image = np.full((480, 640, 3), 200, np.uint8)
     front = person_at((300, 200), (300, 300))
-    front[[15, 16], :2] = (200, 240), (400, 240)
-    front[[27, 28], :2] = (250, 420), (350, 420)
+    front["pixels"][[15, 16]] = (200, 240), (400, 240)
+    front["pixels"][[27, 28]] = (250, 420), (350, 420)
     without, mask = survey.cover_people(image, [front])
     assert (without[mask] == 128).all()
     assert (without[~mask] == 200).all()
@@ -180,11 +199,11 @@ def test_what_is_left_of_who_is_covered_is_not_another():
             ((330, 120), (320, 300)),
         )
     )
-    edge[12, :2] = 650, 120  # a shoulder outside the picture
-    doubtful[:, 6] = 0.3
-    guessed[13:, :2] = 300, 300  # all but the face and the shoulders under the cover
+    edge["pixels"][12] = 650, 120  # a shoulder outside the picture
+    doubtful["confidence"] = 0.3
+    guessed["pixels"][13:] = 300, 300  # all but the face and the shoulders under the cover
     kept = survey.uncovered_poses([again, beside, edge, doubtful, guessed], mask)
-    assert [one[0, 0] for one in kept] == [330, 600]
+    assert [one["pixels"][0, 0] for one in kept] == [330, 600]
     # The landmarks of a face end at its eyes; in the crown above them the model sees somebody.
     _, mask = survey.cover_people(image, [person_at((300, 200), (300, 400))])
     crown = 200 - round(0.15 / 0.82 * 200 * 0.9)
@@ -194,16 +213,16 @@ def test_what_is_left_of_who_is_covered_is_not_another():
 
 def test_the_offset_of_two_searches_is_that_of_the_joints_both_see_of_the_chosen_person():
     me, other = person_at((300, 200), (300, 400)), person_at((900, 200), (900, 400))
-    again = me + np.r_[[6.0, 0.0], np.zeros(6)]
+    again = moved(me, 6.0, 0.0)
     assert survey.landmark_offset(me, again) == pytest.approx(6)
-    again[[27, 28], 0] += 500
-    again[[27, 28], 6] = 0.2
+    again["pixels"][[27, 28], 0] += 500
+    again["confidence"][[27, 28]] = 0.2
     assert survey.landmark_offset(me, again) == pytest.approx(6)
-    assert survey.landmark_offset(np.full((33, 8), np.nan), again) is None
-    again[13:, 6] = 0.2
+    assert survey.landmark_offset(nobody(), again) is None
+    again["confidence"][13:] = 0.2
     assert survey.landmark_offset(me, again) is None  # two shoulders say too little
     assert survey.landmark_offset(me, other) is None
-    people = survey.distinct([me, other], other + np.r_[[8.0, 0.0], np.zeros(6)])
+    people = survey.distinct([me, other], moved(other, 8.0, 0.0))
     assert sorted((one.head[0], one.offset) for one in people) == [(300, None), (900, 8)]
     looks = [look(time, *people) for time in range(3)]
     tracks = survey.link(looks)
@@ -214,18 +233,32 @@ def test_the_offset_of_two_searches_is_that_of_the_joints_both_see_of_the_chosen
 
 def limbs(angle, visibility=1.0):
     """Poses of somebody whose left knee is bent by `angle`, degrees; all else rests."""
-    poses = np.zeros((len(angle), 33, 8))
-    poses[..., 6] = 1.0
-    poses[:, 11, :2], poses[:, 12, :2] = (100, 100), (140, 100)
-    poses[:, 13, :2], poses[:, 14, :2] = (95, 150), (145, 150)
-    poses[:, 15, :2], poses[:, 16, :2] = (92, 200), (148, 200)
-    poses[:, 23, :2], poses[:, 24, :2] = (105, 220), (135, 220)
-    poses[:, 25, :2], poses[:, 26, :2] = (105, 300), (135, 300)
-    poses[:, 28, :2] = 135, 380
+    poses = nobody(len(angle))
+    poses["confidence"] = 1.0
+    pixels = poses["pixels"]
+    pixels[:] = 0.0
+    pixels[:, 11], pixels[:, 12] = (100, 100), (140, 100)
+    pixels[:, 13], pixels[:, 14] = (95, 150), (145, 150)
+    pixels[:, 15], pixels[:, 16] = (92, 200), (148, 200)
+    pixels[:, 23], pixels[:, 24] = (105, 220), (135, 220)
+    pixels[:, 25], pixels[:, 26] = (105, 300), (135, 300)
+    pixels[:, 28] = 135, 380
     bent = np.radians(angle)
-    poses[:, 27, 0], poses[:, 27, 1] = 105 + 80 * np.sin(bent), 300 + 80 * np.cos(bent)
-    poses[:, 27, 6] = visibility
+    pixels[:, 27, 0], pixels[:, 27, 1] = 105 + 80 * np.sin(bent), 300 + 80 * np.cos(bent)
+    poses["confidence"][:, 27] = visibility
     return poses
+
+
+def test_who_lacks_landmarks_has_a_box_of_the_others_and_a_head_within_it():
+    legs = nobody()
+    legs["pixels"][23:29] = [(90, 200), (110, 200), (90, 300), (110, 300), (90, 400), (110, 400)]
+    legs["confidence"][23:29] = 1.0
+    someone = survey.person(legs)
+    assert someone.box == (90, 200, 110, 400)
+    assert someone.head == (100, 300)
+    assert someone.visibility == 0.5
+    legs["pixels"][0] = 100, 50
+    assert survey.person(legs).head == (100, 50)
 
 
 def test_the_way_of_a_limb():
@@ -237,11 +270,11 @@ def test_the_way_of_a_limb():
     assert survey.limb_range(limbs(glitch)) == 0
     assert survey.limb_range(limbs(angle, visibility=0.3)) == 0
     gone = limbs(angle)
-    gone[:100] = np.nan
+    gone[:100] = nobody()
     assert survey.limb_range(gone) == pytest.approx(80, abs=3)
-    gone[:200] = np.nan
+    gone[:200] = nobody()
     assert survey.limb_range(gone) == 0  # was there for a third of the time
-    assert survey.limb_range(np.full((10, 33, 8), np.nan)) == 0
+    assert survey.limb_range(nobody(10)) == 0
 
 
 def test_the_subject_is_who_clearly_moves():

@@ -1,0 +1,123 @@
+"""Landmarks of a person in pictures, by field, and the box around them.
+
+All that looks at them here asks by name. Which columns a pose model has is known at its edge:
+:mod:`mobility.capture.landmarker` for MediaPipe, :mod:`mobility.capture.detectors` for others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mobility.keypoints.names import LANDMARKS
+
+Array = npt.NDArray[np.float64]
+Image = npt.NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+
+LANDMARK = np.dtype(
+    [
+        ("pixels", np.float64, 2),
+        ("depth", np.float64),
+        ("position", np.float64, 3),
+        ("confidence", np.float64),
+        ("presence", np.float64),
+    ]
+)
+"""A landmark: place in the picture from the left and the top, and depth (smaller is nearer), both
+pixels; position in metres (x right, y up, z towards the camera); confidence and presence, 0 to 1.
+NaN where nobody is, and what a model does not give."""
+
+Landmarks = npt.NDArray[np.void]
+"""All landmarks of a person, (33,), or of one in each of n pictures, (n, 33); of LANDMARK."""
+
+
+def nobody(*shape: int) -> Landmarks:
+    """Landmarks of nobody: of one picture, or of as many as `shape` says."""
+    return np.full((*shape, len(LANDMARKS)), np.nan, LANDMARK)
+
+
+def stacked(poses: list[Landmarks]) -> Landmarks:
+    """Join the landmarks of pictures, of which there may be none: (n, 33)."""
+    return np.stack(poses) if poses else nobody(0)
+
+
+def rows_of(*names: str) -> list[int]:
+    """Return the rows of landmarks in a pose."""
+    return [LANDMARKS.index(name) for name in names]
+
+
+NOSE_AND_SHOULDERS = rows_of("nose", "left_shoulder", "right_shoulder")
+SHOULDERS = rows_of("left_shoulder", "right_shoulder")
+HIPS = rows_of("left_hip", "right_hip")
+CORE = [*SHOULDERS, *HIPS]
+"""What a credible person shows."""
+
+
+def is_somebody(poses: Landmarks) -> npt.NDArray[np.bool_]:
+    """Whether somebody is in each picture."""
+    return np.asarray(np.isfinite(poses["pixels"]).all(axis=-1).any(axis=-1))
+
+
+def points_in_picture(pose: Landmarks) -> Array:
+    """Landmarks of one person that have a place in the picture, pixels: (up to 33, 2)."""
+    pixels: Array = pose["pixels"]
+    return pixels[np.isfinite(pixels).all(axis=-1)]
+
+
+def bounding_box(pose: Landmarks) -> Box:
+    """Box around the landmarks of a person: left, top, right, bottom, pixels."""
+    points = points_in_picture(pose)
+    if not len(points):
+        return (np.nan, np.nan, np.nan, np.nan)
+    low, high = points.min(axis=0), points.max(axis=0)
+    return (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, 0 to 1."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    area = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+    return float(shared / area) if area > 0 else 0.0
+
+
+def upside_down(pose: Landmarks) -> bool:
+    """Whether the shoulders lie far below the hips in the picture.
+
+    The model turns a body upside down if the head is out of the picture, because it takes the hips
+    for a head. Lying people are not upside down.
+    """
+    pixels = pose["pixels"]
+    down = pixels[SHOULDERS].mean(axis=0) - pixels[HIPS].mean(axis=0)
+    return bool(down[1] > 0.7 * np.linalg.norm(down))
+
+
+def believable(pose: Landmarks) -> bool:
+    """Whether a pose found on a crop is of a person: shoulders and hips present and visible."""
+    return bool(pose["confidence"][CORE].mean() > 0.6 and pose["presence"][CORE].mean() > 0.6)
+
+
+def arrays_as_bytes(arrays: dict[str, npt.NDArray[Any]]) -> tuple[list[Any], bytes]:
+    """Write arrays for :func:`arrays_of`: what it must know, as JSON values, and their bytes."""
+    known = [
+        [name, "landmarks" if each.dtype == LANDMARK else each.dtype.str, each.shape]
+        for name, each in arrays.items()
+    ]
+    return known, b"".join(each.tobytes() for each in arrays.values())
+
+
+def arrays_of(known: list[Any], data: bytes) -> dict[str, npt.NDArray[Any]]:
+    """Take arrays from a message of another process, by name."""
+    arrays, start = {}, 0
+    for name, kind, shape in known:
+        dtype = LANDMARK if kind == "landmarks" else np.dtype(kind)
+        count = int(np.prod(shape))
+        arrays[name] = np.frombuffer(data, dtype, count, start).reshape(shape)
+        start += arrays[name].nbytes
+    return arrays
