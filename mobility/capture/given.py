@@ -8,19 +8,18 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
+from mobility.capture.landmarks import Landmarks, nobody
 from mobility.capture.lens import focal_length_35mm
 from mobility.capture.pose import fraction_outside
 from mobility.capture.sampling import SAME_TIME_S, choose_frames, is_fast
 from mobility.capture.video import presentation_times, probe
 from mobility.errors import NobodyFoundError
+from mobility.keypoints.names import LANDMARKS
 from mobility.options import PoseRate
 from mobility.provenance import sha256, with_history
 
 LEAST_FOUND = 0.05
 """Share of frames with a person below which the keypoints show nobody."""
-
-_COLUMNS, _VISIBILITY = 8, 6
-"""Columns of the landmarker, and which of them is the visibility."""
 
 
 def pose_of_keypoints(
@@ -87,21 +86,13 @@ def pose_of_keypoints(
     )
 
 
-def _as_detected(pose: xr.Dataset) -> np.ndarray:
-    """Keypoints as the landmarker gives them; what is missing is hidden in their middle."""
+def _as_detected(pose: xr.Dataset) -> Landmarks:
+    """Keypoints as a detector gives them; without a confidence each counts."""
     marks = pose["image_position"].isel(individual=0).transpose("time", "keypoint", "pixel")
-    points = marks.to_numpy()
-    seen = np.isfinite(points).all(axis=-1)
-    result = np.full((*points.shape[:2], _COLUMNS), np.nan)
-    some = seen.any(axis=1)
-    middle = np.full((len(points), 1, 2), np.nan)
-    middle[some, 0] = np.nanmean(
-        np.where(seen[some][..., np.newaxis], points[some], np.nan), axis=1
-    )
-    result[..., :2] = np.where(seen[..., np.newaxis], points, middle)
-    sure = seen.astype(np.float64)
+    landmarks = nobody(pose.sizes["time"])
+    landmarks["pixels"] = marks.sel(keypoint=list(LANDMARKS), pixel=["u", "v"]).to_numpy()
+    landmarks["confidence"] = np.isfinite(landmarks["pixels"]).all(axis=-1)
     if "confidence" in pose:
-        confidence = pose["confidence"].isel(individual=0).transpose("time", "keypoint").to_numpy()
-        sure *= np.nan_to_num(confidence)
-    result[..., _VISIBILITY] = sure
-    return result
+        confidence = pose["confidence"].isel(individual=0).transpose("time", "keypoint")
+        landmarks["confidence"] = confidence.sel(keypoint=list(LANDMARKS)).to_numpy()
+    return landmarks

@@ -61,4 +61,6 @@ def is_possible(joints: Array, up: Array, *, planted: bool) -> bool:
 
 def _elevation(line: Array, ahead: Array, along: Array) -> Array:
     """Angle of a line from `along` towards `ahead`, degrees, -180 to 180."""
-    return np.asarray(np.degrees(np.arctan2((line * ahead).sum(axis=-1), (line * along).sum(axis=-1))))
+    return np.asarray(
+        np.degrees(np.arctan2((line * ahead).sum(axis=-1), (line * along).sum(axis=-1)))
+    )
