@@ -97,13 +97,13 @@ def test_what_cannot_be_known_is_refused_in_one_line() -> None:
     with pytest.raises(BadInputError, match="not known; give view") as error:
         mb.picture_angles(pose)
     assert "\n" not in str(error.value)
-    lacks = (
-        "the pose has no size of the picture (attributes image_width, image_height); "
-    )
+    lacks = "the pose has no size of the picture (attributes image_width, image_height); "
     with pytest.raises(BadInputError, match=re.escape(lacks)) as error:
         mb.fit_body(pose)
     assert "\n" not in str(error.value)
-    with pytest.raises(BadInputError, match="joint_angles: the pose has points in the picture alone"):
+    with pytest.raises(
+        BadInputError, match="joint_angles: the pose has points in the picture alone"
+    ):
         mb.joint_angles(pose)
     silent = pose.assign(confidence=pose["confidence"] * np.nan)
     with pytest.raises(BadInputError, match="visibility"):
