@@ -857,7 +857,8 @@ def see_open_first(page: Page, url: str, folder: Path | None) -> Seen:
     keys.press("Enter")
     upload.get_by_text("2 films are added").wait_for()
     visit = people.first.locator(".mobility-visit").first
-    visit.locator(".mobility-film").nth(1).wait_for()
+    for name in ("one.mp4", "two.mp4"):
+        visit.get_by_text(name, exact=True).wait_for()
     seen["added"] = visit.inner_text()
     seen["left"] = upload.locator(".mobility-card:visible").count()
     seen["unseen"] = keys.unseen

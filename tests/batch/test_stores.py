@@ -56,7 +56,7 @@ TABLE = """
     ! participants set p01 --file twice.json
     participants show p01
     participants list
-    visit p01
+    visit p02
     participants export p01 --out takeout.zip
     ! config get moves
     config set moves --file config.json
@@ -157,6 +157,7 @@ def test_the_table_of_commands_on_a_bucket(s3, place, request, monkeypatch):
         opened.set_participant("p01", **json.loads(FILES["person.json"]))
         put_demo(opened, "moves", "Joint Angle Mobility", "p01")
         put_demo(opened, "squat", "Overhead Squat", "p01")
+        put_demo(opened, "visited", "Overhead Squat", "p02")
     meant = {}
     for row in TABLE.strip().splitlines():
         words = [meant.get(word, word) for word in shlex.split(row.strip(" !"))]

@@ -177,8 +177,10 @@ def test_faults_of_the_recording(demo):
         assert check["verdict"] == expected
         assert (check["advice"] is None) is (expected is None)
     pose = surveyed(demo, camera_moving=True)
-    pose["image_position"].loc[{"keypoint": "left_heel", "pixel": "v"}] = 10_000.0
     pose["image_position"][{"time": slice(0, 100)}] = np.nan
+    pose["image_position"][{"time": slice(100, None)}].loc[
+        {"keypoint": "left_heel", "pixel": "v"}
+    ] = 10_000.0
     checks = capture_quality(pose, demo.info)
     assert checks["camera"]["verdict"] == "poor"
     assert "stand" in checks["camera"]["advice"]

@@ -18,7 +18,8 @@ def test_an_entry_has_errors_for_each_joint_and_pinned_models(key):
     source = pose_source(key)
     assert set(source.picture_sd_m) == JOINTS
     assert all(0.005 < sd < 0.1 for sd in source.picture_sd_m.values())
-    assert entry["source"] and entry["delay_source"]
+    assert entry["source"]
+    assert entry["delay_source"]
     assert set(entry["models"]) <= set(tables.load("pose_model"))
     assert source.offsets in tables.load("landmark_offsets")
 
@@ -43,5 +44,5 @@ def test_a_pose_names_its_source():
     assert source_of(in_space).key == MEDIAPIPE
     assert source_of(in_picture).key == OTHER
     assert source_of(in_picture.assign_attrs(pose_source=MEDIAPIPE)).key == MEDIAPIPE
-    with pytest.raises(BadInputError, match="no source of keypoints 'mediapip'.*mediapipe"):
+    with pytest.raises(BadInputError, match=r"no source of keypoints 'mediapip'.*mediapipe"):
         source_of(in_space.assign_attrs(pose_source="mediapip"))

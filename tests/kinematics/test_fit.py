@@ -539,7 +539,8 @@ def test_a_longer_trial_does_not_tell_better_which_way_a_limb_points(monkeypatch
     monkeypatch.setattr(trial, "solve", solved)
     chances = []
     for seconds in (1.0, 4.0, 12.0, 60.0):
-        problem: Any = SimpleNamespace(knots=np.linspace(0, seconds, len(joints)), planted=True)
+        knots = np.linspace(0, seconds, len(joints))
+        problem: Any = SimpleNamespace(knots=knots, planted=True, has_depth=True)
         _, modes, _ = trial.try_mirrored(problem, solved(problem, joints))
         chances.append(max(chance for chance, _ in modes))
     assert chances[0] > chances[1] > 0.05

@@ -1,0 +1,234 @@
+"""Poses of other models and poses without depth: errors beside those of MediaPipe's.
+
+usage: python benchmarks/other_poses.py [--data FOLDER] [--poses FOLDER] [--only CLIP ...]
+           [--rendered CACHE ...] [--json]
+
+The clips, their references and the errors are those of real.py: shares given are of all frames, of
+these within 1.96 sd. Each clip is fitted as MediaPipe's landmarks, and as the same with the depth
+taken away; the two phones' film besides as HRNet's keypoints (BODY_25, OpenCap's own: its reference
+was made of the same keypoints, and is no independent one), with and without its calibration.
+--rendered adds people whose joints are known: MediaPipe, without depth, and their joints in the
+picture with offsets and lasting errors as the table `pose_sources` assumes of other models.
+Nothing is chosen here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from real import (
+    ROOT,
+    Clip,
+    at_frames,
+    body_of,
+    clips,
+    compared,
+    rendered,
+    stated,
+)
+from scipy.spatial.transform import Rotation
+
+from mobility import tables
+from mobility.keypoints.sources import MEDIAPIPE, OTHER
+from mobility.kinematics.fit.body import FITTED, offset_directions, point_errors
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+from mobility.view import camera_view
+from mobility.virtual_lab.case import read_truth, truth_pose
+
+AS_IS, NO_DEPTH, HRNET, JOINTS = "MediaPipe", "MediaPipe, no depth", "HRNet", "known joints"
+ANGLES = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean")
+REFERENCES = ("markers", "opencap", "views", "rendered")
+LASTING_S = 1.3
+"""Seconds that an error of a keypoint lasts, as the table `fit` assumes."""
+
+Poses = xr.Dataset | tuple[xr.Dataset, ...]
+
+
+def without_depth(pose: xr.Dataset) -> xr.Dataset:
+    """Take the depth away from a pose of MediaPipe."""
+    flat = pose.drop_vars(["position", "image_depth", "presence"], errors="ignore")
+    return flat.drop_vars("space", errors="ignore").assign_attrs(pose_source=MEDIAPIPE)
+
+
+def hrnet(path: Path, like: xr.Dataset) -> xr.Dataset:
+    """Read HRNet's keypoints of the frames of a pose."""
+    with gzip.open(path) as file:
+        found = json.load(file)
+    frames = np.array(found["frames"], dtype=float)
+    names = tables.load("keypoint_names")["body_25"]["names"]
+    size = (len(frames), len(KEYPOINTS))
+    image, confidence = np.full((*size, 2), np.nan), np.full(size, np.nan)
+    for column, name in enumerate(found["keypoints"]):
+        if (landmark := names.get(name)) is not None:
+            image[:, INDEX[landmark]] = frames[:, column, :2]
+            confidence[:, INDEX[landmark]] = frames[:, column, 2]
+    step = 1 / float(like.attrs["video_fps"])
+    rows = np.round((like["time"].to_numpy() - float(like["time"][0])) / step).astype(int)
+    rows = np.minimum(rows, len(frames) - 1)
+    width, height = found["size"]
+    kept = {name: like.attrs[name] for name in ("source_file", "fps", "video_fps")}
+    dims = ("time", "pixel", "keypoint", "individual")
+    return xr.Dataset(
+        {
+            "image_position": (dims, image[rows].transpose(0, 2, 1)[..., None]),
+            "confidence": (("time", "keypoint", "individual"), confidence[rows][..., None]),
+        },
+        coords={
+            **{"time": like["time"], "pixel": ["u", "v"], "keypoint": list(KEYPOINTS)},
+            "individual": ["subject"],
+        },
+        attrs=kept | {"pose_source": OTHER, "image_width": width, "image_height": height},
+    )
+
+
+def known_joints(pose: xr.Dataset, truth: xr.Dataset, seed: int) -> xr.Dataset:
+    """Joints of a rendered person in the picture, off by as much as assumed of other models."""
+    rng = np.random.default_rng(seed)
+    body = truth_pose(truth)
+    at = body.interp(time=pose["time"], kwargs={"fill_value": "extrapolate"})
+    place = at["position"].isel(individual=0).transpose("time", "keypoint", "space").to_numpy()
+    place = place[:, [INDEX[name] for name in FITTED]]
+    errors = point_errors(OTHER)
+    offsets = rng.normal(errors.offset_mean, errors.offset_sd)
+    place = place + np.einsum(
+        "o,nojx->njx", offsets, offset_directions(place, np.array([0.0, 1.0, 0.0]))
+    )
+    pixels, per_metre = projected(truth, place)
+    correlation = np.exp(-float(np.median(np.diff(pose["time"]))) / LASTING_S)
+    noise = np.empty(pixels.shape)
+    noise[0] = rng.standard_normal(noise.shape[1:])
+    for row in range(1, len(noise)):
+        fresh = rng.standard_normal(noise.shape[1:])
+        noise[row] = correlation * noise[row - 1] + np.sqrt(1 - correlation**2) * fresh
+    pixels = pixels + noise * errors.sd[:, None] * per_metre[..., None]
+    image = pose["image_position"].copy(deep=True) * np.nan
+    confidence = pose["confidence"].copy(deep=True) * np.nan
+    for column, name in enumerate(FITTED):
+        where = {"keypoint": name, "individual": pose["individual"][0]}
+        image.loc[{**where, "pixel": "u"}] = pixels[:, column, 0]
+        image.loc[{**where, "pixel": "v"}] = pixels[:, column, 1]
+        confidence.loc[where] = 1.0
+    flat = without_depth(pose).assign(image_position=image, confidence=confidence)
+    return flat.assign_attrs(pose_source=OTHER, source_software="joints")
+
+
+def projected(truth: xr.Dataset, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of points in space, (n, point, 2), and pixels of a metre there."""
+    camera = json.loads(truth.attrs["camera"])
+    rotation, origin = np.array(camera["rotation"]), np.array(camera["position"])
+    local = (place - origin) @ rotation.T
+    focal = camera["focal_px"] / -local[..., 2]
+    middle = np.array([camera["width"], camera["height"]]) / 2
+    return middle + focal[..., None] * local[..., :2] * [1.0, -1.0], focal
+
+
+def phones(path: Path, folder: Path) -> Path:
+    """Write the calibration of the two phones as Pose2Sim does, rotations as vectors."""
+    lines = []
+    for name, camera in tomllib.loads(path.read_text(encoding="utf-8")).items():
+        vector = Rotation.from_matrix(camera["rotation_matrix"]).as_rotvec().tolist()
+        values = {"name": name, "size": camera["size"], "matrix": camera["matrix"]}
+        values |= {"distortions": camera["distortions"][:4], "rotation": vector}
+        values |= {"translation": camera["translation_m"], "fisheye": False}
+        lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+    target = folder / "phones.toml"
+    target.write_text("\n".join(lines), encoding="utf-8")
+    return target
+
+
+def trials(
+    data: Path, poses: Path, only: list[str], calibration: Path
+) -> Iterator[tuple[Clip, str, Poses, dict[str, Any]]]:
+    """Clips with what is to be fitted: name of the method, poses, options of the fit."""
+    for clip in clips(data, poses, only):
+        if not set(REFERENCES) & set(clip.references):
+            continue
+        each = clip.pose if isinstance(clip.pose, tuple) else (clip.pose,)
+        ways: dict[str, tuple[xr.Dataset, ...]] = {
+            AS_IS: each,
+            NO_DEPTH: tuple(without_depth(one) for one in each),
+        }
+        if clip.kind == "phones":
+            files = [
+                data / "lab" / "cmbbe" / f"hrnet_{Path(one.attrs['source_file']).stem[-4:]}.json.gz"
+                for one in each
+            ]
+            ways[HRNET] = tuple(hrnet(*pair) for pair in zip(files, each, strict=True))
+        for method, one in ways.items():
+            poses_of = one if len(one) > 1 else one[0]
+            yield clip, method, poses_of, {}
+            if clip.kind == "phones":
+                yield clip, f"{method}, calibrated", poses_of, {"calibration": calibration}
+
+
+def rows_of(clip: Clip, method: str, poses: Poses, how: Mapping[str, Any]) -> pd.DataFrame:
+    """Fit, and hold the angles against what is known."""
+    began = time.process_time()
+    body = body_of(poses, **clip.how, **how)
+    seconds = time.process_time() - began
+    found = stated(body)
+    rows = []
+    for reference in set(REFERENCES) & set(clip.references):
+        truth = at_frames(clip.references[reference], found, reference)
+        for row in compared(found, truth):
+            if row["posture"] == "all" and row["angle"] in ANGLES:
+                about = {"clip": clip.name, "kind": clip.kind, "method": method}
+                about |= {"view": camera_view(body).kind, "seconds": seconds}
+                rows.append(about | row)
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    """Print the errors by clip and method, and of rendered people by view."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--poses", type=Path, default=ROOT / ".poses")
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--rendered", type=Path, nargs="*", default=[])
+    parser.add_argument("--json", action="store_true", help="all rows")
+    given = parser.parse_args()
+    if given.rendered:
+        every = []
+        for number, clip in enumerate(rendered(given.rendered)):
+            folders = (cache / clip.name for cache in given.rendered)
+            folder = next(each for each in folders if each.is_dir())
+            joints = known_joints(clip.pose, read_truth(folder / "truth.nc"), number)
+            ways = {AS_IS: clip.pose, NO_DEPTH: without_depth(clip.pose), JOINTS: joints}
+            every += [rows_of(clip, method, pose, {}) for method, pose in ways.items()]
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            lenses = phones(given.data / "lab" / "cmbbe" / "calibration.toml", Path(folder))
+            every = [
+                rows_of(*trial) for trial in trials(given.data, given.poses, given.only, lenses)
+            ]
+    errors = pd.concat(every)
+    if given.json:
+        print(errors.to_json(orient="records"))
+        return
+    by = ["view", "method"] if given.rendered else ["clip", "method"]
+    table = errors.groupby([*by, "angle"], sort=False).agg(
+        mae=("mae", "mean"),
+        given=("given", "mean"),
+        within=("within", "mean"),
+        half=("half", "median"),
+        seconds=("seconds", "mean"),
+        clips=("clip", "nunique"),
+    )
+    print(table.round(2).to_string())
+
+
+if __name__ == "__main__":
+    main()
