@@ -149,7 +149,9 @@ class Upload:
             raise BadInputError.of({field: "is given twice; send one"}, what="the upload")
         name = _file_name(segment.filename, field)
         self._before_file()
-        self.files[field] = self._folder / field / name
+        # No video has a name that begins with a dot.
+        folder = self._folder if field == "video" else self._folder / f".{field}"
+        self.files[field] = folder / name
         with writing(self.files[field]):
             make_folder(self.files[field].parent)
             self._file = open_private(self.files[field], "xb")
