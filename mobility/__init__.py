@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mobility import plot as plot
     from mobility.assessment.reference_ranges import reference_range as reference_range
     from mobility.batch.study import read_study as read_study
+    from mobility.capture.detectors import Detector as Detector
+    from mobility.capture.detectors import Keypoints as Keypoints
     from mobility.capture.pose import estimate_pose as estimate_pose
     from mobility.exchange.keypoint_files import read_keypoints as read_keypoints
     from mobility.exchange.movement_poses import from_movement as from_movement
@@ -50,6 +52,8 @@ __version__ = "0.2.0"
 
 PUBLIC = {
     "estimate_pose": "mobility.capture.pose",
+    "Detector": "mobility.capture.detectors",
+    "Keypoints": "mobility.capture.detectors",
     "clean_pose": "mobility.kinematics.clean",
     "fit_body": "mobility.kinematics.fit.entry",
     "joint_angles": "mobility.kinematics.angles",
@@ -84,6 +88,8 @@ PUBLIC = {
 _MODULES = {"plot": "mobility.plot", "plan": "mobility.studies.planning"}
 
 __all__ = [
+    "Detector",
+    "Keypoints",
     "Session",
     "Store",
     "agreement",

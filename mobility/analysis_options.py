@@ -21,6 +21,8 @@ from pydantic import (
     create_model,
 )
 
+from mobility.capture.detector_packages import BUILT_IN
+from mobility.capture.models import AUTO
 from mobility.errors import BadInputError
 from mobility.options import (
     ModelName,
@@ -75,6 +77,12 @@ Movement = Annotated[
 Model = Annotated[str, BeforeValidator(lambda value: os.fspath(check_path(value)))]
 
 
+Detector = Annotated[
+    str | None,
+    BeforeValidator(lambda value: None if value in ("auto", BUILT_IN) else value),
+]
+
+
 class AnalysisOptions(Strict):
     """Options of an analysis, of which None is "auto"; their docstrings describe them to users.
 
@@ -117,16 +125,20 @@ class AnalysisOptions(Strict):
     rate: Annotated[PoseRate, Offered(_SENT, "usual|all|N")] = "usual"
     """Frames of each second in which the pose is estimated: usual (15, and all where the person
     moves fast), all, or a number."""
+    detector: Annotated[Detector, Offered(_HERE, "NAME")] = None
+    """Find the keypoints with another pose model, a detector of a package that is installed here;
+    by default with MediaPipe's. Its errors are assumed until they are measured."""
 
     def for_videos(self, *, second: bool, calibrated: bool, detected: bool = True) -> Self:
         """Adapt them to the videos of a session; refuse options that do not go together.
 
         `second`: there is a second video; `calibrated`: the cameras' field of view is known;
-        `detected`: a pose model of this package finds the keypoints, which else were given.
+        `detected`: the keypoints are found in them, and were not given.
         """
-        if not detected and self.model != "auto":
-            fault = "the keypoints were given, and no model looks for them; leave it out"
-            raise BadInputError.of({"model": fault})
+        for name in ("model", "detector"):
+            if not detected and getattr(self, name) not in (AUTO, None):
+                fault = "the keypoints were given, and no model looks for them; leave it out"
+                raise BadInputError.of({name: fault})
         if self.second_subject is not None and not second:
             fault = "there is no second video to find a person in"
             raise BadInputError.of({"second_subject": fault})
@@ -136,6 +148,9 @@ class AnalysisOptions(Strict):
         if calibrated and not (self.fit and self.field_of_view is None):
             fault = "gives the field of view and needs the fit; give no other field of view, and"
             raise BadInputError.of({"calibration": f"{fault} leave the fit on"})
+        if self.detector is not None and self.model != AUTO:
+            fault = "is a model of MediaPipe; leave it out with another detector"
+            raise BadInputError.of({"model": f"{self.model} {fault}"})
         if not second:
             return self
         return self.model_copy(update={"second_subject": self.second_subject or "largest"})

@@ -77,7 +77,10 @@ _LOWEST = (
 POSE = Code(
     modules=("capture", *_LOWEST),
     sentences=("capture",),
-    tables=("angles", "capture_quality", "landmarks", "pose_model", "pose_sources", "views"),
+    tables=(
+        *("angles", "capture_quality", "keypoint_names", "landmarks", "pose_model"),
+        *("pose_sources", "views"),
+    ),
 )
 """Code of a pose, without the model. A pose takes minutes, everything else seconds."""
 

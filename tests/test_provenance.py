@@ -131,7 +131,7 @@ def test_a_change_of_what_computes_changes_the_key(copied):
     }
     stages = {f"pipeline.{file.stem}": file for file in (copied / "pipeline").glob("*.py")}
     assert {name for name in rooms if changed([rooms[name]], by=POSE)} == {
-        *("capture", "tables", "view.py", "wording.py", "writing.py", "options.py"),
+        *("capture", "keypoints", "tables", "view.py", "wording.py", "writing.py", "options.py"),
         *(
             "errors.py",
             "formatting.py",
@@ -161,7 +161,8 @@ def test_a_change_of_a_table_changes_the_keys_of_those_who_load_it(copied):
     assert {file.stem for file in sentences - redo} == {f"sentences_{name}" for name in left_out}
     assert redo >= set(tables) - sentences
     assert {file.stem for file in changed(tables, by=POSE)} == {
-        *("angles", "capture_quality", "landmarks", "pose_model", "views"),
+        *("angles", "capture_quality", "keypoint_names", "landmarks", "pose_model"),
+        *("pose_sources", "views"),
         "sentences_capture",  # warnings are stored with the pose
     }
 

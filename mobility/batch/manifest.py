@@ -24,6 +24,7 @@ from mobility.analysis_options import (
     given_options,
     options_at,
 )
+from mobility.capture.detector_packages import require_detector
 from mobility.capture.models import require_model
 from mobility.errors import BadInputError, MobilityError
 from mobility.options import likely, validate
@@ -160,19 +161,24 @@ def read_manifest(
 
 
 def _absent_models(rows: Sequence[Row]) -> list[Problem]:
-    """Problems of rows that need a pose model which this machine does not have."""
-    faults: dict[str, str] = {}
+    """Problems of rows that need a pose model or detector which this machine does not have."""
+    faults: dict[tuple[str, str | None], str] = {}
     rows = [row for row in rows if not row.keypoints]
-    for model in {row.options["model"] for row in rows}:
+    for model in {_model_of(row) for row in rows}:
         try:
-            require_model(model)
+            require_model(model[0])
+            require_detector(model[1])
         except BadInputError as error:
             faults[model] = str(error)
     return [
-        Problem(row.number, "options", faults[row.options["model"]])
+        Problem(row.number, "options", faults[_model_of(row)])
         for row in rows
-        if row.options["model"] in faults
+        if _model_of(row) in faults
     ]
+
+
+def _model_of(row: Row) -> tuple[str, str | None]:
+    return row.options["model"], row.options.get("detector")
 
 
 def refuse_url(path: str | os.PathLike[str], *, what: str) -> None:

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import json
-import queue
+import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from mobility import tables
-from mobility.capture import shots, survey
+from mobility.capture import detected, survey
+from mobility.capture.detector_packages import BUILT_IN, detector_digest
+from mobility.capture.detectors import AboutDetector
 from mobility.capture.landmarks import (
     Array,
     Landmarks,
-    arrays_of,
     bounding_box,
     is_somebody,
     overlap,
 )
 from mobility.capture.lens import focal_length_35mm
-from mobility.capture.models import PINNED, digest_of, pose_models
+from mobility.capture.models import AUTO, PINNED, digest_of, pose_models
+from mobility.capture.passes import WARM_UP_S, Chunk, Pass, Work, pass_of, search
 from mobility.capture.pose_process import processors, start
 from mobility.capture.pose_worker import Job
 from mobility.capture.sampling import choose_frames, is_fast
 from mobility.capture.video import VideoInfo, presentation_times, probe
-from mobility.errors import EndedError, NobodyFoundError, VideoError
+from mobility.errors import BadInputError, NobodyFoundError, VideoError
 from mobility.keypoints.names import LANDMARKS
-from mobility.keypoints.sources import MEDIAPIPE
+from mobility.keypoints.sources import MEDIAPIPE, pose_source
 from mobility.options import FilePath, PoseRate, Workers, check_point, checked
-from mobility.processes import Process, Send
-from mobility.progress import progress_bar
 from mobility.provenance import sha256, with_history
 from mobility.wording import listed
 
@@ -44,9 +42,6 @@ if TYPE_CHECKING:
 
 LONGEST_CHUNK_S = 12.0
 """Greatest length of a chunk."""
-
-WARM_UP_S = 0.5
-"""Time before a chunk at which its landmarker starts tracking, so that it has settled."""
 
 SHORTEST_VIDEO_S = 4.0
 """A shorter video is one chunk."""
@@ -75,48 +70,12 @@ MOST_FOLLOWED = 3
 CONTRADICTION_SHARE = 0.05
 """Fraction of frames in which models contradict each other above which there is a warning."""
 
-Chunk = tuple[int, float | None, float | None]
-
 
 @dataclass(frozen=True)
-class _Work:
-    """Arguments of a search: the video, the model, and how the work is shared."""
+class _Work(Work):
+    """Arguments of a search by a model of MediaPipe."""
 
-    path: Path
     bundle: Path
-    chunks: list[Chunk]
-    workers: int
-    frames: Array
-    """Times of the frames in which the pose is estimated, seconds."""
-    what: str
-    """Text of the progress bar."""
-    width: int
-    """Of the pictures, pixels."""
-
-
-@dataclass
-class _Pass:
-    """Result of a search of the video, with one model or several."""
-
-    times: Array
-    poses: Landmarks
-    retried: int
-    looks: list[survey.Look]
-    cuts: list[float]
-    """Times of the first frames after a cut, seconds."""
-    repeats: list[dict[str, float]] = field(default_factory=list)
-    """Shots that were shown before: `start` and `stop`, and `first`, when it was shown, seconds."""
-    backgrounds: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0), np.uint8))
-    """Reduced grey pictures of the looks."""
-    faults: list[dict[str, Any]] = field(default_factory=list)
-    seen: dict[str, Any] = field(default_factory=dict)
-    """Summary of the survey by the first model."""
-    track: survey.Track | None = None
-    """The subject whose crop was searched."""
-    others: list[survey.Track] = field(default_factory=list)
-    """The other people in the picture."""
-    contradicted: int = 0
-    """Frames in which the models contradict each other."""
 
 
 @checked
@@ -127,6 +86,7 @@ def estimate_pose(
     subject: tuple[float, float] | Literal["moving"] | None = None,
     model: FilePath | None = None,
     rate: PoseRate = "usual",
+    detector: str | None = None,
 ) -> xr.Dataset:
     """Find the subject's pose in the frames of a video, some 15 of each second.
 
@@ -160,6 +120,9 @@ def estimate_pose(
         Frames a second in which the pose is estimated, at least 5, or "all"; the actual rate is
         that of the video divided by the rounded ratio. "usual" is 15, or all if the person moves
         fast: a leg by 0.08 of the body's size, or an arm by a quarter, between two such frames.
+    detector
+        Name of a :class:`~mobility.capture.detectors.Detector` of another package that finds the
+        keypoints instead; None or "mediapipe": MediaPipe's Pose Landmarker.
 
     Returns
     -------
@@ -173,7 +136,9 @@ def estimate_pose(
         ``focal_length_35mm`` the focal length that the film says (mm), if it does.
         Frames without the subject are NaN. Warnings
         (other people, person absent, parts out of the picture, camera motion,
-        damaged file) are in the history.
+        damaged file) are in the history. Of another detector there is no ``position``,
+        ``image_depth`` and ``presence``, unless its source has them, ``confidence`` means what it
+        means in its model, and landmarks that it lacks are NaN.
 
     Raises
     ------
@@ -181,9 +146,9 @@ def estimate_pose(
         If the file cannot be decoded, has a single frame, no frame for minutes,
         pictures of less than 32 pixels, or shows nobody.
     BadInputError
-        If nobody is at `subject`, or an option is wrong.
+        If nobody is at `subject`, an option is wrong, or there is no such detector.
     ModelError
-        If the pose model is not available.
+        If the pose model is not available, or a detector fails or returns what it must not.
 
     Notes
     -----
@@ -205,47 +170,38 @@ def estimate_pose(
         )
     expected = presentation_times(path)
     _check_gaps(expected, path)
-    bundles = pose_models(model)
-    first, *others = [
-        _Work(
-            path,
-            bundle,
-            plan_chunks(expected),
-            workers or processors(),
-            choose_frames(expected, rate),
-            "finding the pose" if len(bundles) == 1 else f"finding the pose, {name}",
-            info.width,
-        )
-        for name, bundle in bundles.items()
-    ]
-    passes = [_search(first, info, subject)]
-    if rate == "usual" and len(first.frames) < len(expected) and is_fast(passes[0].poses):
-        first = replace(first, frames=expected, what=f"{first.what} in all frames")
-        passes = [_search(first, info, subject)]
-    for work in others:
-        same = replace(work, frames=first.frames)
-        if passes[0].others:
-            passes.append(_run(same, passes[0].track, passes[0].others, passes[0].looks))
-        else:
-            passes.append(_search(same, info, subject))
-    result = passes[0]
-    if len(passes) > 1:
-        result.poses, result.contradicted = combined(result.poses, passes[1].poses)
+    work = Work(
+        path=path,
+        chunks=plan_chunks(expected),
+        workers=workers or processors(),
+        frames=choose_frames(expected, rate),
+        what="finding the pose",
+        width=info.width,
+        height=info.height,
+    )
+    usual = rate == "usual" and len(work.frames) < len(expected)
+    if detector is None or detector == BUILT_IN:
+        result, of_model = _by_mediapipe(work, info, subject, model, expected if usual else None)
+    elif model is not None and model != AUTO:
+        fault = f"{os.fspath(model)} is a model of MediaPipe; leave it out with another detector"
+        raise BadInputError.of({"model": fault})
+    else:
+        result, of_model = _by_detector(work, subject, detector, expected if usual else None)
     has_person = _frames_with_person(result, path)
 
-    pose = _dataset(result)
+    pose = _dataset(result, with_depth=of_model.with_depth)
     pose = pose.assign_attrs(
-        source_software="MediaPipe",
-        pose_source=MEDIAPIPE,
+        source_software=of_model.software,
+        pose_source=of_model.source,
         ds_type="poses",
         time_unit="seconds",
         source_file=path.name,
         image_width=info.width,
         image_height=info.height,
         video_sha256=sha256(path),
-        model_sha256=digest_of([sha256(bundle) for bundle in bundles.values()]),
-        method="mediapipe_world",
+        model_sha256=of_model.sha256,
         survey=json.dumps(result.seen, sort_keys=True),
+        **of_model.attrs,
     )
     if len(result.times) > 1:
         pose = pose.assign_attrs(fps=float(1 / np.median(np.diff(result.times))))
@@ -257,10 +213,10 @@ def estimate_pose(
         pose,
         "estimate_pose",
         {
-            "model": " and ".join(Path(name).name for name in bundles),
+            **of_model.arguments,
             "subject": list(subject) if isinstance(subject, tuple) else subject or "largest",
             "rate": rate,
-            "chunks": len(first.chunks),
+            "chunks": len(work.chunks),
             "warm_up_s": WARM_UP_S,
             "on_crop": result.track is not None,
         },
@@ -273,12 +229,92 @@ def estimate_pose(
         cuts=result.cuts,
         repeats=result.repeats,
         warnings=_warnings(pose, result),
+        **of_model.history,
+    )
+
+
+class _OfModel(NamedTuple):
+    """What a pose says of the model that found it."""
+
+    software: str
+    source: str
+    sha256: str
+    with_depth: bool
+    arguments: Mapping[str, Any]
+    """Those of the operation that name it."""
+    attrs: Mapping[str, Any] = {}
+    history: Mapping[str, Any] = {}
+
+
+def _by_mediapipe(
+    shared: Work,
+    info: VideoInfo,
+    subject: tuple[float, float] | Literal["moving"] | None,
+    model: str | os.PathLike[str] | None,
+    all_frames: Array | None,
+) -> tuple[Pass, _OfModel]:
+    """Search with MediaPipe; in `all_frames`, if there are more, where the person moves fast."""
+    bundles = pose_models(model)
+    first, *others = [
+        _Work(
+            **vars(shared)
+            | {"what": shared.what if len(bundles) == 1 else f"{shared.what}, {name}"},
+            bundle=bundle,
+        )
+        for name, bundle in bundles.items()
+    ]
+    passes = [_search(first, info, subject)]
+    if all_frames is not None and is_fast(passes[0].poses):
+        first = replace(first, frames=all_frames, what=f"{first.what} in all frames")
+        passes = [_search(first, info, subject)]
+    for work in others:
+        same = replace(work, frames=first.frames)
+        if passes[0].others:
+            passes.append(_run(same, passes[0].track, passes[0].others, passes[0].looks))
+        else:
+            passes.append(_search(same, info, subject))
+    result = passes[0]
+    if len(passes) > 1:
+        result.poses, result.contradicted = combined(result.poses, passes[1].poses)
+    return result, _OfModel(
+        software="MediaPipe",
+        source=MEDIAPIPE,
+        sha256=digest_of([sha256(bundle) for bundle in bundles.values()]),
+        with_depth=True,
+        arguments={"model": " and ".join(Path(name).name for name in bundles)},
+        attrs={"method": "mediapipe_world"},
+    )
+
+
+def _by_detector(
+    work: Work,
+    subject: tuple[float, float] | Literal["moving"] | None,
+    name: str,
+    all_frames: Array | None,
+) -> tuple[Pass, _OfModel]:
+    """Search with the detector of another package; `all_frames` as with MediaPipe."""
+    with detected.opened(name) as detector:
+        result = detector.search(work, subject)
+        if all_frames is not None and is_fast(result.poses):
+            again = replace(work, frames=all_frames, what=f"{work.what} in all frames")
+            result = detector.search(again, subject)
+        about: AboutDetector = detector.about
+    has_depth = bool(np.isfinite(result.poses["position"]).any())
+    with_depth = has_depth and pose_source(about.source).depth != "none"
+    left_out = {"depth_left_out": True} if has_depth and not with_depth else {}
+    return result, _OfModel(
+        software=about.name,
+        source=about.source,
+        sha256=detector_digest(name),
+        with_depth=with_depth,
+        arguments={"detector": name},
+        history={"landmarks": about.landmarks, "left_out": about.left_out, **left_out},
     )
 
 
 def _search(
     work: _Work, info: VideoInfo, subject: tuple[float, float] | Literal["moving"] | None
-) -> _Pass:
+) -> Pass:
     """Follow the subject through the video with one model, on a crop if needed."""
     whole = _run(work)
     whole.looks = survey.with_shifts(whole.looks, whole.backgrounds, info.width, whole.cuts)
@@ -349,7 +385,7 @@ def combined(first: Landmarks, second: Landmarks) -> tuple[Landmarks, int]:
     return mean, int((in_second & ~agree).sum())
 
 
-def _frames_with_person(result: _Pass, path: Path) -> NDArray[np.bool_]:
+def _frames_with_person(result: Pass, path: Path) -> NDArray[np.bool_]:
     """Frames with a person; raise if they are too few."""
     has_person = is_somebody(result.poses)
     if has_person.mean() < LEAST_FOUND:
@@ -407,102 +443,31 @@ def _run(
     track: survey.Track | None = None,
     others: Sequence[survey.Track] = (),
     looks: Sequence[survey.Look] = (),
-) -> _Pass:
+) -> Pass:
     """Let the workers do all chunks, and join their parts.
 
     `looks` are those of the survey that saw `others`.
     """
-    messages: queue.SimpleQueue[tuple[Mapping[str, Any] | Future[None], bytes]]
-    messages = queue.SimpleQueue()
-    # Contiguous runs of chunks, so that each worker decodes its part only once.
-    runs = np.array_split(np.arange(len(work.chunks)), min(work.workers, len(work.chunks)))
-    parts: dict[int, tuple[dict[str, NDArray[Any]], int, list[survey.Look]]] = {}
-    faults: dict[str, dict[str, Any]] = {}
-    # The processes are left first: threads end when these do.
-    with ThreadPoolExecutor(len(runs)) as threads, ExitStack() as processes:
-        for run in runs:
-            begin, end = work.chunks[run[0]][1], work.chunks[run[-1]][2]
-            from_, to = np.searchsorted(
-                work.frames,
-                [
-                    -np.inf if begin is None else begin - WARM_UP_S,
-                    np.inf if end is None else end,
-                ],
-            )
-            job = Job(
-                video=str(work.path),
-                model=str(work.bundle),
-                chunks=[work.chunks[i] for i in run],
-                warm_up_s=WARM_UP_S,
-                frames=work.frames[from_:to].tolist(),
-                track=track,
-                others=list(others),
-                looks=[look.time for look in looks],
-            )
-            process = processes.enter_context(start())
-            future = threads.submit(_run_job, process, job, lambda *message: messages.put(message))
-            future.add_done_callback(lambda future: messages.put((future, b"")))
-        running = len(runs)
-        with progress_bar(work.what, total=len(work.frames)) as bar:
-            while running:
-                message, data = messages.get()
-                if isinstance(message, Future):
-                    running -= 1
-                    message.result()
-                elif "frames" in message:
-                    bar.update(message["frames"])
-                elif "fault" in message:
-                    faults.setdefault(message["fault"]["code"], message["fault"])
-                else:
-                    looks = [survey.Look(**look) for look in message["looks"]]
-                    arrays = arrays_of(message["arrays"], data)
-                    parts[message["chunk"]] = (arrays, message["retried"], looks)
-    ordered = [parts[n] for n in sorted(parts)]
-    times, poses, backgrounds, *pictures = (
-        _joined([part[0][name] for part in ordered])
-        for name in ("times", "poses", "backgrounds", *shots.PICTURES)
-    )
-    if not len(times):
-        raise VideoError(
-            f"{work.path.name}: none of its frames can be decoded; film or export it again"
+
+    def job_of(chunks: list[Chunk], frames: list[float]) -> Job:
+        return Job(
+            video=str(work.path),
+            model=str(work.bundle),
+            chunks=chunks,
+            warm_up_s=WARM_UP_S,
+            frames=frames,
+            track=track,
+            others=list(others),
+            looks=[look.time for look in looks],
         )
-    seen = dict(zip(shots.PICTURES, pictures, strict=True))
-    cuts = shots.cuts(seen, times, poses["pixels"], work.width)
-    return _Pass(
-        times=times,
-        poses=poses,
-        retried=sum(part[1] for part in ordered),
-        looks=[look for part in ordered for look in part[2]],
-        backgrounds=backgrounds,
-        cuts=cuts,
-        repeats=shots.repeats(seen, cuts),
-        faults=[faults[code] for code in sorted(faults)],
-        track=track,
-        others=list(others),
-    )
+
+    found = search(work, job_of, start)
+    result = pass_of(found, found.arrays["poses"], work.width)
+    result.track, result.others = track, list(others)
+    return result
 
 
-def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Join the arrays of all chunks; those of chunks without any have no shape to compare."""
-    filled = [each for each in arrays if len(each)]
-    return np.concatenate(filled) if filled else arrays[0]
-
-
-def _run_job(process: Process, job: Job, on_message: Send) -> None:
-    """Do a job in a process that ends with it."""
-    try:
-        with process:
-            process.ask(job.model_dump(mode="json"), on_message=on_message)
-    except EndedError as ended:
-        error = VideoError(
-            f"{Path(job.video).name}: a pose process {ended}; run it again with fewer workers, or "
-            "export the video again"
-        )
-        error.retryable = ended.retryable
-        raise error from None
-
-
-def _dense_track(dense: _Pass) -> survey.Track:
+def _dense_track(dense: Pass) -> survey.Track:
     """Track of the person in the dense pass, if the sparse survey missed everybody."""
     track = survey.Track()
     for time, pose in zip(dense.times, dense.poses, strict=True):
@@ -511,13 +476,13 @@ def _dense_track(dense: _Pass) -> survey.Track:
     return track
 
 
-def _dataset(dense: _Pass) -> xr.Dataset:
+def _dataset(dense: Pass, *, with_depth: bool) -> xr.Dataset:
     # Imported here, so that it loads while the workers work.
     import xarray as xr
 
     marks = dense.poses[..., np.newaxis]  # (time, keypoint, individual)
     dims = ("time", "keypoint", "individual")
-    return xr.Dataset(
+    pose = xr.Dataset(
         {
             "position": (
                 ("time", "space", "keypoint", "individual"),
@@ -552,7 +517,10 @@ def _dataset(dense: _Pass) -> xr.Dataset:
             "individual": ["subject"],
             "pixel": ["u", "v"],
         },
-    ).copy(deep=True)
+    )
+    if not with_depth:
+        pose = pose.drop_vars(["position", "image_depth", "presence", "space"])
+    return pose.copy(deep=True)
 
 
 PARTS = {
@@ -585,7 +553,7 @@ def fraction_outside(pose: xr.Dataset, *, margin: float = 0.0) -> dict[str, floa
     return shares
 
 
-def _warnings(pose: xr.Dataset, result: _Pass) -> list[dict[str, Any]]:
+def _warnings(pose: xr.Dataset, result: Pass) -> list[dict[str, Any]]:
     summary = result.seen
     warnings = list(result.faults)
     if result.contradicted > CONTRADICTION_SHARE * len(result.times):

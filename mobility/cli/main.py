@@ -318,7 +318,9 @@ def analyze(
         exercise_name = registry.USUAL
     from mobility.capture.pose_process import started_ahead
 
-    with nullcontext() if keypoints else started_ahead(workers):
+    # Those of MediaPipe, for which neither another detector nor given keypoints have work.
+    is_detecting = keypoints is None and options.get("detector") is None
+    with started_ahead(workers) if is_detecting else nullcontext():
         session = open_store(store, reports).create(
             video,
             second_video,

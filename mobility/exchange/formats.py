@@ -62,7 +62,7 @@ _NETCDF3 = b"CDF"
 
 
 @dataclass(frozen=True)
-class Keypoints:
+class FilePoints:
     """Keypoints as a file has them.
 
     Attributes
@@ -95,7 +95,7 @@ class Keypoints:
     """Whether frames without anybody are left out, so that their number is not known."""
 
 
-def read(path: Path) -> Keypoints:
+def read(path: Path) -> FilePoints:
     """Read keypoints of any format, which is recognised by its content.
 
     Raises
@@ -120,7 +120,7 @@ def digest(path: Path) -> str:
     return whole.hexdigest()
 
 
-def _file(path: Path) -> Keypoints:
+def _file(path: Path) -> FilePoints:
     try:
         with path.open("rb") as file:
             head = file.read(512)
@@ -145,7 +145,7 @@ def _file(path: Path) -> Keypoints:
     return _csv(path)
 
 
-def _folder(path: Path) -> Keypoints:
+def _folder(path: Path) -> FilePoints:
     """Read a folder with a JSON file for each frame, as OpenPose writes it."""
     files = sorted(file for file in path.glob("*.json") if not file.name.startswith("."))
     if not files:
@@ -261,7 +261,7 @@ def _detection(values: Any, *, what: Path, person: str | None = None) -> Detecti
     return Detection(points[:, :2], points[:, 2], person)
 
 
-def _followed(frames: Sequence[Sequence[Detection]], *, what: Path, own: str = "") -> Keypoints:
+def _followed(frames: Sequence[Sequence[Detection]], *, what: Path, own: str = "") -> FilePoints:
     """Join the persons of all frames."""
     counts = sorted({len(each.points) for frame in frames for each in frame})
     if not counts:
@@ -274,7 +274,7 @@ def _followed(frames: Sequence[Sequence[Detection]], *, what: Path, own: str = "
     set_name, software = SETS[counts[0]]
     names = points_of(set_name)
     points, confidence, people = followed(frames, counts[0])
-    return Keypoints(
+    return FilePoints(
         points=points[:, :, : len(names)],
         confidence=confidence[:, :, : len(names)],
         names=names,
@@ -283,7 +283,7 @@ def _followed(frames: Sequence[Sequence[Detection]], *, what: Path, own: str = "
     )
 
 
-def _single_json(path: Path) -> Keypoints:
+def _single_json(path: Path) -> FilePoints:
     """Read the results of AlphaPose: a list of persons, each with the picture where it is."""
     document = _json(path)
     if isinstance(document, dict) and "people" in document:
@@ -319,7 +319,7 @@ def _single_json(path: Path) -> Keypoints:
     return replace(_followed(ordered, what=path, own="AlphaPose"), is_sparse=True)
 
 
-def _csv(path: Path) -> Keypoints:
+def _csv(path: Path) -> FilePoints:
     names, rows = read_csv(path, what="table of keypoints")
     if names[0] == SCORER:
         return _deeplabcut(path, names, rows)
@@ -361,7 +361,7 @@ def _csv(path: Path) -> Keypoints:
     if "confidence" in columns:
         confidence = np.full(shape, np.nan)
         confidence[place] = numbers("confidence")
-    return Keypoints(
+    return FilePoints(
         points=result,
         confidence=confidence,
         names=points,
@@ -424,7 +424,7 @@ def _refuse_twice(path: Path, lines: Sequence[int], *keys: NDArray[Any]) -> None
 
 def _deeplabcut(
     path: Path, head: Sequence[str], rows: Sequence[tuple[int, list[str]]]
-) -> Keypoints:
+) -> FilePoints:
     """Read a CSV file of DeepLabCut, with three rows of headers, or four for several animals."""
     headers: dict[str, list[str]] = {}
     for _, cells in rows[:3]:
@@ -460,7 +460,7 @@ def _deeplabcut(
 
 def deeplabcut_table(
     labels: Sequence[tuple[str, str, str]], values: Array, *, what: Path
-) -> Keypoints:
+) -> FilePoints:
     """Make keypoints of a table of DeepLabCut, whose columns are (individual, part, coordinate)."""
     people, _ = _names_in([owner for owner, _, _ in labels])
     points, _ = _names_in([part for _, part, _ in labels])
@@ -473,7 +473,7 @@ def deeplabcut_table(
             )
         place = (slice(None), people.index(owner), points.index(part), coords[coord])
         result[place] = values[:, column]
-    return Keypoints(
+    return FilePoints(
         points=result[..., :2],
         confidence=result[..., 2],
         names=points,
@@ -482,7 +482,7 @@ def deeplabcut_table(
     )
 
 
-def _hdf5(path: Path) -> Keypoints:
+def _hdf5(path: Path) -> FilePoints:
     """Read HDF5: results of SLEAP, else NetCDF."""
     import h5py
 
@@ -509,7 +509,7 @@ def _groups(file: Any) -> list[str]:
     return [name for name in file if hasattr(file[name], "keys")]
 
 
-def _sleap(path: Path, file: Any) -> Keypoints:
+def _sleap(path: Path, file: Any) -> FilePoints:
     """Read the analysis file of SLEAP: tracks (track, x and y, node, frame)."""
     tracks = np.asarray(file["tracks"], dtype=np.float64)
     names = tuple(_texts(file["node_names"]))
@@ -521,7 +521,7 @@ def _sleap(path: Path, file: Any) -> Keypoints:
     confidence = None
     if "point_scores" in file and file["point_scores"].shape == (len(tracks), *tracks.shape[2:]):
         confidence = np.asarray(file["point_scores"], np.float64).transpose(2, 0, 1)
-    return Keypoints(
+    return FilePoints(
         points=tracks.transpose(3, 0, 2, 1),
         confidence=confidence,
         names=names,
@@ -535,11 +535,11 @@ def _texts(values: Any) -> Iterator[str]:
         yield each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each)
 
 
-def _netcdf(path: Path) -> Keypoints:
+def _netcdf(path: Path) -> FilePoints:
     """Read a Dataset: a pose of this package, or poses of movement."""
     data = _opened(path)
     if "image_position" in data:
-        return Keypoints(np.empty(0), None, (), (), "", dataset=data)
+        return FilePoints(np.empty(0), None, (), (), "", dataset=data)
     data = data.rename({old: old[:-1] for old in ("keypoints", "individuals") if old in data.dims})
     if "position" not in data or not {"time", "space", "keypoint"} <= set(data["position"].dims):
         raise BadInputError(
@@ -560,7 +560,7 @@ def _netcdf(path: Path) -> Keypoints:
         if values is not None and values.dtype.kind not in "fiu":
             raise BadInputError(f"{path}: '{values.name}' must hold numbers (got {values.dtype})")
     in_seconds = data.attrs.get("time_unit", "seconds") == "seconds" and "time" in data.coords
-    return Keypoints(
+    return FilePoints(
         points=points.to_numpy().astype(np.float64),
         confidence=None if confidence is None else confidence.to_numpy().astype(np.float64),
         names=tuple(map(str, data["keypoint"].values)),

@@ -16,7 +16,7 @@ from pydantic import Field
 from mobility import tables
 from mobility.capture.video import presentation_times, probe
 from mobility.errors import BadInputError
-from mobility.exchange.formats import Keypoints, digest, read
+from mobility.exchange.formats import FilePoints, digest, read
 from mobility.exchange.people import LEAST_PRESENT, choose, seen_points
 from mobility.keypoints.names import LANDMARKS, landmarks_of
 from mobility.keypoints.sources import MEDIAPIPE, OTHER
@@ -155,8 +155,8 @@ def keypoints_of_video(
 
 
 def _given(
-    keypoints: Keypoints, rate: float | None, file: Path, *, whose: str = "rate"
-) -> Keypoints:
+    keypoints: FilePoints, rate: float | None, file: Path, *, whose: str = "rate"
+) -> FilePoints:
     """Keypoints as read, if their times are those of a recording with the rate."""
     times = keypoints.times
     if times is None and keypoints.dataset is None:
@@ -178,7 +178,7 @@ def _given(
     return keypoints
 
 
-def _until(keypoints: Keypoints, count: int) -> Keypoints:
+def _until(keypoints: FilePoints, count: int) -> FilePoints:
     """Keypoints of so many frames: later ones are left out, and missing ones have nobody."""
 
     def cut(values: Array) -> Array:
@@ -236,7 +236,7 @@ def _own(
 
 
 def _pose(
-    given: Keypoints,
+    given: FilePoints,
     times: Array,
     file: Path,
     *,

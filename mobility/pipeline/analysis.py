@@ -66,11 +66,18 @@ class _Step:
     edits: tuple[str, ...] = ()
 
 
+_OF_POSE = ("rate", "detector")
 _OF_FIT = ("fit", "height_m", "field_of_view", "standing", "calibration")
 
 STEPS = (
-    _Step("pose", "pose.nc", (), ("subject", "rate"), edits=("subject",)),
-    _Step("second_pose", "pose-2.nc", (), ("second_subject", "rate"), edits=("second_subject",)),
+    _Step("pose", "pose.nc", (), ("subject", *_OF_POSE), edits=("subject",)),
+    _Step(
+        "second_pose",
+        "pose-2.nc",
+        (),
+        ("second_subject", *_OF_POSE),
+        edits=("second_subject",),
+    ),
     _Step("fitted", "fitted.nc", ("pose", "second_pose"), _OF_FIT),
     _Step("angles", "angles.nc", ("fitted",), ("keep_raw",)),
     _Step("repetitions", "repetitions.nc", ("fitted",), edits=("repetitions",)),
@@ -252,12 +259,19 @@ class _Plan:
 def _plan(
     session: StoredSession, record: SessionRecord, edits: Edits, chosen: Mapping[str, Any]
 ) -> _Plan:
+    from mobility.capture.detector_packages import detector_digest
     from mobility.capture.models import model_sha256 as identity_of_model
 
     options = _options(session, record, chosen)
     steps = _steps(record)
     inputs = _inputs(session, record, edits, options)
-    model_sha256 = identity_of_model(options.model) if record.keypoints is None else None
+    model_sha256: str | None = None
+    if record.keypoints is None:
+        model_sha256 = (
+            identity_of_model(options.model)
+            if options.detector is None
+            else detector_digest(options.detector)
+        )
     return _Plan(
         options=options,
         inputs=inputs,
@@ -544,6 +558,7 @@ def _estimated_pose(run: _Run, video: Path, place: Any) -> xr.Dataset:
         subject=_subject_to_track(run, place),
         model=run.options.model,
         rate=run.options.rate,
+        detector=run.options.detector,
     )
 
 

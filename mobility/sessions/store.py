@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, cast
 
 from mobility.analysis_options import AnalysisOptions, given_options
+from mobility.capture.detector_packages import require_detector
 from mobility.capture.models import require_model
 from mobility.errors import (
     BadInputError,
@@ -212,6 +213,7 @@ class SessionStore(Generic[S]):
         checked_options = given_options(options)
         if keypoints is None:
             require_model(checked_options.get("model"))
+            require_detector(checked_options.get("detector"))
         AnalysisOptions(**checked_options).for_videos(
             second=second_video is not None,
             calibrated=calibration is not None,

@@ -17,6 +17,7 @@ import mobility as mb
 from mobility import tables
 from mobility.capture import landmarks, pose_worker
 from mobility.capture import pose as pose_module
+from mobility.capture.passes import Pass
 from mobility.capture.pose import plan_chunks
 from mobility.capture.pose_process import start
 from mobility.capture.video import presentation_times, read_frames, write_video
@@ -413,8 +414,8 @@ def test_a_subject_who_is_lost_on_the_crop_is_nobody(clips, tmp_path, monkeypatc
     poses["pixels"] = np.random.default_rng(1).uniform(20, 90, (20, 33, 2))
     poses["confidence"] = poses["presence"] = 0.9
     passes = [
-        pose_module._Pass(times, poses, 20, [], []),
-        pose_module._Pass(times, landmarks.nobody(20), 0, [], []),
+        Pass(times, poses, 20, [], []),
+        Pass(times, landmarks.nobody(20), 0, [], []),
     ]
     monkeypatch.setattr(pose_module, "_run", lambda *_: passes.pop(0))
     with pytest.raises(VideoError, match="nobody was found"):

@@ -46,7 +46,7 @@ def test_names_are_compared_without_case_and_separators():
 
 
 def test_what_is_no_set_and_no_point_is_one_line():
-    with pytest.raises(BadInputError, match="no set of keypoints .coco17.; did you mean"):
+    with pytest.raises(BadInputError, match=r"no set of keypoints .coco17.; did you mean"):
         points_of("coco17")
     with pytest.raises(BadInputError, match=r"^here: no landmark is known by the name of left_kne"):
         landmarks_of(["nose", "left_kne"], what="here")

@@ -1,0 +1,155 @@
+"""The subject among the people whom a detector of another package finds in the frames.
+
+It looks at each frame once, and may find several people there. They are followed from frame to
+frame by their heads and boxes, and the subject is one of them, chosen as with MediaPipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from mobility.capture import survey
+from mobility.capture.detector_packages import require_detector
+from mobility.capture.detector_worker import DetectorJob
+from mobility.capture.detectors import AboutDetector
+from mobility.capture.landmarks import Landmarks, nobody
+from mobility.capture.passes import WARM_UP_S, Chunk, Pass, Work, pass_of, search
+from mobility.errors import EndedError, ModelError
+from mobility.processes import Process
+
+_MODULE = "mobility.capture.detector_worker"
+
+
+class OpenDetector:
+    """A detector that is loaded in one process, or will be in several."""
+
+    def __init__(self, name: str) -> None:
+        require_detector(name)
+        self._waiting: list[Process] = [Process(_MODULE)]
+        try:
+            answer = self._waiting[0].ask({"detector": name})
+        except EndedError as ended:
+            raise ModelError(f"detector {name}: its process {ended} while it was loaded") from None
+        except BaseException:
+            self.close()
+            raise
+        self.about = AboutDetector.model_validate(answer)
+
+    def close(self) -> None:
+        """End a process that got no job."""
+        while self._waiting:
+            self._waiting.pop().close()
+
+    def search(self, work: Work, subject: tuple[float, float] | Literal["moving"] | None) -> Pass:
+        """Find the subject in the frames."""
+
+        def job_of(chunks: list[Chunk], frames: list[float]) -> DetectorJob:
+            start = chunks[0][1]
+            return DetectorJob(
+                video=str(work.path),
+                detector=self.about.entry_point,
+                chunks=chunks,
+                before_s=WARM_UP_S,
+                # It needs no frame before: each is by itself.
+                frames=[time for time in frames if start is None or time >= start],
+            )
+
+        most = self.about.workers or work.workers
+        found = search(replace(work, workers=min(most, work.workers)), job_of, self._process)
+        times = found.arrays["times"]
+        ends = np.cumsum(found.arrays["counts"])
+        people = np.split(found.arrays["poses"], ends[:-1])
+        looks = [
+            survey.Look(
+                time=time,
+                people=[survey.person(pose) for pose in there],
+                brightness=np.nan,
+                sharpness=np.nan,
+            )
+            for time, there in zip(times.tolist(), people, strict=True)
+        ]
+        tracks = survey.link(looks)
+        if not tracks:
+            return pass_of(found, nobody(len(times)), work.width)
+        point = subject if isinstance(subject, tuple) else None
+        chosen = survey.choose_subject(tracks, looks, work.width, work.height, point)
+        at_looks = {look.time for look in found.looks}
+        candidates = [chosen]
+        if subject == "moving":
+            indices, seen = _beside(tracks, chosen, at_looks)
+            at_least = survey.LEAST_PRESENT * len(times)
+            candidates += [
+                index
+                for index in (indices[number] for number in survey.others(seen, 0))
+                if len(tracks[index].times) >= at_least
+            ]
+        poses = [_poses_of(tracks[index], looks, people) for index in candidates]
+        best = survey.who_moves([survey.limb_range(each) for each in poses])
+        result = pass_of(found, poses[best], work.width)
+        result.looks = survey.with_shifts(found.looks, result.backgrounds, work.width, result.cuts)
+        _, seen = _beside(tracks, candidates[best], at_looks)
+        result.seen = survey.summary(result.looks, seen, 0)
+        result.seen["chosen"] = "pointed at" if point else "moves a joint" if best else "largest"
+        return result
+
+    def _process(self) -> Process:
+        return self._waiting.pop() if self._waiting else Process(_MODULE)
+
+
+@contextmanager
+def opened(name: str) -> Iterator[OpenDetector]:
+    """Load a detector in a process of its own, which its first search uses.
+
+    Raises
+    ------
+    BadInputError, ModelError
+        There is none of this name, or it is not as it has to be.
+    """
+    detector = OpenDetector(name)
+    try:
+        yield detector
+    finally:
+        detector.close()
+
+
+def _beside(
+    tracks: Sequence[survey.Track], subject: int, times: set[float]
+) -> tuple[list[int], list[survey.Track]]:
+    """Return indices and tracks of the subject, then of those seen at some of the `times`.
+
+    The others are reduced to these times, because who is seen for a moment may be nobody.
+    """
+    thinned = {i: _thinned(track, times) for i, track in enumerate(tracks) if i != subject}
+    there = [index for index, track in thinned.items() if track.times]
+    return [subject, *there], [tracks[subject], *(thinned[index] for index in there)]
+
+
+def _thinned(track: survey.Track, times: set[float]) -> survey.Track:
+    """Track at some times only."""
+    thinned = survey.Track()
+    for row, time in enumerate(track.times):
+        if time in times:
+            thinned.times.append(time)
+            thinned.boxes.append(track.boxes[row])
+            thinned.heads.append(track.heads[row])
+            thinned.visibility.append(track.visibility[row])
+            thinned.offsets.append(track.offsets[row])
+    return thinned
+
+
+def _poses_of(
+    track: survey.Track, looks: Sequence[survey.Look], people: Sequence[Landmarks]
+) -> Landmarks:
+    """Landmarks of the person of a track in every frame; NaN where they are not found."""
+    row_of = {look.time: row for row, look in enumerate(looks)}
+    poses = nobody(len(looks))
+    for time, box, head in zip(track.times, track.boxes, track.heads, strict=True):
+        row = row_of[time]
+        places = [(person.box, person.head) for person in looks[row].people]
+        poses[row] = people[row][places.index((box, head))]
+    return poses

@@ -1,0 +1,101 @@
+"""Detectors of other packages by name: which there are, and their code, without importing it.
+
+A package names its detectors as entry points of the group ``mobility.detectors``;
+:mod:`mobility.capture.detectors` says what one is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+from mobility.errors import BadInputError, ModelError
+from mobility.options import likely_of_all, quoted
+from mobility.provenance import sha256
+from mobility.wording import listed
+
+ENTRY_POINTS = "mobility.detectors"
+BUILT_IN = "mediapipe"
+"""Name of the detector that is there without a package."""
+
+
+@contextmanager
+def failing_as(what: str, fault: str) -> Iterator[None]:
+    """Say of what fails, whatever it is, in one line what it was of; our own errors pass."""
+    try:
+        yield
+    except (BadInputError, MemoryError, ModelError):
+        raise
+    except (Exception, SystemExit) as error:
+        lines = str(error).strip().splitlines()
+        why = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        raise ModelError(f"{what}: {fault} ({why})") from None
+
+
+def detector_names() -> list[str]:
+    """Return the names of all detectors, the built-in one first."""
+    others = {point.name for point in entry_points(group=ENTRY_POINTS)} - {BUILT_IN}
+    return [BUILT_IN, *sorted(others)]
+
+
+def require_detector(name: str | None) -> None:
+    """Refuse a detector that this machine does not have, before anything is to be done with it.
+
+    Raises
+    ------
+    BadInputError
+        With the field ``detector``.
+    """
+    if name is not None and name != BUILT_IN:
+        try:
+            entry_point_of(name)
+        except BadInputError as error:
+            raise BadInputError.of({"detector": str(error)}) from None
+
+
+def detector_digest(name: str) -> str:
+    """SHA-256 of the code of a detector: of the Python files of its package, which is not imported.
+
+    Weights are no part of it: a detector that is given others should be given another version.
+    """
+    point = entry_point_of(name)
+    version = point.dist.version if point.dist is not None else ""
+    digest = hashlib.sha256(f"{point.name} {point.value} {version}\n".encode())
+    with failing_as(f"detector {name}", "cannot be found"):
+        for file in _python_files(point.module.partition(".")[0]):
+            digest.update(f"{file.name} {sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def _python_files(package: str) -> list[Path]:
+    spec = find_spec(package)
+    if spec is None:
+        raise ModuleNotFoundError(f"no module named {package!r}")
+    if spec.submodule_search_locations:
+        return sorted(
+            file for place in spec.submodule_search_locations for file in Path(place).rglob("*.py")
+        )
+    return [Path(spec.origin)] if spec.has_location and spec.origin else []
+
+
+def entry_point_of(name: str) -> EntryPoint:
+    """Return the entry point of a detector.
+
+    Raises
+    ------
+    BadInputError
+        There is none of this name, or there are several.
+    """
+    points = [point for point in entry_points(group=ENTRY_POINTS) if point.name == name]
+    places = sorted({point.value for point in points})
+    if not points:
+        raise BadInputError(f"no detector {quoted(name)}{likely_of_all(name, detector_names())}")
+    if len(places) > 1:
+        raise BadInputError(
+            f"detector {quoted(name)}: is in several packages ({listed(places)}); remove one"
+        )
+    return points[0]

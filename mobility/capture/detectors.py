@@ -1,0 +1,243 @@
+"""Detectors: pose models beside MediaPipe's, found by name among the packages that are installed.
+
+A package names its detectors as entry points of the group ``mobility.detectors``. What one returns
+is checked here, frame by frame, and becomes landmarks with names; the rest of the package sees no
+other columns. It is loaded in the processes that work (:mod:`mobility.capture.detector_worker`),
+and in no other.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from mobility.capture.detector_packages import entry_point_of, failing_as
+from mobility.capture.landmarks import Array, Image, Landmarks, is_somebody, nobody
+from mobility.errors import BadInputError, ModelError
+from mobility.keypoints.names import LANDMARKS, landmarks_of, points_of
+from mobility.keypoints.sources import OTHER, pose_source
+from mobility.options import quoted
+from mobility.wording import listed, shortened
+
+
+class Keypoints(NamedTuple):
+    """Keypoints of the people in one picture, as a :class:`Detector` returns them.
+
+    There may be several people, or none: arrays of length 0.
+
+    Attributes
+    ----------
+    pixels
+        Places in the picture, (people, keypoints, 2), pixels from its left and from its top.
+    confidence
+        (people, keypoints), from 0 to 1. What has 0 was not seen, and its place does not count.
+    depth
+        (people, keypoints), pixels relative to the hips, smaller is nearer; where the model has it.
+    position
+        (people, keypoints, 3), metres: x to the picture's right, y up, z towards the camera. It is
+        kept of a source with depth alone (``pose_sources.yaml``).
+    """
+
+    pixels: Any
+    confidence: Any
+    depth: Any = None
+    position: Any = None
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """A pose model of your own: frames in, keypoints out.
+
+    Make a class of it, with or without this as its base, and name it as an entry point of the group
+    ``mobility.detectors``; then ``mb.estimate_pose(video, detector="name")`` and ``mobility analyze
+    --detector name`` use it. It is made without arguments, in each process that works, and these
+    have no network.
+
+    Attributes
+    ----------
+    name
+        Of the model, as pages call it ("RTMPose").
+    keypoints
+        Its points in their order: a set of the table ``keypoint_names`` ("coco_17", "halpe_26",
+        "body_25"), names that the table has, or the landmark of MediaPipe by the name of each
+        point, None where none corresponds to it.
+    source
+        Entry of the table ``pose_sources``, which says how large its errors are: "other" unless its
+        points are those of MediaPipe's model.
+    workers
+        Most processes in which it may run at once; None: as many as there are processors. 1 if it
+        cannot be shared, as on a GPU, or keeps anything from frame to frame: with several, each
+        sees a part of the video.
+    """
+
+    name: str
+    keypoints: str | Sequence[str] | Mapping[str, str | None]
+    source: str = OTHER
+    workers: int | None = None
+
+    def __call__(self, image: Image, time: float, /) -> Keypoints:
+        """Find the people in a picture.
+
+        Parameters
+        ----------
+        image
+            RGB, (height, width, 3), unsigned bytes.
+        time
+            Of the frame, seconds from the start of the video; it increases from call to call.
+        """
+        ...
+
+
+class AboutDetector(BaseModel):
+    """What is known of a detector once it was made."""
+
+    model_config = ConfigDict(frozen=True)
+
+    entry_point: str
+    name: str
+    source: str
+    workers: int | None
+    landmarks: dict[str, str]
+    """Its keypoint by landmark."""
+    left_out: list[str]
+    """Keypoints that are no landmark."""
+
+
+class LoadedDetector:
+    """A detector that was made, whose results are checked."""
+
+    def __init__(self, name: str) -> None:
+        self._what = f"detector {name}"
+        point = entry_point_of(name)
+        with failing_as(self._what, f"{point.value} cannot be loaded"):
+            made = point.load()
+        with failing_as(self._what, f"{point.value} cannot be made without arguments"):
+            self._detector = made()
+        self.about = self._checked_description(name)
+        points = [landmark or None for landmark in self._landmarks]
+        self._rows = [LANDMARKS.index(landmark) for landmark in points if landmark]
+        self._columns = [number for number, landmark in enumerate(points) if landmark]
+
+    def __call__(self, image: Image, time: float) -> Landmarks:
+        """Landmarks of the people in a picture, (people, 33)."""
+        where = f"{self._what}: in the frame at {time:.2f} s"
+        with failing_as(where, "it failed"):
+            found = self._detector(image.copy(), time)
+        if not isinstance(found, Keypoints):
+            raise ModelError(
+                f"{where} it returned {_kind(found)} and no mobility.Keypoints(pixels, confidence)"
+            )
+        count = len(self._landmarks)
+        pixels = self._numbers(found.pixels, (count, 2), f"{where} pixels")
+        confidence = self._numbers(found.confidence, (count,), f"{where} confidence")
+        if len(pixels) != len(confidence):
+            raise ModelError(
+                f"{where} pixels are of {len(pixels)} people, and confidence of {len(confidence)}"
+            )
+        if confidence.size and not (confidence.min() >= 0 and confidence.max() <= 1):
+            raise ModelError(
+                f"{where} confidence is from {confidence.min():.3g} to {confidence.max():.3g}; "
+                "it must be from 0 to 1"
+            )
+        people = nobody(len(pixels))
+        people["pixels"][:, self._rows] = pixels[:, self._columns]
+        people["confidence"][:, self._rows] = confidence[:, self._columns]
+        for name, shape in (("depth", (count,)), ("position", (count, 3))):
+            if (values := getattr(found, name)) is None:
+                continue
+            numbers = self._numbers(values, shape, f"{where} {name}")
+            if len(numbers) != len(pixels):
+                raise ModelError(
+                    f"{where} pixels are of {len(pixels)} people, and {name} of {len(numbers)}"
+                )
+            people[name][:, self._rows] = numbers[:, self._columns]
+        for name in ("pixels", "depth", "position"):
+            people[name][people["confidence"] == 0] = np.nan
+        return people[is_somebody(people)]
+
+    def _numbers(self, values: Any, shape: tuple[int, ...], what: str) -> Array:
+        try:
+            numbers = np.asarray(values, np.float64)
+        except (TypeError, ValueError):
+            raise ModelError(f"{what} is {_kind(values)} and no array of numbers") from None
+        if not numbers.size and numbers.ndim and not len(numbers):
+            return np.empty((0, *shape))
+        if numbers.shape[1:] != shape or not numbers.ndim:
+            expected = ", ".join(map(str, ("people", *shape)))
+            raise ModelError(f"{what} has the shape {numbers.shape} and not ({expected})")
+        if not np.isfinite(numbers).all():
+            raise ModelError(
+                f"{what} has values that are not finite; give what was not seen a confidence of 0"
+            )
+        return numbers
+
+    def _checked_description(self, name: str) -> AboutDetector:
+        detector, what = self._detector, self._what
+        absent = [each for each in ("name", "keypoints") if not hasattr(detector, each)]
+        if absent or not callable(detector):
+            lacks = [*absent, *([] if callable(detector) else ["__call__(image, time)"])]
+            raise ModelError(f"{what}: has no {listed(lacks)}, as a mobility.Detector has")
+        source = getattr(detector, "source", OTHER)
+        workers = getattr(detector, "workers", None)
+        title = detector.name.strip() if isinstance(detector.name, str) else ""
+        if not title or not title.isprintable():
+            raise ModelError(f"{what}: its name must be a text (got {quoted(detector.name)})")
+        if workers is not None and not (type(workers) is int and workers >= 1):
+            raise ModelError(
+                f"{what}: its workers must be 1 or more, or None (got {quoted(workers)})"
+            )
+        if not isinstance(source, str):
+            raise ModelError(f"{what}: its source must be a text (got {quoted(source)})")
+        try:
+            pose_source(source)
+            by_name = self._by_name(detector.keypoints)
+        except BadInputError as error:
+            raise ModelError(
+                f"{error}" if str(error).startswith(what) else f"{what}: {error}"
+            ) from None
+        self._landmarks = list(by_name.values())
+        return AboutDetector(
+            entry_point=name,
+            name=title,
+            source=source,
+            workers=workers,
+            landmarks={landmark: point for point, landmark in by_name.items() if landmark},
+            left_out=[point for point, landmark in by_name.items() if not landmark],
+        )
+
+    def _by_name(self, keypoints: Any) -> dict[str, str | None]:
+        """Landmark by the name of each keypoint, in their order."""
+        if isinstance(keypoints, str):
+            return landmarks_of(points_of(keypoints), what=self._what)
+        if not isinstance(keypoints, Mapping | Sequence) or not all(
+            isinstance(each, str) for each in keypoints
+        ):
+            raise BadInputError(
+                "its keypoints must be the name of a set, names, or landmarks by name "
+                f"(got {quoted(keypoints)})"
+            )
+        names = list(keypoints)
+        if twice := sorted({each for each in names if names.count(each) > 1}):
+            raise BadInputError(f"its keypoints have {shortened(twice)} twice")
+        chosen = keypoints if isinstance(keypoints, Mapping) else None
+        return landmarks_of(names, chosen, what=self._what)
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+@functools.cache
+def loaded(name: str) -> LoadedDetector:
+    """Make a detector, once in a process.
+
+    Raises
+    ------
+    BadInputError, ModelError
+        There is none of this name, or it is not as a :class:`Detector` has to be.
+    """
+    return LoadedDetector(name)

@@ -1,0 +1,172 @@
+"""Searches of a video by processes, each of which does a run of its chunks."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from mobility.capture import shots, survey
+from mobility.capture.landmarks import Array, Landmarks, arrays_of
+from mobility.errors import EndedError, VideoError
+from mobility.processes import Process, Send
+from mobility.progress import progress_bar
+
+WARM_UP_S = 0.5
+"""Time before a chunk at which its landmarker starts tracking, so that it has settled."""
+
+Chunk = tuple[int, float | None, float | None]
+"""Number, start and stop in seconds; None at the ends of the video."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Arguments of a search: the video, and how the work is shared."""
+
+    path: Path
+    chunks: list[Chunk]
+    workers: int
+    frames: Array
+    """Times of the frames in which the pose is estimated, seconds."""
+    what: str
+    """Text of the progress bar."""
+    width: int
+    height: int
+    """Of the pictures, pixels."""
+
+
+@dataclass
+class Pass:
+    """Result of a search of the video, with one model or several."""
+
+    times: Array
+    poses: Landmarks
+    retried: int
+    looks: list[survey.Look]
+    cuts: list[float]
+    """Times of the first frames after a cut, seconds."""
+    repeats: list[dict[str, float]] = field(default_factory=list)
+    """Shots that were shown before: `start` and `stop`, and `first`, when it was shown, seconds."""
+    backgrounds: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0), np.uint8))
+    """Reduced grey pictures of the looks."""
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    seen: dict[str, Any] = field(default_factory=dict)
+    """Summary of the survey by the first model."""
+    track: survey.Track | None = None
+    """The subject whose crop was searched."""
+    others: list[survey.Track] = field(default_factory=list)
+    """The other people in the picture."""
+    contradicted: int = 0
+    """Frames in which the models contradict each other."""
+
+
+class Found(NamedTuple):
+    """What the processes sent of all chunks."""
+
+    arrays: dict[str, NDArray[Any]]
+    """Joined, by name."""
+    retried: int
+    looks: list[survey.Look]
+    faults: list[dict[str, Any]]
+
+
+JobOf = Callable[[list[Chunk], list[float]], BaseModel]
+"""Makes the job of some chunks and the times of their frames."""
+
+
+def search(work: Work, job_of: JobOf, start: Callable[[], Process]) -> Found:
+    """Let processes do all chunks, and join their parts."""
+    messages: queue.SimpleQueue[tuple[Mapping[str, Any] | Future[None], bytes]]
+    messages = queue.SimpleQueue()
+    # Contiguous runs of chunks, so that each worker decodes its part only once.
+    runs = np.array_split(np.arange(len(work.chunks)), min(work.workers, len(work.chunks)))
+    parts: dict[int, tuple[dict[str, NDArray[Any]], int, list[survey.Look]]] = {}
+    faults: dict[str, dict[str, Any]] = {}
+    # The processes are left first: threads end when these do.
+    with ThreadPoolExecutor(len(runs)) as threads, ExitStack() as processes:
+        for run in runs:
+            begin, end = work.chunks[run[0]][1], work.chunks[run[-1]][2]
+            from_, to = np.searchsorted(
+                work.frames,
+                [
+                    -np.inf if begin is None else begin - WARM_UP_S,
+                    np.inf if end is None else end,
+                ],
+            )
+            job = job_of([work.chunks[i] for i in run], work.frames[from_:to].tolist())
+            process = processes.enter_context(start())
+            future = threads.submit(
+                _run_job, process, job, work.path, lambda *message: messages.put(message)
+            )
+            future.add_done_callback(lambda future: messages.put((future, b"")))
+        running = len(runs)
+        with progress_bar(work.what, total=len(work.frames)) as bar:
+            while running:
+                message, data = messages.get()
+                if isinstance(message, Future):
+                    running -= 1
+                    message.result()
+                elif "frames" in message:
+                    bar.update(message["frames"])
+                elif "fault" in message:
+                    faults.setdefault(message["fault"]["code"], message["fault"])
+                else:
+                    looks = [survey.Look(**look) for look in message["looks"]]
+                    arrays = arrays_of(message["arrays"], data)
+                    parts[message["chunk"]] = (arrays, message["retried"], looks)
+    ordered = [parts[n] for n in sorted(parts)]
+    joined = {name: _joined([part[0][name] for part in ordered]) for name in ordered[0][0]}
+    if not len(joined["times"]):
+        raise VideoError(
+            f"{work.path.name}: none of its frames can be decoded; film or export it again"
+        )
+    return Found(
+        arrays=joined,
+        retried=sum(part[1] for part in ordered),
+        looks=[look for part in ordered for look in part[2]],
+        faults=[faults[code] for code in sorted(faults)],
+    )
+
+
+def pass_of(found: Found, poses: Landmarks, width: int) -> Pass:
+    """Make a pass of what was found, and of the subject's landmarks, (n, 33)."""
+    pictures = {name: found.arrays[name] for name in shots.PICTURES}
+    cuts = shots.cuts(pictures, found.arrays["times"], poses["pixels"], width)
+    return Pass(
+        times=found.arrays["times"],
+        poses=poses,
+        retried=found.retried,
+        looks=found.looks,
+        backgrounds=found.arrays["backgrounds"],
+        cuts=cuts,
+        repeats=shots.repeats(pictures, cuts),
+        faults=found.faults,
+    )
+
+
+def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Join the arrays of all chunks; those of chunks without any have no shape to compare."""
+    filled = [each for each in arrays if len(each)]
+    return np.concatenate(filled) if filled else arrays[0]
+
+
+def _run_job(process: Process, job: BaseModel, path: Path, on_message: Send) -> None:
+    """Do a job in a process that ends with it."""
+    try:
+        with process:
+            process.ask(job.model_dump(mode="json"), on_message=on_message)
+    except EndedError as ended:
+        error = VideoError(
+            f"{path.name}: a pose process {ended}; run it again with fewer workers, or "
+            "export the video again"
+        )
+        error.retryable = ended.retryable
+        raise error from None
