@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -87,6 +88,41 @@ def deeplabcut(
     rows = [[str(n), *["" if np.isnan(v) else str(v) for v in row]] for n, row in enumerate(table)]
     text = "\n".join(",".join(row) for row in (*heads, *rows))
     file.write_text(f"{text}\n", encoding="utf-8")
+    return file
+
+
+def deeplabcut_hdf5(
+    file: Path,
+    people: Mapping[str, np.ndarray],
+    names: Sequence[str] = BODY_25,
+    *,
+    fixed: bool = False,
+    labels: bytes | None = None,
+) -> Path:
+    """Write what pandas writes with PyTables, in its format "table" or "fixed"."""
+    columns = [
+        ("net", *([who] if len(people) > 1 else []), name, c)
+        for who in people
+        for name in names
+        for c in ("x", "y", "likelihood")
+    ]
+    table = np.concatenate([each.reshape(len(each), -1) for each in people.values()], axis=1)
+    with h5py.File(file, "w") as out:
+        group = out.create_group("df_with_missing")
+        if not fixed:
+            kind = [("index", "<i8"), ("values_block_0", "<f8", (len(columns),))]
+            rows = np.zeros(len(table), dtype=kind)
+            rows["index"], rows["values_block_0"] = np.arange(len(table)), table
+            data = group.create_dataset("table", data=rows)
+            pickled = pickle.dumps(columns, protocol=0) if labels is None else labels
+            data.attrs["values_block_0_kind"] = np.bytes_(pickled)
+            return file
+        group.attrs["block0_items_nlevels"] = len(columns[0])
+        for number, level in enumerate(zip(*columns, strict=True)):
+            words = sorted(set(level))
+            group[f"block0_items_level{number}"] = np.array(words, dtype="S")
+            group[f"block0_items_label{number}"] = np.array([words.index(w) for w in level], "i1")
+        group["block0_values"] = table
     return file
 
 

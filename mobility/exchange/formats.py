@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility.errors import BadInputError, MobilityError, NotFoundError
+from mobility.exchange.deeplabcut import TABLE, read_hdf5
 from mobility.exchange.people import Detection, followed
 from mobility.keypoints.names import points_of
 from mobility.options import likely, quoted
@@ -483,18 +484,16 @@ def deeplabcut_table(
 
 
 def _hdf5(path: Path) -> FilePoints:
-    """Read HDF5: results of SLEAP, else NetCDF."""
+    """Read HDF5: results of SLEAP or DeepLabCut, else NetCDF."""
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
             if {"tracks", "node_names"} <= file.keys():
                 return _sleap(path, file)
-            if "df_with_missing" in file or any("table" in file[name] for name in _groups(file)):
-                raise BadInputError(
-                    f"{path}: is DeepLabCut's HDF5, which needs PyTables; give the CSV file beside "
-                    "it, or load it with movement and save that as NetCDF"
-                )
+            if TABLE in file:
+                labels, values = read_hdf5(file[TABLE], path)
+                return deeplabcut_table(labels, values, what=path)
             if not any("position" in name for name in file):
                 raise BadInputError(
                     f"{path}: is HDF5 of no known format; load it with movement and save that as "
@@ -503,10 +502,6 @@ def _hdf5(path: Path) -> FilePoints:
     except (OSError, RuntimeError, KeyError) as error:
         raise BadInputError(f"{path}: is damaged HDF5 ({error}); copy it again") from None
     return _netcdf(path)
-
-
-def _groups(file: Any) -> list[str]:
-    return [name for name in file if hasattr(file[name], "keys")]
 
 
 def _sleap(path: Path, file: Any) -> FilePoints:

@@ -71,8 +71,8 @@ def read_keypoints(
     path
         A folder of OpenPose's JSON files, one for each frame (BODY_25, COCO, HALPE_26: OpenPose,
         Pose2Sim, AlphaPose); AlphaPose's JSON of results; a poses Dataset of movement, as NetCDF;
-        a CSV file of DeepLabCut; an analysis file of SLEAP (HDF5); a CSV file with a row for each
-        point (frame or time, point, x, y, confidence, person); or a pose of this package
+        a CSV or HDF5 file of DeepLabCut; an analysis file of SLEAP (HDF5); a CSV file with a row
+        for each point (frame or time, point, x, y, confidence, person); or a pose of this package
         (``pose.nc``). What it is shows its content, not its name.
     rate
         Frames a second, where the file has no times; where it has, the same.

@@ -211,12 +211,15 @@ def _require_videos(session: StoredSession) -> None:
     record = session.record
     if not record.stages or session.store.local_path is None:  # a bucket has them
         return
-    for video in (record.video, record.second_video):
-        if video is not None and not (session.folder / video.file).is_file():
-            raise NotFoundError(
-                f"session {session.id}: its video {video.file} is gone, so it cannot be analysed "
-                "again; its results stay as they were"
-            )
+    files = {"video": (record.video, record.second_video)}
+    files["keypoints"] = (record.keypoints, record.second_keypoints)
+    for what, given in files.items():
+        for each in given:
+            if each is not None and not (session.folder / each.file).is_file():
+                raise NotFoundError(
+                    f"session {session.id}: its {what} {each.file} is gone, so it cannot be "
+                    "analysed again; its results stay as they were"
+                )
 
 
 def is_current(session: StoredSession) -> bool:

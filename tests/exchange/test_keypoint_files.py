@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import h5py
 import keypoint_files as files
 import numpy as np
 import pytest
@@ -69,6 +70,8 @@ def written(folder, name: str, frames: np.ndarray):
         return files.long_csv(folder / "p.csv", frames, head=head, clock=lambda n: n / files.RATE)
     if name == "deeplabcut":
         return files.deeplabcut(folder / "net.csv", {"a": frames})
+    if name in ("deeplabcut table", "deeplabcut fixed"):
+        return files.deeplabcut_hdf5(folder / "net.h5", {"a": frames}, fixed="fixed" in name)
     if name == "sleap":
         return files.sleap(folder / "walk.analysis", frames)
     return files.movement(folder / "walk.nc", {"a": frames})
@@ -82,6 +85,8 @@ SOFTWARE = {
     "csv": "CSV",
     "timed csv": "CSV",
     "deeplabcut": "DeepLabCut",
+    "deeplabcut table": "DeepLabCut",
+    "deeplabcut fixed": "DeepLabCut",
     "sleap": "SLEAP",
     "movement": "LightningPose",
 }
@@ -165,6 +170,8 @@ def test_people_with_names(tmp_path):
     for path in (
         files.movement(tmp_path / "m.nc", both),
         files.deeplabcut(tmp_path / "d.csv", both),
+        files.deeplabcut_hdf5(tmp_path / "d.h5", both),
+        files.deeplabcut_hdf5(tmp_path / "f.h5", both, fixed=True),
     ):
         with pytest.raises(BadInputError, match="has 2 people"):
             mb.read_keypoints(path, rate=30)
@@ -359,6 +366,17 @@ def cut_off_hdf5(folder):
     return path
 
 
+def code_for_labels(folder):
+    code = b"cbuiltins\nprint\n(Vran\ntR."
+    return files.deeplabcut_hdf5(folder / "p.h5", {"a": files.walker()}, labels=code)
+
+
+def other_hdf5(folder):
+    with h5py.File(folder / "p.h5", "w") as out:
+        out["points"] = np.zeros(3)
+    return folder / "p.h5"
+
+
 def in_space(folder):
     path = files.movement(folder / "p.nc", {"a": files.walker()})
     data = xr.load_dataset(path)
@@ -400,6 +418,8 @@ FAULTS = {
     negative: r"p.csv: confidence must be from 0 to 1 \(got -0.9\)",
     a_picture: r"p.csv: is no file of keypoints that can be read; give OpenPose's folder",
     cut_off_hdf5: r"p.nc: is damaged HDF5 \(.*\); copy it again",
+    code_for_labels: r"p.h5: its table df_with_missing is not as .*\(builtins.print is no text\)",
+    other_hdf5: r"p.h5: is HDF5 of no known format; load it with movement",
     in_space: r"space.nc: its positions must be x and y in the picture",
     headers_alone: r"p.csv: has no frame below its headers",
 }

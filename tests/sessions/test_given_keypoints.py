@@ -19,7 +19,8 @@ from mobility.privacy.takeout import write_takeout
 from mobility.privacy.traces import _videos
 from mobility.provenance import sha256
 from mobility.reports.origin import provenance
-from mobility.sessions.files import read_dataset
+from mobility.sessions.files import read_dataset, write_json
+from mobility.sessions.record import Stage, now
 from mobility.store import Store
 
 SQUAT = {"user_id": "p01", "exercise_name": "Squat", "session_id": "one"}
@@ -143,3 +144,15 @@ def test_the_key_of_the_pose_is_of_the_keypoints_and_of_no_model(
     assert keys(given) == before
     monkeypatch.setattr(analysis, "code_digest", lambda code: "other")
     assert keys(given) != before
+
+
+def test_keypoints_that_are_gone_leave_the_results_as_they_are(tmp_path, video, openpose):
+    store = Store(tmp_path / "store", reports=tmp_path / "reports")
+    session = store.create(video, keypoints=openpose, **SQUAT)
+    pose = {"pose": Stage(key="0" * 64, file="pose.nc", sha256="0" * 64, seconds=1, finished=now())}
+    record = session.record.model_copy(update={"state": "analyzed", "stages": pose})
+    write_json(session.folder / "session.json", record.model_dump(mode="json"))
+    (session.folder / "keypoints.nc").unlink()
+    with pytest.raises(NotFoundError, match=r"its keypoints keypoints.nc is gone, so it cannot"):
+        session.bring_up_to_date()
+    assert session.record == record
