@@ -211,15 +211,14 @@ def _require_videos(session: StoredSession) -> None:
     record = session.record
     if not record.stages or session.store.local_path is None:  # a bucket has them
         return
-    files = {"video": (record.video, record.second_video)}
-    files["keypoints"] = (record.keypoints, record.second_keypoints)
-    for what, given in files.items():
-        for each in given:
-            if each is not None and not (session.folder / each.file).is_file():
-                raise NotFoundError(
-                    f"session {session.id}: its {what} {each.file} is gone, so it cannot be "
-                    "analysed again; its results stay as they were"
-                )
+    videos = (record.video, record.second_video)
+    for file in (*videos, record.keypoints, record.second_keypoints):
+        if file is not None and not (session.folder / file.file).is_file():
+            what = "video" if file in videos else "keypoints"
+            raise NotFoundError(
+                f"session {session.id}: its {what} {file.file} is gone, so it cannot be analysed "
+                "again; its results stay as they were"
+            )
 
 
 def is_current(session: StoredSession) -> bool:
