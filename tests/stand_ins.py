@@ -134,6 +134,7 @@ def estimate_pose(
     subject: tuple[float, float] | Literal["moving"] | None = None,
     model: str | None = None,
     rate: float | str = "usual",
+    detector: str | None = None,
 ) -> xr.Dataset:
     CALLS.append("second_pose" if "-2" in Path(video).name else "pose")
     if b"nobody" in Path(video).read_bytes():

@@ -45,6 +45,21 @@ def test_what_is_stored_is_read_again(second):
     assert AnalysisOptions(**stored) == options
 
 
+def test_the_usual_detector_is_none_and_another_has_no_model_of_mediapipe():
+    for name in ("mediapipe", "auto"):
+        usual = AnalysisOptions(detector=name)
+        assert usual == AnalysisOptions()
+        assert "detector" not in usual.as_stored()
+    other = AnalysisOptions(detector="rtmpose")
+    assert other.as_stored()["detector"] == "rtmpose"
+    assert AnalysisOptions(**other.as_stored()) == other
+    with pytest.raises(BadInputError, match=r"model: heavy is a model of MediaPipe") as refused:
+        AnalysisOptions(detector="rtmpose", model="heavy").for_videos(
+            second=False, calibrated=False
+        )
+    assert list(refused.value.fields) == ["model"]
+
+
 def test_those_of_sessions_that_are_there_are_read(project):
     for name in ("overhead-squat", "joint-angle-mobility"):
         record = read_json(project / "data" / "demo" / name / "session.json")

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -24,7 +25,8 @@ from mobility.options import quoted
 from mobility.wording import listed, shortened
 
 
-class Keypoints(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Keypoints:
     """Keypoints of the people in one picture, as a :class:`Detector` returns them.
 
     There may be several people, or none: arrays of length 0.

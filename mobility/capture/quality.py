@@ -168,9 +168,16 @@ def _level(limits: Mapping[str, Any], value: float) -> str | None:
 
 
 def body_height_px(pose: xr.Dataset) -> float:
-    """Length of the body from heels to nose in pixels; NaN where it was not seen."""
+    """Length of the body from heels to nose in pixels; NaN where it was not seen.
+
+    Of keypoints without heels it is that from the ankles, in proportion.
+    """
     marks = pose["image_position"].isel(individual=0).sel(pixel=["u", "v"])
-    away = marks.sel(keypoint=["left_heel", "right_heel"]) - marks.sel(keypoint="nose")
+    lowest, longer = marks.sel(keypoint=["left_heel", "right_heel"]), 1.0
+    if not lowest.notnull().any():
+        lowest = marks.sel(keypoint=["left_ankle", "right_ankle"])
+        longer = _limits("nose_to_heel")["value"] / _limits("nose_to_ankle")["value"]
+    away = longer * (lowest - marks.sel(keypoint="nose"))
     height = ((away**2).sum("pixel", skipna=False) ** 0.5).max("keypoint").to_numpy()
     height = height[np.isfinite(height)]
     # The tallest is standing; a percentile, because the maximum is the largest error.

@@ -211,14 +211,14 @@ class SessionStore(Generic[S]):
         """
         self.require_writable()
         checked_options = given_options(options)
-        if keypoints is None:
-            require_model(checked_options.get("model"))
-            require_detector(checked_options.get("detector"))
         AnalysisOptions(**checked_options).for_videos(
             second=second_video is not None,
             calibrated=calibration is not None,
             detected=keypoints is None,
         )
+        if keypoints is None:
+            require_model(checked_options.get("model"))
+            require_detector(checked_options.get("detector"))
         if (chosen := checked_options.pop("movement", "auto")) != "auto":
             movement = chosen
         exercise, joints, name = check_creation(

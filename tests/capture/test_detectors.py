@@ -214,7 +214,7 @@ WITH_DEPTH = """
 def __call__(self, image, time):
     found = super().__call__(image, time)
     metres = np.concatenate([found.pixels / 50, 0 * found.pixels[..., :1]], axis=-1)
-    return found._replace(depth=0.5 * found.confidence, position=metres)
+    return Keypoints(found.pixels, found.confidence, 0.5 * found.confidence, metres)
 """
 
 

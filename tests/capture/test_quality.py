@@ -149,6 +149,9 @@ def test_height_in_the_picture_is_that_of_standing(squat_pose):
     marks = pose["image_position"]
     lying["image_position"] = (marks.dims, marks.sel(pixel=["v", "u"]).values)
     assert body_height_px(lying) == pytest.approx(body_height_px(pose))
+    without_heels = pose.copy(deep=True)
+    without_heels["image_position"].loc[{"keypoint": ["left_heel", "right_heel"]}] = np.nan
+    assert body_height_px(without_heels) == pytest.approx(body_height_px(pose), rel=0.05)
     assert verdict("body_height_px", 500) == "ok"
     assert verdict("body_height_px", 100) == "poor"
     assert verdict("body_height_px", 30) == "unusable"
@@ -168,6 +171,23 @@ def test_mended_exchanges_are_counted(demo):
     assert swaps["mended_frames"]["legs"] == 6
     assert swaps["verdict"] == "ok"
     assert capture_quality(demo.pose, demo.info)["swaps"]["verdict"] is None
+
+
+def test_a_pose_without_depth_and_heels_is_described(demo):
+    absent = [name for name in demo.pose["keypoint"].values if "heel" in name or "foot" in name]
+    pose = demo.pose.drop_vars(["position", "image_depth", "presence"]).copy(deep=True)
+    pose["image_position"].loc[{"keypoint": absent}] = np.nan
+    pose["confidence"].loc[{"keypoint": absent}] = np.nan
+    checks = capture_quality(pose, demo.info)
+    assert json.loads(json.dumps(checks, allow_nan=False)) == checks
+    assert checks["visibility"]["feet"] is None
+    whole = capture_quality(demo.pose, demo.info)
+    assert checks["visibility"]["legs"] == whole["visibility"]["legs"]
+    assert checks["frames"] == whole["frames"]
+    assert checks["size"]["body_height_px"] == pytest.approx(
+        whole["size"]["body_height_px"], rel=0.05
+    )
+    assert checks["size"]["verdict"] == whole["size"]["verdict"]
 
 
 def test_faults_of_the_recording(demo):

@@ -128,6 +128,7 @@ def test_two_videos(tmp_path, store, clips):
             ["--model: ", "absent.task", "no such file", "mobility models"],
         ),
         (["--model", "haevy"], ["did you mean 'heavy'?"]),
+        (["--detector", "mediapip"], ["--detector: no detector", "did you mean 'mediapipe'?"]),
         (["--date", "2026-13-01"], ["--date: must be as 2026-11-30", "(got '2026-13-01')"]),
         (["--date", "2999-01-01"], ["--date: lies in the future"]),
         (["--rate", "most"], ["--rate: must be usual, all, or from 5 to 1000 frames a second"]),

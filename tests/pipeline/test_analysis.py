@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from own_detectors import install
 from processes import in_children
 
 from mobility import __version__
+from mobility.capture.detector_packages import detector_digest
 from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.pipeline import analysis
 from mobility.provenance import POSE, RESULTS, Code, code_digest, sha256, with_history
@@ -421,6 +423,29 @@ def test_without_annotation_an_outdated_video_goes(session, calls):
     assert not (session.folder / "analyzed.mp4").exists()
     session.analyze(annotate=True)
     assert calls() == ["annotated"]
+
+
+def test_another_detector_and_a_change_of_its_code_make_another_pose(
+    session, calls, monkeypatch, tmp_path
+):
+    points, module = {"one": "one_detector:Model"}, "class Model: pass\n"
+    install(monkeypatch, tmp_path / "package", points, one_detector=module)
+    session.analyze()
+    calls()
+    session.analyze(detector="one")
+    assert calls() == ALL
+    assert session.record.provenance.model_sha256 == detector_digest("one")
+    session.analyze()
+    assert calls() == []
+    (tmp_path / "package" / "one_detector.py").write_text(f"{module}\n")
+    assert not session.is_current()
+    session.analyze()
+    assert calls() == ALL
+    session.analyze(detector="mediapipe")
+    assert calls() == ALL
+    assert session.record.provenance.options.keys().isdisjoint({"detector"})
+    with pytest.raises(BadInputError, match="no detector 'on'; did you mean 'one'"):
+        session.store.create(session.first_video, **SQUAT, options={"detector": "on"})
 
 
 def test_options_that_are_not_given_stay(session, calls, monkeypatch):
