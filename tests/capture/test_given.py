@@ -76,8 +76,6 @@ def test_what_a_survey_would_see_is_not_claimed(tmp_path, video):
     assert quality["landmarks"]["verdict"] is None
     assert quality["visibility"]["feet"] is None
     assert quality["visibility"]["legs"] == pytest.approx(0.85, abs=0.1)
-    # Heels are needed to say how tall somebody is in the picture.
-    assert quality["size"] == {"body_height_px": None, "verdict": None, "advice": None}
     page = str(checks_of_page(quality))
     assert "Other people" not in page
     nothing = pose.drop_vars("confidence")
