@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+import yaml
 from real import (
     ROOT,
     Clip,
@@ -125,12 +126,19 @@ def known_joints(pose: xr.Dataset, truth: xr.Dataset, seed: int) -> xr.Dataset:
 
 def projected(truth: xr.Dataset, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pixels of points in space, (n, point, 2), and pixels of a metre there."""
-    camera = json.loads(truth.attrs["camera"])
-    rotation, origin = np.array(camera["rotation"]), np.array(camera["position"])
-    local = (place - origin) @ rotation.T
-    focal = camera["focal_px"] / -local[..., 2]
-    middle = np.array([camera["width"], camera["height"]]) / 2
-    return middle + focal[..., None] * local[..., :2] * [1.0, -1.0], focal
+    case = yaml.safe_load(truth.attrs["case"])
+    camera, film = case["camera"], case["video"]
+    turn, tilt, roll = np.radians([camera["azimuth"], camera["tilt"], camera["roll"]])
+    towards = np.array([np.sin(turn), 0.0, np.cos(turn)])
+    aside = np.array([np.cos(turn), 0.0, -np.sin(turn)])
+    up = np.array([0.0, 1.0, 0.0])
+    eye = camera["distance_m"] * towards + camera["across_m"] * aside + camera["height_m"] * up
+    ahead = np.sin(tilt) * up - np.cos(tilt) * towards
+    upright = np.cos(roll) * (np.cos(tilt) * up + np.sin(tilt) * towards) + np.sin(roll) * aside
+    local = (place - eye) @ np.stack([np.cross(ahead, upright), upright, ahead]).T
+    size = np.array([film["width"], film["height"]])
+    focal = size[1] / 2 / np.tan(np.radians(camera["field_of_view"]) / 2) / local[..., 2]
+    return size / 2 + focal[..., None] * local[..., :2] * [1.0, -1.0], focal
 
 
 def phones(path: Path, folder: Path) -> Path:

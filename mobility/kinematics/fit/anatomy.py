@@ -19,6 +19,9 @@ from mobility.kinematics.fit.body import (
 )
 
 _LIMITS = SETTINGS["range_of_motion"]
+_OVERHEAD_DEG = 150.0
+"""Behind the trunk by more than this an arm was raised before it, and is overhead."""
+
 _ARMS = tuple((SHOULDERS[side], 2 + side) for side in (0, 1))
 
 
@@ -44,11 +47,11 @@ def is_possible(joints: Array, up: Array, *, planted: bool) -> bool:
     before = np.cross(across, down)  # of the trunk
     for hip, knee, ankle in LEGS:
         thigh, shank = joints[:, knee] - joints[:, hip], joints[:, ankle] - joints[:, knee]
-        thighs.append(-_elevation(thigh, before, down))
+        thighs.append(_behind(thigh, before, down))
         bend = _elevation(thigh, forward, -upwards) - _elevation(shank, forward, -upwards)
         knees.append(-(np.mod(bend + 180.0, 360.0) - 180.0))
         shanks.append(-_elevation(-shank, forward, upwards))
-    arms = [-_elevation(joints[:, elbow] - joints[:, top], before, down) for top, elbow in _ARMS]
+    arms = [_behind(joints[:, elbow] - joints[:, top], before, down) for top, elbow in _ARMS]
     beyond = {"arm_behind_deg": arms, "thigh_behind_trunk_deg": thighs, "knee_backward_deg": knees}
     if planted:
         beyond |= leans | {"shank_leans_back_deg": shanks}
@@ -57,6 +60,12 @@ def is_possible(joints: Array, up: Array, *, planted: bool) -> bool:
         for name, angles in beyond.items()
         for angle in angles
     )
+
+
+def _behind(line: Array, ahead: Array, along: Array) -> Array:
+    """Angle from `along` away from `ahead`, degrees; what goes farther is raised overhead."""
+    angle = -_elevation(line, ahead, along)
+    return np.where(angle > _OVERHEAD_DEG, angle - 360.0, angle)
 
 
 def _elevation(line: Array, ahead: Array, along: Array) -> Array:

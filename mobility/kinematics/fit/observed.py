@@ -116,7 +116,7 @@ def _lacking(pose: xr.Dataset) -> list[str]:
         lacking.append("visibility ('confidence')")
     if absent := [name for name in ("image_width", "image_height") if name not in pose.attrs]:
         lacking.append(f"size of the picture (attributes {', '.join(absent)})")
-    if lacking:
+    if lacking or is_without_depth(pose):
         points = landmarks(pose, "image_position", keypoints=FITTED)
         unseen = np.flatnonzero(np.isnan(points).all(axis=(0, 2)) & seen)
         lacking += [FITTED[place] for place in unseen if place in _NEEDED]

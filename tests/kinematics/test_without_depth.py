@@ -1,0 +1,173 @@
+"""Poses without depth: a known body is filmed, and the fit finds it again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from filmed_body import FOCAL, body, codes, errors, filmed, points_of, short_squat, squat
+
+from mobility.errors import BadInputError
+from mobility.keypoints.sources import MEDIAPIPE, OTHER
+from mobility.kinematics import angle_errors
+from mobility.kinematics.clean import clean_pose
+from mobility.kinematics.fit import entry
+from mobility.kinematics.fit.body import FITTED, point_errors
+from mobility.kinematics.fit.foreshortening import foreshortened
+from mobility.kinematics.geometry import angles_from_points
+from mobility.kinematics.skeleton import INDEX, other_side
+
+LEG = ("knee", "ankle", "heel", "foot_index")
+FEET = [f"{side}_{name}" for side in ("left", "right") for name in ("heel", "foot_index")]
+
+
+def flat(pose: xr.Dataset, *, source: str = MEDIAPIPE) -> xr.Dataset:
+    """Take positions in space away from a pose."""
+    return pose.drop_vars(["position", "space"]).assign_attrs(pose_source=source)
+
+
+def unseen(pose: xr.Dataset, *names: str) -> xr.Dataset:
+    """Take keypoints away, as of models that do not have them."""
+    rest = pose.copy(deep=True)
+    rest["image_position"].loc[{"keypoint": list(names)}] = np.nan
+    rest["confidence"].loc[{"keypoint": list(names)}] = np.nan
+    return rest
+
+
+@pytest.mark.parametrize("azimuth", [0.0, 45.0, -45.0, 90.0, -90.0])
+def test_the_body_is_found_from_every_side_in_front_within_its_errors(azimuth: float) -> None:
+    time, knee = squat()
+    truth = body(knee)
+    want = angles_from_points(truth)
+    pose = flat(filmed(time, truth, azimuth=azimuth, noise_px=3.0, seed=3))
+    fitted = entry.fit_body(pose, focal_length=FOCAL)
+    assert "position" not in pose
+    assert fitted["position"].dims == ("time", "space", "keypoint", "individual")
+    assert fitted["position"].attrs["units"] == "m"
+    limits = {
+        "knee_flexion": 8.0,
+        "hip_flexion": 11.0,
+        "ankle_dorsiflexion": 7.0,
+        "trunk_lean": 8.0,
+    }
+    sd, got = angle_errors.angle_sd(fitted), angles_from_points(points_of(fitted))
+    inside = []
+    for name, limit in limits.items():
+        error = np.abs(got[name] - want[name])
+        assert np.nanmean(error) < limit, name
+        inside.append((error < 1.96 * sd[f"{name}_sd"].to_numpy()).ravel())
+    assert np.concatenate(inside).mean() > 0.8
+    # Knees bend forwards, and no more than they do.
+    assert np.nanmin(got["knee_flexion"]) > -5.0
+
+
+def test_what_depth_tells_is_missed_in_the_errors() -> None:
+    time, knee = squat(3.0)
+    pose = filmed(time, body(knee), noise_px=2.0)
+    with_depth, without = short_squat(), entry.fit_body(flat(pose))
+    for name in ("knee_flexion_sd", "hip_flexion_sd"):
+        sds = [float(angle_errors.angle_sd(each)[name].mean()) for each in (with_depth, without)]
+        assert sds[1] > sds[0], name
+
+
+def test_errors_and_offsets_are_those_of_the_source() -> None:
+    time, knee = squat(3.0)
+    pose = filmed(time, body(knee), noise_px=2.0)
+    sds = {
+        source: float(
+            angle_errors.angle_sd(entry.fit_body(flat(pose, source=source)))[
+                "knee_flexion_sd"
+            ].mean()
+        )
+        for source in (MEDIAPIPE, OTHER)
+    }
+    assert sds[OTHER] > 1.1 * sds[MEDIAPIPE]
+    assert (point_errors(OTHER).sd > point_errors(MEDIAPIPE).sd).all()
+    with pytest.raises(BadInputError, match="no source of keypoints 'mediapipes'"):
+        entry.fit_body(flat(pose, source="mediapipes"))
+
+
+def test_points_that_a_model_does_not_have_are_not_made_up() -> None:
+    """Without heels and toes knees and hips stay, and ankles are refused."""
+    time, knee = squat(3.0)
+    truth = body(knee)
+    pose = unseen(flat(filmed(time, truth, azimuth=0.0, noise_px=2.0)), *FEET)
+    fitted = entry.fit_body(pose, focal_length=FOCAL)
+    feet = [INDEX[name] for name in FEET]
+    assert np.isnan(points_of(fitted)[:, feet]).all()
+    off = errors(fitted, truth)
+    assert off["knee_flexion"] < 10.0
+    assert "ankle_dorsiflexion" not in off
+    assert "feet_not_seen" in codes(fitted)
+    arms = unseen(
+        pose, *(f"{side}_{name}" for side in ("left", "right") for name in ("elbow", "wrist"))
+    )
+    assert errors(entry.fit_body(arms, focal_length=FOCAL), truth)["knee_flexion"] < 10.0
+
+
+def test_a_body_without_knees_is_refused_in_one_line() -> None:
+    time, knee = squat(3.0)
+    pose = unseen(flat(filmed(time, body(knee))), "left_knee", "right_knee")
+    with pytest.raises(BadInputError, match="the pose has no left_knee and right_knee") as error:
+        entry.fit_body(pose)
+    assert "\n" not in str(error.value)
+
+
+def test_two_cameras_without_depth_give_one_body() -> None:
+    time, knee = squat()
+    truth = body(knee)
+    poses = [
+        flat(filmed(time, truth, azimuth=azimuth, noise_px=2.0, seed=seed))
+        for seed, azimuth in enumerate((20.0, 80.0))
+    ]
+    fitted = entry.fit_body(poses, focal_length=FOCAL)
+    off = errors(fitted, truth)
+    assert off["knee_flexion"] < 6.0
+    assert off["hip_flexion"] < 9.0
+
+
+def test_cleaning_needs_no_depth() -> None:
+    """Spikes and exchanges of sides are found in the picture; nothing is added."""
+    time, knee = squat()
+    pose = flat(filmed(time, body(knee), azimuth=20.0))
+    mixed = pose.copy(deep=True)
+    names = [f"{side}_{name}" for side in ("left", "right") for name in LEG]
+    other = [other_side(name) for name in names]
+    rows = {"time": slice(60, 66)}
+    for variable in ("image_position", "confidence"):
+        mixed[variable][rows].loc[{"keypoint": names}] = (
+            pose[variable][rows].sel(keypoint=other).values
+        )
+    spike = {"time": 100, "keypoint": INDEX["left_hip"], "pixel": 0}
+    mixed["image_position"][spike] += 200.0
+    cleaned = clean_pose(mixed, visibility_threshold=0.1, cutoff_hz=None)
+    assert set(cleaned.data_vars) == set(mixed.data_vars)
+    off = np.abs(cleaned["image_position"] - pose["image_position"]).sel(keypoint=list(FITTED))
+    assert float(off.max()) < 5.0
+
+
+def test_a_gap_stays_a_gap() -> None:
+    time, knee = squat(3.0)
+    pose = flat(filmed(time, body(knee)))
+    gone = pose.copy(deep=True)
+    gone["image_position"][{"time": slice(30, 60)}] = np.nan
+    fitted = entry.fit_body(gone)
+    nobody = np.isnan(points_of(fitted)[:, INDEX["left_knee"]]).any(axis=-1)
+    assert nobody[40:50].all()
+    assert not nobody[:25].any()
+
+
+def test_a_segment_that_looks_short_points_out_of_the_picture() -> None:
+    """From the front thighs come forwards by as much as is known."""
+    time, knee = squat(3.0)
+    truth = body(knee)[:, [INDEX[name] for name in FITTED]]
+    rows = slice(0, None, 4)
+    image = truth[rows, :, :2] / 3.0
+    found = foreshortened(image, np.ones(image.shape[:2]), time[rows], np.log(1.70))
+    for far, near in (("left_knee", "left_hip"), ("right_ankle", "right_knee")):
+        ends = FITTED.index(far), FITTED.index(near)
+        want = truth[rows, ends[0], 2] - truth[rows, ends[1], 2]
+        got = found[:, ends[0], 2] - found[:, ends[1], 2]
+        bent = np.abs(want) > 0.15
+        assert bent.any()
+        np.testing.assert_allclose(got[bent], want[bent], atol=0.06)
