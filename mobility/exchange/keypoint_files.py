@@ -18,11 +18,12 @@ from mobility.capture.video import presentation_times, probe
 from mobility.errors import BadInputError
 from mobility.exchange.formats import FilePoints, digest, read
 from mobility.exchange.people import LEAST_PRESENT, choose, seen_points
-from mobility.keypoints.names import LANDMARKS, landmarks_of
+from mobility.keypoints.names import LANDMARKS, is_known, landmarks_of
 from mobility.keypoints.sources import MEDIAPIPE, OTHER
 from mobility.kinematics.datasets import check_pose, check_times
-from mobility.options import FilePath, checked
+from mobility.options import FilePath, checked, likely
 from mobility.provenance import with_history
+from mobility.wording import shortened
 
 Array = NDArray[np.float64]
 
@@ -139,6 +140,12 @@ def keypoints_of_video(
     if given.dataset is not None:
         pose = _own(given.dataset, file, size=size, model=model)
         return pose.assign_coords(time=_nearest(pose["time"].to_numpy(), frames, file, film))
+    if unknown := [name for name in given.names if not is_known(name)]:
+        raise BadInputError(
+            f"{file}: no landmark is known by the name of {shortened(unknown, most=5)}"
+            f"{likely(unknown[0], LANDMARKS)}; rename them as in the table keypoint_names, or say "
+            "with mb.read_keypoints(..., keypoints=...) which they are, and give that as NetCDF"
+        )
     count = len(given.points)
     if given.is_sparse and count < len(frames):
         given = _until(given, len(frames))

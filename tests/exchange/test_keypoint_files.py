@@ -397,7 +397,7 @@ FAULTS = {
     another_rate: r"p.nc: has 60 frames a second, and the video walk.mp4 30; give keypoints",
     unknown_set: r"p.walk_0{12}_keypoints.json: has 9 keypoints, of no known set; there is 17 \(",
     two_sets: r"p: has frames with 25 and with 26 keypoints; give files of one model",
-    unknown_names: r"p.csv: no landmark is known by the name of p0, p1",
+    unknown_names: r"p.csv: no landmark is known by the name of p0, .* and 20 more; rename them",
     empty: r"p.csv: is empty; give a file with keypoints",
     empty_frame: r"0004_keypoints.json: is empty; copy it again",
     broken_json: r"0004_keypoints.json: is not valid JSON \(.*line 1 column 14.*\); copy it again",
