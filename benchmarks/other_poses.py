@@ -180,6 +180,14 @@ def trials(
                 yield clip, f"{method}, calibrated", poses_of, {"calibration": calibration}
 
 
+def view_of(clip: Clip, body: xr.Dataset) -> str:
+    """View from which a rendered person was filmed, of others that of the fit."""
+    if clip.kind != RENDERED:
+        return camera_view(body).kind
+    words = [word for word in clip.name.split("-")[1:-1] if word not in ("left", "right")]
+    return "-".join(words) or "side"
+
+
 def rows_of(clip: Clip, method: str, poses: Poses, how: Mapping[str, Any]) -> pd.DataFrame:
     """Fit, and hold the angles against what is known."""
     began = time.process_time()
@@ -192,7 +200,7 @@ def rows_of(clip: Clip, method: str, poses: Poses, how: Mapping[str, Any]) -> pd
         for row in compared(found, truth):
             if row["posture"] == "all" and row["angle"] in ANGLES:
                 about = {"clip": clip.name, "kind": clip.kind, "method": method}
-                about |= {"view": camera_view(body).kind, "seconds": seconds}
+                about |= {"view": view_of(clip, body), "seconds": seconds}
                 rows.append(about | row)
     return pd.DataFrame(rows)
 
