@@ -26,7 +26,9 @@ API: Mapping[str, tuple[str, ...]] = {
     "Curves": ("normalise", "mean_curves", "compare_curves", "retest_curves"),
     "Single joints": ("joint_movements", "joint_mobility", "picture_angles", "reference_range"),
     "Lab data": ("read_lab", "lab_pose", "find_lag", "align", "agreement"),
-    "Other pose models": ("Detector", "Keypoints", "from_movement", "to_movement"),
+    "Other pose models": (
+        *("Detector", "Keypoints", "read_keypoints", "from_movement", "to_movement"),
+    ),
     "Sessions": ("Store", "Session"),
     "Studies": ("read_study", "reliability", "groups", "make_norms", "plan"),
     "Plots": ("plot",),

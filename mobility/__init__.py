@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from mobility.capture.detectors import Detector as Detector
     from mobility.capture.detectors import Keypoints as Keypoints
     from mobility.capture.pose import estimate_pose as estimate_pose
+    from mobility.exchange.keypoint_files import read_keypoints as read_keypoints
+    from mobility.exchange.movement_poses import from_movement as from_movement
+    from mobility.exchange.movement_poses import to_movement as to_movement
     from mobility.exercises.joint_angle_mobility.joint_mobility import (
         joint_mobility as joint_mobility,
     )
@@ -42,8 +45,6 @@ if TYPE_CHECKING:
     from mobility.validation.agreement import agreement as agreement
     from mobility.validation.joint_centres import lab_pose as lab_pose
     from mobility.validation.lab_files import read_lab as read_lab
-    from mobility.validation.movement_poses import from_movement as from_movement
-    from mobility.validation.movement_poses import to_movement as to_movement
     from mobility.validation.synchronise import align as align
     from mobility.validation.synchronise import find_lag as find_lag
 
@@ -65,8 +66,9 @@ PUBLIC = {
     "reference_range": "mobility.assessment.reference_ranges",
     "read_lab": "mobility.validation.lab_files",
     "lab_pose": "mobility.validation.joint_centres",
-    "from_movement": "mobility.validation.movement_poses",
-    "to_movement": "mobility.validation.movement_poses",
+    "read_keypoints": "mobility.exchange.keypoint_files",
+    "from_movement": "mobility.exchange.movement_poses",
+    "to_movement": "mobility.exchange.movement_poses",
     "find_lag": "mobility.validation.synchronise",
     "align": "mobility.validation.synchronise",
     "agreement": "mobility.validation.agreement",
@@ -112,6 +114,7 @@ __all__ = [
     "picture_angles",
     "plan",
     "plot",
+    "read_keypoints",
     "read_lab",
     "read_study",
     "reference_range",

@@ -129,11 +129,16 @@ class AnalysisOptions(Strict):
     """Find the keypoints with another pose model, a detector of a package that is installed here;
     by default with MediaPipe's. Its errors are assumed until they are measured."""
 
-    def for_videos(self, *, second: bool, calibrated: bool) -> Self:
+    def for_videos(self, *, second: bool, calibrated: bool, detected: bool = True) -> Self:
         """Adapt them to the videos of a session; refuse options that do not go together.
 
-        `second`: there is a second video; `calibrated`: the cameras' field of view is known.
+        `second`: there is a second video; `calibrated`: the cameras' field of view is known;
+        `detected`: the keypoints are found in them, and were not given.
         """
+        for name in ("model", "detector"):
+            if not detected and getattr(self, name) not in (AUTO, None):
+                fault = "the keypoints were given, and no model looks for them; leave it out"
+                raise BadInputError.of({name: fault})
         if self.second_subject is not None and not second:
             fault = "there is no second video to find a person in"
             raise BadInputError.of({"second_subject": fault})

@@ -14,7 +14,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -102,6 +102,8 @@ class Client:
         session_name: str | None = None,
         body_joint_angles: str | Sequence[str] = ("all",),
         movement: str | None = None,
+        keypoints: str | os.PathLike[str] | None = None,
+        keypoints_model: str | None = None,
         for_others: bool = False,
         **options: Any,
     ) -> Creation:
@@ -116,6 +118,8 @@ class Client:
             key's participant, without `exercise_name` its exercise is that of `movement`.
         movement
             As for :meth:`mobility.store.Session.analyze`.
+        keypoints, keypoints_model
+            One file of keypoints of the video, as for :meth:`mobility.store.Store.create`.
         for_others
             Whether to use the path for sessions of other users.
         options
@@ -137,20 +141,26 @@ class Client:
             "session_name": session_name,
             "body_joint_angles": joints,
             "movement": movement,
+            "keypoints_model": keypoints_model,
         }
         where = f"{_PREFIX}/{'management/' if for_others else ''}sessions/"
-        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        try:
-            source = path.open("rb")
-        except OSError as error:
-            raise NotFoundError(f"video {path}: cannot be read ({error.strerror})") from None
-        with source:
+        sent = {"video": path} | ({} if keypoints is None else {"keypoints": Path(keypoints)})
+        with ExitStack() as opened:
+            files = {}
+            for name, file in sent.items():
+                kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+                try:
+                    source = opened.enter_context(file.open("rb"))
+                except OSError as error:
+                    why = f"cannot be read ({error.strerror})"
+                    raise NotFoundError(f"{name} {file}: {why}") from None
+                files[name] = (file.name, source, kind)
             return self._ask(
                 Creation,
                 "POST",
                 where,
                 data={name: value for name, value in fields.items() if value is not None},
-                files={"video": (path.name, source, kind)},
+                files=files,
             )
 
     def sessions(self) -> list[SessionState]:

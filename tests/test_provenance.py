@@ -84,11 +84,11 @@ def test_the_code_of_a_result_is_what_the_import_contracts_let_it_use(project, c
     assert set(POSE.modules) == at_and_below("capture")
     assert set(RESULTS.modules) == rooms | set(modules)
     assert set(COMPARISON.modules) == {*("validation", "pipeline.lab_comparison", *RESULTS.modules)}
-    # Of all else that they could import only files of a session are allowed, and the options, whose
-    # values are in the keys.
+    # Of all else that they could import only files of a session are allowed, and the options and
+    # keypoints that were given, whose values are in the keys.
     others = {f"pipeline.{file.stem}" for file in (project / "mobility" / "pipeline").glob("*.py")}
     others |= at_and_below("pipeline") - {"pipeline", "pipeline.__init__"}
-    allowed = {"sessions", "analysis_options", "pipeline.__init__", *RESULTS.modules}
+    allowed = {"sessions", "analysis_options", "exchange", "pipeline.__init__", *RESULTS.modules}
     assert set(stages["forbidden_modules"]) == others - allowed
 
 

@@ -31,16 +31,19 @@ from mobility.options import likely, validate
 from mobility.parsing import read_csv
 from mobility.progress import progress_bar
 from mobility.provenance import sha256
-from mobility.sessions.creation import check_calibration, check_creation
+from mobility.sessions.creation import check_calibration, check_creation, read_given_keypoints
 from mobility.sessions.files import check_decodable
 from mobility.sessions.record import GivenParticipant
 
 PERSON = ("display_name", "sex", "birth_year", "age", "height_m", "weight_kg", "email")
 """Columns that are kept as fields of the participant."""
 
+KEYPOINTS = ("keypoints", "second_keypoints", "keypoints_model")
+"""Columns of the keypoints of another pose model."""
+
 COLUMNS = (
-    *("video", "second_video", "calibration", "participant", "exercise", "joints", "name"),
-    *("options", *PERSON),
+    *("video", "second_video", "calibration", *KEYPOINTS, "participant", "exercise", "joints"),
+    *("name", "options", *PERSON),
 )
 
 SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".3gp"})
@@ -54,8 +57,9 @@ _MOST_NAMED, _LONGEST_NAMED = 5, 40
 class Row:
     """One piece of work.
 
-    The id of a row's session is made of the videos and their calibration, the participant and the
-    exercise. So the same row finds its session again, in any batch and on any machine.
+    The id of a row's session is made of the videos with their calibration and keypoints, the
+    participant and the exercise. So the same row finds its session again, in any batch and on any
+    machine.
     """
 
     number: int
@@ -71,6 +75,9 @@ class Row:
     person: Mapping[str, Any] = field(default_factory=dict)
     calibration: Path | None = None
     calibration_sha256: str | None = None
+    keypoints: tuple[Path, ...] = ()
+    keypoints_sha256: tuple[str, ...] = ()
+    keypoints_model: str | None = None
 
     @property
     def session_id(self) -> str:
@@ -78,7 +85,15 @@ class Row:
         what = [self.sha256, self.second_sha256, self.participant, self.exercise]
         if self.calibration_sha256 is not None:
             what.append(self.calibration_sha256)
+        if self.keypoints_sha256:
+            what += ["keypoints", *self.keypoints_sha256, json.dumps(self.subjects)]
         return f"video-{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:24]}"
+
+    @property
+    def subjects(self) -> dict[str, Any]:
+        """Options that say who is meant, by which keypoints are read when the session is made."""
+        names = ("subject", "second_subject")
+        return {name: self.options[name] for name in names if name in self.options}
 
 
 @dataclass(frozen=True)
@@ -148,6 +163,7 @@ def read_manifest(
 def _absent_models(rows: Sequence[Row]) -> list[Problem]:
     """Problems of rows that need a pose model or detector which this machine does not have."""
     faults: dict[tuple[str, str | None], str] = {}
+    rows = [row for row in rows if not row.keypoints]
     for model in {_model_of(row) for row in rows}:
         try:
             require_model(model[0])
@@ -363,6 +379,11 @@ def _check(
         calibration = tried(
             "calibration", lambda: _calibration(folder, values["calibration"], sources)
         )
+    keypoints: tuple[list[Path], list[str]] | None = None
+    if any(name in values for name in KEYPOINTS) and options is not None:
+        sources = [each[0] for each in videos.values() if each is not None]
+        chosen = options
+        keypoints = tried("keypoints", lambda: _keypoints(folder, values, sources, chosen))
     person = {name: values[name] for name in PERSON if name in values}
     if person:
         try:
@@ -380,6 +401,7 @@ def _check(
     video, digest = first
     second_video, second_digest = videos["second_video"] or (None, None)
     calibration_file, calibration_digest = calibration or (None, None)
+    keypoint_files, keypoint_digests = keypoints or ([], [])
     exercise, joints, title = created
     return Row(
         number=number,
@@ -395,6 +417,9 @@ def _check(
         person=person,
         calibration=calibration_file,
         calibration_sha256=calibration_digest,
+        keypoints=tuple(keypoint_files),
+        keypoints_sha256=tuple(keypoint_digests),
+        keypoints_model=values.get("keypoints_model"),
     ), []
 
 
@@ -420,6 +445,16 @@ def _calibration(folder: Path, text: str, videos: Sequence[Path]) -> tuple[Path,
     return path, sha256(path)
 
 
+def _keypoints(
+    folder: Path, values: Mapping[str, str], videos: Sequence[Path], options: Mapping[str, Any]
+) -> tuple[list[Path], list[str]]:
+    """Absolute paths and SHA-256 of the keypoints of each video, after they were read once."""
+    names = [name for name in KEYPOINTS[:2] if name in values]
+    paths = [_place(folder, values[name], what=name) for name in names]
+    given = read_given_keypoints(paths, videos, options, values.get("keypoints_model"))
+    return paths, [each.sha256 for each in given]
+
+
 def _options(
     values: Mapping[str, str], created: tuple[str, Sequence[str], str | None] | None
 ) -> dict[str, Any]:
@@ -433,7 +468,9 @@ def _options(
             raise BadInputError(f"{name}: is given twice; give it once")
         texts[name] = value
     options = AnalysisOptions(**given_options(texts, options_at("batch"))).for_videos(
-        second="second_video" in values, calibrated="calibration" in values
+        second="second_video" in values,
+        calibrated="calibration" in values,
+        detected="keypoints" not in values,
     )
     if options.movement is not None and created is not None:
         exercise, joints, _ = created

@@ -271,7 +271,7 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _open_or_create(row: Row, store: Store) -> Session:
-    digests = (row.sha256, row.second_sha256, row.calibration_sha256)
+    digests = (row.sha256, row.second_sha256, row.calibration_sha256, *row.keypoints_sha256)
     expected = [each for each in digests if each is not None]
     if store.has(row.session_id):
         session = store.session(row.session_id)
@@ -288,6 +288,9 @@ def _open_or_create(row: Row, store: Store) -> Session:
             body_joint_angles=row.joints,
             session_id=row.session_id,
             calibration=row.calibration,
+            keypoints=row.keypoints or None,
+            keypoints_model=row.keypoints_model,
+            options=row.subjects if row.keypoints else None,
         )
     session = store.session(row.session_id)
     if _hashes(session) != expected:
@@ -300,7 +303,10 @@ def _open_or_create(row: Row, store: Store) -> Session:
 
 def _hashes(session: Session) -> list[str]:
     record = session.record
-    files = (record.video, record.second_video, record.calibration)
+    files = (
+        *(record.video, record.second_video, record.calibration),
+        *(record.keypoints, record.second_keypoints),
+    )
     return [file.sha256 for file in files if file is not None]
 
 

@@ -537,7 +537,7 @@ def fraction_outside(pose: xr.Dataset, *, margin: float = 0.0) -> dict[str, floa
     """Share of the frames with a person in which head, hands or feet are not in the picture.
 
     A margin at the border, as a fraction of the picture's width and height, counts as outside. NaN
-    without a person.
+    where the part was never seen.
     """
     marks = pose["image_position"].isel(individual=0)
     u = marks.sel(pixel="u") / pose.attrs["image_width"]
@@ -548,7 +548,8 @@ def fraction_outside(pose: xr.Dataset, *, margin: float = 0.0) -> dict[str, floa
     shares = {}
     for part, names in PARTS.items():
         part_outside = out.sel(keypoint=list(names)).any("keypoint") & someone
-        shares[part] = float(part_outside.sum()) / total if total else float("nan")
+        seen = bool(u.sel(keypoint=list(names)).notnull().any())
+        shares[part] = float(part_outside.sum()) / total if seen else float("nan")
     return shares
 
 

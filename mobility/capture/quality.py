@@ -93,8 +93,8 @@ def capture_quality(
         be decided) and ``advice`` (null if there is none).
     """
     someone = pose["image_position"].notnull().any(("pixel", "keypoint", "individual")).values
-    survey = json.loads(pose.attrs["survey"])
-    confidence = pose["confidence"].isel(individual=0)
+    # Of keypoints that were given there is none.
+    survey = json.loads(pose.attrs.get("survey", "{}"))
     best = pose if fitted is None else fitted
     height_px = body_height_px(pose)
     view = view_of(cameras_of(best)[camera]["azimuth_deg"]) if camera else camera_view(best)
@@ -116,10 +116,7 @@ def capture_quality(
             "frame_rate": _rounded(info.frame_rate, 2),
             **_check("frame_rate", info.frame_rate or np.nan),
         },
-        "visibility": {
-            part: _rounded(float(confidence.sel(keypoint=list(names)).mean()), 3)
-            for part, names in GROUPS.items()
-        },
+        "visibility": _visibility(pose),
         "view": _view(view, beside=trial_view(best) == TWO_CAMERAS),
         "framing": _framing(pose),
         "distance": _distance(pose, best, height_px, camera),
@@ -131,13 +128,26 @@ def capture_quality(
         **(seen or pictures(info, pose)),
         "swaps": _swaps(best, camera),
         "camera": {
-            "moving": survey["camera_moving"],
-            "background_shift": _rounded(survey["camera_shift_median"], 5),
-            **_camera(survey["camera_moving"]),
+            "moving": survey.get("camera_moving"),
+            "background_shift": _rounded(survey.get("camera_shift_median"), 5),
+            **_camera(survey.get("camera_moving")),
         },
-        "other_people": len(survey["other_people"]),
+        "other_people": len(survey["other_people"]) if survey else None,
         "warnings": warnings_of(pose),
     }
+
+
+def _visibility(pose: xr.Dataset) -> dict[str, float | None]:
+    """Mean confidence of each group of keypoints; None where the model has none of them."""
+    if "confidence" not in pose:
+        return dict.fromkeys(GROUPS)
+    confidence = pose["confidence"].isel(individual=0)
+    means = {}
+    for part, names in GROUPS.items():
+        values = confidence.sel(keypoint=list(names)).to_numpy()
+        seen = values[np.isfinite(values)]
+        means[part] = _rounded(float(seen.mean()), 3) if seen.size else None
+    return means
 
 
 def verdict(check: str, value: float) -> str | None:

@@ -255,6 +255,19 @@ def analyze(
             help="Calibration: OpenCV (YAML), Pose2Sim or Caliscope (TOML), Qualisys (.qca.txt).",
         ),
     ] = None,
+    keypoints: Annotated[
+        list[Path] | None,
+        path_option(
+            "--keypoints",
+            "PATH",
+            help="Keypoints that another pose model found: OpenPose's folder of JSON, AlphaPose's "
+            "JSON, CSV, NetCDF of movement; twice for two videos.",
+        ),
+    ] = None,
+    keypoints_model: Annotated[
+        str | None,
+        option("--keypoints-model", "NAME", help="Whose they are, for pages: RTMPose, HRNet..."),
+    ] = None,
     report: RenderOption = True,
     check: Annotated[
         bool,
@@ -285,6 +298,8 @@ def analyze(
     if check:
         if second_video is not None:
             raise BadInputError("--check: checks one film; give each video by itself")
+        if keypoints:
+            raise BadInputError("--check: looks for the person itself; leave out --keypoints")
         _check(
             video,
             exercise=exercise_name,
@@ -303,8 +318,9 @@ def analyze(
         exercise_name = registry.USUAL
     from mobility.capture.pose_process import started_ahead
 
-    # Those of MediaPipe, which another detector has no work for.
-    with started_ahead(workers) if options.get("detector") is None else nullcontext():
+    # Those of MediaPipe, for which neither another detector nor given keypoints have work.
+    is_detecting = keypoints is None and options.get("detector") is None
+    with started_ahead(workers) if is_detecting else nullcontext():
         session = open_store(store, reports).create(
             video,
             second_video,
@@ -313,6 +329,8 @@ def analyze(
             session_name=session_name,
             body_joint_angles=body_joint_angles,
             calibration=calibration,
+            keypoints=keypoints or None,
+            keypoints_model=keypoints_model,
             options=options,
             date=date,
         )

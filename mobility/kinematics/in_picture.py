@@ -67,7 +67,7 @@ def picture_angles(
     the plane would show counts. Its sign comes from the depth of the landmarks.
 
     The `pose` is of one camera, with ``image_position``, fitted or not. One without ``position``,
-    as of other pose models (:func:`~mobility.validation.movement_poses.from_movement`), needs the
+    as of other pose models (:func:`~mobility.exchange.movement_poses.from_movement`), needs the
     `view`: the side of the subject that the camera sees.
 
     Returns

@@ -212,10 +212,12 @@ def _require_videos(session: StoredSession) -> None:
     record = session.record
     if not record.stages or session.store.local_path is None:  # a bucket has them
         return
-    for video in (record.video, record.second_video):
-        if video is not None and not (session.folder / video.file).is_file():
+    videos = (record.video, record.second_video)
+    for file in (*videos, record.keypoints, record.second_keypoints):
+        if file is not None and not (session.folder / file.file).is_file():
+            what = "video" if file in videos else "keypoints"
             raise NotFoundError(
-                f"session {session.id}: its video {video.file} is gone, so it cannot be analysed "
+                f"session {session.id}: its {what} {file.file} is gone, so it cannot be analysed "
                 "again; its results stay as they were"
             )
 
@@ -253,7 +255,8 @@ class _Plan:
     steps: list[_Step]
     wanted: list[_Step]
     keys: dict[str, str]
-    model_sha256: str
+    model_sha256: str | None
+    """None where the keypoints were given."""
 
 
 def _plan(
@@ -265,11 +268,13 @@ def _plan(
     options = _options(session, record, chosen)
     steps = _steps(record)
     inputs = _inputs(session, record, edits, options)
-    model_sha256 = (
-        identity_of_model(options.model)
-        if options.detector is None
-        else detector_digest(options.detector)
-    )
+    model_sha256: str | None = None
+    if record.keypoints is None:
+        model_sha256 = (
+            identity_of_model(options.model)
+            if options.detector is None
+            else detector_digest(options.detector)
+        )
     return _Plan(
         options=options,
         inputs=inputs,
@@ -285,10 +290,20 @@ def _options(
 ) -> AnalysisOptions:
     """Present options: those given, else of the last analysis, else of the creation."""
     before = record.provenance.options if record.provenance else {}
+    if record.keypoints is not None:
+        at_first = AnalysisOptions(**record.options).model_dump()
+        for name in ("subject", "second_subject"):
+            if name in chosen and chosen[name] != (at_first[name] or "largest"):
+                raise BadInputError(
+                    f"session {session.id}: {name}: its keypoints were given, of one person; make "
+                    "the session again with this subject"
+                )
     values = {"movement": record.movement, **record.options, **before, **chosen}
     try:
         return AnalysisOptions(**given_options(values)).for_videos(
-            second=record.second_video is not None, calibrated=record.calibration is not None
+            second=record.second_video is not None,
+            calibrated=record.calibration is not None,
+            detected=record.keypoints is None,
         )
     except BadInputError as error:
         raise BadInputError(f"session {session.id}: {error}", error.fields) from None
@@ -506,7 +521,21 @@ def _import_ahead() -> None:
     import_module("xarray").Dataset().to_netcdf(None, engine="scipy")
 
 
+def _given_pose(run: _Run, number: Literal[1, 2]) -> xr.Dataset | None:
+    """Pose of keypoints that were given for a video; None where they are to be found."""
+    keypoints = run.session.keypoints(number)
+    if keypoints is None:
+        return None
+    from mobility.capture.given import pose_of_keypoints
+
+    video = run.session.first_video if number == 1 else run.session.second_video
+    assert video is not None
+    return pose_of_keypoints(read_dataset(keypoints), video, rate=run.options.rate)
+
+
 def _pose(run: _Run) -> xr.Dataset:
+    if (given := _given_pose(run, 1)) is not None:
+        return given
     # First: processes that were started ahead wait for their job.
     import_module("mobility.capture.pose")
     try:
@@ -526,6 +555,8 @@ def _pose(run: _Run) -> xr.Dataset:
 def _second_pose(run: _Run) -> xr.Dataset:
     video = run.session.second_video
     assert video is not None
+    if (given := _given_pose(run, 2)) is not None:
+        return given
     return _estimated_pose(run, video, run.options.second_subject)
 
 
@@ -632,17 +663,21 @@ def _steps(record: SessionRecord) -> list[_Step]:
 
 
 def _keys(
-    record: SessionRecord, edits: Edits, inputs: _Inputs, model_sha256: str
+    record: SessionRecord, edits: Edits, inputs: _Inputs, model_sha256: str | None
 ) -> dict[str, str]:
     """Key of each stage under the present inputs."""
     keys: dict[str, str] = {}
     for step in _steps(record):
-        second = record.second_video if step.name == "second_pose" else None
+        is_second = step.name == "second_pose"
+        video = (record.second_video if is_second else None) or record.video
+        given = record.second_keypoints if is_second else record.keypoints
         keys[step.name] = _digest(
             {
                 "stage": step.name,
                 "needs": [keys[name] for name in step.needs],
-                "video": [] if step.needs else [(second or record.video).sha256, model_sha256],
+                "video": []
+                if step.needs
+                else [video.sha256, given.copy_sha256 if given else model_sha256],
                 "options": {name: getattr(inputs, name) for name in step.options},
                 "edits": {name: edits.current(name) for name in step.edits},
                 "code": code_digest(RESULTS if step.needs else POSE),

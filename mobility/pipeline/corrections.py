@@ -73,6 +73,9 @@ def set_subject(
 
     after = None
     name = "second_subject" if second_camera else "subject"
+    if session.record.keypoints is not None:
+        fault = "the keypoints are of one person; make the session again with this subject"
+        raise BadInputError.of({name: f"its keypoints were given, and {fault}"})
     video = session.second_video if second_camera else session.first_video
     if video is None:
         raise BadInputError.of({name: "the session has no second video"})

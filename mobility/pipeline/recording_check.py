@@ -131,6 +131,11 @@ def check_recording(
 def check_session(session: StoredSession) -> dict[str, Any]:
     """Check the first film of a session by :func:`check_recording`."""
     record = session.record
+    if record.keypoints is not None:
+        raise BadInputError(
+            f"session {session.id}: its keypoints were given, and a check looks for the person "
+            "itself; analyse it"
+        )
     return check_recording(
         session.first_video,
         exercise=record.exercise,

@@ -81,7 +81,10 @@ def _videos(store: Store, sessions: list[str]) -> Iterator[str]:
     for session_id in sessions:
         with suppress(Exception):
             record = Session(store.path / session_id, store).record
-            for video in (record.video, record.second_video):
+            for video in (
+                *(record.video, record.second_video),
+                *(record.keypoints, record.second_keypoints),
+            ):
                 if video is not None:
                     yield video.original_name
 

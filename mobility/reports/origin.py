@@ -15,7 +15,7 @@ from mobility.keypoints.sources import MEDIAPIPE, Origin
 from mobility.provenance import history
 from mobility.reports.html import Row, facts, table
 from mobility.reports.repetition_tables import ANGLES
-from mobility.wording import capital
+from mobility.wording import capital, listed
 
 if TYPE_CHECKING:
     from mobility.reports.references import References
@@ -66,6 +66,7 @@ def provenance(
             "Calibration of the cameras": calibrated.original_name if calibrated else None,
             "SHA-256 of the calibration": calibrated.sha256 if calibrated else None,
             "Keypoints of": whose.source_software,
+            **_of_keypoints(record),
             "SHA-256 of the model": model,
             "Software": ", ".join(f"{name} {version}" for name, version in versions.items()),
             "Options": ", ".join(f"{name}={_shortened(value)}" for name, value in options.items())
@@ -76,6 +77,19 @@ def provenance(
             ),
         }
     )
+
+
+def _of_keypoints(record: SessionRecord) -> dict[str, str | None]:
+    """Whose keypoints were given, and of which files."""
+    given = [each for each in (record.keypoints, record.second_keypoints) if each is not None]
+    if not given:
+        return {}
+    models = dict.fromkeys(each.model for each in given)
+    return {
+        "Keypoints of": listed(list(models)),
+        "Keypoints": listed([each.original_name for each in given]),
+        "SHA-256 of the keypoints": listed([each.sha256 for each in given]),
+    }
 
 
 def _versions(dataset: xr.Dataset) -> dict[str, str]:

@@ -89,6 +89,8 @@ def _framing_in_words(framing: Mapping[str, Any]) -> str:
     outside = _shares({part: share for part, share in framing["outside"].items() if share})
     if outside:
         return tables.sentence("report.checks.outside", parts=outside)
+    if None in framing["outside"].values():
+        return tables.sentence("report.checks.all_found")
     of_joints = framing.get("of_joints")
     return tables.sentence("report.checks.all_needed" if of_joints else "report.checks.whole")
 

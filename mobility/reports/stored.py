@@ -135,7 +135,10 @@ def report_key(session: StoredSession, *, faces: bool = False) -> str:
     participant = session.participant
     absent = {
         name
-        for name in ("second_video", "calibration", "measured_video")
+        for name in (
+            *("second_video", "calibration", "measured_video"),
+            *("keypoints", "second_keypoints"),
+        )
         if not getattr(record, name)
     }
     left_out = {"state", "reason", "report"} | absent

@@ -87,6 +87,18 @@ class CreationForm(Document):
     model_config = ConfigDict(json_schema_extra=_describe)
 
     video: Annotated[bytes, Field(json_schema_extra={"format": "binary"})]
+    keypoints: Annotated[
+        bytes,
+        Field(
+            json_schema_extra={"format": "binary"},
+            description="of another pose model for each frame, one file: JSON of AlphaPose, CSV, "
+            "NetCDF, HDF5 of SLEAP",
+        ),
+    ] = _LEFT_OUT
+    keypoints_model: Annotated[
+        str,
+        Field(max_length=NAME_LENGTH, pattern=_SHOWN, description="whose keypoints they are"),
+    ] = _LEFT_OUT
     user_id: Annotated[
         str, Field(json_schema_extra={"pattern": ID}, description="default: the key's own user")
     ] = _LEFT_OUT

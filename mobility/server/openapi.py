@@ -303,6 +303,22 @@ _VIDEO_PART = {
 }
 
 
+_KEYPOINTS_PART = {
+    "contentType": "application/octet-stream",
+    "headers": {
+        "Content-Disposition": {
+            "required": True,
+            "description": "with a file name that ends in .json, .csv, .nc or .h5",
+            "schema": {
+                "type": "string",
+                "examples": ['form-data; name="keypoints"; filename="squat.csv"'],
+                "example": 'form-data; name="keypoints"; filename="squat.csv"',
+            },
+        }
+    },
+}
+
+
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": f"{endpoint.method} {endpoint.path.removeprefix(PREFIX)}",
@@ -313,7 +329,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.body is not None:
         content: dict[str, Any] = {"schema": _reference(endpoint.body)}
         if issubclass(endpoint.body, CreationForm):
-            content["encoding"] = {"video": _VIDEO_PART}
+            content["encoding"] = {"video": _VIDEO_PART, "keypoints": _KEYPOINTS_PART}
         operation["requestBody"] = {
             "required": True,
             "content": {

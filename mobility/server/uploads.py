@@ -1,4 +1,4 @@
-"""Bodies of requests: a video is written to the disk as it comes, everything else is small."""
+"""Bodies of requests: files are written to the disk as they come, everything else is small."""
 
 from __future__ import annotations
 
@@ -30,9 +30,13 @@ OVERHEAD_BYTES = 1 << 20
 FIELDS = frozenset(
     {
         *("user_id", "video", "session_name", "exercise_name", "exercise", "body_joint_angles"),
-        *("movement", *options_at("http").model_fields),
+        *("movement", "keypoints", "keypoints_model", *options_at("http").model_fields),
     }
 )
+FILES = ("video", "keypoints")
+"""Fields that are files."""
+KEYPOINT_SUFFIXES = frozenset({".json", ".csv", ".nc", ".h5"})
+"""Endings that the name of a file of keypoints may have."""
 SUFFIXES = frozenset(
     {
         *("", ".mp4", ".m4v", ".mov", ".qt", ".avi", ".mkv", ".webm", ".3gp", ".3g2", ".mpg"),
@@ -55,7 +59,7 @@ _QUOTED = 100
 
 
 class Upload:
-    """The body of a creation, parsed as it comes; its video goes into a new folder in `folder`.
+    """The body of a creation, parsed as it comes; its files go into a new folder in `folder`.
 
     `before_file` is called before anything is written, and may refuse.
     """
@@ -74,7 +78,7 @@ class Upload:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._segment: MultipartSegment | None = None
         self._file: BinaryIO | None = None
-        self.video: Path | None = None
+        self.files: dict[str, Path] = {}
         self._parser: PushMultipartParser | None = None
         if kind == "multipart/form-data":
             try:
@@ -85,6 +89,11 @@ class Upload:
                 raise BadInputError(f"multipart body: {error}") from None
         elif kind not in ("", "application/x-www-form-urlencoded", "application/json"):
             raise BadInputError(f"content type {kind}: send multipart/form-data")
+
+    @property
+    def video(self) -> Path | None:
+        """The video, once it has begun."""
+        return self.files.get("video")
 
     def take(self, data: bytes) -> None:
         """Take the next bytes of the body."""
@@ -125,24 +134,27 @@ class Upload:
         if self._file is not None:
             self._file.close()
             self._file = None
-        if self.video is not None:
+        if self.files:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _begin(self, segment: MultipartSegment) -> None:
         self._segment = segment
         refuse_unknown([segment.name], FIELDS, "the session")
-        if segment.name != "video" or segment.filename is None:
+        if segment.name not in FILES or segment.filename is None:
             self._values.setdefault(segment.name, []).append("")
             self._decoder.reset()
             return
-        if self.video is not None:
-            raise BadInputError.of({"video": "is given twice; send one"}, what="the upload")
-        name = _video_name(segment.filename)
+        field = segment.name
+        if field in self.files:
+            raise BadInputError.of({field: "is given twice; send one"}, what="the upload")
+        name = _file_name(segment.filename, field)
         self._before_file()
-        self.video = self._folder / name
-        with writing(self.video):
-            make_folder(self._folder)
-            self._file = open_private(self.video, "xb")
+        # No video has a name that begins with a dot.
+        folder = self._folder if field == "video" else self._folder / f".{field}"
+        self.files[field] = folder / name
+        with writing(self.files[field]):
+            make_folder(self.files[field].parent)
+            self._file = open_private(self.files[field], "xb")
 
     def _part(self, data: bytes) -> None:
         assert self._segment is not None
@@ -176,7 +188,7 @@ class Upload:
         texts: dict[str, str | None] = {}
         for name in (
             *("user_id", "session_name", "exercise_name", "exercise", "movement"),
-            *options_at("http").model_fields,
+            *("keypoints_model", *options_at("http").model_fields),
         ):
             values = self._values.get(name, [])
             texts[name] = values[0] if values else None
@@ -193,6 +205,14 @@ class Upload:
             faults["video"] = [f"is {problem}; send it as a file of multipart/form-data"]
         elif self.video.stat().st_size == 0:
             faults["video"] = [f"{self.video.name}: is empty"]
+        if "keypoints" in self._values:
+            faults["keypoints"] = ["is text; send it as a file of multipart/form-data"]
+        keypoints = self.files.get("keypoints")
+        if keypoints is not None and keypoints.stat().st_size == 0:
+            faults["keypoints"] = [f"{keypoints.name}: is empty"]
+        model = (texts["keypoints_model"] or "").strip() or None
+        if model is not None and keypoints is None:
+            faults["keypoints_model"] = ["says whose keypoints are sent; send them too"]
         movement = (texts["movement"] or "").strip() or None
         if texts["exercise_name"] is None and movement is None:
             faults.setdefault("exercise_name", ["is missing"])
@@ -225,6 +245,8 @@ class Upload:
             faults = error.fields | faults
         if faults:
             raise BadInputError.of(faults, what="the session")
+        if keypoints is not None:
+            fields |= {"keypoints": str(keypoints), "keypoints_model": model}
         return {**fields, "options": options}
 
 
@@ -310,15 +332,17 @@ def _joints(values: list[str]) -> list[str]:
     return names or ["all"]
 
 
-def _video_name(filename: str) -> str:
-    name = check_file_name(filename, what="video")
+def _file_name(filename: str, field: str) -> str:
+    name = check_file_name(filename, what=field)
+    endings = SUFFIXES if field == "video" else KEYPOINT_SUFFIXES
+    usual = "a video; use one such as squat.mp4" if field == "video" else "keypoints; use squat.csv"
     if len(name.encode()) > _NAME_BYTES:
         fault = f"its name has more than {_NAME_BYTES} bytes; shorten it"
-    elif name.startswith(".") or Path(name).suffix.lower() not in SUFFIXES:
-        fault = f"{name}: is not a file name of a video; use one such as squat.mp4"
+    elif name.startswith(".") or Path(name).suffix.lower() not in endings:
+        fault = f"{name}: is not a file name of {usual}"
     else:
         return name
-    raise BadInputError.of({"video": fault}, what="the upload")
+    raise BadInputError.of({field: fault}, what="the upload")
 
 
 def refuse_unknown(

@@ -58,7 +58,14 @@ def _create(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
         raise TooLargeError(
             f"video {video.name}: lasts {seconds:.0f} s, at most {most:g} s are allowed; cut it"
         )
-    session = store.create(video, session_id=request["session_id"], **request["fields"])
+    fields = request["fields"]
+    try:
+        session = store.create(video, session_id=request["session_id"], **fields)
+    except MobilityError as error:
+        if keypoints := fields.get("keypoints"):  # which whoever sent it knows by its name alone
+            whole = str(error)
+            error.args = (whole.replace(keypoints, Path(keypoints).name),)
+        raise
     return {"session_id": session.id, "title": session.title}
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from mobility import registry
 from mobility.analysis_options import check_movement
 from mobility.errors import BadInputError
 from mobility.options import likely_of_all, quoted
+from mobility.provenance import history, last_of, sha256
 from mobility.registry import JOINTS, MEASURED, Exercise, Joint
 from mobility.sessions.files import (
     check_decodable,
@@ -22,9 +23,13 @@ from mobility.sessions.files import (
     check_name,
     check_visible,
     open_private,
+    write_dataset,
     writing,
 )
-from mobility.sessions.record import CalibrationFile, VideoFile, now
+from mobility.sessions.record import CalibrationFile, KeypointsFile, VideoFile, now
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _BLOCK = 1 << 20
 
@@ -149,8 +154,54 @@ def check_calibration(calibration: str | os.PathLike[str], videos: Sequence[Path
     cameras.fitting([(info.width, info.height) for info in infos])
 
 
+class GivenKeypoints(NamedTuple):
+    """Keypoints of a video, as they were given and as a pose."""
+
+    source: Path
+    pose: xr.Dataset
+
+    @property
+    def sha256(self) -> str:
+        """Digest of what was given, a file or a folder."""
+        return str(last_of(history(self.pose), "read_keypoints")["file_sha256"])
+
+
+def read_given_keypoints(
+    keypoints: Sequence[Path], videos: Sequence[Path], options: Mapping[str, Any], model: str | None
+) -> list[GivenKeypoints]:
+    """Read the keypoints of each video; refuse those that are not of it.
+
+    `options` are of the analysis, of which ``subject`` and ``second_subject`` say who is meant.
+    """
+    if not keypoints:
+        if model is not None:
+            fault = "says whose keypoints are given; give them too, with keypoints"
+            raise BadInputError.of({"keypoints_model": fault})
+        return []
+    if len(keypoints) != len(videos):
+        number = "1 video" if len(videos) == 1 else f"{len(videos)} videos"
+        fault = f"give one file or folder for each video (got {len(keypoints)} for {number})"
+        raise BadInputError.of({"keypoints": fault})
+    if model is not None:
+        model = check_name(model, what="keypoints_model")
+    from mobility.exchange.keypoint_files import keypoints_of_video
+
+    given = []
+    for source, video, name in zip(keypoints, videos, ("subject", "second_subject"), strict=False):
+        check_decodable(source.name, what="keypoints")
+        check_visible(source.name, what="keypoints")
+        place = options.get(name)
+        subject = None if place in (None, "largest") else (float(place[0]), float(place[1]))
+        pose = keypoints_of_video(source, video, subject=subject, model=model)
+        given.append(GivenKeypoints(source, pose))
+    return given
+
+
 def copied_files(
-    videos: Sequence[Path], calibration: str | os.PathLike[str] | None, folder: Path
+    videos: Sequence[Path],
+    calibration: str | os.PathLike[str] | None,
+    folder: Path,
+    keypoints: Sequence[GivenKeypoints] = (),
 ) -> dict[str, Any]:
     """Copy the files of a session into its folder; gives their fields of its record."""
     copies: dict[str, Any] = {}
@@ -163,6 +214,18 @@ def copied_files(
     if calibration is not None:
         copied = _copied(Path(calibration), folder, "calibration")
         copies["calibration"] = CalibrationFile(**copied)
+    fields = {"keypoints": "keypoints.nc", "second_keypoints": "keypoints-2.nc"}
+    for (field, name), given in zip(fields.items(), keypoints, strict=False):
+        target = folder / name
+        write_dataset(target, given.pose)
+        copies[field] = KeypointsFile(
+            file=name,
+            original_name=given.source.name,
+            sha256=given.sha256,
+            size=target.stat().st_size,
+            copy_sha256=sha256(target),
+            model=str(given.pose.attrs["source_software"]),
+        )
     return copies
 
 

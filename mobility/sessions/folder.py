@@ -42,7 +42,7 @@ _RESULT_NAMES = re.compile(
 
 _OTHER_NAMES = re.compile(
     r"session\.json|edits\.json|config\.json|capture_quality\.json|metrics\.parquet|threads"
-    r"|validation|calibration\.[a-z0-9]{1,7}|\..*\.tmp(\..*)?|\.ipynb_checkpoints"
+    r"|validation|keypoints(-2)?\.nc|calibration\.[a-z0-9]{1,7}|\..*\.tmp(\..*)?|\.ipynb_checkpoints"
     r"|\.still-[0-9a-f]{16}\.jpg"
 )
 """Names in the folder of a session beside videos and results."""

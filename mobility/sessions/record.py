@@ -132,6 +132,16 @@ class CalibrationFile(VideoFile):
     """The calibration of the cameras of a session."""
 
 
+class KeypointsFile(VideoFile):
+    """Keypoints of another pose model, from which the pose of a video is made.
+
+    The file is a pose of this package; `sha256` is of what was given, a file or a folder.
+    """
+
+    copy_sha256: Annotated[Sha256, Field(description="of the file")]
+    model: Annotated[str, Field(description="whose keypoints they are, as pages name it")]
+
+
 class Stage(Document):
     """A finished stage of the analysis."""
 
@@ -191,6 +201,12 @@ class SessionRecord(Document):
     calibration: Annotated[
         CalibrationFile | None, Field(description="with which the cameras were known")
     ] = None
+    keypoints: Annotated[
+        KeypointsFile | None, Field(description="given instead of those that are found")
+    ] = None
+    second_keypoints: Annotated[KeypointsFile | None, Field(description="of the second video")] = (
+        None
+    )
     measured_video: Annotated[
         Literal[1, 2] | None, Field(description="of two, the only one that was measured")
     ] = None

@@ -40,6 +40,7 @@ from mobility.sessions.creation import (
     checked_video,
     copied_files,
     new_session_id,
+    read_given_keypoints,
     taken_at,
 )
 from mobility.sessions.files import (
@@ -157,6 +158,8 @@ class SessionStore(Generic[S]):
         movement: str | None = None,
         session_id: str | None = None,
         calibration: FilePath | None = None,
+        keypoints: FilePath | Sequence[FilePath] | None = None,
+        keypoints_model: str | None = None,
         options: Mapping[str, Any] | None = None,
         phone_key: str | None = None,
         date: datetime.datetime | datetime.date | str | None = None,
@@ -187,6 +190,11 @@ class SessionStore(Generic[S]):
         calibration
             File with the lenses and places of the cameras
             (:func:`~mobility.kinematics.calibration.read_calibration`); it is copied too.
+        keypoints
+            Keypoints of another pose model, as :func:`mobility.read_keypoints` reads them, of each
+            frame of the video; of two videos a list of two. A pose made of them is kept.
+        keypoints_model
+            Name of that model, for pages; by default that of the format.
         options
             With which its first analysis begins, of
             :class:`~mobility.analysis_options.AnalysisOptions`.
@@ -204,10 +212,13 @@ class SessionStore(Generic[S]):
         self.require_writable()
         checked_options = given_options(options)
         AnalysisOptions(**checked_options).for_videos(
-            second=second_video is not None, calibrated=calibration is not None
+            second=second_video is not None,
+            calibrated=calibration is not None,
+            detected=keypoints is None,
         )
-        require_model(checked_options.get("model"))
-        require_detector(checked_options.get("detector"))
+        if keypoints is None:
+            require_model(checked_options.get("model"))
+            require_detector(checked_options.get("detector"))
         if (chosen := checked_options.pop("movement", "auto")) != "auto":
             movement = chosen
         exercise, joints, name = check_creation(
@@ -221,6 +232,10 @@ class SessionStore(Generic[S]):
         sources = [checked_video(each) for each in (video, second_video) if each is not None]
         if calibration is not None:
             check_calibration(calibration, sources)
+        of_videos = [keypoints] if isinstance(keypoints, str | os.PathLike) else keypoints or []
+        given = read_given_keypoints(
+            [Path(each) for each in of_videos], sources, checked_options, keypoints_model
+        )
 
         if session_id is None:
             session_id = new_session_id(created)
@@ -239,7 +254,7 @@ class SessionStore(Generic[S]):
                 with writing(self.path):
                     make_folder(self.path)
                     hidden.mkdir(FOLDER_MODE)
-                files = copied_files(sources, calibration, hidden)
+                files = copied_files(sources, calibration, hidden, given)
                 record = SessionRecord(
                     schema_version=SCHEMA_VERSION,
                     session_id=session_id,

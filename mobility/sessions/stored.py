@@ -7,7 +7,7 @@ import getpass
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import Field
 
@@ -143,6 +143,11 @@ class StoredSession:
     def calibration(self) -> Path | None:
         """The session's copy of the calibration of its cameras; None where there is none."""
         file = self.record.calibration
+        return None if file is None else self.copy_of(file)
+
+    def keypoints(self, video: Literal[1, 2]) -> Path | None:
+        """Return the session's copy of keypoints that were given for a video; else None."""
+        file = self.record.keypoints if video == 1 else self.record.second_keypoints
         return None if file is None else self.copy_of(file)
 
     def copy_of(self, video: VideoFile) -> Path:

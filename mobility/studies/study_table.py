@@ -39,7 +39,10 @@ FACTORS = ("visit", "operator", "device", "camera", "trial")
 OF_FILM = ("device", "camera", "trial")
 """Columns in which the films of a visit may differ."""
 
-OF_VIDEO = ("second_video", "calibration", "exercise", "joints", "options")
+OF_VIDEO = (
+    *("second_video", "calibration", "keypoints", "second_keypoints", "keypoints_model"),
+    *("exercise", "joints", "options"),
+)
 """Columns that say how a video is analysed, as those of a batch do."""
 
 NAMED = ("session", "video", "participant", *FACTORS, *OF_VIDEO)
@@ -155,8 +158,9 @@ def read_list(path: FilePath) -> pd.DataFrame:
     path
         Its columns are ``session`` (an id) or ``video`` (a file, as seen from the folder of the
         list), ``participant``, any of ``visit``, ``operator``, ``device``, ``camera``, ``trial``
-        and, with ``video``, of ``second_video``, ``calibration``, ``exercise``, ``joints``,
-        ``options`` (as in a batch). Further columns are the study's own: a group, a weight.
+        and, with ``video``, of ``second_video``, ``calibration``, ``keypoints``,
+        ``second_keypoints``, ``keypoints_model``, ``exercise``, ``joints``, ``options`` (as in a
+        batch). Further columns are the study's own: a group, a weight.
 
     Returns
     -------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import keypoint_files
 import pytest
 
 from mobility.batch.manifest import ManifestError, Refused, read_manifest
@@ -242,3 +243,23 @@ def test_what_is_no_file_or_folder_of_videos(place):
     ):
         with pytest.raises(BadInputError, match=words):
             read_manifest(given)
+
+
+def test_keypoints(place):
+    frames = keypoint_files.walker(3)
+    keypoint_files.openpose(place / "json", frames)
+    keypoint_files.long_csv(place / "b.csv", keypoint_files.walker(4))
+    text = "video,second_video,keypoints,second_keypoints,keypoints_model,options\n{}\n"
+    (row,) = read_manifest(manifest(place, text.format("a.mp4,b.MOV,json,b.csv,HRNet,")))
+    assert row.keypoints == (place / "json", place / "b.csv")
+    assert row.keypoints_model == "HRNet"
+    (without,) = read_manifest(manifest(place, "video,second_video\na.mp4,b.MOV\n"))
+    assert without.session_id != row.session_id
+    assert (
+        "got 1 for 2 videos" in problems(place, text.format("a.mp4,b.MOV,json,,,"))[2, "keypoints"]
+    )
+    assert (
+        "no model looks" in problems(place, text.format("a.mp4,,json,,,model=full"))[2, "options"]
+    )
+    assert "no such file" in problems(place, text.format("a.mp4,,absent,,,"))[2, "keypoints"]
+    assert "give them too" in problems(place, text.format("a.mp4,,,,HRNet,"))[2, "keypoints"]

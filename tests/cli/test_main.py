@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keypoint_files
 import processes
 import pytest
 import xarray as xr
@@ -61,6 +62,21 @@ def squat_in(store, clips, user_id="p01", exercise="Overhead Squat", **more) -> 
     store.parent.mkdir(exist_ok=True)
     clip = clips.make_clip(store.parent / "a.mp4", 3)
     return Store(store).create(clip, user_id=user_id, exercise_name=exercise, **more)
+
+
+def test_keypoints_that_do_not_fit_are_one_line(tmp_path, store, clips):
+    video = clips.make_clip(tmp_path / "a.mp4", 10)
+    good = keypoint_files.openpose(tmp_path / "good", keypoint_files.walker(10))
+    short = keypoint_files.openpose(tmp_path / "short", keypoint_files.walker(5))
+    for given, *words in (
+        (("--keypoints", short), "has 5 frames, and the video a.mp4 has 10"),
+        (("--keypoints", good, "--keypoints", good), "--keypoints", "got 2 for 1 video"),
+        (("--keypoints", tmp_path / "absent"), "no such file or folder"),
+        (("--keypoints-model", "HRNet"), "--keypoints-model", "give them too"),
+        (("--keypoints", good, "--model", "full"), "--model", "no model looks for them"),
+        (("--keypoints", good, "--check"), "leave out --keypoints"),
+    ):
+        refused(command("analyze", video, *given, store=store), store, *words)
 
 
 def test_bad_videos(tmp_path, store, clips):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import keypoint_files
 import network_trace
 import pytest
 import serving
+from clips import make_clip
 from demo_sessions import copy_of, taken_as_current
 
 from mobility.client import Client
+from mobility.errors import BadInputError
 from mobility.store import Store
 
 pytestmark = pytest.mark.slow
@@ -51,6 +54,27 @@ def test_a_video_from_upload_to_report(project, tmp_path, pose_model):
         assert bare not in log
     assert network_trace.refused(trace) > 0
     assert network_trace.addresses_outside(trace) == set()
+
+
+def test_keypoints_are_sent_with_their_video(tmp_path):
+    video = make_clip(tmp_path / "walk.mp4", 30)
+    points = keypoint_files.long_csv(tmp_path / "walk.csv", keypoint_files.walker())
+    short = keypoint_files.long_csv(tmp_path / "short.csv", keypoint_files.walker(20))
+    with serving.serving(tmp_path / "served", kind="real") as server:
+        with Client(server.url, server.key("participant", "ann").split()[1]) as client:
+            made = client.create(
+                video, exercise_name="Squat", keypoints=points, keypoints_model="HRNet"
+            )
+            session = Store(server.store).session(made.session_id)
+            assert session.record.keypoints.original_name == "walk.csv"
+            assert session.record.keypoints.model == "HRNet"
+            with pytest.raises(BadInputError) as refused:
+                client.create(video, exercise_name="Squat", keypoints=short)
+        fault = "short.csv: has 20 frames, and the video walk.mp4 has 30; give the keypoints of "
+        assert f"{fault}each frame of this video" in str(refused.value)
+        assert ".keypoints" not in str(refused.value)
+        uploads = server.store / ".server" / "uploads"
+        assert not [each for each in uploads.rglob("*") if each.is_file()]
 
 
 def test_a_report_that_no_worker_drew_is_drawn_by_the_server(demo, tmp_path):

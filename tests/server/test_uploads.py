@@ -187,3 +187,27 @@ def test_forms_and_json_give_the_same_texts():
     body = json.dumps({"system": "metric", "x": ["a", "b"]}).encode()
     assert read_form("application/json", body) == expected
     assert read_form("", b"") == {}
+
+
+def test_keypoints_come_with_their_video(tmp_path):
+    body = part("keypoints", b"frame,point", "walk.csv") + part("keypoints_model", b"HRNet") + BODY
+    taken = upload(tmp_path / "made")
+    taken.take(body)
+    fields = taken.finish(default_id=None, for_others=True)
+    sent = taken.files["keypoints"]
+    assert fields == {**FIELDS, "keypoints": str(sent), "keypoints_model": "HRNet"}
+    assert sent.read_bytes() == b"frame,point"
+    assert taken.video.read_bytes() == b"video\r\n--edg\r\n--edg"
+    taken.close()
+    assert not list((tmp_path / "made").iterdir())
+    for wrong, field, fault in (
+        (part("keypoints", b"text"), "keypoints", "is text; send it as a file"),
+        (part("keypoints", b"", "walk.csv"), "keypoints", "walk.csv: is empty"),
+        (part("keypoints", b"k", "walk.html"), "keypoints", "is not a file name of keypoints"),
+        (part("keypoints", b"k", "a.csv") * 2, "keypoints", "is given twice"),
+        (part("keypoints_model", b"HRNet"), "keypoints_model", "says whose keypoints are sent"),
+    ):
+        with pytest.raises(BadInputError) as refused:
+            take_whole(tmp_path, wrong + BODY)
+        assert fault in refused.value.fields[field][0]
+    assert not [each for each in tmp_path.rglob("*") if each.is_file()]

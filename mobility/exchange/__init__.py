@@ -1,0 +1,1 @@
+"""Poses that come from other programs, and that go to them."""

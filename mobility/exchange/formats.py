@@ -1,0 +1,582 @@
+"""Files of keypoints, each format by what is in it: OpenPose, AlphaPose, DeepLabCut, SLEAP, CSV."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility.errors import BadInputError, MobilityError, NotFoundError
+from mobility.exchange.deeplabcut import TABLE, read_hdf5
+from mobility.exchange.people import Detection, followed
+from mobility.keypoints.names import points_of
+from mobility.options import likely, quoted
+from mobility.parsing import parse_json, parse_number, read_csv
+from mobility.provenance import sha256
+from mobility.wording import shortened
+
+Array = NDArray[np.float64]
+
+OPENPOSE, SCORER = "OpenPose", "scorer"
+
+SETS = {
+    17: ("coco_17", "COCO_17"),
+    18: ("coco_18", OPENPOSE),
+    25: ("body_25", OPENPOSE),
+    26: ("halpe_26", "HALPE_26"),
+    133: ("coco_wholebody", "COCO_133"),
+    136: ("halpe_26", "HALPE_136"),
+}
+"""Set of keypoints by their number, and whose they are unless somebody says it. Of the last two
+sets body and feet are taken, which come first; hands and face follow."""
+
+LARGEST_JSON_BYTES = 1 << 30
+
+MOST_FRAMES = 10_000_000
+
+_NUMBERED = re.compile(r"^(?P<film>.*?)(?P<number>\d+)(_keypoints)?$")
+"""Name of a file of one frame, without its ending."""
+
+_SYNONYMS = {
+    "frame": ("frame", "frame_number", "frame_index"),
+    "time": ("time", "time_s", "seconds", "t"),
+    "point": ("point", "keypoint", "landmark", "bodypart", "joint", "name"),
+    "x": ("x", "u"),
+    "y": ("y", "v"),
+    "confidence": ("confidence", "likelihood", "score", "visibility", "c"),
+    "person": ("person", "individual", "subject", "track", "id"),
+}
+"""Names of the columns of a CSV file."""
+
+_NO_VALUE = frozenset({"", "nan", "na", "n/a", "none", "null"})
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_NETCDF3 = b"CDF"
+
+
+@dataclass(frozen=True)
+class FilePoints:
+    """Keypoints as a file has them.
+
+    Attributes
+    ----------
+    points
+        (frame, person, keypoint, 2), pixels to the right and downwards; NaN where there is none.
+    confidence
+        (frame, person, keypoint); None where the file has none.
+    names
+        Of the keypoints.
+    people
+        Names of the persons; made up where the file has none.
+    software
+        Whose they are, as far as the format says it.
+    times
+        Seconds; None where the file has only frames.
+    dataset
+        A pose of this package, which needs no translation; the rest is then empty.
+    """
+
+    points: Array
+    confidence: Array | None
+    names: tuple[str, ...]
+    people: tuple[str, ...]
+    software: str
+    times: Array | None = None
+    dataset: xr.Dataset | None = None
+    source_file: str = ""
+    is_sparse: bool = False
+    """Whether frames without anybody are left out, so that their number is not known."""
+
+
+def read(path: Path) -> FilePoints:
+    """Read keypoints of any format, which is recognised by its content.
+
+    Raises
+    ------
+    BadInputError
+        It is none of these, is empty or damaged, or has an unknown set of keypoints; with the file,
+        and the line where there is one.
+    NotFoundError
+        There is no such file or folder.
+    """
+    keypoints = _folder(path) if path.is_dir() else _file(path)
+    return replace(keypoints, source_file=path.name)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder, of the names and digests of its JSON files."""
+    if not path.is_dir():
+        return sha256(path)
+    whole = hashlib.sha256()
+    for file in sorted(path.glob("*.json")):
+        whole.update(f"{file.name} {sha256(file)}\n".encode())
+    return whole.hexdigest()
+
+
+def _file(path: Path) -> FilePoints:
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except FileNotFoundError:
+        raise NotFoundError(f"{path}: no such file or folder") from None
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be read ({error.strerror})") from None
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not text:
+        raise BadInputError(f"{path}: is empty; give a file with keypoints")
+    if head.startswith(_HDF5):
+        return _hdf5(path)
+    if head.startswith(_NETCDF3):
+        return _netcdf(path)
+    if text[:1] in b"[{":
+        return _single_json(path)
+    if b"\0" in head:
+        raise BadInputError(
+            f"{path}: is no file of keypoints that can be read; give OpenPose's folder of JSON, "
+            "CSV, AlphaPose's JSON, or load it with movement and save that as NetCDF"
+        )
+    return _csv(path)
+
+
+def _folder(path: Path) -> FilePoints:
+    """Read a folder with a JSON file for each frame, as OpenPose writes it."""
+    files = sorted(file for file in path.glob("*.json") if not file.name.startswith("."))
+    if not files:
+        raise BadInputError(
+            f"{path}: has no JSON files; name OpenPose's folder itself, with a file for each frame"
+        )
+    if len(files) == 1 and _first_character(files[0]) == "[":
+        return _single_json(files[0])
+    frames = [_people_of(file) for file in _in_order(path, files)]
+    return _followed(frames, what=path)
+
+
+def _first_character(file: Path) -> str:
+    with file.open("rb") as opened:
+        return opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1].decode("ascii", "replace")
+
+
+def _in_order(folder: Path, files: Sequence[Path]) -> list[Path]:
+    """Files by the number of their frame; none may be missing."""
+    by_number: dict[int, Path] = {}
+    films = set()
+    for file in files:
+        match = _NUMBERED.match(file.stem)
+        if match is None:
+            raise BadInputError(
+                f"{file}: its name has no number of a frame, as video_000000000012_keypoints.json "
+                "has; leave only files of frames in the folder"
+            )
+        films.add(match["film"])
+        number = int(match["number"])
+        if len(films) > 1:
+            raise BadInputError(
+                f"{folder}: has files of several videos ({shortened(sorted(films))}); give each "
+                "video a folder of its own"
+            )
+        if number in by_number:
+            raise BadInputError(
+                f"{folder}: has frame {number} twice ({by_number[number].name}, {file.name}); "
+                "remove one"
+            )
+        by_number[number] = file
+    _require_all(sorted(by_number), what=folder)
+    return [by_number[number] for number in sorted(by_number)]
+
+
+def _require_all(numbers: Sequence[int], *, what: Path) -> None:
+    """Raise unless the numbers of frames have no gap."""
+    count = numbers[-1] - numbers[0] + 1
+    if count == len(numbers):
+        return
+    after = next(a for a, b in pairwise(numbers) if b > a + 1)
+    raise BadInputError(
+        f"{what}: {count - len(numbers)} frames are missing between {numbers[0]} and "
+        f"{numbers[-1]}, the first is {after + 1}; give one for each frame of the video, empty "
+        "where nobody is seen"
+    )
+
+
+def _json(file: Path) -> Any:
+    try:
+        if file.stat().st_size > LARGEST_JSON_BYTES:
+            raise BadInputError(
+                f"{file}: is larger than {LARGEST_JSON_BYTES >> 20} MB; give a file for each video"
+            )
+        data = file.read_bytes()
+    except OSError as error:
+        raise BadInputError(f"{file}: cannot be read ({error.strerror})") from None
+    if not data.strip():
+        raise BadInputError(f"{file}: is empty; copy it again")
+    try:
+        return parse_json(data.removeprefix(b"\xef\xbb\xbf"))
+    except ValueError as error:
+        raise BadInputError(f"{file}: is not valid JSON ({error}); copy it again") from None
+
+
+def _people_of(file: Path) -> list[Detection]:
+    """Persons in one frame of OpenPose."""
+    document = _json(file)
+    people = document.get("people") if isinstance(document, dict) else None
+    if not isinstance(people, list):
+        raise BadInputError(f"{file}: is no frame of OpenPose; it has no list 'people'")
+    found = []
+    for person in people:
+        values = person.get("pose_keypoints_2d") if isinstance(person, dict) else None
+        if values is None and isinstance(person, dict):
+            values = person.get("pose_keypoints")  # of its version 1.1 and earlier
+        if values is None:
+            raise BadInputError(
+                f"{file}: a person has no 'pose_keypoints_2d'; write the points in the picture"
+            )
+        if values:
+            found.append(_detection(values, what=file))
+    return found
+
+
+def _detection(values: Any, *, what: Path, person: str | None = None) -> Detection:
+    """Points of one person from a list of x, y and confidence of each."""
+    try:
+        flat = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        flat = np.empty(0)
+    if flat.ndim != 1 or flat.size % 3 or not flat.size:
+        raise BadInputError(f"{what}: keypoints must be numbers, x, y and confidence of each")
+    points = flat.reshape(-1, 3)
+    if len(points) not in SETS:
+        known = ", ".join(f"{number} ({name})" for number, (name, _) in SETS.items())
+        raise BadInputError(
+            f"{what}: has {len(points)} keypoints, of no known set; there is {known}; write others "
+            "as CSV with their names"
+        )
+    # Models write 0 0 0 for what they did not find.
+    points[(points[:, :2] == 0).all(axis=1)] = np.nan
+    return Detection(points[:, :2], points[:, 2], person)
+
+
+def _followed(frames: Sequence[Sequence[Detection]], *, what: Path, own: str = "") -> FilePoints:
+    """Join the persons of all frames."""
+    counts = sorted({len(each.points) for frame in frames for each in frame})
+    if not counts:
+        raise BadInputError(f"{what}: nobody is in any of its {len(frames)} frames")
+    if len(counts) > 1:
+        raise BadInputError(
+            f"{what}: has frames with {counts[0]} and with {counts[-1]} keypoints; give files of "
+            "one model"
+        )
+    set_name, software = SETS[counts[0]]
+    names = points_of(set_name)
+    points, confidence, people = followed(frames, counts[0])
+    return FilePoints(
+        points=points[:, :, : len(names)],
+        confidence=confidence[:, :, : len(names)],
+        names=names,
+        people=people,
+        software=own or software,
+    )
+
+
+def _single_json(path: Path) -> FilePoints:
+    """Read the results of AlphaPose: a list of persons, each with the picture where it is."""
+    document = _json(path)
+    if isinstance(document, dict) and "people" in document:
+        raise BadInputError(
+            f"{path}: is one frame of OpenPose; name its folder, with a file for each frame"
+        )
+    if not isinstance(document, list) or not all(
+        isinstance(each, dict) and {"image_id", "keypoints"} <= each.keys() for each in document
+    ):
+        raise BadInputError(
+            f"{path}: is no JSON of keypoints that is known; give AlphaPose's list of results, or "
+            "OpenPose's folder with a file for each frame"
+        )
+    if not document:
+        raise BadInputError(f"{path}: nobody is in any frame")
+    frames: dict[int, list[Detection]] = {}
+    for each in document:
+        number = _NUMBERED.match(Path(str(each["image_id"])).stem)
+        if number is None:
+            raise BadInputError(
+                f"{path}: image_id {quoted(each['image_id'])} has no number of a frame"
+            )
+        track = each.get("idx")
+        person = str(track) if isinstance(track, int) else None
+        detection = _detection(each["keypoints"], what=path, person=person)
+        frames.setdefault(int(number["number"]), []).append(detection)
+    # It has no entry for a frame without anybody. Its numbers are those of the video, from 0.
+    if max(frames) > MOST_FRAMES:
+        raise BadInputError(
+            f"{path}: image_id {max(frames)} is no number of a frame; number the pictures from 0"
+        )
+    ordered = [frames.get(number, []) for number in range(max(frames) + 1)]
+    return replace(_followed(ordered, what=path, own="AlphaPose"), is_sparse=True)
+
+
+def _csv(path: Path) -> FilePoints:
+    names, rows = read_csv(path, what="table of keypoints")
+    if names[0] == SCORER:
+        return _deeplabcut(path, names, rows)
+    columns = _columns(path, names)
+    if "point" not in columns or not {"x", "y"} <= columns.keys():
+        raise BadInputError(
+            f"{path}: needs the columns frame or time, point, x, y and confidence, with a row for "
+            f"each point of each frame (got {shortened(names)})"
+        )
+    clock = "time" if "time" in columns else "frame"
+    if clock not in columns:
+        raise BadInputError(f"{path}: has no column frame or time")
+    value_of = {
+        name: [_cell(values, place) for _, values in rows] for name, place in columns.items()
+    }
+    lines = [line for line, _ in rows]
+
+    def numbers(name: str, *, may_be_empty: bool = True) -> Array:
+        return np.array(
+            [
+                _number(path, line, name, text, may_be_empty=may_be_empty)
+                for line, text in zip(lines, value_of[name], strict=True)
+            ]
+        )
+
+    moments, frame = np.unique(numbers(clock, may_be_empty=False), return_inverse=True)
+    if clock == "frame":
+        if not (moments == np.round(moments)).all():
+            raise BadInputError(f"{path}: column frame must hold whole numbers")
+        _require_all([int(each) for each in moments], what=path)
+    points, point = _names_in(value_of["point"])
+    people, person = _names_in(value_of.get("person", ["1"] * len(rows)))
+    _refuse_twice(path, lines, frame, person, point)
+    shape = (len(moments), len(people), len(points))
+    place = (frame, person, point)
+    result = np.full((*shape, 2), np.nan)
+    result[place] = np.stack([numbers("x"), numbers("y")], axis=-1)
+    confidence = None
+    if "confidence" in columns:
+        confidence = np.full(shape, np.nan)
+        confidence[place] = numbers("confidence")
+    return FilePoints(
+        points=result,
+        confidence=confidence,
+        names=points,
+        people=people,
+        software="CSV",
+        times=moments if clock == "time" else None,
+    )
+
+
+def _columns(path: Path, names: Sequence[str]) -> dict[str, int]:
+    """Place of each column that is known."""
+    meaning = {word: name for name, words in _SYNONYMS.items() for word in words}
+    columns: dict[str, int] = {}
+    unknown = [name for name in names if name not in meaning]
+    for place, name in enumerate(names):
+        if name not in meaning:
+            continue
+        if meaning[name] in columns:
+            raise BadInputError(f"{path}: has the column {meaning[name]} twice ({quoted(name)})")
+        columns[meaning[name]] = place
+    if unknown and {"point", "x", "y"} <= columns.keys():
+        raise BadInputError(
+            f"{path}: column {quoted(unknown[0])} is unknown{likely(unknown[0], meaning)} "
+            "(columns are frame or time, point, x, y, confidence, person); rename or remove it"
+        )
+    return columns
+
+
+def _cell(values: Sequence[str], place: int) -> str:
+    return values[place] if place < len(values) else ""
+
+
+def _number(path: Path, line: int, column: str, text: str, *, may_be_empty: bool) -> float:
+    if may_be_empty and text.lower() in _NO_VALUE:
+        return float("nan")
+    try:
+        return parse_number(text)
+    except ValueError:
+        raise BadInputError(
+            f"{path}: line {line}, column {column}: must be a number (got {quoted(text)})"
+        ) from None
+
+
+def _names_in(values: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Names in the order in which they come first, and the place of each value among them."""
+    places: dict[str, int] = {}
+    rows = [places.setdefault(value, len(places)) for value in values]
+    return tuple(places), np.array(rows)
+
+
+def _refuse_twice(path: Path, lines: Sequence[int], *keys: NDArray[Any]) -> None:
+    seen: dict[tuple[Any, ...], int] = {}
+    for line, key in zip(lines, zip(*keys, strict=True), strict=True):
+        if (before := seen.setdefault(key, line)) != line:
+            raise BadInputError(
+                f"{path}: line {line}: the point was given for this frame in line {before}; with "
+                "several people add a column person"
+            )
+
+
+def _deeplabcut(
+    path: Path, head: Sequence[str], rows: Sequence[tuple[int, list[str]]]
+) -> FilePoints:
+    """Read a CSV file of DeepLabCut, with three rows of headers, or four for several animals."""
+    headers: dict[str, list[str]] = {}
+    for _, cells in rows[:3]:
+        if cells[0].lower() not in ("individuals", "bodyparts", "coords"):
+            break
+        headers[cells[0].lower()] = cells[1:]
+    if not {"bodyparts", "coords"} <= headers.keys():
+        raise BadInputError(
+            f"{path}: line 2: a file of DeepLabCut has rows 'bodyparts' and 'coords' below 'scorer'"
+        )
+    data = rows[len(headers) :]
+    if not data:
+        raise BadInputError(f"{path}: has no frame below its headers")
+    width = len(head) - 1
+    owners = headers.get("individuals", ["1"] * width)
+    if any(len(each) != width for each in (*headers.values(), owners)):
+        raise BadInputError(f"{path}: its rows of headers differ in length; export it again")
+    indices = [cells[0] for _, cells in data]
+    if all(each.isdecimal() for each in indices):
+        _require_all([int(each) for each in indices], what=path)
+    labels = list(zip(owners, headers["bodyparts"], headers["coords"], strict=True))
+    values = np.array(
+        [
+            [
+                _number(path, line, f"{part} {coord}", _cell(row, 1 + place), may_be_empty=True)
+                for place, (_, part, coord) in enumerate(labels)
+            ]
+            for line, row in data
+        ]
+    )
+    return deeplabcut_table(labels, values, what=path)
+
+
+def deeplabcut_table(
+    labels: Sequence[tuple[str, str, str]], values: Array, *, what: Path
+) -> FilePoints:
+    """Make keypoints of a table of DeepLabCut, whose columns are (individual, part, coordinate)."""
+    people, _ = _names_in([owner for owner, _, _ in labels])
+    points, _ = _names_in([part for _, part, _ in labels])
+    result = np.full((len(values), len(people), len(points), 3), np.nan)
+    coords = {"x": 0, "y": 1, "likelihood": 2}
+    for column, (owner, part, coord) in enumerate(labels):
+        if coord not in coords:
+            raise BadInputError(
+                f"{what}: coordinate {quoted(coord)} is unknown; x, y and likelihood are read"
+            )
+        place = (slice(None), people.index(owner), points.index(part), coords[coord])
+        result[place] = values[:, column]
+    return FilePoints(
+        points=result[..., :2],
+        confidence=result[..., 2],
+        names=points,
+        people=people,
+        software="DeepLabCut",
+    )
+
+
+def _hdf5(path: Path) -> FilePoints:
+    """Read HDF5: results of SLEAP or DeepLabCut, else NetCDF."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            if {"tracks", "node_names"} <= file.keys():
+                return _sleap(path, file)
+            if TABLE in file:
+                labels, values = read_hdf5(file[TABLE], path)
+                return deeplabcut_table(labels, values, what=path)
+            if not any("position" in name for name in file):
+                raise BadInputError(
+                    f"{path}: is HDF5 of no known format; load it with movement and save that as "
+                    "NetCDF"
+                )
+    except (OSError, RuntimeError, KeyError) as error:
+        raise BadInputError(f"{path}: is damaged HDF5 ({error}); copy it again") from None
+    return _netcdf(path)
+
+
+def _sleap(path: Path, file: Any) -> FilePoints:
+    """Read the analysis file of SLEAP: tracks (track, x and y, node, frame)."""
+    tracks = np.asarray(file["tracks"], dtype=np.float64)
+    names = tuple(_texts(file["node_names"]))
+    if tracks.ndim != 4 or tracks.shape[1:3] != (2, len(names)):
+        raise BadInputError(f"{path}: its tracks are not over track, x and y, node and frame")
+    people = tuple(_texts(file["track_names"])) if "track_names" in file else ()
+    if len(people) != len(tracks):
+        people = tuple(str(number + 1) for number in range(len(tracks)))
+    confidence = None
+    if "point_scores" in file and file["point_scores"].shape == (len(tracks), *tracks.shape[2:]):
+        confidence = np.asarray(file["point_scores"], np.float64).transpose(2, 0, 1)
+    return FilePoints(
+        points=tracks.transpose(3, 0, 2, 1),
+        confidence=confidence,
+        names=names,
+        people=people,
+        software="SLEAP",
+    )
+
+
+def _texts(values: Any) -> Iterator[str]:
+    for each in np.asarray(values).ravel():
+        yield each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each)
+
+
+def _netcdf(path: Path) -> FilePoints:
+    """Read a Dataset: a pose of this package, or poses of movement."""
+    data = _opened(path)
+    if "image_position" in data:
+        return FilePoints(np.empty(0), None, (), (), "", dataset=data)
+    data = data.rename({old: old[:-1] for old in ("keypoints", "individuals") if old in data.dims})
+    if "position" not in data or not {"time", "space", "keypoint"} <= set(data["position"].dims):
+        raise BadInputError(
+            f"{path}: is neither a pose nor a poses Dataset of movement; it has no 'position' over "
+            "time, space and keypoint"
+        )
+    labels = [str(each) for each in data["space"].values] if "space" in data.coords else []
+    if not {"x", "y"} <= set(labels) or "z" in labels:
+        raise BadInputError(f"{path}: its positions must be x and y in the picture (got {labels})")
+    if "individual" not in data.dims:
+        data = data.expand_dims(individual=["1"])
+    order = ("time", "individual", "keypoint")
+    points = data["position"].sel(space=["x", "y"]).transpose(*order, "space")
+    confidence = data.get("confidence")
+    if confidence is not None:
+        confidence = confidence.broadcast_like(points.isel(space=0, drop=True)).transpose(*order)
+    for values in (points, confidence):
+        if values is not None and values.dtype.kind not in "fiu":
+            raise BadInputError(f"{path}: '{values.name}' must hold numbers (got {values.dtype})")
+    in_seconds = data.attrs.get("time_unit", "seconds") == "seconds" and "time" in data.coords
+    return FilePoints(
+        points=points.to_numpy().astype(np.float64),
+        confidence=None if confidence is None else confidence.to_numpy().astype(np.float64),
+        names=tuple(map(str, data["keypoint"].values)),
+        people=tuple(map(str, data["individual"].values)),
+        software=str(data.attrs.get("source_software") or "movement"),
+        times=data["time"].to_numpy().astype(np.float64) if in_seconds else None,
+    )
+
+
+def _opened(path: Path) -> xr.Dataset:
+    try:
+        # Times are seconds as numbers, which must not become timedeltas.
+        data = xr.load_dataset(path, decode_times=False, decode_timedelta=False)
+    except MobilityError:
+        raise
+    except Exception as error:  # engines raise errors of many kinds on damaged files
+        why = " ".join(str(error).split())[:100]
+        raise BadInputError(f"{path}: cannot be read as NetCDF ({why}); copy it again") from None
+    texts = {
+        name: (variable.dims, variable.values.astype(str), variable.attrs)
+        for name, variable in data.variables.items()
+        if variable.dtype.kind in "OST"
+    }
+    return data.assign(texts).drop_encoding()

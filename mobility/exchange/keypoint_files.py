@@ -1,0 +1,362 @@
+"""Keypoints of other pose models: a pose of a file or folder, alone or for a video."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mobility import tables
+from mobility.capture.video import presentation_times, probe
+from mobility.errors import BadInputError
+from mobility.exchange.formats import FilePoints, digest, read
+from mobility.exchange.people import LEAST_PRESENT, choose, seen_points
+from mobility.keypoints.names import LANDMARKS, is_known, landmarks_of
+from mobility.keypoints.sources import MEDIAPIPE, OTHER
+from mobility.kinematics.datasets import check_pose, check_times
+from mobility.options import FilePath, checked, likely
+from mobility.provenance import with_history
+from mobility.wording import shortened
+
+Array = NDArray[np.float64]
+
+_Pixels = Annotated[int, Field(gt=0)]
+_Rate = Annotated[float, Field(gt=0, le=10_000)]
+
+MOST_DIFFERENT = 1
+"""Frames by which keypoints and their video may differ in number."""
+
+SAME_RATE = 0.02
+"""Difference of two frame rates, as a share, below which they are the same."""
+
+MARGIN = 0.05
+"""By which points may lie outside the picture, as a share of its sides: models guess them there."""
+
+MOST_OUTSIDE = 0.5
+"""Share of the points of a frame, and of the frames, outside the picture, above which the keypoints
+are of pictures of another size."""
+
+SHARES = 2.0
+"""Coordinates that are never larger are shares of the picture, no pixels."""
+
+MOST_CONFIDENT = 1.5
+"""Confidence above 1 up to which it counts as 1: the scores of some models overshoot."""
+
+
+@checked
+def read_keypoints(
+    path: FilePath,
+    *,
+    rate: _Rate | None = None,
+    size: tuple[_Pixels, _Pixels] | None = None,
+    subject: str | tuple[float, float] | None = None,
+    keypoints: Mapping[str, str | None] | None = None,
+    model: str | None = None,
+) -> xr.Dataset:
+    """Make a pose of keypoints that another pose model has found in a video.
+
+    The pose has no positions in space. :func:`~mobility.kinematics.clean.clean_pose`,
+    :func:`~mobility.kinematics.fit.entry.fit_body` and
+    :func:`~mobility.kinematics.in_picture.picture_angles` take it. For a session, give the file to
+    :meth:`mobility.Store.create` with the video.
+
+    Parameters
+    ----------
+    path
+        A folder of OpenPose's JSON files, one for each frame (BODY_25, COCO, HALPE_26: OpenPose,
+        Pose2Sim, AlphaPose); AlphaPose's JSON of results; a poses Dataset of movement, as NetCDF;
+        a CSV or HDF5 file of DeepLabCut; an analysis file of SLEAP (HDF5); a CSV file with a row
+        for each point (frame or time, point, x, y, confidence, person); or a pose of this package
+        (``pose.nc``). What it is shows its content, not its name.
+    rate
+        Frames a second, where the file has no times; where it has, the same.
+    size
+        Width and height of the picture, pixels.
+    subject
+        Of several people, the name of the one who is meant, or a point on them, pixels, where they
+        are first seen.
+    keypoints
+        Our landmark by the name of a keypoint, where its name is not known; None leaves it out.
+    model
+        Name of the pose model, for pages; by default that of the format.
+
+    Returns
+    -------
+    xarray.Dataset
+        A pose: ``image_position`` in pixels, ``confidence`` from 0 to 1 where the file has it, NaN
+        for landmarks that the model does not find; its ``time`` in seconds, 0 for the first frame.
+
+    Raises
+    ------
+    BadInputError
+        The file is none of these, or is damaged; its keypoints are unknown, are of several people
+        without `subject`, do not fit `rate` or `size`, or are nowhere.
+    NotFoundError
+        There is no such file or folder.
+    """
+    file = Path(path)
+    given = _given(read(file), rate, file)
+    if given.dataset is not None:
+        return _own(given.dataset, file, size=size, model=model)
+    times = given.times
+    if times is None:
+        if rate is None:
+            raise BadInputError(
+                f"{file}: has frames and no times; give rate, the frames a second of its video"
+            )
+        times = np.arange(len(given.points)) / rate
+    return _pose(given, times, file, size=size, subject=subject, keypoints=keypoints, model=model)
+
+
+def keypoints_of_video(
+    path: str | os.PathLike[str],
+    video: str | os.PathLike[str],
+    *,
+    subject: str | tuple[float, float] | None = None,
+    model: str | None = None,
+) -> xr.Dataset:
+    """Make a pose of keypoints of a video: row i is its frame i, at the time of that frame.
+
+    Parameters are as of :func:`read_keypoints`. Rate and size are those of the video, and a pose
+    with fewer frames (of this package) is matched by its times.
+
+    Raises
+    ------
+    BadInputError
+        As for :func:`read_keypoints`; or the number of frames, their rate or the size of the
+        picture is not that of the video.
+    """
+    file, film = Path(path), Path(video)
+    info, frames = probe(film), presentation_times(film)
+    size = (info.width, info.height)
+    given = read(file)
+    if given.dataset is not None:
+        pose = _own(given.dataset, file, size=size, model=model)
+        return pose.assign_coords(time=_nearest(pose["time"].to_numpy(), frames, file, film))
+    if unknown := [name for name in given.names if not is_known(name)]:
+        raise BadInputError(
+            f"{file}: no landmark is known by the name of {shortened(unknown, most=5)}"
+            f"{likely(unknown[0], LANDMARKS)}; rename them as in the table keypoint_names, or say "
+            "with mb.read_keypoints(..., keypoints=...) which they are, and give that as NetCDF"
+        )
+    count = len(given.points)
+    if given.is_sparse and count < len(frames):
+        given = _until(given, len(frames))
+    elif abs(count - len(frames)) > MOST_DIFFERENT:
+        raise BadInputError(
+            f"{file}: has {count} frames, and the video {film.name} has {len(frames)}; give the "
+            "keypoints of each frame of this video"
+        )
+    elif count > len(frames):
+        given = _until(given, len(frames))
+    _given(given, info.frame_rate, file, whose=f"the video {film.name}")
+    times = frames[: len(given.points)]
+    return _pose(given, times, file, size=size, subject=subject, keypoints=None, model=model)
+
+
+def _given(
+    keypoints: FilePoints, rate: float | None, file: Path, *, whose: str = "rate"
+) -> FilePoints:
+    """Keypoints as read, if their times are those of a recording with the rate."""
+    times = keypoints.times
+    if times is None and keypoints.dataset is None:
+        return keypoints
+    if times is None:
+        times = keypoints.dataset["time"].to_numpy()  # type: ignore[index]
+    try:
+        check_times(times)
+    except BadInputError as error:
+        raise BadInputError(f"{file}: {error}") from None
+    if rate is None or len(times) < 2:
+        return keypoints
+    actual = 1 / float(np.median(np.diff(times)))
+    if abs(actual / rate - 1) > SAME_RATE:
+        raise BadInputError(
+            f"{file}: has {actual:.4g} frames a second, and {whose} {rate:.4g}; give keypoints of "
+            "each frame, with its times"
+        )
+    return keypoints
+
+
+def _until(keypoints: FilePoints, count: int) -> FilePoints:
+    """Keypoints of so many frames: later ones are left out, and missing ones have nobody."""
+
+    def cut(values: Array) -> Array:
+        absent = np.full((max(count - len(values), 0), *values.shape[1:]), np.nan)
+        return np.concatenate([values[:count], absent])
+
+    times, confidence = keypoints.times, keypoints.confidence
+    return replace(
+        keypoints,
+        points=cut(keypoints.points),
+        confidence=None if confidence is None else cut(confidence),
+        times=None if times is None else times[:count],
+    )
+
+
+def _nearest(times: Array, frames: Array, file: Path, film: Path) -> Array:
+    """Give the frames of a video nearest to times, by their own; no two may be the same."""
+    place = np.clip(np.searchsorted(frames, times), 1, len(frames) - 1)
+    place -= times - frames[place - 1] < frames[place] - times
+    frame = float(np.median(np.diff(frames)))
+    if len(set(place)) < len(place) or (np.abs(frames[place] - times) > 0.6 * frame).any():
+        raise BadInputError(
+            f"{file}: its times are not those of frames of the video {film.name}; give the pose of "
+            "this video"
+        )
+    return frames[place]
+
+
+def _own(
+    pose: xr.Dataset, file: Path, *, size: tuple[int, int] | None, model: str | None
+) -> xr.Dataset:
+    """Pose of this package, which stays as it is."""
+    try:
+        check_pose(pose)
+    except BadInputError as error:
+        raise BadInputError(f"{file}: {error}") from None
+    if "individual" not in pose.dims:
+        pose = pose.expand_dims(individual=["subject"])
+    stored = tuple(int(pose.attrs.get(name, 0)) for name in ("image_width", "image_height"))
+    if size is not None and all(stored) and stored != size:
+        raise BadInputError(
+            f"{file}: is of pictures of {stored[0]} x {stored[1]} pixels, and the video has "
+            f"{size[0]} x {size[1]}; give the keypoints of this video"
+        )
+    points = pose["image_position"].isel(individual=0).sel(pixel=["u", "v"])
+    _check_places(points.transpose("time", "keypoint", "pixel").to_numpy(), size, file)
+    source = pose.attrs.get("pose_source") or (MEDIAPIPE if "position" in pose else OTHER)
+    attrs: dict[str, Any] = {"pose_source": source}
+    attrs["source_software"] = model or str(pose.attrs.get("source_software") or "another model")
+    if size is not None:
+        attrs |= {"image_width": size[0], "image_height": size[1]}
+    return with_history(
+        pose.assign_attrs(attrs), "read_keypoints", {"model": model}, file_sha256=digest(file)
+    )
+
+
+def _pose(
+    given: FilePoints,
+    times: Array,
+    file: Path,
+    *,
+    size: tuple[int, int] | None,
+    subject: str | tuple[float, float] | None,
+    keypoints: Mapping[str, str | None] | None,
+    model: str | None,
+) -> xr.Dataset:
+    """Pose of one person."""
+    landmarks = landmarks_of(given.names, keypoints, what=f"{file}")
+    if not given.points.size:
+        raise BadInputError(f"{file}: has no frame, or nobody in any; give a file with keypoints")
+    person = choose(given.points, given.people, subject, what=f"{file}")
+    points = given.points[:, person].copy()
+    kept = [place for place, name in enumerate(given.names) if landmarks[name] is not None]
+    _check_places(points[:, kept], size, file)
+    points[~seen_points(points)] = np.nan
+    columns = [LANDMARKS.index(str(landmarks[given.names[place]])) for place in kept]
+    software = model or given.software
+    warnings = [tables.warning("warnings.errors_of_other_landmarks", software=software)]
+    image = np.full((len(times), 2, len(LANDMARKS), 1), np.nan)
+    image[:, :, columns, 0] = points[:, kept].transpose(0, 2, 1)
+    variables: dict[str, Any] = {
+        "image_position": (
+            ("time", "pixel", "keypoint", "individual"),
+            image,
+            {"units": "pixel", "long_name": "keypoint position in the picture, v downwards"},
+        )
+    }
+    if given.confidence is not None:
+        values, above = _confidence(given.confidence[:, person][:, kept], file)
+        if above:
+            warnings.append(tables.warning("warnings.confidence_above_one", share=above))
+        each = np.full((len(times), len(LANDMARKS), 1), np.nan)
+        each[:, columns, 0] = values
+        variables["confidence"] = (
+            ("time", "keypoint", "individual"),
+            each,
+            {"units": "1", "long_name": "confidence of the keypoint, of its model"},
+        )
+    coords = {
+        "time": ("time", times, {"units": "s", "long_name": "presentation time"}),
+        "pixel": ["u", "v"],
+        "keypoint": list(LANDMARKS),
+        "individual": ["subject"],
+    }
+    attrs: dict[str, Any] = {
+        "source_software": software,
+        "pose_source": OTHER,
+        "source_file": given.source_file,
+        "ds_type": "poses",
+        "time_unit": "seconds",
+    }
+    if len(times) > 1:
+        attrs["fps"] = float(1 / np.median(np.diff(times)))
+    if size is not None:
+        attrs |= {"image_width": size[0], "image_height": size[1]}
+    present = np.asarray(seen_points(given.points).any(axis=-1))
+    return with_history(
+        xr.Dataset(variables, coords=coords, attrs=attrs),
+        "read_keypoints",
+        {
+            "subject": list(subject) if isinstance(subject, tuple) else subject,
+            "keypoints": keypoints and dict(keypoints),
+            "model": model,
+        },
+        file_sha256=digest(file),
+        landmarks={str(landmarks[given.names[place]]): given.names[place] for place in kept},
+        points_left_out=[name for name in given.names if landmarks[name] is None],
+        passers_by=int((present.mean(axis=0) < LEAST_PRESENT).sum()) if not subject else 0,
+        frames=len(times),
+        frames_with_person=int(present[:, person].sum()),
+        warnings=warnings,
+    )
+
+
+def _check_places(points: Array, size: tuple[int, int] | None, file: Path) -> None:
+    """Raise unless points (frame, keypoint, 2) are somewhere in the picture, in pixels."""
+    if np.isinf(points).any():
+        raise BadInputError(f"{file}: has infinite coordinates; leave them empty")
+    seen = seen_points(points)
+    if not seen.any():
+        raise BadInputError(
+            f"{file}: no frame has a point, all are missing; give a file with keypoints in pixels"
+        )
+    if float(np.abs(points[seen]).max()) <= SHARES:
+        raise BadInputError(
+            f"{file}: its coordinates are shares of the picture (up to "
+            f"{np.abs(points[seen]).max():.2g}); multiply them by its width and height in pixels"
+        )
+    if size is None:
+        return
+    # Of a point that is missing, neither is true.
+    low, high = -MARGIN * np.array(size), (1 + MARGIN) * np.array(size)
+    outside = np.asarray(((points < low) | (points > high)).any(axis=-1))
+    frames = np.asarray(seen.any(axis=1))
+    share = (outside[frames].sum(axis=1) / seen[frames].sum(axis=1) > MOST_OUTSIDE).mean()
+    if share > MOST_OUTSIDE:
+        u, v = np.nanpercentile(points.reshape(-1, 2), 99, axis=0)
+        raise BadInputError(
+            f"{file}: its points lie outside the picture of {size[0]} x {size[1]} pixels in "
+            f"{share:.0%} of the frames (up to {u:.0f}, {v:.0f}); give keypoints in its pixels"
+        )
+
+
+def _confidence(values: Array, file: Path) -> tuple[Array, float]:
+    """Confidence from 0 to 1, and the share that was a little above 1."""
+    finite = values[np.isfinite(values)]
+    if np.isinf(values).any() or (finite < 0).any() or (finite > MOST_CONFIDENT).any():
+        worst = float(finite.min() if (finite < 0).any() else np.nanmax(values))
+        raise BadInputError(
+            f"{file}: confidence must be from 0 to 1 (got {worst:.4g}); divide it by the largest "
+            "that it can be, or leave it out"
+        )
+    above = float((finite > 1).mean()) if finite.size else 0.0
+    return np.minimum(values, 1.0), above
