@@ -263,7 +263,7 @@ def _pose(
     points[~seen_points(points)] = np.nan
     columns = [LANDMARKS.index(str(landmarks[given.names[place]])) for place in kept]
     software = model or given.software
-    warnings = [tables.warning("warnings.errors_of_other_landmarks", software=software)]
+    warnings = [tables.warning("warnings.errors_of_another_model.source", software=software)]
     image = np.full((len(times), 2, len(LANDMARKS), 1), np.nan)
     image[:, :, columns, 0] = points[:, kept].transpose(0, 2, 1)
     variables: dict[str, Any] = {

@@ -13,7 +13,7 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.keypoints.names import landmarks_of
-from mobility.keypoints.sources import OTHER
+from mobility.keypoints.sources import OTHER, pose_source
 from mobility.kinematics.datasets import Pose, check_times, require_positions
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.options import checked, likely, quoted
@@ -112,7 +112,7 @@ def from_movement(
         # Some models give one confidence for the whole person only.
         each = seen["confidence"].broadcast_like(seen["position"].isel(space=0, drop=True))
         variables["confidence"] = each.transpose("time", "keypoint", "individual").astype(float)
-    software = str(data.attrs.get("source_software") or "unknown")
+    software = str(data.attrs.get("source_software") or pose_source(OTHER).name)
     attrs: dict[str, Any] = {
         **{name: data.attrs[name] for name in ("fps",) if name in data.attrs},
         "source_file": Path(str(data.attrs.get("source_file") or "")).name,
@@ -128,7 +128,7 @@ def from_movement(
         "from_movement",
         {"individual": individual, "keypoints": keypoints and dict(keypoints)},
         landmarks={landmark_of[name]: name for name in names},
-        warnings=[tables.warning("warnings.errors_of_other_landmarks", software=software)],
+        warnings=[tables.warning("warnings.errors_of_another_model.source", software=software)],
     )
 
 

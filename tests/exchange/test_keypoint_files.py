@@ -197,7 +197,7 @@ def test_confidence_a_little_above_one_counts_as_one_and_is_told(tmp_path):
     pose = mb.read_keypoints(files.long_csv(tmp_path / "p.csv", frames), rate=30)
     assert float(pose["confidence"].max()) == 1
     codes = [each["code"] for each in warnings_of(pose)]
-    assert codes == ["errors_of_other_landmarks", "confidence_above_one"]
+    assert codes == ["errors_of_another_model", "confidence_above_one"]
 
 
 def test_points_of_ones_own_get_their_landmarks(tmp_path):

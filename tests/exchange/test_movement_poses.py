@@ -81,7 +81,7 @@ def test_angles_in_the_picture_are_those_commanded(heading: float, view: str) ->
     for name in ("knee_flexion", "hip_flexion"):
         np.testing.assert_allclose(angles[name], BEND, atol=2.0)
         assert float(angles[f"{name}_sd"].max()) < 10
-    assert [w["code"] for w in warnings_of(cleaned)] == ["errors_of_other_landmarks"]
+    assert [w["code"] for w in warnings_of(cleaned)] == ["errors_of_another_model"]
 
 
 @pytest.mark.parametrize(("heading", "view"), [(0.0, "front"), (180.0, "back")])
