@@ -10,6 +10,7 @@ from filmed_body import FOCAL, body, codes, errors, filmed, points_of, short_squ
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import MEDIAPIPE, OTHER
 from mobility.kinematics import angle_errors
+from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit import entry
 from mobility.kinematics.fit.body import FITTED, point_errors
@@ -171,3 +172,16 @@ def test_a_segment_that_looks_short_points_out_of_the_picture() -> None:
         bent = np.abs(want) > 0.15
         assert bent.any()
         np.testing.assert_allclose(got[bent], want[bent], atol=0.06)
+
+
+def test_of_whoever_moves_about_nothing_is_claimed() -> None:
+    """A nearer body that is bent all over looks like a straight one farther away."""
+    time, knee = squat(3.0)
+    pose = filmed(time, body(knee), noise_px=2.0)
+    fitted = entry.fit_body(flat(pose), feet_planted=False)
+    assert "moves_without_depth" in codes(fitted)
+    angles = joint_angles(fitted, in_picture=False)
+    for name in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"):
+        assert float(angles[name].notnull().mean()) < 0.05, name
+    for known in (entry.fit_body(pose, feet_planted=False), entry.fit_body(flat(pose))):
+        assert "moves_without_depth" not in codes(known)

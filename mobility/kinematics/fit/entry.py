@@ -40,6 +40,7 @@ from mobility.kinematics.fit.body import (
     ROLL,
     SEGMENT_NAMES,
     SEGMENTS,
+    SETTINGS,
     SHOULDERS,
     TERMS,
     Array,
@@ -344,6 +345,9 @@ def _fit(
         ]
     )
     warnings = _warnings(solved, fine)
+    if fine.moves_without_depth:
+        deviation *= SETTINGS["moves_without_depth"]["spread"]
+        warnings.append(tables.warning("warnings.moves_without_depth"))
     if why_not_standing is not None and (fine.planted or not isinstance(standing, str)):
         warnings.append(_nobody_stands(why_not_standing))
     several: dict[str, Any] = {}
