@@ -235,16 +235,23 @@ def main() -> None:
     if given.json:
         print(errors.to_json(orient="records"))
         return
-    by = ["view", "method"] if given.rendered else ["clip", "method"]
-    table = errors.groupby([*by, "angle"], sort=False).agg(
-        mae=("mae", "mean"),
-        given=("given", "mean"),
-        within=("within", "mean"),
-        half=("half", "median"),
-        seconds=("seconds", "mean"),
-        clips=("clip", "nunique"),
-    )
-    print(table.round(2).to_string())
+    print(table_of(errors, "view" if given.rendered else "clip"))
+
+
+def table_of(errors: pd.DataFrame, by: str) -> str:
+    """Error, share given, share of these within, half-width and seconds, a line for each method."""
+    lines = [f"| {by} | method | clips | {' | '.join(ANGLES)} | seconds |", "|" + "---|" * 8]
+    for (group, method), rows in errors.groupby([by, "method"], sort=False):
+        cells = []
+        for angle in ANGLES:
+            of_angle = rows[rows["angle"] == angle]
+            mean = of_angle[["mae", "given", "within"]].mean()
+            half = of_angle["half"].median()
+            within = "" if np.isnan(mean["within"]) else f", {mean['within']:.2f} of ±{half:.0f}"
+            cells.append(f"{mean['mae']:.1f} ({mean['given']:.2f}{within})")
+        about = f"| {group} | {method} | {rows['clip'].nunique()} | "
+        lines.append(f"{about}{' | '.join(cells)} | {rows['seconds'].mean():.1f} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
