@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobility.errors import BadInputError
+from mobility.exchange.limits import require_few
 
 TABLE = "df_with_missing"
 """Name of the table of a video."""
+
+_LEVELS = 4
+"""Of its labels: scorer, individual, part and coordinate."""
 
 Label = tuple[str, str, str]
 
@@ -45,9 +49,16 @@ def read_hdf5(group: Any, path: Path) -> tuple[list[Label], NDArray[np.float64]]
             table = group["table"]
             pickled = bytes(table.attrs["values_block_0_kind"])
             labels = _Texts(io.BytesIO(pickled)).load()
+            _require_fitting(table.dtype["values_block_0"].shape, table.size, path)
             values = np.asarray(table["values_block_0"], dtype=np.float64)
         else:  # its format "fixed"
+            rows, *width = group["block0_values"].shape
+            _require_fitting(tuple(width), rows, path)
             levels = range(int(group.attrs["block0_items_nlevels"]))
+            if len(levels) > _LEVELS or any(
+                group[f"block0_items_label{level}"].shape != tuple(width) for level in levels
+            ):
+                raise ValueError("its labels are not those of its values")
             columns = [
                 np.asarray(group[f"block0_items_level{level}"]).astype(str)[
                     np.asarray(group[f"block0_items_label{level}"])
@@ -56,6 +67,11 @@ def read_hdf5(group: Any, path: Path) -> tuple[list[Label], NDArray[np.float64]]
             ]
             labels = list(zip(*columns, strict=True))
             values = np.asarray(group["block0_values"], dtype=np.float64)
+        # Lists in lists that are one and the same object would be endless as text.
+        if not isinstance(labels, list) or not all(
+            isinstance(part, str | int) for label in labels for part in label
+        ):
+            raise ValueError("its labels are no texts")
         names = [tuple(map(str, label)) for label in labels]
         has_individuals = {len(label) for label in names}
         if values.ndim != 2 or values.shape[1] != len(names) or not has_individuals <= {3, 4}:
@@ -69,6 +85,14 @@ def read_hdf5(group: Any, path: Path) -> tuple[list[Label], NDArray[np.float64]]
     return [
         (label[-3] if len(label) == 4 else "1", label[-2], label[-1]) for label in names
     ], values
+
+
+def _require_fitting(width: tuple[int, ...], rows: int, path: Path) -> None:
+    """Raise unless a table has columns of numbers, and not more than can be keypoints."""
+    if len(width) != 1:
+        raise ValueError("its values are not over frame and label")
+    # Three columns for each point.
+    require_few(rows, 1, -(-width[0] // 3), what=path)
 
 
 _DAMAGES = (KeyError, ValueError, TypeError, IndexError, AttributeError, EOFError)

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.exchange.deeplabcut import TABLE, read_hdf5
-from mobility.exchange.people import Detection, followed
+from mobility.exchange.hdf5 import SIGNATURE, require_plain
+from mobility.exchange.limits import require_few
+from mobility.exchange.people import Detection, followed, seen_points
 from mobility.keypoints.names import points_of
 from mobility.options import likely, quoted
 from mobility.parsing import parse_json, parse_number, read_csv
@@ -40,7 +42,17 @@ sets body and feet are taken, which come first; hands and face follow."""
 
 LARGEST_JSON_BYTES = 1 << 30
 
-MOST_FRAMES = 10_000_000
+MOST_DIFFERENT = 1
+"""Frames by which keypoints and their video may differ in number."""
+
+USUAL_RATE = 30.0
+"""Frames a second where nothing says it, to know how long somebody is not seen."""
+
+MOST_DIGITS = 15
+"""Of the number of a frame."""
+
+MOST_PEOPLE_OF_FILE, MOST_NAMES = 1_000, 1_000
+"""Of a file that names them: tracks of a long film, and points of whole body, hands and face."""
 
 _NUMBERED = re.compile(r"^(?P<film>.*?)(?P<number>\d+)(_keypoints)?$")
 """Name of a file of one frame, without its ending."""
@@ -58,7 +70,6 @@ _SYNONYMS = {
 
 _NO_VALUE = frozenset({"", "nan", "na", "n/a", "none", "null"})
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 _NETCDF3 = b"CDF"
 
 
@@ -94,10 +105,38 @@ class FilePoints:
     source_file: str = ""
     is_sparse: bool = False
     """Whether frames without anybody are left out, so that their number is not known."""
+    left_out: int = 0
+    """People who were seen too shortly to be kept."""
 
 
-def read(path: Path) -> FilePoints:
+@dataclass(frozen=True)
+class _Film:
+    """What is known of the video: frames a second, number of frames."""
+
+    rate: float
+    frames: int | None
+
+    def require_few(self, frames: int, people: int, points: int, *, what: Path) -> None:
+        """Raise, before there is an array for them, if keypoints are more than can be of it."""
+        if self.frames is not None and frames > self.frames + MOST_DIFFERENT:
+            raise BadInputError(
+                f"{what}: has {frames} frames, and the video has {self.frames}; give the keypoints "
+                "of each frame of this video"
+            )
+        require_few(frames, people, points, what=what)
+
+
+def read(path: Path, *, rate: float | None = None, frames: int | None = None) -> FilePoints:
     """Read keypoints of any format, which is recognised by its content.
+
+    Parameters
+    ----------
+    path
+        File or folder.
+    rate
+        Frames a second of the video, where it is known; else 30, to tell how long people are gone.
+    frames
+        How many the video has, where it is known.
 
     Raises
     ------
@@ -107,8 +146,23 @@ def read(path: Path) -> FilePoints:
     NotFoundError
         There is no such file or folder.
     """
-    keypoints = _folder(path) if path.is_dir() else _file(path)
+    film = _Film(rate or USUAL_RATE, frames)
+    keypoints = _folder(path, film) if path.is_dir() else _file(path, film)
+    if keypoints.dataset is None:
+        _leave_out_corner(keypoints)
     return replace(keypoints, source_file=path.name)
+
+
+def _leave_out_corner(keypoints: FilePoints) -> None:
+    """Make points missing that are exactly in the corner without confidence.
+
+    OpenPose writes 0 0 0 for what it did not find, and so it comes with other formats.
+    """
+    nowhere = (keypoints.points == 0).all(axis=-1)
+    if keypoints.confidence is not None:
+        nowhere &= ~(keypoints.confidence > 0)
+        keypoints.confidence[nowhere] = np.nan
+    keypoints.points[nowhere] = np.nan
 
 
 def digest(path: Path) -> str:
@@ -121,7 +175,7 @@ def digest(path: Path) -> str:
     return whole.hexdigest()
 
 
-def _file(path: Path) -> FilePoints:
+def _file(path: Path, film: _Film) -> FilePoints:
     try:
         with path.open("rb") as file:
             head = file.read(512)
@@ -132,21 +186,21 @@ def _file(path: Path) -> FilePoints:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text:
         raise BadInputError(f"{path}: is empty; give a file with keypoints")
-    if head.startswith(_HDF5):
-        return _hdf5(path)
+    if head.startswith(SIGNATURE):
+        return _hdf5(path, film)
     if head.startswith(_NETCDF3):
-        return _netcdf(path)
+        return _netcdf(path, film)
     if text[:1] in b"[{":
-        return _single_json(path)
+        return _single_json(path, film)
     if b"\0" in head:
         raise BadInputError(
             f"{path}: is no file of keypoints that can be read; give OpenPose's folder of JSON, "
             "CSV, AlphaPose's JSON, or load it with movement and save that as NetCDF"
         )
-    return _csv(path)
+    return _csv(path, film)
 
 
-def _folder(path: Path) -> FilePoints:
+def _folder(path: Path, film: _Film) -> FilePoints:
     """Read a folder with a JSON file for each frame, as OpenPose writes it."""
     files = sorted(file for file in path.glob("*.json") if not file.name.startswith("."))
     if not files:
@@ -154,9 +208,10 @@ def _folder(path: Path) -> FilePoints:
             f"{path}: has no JSON files; name OpenPose's folder itself, with a file for each frame"
         )
     if len(files) == 1 and _first_character(files[0]) == "[":
-        return _single_json(files[0])
-    frames = [_people_of(file) for file in _in_order(path, files)]
-    return _followed(frames, what=path)
+        return _single_json(files[0], film)
+    ordered = _in_order(path, files)
+    film.require_few(len(ordered), 1, 1, what=path)
+    return _followed([_people_of(file) for file in ordered], film, what=path)
 
 
 def _first_character(file: Path) -> str:
@@ -262,7 +317,9 @@ def _detection(values: Any, *, what: Path, person: str | None = None) -> Detecti
     return Detection(points[:, :2], points[:, 2], person)
 
 
-def _followed(frames: Sequence[Sequence[Detection]], *, what: Path, own: str = "") -> FilePoints:
+def _followed(
+    frames: Sequence[Sequence[Detection]], film: _Film, *, what: Path, own: str = ""
+) -> FilePoints:
     """Join the persons of all frames."""
     counts = sorted({len(each.points) for frame in frames for each in frame})
     if not counts:
@@ -274,17 +331,24 @@ def _followed(frames: Sequence[Sequence[Detection]], *, what: Path, own: str = "
         )
     set_name, software = SETS[counts[0]]
     names = points_of(set_name)
-    points, confidence, people = followed(frames, counts[0])
+    # Hands and face, of which there are many, are not followed.
+    people = [[_first(each, len(names)) for each in frame] for frame in frames]
+    result = followed(people, len(names), rate=film.rate, what=what)
     return FilePoints(
-        points=points[:, :, : len(names)],
-        confidence=confidence[:, :, : len(names)],
+        points=result.points,
+        confidence=result.confidence,
         names=names,
-        people=people,
+        people=result.names,
         software=own or software,
+        left_out=result.left_out,
     )
 
 
-def _single_json(path: Path) -> FilePoints:
+def _first(person: Detection, count: int) -> Detection:
+    return Detection(person.points[:count], person.confidence[:count], person.person)
+
+
+def _single_json(path: Path, film: _Film) -> FilePoints:
     """Read the results of AlphaPose: a list of persons, each with the picture where it is."""
     document = _json(path)
     if isinstance(document, dict) and "people" in document:
@@ -303,27 +367,28 @@ def _single_json(path: Path) -> FilePoints:
     frames: dict[int, list[Detection]] = {}
     for each in document:
         number = _NUMBERED.match(Path(str(each["image_id"])).stem)
-        if number is None:
+        if number is None or len(number["number"]) > MOST_DIGITS:
             raise BadInputError(
                 f"{path}: image_id {quoted(each['image_id'])} has no number of a frame"
             )
         track = each.get("idx")
-        person = str(track) if isinstance(track, int) else None
+        # Without a tracker AlphaPose writes 0.0 or [0.0] for everybody.
+        has_name = isinstance(track, int | str) and not isinstance(track, bool)
+        person = str(track) if has_name else None
         detection = _detection(each["keypoints"], what=path, person=person)
         frames.setdefault(int(number["number"]), []).append(detection)
     # It has no entry for a frame without anybody. Its numbers are those of the video, from 0.
-    if max(frames) > MOST_FRAMES:
-        raise BadInputError(
-            f"{path}: image_id {max(frames)} is no number of a frame; number the pictures from 0"
-        )
+    points = max(len(each.points) for people in frames.values() for each in people)
+    film.require_few(max(frames) + 1, 1, points, what=path)
     ordered = [frames.get(number, []) for number in range(max(frames) + 1)]
-    return replace(_followed(ordered, what=path, own="AlphaPose"), is_sparse=True)
+    return replace(_followed(ordered, film, what=path, own="AlphaPose"), is_sparse=True)
 
 
-def _csv(path: Path) -> FilePoints:
+def _csv(path: Path, film: _Film) -> FilePoints:
     names, rows = read_csv(path, what="table of keypoints")
     if names[0] == SCORER:
-        return _deeplabcut(path, names, rows)
+        return _deeplabcut(path, names, rows, film)
+    _require_cells(path, len(names), rows)
     columns = _columns(path, names)
     if "point" not in columns or not {"x", "y"} <= columns.keys():
         raise BadInputError(
@@ -355,6 +420,7 @@ def _csv(path: Path) -> FilePoints:
     people, person = _names_in(value_of.get("person", ["1"] * len(rows)))
     _refuse_twice(path, lines, frame, person, point)
     shape = (len(moments), len(people), len(points))
+    film.require_few(*shape, what=path)
     place = (frame, person, point)
     result = np.full((*shape, 2), np.nan)
     result[place] = np.stack([numbers("x"), numbers("y")], axis=-1)
@@ -370,6 +436,16 @@ def _csv(path: Path) -> FilePoints:
         software="CSV",
         times=moments if clock == "time" else None,
     )
+
+
+def _require_cells(path: Path, count: int, rows: Sequence[tuple[int, Sequence[str]]]) -> None:
+    """Raise if a row has more values than there are columns, or others separate them."""
+    for line, values in rows:
+        if any(values[count:]) or (len(values) == 1 < count and ";" in values[0]):
+            raise BadInputError(
+                f"{path}: line {line} has {len(values)} values, and the header {count}; separate "
+                "them everywhere by the same sign, and decimal commas by semicolons"
+            )
 
 
 def _columns(path: Path, names: Sequence[str]) -> dict[str, int]:
@@ -424,7 +500,7 @@ def _refuse_twice(path: Path, lines: Sequence[int], *keys: NDArray[Any]) -> None
 
 
 def _deeplabcut(
-    path: Path, head: Sequence[str], rows: Sequence[tuple[int, list[str]]]
+    path: Path, head: Sequence[str], rows: Sequence[tuple[int, list[str]]], film: _Film
 ) -> FilePoints:
     """Read a CSV file of DeepLabCut, with three rows of headers, or four for several animals."""
     headers: dict[str, list[str]] = {}
@@ -443,6 +519,7 @@ def _deeplabcut(
     owners = headers.get("individuals", ["1"] * width)
     if any(len(each) != width for each in (*headers.values(), owners)):
         raise BadInputError(f"{path}: its rows of headers differ in length; export it again")
+    _require_cells(path, 1 + width, data)
     indices = [cells[0] for _, cells in data]
     if all(each.isdecimal() for each in indices):
         _require_all([int(each) for each in indices], what=path)
@@ -456,15 +533,16 @@ def _deeplabcut(
             for line, row in data
         ]
     )
-    return deeplabcut_table(labels, values, what=path)
+    return _deeplabcut_table(labels, values, film, what=path)
 
 
-def deeplabcut_table(
-    labels: Sequence[tuple[str, str, str]], values: Array, *, what: Path
+def _deeplabcut_table(
+    labels: Sequence[tuple[str, str, str]], values: Array, film: _Film, *, what: Path
 ) -> FilePoints:
     """Make keypoints of a table of DeepLabCut, whose columns are (individual, part, coordinate)."""
     people, _ = _names_in([owner for owner, _, _ in labels])
     points, _ = _names_in([part for _, part, _ in labels])
+    film.require_few(len(values), len(people), len(points), what=what)
     result = np.full((len(values), len(people), len(points), 3), np.nan)
     coords = {"x": 0, "y": 1, "likelihood": 2}
     for column, (owner, part, coord) in enumerate(labels):
@@ -483,34 +561,48 @@ def deeplabcut_table(
     )
 
 
-def _hdf5(path: Path) -> FilePoints:
+def _hdf5(path: Path, film: _Film) -> FilePoints:
     """Read HDF5: results of SLEAP or DeepLabCut, else NetCDF."""
     import h5py
 
+    require_plain(path)
     try:
         with h5py.File(path, "r") as file:
             if {"tracks", "node_names"} <= file.keys():
-                return _sleap(path, file)
+                return _sleap(path, file, film)
             if TABLE in file:
                 labels, values = read_hdf5(file[TABLE], path)
-                return deeplabcut_table(labels, values, what=path)
+                return _deeplabcut_table(labels, values, film, what=path)
             if not any("position" in name for name in file):
                 raise BadInputError(
                     f"{path}: is HDF5 of no known format; load it with movement and save that as "
                     "NetCDF"
                 )
-    except (OSError, RuntimeError, KeyError) as error:
-        raise BadInputError(f"{path}: is damaged HDF5 ({error}); copy it again") from None
-    return _netcdf(path)
+    except MobilityError:
+        raise
+    except Exception as error:  # HDF5 raises errors of many kinds on damaged files
+        why = " ".join(str(error).split())[:100]
+        raise BadInputError(f"{path}: is damaged HDF5 ({why}); copy it again") from None
+    return _netcdf(path, film)
 
 
-def _sleap(path: Path, file: Any) -> FilePoints:
+def _sleap(path: Path, file: Any, film: _Film) -> FilePoints:
     """Read the analysis file of SLEAP: tracks (track, x and y, node, frame)."""
+    shape = file["tracks"].shape
+    if len(shape) != 4 or shape[1] != 2 or file["node_names"].shape != shape[2:3]:
+        raise BadInputError(f"{path}: its tracks are not over track, x and y, node and frame")
+    people_of_file, _, number, frames = shape
+    film.require_few(frames, people_of_file, number, what=path)
+    if people_of_file > MOST_PEOPLE_OF_FILE or number > MOST_NAMES:
+        raise BadInputError(
+            f"{path}: has {people_of_file} tracks of {number} nodes, more than can be people and "
+            "their points; give those of one video"
+        )
     tracks = np.asarray(file["tracks"], dtype=np.float64)
     names = tuple(_texts(file["node_names"]))
-    if tracks.ndim != 4 or tracks.shape[1:3] != (2, len(names)):
-        raise BadInputError(f"{path}: its tracks are not over track, x and y, node and frame")
-    people = tuple(_texts(file["track_names"])) if "track_names" in file else ()
+    people: tuple[str, ...] = ()
+    if "track_names" in file and file["track_names"].shape == shape[:1]:
+        people = tuple(_texts(file["track_names"]))
     if len(people) != len(tracks):
         people = tuple(str(number + 1) for number in range(len(tracks)))
     confidence = None
@@ -530,9 +622,9 @@ def _texts(values: Any) -> Iterator[str]:
         yield each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each)
 
 
-def _netcdf(path: Path) -> FilePoints:
+def _netcdf(path: Path, film: _Film) -> FilePoints:
     """Read a Dataset: a pose of this package, or poses of movement."""
-    data = _opened(path)
+    data = _opened(path, film)
     if "image_position" in data:
         return FilePoints(np.empty(0), None, (), (), "", dataset=data)
     data = data.rename({old: old[:-1] for old in ("keypoints", "individuals") if old in data.dims})
@@ -565,10 +657,29 @@ def _netcdf(path: Path) -> FilePoints:
     )
 
 
-def _opened(path: Path) -> xr.Dataset:
+_KEYPOINTS, _INDIVIDUALS = ("keypoint", "keypoints"), ("individual", "individuals")
+_AXES = frozenset({"time", "space", "pixel", *_KEYPOINTS, *_INDIVIDUALS})
+_VALUES = ("position", "image_position", "image_depth", "confidence", "presence")
+
+
+def _opened(path: Path, film: _Film) -> xr.Dataset:
+    """Read variables and coordinates of keypoints, and nothing else that a file has."""
+    with path.open("rb") as file:
+        is_hdf5 = file.read(len(SIGNATURE)) == SIGNATURE
+    if is_hdf5:
+        require_plain(path)
     try:
         # Times are seconds as numbers, which must not become timedeltas.
-        data = xr.load_dataset(path, decode_times=False, decode_timedelta=False)
+        with xr.open_dataset(
+            path,
+            engine="h5netcdf" if is_hdf5 else "scipy",
+            decode_times=False,
+            decode_timedelta=False,
+        ) as whole:
+            kept = whole[[name for name in _VALUES if name in whole.variables]]
+            kept = kept.drop_vars([name for name in kept.coords if name not in _AXES])
+            _require_few_values(kept, film, path)
+            data = kept.load()
     except MobilityError:
         raise
     except Exception as error:  # engines raise errors of many kinds on damaged files
@@ -580,3 +691,20 @@ def _opened(path: Path) -> xr.Dataset:
         if variable.dtype.kind in "OST"
     }
     return data.assign(texts).drop_encoding()
+
+
+def _require_few_values(data: xr.Dataset, film: _Film, path: Path) -> None:
+    """Raise before the values are read if there are too many, or over other dimensions."""
+    unknown = sorted(set(map(str, data.dims)) - _AXES)
+    if unknown:
+        raise BadInputError(
+            f"{path}: its values are over {shortened(unknown)}; keypoints are over time, space or "
+            "pixel, keypoint and individual"
+        )
+
+    def size(names: Sequence[str]) -> int:
+        return max(data.sizes.get(name, 1) for name in names)
+
+    film.require_few(size(["time"]), size(_INDIVIDUALS), size(_KEYPOINTS), what=path)
+    if max(size(["space"]), size(["pixel"])) > 3:
+        raise BadInputError(f"{path}: its points have more than three coordinates")

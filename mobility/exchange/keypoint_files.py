@@ -16,7 +16,7 @@ from pydantic import Field
 from mobility import tables
 from mobility.capture.video import presentation_times, probe
 from mobility.errors import BadInputError
-from mobility.exchange.formats import FilePoints, digest, read
+from mobility.exchange.formats import MOST_DIFFERENT, FilePoints, digest, read
 from mobility.exchange.people import LEAST_PRESENT, choose, seen_points
 from mobility.keypoints.names import LANDMARKS, is_known, landmarks_of
 from mobility.keypoints.sources import MEDIAPIPE, OTHER
@@ -29,9 +29,6 @@ Array = NDArray[np.float64]
 
 _Pixels = Annotated[int, Field(gt=0)]
 _Rate = Annotated[float, Field(gt=0, le=10_000)]
-
-MOST_DIFFERENT = 1
-"""Frames by which keypoints and their video may differ in number."""
 
 SAME_RATE = 0.02
 """Difference of two frame rates, as a share, below which they are the same."""
@@ -102,7 +99,7 @@ def read_keypoints(
         There is no such file or folder.
     """
     file = Path(path)
-    given = _given(read(file), rate, file)
+    given = _given(read(file, rate=rate), rate, file)
     if given.dataset is not None:
         return _own(given.dataset, file, size=size, model=model)
     times = given.times
@@ -136,7 +133,7 @@ def keypoints_of_video(
     file, film = Path(path), Path(video)
     info, frames = probe(film), presentation_times(film)
     size = (info.width, info.height)
-    given = read(file)
+    given = read(file, rate=info.frame_rate, frames=len(frames))
     if given.dataset is not None:
         pose = _own(given.dataset, file, size=size, model=model)
         return pose.assign_coords(time=_nearest(pose["time"].to_numpy(), frames, file, film))
@@ -313,7 +310,9 @@ def _pose(
         file_sha256=digest(file),
         landmarks={str(landmarks[given.names[place]]): given.names[place] for place in kept},
         points_left_out=[name for name in given.names if landmarks[name] is None],
-        passers_by=int((present.mean(axis=0) < LEAST_PRESENT).sum()) if not subject else 0,
+        passers_by=0
+        if subject
+        else given.left_out + int((present.mean(axis=0) < LEAST_PRESENT).sum()),
         frames=len(times),
         frames_with_person=int(present[:, person].sum()),
         warnings=warnings,
