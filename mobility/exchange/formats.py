@@ -18,7 +18,7 @@ from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.exchange.deeplabcut import TABLE, read_hdf5
 from mobility.exchange.hdf5 import SIGNATURE, require_plain
 from mobility.exchange.limits import require_few
-from mobility.exchange.people import Detection, followed, seen_points
+from mobility.exchange.people import Detection, followed
 from mobility.keypoints.names import points_of
 from mobility.options import likely, quoted
 from mobility.parsing import parse_json, parse_number, read_csv

@@ -80,7 +80,10 @@ class _Walk:
             elif isinstance(each, h5py.Group):
                 for name in each:
                     self._count()
-                    if each.id.links.get_info(name.encode(errors="surrogateescape")).type != h5py.h5l.TYPE_HARD:
+                    if (
+                        each.id.links.get_info(name.encode(errors="surrogateescape")).type
+                        != h5py.h5l.TYPE_HARD
+                    ):
                         self._refuse(f"{each.name.rstrip('/')}/{name}", "is a link")
                     waiting.append(each[name])
 
@@ -96,7 +99,8 @@ class _Walk:
 
     def _refuse(self, name: str, fault: str) -> None:
         raise BadInputError(
-            f"{self.path}: {name} {fault}, which could name any file of this machine; write all data into one file"
+            f"{self.path}: {name} {fault}, which can lead to any file of this machine; write all "
+            "data into one file"
         )
 
     def _count(self) -> None:

@@ -16,11 +16,13 @@ from pydantic import Field
 from mobility import tables
 from mobility.capture.video import presentation_times, probe
 from mobility.errors import BadInputError
+from mobility.exchange.checks import check_places, checked_confidence
 from mobility.exchange.formats import MOST_DIFFERENT, FilePoints, digest, read
+from mobility.exchange.own_poses import own_pose
 from mobility.exchange.people import LEAST_PRESENT, choose, seen_points
 from mobility.keypoints.names import LANDMARKS, is_known, landmarks_of
-from mobility.keypoints.sources import MEDIAPIPE, OTHER
-from mobility.kinematics.datasets import check_pose, check_times
+from mobility.keypoints.sources import OTHER
+from mobility.kinematics.datasets import check_times
 from mobility.options import FilePath, checked, likely
 from mobility.provenance import with_history
 from mobility.wording import shortened
@@ -32,19 +34,6 @@ _Rate = Annotated[float, Field(gt=0, le=10_000)]
 
 SAME_RATE = 0.02
 """Difference of two frame rates, as a share, below which they are the same."""
-
-MARGIN = 0.05
-"""By which points may lie outside the picture, as a share of its sides: models guess them there."""
-
-MOST_OUTSIDE = 0.5
-"""Share of the points of a frame, and of the frames, outside the picture, above which the keypoints
-are of pictures of another size."""
-
-SHARES = 2.0
-"""Coordinates that are never larger are shares of the picture, no pixels."""
-
-MOST_CONFIDENT = 1.5
-"""Confidence above 1 up to which it counts as 1: the scores of some models overshoot."""
 
 
 @checked
@@ -101,7 +90,7 @@ def read_keypoints(
     file = Path(path)
     given = _given(read(file, rate=rate), rate, file)
     if given.dataset is not None:
-        return _own(given.dataset, file, size=size, model=model)
+        return own_pose(given.dataset, file, size=size, model=model)
     times = given.times
     if times is None:
         if rate is None:
@@ -135,7 +124,7 @@ def keypoints_of_video(
     size = (info.width, info.height)
     given = read(file, rate=info.frame_rate, frames=len(frames))
     if given.dataset is not None:
-        pose = _own(given.dataset, file, size=size, model=model)
+        pose = own_pose(given.dataset, file, size=size, model=model)
         return pose.assign_coords(time=_nearest(pose["time"].to_numpy(), frames, file, film))
     if unknown := [name for name in given.names if not is_known(name)]:
         raise BadInputError(
@@ -166,6 +155,8 @@ def _given(
     if times is None and keypoints.dataset is None:
         return keypoints
     if times is None:
+        if "time" not in keypoints.dataset.coords:  # type: ignore[union-attr]
+            raise BadInputError(f"{file}: has no times; give a pose with its times in seconds")
         times = keypoints.dataset["time"].to_numpy()  # type: ignore[index]
     try:
         check_times(times)
@@ -211,34 +202,6 @@ def _nearest(times: Array, frames: Array, file: Path, film: Path) -> Array:
     return frames[place]
 
 
-def _own(
-    pose: xr.Dataset, file: Path, *, size: tuple[int, int] | None, model: str | None
-) -> xr.Dataset:
-    """Pose of this package, which stays as it is."""
-    try:
-        check_pose(pose)
-    except BadInputError as error:
-        raise BadInputError(f"{file}: {error}") from None
-    if "individual" not in pose.dims:
-        pose = pose.expand_dims(individual=["subject"])
-    stored = tuple(int(pose.attrs.get(name, 0)) for name in ("image_width", "image_height"))
-    if size is not None and all(stored) and stored != size:
-        raise BadInputError(
-            f"{file}: is of pictures of {stored[0]} x {stored[1]} pixels, and the video has "
-            f"{size[0]} x {size[1]}; give the keypoints of this video"
-        )
-    points = pose["image_position"].isel(individual=0).sel(pixel=["u", "v"])
-    _check_places(points.transpose("time", "keypoint", "pixel").to_numpy(), size, file)
-    source = pose.attrs.get("pose_source") or (MEDIAPIPE if "position" in pose else OTHER)
-    attrs: dict[str, Any] = {"pose_source": source}
-    attrs["source_software"] = model or str(pose.attrs.get("source_software") or "another model")
-    if size is not None:
-        attrs |= {"image_width": size[0], "image_height": size[1]}
-    return with_history(
-        pose.assign_attrs(attrs), "read_keypoints", {"model": model}, file_sha256=digest(file)
-    )
-
-
 def _pose(
     given: FilePoints,
     times: Array,
@@ -256,7 +219,7 @@ def _pose(
     person = choose(given.points, given.people, subject, what=f"{file}")
     points = given.points[:, person].copy()
     kept = [place for place, name in enumerate(given.names) if landmarks[name] is not None]
-    _check_places(points[:, kept], size, file)
+    check_places(points[:, kept], size, file)
     points[~seen_points(points)] = np.nan
     columns = [LANDMARKS.index(str(landmarks[given.names[place]])) for place in kept]
     software = model or given.software
@@ -271,7 +234,7 @@ def _pose(
         )
     }
     if given.confidence is not None:
-        values, above = _confidence(given.confidence[:, person][:, kept], file)
+        values, above = checked_confidence(given.confidence[:, person][:, kept], file)
         if above:
             warnings.append(tables.warning("warnings.confidence_above_one", share=above))
         each = np.full((len(times), len(LANDMARKS), 1), np.nan)
@@ -317,45 +280,3 @@ def _pose(
         frames_with_person=int(present[:, person].sum()),
         warnings=warnings,
     )
-
-
-def _check_places(points: Array, size: tuple[int, int] | None, file: Path) -> None:
-    """Raise unless points (frame, keypoint, 2) are somewhere in the picture, in pixels."""
-    if np.isinf(points).any():
-        raise BadInputError(f"{file}: has infinite coordinates; leave them empty")
-    seen = seen_points(points)
-    if not seen.any():
-        raise BadInputError(
-            f"{file}: no frame has a point, all are missing; give a file with keypoints in pixels"
-        )
-    if float(np.abs(points[seen]).max()) <= SHARES:
-        raise BadInputError(
-            f"{file}: its coordinates are shares of the picture (up to "
-            f"{np.abs(points[seen]).max():.2g}); multiply them by its width and height in pixels"
-        )
-    if size is None:
-        return
-    # Of a point that is missing, neither is true.
-    low, high = -MARGIN * np.array(size), (1 + MARGIN) * np.array(size)
-    outside = np.asarray(((points < low) | (points > high)).any(axis=-1))
-    frames = np.asarray(seen.any(axis=1))
-    share = (outside[frames].sum(axis=1) / seen[frames].sum(axis=1) > MOST_OUTSIDE).mean()
-    if share > MOST_OUTSIDE:
-        u, v = np.nanpercentile(points.reshape(-1, 2), 99, axis=0)
-        raise BadInputError(
-            f"{file}: its points lie outside the picture of {size[0]} x {size[1]} pixels in "
-            f"{share:.0%} of the frames (up to {u:.0f}, {v:.0f}); give keypoints in its pixels"
-        )
-
-
-def _confidence(values: Array, file: Path) -> tuple[Array, float]:
-    """Confidence from 0 to 1, and the share that was a little above 1."""
-    finite = values[np.isfinite(values)]
-    if np.isinf(values).any() or (finite < 0).any() or (finite > MOST_CONFIDENT).any():
-        worst = float(finite.min() if (finite < 0).any() else np.nanmax(values))
-        raise BadInputError(
-            f"{file}: confidence must be from 0 to 1 (got {worst:.4g}); divide it by the largest "
-            "that it can be, or leave it out"
-        )
-    above = float((finite > 1).mean()) if finite.size else 0.0
-    return np.minimum(values, 1.0), above

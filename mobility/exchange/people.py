@@ -74,7 +74,8 @@ def followed(
     """Follow persons with `count` keypoints through the frames, of which `rate` are a second.
 
     Who has a name is who has it in other frames. Others go on as the nearest one of the last
-    second, or of the last ones seen; whoever is farther away is somebody else, also if each frame has one person only.
+    second, or of the last ones seen; whoever is farther away is somebody else, also if each frame
+    has one person only.
 
     Raises
     ------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
+from pathlib import Path
 
 import h5py
 import keypoint_files as files
@@ -13,11 +15,14 @@ import xarray as xr
 from clips import make_clip
 
 import mobility as mb
+from mobility.capture.models import model_sha256
 from mobility.errors import BadInputError, NotFoundError
 from mobility.exchange.formats import digest
 from mobility.exchange.keypoint_files import keypoints_of_video
+from mobility.exchange.people import Detection, followed
 from mobility.keypoints.names import LANDMARKS, landmark_of, points_of
 from mobility.provenance import history, last_of, warnings_of
+from tests.limbs import limb_pose
 
 SIZE = (160, 120)
 HALPE = points_of("halpe_26")
@@ -390,7 +395,185 @@ def headers_alone(folder):
     return folder / "p.csv"
 
 
+def link_to_another_file(folder):
+    with h5py.File(folder / "p.h5", "w") as out:
+        out["tracks"] = h5py.ExternalLink(str(folder / "secret.h5"), "x")
+        out["node_names"] = np.array(["Nose"], dtype="S")
+    return folder / "p.h5"
+
+
+def soft_link(folder):
+    path = files.sleap(folder / "p.h5", files.walker())
+    with h5py.File(path, "a") as out:
+        out.create_group("more")["names"] = h5py.SoftLink("/node_names")
+    return path
+
+
+def values_in_another_file(folder):
+    (folder / "secret").write_bytes(bytes(2 * 17 * 30))
+    with h5py.File(folder / "p.h5", "w") as out:
+        place = [(str(folder / "secret"), 0, 2 * 17 * 30)]
+        out.create_dataset("tracks", (1, 2, 17, 30), "u1", external=place)
+        out["node_names"] = np.array(points_of("coco_17"), dtype="S")
+    return folder / "p.h5"
+
+
+def virtual_dataset(folder):
+    source = files.sleap(folder / "secret.h5", files.walker())
+    layout = h5py.VirtualLayout((1, 2, 25, 30), "f8")
+    layout[:] = h5py.VirtualSource(str(source), "tracks", (1, 2, 25, 30))
+    with h5py.File(folder / "p.h5", "w") as out:
+        out.create_virtual_dataset("tracks", layout)
+        out["node_names"] = np.array(files.BODY_25, dtype="S")
+    return folder / "p.h5"
+
+
+def netcdf_of_another_file(folder):
+    path = files.movement(folder / "p.nc", {"a": files.walker()})
+    (folder / "secret").write_bytes(bytes(64))
+    with h5py.File(path, "a") as out:
+        del out["confidence"]
+        out.create_dataset("confidence", (8,), "f8", external=[(str(folder / "secret"), 0, 64)])
+    return path
+
+
+def deeplabcut_of_another_file(folder):
+    path = files.deeplabcut_hdf5(folder / "p.h5", {"a": files.walker()}, fixed=True)
+    with h5py.File(path, "a") as out:
+        del out["df_with_missing/block0_values"]
+        out["df_with_missing/block0_values"] = h5py.ExternalLink("secret.h5", "x")
+    return path
+
+
+def link_of_a_netcdf(folder):
+    path = files.movement(folder / "p.nc", {"a": files.walker()})
+    with h5py.File(path, "a") as out:
+        out["other"] = h5py.ExternalLink("secret.h5", "x")
+    return path
+
+
+def endless_sleap(folder):
+    with h5py.File(folder / "p.h5", "w") as out:
+        out.create_dataset("tracks", (1, 2, 17, 200_000_000), "f8", chunks=(1, 2, 17, 1000))
+        out["node_names"] = np.array(points_of("coco_17"), dtype="S")
+    return folder / "p.h5"
+
+
+def long_sleap(folder):
+    """Fewer bytes than a file may have, and more frames than the video."""
+    with h5py.File(folder / "p.h5", "w") as out:
+        out.create_dataset("tracks", (1, 2, 17, 1_000_000), "f8", chunks=(1, 2, 17, 1000))
+        out["node_names"] = np.array(points_of("coco_17"), dtype="S")
+    return folder / "p.h5"
+
+
+def one_text_many_times(folder):
+    path = files.sleap(folder / "p.h5", files.walker())
+    with h5py.File(path, "a") as out:
+        long = out.create_dataset("texts", (1500,), h5py.string_dtype())
+        long[:] = "x" * 100_000
+    return path
+
+
+def late_picture(folder):
+    path = files.alphapose(folder / "p.json", in_halpe(files.walker()))
+    path.write_text(path.read_text().replace('"29.jpg"', '"9999999.jpg"'))
+    return path
+
+
+def number_without_end(folder):
+    path = files.alphapose(folder / "p.json", in_halpe(files.walker()))
+    path.write_text(path.read_text().replace('"29.jpg"', f'"{"9" * 5000}.jpg"'))
+    return path
+
+
+def each_row_its_own(folder):
+    lines = [f"{n / 100},p{n},{n},{n},0.5,{n}" for n in range(3000)]
+    (folder / "p.csv").write_text("\n".join(["time,point,x,y,confidence,person", *lines]))
+    return folder / "p.csv"
+
+
+def nested_labels(folder):
+    """A pickle of few bytes whose text would be endless."""
+    label = ["x"]
+    for _ in range(60):
+        label = [label, label]
+    code = pickle.dumps([("net", label, "x")], protocol=0)
+    return files.deeplabcut_hdf5(folder / "p.h5", {"a": files.walker()}, labels=code)
+
+
+def decimal_commas(folder):
+    path = files.long_csv(folder / "p.csv", files.walker())
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], *(line.replace(".", ",") for line in lines[1:])]))
+    return path
+
+
+def semicolons_below(folder):
+    path = files.long_csv(folder / "p.csv", files.walker())
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], *(line.replace(",", ";") for line in lines[1:])]))
+    return path
+
+
+def commas_in_deeplabcut(folder):
+    path = files.deeplabcut(folder / "p.csv", {"a": files.walker()})
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:3], *(line.replace(".", ",") for line in lines[3:])]))
+    return path
+
+
+def name_twice(folder):
+    path = files.alphapose(folder / "p.json", in_halpe(files.walker()), idx=7)
+    results = json.loads(path.read_text())
+    path.write_text(json.dumps([*results, results[4]]))
+    return path
+
+
+def two_in_turn(folder):
+    """One track of AlphaPose after the other, elsewhere in the picture."""
+    frames = in_halpe(files.walker())
+    frames[15:, :, 0] += 50
+    path = files.alphapose(folder / "p.json", frames, idx=1)
+    results = json.loads(path.read_text())
+    for each in results[15:]:
+        each["idx"] = 2
+    path.write_text(json.dumps(results))
+    return path
+
+
+def two_without_names_in_turn(folder):
+    frames = files.walker()
+    frames[15:, :, 0] += 70
+    return files.openpose(folder / "p", frames)
+
+
+def crowd(folder):
+    return files.openpose(folder / "p", files.walker(), others=lambda n: [files.walker()[n]] * 100)
+
+
 FAULTS = {
+    link_to_another_file: r"p.h5: /tracks is a link, which can lead to any file of this machine",
+    soft_link: r"p.h5: /more/names is a link",
+    values_in_another_file: r"p.h5: /tracks has its values in another file",
+    virtual_dataset: r"p.h5: /tracks is a virtual dataset",
+    netcdf_of_another_file: r"p.nc: /confidence has its values in another file",
+    deeplabcut_of_another_file: r"p.h5: /df_with_missing/block0_values is a link",
+    link_of_a_netcdf: r"p.nc: /other is a link",
+    endless_sleap: r"p.h5: its values take more than 2048 MB of memory; give the keypoints",
+    long_sleap: r"p.h5: has 1000000 frames, and the video has 30; give the keypoints of each",
+    one_text_many_times: r"p.h5: its values take more than 64 MB of memory",
+    late_picture: r"p.json: has 10000000 frames, and the video has 30",
+    number_without_end: r"p.json: image_id .* has no number of a frame",
+    each_row_its_own: r"p.csv: has 3000 frames, and the video has 30",
+    nested_labels: r"p.h5: its table df_with_missing is not as .*\(its labels are no texts\)",
+    decimal_commas: r"p.csv: line 2 has 8 values, and the header 5; separate .* by semicolons",
+    semicolons_below: r"p.csv: line 2 has 1 values, and the header 5; separate them everywhere",
+    commas_in_deeplabcut: r"p.csv: line 4 has \d+ values, and the header 76; separate",
+    name_twice: r"p.json: frame 4 has person '7' twice; give each person a name \(idx\)",
+    two_in_turn: r"p.json: has 2 people; say who is meant",
+    two_without_names_in_turn: r"p: has 2 people; say who is meant",
+    crowd: r"p: has 101 people in a frame, and at most 100 are followed",
     half_of_the_frames: r"p: has 15 frames, and the video walk.mp4 has 30; give the keypoints of",
     twice_the_size: r"its points lie outside the picture of 160 x 120 pixels in \d+% of the frames",
     shares: r"its coordinates are shares of the picture \(up to 0.8",
@@ -460,3 +643,165 @@ def test_an_own_pose_of_another_size(tmp_path, video):
     )
     with pytest.raises(BadInputError, match="of pictures of 320 x 240 pixels, and the video has"):
         keypoints_of_video(tmp_path / "pose.nc", video)
+
+
+def test_no_more_points_than_memory_has_room_for(tmp_path):
+    """Also without a video, whose number of frames would say it."""
+    for bad in (long_sleap, late_picture, each_row_its_own):
+        with pytest.raises(BadInputError, match=r"more than 20000000; give the keypoints of one"):
+            mb.read_keypoints(bad(tmp_path), rate=None if bad is each_row_its_own else 30)
+    data = xr.Dataset({"position": (("time", "space", "keypoint"), np.zeros((9, 2, 1)))})
+    data = data.assign_coords(space=["x", "y"], keypoint=["nose"])
+    data = data.isel(time=[0] * 1_000_000, keypoint=[0] * 30)
+    coded = {"position": {"zlib": True, "chunksizes": (1000, 2, 30)}}
+    data.to_netcdf(tmp_path / "m.nc", engine="h5netcdf", encoding=coded)
+    with pytest.raises(BadInputError, match=r"has 1000000 frames x 1 people x 30 points"):
+        mb.read_keypoints(tmp_path / "m.nc", rate=30)
+
+
+def test_zeros_are_no_point_in_the_corner(tmp_path):
+    frames = files.walker()
+    place, landmark = files.BODY_25.index("RHip"), LANDMARKS.index("right_hip")
+    frames[3, place] = 0
+    for path in (
+        files.openpose(tmp_path / "json", frames),
+        files.long_csv(tmp_path / "p.csv", frames),
+        files.deeplabcut(tmp_path / "d.csv", {"a": frames}),
+        files.sleap(tmp_path / "p.h5", frames),
+        files.movement(tmp_path / "m.nc", {"a": frames}),
+    ):
+        pose = mb.read_keypoints(path, rate=30)
+        assert np.isnan(points(pose)[3, landmark]).all()
+        assert not float(pose["confidence"][3, landmark, 0]) > 0
+        assert np.isfinite(points(pose)[4, landmark]).all()
+
+
+def test_semicolons_and_decimal_commas_are_read(tmp_path):
+    frames = files.walker()
+    path = files.long_csv(tmp_path / "p.csv", frames)
+    path.write_text(path.read_text().replace(",", ";").replace(".", ","))
+    check_walker(mb.read_keypoints(path, rate=30), frames)
+
+
+def as_people(frames: np.ndarray, others=lambda _: []) -> list[list[Detection]]:
+    return [
+        [Detection(each[:, :2], each[:, 2], None) for each in (frame, *others(row))]
+        for row, frame in enumerate(frames)
+    ]
+
+
+def test_stray_detections_are_dropped_while_somebody_is_followed():
+    """A detection somewhere else in each frame: arrays are of who stays only."""
+    frames = files.walker(3000)
+
+    def stray(row):
+        return [files.walker(1)[0] + [1000.0 + 900 * (row % 40), 700.0 * (row % 7), 0]]
+
+    result = followed(as_people(frames, stray), 25, rate=30, what=Path("p"))
+    assert result.points.shape == (3000, 1, 25, 2)
+    np.testing.assert_allclose(result.points[:, 0], frames[..., :2])
+    assert result.left_out == 3000
+
+
+def test_a_stranger_does_not_go_on_as_somebody_who_left():
+    """At the same place: a second later among others, or minutes later in an empty picture."""
+    there, other = files.walker(2000)[:1].repeat(2000, axis=0), files.walker(2000, u=400.0)
+    for gap, somebody, people in ((20, True, 2), (40, True, 3), (40, False, 1), (1500, False, 2)):
+        frames = as_people(there, lambda row: [other[row]] if somebody else [])  # noqa: B023
+        for row in range(100, 100 + gap):
+            del frames[row][0]
+        result = followed(frames, 25, rate=30, what=Path("p"))
+        assert len(result.names) == people, (gap, somebody)
+
+
+def test_one_false_detection_does_not_end_a_track():
+    frames = files.walker(100)
+    frames[50, :, 0] += 1000
+    result = followed(as_people(frames), 25, rate=30, what=Path("p"))
+    assert result.names == ("1",)
+    assert result.left_out == 1
+    assert np.isnan(result.points[50]).all()
+
+
+def own(**attrs) -> xr.Dataset:
+    """A pose as estimate_pose makes it, of somebody who stands still."""
+    return limb_pose(np.arange(30) / 30).assign_attrs(
+        source_software="MediaPipe", pose_source="mediapipe", **attrs
+    )
+
+
+def stored(pose: xr.Dataset, folder: Path) -> Path:
+    path = folder / "pose.nc"
+    pose.to_netcdf(path, engine="h5netcdf")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pose_source": "mediapip"}, "its attribute pose_source: no source of keypoints"),
+        ({"pose_source": 3}, "its attribute pose_source must be a key of the table"),
+        ({"focal_length_35mm": "x"}, r"focal_length_35mm must be a number above 0, .*got 'x'"),
+        ({"focal_length_35mm": -28.0}, "focal_length_35mm must be a number above 0"),
+        ({"fps": np.nan}, "its attribute fps must be a number above 0"),
+        ({"image_width": 640.5}, "its attribute image_width must be a number of pixels"),
+        ({"video_sha256": "no"}, "its attribute video_sha256 must be a SHA-256"),
+        ({"history": "not json"}, r"its attribute history must be the JSON .*got 'not json'"),
+        ({"history": '[{"warnings": []}]'}, "its attribute history must be the JSON"),
+        ({"history": '[{"operation": "a", "warnings": [3]}]'}, "its attribute history must be"),
+        ({"survey": '{"other_heads": [["a"]]}'}, "its attribute survey must be the JSON"),
+        ({"source_software": "two\nlines"}, "its attribute source_software must be a name"),
+    ],
+)
+def test_what_a_pose_says_of_itself_must_be_possible(change, message, tmp_path):
+    with pytest.raises(BadInputError, match=message) as error:
+        mb.read_keypoints(stored(own().assign_attrs(change), tmp_path))
+    assert "\n" not in str(error.value)
+
+
+def test_confidence_of_an_own_pose_is_from_0_to_1(tmp_path):
+    pose = own()
+    with pytest.raises(BadInputError, match=r"confidence must be from 0 to 1 \(got 95\)"):
+        mb.read_keypoints(stored(pose.assign(confidence=0 * pose["confidence"] + 95), tmp_path))
+    above = mb.read_keypoints(
+        stored(pose.assign(confidence=0 * pose["confidence"] + 1.2), tmp_path)
+    )
+    assert float(above["confidence"].max()) == 1
+    assert [each["code"] for each in warnings_of(above)] == ["confidence_above_one"]
+
+
+def test_only_a_pose_of_the_packages_model_counts_as_measured(tmp_path):
+    pinned = model_sha256("full")
+    for pose, model, source in (
+        (own(), None, "mediapipe"),
+        (own(model_sha256=pinned), None, "mediapipe"),
+        (own(model_sha256=pinned).assign_attrs(source_software="Renamed"), None, "mediapipe"),
+        (own().assign_attrs(source_software="RTMPose"), None, "other"),
+        (own(model_sha256="0" * 64).assign_attrs(source_software="RTMPose"), None, "other"),
+        (own(model_sha256=pinned), "RTMPose", "other"),
+        (own(model_sha256=pinned).drop_vars("position"), None, "other"),
+        (own().assign_attrs(pose_source="other"), None, "other"),
+    ):
+        read = mb.read_keypoints(stored(pose, tmp_path), model=model)
+        assert read.attrs["pose_source"] == source
+        assert ("position" in read) == (source == "mediapipe")
+        codes = [each["code"] for each in warnings_of(read)]
+        assert codes == (["errors_of_another_model"] if source == "other" else [])
+
+
+def test_of_an_own_pose_the_keypoints_are_kept_alone(tmp_path):
+    pose = own(focal_length_35mm=28.0, legs_exchanged=9, method="body_model").assign(
+        knee_flexion=("time", np.zeros(30))
+    )
+    read = mb.read_keypoints(stored(pose.assign_coords(note="x"), tmp_path))
+    assert set(read.variables) <= {
+        *("image_position", "confidence", "position", "image_depth", "presence"),
+        *("time", "pixel", "space", "keypoint", "individual"),
+    }
+    assert read.attrs["focal_length_35mm"] == 28
+    assert "legs_exchanged" not in read.attrs
+    assert read.attrs["method"] == "mediapipe_world"
+    np.testing.assert_array_equal(read["position"], pose["position"])
+    turned = pose.assign(presence=("time", np.ones(30)))
+    with pytest.raises(BadInputError, match="'presence' must be over time, keypoint, individual"):
+        mb.read_keypoints(stored(turned, tmp_path))

@@ -1,0 +1,68 @@
+"""Whether points and confidence of a file can be those of a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobility.errors import BadInputError
+from mobility.exchange.people import seen_points
+
+Array = NDArray[np.float64]
+
+MARGIN = 0.05
+"""By which points may lie outside the picture, as a share of its sides: models guess them there."""
+
+MOST_OUTSIDE = 0.5
+"""Share of the points of a frame, and of the frames, outside the picture, above which the keypoints
+are of pictures of another size."""
+
+SHARES = 2.0
+"""Coordinates that are never larger are shares of the picture, no pixels."""
+
+MOST_CONFIDENT = 1.5
+"""Confidence above 1 up to which it counts as 1: the scores of some models overshoot."""
+
+
+def check_places(points: Array, size: tuple[int, int] | None, file: Path) -> None:
+    """Raise unless points (frame, keypoint, 2) are somewhere in the picture, in pixels."""
+    if np.isinf(points).any():
+        raise BadInputError(f"{file}: has infinite coordinates; leave them empty")
+    seen = seen_points(points)
+    if not seen.any():
+        raise BadInputError(
+            f"{file}: no frame has a point, all are missing; give a file with keypoints in pixels"
+        )
+    if float(np.abs(points[seen]).max()) <= SHARES:
+        raise BadInputError(
+            f"{file}: its coordinates are shares of the picture (up to "
+            f"{np.abs(points[seen]).max():.2g}); multiply them by its width and height in pixels"
+        )
+    if size is None:
+        return
+    # Of a point that is missing, neither is true.
+    low, high = -MARGIN * np.array(size), (1 + MARGIN) * np.array(size)
+    outside = np.asarray(((points < low) | (points > high)).any(axis=-1))
+    frames = np.asarray(seen.any(axis=1))
+    share = (outside[frames].sum(axis=1) / seen[frames].sum(axis=1) > MOST_OUTSIDE).mean()
+    if share > MOST_OUTSIDE:
+        u, v = np.nanpercentile(points.reshape(-1, 2), 99, axis=0)
+        raise BadInputError(
+            f"{file}: its points lie outside the picture of {size[0]} x {size[1]} pixels in "
+            f"{share:.0%} of the frames (up to {u:.0f}, {v:.0f}); give keypoints in its pixels"
+        )
+
+
+def checked_confidence(values: Array, file: Path) -> tuple[Array, float]:
+    """Confidence from 0 to 1, and the share that was a little above 1."""
+    finite = values[np.isfinite(values)]
+    if np.isinf(values).any() or (finite < 0).any() or (finite > MOST_CONFIDENT).any():
+        worst = float(finite.min() if (finite < 0).any() else np.nanmax(values))
+        raise BadInputError(
+            f"{file}: confidence must be from 0 to 1 (got {worst:.4g}); divide it by the largest "
+            "that it can be, or leave it out"
+        )
+    above = float((finite > 1).mean()) if finite.size else 0.0
+    return np.minimum(values, 1.0), above
