@@ -17,8 +17,8 @@ from mobility.errors import BadInputError
 from mobility.exchange.checks import check_places, checked_confidence
 from mobility.exchange.formats import digest
 from mobility.keypoints.sources import MEDIAPIPE, OTHER, SOFTWARE, SOURCE, pose_source
+from mobility.kinematics.angle_errors import DEFAULT_METHOD
 from mobility.kinematics.datasets import check_pose
-from mobility.kinematics.expected_error import DEFAULT_METHOD
 from mobility.options import quoted
 from mobility.parsing import is_control, parse_json
 from mobility.provenance import with_history
@@ -123,7 +123,7 @@ def _checked(pose: xr.Dataset, file: Path) -> xr.Dataset:
                 f"{file}: '{name}' must be over {', '.join(axes)} (got "
                 f"{', '.join(map(str, kept[name].dims))})"
             )
-    for name in set(kept.dims) & {"pixel", "space", "keypoint"}:
+    for name in sorted({"pixel", "space", "keypoint"} & set(map(str, kept.dims))):
         if not kept.get_index(name).is_unique:
             raise BadInputError(f"{file}: has a name of '{name}' twice")
     try:

@@ -462,7 +462,7 @@ def endless_sleap(folder):
 def long_sleap(folder):
     """Fewer bytes than a file may have, and more frames than the video."""
     with h5py.File(folder / "p.h5", "w") as out:
-        out.create_dataset("tracks", (1, 2, 17, 1_000_000), "f8", chunks=(1, 2, 17, 1000))
+        out.create_dataset("tracks", (1, 2, 17, 2_000_000), "f8", chunks=(1, 2, 17, 1000))
         out["node_names"] = np.array(points_of("coco_17"), dtype="S")
     return folder / "p.h5"
 
@@ -561,7 +561,7 @@ FAULTS = {
     deeplabcut_of_another_file: r"p.h5: /df_with_missing/block0_values is a link",
     link_of_a_netcdf: r"p.nc: /other is a link",
     endless_sleap: r"p.h5: its values take more than 2048 MB of memory; give the keypoints",
-    long_sleap: r"p.h5: has 1000000 frames, and the video has 30; give the keypoints of each",
+    long_sleap: r"p.h5: has 2000000 frames, and the video has 30; give the keypoints of each",
     one_text_many_times: r"p.h5: its values take more than 64 MB of memory",
     late_picture: r"p.json: has 10000000 frames, and the video has 30",
     number_without_end: r"p.json: image_id .* has no number of a frame",
