@@ -627,6 +627,9 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
     data = _opened(path, film)
     if "image_position" in data:
         return FilePoints(np.empty(0), None, (), (), "", dataset=data)
+    for each in (_KEYPOINTS, _INDIVIDUALS):
+        if set(each) <= set(data.variables) | set(data.dims):
+            raise BadInputError(f"{path}: has both {each[0]} and {each[1]}; leave one of them")
     data = data.rename({old: old[:-1] for old in ("keypoints", "individuals") if old in data.dims})
     if "position" not in data or not {"time", "space", "keypoint"} <= set(data["position"].dims):
         raise BadInputError(
@@ -636,8 +639,18 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
     labels = [str(each) for each in data["space"].values] if "space" in data.coords else []
     if not {"x", "y"} <= set(labels) or "z" in labels:
         raise BadInputError(f"{path}: its positions must be x and y in the picture (got {labels})")
+    for name in ("space", "keypoint", "individual"):
+        if name in data.dims and not data.get_index(name).is_unique:
+            raise BadInputError(f"{path}: its coordinate '{name}' has a name twice")
+    for name in ("position", "confidence"):
+        if name in data and not set(data[name].dims) <= {"time", "space", "keypoint", "individual"}:
+            raise BadInputError(f"{path}: '{name}' must be over time, keypoint and individual")
+    if "confidence" in data and "space" in data["confidence"].dims:
+        raise BadInputError(f"{path}: 'confidence' must be over time, keypoint and individual")
     if "individual" not in data.dims:
         data = data.expand_dims(individual=["1"])
+    elif "individual" not in data["position"].dims:
+        raise BadInputError(f"{path}: 'position' must be over individual, too, as others are")
     order = ("time", "individual", "keypoint")
     points = data["position"].sel(space=["x", "y"]).transpose(*order, "space")
     confidence = data.get("confidence")

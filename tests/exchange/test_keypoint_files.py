@@ -723,6 +723,40 @@ def test_one_false_detection_does_not_end_a_track():
     assert np.isnan(result.points[50]).all()
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.isel(space=[0, 0, 1]), "its coordinate 'space' has a name twice"),
+        (lambda d: d.isel(keypoint=[0, *range(25)]), "its coordinate 'keypoint' has a name twice"),
+        (
+            lambda d: d.assign(position=d["position"].expand_dims(pixel=2)),
+            "'position' must be over",
+        ),
+        (lambda d: d.assign(confidence=d["position"]), "'confidence' must be over time, keypoint"),
+        (
+            lambda d: d.assign(position=d["position"].expand_dims(bout=2)),
+            "its values are over bout",
+        ),
+        (lambda d: d.assign_coords(keypoints=("keypoints", ["a"])), None),
+    ],
+)
+def test_other_datasets_are_refused_in_one_line(change, message, tmp_path):
+    data = xr.load_dataset(files.movement(tmp_path / "m.nc", {"a": files.walker()}))
+    change(data).to_netcdf(tmp_path / "p.nc", engine="h5netcdf")
+    if message is None:  # another variable, which is not read
+        check_walker(mb.read_keypoints(tmp_path / "p.nc"), files.walker())
+        return
+    with pytest.raises(BadInputError, match=re.escape(message)) as error:
+        mb.read_keypoints(tmp_path / "p.nc")
+    assert "\n" not in str(error.value)
+
+
+def test_a_pose_without_times(tmp_path):
+    pose = own().drop_vars("time")
+    with pytest.raises(BadInputError, match="has no times; give a pose with its times in seconds"):
+        mb.read_keypoints(stored(pose, tmp_path))
+
+
 def own(**attrs) -> xr.Dataset:
     """A pose as estimate_pose makes it, of somebody who stands still."""
     return limb_pose(np.arange(30) / 30).assign_attrs(
