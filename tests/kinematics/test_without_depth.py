@@ -179,9 +179,9 @@ def test_of_whoever_moves_about_nothing_is_claimed() -> None:
     time, knee = squat(3.0)
     pose = filmed(time, body(knee), noise_px=2.0)
     fitted = entry.fit_body(flat(pose), feet_planted=False)
-    assert "moves_without_depth" in codes(fitted)
+    assert "depth_unknown" in codes(fitted)
     angles = joint_angles(fitted, in_picture=False)
     for name in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"):
         assert float(angles[name].notnull().mean()) < 0.05, name
     for known in (entry.fit_body(pose, feet_planted=False), entry.fit_body(flat(pose))):
-        assert "moves_without_depth" not in codes(known)
+        assert "depth_unknown" not in codes(known)
