@@ -6,14 +6,13 @@ person is seen to stand straight; a picture in which thighs look short beside sh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from mobility.kinematics.fit.body import (
     ANKLES,
     HIPS,
     KNEES,
+    PITCH,
     SEGMENTS,
     SETTINGS,
     SHOULDERS,
@@ -28,12 +27,17 @@ _RULE = SETTINGS["depth_unknown"]
 _MOVED_M = SETTINGS["planted"]["moved_m"]
 
 
-def is_determined(problem: Problem) -> bool:
-    """Whether depth was measured, or follows from the picture of one who stands straight."""
+def is_determined(problem: Problem, shared: Array) -> bool:
+    """Whether depth was measured, or follows from the picture of one who stands straight.
+
+    `shared` are the shared numbers of the solution, of which the pitch of the camera is one.
+    """
     if problem.calibrated or any(each.has_depth for each in problem.each):
         return True
     intervals = intervals_of(problem)
     if problem.standing is None or not intervals:
+        return False
+    if abs(np.degrees(np.arctan(shared[PITCH]))) > _RULE["most_pitch_deg"]:
         return False
     rows = np.zeros(len(problem.knots), bool)
     for first, last in intervals:
@@ -46,13 +50,18 @@ def is_determined(problem: Problem) -> bool:
 
 
 def _feet_are_down(problem: Problem, rows: Mask) -> bool:
-    """Whether one ankle is hardly ever higher in the picture than the other, where feet stay."""
+    """Whether one ankle is hardly ever higher in the picture than the other, where feet stay.
+
+    A camera above the floor sees the far one a little higher all the time.
+    """
     seen = rows & (problem.weight[:, ANKLES] > LEAST_WEIGHT).all(axis=1)
     if not seen.any():
         return False
-    apart = np.abs(np.diff(problem.image[seen][:, ANKLES, 1], axis=1)[:, 0])
-    apart = apart * problem.distance[seen]
-    return bool(np.percentile(apart, 90) < _RULE["feet_level_m"])
+    apart = np.diff(problem.image[seen][:, ANKLES, 1], axis=1)[:, 0] * problem.distance[seen]
+    lifted = np.percentile(np.abs(apart - np.median(apart)), 90)
+    return bool(
+        np.percentile(np.abs(apart), 90) < _RULE["feet_level_m"] and lifted < _RULE["foot_lifted_m"]
+    )
 
 
 def _stays_within(problem: Problem, intervals: list[tuple[float, float]]) -> bool:
@@ -62,23 +71,21 @@ def _stays_within(problem: Problem, intervals: list[tuple[float, float]]) -> boo
 
 
 def _is_straight(problem: Problem, stands: Mask) -> bool:
-    """Whether no segment looks short beside the others where the person is to stand straight."""
-    looks = list(_looks(problem, stands))
-    return bool(looks) and min(looks) > _RULE["shortest_look"]
+    """Whether no segment looks very short beside the others where somebody is to stand straight.
 
-
-def _looks(problem: Problem, stands: Mask) -> Iterator[float]:
-    """Lengths of thigh, shank and trunk in the picture, of the usual share of their sum."""
+    A camera above the knees sees thighs of a half squat almost as long as they are, so that this
+    tells only who sits or lies.
+    """
     usual = np.array([SEGMENTS[name].ratio for name in ("thigh", "shank", "trunk")])
-    joints = [[pair[side] for pair in (HIPS, KNEES, ANKLES, SHOULDERS)] for side in (0, 1)]
-    for hip, knee, ankle, shoulder in joints:
+    looks = []
+    for side in (0, 1):
+        hip, knee, ankle, shoulder = (pair[side] for pair in (HIPS, KNEES, ANKLES, SHOULDERS))
         ends = [hip, knee, ankle, shoulder]
         seen = stands & (problem.weight[:, ends] > LEAST_WEIGHT).all(axis=1)
-        if not seen.any():
-            continue
-        at: Array = problem.image[seen]
-        lines = np.stack(
-            [at[:, knee] - at[:, hip], at[:, ankle] - at[:, knee], at[:, shoulder] - at[:, hip]]
-        )
-        size = np.median(np.linalg.norm(lines, axis=-1), axis=1)
-        yield float((size / size.sum() / (usual / usual.sum())).min())
+        if seen.any():
+            at: Array = problem.image[seen]
+            pairs = ((hip, knee), (knee, ankle), (hip, shoulder))
+            lines = np.stack([at[:, b] - at[:, a] for a, b in pairs])
+            size = np.median(np.linalg.norm(lines, axis=-1), axis=1)
+            looks.append(size / size.sum() / (usual / usual.sum()))
+    return bool(looks) and bool(np.mean(looks, axis=0).min() > _RULE["shortest_look"])

@@ -346,7 +346,7 @@ def _fit(
         ]
     )
     warnings = _warnings(solved, fine)
-    if not is_determined(fine):
+    if not is_determined(fine, solved.shared):
         deviation *= SETTINGS["depth_unknown"]["spread"]
         warnings.append(tables.warning("warnings.depth_unknown"))
     if why_not_standing is not None and (fine.planted or not isinstance(standing, str)):
