@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.keypoints.sources import origin_of
 from mobility.kinematics.calibration import Calibration, known_cameras, matched
 from mobility.kinematics.datasets import Poses
 from mobility.kinematics.fit.body import (
@@ -397,6 +398,7 @@ def _fit(
         warnings=warnings,
         **several,
     )
+    body.attrs |= origin_of(poses)._asdict()
     return Fit(body, cameras[0]["residual_m"], float(fine.weight.mean()), doubtful)
 
 
