@@ -521,8 +521,15 @@ def _deeplabcut(
         raise BadInputError(f"{path}: its rows of headers differ in length; export it again")
     _require_cells(path, 1 + width, data)
     indices = [cells[0] for _, cells in data]
-    if all(each.isdecimal() for each in indices):
-        _require_all([int(each) for each in indices], what=path)
+    if all(each.isdecimal() and len(each) <= MOST_DIGITS for each in indices):
+        numbers = [int(each) for each in indices]
+        for (line, _), before, number in zip(data[1:], numbers, numbers[1:], strict=False):
+            if number <= before:
+                raise BadInputError(
+                    f"{path}: line {line}: frame {number} comes after frame {before}; give each "
+                    "frame once, in order"
+                )
+        _require_all(numbers, what=path)
     labels = list(zip(owners, headers["bodyparts"], headers["coords"], strict=True))
     values = np.array(
         [

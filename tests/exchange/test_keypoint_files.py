@@ -523,6 +523,12 @@ def commas_in_deeplabcut(folder):
     return path
 
 
+def frame_of_deeplabcut_twice(folder):
+    path = files.deeplabcut(folder / "p.csv", {"a": files.walker()})
+    path.write_text(path.read_text().replace("\n12,", "\n3,"))
+    return path
+
+
 def name_twice(folder):
     path = files.alphapose(folder / "p.json", in_halpe(files.walker()), idx=7)
     results = json.loads(path.read_text())
@@ -570,6 +576,7 @@ FAULTS = {
     decimal_commas: r"p.csv: line 2 has 8 values, and the header 5; separate .* by semicolons",
     semicolons_below: r"p.csv: line 2 has 1 values, and the header 5; separate them everywhere",
     commas_in_deeplabcut: r"p.csv: line 4 has \d+ values, and the header 76; separate",
+    frame_of_deeplabcut_twice: r"p.csv: line 16: frame 3 comes after frame 11; give each frame once",
     name_twice: r"p.json: frame 4 has person '7' twice; give each person a name \(idx\)",
     two_in_turn: r"p.json: has 2 people; say who is meant",
     two_without_names_in_turn: r"p: has 2 people; say who is meant",
