@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NamedTuple
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import likely, quoted
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 MEDIAPIPE, OTHER = "mediapipe", "other"
 """Keys of the sources that the package names itself."""
