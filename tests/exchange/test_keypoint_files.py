@@ -576,7 +576,7 @@ FAULTS = {
     decimal_commas: r"p.csv: line 2 has 8 values, and the header 5; separate .* by semicolons",
     semicolons_below: r"p.csv: line 2 has 1 values, and the header 5; separate them everywhere",
     commas_in_deeplabcut: r"p.csv: line 4 has \d+ values, and the header 76; separate",
-    frame_of_deeplabcut_twice: r"p.csv: line 16: frame 3 comes after frame 11; give each frame once",
+    frame_of_deeplabcut_twice: r"p.csv: line 16: frame 3 comes after frame 11; give",
     name_twice: r"p.json: frame 4 has person '7' twice; give each person a name \(idx\)",
     two_in_turn: r"p.json: has 2 people; say who is meant",
     two_without_names_in_turn: r"p: has 2 people; say who is meant",
