@@ -327,7 +327,9 @@ def _reasons_of_warnings(
 
 
 def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
-    entry = tables.load("verdict")["warnings"][warning.code]
+    entry = dict(tables.load("verdict")["warnings"][warning.code])
+    for value, otherwise in entry.get("if", {}).items():
+        entry |= otherwise if warning.values.get(value) else {}
     # Older code named no other exercise.
     chosen = "do_instead" if "exercise" in warning.values and "do_instead" in entry else "do"
     advice = exercise.table.get("advice_on", {}).get(warning.code, entry.get(chosen, ""))
