@@ -133,6 +133,22 @@ def test_a_face_that_is_seen_from_behind_tells_of_exchanged_sides_or_a_mirrored_
         assert ("mirrored" in warning["message"]) == (confidence > 0.5)
 
 
+def test_what_keypoints_of_another_model_lack_is_told_with_where_to_give_it() -> None:
+    time, knee = squat(3.0)
+    pose = flat(filmed(time, body(knee)), source=OTHER)
+    silent = pose.drop_vars("confidence")
+    with pytest.raises(BadInputError, match=r"'confidence'\); give confidence in the file, or"):
+        entry.fit_body(silent)
+    small = silent.drop_attrs(deep=False).assign_attrs(pose_source=OTHER, ds_type="poses")
+    size = r"give confidence in the file and give size=\(width, height\) to read_keypoints"
+    with pytest.raises(BadInputError, match=size):
+        entry.fit_body(small)
+    with pytest.raises(BadInputError, match="left_knee; use a model that finds them"):
+        entry.fit_body(unseen(pose, "left_knee"))
+    with pytest.raises(BadInputError, match="make one with estimate_pose"):
+        entry.fit_body(silent.assign_attrs(pose_source=MEDIAPIPE))
+
+
 def test_a_body_without_knees_is_refused_in_one_line() -> None:
     time, knee = squat(3.0)
     pose = unseen(flat(filmed(time, body(knee))), "left_knee", "right_knee")
