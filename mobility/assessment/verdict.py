@@ -341,7 +341,7 @@ def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
     names = {each.slug: each.name for each in registry.exercises()}
     named = {**warning.values, "exercise": names.get(instead, instead)}
     what_to_do = advice.format(**named)
-    second = warning.values.get("seen_by", 1) > 1
+    second = warning.values.get("seen_by", 1) > 1 and not entry.get("once")
     reason = _reason(entry, entry["level"], why, second=second, what_to_do=what_to_do)
     looks = entry.get("looks_like", {}).get(warning.values.get("looks", ""), "")
     return replace(reason, looks_like=looks, instead=instead, code=warning.code)

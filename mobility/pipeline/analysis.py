@@ -422,7 +422,7 @@ def _analyze(
             _drop_stage(record, step.name)
         # The fit's history already holds the warnings of another pose, with its camera.
         results = (run[name] for name in _MAKE if name not in ("pose", "second_pose"))
-        warnings = warnings_of(run.pose, *results)
+        warnings = _each_once(warnings_of(run.pose, *results))
 
         def with_original_names(value: Any) -> Any:
             return _with_original_names(value, session, record) if isinstance(value, str) else value
@@ -456,6 +456,26 @@ def _analyze(
                 _save(session, record)
         raise
     return record
+
+
+def _each_once(warnings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out what a second camera repeats of the errors of its model."""
+
+    def of_recording(warning: dict[str, Any]) -> dict[str, Any]:
+        values = warning.get("values", {})
+        return {name: value for name, value in values.items() if name != "seen_by"}
+
+    kept: list[dict[str, Any]] = []
+    code = "errors_of_another_model"
+    for each in warnings:
+        is_said = any(
+            each["code"] == other["code"] == code and of_recording(each) == of_recording(other)
+            for other in warnings
+            if other is not each and "seen_by" not in other.get("values", {})
+        )
+        if not (is_said and "seen_by" in each.get("values", {})):
+            kept.append(each)
+    return kept
 
 
 def _origin_of(pose: xr.Dataset) -> dict[str, Any]:

@@ -54,6 +54,13 @@ def test_a_value_of_a_warning_has_words_of_its_own() -> None:
     assert absent.text.endswith(
         "The keypoints have no heels and toes. Use a pose model that finds the feet."
     )
+    # What is so of both cameras is said once.
+    model = [
+        AnalysisWarning("errors_of_another_model", "", values) for values in ({}, {"seen_by": 2})
+    ]
+    assert judge(model, GOOD).why == "The errors were measured with another pose model."
+    moved = [AnalysisWarning("moving_camera", "", values) for values in ({}, {"seen_by": 2})]
+    assert "in the second video the camera moved" in judge(moved, GOOD).why
     hidden = judge([AnalysisWarning("feet_not_seen", "")], GOOD)
     assert hidden.why == "The feet are hardly seen."
     behind = judge([AnalysisWarning("seen_from_behind", "", {"face": True})], GOOD)

@@ -474,6 +474,16 @@ def test_another_detector_and_a_change_of_its_code_make_another_pose(
         session.store.create(session.first_video, **SQUAT, options={"detector": "on"})
 
 
+def test_a_second_camera_does_not_repeat_the_errors_of_its_model():
+    said = {"code": "errors_of_another_model", "message": "HRNet.", "values": {"software": "HRNet"}}
+    again = said | {"message": "Camera 2: HRNet.", "values": {"software": "HRNet", "seen_by": 2}}
+    other = again | {"values": {"software": "RTMPose", "seen_by": 2}}
+    dark = {"code": "dark", "message": "It is dark."}
+    assert analysis._each_once([again, said, dark]) == [said, dark]
+    assert analysis._each_once([said, other]) == [said, other]
+    assert analysis._each_once([again, dark]) == [again, dark]
+
+
 @pytest.mark.parametrize("is_broken", [False, True])
 def test_stored_results_need_no_detector(session, calls, monkeypatch, tmp_path, is_broken):
     package = tmp_path / "package"
