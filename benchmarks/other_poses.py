@@ -49,7 +49,10 @@ from mobility.view import camera_view
 from mobility.virtual_lab.case import read_truth, truth_pose
 
 AS_IS, NO_DEPTH, HRNET, JOINTS = "MediaPipe", "MediaPipe, no depth", "HRNet", "known joints"
-ANGLES = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean")
+ANGLES = (
+    *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"),
+    *("shoulder_flexion", "elbow_flexion"),
+)
 REFERENCES = ("markers", "opencap", "views", "rendered")
 LASTING_S = 1.3
 """Seconds that an error of a keypoint lasts, as the table `fit` assumes."""
@@ -240,11 +243,17 @@ def main() -> None:
 
 def table_of(errors: pd.DataFrame, by: str) -> str:
     """Error, share given, share of these within, half-width and seconds, a line for each method."""
-    lines = [f"| {by} | method | clips | {' | '.join(ANGLES)} | seconds |", "|" + "---|" * 8]
+    lines = [
+        f"| {by} | method | clips | {' | '.join(ANGLES)} | seconds |",
+        "|" + "---|" * (4 + len(ANGLES)),
+    ]
     for (group, method), rows in errors.groupby([by, "method"], sort=False):
         cells = []
         for angle in ANGLES:
             of_angle = rows[rows["angle"] == angle]
+            if of_angle.empty:
+                cells.append("")
+                continue
             mean = of_angle[["mae", "given", "within"]].mean()
             half = of_angle["half"].median()
             within = "" if np.isnan(mean["within"]) else f", {mean['within']:.2f} of ±{half:.0f}"

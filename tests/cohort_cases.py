@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from mobility.pipeline.metrics_table import write_metrics_table
 from mobility.sessions.files import read_dataset, write_dataset
 from mobility.store import Store
 
-_KEPT = ("session.json", "metrics.nc", "repetitions.nc", "capture_quality.json")
+_KEPT = ("session.json", "repetitions.nc", "capture_quality.json")
+
+
+@functools.cache
+def _metrics(demo: Path) -> xr.Dataset:
+    return read_dataset(demo / "metrics.nc")
+
+
+@functools.cache
+def _results(demo: Path, changed: str) -> dict[str, bytes]:
+    """Content of the files of metrics: the demo's, of which values and attributes are others."""
+    values, sd, versions, origin = json.loads(changed)
+    metrics = _metrics(demo).copy()
+    for metric, value in values.items():
+        metrics[metric] = metrics[metric].copy(data=value)
+        if sd is not None:
+            metrics[f"{metric}_sd"] = metrics[f"{metric}_sd"] * 0 + sd
+    for metric, version in versions.items():
+        metrics[metric].attrs["version"] = version
+    metrics.attrs |= origin
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("metrics.nc", "metrics.parquet")]
+        write_dataset(files[0], metrics)
+        write_metrics_table(files[1], metrics)
+        return {file.name: file.read_bytes() for file in files}
 
 
 def add_session(
@@ -41,22 +68,17 @@ def add_session(
     folder.mkdir(parents=True)
     for file in _KEPT:
         shutil.copy2(demo / file, folder / file)
-    metrics = read_dataset(folder / "metrics.nc")
-    for metric, value in (values or {}).items():
-        metrics[metric] = metrics[metric].copy(data=value)
-        if sd is not None:
-            metrics[f"{metric}_sd"] = metrics[f"{metric}_sd"] * 0 + sd
-    for metric, version in (versions or {}).items():
-        metrics[metric].attrs["version"] = version
     origin = {"pose_source": "other", "source_software": model} if model else {}
-    metrics.attrs |= origin
-    write_dataset(folder / "metrics.nc", metrics)
+    # As text, by which what was written before is found again.
+    listed = {metric: np.asarray(value).tolist() for metric, value in (values or {}).items()}
+    changed = json.dumps([listed, sd, dict(versions or {}), origin])
+    for file, content in _results(demo, changed).items():
+        (folder / file).write_bytes(content)
     record = json.loads((folder / "session.json").read_text())
     created_at = f"{date}T{time}+02:00"
     record |= {"session_id": name, "user_id": user_id, "created_at": created_at}
     record["provenance"] |= origin
     record["warnings"] += [{"code": code, "message": "Something was seen."} for code in warnings]
-    write_metrics_table(folder / "metrics.parquet", metrics)
     for stage, file in (("metrics", "metrics.nc"), ("table", "metrics.parquet")):
         digest = hashlib.sha256((folder / file).read_bytes()).hexdigest()
         record["stages"][stage]["sha256"] = digest

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
+
+from mobility.capture import detected, detector_worker, detectors
+from mobility.processes import Send
 
 RTMLIB = """
 import numpy as np
@@ -66,3 +74,57 @@ def install_the_one_of_the_page(
         rtmpose_detector=files["rtmpose_detector.py"],
         rtmlib=RTMLIB,
     )
+
+
+class Here:
+    """Stands in for a process of a detector: asked the same, it works in this one, and at once."""
+
+    def __init__(self, module: str) -> None:
+        assert module == detector_worker.__name__
+        self.closed = False
+
+    def ask(self, request: dict[str, Any], *, on_message: Send = lambda *_: None) -> Any:
+        assert not self.closed
+
+        def send(message: Any, data: bytes) -> None:
+            on_message(_sent(message), data)
+
+        return _sent(detector_worker.do(_sent(request), send))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _sent(values: Any) -> Any:
+    """Return what arrives of JSON values."""
+    return json.loads(json.dumps(values))
+
+
+@contextmanager
+def working_here(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[list[Here]]:
+    """Have detectors, whose modules are below a folder, work in this process; give who was asked.
+
+    Afterwards this process has forgotten them, and all who were asked were closed.
+    """
+    asked: list[Here] = []
+
+    def start(module: str) -> Here:
+        asked.append(Here(module))
+        return asked[-1]
+
+    monkeypatch.setattr(detected, "Process", start)
+    detectors.loaded.cache_clear()
+    try:
+        yield asked
+    finally:
+        detectors.loaded.cache_clear()
+        for name, module in list(sys.modules.items()):
+            if folder in Path(getattr(module, "__file__", None) or "/").parents:
+                del sys.modules[name]
+    assert all(each.closed for each in asked)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
-
-import xarray as xr
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import likely, quoted
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 MEDIAPIPE, OTHER = "mediapipe", "other"
 """Keys of the sources that the package names itself."""
@@ -68,6 +69,14 @@ def source_of(pose: xr.Dataset) -> PoseSource:
     return pose_source(key)
 
 
+def origin_of(poses: Iterable[xr.Dataset]) -> Origin:
+    """Return whose keypoints a body is of that is fitted to poses."""
+    return Origin.together(
+        Origin.of({SOFTWARE: pose.attrs.get(SOFTWARE), SOURCE: source_of(pose).key})
+        for pose in poses
+    )
+
+
 def delay_of(pose: xr.Dataset) -> float:
     """Seconds by which the points of a pose are late; 0 where it does not say what made it."""
     key = _stated_source(pose)
@@ -101,6 +110,13 @@ class Origin(NamedTuple):
         """Read it from the attributes of results; those that name no source are of MediaPipe."""
         key = str(attrs.get(SOURCE) or MEDIAPIPE)
         return cls(key, str(attrs.get(SOFTWARE) or pose_source(key).name))
+
+    @classmethod
+    def together(cls, origins: Iterable[Origin]) -> Origin:
+        """Of several models: errors are as well known as those of the one of which least is."""
+        each = list(dict.fromkeys(origins))
+        least_known = min(each, key=lambda origin: (origin.is_measured, origin))
+        return cls(least_known.pose_source, ", ".join(origin.source_software for origin in each))
 
     @property
     def source(self) -> PoseSource:

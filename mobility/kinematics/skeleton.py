@@ -50,7 +50,7 @@ def never_there(pose: xr.Dataset, names: Sequence[str]) -> list[str]:
     """Those of `names` that the keypoints of a pose do not have: no frame has a confidence."""
     if "confidence" not in pose or not pose["confidence"].notnull().any():
         return []
-    absent = np.isnan(landmarks(pose, "confidence", keypoints=names)).all(axis=0)
+    absent = np.asarray(np.isnan(landmarks(pose, "confidence", keypoints=names)).all(axis=0))
     return [name for name, is_absent in zip(names, absent, strict=True) if is_absent]
 
 

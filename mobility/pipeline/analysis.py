@@ -274,9 +274,11 @@ def _plan(
     model_sha256: str | None = None
     fault: BadInputError | ModelError | None = None
     kept: Mapping[str, str] = {}
-    if record.keypoints is None and options.detector is None:
+    if record.keypoints is not None:
+        pass
+    elif options.detector is None:
         model_sha256 = identity_of_model(options.model)
-    elif record.keypoints is None:
+    else:
         try:
             model_sha256 = detector_digest(options.detector)
         except (BadInputError, ModelError) as error:

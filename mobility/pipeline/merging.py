@@ -30,7 +30,7 @@ from mobility.assessment.metric import CARRIED
 from mobility.assessment.verdict import LEVELS, Verdict
 from mobility.errors import BadInputError
 from mobility.formatting import quantity
-from mobility.keypoints.sources import SOFTWARE, SOURCE, Origin
+from mobility.keypoints.sources import Origin
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
 from mobility.registry import exercise_of
@@ -237,10 +237,8 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     result.attrs = {key: first[key] for key in CARRIED if key in first and _shared(films, key)}
     origins = {film.origin for film in films}
     if len(origins) > 1:
-        # Errors are only as well known as those of the model of which least is.
-        least_known = min(origins, key=lambda each: (each.is_measured, each))
-        names = sorted({each.source_software for each in origins})
-        result.attrs |= {SOURCE: least_known.pose_source, SOFTWARE: ", ".join(names)}
+        by_name = sorted(origins, key=lambda each: each.source_software)
+        result.attrs |= Origin.together(by_name)._asdict()
     result.attrs |= {"ds_type": "metrics", "exercise": exercise_of(by_id[0].metrics).name}
     for key in (HIDDEN_SIDE, ABSENT_SIDE):
         if key in first and _shared(films, key):

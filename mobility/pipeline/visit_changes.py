@@ -78,7 +78,7 @@ def changes(
             continue
         kind, whose, errors = "own", "package", (old.sd, number.sd)
         if _filmed_alike(old.sessions, number.sessions, filmings):
-            found = _of_study(number, references)
+            found = _of_study(number, references, filmings)
             if found is not None:
                 kind, whose, errors = "retest", found[1], (found[0], found[0])
             elif math.isfinite(old.sem) and math.isfinite(number.sem):
@@ -134,19 +134,21 @@ def _software(session: StoredSession) -> str:
     return "" if provenance is None else provenance.versions.get("mobility", "")
 
 
-def _of_study(number: Measured, references: Sequence[Reference]) -> tuple[float, str] | None:
+def _of_study(
+    number: Measured, references: Sequence[Reference], filmings: dict[str, Filming | None]
+) -> tuple[float, str] | None:
     """Find the newest error of measuring again that holds for the films of a number."""
-    filmings = [filming_of(each) for each in number.sessions]
+    alike = [each for s in number.sessions if (each := _filming(s, filmings)) is not None]
     conditions = Conditions(
         exercise=number.exercise,
         view=number.views,
-        method=filmings[0].method,
-        cameras=max(each.cameras for each in filmings),
+        method=alike[0].method,
+        cameras=max(each.cameras for each in alike),
         software=_software(number.sessions[0]),
-        standing=filmings[0].standing,
+        standing=alike[0].standing,
         level="visit",
-        pose_source=_each(filming.pose_source for filming in filmings),
-        source_software=_each(filming.source_software for filming in filmings),
+        pose_source=_each(filming.pose_source for filming in alike),
+        source_software=_each(filming.source_software for filming in alike),
     )
     for reference in references:
         for error in reference.errors if isinstance(reference, RetestErrors) else ():

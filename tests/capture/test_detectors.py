@@ -1,4 +1,7 @@
-"""Detectors of other packages: found by name, checked in every frame, their people followed."""
+"""Detectors of other packages: found by name, checked in every frame, their people followed.
+
+Nearly all of them work in this process; what it is to be in one of its own is tested of a few.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import json
 
 import numpy as np
 import pytest
-from own_detectors import install, install_the_one_of_the_page
+from own_detectors import install, install_the_one_of_the_page, working_here
 
 import mobility as mb
 from mobility.capture import detector_packages
+from mobility.capture.detectors import LoadedDetector
 from mobility.errors import BadInputError, MobilityError, ModelError, VideoError
 from mobility.keypoints.names import LANDMARKS, points_of
 from mobility.provenance import history, warnings_of
@@ -54,8 +58,21 @@ def made_up(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def clip(clips, tmp_path):
-    return clips.make_clip(tmp_path / "a.mp4", 60)
+def here(monkeypatch, tmp_path):
+    """Have detectors work in this process; those that were asked as if they were processes."""
+    with working_here(monkeypatch, tmp_path) as asked:
+        yield asked
+
+
+@pytest.fixture(scope="module")
+def clip(clips, tmp_path_factory):
+    return clips.make_clip(tmp_path_factory.mktemp("short") / "a.mp4", 60)
+
+
+@pytest.fixture(scope="module")
+def long_clip(clips, tmp_path_factory):
+    """One of two chunks."""
+    return clips.make_clip(tmp_path_factory.mktemp("long") / "long.mp4", 150)
 
 
 def found_at(pose, keypoint="nose"):
@@ -94,14 +111,16 @@ def test_a_pose_of_a_made_up_detector(made_up, clip):
     assert codes <= {"film_cut", "moving_camera"}
 
 
-def test_the_result_does_not_depend_on_the_number_of_processes(made_up, clips, tmp_path):
+def test_the_result_does_not_depend_on_the_number_of_processes(made_up, here, long_clip):
     made_up()
-    video = clips.make_clip(tmp_path / "long.mp4", 150)
-    one, two = (mb.estimate_pose(video, detector="made-up", workers=n) for n in (1, 2))
+    one = mb.estimate_pose(long_clip, detector="made-up", workers=1)
+    assert len(here) == 1
+    two = mb.estimate_pose(long_clip, detector="made-up", workers=2)
+    assert len(here) == 3
     assert one.identical(two)
 
 
-def test_what_cannot_be_shared_sees_all_frames_in_order_in_one_process(made_up, clips, tmp_path):
+def test_what_cannot_be_shared_sees_all_frames_in_order_in_one_process(made_up, here, long_clip):
     made_up(
         """
 workers = 1
@@ -114,9 +133,9 @@ def people(self, image, time):
     return [(50.0, 10.0, 1.0)]
 """
     )
-    video = clips.make_clip(tmp_path / "long.mp4", 150)
-    pose = mb.estimate_pose(video, detector="made-up", workers=2, rate="all")
+    pose = mb.estimate_pose(long_clip, detector="made-up", workers=2, rate="all")
     assert pose.sizes["time"] == 150
+    assert len(here) == 1
 
 
 PEOPLE = """
@@ -127,7 +146,7 @@ def people(self, image, time):
 """
 
 
-def test_of_several_people_the_largest_is_followed_or_who_is_pointed_at(made_up, clip):
+def test_of_several_people_the_largest_is_followed_or_who_is_pointed_at(made_up, here, clip):
     made_up(PEOPLE)
     for subject, x, how in (
         (None, lambda t: 30 + 5 * t, "largest"),
@@ -146,7 +165,7 @@ def test_of_several_people_the_largest_is_followed_or_who_is_pointed_at(made_up,
         mb.estimate_pose(clip, detector="made-up", subject=(2, 2))
 
 
-def test_who_moves_a_joint_is_followed_where_that_is_asked_for(made_up, clips, tmp_path):
+def test_who_moves_a_joint_is_followed_where_that_is_asked_for(made_up, here, clips, tmp_path):
     made_up(
         """
 def __call__(self, image, time):
@@ -165,7 +184,7 @@ def __call__(self, image, time):
     assert json.loads(moving.attrs["survey"])["chosen"] == "moves a joint"
 
 
-def test_who_moves_fast_is_looked_at_in_all_frames(made_up, clips, tmp_path):
+def test_who_moves_fast_is_looked_at_in_all_frames(made_up, here, clips, tmp_path):
     made_up(
         """
 def __call__(self, image, time):
@@ -179,7 +198,7 @@ def __call__(self, image, time):
     assert mb.estimate_pose(video, detector="made-up", rate=15).sizes["time"] < 30
 
 
-def test_what_has_no_confidence_was_not_seen(made_up, clip):
+def test_what_has_no_confidence_was_not_seen(made_up, here, clip):
     made_up(
         """
 def __call__(self, image, time):
@@ -195,7 +214,7 @@ def __call__(self, image, time):
     assert np.isfinite(found_at(pose, "left_hip")).all()
 
 
-def test_points_by_name(made_up, clip):
+def test_points_by_name(made_up, here, clip):
     """Names of the table, and one's own, of which one is no landmark."""
     names = [f"point_{number}" for number in range(17)]
     chosen = dict(zip(names, points_of("coco_17"), strict=True)) | {"point_0": None}
@@ -218,7 +237,7 @@ def __call__(self, image, time):
 """
 
 
-def test_depth_is_kept_of_a_source_that_has_it_alone(made_up, clip):
+def test_depth_is_kept_of_a_source_that_has_it_alone(made_up, here, clip):
     made_up(WITH_DEPTH)
     made_up(f"source = 'mediapipe'\n{WITH_DEPTH}", name="deep", module="deep")
     pose = mb.estimate_pose(clip, detector="made-up")
@@ -308,22 +327,46 @@ BAD = {
         "def __init__(self): raise OSError('no weights')",
         r"without arguments \(OSError: no weights",
     ),
-    "dies": (
-        "def __init__(self): os._exit(3)",
-        "its process ended with status 3 while it was loaded",
-    ),
 }
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_a_bad_detector_is_an_error_of_one_line_that_names_it(what, made_up, clip):
+def test_a_bad_detector_is_an_error_of_one_line_that_names_it(what, made_up, here):
+    lines, words = BAD[what]
+    made_up(lines)
+    with pytest.raises(ModelError, match=words) as caught:
+        LoadedDetector("made-up")(np.zeros((120, 160, 3), np.uint8), 0.0)
+    require_one_line(caught.value)
+
+
+def require_one_line(error):
+    assert str(error).startswith("detector made-up: ")
+    assert "\n" not in str(error)
+    assert len(str(error)) < 300
+
+
+@pytest.mark.parametrize("what", ["raises", "a list", "no workers"])
+def test_a_bad_detector_is_the_same_error_of_a_search(what, made_up, here, clip):
     lines, words = BAD[what]
     made_up(lines)
     with pytest.raises(ModelError, match=words) as caught:
         mb.estimate_pose(clip, detector="made-up", workers=1)
-    assert str(caught.value).startswith("detector made-up: ")
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 300
+    require_one_line(caught.value)
+
+
+def test_what_it_returns_badly_is_an_error_of_one_line_of_its_process(made_up, clip):
+    lines, words = BAD["raises in lines"]
+    made_up(lines)
+    with pytest.raises(ModelError, match=words) as caught:
+        mb.estimate_pose(clip, detector="made-up", workers=1)
+    require_one_line(caught.value)
+
+
+def test_one_that_dies_is_an_error_of_one_line(made_up, clip):
+    made_up("def __init__(self): os._exit(3)")
+    with pytest.raises(ModelError, match="its process ended with status 3 while it") as caught:
+        mb.estimate_pose(clip, detector="made-up", workers=1)
+    require_one_line(caught.value)
 
 
 def test_one_that_dies_amid_the_frames_is_an_error_of_one_line(made_up, clip):
@@ -332,7 +375,7 @@ def test_one_that_dies_amid_the_frames_is_an_error_of_one_line(made_up, clip):
         mb.estimate_pose(clip, detector="made-up")
 
 
-def test_one_that_cannot_be_imported_or_lacks_what_it_must_have(monkeypatch, tmp_path, clip):
+def test_one_that_cannot_be_imported_or_lacks_what_it_must_have(monkeypatch, tmp_path, here, clip):
     points = {"broken": "broken:MadeUp", "absent": "absent_module:MadeUp", "empty": "empty:Empty"}
     texts = {"broken": "1 +", "empty": "class Empty:\n    name = 'Empty'\n"}
     install(monkeypatch, tmp_path / "package", points, **texts)
@@ -347,7 +390,7 @@ def test_one_that_cannot_be_imported_or_lacks_what_it_must_have(monkeypatch, tmp
         detector_packages.detector_digest("absent")
 
 
-def test_an_unknown_name_is_told_with_those_that_there_are(made_up, clip):
+def test_an_unknown_name_is_told_with_those_that_there_are(made_up, here, clip):
     made_up()
     with pytest.raises(
         BadInputError, match=r"no detector 'madeup'; did you mean 'made-up'\?"
@@ -362,7 +405,7 @@ def test_an_unknown_name_is_told_with_those_that_there_are(made_up, clip):
         mb.estimate_pose(clip, detector="made-up")
 
 
-def test_nobody_in_any_frame_is_said_as_ever(made_up, clip):
+def test_nobody_in_any_frame_is_said_as_ever(made_up, here, clip):
     made_up("def people(self, image, time): return []")
     with pytest.raises(MobilityError, match=r"^a\.mp4: nobody was found in it"):
         mb.estimate_pose(clip, detector="made-up")
@@ -383,7 +426,7 @@ def test_it_has_no_network(made_up, clip):
         mb.estimate_pose(clip, detector="made-up")
 
 
-def test_the_example_of_the_page(monkeypatch, project, tmp_path, clip):
+def test_the_example_of_the_page(monkeypatch, project, tmp_path, here, clip):
     install_the_one_of_the_page(monkeypatch, project, tmp_path / "page")
     pose = mb.estimate_pose(clip, detector="rtmpose")
     assert pose.attrs["source_software"] == "RTMPose"

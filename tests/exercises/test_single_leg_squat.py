@@ -91,15 +91,26 @@ def pose_of(points: np.ndarray) -> xr.Dataset:
     return made.assign_attrs(ds_type="poses", method="truth")
 
 
+def repetitions_in(
+    pose: xr.Dataset, *, intervals: Sequence[Mapping[str, Any]] | None = None
+) -> xr.Dataset:
+    """Repetitions alone, as an analysis finds them; all that is measured of them takes seconds."""
+    return analysis.repetitions(trial_of({"fitted": pose}, intervals))
+
+
 def measured(
     pose: xr.Dataset, *, intervals: Sequence[Mapping[str, Any]] | None = None
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """Repetitions and metrics, as an analysis makes them."""
-    made: dict[str, xr.Dataset] = {"fitted": pose, "angles": mb.joint_angles(pose)}
-    trial = Trial(EXERCISE, JOINTS, False, None, None, None, intervals, made.__getitem__)
+    made = {"fitted": pose, "angles": mb.joint_angles(pose)}
+    trial = trial_of(made, intervals)
     made["repetitions"] = analysis.repetitions(trial)
     made["metrics"] = analysis.metrics(trial)
     return made["repetitions"], made["metrics"]
+
+
+def trial_of(made: dict[str, xr.Dataset], intervals: Sequence[Mapping[str, Any]] | None) -> Trial:
+    return Trial(EXERCISE, JOINTS, False, None, None, None, intervals, made.__getitem__)
 
 
 def both_legs(**each: Any) -> xr.Dataset:
@@ -162,8 +173,8 @@ def test_a_free_foot_held_still_never_stands_and_never_changes_the_depth(lift: f
     assert len(held["right"]) == 2
     assert not any(first <= middle <= last for first, last in held["right"])
     assert analysis.fit_options(pose) == {"feet_planted": held}
-    depth = measured(pose)[0]["depth"].to_numpy()
-    usual = measured(pose_of(one_leg("left")[0]))[0]["depth"].to_numpy()
+    depth = repetitions_in(pose)["depth"].to_numpy()
+    usual = repetitions_in(pose_of(one_leg("left")[0]))["depth"].to_numpy()
     assert depth == pytest.approx(usual)
 
 
@@ -174,7 +185,7 @@ def test_a_foot_that_touches_the_floor_between_squats_stays_free() -> None:
         points[at : at + 8, INDEX[f"left_{part}"], 1] -= 0.2
     pose = pose_of(points)
     assert not feet_down(pose, EXERCISE)[at : at + 8, 0].any()
-    assert measured(pose)[0]["accepted"].sum() == 3
+    assert repetitions_in(pose)["accepted"].sum() == 3
 
 
 def test_a_squat_on_both_feet_and_a_stance_on_one_are_no_repetitions() -> None:
@@ -192,7 +203,7 @@ def test_a_squat_on_both_feet_and_a_stance_on_one_are_no_repetitions() -> None:
 
 def test_times_set_by_hand_are_of_the_leg_that_stands_there() -> None:
     pose = both_legs(squats=1)
-    reps, _ = measured(pose)
+    reps = repetitions_in(pose)
     names = ("start", "bottom", "end")
     given = [{name: float(reps[name][rep]) for name in names} for rep in range(reps.sizes["rep"])]
     by_hand, metrics = measured(pose, intervals=given)
@@ -205,7 +216,7 @@ def test_what_is_not_seen_is_not_measured() -> None:
     points, _ = one_leg("left")
     hidden = points.copy()
     hidden[:, INDEX["left_ankle"]] = np.nan
-    assert not measured(pose_of(hidden))[0]["accepted"].any()
+    assert not repetitions_in(pose_of(hidden))["accepted"].any()
     nothing = np.full_like(points, np.nan)
     assert np.isnan(height_above_other_foot(pose_of(nothing))).all()
     assert feet_down(pose_of(nothing), EXERCISE).all()
@@ -220,7 +231,7 @@ def test_of_a_foot_that_is_never_seen_nothing_is_said() -> None:
     pose = both_legs()
     foot = ["right_ankle", "right_heel", "right_foot_index"]
     pose["position"].loc[{"keypoint": foot}] = np.nan
-    reps, _ = measured(pose)
+    reps = repetitions_in(pose)
     assert not reps["accepted"].any()
     assert all("one of the feet is never seen" in str(reason) for reason in reps["reason"].values)
 

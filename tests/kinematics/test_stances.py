@@ -355,9 +355,11 @@ def test_half_of_a_short_trial_is_enough_of_a_stance(shared_data: Path) -> None:
 def test_trials_in_which_feet_stay_are_one_stance(shared_data: Path) -> None:
     clips = ("front_squats_arms_hanging", "front_squats_weights_at_shoulders", FRONT, SIDE)
     for name in (*clips, "side_squats_arms_forward"):
-        entry = of_fit(mb.fit_body(pose_of(shared_data, name)))
+        entry = of_fit(mb.fit_body(pose_of(shared_data, name), draws=8))
         assert (entry["planted"], len(entry["stances"]), entry["steps"]) == (True, 1, []), name
-    feet_pulled_back = of_fit(mb.fit_body(pose_of(shared_data, "chair_rises_oblique")))["steps"]
+    feet_pulled_back = of_fit(mb.fit_body(pose_of(shared_data, "chair_rises_oblique"), draws=8))[
+        "steps"
+    ]
     (step,) = feet_pulled_back
     assert step["forward_m"] < -0.05
     assert 2.5 < step["from_s"] < step["to_s"] < 3.7

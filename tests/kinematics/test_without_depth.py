@@ -222,9 +222,59 @@ def test_of_whoever_moves_about_nothing_is_claimed() -> None:
     time, knee = squat(3.0)
     pose = filmed(time, body(knee), noise_px=2.0)
     fitted = entry.fit_body(flat(pose), feet_planted=False)
-    assert "moves_without_depth" in codes(fitted)
+    assert "depth_unknown" in codes(fitted)
     angles = joint_angles(fitted, in_picture=False)
     for name in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"):
         assert float(angles[name].notnull().mean()) < 0.05, name
     for known in (entry.fit_body(pose, feet_planted=False), entry.fit_body(flat(pose))):
-        assert "moves_without_depth" not in codes(known)
+        assert "depth_unknown" not in codes(known)
+
+
+def test_a_body_of_two_models_is_of_the_one_of_which_less_is_known() -> None:
+    """In whatever order the cameras are."""
+    time, knee = squat(3.0)
+    truth = body(knee)
+    measured = filmed(time, truth, azimuth=20.0, noise_px=2.0)
+    other = flat(filmed(time, truth, azimuth=80.0, noise_px=2.0, seed=1), source=OTHER)
+    other.attrs["source_software"] = "RTMPose"
+    for poses in ([measured, other], [other, measured]):
+        attrs = entry.fit_body(poses, focal_length=FOCAL).attrs
+        assert attrs["pose_source"] == OTHER
+        assert set(attrs["source_software"].split(", ")) == {"MediaPipe", "RTMPose"}
+
+
+def test_a_far_side_that_is_hidden_is_no_crash() -> None:
+    """Of OpenPose from the side hidden points are missing, or of low confidence."""
+    time, knee = squat(3.0)
+    pose = flat(filmed(time, body(knee), azimuth=90.0, noise_px=2.0), source=OTHER)
+    far = [f"right_{name}" for name in ("shoulder", "hip", "elbow", "wrist", *LEG)]
+    hidden = pose.copy(deep=True)
+    hidden["confidence"].loc[{"keypoint": far}] = 0.1
+    few = unseen(pose, *far)
+    rows = {"time": slice(0, 2)}
+    few["confidence"][rows] = pose["confidence"][rows]
+    few["image_position"][rows] = pose["image_position"][rows]
+    for each in (hidden, few):
+        assert "position" in entry.fit_body(each)
+
+
+def test_of_one_leg_that_is_held_up_nothing_is_claimed() -> None:
+    time, knee = squat(3.0, deep=0.0)
+    truth = body(knee)
+    turned = truth[:, INDEX["left_knee"]]
+    for name, down in (("left_ankle", 0.0), ("left_heel", -0.04), ("left_foot_index", -0.2)):
+        truth[:, INDEX[name]] = turned + np.array([0.0, down, -0.42])
+    fitted = entry.fit_body(flat(filmed(time, truth, azimuth=45.0, noise_px=2.0)))
+    assert "depth_unknown" in codes(fitted)
+
+
+def test_of_who_sits_nothing_is_claimed() -> None:
+    time, knee = squat(3.0, deep=0.0)
+    truth = body(knee + 85.0)
+    for side in ("left", "right"):  # thighs level, trunk and shanks upright
+        middle = truth[:, INDEX[f"{side}_ankle"]] * [1.0, 0.0, 1.0]
+        truth[:, INDEX[f"{side}_knee"]] = middle + np.array([0.0, 0.5, 0.0])
+        truth[:, INDEX[f"{side}_hip"]] = middle + np.array([0.0, 0.5, -0.41])
+        truth[:, INDEX[f"{side}_shoulder"]] = middle + np.array([0.0, 1.03, -0.41])
+    fitted = entry.fit_body(flat(filmed(time, truth, azimuth=0.0, noise_px=2.0)))
+    assert "depth_unknown" in codes(fitted)

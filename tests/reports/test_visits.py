@@ -304,6 +304,7 @@ def test_a_session_that_is_deleted_while_the_page_is_made_is_not_on_it(
     assert "squat" not in read_json(page.parent / ".sessions.json")
 
 
+@pytest.mark.slow
 def test_a_session_that_comes_and_goes_while_the_page_is_made_is_not_on_it(
     tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

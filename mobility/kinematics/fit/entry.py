@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.keypoints.sources import MEDIAPIPE, source_of
+from mobility.keypoints.sources import MEDIAPIPE, origin_of, source_of
 from mobility.kinematics.calibration import Calibration, known_cameras, matched
 from mobility.kinematics.datasets import Poses
 from mobility.kinematics.fit.body import (
@@ -51,6 +51,7 @@ from mobility.kinematics.fit.body import (
     up_of,
 )
 from mobility.kinematics.fit.cameras import camera_entries, warnings_of_cameras, with_cameras
+from mobility.kinematics.fit.determined import is_determined
 from mobility.kinematics.fit.observed import (
     LEAST_WEIGHT,
     camera_shift,
@@ -355,9 +356,9 @@ def _fit(
         ]
     )
     warnings = _warnings(solved, fine, poses)
-    if fine.moves_without_depth:
-        deviation *= SETTINGS["moves_without_depth"]["spread"]
-        warnings.append(tables.warning("warnings.moves_without_depth"))
+    if not is_determined(fine, solved.shared):
+        deviation *= SETTINGS["depth_unknown"]["spread"]
+        warnings.append(tables.warning("warnings.depth_unknown"))
     if why_not_standing is not None and (fine.planted or not isinstance(standing, str)):
         warnings.append(_nobody_stands(why_not_standing))
     several: dict[str, Any] = {}
@@ -406,6 +407,7 @@ def _fit(
         warnings=warnings,
         **several,
     )
+    body.attrs |= origin_of(poses)._asdict()
     return Fit(body, cameras[0]["residual_m"], float(fine.weight.mean()), doubtful)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mobility.errors import BadInputError
 from mobility.kinematics.fit.body import (
     ANKLES,
     FEET,
@@ -92,14 +93,19 @@ def _distances(points: Array, seen: Mask, knots: Array, tall: float) -> Array:
     Longest within some seconds around, so that somebody may come nearer; all through the trial
     where the ankles stay.
     """
-    length = np.linalg.norm(
-        points[:, SHOULDERS].mean(axis=1) - points[:, HIPS].mean(axis=1), axis=-1
-    )
-    for upper, lower in ((HIPS, KNEES), (KNEES, ANKLES)):
-        length = length + np.linalg.norm(points[:, upper] - points[:, lower], axis=-1).mean(axis=1)
-    length = np.where(seen[:, [*SHOULDERS, *HIPS, *KNEES, *ANKLES]].all(axis=1), length, np.nan)
-    if not np.isfinite(length).any():
-        return np.full(len(knots), np.nan)
+    pairs = np.stack([SHOULDERS, HIPS, KNEES, ANKLES])
+    lines = np.linalg.norm(np.diff(points[:, pairs], axis=1), axis=-1).sum(axis=1)
+    # Of the side that is seen better: from the side the other one is hidden.
+    whole: Mask = np.asarray(seen[:, pairs].all(axis=1))
+    side = int(whole.mean(axis=0).argmax())
+    if not whole[:, side].any():
+        raise BadInputError(
+            "no frame shows shoulder, hip, knee and ankle of one side at once, and without depth a "
+            "body cannot be fitted else"
+        )
+    both = whole.all(axis=1)
+    length = np.where(both, lines.mean(axis=1), lines[:, side])
+    length = np.where(whole[:, side], length, np.nan)
     usual = sum(SEGMENTS[name].ratio for name in ("thigh", "shank", "trunk")) * tall
     longest = float(np.nanpercentile(length, 95))
     spread = np.ptp(np.percentile(points[:, ANKLES], [5, 95], axis=0), axis=0).max()

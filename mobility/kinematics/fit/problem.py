@@ -99,15 +99,6 @@ class Problem:
         return point_errors(self.source)
 
     @property
-    def moves_without_depth(self) -> bool:
-        """Whether nothing tells somebody who is near and bent from one who is far and straight.
-
-        Feet that stay do, a depth, and several cameras whose places are known.
-        """
-        has_depth = any(each.has_depth for each in self.each)
-        return not (self.planted or self.calibrated or has_depth)
-
-    @property
     def step(self) -> float:
         """Seconds between knots."""
         return float(self.knots[1] - self.knots[0])

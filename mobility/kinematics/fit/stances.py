@@ -126,6 +126,11 @@ def _seen(problem: Problem) -> Mask:
     return np.asarray(problem.weight > _WEIGHT_IF_HIDDEN)
 
 
+def foot_spread(problem: Problem, side: int, first: float, last: float) -> float | None:
+    """Metres over which a foot goes in a time, by what stays best of it; None if unseen."""
+    return _spread_within(problem, Stance(side, first, last))
+
+
 def _foot_stays(problem: Problem, stance: Stance) -> bool:
     spread = _spread_within(problem, stance)
     return spread is not None and spread < _RULE["moved_m"]

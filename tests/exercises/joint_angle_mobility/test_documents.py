@@ -99,7 +99,7 @@ def test_stages_and_document_are_those_of_the_exercise_and_its_joints(session, s
     JointMobilityDocument.model_validate(document)
     assert list(document) == [
         *("title", "angles", "exercise", "user_info", "date", "uploaded_date"),
-        *("shown_angles", "comments"),
+        *("shown_angles", "comments", "pose_source", "source_software"),
     ]
     assert document["title"] == "Elbows"
     assert document["exercise"] == "Joint Angle Mobility"
