@@ -24,7 +24,7 @@ from mobility.assessment.phases import (
 )
 from mobility.assessment.propagation import values_and_sd
 from mobility.kinematics.datasets import require_pose
-from mobility.kinematics.skeleton import SIDES, landmarks
+from mobility.kinematics.skeleton import SIDES, is_without_feet, landmarks
 from mobility.provenance import with_history
 from mobility.view import hides_frontal_plane
 
@@ -72,6 +72,7 @@ def frame_quantities(
         if standing.any()
         else tables.sentence("reasons.never_standing")
     )
+    without_feet = is_without_feet(pose)
     watched, hiding_view = within_repetitions(repetitions), hides_frontal_plane(pose)
     quantities: dict[str, xr.DataArray] = {}
     for name, entry in entries.items():
@@ -105,6 +106,8 @@ def frame_quantities(
                     side=hidden[0],
                     landmark=entry["least_visibility"]["of"].replace("_", " "),
                 )
+        if without_feet and np.isnan(value).all():
+            variable.attrs.setdefault("note", tables.sentence("reasons.no_feet"))
         if "seldom" in entry and not of_mean:
             variable.attrs.setdefault("note", entry["seldom"])
             uncertain = []

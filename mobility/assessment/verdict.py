@@ -327,7 +327,9 @@ def _reasons_of_warnings(
 
 
 def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
-    entry = tables.load("verdict")["warnings"][warning.code]
+    entry = dict(tables.load("verdict")["warnings"][warning.code])
+    for value, otherwise in entry.get("if", {}).items():
+        entry |= otherwise if warning.values.get(value) else {}
     # Older code named no other exercise.
     chosen = "do_instead" if "exercise" in warning.values and "do_instead" in entry else "do"
     advice = exercise.table.get("advice_on", {}).get(warning.code, entry.get(chosen, ""))
@@ -339,7 +341,7 @@ def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
     names = {each.slug: each.name for each in registry.exercises()}
     named = {**warning.values, "exercise": names.get(instead, instead)}
     what_to_do = advice.format(**named)
-    second = warning.values.get("seen_by", 1) > 1
+    second = warning.values.get("seen_by", 1) > 1 and not entry.get("once")
     reason = _reason(entry, entry["level"], why, second=second, what_to_do=what_to_do)
     looks = entry.get("looks_like", {}).get(warning.values.get("looks", ""), "")
     return replace(reason, looks_like=looks, instead=instead, code=warning.code)

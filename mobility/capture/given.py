@@ -70,6 +70,11 @@ def pose_of_keypoints(
     if (focal := focal_length_35mm(video)) is not None:
         pose = pose.assign_attrs(focal_length_35mm=focal)
     warnings = []
+    if is_of_smaller_picture(keypoints, info.width, info.height):
+        width, height = info.width, info.height
+        warnings.append(
+            tables.warning("capture.keypoints_of_smaller_picture", width=width, height=height)
+        )
     if share < 0.95:
         warnings.append(tables.warning("capture.person_absent", share=share))
     for part, outside in fraction_outside(pose).items():
@@ -82,8 +87,16 @@ def pose_of_keypoints(
         video_sha256=pose.attrs["video_sha256"],
         frames_of_video=len(presentation_times(video)),
         frames=len(rows),
+        given_frames=len(times),
         warnings=warnings,
     )
+
+
+def is_of_smaller_picture(keypoints: xr.Dataset, width: float, height: float) -> bool:
+    """Whether all points lie in the upper left quarter, as those of a picture of half its size."""
+    farthest = keypoints["image_position"].max(("time", "keypoint", "individual"))
+    u, v = (float(farthest.sel(pixel=each)) for each in ("u", "v"))
+    return u <= width / 2 and v <= height / 2
 
 
 def _as_detected(pose: xr.Dataset) -> Landmarks:

@@ -110,6 +110,7 @@ def capture_quality(
         "frames": {
             "total": int(someone.size),
             "with_person": int(someone.sum()),
+            **_given_frames(pose),
             **_check("with_person_share", someone.mean() if someone.size else np.nan),
         },
         "rate": {
@@ -135,6 +136,13 @@ def capture_quality(
         "other_people": len(survey["other_people"]) if survey else None,
         "warnings": warnings_of(pose),
     }
+
+
+def _given_frames(pose: xr.Dataset) -> dict[str, int]:
+    """Frames of keypoints that were given, of which the pose has some; nothing of others."""
+    entry = last_of(history(pose), "pose_of_keypoints")
+    # Older code kept the frames of the video.
+    return {"given": entry.get("given_frames", entry["frames_of_video"])} if entry else {}
 
 
 def _visibility(pose: xr.Dataset) -> dict[str, float | None]:
@@ -248,8 +256,9 @@ def pictures(info: VideoInfo, pose: xr.Dataset) -> dict[str, Any]:
 
     times = pose["time"].to_numpy()
     marks = pose["image_position"].isel(individual=0).transpose("time", "pixel", "keypoint")
+    elsewhere = "keypoints_of_smaller_picture" in {each["code"] for each in warnings_of(pose)}
     brightness, clipped, edges = [], [], []
-    for frame in sample_frames(info, pose):
+    for frame in () if elsewhere else sample_frames(info, pose):
         points = marks[int(np.argmin(np.abs(times - frame.time)))].to_numpy()
         if np.isnan(points).all():
             continue

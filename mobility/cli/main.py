@@ -111,6 +111,7 @@ def _warn(session: Session) -> None:
 def _run(
     session: Session,
     films: Sequence[Path] = (),
+    keypoints: Sequence[Path] = (),
     *,
     report: bool,
     as_json: bool,
@@ -142,12 +143,14 @@ def _run(
     if as_json:
         print_json({"session_id": session.id, "title": session.title, "report": uris(files)})
         return
-    _say_in_short(session, films)
+    _say_in_short(session, films, keypoints)
     typer.echo(f"report  {files['html']}" if files else f"data    {session.place}")
 
 
-def _say_in_short(session: Session, films: Sequence[Path] = ()) -> None:
-    """Print findings, steps and verdict; `films` as they were given, else their names."""
+def _say_in_short(
+    session: Session, films: Sequence[Path] = (), keypoints: Sequence[Path] = ()
+) -> None:
+    """Print findings, steps and verdict; files as they were given, else their names."""
     from mobility.reports.first_page import in_short
     from mobility.reports.steps import steps_in_a_line
 
@@ -159,7 +162,9 @@ def _say_in_short(session: Session, films: Sequence[Path] = ()) -> None:
     if instead := session.verdict().instead:
         given = [str(film) for film in films]
         names = given or [video.original_name for video in session.record.videos]
-        analyze = shlex.join(["mobility", "analyze", *names, "--exercise", instead])
+        points = keypoints or session.record.given_keypoints
+        flags = [part for name in points for part in ("--keypoints", str(name))]
+        analyze = shlex.join(["mobility", "analyze", *names, *flags, "--exercise", instead])
         delete = f"mobility sessions delete {session.id}"
         typer.echo(tables.sentence("command_line.analysis.instead", analyze=analyze, delete=delete))
 
@@ -335,7 +340,7 @@ def analyze(
             date=date,
         )
         films = [video] if second_video is None else [video, second_video]
-        _run(session, films, report=report, as_json=as_json, workers=workers)
+        _run(session, films, keypoints or (), report=report, as_json=as_json, workers=workers)
 
 
 @takes(open_session_or_demo)
@@ -640,6 +645,7 @@ def cohort(
         )
         made = {"table": written, "checks": cohort.checks_of(written)}
         made["dictionary"] = cohort.dictionary_of(written)
+        _warn_of_models(cohort.overview(frame))
         if as_json:
             print_json({**(uris(made) or {}), **_save_norms(opened, frame, save_norms)})
             return
@@ -650,6 +656,7 @@ def cohort(
     frame = pd.read_parquet(report["parquet"])
     sessions = cohort.overview(frame)
     without = sessions[sessions["reason"].ne("")]
+    _warn_of_models(sessions)
     if as_json:
         left_out = without[["session_id", "reason"]].to_dict("records")
         norms = _save_norms(opened, frame, save_norms)
@@ -662,6 +669,14 @@ def cohort(
             typer.echo(tables.sentence("command_line.cohort.left_out", count=count, reason=reason))
     typer.echo(f"report  {report['html']}\ntable   {report['csv']}\n        {report['parquet']}")
     _save_norms(opened, frame, save_norms)
+
+
+def _warn_of_models(sessions: pd.DataFrame) -> None:
+    """Warn, as the page does, where what is compared is not all of one model's keypoints."""
+    from mobility.reports.study_sections import models_in_words
+
+    for line in models_in_words(sessions[sessions["reason"].eq("")]):
+        warn(line)
 
 
 def _save_norms(opened: Store, frame: pd.DataFrame, name: str | None) -> dict[str, str]:

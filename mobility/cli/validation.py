@@ -174,6 +174,9 @@ def _validate_study(
     failed = result.document["failed"]
     for trial in failed:
         say(tables.sentence("command_line.validation.failed_trial", **trial))
+    for warning in result.document["warnings"]:
+        if warning["code"] == "several_models":
+            warn(warning["message"])
     page = render_study(result, folder) if report and result.agreement is not None else None
     if as_json:
         print_json({**result.document, "report": uris(page)})

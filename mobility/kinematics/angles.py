@@ -34,7 +34,7 @@ from mobility.kinematics.geometry import (
     of_single_joints,
 )
 from mobility.kinematics.in_picture import measured_angles
-from mobility.kinematics.skeleton import SIDES, landmarks
+from mobility.kinematics.skeleton import FEET, SIDES, is_without_feet, landmarks
 from mobility.options import checked, likely
 from mobility.provenance import cameras_of, with_history
 from mobility.view import camera_view
@@ -134,6 +134,8 @@ def joint_angles(
     if posterior is not None and (of_another := another_model(pose)) is not None:
         warnings.append(of_another)
 
+    without_feet = is_without_feet(pose)
+    feet = {name.partition("_")[2] for name in FEET}
     measured = angles_from_points(points)
     if in_picture:
         measured |= of_single_joints(measured)
@@ -172,6 +174,12 @@ def joint_angles(
             sd = np.full(values.shape, float(error["sd"]))
             source = f"{errors['source']} {error['source']}"
         present = ~np.isnan(values)
+        if (
+            without_feet
+            and not present.any()
+            and feet.intersection(definition.get("landmarks", ()))
+        ):
+            variables[name].attrs["refused"] = tables.sentence("reasons.no_feet")
         limit = (limits or {}).get(name, largest_sd(name, method=method))
         # An angle that is undefined in some draw has an unbounded error.
         unbounded = np.isnan(sd) if posterior is not None else np.zeros(sd.shape, dtype=bool)

@@ -24,6 +24,7 @@ from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.geometry import Array
 from mobility.parsing import parse_toml, parse_yaml
+from mobility.wording import listed
 
 LARGEST_BYTES = 4 << 20
 
@@ -303,9 +304,11 @@ def _from_first(first: Camera, camera: Camera, source: str) -> tuple[Array, Arra
     extrinsics = []
     for each in (first, camera):
         if each.rotation is None or each.translation is None:
+            places = {"rotation": each.rotation, "translation": each.translation}
+            absent = listed([key for key, value in places.items() if value is None])
             raise BadInputError(
-                f"calibration {source}: has the lens of {each.name} but not its position; two "
-                "videos need the rotation and translation of both cameras"
+                f"calibration {source}: has the lens of {each.name} but not its position (no "
+                f"{absent}); two videos need the rotation and translation of both cameras"
             )
         extrinsics.append((each.rotation, each.translation))
     (rotation, translation), (other_rotation, other_translation) = extrinsics

@@ -46,6 +46,23 @@ def landmarks(
     return chosen.transpose("time", "keypoint", *last).to_numpy().astype(np.float64)
 
 
+def never_there(pose: xr.Dataset, names: Sequence[str]) -> list[str]:
+    """Those of `names` that the keypoints of a pose do not have: no frame has a confidence."""
+    if "confidence" not in pose or not pose["confidence"].notnull().any():
+        return []
+    absent = np.asarray(np.isnan(landmarks(pose, "confidence", keypoints=names)).all(axis=0))
+    return [name for name, is_absent in zip(names, absent, strict=True) if is_absent]
+
+
+FEET: tuple[str, ...] = tuple(f"{side}_{name}" for side in SIDES for name in ("heel", "foot_index"))
+"""Landmarks of the feet, which many models do not have."""
+
+
+def is_without_feet(pose: xr.Dataset) -> bool:
+    """Whether the keypoints of a pose have neither heels nor toes."""
+    return len(never_there(pose, FEET)) == len(FEET)
+
+
 def other_side(name: str) -> str:
     """Name of the same landmark or segment on the other side; unchanged for one without a side."""
     if "left" in name:

@@ -26,6 +26,7 @@ from mobility.analysis_options import AnalysisOptions, check_movement, given_opt
 from mobility.errors import (
     BadInputError,
     MobilityError,
+    ModelError,
     NobodyFoundError,
     NotFoundError,
     StorageError,
@@ -256,7 +257,9 @@ class _Plan:
     wanted: list[_Step]
     keys: dict[str, str]
     model_sha256: str | None
-    """None where the keypoints were given."""
+    """None where the keypoints were given, or the detector is not here."""
+    fault: BadInputError | ModelError | None = None
+    """Why no pose can be estimated anew."""
 
 
 def _plan(
@@ -269,20 +272,45 @@ def _plan(
     steps = _steps(record)
     inputs = _inputs(session, record, edits, options)
     model_sha256: str | None = None
-    if record.keypoints is None:
-        model_sha256 = (
-            identity_of_model(options.model)
-            if options.detector is None
-            else detector_digest(options.detector)
-        )
+    fault: BadInputError | ModelError | None = None
+    kept: Mapping[str, str] = {}
+    if record.keypoints is not None:
+        pass
+    elif options.detector is None:
+        model_sha256 = identity_of_model(options.model)
+    else:
+        try:
+            model_sha256 = detector_digest(options.detector)
+        except (BadInputError, ModelError) as error:
+            error.args = (f"session {session.id}: {error}", *error.args[1:])
+            fault, kept = error, _poses_kept(record, options)
+            if not kept:
+                raise
     return _Plan(
         options=options,
         inputs=inputs,
         steps=steps,
         wanted=[step for step in steps if options.annotate or step.name != "annotated"],
-        keys=_keys(record, edits, inputs, model_sha256),
+        keys=_keys(record, edits, inputs, model_sha256, kept),
         model_sha256=model_sha256,
+        fault=fault,
     )
+
+
+def _poses_kept(record: SessionRecord, options: AnalysisOptions) -> dict[str, str]:
+    """Keys of the stored poses, which hold without their detector; none where others are asked for.
+
+    A correction of the person drops the pose, so that its options alone are compared.
+    """
+    poses = [step for step in _steps(record) if not step.needs]
+    before = record.provenance.options if record.provenance else {}
+    present = options.as_stored()
+    names = {name for step in poses for name in step.options}
+    if any(before.get(name) != present.get(name) for name in names):
+        return {}
+    if not all(step.name in record.stages for step in poses):
+        return {}
+    return {step.name: record.stages[step.name].key for step in poses}
 
 
 def _options(
@@ -350,6 +378,9 @@ def _analyze(
         session.store.backend.fetch(session.id, entry.file)
         return is_whole(session.folder, entry)
 
+    if plan.fault is not None and not all(is_done(step) for step in plan.steps if not step.needs):
+        raise plan.fault
+
     outdated = [
         step
         for step in plan.steps
@@ -393,7 +424,7 @@ def _analyze(
             _drop_stage(record, step.name)
         # The fit's history already holds the warnings of another pose, with its camera.
         results = (run[name] for name in _MAKE if name not in ("pose", "second_pose"))
-        warnings = warnings_of(run.pose, *results)
+        warnings = _each_once(warnings_of(run.pose, *results))
 
         def with_original_names(value: Any) -> Any:
             return _with_original_names(value, session, record) if isinstance(value, str) else value
@@ -427,6 +458,26 @@ def _analyze(
                 _save(session, record)
         raise
     return record
+
+
+def _each_once(warnings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out what a second camera repeats of the errors of its model."""
+
+    def of_recording(warning: dict[str, Any]) -> dict[str, Any]:
+        values = warning.get("values", {})
+        return {name: value for name, value in values.items() if name != "seen_by"}
+
+    kept: list[dict[str, Any]] = []
+    code = "errors_of_another_model"
+    for each in warnings:
+        is_said = any(
+            each["code"] == other["code"] == code and of_recording(each) == of_recording(other)
+            for other in warnings
+            if other is not each and "seen_by" not in other.get("values", {})
+        )
+        if not (is_said and "seen_by" in each.get("values", {})):
+            kept.append(each)
+    return kept
 
 
 def _origin_of(pose: xr.Dataset) -> dict[str, Any]:
@@ -663,11 +714,17 @@ def _steps(record: SessionRecord) -> list[_Step]:
 
 
 def _keys(
-    record: SessionRecord, edits: Edits, inputs: _Inputs, model_sha256: str | None
+    record: SessionRecord,
+    edits: Edits,
+    inputs: _Inputs,
+    model_sha256: str | None,
+    kept: Mapping[str, str],
 ) -> dict[str, str]:
-    """Key of each stage under the present inputs."""
-    keys: dict[str, str] = {}
+    """Key of each stage under the present inputs; those `kept` are as they were."""
+    keys = dict(kept)
     for step in _steps(record):
+        if step.name in kept:
+            continue
         is_second = step.name == "second_pose"
         video = (record.second_video if is_second else None) or record.video
         given = record.second_keypoints if is_second else record.keypoints

@@ -160,6 +160,11 @@ def since_last_visit(
     head += paragraphs(
         tables.sentence("report.last_visit.compared", session=compared_with), kind="who"
     )
+    models = [each.origin.source_software for each in (earlier, session.record)]
+    if models[0] != models[1]:
+        head += paragraphs(
+            tables.sentence("report.last_visit.other_model", before=models[0], now=models[1])
+        )
     beyond = [each for each in compared if abs(each.change) > each.least]
     if not beyond:
         whose = listed(list(dict.fromkeys(each.whose for each in compared)))

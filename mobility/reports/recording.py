@@ -179,7 +179,11 @@ def cameras(pose: xr.Dataset) -> Markup:
         offset = tables.sentence("report.camera_table.first")
         if "time_offset_s" in camera:
             half = half_width(camera["time_offset_sd_s"])
-            offset = quantity(camera["time_offset_s"], "s", half=half, digits=3, signed=True)
+            started = camera["time_offset_s"]
+            offset = tables.sentence(
+                f"report.camera_table.{'earlier' if started < 0 else 'later'}",
+                by=quantity(abs(started), "s", half=half, digits=3),
+            )
         view = view_in_words(view_of(azimuth).name)
         rows.append(
             [
@@ -192,7 +196,7 @@ def cameras(pose: xr.Dataset) -> Markup:
             ]
         )
     return table(
-        ["Camera", "View", "Started later by", "Focal length", "Distance of landmarks from body"],
+        ["Camera", "View", "Started", "Focal length", "Distance of landmarks from body"],
         rows,
         caption=tables.sentence("report.camera_table.caption"),
     )

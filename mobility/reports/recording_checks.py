@@ -33,6 +33,8 @@ def capture_quality(quality: Mapping[str, Any]) -> Markup:
             view = {k: v for k, v in seen.get("view", {}).items() if k != "supports"}
             cameras[head] = {**seen, "view": view}
         return html((h.h3[head], capture_quality(seen)) for head, seen in cameras.items())
+    # Nobody looked for other people, cuts and movement of the camera.
+    given = "given" in quality.get("frames", {})
     others = quality.get("other_people")
     nobody = tables.sentence("report.checks.no_others")
     overview = facts(
@@ -49,12 +51,17 @@ def capture_quality(quality: Mapping[str, Any]) -> Markup:
         not_known = Cell(tables.sentence("report.checks.not_known"), "missing")
         level = Cell(check["verdict"], check["verdict"]) if check["verdict"] else not_known
         advice = [check["advice"]] if advised else []
-        rows.append([_CHECKS[name][0], _result_in_words(name, check), level, *advice])
+        result = _result_in_words(name, check)
+        if given and name in _OF_SEARCH and check["verdict"] is None:
+            result = tables.sentence("report.checks.not_checked")
+        rows.append([_CHECKS[name][0], result, level, *advice])
     checks = table(
         ["Check", "Found", "Verdict", *(["What to do"] if advised else [])],
         rows,
         caption=tables.sentence("report.checks.caption"),
     )
+    if given:
+        overview += paragraphs(tables.sentence("report.checks.given"))
     return overview + checks + _unsupported_angles(quality.get("view", {}))
 
 
@@ -127,10 +134,19 @@ def _swaps_in_words(swaps: Mapping[str, Any]) -> str:
     return tables.sentence("report.checks.exchanged", parts=", ".join(exchanged))
 
 
+def _frames_in_words(frames: Mapping[str, Any]) -> str:
+    return tables.sentence(
+        f"report.checks.{'frames_given' if 'given' in frames else 'frames'}", **frames
+    )
+
+
+_OF_SEARCH = ("camera", "landmarks")
+"""Checks by the search for people, which there is not where keypoints are given."""
+
 _CHECKS: Mapping[str, tuple[str, str, Callable[[Mapping[str, Any]], str] | str]] = {
     "view": ("View", "", seen_from),
     "framing": ("In the picture", "", _framing_in_words),
-    "frames": ("Frames with the person", "", "frames"),
+    "frames": ("Frames with the person", "", _frames_in_words),
     "rate": ("Frame rate", "frame_rate", "rate"),
     "camera": ("Camera", "moving", _camera_in_words),
     "distance": ("Distance of the camera", "distance_m", _distance_in_words),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -11,9 +12,10 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from mobility import registry
+from mobility import registry, tables
 from mobility.analysis_options import check_movement
 from mobility.errors import BadInputError
+from mobility.keypoints.sources import MEDIAPIPE, SOFTWARE, SOURCE
 from mobility.options import likely_of_all, quoted
 from mobility.provenance import history, last_of, sha256
 from mobility.registry import JOINTS, MEASURED, Exercise, Joint
@@ -193,8 +195,35 @@ def read_given_keypoints(
         place = options.get(name)
         subject = None if place in (None, "largest") else (float(place[0]), float(place[1]))
         pose = keypoints_of_video(source, video, subject=subject, model=model)
-        given.append(GivenKeypoints(source, pose))
+        given.append(GivenKeypoints(source, _with_model(pose)))
     return given
+
+
+_FORMATS = ("CSV", "DeepLabCut", "SLEAP", "movement")
+"""Names of formats, which keypoints have whose model is not named."""
+
+
+def _with_model(pose: xr.Dataset) -> xr.Dataset:
+    """Name the model so that a format is no model, and keypoints given as MediaPipe's are no more.
+
+    Errors of MediaPipe are known of what its model has found here alone.
+    """
+    software = str(pose.attrs[SOFTWARE])
+    if pose.attrs[SOURCE] == MEDIAPIPE:
+        return pose
+    if software in _FORMATS:
+        name = tables.sentence("report.model.unnamed", format=software)
+    elif MEDIAPIPE in software.casefold():
+        name = tables.sentence("report.model.not_verified", software=software)
+    else:
+        return pose
+    entries = history(pose)
+    for entry in entries:
+        for warning in entry.get("warnings", []):
+            if warning["code"] == "errors_of_another_model":
+                source = "warnings.errors_of_another_model.source"
+                warning.update(tables.warning(source, software=name))
+    return pose.assign_attrs({SOFTWARE: name, "history": json.dumps(entries, sort_keys=True)})
 
 
 def copied_files(

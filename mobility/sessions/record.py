@@ -245,6 +245,12 @@ class SessionRecord(Document):
         return both if self.measured_video is None else [both[self.measured_video - 1]]
 
     @property
+    def given_keypoints(self) -> list[str]:
+        """Names that files or folders of keypoints had which were given, one for each video."""
+        both = (self.keypoints, self.second_keypoints)
+        return [each.original_name for each in both if each is not None]
+
+    @property
     def origin(self) -> Origin:
         """Whose keypoints the results are of."""
         made = self.provenance

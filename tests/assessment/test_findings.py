@@ -218,7 +218,7 @@ def test_what_the_camera_cannot_see_of_a_side_is_hidden(unseen, left, right):
 
 def test_hidden_goes_before_refused_and_what_is_missing_else_is_refused():
     data = hand_made.metrics_of({"heel_rise": ((math.nan,) * 2, (math.nan,) * 2)})
-    data["heel_rise"].attrs["note"] = "both heels are hidden from the camera"
+    data["heel_rise"].attrs["note"] = "both heels are not seen well enough from this view"
     assert {each.answer for each in judged("heel_rise", data)} == {"refused"}
     hiding = data.assign_attrs(hidden_side="right")
     assert {each.side: each.answer for each in judged("heel_rise", hiding)} == {

@@ -15,6 +15,7 @@ from mobility.assessment.frame_quantities import frame_quantities, frames_of
 from mobility.assessment.kernels import of_points
 from mobility.assessment.posture import posture
 from mobility.errors import BadInputError
+from mobility.kinematics.skeleton import FEET
 
 
 @of_points("hip", "ankle")
@@ -69,15 +70,32 @@ def test_a_heel_that_the_camera_hardly_sees_is_refused(squat_pose, repetitions_o
     assert metrics["heel_rise"].sel(side="left").isnull().all()
     assert metrics["heel_rise_sd"].sel(side="left").isnull().all()
     assert metrics["heel_rise"].sel(side="right").notnull().any()
-    assert metrics["heel_rise"].attrs["note"] == "the left heel is hidden from the camera"
+    assert (
+        metrics["heel_rise"].attrs["note"] == "the left heel is not seen well enough from this view"
+    )
     assert metrics["toe_out"].sel(side="left").notnull().any()
     hidden["confidence"].loc[{"keypoint": "right_heel"}] = 0.7
     both = frames_of(posture, fitted(hidden), repetitions_of(trial))["heel_rise"]
-    assert both.attrs["note"] == "both heels are hidden from the camera"
+    assert both.attrs["note"] == "both heels are not seen well enough from this view"
     for pose in (hidden, hidden.drop_vars("confidence")):
         assert (
             frames_of(posture, pose, repetitions_of(trial))["heel_rise"].notnull().any("time").all()
         )
+
+
+def test_keypoints_without_feet_are_the_reason(squat_pose, repetitions_of):
+    trial = squat_pose(reps=1)
+    pose = trial.pose.copy(deep=True)
+    pose["confidence"] = xr.full_like(pose["position"].isel(space=0, drop=True), 0.97)
+    for name in FEET:
+        pose["position"].loc[{"keypoint": name}] = np.nan
+        pose["confidence"].loc[{"keypoint": name}] = np.nan
+    metrics = frames_of(posture, fitted(pose), repetitions_of(trial))
+    why = "these keypoints have no heels and toes"
+    for name in ("heel_rise", "toe_out"):
+        assert metrics[name].isnull().all()
+        assert metrics[name].attrs["note"] == why
+    assert metrics["lateral_shift"].attrs.get("note") != why
 
 
 def test_a_fit_knows_no_stature(squat_pose, repetitions_of):

@@ -49,6 +49,26 @@ def test_a_warning_decides_the_page(code: str, level: str, out: set[str]) -> Non
             assert judge(warned, moved).rules_out == out
 
 
+def test_a_value_of_a_warning_has_words_of_its_own() -> None:
+    absent = judge([AnalysisWarning("feet_not_seen", "", {"absent": True})], GOOD)
+    assert absent.text.endswith(
+        "The keypoints have no heels and toes. Use a pose model that finds the feet."
+    )
+    # What is so of both cameras is said once.
+    model = [
+        AnalysisWarning("errors_of_another_model", "", values) for values in ({}, {"seen_by": 2})
+    ]
+    assert judge(model, GOOD).why == "The errors were measured with another pose model."
+    moved = [AnalysisWarning("moving_camera", "", values) for values in ({}, {"seen_by": 2})]
+    assert "in the second video the camera moved" in judge(moved, GOOD).why
+    hidden = judge([AnalysisWarning("feet_not_seen", "")], GOOD)
+    assert hidden.why == "The feet are hardly seen."
+    behind = judge([AnalysisWarning("seen_from_behind", "", {"face": True})], GOOD)
+    assert "though the face is seen" in behind.why
+    assert "exchanged in the keypoints, or the film is mirrored" in behind.what_to_do
+    assert "mirrored" not in judge([AnalysisWarning("seen_from_behind", "")], GOOD).text
+
+
 def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
     good = judge([], GOOD)
     assert good == Verdict("good", "Good recording.", "")

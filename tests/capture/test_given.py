@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from clips import make_clip
 
+from mobility.assessment.verdict import judge
 from mobility.capture.given import pose_of_keypoints
 from mobility.capture.pose import fraction_outside
 from mobility.capture.quality import capture_quality
@@ -14,7 +15,7 @@ from mobility.capture.video import probe
 from mobility.errors import NobodyFoundError
 from mobility.exchange.keypoint_files import keypoints_of_video
 from mobility.keypoints.names import points_of
-from mobility.provenance import sha256, warnings_of
+from mobility.provenance import AnalysisWarning, sha256, warnings_of
 from mobility.reports.recording_checks import capture_quality as checks_of_page
 
 FRAMES = 90
@@ -78,8 +79,42 @@ def test_what_a_survey_would_see_is_not_claimed(tmp_path, video):
     assert quality["visibility"]["legs"] == pytest.approx(0.85, abs=0.1)
     page = str(checks_of_page(quality))
     assert "Other people" not in page
+    # What is not known is said to be so, and why.
+    assert page.count("not checked, because keypoints were given") == 2
+    assert "other people, cuts of the film and movement of the camera were not looked for" in page
+    assert "whether they belong to this film was not checked" in page
+    half = FRAMES // 2
+    assert f"{half} of the {FRAMES} given frames were used; the person is in {half}" in page
+    found = {**quality, "frames": {**quality["frames"], "verdict": "ok"}}
+    del found["frames"]["given"]
+    other = str(checks_of_page(found))
+    assert "given" not in other
+    assert "in which the pose was estimated" in other
     nothing = pose.drop_vars("confidence")
     assert set(capture_quality(nothing, probe(video))["visibility"].values()) == {None}
+
+
+def test_keypoints_of_a_smaller_picture_are_warned_of_and_no_light_is_judged(tmp_path, video):
+    frames = files.walker(FRAMES)
+    whole = pose_of_keypoints(given(tmp_path, video, frames), video)
+    assert "keypoints_of_smaller_picture" not in {each["code"] for each in warnings_of(whole)}
+    frames[:, :, :2] /= 2
+    # Nothing lies beyond half of the picture.
+    pose = pose_of_keypoints(given(tmp_path, video, frames), video)
+    (warning,) = warnings_of(pose)[-1:]
+    assert warning["code"] == "keypoints_of_smaller_picture"
+    assert warning["values"] == {"width": 160, "height": 120}
+    quality = capture_quality(pose, probe(video))
+    for check in ("light", "sharpness"):
+        assert quality[check]["verdict"] is None
+    verdict = judge([AnalysisWarning(**each) for each in warnings_of(pose)])
+    assert verdict.level == "limited"
+    assert "the keypoints may be of a smaller picture" in verdict.why.lower()
+    assert "findings" in verdict.rules_out
+    # One point beyond, in a frame that is not used, and they are of the picture.
+    frames[1, 3, 1] = 65
+    seen = pose_of_keypoints(given(tmp_path, video, frames), video)
+    assert "keypoints_of_smaller_picture" not in {each["code"] for each in warnings_of(seen)}
 
 
 def test_a_part_that_the_model_does_not_have_is_not_in_the_picture_either(tmp_path, video):

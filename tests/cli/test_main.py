@@ -272,6 +272,19 @@ def test_norms_of_a_cohort_are_kept(demo, here, monkeypatch):
     assert not {"p1", "s1"} & set(re.findall(r"\w+", norms.model_dump_json())), "no ids"
 
 
+def test_the_terminal_says_that_a_cohort_is_of_keypoints_of_several_models(demo, here, monkeypatch):
+    monkeypatch.setattr(cohort, "is_current", lambda _: True)
+    store = Store("data/sessions")
+    add_session(store, demo, "a", user_id="ann", date="2026-03-01")
+    alike = command("cohort", "--table", "all.csv")
+    assert "keypoints" not in alike.stderr
+    add_session(store, demo, "b", user_id="bob", date="2026-03-02", model="HRNet")
+    mixed = command("cohort", "--table", "all.csv")
+    assert "keypoints are of different models (HRNet and MediaPipe)" in mixed.stderr
+    one = command("cohort", "--table", "all.csv", "--participants", "bob")
+    assert "The keypoints are of HRNet" in one.stderr
+
+
 def test_a_cohort_of_visits_is_a_table_of_merged_films(demo, here):
     store = Store("data/sessions")
     for name in ("a", "b"):
@@ -517,6 +530,10 @@ def test_the_command_line_names_steps_and_the_commands_for_the_exercise_that_a_p
         "run again, with your other options: mobility analyze 'my films/a.mp4' --exercise "
         f"sit-to-stand; then delete this session: mobility sessions delete {session}"
     )
+    points = keypoint_files.long_csv(here / "my films" / "p.csv", keypoint_files.walker(3))
+    done = command("analyze", "my films/a.mp4", "--no-report", "--keypoints", str(points))
+    again = f"'my films/a.mp4' --keypoints '{points}' --exercise sit-to-stand; then"
+    assert again in done.stdout.splitlines()[3]
 
 
 def test_a_bug_in_the_analysis_leaves_no_session(store, tmp_path, clips, monkeypatch):

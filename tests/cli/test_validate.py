@@ -6,12 +6,14 @@ import json
 import math
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from lab_trials import add_demo_session, write_motion, write_truth
 from processes import command, refused
 
 from mobility import tables
+from mobility.cli import validation
 from mobility.store import Store
 
 
@@ -55,6 +57,18 @@ def test_a_study_must_tell_people_apart(store: Store, demo, lab, tmp_path, valid
     ):
         study.write_text(f"session,lab_file,{head}\n{rows}")
         refused(validate("--study", study), words)
+
+
+def test_a_study_of_several_models_says_so(
+    store: Store, tmp_path, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pooled = tables.warning("warnings.several_models", models="HRNet and MediaPipe")
+    document = {"trials": [{}, {}], "failed": [], "warnings": [pooled]}
+    result = SimpleNamespace(document=document, agreement=None)
+    monkeypatch.setattr("mobility.pipeline.lab_comparison.run_study", lambda *_, **__: result)
+    given = store, tmp_path / "study.csv", tmp_path / "out", {}
+    validation._validate_study(*given, report=False, as_json=False)
+    assert "keypoints of different models (HRNet and MediaPipe)" in capsys.readouterr().err
 
 
 def test_the_size_of_a_sample(validate) -> None:

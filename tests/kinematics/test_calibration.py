@@ -284,7 +284,9 @@ def test_what_a_fit_is_told(tmp_path: Path) -> None:
 
 def test_two_cameras_need_their_places_in_metres(tmp_path: Path) -> None:
     poses = [pose(np.full((3, 2, 4), 400.0), source_file=f"cam_0{n}.mp4") for n in (1, 2)]
-    with pytest.raises(BadInputError, match="but not its position"):
+    with pytest.raises(
+        BadInputError, match=r"not its position \(no rotation and translation\); two videos"
+    ):
         known_cameras(written(tmp_path, "lens.toml", toml(translation="")), poses)
     text = toml().replace(str(PLACE.tolist()), str((1000 * PLACE).tolist()))
     with pytest.raises(BadInputError, match="must be in metres"):

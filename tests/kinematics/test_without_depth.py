@@ -17,6 +17,7 @@ from mobility.kinematics.fit.body import FITTED, point_errors
 from mobility.kinematics.fit.foreshortening import foreshortened
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import INDEX, other_side
+from mobility.provenance import warnings_of
 
 LEG = ("knee", "ankle", "heel", "foot_index")
 FEET = [f"{side}_{name}" for side in ("left", "right") for name in ("heel", "foot_index")]
@@ -99,11 +100,53 @@ def test_points_that_a_model_does_not_have_are_not_made_up() -> None:
     off = errors(fitted, truth)
     assert off["knee_flexion"] < 10.0
     assert "ankle_dorsiflexion" not in off
-    assert "feet_not_seen" in codes(fitted)
+    (warning,) = [each for each in warnings_of(fitted) if each["code"] == "feet_not_seen"]
+    assert warning["values"] == {"absent": True}
+    assert warning["message"].startswith("These keypoints have no heels and toes, so ankle")
+    angles = joint_angles(fitted)
+    assert angles["ankle_dorsiflexion"].attrs["refused"] == "these keypoints have no heels and toes"
+    assert "refused" not in angles["knee_flexion"].attrs
+    # Feet that are hidden are another matter.
+    hidden = unseen(pose, "left_heel")
+    hidden["confidence"].loc[{"keypoint": list(FEET)}] = 0.05
+    messages = [each["message"] for each in warnings_of(entry.fit_body(hidden, focal_length=FOCAL))]
+    assert any(each.startswith("The feet are hardly seen") for each in messages)
     arms = unseen(
         pose, *(f"{side}_{name}" for side in ("left", "right") for name in ("elbow", "wrist"))
     )
     assert errors(entry.fit_body(arms, focal_length=FOCAL), truth)["knee_flexion"] < 10.0
+
+
+def test_a_face_that_is_seen_from_behind_tells_of_exchanged_sides_or_a_mirrored_film() -> None:
+    time, knee = squat(3.0)
+    pose = flat(filmed(time, body(knee), azimuth=180.0), source=OTHER)
+    face = {"keypoint": ["nose", "left_eye", "right_eye"]}
+    for confidence, words in (
+        (0.1, "much less certain."),
+        (0.9, "left and right may be exchanged"),
+    ):
+        pose["confidence"].loc[face] = confidence
+        fitted = entry.fit_body(pose, focal_length=FOCAL)
+        (warning,) = [each for each in warnings_of(fitted) if each["code"] == "seen_from_behind"]
+        assert words in warning["message"]
+        assert warning["values"] == ({"face": True} if confidence > 0.5 else {})
+        assert ("mirrored" in warning["message"]) == (confidence > 0.5)
+
+
+def test_what_keypoints_of_another_model_lack_is_told_with_where_to_give_it() -> None:
+    time, knee = squat(3.0)
+    pose = flat(filmed(time, body(knee)), source=OTHER)
+    silent = pose.drop_vars("confidence")
+    with pytest.raises(BadInputError, match=r"'confidence'\); give confidence in the file, or"):
+        entry.fit_body(silent)
+    small = silent.drop_attrs(deep=False).assign_attrs(pose_source=OTHER, ds_type="poses")
+    size = r"give confidence in the file and give size=\(width, height\) to read_keypoints"
+    with pytest.raises(BadInputError, match=size):
+        entry.fit_body(small)
+    with pytest.raises(BadInputError, match="left_knee; use a model that finds them"):
+        entry.fit_body(unseen(pose, "left_knee"))
+    with pytest.raises(BadInputError, match="make one with estimate_pose"):
+        entry.fit_body(silent.assign_attrs(pose_source=MEDIAPIPE))
 
 
 def test_a_body_without_knees_is_refused_in_one_line() -> None:

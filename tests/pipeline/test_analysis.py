@@ -15,7 +15,7 @@ from processes import in_children
 
 from mobility import __version__
 from mobility.capture.detector_packages import detector_digest
-from mobility.errors import BadInputError, NotFoundError, VideoError
+from mobility.errors import BadInputError, ModelError, NotFoundError, VideoError
 from mobility.keypoints.sources import Origin
 from mobility.pipeline import analysis
 from mobility.provenance import POSE, RESULTS, Code, code_digest, sha256, with_history
@@ -472,6 +472,53 @@ def test_another_detector_and_a_change_of_its_code_make_another_pose(
     assert session.record.provenance.options.keys().isdisjoint({"detector"})
     with pytest.raises(BadInputError, match="no detector 'on'; did you mean 'one'"):
         session.store.create(session.first_video, **SQUAT, options={"detector": "on"})
+
+
+def test_a_second_camera_does_not_repeat_the_errors_of_its_model():
+    said = {"code": "errors_of_another_model", "message": "HRNet.", "values": {"software": "HRNet"}}
+    again = said | {"message": "Camera 2: HRNet.", "values": {"software": "HRNet", "seen_by": 2}}
+    other = again | {"values": {"software": "RTMPose", "seen_by": 2}}
+    dark = {"code": "dark", "message": "It is dark."}
+    assert analysis._each_once([again, said, dark]) == [said, dark]
+    assert analysis._each_once([said, other]) == [said, other]
+    assert analysis._each_once([again, dark]) == [again, dark]
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_stored_results_need_no_detector(session, calls, monkeypatch, tmp_path, is_broken):
+    package = tmp_path / "package"
+    install(monkeypatch, package, {"one": "one_detector:Model"}, one_detector="class Model: pass\n")
+    session.analyze(detector="one")
+    if is_broken:
+        (package / "one_detector.py").unlink()
+    else:
+        shutil.rmtree(package / "package_detectors-0.1.dist-info")
+    assert session.is_current()
+    calls()
+    session.analyze()
+    assert calls() == []
+    # What is made of the stored pose is made anew, as after a correction.
+    session.set_repetitions(by_hand((0.0, 0.1)))
+    calls()
+    session.analyze()
+    assert calls() == ["repetitions", "metrics", "table", "annotated"]
+    monkeypatch.setattr(analysis, "code_digest", lambda code: f"new {code is POSE}")
+    assert not session.is_current()
+    assert session.analyze().is_current()
+    assert calls() == ALL[1:]
+    # Another pose needs it; the results stay as they were.
+    before, record = results(session), session.record
+    fault = "one_detector" if is_broken else "no detector 'one'"
+    for another in ({"rate": "all"}, {"subject": (1, 2)}):
+        with pytest.raises((BadInputError, ModelError), match=f"session {session.id}: .*{fault}"):
+            session.analyze(**another)
+    (session.folder / "pose.nc").rename(tmp_path / "pose.nc")
+    with pytest.raises((BadInputError, ModelError), match=fault):
+        session.analyze()
+    (tmp_path / "pose.nc").rename(session.folder / "pose.nc")
+    assert (results(session), session.record) == (before, record)
+    session.analyze(detector="mediapipe")
+    assert calls() == ALL
 
 
 def test_options_that_are_not_given_stay(session, calls, monkeypatch):

@@ -317,6 +317,16 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     assert "Compared with Visit b, video.mp4" in told
     assert "Knee bend, left: +20.0°" in told
     assert "Knee bend, left: −20.0°" in since([knee(100.0)], [knee(120.0)])
+    assert "keypoints" not in told
+    file = store.path / "b" / "session.json"
+    stored = read_json(file)
+    made = stored["provenance"] | {"pose_source": "other", "source_software": "HRNet"}
+    write_json(file, stored | {"provenance": made})
+    for value in (104.0, 120.0):
+        of_other = since([knee(value)], [knee(100.0)])
+        assert "The keypoints are of MediaPipe here, and were of HRNet then" in of_other
+        assert "part of a difference may be the model&#39;s" in of_other
+    write_json(file, stored)
     unchanged = "No change is larger than its error (of the package)."
     assert unchanged in since([knee(104.0)], [knee(100.0)])
     assert since([knee(1.0)], [], of="a") == ""

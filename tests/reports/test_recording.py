@@ -23,8 +23,12 @@ def test_two_cameras_are_told_with_view_offset_and_both_videos(session: Session)
     late = {"azimuth_deg": -88.0, "time_offset_s": -0.5184, "time_offset_sd_s": 0.005}
     cameras = [{"azimuth_deg": 4.0, **seen}, {**late, **seen}]
     shown = recording.cameras(with_history(session.fitted(), "fit_body", {}, cameras=cameras))
-    for text in ("front", "left (88° from the front)", "−0.518 s ± 0.010 s", "1.2 cm"):
+    for text in ("front", "left (88° from the front)", "earlier by 0.518 s ± 0.010 s", "1.2 cm"):
         assert text in shown
+    late["time_offset_s"] = 0.5184
+    cameras = [cameras[0], {**late, **seen}]
+    shown = recording.cameras(with_history(session.fitted(), "fit_body", {}, cameras=cameras))
+    assert "later by 0.518 s ± 0.010 s" in shown
     second = VideoFile(file="video-2.mp4", original_name="<b>side", sha256="d" * 64, size=1)
     record = session.record.model_copy(update={"second_video": second})
     given = record, session.fitted(), session.metrics()

@@ -17,7 +17,7 @@ from mobility.pipeline.analysis import _plan
 from mobility.pipeline.recording_check import check_session
 from mobility.privacy.takeout import write_takeout
 from mobility.privacy.traces import _videos
-from mobility.provenance import sha256
+from mobility.provenance import sha256, warnings_of
 from mobility.reports.origin import provenance
 from mobility.sessions.files import read_dataset, write_json
 from mobility.sessions.record import Stage, now
@@ -74,6 +74,27 @@ def test_a_pose_of_the_keypoints_is_kept_and_says_of_what(store, video, openpose
     session.delete()
     assert not (store.path / "one").exists()
     assert Store(store.location_of(store.path), reports=tmp_path / "reports").sessions() == []
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (None, "an unnamed model (CSV)"),
+        ("RTMPose", "RTMPose"),
+        ("MediaPipe Heavy", "MediaPipe Heavy (as given by hand, not verified)"),
+    ],
+)
+def test_a_format_is_no_model_and_mediapipe_by_hand_not_the_packages_own(
+    store, video, tmp_path, model, name
+):
+    points = files.long_csv(tmp_path / "points.csv", files.walker())
+    session = store.create(video, keypoints=points, keypoints_model=model, **SQUAT)
+    assert session.record.keypoints.model == name
+    pose = read_dataset(session.keypoints(1))
+    assert (pose.attrs["source_software"], pose.attrs["pose_source"]) == (name, "other")
+    (warning,) = warnings_of(pose)
+    assert warning["values"] == {"software": name}
+    assert f"keypoints of {name}, whose errors" in warning["message"]
 
 
 def test_two_videos_have_two(store, video, second_video, openpose, tmp_path):

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.keypoints.sources import origin_of
+from mobility.keypoints.sources import MEDIAPIPE, origin_of, source_of
 from mobility.kinematics.calibration import Calibration, known_cameras, matched
 from mobility.kinematics.datasets import Poses
 from mobility.kinematics.fit.body import (
@@ -68,7 +68,13 @@ from mobility.kinematics.fit.problem import Problem
 from mobility.kinematics.fit.stances import Planted, stances_and_steps, with_stances
 from mobility.kinematics.fit.standing import WhyNotStanding, standing_weights, with_standing
 from mobility.kinematics.fit.trial import COARSE_HZ, SolvedTrial, solve_trial
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+from mobility.kinematics.skeleton import (
+    INDEX,
+    KEYPOINTS,
+    is_without_feet,
+    landmarks,
+    never_there,
+)
 from mobility.options import FilePath, Names, Standing, checked, likely, quoted
 from mobility.provenance import cameras_of, history, with_history
 
@@ -85,6 +91,9 @@ KNOTS_HZ = 7.5
 
 _BEHIND, _FEET_SEEN = 0.5, 0.15
 """Limits of warnings: forward component away from the camera; mean weight of heels and toes."""
+
+_FACE, _FACE_SEEN = ("nose", "left_eye", "right_eye"), 0.5
+"""Landmarks that nobody shows from behind; median confidence from which on they are seen."""
 
 _LONGEST_UNSEEN_S = 0.25
 """Seconds from the nearest frame with a person beyond which positions are NaN."""
@@ -346,7 +355,7 @@ def _fit(
             for dx, db in zip(solved.draws, solved.shared_draws, strict=True)
         ]
     )
-    warnings = _warnings(solved, fine)
+    warnings = _warnings(solved, fine, poses)
     if not is_determined(fine, solved.shared):
         deviation *= SETTINGS["depth_unknown"]["spread"]
         warnings.append(tables.warning("warnings.depth_unknown"))
@@ -419,7 +428,9 @@ def _rounded(names: Iterable[str], values: Array) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
 
 
-def _warnings(solved: SolvedTrial, fine: Problem) -> list[dict[str, str]]:
+def _warnings(
+    solved: SolvedTrial, fine: Problem, poses: Sequence[xr.Dataset]
+) -> list[dict[str, str]]:
     """Warn of what makes the result less certain than it looks."""
     forward = np.cross(up_of(solved.shared), unit_vectors(hip_line(solved.joints)))
     backs = [
@@ -429,10 +440,28 @@ def _warnings(solved: SolvedTrial, fine: Problem) -> list[dict[str, str]]:
     facing = max(float(np.median(forward @ back)) for back in backs)
     warnings = []
     if facing < -_BEHIND:
-        warnings.append(tables.warning("warnings.seen_from_behind"))
+        face = max(map(_face_seen, poses)) >= _FACE_SEEN
+        said = ("face", {"face": True}) if face else ("back", {})
+        warnings.append(tables.warning(f"warnings.seen_from_behind.{said[0]}", **said[1]))
     if _feet_hardly_seen(fine):
-        warnings.append(tables.warning("warnings.feet_not_seen"))
+        warnings.append(_feet_not_seen(poses))
     return warnings
+
+
+def _face_seen(pose: xr.Dataset) -> float:
+    """Median confidence of nose and eyes, the best seen of them; 0 of MediaPipe, which guesses."""
+    if source_of(pose).key == MEDIAPIPE:
+        return 0.0
+    names = [name for name in _FACE if name not in never_there(pose, _FACE)]
+    if not names:
+        return 0.0
+    return float(np.median(np.nan_to_num(landmarks(pose, "confidence", keypoints=names)), 0).max())
+
+
+def _feet_not_seen(poses: Sequence[xr.Dataset]) -> dict[str, Any]:
+    if all(is_without_feet(pose) for pose in poses):
+        return tables.warning("warnings.feet_not_seen.absent", absent=True)
+    return tables.warning("warnings.feet_not_seen.hidden")
 
 
 def _feet_hardly_seen(problem: Problem) -> bool:
@@ -462,7 +491,7 @@ def warnings_before_fit(
     weights, why_not = standing_weights(problem)
     warnings = [] if weights is not None or not problem.planted else [_nobody_stands(why_not)]
     if _feet_hardly_seen(problem):
-        warnings.append(tables.warning("warnings.feet_not_seen"))
+        warnings.append(_feet_not_seen([pose]))
     return warnings
 
 

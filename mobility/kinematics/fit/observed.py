@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mobility.errors import BadInputError
-from mobility.keypoints.sources import delay_of, is_without_depth, source_of
+from mobility.keypoints.sources import MEDIAPIPE, delay_of, is_without_depth, source_of
 from mobility.kinematics.calibration import KnownCameras
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.fit.body import (
@@ -79,7 +79,7 @@ def detections_of(
     require_pose(pose, what="fit_body")
     if lacking := _lacking(pose):
         raise BadInputError(
-            f"the pose has no {listed(lacking)}; make one with estimate_pose, or take "
+            f"the pose has no {listed(lacking)}; {_remedy(pose)}, or take "
             "angles in the picture, which need image_position alone (picture_angles)"
         )
     size = float(pose.attrs["image_width"]), float(pose.attrs["image_height"])
@@ -121,6 +121,20 @@ def _lacking(pose: xr.Dataset) -> list[str]:
         unseen = np.flatnonzero(np.isnan(points).all(axis=(0, 2)) & seen)
         lacking += [FITTED[place] for place in unseen if place in _NEEDED]
     return lacking
+
+
+def _remedy(pose: xr.Dataset) -> str:
+    """Say where what a pose lacks comes from, by who found its keypoints."""
+    if "image_position" not in pose or source_of(pose).key == MEDIAPIPE:
+        return "make one with estimate_pose"
+    remedies = []
+    if "confidence" not in pose or not pose["confidence"].notnull().any():
+        remedies.append("give confidence in the file")
+    if not {"image_width", "image_height"} <= pose.attrs.keys():
+        of_movement = last_of(history(pose), "from_movement")
+        what = "image_size=(width, height) to from_movement" if of_movement else ""
+        remedies.append(f"give {what or 'size=(width, height) to read_keypoints'}")
+    return " and ".join(remedies) or "use a model that finds them"
 
 
 def sd_of_focal(sight: Detections) -> float:
