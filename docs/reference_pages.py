@@ -53,6 +53,7 @@ SEEN_AS = {
     "benchmarks/models.md": "measured-models",
     "benchmarks/exercises.md": "measured-exercises",
     "benchmarks/visits.md": "measured-visits",
+    "benchmarks/other_poses.md": "measured-other-poses",
 }
 """The pages here are made of these files, to which pages link so that links work in a copy too."""
 
@@ -79,6 +80,7 @@ def write(folder: Path) -> None:
         "measured-models": measured("models", ""),
         "measured-exercises": measured("exercises", ""),
         "measured-visits": measured("visits", ""),
+        "measured-other-poses": measured("other_poses", ""),
     }
     for name, lines in pages.items():
         path, text = folder / f"{name}.md", "\n".join(lines) + "\n"
