@@ -221,8 +221,9 @@ def _with_model(pose: xr.Dataset) -> xr.Dataset:
     for entry in entries:
         for warning in entry.get("warnings", []):
             if warning["code"] == "errors_of_another_model":
-                source = "warnings.errors_of_another_model.source"
-                warning.update(tables.warning(source, software=name))
+                warning.update(
+                    tables.warning("warnings.errors_of_another_model.source", software=name)
+                )
     return pose.assign_attrs({SOFTWARE: name, "history": json.dumps(entries, sort_keys=True)})
 
 
