@@ -119,7 +119,11 @@ def probe(path: Path) -> object:
         raise NotFoundError(f"{Path(path)}: there is no such file")
     if Path(path).read_bytes()[:5] != b"video":
         raise VideoError(f"{Path(path).name}: not a video")
-    return SimpleNamespace(path=path, width=640, height=480)
+    return SimpleNamespace(path=path, width=640, height=480, frame_rate=30.0)
+
+
+def presentation_times(path: Path) -> np.ndarray:
+    return TIME
 
 
 def read_frames(path: Path, *, start: float = 0.0) -> Iterator[object]:
@@ -294,7 +298,7 @@ def modules() -> dict[str, ModuleType]:
             getattr(exercise, part)
     registry._part.cache_clear()
     contents = {
-        "mobility.capture.video": [probe, read_frames],
+        "mobility.capture.video": [presentation_times, probe, read_frames],
         "mobility.capture.pose": [estimate_pose],
         "mobility.capture.quality": [capture_quality, pictures],
         "mobility.kinematics.clean": [clean_pose, with_sides_exchanged_as_in],
