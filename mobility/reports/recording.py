@@ -181,7 +181,7 @@ def cameras(pose: xr.Dataset) -> Markup:
             half = half_width(camera["time_offset_sd_s"])
             started = camera["time_offset_s"]
             offset = tables.sentence(
-                f"report.camera_table.{'earlier' if started < 0 else 'later'}",
+                "report.camera_table.earlier" if started < 0 else "report.camera_table.later",
                 by=quantity(abs(started), "s", half=half, digits=3),
             )
         view = view_in_words(view_of(azimuth).name)
