@@ -28,6 +28,7 @@ from filmed_body import (
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.keypoints.sources import MEDIAPIPE, pose_source
 from mobility.kinematics import angle_errors
 from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.fit import body as parts
@@ -148,7 +149,7 @@ def test_the_focal_length_that_a_film_says_takes_the_place_of_the_usual_one() ->
 
 def test_the_delay_of_mediapipes_smoothing_is_taken_off() -> None:
     """Landmarks that come late by the usual delay give the body as it was at each instant."""
-    delay = tables.load("synchronisation")["landmark_delay"]["mean_s"]
+    delay = pose_source(MEDIAPIPE).delay_s
     time, knee = squat(3.0)
     prompt = filmed(time, body(knee))
     late = prompt.assign_coords(time=time + delay).assign_attrs(source_software="MediaPipe")

@@ -205,7 +205,7 @@ def fit_body(
     The page `The fit` has the terms and equations of what is minimised, the table ``fit`` their
     numbers and sources. No term concerns the posture of a measured joint, except those of standing,
     weak ones on bends, and the trunk lean of a subject who walks. MediaPipe's smoothing delays its
-    landmarks; the usual delay (table ``synchronisation``) is subtracted.
+    landmarks; that delay (table ``pose_sources``) is subtracted.
 
     The draws of the posterior come from the Hessian and from solutions with single limbs mirrored
     in depth that explain the picture nearly as well. Compute any quantity from each of them to
