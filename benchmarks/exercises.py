@@ -23,10 +23,10 @@ from findings import GRIDS, hidden_and_half_width, views_of_rules, write_views
 import mobility as mb
 from mobility import registry, tables
 from mobility.assessment.findings import find
+from mobility.keypoints.view import view_of_azimuth
 from mobility.kinematics.expected_error import Z95
 from mobility.registry import Trial
 from mobility.sessions.files import atomic
-from mobility.view import view_of_azimuth
 from mobility.virtual_lab.case import Case, render_case, truth_pose
 from mobility.virtual_lab.grid import grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_digest

@@ -37,16 +37,16 @@ from scipy import stats
 from mobility import tables
 from mobility.assessment.criteria import is_stated
 from mobility.assessment.findings import Finding, find, wrong_expected
+from mobility.base.progress import progress_bar
 from mobility.errors import BadInputError
 from mobility.exercises.overhead_squat.analysis import overhead_squat
+from mobility.keypoints.view import VIEWS, view_of_azimuth
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.expected_error import sd_of
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.repetitions import find_repetitions
-from mobility.progress import progress_bar
 from mobility.sessions.files import atomic
-from mobility.view import VIEWS, view_of_azimuth
 from mobility.virtual_lab.case import read_case, read_truth, truth_pose, write_dataset
 from mobility.virtual_lab.grid import grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_folder, read_pose

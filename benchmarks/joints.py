@@ -41,7 +41,7 @@ from mobility.exercises.joint_angle_mobility.courses import (
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.kinematics.geometry import angle_between, direction
-from mobility.validation.reliability import mdc95
+from mobility.statistics.reliability_coefficients import mdc95
 from mobility.virtual_lab.case import (
     Case,
     case_from,

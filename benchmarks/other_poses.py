@@ -43,9 +43,9 @@ from scipy.spatial.transform import Rotation
 
 from mobility import tables
 from mobility.keypoints.sources import MEDIAPIPE, OTHER
+from mobility.keypoints.view import camera_view
 from mobility.kinematics.fit.body import FITTED, offset_directions, point_errors
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
-from mobility.view import camera_view
 from mobility.virtual_lab.case import read_truth, truth_pose
 
 AS_IS, NO_DEPTH, HRNET, JOINTS = "MediaPipe", "MediaPipe, no depth", "HRNet", "known joints"

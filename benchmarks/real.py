@@ -45,6 +45,8 @@ from mobility.assessment.propagation import values_and_sd
 from mobility.capture.sampling import choose_frames
 from mobility.capture.video import write_video
 from mobility.errors import BadInputError
+from mobility.exchange.lab_files import read_lab
+from mobility.keypoints.view import TWO_CAMERAS, camera_view, hides_frontal_plane, trial_view
 from mobility.kinematics.angle_errors import largest_sd, legs_unseen
 from mobility.kinematics.angles import image_plane_angles
 from mobility.kinematics.expected_error import TABLE as ERRORS
@@ -59,8 +61,6 @@ from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES, landmarks
 from mobility.sessions.files import read_dataset
-from mobility.validation.lab_files import read_lab
-from mobility.view import TWO_CAMERAS, camera_view, hides_frontal_plane, trial_view
 
 ROOT = Path(__file__).resolve().parents[1]
 ANGLES = tuple(tables.load("angles"))

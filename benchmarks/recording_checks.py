@@ -28,9 +28,9 @@ import yaml
 from numpy.typing import NDArray
 
 import mobility as mb
+from mobility.base.provenance import sha256
 from mobility.capture.video import probe, read_frames, write_video
 from mobility.errors import MobilityError
-from mobility.provenance import sha256
 from mobility.sessions.files import atomic
 from mobility.virtual_lab.case import render_case
 from mobility.virtual_lab.grid import grid_cases, read_grid

@@ -56,12 +56,12 @@ from scipy import stats
 import mobility as mb
 from mobility.assessment.trial_errors import trial_errors, trial_spreads
 from mobility.errors import BadInputError
+from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, trial_view, view_kind
 from mobility.kinematics.angle_errors import largest_sd
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.expected_error import MDC95, TRIAL, Z95, kind_of
 from mobility.kinematics.fit.entry import METHOD
 from mobility.sessions.files import read_dataset
-from mobility.view import TWO_CAMERAS, UNKNOWN, trial_view, view_kind
 from mobility.virtual_lab.case import Case, case_from
 from mobility.virtual_lab.grid import Grid, grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_folder, sweep

@@ -216,7 +216,7 @@ render_report(Store(sys.argv[1], reports=sys.argv[2]).session("demo"))
 
 def report(video: Path, runs: int, seconds: float) -> dict[str, float]:
     """Report of the demo in a process of its own and in one with warm kernels."""
-    from mobility.progress import send_first_page_to
+    from mobility.base.progress import send_first_page_to
     from mobility.reports.render import render_report
     from mobility.reports.warm_kernels import warm_kernels
     from mobility.store import Store

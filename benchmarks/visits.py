@@ -30,8 +30,8 @@ from mobility.assessment.answers import ANSWERS
 from mobility.assessment.findings import Finding, all_rules, find
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.verdict import Verdict
-from mobility.pipeline.merging import Film, merge
-from mobility.view import camera_view
+from mobility.cohorts.merging import Film, merge
+from mobility.keypoints.view import camera_view
 from mobility.virtual_lab.case import Case
 from mobility.virtual_lab.grid import VIEWS, Grid, grid_cases
 from mobility.virtual_lab.sweep import case_folder, read_pose, sweep

@@ -18,7 +18,7 @@ sys.path.insert(0, str(HERE))
 import reference_pages  # noqa: E402
 
 import mobility  # noqa: E402
-from mobility.provenance import code_digest  # noqa: E402
+from mobility.base.provenance import code_digest  # noqa: E402
 
 project = "mobility"
 author = "The mobility developers"

@@ -12,9 +12,9 @@ import typer
 
 import mobility
 from mobility import tables
-from mobility.analysis_options import AnalysisOptions
 from mobility.assessment.metric import USUAL_WORDS
 from mobility.cli.main import app
+from mobility.sessions.analysis_options import AnalysisOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -105,7 +105,7 @@ def api() -> Iterator[str]:
             else:
                 yield f"\n```{{eval-rst}}\n.. autofunction:: mobility.{name}\n```"
     yield "\n## Visits\n\nWhat `Store.visit` gives."
-    yield "\n```{eval-rst}\n.. autoclass:: mobility.pipeline.visit.Visit\n   :members:\n```"
+    yield "\n```{eval-rst}\n.. autoclass:: mobility.cohorts.visit.Visit\n   :members:\n```"
     yield "\n## Options of an analysis"
     yield "\nBy name, of `Session.analyze`, and in `options` of `Store.create`.\n"
     fields = AnalysisOptions.model_fields.items()

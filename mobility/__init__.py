@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mobility.capture.detectors import Keypoints as Keypoints
     from mobility.capture.pose import estimate_pose as estimate_pose
     from mobility.exchange.keypoint_files import read_keypoints as read_keypoints
+    from mobility.exchange.lab_files import read_lab as read_lab
     from mobility.exchange.movement_poses import from_movement as from_movement
     from mobility.exchange.movement_poses import to_movement as to_movement
     from mobility.exercises.joint_angle_mobility.joint_mobility import (
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
     from mobility.kinematics.in_picture import picture_angles as picture_angles
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
     from mobility.pipeline.recording_check import check_recording as check_recording
+    from mobility.statistics import planning as plan
     from mobility.store import Session as Session
     from mobility.store import Store as Store
-    from mobility.studies import planning as plan
     from mobility.studies.curves import compare_curves as compare_curves
     from mobility.studies.curves import mean_curves as mean_curves
     from mobility.studies.curves import normalise as normalise
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from mobility.studies.retest_curves import retest_curves as retest_curves
     from mobility.validation.agreement import agreement as agreement
     from mobility.validation.joint_centres import lab_pose as lab_pose
-    from mobility.validation.lab_files import read_lab as read_lab
     from mobility.validation.synchronise import align as align
     from mobility.validation.synchronise import find_lag as find_lag
 
@@ -64,7 +64,7 @@ PUBLIC = {
     "overhead_squat": "mobility.exercises.overhead_squat.analysis",
     "check_recording": "mobility.pipeline.recording_check",
     "reference_range": "mobility.assessment.reference_ranges",
-    "read_lab": "mobility.validation.lab_files",
+    "read_lab": "mobility.exchange.lab_files",
     "lab_pose": "mobility.validation.joint_centres",
     "read_keypoints": "mobility.exchange.keypoint_files",
     "from_movement": "mobility.exchange.movement_poses",
@@ -85,7 +85,7 @@ PUBLIC = {
 }
 """Module of each public name."""
 
-_MODULES = {"plot": "mobility.plot", "plan": "mobility.studies.planning"}
+_MODULES = {"plot": "mobility.plot", "plan": "mobility.statistics.planning"}
 
 __all__ = [
     "Detector",

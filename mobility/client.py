@@ -24,7 +24,6 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from mobility import errors
-from mobility.analysis_options import given_options, options_at
 from mobility.documents.contract import (
     Check,
     Creation,
@@ -39,6 +38,7 @@ from mobility.documents.contract import (
 )
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.server.models import ETAG, SessionState, ThreadIds
+from mobility.sessions.analysis_options import given_options, options_at
 from mobility.sessions.files import atomic
 from mobility.sessions.record import DisplayConfig, StoredConfig
 

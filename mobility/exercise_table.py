@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from mobility import tables
+from mobility.base.options import Strict, likely, quoted, validate
 from mobility.errors import BadInputError
-from mobility.options import Strict, likely, quoted, validate
 
 ONE_FOR_ALL = {"findings": ("rules",), "advice": ("exercises",), "measures": ("measures",)}
 """Tables of exercises, with the parts whose names no two of them may give to different things."""

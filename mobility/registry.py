@@ -31,11 +31,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import yaml
 
 from mobility import tables
+from mobility.base.options import likely, quoted
+from mobility.base.parsing import YAML_LOADER
+from mobility.base.provenance import imported_modules, sha256
 from mobility.errors import BadInputError, MobilityError, WorkerError
 from mobility.exercise_table import check_among, check_names, check_own_tables, checked_table
-from mobility.options import likely, quoted
-from mobility.parsing import YAML_LOADER
-from mobility.provenance import imported_modules, sha256
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from mobility.assessment.findings import Finding
     from mobility.assessment.verdict import Verdict
-    from mobility.provenance import AnalysisWarning
+    from mobility.base.provenance import AnalysisWarning
     from mobility.reports.moments import Moment
     from mobility.sessions.record import SessionRecord, Side
     from mobility.sessions.stored import StoredSession
@@ -513,7 +513,7 @@ def _folders(package: str, *, pages: bool) -> dict[str, Path]:
     """Give by package the folders of an exercise, of what it is like, and of what these import.
 
     Only imports of exercises, and of what comes with them, are followed: all else of this package
-    is of :func:`mobility.provenance.code_digest`.
+    is of :func:`mobility.base.provenance.code_digest`.
     """
     followed = f"{_PACKAGE}.", f"{package.partition('.')[0]}."
     if package.startswith(_PACKAGE):  # not all of this package

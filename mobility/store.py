@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobility.options import FilePath, Names, checked
+from mobility.base.options import FilePath, Names, checked
 from mobility.sessions.record import Side
 from mobility.sessions.store import SessionStore
 from mobility.sessions.stored import StoredSession
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from mobility.cohorts.visit import Visit
     from mobility.pipeline.lab_comparison import Validation
-    from mobility.pipeline.visit import Visit
     from mobility.sessions.references import LabReferences, Reference
 
 
@@ -91,10 +91,10 @@ class Session(StoredSession):
     def to_dataframe(self) -> pd.DataFrame:
         """All metrics as one long table: a row for each metric, side and repetition.
 
-        The columns are those of :func:`mobility.pipeline.cohort.to_dataframe`; whatever the verdict
+        The columns are those of :func:`mobility.cohorts.cohort.to_dataframe`; whatever the verdict
         on the recording.
         """
-        from mobility.pipeline.cohort import to_dataframe
+        from mobility.cohorts.cohort import to_dataframe
 
         return to_dataframe([self], recordings=["all"])
 
@@ -379,9 +379,9 @@ class Store(SessionStore[Session]):
     ) -> Visit:
         """Collect the sessions of a participant on one day, by default the last, merged.
 
-        See :func:`mobility.pipeline.visit.visit`.
+        See :func:`mobility.cohorts.visit.visit`.
         """
-        from mobility.pipeline.visit import visit
+        from mobility.cohorts.visit import visit
 
         return visit(self, user_id, on=on, only=only, without=without)
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from mobility.base.provenance import with_history
 from mobility.kinematics.skeleton import KEYPOINTS
-from mobility.provenance import with_history
 
 SIDES = ("left", "right")
 FITTED = [

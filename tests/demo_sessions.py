@@ -11,10 +11,10 @@ from pathlib import Path
 import xarray as xr
 
 from mobility.assessment.findings import Finding
+from mobility.base.provenance import sha256
 from mobility.capture.video import read_frames, write_video
 from mobility.exercises.repeated.page import squat_moments
 from mobility.pipeline.analysis import _plan
-from mobility.provenance import sha256
 from mobility.reports.moments import Moment
 from mobility.sessions.files import read_json, write_dataset, write_json
 from mobility.sessions.record import SessionRecord

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mobility import provenance
+from mobility.base import provenance
 
 Value = float | tuple[float, float]
 

@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import pytest
 
+from mobility.base.processes import Send
 from mobility.capture import detected, detector_worker, detectors
-from mobility.processes import Send
 
 RTMLIB = """
 import numpy as np

@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 import httpx
 from processes import free_port, wait_for
 
-from mobility.writing import storage_fault
+from mobility.base.writing import storage_fault
 
 TOKEN = "token-of-the-test"
 PREFIX = "/mobility-assessment"

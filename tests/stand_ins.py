@@ -15,11 +15,11 @@ import numpy as np
 import xarray as xr
 
 from mobility import registry
+from mobility.base.provenance import sha256, with_history
 from mobility.documents.fill import report_document
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
 from mobility.kinematics.calibration import Calibration
 from mobility.kinematics.skeleton import KEYPOINTS
-from mobility.provenance import sha256, with_history
 from mobility.registry import Trial
 
 CALLS: list[str] = []

@@ -20,8 +20,8 @@ from analytic import squat_pose
 from demo_sessions import copy_of
 
 import mobility as mb
+from mobility.cohorts.cohort import to_dataframe
 from mobility.errors import MobilityError
-from mobility.pipeline.cohort import to_dataframe
 from mobility.validation.synchronise import Synchronisation
 
 LONGEST_MESSAGE = 400

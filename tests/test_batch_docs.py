@@ -8,8 +8,8 @@ import shutil
 import pytest
 from processes import ended
 
-from mobility.analysis_options import options_at
 from mobility.batch.manifest import COLUMNS
+from mobility.sessions.analysis_options import options_at
 
 
 @pytest.fixture(scope="module")

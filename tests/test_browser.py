@@ -20,7 +20,7 @@ from nbconvert import HTMLExporter
 from network_trace import addresses_outside, tracing
 from widget_page import make_page
 
-from mobility.provenance import history
+from mobility.base.provenance import history
 from mobility.store import Session, Store
 
 pytestmark = pytest.mark.slow

@@ -19,9 +19,9 @@ from demo_sessions import copy_of, record, taken_as_current
 from jupyter_lab import PLACES
 from processes import end_group, free_port, wait_for
 
+from mobility.base.formatting import dated
 from mobility.capture.video import read_frames, write_video
 from mobility.errors import ConflictError
-from mobility.formatting import dated
 from mobility.server.keys import Keys
 from mobility.server.phones import network_address
 from mobility.sessions.files import write_json

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import mobility as mb
-from mobility.provenance import warnings_of
+from mobility.base.provenance import warnings_of
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mobility import tables
 from mobility.assessment.findings import Finding, excess
-from mobility.formatting import System, in_system
+from mobility.base.formatting import System, in_system
 from mobility.registry import exercises
 
 

@@ -13,12 +13,12 @@ from mobility.assessment.advice import Work, advise
 from mobility.assessment.criteria import fms_verdict, probability_in_words
 from mobility.assessment.findings import Finding, Level, find, label, row_name, say
 from mobility.assessment.verdict import Part, Verdict, judge
-from mobility.formatting import System, in_system, stature
+from mobility.base.formatting import System, in_system, stature
+from mobility.base.options import checked
+from mobility.base.provenance import AnalysisWarning, warnings_of
+from mobility.base.wording import capital, listed, spoken
 from mobility.kinematics.expected_error import half_width
-from mobility.options import checked
-from mobility.provenance import AnalysisWarning, warnings_of
 from mobility.registry import exercise_of
-from mobility.wording import capital, listed, spoken
 
 GROUPS = ("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion")
 """Groups with a comment."""

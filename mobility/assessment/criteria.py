@@ -15,10 +15,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility import formatting, provenance, tables
+from mobility import tables
 from mobility.assessment.estimates import estimate, seen_sides
-from mobility.options import checked
-from mobility.wording import listed
+from mobility.base import formatting, provenance
+from mobility.base.options import checked
+from mobility.base.wording import listed
 
 Array = NDArray[np.float64]
 
@@ -113,8 +114,8 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     metrics
         Metrics Dataset.
     view
-        Name of the camera's view (:attr:`mobility.view.View.name`): a camera at the side sees one
-        leg, which then stands for both.
+        Name of the camera's view (:attr:`mobility.keypoints.view.View.name`): a camera at the side
+        sees one leg, which then stands for both.
 
     Returns
     -------

@@ -177,7 +177,7 @@ def seen_sides(metric: Estimate, view: str | None) -> tuple[list[int], str]:
     metric
         A metric over sides, or over nothing.
     view
-        Name of the view (:func:`mobility.view.trial_view`); None where it is unknown.
+        Name of the view (:func:`mobility.keypoints.view.trial_view`); None where it is unknown.
 
     Returns
     -------

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from mobility import formatting, tables
+from mobility import tables
 from mobility.assessment.answers import Answer, Status
 from mobility.assessment.criteria import is_stated, probability_in_words, probability_of
 from mobility.assessment.estimates import (
@@ -20,6 +20,7 @@ from mobility.assessment.estimates import (
     reason_of_side,
 )
 from mobility.assessment.summaries import least_for_spread, too_few_for_spread
+from mobility.base import formatting
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import half_width, sd_of
 from mobility.registry import exercise_of, exercises

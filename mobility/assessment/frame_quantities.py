@@ -23,10 +23,10 @@ from mobility.assessment.phases import (
     within_repetitions,
 )
 from mobility.assessment.propagation import values_and_sd
+from mobility.base.provenance import with_history
+from mobility.keypoints.view import hides_frontal_plane
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.skeleton import SIDES, is_without_feet, landmarks
-from mobility.provenance import with_history
-from mobility.view import hides_frontal_plane
 
 Array = NDArray[np.float64]
 

@@ -15,12 +15,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility import provenance, tables
+from mobility import tables
 from mobility.assessment.findings import Finding, find
 from mobility.assessment.kinds import BESIDE, ERROR
+from mobility.base import provenance
+from mobility.base.options import checked
+from mobility.base.wording import listed
 from mobility.kinematics.expected_error import sd_of
-from mobility.options import checked
-from mobility.wording import listed
 
 Array = NDArray[np.float64]
 

@@ -16,9 +16,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.base.options import likely
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
-from mobility.options import likely
 from mobility.registry import Exercise
 
 Array = NDArray[np.float64]

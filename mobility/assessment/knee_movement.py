@@ -13,7 +13,7 @@ from mobility import tables
 from mobility.assessment.body import OUTWARD, by_body_axes, median_of
 from mobility.assessment.kernels import Points, of_points
 from mobility.assessment.phases import never_standing_there
-from mobility.view import hides_frontal_plane
+from mobility.keypoints.view import hides_frontal_plane
 
 Array = NDArray[np.float64]
 

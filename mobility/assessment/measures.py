@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility import provenance, tables
+from mobility import tables
 from mobility.assessment.body import lean_at_rest
 from mobility.assessment.estimates import HIDDEN, HIDDEN_SIDE
 from mobility.assessment.frame_quantities import frame_quantities
@@ -37,14 +37,15 @@ from mobility.assessment.phases import (
 )
 from mobility.assessment.propagation import sd_of_means
 from mobility.assessment.trial_errors import trial_errors
+from mobility.base import provenance
 from mobility.errors import BadInputError
+from mobility.keypoints.view import hides_frontal_plane, near_side
 from mobility.kinematics.angle_errors import DEFAULT_METHOD, largest_sd
 from mobility.kinematics.datasets import require_angles, require_overlap
 from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.expected_error import retest_sems
 from mobility.kinematics.skeleton import other_side
 from mobility.registry import Exercise, main_moment
-from mobility.view import hides_frontal_plane, near_side
 
 Metrics = dict[str, xr.DataArray]
 HistoryWarning = dict[str, Any]

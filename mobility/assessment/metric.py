@@ -10,9 +10,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility import provenance, tables
+from mobility import tables
 from mobility.assessment.kinds import BESIDE, ERROR, RETEST_ERROR, entry_of
-from mobility.formatting import digits_and_suffix, plus_minus
+from mobility.base import provenance
+from mobility.base.formatting import digits_and_suffix, plus_minus
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 

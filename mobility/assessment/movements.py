@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from mobility import tables
+from mobility.base.options import checked, likely, likely_of_all, quoted
 from mobility.errors import BadInputError
-from mobility.options import checked, likely, likely_of_all, quoted
 
 TABLE = "movements"
 

@@ -27,11 +27,11 @@ from mobility.assessment.summaries import (
     sample_sd,
     with_sampling,
 )
+from mobility.base.wording import listed
 from mobility.errors import BadInputError
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
 from mobility.registry import Exercise, main_moment
-from mobility.wording import listed
 
 Metrics = dict[str, xr.DataArray]
 

@@ -10,10 +10,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.base.wording import shortened
 from mobility.errors import BadInputError
 from mobility.kinematics.stances import stance_at, steps_of
 from mobility.registry import Exercise
-from mobility.wording import shortened
 
 Array = NDArray[np.float64]
 

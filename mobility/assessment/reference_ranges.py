@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from mobility import tables
+from mobility.base.options import checked, likely, quoted
 from mobility.errors import BadInputError
-from mobility.options import checked, likely, quoted
 
 TABLE = "reference_ranges"
 

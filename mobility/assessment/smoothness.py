@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from mobility import provenance
 from mobility.assessment.body import points_of
+from mobility.base import provenance
 from mobility.errors import BadInputError
 
 Array = NDArray[np.float64]

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import registry, tables
 from mobility.assessment.findings import Finding, find, refused
-from mobility.provenance import AnalysisWarning
+from mobility.base.provenance import AnalysisWarning
+from mobility.base.wording import capital, listed
+from mobility.keypoints.view import UNKNOWN, view_kind
 from mobility.registry import Exercise, exercise_of
-from mobility.view import UNKNOWN, view_kind
-from mobility.wording import capital, listed
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from mobility import registry
-from mobility.analysis_options import (
+from mobility.base.options import likely, validate
+from mobility.base.parsing import read_csv
+from mobility.base.progress import progress_bar
+from mobility.base.provenance import sha256
+from mobility.capture.detector_packages import require_detector
+from mobility.capture.models import require_model
+from mobility.errors import BadInputError, MobilityError
+from mobility.sessions.analysis_options import (
     AnalysisOptions,
     check_movement,
     given_options,
     options_at,
 )
-from mobility.capture.detector_packages import require_detector
-from mobility.capture.models import require_model
-from mobility.errors import BadInputError, MobilityError
-from mobility.options import likely, validate
-from mobility.parsing import read_csv
-from mobility.progress import progress_bar
-from mobility.provenance import sha256
 from mobility.sessions.creation import check_calibration, check_creation, read_given_keypoints
 from mobility.sessions.files import check_decodable
 from mobility.sessions.record import GivenParticipant

@@ -28,21 +28,21 @@ from secrets import token_hex
 from typing import Any
 
 import mobility
+from mobility.base.options import Workers, checked
+from mobility.base.progress import Listener, progress_bar, report_progress_to
+from mobility.base.provenance import code_digest, package_versions
+from mobility.base.writing import FOLDER_MODE, LogFile
 from mobility.batch.manifest import Refused, Row
 from mobility.batch.record import BatchRow, BatchSummary
 from mobility.batch.summary import Summary, write_summary
 from mobility.capture.pose_process import processors
 from mobility.errors import BadInputError, ConflictError, MobilityError, StorageError
-from mobility.options import Workers, checked
-from mobility.progress import Listener, progress_bar, report_progress_to
-from mobility.provenance import code_digest, package_versions
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.files import lock, make_folder, open_private, writing
 from mobility.sessions.objects import one_line
 from mobility.sessions.record import now
 from mobility.sessions.scratch import scratch
 from mobility.store import Session, Store
-from mobility.writing import FOLDER_MODE, LogFile
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mobility import registry
+from mobility.base.options import FilePath, Names, Workers, checked
 from mobility.batch.manifest import ManifestError, check_rows
 from mobility.batch.run import run_batch
+from mobility.cohorts.cohort import COMPARED
 from mobility.errors import BadInputError, NotFoundError
-from mobility.options import FilePath, Names, Workers, checked
-from mobility.pipeline.cohort import COMPARED
 from mobility.store import Session, Store
 from mobility.studies.retest_curves import session_curves
 from mobility.studies.study_table import OF_VIDEO, Study, read_list, study_table

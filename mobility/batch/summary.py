@@ -12,10 +12,10 @@ from pathlib import Path
 import htpy as h
 
 from mobility import tables
+from mobility.base.formatting import quantity, rounded, timed
+from mobility.base.writing import plain_cell
 from mobility.batch.record import BatchRow, BatchSummary
-from mobility.formatting import quantity, rounded, timed
 from mobility.sessions.files import atomic, write_json
-from mobility.writing import plain_cell
 
 FILES = ("summary.json", "summary.csv", "index.html")
 """Names of the files of a summary."""

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from mobility.base.processes import Process
 from mobility.capture import survey
 from mobility.capture.detector_packages import require_detector
 from mobility.capture.detector_worker import DetectorJob
@@ -20,7 +21,6 @@ from mobility.capture.detectors import AboutDetector
 from mobility.capture.landmarks import Landmarks, nobody
 from mobility.capture.passes import WARM_UP_S, Chunk, Pass, Work, pass_of, search
 from mobility.errors import EndedError, ModelError
-from mobility.processes import Process
 
 _MODULE = "mobility.capture.detector_worker"
 

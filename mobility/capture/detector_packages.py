@@ -13,10 +13,10 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
+from mobility.base.options import likely_of_all, quoted
+from mobility.base.provenance import sha256
+from mobility.base.wording import listed
 from mobility.errors import BadInputError, ModelError
-from mobility.options import likely_of_all, quoted
-from mobility.provenance import sha256
-from mobility.wording import listed
 
 ENTRY_POINTS = "mobility.detectors"
 BUILT_IN = "mediapipe"

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
+from mobility.base.processes import Send, serve
 from mobility.capture import offline, shots, survey
 from mobility.capture.detectors import loaded
 from mobility.capture.landmarks import Image, Landmarks, arrays_as_bytes, nobody
 from mobility.capture.sampling import chooser
 from mobility.capture.video import read_frames
 from mobility.errors import MobilityError, VideoError
-from mobility.processes import Send, serve
 
 PROGRESS_FRAMES = 4
 """Frames between two messages of progress; many models are slow."""

@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
+from mobility.base.options import PoseRate
+from mobility.base.provenance import sha256, with_history
 from mobility.capture.landmarks import Landmarks, nobody
 from mobility.capture.lens import focal_length_35mm
 from mobility.capture.pose import fraction_outside
@@ -15,8 +17,6 @@ from mobility.capture.sampling import SAME_TIME_S, choose_frames, is_fast
 from mobility.capture.video import presentation_times, probe
 from mobility.errors import NobodyFoundError
 from mobility.keypoints.names import LANDMARKS
-from mobility.options import PoseRate
-from mobility.provenance import sha256, with_history
 
 LEAST_FOUND = 0.05
 """Share of frames with a person below which the keypoints show nobody."""

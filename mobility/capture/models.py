@@ -27,9 +27,9 @@ import platformdirs
 from filelock import FileLock
 
 from mobility import tables
+from mobility.base.options import likely
+from mobility.base.provenance import sha256
 from mobility.errors import BadInputError, ModelError, NotFoundError
-from mobility.options import likely
-from mobility.provenance import sha256
 
 log = logging.getLogger(__name__)
 

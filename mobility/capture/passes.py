@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from mobility.base.processes import Process, Send
+from mobility.base.progress import progress_bar
 from mobility.capture import shots, survey
 from mobility.capture.landmarks import Array, Landmarks, arrays_of
 from mobility.errors import EndedError, VideoError
-from mobility.processes import Process, Send
-from mobility.progress import progress_bar
 
 WARM_UP_S = 0.5
 """Time before a chunk at which its landmarker starts tracking, so that it has settled."""

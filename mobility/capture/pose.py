@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from mobility import tables
+from mobility.base.options import FilePath, PoseRate, Workers, check_point, checked
+from mobility.base.provenance import sha256, with_history
+from mobility.base.wording import listed
 from mobility.capture import detected, survey
 from mobility.capture.detector_packages import BUILT_IN, detector_digest
 from mobility.capture.detectors import AboutDetector
@@ -32,9 +35,6 @@ from mobility.capture.video import VideoInfo, presentation_times, probe
 from mobility.errors import BadInputError, NobodyFoundError, VideoError
 from mobility.keypoints.names import LANDMARKS
 from mobility.keypoints.sources import MEDIAPIPE, pose_source
-from mobility.options import FilePath, PoseRate, Workers, check_point, checked
-from mobility.provenance import sha256, with_history
-from mobility.wording import listed
 
 if TYPE_CHECKING:
     import xarray as xr

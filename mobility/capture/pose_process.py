@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mobility.processes import Process
+from mobility.base.processes import Process
 
 AT_ONCE = 2
 """Processes that any video but a very short one keeps busy."""

@@ -1,7 +1,7 @@
 """One pose process of :func:`mobility.capture.pose.estimate_pose`, without network.
 
-Any number of them can share the work; see :mod:`mobility.processes`. It sends its progress, and
-each chunk with its poses as bytes.
+Any number of them can share the work; see :mod:`mobility.base.processes`. It sends its progress,
+and each chunk with its poses as bytes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
+from mobility.base.processes import Send, serve
 from mobility.capture import offline, shots, survey
 from mobility.capture.landmarker import Landmarker, Region, around
 from mobility.capture.landmarks import (
@@ -33,7 +34,6 @@ from mobility.capture.landmarks import (
 from mobility.capture.sampling import chooser
 from mobility.capture.video import read_frames
 from mobility.errors import MobilityError, VideoError
-from mobility.processes import Send, serve
 
 SURVEY_PEOPLE = 4
 """Most people that a look searches for."""

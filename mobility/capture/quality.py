@@ -15,11 +15,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.base.provenance import SCHEMA_VERSION, cameras_of, history, last_of, warnings_of
 from mobility.capture.pose import fraction_outside
 from mobility.capture.sampling import chooser
 from mobility.capture.video import Frame, VideoInfo, keyframe_times, read_frames
-from mobility.provenance import SCHEMA_VERSION, cameras_of, history, last_of, warnings_of
-from mobility.view import TWO_CAMERAS, View, camera_view, supports, trial_view, view_of
+from mobility.keypoints.view import TWO_CAMERAS, View, camera_view, supports, trial_view, view_of
 
 GROUPS = {
     "head": ("nose", "left_ear", "right_ear"),

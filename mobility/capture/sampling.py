@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mobility.base.options import PoseRate
 from mobility.capture.landmarks import Array, Landmarks, bounding_box, is_somebody, rows_of
-from mobility.options import PoseRate
 
 USUAL_HZ = 15.0
 """Frames a second in which the pose is estimated, unless the person moves fast.

@@ -29,6 +29,8 @@ from numpy.typing import NDArray
 from pydantic import Field, SkipValidation
 
 from mobility import tables
+from mobility.base.options import FilePath, checked
+from mobility.base.writing import atomic
 from mobility.errors import (
     BadInputError,
     MobilityError,
@@ -37,8 +39,6 @@ from mobility.errors import (
     TooLargeError,
     VideoError,
 )
-from mobility.options import FilePath, checked
-from mobility.writing import atomic
 
 log = logging.getLogger(__name__)
 # `on_fault` reports faults too; keep Python from printing them if no logging is set up.

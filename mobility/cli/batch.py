@@ -246,7 +246,7 @@ def prune(
     Video, data, edits and reports go with a session; --older-than deletes summaries of batches too.
     Status 1 if something could not be deleted.
     """
-    from mobility.formatting import dated
+    from mobility.base.formatting import dated
     from mobility.privacy import retention
 
     age = None if older_than is None else retention.duration(older_than)

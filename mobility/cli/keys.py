@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mobility import tables
+from mobility.base.formatting import MISSING, timed
 from mobility.cli.options import JsonOption, group, open_store, option, print_json, say, takes
-from mobility.formatting import MISSING, timed
 
 if TYPE_CHECKING:
     from mobility.server.keys import StoredKey

@@ -371,7 +371,7 @@ def export_lab(
     Positions as TRC, angles as MOT, STO or CSV, both as C3D with start, bottom and end of each
     repetition as events. The angles are those of the report.
     """
-    from mobility.validation.export import is_export
+    from mobility.exchange.lab_writers import is_export
 
     check_output(out, store=session.store, is_ours=is_export)
     written = session.export_lab(
@@ -596,10 +596,10 @@ def cohort(
     """
     import pandas as pd
 
-    from mobility.pipeline import cohort, visit
+    from mobility.base.wording import split_names
+    from mobility.cohorts import cohort, visit
     from mobility.reports.render import render_cohort
     from mobility.sessions.references import check_name
-    from mobility.wording import split_names
 
     if save_norms is not None:
         check_name(save_norms, parameter="save_norms")
@@ -697,8 +697,8 @@ def models(*, model: Annotated[Any, flag("model")] = None, as_json: JsonOption =
 
     The command fetches a missing model; the heavy one needs npm.
     """
+    from mobility.base.provenance import sha256
     from mobility.capture.models import pose_models
-    from mobility.provenance import sha256
 
     described = [
         {"path": str(path), "sha256": sha256(path)}

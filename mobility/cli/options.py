@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 import typer
 
 from mobility import registry, tables
-from mobility.analysis_options import AnalysisOptions, given_options, offered_at
+from mobility.base.options import MOST_WORKERS
 from mobility.errors import BadInputError, StorageError
-from mobility.options import MOST_WORKERS
+from mobility.sessions.analysis_options import AnalysisOptions, given_options, offered_at
 
 if TYPE_CHECKING:
     from mobility.sessions.store import SessionStore
@@ -221,8 +221,8 @@ def group(*, help: str) -> typer.Typer:
 def log_to(file: Path | None, *, store: str | Path | None = None) -> None:
     """Keep the log in `file`, where one was named, which must not be in the `store`."""
     if file is not None:
+        from mobility.base.writing import LogFile, make_folder
         from mobility.sessions.store import SessionStore
-        from mobility.writing import LogFile, make_folder
 
         opened: SessionStore[Any] | None = None if store is None else SessionStore(store)
         check_output(file, store=opened, is_ours=_is_log)

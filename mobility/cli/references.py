@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mobility import __version__, tables
+from mobility.base.formatting import dated
+from mobility.base.wording import listed
 from mobility.cli.options import JsonOption, group, open_store, print_json, say, takes
-from mobility.formatting import dated
-from mobility.wording import listed
 
 if TYPE_CHECKING:
     from mobility.sessions.references import Reference

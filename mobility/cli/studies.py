@@ -81,6 +81,7 @@ def groups(
     Each measure has a mixed model with participants as random effects; p values are adjusted over
     the measures. Videos that are not analysed yet are analysed first.
     """
+    from mobility.base.wording import split_names
     from mobility.batch.study import read_study
     from mobility.reports.render import render_groups
     from mobility.reports.study_sections import (
@@ -91,7 +92,6 @@ def groups(
     from mobility.studies.groups import check_groups
     from mobility.studies.groups import groups as compare
     from mobility.studies.study_table import records
-    from mobility.wording import split_names
 
     by, within, adjust = by.lower(), within.lower(), adjust.lower()  # as columns of a list are
     question = {"by": by, "within": within, "adjust": adjust, "metrics": metrics or ""}
@@ -156,6 +156,7 @@ def reliability(
     ICC by its forms, standard error of measurement, smallest detectable change, systematic change,
     variance components, with their intervals. Videos that are not analysed yet are analysed first.
     """
+    from mobility.base.wording import split_names
     from mobility.batch.study import read_study
     from mobility.reports.render import render_reliability
     from mobility.reports.study_sections import (
@@ -168,7 +169,6 @@ def reliability(
     from mobility.studies.reliability import reliability as compute
     from mobility.studies.retest import retest_errors
     from mobility.studies.study_table import choose_metrics, records, scores
-    from mobility.wording import split_names
 
     parameters = {"metrics": metrics or ""}
     folder = out or opened.reports / _folder("reliability", study, parameters)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mobility import tables
+from mobility.base.formatting import MISSING, plus_minus
+from mobility.base.wording import listed
 from mobility.cli.options import (
     DEFAULT_REPORTS,
     DEFAULT_STORE,
@@ -31,8 +33,6 @@ from mobility.cli.options import (
     warn,
 )
 from mobility.errors import BadInputError
-from mobility.formatting import MISSING, plus_minus
-from mobility.wording import listed
 
 if TYPE_CHECKING:
     from mobility.store import Session, Store
@@ -272,7 +272,7 @@ def _list_validations(session: Session, *, as_json: bool) -> None:
 
 
 def _say_sample_size(sd: float, *, as_json: bool) -> None:
-    from mobility.validation.limits import limits_interval_width
+    from mobility.statistics.limits_of_agreement import limits_interval_width
 
     sizes = (5, 10, 15, 20, 30, 40, 50, 75, 100, 200)
     rows = [

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mobility import tables
+from mobility.base.options import MOST_WORKERS
 from mobility.cli.options import (
     JsonOption,
     LogOption,
@@ -20,7 +21,6 @@ from mobility.cli.options import (
     print_json,
     say,
 )
-from mobility.options import MOST_WORKERS
 
 lab_app = group(help="Render people with known angles (extra virtual-lab).")
 

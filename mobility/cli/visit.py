@@ -45,8 +45,8 @@ def visit(
     The films of each exercise are merged. The page is made only if missing or out of date. With
     --json the command prints films, checks, joints and changes.
     """
+    from mobility.base.wording import split_names
     from mobility.reports.warm_kernels import start_early
-    from mobility.wording import split_names
 
     ids, left_out = split_names(only), split_names(without)
     date = opened.visit(user_id, on=on, only=ids, without=left_out).date

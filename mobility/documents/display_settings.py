@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mobility.base.options import likely
 from mobility.errors import BadInputError, ConflictError, NotFoundError
-from mobility.options import likely
 from mobility.registry import MEASURED
 from mobility.sessions.files import sweep, write_json
 from mobility.sessions.record import StoredConfig

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from mobility.assessment.findings import find
 from mobility.documents import fill
+from mobility.keypoints.view import near_side
 from mobility.sessions.record import Side
 from mobility.sessions.stored import StoredSession
-from mobility.view import near_side
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -68,8 +68,8 @@ def angles(session: StoredSession) -> xr.Dataset:
 def camera_side(session: StoredSession) -> Side:
     """Side that stands for a joint in the documents: by hand, else the best seen one.
 
-    That is the side of the camera (:func:`mobility.view.near_side`), or, if it sees both sides, the
-    one with the more visible landmarks.
+    That is the side of the camera (:func:`mobility.keypoints.view.near_side`), or, if it sees both
+    sides, the one with the more visible landmarks.
     """
     corrected = session.edits().current("camera_side")
     return corrected or near_side(session.fitted()) or fill.camera_side(session.pose())

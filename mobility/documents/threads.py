@@ -16,11 +16,12 @@ from typing import Any, get_args
 from mobility import __version__, tables
 from mobility.assessment.comments import KEYS, SUMMARY, comments, recommendations
 from mobility.assessment.findings import Finding, find
+from mobility.base.options import likely, quoted, validate
+from mobility.base.provenance import code_digest
+from mobility.base.writing import FOLDER_MODE
 from mobility.documents.contract import Evidence, MeasurementSystem, Message, Thread, ThreadKind
 from mobility.documents.fill import rounded
 from mobility.errors import BadInputError, NotFoundError, StorageError
-from mobility.options import likely, quoted, validate
-from mobility.provenance import code_digest
 from mobility.sessions.files import (
     check_decodable,
     check_name,
@@ -31,7 +32,6 @@ from mobility.sessions.files import (
 )
 from mobility.sessions.record import now
 from mobility.sessions.stored import StoredSession, current_user
-from mobility.writing import FOLDER_MODE
 
 KINDS: tuple[ThreadKind, ...] = get_args(ThreadKind)
 SYSTEMS: tuple[MeasurementSystem, ...] = get_args(MeasurementSystem)

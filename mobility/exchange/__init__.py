@@ -1,1 +1,1 @@
-"""Poses that come from other programs, and that go to them."""
+"""Files and Datasets of labs and other programs: read, and written for them."""

@@ -14,16 +14,16 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from mobility.base.options import likely, quoted
+from mobility.base.parsing import parse_json, parse_number, read_csv
+from mobility.base.provenance import sha256
+from mobility.base.wording import shortened
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.exchange.deeplabcut import TABLE, read_hdf5
 from mobility.exchange.hdf5 import SIGNATURE, require_plain
 from mobility.exchange.limits import require_few
 from mobility.exchange.people import Detection, followed
 from mobility.keypoints.names import points_of
-from mobility.options import likely, quoted
-from mobility.parsing import parse_json, parse_number, read_csv
-from mobility.provenance import sha256
-from mobility.wording import shortened
 
 Array = NDArray[np.float64]
 

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility import tables
+from mobility.base.options import FilePath, checked, likely
+from mobility.base.provenance import with_history
+from mobility.base.wording import shortened
 from mobility.capture.video import presentation_times, probe
 from mobility.errors import BadInputError
 from mobility.exchange.checks import check_places, checked_confidence
@@ -23,9 +26,6 @@ from mobility.exchange.people import LEAST_PRESENT, choose, seen_points
 from mobility.keypoints.names import LANDMARKS, is_known, landmarks_of
 from mobility.keypoints.sources import OTHER
 from mobility.kinematics.datasets import check_times
-from mobility.options import FilePath, checked, likely
-from mobility.provenance import with_history
-from mobility.wording import shortened
 
 Array = NDArray[np.float64]
 

@@ -11,14 +11,14 @@ import xarray as xr
 from pydantic import Field
 
 from mobility import tables
+from mobility.base.options import checked, likely, quoted
+from mobility.base.provenance import with_history
+from mobility.base.wording import shortened
 from mobility.errors import BadInputError
 from mobility.keypoints.names import landmarks_of
 from mobility.keypoints.sources import OTHER, pose_source
 from mobility.kinematics.datasets import Pose, check_times, require_positions
 from mobility.kinematics.skeleton import KEYPOINTS
-from mobility.options import checked, likely, quoted
-from mobility.provenance import with_history
-from mobility.wording import shortened
 
 _DIMS = ("time", "space", "keypoint", "individual")
 _FORMERLY = {"keypoints": "keypoint", "individuals": "individual"}

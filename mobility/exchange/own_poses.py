@@ -12,6 +12,9 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
+from mobility.base.options import quoted
+from mobility.base.parsing import is_control, parse_json
+from mobility.base.provenance import with_history
 from mobility.capture.models import NAMES, model_sha256
 from mobility.errors import BadInputError
 from mobility.exchange.checks import check_places, checked_confidence
@@ -19,9 +22,6 @@ from mobility.exchange.formats import digest
 from mobility.keypoints.sources import MEDIAPIPE, OTHER, SOFTWARE, SOURCE, pose_source
 from mobility.kinematics.angle_errors import DEFAULT_METHOD
 from mobility.kinematics.datasets import check_pose
-from mobility.options import quoted
-from mobility.parsing import is_control, parse_json
-from mobility.provenance import with_history
 
 _AXES = {
     "image_position": ("time", "pixel", "keypoint", "individual"),

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mobility.base.options import quoted
+from mobility.base.wording import listed
 from mobility.errors import BadInputError
 from mobility.exchange.limits import MOST_POINTS, require_few
-from mobility.options import quoted
-from mobility.wording import listed
 
 Array = NDArray[np.float64]
 

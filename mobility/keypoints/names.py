@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from mobility import tables
+from mobility.base.options import likely, likely_of_all, quoted
+from mobility.base.wording import listed, shortened
 from mobility.errors import BadInputError
-from mobility.options import likely, likely_of_all, quoted
-from mobility.wording import listed, shortened
 
 LANDMARKS: tuple[str, ...] = tuple(tables.load("landmarks")["landmarks"]["names"])
 """The 33 landmarks of a pose, in MediaPipe's order."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mobility import tables
+from mobility.base.options import likely, quoted
 from mobility.errors import BadInputError
-from mobility.options import likely, quoted
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,11 +6,11 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
+from mobility.base.provenance import cameras_of
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import TABLE, spread_factors
 from mobility.kinematics.geometry import Array, angles_from_points, definitions
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
-from mobility.provenance import cameras_of
 
 DEFAULT_METHOD = "mediapipe_world"
 """Method assumed for the positions of a pose whose attrs have no ``method``."""

@@ -15,9 +15,13 @@ import xarray as xr
 from pydantic import Field
 
 from mobility import tables
+from mobility.base.formatting import plus_minus
+from mobility.base.options import checked, likely
+from mobility.base.provenance import cameras_of, with_history
+from mobility.base.wording import capital
 from mobility.errors import BadInputError
-from mobility.formatting import plus_minus
 from mobility.keypoints.sources import is_without_depth
+from mobility.keypoints.view import camera_view
 from mobility.kinematics.angle_errors import DEFAULT_METHOD, angle_sd, largest_sd, legs_unseen_sd
 from mobility.kinematics.datasets import Pose, require_pose, require_positions
 from mobility.kinematics.expected_error import (
@@ -35,10 +39,6 @@ from mobility.kinematics.geometry import (
 )
 from mobility.kinematics.in_picture import measured_angles
 from mobility.kinematics.skeleton import FEET, SIDES, is_without_feet, landmarks
-from mobility.options import checked, likely
-from mobility.provenance import cameras_of, with_history
-from mobility.view import camera_view
-from mobility.wording import capital
 
 _REFUSED_SHARE = 0.05
 """Share of refused values above which the refusal of an angle is a warning."""

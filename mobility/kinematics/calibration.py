@@ -21,10 +21,10 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
+from mobility.base.parsing import parse_toml, parse_yaml
+from mobility.base.wording import listed
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.geometry import Array
-from mobility.parsing import parse_toml, parse_yaml
-from mobility.wording import listed
 
 LARGEST_BYTES = 4 << 20
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility import tables
+from mobility.base.options import checked
+from mobility.base.provenance import with_history
+from mobility.base.wording import listed
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import Pose
 from mobility.kinematics.geometry import Array, nan_mean
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SEGMENTS, other_side
-from mobility.options import checked
-from mobility.provenance import with_history
-from mobility.wording import listed
 
 log = logging.getLogger(__name__)
 

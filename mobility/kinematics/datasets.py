@@ -1,8 +1,8 @@
 """The kinds of Dataset that functions take, each with its check.
 
-:func:`mobility.options.checked` checks a parameter that is annotated with a kind: its dimensions
-and names, that its times are seconds, and that its values can be those of a person. Times in
-milliseconds, for one, would give numbers that are wrong and look right.
+:func:`mobility.base.options.checked` checks a parameter that is annotated with a kind: its
+dimensions and names, that its times are seconds, and that its values can be those of a person.
+Times in milliseconds, for one, would give numbers that are wrong and look right.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from pydantic import PlainValidator
 
+from mobility.base.options import quoted
+from mobility.base.wording import shortened
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array, definitions
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
-from mobility.options import quoted
-from mobility.wording import shortened
 
 _DEGREES = ("degree", "degrees", "deg", "°")
 """Values of the attribute ``units`` that mean degrees, in small letters."""

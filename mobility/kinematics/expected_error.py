@@ -10,10 +10,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.base.provenance import cameras_of, history, last_of
 from mobility.keypoints.sources import Origin
+from mobility.keypoints.view import TWO_CAMERAS, trial_view
 from mobility.kinematics.skeleton import SIDES
-from mobility.provenance import cameras_of, history, last_of
-from mobility.view import TWO_CAMERAS, trial_view
 
 TABLE, TRIAL = "expected_error", "trial_errors"
 

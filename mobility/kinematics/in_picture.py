@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
+from mobility.base.options import checked
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import is_without_depth, source_of
 from mobility.kinematics.angle_errors import angle_sd, legs_unseen_sd
@@ -23,7 +24,6 @@ from mobility.kinematics.datasets import Pose
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import Array, angles_from_points, of_single_joints
 from mobility.kinematics.skeleton import INDEX, SIDES, landmarks
-from mobility.options import checked
 
 TABLE = "in_picture"
 

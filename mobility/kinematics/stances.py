@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility.provenance import history, last_of
+from mobility.base.provenance import history, last_of
 
 Array = NDArray[np.float64]
 

@@ -1,1 +1,1 @@
-"""From a video to stored results, stage by stage; and what several sessions give together."""
+"""From a video to stored results, stage by stage."""

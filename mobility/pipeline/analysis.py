@@ -2,9 +2,9 @@
 
 A stage has a key, the SHA-256 of all that its result depends on: the keys of the stages that it
 needs, its options and corrections, the video, the model, and the code (``POSE`` and ``RESULTS`` of
-:mod:`mobility.provenance`: a pose takes minutes, all else seconds). A stage with the stored key and
-an intact file is not repeated: an interrupted analysis resumes, and a changed option redoes only
-what depends on it.
+:mod:`mobility.base.provenance`: a pose takes minutes, all else seconds). A stage with the stored
+key and an intact file is not repeated: an interrupted analysis resumes, and a changed option redoes
+only what depends on it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mobility.analysis_options import AnalysisOptions, check_movement, given_options
-from mobility.errors import (
-    BadInputError,
-    MobilityError,
-    ModelError,
-    NobodyFoundError,
-    NotFoundError,
-    StorageError,
-)
-from mobility.keypoints.sources import MEDIAPIPE, Origin
-from mobility.options import Workers
-from mobility.provenance import (
+from mobility.base.options import Workers
+from mobility.base.provenance import (
     POSE,
     RESULTS,
     AnalysisWarning,
@@ -44,7 +34,17 @@ from mobility.provenance import (
     sha256,
     warnings_of,
 )
+from mobility.errors import (
+    BadInputError,
+    MobilityError,
+    ModelError,
+    NobodyFoundError,
+    NotFoundError,
+    StorageError,
+)
+from mobility.keypoints.sources import MEDIAPIPE, Origin
 from mobility.registry import Trial
+from mobility.sessions.analysis_options import AnalysisOptions, check_movement, given_options
 from mobility.sessions.files import atomic, read_dataset, sweep, write_dataset, write_json
 from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, now
 from mobility.sessions.stored import TITLE, StoredSession, is_whole
@@ -164,10 +164,11 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
     workers
         Processes for the pose estimation; it changes no result.
     options
-        Fields of :class:`~mobility.analysis_options.AnalysisOptions`. One that is not given stays
-        as it was in the last analysis of the session, so that a face that was blurred once stays
-        blurred; at first it is as given when the session was made, else the default. "auto" goes
-        back to what the analysis finds. A correction of a person by hand goes before `subject`.
+        Fields of :class:`~mobility.sessions.analysis_options.AnalysisOptions`. One that is not
+        given stays as it was in the last analysis of the session, so that a face that was blurred
+        once stays blurred; at first it is as given when the session was made, else the default.
+        "auto" goes back to what the analysis finds. A correction of a person by hand goes before
+        `subject`.
 
     Returns
     -------

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from mobility.assessment.estimates import HIDDEN_SIDE
+from mobility.base.options import check_point, quoted
 from mobility.documents import fill, of_session
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES, other_side
-from mobility.options import check_point, quoted
 from mobility.pipeline.analysis import forget_edited
 from mobility.registry import Trial
 from mobility.sessions.files import check_name, sweep, write_json

@@ -19,20 +19,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from mobility import registry, tables
-from mobility.errors import BadInputError, MobilityError, NotFoundError
-from mobility.keypoints.sources import Origin
-from mobility.options import FilePath, Strict, checked, likely
-from mobility.options import validate as checked_model
-from mobility.parsing import read_csv
-from mobility.pipeline.analysis import bring_up_to_date
-from mobility.progress import progress_bar
-from mobility.provenance import (
+from mobility.base.options import FilePath, Strict, checked, likely
+from mobility.base.options import validate as checked_model
+from mobility.base.parsing import read_csv
+from mobility.base.progress import progress_bar
+from mobility.base.provenance import (
     COMPARISON,
     SCHEMA_VERSION,
     code_digest,
     package_versions,
     warnings_of,
 )
+from mobility.base.wording import listed, shortened
+from mobility.errors import BadInputError, MobilityError, NotFoundError
+from mobility.keypoints.sources import Origin
+from mobility.pipeline.analysis import bring_up_to_date
 from mobility.sessions.files import (
     check_id,
     make_folder,
@@ -47,7 +48,6 @@ from mobility.sessions.record import ANONYMOUS, Finite, now
 from mobility.sessions.scratch import scratch
 from mobility.sessions.store import SessionStore
 from mobility.sessions.stored import StoredSession
-from mobility.wording import listed, shortened
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -342,7 +342,7 @@ def _warned_if_stale(session: StoredSession, comparison: Validation) -> Validati
 
 def demo_validation(store: SessionStore[Any]) -> Validation:
     """Compare the demo with its truth, whose clock is set 0.25 s late; nothing is kept."""
-    from mobility.validation.export import write_trc
+    from mobility.exchange.lab_writers import write_trc
 
     session = store.demo(registry.USUAL)
     with scratch("demo") as place:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from mobility.base.options import FilePath, checked, likely
 from mobility.documents import of_session
 from mobility.errors import BadInputError
-from mobility.options import FilePath, checked, likely
+from mobility.exchange.lab_writers import FORMATS, Fill
 from mobility.sessions.stored import StoredSession
-from mobility.validation.export import FORMATS, Fill
 
 Format = Literal["trc", "c3d", "mot", "sto", "csv"]
 

@@ -36,7 +36,7 @@ def metrics_table(metrics: xr.Dataset) -> pa.Table:
     -------
     pyarrow.Table
         Columns `TEXTS` (empty where there is nothing to say), `NUMBERS` and ``rep``, as
-        :func:`mobility.pipeline.cohort.to_dataframe` describes them.
+        :func:`mobility.cohorts.cohort.to_dataframe` describes them.
     """
     method = str(metrics.attrs.get("method", ""))
     metrics = exercise_of(metrics).analysis.reported(metrics)

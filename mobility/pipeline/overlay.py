@@ -13,14 +13,14 @@ import xarray as xr
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mobility.base.options import FilePath, checked, likely
+from mobility.base.progress import progress_bar
 from mobility.capture.sampling import choose_frames, chooser
 from mobility.capture.survey import INTERVAL_S
 from mobility.capture.video import presentation_times, probe, read_frames, write_video
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import Angles, Pose, Repetitions
 from mobility.kinematics.skeleton import BONES, INDEX, KEYPOINTS, SIDES, landmarks
-from mobility.options import FilePath, checked, likely
-from mobility.progress import progress_bar
 
 Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]

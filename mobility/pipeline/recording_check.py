@@ -17,16 +17,16 @@ import numpy as np
 from pydantic import Field
 
 from mobility import registry, tables
-from mobility.analysis_options import Person
+from mobility.base.options import FilePath, Workers, checked, likely, quoted
+from mobility.base.provenance import AnalysisWarning, warnings_of
+from mobility.base.wording import listed
 from mobility.documents.contract import CheckReason, RecordingCheck, SeenInFilm
 from mobility.errors import BadInputError, NobodyFoundError
+from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind
 from mobility.kinematics.skeleton import SIDES
-from mobility.options import FilePath, Workers, checked, likely, quoted
-from mobility.provenance import AnalysisWarning, warnings_of
 from mobility.registry import Exercise, Trial
+from mobility.sessions.analysis_options import Person
 from mobility.sessions.creation import check_creation
-from mobility.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind
-from mobility.wording import listed
 
 if TYPE_CHECKING:
     import xarray as xr

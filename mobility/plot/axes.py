@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 from pydantic import PlainValidator
 
+from mobility.base.formatting import rounded
+from mobility.base.wording import capital
 from mobility.errors import BadInputError
-from mobility.formatting import rounded
-from mobility.wording import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

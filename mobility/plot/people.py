@@ -12,10 +12,12 @@ import xarray as xr
 from pydantic import PlainValidator
 
 from mobility import tables
+from mobility.base.formatting import count_range
+from mobility.base.options import checked, likely, quoted
+from mobility.base.provenance import warnings_of
+from mobility.base.wording import capital, measure_in_words
 from mobility.errors import BadInputError
-from mobility.formatting import count_range
 from mobility.kinematics.expected_error import half_width
-from mobility.options import checked, likely, quoted
 from mobility.plot.axes import (
     COLOURS,
     GREY,
@@ -32,10 +34,8 @@ from mobility.plot.axes import (
     panel_title,
     say_empty,
 )
-from mobility.provenance import warnings_of
+from mobility.statistics.limits_of_agreement import bland_altman
 from mobility.studies.curves import Curves
-from mobility.validation.limits import bland_altman
-from mobility.wording import capital, measure_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -213,7 +213,7 @@ def change(
     Parameters
     ----------
     changes
-        From :func:`mobility.pipeline.cohort.changes`.
+        From :func:`mobility.cohorts.cohort.changes`.
     participant
         Whose values to draw over the days since the first session, with their 95 % intervals. None:
         of a single participant the same; of several the changes of each from the first visit, with
@@ -291,9 +291,9 @@ def reliability(
     list of matplotlib.axes.Axes
         Left, the difference of each later visit from the first over the mean of both, with the mean
         difference, the 95 % limits of agreement and their confidence intervals (Bland and Altman;
-        a person's values are not independent, :func:`mobility.validation.limits.bland_altman`).
-        Right, a line for each person and side from visit to visit, and the mean of those who have
-        all visits.
+        a person's values are not independent,
+        :func:`mobility.statistics.limits_of_agreement.bland_altman`). Right, a line for each person
+        and side from visit to visit, and the mean of those who have all visits.
 
     Raises
     ------

@@ -12,12 +12,14 @@ from pydantic import Field, PlainValidator
 
 from mobility import tables
 from mobility.assessment.body import body_axes
+from mobility.base.formatting import quantity
+from mobility.base.options import checked, likely, quoted
+from mobility.base.wording import capital
 from mobility.errors import BadInputError
-from mobility.formatting import quantity
+from mobility.keypoints.view import camera_view
 from mobility.kinematics.datasets import Angles, Pose, Repetitions
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import BONES, SIDES, landmarks
-from mobility.options import checked, likely, quoted
 from mobility.plot.axes import (
     COLOURS,
     GREY,
@@ -35,8 +37,6 @@ from mobility.plot.axes import (
     side_style,
 )
 from mobility.studies.curves import normalise
-from mobility.view import camera_view
-from mobility.wording import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

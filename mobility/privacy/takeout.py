@@ -8,14 +8,14 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from mobility.base.writing import unlinked_until_complete
+from mobility.cohorts.cohort import dictionary_of, write_table
+from mobility.cohorts.visit import visits_to_dataframe
 from mobility.errors import MobilityError
-from mobility.pipeline.cohort import dictionary_of, write_table
-from mobility.pipeline.visit import visits_to_dataframe
 from mobility.privacy.retention import files_of_participant, nothing_stored_error
 from mobility.sessions.files import check_id, sweep
 from mobility.sessions.record import ANONYMOUS
 from mobility.store import Store
-from mobility.writing import unlinked_until_complete
 
 log = logging.getLogger(__name__)
 

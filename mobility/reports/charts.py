@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
-from mobility.formatting import rounded
+from mobility.base.formatting import rounded
 from mobility.plot.axes import GREY, NORMAL, SMALL
 
 _WIDE, _HIGH = 324.0, 194.4

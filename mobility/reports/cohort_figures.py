@@ -1,6 +1,6 @@
 """Figures of many sessions: repeated ones over time, and people by group.
 
-They take tables of :mod:`mobility.pipeline.cohort`. Every function returns a matplotlib Figure
+They take tables of :mod:`mobility.cohorts.cohort`. Every function returns a matplotlib Figure
 that belongs to no window; the colours and marks of the sides are those of the reports.
 """
 
@@ -38,7 +38,7 @@ def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
     Parameters
     ----------
     changes
-        From :func:`mobility.pipeline.cohort.changes`, not empty. With more than `MOST_PANELS`
+        From :func:`mobility.cohorts.cohort.changes`, not empty. With more than `MOST_PANELS`
         participants, those who changed most by their errors are drawn.
     title
         Name of the metric.
@@ -74,7 +74,7 @@ def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) ->
     Parameters
     ----------
     values
-        From :func:`mobility.pipeline.cohort.by_group`, not empty.
+        From :func:`mobility.cohorts.cohort.by_group`, not empty.
     title
         Name of the metric.
     group_title

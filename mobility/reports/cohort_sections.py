@@ -1,6 +1,6 @@
 """The parts of the cohort report as HTML, with a sentence in place of an empty table.
 
-They take tables of :mod:`mobility.pipeline.cohort`.
+They take tables of :mod:`mobility.cohorts.cohort`.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from mobility import registry, tables
-from mobility.formatting import MISSING, dated, quantity, rounded
-from mobility.kinematics.expected_error import half_width
-from mobility.options import likely
-from mobility.pipeline.cohort import (
+from mobility.base.formatting import MISSING, dated, quantity, rounded
+from mobility.base.options import likely
+from mobility.base.wording import listed, measure_in_words, shortened, split_names
+from mobility.cohorts.cohort import (
     choose_measures,
     describe_groups,
     left_out,
     metrics_of,
     of_metric,
 )
+from mobility.kinematics.expected_error import half_width
 from mobility.reports import lab_norms
 from mobility.reports.cohort_figures import MOST_PANELS
 from mobility.reports.first_page import CLASS_OF_LEVEL
 from mobility.reports.html import Cell, Row, bullets, measured, opening, paragraphs, table
 from mobility.reports.study_sections import MOST_NAMED, counted, models_in_words
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
-from mobility.wording import listed, measure_in_words, shortened, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ def participants(sessions: pd.DataFrame, store: str) -> Markup:
     Parameters
     ----------
     sessions
-        From :func:`mobility.pipeline.cohort.overview`.
+        From :func:`mobility.cohorts.cohort.overview`.
     store
         Where they come from.
     """
@@ -76,9 +76,9 @@ def changes_in_short(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -
     Parameters
     ----------
     frame
-        From :func:`mobility.pipeline.cohort.to_dataframe`.
+        From :func:`mobility.cohorts.cohort.to_dataframe`.
     changed
-        From :func:`mobility.pipeline.cohort.changes`, by metric; the last session of a person
+        From :func:`mobility.cohorts.cohort.changes`, by metric; the last session of a person
         counts.
     """
     items, count, beyond = [], 0, 0
@@ -138,9 +138,9 @@ def groups_in_short(
     Parameters
     ----------
     frame
-        From :func:`mobility.pipeline.cohort.to_dataframe`.
+        From :func:`mobility.cohorts.cohort.to_dataframe`.
     grouped
-        From :func:`mobility.pipeline.cohort.by_group`, by metric.
+        From :func:`mobility.cohorts.cohort.by_group`, by metric.
     group_by
         What defines the groups.
     """

@@ -13,7 +13,8 @@ from mobility import tables
 from mobility.assessment.answers import ANSWERED
 from mobility.assessment.findings import wrong_expected
 from mobility.assessment.verdict import warning_lines
-from mobility.formatting import rounded
+from mobility.base.formatting import rounded
+from mobility.base.provenance import cameras_of
 from mobility.kinematics.expected_error import (
     another_model,
     errors_with_value,
@@ -23,12 +24,11 @@ from mobility.kinematics.expected_error import (
     unlike_measured,
 )
 from mobility.kinematics.geometry import called
-from mobility.provenance import cameras_of
 from mobility.reports.html import bullets, html, paragraphs
 
 if TYPE_CHECKING:
     from mobility.assessment.findings import Finding
-    from mobility.provenance import AnalysisWarning
+    from mobility.base.provenance import AnalysisWarning
 
 
 def distrust(

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from mobility import plot, tables
 from mobility.assessment.phases import phase_frames
+from mobility.base.formatting import quantity, rounded
+from mobility.base.wording import capital
 from mobility.errors import BadInputError
-from mobility.formatting import quantity, rounded
+from mobility.keypoints.view import azimuths
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.skeleton import SIDES
 from mobility.plot.axes import (
@@ -34,8 +36,6 @@ from mobility.plot.axes import (
 )
 from mobility.plot.trials import VIEWS, View, draw_body, projected, require_angles
 from mobility.registry import exercise_of
-from mobility.view import azimuths
-from mobility.wording import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -23,12 +23,12 @@ from mobility.assessment.findings import (
 )
 from mobility.assessment.verdict import Part, Verdict
 from mobility.assessment.views_of_rules import films_beside
+from mobility.base.wording import capital, listed, spoken
+from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
 from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.reports.recording import count_repetitions
-from mobility.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
-from mobility.wording import capital, listed, spoken
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,7 +14,7 @@ from mobility import tables
 from mobility.assessment.answers import ANSWERS, Answer
 from mobility.assessment.findings import Finding, in_place, threshold_of
 from mobility.assessment.indices import is_current
-from mobility.formatting import between, digits_and_suffix, plus_minus, quantity
+from mobility.base.formatting import between, digits_and_suffix, plus_minus, quantity
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.registry import exercise_of
@@ -52,7 +52,7 @@ class Gauge:
     values
         Value and half of the 95 % interval (NaN where unknown), by side: "left", "right", "".
     units
-        As of :func:`mobility.formatting.quantity`.
+        As of :func:`mobility.base.formatting.quantity`.
     goal
         What it is compared with, in `units`; NaN for nothing.
     goal_text

@@ -19,7 +19,8 @@ from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.assessment.summaries import least_for_spread
-from mobility.formatting import quantity, rounded
+from mobility.base.formatting import quantity, rounded
+from mobility.base.wording import capital, spoken
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.registry import exercise_of
@@ -37,7 +38,6 @@ from mobility.reports.values import (
     value_of,
     which_is_larger,
 )
-from mobility.wording import capital, spoken
 
 if TYPE_CHECKING:
     from mobility.assessment.verdict import Verdict

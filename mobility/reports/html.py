@@ -15,7 +15,7 @@ import htpy as h
 from markupsafe import Markup, escape
 
 from mobility import tables
-from mobility.formatting import MISSING, plus_minus, quantity
+from mobility.base.formatting import MISSING, plus_minus, quantity
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def html(*nodes: h.Node) -> Markup:
 
 
 def measured(value: float, units: str, *, half: float, signed: bool = False) -> Markup:
-    """Write a value as :func:`mobility.formatting.quantity` does, its interval as a span."""
+    """Write a value as :func:`mobility.base.formatting.quantity` does, its interval as a span."""
     text = escape(quantity(value, units, signed=signed))
     if text == MISSING or units == "count" or not math.isfinite(half):
         return text

@@ -2,8 +2,8 @@
 
 It answers each request with the process id of the kernel. A kernel is thus a separate process,
 preceded by nothing but imports, and starts at once. Without its parent the server ends, and with it
-its kernels. It does not call :func:`mobility.processes.serve`, because a process that forks should
-have no second thread.
+its kernels. It does not call :func:`mobility.base.processes.serve`, because a process that forks
+should have no second thread.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mobility import tables
-from mobility.formatting import between
+from mobility.base.formatting import between
 from mobility.pipeline.analysis import is_current
 from mobility.sessions.references import LabReferences
 

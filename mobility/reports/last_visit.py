@@ -15,14 +15,14 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
+from mobility.base.formatting import digits_and_suffix, quantity, timed
+from mobility.base.wording import listed
 from mobility.errors import MobilityError
-from mobility.formatting import digits_and_suffix, quantity, timed
 from mobility.reports import lab_norms
 from mobility.reports.gauges import Gauge
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.sessions.filming import filmed_alike, filming_of
 from mobility.sessions.record import ANONYMOUS
-from mobility.wording import listed
 
 if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession

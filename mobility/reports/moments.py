@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mobility import tables
-from mobility.formatting import quantity
+from mobility.base.formatting import quantity
 from mobility.kinematics.expected_error import half_width
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Moment:
     value, sd
         What was measured there, in `units`; NaN where it is not known.
     units
-        As for :func:`mobility.formatting.quantity`.
+        As for :func:`mobility.base.formatting.quantity`.
     label
         Name of the value, in words.
     doubt

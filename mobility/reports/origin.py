@@ -10,12 +10,12 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.formatting import MISSING, dated
+from mobility.base.formatting import MISSING, dated
+from mobility.base.provenance import history
+from mobility.base.wording import capital, listed
 from mobility.keypoints.sources import MEDIAPIPE, Origin
-from mobility.provenance import history
 from mobility.reports.html import Row, facts, table
 from mobility.reports.repetition_tables import ANGLES
-from mobility.wording import capital, listed
 
 if TYPE_CHECKING:
     from mobility.reports.references import References

@@ -17,14 +17,14 @@ from mobility import tables
 from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.findings import Finding, find
 from mobility.assessment.verdict import PARTS, Part, Verdict
+from mobility.base.wording import capital, spoken
+from mobility.keypoints.view import UNKNOWN, trial_view, view_kind
 from mobility.reports import lab_norms
 from mobility.reports.first_page import absent, doubt
 from mobility.reports.gauges import Gauge, of_rules
 from mobility.reports.html import paragraphs
 from mobility.reports.references import References
 from mobility.reports.values import reason_missing
-from mobility.view import UNKNOWN, trial_view, view_kind
-from mobility.wording import capital, spoken
 
 if TYPE_CHECKING:
     import xarray as xr

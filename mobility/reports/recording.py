@@ -10,14 +10,14 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.formatting import dated, quantity, rounded, timed
+from mobility.base.formatting import dated, quantity, rounded, timed
+from mobility.base.provenance import cameras_of
+from mobility.base.wording import capital, listed, spoken
 from mobility.keypoints.sources import MEDIAPIPE, Origin
+from mobility.keypoints.view import azimuths, view_of
 from mobility.kinematics.expected_error import half_width
-from mobility.provenance import cameras_of
 from mobility.reports.html import Row, facts, paragraphs, table
 from mobility.reports.steps import steps_in_a_line
-from mobility.view import azimuths, view_of
-from mobility.wording import capital, listed, spoken
 
 if TYPE_CHECKING:
     from mobility.sessions.record import Edits, Participant, SessionRecord

@@ -9,7 +9,7 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.formatting import plus_minus
+from mobility.base.formatting import plus_minus
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
 from mobility.reports.html import Cell, Row, facts, html, paragraphs, table

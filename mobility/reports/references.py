@@ -8,7 +8,7 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.formatting import MISSING
+from mobility.base.formatting import MISSING
 
 _NAME = r"[A-Z][\w'’-]+"
 _PAPER = re.compile(

@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, create_model
 
 from mobility import errors, tables
+from mobility.base.formatting import dated
+from mobility.base.options import Strict, validate
+from mobility.base.progress import first_page_listener, progress_bar
+from mobility.base.wording import capital
 from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError, ReportError
-from mobility.formatting import dated
-from mobility.options import Strict, validate
-from mobility.progress import first_page_listener, progress_bar
 from mobility.reports import warm_kernels
 from mobility.reports.trial import embedded
 from mobility.sessions.files import open_private, replace_folder, write_json, writing
@@ -40,11 +41,10 @@ from mobility.sessions.notebooks import (
 )
 from mobility.sessions.reports import SESSIONS_ON_PAGE, VALIDATION_ENDING
 from mobility.sessions.scratch import scratch
-from mobility.wording import capital
 
 if TYPE_CHECKING:
+    from mobility.cohorts.visit import Visit
     from mobility.pipeline.lab_comparison import StudyResult, Validation
-    from mobility.pipeline.visit import Visit
     from mobility.sessions.store import SessionStore
     from mobility.sessions.stored import StoredSession
     from mobility.studies.study_table import Study

@@ -11,7 +11,8 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.formatting import quantity, rounded
+from mobility.base.formatting import quantity, rounded
+from mobility.base.wording import capital
 from mobility.kinematics.expected_error import half_width
 from mobility.registry import exercise_of, main_moment
 from mobility.reports.html import Cell, Row, html, measured, paragraphs, table
@@ -24,7 +25,6 @@ from mobility.reports.values import (
     value_of,
     which_is_larger,
 )
-from mobility.wording import capital
 
 if TYPE_CHECKING:
     from mobility.registry import Exercise

@@ -14,13 +14,13 @@ from mobility import tables
 from mobility.assessment.criteria import probability_in_words
 from mobility.assessment.findings import in_units, interval_text
 from mobility.assessment.indices import is_current
-from mobility.formatting import MISSING, quantity, rounded
+from mobility.base.formatting import MISSING, quantity, rounded
+from mobility.base.wording import capital
 from mobility.kinematics.expected_error import half_width
 from mobility.reports.gauges import INDICES, interval
 from mobility.reports.html import Cell, bullets, html, measured, paragraphs, table
 from mobility.reports.references import References
 from mobility.reports.values import factor_of, units_of, value_of
-from mobility.wording import capital
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mobility import tables
+from mobility.base.wording import listed, shortened
 from mobility.kinematics.stances import steps_of
-from mobility.wording import listed, shortened
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import mobility
+from mobility.base.options import validate
+from mobility.base.provenance import code_digest, sha256
 from mobility.documents.contract import ReportDocument
 from mobility.errors import NotPermittedError, StorageError
-from mobility.options import validate
 from mobility.pipeline.analysis import bring_up_to_date
-from mobility.provenance import code_digest, sha256
 from mobility.sessions.files import atomic, lock, read_json, write_json
 from mobility.sessions.notebooks import find_notebook
 from mobility.sessions.record import Rendering

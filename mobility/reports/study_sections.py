@@ -10,8 +10,7 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import registry, tables
-from mobility.errors import BadInputError
-from mobility.formatting import (
+from mobility.base.formatting import (
     MISSING,
     between,
     count_range,
@@ -19,12 +18,13 @@ from mobility.formatting import (
     quantity,
     rounded,
 )
+from mobility.base.wording import capital, listed, measure_in_words, shortened
+from mobility.cohorts.cohort import UNKNOWN, choose_measures, with_origin
+from mobility.errors import BadInputError
 from mobility.keypoints.sources import MEDIAPIPE
-from mobility.pipeline.cohort import UNKNOWN, choose_measures, with_origin
 from mobility.reports.html import Cell, Row, bullets, html, opening, paragraphs, table
 from mobility.studies import retest_curves as curves_again
 from mobility.studies.retest import main_error
-from mobility.wording import capital, listed, measure_in_words, shortened
 
 if TYPE_CHECKING:
     import pandas as pd

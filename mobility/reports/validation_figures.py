@@ -14,11 +14,11 @@ import numpy as np
 import xarray as xr
 
 from mobility import plot, tables
+from mobility.base.wording import capital, spoken
 from mobility.kinematics.expected_error import half_width
 from mobility.pipeline.lab_comparison import value_words
 from mobility.plot.axes import COLOURS, GREY, LINES, MARKERS, NORMAL
 from mobility.reports.figures import legend, line, panels, patch
-from mobility.wording import capital, spoken
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,7 +18,7 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.formatting import (
+from mobility.base.formatting import (
     MISSING,
     between,
     percent,
@@ -27,6 +27,8 @@ from mobility.formatting import (
     quantity,
     rounded,
 )
+from mobility.base.wording import capital, listed, spoken
+from mobility.base.writing import plain_cells
 from mobility.keypoints.sources import MEDIAPIPE, Origin
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
@@ -43,11 +45,9 @@ from mobility.reports.html import (
     table,
 )
 from mobility.sessions.files import atomic, make_folder, writing
-from mobility.validation.inference import BOOTSTRAP_COVERAGE
-from mobility.validation.limits import LEAST, limits_interval_width
+from mobility.statistics.inference import BOOTSTRAP_COVERAGE
+from mobility.statistics.limits_of_agreement import LEAST, limits_interval_width
 from mobility.validation.trial import COMPARISONS, DEFINITIONS
-from mobility.wording import capital, listed, spoken
-from mobility.writing import plain_cells
 
 if TYPE_CHECKING:
     import pandas as pd

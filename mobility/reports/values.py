@@ -11,7 +11,7 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.assessment.estimates import reason_of_side
 from mobility.assessment.kinds import entry_of, kind_of
-from mobility.formatting import MISSING
+from mobility.base.formatting import MISSING
 from mobility.kinematics.expected_error import half_width
 from mobility.reports.html import Cell, Row, html, measured
 

@@ -21,13 +21,14 @@ from mobility.assessment.advice import advise
 from mobility.assessment.answers import ANSWERS
 from mobility.assessment.findings import Finding, excess, in_place, row_name
 from mobility.assessment.verdict import Verdict
-from mobility.formatting import dated, digits_and_suffix, quantity
+from mobility.base.formatting import dated, digits_and_suffix, quantity
+from mobility.base.wording import capital, listed, metric_and_item, spoken
+from mobility.cohorts.merging import films_of, is_merged
+from mobility.cohorts.visit import Visit
+from mobility.cohorts.visit_joints import DIFFERENCE, END
 from mobility.keypoints.sources import Origin
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
-from mobility.pipeline.merging import films_of, is_merged
-from mobility.pipeline.visit import Visit
-from mobility.pipeline.visit_joints import DIFFERENCE, END
 from mobility.registry import exercise as registered
 from mobility.reports import first_page, gauges, key_frames
 from mobility.reports.first_page import CLASS_OF_LEVEL
@@ -38,12 +39,11 @@ from mobility.reports.recording import model_in_words, person, view_in_words
 from mobility.reports.sections import section_of
 from mobility.sessions.record import verdict_in_words
 from mobility.sessions.reports import report_page
-from mobility.wording import capital, listed, metric_and_item, spoken
 
 if TYPE_CHECKING:
     import datetime
 
-    from mobility.pipeline.merging import Film
+    from mobility.cohorts.merging import Film
     from mobility.sessions.stored import StoredSession
 
 _MOST_FAULTS = 2

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mobility
+from mobility.base.provenance import code_digest, sha256
+from mobility.cohorts.visit import visit as find_visit
+from mobility.cohorts.visit import visits
 from mobility.errors import MobilityError, ReportError
 from mobility.pipeline.analysis import bring_up_to_date, is_current
-from mobility.pipeline.visit import visit as find_visit
-from mobility.pipeline.visit import visits
-from mobility.provenance import code_digest, sha256
 from mobility.reports.render import render_visit
 from mobility.sessions.files import atomic, lock, make_folder, writing
 from mobility.sessions.notebooks import VISIT, find_notebook
@@ -24,7 +24,7 @@ from mobility.sessions.reports import remove_page, remove_visits, report_page, v
 if TYPE_CHECKING:
     import datetime
 
-    from mobility.pipeline.visit import Visit
+    from mobility.cohorts.visit import Visit
     from mobility.sessions.store import SessionStore
     from mobility.sessions.stored import StoredSession
 
@@ -52,7 +52,7 @@ def current_visit(
     Parameters
     ----------
     store, user_id, on, only, without
-        As of :func:`mobility.pipeline.visit.visit`.
+        As of :func:`mobility.cohorts.visit.visit`.
     faces
         Whether faces and surroundings are shown rather than blurred; None accepts an existing
         page either way, and blurs in a new one.

@@ -17,8 +17,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from mobility.base.processes import Process
 from mobility.errors import EndedError, ReportError
-from mobility.processes import Process
 
 
 class _Server:

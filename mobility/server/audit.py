@@ -7,9 +7,9 @@ import json
 import logging
 from collections.abc import Mapping
 
+from mobility.base.writing import make_folder, open_private
 from mobility.server.keys import private_folder
 from mobility.store import Store
-from mobility.writing import make_folder, open_private
 
 log = logging.getLogger(__name__)
 

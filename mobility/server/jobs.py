@@ -24,6 +24,9 @@ from typing import Any, Literal, TypeAlias
 
 from filelock import FileLock, Timeout
 
+from mobility.base.options import validate
+from mobility.base.provenance import code_digest
+from mobility.base.writing import FILE_MODE
 from mobility.errors import (
     ConflictError,
     DiskFullError,
@@ -34,8 +37,6 @@ from mobility.errors import (
     TooManyRequestsError,
     VideoError,
 )
-from mobility.options import validate
-from mobility.provenance import code_digest
 from mobility.server.keys import private_folder
 from mobility.server.processes import Limits, Pool, Worker, run_to_completion
 from mobility.server.settings import MobilityServer
@@ -51,7 +52,6 @@ from mobility.sessions.files import (
 )
 from mobility.sessions.record import Document, now
 from mobility.store import Store
-from mobility.writing import FILE_MODE
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
+from mobility.base.options import likely, validate
 from mobility.errors import BadInputError, NotFoundError, StorageError
-from mobility.options import likely, validate
 from mobility.sessions.files import check_id
 from mobility.sessions.record import Document, Sha256
 from mobility.store import Store

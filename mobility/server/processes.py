@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import psutil
 
+from mobility.base.processes import Process
 from mobility.errors import MobilityError
-from mobility.processes import Process
 
 PROGRAM: Sequence[str] = ("mobility.server.worker",)
 """Module of a worker process, and its arguments before the limit of memory."""

@@ -14,11 +14,11 @@ from urllib.parse import parse_qsl
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from mobility import registry
-from mobility.analysis_options import given_options, options_at
+from mobility.base.options import likely
+from mobility.base.parsing import parse_json
 from mobility.capture.models import require_model
 from mobility.errors import BadInputError, TooLargeError
-from mobility.options import likely
-from mobility.parsing import parse_json
+from mobility.sessions.analysis_options import given_options, options_at
 from mobility.sessions.creation import check_creation
 from mobility.sessions.files import check_file_name, make_folder, open_private, writing
 

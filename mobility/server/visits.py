@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mobility.base.options import quoted
+from mobility.cohorts.visit import visits
 from mobility.errors import BadInputError, NotFoundError
-from mobility.options import quoted
-from mobility.pipeline.visit import visits
 from mobility.reports.visits import files_of, page_is_current
 from mobility.server.access import SIGNED, Caller, Owner, permit
 from mobility.server.base import PREFIX, Handler

@@ -13,9 +13,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from mobility.base.processes import Send, serve
+from mobility.base.provenance import code_digest
 from mobility.errors import ConflictError, MobilityError, TooLargeError
-from mobility.processes import Send, serve
-from mobility.provenance import code_digest
 from mobility.server.processes import limit
 from mobility.store import Session, Store
 

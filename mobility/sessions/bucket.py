@@ -27,10 +27,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from mobility.base.options import validate
+from mobility.base.parsing import parse_json
+from mobility.base.provenance import sha256
 from mobility.errors import ConflictError, NotFoundError, StorageError
-from mobility.options import validate
-from mobility.parsing import parse_json
-from mobility.provenance import sha256
 from mobility.sessions.files import LOCKS, PARTS, fault_of, in_use, is_reserved, writing
 from mobility.sessions.leases import Lease, is_held
 from mobility.sessions.objects import Objects

@@ -13,12 +13,12 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from mobility import registry, tables
-from mobility.analysis_options import check_movement
+from mobility.base.options import likely_of_all, quoted
+from mobility.base.provenance import history, last_of, sha256
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import MEDIAPIPE, SOFTWARE, SOURCE
-from mobility.options import likely_of_all, quoted
-from mobility.provenance import history, last_of, sha256
 from mobility.registry import JOINTS, MEASURED, Exercise, Joint
+from mobility.sessions.analysis_options import check_movement
 from mobility.sessions.files import (
     check_decodable,
     check_id,

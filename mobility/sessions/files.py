@@ -27,16 +27,16 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from mobility.base.options import quoted
+from mobility.base.parsing import is_control, parse_json
+from mobility.base.writing import FILE_MODE, make_private
+from mobility.base.writing import atomic as atomic
+from mobility.base.writing import make_folder as make_folder
+from mobility.base.writing import open_private as open_private
+from mobility.base.writing import storage_fault as storage_fault
+from mobility.base.writing import sync_folder as sync_folder
+from mobility.base.writing import writing as writing
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
-from mobility.options import quoted
-from mobility.parsing import is_control, parse_json
-from mobility.writing import FILE_MODE, make_private
-from mobility.writing import atomic as atomic
-from mobility.writing import make_folder as make_folder
-from mobility.writing import open_private as open_private
-from mobility.writing import storage_fault as storage_fault
-from mobility.writing import sync_folder as sync_folder
-from mobility.writing import writing as writing
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -222,7 +222,7 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON document, as :func:`mobility.parsing.parse_json`."""
+    """Read a JSON document, as :func:`mobility.base.parsing.parse_json`."""
     try:
         return parse_json(read_file(path))
     except FileNotFoundError:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mobility.keypoints.sources import Origin
-from mobility.view import SAME_PLACE_DEG, UNKNOWN, turn
+from mobility.keypoints.view import SAME_PLACE_DEG, UNKNOWN, turn
 
 if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession

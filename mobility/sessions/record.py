@@ -16,10 +16,10 @@ from pydantic import (
 )
 
 from mobility import registry, tables
+from mobility.base.parsing import parse_number
+from mobility.base.provenance import AnalysisWarning
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import Origin
-from mobility.parsing import parse_number
-from mobility.provenance import AnalysisWarning
 from mobility.registry import Exercise, ExerciseName, Joint
 
 Side = Literal["left", "right"]

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter
 
+from mobility.base.options import likely, quoted, validate
+from mobility.base.wording import shortened
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.keypoints.sources import Origin
-from mobility.options import likely, quoted, validate
+from mobility.keypoints.view import UNKNOWN
 from mobility.registry import ExerciseName
 from mobility.sessions.files import REFERENCES
 from mobility.sessions.record import Document, Finite, Number
 from mobility.sessions.store import SessionStore
-from mobility.view import UNKNOWN
-from mobility.wording import shortened
 
 if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession

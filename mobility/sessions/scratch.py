@@ -11,8 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from mobility.base.writing import FILE_MODE
 from mobility.sessions.files import storage_fault
-from mobility.writing import FILE_MODE
 
 _PREFIX = "mobility-"
 _ALIVE = ".alive"

@@ -19,7 +19,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, cast
 
-from mobility.analysis_options import AnalysisOptions, given_options
+from mobility.base.options import FilePath, checked, likely, require_path, validate
+from mobility.base.parsing import parse_json
+from mobility.base.provenance import SCHEMA_VERSION
+from mobility.base.writing import FOLDER_MODE
 from mobility.capture.detector_packages import require_detector
 from mobility.capture.models import require_model
 from mobility.errors import (
@@ -30,9 +33,7 @@ from mobility.errors import (
     NotPermittedError,
     StorageError,
 )
-from mobility.options import FilePath, checked, likely, require_path, validate
-from mobility.parsing import parse_json
-from mobility.provenance import SCHEMA_VERSION
+from mobility.sessions.analysis_options import AnalysisOptions, given_options
 from mobility.sessions.backend import open_backend
 from mobility.sessions.creation import (
     check_calibration,
@@ -70,7 +71,6 @@ from mobility.sessions.record import (
 )
 from mobility.sessions.reports import remove_reports, report_places
 from mobility.sessions.stored import StoredSession
-from mobility.writing import FOLDER_MODE
 
 log = logging.getLogger(__name__)
 
@@ -197,7 +197,7 @@ class SessionStore(Generic[S]):
             Name of that model, for pages; by default that of the format.
         options
             With which its first analysis begins, of
-            :class:`~mobility.analysis_options.AnalysisOptions`.
+            :class:`~mobility.sessions.analysis_options.AnalysisOptions`.
         phone_key
             Id of the key of the phone that adds it (``mobility open --lan``) and may see it.
         date

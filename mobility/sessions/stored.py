@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 from pydantic import Field
 
 from mobility import tables
+from mobility.base.formatting import dated
+from mobility.base.options import checked, validate
+from mobility.base.provenance import sha256
 from mobility.errors import BadInputError, NotFoundError, StorageError
-from mobility.formatting import dated
-from mobility.options import checked, validate
-from mobility.provenance import sha256
 from mobility.registry import MEASURED, Joint, names
 from mobility.sessions.files import check_name, read_dataset, read_json, report_place, write_json
 from mobility.sessions.record import (

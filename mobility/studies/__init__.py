@@ -1,1 +1,1 @@
-"""What studies ask of many sessions: reliability, groups, curves, numbers of participants."""
+"""What studies ask of many sessions: reliability, groups, norms, curves."""

@@ -18,6 +18,10 @@ from pydantic import Field, PlainValidator
 
 from mobility import tables
 from mobility.assessment.estimates import reason_of_side
+from mobility.base.options import Names, checked, likely, quoted
+from mobility.base.provenance import with_history
+from mobility.base.wording import listed
+from mobility.cohorts.cohort import COMPARED, check_recordings
 from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError
 from mobility.keypoints.sources import Origin
@@ -26,13 +30,10 @@ from mobility.kinematics.datasets import Repetitions, check_recording
 from mobility.kinematics.expected_error import trial_factors
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
-from mobility.options import Names, checked, likely, quoted
-from mobility.pipeline.cohort import COMPARED, check_recordings
-from mobility.provenance import with_history
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.sessions.stored import StoredSession
-from mobility.validation.limits import LEAST
-from mobility.validation.waveforms import (
+from mobility.statistics.limits_of_agreement import LEAST
+from mobility.statistics.waveforms import (
     ALPHA,
     ARRANGEMENTS,
     BAND_COVERAGE,
@@ -42,7 +43,6 @@ from mobility.validation.waveforms import (
     independent_curve_test,
     paired_curve_test,
 )
-from mobility.wording import listed
 
 Array = NDArray[np.float64]
 Phase = Literal["repetition", "descent", "bottom", "ascent"]
@@ -267,7 +267,7 @@ def mean_curves(
         95 % confidence interval of each point (t; from three people on), `lower_whole` and
         `upper_whole` of a band for the whole mean curve of those without gaps at once (from five
         on; sign flips, the largest t,
-        :func:`mobility.validation.waveforms.band_factor`), `mean_error_sd`, and
+        :func:`mobility.statistics.waveforms.band_factor`), `mean_error_sd`, and
         `n_at`, of how many people. `n` people over (group, side), `n_whole` without a gap.
 
         Over (trial, side): `reason` why a trial is left out, empty where it is not.

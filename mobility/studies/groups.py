@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.base.formatting import MISSING, digits_and_suffix, rounded
+from mobility.base.options import Names, checked, likely, quoted
+from mobility.base.wording import difference_in_words, level_in_words, listed, shortened
+from mobility.cohorts.cohort import with_origin
 from mobility.errors import BadInputError
-from mobility.formatting import MISSING, digits_and_suffix, rounded
-from mobility.options import Names, checked, likely, quoted
-from mobility.pipeline.cohort import with_origin
-from mobility.studies.mixed_model import MixedModel, fit_mixed_model
+from mobility.keypoints.view import UNKNOWN
+from mobility.statistics.limits_of_agreement import too_few
+from mobility.statistics.mixed_model import MixedModel, fit_mixed_model
 from mobility.studies.study_table import (
     FACTORS,
     OF_VALUE,
@@ -24,9 +27,6 @@ from mobility.studies.study_table import (
     choose_metrics,
     unit_of,
 )
-from mobility.validation.limits import too_few
-from mobility.view import UNKNOWN
-from mobility.wording import difference_in_words, level_in_words, listed, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -295,7 +295,7 @@ def _told_apart(
 def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
     """Give one value for each participant, group and side, for a picture: the mean.
 
-    Its columns are those of :func:`mobility.pipeline.cohort.by_group`: ``group`` (ordered),
+    Its columns are those of :func:`mobility.cohorts.cohort.by_group`: ``group`` (ordered),
     ``user_id``, ``side``, ``value``, ``units``.
     """
     import pandas as pd

@@ -10,14 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.base.options import Names, checked, likely_measure, quoted
+from mobility.base.wording import measure_of
+from mobility.cohorts.cohort import AGE_BANDS, choose_measures, with_origin
 from mobility.errors import BadInputError
-from mobility.options import Names, checked, likely_measure, quoted
-from mobility.pipeline.cohort import AGE_BANDS, choose_measures, with_origin
+from mobility.keypoints.view import UNKNOWN as NO_VIEW
 from mobility.registry import exercises
 from mobility.sessions.record import ANONYMOUS, now
 from mobility.sessions.references import Conditions, Norm, Norms, check_name
-from mobility.view import UNKNOWN as NO_VIEW
-from mobility.wording import measure_of
 
 LEAST = 20
 """Fewest people of a norm: the SD of 20 has a 95 % interval from 0.76 to 1.46 of it."""
@@ -37,7 +37,7 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Names | None = None) 
     Parameters
     ----------
     frame
-        Of :func:`mobility.pipeline.cohort.to_dataframe`. A person counts once, with the median of
+        Of :func:`mobility.cohorts.cohort.to_dataframe`. A person counts once, with the median of
         their sessions on each side; the values of both sides are put together. Sessions of people
         without an id, of unknown view, or of older code are left out.
     name
@@ -63,7 +63,7 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Names | None = None) 
     for column in (*_CONDITIONS, *_TEXTS, "level", "item", "kind", "age", "value"):
         if column not in frame:
             raise BadInputError.of(
-                {"frame": f"has no column '{column}'; mobility.pipeline.cohort.to_dataframe has"}
+                {"frame": f"has no column '{column}'; mobility.cohorts.cohort.to_dataframe has"}
             )
     rows = frame[frame["level"].eq("session") & frame["value"].notna()]
     rows = rows[rows["units"].ne("") & rows["kind"].ne("count")]

@@ -11,11 +11,12 @@ import pandas as pd
 from scipy import stats
 
 from mobility import tables
+from mobility.base.formatting import MISSING, between, digits_and_suffix, rounded
+from mobility.base.options import Names, checked, likely, likely_measure, quoted
+from mobility.base.wording import difference_in_words, listed
 from mobility.errors import BadInputError
-from mobility.formatting import MISSING, between, digits_and_suffix, rounded
 from mobility.kinematics.geometry import Array
-from mobility.options import Names, checked, likely, likely_measure, quoted
-from mobility.studies.components import (
+from mobility.statistics.components import (
     PARTICIPANT,
     RESIDUAL,
     Components,
@@ -23,9 +24,8 @@ from mobility.studies.components import (
     parts,
     variance_components,
 )
-from mobility.studies.study_table import FACTORS, checked_values, records, unit_of
-from mobility.validation.limits import LEAST, bland_altman, too_few
-from mobility.validation.reliability import (
+from mobility.statistics.limits_of_agreement import LEAST, bland_altman, too_few
+from mobility.statistics.reliability_coefficients import (
     Estimate,
     Form,
     Kind,
@@ -37,7 +37,7 @@ from mobility.validation.reliability import (
     share_within,
     weighted_kappa,
 )
-from mobility.wording import difference_in_words, listed
+from mobility.studies.study_table import FACTORS, checked_values, records, unit_of
 
 TRIAL = "trial"
 
@@ -171,7 +171,7 @@ def reliability(
 
     With one value of each participant at each level of one column, the statistics are those of a
     two-way analysis of variance. With several columns, repeated trials or missing values they are
-    those of :func:`~mobility.studies.components.variance_components`, with all values that there
+    those of :func:`~mobility.statistics.components.variance_components`, with all values that there
     are (REML).
 
     Parameters
@@ -234,8 +234,8 @@ def reliability(
     Operators, visits and devices count as drawn from many: that is what a later measurement meets.
     With two levels the intervals of agreement are therefore wide. ``benchmarks/reliability.md`` has
     what the intervals cover: 93 to 97 % but for those that
-    :func:`~mobility.studies.components.variance_components` names. Tests are not corrected for the
-    number of metrics.
+    :func:`~mobility.statistics.components.variance_components` names. Tests are not corrected for
+    the number of metrics.
 
     References
     ----------

@@ -11,14 +11,14 @@ import pandas as pd
 from scipy import stats
 
 from mobility import tables
+from mobility.cohorts.cohort import with_origin
 from mobility.errors import BadInputError
-from mobility.pipeline.cohort import with_origin
+from mobility.keypoints.view import UNKNOWN as NO_VIEW
 from mobility.sessions.record import now
 from mobility.sessions.references import Conditions, RetestError, RetestErrors, check_name
+from mobility.statistics.reliability_coefficients import Kind
 from mobility.studies.reliability import Reliability, people_again, reliability
 from mobility.studies.study_table import DECISION
-from mobility.validation.reliability import Kind
-from mobility.view import UNKNOWN as NO_VIEW
 
 if TYPE_CHECKING:
     from mobility.studies.study_table import Study

@@ -11,12 +11,14 @@ import xarray as xr
 from pydantic import BeforeValidator
 
 from mobility import tables
+from mobility.base.options import checked, likely, quoted
+from mobility.base.provenance import with_history
+from mobility.base.wording import spoken
+from mobility.cohorts.cohort import COMPARED, check_recordings
 from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError
 from mobility.kinematics.skeleton import SIDES
-from mobility.options import checked, likely, quoted
-from mobility.pipeline.cohort import COMPARED, check_recordings
-from mobility.provenance import with_history
+from mobility.statistics.reliability_coefficients import Kind
 from mobility.studies.curves import (
     NO_SIDE,
     mean_over_repetitions,
@@ -27,8 +29,6 @@ from mobility.studies.curves import (
 from mobility.studies.reliability import reliability
 from mobility.studies.retest import KIND, main_error
 from mobility.studies.study_table import unit_of
-from mobility.validation.reliability import Kind
-from mobility.wording import spoken
 
 if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mobility import tables
-from mobility.errors import BadInputError
-from mobility.options import FilePath, checked, likely_measure, quoted, validate
-from mobility.parsing import is_control, read_csv
-from mobility.pipeline.cohort import (
+from mobility.base.options import FilePath, checked, likely_measure, quoted, validate
+from mobility.base.parsing import is_control, read_csv
+from mobility.base.wording import measure_of, shortened
+from mobility.cohorts.cohort import (
     COMPARED,
     check_recordings,
     choose_measures,
@@ -24,9 +24,9 @@ from mobility.pipeline.cohort import (
     write_rows,
     write_table,
 )
-from mobility.pipeline.visit import Visit, visits_to_frame
+from mobility.cohorts.visit import Visit, visits_to_frame
+from mobility.errors import BadInputError
 from mobility.sessions.record import ANONYMOUS, Participant
-from mobility.wording import measure_of, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -309,13 +309,13 @@ def study_table(
         The sessions that it names.
     recordings
         Verdicts on a recording with which a session is used, as of
-        :func:`mobility.pipeline.cohort.to_dataframe`.
+        :func:`mobility.cohorts.cohort.to_dataframe`.
     level
         Whether a row is the value of a session (over its accepted repetitions) or of one
         repetition.
     visits
         Whether a row is of a visit in place of a session, its films merged
-        (:mod:`mobility.pipeline.visit`): the sessions of a participant on one day that are the same
+        (:mod:`mobility.cohorts.visit`): the sessions of a participant on one day that are the same
         in the columns of the list, but for ``device``, ``camera`` and ``trial``, which are left out
         where they differ within a visit.
     name

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from mobility.parsing import YAML_LOADER
+from mobility.base.parsing import YAML_LOADER
 
 
 @functools.cache

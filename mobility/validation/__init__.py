@@ -1,1 +1,1 @@
-"""Agreement with lab data: files of the lab, one clock, agreement of the angles."""
+"""Agreement with lab data: joint centres, one clock, agreement of the angles."""

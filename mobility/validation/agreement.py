@@ -11,20 +11,29 @@ import xarray as xr
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mobility import provenance, tables
+from mobility import tables
 from mobility.assessment.metric import merged_history
+from mobility.base import provenance
+from mobility.base.options import checked
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import Datasets, RepetitionsOfTrials, Trials, in_degrees
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import Array, nan_mean
-from mobility.options import checked
-from mobility.validation.inference import (
+from mobility.statistics.inference import (
     BOOTSTRAP_COVERAGE,
     LEAST_CLUSTERS,
     cluster_bootstrap,
     tost_paired,
 )
-from mobility.validation.limits import bland_altman, proportional_bias
+from mobility.statistics.limits_of_agreement import bland_altman, proportional_bias
+from mobility.statistics.reliability_coefficients import (
+    Estimate,
+    concordance,
+    intraclass_correlation,
+    mdc95,
+    measurement_error,
+)
+from mobility.statistics.waveforms import ALPHA, multiple_correlation, paired_curve_test
 from mobility.validation.pairing import (
     CURVE_ERRORS,
     DISCRETE,
@@ -32,14 +41,6 @@ from mobility.validation.pairing import (
     paired_angles,
     paired_metrics,
 )
-from mobility.validation.reliability import (
-    Estimate,
-    concordance,
-    intraclass_correlation,
-    mdc95,
-    measurement_error,
-)
-from mobility.validation.waveforms import ALPHA, multiple_correlation, paired_curve_test
 
 _NO_SIDE = "not a side of this angle"
 
@@ -130,7 +131,7 @@ def agreement(
     can replace the other, not how well either repeats itself. 1.96 √2 SEM is therefore an error
     of method, within which 95 % of the differences lie (about their mean, for consistency). A
     detectable change instead needs one system at several times
-    (:func:`~mobility.pipeline.cohort.changes`).
+    (:func:`~mobility.cohorts.cohort.changes`).
 
     References
     ----------

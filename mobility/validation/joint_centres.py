@@ -15,14 +15,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.base.options import checked
+from mobility.base.provenance import with_history
+from mobility.base.wording import shortened
 from mobility.errors import BadInputError
-from mobility.kinematics.datasets import Markers
-from mobility.kinematics.geometry import Array, direction
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
-from mobility.options import checked
-from mobility.provenance import with_history
-from mobility.validation.lab_files import MappingLike
-from mobility.validation.mappings import (
+from mobility.exchange.lab_files import MappingLike
+from mobility.exchange.lab_mappings import (
     FileNames,
     LabMapping,
     Pelvis,
@@ -30,7 +28,9 @@ from mobility.validation.mappings import (
     from_dict,
     given_mapping,
 )
-from mobility.wording import shortened
+from mobility.kinematics.datasets import Markers
+from mobility.kinematics.geometry import Array, direction
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
 
 METHOD = "markers"
 """Value of the attribute ``method`` of such a pose."""
@@ -108,7 +108,7 @@ def lab_pose(
     Parameters
     ----------
     markers
-        Markers from :func:`~mobility.validation.lab_files.read_lab`.
+        Markers from :func:`~mobility.exchange.lab_files.read_lab`.
     mapping
         Meaning of the markers, as for ``read_lab``; by default as when the file was read.
     static

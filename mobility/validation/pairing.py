@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.assessment.phases import within
 from mobility.assessment.summaries import median_within, peak_within
+from mobility.base.wording import shortened
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import in_degrees
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import Array
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
-from mobility.validation.limits import numbers
-from mobility.validation.waveforms import curve_errors
-from mobility.wording import shortened
+from mobility.statistics.limits_of_agreement import numbers
+from mobility.statistics.waveforms import curve_errors
 
 Values = dict[str, tuple[tuple[str, ...], Any]]
 

@@ -15,14 +15,14 @@ import xarray as xr
 from pydantic import Field
 
 from mobility import tables
+from mobility.base.options import checked
+from mobility.base.provenance import with_history
 from mobility.errors import BadInputError
+from mobility.exchange.lab_datasets import MOMENTS
 from mobility.kinematics.correlation import cross_correlation, peak, rival_peaks
 from mobility.kinematics.datasets import Angles, Recording, Times
 from mobility.kinematics.geometry import Array
-from mobility.options import checked
-from mobility.provenance import with_history
-from mobility.validation.lab_datasets import MOMENTS
-from mobility.validation.limits import numbers
+from mobility.statistics.limits_of_agreement import numbers
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]

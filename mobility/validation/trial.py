@@ -18,19 +18,19 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
+from mobility.base.formatting import rounded
+from mobility.base.provenance import warnings_of, with_history
+from mobility.base.wording import listed
 from mobility.errors import BadInputError
-from mobility.formatting import rounded
+from mobility.exchange.lab_files import read_lab
+from mobility.exchange.lab_mappings import given_mapping
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.geometry import called
 from mobility.kinematics.skeleton import SIDES
-from mobility.provenance import warnings_of, with_history
 from mobility.validation.agreement import agreement
 from mobility.validation.joint_centres import lab_pose
-from mobility.validation.lab_files import read_lab
-from mobility.validation.mappings import given_mapping
 from mobility.validation.pairing import DISCRETE
 from mobility.validation.synchronise import Synchronisation, align, find_lag
-from mobility.wording import listed
 
 FILE = str | os.PathLike[str]
 
@@ -112,7 +112,7 @@ def read_reference(
     """Read the lab's measurements of a trial: markers, angles, or both, in one file or two.
 
     `static` is a trial with the markers that were taken off for the movement. `mapping`, `units`
-    and `vertical_axis` are those of :func:`~mobility.validation.lab_files.read_lab`, the latter two
+    and `vertical_axis` are those of :func:`~mobility.exchange.lab_files.read_lab`, the latter two
     for `lab_file`.
     """
     # One mapping may describe markers, angles, or both.

@@ -20,9 +20,9 @@ from pydantic import Field
 from scipy.optimize import brentq
 
 from mobility import tables
+from mobility.base.options import checked
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array
-from mobility.options import checked
 
 JOINT_BONES: Mapping[str, str] = {
     "shoulder": "upperarm01",

@@ -14,12 +14,13 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mobility.base.options import Strict, likely, validate
+from mobility.base.parsing import parse_yaml
+from mobility.base.provenance import with_history
+from mobility.base.writing import atomic, writing
 from mobility.capture.video import write_video
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import KEYPOINTS
-from mobility.options import Strict, likely, validate
-from mobility.parsing import parse_yaml
-from mobility.provenance import with_history
 from mobility.virtual_lab.body import Body, Deviation, parametric_body
 from mobility.virtual_lab.render import Camera, Look, frames
 from mobility.virtual_lab.single_joint import JointMotion, perform_joint
@@ -27,7 +28,6 @@ from mobility.virtual_lab.single_leg_squat import SingleLegSquat, perform_single
 from mobility.virtual_lab.sit_to_stand import SitToStand, perform_sit_to_stand
 from mobility.virtual_lab.squat import Squat, perform
 from mobility.virtual_lab.stance import Stance, Trial
-from mobility.writing import atomic, writing
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import numpy as np
 from pydantic import Field, model_validator
 from scipy.special import ndtr, ndtri
 
+from mobility.base.options import Strict, checked, likely, validate
 from mobility.errors import BadInputError
-from mobility.options import Strict, checked, likely, validate
 from mobility.virtual_lab.case import Case, Film, case_from, read_yaml
 
 VIEWS: Mapping[str, tuple[float, float, float]] = {

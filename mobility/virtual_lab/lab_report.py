@@ -14,15 +14,15 @@ import htpy as h
 import numpy as np
 import xarray as xr
 
-from mobility.formatting import between, percent, quantity, rounded
+from mobility.base.formatting import between, percent, quantity, rounded
+from mobility.base.wording import capital
+from mobility.base.writing import atomic, writing
+from mobility.keypoints.view import VIEWS
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
-from mobility.view import VIEWS
 from mobility.virtual_lab.agreement import BENT
 from mobility.virtual_lab.case import write_dataset
 from mobility.virtual_lab.sweep import Done
-from mobility.wording import capital
-from mobility.writing import atomic, writing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

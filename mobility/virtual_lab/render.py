@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mobility.base.options import Strict
+from mobility.base.progress import progress_bar
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array
-from mobility.options import Strict
-from mobility.progress import progress_bar
 from mobility.virtual_lab.body import Body, skinned
 from mobility.virtual_lab.stance import Trial
 

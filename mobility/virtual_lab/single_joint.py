@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import Field, model_validator
 
+from mobility.base.options import Strict
 from mobility.kinematics.geometry import Array, direction
-from mobility.options import Strict
 from mobility.virtual_lab.body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
 from mobility.virtual_lab.squat import Squat, perform
 from mobility.virtual_lab.stance import (

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from mobility.base.options import Strict
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array, direction
-from mobility.options import Strict
 from mobility.virtual_lab.body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
 
 Corners = tuple[tuple[float, float, float], tuple[float, float, float]]

@@ -20,6 +20,11 @@ import xarray as xr
 import yaml
 
 from mobility import tables
+from mobility.base.options import FilePath, Workers, checked
+from mobility.base.processes import Process
+from mobility.base.progress import progress_bar
+from mobility.base.provenance import package_versions, with_history
+from mobility.base.writing import writing
 from mobility.capture.models import model_sha256
 from mobility.capture.pose import estimate_pose
 from mobility.errors import BadInputError, EndedError, MobilityError, NotFoundError
@@ -28,10 +33,6 @@ from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import SIDES, landmarks
-from mobility.options import FilePath, Workers, checked
-from mobility.processes import Process
-from mobility.progress import progress_bar
-from mobility.provenance import package_versions, with_history
 from mobility.virtual_lab.case import (
     Case,
     read_case,
@@ -40,7 +41,6 @@ from mobility.virtual_lab.case import (
     truth_pose,
     write_dataset,
 )
-from mobility.writing import writing
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Process of a sweep, so that a crash of the renderer loses one case and not the sweep.
 
-:mod:`mobility.virtual_lab.sweep` asks it; see :mod:`mobility.processes`.
+:mod:`mobility.virtual_lab.sweep` asks it; see :mod:`mobility.base.processes`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mobility.processes import Send, serve
+from mobility.base.processes import Send, serve
 
 
 def do(job: dict[str, Any], _: Send) -> float:

@@ -22,8 +22,8 @@ import traitlets
 from markupsafe import Markup
 
 from mobility import tables
+from mobility.base.progress import report_progress_to
 from mobility.errors import BadInputError, ConflictError, MobilityError
-from mobility.progress import report_progress_to
 from mobility.reports.es_module import joined
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from typing import Any
 import traitlets
 
 from mobility import tables
+from mobility.base.progress import send_first_page_to
 from mobility.errors import NotFoundError
-from mobility.progress import send_first_page_to
 from mobility.server import phones
 from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module

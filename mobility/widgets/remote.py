@@ -25,11 +25,11 @@ import httpx
 import numpy as np
 
 from mobility import tables
+from mobility.base.provenance import AnalysisWarning
 from mobility.client import Client
 from mobility.documents.contract import ExportDocument
 from mobility.documents.fill import SIDES, landmark_names
 from mobility.errors import ConflictError, NotFoundError, NotPermittedError
-from mobility.provenance import AnalysisWarning
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.server.models import SessionState
 from mobility.sessions.record import Edits, Participant, SessionRecord, StoredConfig

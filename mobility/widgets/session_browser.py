@@ -14,10 +14,10 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.verdict import LEVELS, warning_lines
+from mobility.base.formatting import dated, timed
+from mobility.base.progress import send_first_page_to
 from mobility.documents.fill import user_name
 from mobility.errors import MobilityError, NotFoundError
-from mobility.formatting import dated, timed
-from mobility.progress import send_first_page_to
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.record import ANONYMOUS, Participant, SessionRecord, verdict_in_words
 from mobility.widgets.base import Act, Widget, module

@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.verdict import warning_lines
+from mobility.base.options import check_point, likely
 from mobility.errors import BadInputError, NotFoundError
-from mobility.options import check_point, likely
 from mobility.reports.curves import angle_names
 from mobility.reports.trial import repetition_rows, shown_at_first, trial_data
 from mobility.widgets.base import Act, Widget, module

@@ -14,11 +14,16 @@ import traitlets
 from markupsafe import Markup
 
 from mobility import registry, tables
-from mobility.analysis_options import AnalysisOptions, given_options, offered_at, options_at
 from mobility.assessment.movements import how_to_film
+from mobility.base.options import validate
 from mobility.errors import BadInputError, MobilityError, NotFoundError, TooLargeError
-from mobility.options import validate
 from mobility.registry import JOINTS, MEASURED, of_single_joints
+from mobility.sessions.analysis_options import (
+    AnalysisOptions,
+    given_options,
+    offered_at,
+    options_at,
+)
 from mobility.sessions.creation import check_creation
 from mobility.sessions.files import check_file_name, open_private, writing
 from mobility.sessions.record import ANONYMOUS, GivenParticipant, Participant, now

@@ -8,8 +8,8 @@ from mobility import tables
 from mobility.assessment.comments import KEYS, comments, recommendations
 from mobility.assessment.criteria import fms_deep_squat
 from mobility.assessment.findings import LEVELS
+from mobility.base.provenance import with_history
 from mobility.errors import BadInputError
-from mobility.provenance import with_history
 
 NOTICE = tables.load("advice")["notice"]["text"]
 

@@ -24,8 +24,8 @@ from mobility.assessment.criteria import (
     probability_of,
 )
 from mobility.assessment.findings import find
+from mobility.base.provenance import history
 from mobility.errors import BadInputError
-from mobility.provenance import history
 
 NAN = float("nan")
 ALL = "3"

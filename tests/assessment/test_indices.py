@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from mobility import tables
 from mobility.assessment.findings import find
 from mobility.assessment.indices import mobility_index, quality_index, score_of
+from mobility.base.provenance import history
 from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
-from mobility.provenance import history
 
 INDICES = {"mobility_index": mobility_index, "quality_index": quality_index}
 PARTS = {name: tables.load("indices")[name]["parts"] for name in INDICES}

@@ -12,7 +12,7 @@ import mobility
 from mobility import Store, registry, tables
 from mobility.assessment.findings import find
 from mobility.assessment.verdict import PARTS, Verdict, judge
-from mobility.provenance import AnalysisWarning
+from mobility.base.provenance import AnalysisWarning
 
 GOOD = {"light": {"verdict": "ok", "advice": None}, "view": {"verdict": "ok", "name": "front"}}
 ALL = frozenset(PARTS)

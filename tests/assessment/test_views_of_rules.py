@@ -10,7 +10,7 @@ import pytest
 from mobility import tables
 from mobility.assessment.findings import Finding, all_rules, find
 from mobility.assessment.views_of_rules import films_for, surer_views, views_that_answer
-from mobility.view import VIEWS
+from mobility.keypoints.view import VIEWS
 
 FRONTAL = ("knee_inside_foot", "hip_adduction", "knee_flexion_asymmetry", "one_leg_knee_asymmetry")
 

@@ -12,11 +12,11 @@ import pytest
 from own_detectors import install, install_the_one_of_the_page, working_here
 
 import mobility as mb
+from mobility.base.provenance import history, warnings_of
 from mobility.capture import detector_packages
 from mobility.capture.detectors import LoadedDetector
 from mobility.errors import BadInputError, MobilityError, ModelError, VideoError
 from mobility.keypoints.names import LANDMARKS, points_of
-from mobility.provenance import history, warnings_of
 
 HEAD = """
 import os, sys

@@ -8,6 +8,7 @@ import pytest
 from clips import make_clip
 
 from mobility.assessment.verdict import judge
+from mobility.base.provenance import AnalysisWarning, sha256, warnings_of
 from mobility.capture.given import pose_of_keypoints
 from mobility.capture.pose import fraction_outside
 from mobility.capture.quality import capture_quality
@@ -15,7 +16,6 @@ from mobility.capture.video import probe
 from mobility.errors import NobodyFoundError
 from mobility.exchange.keypoint_files import keypoints_of_video
 from mobility.keypoints.names import points_of
-from mobility.provenance import AnalysisWarning, sha256, warnings_of
 from mobility.reports.recording_checks import capture_quality as checks_of_page
 
 FRAMES = 90

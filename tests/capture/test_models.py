@@ -11,9 +11,9 @@ import zipfile
 import pytest
 
 from mobility import tables
+from mobility.base.provenance import sha256
 from mobility.capture import models
 from mobility.errors import BadInputError, ModelError, NotFoundError
-from mobility.provenance import sha256
 
 
 @pytest.fixture

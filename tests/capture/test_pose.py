@@ -15,6 +15,8 @@ from processes import ended
 
 import mobility as mb
 from mobility import tables
+from mobility.base.processes import Process
+from mobility.base.provenance import cuts_of, history, repeats_of, sha256, warnings_of
 from mobility.capture import landmarks, pose_worker
 from mobility.capture import pose as pose_module
 from mobility.capture.passes import Pass
@@ -22,8 +24,6 @@ from mobility.capture.pose import plan_chunks
 from mobility.capture.pose_process import start
 from mobility.capture.video import presentation_times, read_frames, write_video
 from mobility.errors import BadInputError, NotFoundError, VideoError
-from mobility.processes import Process
-from mobility.provenance import cuts_of, history, repeats_of, sha256, warnings_of
 
 
 def codes(pose):

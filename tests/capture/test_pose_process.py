@@ -2,8 +2,8 @@
 
 import pytest
 
+from mobility.base.processes import Process
 from mobility.capture import pose_process
-from mobility.processes import Process
 
 
 @pytest.fixture

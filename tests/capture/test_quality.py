@@ -14,11 +14,11 @@ from scipy.special import ndtr
 
 from mobility import tables
 from mobility.assessment.verdict import judge
+from mobility.base.provenance import with_history
 from mobility.capture.pose import fraction_outside
 from mobility.capture.quality import body_height_px, capture_quality, edge_width, verdict
 from mobility.capture.video import probe, read_frames, write_video
 from mobility.kinematics.clean import clean_pose
-from mobility.provenance import with_history
 from mobility.sessions.files import read_dataset
 
 DEMO_DISTANCE_M = 3.3

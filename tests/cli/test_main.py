@@ -21,9 +21,9 @@ from processes import command, mobility
 
 from mobility import __version__
 from mobility.assessment.verdict import judge
+from mobility.base.provenance import AnalysisWarning, with_history
 from mobility.capture.video import read_frames, write_video
-from mobility.pipeline import cohort
-from mobility.provenance import AnalysisWarning, with_history
+from mobility.cohorts import cohort
 from mobility.sessions.references import RetestErrors
 from mobility.store import Session, Store
 

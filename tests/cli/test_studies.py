@@ -16,7 +16,7 @@ from processes import command, refused
 
 from mobility.assessment.verdict import LEVELS
 from mobility.batch import study
-from mobility.pipeline import cohort
+from mobility.cohorts import cohort
 from mobility.sessions.references import reference, references
 from mobility.store import Store
 

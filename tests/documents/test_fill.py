@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobility.assessment.indices import quality_index
+from mobility.base.provenance import AnalysisWarning
 from mobility.documents import contract
 from mobility.documents import fill as documents
-from mobility.provenance import AnalysisWarning
 from mobility.reports import gauges
 from mobility.sessions.record import Participant, Provenance
 from mobility.store import Store

@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 from analytic import fitted, squat_pose
 
+from mobility.base.provenance import AnalysisWarning
 from mobility.documents import of_session
-from mobility.provenance import AnalysisWarning
 from mobility.store import Session, Store
 
 

@@ -15,13 +15,13 @@ import xarray as xr
 from clips import make_clip
 
 import mobility as mb
+from mobility.base.provenance import history, last_of, warnings_of
 from mobility.capture.models import model_sha256
 from mobility.errors import BadInputError, NotFoundError
 from mobility.exchange.formats import digest
 from mobility.exchange.keypoint_files import keypoints_of_video
 from mobility.exchange.people import Detection, followed
 from mobility.keypoints.names import LANDMARKS, landmark_of, points_of
-from mobility.provenance import history, last_of, warnings_of
 from tests.limbs import limb_pose
 
 SIZE = (160, 120)

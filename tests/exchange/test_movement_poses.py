@@ -12,9 +12,9 @@ from processes import ended
 
 import mobility as mb
 from mobility import tables
+from mobility.base.provenance import warnings_of
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import KEYPOINTS
-from mobility.provenance import warnings_of
 from tests.limbs import limb_pose, there_and_back
 
 TIME, BEND = there_and_back(low=8.0, high=100.0, times=1)

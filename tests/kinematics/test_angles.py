@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from mobility import tables
+from mobility.base.provenance import history, warnings_of
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_sd
 from mobility.kinematics.angles import (
@@ -25,7 +26,6 @@ from mobility.kinematics.geometry import (
     shoulder_flexion,
 )
 from mobility.kinematics.skeleton import KEYPOINTS
-from mobility.provenance import history, warnings_of
 from mobility.sessions.files import read_dataset
 
 THREE_POINT = (

@@ -11,7 +11,9 @@ import pytest
 import xarray as xr
 from kinematics.test_fit import body, errors, filmed, half_slope, last, last_problem, points_of
 
+from mobility.base.provenance import cameras_of
 from mobility.errors import BadInputError
+from mobility.keypoints.view import camera_view
 from mobility.kinematics.angle_errors import angle_sd
 from mobility.kinematics.calibration import Calibration, Camera, rotation_matrix
 from mobility.kinematics.fit import body as parts
@@ -20,8 +22,6 @@ from mobility.kinematics.fit.cameras import aligned
 from mobility.kinematics.fit.one_view import contradiction
 from mobility.kinematics.fit.time_offset import time_offset
 from mobility.kinematics.skeleton import INDEX
-from mobility.provenance import cameras_of
-from mobility.view import camera_view
 
 ANGLES = (
     *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "shoulder_flexion", "elbow_flexion"),

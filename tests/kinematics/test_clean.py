@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mobility.base.provenance import history, warnings_of
 from mobility.errors import BadInputError
 from mobility.exchange.movement_poses import from_movement, to_movement
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose, low_pass, with_sides_exchanged_as_in
 from mobility.kinematics.skeleton import INDEX
-from mobility.provenance import history, warnings_of
 from mobility.sessions.files import read_dataset
 
 

@@ -8,6 +8,7 @@ import xarray as xr
 from analytic import squat_pose
 
 import mobility as mb
+from mobility.base.provenance import history
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import (
     check_angles,
@@ -16,7 +17,6 @@ from mobility.kinematics.datasets import (
     check_repetitions,
     check_times,
 )
-from mobility.provenance import history
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.posture import posture
+from mobility.base.provenance import warnings_of
 from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.keypoints.sources import Origin, pose_source
 from mobility.kinematics import expected_error
@@ -34,7 +35,6 @@ from mobility.kinematics.expected_error import (
     unlike_measured,
 )
 from mobility.kinematics.repetitions import find_repetitions
-from mobility.provenance import warnings_of
 from mobility.sessions.files import read_dataset
 
 CALIBRATED = {"arguments": {"calibration": "cameras.toml"}}

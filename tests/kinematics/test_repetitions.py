@@ -9,7 +9,10 @@ import pytest
 import xarray as xr
 from analytic import minimum_jerk, with_step
 
+from mobility.base.provenance import cuts_of, history, repeats_of, warnings_of
 from mobility.errors import BadInputError
+from mobility.exchange.lab_files import read_lab
+from mobility.keypoints.view import camera_view
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.repetitions import (
@@ -18,10 +21,7 @@ from mobility.kinematics.repetitions import (
     repetitions_of_signal,
     set_repetitions,
 )
-from mobility.provenance import cuts_of, history, repeats_of, warnings_of
 from mobility.validation.joint_centres import lab_pose
-from mobility.validation.lab_files import read_lab
-from mobility.view import camera_view
 
 
 def codes(dataset):

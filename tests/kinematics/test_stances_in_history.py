@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from analytic import with_step
 
+from mobility.base.provenance import with_history
 from mobility.kinematics.stances import (
     Stance,
     Step,
@@ -14,7 +15,6 @@ from mobility.kinematics.stances import (
     stances_of,
     steps_of,
 )
-from mobility.provenance import with_history
 
 
 def test_a_step_parts_two_stances(squat_pose):

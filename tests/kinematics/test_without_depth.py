@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 from filmed_body import FOCAL, body, codes, errors, filmed, points_of, short_squat, squat
 
+from mobility.base.provenance import warnings_of
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import MEDIAPIPE, OTHER
 from mobility.kinematics import angle_errors
@@ -17,7 +18,6 @@ from mobility.kinematics.fit.body import FITTED, point_errors
 from mobility.kinematics.fit.foreshortening import foreshortened
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import INDEX, other_side
-from mobility.provenance import warnings_of
 
 LEG = ("knee", "ankle", "heel", "foot_index")
 FEET = [f"{side}_{name}" for side in ("left", "right") for name in ("heel", "foot_index")]

@@ -14,11 +14,11 @@ from own_detectors import install
 from processes import in_children
 
 from mobility import __version__
+from mobility.base.provenance import POSE, RESULTS, Code, code_digest, sha256, with_history
 from mobility.capture.detector_packages import detector_digest
 from mobility.errors import BadInputError, ModelError, NotFoundError, VideoError
 from mobility.keypoints.sources import Origin
 from mobility.pipeline import analysis
-from mobility.provenance import POSE, RESULTS, Code, code_digest, sha256, with_history
 from mobility.reports import stored
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.filming import filming_of

@@ -9,8 +9,8 @@ import pytest
 
 from mobility import tables
 from mobility.assessment.findings import refused, wrong_expected
+from mobility.base.provenance import with_history
 from mobility.kinematics.expected_error import kind_of
-from mobility.provenance import with_history
 from mobility.reports import errors_in_words
 from mobility.reports.page import ReportPage
 from mobility.reports.sections import sections_of

@@ -14,10 +14,10 @@ from mobility import registry
 from mobility.assessment.answers import ANSWERS, Answer
 from mobility.assessment.findings import Finding, all_rules, find, say
 from mobility.assessment.verdict import Verdict, judge
+from mobility.base.wording import listed
 from mobility.registry import Exercise
 from mobility.reports.first_page import MOST_FINDINGS, in_lines, main_findings
 from mobility.store import Store
-from mobility.wording import listed
 
 OF_REPETITIONS = [each for each in registry.exercises() if each.noun == "repetition"]
 NO_FAULT = {"reached", "near"}

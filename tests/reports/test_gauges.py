@@ -16,8 +16,8 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.findings import find, in_place
 from mobility.assessment.verdict import judge
+from mobility.base.provenance import AnalysisWarning
 from mobility.errors import NotFoundError
-from mobility.provenance import AnalysisWarning
 from mobility.registry import exercise_of
 from mobility.reports import gauges, last_visit, pdf
 from mobility.reports.gauges import Gauge

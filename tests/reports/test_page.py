@@ -11,7 +11,7 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility.assessment.verdict import judge
-from mobility.provenance import AnalysisWarning
+from mobility.base.provenance import AnalysisWarning
 from mobility.reports.html import paragraphs
 from mobility.reports.page import ReportPage, Section, section
 from mobility.store import Store

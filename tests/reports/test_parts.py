@@ -19,14 +19,14 @@ from mobility.assessment.findings import Finding, all_rules, excess, find, in_pl
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.verdict import judge
 from mobility.assessment.views_of_rules import surer_views
+from mobility.base.provenance import AnalysisWarning
+from mobility.base.wording import capital, listed
 from mobility.exercises.repeated import page
-from mobility.provenance import AnalysisWarning
 from mobility.registry import exercise
 from mobility.reports import first_page, gauges, groups, recording, recording_checks, scores, values
 from mobility.reports.references import References
 from mobility.sessions.record import Participant
 from mobility.store import Store
-from mobility.wording import capital, listed
 
 SIDES = ["left", "right"]
 SQUAT = exercise("Overhead Squat")

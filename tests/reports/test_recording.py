@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from mobility.provenance import with_history
+from mobility.base.provenance import with_history
 from mobility.reports import origin, recording, repetition_tables
 from mobility.sessions.record import Edits, VideoFile
 from mobility.store import Session, Store

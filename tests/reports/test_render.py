@@ -23,11 +23,11 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from processes import wait_for
 
 import mobility as mb
+from mobility.base.progress import report_progress_to, send_first_page_to
+from mobility.base.provenance import sha256
 from mobility.documents.contract import ReportDocument
 from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.pipeline import analysis
-from mobility.progress import report_progress_to, send_first_page_to
-from mobility.provenance import sha256
 from mobility.reports import render as reports
 from mobility.reports.pdf import to_pdf
 from mobility.reports.warm_kernels import warm_kernels

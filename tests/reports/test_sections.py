@@ -15,9 +15,9 @@ from mobility import registry, tables
 from mobility.assessment.findings import all_rules, find
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.verdict import PARTS, judge
+from mobility.base.provenance import AnalysisWarning
 from mobility.documents.fill import check_rows
 from mobility.errors import BadInputError
-from mobility.provenance import AnalysisWarning
 from mobility.registry import Exercise
 from mobility.reports.page import ReportPage
 from mobility.reports.sections import sections_of

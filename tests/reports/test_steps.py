@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from analytic import with_step
 
+from mobility.base.provenance import with_history
 from mobility.kinematics.stances import Step
-from mobility.provenance import with_history
 from mobility.reports.steps import step_in_words, steps_in_a_line
 
 

@@ -15,8 +15,8 @@ import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from mobility import tables
+from mobility.base.provenance import with_history
 from mobility.capture.video import presentation_times, probe, read_frames
-from mobility.provenance import with_history
 from mobility.reports import render, trial
 from mobility.store import Session, Store
 from mobility.widgets.media import address

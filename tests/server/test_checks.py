@@ -11,7 +11,7 @@ from first_pages import rows_on, stands_on
 
 from mobility.assessment.findings import all_rules, in_units
 from mobility.client import Client
-from mobility.pipeline import cohort
+from mobility.cohorts import cohort
 from mobility.reports.page import ReportPage
 from mobility.reports.sections import sections_of
 from mobility.store import Store

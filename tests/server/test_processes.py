@@ -49,7 +49,7 @@ def test_who_is_told_that_work_has_ended_finds_its_process_dead(module, seconds,
 
 
 GROWS = """
-from mobility.processes import serve
+from mobility.base.processes import serve
 
 kept = []
 def do(request, send):

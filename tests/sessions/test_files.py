@@ -12,10 +12,10 @@ import pytest
 import xarray as xr
 from processes import ended, in_child
 
+from mobility.base.writing import LogFile, unlinked_until_complete
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.sessions import files
 from mobility.store import Store
-from mobility.writing import LogFile, unlinked_until_complete
 
 # These processes have no threads that a copy could miss.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")

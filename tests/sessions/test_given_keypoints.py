@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from clips import make_clip
 
+from mobility.base.provenance import sha256, warnings_of
 from mobility.errors import BadInputError, NotFoundError
 from mobility.exchange.formats import digest
 from mobility.pipeline import analysis
@@ -17,7 +18,6 @@ from mobility.pipeline.analysis import _plan
 from mobility.pipeline.recording_check import check_session
 from mobility.privacy.takeout import write_takeout
 from mobility.privacy.traces import _videos
-from mobility.provenance import sha256, warnings_of
 from mobility.reports.origin import provenance
 from mobility.sessions.files import read_dataset, write_json
 from mobility.sessions.record import Stage, now

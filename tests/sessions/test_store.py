@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from processes import in_children
 
+from mobility.base.formatting import dated
 from mobility.errors import (
     BadInputError,
     NotFoundError,
@@ -23,7 +24,6 @@ from mobility.errors import (
     StorageError,
     VideoError,
 )
-from mobility.formatting import dated
 from mobility.privacy.retention import files_of_participant
 from mobility.reports import stored
 from mobility.reports.stored import report_key

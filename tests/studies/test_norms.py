@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from cohort_cases import add_session
 
+from mobility.cohorts.cohort import COLUMNS, to_dataframe
 from mobility.errors import BadInputError, NotFoundError, StorageError
-from mobility.pipeline.cohort import COLUMNS, to_dataframe
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import now
 from mobility.sessions.references import (

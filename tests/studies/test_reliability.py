@@ -8,15 +8,15 @@ import published
 import pytest
 
 from mobility.errors import BadInputError
-from mobility.studies.reliability import COLUMNS, reliability
-from mobility.validation.limits import bland_altman
-from mobility.validation.reliability import (
+from mobility.statistics.limits_of_agreement import bland_altman
+from mobility.statistics.reliability_coefficients import (
     coefficient_of_variation,
     intraclass_correlation,
     mdc95,
     measurement_error,
     weighted_kappa,
 )
+from mobility.studies.reliability import COLUMNS, reliability
 
 
 def long(table, *, way="visit", metric="knee_flexion", units="degree", **more):

@@ -15,10 +15,10 @@ from demo_sessions import put_result
 import mobility as mb
 from mobility.errors import BadInputError
 from mobility.reports import study_sections as sections
+from mobility.statistics.reliability_coefficients import mdc95, measurement_error
 from mobility.store import Store
 from mobility.studies.retest_curves import session_curves
 from mobility.studies.study_table import Study
-from mobility.validation.reliability import mdc95, measurement_error
 
 PERCENT = np.linspace(0, 100, 6)
 SPREAD = np.array([1.0, 2.0, 4.0, 5.0, 3.0, 1.0])

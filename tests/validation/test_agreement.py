@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paired_trials import paired_trial
 
+from mobility.base.provenance import history, warnings_of
 from mobility.errors import BadInputError
-from mobility.provenance import history, warnings_of
+from mobility.statistics.limits_of_agreement import bland_altman
+from mobility.statistics.reliability_coefficients import concordance, intraclass_correlation
 from mobility.validation.agreement import agreement
-from mobility.validation.limits import bland_altman
-from mobility.validation.reliability import concordance, intraclass_correlation
 
 KNEE = {"angle": "knee_flexion", "side": "left"}
 

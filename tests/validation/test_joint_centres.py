@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 import mobility as mb
+from mobility.base.provenance import history, warnings_of
 from mobility.errors import BadInputError
+from mobility.exchange.lab_files import read_lab
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
-from mobility.provenance import history, warnings_of
 from mobility.validation.joint_centres import carry_point, harrington_hips, lab_pose
-from mobility.validation.lab_files import read_lab
 
 OPENCAP = {  # of a landmark: prefix of its lateral and medial marker, by side
     "shoulder": (("L_Shoulder",), ("R_Shoulder",)),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobility.errors import BadInputError
-from mobility.validation.lab_files import read_lab
+from mobility.exchange.lab_files import read_lab
 from mobility.validation.synchronise import Synchronisation, align, find_lag
 
 

@@ -11,8 +11,8 @@ import xarray as xr
 from lab_trials import true_angles, write_truth
 
 from mobility.errors import BadInputError, NotFoundError
+from mobility.exchange.lab_writers import write_mot
 from mobility.sessions.files import read_dataset
-from mobility.validation.export import write_mot
 from mobility.validation.trial import Reference, Trial, angles_of, compare, read_reference
 
 

@@ -10,7 +10,7 @@ import xarray as xr
 from network_trace import addresses_outside, refused, tracing
 from processes import ended
 
-from mobility.provenance import sha256
+from mobility.base.provenance import sha256
 from mobility.virtual_lab import sweep as module
 from mobility.virtual_lab.case import case_from, read_truth
 from mobility.virtual_lab.sweep import (

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mobility.base.progress import first_page_listener
 from mobility.errors import BadInputError, VideoError
-from mobility.progress import first_page_listener
 from mobility.server import phones
 from mobility.server.keys import Keys
 from mobility.store import Session

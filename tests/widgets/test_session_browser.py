@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from mobility.base.progress import progress_bar
 from mobility.errors import BadInputError, NotFoundError, VideoError
-from mobility.progress import progress_bar
 from mobility.sessions.files import read_json, write_json
 from mobility.store import Session, Store
 from mobility.widgets import SessionBrowser

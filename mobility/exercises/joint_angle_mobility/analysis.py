@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.movements import movement as movement_entry
 from mobility.assessment.verdict import Verdict
+from mobility.base.provenance import AnalysisWarning
 from mobility.errors import MobilityError
 from mobility.exercises.joint_angle_mobility.courses import (
     feet_could_be_planted,
@@ -23,7 +24,6 @@ from mobility.exercises.joint_angle_mobility.values import (
 )
 from mobility.exercises.joint_angle_mobility.verdict import applicable_warnings, verdict_in_joints
 from mobility.kinematics import angles as kinematic_angles
-from mobility.provenance import AnalysisWarning
 from mobility.registry import ANGLE_OF_JOINT, joints_that
 
 if TYPE_CHECKING:

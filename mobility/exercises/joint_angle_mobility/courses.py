@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment import movements as movement_table
+from mobility.base.provenance import cameras_of, cuts_of, repeats_of
+from mobility.base.wording import listed, spoken
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.excursions import (
     ALONG,
@@ -24,15 +26,13 @@ from mobility.exercises.joint_angle_mobility.excursions import (
     excursions_of,
     without_movements_at_rest,
 )
+from mobility.keypoints.view import camera_view
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.datasets import require_angles, require_pose
 from mobility.kinematics.geometry import angle_between
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, landmarks
-from mobility.provenance import cameras_of, cuts_of, repeats_of
 from mobility.registry import joint_table, joints_that
-from mobility.view import camera_view
-from mobility.wording import listed, spoken
 
 
 def single_joint_limits() -> dict[str, float]:

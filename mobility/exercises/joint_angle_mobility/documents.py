@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobility.assessment.movements import movement
+from mobility.base.wording import spoken
 from mobility.documents import fill
 from mobility.documents.contract import JointAngle, JointMobilityDocument
 from mobility.documents.of_session import side_of_joints
@@ -18,7 +19,6 @@ from mobility.exercises.joint_angle_mobility.values import (
 from mobility.registry import ANGLE_OF_JOINT, SIDEWAYS
 from mobility.sessions.record import Participant, SessionRecord, Side
 from mobility.sessions.stored import StoredSession
-from mobility.wording import spoken
 
 if TYPE_CHECKING:
     import xarray as xr

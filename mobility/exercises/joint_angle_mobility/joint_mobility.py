@@ -11,10 +11,13 @@ import xarray as xr
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mobility import provenance, tables
+from mobility import tables
 from mobility.assessment import movements as movement_table
 from mobility.assessment.kinds import BESIDE
 from mobility.assessment.reference_ranges import Sex
+from mobility.base import provenance
+from mobility.base.options import checked
+from mobility.base.wording import capital, listed, spoken
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.courses import courses_of, postures_of, upper_body_only
 from mobility.exercises.joint_angle_mobility.excursions import (
@@ -51,9 +54,7 @@ from mobility.kinematics.datasets import Angles, Pose
 from mobility.kinematics.geometry import of_single_joints
 from mobility.kinematics.in_picture import measured_angles
 from mobility.kinematics.skeleton import SIDES, landmarks
-from mobility.options import checked
 from mobility.registry import JOINTS, joint_table
-from mobility.wording import capital, listed, spoken
 
 _STATISTIC = {
     "maximum": "median over the movements of the turn at the larger angle",

@@ -16,6 +16,9 @@ from markupsafe import Markup
 
 from mobility import plot, tables
 from mobility.assessment.movements import how_to_film, movement
+from mobility.base.formatting import MISSING, between, plus_minus, quantity, rounded
+from mobility.base.provenance import cameras_of
+from mobility.base.wording import both_sides, capital, listed, measure_of, spoken
 from mobility.documents.fill import SIDES, joint_angles_shown
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.excursions import constants
@@ -28,11 +31,9 @@ from mobility.exercises.joint_angle_mobility.verdict import (
     unmeasured,
     verdict_in_joints,
 )
-from mobility.formatting import MISSING, between, plus_minus, quantity, rounded
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import definitions
-from mobility.provenance import cameras_of
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.reports import errors_in_words, lab_norms, recording_checks
 from mobility.reports.charts import charts
@@ -41,10 +42,9 @@ from mobility.reports.first_page import trust
 from mobility.reports.gauges import Gauge, show
 from mobility.reports.html import Cell, Row, bullets, facts, html, measured, paragraphs, table
 from mobility.sessions.references import LabReferences
-from mobility.wording import both_sides, capital, listed, measure_of, spoken
 
 if TYPE_CHECKING:
-    from mobility.provenance import AnalysisWarning
+    from mobility.base.provenance import AnalysisWarning
     from mobility.sessions.record import SessionRecord, StoredConfig
     from mobility.sessions.references import Norm
 

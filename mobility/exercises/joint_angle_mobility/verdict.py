@@ -11,12 +11,12 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.movements import movement, movements_of, refusal_advice
 from mobility.assessment.verdict import PARTS, Verdict, headline, judge
+from mobility.base.provenance import AnalysisWarning, history
+from mobility.base.wording import both_sides, capital, listed, spoken
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import SIDES
-from mobility.provenance import AnalysisWarning, history
 from mobility.registry import ANGLE_OF_JOINT, joint_table, of_single_joints
-from mobility.wording import both_sides, capital, listed, spoken
 
 
 def verdict_in_joints(

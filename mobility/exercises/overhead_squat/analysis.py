@@ -15,12 +15,12 @@ from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.looks_like import place_of_arms
 from mobility.assessment.measures import measure
 from mobility.assessment.summaries import nanmedian
+from mobility.base.options import checked
 from mobility.exercises.repeated import analysis as repeated
+from mobility.keypoints.view import trial_view
 from mobility.kinematics.datasets import Angles, Pose, Repetitions
 from mobility.kinematics.skeleton import SIDES
-from mobility.options import checked
 from mobility.registry import Trial
-from mobility.view import trial_view
 
 SLUG = "overhead-squat"
 
@@ -102,10 +102,11 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     enter none of those over repetitions. Where the recording cuts a repetition off, the phases at
     that end are NaN.
 
-    Where the camera does not see the frontal plane (:func:`mobility.view.hides_frontal_plane`),
-    hip abduction, pelvic obliquity, lateral shift, toe-out, stance width, all differences of the
-    sides and the knee movement are NaN, with the attribute ``note`` and a warning. Where it stands
-    at the side (:func:`mobility.view.near_side`) all values of the far side are NaN, and the
+    Where the camera does not see the frontal plane
+    (:func:`mobility.keypoints.view.hides_frontal_plane`), hip abduction, pelvic obliquity, lateral
+    shift, toe-out, stance width, all differences of the sides and the knee movement are NaN, with
+    the attribute ``note`` and a warning. Where it stands at the side
+    (:func:`mobility.keypoints.view.near_side`) all values of the far side are NaN, and the
     attribute ``hidden_side`` of the Dataset names it. What lies in the sagittal plane is refused by
     its error.
 

@@ -15,6 +15,7 @@ from mobility import tables
 from mobility.assessment.estimates import side_shown
 from mobility.assessment.findings import find
 from mobility.assessment.phases import phase_frames
+from mobility.base.wording import capital
 from mobility.exercises.repeated.documents import VIEWS
 from mobility.kinematics.expected_error import sd_of, source_of_standing
 from mobility.kinematics.stances import stance_at
@@ -23,7 +24,6 @@ from mobility.reports.drawn_angles import DRAWN, clearer_side
 from mobility.reports.first_page import faults_in_words
 from mobility.reports.moments import Moment, of_angle
 from mobility.reports.values import value_of
-from mobility.wording import capital
 
 if TYPE_CHECKING:
     import xarray as xr

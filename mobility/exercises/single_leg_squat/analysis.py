@@ -18,6 +18,7 @@ from mobility.assessment.measures import measure
 from mobility.assessment.metric import add, merged_history
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.summaries import independent, right_minus_left
+from mobility.base.provenance import AnalysisWarning, history, with_history
 from mobility.exercises.repeated import analysis as repeated
 from mobility.exercises.single_leg_squat.stance import (
     Mask,
@@ -28,11 +29,10 @@ from mobility.exercises.single_leg_squat.stance import (
     on_one_foot,
     stances,
 )
+from mobility.keypoints.view import TWO_CAMERAS, hides_frontal_plane, trial_view, view_kind
 from mobility.kinematics.repetitions import find_repetitions, repetition_warnings, set_repetitions
 from mobility.kinematics.skeleton import SIDES, other_side
-from mobility.provenance import AnalysisWarning, history, with_history
 from mobility.registry import Exercise, Trial
-from mobility.view import TWO_CAMERAS, hides_frontal_plane, trial_view, view_kind
 
 SLUG = "single-leg-squat"
 

@@ -12,16 +12,16 @@ from markupsafe import Markup
 
 from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.findings import Finding
+from mobility.base.formatting import quantity
+from mobility.base.wording import capital
 from mobility.exercises.repeated.page import curves_first as usual_curves
 from mobility.exercises.repeated.page import squat_moments
 from mobility.exercises.single_leg_squat.criteria import Status, judged_criteria, rated_good
-from mobility.formatting import quantity
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports.gauges import values_of
 from mobility.reports.html import paragraphs, table
 from mobility.reports.moments import Moment
 from mobility.reports.page import ReportPage, section
-from mobility.wording import capital
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.assessment.body import in_body_axes, points_of
 from mobility.assessment.phases import between
+from mobility.base.provenance import cuts_of, repeats_of, with_history
 from mobility.kinematics.clean import low_pass
 from mobility.kinematics.repetitions import (
     HipHeight,
@@ -25,7 +26,6 @@ from mobility.kinematics.repetitions import (
     why_stepping,
 )
 from mobility.kinematics.skeleton import SIDES
-from mobility.provenance import cuts_of, repeats_of, with_history
 
 Array = NDArray[np.float64]
 

@@ -22,8 +22,8 @@ from mobility.exercises.sit_to_stand.times import (
     seat_height,
 )
 from mobility.exercises.sit_to_stand.times import durations as times_of
+from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, hides_frontal_plane, trial_view, view_kind
 from mobility.kinematics.stances import stance_at
-from mobility.view import TWO_CAMERAS, UNKNOWN, hides_frontal_plane, trial_view, view_kind
 
 Array = NDArray[np.float64]
 

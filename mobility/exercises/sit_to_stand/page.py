@@ -10,8 +10,9 @@ import numpy as np
 from markupsafe import Markup
 
 from mobility.assessment.estimates import side_shown
+from mobility.base.formatting import plus_minus, quantity, rounded
+from mobility.base.wording import listed
 from mobility.exercises.repeated.page import reported
-from mobility.formatting import plus_minus, quantity, rounded
 from mobility.kinematics.expected_error import half_width
 from mobility.reports.drawn_angles import clearer_side
 from mobility.reports.html import paragraphs
@@ -19,7 +20,6 @@ from mobility.reports.moments import Moment, of_angle
 from mobility.reports.page import ReportPage, section
 from mobility.reports.recording import count_repetitions
 from mobility.reports.values import value_of
-from mobility.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.body import in_body_axes, points_of
+from mobility.base.wording import listed
 from mobility.registry import Exercise
-from mobility.wording import listed
 
 _DURATIONS = {
     "lean_duration": ("start", "seat_off"),

@@ -17,7 +17,9 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
+from mobility.base.provenance import warnings_of
 from mobility.errors import BadInputError
+from mobility.keypoints.view import azimuth_of
 from mobility.kinematics.calibration import KnownCameras
 from mobility.kinematics.fit.body import (
     FIRST_DEPTH_ERROR,
@@ -47,8 +49,6 @@ from mobility.kinematics.fit.stances import Planted, together, with_stances
 from mobility.kinematics.fit.time_offset import LEAST_OVERLAP, sight_offset, time_offset
 from mobility.kinematics.fit.trial import WINDOW_KNOTS, first_shared, try_mirrored
 from mobility.kinematics.skeleton import INDEX
-from mobility.provenance import warnings_of
-from mobility.view import azimuth_of
 
 _LEAST_ACROSS = 0.005
 """Least squared sine of half the angle between lines of sight, times their weight."""

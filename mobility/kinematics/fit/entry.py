@@ -22,6 +22,8 @@ from pydantic import Field, InstanceOf
 from threadpoolctl import threadpool_limits
 
 from mobility import tables
+from mobility.base.options import FilePath, Names, Standing, checked, likely, quoted
+from mobility.base.provenance import cameras_of, history, with_history
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import MEDIAPIPE, origin_of, source_of
 from mobility.kinematics.calibration import Calibration, known_cameras, matched
@@ -75,8 +77,6 @@ from mobility.kinematics.skeleton import (
     landmarks,
     never_there,
 )
-from mobility.options import FilePath, Names, Standing, checked, likely, quoted
-from mobility.provenance import cameras_of, history, with_history
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
+from mobility.base.provenance import history, last_of
+from mobility.base.wording import listed
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import MEDIAPIPE, delay_of, is_without_depth, source_of
 from mobility.kinematics.calibration import KnownCameras
@@ -41,8 +43,6 @@ from mobility.kinematics.fit.body import (
 from mobility.kinematics.fit.foreshortening import foreshortened
 from mobility.kinematics.fit.problem import Problem
 from mobility.kinematics.skeleton import INDEX, landmarks
-from mobility.provenance import history, last_of
-from mobility.wording import listed
 
 HELD_RAD = 1e-3
 """Radians within which the fit holds the angles of standing."""

@@ -10,11 +10,11 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
+from mobility.base.provenance import history
 from mobility.kinematics.angle_errors import angle_sd
 from mobility.kinematics.fit.body import FITTED, SETTINGS, Array
 from mobility.kinematics.geometry import angles_from_points, definitions
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, landmarks
-from mobility.provenance import history
 
 _RULE: Mapping[str, Any] = SETTINGS["one_view"]
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from mobility.base.options import Standing
 from mobility.kinematics.fit.body import (
     ANKLES,
     HIPS,
@@ -36,7 +37,6 @@ from mobility.kinematics.fit.solver import sampled, schur_complement, shifts, so
 from mobility.kinematics.fit.stances import intervals_of
 from mobility.kinematics.fit.trial import first_shared, windows_of
 from mobility.kinematics.geometry import angle_between
-from mobility.options import Standing
 
 WhyNotStanding = Literal["feet_move", "unseen", "low", "not_still", "bent"]
 """Why nobody stands straight: names under `standing` in ``sentences_reasons.yaml``."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mobility.base.progress import progress_bar
 from mobility.kinematics.fit.anatomy import is_possible
 from mobility.kinematics.fit.body import (
     ANKLES,
@@ -36,7 +37,6 @@ from mobility.kinematics.fit.body import (
 from mobility.kinematics.fit.problem import Problem, Solution, part_of, usual_angles
 from mobility.kinematics.fit.solver import sampled, schur_complement, shifts, solve
 from mobility.kinematics.skeleton import SIDES
-from mobility.progress import progress_bar
 
 COARSE_HZ = 2.5
 

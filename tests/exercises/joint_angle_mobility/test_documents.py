@@ -11,12 +11,12 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.verdict import judge
+from mobility.base.provenance import history
 from mobility.documents.contract import JointMobilityDocument
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
 from mobility.kinematics.angles import joint_angles
-from mobility.provenance import history
 from mobility.reports import recording
 from mobility.reports.first_page import in_short, trust
 from mobility.store import Session, Store

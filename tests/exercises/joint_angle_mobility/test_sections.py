@@ -15,6 +15,7 @@ from demo_sessions import record
 from mobility import tables
 from mobility.assessment.movements import refusal_advice
 from mobility.assessment.verdict import judge
+from mobility.base.provenance import AnalysisWarning
 from mobility.exercises.joint_angle_mobility import sections as report
 from mobility.exercises.joint_angle_mobility.courses import Course
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
@@ -30,7 +31,6 @@ from mobility.exercises.joint_angle_mobility.verdict import (
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import INDEX
 from mobility.pipeline.metrics_table import metrics_table
-from mobility.provenance import AnalysisWarning
 from mobility.reports import key_frames
 from mobility.reports.drawn_angles import DRAWN, turn_of
 from mobility.sessions.record import StoredConfig, now

@@ -18,14 +18,14 @@ from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.kinds import owners
 from mobility.assessment.knee_movement import knee
 from mobility.assessment.phases import phase_frames, usual_moments
+from mobility.base.provenance import warnings_of
 from mobility.errors import BadInputError
 from mobility.exercises.overhead_squat.analysis import overhead_squat
+from mobility.keypoints.view import camera_view
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.kinematics.skeleton import KEYPOINTS, other_side
-from mobility.provenance import warnings_of
 from mobility.sessions.files import read_dataset, write_dataset
-from mobility.view import camera_view
 
 SIDED = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion", "thigh_elevation")
 

@@ -1,0 +1,1 @@
+"""What every room stands on: options, parsing, words, numbers, processes, files, provenance."""

@@ -1,0 +1,423 @@
+"""Arguments are checked at the edge; options are keyword-only, and a misspelt one is an error.
+
+:func:`checked` wraps a function so that its arguments are validated by pydantic against their
+annotations before it runs. What an annotation of Python cannot say, a kind does: a
+:data:`FilePath`, some :data:`Names`, or one of the Datasets of :mod:`mobility.kinematics.datasets`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import math
+import os
+import reprlib
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import core_schema
+
+from mobility.base.parsing import parse_number
+from mobility.errors import BadInputError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_LONGEST_NAME = 100
+_LONGEST_QUOTE = 60
+"""Characters of a value that a message quotes."""
+
+_LONGEST_PATH = 4096
+_MOST_MEANT = 3
+"""Measures that a message offers."""
+
+_MOST_LISTED = 5
+"""Faults that a message lists; all are in the fields of the error."""
+
+MOST_WORKERS = 256
+Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
+"""Number of processes that share the work."""
+
+
+def likely(name: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest known name, else ``""``.
+
+    `cutoff` is the least similarity, 0 to 1.
+    """
+    if len(str(name)) > _LONGEST_NAME:  # comparing it would take long, and it is no slip
+        return ""
+    close = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=cutoff)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def likely_of_all(name: str, choices: Iterable[str], *, cutoff: float = 0.75) -> str:
+    """As :func:`likely`, where it is near, and then the whole list: what there is is told."""
+    names = list(choices)
+    close = likely(name, names, cutoff=cutoff)
+    return f"{f'{close} Choose' if close else '; choose'} from {', '.join(names)}"
+
+
+def likely_measure(name: str, choices: Iterable[str]) -> str:
+    """As :func:`likely`; else offer some measures that have the name as a part."""
+    names = list(choices)
+    part = str(name).strip().lower().replace(" ", "_")
+    inside = [each for each in names if len(part) > 2 and part in each.lower()]
+    if (close := likely(part, names)) or not inside:
+        return close
+    inside.sort(key=lambda each: (not each.lower().startswith(part), len(each)))
+    return f"; did you mean {' or '.join(map(repr, inside[:_MOST_MEANT]))}?"
+
+
+def quoted(value: Any) -> str:
+    """Return a value as a message shows it: short and in one line, else by its type."""
+    plain = (str, bytes, bool, int, float, complex, os.PathLike, list, tuple, dict, set, type(None))
+    if isinstance(value, plain):
+        short = reprlib.Repr()
+        short.maxstring = short.maxother = _LONGEST_QUOTE
+        try:
+            text = short.repr(value)
+        except ValueError:  # an integer with too many digits to be written
+            text = ""
+        if text and len(text) <= _LONGEST_QUOTE and text.isprintable():
+            return text
+    return type(value).__name__
+
+
+def check_path(path: Any) -> str | os.PathLike[str]:
+    """Return the path of a file or folder as it is, if it can be one.
+
+    Raises
+    ------
+    BadInputError
+        It is no text and no path, empty, too long, or holds what no path can.
+    """
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise BadInputError("must be a path, as text or as a pathlib.Path")
+    if not text:
+        raise BadInputError("is empty; name a file or a folder")
+    if "\0" in text:
+        raise BadInputError("holds a zero byte, which no path can")
+    if len(text) > _LONGEST_PATH:
+        raise BadInputError(f"is too long; a path has at most {_LONGEST_PATH} characters")
+    return typing.cast("str | os.PathLike[str]", path)
+
+
+def require_path(path: Any, *, what: str) -> None:
+    """Raise unless `path`, called `what`, can be the path of a file or folder."""
+    try:
+        check_path(path)
+    except BadInputError as error:
+        raise BadInputError.of({what: f"{error} (got {quoted(path)})"}) from None
+
+
+Names = Annotated[
+    Sequence[str], BeforeValidator(lambda names: [names] if isinstance(names, str) else names)
+]
+"""Some names; a single text is one of them."""
+
+FilePath = Annotated[str | os.PathLike[str], PlainValidator(check_path)]
+"""Path of a file or folder, which need not be there."""
+
+
+MOST_PIXELS = 99_999
+"""Largest coordinate of a point in a picture; no video is that wide."""
+
+
+def check_point(point: Iterable[Any], *, name: str = "") -> tuple[float, float]:
+    """Return `point` as x and y in pixels, if they can be a place in a picture.
+
+    Parameters
+    ----------
+    point
+        Two numbers, from 0 to :data:`MOST_PIXELS`.
+    name
+        The parameter ("subject"); "" inside a check that names it.
+
+    Raises
+    ------
+    BadInputError
+        There are not two, or one cannot be a place.
+    """
+    try:
+        x, y = (parse_number(part) if isinstance(part, str) else float(part) for part in point)
+    except (TypeError, ValueError, OverflowError):
+        x = y = math.nan
+    if not all(0 <= part <= MOST_PIXELS for part in (x, y)):
+        fault = f"must be two numbers, x and y in pixels, from 0 to {MOST_PIXELS}"
+        got = f"{fault} (got {quoted(point)})"
+        raise BadInputError.of({name: got}) if name else BadInputError(fault)
+    return x, y
+
+
+@dataclass(frozen=True)
+class Number:
+    """Kind of a number in a range, or one of some words; without words "auto", which is None."""
+
+    least: float
+    most: float
+    units: str
+    words: tuple[str, ...] = ()
+
+    def __get_pydantic_core_schema__(self, *_: Any) -> core_schema.CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(
+            lambda value: "auto" if value is None else value
+        )
+        return core_schema.no_info_plain_validator_function(self._check, serialization=written)
+
+    def __get_pydantic_json_schema__(self, *_: Any) -> dict[str, Any]:
+        number = {"type": "number", "minimum": self.least, "maximum": self.most}
+        words = {"type": "string", "enum": list(self.words)}
+        return {"anyOf": [words, number]} if self.words else number
+
+    def _check(self, value: Any) -> Any:
+        if value in self.words:
+            return value
+        if value in (None, "auto") and not self.words:
+            return None
+        try:
+            number = parse_number(value) if isinstance(value, str) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if isinstance(value, bool) or not self.least <= number <= self.most:
+            choice = ", ".join([*self.words, "or "] if self.words else "")
+            raise ValueError(
+                f"must be {choice}from {self.least:g} to {self.most:g} {self.units}"
+                f"{likely(value, self.words)}"
+            )
+        return number
+
+
+Standing = Annotated[
+    Literal["straight", "free"] | float,
+    Number(0, 60, "degrees of flexion of the knees", ("straight", "free")),
+]
+"""How the subject stands between repetitions, as for `mobility.kinematics.fit.entry.fit_body`."""
+
+PoseRate = Annotated[
+    Literal["usual", "all"] | float, Number(5, 1000, "frames a second", ("usual", "all"))
+]
+"""Frames a second in which the pose is estimated, as for `mobility.capture.pose.estimate_pose`."""
+
+ModelName = Literal["auto", "full", "heavy", "both"]
+"""A pose model where no file of one can be named, as for `mobility.capture.models`."""
+
+
+def check_times(times: Any, *, others: Sequence[str] = (), what: str) -> tuple[float, float, float]:
+    """Return start, bottom and end of a repetition or movement; their order is not checked.
+
+    Parameters
+    ----------
+    times
+        An object with ``start``, ``bottom`` and ``end``, in seconds. Other columns of
+        `Session.repetitions_table` are ignored.
+    others
+        Further entries that it may have.
+    what
+        What was given, for the message ("repetition 2").
+
+    Raises
+    ------
+    BadInputError
+        A time is missing or no number, a name is unknown, or the row says that it is not used.
+    """
+    names = ("start", "bottom", "end")
+    # Rows of a table of repetitions may be handed back, but not those that are not used.
+    allowed = (*names, *others, "rep", "depth", "accepted", "complete", "reason")
+    if isinstance(times, Mapping):
+        for name in times:
+            if name not in allowed:
+                choice = likely(name, allowed) or f"; choose from {', '.join((*names, *others))}"
+                raise BadInputError(f"{what}: {name!r} is unknown{choice}")
+        accepted = times.get("accepted")
+        if accepted is not None and not accepted:
+            raise BadInputError(
+                f"{what}: is marked as not accepted; leave it out, or remove 'accepted' to use it"
+            )
+    try:
+        values = [times[name] for name in names]
+        if any(isinstance(value, bool) for value in values):
+            raise TypeError
+        start, bottom, end = map(float, values)
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError):
+        raise BadInputError(
+            f"{what}: must have start, bottom (of a movement its turn) and end, in seconds "
+            f"(got {times!r})"
+        ) from None
+    return start, bottom, end
+
+
+def check_intervals(value: Any, *, earliest: float = 0.0) -> list[dict[str, float]]:
+    """Return start, bottom and end of repetitions, in seconds.
+
+    Parameters
+    ----------
+    value
+        For each an object as :func:`check_times` takes it, in order and without overlap.
+    earliest
+        When the first may start.
+
+    Raises
+    ------
+    BadInputError
+        As :func:`check_times`, or times are out of order.
+    """
+    if not isinstance(value, Sequence):
+        raise BadInputError("repetitions: must be a list of start, bottom and end, in seconds")
+    intervals: list[dict[str, float]] = []
+    for number, times in enumerate(value, start=1):
+        start, bottom, end = check_times(times, what=f"repetition {number}")
+        if not (math.isfinite(end) and earliest <= start < bottom < end):
+            raise BadInputError(
+                f"repetition {number} from {start} over {bottom} to {end} s: must begin at "
+                f"{earliest} s or later, and have its bottom before its end"
+            )
+        intervals.append({"start": start, "bottom": bottom, "end": end})
+        earliest = end
+    return intervals
+
+
+class Strict(BaseModel):
+    """Base of all option models: immutable, unknown names forbidden."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
+    """Build `model` from `values`, turning every fault into one error.
+
+    Parameters
+    ----------
+    model
+        The pydantic model that states what is allowed.
+    values
+        What was given.
+    what
+        What the values belong to, for the message ("options of clean_pose").
+
+    Raises
+    ------
+    BadInputError
+        With all faults at once in ``fields``; unknown names come with the
+        likely spelling.
+    """
+    if not isinstance(values, Mapping):
+        raise BadInputError(
+            f"{what}: must be an object with named fields (got {type(values).__name__})"
+        )
+    try:
+        return model(**values)
+    except ValidationError as error:
+        faults: dict[str, dict[str, str]] = {}
+        for fault in error.errors():
+            name = ".".join(_place_of(fault, values))
+            text, quoted_input = fault["msg"].removeprefix("Value error, "), ""
+            if fault["type"] == "extra_forbidden":
+                of_model = model.model_fields.items()
+                text = f"unknown{likely(name, [each.alias or key for key, each in of_model])}"
+            elif name:  # else of all fields together
+                text = f"{text[:1].lower()}{text[1:]}"
+                if fault["type"] != "missing":
+                    quoted_input = quoted(fault["input"])
+                # A check says by itself what is wrong with a large object.
+                large = (
+                    quoted_input == type(fault["input"]).__name__ and fault["type"] == "value_error"
+                )
+                if large or "(got " in text:
+                    quoted_input = ""
+            # Each type of a union has a fault of its own.
+            faults.setdefault(name, {}).setdefault(text, quoted_input)
+        fields = {
+            name: ", or ".join(texts) + next((f" (got {got})" for got in texts.values() if got), "")
+            for name, texts in faults.items()
+        }
+        # A fault that all items of a list have is reported once.
+        distinct = {", or ".join(texts): name for name, texts in reversed(faults.items())}
+        chosen = sorted(distinct.values(), key=list(fields).index)[:_MOST_LISTED]
+        listed = "; ".join(
+            f"{name if len(name) <= _LONGEST_NAME else quoted(name)}: {fields[name]}"
+            if name
+            else fields[name]
+            for name in chosen
+        )
+        if len(fields) > len(chosen):
+            listed += f"; and {len(fields) - len(chosen)} more"
+        # A fault of all fields together belongs to none of them.
+        named = {name or what: [text] for name, text in fields.items()}
+        raise BadInputError(f"{what}: {listed}", named) from None
+
+
+def _place_of(fault: Any, values: Any) -> list[str]:
+    """Names and numbers that lead to a fault, without those by which pydantic tells types apart."""
+    place = []
+    for part in fault["loc"]:
+        try:
+            values = values[part] if isinstance(values, Mapping | Sequence) else vars(values)[part]
+        except (TypeError, LookupError):
+            if fault["type"] not in ("missing", "extra_forbidden"):
+                continue
+        place.append(str(part))
+    return place
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Validate the arguments of `function` before it runs.
+
+    The annotations, with ``Annotated[..., Field(...)]`` where a range is meant and a kind where a
+    type does not say enough, are the only statement of what is allowed. The models are built at
+    the first call, so that decorating costs nothing at import.
+    """
+    signature = inspect.signature(function)
+    options = {
+        name: parameter
+        for name, parameter in signature.parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    data = {name: each for name, each in signature.parameters.items() if name not in options}
+
+    @functools.cache
+    def model(which: Literal["data", "options"]) -> type[BaseModel]:
+        chosen = data if which == "data" else options
+        annotations = {name: function.__annotations__.get(name, Any) for name in chosen}
+        shim = types.SimpleNamespace(__annotations__=annotations)
+        hints = typing.get_type_hints(
+            shim, globalns=inspect.unwrap(function).__globals__, include_extras=True
+        )
+        fields: dict[str, Any] = {
+            name: (hints[name], ... if p.default is inspect.Parameter.empty else p.default)
+            for name, p in chosen.items()
+        }
+        return create_model(f"{function.__name__}_{which}", __base__=Strict, **fields)
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        arguments = dict(zip(data, args, strict=False))
+        if len(args) > len(data) or not arguments.keys().isdisjoint(kwargs):
+            return function(*args, **kwargs)  # Python says what is wrong
+        arguments |= {name: value for name, value in kwargs.items() if name in data}
+        others = {name: value for name, value in kwargs.items() if name not in data}
+        name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+        chosen = validate(model("options"), others, what=f"options of {name}")
+        valid = validate(model("data"), arguments, what=name)
+        return function(
+            *(getattr(valid, name) for name in data),
+            **{name: getattr(chosen, name) for name in options},
+        )
+
+    return wrapper

@@ -1,0 +1,803 @@
+"""Many sessions as one table: a row for each session, metric, side and level.
+
+The table is a :class:`pandas.DataFrame`, as statistics packages take it. All other functions here
+read that table, which may have been filtered, joined or loaded from a file.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mobility import registry, tables
+from mobility.assessment.verdict import LEVELS, Level, Verdict
+from mobility.base.options import likely, likely_measure, quoted
+from mobility.base.wording import measure_of, metric_and_item
+from mobility.base.writing import plain_cells
+from mobility.documents import of_session
+from mobility.errors import BadInputError, MobilityError
+from mobility.exchange.data_dictionary import ENDING, FORMATS, columns_of, data_dictionary
+from mobility.keypoints.sources import WHOSE, Origin
+from mobility.kinematics.expected_error import MDC95
+from mobility.pipeline.analysis import is_current
+from mobility.pipeline.metrics_table import (
+    NUMBERS,
+    as_table,
+    as_texts,
+    metrics_table,
+    read_metrics_table,
+)
+from mobility.sessions.files import atomic, make_folder, write_json, writing
+from mobility.sessions.filming import Filming, filmed_alike
+from mobility.sessions.notebooks import GROUPED_BY
+from mobility.sessions.record import ANONYMOUS, verdict_in_words
+from mobility.sessions.references import Conditions, RetestErrors
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from mobility.sessions.record import SessionRecord
+    from mobility.sessions.references import Reference
+    from mobility.sessions.store import SessionStore
+    from mobility.sessions.stored import StoredSession
+
+COLUMNS = tuple(tables.load("cohort_columns")["columns"])
+"""Columns of the table, in order; the table ``cohort_columns`` says what they hold."""
+
+WHOLE = ("session", "visit")
+"""Levels of values that are neither of a repetition nor of a phase."""
+
+COLUMNS_OF_CHECKS = tuple(tables.load("cohort_columns")["checks"])
+"""Columns of the table of :func:`checks`, in order."""
+
+SD_BESIDE = {"sd_from_standing": "from_standing", "sd_of_sides": "asymmetry"}
+"""Column of a further error of a value, and the kind of the metric whose error it is."""
+
+AGE_BANDS = {0: "under 9", 9: "9–19", 20: "20–44", 45: "45–69", 70: "70 and over"}
+"""First year of each age band: those of the reference values of Soucie et al. (2011)."""
+
+COMPARED: tuple[Level, ...] = ("good", "limited")
+"""Verdicts on a recording with which a session is compared, unless others are asked for."""
+
+UNKNOWN = "not known"
+_NUMBERS = {
+    **dict.fromkeys(("age", "height_m", "weight_kg", "azimuth"), "float64"),
+    **dict.fromkeys(("cameras", "visit", "trial"), "Int64"),
+}
+"""Columns of a session that are no texts."""
+_BANDS_OF_NUMBERS = 3
+
+
+def to_dataframe(
+    sessions: Iterable[StoredSession], *, recordings: Sequence[str] = COMPARED
+) -> pd.DataFrame:
+    """Put the metrics of sessions into one tidy table.
+
+    Parameters
+    ----------
+    sessions
+        Sessions of one or more stores, in any state.
+    recordings
+        Verdicts on a recording with which a session is compared with others: of "good",
+        "limited", "not_this_exercise", "unusable". All four take every session.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each session, metric, side and level, with the columns of the table
+        ``cohort_columns``: whose it is, from which visit, and how it was recorded; ``metric``,
+        ``value``, its four errors (``sd``, ``sd_from_standing``, ``sd_of_sides``, ``sem``), its
+        unit. What the verdict on the recording rules out has no value, as on its page, and why in
+        ``reason``.
+
+        A session without results, or with another verdict than those of `recordings`, has one row,
+        without metric, that says why in ``reason``. Texts are categories.
+
+    Raises
+    ------
+    BadInputError
+        There is no such verdict.
+    """
+    compared = check_recordings(recordings)
+    per_session, parts = [], [as_table([])]
+    for session in sessions:
+        record = session.record
+        measured = _measured(session, record)
+        quality: Mapping[str, Any] = {}
+        with suppress(MobilityError):  # absent or damaged
+            quality = session.capture_quality()
+        verdict = _verdict_on(session, record, quality, measured)
+        per_session.append(session_columns(session, record, quality, verdict))
+        if not measured["metric"][0].as_py():  # the row has its reason
+            parts.append(measured)
+        elif why := why_not_compared(verdict, compared, record):
+            parts.append(as_table([{"reason": why}]))
+        else:
+            parts.append(measured if verdict is None else _without_ruled_out(measured, verdict))
+    return as_frame(per_session, parts)
+
+
+def as_frame(per_session: list[dict[str, Any]], parts: list[pa.Table]) -> pd.DataFrame:
+    """Put tables of sessions, or of visits, behind an empty one together, and number the visits."""
+    import pandas as pd
+    import pyarrow as pa
+
+    _number_visits(per_session)
+    rows = [table.num_rows for table in parts[1:]]
+    # Texts as codes: millions of rows fit into memory.
+    whole = pa.concat_tables(parts, promote_options="default").unify_dictionaries()
+    del parts
+    # Column by column, each freed at once: else memory holds all twice.
+    frame = whole.to_pandas(split_blocks=True, self_destruct=True)
+    for name in set(COLUMNS) - set(frame.columns) - set(SD_BESIDE):
+        column = [values_of.get(name) for values_of in per_session]
+        if name == "date":
+            values = pd.to_datetime(pd.Series(column, dtype="object"), utc=True)
+        elif name in _NUMBERS:
+            values = pd.Series(column, dtype=_NUMBERS[name])
+        else:
+            texts = ["" if text is None else str(text) for text in column]
+            values = pd.Series(texts, dtype="str").astype("category")
+        frame[name] = values.repeat(rows).reset_index(drop=True)
+    frame["rep"] = frame["rep"].astype("Int64")
+    _add_sd_beside(frame)
+    return frame[list(COLUMNS)]
+
+
+def _number_visits(sessions: Iterable[dict[str, Any]]) -> None:
+    """Give each session the number of its visit, and its own within that, in place."""
+    of_people: dict[str, dict[date, list[dict[str, Any]]]] = {}
+    # A day in one time zone may end after the next has begun in another.
+    for row in sorted(sessions, key=lambda row: (row["date"].date(), row["date"])):
+        if row["user_id"] != ANONYMOUS:
+            days = of_people.setdefault(row["user_id"], {})
+            days.setdefault(row["date"].date(), []).append(row)
+    for days in of_people.values():
+        for visit, of_day in enumerate(days.values(), 1):
+            for trial, row in enumerate(of_day, 1):
+                row |= {"visit": visit, "trial": trial}
+
+
+def _add_sd_beside(frame: pd.DataFrame) -> None:
+    """Put the further errors beside the values over the accepted repetitions, in place."""
+    import pandas as pd
+
+    of_session = frame[frame["level"].isin(WHOLE)]
+    medians = of_session[of_session["kind"].eq("median")]
+    # Where the median is of an extreme, the value at the bottom is a metric of its own.
+    at_bottom = of_session[of_session["kind"].eq("at_bottom")]
+    of_side = ["session_id", "quantity", "side"]
+    from_bottom = pd.concat([at_bottom, medians]).drop_duplicates(of_side)
+    for column, values, keys in (
+        ("sd_from_standing", from_bottom, of_side),
+        ("sd_of_sides", medians, of_side[:2]),
+    ):
+        others = of_session[of_session["kind"].eq(SD_BESIDE[column])]
+        others = others.drop_duplicates(keys, keep=False)
+        names, wanted = (
+            pd.MultiIndex.from_frame(each[keys].astype("str")) for each in (others, values)
+        )
+        sd = pd.Series(others["sd"].to_numpy(), index=names).reindex(wanted)
+        frame[column] = pd.Series(sd.to_numpy(), index=values.index).reindex(frame.index)
+
+
+def checks(frame: pd.DataFrame, sessions: Iterable[StoredSession]) -> pd.DataFrame:
+    """Put the answers of the rules of sessions into one long table.
+
+    Parameters
+    ----------
+    frame
+        Of :func:`to_dataframe`: whose sessions they are, and which are compared.
+    sessions
+        The sessions that it was made of.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each session, rule and side, as :meth:`mobility.Session.checks` has them, with
+        the columns `COLUMNS_OF_CHECKS`. A session that is not compared has one row, without rule,
+        that says why in ``reason``; one of an exercise without rules has none.
+    """
+    listed = _with_plain_texts(frame.drop_duplicates("session_id")).set_index("session_id")
+    of_sessions = list(COLUMNS_OF_CHECKS[1 : COLUMNS_OF_CHECKS.index("rule")])
+    rows = []
+    for session in sessions:
+        if session.id not in listed.index:
+            continue
+        row_of_session = listed.loc[session.id]
+        about = {"session_id": session.id, **row_of_session[of_sessions]}
+        if not row_of_session["metric"]:
+            rows.append({**about, "reason": row_of_session["reason"]})
+            continue
+        try:
+            answers = of_session.checks(session)
+        except MobilityError as error:
+            rows.append({**about, "reason": str(error)})
+            continue
+        for row in answers:
+            lower, upper = row["interval"] or (None, None)
+            rows.append({**about, **row, "lower": lower, "upper": upper})
+    return as_checks(rows)
+
+
+def as_checks(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Put answers into a table with the columns and types of :func:`checks`."""
+    import pandas as pd
+
+    table = pd.DataFrame(rows, columns=list(COLUMNS_OF_CHECKS))
+    types = columns_of("checks")
+    for name in table:
+        if types[name]["type"] == "string":
+            table[name] = table[name].astype("object").fillna("").astype("str")
+        elif name in _NUMBERS:
+            table[name] = table[name].astype(_NUMBERS[name])
+        elif types[name]["type"] == "number":
+            table[name] = table[name].astype("float64")
+    return table
+
+
+def write_table(
+    frame: pd.DataFrame,
+    path: str | os.PathLike[str],
+    *,
+    answers: pd.DataFrame | None = None,
+) -> Path:
+    """Write a table of sessions as CSV or Parquet, with its data dictionary beside it.
+
+    The dictionary is ``NAME.datapackage.json``
+    (:func:`mobility.exchange.data_dictionary.data_dictionary`), which also describes a table of
+    this name in the other format. The `answers` of :func:`checks` are written beside it as
+    ``NAME.checks``, in the same format. It raises as :func:`write_rows`.
+    """
+    target = write_rows(frame, path)
+    files = [each for each in map(target.with_suffix, FORMATS) if each.is_file()]
+    of_checks = []
+    if answers is not None:
+        write_rows(answers, checks_of(target))
+        of_checks = [each for each in map(checks_of, files) if each.is_file()]
+    write_json(dictionary_of(target), data_dictionary(frame, files, of_checks))
+    return target
+
+
+def write_rows(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
+    """Write a table as CSV or Parquet, by the ending of `path`; whole or not at all.
+
+    In CSV a text that a spreadsheet would compute ("=1+1") has an apostrophe before it.
+
+    Raises
+    ------
+    BadInputError
+        For another ending.
+    StorageError
+        The place cannot be written.
+    """
+    target = Path(path)
+    if target.suffix not in FORMATS:
+        raise BadInputError(f"{target}: name a file that ends in .csv or .parquet")
+    with writing(target.parent):
+        make_folder(target.parent)
+    with atomic(target) as hidden:
+        if target.suffix == ".csv":
+            plain_cells(frame).to_csv(hidden, index=False, encoding="utf-8", lineterminator="\n")
+        else:
+            frame.to_parquet(hidden, engine="pyarrow", index=False)
+    return target
+
+
+def dictionary_of(table: Path) -> Path:
+    """Where the data dictionary of a written table is."""
+    return table.with_suffix(ENDING)
+
+
+def checks_of(table: Path) -> Path:
+    """Where the answers beside a written table are."""
+    return table.with_suffix(f".checks{table.suffix}")
+
+
+def is_table(file: Path) -> bool:
+    """Whether a file is a table that :func:`write_table` wrote, as its first columns show."""
+    import pyarrow.parquet as pq
+
+    with file.open("rb") as opened:
+        head = opened.read(4096)
+    try:
+        names = (
+            pq.read_schema(file).names
+            if head.startswith(b"PAR1")
+            else head.decode("utf-8", errors="replace").partition("\n")[0].split(",")
+        )
+    except (OSError, ValueError):  # of pyarrow
+        return False
+    return tuple(names[:3]) == COLUMNS[:3]
+
+
+def choose_sessions(
+    store: SessionStore[Any], *, exercise: str = "", participants: Sequence[str] = ()
+) -> list[StoredSession]:
+    """List the sessions of a store, of one exercise and some participants if these are named.
+
+    Raises
+    ------
+    BadInputError
+        There is no such exercise, or a participant has no session in the store.
+    """
+    name = registry.exercise(exercise).name if exercise else ""
+    sessions = store.sessions()
+    user_ids = {session.record.user_id for session in sessions}
+    for user_id in participants:
+        if user_id not in user_ids:
+            fault = f"{user_id!r} has no session in {store.place}{likely(user_id, user_ids)}"
+            raise BadInputError.of({"participants": fault})
+    return [
+        session
+        for session in sessions
+        if name in ("", session.record.exercise)
+        and (not participants or session.record.user_id in participants)
+    ]
+
+
+def overview(frame: pd.DataFrame) -> pd.DataFrame:
+    """List the sessions, oldest first, with the reason why one is left out."""
+    columns = ["session_id", "user_id", "date", "exercise", "state", "view", "recording"]
+    columns += WHOSE
+    listed = with_origin(_with_plain_texts(frame.drop_duplicates("session_id")))
+    counted = of_metric(frame, "accepted_repetitions").set_index("session_id")["value"]
+    without = listed.set_index("session_id")["reason"].where(listed["metric"].eq("").to_numpy())
+    table = listed[columns].assign(
+        repetitions=listed["session_id"].map(counted).astype("Int64"),
+        reason=listed["session_id"].map(without).fillna(""),
+    )
+    return table.sort_values(["date", "session_id"], ignore_index=True)
+
+
+def left_out(sessions: pd.DataFrame) -> dict[str, int]:
+    """Count the sessions of :func:`overview` that are left out, by the reason."""
+    without = sessions[sessions["reason"].ne("")]
+    failed = tables.sentence("cohort.without.failed")
+    reasons = without["reason"].where(without["state"].ne("failed"), failed)
+    return {str(reason): int(count) for reason, count in reasons.value_counts().items()}
+
+
+def metrics_of(frame: pd.DataFrame) -> list[str]:
+    """Names of the metrics that some session of the table has, in their order.
+
+    One of single joints has a name for each movement: "end_of_range[elbow_flexion]".
+    """
+    pairs = frame[["metric", "item"]].drop_duplicates().astype("str")
+    names = (measure_of(*pair) for pair in pairs.itertuples(index=False, name=None) if pair[0])
+    return list(dict.fromkeys(names))
+
+
+def choose_measures(asked: Sequence[str], available: Sequence[str]) -> list[str]:
+    """Choose measures by their names; that of a metric with items stands for all of them."""
+    chosen = []
+    for name in asked:
+        with_items = [each for each in available if metric_and_item(each)[0] == name]
+        chosen += [name] if name in available or not with_items else with_items
+    return list(dict.fromkeys(chosen))
+
+
+def of_metric(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Rows of a metric over the accepted repetitions of each session, by date and side.
+
+    Values of a repetition or a phase are left out, and those of a part of an index or a movement
+    unless it is named: "end_of_range[elbow_flexion]".
+    """
+    name, item = metric_and_item(metric)
+    rows = frame[frame["metric"].eq(name) & frame["level"].isin(WHOLE)]
+    rows = _with_plain_texts(rows)
+    rows = rows[rows["item"].eq(item)]
+    return rows.sort_values(["date", "session_id", "side"], ignore_index=True)
+
+
+def changes(
+    frame: pd.DataFrame,
+    metric: str,
+    *,
+    sem: float | None = None,
+    studies: Sequence[Reference] = (),
+) -> pd.DataFrame:
+    r"""Compare repeated sessions of each participant with their first one.
+
+    A change shows something only where it exceeds the smallest detectable change,
+    MDC95 = 1.96 √2 SEM. The SEM is the root mean square of the standard errors of measurement
+    (``sem``) of the participant's sessions, unless it is given. Where the lab itself has measured
+    it under the conditions of all these sessions, that one counts. Where a session has none, or
+    these were not filmed and analysed alike (view, direction of the camera within 10 degrees,
+    number of cameras, assumption on standing), the standard deviation of the error (``sd``) takes
+    its place.
+
+    Parameters
+    ----------
+    frame
+        Of :func:`to_dataframe`.
+    metric
+        A metric of the table; of single joints with the movement, "end_of_range[elbow_flexion]".
+    sem
+        Standard error of measurement in the unit of the metric, for instance of a study of
+        repeated measurements.
+    studies
+        What the lab's own studies found, as :meth:`mobility.Store.references` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each session, side and participant with at least two measured sessions:
+        ``user_id``, ``side``, ``session_id``, ``date``, ``view``, ``value``, ``sd``, ``sem``,
+        ``units``, ``mdc95``, ``error_of`` (whose error that is of: "package", "given", or the name
+        of a study), ``error_people`` (how many people that study measured, else 0),
+        ``change`` from the first measured session, and ``verdict``: "first",
+        "within error", "larger", "smaller", "error unknown". Sessions of "anonymous" are left out,
+        for they may be of different people.
+
+    Raises
+    ------
+    BadInputError
+        If `sem` is not positive.
+
+    References
+    ----------
+    Weir (2005), J Strength Cond Res 19:231.
+    """
+    import pandas as pd
+
+    if sem is not None and not (math.isfinite(sem) and sem > 0):
+        raise BadInputError.of({"sem": f"must be positive (got {sem})"})
+    rows = of_metric(frame, metric)
+    rows = rows[rows["value"].notna() & rows["user_id"].ne(ANONYMOUS)]
+    rows = rows.sort_values(["user_id", "side"], kind="stable", ignore_index=True)
+    person = [rows["user_id"], rows["side"]]
+    value = rows["value"].groupby(person)
+    if sem is None:
+        again = _filmed_alike(rows, person)
+        retest = rows.get("sem", rows["sd"] * np.nan)
+        squares = (retest.where(again).fillna(rows["sd"]) ** 2).groupby(person)
+        # The error is known only if that of each session is.
+        complete = squares.transform("count") == squares.transform("size")
+        error = np.sqrt(squares.transform("mean").where(complete))
+        source, people = pd.Series("package", index=rows.index), pd.Series(0, index=rows.index)
+        own, study, count = _errors_of_studies(rows, studies)
+        # Of one study, for all of a person's sessions.
+        has = own.notna().groupby(person).transform("all")
+        same = again & has & study.groupby(person).transform("nunique").eq(1)
+        error, source = error.mask(same, own), source.mask(same, study)
+        people = people.mask(same, count)
+    else:
+        error, source, people = (pd.Series(each, index=rows.index) for each in (sem, "given", 0))
+    columns = ["user_id", "side", "session_id", "date", "view", "value", "sd", "sem", "units"]
+    table = rows.reindex(columns=columns).assign(
+        mdc95=MDC95 * error,
+        error_of=source,
+        error_people=people,
+        change=rows["value"] - value.transform("first"),
+    )
+    change, mdc = table["change"], table["mdc95"]
+    rules = [value.cumcount() == 0, ~np.isfinite(mdc), change.abs() <= mdc, change > 0]
+    verdicts = np.select(rules, ["first", "error unknown", "within error", "larger"], "smaller")
+    table = table.assign(verdict=pd.Series(verdicts, dtype="object"))
+    return table[value.transform("size") >= 2].reset_index(drop=True)
+
+
+def _filmed_alike(rows: pd.DataFrame, person: list[pd.Series]) -> pd.Series:
+    """Whether all sessions of a person were filmed and analysed alike, for each row."""
+    import pandas as pd
+
+    named = ["view", "azimuth", "cameras", "method", "standing", *WHOSE]
+    columns = with_origin(rows).reindex(columns=named).astype("object")
+    azimuth = pd.to_numeric(columns["azimuth"])
+    columns = columns.where(columns.notna(), "").assign(azimuth=azimuth)
+    filmings = [Filming(**row) for row in columns.to_dict("records")]
+    alike = pd.Series(False, index=rows.index)
+    for _, index in pd.Series(range(len(rows))).groupby([each.to_numpy() for each in person]):
+        alike.iloc[index] = filmed_alike([filmings[i] for i in index])
+    return alike
+
+
+def _errors_of_studies(
+    rows: pd.DataFrame, studies: Sequence[Reference]
+) -> tuple[pd.Series, pd.Series, pd.Series]:
+    """Error that the newest fitting study of the lab found for each row, its name and people."""
+    import pandas as pd
+
+    errors: dict[tuple[Any, ...], tuple[float, str, int]] = {}
+    for each in reversed(studies):
+        for one in each.errors if isinstance(each, RetestErrors) else ():
+            key = (*one.conditions.model_dump().values(), one.metric, one.side, one.version)
+            errors[key] = (one.sem, each.name, one.participants)
+    named = [*Conditions.model_fields, "metric", "side", "version"]
+    columns = with_origin(rows).reindex(columns=named).fillna({"standing": ""})
+    keys = columns.itertuples(index=False, name=None)
+    matching = [errors.get(tuple(key), (math.nan, "", 0)) for key in keys]
+    sems, names, people = zip(*matching, strict=True) if matching else ((), (), ())
+    return (
+        pd.Series(sems, index=rows.index, dtype="float64"),
+        pd.Series(names, index=rows.index, dtype="str"),
+        pd.Series(people, index=rows.index, dtype="int64"),
+    )
+
+
+def with_origin(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows that name whose keypoints they are; those of a table that does not are of MediaPipe."""
+    usual = Origin()._asdict()
+    missing = {name: value for name, value in usual.items() if name not in rows}
+    named = {
+        name: rows[name].astype("object").where(rows[name].notna() & rows[name].ne(""), value)
+        for name, value in usual.items()
+        if name in rows
+    }
+    return rows.assign(**missing, **named)
+
+
+def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
+    """Give one value for each participant, side and group: the median of their sessions.
+
+    Sessions of one person are not independent, so that each person counts once in a group.
+
+    Parameters
+    ----------
+    frame, metric
+        As of :func:`changes`.
+    group_by
+        "age_band", or a column that is the same for all rows of a session ("sex", "view", ...).
+        Numbers ("height_m") are cut into three bands with about as many sessions in each.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``group`` (ordered), ``user_id``, ``person``, ``side``, ``value``, ``sessions`` (their
+        number), ``units``. Whoever lacks the field is in the group "not known". Each session of
+        "anonymous" counts as another ``person``.
+    """
+    import pandas as pd
+
+    rows = of_metric(frame, metric)
+    groups = _groups(frame, group_by)
+    rows = rows[rows["value"].notna()].assign(
+        group=lambda r: r["session_id"].map(groups),
+        person=lambda r: r["user_id"].where(r["user_id"].ne(ANONYMOUS), r["session_id"]),
+    )
+    order = list(dict.fromkeys(groups.sort_values(kind="stable")))
+    values = (
+        rows.groupby(["group", "person", "side"], sort=False, observed=True)
+        .agg(
+            user_id=("user_id", "first"),
+            value=("value", "median"),
+            sessions=("session_id", "nunique"),
+            units=("units", "first"),
+        )
+        .reset_index()
+    )
+    values["group"] = pd.Categorical(values["group"].astype("str"), categories=order, ordered=True)
+    values = values.sort_values(["group", "person", "side"], ignore_index=True)
+    return values[["group", "user_id", "person", "side", "value", "sessions", "units"]]
+
+
+def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:
+    """Return the verdicts by these names, "all" for all; hyphens and spaces make no difference.
+
+    Raises
+    ------
+    BadInputError
+        There is no such verdict, or none is named.
+    """
+    each = [recordings] if isinstance(recordings, str) else recordings
+    named = [re.sub(r"[\s-]+", "_", name.strip()) for name in each]
+    if named == ["all"]:
+        return LEVELS
+    for name in named or [""]:
+        if name not in LEVELS:
+            choice = likely(name, LEVELS) or f"; choose from {', '.join(LEVELS)}, or all"
+            raise BadInputError.of({"recordings": f"there is no verdict {quoted(name)}{choice}"})
+    return tuple(level for level in LEVELS if level in named)
+
+
+def check_group(group_by: str) -> None:
+    """Refuse a column that :func:`by_group` cannot group by."""
+    if group_by not in GROUPED_BY:
+        choice = likely(group_by, GROUPED_BY) or f"; choose from {', '.join(GROUPED_BY)}"
+        raise BadInputError.of({"group_by": f"there is no {group_by!r}{choice}"})
+
+
+def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> None:
+    """Refuse metrics that no session has."""
+    available: dict[str, None] = {}
+    for session in sessions:
+        with suppress(MobilityError):
+            available |= dict.fromkeys(map(str, session.metrics().data_vars))
+        if {metric_and_item(each)[0] for each in metrics} <= available.keys():
+            return
+    for name in (metric_and_item(each)[0] for each in metrics):
+        if not available:
+            raise BadInputError("no session has metrics yet; analyse one first")
+        if name not in available:
+            close = likely_measure(name, available)
+            raise BadInputError.of({"metrics": f"no session has {name!r}{close}"})
+
+
+def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
+    """Count, median, quartiles and range of each group and side of :func:`by_group`.
+
+    Quartiles stand only where there are at least four people.
+    """
+    import pandas as pd
+
+    rows = []
+    for (group, side), members in values.groupby(["group", "side"], observed=True):
+        value = members["value"].to_numpy()
+        quartiles = np.quantile(value, [0.25, 0.75]) if value.size >= 4 else (math.nan, math.nan)
+        row = [group, side, value.size, int(members["sessions"].sum()), np.median(value)]
+        rows.append([*row, *quartiles, value.min(), value.max()])
+    columns = ["group", "side", "people", "sessions", "median"]
+    columns += ["lower quartile", "upper quartile", "least", "greatest"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
+    """Rows of the metrics of a session, or one row with the reason why there are none."""
+    if why := why_without_results(session, record):
+        return as_table([{"reason": why}])
+    try:
+        session.edits()  # raises if damaged: the results may not be current
+        if "table" in record.stages:
+            table = read_metrics_table(session.result_file("table"))
+        else:  # analysed before there were tables
+            table = metrics_table(session.metrics())
+    except MobilityError as error:
+        return as_table([{"reason": str(error)}])
+    return table if table.num_rows else as_table([{"reason": "its metrics are empty"}])
+
+
+def why_without_results(session: StoredSession, record: SessionRecord) -> str:
+    """Say why a session has no results; empty where it has."""
+    if record.state == "analyzed":
+        return ""
+    state: str = record.state
+    if state == "analyzing" and not session.store.is_in_work(session.id):
+        state = "interrupted"
+    why = tables.sentence(f"cohort.without.{state}")
+    return f"{why}: {record.reason}" if record.reason else why
+
+
+def why_not_compared(
+    verdict: Verdict | None, compared: Sequence[Level], record: SessionRecord
+) -> str:
+    """Say which verdict excludes a session from comparison; empty where none does."""
+    if verdict is None:
+        return "" if set(compared) == set(LEVELS) else tables.sentence("cohort.not_judged")
+    if verdict.level in compared:
+        return ""
+    level = verdict_in_words(verdict.level, record.exercise)
+    return tables.sentence("cohort.other_verdict", level=level)
+
+
+def _verdict_on(
+    session: StoredSession, record: SessionRecord, quality: Mapping[str, Any], measured: pa.Table
+) -> Verdict | None:
+    """Verdict on the recording of a session, as on its page; None where there is none."""
+    import pyarrow.compute as pc
+
+    counts = measured.filter(pc.equal(measured["metric"], "accepted_repetitions"))[
+        "value"
+    ].to_pylist()
+    accepted = counts[0] if counts else None
+    return record.kind.analysis.verdict_from_counts(record.kind, session, quality, accepted)
+
+
+def _without_ruled_out(measured: pa.Table, verdict: Verdict) -> pa.Table:
+    """Blank the values that the verdict rules out, with the reason."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not verdict.rules_out:
+        return measured
+    quantity = "quantity" if "quantity" in measured.column_names else "metric"  # of older code
+    items = list(zip(measured[quantity].to_pylist(), measured["item"].to_pylist(), strict=True))
+    # A row without a name says that there are no metrics at all.
+    why = {each: verdict.why_without(*each) if each[0] else "" for each in set(items)}
+    reasons = [why[each] for each in items]
+    out = pa.array([bool(reason) for reason in reasons])
+    kept = zip(reasons, measured["reason"].to_pylist(), strict=True)
+    numbers = [name for name in NUMBERS if name in measured.column_names]
+    changed = {name: pc.if_else(out, math.nan, measured[name]) for name in numbers}
+    changed["reason"] = as_texts([reason or reason_before for reason, reason_before in kept])
+    for name, column in changed.items():
+        measured = measured.set_column(measured.schema.get_field_index(name), name, column)
+    return measured
+
+
+def session_columns(
+    session: StoredSession,
+    record: SessionRecord,
+    quality: Mapping[str, Any],
+    verdict: Verdict | None,
+) -> dict[str, Any]:
+    """Values of the columns that are the same in every row of a session."""
+    software, standing, current = None, None, False
+    origin: dict[str, Any] = dict.fromkeys(WHOSE)
+    if record.provenance is not None:
+        origin = record.origin._asdict()
+        software = record.provenance.versions.get("mobility", "")
+        with suppress(MobilityError):  # an input is damaged
+            current = is_current(session)
+        software += "" if current else ", outdated"
+        standing = record.provenance.options.get("standing")
+    row: dict[str, Any] = {
+        "session_id": session.id,
+        "user_id": record.user_id,
+        "date": record.created_at,
+        "exercise": record.exercise,
+        "state": record.state,
+        "cameras": len(record.videos),
+        "software": software,
+        "standing": standing,
+        **origin,
+    }
+    try:
+        participant = session.participant
+    except MobilityError:  # a damaged record of a person loses nothing of the session
+        participant = None
+    if participant is not None:
+        row |= {name: getattr(participant, name) for name in ("sex", "height_m", "weight_kg")}
+        row["age"] = participant.age_in(record.created_at.year)
+    view = quality.get("view") or {}
+    row |= {"view": view.get("name"), "azimuth": view.get("azimuth_deg")}
+    row["recording"] = None if verdict is None else verdict.level
+    return row
+
+
+def _with_plain_texts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the table with plain texts instead of categories, and as they were before a file."""
+    import pandas as pd
+
+    types = tables.load("cohort_columns")["columns"]
+    texts = [name for name in rows if types.get(name, {}).get("type") == "string"]
+    empty = {name: rows[name].astype("object").fillna("").astype("str") for name in texts}
+    rows = rows.assign(**empty)
+    if rows["date"].dtype.kind != "M":
+        rows["date"] = pd.to_datetime(rows["date"], utc=True)
+    return rows
+
+
+def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:
+    """Ordered category of each session, indexed by session."""
+    import pandas as pd
+
+    check_group(group_by)
+    sessions = _with_plain_texts(frame.drop_duplicates("session_id")).set_index("session_id")
+    if group_by == "age_band":
+        edges = [*AGE_BANDS, math.inf]
+        groups = pd.cut(sessions["age"], edges, right=False, labels=list(AGE_BANDS.values()))
+    elif group_by in ("age", "height_m", "weight_kg"):
+        groups = _bands(sessions[group_by])
+    else:
+        text = sessions[group_by].astype("str")
+        groups = text.where(text.ne(""), UNKNOWN).astype("category")
+        names = sorted(groups.cat.categories, key=lambda name: (name == UNKNOWN, name))
+        return groups.cat.reorder_categories(names, ordered=True)
+    return groups.cat.add_categories([UNKNOWN]).fillna(UNKNOWN)
+
+
+def _bands(values: pd.Series) -> pd.Series:
+    """Cut numbers into bands of about equal counts, named by their ends."""
+    import pandas as pd
+
+    present = values.dropna()
+    if present.nunique() <= _BANDS_OF_NUMBERS:
+        names = [f"{v:g}" for v in sorted(present.unique())]
+        texts = values.map("{:g}".format, na_action="ignore")
+        return texts.astype(pd.CategoricalDtype(names, ordered=True))
+    cut = pd.qcut(values, _BANDS_OF_NUMBERS, duplicates="drop")
+    ends = values.groupby(cut, observed=True).agg(["min", "max"])
+    return cut.cat.rename_categories(
+        {band: f"{ends.loc[band, 'min']:g}–{ends.loc[band, 'max']:g}" for band in ends.index}
+    )

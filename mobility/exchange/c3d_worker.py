@@ -1,0 +1,53 @@
+"""Read one C3D file with ezc3d, in a process of its own.
+
+ezc3d is native code and crashes on some damaged files (a rate of 0, a group that points outside the
+file). Here that ends this process, not the reader's notebook.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mobility.base.processes import Send, serve
+from mobility.errors import BadInputError
+
+GROUPS = ("POINT", "ROTATION", "EVENT", "TRIAL", "MANUFACTURER")
+"""The groups of parameters that are read."""
+
+
+def do(request: dict[str, Any], _: Send) -> dict[str, Any]:
+    """Write points and pose matrices of `source` to `out` (NumPy's npz), return its parameters."""
+    import ezc3d
+
+    try:
+        file = ezc3d.c3d(request["source"])
+    except (OSError, RuntimeError, ValueError, IndexError, KeyError, MemoryError) as error:
+        reason = str(error).removesuffix(": iostream error").partition("\n")[0]
+        raise BadInputError(reason or type(error).__name__) from None
+    groups = file["parameters"]
+    parameters = {
+        group: {
+            name: _plain(entry["value"])
+            for name, entry in groups[group].items()
+            if name != "__METADATA__"
+        }
+        for group in GROUPS
+        if group in groups
+    }
+    header = {k: _plain(v) for k, v in file["header"]["points"].items()}
+    data = file["data"]
+    np.savez(request["out"], points=data["points"], rotations=data["rotations"])
+    return {"parameters": parameters, "header": header}
+
+
+def _plain(value: Any) -> Any:
+    """Value as JSON has it."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return [str(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+if __name__ == "__main__":
+    serve(do)

@@ -1,0 +1,348 @@
+"""Direction from which the camera sees the subject: azimuth, its error, and the kind of view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.base.options import likely
+from mobility.base.provenance import cameras_of
+from mobility.errors import BadInputError
+
+Array = NDArray[np.float64]
+
+UNKNOWN = "unknown"
+
+TWO_CAMERAS = "two-cameras"
+"""View of a trial seen by two cameras from clearly different directions."""
+
+VIEWS = ("front", "front-oblique", "side", "back-oblique", "back")
+"""Kinds of view of one camera, as in ``views.yaml``."""
+
+SAME_PLACE_DEG = 10.0
+"""Largest angle between cameras that count as being at the same place: retest errors were measured
+within 4 degrees, and a direction has an error of some degrees."""
+
+_STANDING = 0.9
+"""Share of the usual height of the hips over the feet from which a frame counts as standing."""
+
+_LEAST_FLAT = 0.3
+"""Horizontal part of a unit line of hips or shoulders below which it has no heading."""
+
+_LINES = (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"))
+_FEET = ("left_ankle", "right_ankle")
+
+
+def turn(azimuth_deg: Any, from_deg: Any) -> Any:
+    """Give the angle from one direction to another, -180 to 180 degrees; of numbers or arrays."""
+    return (azimuth_deg - from_deg + 180) % 360 - 180
+
+
+@dataclass(frozen=True)
+class View:
+    """View of a whole recording.
+
+    Attributes
+    ----------
+    kind
+        "front", "front-oblique", "side", "back-oblique", "back" (see ``views.yaml``), or
+        "unknown".
+    name
+        The kind with the subject's side that the camera sees: "front-oblique left", and "left" or
+        "right" for "side".
+    azimuth_deg
+        Direction of the camera about the vertical from the subject's forward axis: 0 = the subject
+        faces the camera, positive = the camera is on the subject's right, in (-180, 180]. NaN where
+        it is unknown.
+    sd_deg
+        Standard deviation of its error.
+    """
+
+    kind: str
+    name: str
+    azimuth_deg: float
+    sd_deg: float
+
+
+def camera_view(pose: xr.Dataset) -> View:
+    r"""View of a recording: median over the standing frames.
+
+    The forward axis is up × (right − left), of the lines of the hips and of the shoulders together.
+    A frame is standing where the hips are at least 90 % as high above the ankles as at most (95th
+    percentile); where the ankles were not seen, all frames count.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset of one person whose z axis points towards the camera: world landmarks, or a
+        fitted body (for which the direction of the camera is that from the subject's place). The
+        view of one without positions in space is unknown.
+
+    Returns
+    -------
+    View
+        The error of a fitted body is the spread over its posterior, else half of the difference
+        between hips and shoulders and the spread over the frames. The usual error of that kind of
+        view, which neither contains, is added.
+    """
+    if "position" not in pose:
+        return view_of(float("nan"))
+    position = pose["position"]
+    if "individual" in position.dims:
+        position = position.isel(individual=0, drop=True)
+    names = [*_FEET, *(name for line in _LINES for name in line)]
+    absent = [name for name in names if name not in position["keypoint"].to_numpy()]
+    if absent or pose.sizes["time"] == 0:
+        return view_of(float("nan"))
+    points = position.sel(space=["x", "y", "z"]).transpose("keypoint", "time", "space")
+    joints = {name: points.sel(keypoint=name).to_numpy().astype(np.float64) for name in names}
+    placed = "position_draws" in pose  # a fit puts the camera at x = z = 0
+    each, together = _azimuths(joints, np.zeros(2) if placed else None)
+    usable = _usable_frames(joints, together)
+    if not usable.any():
+        return view_of(float("nan"))
+    azimuth = _median_angle(together[usable])
+    if placed:
+        sd = _spread_of_draws(pose, azimuth)
+    else:
+        medians = [_median_angle(line[usable & np.isfinite(line)]) for line in each]
+        half = _wrapped(np.diff(medians)) / 2
+        off = np.abs(_wrapped(together[usable] - azimuth))
+        sd = float(np.hypot(np.nan_to_num(half[0]), 1.4826 * np.median(off)))
+    return view_of(azimuth, sd)
+
+
+def azimuth_of(joints: Mapping[str, Array], camera: Array) -> float:
+    """Azimuth of a camera at a given place (see :class:`View`), as in :func:`camera_view`.
+
+    Parameters
+    ----------
+    joints
+        Hips, shoulders and ankles by name (time, 3), y up.
+    camera
+        Place of the camera (x, z) in the same axes.
+    """
+    _, together = _azimuths(joints, camera)
+    return _median_angle(together[_usable_frames(joints, together)])
+
+
+def azimuths(pose: xr.Dataset) -> list[float]:
+    """Azimuth of every camera of a recording, degrees; NaN where it is unknown.
+
+    Parameters
+    ----------
+    pose
+        As in :func:`camera_view`; or a body that was fitted to several cameras.
+    """
+    return [camera_view(pose).azimuth_deg, *_azimuths_of_others(pose)]
+
+
+def _azimuths_of_others(pose: xr.Dataset) -> list[float]:
+    return [float(camera["azimuth_deg"]) for camera in cameras_of(pose)[1:]]
+
+
+def trial_view(pose: xr.Dataset) -> str:
+    """Name the view that decides which metrics of a trial can be given.
+
+    Parameters
+    ----------
+    pose
+        As in :func:`camera_view`; or a body that was fitted to several cameras.
+
+    Returns
+    -------
+    str
+        "two-cameras" where the lines of sight of two cameras are as far apart as
+        ``views.yaml`` says, else the name of :func:`best_view`.
+    """
+    least = tables.load("views")["two_cameras"]["least_apart_deg"]
+    camera_azimuths = np.array([camera["azimuth_deg"] for camera in cameras_of(pose)])
+    apart = np.abs(_wrapped(camera_azimuths[:, None] - camera_azimuths))
+    if ((apart >= least) & (apart <= 180.0 - least)).any():
+        return TWO_CAMERAS
+    return best_view(pose).name
+
+
+def best_view(pose: xr.Dataset) -> View:
+    """View of the first camera that sees the frontal plane of the body, else of the first camera.
+
+    Parameters
+    ----------
+    pose
+        As in :func:`trial_view`.
+    """
+    views = _views(pose)
+    return next((view for view in views if _sees_frontal_plane(view.kind)), views[0])
+
+
+def _views(pose: xr.Dataset) -> list[View]:
+    return [camera_view(pose), *map(view_of, _azimuths_of_others(pose))]
+
+
+def _sees_frontal_plane(kind: str) -> bool:
+    return bool(tables.load("views")["views"].get(kind, {}).get("frontal_plane", True))
+
+
+def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
+    """Side of the body that all cameras are on, so that it hides the other side.
+
+    Nothing is reported of the far side then, so every report of one side asks this.
+
+    Parameters
+    ----------
+    pose
+        As in :func:`trial_view`.
+
+    Returns
+    -------
+    str or None
+        "left" or "right"; None where both sides are seen, or where the view is unknown.
+    """
+    sides: dict[str, Literal["left", "right"]] = {"left": "left", "right": "right"}
+    names = {view.name for view in _views(pose)}
+    return sides.get(names.pop()) if len(names) == 1 else None
+
+
+def hides_frontal_plane(pose: xr.Dataset) -> str:
+    """Kind of view, if it hides the frontal plane; empty where that plane is seen.
+
+    From such a view (marked in ``views.yaml``) no difference of the sides is measured either.
+
+    Parameters
+    ----------
+    pose
+        As in :func:`trial_view`.
+    """
+    view = trial_view(pose)
+    kind = view if view == UNKNOWN else view_kind(view)
+    return "" if _sees_frontal_plane(kind) else kind
+
+
+def view_of(azimuth_deg: float, sd_deg: float = 0.0) -> View:
+    """Name the view of an azimuth (see :class:`View`).
+
+    Parameters
+    ----------
+    azimuth_deg
+        Direction of the camera; NaN where it is unknown.
+    sd_deg
+        Its error, to which the usual one of that kind of view is added.
+    """
+    if not np.isfinite(azimuth_deg):
+        return View(UNKNOWN, UNKNOWN, float("nan"), float("nan"))
+    views = tables.load("views")["views"]
+    kind = next(k for k, v in views.items() if abs(azimuth_deg) <= v["largest_azimuth_deg"])
+    side = "right" if azimuth_deg > 0 else "left"
+    name = {"front": kind, "back": kind, "side": side}.get(kind, f"{kind} {side}")
+    sd = float(np.hypot(sd_deg, views[kind]["azimuth_sd_deg"]))
+    return View(kind, name, float(azimuth_deg), sd)
+
+
+def view_of_azimuth(azimuth: float) -> str:
+    """Kind of the view of a camera at an azimuth (degrees, 0 in front of the subject)."""
+    return view_of((azimuth + 180.0) % 360.0 - 180.0).kind
+
+
+def view_kind(view: str) -> str:
+    """Kind of a view from its name, with or without the side of the camera; or "two-cameras"."""
+    words = view.replace("-", " ").replace(",", " ").split()
+    kind = "-".join(word for word in words if word not in ("from", "the", "left", "right"))
+    if not kind and words:
+        kind = "side"  # "left", "right"
+    if kind not in (*VIEWS, TWO_CAMERAS):
+        raise BadInputError(f"no view {view!r}{likely(view, VIEWS)} (one of {', '.join(VIEWS)})")
+    return kind
+
+
+def supports(view: View, angle: str) -> bool | None:
+    """Whether the table lists the view for an angle; None if the view or the angle is unknown."""
+    entry = tables.load("angles").get(angle)
+    return None if entry is None or view.kind == UNKNOWN else view.kind in entry["seen"]["from"]
+
+
+def _azimuths(joints: Mapping[str, Array], camera: Array | None) -> tuple[list[Array], Array]:
+    """Azimuth by the line of the hips, by that of the shoulders, and by both, degrees."""
+    towards = np.array([0.0, 1.0])  # (x, z) of the direction to the camera
+    if camera is not None:
+        off = camera - (joints["left_hip"] + joints["right_hip"])[..., [0, 2]] / 2
+        distance = np.linalg.norm(off, axis=-1, keepdims=True)
+        towards = off / np.where(distance > 0, distance, np.nan)
+    directions = []
+    for left, right in _LINES:
+        line = joints[right] - joints[left]
+        length = np.linalg.norm(line, axis=-1, keepdims=True)
+        unit = line / np.where(length > 0, length, np.nan)
+        flat = np.hypot(unit[..., 0], unit[..., 2])
+        # up × right = (right_z, 0, -right_x): forward, seen from above.
+        level = np.where(flat >= _LEAST_FLAT, flat, np.nan)
+        forward = np.stack([unit[..., 2], -unit[..., 0]], axis=-1) / level[..., None]
+        # Angle from forward to the camera, positive to the subject's right, which is -forward × up.
+        sine = forward[..., 0] * towards[..., 1] - forward[..., 1] * towards[..., 0]
+        cosine = (forward * towards).sum(axis=-1)
+        directions.append(np.stack([cosine, sine], axis=-1))
+    finite = np.isfinite(directions)
+    both = np.where(finite, directions, 0.0).sum(axis=0)
+    both[~finite.any(axis=(0, 2))] = np.nan
+    return [_angle(d) for d in directions], _angle(both)
+
+
+def _angle(direction: Array) -> Array:
+    angle: Array = np.degrees(np.arctan2(direction[..., 1], direction[..., 0]))
+    return angle
+
+
+def _wrapped(angle: Array) -> Array:
+    return (angle + 180.0) % 360.0 - 180.0
+
+
+def _median_angle(angles: Array) -> float:
+    """Median of directions, degrees: of their deviations from the mean direction."""
+    if not angles.size:
+        return float("nan")
+    mean = np.degrees(np.angle(np.exp(1j * np.radians(angles)).mean()))
+    median = float(_wrapped(np.asarray(mean + np.median(_wrapped(angles - mean)))))
+    return 180.0 if median == -180.0 else median
+
+
+def _usable_frames(joints: Mapping[str, Array], together: Array) -> NDArray[np.bool_]:
+    """Standing frames with an azimuth, or all frames with one if none of them is standing."""
+    finite = np.isfinite(together)
+    standing: NDArray[np.bool_] = _standing(joints) & finite
+    return standing if standing.any() else finite
+
+
+def _standing(joints: Mapping[str, Array]) -> NDArray[np.bool_]:
+    hips, feet = (
+        (joints[f"left_{name}"] + joints[f"right_{name}"])[:, 1] / 2 for name in ("hip", "ankle")
+    )
+    height = hips - feet
+    finite = np.isfinite(height)
+    if not finite.any():
+        return np.ones(height.shape, bool)
+    usual = np.percentile(height[finite], 95)
+    standing: NDArray[np.bool_] = finite & (height >= _STANDING * usual)
+    return standing
+
+
+def _spread_of_draws(fitted: xr.Dataset, azimuth: float) -> float:
+    """Root mean square over the draws of the median azimuth's deviation."""
+    order = ("fit_time", "fit_space", "fit_keypoint")
+    names = fitted["fit_keypoint"].to_numpy().tolist()
+    fit = fitted["fit_position"].transpose(*order).to_numpy()
+    medians = []
+    for draw in fitted["position_draws"].transpose("draw", *order).to_numpy():
+        body = fit + draw
+        joints = {
+            name: body[:, :, names.index(name)]
+            for name in (*_FEET, *(name for line in _LINES for name in line))
+        }
+        medians.append(azimuth_of(joints, np.zeros(2)))
+    off = _wrapped(np.array(medians) - azimuth)
+    off = off[np.isfinite(off)]
+    return float(np.sqrt((off**2).mean())) if off.size else float("nan")

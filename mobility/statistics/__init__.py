@@ -1,0 +1,1 @@
+"""Statistics of lab comparisons and studies: coefficients, intervals, mixed models, planning."""
