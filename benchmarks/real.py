@@ -37,7 +37,7 @@ from scipy import stats
 
 import mobility as mb
 from mobility import tables
-from mobility.assessment.body import points_of
+from mobility.assessment.body_axes import points_of
 from mobility.assessment.knee_movement import knee
 from mobility.assessment.phases import within_repetitions
 from mobility.assessment.posture import posture as of_body

@@ -26,7 +26,7 @@ import httpx
 import numpy as np
 import psutil
 
-from mobility.server.keys import Keys
+from mobility.server.api_keys import Keys
 from mobility.store import Store
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -37,7 +37,7 @@ from mobility.documents.contract import (
     SummaryDocument,
 )
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
-from mobility.server.models import ETAG, SessionState, ThreadIds
+from mobility.server.http_documents import ETAG, SessionState, ThreadIds
 from mobility.sessions.analysis_options import given_options, options_at
 from mobility.sessions.files import atomic
 from mobility.sessions.record import DisplayConfig, StoredConfig

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from mobility.base.provenance import AnalysisWarning
     from mobility.reports.moments import Moment
     from mobility.sessions.record import SessionRecord, Side
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ ENTRY_POINTS = "mobility.exercises"
 _PACKAGE = "mobility.exercises"
 _BASE = f"{_PACKAGE}.repeated"
 _SECTIONS = "mobility.reports.sections"
-_NO_RESULTS = ("documents.py", "page.py", "sections.py")
+_NO_RESULTS = ("documents.py", "page.py", "joint_sections.py")
 """Modules of an exercise's folder on which no result depends."""
 
 _LONGEST_REASON = 300

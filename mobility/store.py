@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from mobility.base.options import FilePath, Names, checked
 from mobility.sessions.record import Side
-from mobility.sessions.store import SessionStore
-from mobility.sessions.stored import StoredSession
+from mobility.sessions.session_store import SessionStore
+from mobility.sessions.stored_session import StoredSession
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -204,7 +204,7 @@ class Session(StoredSession):
         BadInputError
             The session is of another exercise.
         """
-        from mobility.reports.stored import report_document
+        from mobility.reports.stored_reports import report_document
 
         return report_document(self)
 
@@ -230,9 +230,9 @@ class Session(StoredSession):
     def render_report(self, *, faces: bool | None = None) -> dict[str, Path]:
         """Render the report unless it exists with the same inputs.
 
-        See :func:`mobility.reports.stored.current_report`.
+        See :func:`mobility.reports.stored_reports.current_report`.
         """
-        from mobility.reports.stored import current_report
+        from mobility.reports.stored_reports import current_report
 
         return current_report(self, faces=faces)
 
@@ -244,7 +244,7 @@ class Session(StoredSession):
 
     def report_is_current(self) -> bool:
         """Whether the report exists and is up to date."""
-        from mobility.reports.stored import report_is_current
+        from mobility.reports.stored_reports import report_is_current
 
         return report_is_current(self)
 
@@ -363,7 +363,10 @@ class Session(StoredSession):
 
 
 class Store(SessionStore[Session]):
-    """A folder of sessions and participants; see :class:`mobility.sessions.store.SessionStore`."""
+    """A folder of sessions and participants.
+
+    See :class:`mobility.sessions.session_store.SessionStore`.
+    """
 
     def _opened(self, folder: Path) -> Session:
         return Session(folder, self)
@@ -396,9 +399,9 @@ class Store(SessionStore[Session]):
     ) -> dict[str, Path]:
         """Render the page of a visit unless it exists with the same inputs.
 
-        See :func:`mobility.reports.visits.current_visit`.
+        See :func:`mobility.reports.stored_visits.current_visit`.
         """
-        from mobility.reports.visits import current_visit
+        from mobility.reports.stored_visits import current_visit
 
         return current_visit(self, user_id, on=on, only=only, without=without, faces=faces)
 

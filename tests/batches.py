@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mobility.batch.record import BatchRow, BatchSummary
+from mobility.batch.batch_record import BatchRow, BatchSummary
 from mobility.batch.run import JOURNAL
 from mobility.batch.summary import write_summary
 from mobility.sessions.files import read_dataset

@@ -7,9 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from mobility.capture.video import write_video
-from mobility.virtual_lab import stance
-from mobility.virtual_lab.body import SUFFIX, Body, keypoints, parametric_body, transforms
+from mobility.virtual_lab import standing_body
 from mobility.virtual_lab.case import case_from, film_case, true_positions, write_dataset
+from mobility.virtual_lab.parametric_body import (
+    SUFFIX,
+    Body,
+    keypoints,
+    parametric_body,
+    transforms,
+)
 from mobility.virtual_lab.squat import Squat
 
 CASE = {
@@ -39,34 +45,36 @@ def film_heel_raises(folder: Path) -> Path:
     return video
 
 
-def raise_heels(body: Body, motion: Squat, time: np.ndarray) -> stance.Trial:
+def raise_heels(body: Body, motion: Squat, time: np.ndarray) -> standing_body.Trial:
     """Turn the feet about their balls, with straight legs and in balance."""
     start, top, end, each = motion.phases.at(time)
     progress = each.sum(axis=0)
     still = np.zeros_like(progress)
-    soles = {side: stance.foot_chain(body, motion, side, progress) for side in SUFFIX}
+    soles = {side: standing_body.foot_chain(body, motion, side, progress) for side in SUFFIX}
     ankle = np.mean([soles[side][2] for side in SUFFIX], axis=0)
-    ends = [stance.heel_and_toe(body, soles[side], side) for side in SUFFIX]
+    ends = [standing_body.heel_and_toe(body, soles[side], side) for side in SUFFIX]
     heel, toe = (np.mean([each[i][0, 2] for each in ends]) for i in (0, 1))
     over = heel + (motion.standing_balance + OVER_THE_TOES * progress) * (toe - heel)
-    stands = stance.standing_in_balance(body, motion)
+    stands = standing_body.standing_in_balance(body, motion)
     reach = np.hypot(stands.height, stands.fore_aft - ankle[0, 2]) - 0.001
     lean = np.full(time.size, np.radians(motion.standing_lean))
 
     def posed(ahead: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         height = ankle[:, 1] + np.sqrt(reach**2 - (ahead - ankle[:, 2]) ** 2)
         hips = np.stack([still, height, ahead], axis=1)
-        legs = stance.legs_over(body, motion, soles, still, dict.fromkeys(SUFFIX, still), hips)
-        rotations = stance.leg_rotations(body, soles, legs)
-        stance.upper_body(body, motion, rotations, still, lean, still)
+        legs = standing_body.legs_over(
+            body, motion, soles, still, dict.fromkeys(SUFFIX, still), hips
+        )
+        rotations = standing_body.leg_rotations(body, soles, legs)
+        standing_body.upper_body(body, motion, rotations, still, lean, still)
         return transforms(body, rotations, hips)
 
-    ahead = stance.solve(
-        lambda z: stance.centre_of_mass(body, *posed(z))[:, 2] - over,
+    ahead = standing_body.solve(
+        lambda z: standing_body.centre_of_mass(body, *posed(z))[:, 2] - over,
         np.full(time.size, -0.1),
         0.3,
     )
     orientation, position = posed(ahead)
     points = keypoints(body, orientation, position)
     unknown = np.full(motion.repetitions, np.nan)
-    return stance.Trial(time, orientation, position, points, start, top, end, unknown)
+    return standing_body.Trial(time, orientation, position, points, start, top, end, unknown)

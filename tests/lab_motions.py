@@ -8,9 +8,9 @@ import xarray as xr
 
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.geometry import Array
-from mobility.virtual_lab.body import Body
 from mobility.virtual_lab.case import Case, true_positions, truth_pose
-from mobility.virtual_lab.stance import Trial
+from mobility.virtual_lab.parametric_body import Body
+from mobility.virtual_lab.standing_body import Trial
 
 SIDES = ("left", "right")
 SEGMENTS = (

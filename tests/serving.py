@@ -101,7 +101,7 @@ class Server:
 
     def key(self, role: str = "administrator", user_id: str | None = None, **more: Any) -> str:
         """Make a key, as the command does."""
-        from mobility.server.keys import Keys
+        from mobility.server.api_keys import Keys
         from mobility.store import Store
 
         return f"API-KEY {Keys(Store(self.store)).create(role, user_id=user_id, **more)[0]}"
@@ -278,10 +278,10 @@ def main() -> None:
         return
     from jupyter_server import serverapp
 
-    from mobility.server import processes
+    from mobility.server import worker_processes
 
     if sys.argv[1] != "real":
-        processes.PROGRAM = (Path(__file__).stem, sys.argv[1], "worker")
+        worker_processes.PROGRAM = (Path(__file__).stem, sys.argv[1], "worker")
         path = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         os.environ["PYTHONPATH"] = os.pathsep.join(path)
     sys.argv = [sys.argv[0], *sys.argv[3:]]

@@ -22,7 +22,7 @@ from processes import end_group, free_port, wait_for
 from mobility.base.formatting import dated
 from mobility.capture.video import read_frames, write_video
 from mobility.errors import ConflictError
-from mobility.server.keys import Keys
+from mobility.server.api_keys import Keys
 from mobility.server.phones import network_address
 from mobility.sessions.files import write_json
 from mobility.sessions.record import now

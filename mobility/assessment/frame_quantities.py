@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.body import median_of
+from mobility.assessment.body_axes import median_of
 from mobility.assessment.estimates import HIDDEN
 from mobility.assessment.kernels import PointKernel, output_of
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history

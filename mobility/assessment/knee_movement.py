@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.body import OUTWARD, by_body_axes, median_of
+from mobility.assessment.body_axes import OUTWARD, by_body_axes, median_of
 from mobility.assessment.kernels import Points, of_points
 from mobility.assessment.phases import never_standing_there
 from mobility.keypoints.view import hides_frontal_plane

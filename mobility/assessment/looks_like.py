@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.body import in_body_axes, median_of, points_of
+from mobility.assessment.body_axes import in_body_axes, median_of, points_of
 from mobility.kinematics.fit.body import FITTED, MASS_SHARES
 from mobility.kinematics.skeleton import SIDES, landmarks
 

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.body import lean_at_rest
+from mobility.assessment.body_axes import lean_at_rest
 from mobility.assessment.estimates import HIDDEN, HIDDEN_SIDE
 from mobility.assessment.frame_quantities import frame_quantities
 from mobility.assessment.kernels import (

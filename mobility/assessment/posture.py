@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mobility.assessment.body import OUTWARD, by_body_axes, median_of
+from mobility.assessment.body_axes import OUTWARD, by_body_axes, median_of
 from mobility.assessment.kernels import Points, of_points
 from mobility.assessment.knee_movement import ankle_distance, standing_ankle_width
 

@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.body import points_of
+from mobility.assessment.body_axes import points_of
 from mobility.assessment.kernels import PointKernel
 from mobility.assessment.phases import main_stance
 from mobility.kinematics.angle_errors import DEFAULT_METHOD

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from mobility.assessment.body import points_of
+from mobility.assessment.body_axes import points_of
 from mobility.base import provenance
 from mobility.errors import BadInputError
 

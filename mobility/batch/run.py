@@ -32,8 +32,8 @@ from mobility.base.options import Workers, checked
 from mobility.base.progress import Listener, progress_bar, report_progress_to
 from mobility.base.provenance import code_digest, package_versions
 from mobility.base.writing import FOLDER_MODE, LogFile
+from mobility.batch.batch_record import BatchRow, BatchSummary
 from mobility.batch.manifest import Refused, Row
-from mobility.batch.record import BatchRow, BatchSummary
 from mobility.batch.summary import Summary, write_summary
 from mobility.capture.pose_process import processors
 from mobility.errors import BadInputError, ConflictError, MobilityError, StorageError

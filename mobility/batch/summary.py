@@ -14,7 +14,7 @@ import htpy as h
 from mobility import tables
 from mobility.base.formatting import quantity, rounded, timed
 from mobility.base.writing import plain_cell
-from mobility.batch.record import BatchRow, BatchSummary
+from mobility.batch.batch_record import BatchRow, BatchSummary
 from mobility.sessions.files import atomic, write_json
 
 FILES = ("summary.json", "summary.csv", "index.html")

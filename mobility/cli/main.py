@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from mobility import registry, tables
-from mobility.cli.batch import batch, prune, watch_folder
-from mobility.cli.keys import keys_app
-from mobility.cli.open import open_page
-from mobility.cli.options import (
+from mobility.cli.batch_commands import batch, prune, watch_folder
+from mobility.cli.key_commands import keys_app
+from mobility.cli.open_command import open_page
+from mobility.cli.parameters import (
     DEFAULT_REPORTS,
     DEFAULT_STORE,
     ClientOption,
@@ -54,13 +54,13 @@ from mobility.cli.options import (
     uris,
     warn,
 )
-from mobility.cli.participants import participants_app
-from mobility.cli.references import references_app
-from mobility.cli.sessions import config_app, sessions_app
-from mobility.cli.studies import groups, reliability
-from mobility.cli.validation import validate
-from mobility.cli.virtual_lab import lab_app
-from mobility.cli.visit import visit
+from mobility.cli.participant_commands import participants_app
+from mobility.cli.reference_commands import references_app
+from mobility.cli.session_commands import config_app, sessions_app
+from mobility.cli.study_commands import groups, reliability
+from mobility.cli.validation_command import validate
+from mobility.cli.virtual_lab_commands import lab_app
+from mobility.cli.visit_command import visit
 from mobility.errors import BadInputError, MobilityError
 
 if TYPE_CHECKING:

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
     from mobility.sessions.record import SessionRecord
     from mobility.sessions.references import Reference
-    from mobility.sessions.store import SessionStore
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.session_store import SessionStore
+    from mobility.sessions.stored_session import StoredSession
 
 COLUMNS = tuple(tables.load("cohort_columns")["columns"])
 """Columns of the table, in order; the table ``cohort_columns`` says what they hold."""

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import xarray as xr
 
-    from mobility.sessions.store import SessionStore
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.session_store import SessionStore
+    from mobility.sessions.stored_session import StoredSession
 
 _EVERYTHING = Verdict("good", "")
 """What films' verdicts rule out is not among merged numbers."""

@@ -19,7 +19,7 @@ from mobility.sessions.references import Conditions, RetestErrors
 
 if TYPE_CHECKING:
     from mobility.sessions.references import Reference
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 
 class Measured(NamedTuple):

@@ -15,7 +15,7 @@ from mobility.errors import BadInputError, ConflictError, NotFoundError
 from mobility.registry import MEASURED
 from mobility.sessions.files import sweep, write_json
 from mobility.sessions.record import StoredConfig
-from mobility.sessions.stored import StoredSession
+from mobility.sessions.stored_session import StoredSession
 
 FIELDS = ("shown_angles", "comments")
 COMMENT_LENGTH = 2000

@@ -9,7 +9,7 @@ from mobility.assessment.findings import find
 from mobility.documents import fill
 from mobility.keypoints.view import near_side
 from mobility.sessions.record import Side
-from mobility.sessions.stored import StoredSession
+from mobility.sessions.stored_session import StoredSession
 
 if TYPE_CHECKING:
     import xarray as xr

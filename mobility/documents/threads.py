@@ -31,7 +31,7 @@ from mobility.sessions.files import (
     writing,
 )
 from mobility.sessions.record import now
-from mobility.sessions.stored import StoredSession, current_user
+from mobility.sessions.stored_session import StoredSession, current_user
 
 KINDS: tuple[ThreadKind, ...] = get_args(ThreadKind)
 SYSTEMS: tuple[MeasurementSystem, ...] = get_args(MeasurementSystem)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobility.errors import BadInputError
-from mobility.exchange.people import seen_points
+from mobility.exchange.identities import seen_points
 
 Array = NDArray[np.float64]
 

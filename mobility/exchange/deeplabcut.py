@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobility.errors import BadInputError
-from mobility.exchange.limits import require_few
+from mobility.exchange.size_limits import require_few
 
 TABLE = "df_with_missing"
 """Name of the table of a video."""

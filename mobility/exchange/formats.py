@@ -21,8 +21,8 @@ from mobility.base.wording import shortened
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.exchange.deeplabcut import TABLE, read_hdf5
 from mobility.exchange.hdf5 import SIGNATURE, require_plain
-from mobility.exchange.limits import require_few
-from mobility.exchange.people import Detection, followed
+from mobility.exchange.identities import Detection, followed
+from mobility.exchange.size_limits import require_few
 from mobility.keypoints.names import points_of
 
 Array = NDArray[np.float64]

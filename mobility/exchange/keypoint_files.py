@@ -21,8 +21,8 @@ from mobility.capture.video import presentation_times, probe
 from mobility.errors import BadInputError
 from mobility.exchange.checks import check_places, checked_confidence
 from mobility.exchange.formats import MOST_DIFFERENT, FilePoints, digest, read
+from mobility.exchange.identities import LEAST_PRESENT, choose, seen_points
 from mobility.exchange.own_poses import own_pose
-from mobility.exchange.people import LEAST_PRESENT, choose, seen_points
 from mobility.keypoints.names import LANDMARKS, is_known, landmarks_of
 from mobility.keypoints.sources import OTHER
 from mobility.kinematics.datasets import check_times

@@ -47,7 +47,7 @@ from mobility.registry import Trial
 from mobility.sessions.analysis_options import AnalysisOptions, check_movement, given_options
 from mobility.sessions.files import atomic, read_dataset, sweep, write_dataset, write_json
 from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, now
-from mobility.sessions.stored import TITLE, StoredSession, is_whole
+from mobility.sessions.stored_session import TITLE, StoredSession, is_whole
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -15,7 +15,7 @@ from mobility.pipeline.analysis import forget_edited
 from mobility.registry import Trial
 from mobility.sessions.files import check_name, sweep, write_json
 from mobility.sessions.record import Edit, Edits, Side, now
-from mobility.sessions.stored import StoredSession, current_user
+from mobility.sessions.stored_session import StoredSession, current_user
 
 
 def set_repetitions(

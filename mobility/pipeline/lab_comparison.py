@@ -46,13 +46,13 @@ from mobility.sessions.files import (
 )
 from mobility.sessions.record import ANONYMOUS, Finite, now
 from mobility.sessions.scratch import scratch
-from mobility.sessions.store import SessionStore
-from mobility.sessions.stored import StoredSession
+from mobility.sessions.session_store import SessionStore
+from mobility.sessions.stored_session import StoredSession
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.validation.trial import Reference, Trial
+    from mobility.validation.lab_trial import Reference, Trial
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -150,7 +150,7 @@ def validate(
     StorageError
         It cannot be written.
     """
-    from mobility.validation.trial import read_reference
+    from mobility.validation.lab_trial import read_reference
 
     record = session.analyzed()
     if folder is None:
@@ -218,7 +218,7 @@ def validate(
 
 def _compared(session: StoredSession, reference: Reference, **options: Any) -> Trial:
     """Compare what the exercise of a session compares, also its times."""
-    from mobility.validation.trial import compare
+    from mobility.validation.lab_trial import compare
 
     exercise, metrics = session.record.kind, session.metrics()
     repetitions = session.repetitions()
@@ -255,7 +255,7 @@ def times_statistics(
     curves: Sequence[xr.Dataset], participants: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """Agreement of the times of trials as JSON values, by quantity; empty where there are none."""
-    from mobility.validation.times import agreement_of_times
+    from mobility.validation.times_agreement import agreement_of_times
 
     result = agreement_of_times(curves, participants)
     if result is None:
@@ -616,7 +616,7 @@ def _pooled(
 ) -> xr.Dataset:
     """Statistics of all comparisons across participants."""
     from mobility.validation.agreement import agreement
-    from mobility.validation.trial import COMPARISONS, angles_of, repetitions_of, stacked
+    from mobility.validation.lab_trial import COMPARISONS, angles_of, repetitions_of, stacked
 
     pooled = {}
     for comparison in COMPARISONS:

@@ -9,7 +9,7 @@ from mobility.base.options import FilePath, checked, likely
 from mobility.documents import of_session
 from mobility.errors import BadInputError
 from mobility.exchange.lab_writers import FORMATS, Fill
-from mobility.sessions.stored import StoredSession
+from mobility.sessions.stored_session import StoredSession
 
 Format = Literal["trc", "c3d", "mot", "sto", "csv"]
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from mobility.assessment.verdict import Verdict
     from mobility.capture.video import VideoInfo
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 RATE_HZ = 5.0
 """Frames a second in which the pose is estimated."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from mobility.batch.record import BatchRow
+from mobility.batch.batch_record import BatchRow
 from mobility.batch.run import JOURNAL, LOG, WORKING, read_journal
 from mobility.batch.summary import FILES, read_summary, write_summary
 from mobility.sessions.files import (

@@ -34,7 +34,7 @@ from mobility.plot.axes import (
     bare,
     say_empty,
 )
-from mobility.plot.trials import VIEWS, View, draw_body, projected, require_angles
+from mobility.plot.trial_plots import VIEWS, View, draw_body, projected, require_angles
 from mobility.registry import exercise_of
 
 if TYPE_CHECKING:

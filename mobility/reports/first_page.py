@@ -26,14 +26,14 @@ from mobility.assessment.views_of_rules import films_beside
 from mobility.base.wording import capital, listed, spoken
 from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
 from mobility.kinematics.skeleton import other_side
-from mobility.reports.groups import exercises_in_short
 from mobility.reports.html import bullets, html, paragraphs
+from mobility.reports.part_sections import exercises_in_short
 from mobility.reports.recording import count_repetitions
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 MOST_FINDINGS = 3
 """Findings on the first page."""

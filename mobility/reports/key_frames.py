@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mobility.assessment.findings import Finding
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 NEAR_S = 0.02
 """Seconds by which a picture may be off, where that of the moment cannot be read."""

@@ -12,7 +12,7 @@ from mobility.sessions.references import LabReferences
 
 if TYPE_CHECKING:
     from mobility.sessions.references import Norm
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 
 def of_session(session: StoredSession) -> LabReferences:

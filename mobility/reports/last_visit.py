@@ -25,7 +25,7 @@ from mobility.sessions.filming import filmed_alike, filming_of
 from mobility.sessions.record import ANONYMOUS
 
 if TYPE_CHECKING:
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 log = logging.getLogger(__name__)
 

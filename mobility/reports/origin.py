@@ -18,7 +18,7 @@ from mobility.reports.html import Row, facts, table
 from mobility.reports.repetition_tables import ANGLES
 
 if TYPE_CHECKING:
-    from mobility.reports.references import References
+    from mobility.reports.literature import References
     from mobility.sessions.record import SessionRecord
 
 

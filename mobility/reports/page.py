@@ -23,7 +23,7 @@ from mobility.reports import lab_norms
 from mobility.reports.first_page import absent, doubt
 from mobility.reports.gauges import Gauge, of_rules
 from mobility.reports.html import paragraphs
-from mobility.reports.references import References
+from mobility.reports.literature import References
 from mobility.reports.values import reason_missing
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mobility.registry import Exercise
     from mobility.sessions.record import Edits, Participant, SessionRecord
     from mobility.sessions.references import LabReferences
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 
 @dataclass(frozen=True)

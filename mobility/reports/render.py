@@ -29,7 +29,7 @@ from mobility.base.wording import capital
 from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError, ReportError
 from mobility.reports import warm_kernels
-from mobility.reports.trial import embedded
+from mobility.reports.trial_player import embedded
 from mobility.sessions.files import open_private, replace_folder, write_json, writing
 from mobility.sessions.notebooks import (
     COHORT,
@@ -45,8 +45,8 @@ from mobility.sessions.scratch import scratch
 if TYPE_CHECKING:
     from mobility.cohorts.visit import Visit
     from mobility.pipeline.lab_comparison import StudyResult, Validation
-    from mobility.sessions.store import SessionStore
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.session_store import SessionStore
+    from mobility.sessions.stored_session import StoredSession
     from mobility.studies.study_table import Study
 
 logger = logging.getLogger(__name__)
@@ -389,8 +389,8 @@ def render_notebook(
     begin, finish
         Called with the unfinished folder before and after the run, to add files of their own.
     trial
-        What makes the parts of :func:`mobility.reports.trial.embedded`. With it the page has a
-        first page, which is kept alone as well, and headings that open below it.
+        What makes the parts of :func:`mobility.reports.trial_player.embedded`. With it the page has
+        a first page, which is kept alone as well, and headings that open below it.
     client
         Whether a first page is kept alone without a trial, too.
 
@@ -484,8 +484,8 @@ def to_html(node: Any, *, title: str, trial: Mapping[str, str] | None = None) ->
     title
         Title of the page.
     trial
-        Parts of :func:`mobility.reports.trial.embedded`: the trial then plays in its cell, and
-        sections below second-level headings can be folded.
+        Parts of :func:`mobility.reports.trial_player.embedded`: the trial then plays in its cell,
+        and sections below second-level headings can be folded.
     """
     html: str
     resources = {"metadata": {"name": title}, "trial": trial, "end": ""}

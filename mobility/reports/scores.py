@@ -19,7 +19,7 @@ from mobility.base.wording import capital
 from mobility.kinematics.expected_error import half_width
 from mobility.reports.gauges import INDICES, interval
 from mobility.reports.html import Cell, bullets, html, measured, paragraphs, table
-from mobility.reports.references import References
+from mobility.reports.literature import References
 from mobility.reports.values import factor_of, units_of, value_of
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from mobility.reports import (
     errors_in_words,
     first_page,
     gauges,
-    groups,
     key_frames,
     lab_norms,
     origin,
+    part_sections,
     recording_checks,
     repetition_tables,
 )
@@ -32,7 +32,7 @@ from mobility.reports.last_visit import since_last_visit
 from mobility.reports.page import ReportPage, Section, section
 
 if TYPE_CHECKING:
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 
 def sections_of(exercise: Exercise) -> list[Section]:
@@ -93,7 +93,7 @@ def _gauges_of(session: StoredSession) -> list[Gauge]:
 def trial(page: ReportPage) -> Markup:
     """Draw the angles over the whole recording; a page plays the trial in their place."""
     names = [name for name in page.chosen["trial"] if name in page.angles]
-    return groups.whole_recording(page.angles, page.repetitions, names)
+    return part_sections.whole_recording(page.angles, page.repetitions, names)
 
 
 @section("All measures", needs=["repetitions", "findings"], sided=True)
@@ -101,7 +101,7 @@ def measures(page: ReportPage) -> Markup:
     """Show what was measured: its values, published ranges, norms of the lab, and its curves."""
     metrics, repetitions, chosen = page.metrics, page.repetitions, page.chosen
     values = (
-        groups.value_table(
+        part_sections.value_table(
             metrics,
             repetitions,
             page.kept(each["names"]),
@@ -114,11 +114,11 @@ def measures(page: ReportPage) -> Markup:
         repetition_tables.at_a_glance(metrics, repetitions)
         + repetition_tables.phase_table(metrics, repetitions)
         + html(values)
-        + groups.published_ranges(
+        + part_sections.published_ranges(
             page.kept(chosen["ranges"]), page.participant, page.record, page.references
         )
         + gauges.own_norms(page.gauges)
-        + groups.curves(page.angles, repetitions, metrics, page.kept(chosen["curves"]))
+        + part_sections.curves(page.angles, repetitions, metrics, page.kept(chosen["curves"]))
     )
 
 
@@ -126,7 +126,7 @@ def measures(page: ReportPage) -> Markup:
 def findings(page: ReportPage) -> Markup:
     """List what was found, what not, and what cannot be told."""
     return (
-        groups.in_detail(page.findings, page.references)
+        part_sections.in_detail(page.findings, page.references)
         + html(h.h3["Cannot be told"])
         + first_page.cannot_be_told(page.findings, page.metrics)
     )
@@ -135,7 +135,7 @@ def findings(page: ReportPage) -> Markup:
 @section("Exercises", needs=["exercises"])
 def exercises(page: ReportPage) -> Markup:
     """List what to do about the findings."""
-    return groups.what_to_do(page.findings, page.references)
+    return part_sections.what_to_do(page.findings, page.references)
 
 
 @section("Scores")
@@ -159,9 +159,9 @@ def repetitions(page: ReportPage) -> Markup:
     shown = repetition_tables.repetition_table(metrics, found)
     if page.accepted:
         shown += (
-            groups.tempo_table(metrics, found, page.references, page.verdict)
-            + groups.spread_table(metrics, found)
-            + groups.symmetry_table(metrics, found, page.references)
+            part_sections.tempo_table(metrics, found, page.references, page.verdict)
+            + part_sections.spread_table(metrics, found)
+            + part_sections.symmetry_table(metrics, found, page.references)
         )
     return shown
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mobility.errors import MobilityError, StorageError
 from mobility.sessions.files import atomic
-from mobility.sessions.stored import STILL, StoredSession
+from mobility.sessions.stored_session import STILL, StoredSession
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Figures of the comparison with a lab: curves on one clock, and agreement of values.
 
-They take the curves and agreement Datasets of :mod:`mobility.validation.trial`. Every function
+They take the curves and agreement Datasets of :mod:`mobility.validation.lab_trial`. Every function
 returns a matplotlib Figure that belongs to no window; the colours and dashes of the sides are those
 of the other reports.
 """

@@ -47,7 +47,7 @@ from mobility.reports.html import (
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.statistics.inference import BOOTSTRAP_COVERAGE
 from mobility.statistics.limits_of_agreement import LEAST, limits_interval_width
-from mobility.validation.trial import COMPARISONS, DEFINITIONS
+from mobility.validation.lab_trial import COMPARISONS, DEFINITIONS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     import datetime
 
     from mobility.cohorts.merging import Film
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 _MOST_FAULTS = 2
 """Faults of an exercise that are said in words; its rows have all."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from mobility.errors import NotFoundError, NotPermittedError
-from mobility.server.keys import PHONE, ROLES
+from mobility.server.api_keys import PHONE, ROLES
 from mobility.sessions.record import SessionRecord
 
 Action = Literal[

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 
 from mobility.base.writing import make_folder, open_private
-from mobility.server.keys import private_folder
+from mobility.server.api_keys import private_folder
 from mobility.store import Store
 
 log = logging.getLogger(__name__)

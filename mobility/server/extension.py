@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_server.utils import url_path_join
 
-from mobility.server.base import PREFIX, Absent, Handler, Served
+from mobility.server.handler import PREFIX, Absent, Handler, Served
 from mobility.server.logs import keep_keys_out
 from mobility.server.openapi import ENDPOINTS
 from mobility.server.pages import PAGES, STATIC, Open

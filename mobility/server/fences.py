@@ -25,6 +25,6 @@ def fence(name: str) -> str:
 @functools.cache
 def viewer_script_digest() -> str:
     """Digest of the script of reports, as a Content-Security-Policy names it."""
-    from mobility.reports.trial import page_parts
+    from mobility.reports.trial_player import page_parts
 
     return page_parts({})["script_hash"]

@@ -37,9 +37,9 @@ from mobility.errors import (
     TooManyRequestsError,
     VideoError,
 )
-from mobility.server.keys import private_folder
-from mobility.server.processes import Limits, Pool, Worker, run_to_completion
+from mobility.server.api_keys import private_folder
 from mobility.server.settings import MobilityServer
+from mobility.server.worker_processes import Limits, Pool, Worker, run_to_completion
 from mobility.sessions.creation import new_session_id
 from mobility.sessions.files import (
     lock_if_free,

@@ -14,8 +14,8 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
 from mobility.errors import ConflictError, StorageError
-from mobility.server.base import KEYS_ONLY, Served
 from mobility.server.extension import SERVED, routes
+from mobility.server.handler import KEYS_ONLY, Served
 from mobility.server.pages import NOT_FOUND_ELSEWHERE, PAGES, STATIC, Phone
 from mobility.server.phones import PHONES_VARIABLE
 from mobility.store import Store

@@ -12,10 +12,17 @@ from pydantic.json_schema import models_json_schema
 
 import mobility
 from mobility.documents import contract
-from mobility.server import creation, documents, media, participants, states, visits
+from mobility.server import (
+    creation_endpoints,
+    document_endpoints,
+    media_endpoints,
+    participant_endpoints,
+    states,
+    visit_endpoints,
+)
 from mobility.server.access import Caller
-from mobility.server.base import PREFIX, Handler
-from mobility.server.models import (
+from mobility.server.handler import PREFIX, Handler
+from mobility.server.http_documents import (
     ID,
     ConfigBody,
     CreationFault,
@@ -78,38 +85,43 @@ class Description(Handler):
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
-        *("get", f"{SESSION}/", documents.Details, "Details of a session"),
+        *("get", f"{SESSION}/", document_endpoints.Details, "Details of a session"),
         contract.SessionDocument,
         demo=True,
     ),
     Endpoint(
-        *("post", f"{PREFIX}/management/sessions/", creation.CreationForOthers),
+        *("post", f"{PREFIX}/management/sessions/", creation_endpoints.CreationForOthers),
         "Add a video as a session of another user",
         contract.Creation,
         (*_OF_ONE, 408, 409, 413),
         body=CreationFormForOthers,
     ),
     Endpoint(
-        *("post", f"{PREFIX}/sessions/", creation.Sessions),
+        *("post", f"{PREFIX}/sessions/", creation_endpoints.Sessions),
         "Add a video as a session of one's own",
         contract.Creation,
         (*_OF_ONE, 408, 409, 413),
         body=CreationForm,
     ),
     Endpoint(
-        *("get", f"{SESSION}/export/", documents.Export, "Landmarks and angles of a session"),
+        *(
+            "get",
+            f"{SESSION}/export/",
+            document_endpoints.Export,
+            "Landmarks and angles of a session",
+        ),
         contract.ExportDocument,
         demo=True,
     ),
     Endpoint(
-        *("post", f"{SESSION}/recommendation/", documents.Recommendation),
+        *("post", f"{SESSION}/recommendation/", document_endpoints.Recommendation),
         "Make recommendation threads",
         ThreadIds,
         (*_OF_ONE, 409, 413),
         system=True,
     ),
     Endpoint(
-        *("post", f"{SESSION}/report/", documents.Report, "Report of the repetitions"),
+        *("post", f"{SESSION}/report/", document_endpoints.Report, "Report of the repetitions"),
         contract.ReportDocument,
         (*_OF_ONE, 413),
         demo=True,
@@ -118,32 +130,32 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         *(
             "get",
             f"{SESSION}/summary/",
-            documents.Summary,
+            document_endpoints.Summary,
             "Summary of the repetitions",
         ),
         contract.SummaryDocument,
         demo=True,
     ),
     Endpoint(
-        *("post", f"{SESSION}/summary/", documents.Summary, "Make summary threads"),
+        *("post", f"{SESSION}/summary/", document_endpoints.Summary, "Make summary threads"),
         ThreadIds,
         (*_OF_ONE, 409, 413),
         system=True,
     ),
     Endpoint(
-        *("post", f"{SESSION}/joint-mobility/", documents.JointMobility),
+        *("post", f"{SESSION}/joint-mobility/", document_endpoints.JointMobility),
         "Report of single joints",
         contract.JointMobilityDocument,
         (*_OF_ONE, 413),
         demo=True,
     ),
     Endpoint(
-        *("get", f"{SESSION}/joint-mobility-config/", documents.Config),
+        *("get", f"{SESSION}/joint-mobility-config/", document_endpoints.Config),
         "Display settings of a session of single joints",
         record.DisplayConfig,
     ),
     Endpoint(
-        *("post", f"{SESSION}/joint-mobility-config/", documents.Config),
+        *("post", f"{SESSION}/joint-mobility-config/", document_endpoints.Config),
         "Save display settings",
         record.DisplayConfig,
         (*_OF_ONE, 409, 413),
@@ -152,19 +164,29 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     # What follows is beside the documented interface.
     Endpoint(
-        *("get", f"{PREFIX}/sessions/", creation.Sessions, "Sessions that the caller may see"),
+        *(
+            "get",
+            f"{PREFIX}/sessions/",
+            creation_endpoints.Sessions,
+            "Sessions that the caller may see",
+        ),
         SessionState,
         _ALWAYS,
         listed=True,
     ),
     Endpoint(
-        *("get", f"{SESSION}/checks/", documents.Checks, "Answers of the rules of a session"),
+        *(
+            "get",
+            f"{SESSION}/checks/",
+            document_endpoints.Checks,
+            "Answers of the rules of a session",
+        ),
         contract.Check,
         demo=True,
         listed=True,
     ),
     Endpoint(
-        *("delete", f"{SESSION}/", documents.Details, "Delete a session for good"),
+        *("delete", f"{SESSION}/", document_endpoints.Details, "Delete a session for good"),
         None,
         (*_OF_ONE, 409),
     ),
@@ -180,7 +202,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         (*_OF_ONE, 409, 413),
     ),
     Endpoint(
-        *("get", f"{SESSION}/media/{{name}}", media.Media),
+        *("get", f"{SESSION}/media/{{name}}", media_endpoints.Media),
         "A video or picture of a session; ranges are answered",
         ("video/*", "image/*", "text/html", "application/octet-stream"),
         (*_OF_ONE, 416),
@@ -188,27 +210,32 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         signed=True,
     ),
     Endpoint(
-        *("get", f"{SESSION}/still/", media.Still, "A small picture of a session, for lists"),
+        *(
+            "get",
+            f"{SESSION}/still/",
+            media_endpoints.Still,
+            "A small picture of a session, for lists",
+        ),
         ("image/jpeg",),
     ),
     Endpoint(
-        *("get", f"{PARTICIPANT}/visits/{{date}}/", visits.Visit),
+        *("get", f"{PARTICIPANT}/visits/{{date}}/", visit_endpoints.Visit),
         "A visit: the sessions of a participant on one day, merged",
         contract.ServedVisit,
     ),
     Endpoint(
-        *("get", f"{PARTICIPANT}/visits/{{date}}/{{name}}", visits.Page),
+        *("get", f"{PARTICIPANT}/visits/{{date}}/{{name}}", visit_endpoints.Page),
         "The page of a visit",
         ("text/html",),
         signed=True,
     ),
     Endpoint(
-        *("get", f"{PARTICIPANT}/export/", participants.ParticipantExport),
+        *("get", f"{PARTICIPANT}/export/", participant_endpoints.ParticipantExport),
         "Everything that is stored of a participant",
         ("application/zip",),
     ),
     Endpoint(
-        *("delete", f"{PARTICIPANT}/", participants.Participant),
+        *("delete", f"{PARTICIPANT}/", participant_endpoints.Participant),
         "Delete everything of a participant for good",
         None,
         (*_OF_ONE, 409),

@@ -19,12 +19,12 @@ from tornado.web import (
 
 from mobility import registry, tables
 from mobility.assessment.movements import how_to_film
-from mobility.server.base import PREFIX
+from mobility.server.api_keys import Keys
 from mobility.server.fences import viewer_script_digest
-from mobility.server.keys import Keys
+from mobility.server.handler import PREFIX
 
 PAGES = "/mobility"
-"""Where the pages are; the interface is at :data:`mobility.server.base.PREFIX`."""
+"""Where the pages are; the interface is at :data:`mobility.server.handler.PREFIX`."""
 
 _FOLDER = Path(__file__).parent / "static"
 # A phone's page loads nothing from elsewhere, and asks nobody else. Its report inherits this: it

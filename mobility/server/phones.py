@@ -8,7 +8,7 @@ import socket
 from typing import Any
 
 from mobility.errors import BadInputError, ConflictError
-from mobility.server.keys import PHONE, Keys
+from mobility.server.api_keys import PHONE, Keys
 from mobility.server.pages import PAGES
 from mobility.store import Store
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from traitlets import Enum, Float, Int, Unicode
 from traitlets.config import Configurable
 
-from mobility.server.keys import PHONE, ROLES
+from mobility.server.api_keys import PHONE, ROLES
 
 
 class MobilityServer(Configurable):  # type: ignore[misc]

@@ -7,9 +7,9 @@ from typing import Any
 
 from mobility.documents import fill as documents
 from mobility.errors import ConflictError
-from mobility.server.base import Handler, Served
+from mobility.server.handler import Handler, Served
+from mobility.server.http_documents import SessionState
 from mobility.server.jobs import Place
-from mobility.server.models import SessionState
 from mobility.store import Session
 
 

@@ -1,7 +1,7 @@
 """The process that a hostile video may crash.
 
 Everything that opens a video, analyses it or runs a notebook for a request runs here and not in the
-server; see :mod:`mobility.server.processes`.
+server; see :mod:`mobility.server.worker_processes`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from mobility.base.processes import Send, serve
 from mobility.base.provenance import code_digest
 from mobility.errors import ConflictError, MobilityError, TooLargeError
-from mobility.server.processes import limit
+from mobility.server.worker_processes import limit
 from mobility.store import Session, Store
 
 

@@ -10,7 +10,7 @@ from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import SAME_PLACE_DEG, UNKNOWN, turn
 
 if TYPE_CHECKING:
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 
 class Filming(NamedTuple):

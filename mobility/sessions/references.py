@@ -23,10 +23,10 @@ from mobility.keypoints.view import UNKNOWN
 from mobility.registry import ExerciseName
 from mobility.sessions.files import REFERENCES
 from mobility.sessions.record import Document, Finite, Number
-from mobility.sessions.store import SessionStore
+from mobility.sessions.session_store import SessionStore
 
 if TYPE_CHECKING:
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from mobility.sessions.files import (
 from mobility.sessions.notebooks import COHORT, GROUPED_BY, GROUPS, RELIABILITY, VALIDATION
 
 if TYPE_CHECKING:
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 VALIDATION_ENDING = ".validation"
 """Ends the name of the folder of a session's reports on lab data; the session id begins it."""

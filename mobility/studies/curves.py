@@ -31,7 +31,7 @@ from mobility.kinematics.expected_error import trial_factors
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
-from mobility.sessions.stored import StoredSession
+from mobility.sessions.stored_session import StoredSession
 from mobility.statistics.limits_of_agreement import LEAST
 from mobility.statistics.waveforms import (
     ALPHA,

@@ -31,7 +31,7 @@ from mobility.studies.retest import KIND, main_error
 from mobility.studies.study_table import unit_of
 
 if TYPE_CHECKING:
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 POINTS = 21
 """Points of a curve, every 5 %: the variance is estimated at each."""

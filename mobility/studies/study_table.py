@@ -31,7 +31,7 @@ from mobility.sessions.record import ANONYMOUS, Participant
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 FACTORS = ("visit", "operator", "device", "camera", "trial")
 """Columns that say what differs between the sessions of a participant."""

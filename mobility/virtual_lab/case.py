@@ -21,13 +21,13 @@ from mobility.base.writing import atomic, writing
 from mobility.capture.video import write_video
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import KEYPOINTS
-from mobility.virtual_lab.body import Body, Deviation, parametric_body
-from mobility.virtual_lab.render import Camera, Look, frames
+from mobility.virtual_lab.parametric_body import Body, Deviation, parametric_body
+from mobility.virtual_lab.pictures import Camera, Look, frames
 from mobility.virtual_lab.single_joint import JointMotion, perform_joint
 from mobility.virtual_lab.single_leg_squat import SingleLegSquat, perform_single_leg_squat
 from mobility.virtual_lab.sit_to_stand import SitToStand, perform_sit_to_stand
 from mobility.virtual_lab.squat import Squat, perform
-from mobility.virtual_lab.stance import Stance, Trial
+from mobility.virtual_lab.standing_body import Stance, Trial
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ TRUTH_KEYPOINTS: tuple[str, ...] = tuple(
 
 
 class Subject(Strict):
-    """Who: see :func:`mobility.virtual_lab.body.parametric_body`."""
+    """Who: see :func:`mobility.virtual_lab.parametric_body.parametric_body`."""
 
     sex: Literal["female", "male"] = "female"
     age: Annotated[float, Field(ge=16, le=90)] = 30.0

@@ -291,7 +291,7 @@ def least_distance_m(
 ) -> float:
     """Distance at which raised hands, feet and spread arms are just in the picture.
 
-    `height_m`, `tilt` and `field_of_view` are as in :class:`~mobility.virtual_lab.render.Camera`,
+    `height_m`, `tilt` and `field_of_view` are as in :class:`~mobility.virtual_lab.pictures.Camera`,
     `aspect` is the width of the picture by its height.
     """
     half = np.radians(field_of_view) / 2

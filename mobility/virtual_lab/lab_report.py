@@ -20,7 +20,7 @@ from mobility.base.writing import atomic, writing
 from mobility.keypoints.view import VIEWS
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
-from mobility.virtual_lab.agreement import BENT
+from mobility.virtual_lab.agreement_with_truth import BENT
 from mobility.virtual_lab.case import write_dataset
 from mobility.virtual_lab.sweep import Done
 
@@ -64,8 +64,8 @@ def write_report(
 ) -> Path:
     """Write `virtual-lab.html`, `virtual-lab.nc` and `images/` into a folder, made if absent.
 
-    `result` comes from :func:`mobility.virtual_lab.agreement.agreement`; `done` lists all cases,
-    including failed ones; `grid` is their common name.
+    `result` comes from :func:`mobility.virtual_lab.agreement_with_truth.agreement`; `done` lists
+    all cases, including failed ones; `grid` is their common name.
     """
     folder = Path(out)
     pictures = {"views": _png(_view_figure(result)), "azimuth": _png(_azimuth_figure(result))}

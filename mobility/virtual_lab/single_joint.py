@@ -14,9 +14,9 @@ from pydantic import Field, model_validator
 
 from mobility.base.options import Strict
 from mobility.kinematics.geometry import Array, direction
-from mobility.virtual_lab.body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
+from mobility.virtual_lab.parametric_body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
 from mobility.virtual_lab.squat import Squat, perform
-from mobility.virtual_lab.stance import (
+from mobility.virtual_lab.standing_body import (
     SIDE_SIGN,
     Corners,
     Phases,

@@ -14,9 +14,9 @@ from pydantic import Field
 
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array
-from mobility.virtual_lab.body import SUFFIX, Body, keypoints, transforms
+from mobility.virtual_lab.parametric_body import SUFFIX, Body, keypoints, transforms
 from mobility.virtual_lab.single_joint import MOVEMENTS
-from mobility.virtual_lab.stance import (
+from mobility.virtual_lab.standing_body import (
     SIDE_SIGN,
     Phases,
     Seconds,

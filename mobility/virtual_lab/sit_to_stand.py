@@ -13,8 +13,8 @@ from pydantic import Field
 
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array
-from mobility.virtual_lab.body import SUFFIX, Body, keypoints, transforms
-from mobility.virtual_lab.stance import (
+from mobility.virtual_lab.parametric_body import SUFFIX, Body, keypoints, transforms
+from mobility.virtual_lab.standing_body import (
     Corners,
     Seconds,
     Stance,
@@ -49,8 +49,8 @@ rises above the seat."""
 class SitToStand(Stance):
     """What is asked of the subject, besides how it stands.
 
-    What :class:`~mobility.virtual_lab.stance.Stance` says of the greatest depth applies to sitting,
-    but for `knees_in`, which applies to the largest lean of the trunk.
+    What :class:`~mobility.virtual_lab.standing_body.Stance` says of the greatest depth applies to
+    sitting, but for `knees_in`, which applies to the largest lean of the trunk.
 
     Attributes
     ----------

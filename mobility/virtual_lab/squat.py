@@ -14,8 +14,8 @@ from pydantic import Field
 
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array
-from mobility.virtual_lab.body import SUFFIX, Body, keypoints, transforms
-from mobility.virtual_lab.stance import (
+from mobility.virtual_lab.parametric_body import SUFFIX, Body, keypoints, transforms
+from mobility.virtual_lab.standing_body import (
     Legs,
     Phases,
     Seconds,

@@ -16,8 +16,8 @@ from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.documents.fill import SIDES, series
 from mobility.errors import NotFoundError
 from mobility.registry import ANGLE_OF_JOINT
-from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.sessions import AnySession, repetitions_of
+from mobility.widgets.widget import Act, Widget, module
 
 MOST_POINTS = 1200
 """Points of a curve that the page gets; a longer one is thinned."""

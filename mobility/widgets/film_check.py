@@ -9,7 +9,7 @@ import traitlets
 
 from mobility import tables
 from mobility.store import Session
-from mobility.widgets.base import Act, Widget, module
+from mobility.widgets.widget import Act, Widget, module
 
 
 class FilmCheck(Widget):

@@ -13,12 +13,12 @@ from mobility.base.progress import send_first_page_to
 from mobility.errors import NotFoundError
 from mobility.server import phones
 from mobility.store import Session, Store
-from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.film_check import FilmCheck
 from mobility.widgets.media import address
 from mobility.widgets.session_browser import SessionBrowser
 from mobility.widgets.trial_viewer import TrialViewer
 from mobility.widgets.upload_form import UploadForm
+from mobility.widgets.widget import Act, Widget, module
 
 
 class ReportPage(Widget):

@@ -31,7 +31,7 @@ from mobility.documents.contract import ExportDocument
 from mobility.documents.fill import SIDES, landmark_names
 from mobility.errors import ConflictError, NotFoundError, NotPermittedError
 from mobility.registry import ANGLE_OF_JOINT
-from mobility.server.models import SessionState
+from mobility.server.http_documents import SessionState
 from mobility.sessions.record import Edits, Participant, SessionRecord, StoredConfig
 from mobility.sessions.scratch import scratch_folder
 

@@ -20,9 +20,9 @@ from mobility.documents.fill import user_name
 from mobility.errors import MobilityError, NotFoundError
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.record import ANONYMOUS, Participant, SessionRecord, verdict_in_words
-from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.media import address
 from mobility.widgets.sessions import AnySession, StoreOfVisits
+from mobility.widgets.widget import Act, Widget, module
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ from mobility import tables
 from mobility.assessment.verdict import warning_lines
 from mobility.base.options import check_point, likely
 from mobility.errors import BadInputError, NotFoundError
-from mobility.reports.curves import angle_names
-from mobility.reports.trial import repetition_rows, shown_at_first, trial_data
-from mobility.widgets.base import Act, Widget, module
+from mobility.reports.curve_data import angle_names
+from mobility.reports.trial_player import repetition_rows, shown_at_first, trial_data
 from mobility.widgets.media import address
 from mobility.widgets.sessions import AnySession, repetitions_of
+from mobility.widgets.widget import Act, Widget, module
 
 
 class TrialViewer(Widget):

@@ -28,8 +28,8 @@ from mobility.sessions.creation import check_creation
 from mobility.sessions.files import check_file_name, open_private, writing
 from mobility.sessions.record import ANONYMOUS, GivenParticipant, Participant, now
 from mobility.sessions.scratch import scratch_folder
-from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.sessions import AnySession, AnyStore
+from mobility.widgets.widget import Act, Widget, module
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from analytic import FOOT, fitted, moved, with_step
 
-from mobility.assessment.body import median_of
+from mobility.assessment.body_axes import median_of
 from mobility.assessment.frame_quantities import frame_quantities, frames_of
 from mobility.assessment.kernels import of_points
 from mobility.assessment.posture import posture

@@ -240,7 +240,7 @@ def test_a_change_of_an_exercise_changes_the_keys_of_those_that_use_it(
 )
 def test_what_an_exercise_imports_is_followed_however_it_is_written(copied, keys, imports, folders):
     alone = copied / "exercises" / "joint_angle_mobility"
-    (alone / "values.py").write_text(imports, encoding="utf-8")
+    (alone / "joint_values.py").write_text(imports, encoding="utf-8")
     keys()
     followed = registry._folders(f"{registry._PACKAGE}.{alone.name}", pages=False)
     assert {folder.name for folder in followed.values()} == folders | {alone.name}

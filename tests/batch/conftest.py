@@ -11,7 +11,7 @@ from batches import FOLDER, batch, counts, results
 
 from mobility.batch import run as run_module
 from mobility.batch import watch as watch_module
-from mobility.batch.record import BatchRow
+from mobility.batch.batch_record import BatchRow
 
 MANIFEST = "video,participant,height_m\na.mp4,p01,1.7\nb.mp4,p01,1.7\nc.mp4,p02,\n"
 

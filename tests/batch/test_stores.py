@@ -18,7 +18,7 @@ from demo_sessions import with_current_keys
 from processes import command, wait_for
 
 from mobility.cli.main import app
-from mobility.reports.stored import report_files
+from mobility.reports.stored_reports import report_files
 from mobility.store import Store
 
 

@@ -13,7 +13,7 @@ from lab_trials import add_demo_session, write_motion, write_truth
 from processes import command, refused
 
 from mobility import tables
-from mobility.cli import validation
+from mobility.cli import validation_command
 from mobility.store import Store
 
 
@@ -67,7 +67,7 @@ def test_a_study_of_several_models_says_so(
     result = SimpleNamespace(document=document, agreement=None)
     monkeypatch.setattr("mobility.pipeline.lab_comparison.run_study", lambda *_, **__: result)
     given = store, tmp_path / "study.csv", tmp_path / "out", {}
-    validation._validate_study(*given, report=False, as_json=False)
+    validation_command._validate_study(*given, report=False, as_json=False)
     assert "keypoints of different models (HRNet and MediaPipe)" in capsys.readouterr().err
 
 

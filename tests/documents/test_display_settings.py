@@ -21,7 +21,7 @@ from mobility.errors import (
     StorageError,
 )
 from mobility.registry import JOINTS
-from mobility.reports.stored import report_key
+from mobility.reports.stored_reports import report_key
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import DisplayConfig
 from mobility.store import Session, Store

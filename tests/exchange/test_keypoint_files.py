@@ -19,8 +19,8 @@ from mobility.base.provenance import history, last_of, warnings_of
 from mobility.capture.models import model_sha256
 from mobility.errors import BadInputError, NotFoundError
 from mobility.exchange.formats import digest
+from mobility.exchange.identities import Detection, followed
 from mobility.exchange.keypoint_files import keypoints_of_video
-from mobility.exchange.people import Detection, followed
 from mobility.keypoints.names import LANDMARKS, landmark_of, points_of
 from tests.limbs import limb_pose
 

@@ -15,9 +15,13 @@ import mobility as mb
 from mobility.assessment.findings import Finding, find
 from mobility.errors import BadInputError
 from mobility.exercises.single_leg_squat import analysis
-from mobility.exercises.single_leg_squat.criteria import judged_criteria, rated_good
+from mobility.exercises.single_leg_squat.crossley_criteria import judged_criteria, rated_good
 from mobility.exercises.single_leg_squat.page import legs
-from mobility.exercises.single_leg_squat.stance import feet_down, height_above_other_foot, stances
+from mobility.exercises.single_leg_squat.standing_feet import (
+    feet_down,
+    height_above_other_foot,
+    stances,
+)
 from mobility.kinematics.skeleton import INDEX, SIDES
 from mobility.registry import JOINTS, Trial, exercise
 from mobility.reports.page import ReportPage

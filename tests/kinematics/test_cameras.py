@@ -17,7 +17,7 @@ from mobility.keypoints.view import camera_view
 from mobility.kinematics.angle_errors import angle_sd
 from mobility.kinematics.calibration import Calibration, Camera, rotation_matrix
 from mobility.kinematics.fit import body as parts
-from mobility.kinematics.fit import cameras, entry, terms, trial
+from mobility.kinematics.fit import cameras, entry, terms, whole_trial
 from mobility.kinematics.fit.cameras import aligned
 from mobility.kinematics.fit.one_view import contradiction
 from mobility.kinematics.fit.time_offset import time_offset
@@ -137,9 +137,9 @@ def test_three_cameras() -> None:
 
 @pytest.mark.slow
 def test_windows_join_and_the_second_camera_may_stop_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (trial, cameras):
+    for module in (whole_trial, cameras):
         monkeypatch.setattr(module, "WINDOW_KNOTS", 110)
-    monkeypatch.setattr(trial, "_OVERLAP_KNOTS", 20)
+    monkeypatch.setattr(whole_trial, "_OVERLAP_KNOTS", 20)
     rng = np.random.default_rng(4)
     starts = np.cumsum(rng.uniform(2.6, 3.6, 7))
     squats = tuple((s, rng.uniform(1.8, 2.4), rng.uniform(60, 95)) for s in starts)

@@ -32,7 +32,7 @@ from mobility.keypoints.sources import MEDIAPIPE, pose_source
 from mobility.kinematics import angle_errors
 from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.fit import body as parts
-from mobility.kinematics.fit import entry, solver, terms, trial
+from mobility.kinematics.fit import entry, solver, terms, whole_trial
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import INDEX, SIDES
 
@@ -407,8 +407,8 @@ def test_limbs_that_are_mirrored_have_the_same_picture() -> None:
     _, knee = squat(3.0)
     fitted = [INDEX[name] for name in parts.FITTED]
     joints = body(knee)[:, fitted] * [1.0, 1.0, -1.0] - [0.0, 1.0, 3.0]  # seen from behind
-    shanks = trial.mirrored_limbs(joints, planted=True)["shanks"]
-    for other in (shanks, *trial.mirrored_limbs(joints, planted=False).values()):
+    shanks = whole_trial.mirrored_limbs(joints, planted=True)["shanks"]
+    for other in (shanks, *whole_trial.mirrored_limbs(joints, planted=False).values()):
         seen, moved = (each[..., :2] / each[..., 2:] for each in (joints, other))
         np.testing.assert_allclose(moved, seen, atol=1e-9)
     lean = [each[:, parts.LK, 2] - each[:, parts.LA, 2] for each in (joints, shanks)]
@@ -424,12 +424,12 @@ def test_a_longer_trial_does_not_tell_better_which_way_a_limb_points(monkeypatch
         worse = 3.0 * seconds * float(start is not joints)
         return SimpleNamespace(joints=start, shared=None, normal=SimpleNamespace(cost=worse))
 
-    monkeypatch.setattr(trial, "solve", solved)
+    monkeypatch.setattr(whole_trial, "solve", solved)
     chances = []
     for seconds in (1.0, 4.0, 12.0, 60.0):
         knots = np.linspace(0, seconds, len(joints))
         problem: Any = SimpleNamespace(knots=knots, planted=True, has_depth=True)
-        _, modes, _ = trial.try_mirrored(problem, solved(problem, joints))
+        _, modes, _ = whole_trial.try_mirrored(problem, solved(problem, joints))
         chances.append(max(chance for chance, _ in modes))
     assert chances[0] > chances[1] > 0.05
     assert chances[1:] == pytest.approx([chances[1]] * 3)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from filmed_body import body, squat
 
-from mobility.kinematics.fit import trial
+from mobility.kinematics.fit import whole_trial
 from mobility.kinematics.fit.body import FITTED
 from mobility.kinematics.skeleton import INDEX
 
@@ -34,20 +34,20 @@ def tried(monkeypatch, best: np.ndarray, rivals: dict[str, np.ndarray], worse: f
         cost = 0.0 if start is best else worse
         return SimpleNamespace(joints=start, shared=UPRIGHT, normal=SimpleNamespace(cost=cost))
 
-    monkeypatch.setattr(trial, "solve", solved)
-    monkeypatch.setattr(trial, "mirrored_limbs", lambda *_, **__: rivals)
+    monkeypatch.setattr(whole_trial, "solve", solved)
+    monkeypatch.setattr(whole_trial, "mirrored_limbs", lambda *_, **__: rivals)
     problem: Any = SimpleNamespace(
         knots=np.linspace(0, 3, len(best)), planted=True, has_depth=False
     )
-    return trial.try_mirrored(problem, solved(problem, best))
+    return whole_trial.try_mirrored(problem, solved(problem, best))
 
 
 def test_the_whole_body_is_turned_and_the_trunk_mirrored_without_depth_alone():
     """Left is then as deep as right was, and the picture the same."""
     points = joints()
     points[..., 2] += np.where(np.arange(len(FITTED)) % 2, 0.1, -0.1)
-    limbs = trial.mirrored_limbs(points, planted=True, has_depth=False)
-    assert set(limbs) - set(trial.mirrored_limbs(points, planted=True)) == {"turned", "trunk"}
+    limbs = whole_trial.mirrored_limbs(points, planted=True, has_depth=False)
+    assert set(limbs) - set(whole_trial.mirrored_limbs(points, planted=True)) == {"turned", "trunk"}
     turned = limbs["turned"]
     np.testing.assert_allclose(turned[:, 0::2, 2], points[:, 1::2, 2])
     np.testing.assert_allclose(in_picture(turned), in_picture(points))

@@ -18,8 +18,8 @@ import xarray as xr
 import mobility as mb
 from mobility import tables
 from mobility.kinematics.expected_error import of_fit
+from mobility.kinematics.fit.planted_feet import together
 from mobility.kinematics.fit.problem import Problem, Stance
-from mobility.kinematics.fit.stances import together
 from mobility.kinematics.skeleton import INDEX
 from mobility.sessions.files import read_dataset
 

@@ -19,7 +19,7 @@ from mobility.capture.detector_packages import detector_digest
 from mobility.errors import BadInputError, ModelError, NotFoundError, VideoError
 from mobility.keypoints.sources import Origin
 from mobility.pipeline import analysis
-from mobility.reports import stored
+from mobility.reports import stored_reports
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.filming import filming_of
 from mobility.sessions.references import Norms
@@ -309,7 +309,7 @@ def other_code(*changed: Code | None) -> Iterator[None]:
         return "of other code" if code in changed else code_digest(code)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (analysis, stored):
+        for module in (analysis, stored_reports):
             patch.setattr(module, "code_digest", digest)
         yield
 

@@ -12,7 +12,7 @@ from processes import command
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
 from mobility.privacy.retention import erase, files_of_participant, unassigned
 from mobility.privacy.takeout import write_takeout
-from mobility.server.keys import Keys
+from mobility.server.api_keys import Keys
 from mobility.store import Store
 
 

@@ -16,7 +16,7 @@ from mobility.pipeline.lab_comparison import statistics
 from mobility.reports import validation_figures as figures
 from mobility.reports import validation_sections as sections
 from mobility.sessions.files import read_dataset
-from mobility.validation.trial import Reference, Trial, compare
+from mobility.validation.lab_trial import Reference, Trial, compare
 
 PRIMARY = "fitted_lab_formulas"
 

@@ -11,7 +11,7 @@ import pytest
 import serving
 
 from mobility.server.access import ALLOWED, SIGNED, STRANGER, Caller, Owner
-from mobility.server.keys import PHONE, ROLES
+from mobility.server.api_keys import PHONE, ROLES
 from mobility.server.openapi import ENDPOINTS
 from mobility.store import Store
 
@@ -216,7 +216,7 @@ def test_a_participant_sees_only_their_own_sessions(server, admin, record_of):
 
 
 def test_revoked_and_expired_keys_are_refused_at_once(server):
-    from mobility.server.keys import Keys
+    from mobility.server.api_keys import Keys
 
     keys = Keys(Store(server.store))
     key, stored = keys.create("administrator")

@@ -15,7 +15,7 @@ import pytest
 import serving
 
 from mobility.errors import TooManyRequestsError
-from mobility.server.base import Served
+from mobility.server.handler import Served
 from mobility.server.media_keys import MediaKeys
 from mobility.server.rates import Rates
 from mobility.server.settings import MobilityServer

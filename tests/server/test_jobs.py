@@ -9,7 +9,7 @@ import pytest
 
 from mobility.errors import TooManyRequestsError
 from mobility.server import jobs
-from mobility.server.base import Served
+from mobility.server.handler import Served
 from mobility.server.settings import MobilityServer
 from mobility.store import Store
 

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from tornado.httputil import HTTPInputError
 
-from mobility.server.keys import Keys
+from mobility.server.api_keys import Keys
 from mobility.server.logs import _cleaned, scrubbed
 from mobility.store import Store
 

@@ -9,7 +9,7 @@ import pytest
 import serving
 from processes import wait_for
 
-from mobility.server.keys import PHONE
+from mobility.server.api_keys import PHONE
 
 
 @pytest.fixture

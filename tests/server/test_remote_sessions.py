@@ -11,7 +11,7 @@ import pytest
 
 from mobility.client import Client
 from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError
-from mobility.exercises.joint_angle_mobility.values import ANGLE_OF_JOINT
+from mobility.exercises.joint_angle_mobility.joint_values import ANGLE_OF_JOINT
 from mobility.reports import figures
 from mobility.store import Store
 from mobility.widgets import ConfigEditor, TrialViewer

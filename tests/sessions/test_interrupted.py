@@ -26,7 +26,7 @@ from mobility.cli import main as cli
 from mobility.errors import NotFoundError
 from mobility.privacy.retention import erase, prune, to_prune
 from mobility.privacy.takeout import write_takeout
-from mobility.server.keys import Keys
+from mobility.server.api_keys import Keys
 from mobility.sessions import leases, objects
 from mobility.sessions.files import write_json
 from mobility.store import Store

@@ -10,7 +10,7 @@ import pytest
 from extras import require
 
 from mobility.virtual_lab import case
-from mobility.virtual_lab.body import Body, parametric_body
+from mobility.virtual_lab.parametric_body import Body, parametric_body
 
 BUILT: dict[tuple[Any, ...], Body] = {}
 

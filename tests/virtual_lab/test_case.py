@@ -10,7 +10,6 @@ import yaml
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.skeleton import KEYPOINTS
-from mobility.virtual_lab.body import Body
 from mobility.virtual_lab.case import (
     TRUTH_KEYPOINTS,
     Case,
@@ -22,7 +21,8 @@ from mobility.virtual_lab.case import (
     true_positions,
     truth_pose,
 )
-from mobility.virtual_lab.render import Camera, Look, frames
+from mobility.virtual_lab.parametric_body import Body
+from mobility.virtual_lab.pictures import Camera, Look, frames
 from mobility.virtual_lab.squat import Squat
 from mobility.virtual_lab.sweep import case_digest
 

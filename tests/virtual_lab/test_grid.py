@@ -10,7 +10,7 @@ import pytest
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.angles import joint_angles
-from mobility.virtual_lab.agreement import is_bent, view_class
+from mobility.virtual_lab.agreement_with_truth import is_bent, view_class
 from mobility.virtual_lab.case import perform_case, true_positions, truth_pose
 from mobility.virtual_lab.grid import (
     HANDS_UP,
@@ -24,7 +24,7 @@ from mobility.virtual_lab.grid import (
 from mobility.virtual_lab.single_leg_squat import SingleLegSquat
 from mobility.virtual_lab.sit_to_stand import SitToStand
 from mobility.virtual_lab.squat import Squat
-from mobility.virtual_lab.stance import Sided
+from mobility.virtual_lab.standing_body import Sided
 
 GRIDS = {"people": 48, "reporting": 40, "people2": 40, "reporting2": 32}
 """Cases of the committed grids."""

@@ -8,7 +8,7 @@ import pytest
 from lab_cases import measured
 
 from mobility.errors import StorageError
-from mobility.virtual_lab.agreement import agreement
+from mobility.virtual_lab.agreement_with_truth import agreement
 from mobility.virtual_lab.case import case_from
 from mobility.virtual_lab.lab_report import write_report
 from mobility.virtual_lab.sweep import Done

@@ -8,10 +8,10 @@ import xarray as xr
 
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
-from mobility.virtual_lab.body import Body
 from mobility.virtual_lab.case import Case, case_from, true_positions, truth_pose
+from mobility.virtual_lab.parametric_body import Body
 from mobility.virtual_lab.single_joint import JointMotion, perform_joint
-from mobility.virtual_lab.stance import Trial
+from mobility.virtual_lab.standing_body import Trial
 
 QUICK = {"out_s": 0.6, "hold_s": 0.2, "back_s": 0.6, "pause_s": 0.3, "lead_s": 0.3}
 

@@ -7,9 +7,9 @@ import pytest
 from lab_motions import angles_of, assert_rigid, balance_of, hips, mass_centre
 
 from mobility.errors import BadInputError
-from mobility.virtual_lab.body import Body
+from mobility.virtual_lab.parametric_body import Body
 from mobility.virtual_lab.single_leg_squat import SingleLegSquat, perform_single_leg_squat
-from mobility.virtual_lab.stance import Sided, Trial
+from mobility.virtual_lab.standing_body import Sided, Trial
 
 QUICK = {
     **{"descent_s": 0.8, "ascent_s": 0.7, "bottom_s": 0.2, "pause_s": 0.3, "lift_s": 0.5},

@@ -7,9 +7,9 @@ import pytest
 from lab_motions import angles_of, assert_rigid, balance_of, hips
 
 from mobility.errors import BadInputError
-from mobility.virtual_lab.body import Body
+from mobility.virtual_lab.parametric_body import Body
 from mobility.virtual_lab.sit_to_stand import LEAVES, SitToStand, perform_sit_to_stand
-from mobility.virtual_lab.stance import Sided, Trial
+from mobility.virtual_lab.standing_body import Sided, Trial
 
 QUICK = {"lead_s": 0.3, "lean_s": 0.4, "rise_s": 0.7, "stand_s": 0.3, "sit_s": 0.8, "seated_s": 0.3}
 

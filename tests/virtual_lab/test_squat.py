@@ -7,9 +7,9 @@ import pytest
 from lab_motions import angles_of, assert_rigid, balance_of, hips
 
 from mobility.errors import BadInputError
-from mobility.virtual_lab.body import Body
+from mobility.virtual_lab.parametric_body import Body
 from mobility.virtual_lab.squat import Squat, perform
-from mobility.virtual_lab.stance import Sided, Trial
+from mobility.virtual_lab.standing_body import Sided, Trial
 
 QUICK = {"descent_s": 0.8, "ascent_s": 0.7, "lead_s": 0.4, "pause_s": 0.4, "bottom_s": 0.2}
 

@@ -13,7 +13,7 @@ import pytest
 from mobility.base.progress import first_page_listener
 from mobility.errors import BadInputError, VideoError
 from mobility.server import phones
-from mobility.server.keys import Keys
+from mobility.server.api_keys import Keys
 from mobility.store import Session
 from mobility.widgets.front import Front, PhoneCodes
 

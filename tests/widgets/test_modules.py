@@ -13,7 +13,7 @@ from processes import ended
 
 from mobility import widgets
 from mobility.plot.axes import COLOURS
-from mobility.widgets.base import FOLDER, module, stylesheet
+from mobility.widgets.widget import FOLDER, module, stylesheet
 
 WIDGETS = ("config_editor", "session_browser", "trial_viewer", "upload_form")
 

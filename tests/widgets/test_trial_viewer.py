@@ -12,7 +12,7 @@ from demo_sessions import copy_of, put_result
 from mobility.base.provenance import with_history
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.repetitions import set_repetitions
-from mobility.reports.trial import embedded
+from mobility.reports.trial_player import embedded
 from mobility.sessions.files import read_json, write_json
 from mobility.store import Session
 from mobility.widgets import TrialViewer

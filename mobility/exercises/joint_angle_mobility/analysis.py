@@ -17,12 +17,15 @@ from mobility.exercises.joint_angle_mobility.courses import (
 )
 from mobility.exercises.joint_angle_mobility.excursions import checked_movements
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility, joint_movements
-from mobility.exercises.joint_angle_mobility.values import (
+from mobility.exercises.joint_angle_mobility.joint_values import (
     compared_movements,
     with_refused_joints,
     without_uncertain_ends,
 )
-from mobility.exercises.joint_angle_mobility.verdict import applicable_warnings, verdict_in_joints
+from mobility.exercises.joint_angle_mobility.joint_verdict import (
+    applicable_warnings,
+    verdict_in_joints,
+)
 from mobility.kinematics import angles as kinematic_angles
 from mobility.registry import ANGLE_OF_JOINT, joints_that
 
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mobility.registry import Exercise, Trial
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 DEPENDS: Mapping[str, Any] = {
     "fitted": (("pose", "second_pose"), ("exercise",), ()),

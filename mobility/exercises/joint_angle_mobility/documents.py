@@ -12,13 +12,13 @@ from mobility.base.wording import spoken
 from mobility.documents import fill
 from mobility.documents.contract import JointAngle, JointMobilityDocument
 from mobility.documents.of_session import side_of_joints
-from mobility.exercises.joint_angle_mobility.values import (
+from mobility.exercises.joint_angle_mobility.joint_values import (
     with_refused_joints,
     without_uncertain_ends,
 )
 from mobility.registry import ANGLE_OF_JOINT, SIDEWAYS
 from mobility.sessions.record import Participant, SessionRecord, Side
-from mobility.sessions.stored import StoredSession
+from mobility.sessions.stored_session import StoredSession
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -37,7 +37,7 @@ from mobility.exercises.joint_angle_mobility.excursions import (
     leading_excursion,
     marks_of,
 )
-from mobility.exercises.joint_angle_mobility.values import (
+from mobility.exercises.joint_angle_mobility.joint_values import (
     bears_weight,
     described_reference,
     difference_of_sides,

@@ -12,9 +12,9 @@ import numpy as np
 from mobility import tables
 from mobility.assessment.movements import movement
 from mobility.base.wording import spoken
-from mobility.exercises.joint_angle_mobility.sections import places, reached, shown
-from mobility.exercises.joint_angle_mobility.values import end_is_certain
-from mobility.exercises.joint_angle_mobility.verdict import with_side_doubt
+from mobility.exercises.joint_angle_mobility.joint_sections import places, reached, shown
+from mobility.exercises.joint_angle_mobility.joint_values import end_is_certain
+from mobility.exercises.joint_angle_mobility.joint_verdict import with_side_doubt
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.reports.drawn_angles import points_in_picture, turn_of
 from mobility.reports.moments import Moment
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mobility.assessment.findings import Finding
     from mobility.assessment.verdict import Verdict
     from mobility.sessions.record import SessionRecord
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 _IN_PLANE_DEG = 35.0
 """Difference between the angle in the picture and that of the body up to which a movement counts as

@@ -25,7 +25,7 @@ from mobility.kinematics.repetitions import find_repetitions, set_repetitions
 
 if TYPE_CHECKING:
     from mobility.registry import Exercise, Trial
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 DEPENDS: Mapping[str, Any] = {}
 

@@ -9,7 +9,7 @@ from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.knee_movement import knee
 from mobility.documents.fill import report_document
 from mobility.sessions.record import Side
-from mobility.sessions.stored import StoredSession
+from mobility.sessions.stored_session import StoredSession
 
 if TYPE_CHECKING:
     import xarray as xr

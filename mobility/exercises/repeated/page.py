@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mobility.assessment.findings import Finding
     from mobility.assessment.verdict import Verdict
     from mobility.sessions.record import SessionRecord
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 IMAGES = "images"
 

@@ -20,7 +20,7 @@ from mobility.assessment.phases import phase_frames
 from mobility.assessment.summaries import independent, right_minus_left
 from mobility.base.provenance import AnalysisWarning, history, with_history
 from mobility.exercises.repeated import analysis as repeated
-from mobility.exercises.single_leg_squat.stance import (
+from mobility.exercises.single_leg_squat.standing_feet import (
     Mask,
     alone_on,
     feet_down,

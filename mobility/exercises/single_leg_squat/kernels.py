@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mobility.assessment.body import OUTWARD, by_body_axes, median_of
+from mobility.assessment.body_axes import OUTWARD, by_body_axes, median_of
 from mobility.assessment.kernels import Points, of_points
 from mobility.assessment.knee_movement import frontal_plane_projection_angle, medial_of_foot
 from mobility.kinematics.geometry import body_frame

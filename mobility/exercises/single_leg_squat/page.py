@@ -16,7 +16,11 @@ from mobility.base.formatting import quantity
 from mobility.base.wording import capital
 from mobility.exercises.repeated.page import curves_first as usual_curves
 from mobility.exercises.repeated.page import squat_moments
-from mobility.exercises.single_leg_squat.criteria import Status, judged_criteria, rated_good
+from mobility.exercises.single_leg_squat.crossley_criteria import (
+    Status,
+    judged_criteria,
+    rated_good,
+)
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports.gauges import values_of
 from mobility.reports.html import paragraphs, table
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mobility.sessions.record import SessionRecord
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 MOST_PICTURES = 3
 

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.body import in_body_axes, points_of
+from mobility.assessment.body_axes import in_body_axes, points_of
 from mobility.assessment.phases import between
 from mobility.base.provenance import cuts_of, repeats_of, with_history
 from mobility.kinematics.clean import low_pass

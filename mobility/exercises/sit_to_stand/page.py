@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mobility.assessment.findings import Finding
     from mobility.sessions.record import SessionRecord
-    from mobility.sessions.stored import StoredSession
+    from mobility.sessions.stored_session import StoredSession
 
 
 def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.body import in_body_axes, points_of
+from mobility.assessment.body_axes import in_body_axes, points_of
 from mobility.base.wording import listed
 from mobility.registry import Exercise
 

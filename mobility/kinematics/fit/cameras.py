@@ -43,11 +43,11 @@ from mobility.kinematics.fit.observed import (
     with_depths,
 )
 from mobility.kinematics.fit.one_view import may_contradict
+from mobility.kinematics.fit.planted_feet import Planted, together, with_stances
 from mobility.kinematics.fit.problem import Problem, TimeOffset, View, part_of
 from mobility.kinematics.fit.solver import solve
-from mobility.kinematics.fit.stances import Planted, together, with_stances
 from mobility.kinematics.fit.time_offset import LEAST_OVERLAP, sight_offset, time_offset
-from mobility.kinematics.fit.trial import WINDOW_KNOTS, first_shared, try_mirrored
+from mobility.kinematics.fit.whole_trial import WINDOW_KNOTS, first_shared, try_mirrored
 from mobility.kinematics.skeleton import INDEX
 
 _LEAST_ACROSS = 0.005

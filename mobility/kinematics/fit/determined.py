@@ -20,8 +20,8 @@ from mobility.kinematics.fit.body import (
     Mask,
 )
 from mobility.kinematics.fit.observed import LEAST_WEIGHT
+from mobility.kinematics.fit.planted_feet import foot_spread, intervals_of
 from mobility.kinematics.fit.problem import Problem
-from mobility.kinematics.fit.stances import foot_spread, intervals_of
 
 _RULE = SETTINGS["depth_unknown"]
 _MOVED_M = SETTINGS["planted"]["moved_m"]

@@ -66,10 +66,10 @@ from mobility.kinematics.fit.observed import (
     with_depths,
 )
 from mobility.kinematics.fit.one_view import Fit, better_of, contradiction
+from mobility.kinematics.fit.planted_feet import Planted, stances_and_steps, with_stances
 from mobility.kinematics.fit.problem import Problem
-from mobility.kinematics.fit.stances import Planted, stances_and_steps, with_stances
 from mobility.kinematics.fit.standing import WhyNotStanding, standing_weights, with_standing
-from mobility.kinematics.fit.trial import COARSE_HZ, SolvedTrial, solve_trial
+from mobility.kinematics.fit.whole_trial import COARSE_HZ, SolvedTrial, solve_trial
 from mobility.kinematics.skeleton import (
     INDEX,
     KEYPOINTS,

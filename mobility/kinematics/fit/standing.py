@@ -32,10 +32,10 @@ from mobility.kinematics.fit.body import (
     unit_vectors,
 )
 from mobility.kinematics.fit.observed import LEAST_WEIGHT
+from mobility.kinematics.fit.planted_feet import intervals_of
 from mobility.kinematics.fit.problem import Problem, part_of
 from mobility.kinematics.fit.solver import sampled, schur_complement, shifts, solve
-from mobility.kinematics.fit.stances import intervals_of
-from mobility.kinematics.fit.trial import first_shared, windows_of
+from mobility.kinematics.fit.whole_trial import first_shared, windows_of
 from mobility.kinematics.geometry import angle_between
 
 WhyNotStanding = Literal["feet_move", "unseen", "low", "not_still", "bent"]

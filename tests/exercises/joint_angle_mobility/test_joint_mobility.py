@@ -18,7 +18,7 @@ from mobility.exercises.joint_angle_mobility.courses import (
 )
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility, joint_movements
-from mobility.exercises.joint_angle_mobility.values import _detectable, with_refused_joints
+from mobility.exercises.joint_angle_mobility.joint_values import _detectable, with_refused_joints
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.angles import joint_angles
 from mobility.registry import exercise

@@ -12,7 +12,7 @@ import xarray as xr
 from analytic import fitted, offset, with_step
 
 from mobility import tables
-from mobility.assessment.body import lean_at_rest
+from mobility.assessment.body_axes import lean_at_rest
 from mobility.assessment.findings import find
 from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.kinds import owners

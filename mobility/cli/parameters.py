@@ -1,0 +1,371 @@
+"""Options that many commands share, and how they print; see :mod:`mobility.cli.main`."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import update_wrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+
+import typer
+
+from mobility import registry, tables
+from mobility.base.options import MOST_WORKERS
+from mobility.errors import BadInputError, StorageError
+from mobility.sessions.analysis_options import AnalysisOptions, given_options, offered_at
+
+if TYPE_CHECKING:
+    from mobility.sessions.session_store import SessionStore
+    from mobility.store import Session, Store
+
+
+def given_path(path: str | Path) -> Path:
+    """Refuse the empty path, which would mean the current folder, and a URL."""
+    if not str(path):
+        raise typer.BadParameter("must not be empty")
+    if "://" in str(path):
+        raise typer.BadParameter(
+            f"{path} is a URL; only --store can be one: copy or mount what it names first"
+        )
+    return Path(path)
+
+
+def given_store(place: str | Path) -> str | Path:
+    """Take a folder, or a URL as it is written."""
+    return str(place) if "://" in str(place) else given_path(place)
+
+
+class Command(typer.core.TyperCommand):
+    """A command whose errors call parameters by their flags."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except BadInputError as error:
+            flags = {each.name: called(each) for each in self.params}
+            if not error.fields or not error.fields.keys() <= flags.keys():
+                raise
+            fields = {flags[name]: faults for name, faults in error.fields.items()}
+            raise BadInputError.of(fields) from error
+
+
+def called(parameter: Any) -> str:
+    """Flag of an option, or name of an argument in the help."""
+    is_argument = parameter.param_type_name == "argument"
+    return str(parameter.metavar if is_argument else parameter.opts[0])
+
+
+def option(name: str, metavar: str, *, help: str, **more: Any) -> Any:
+    """Make an option that takes a value."""
+    return typer.Option(name, metavar=metavar, help=help, **more)
+
+
+def path_option(name: str, metavar: str, *, help: str, **more: Any) -> Any:
+    """Make an option that takes a path."""
+    return option(name, metavar, help=help, parser=given_path, **more)
+
+
+def path_argument(metavar: str, *, help: str) -> Any:
+    """Make an argument that takes a path."""
+    return typer.Argument(parser=given_path, metavar=metavar, help=help)
+
+
+def flag(name: str, *, help: str = "") -> Any:
+    """Make the flag of an option of the analysis; `help` in the place of its description."""
+    field = AnalysisOptions.model_fields[name]
+    written, default = name.replace("_", "-"), ""
+    if isinstance(field.default, bool):
+        default = written if field.default else f"no-{written}"
+    elif field.default not in (None, "auto"):
+        default = field.default
+    help = help or f"{field.description}{default and f'  [default: {default}]'}"
+    if isinstance(field.default, bool):
+        return typer.Option(f"--{written}/--no-{written}", help=help)
+
+    def parsed(text: str) -> Any:
+        try:
+            return given_options({name: text})[name]
+        except BadInputError as error:
+            raise typer.BadParameter(", ".join(error.fields[name])) from None
+
+    value = next(how.value for each, _, how in offered_at("command line") if each == name)
+    return option(f"--{written}", value, help=help, parser=parsed)
+
+
+def takes_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags of the options of an analysis; ``options`` are those given."""
+    flags = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[bool | None if get_args(kind)[0] is bool else Any, flag(name)],
+        )
+        for name, kind, _ in offered_at("command line")
+    ]
+
+    def run(**rest: Any) -> None:
+        options = {each.name: rest.pop(each.name) for each in flags}
+        command(**rest, options={n: value for n, value in options.items() if value is not None})
+
+    others = [p for p in _parameters(command) if p.name != "options"]
+    return _with_parameters(run, command, [*others, *flags])
+
+
+StoreOption = Annotated[
+    Any,
+    option(
+        "--store",
+        "PATH",
+        help="Folder of the sessions, or s3://bucket/prefix.",
+        parser=given_store,
+        envvar="MOBILITY_STORE",
+    ),
+]
+ReportsOption = Annotated[
+    Path, path_option("--reports", "PATH", help="Folder of the reports.", envvar="MOBILITY_REPORTS")
+]
+LogOption = Annotated[
+    Path | None, path_option("--log-file", "FILE", help="Keep the log in this file.")
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+]
+ClientOption = Annotated[
+    bool,
+    typer.Option("--client", help="Give the first page alone, which is a separate file."),
+]
+PdfOption = Annotated[
+    bool, typer.Option("--pdf", help="Make a PDF of the page with an installed browser.")
+]
+FacesOption = Annotated[
+    bool,
+    typer.Option(
+        "--faces",
+        help="Do not blur head and surroundings in pictures and video of the report.",
+    ),
+]
+DemoOption = Annotated[bool, typer.Option("--demo", help="Use the demo session instead of an ID.")]
+IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="Id of the session.")]
+SessionArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")]
+ParticipantArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the participant.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Delete what is listed.")]
+RenderOption = Annotated[bool, typer.Option("--report/--no-report", help="Render the report.")]
+WorkersOption = Annotated[
+    int | None,
+    option(
+        "--workers",
+        "N",
+        help="Processes that share the work; default: one for each processor.",
+        min=1,
+        max=MOST_WORKERS,
+    ),
+]
+DEFAULT_STORE = Path("data/sessions")
+DEFAULT_REPORTS = Path("reports")
+
+
+def check_output(
+    path: Path,
+    *,
+    store: SessionStore[Any] | None = None,
+    is_ours: Callable[[Path], bool] | None = None,
+) -> None:
+    """Refuse to write into a store or session, or over a file of another program.
+
+    Parameters
+    ----------
+    path
+        The file or folder that is to be written.
+    store
+        A store whose folder is refused. In other stores the sessions and the folders of
+        participants and of the server are refused.
+    is_ours
+        Whether an existing file is one that the same command made.
+    """
+    import os
+
+    from mobility.server.api_keys import PRIVATE_FOLDER
+    from mobility.sessions.files import PARTICIPANTS
+
+    def is_of_a_store(folder: Path) -> bool:
+        beside = folder.name in (PARTICIPANTS, PRIVATE_FOLDER)
+        return (folder / "session.json").is_file() or (
+            beside and any(folder.parent.glob("*/session.json"))
+        )
+
+    place = Path(os.path.realpath(path))
+    above = [place, *place.parents]
+    local = None if store is None else store.local_path
+    stores = [] if local is None else [Path(os.path.realpath(local))]
+    for folder in above:
+        if folder in stores or is_of_a_store(folder):
+            raise BadInputError(f"{path}: is inside {folder}, part of a store; name another")
+    if is_ours is not None and place.is_file() and not is_ours(place):
+        raise BadInputError(
+            f"{path}: exists, and this version does not recognise it as a file of this command; "
+            "name another file"
+        )
+
+
+def group(*, help: str) -> typer.Typer:
+    """Make a group of commands."""
+    return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None)
+
+
+def log_to(file: Path | None, *, store: str | Path | None = None) -> None:
+    """Keep the log in `file`, where one was named, which must not be in the `store`."""
+    if file is not None:
+        from mobility.base.writing import LogFile, make_folder
+        from mobility.sessions.session_store import SessionStore
+
+        opened: SessionStore[Any] | None = None if store is None else SessionStore(store)
+        check_output(file, store=opened, is_ours=_is_log)
+        try:
+            make_folder(file.parent)
+            logging.basicConfig(
+                handlers=[LogFile(file, tell=warn)],
+                level=logging.INFO,
+                format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+                force=True,
+            )
+        except OSError as error:
+            raise StorageError(f"log file {file}: cannot be written ({error.strerror})") from error
+
+
+def _is_log(file: Path) -> bool:
+    """Whether a file is empty or begins as a log of this program does."""
+    import re
+
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(80)
+    except OSError:  # opening it for writing says this better
+        return True
+    return not head or re.match(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ", head) is not None
+
+
+def open_store(
+    store: StoreOption = DEFAULT_STORE, reports: ReportsOption = DEFAULT_REPORTS
+) -> Store:
+    """Open the store that the options name."""
+    from mobility.store import Store
+
+    opened = Store(store, reports=reports)
+    opened.require_shared("a command")
+    return opened
+
+
+def open_session(
+    session_id: SessionArgument,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+) -> Session:
+    """Open the session of the store that the arguments name."""
+    return open_store(store, reports).session(session_id)
+
+
+def open_session_or_demo(
+    session_id: IdArgument = None,
+    demo: DemoOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    *,
+    document: str = "report",
+) -> Session:
+    """Open the session that the arguments name: one of the store, or the demo of an exercise."""
+    if demo == (session_id is not None):
+        raise BadInputError("give the ID of a session, or --demo (not both)")
+    opened = open_store(store, reports)
+    return (
+        opened.demo(registry.that_have(document)[0].name)
+        if demo
+        else opened.session(str(session_id))
+    )
+
+
+def takes(
+    opener: Callable[..., Store | Session], **fixed: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `opener`, and the opened store or session as first argument."""
+    opener_options = [p for p in _parameters(opener) if get_origin(p.annotation) is Annotated]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**options: Any) -> None:
+            opened = opener(**{p.name: options.pop(p.name) for p in opener_options}, **fixed)
+            command(opened, **options)
+
+        return _with_parameters(run, command, [*_parameters(command)[1:], *opener_options])
+
+    return decorate
+
+
+def _with_parameters(
+    run: Callable[..., None], command: Callable[..., None], parameters: Sequence[inspect.Parameter]
+) -> Callable[..., None]:
+    """Show `run` as the `command` that it calls, with other parameters."""
+    wrapped: Any = update_wrapper(run, command)
+    wrapped.__signature__ = inspect.Signature(parameters)
+    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    # Store and Session are imported later.
+    hints = get_type_hints(function, None, {"Store": Any, "Session": Any}, include_extras=True)
+    return [
+        p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for p in inspect.signature(function).parameters.values()
+    ]
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object."""
+    from mobility.sessions.files import read_json
+
+    content = read_json(file)
+    if not isinstance(content, dict):
+        raise BadInputError(f"{file}: not a JSON object")
+    return content
+
+
+def say_unfinished(opened: Store) -> None:
+    """Warn of sessions whose creation or deletion is unfinished."""
+    for session_id in opened.unfinished():
+        warn(tables.sentence("command_line.sessions.unfinished", session=session_id))
+
+
+@contextmanager
+def interruption_explained() -> Iterator[None]:
+    """Say on an interruption that the deletion is incomplete."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        message = tables.sentence("command_line.sessions.interrupted")
+        raise KeyboardInterrupt(message) from None
+
+
+def print_json(document: Any) -> None:
+    """Print a document on standard output."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def uris(files: Mapping[str, Path] | None) -> dict[str, str] | None:
+    """Addresses of the files of a report, for a document; None where none was made."""
+    return {name: path.resolve().as_uri() for name, path in files.items()} if files else None
+
+
+def say(text: str) -> None:
+    """Print one line on standard error, with unprintable characters escaped."""
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    typer.echo(line, err=True)
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error."""
+    say(tables.sentence("command_line.warning", text=text))

@@ -1,0 +1,153 @@
+"""Commands on sessions and their display settings; see :mod:`mobility.cli.main`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mobility import tables
+from mobility.cli.parameters import (
+    JsonOption,
+    SessionArgument,
+    group,
+    interruption_explained,
+    open_session,
+    open_session_or_demo,
+    open_store,
+    path_option,
+    print_json,
+    read_object,
+    say,
+    say_unfinished,
+    takes,
+    warn,
+)
+from mobility.errors import BadInputError, MobilityError
+
+if TYPE_CHECKING:
+    from mobility.store import Session, Store
+
+sessions_app = group(help="List, show, export or delete sessions.")
+config_app = group(help="Choose what the report of single joints shows.")
+
+
+@sessions_app.command("list")
+@takes(open_store)
+def sessions_list(opened: Store, *, as_json: JsonOption = False) -> None:
+    """List the sessions, newest last.
+
+    Sessions whose record is damaged or missing come at the end, with what is wrong.
+    """
+    sessions, damaged = opened.sessions_and_damaged()
+    rows = [
+        {
+            "session_id": session.id,
+            "title": _title(session),
+            "user_id": session.record.user_id,
+            "exercise": session.record.exercise,
+            "state": session.record.state,
+            "reason": session.record.reason,
+        }
+        for session in sessions
+    ] + [
+        {
+            **{"session_id": session_id, "title": "", "user_id": "", "exercise": ""},
+            **{"state": "damaged", "reason": fault},
+        }
+        for session_id, fault in damaged.items()
+    ]
+    say_unfinished(opened)
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        say(tables.sentence("command_line.sessions.none", store=opened.place))
+    widths = [max((len(row[name]) for row in rows), default=0) for name in ("user_id", "exercise")]
+    for row in rows:
+        state = row["state"].replace("yz", "ys")  # the documents keep their own spelling
+        if state == "analysing" and not opened.is_in_work(row["session_id"]):
+            state = "interrupted"
+        who, what = row["user_id"].ljust(widths[0]), row["exercise"].ljust(widths[1])
+        last = row["title"] or row["reason"]
+        typer.echo(f"{row['session_id']}  {state:<11}  {who}  {what}  {last}")
+
+
+def _title(session: Session) -> str:
+    """Title of a session, also where the record of its participant is damaged."""
+    from mobility.documents.fill import title
+
+    try:
+        return session.title
+    except MobilityError as error:
+        warn(str(error))
+        return title(session.record, None)
+
+
+@sessions_app.command("show")
+@takes(open_session_or_demo)
+def sessions_show(session: Session, *, as_json: JsonOption = False) -> None:
+    """Print the session document (always JSON)."""
+    print_json(session.details())
+
+
+@sessions_app.command("export")
+@takes(open_session_or_demo)
+def sessions_export(session: Session, *, as_json: JsonOption = False) -> None:
+    """Print the export document: angles and keypoints (always JSON)."""
+    print_json(session.export())
+
+
+@sessions_app.command("delete")
+@takes(open_store)
+def sessions_delete(opened: Store, session_id: SessionArgument) -> None:
+    """Delete a session: video, data, edits and reports."""
+    with interruption_explained():
+        opened.delete(session_id)
+    say(tables.sentence("command_line.sessions.deleted", session=session_id))
+
+
+@config_app.command("get")
+@takes(open_session_or_demo, document="display settings")
+def config_get(session: Session, *, as_json: JsonOption = False) -> None:
+    """Print which angles the report shows, and the comments on them."""
+    config = session.config()
+    if as_json:
+        print_json(config)
+        return
+    choice = "chosen" if config["shown_angles"] else "all"
+    angles = ", ".join(config["shown_angles"])
+    typer.echo(tables.sentence(f"command_line.config.shown.{choice}", angles=angles))
+    for key, comment in config["comments"].items():
+        typer.echo(f"{key}: {' '.join(comment.split())}")
+
+
+@config_app.command("set")
+@takes(open_session)
+def config_set(
+    session: Session,
+    *,
+    file: Annotated[
+        Path,
+        path_option(
+            "--file",
+            "FILE",
+            help='JSON: {"shown_angles": ["knee_angle"], "comments": {"knee_angle": "Slower."}}.',
+        ),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Choose which angles the report shows, and comment on them.
+
+    What the file leaves out stays as it is.
+    """
+    fields = read_object(file)
+    absent = {name: ["is null; leave it out"] for name, value in fields.items() if value is None}
+    if absent:
+        raise BadInputError.of(absent, what=f"{file}")
+    config = session.save_config(**fields)
+    if as_json:
+        print_json(config)
+        return
+    say(tables.sentence("command_line.config.saved", session=session.id))

@@ -1,0 +1,264 @@
+"""Who is who from frame to frame, where a file only lists the persons of each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobility.base.options import quoted
+from mobility.base.wording import listed
+from mobility.errors import BadInputError
+from mobility.exchange.size_limits import MOST_POINTS, require_few
+
+Array = NDArray[np.float64]
+
+FARTHEST = 0.5
+"""Largest distance between a person and where they were last, mean over the points both times seen,
+as a share of the longer side of their box."""
+
+LEAST_PRESENT = 0.1
+"""Share of the frames below which somebody is taken for a passer-by, or for nobody at all."""
+
+MARGIN = 0.1
+"""By which the box of a person is widened on each side to hold a point on them, as a share."""
+
+
+LONGEST_GAP_S = 1.0
+"""Seconds in which others are seen and a person is not, after which whoever comes there is somebody
+else."""
+
+LONGEST_EMPTY_S = 10.0
+"""The same if nobody else is seen meanwhile: models lose people for seconds who stay in place."""
+
+SHORTEST_S = 0.1
+"""Length of a track below which it is nobody, unless all are as short."""
+
+MOST_IN_FRAME = 100
+"""People in a frame; those of a full gym are fewer."""
+
+
+class Detection(NamedTuple):
+    """A person in a frame: points (keypoint, 2), confidence (keypoint), name where there is one."""
+
+    points: Array
+    confidence: Array
+    person: str | None
+
+
+class Followed(NamedTuple):
+    """Persons over all frames.
+
+    Attributes
+    ----------
+    points, confidence
+        (frame, person, keypoint, 2) and (frame, person, keypoint).
+    names
+        Of the persons.
+    left_out
+        How many were seen too shortly to be kept.
+    """
+
+    points: Array
+    confidence: Array
+    names: tuple[str, ...]
+    left_out: int
+
+
+def followed(
+    frames: Sequence[Sequence[Detection]], count: int, *, rate: float, what: Path
+) -> Followed:
+    """Follow persons with `count` keypoints through the frames, of which `rate` are a second.
+
+    Who has a name is who has it in other frames. Others go on as the nearest one of the last
+    second, or of the last ones seen; whoever is farther away is somebody else, also if each frame
+    has one person only.
+
+    Raises
+    ------
+    BadInputError
+        A name is twice in a frame, or the persons are too many; `what` is the file.
+    """
+    most = max(map(len, frames))
+    if most > MOST_IN_FRAME:
+        raise BadInputError(
+            f"{what}: has {most} people in a frame, and at most {MOST_IN_FRAME} are followed; "
+            "give keypoints of few"
+        )
+    require_few(len(frames), 1, count, what=what)
+    if all(each.person is not None for frame in frames for each in frame):
+        of_name = _named(frames, what)
+        names, tracks = list(of_name), list(of_name.values())
+        kept = list(range(len(tracks)))
+    else:
+        tracks = _linked(frames, rate)
+        names = []
+        longest = max(map(len, tracks), default=0)
+        least = min(SHORTEST_S * rate, longest)
+        kept = [place for place, track in enumerate(tracks) if len(track) >= least]
+    # Of many the longest, as many as there is memory for.
+    room = MOST_POINTS // (len(frames) * count)
+    kept = sorted(sorted(kept, key=lambda place: -len(tracks[place]))[:room])
+    points = np.full((len(frames), len(kept), count, 2), np.nan)
+    confidence = np.full((len(frames), len(kept), count), np.nan)
+    for place, index in enumerate(kept):
+        for row, each in tracks[index].items():
+            points[row, place], confidence[row, place] = each.points, each.confidence
+    shown = [names[place] for place in kept] if names else map(str, range(1, len(kept) + 1))
+    return Followed(points, confidence, tuple(shown), len(tracks) - len(kept))
+
+
+def _named(frames: Sequence[Sequence[Detection]], what: Path) -> dict[str, dict[int, Detection]]:
+    named: dict[str, dict[int, Detection]] = {}
+    for row, frame in enumerate(frames):
+        for each in frame:
+            track = named.setdefault(str(each.person), {})
+            if row in track:
+                raise BadInputError(
+                    f"{what}: frame {row} has person {quoted(each.person)} twice; give each person "
+                    "a name (idx) of their own, or none to anybody"
+                )
+            track[row] = each
+    return named
+
+
+def _linked(frames: Sequence[Sequence[Detection]], rate: float) -> list[dict[int, Detection]]:
+    """Tracks of persons without names, each ended where they were not seen for a while."""
+    longest_gap, longest_empty = (max(s * rate, 1.0) for s in (LONGEST_GAP_S, LONGEST_EMPTY_S))
+    tracks: list[dict[int, Detection]] = []
+    open_tracks: list[int] = []
+    last_row: list[int] = []
+    occupied = 0  # frames with somebody
+    last_occupied: list[int] = []
+    for row, frame in enumerate(frames):
+        present = [each for each in frame if seen_points(each.points).any()]
+        if not present:
+            continue
+        occupied += 1
+        open_tracks = [
+            place
+            for place in open_tracks
+            if occupied - last_occupied[place] <= longest_gap
+            and row - last_row[place] <= longest_empty
+        ]
+        pairs = []
+        if open_tracks:
+            before = np.stack([tracks[place][last_row[place]].points for place in open_tracks])
+            for index, each in enumerate(present):
+                away = _distances(before, each.points)
+                for place in np.flatnonzero(away <= FARTHEST):
+                    track = open_tracks[place]
+                    names = {tracks[track][last_row[track]].person, each.person} - {None}
+                    if len(names) < 2:
+                        pairs.append((float(away[place]), track, index))
+        of_track: dict[int, int] = {}
+        taken: set[int] = set()
+        for _, track, index in sorted(pairs):
+            if track not in of_track and index not in taken:
+                of_track[track] = index
+                taken.add(index)
+        for track, index in of_track.items():
+            tracks[track][row] = present[index]
+            last_row[track], last_occupied[track] = row, occupied
+        for index, each in enumerate(present):
+            if index not in taken:
+                open_tracks.append(len(tracks))
+                tracks.append({row: each})
+                last_row.append(row)
+                last_occupied.append(occupied)
+    return tracks
+
+
+def seen_points(points: Array) -> NDArray[np.bool_]:
+    """Whether each point (..., 2) has both coordinates."""
+    return np.asarray(np.isfinite(points).all(axis=-1), dtype=np.bool_)
+
+
+def _distances(before: Array, now: Array) -> Array:
+    """Mean distance of the points of each of several (track, keypoint, 2) that are seen both times.
+
+    It is a share of the longer side of the larger box. If no point is seen both times, it is that
+    of the middles of the boxes.
+    """
+    sides, middles = _boxes(np.concatenate([before, now[np.newaxis]]))
+    size = np.maximum(np.maximum(sides[:-1], sides[-1]), 1.0)
+    apart = np.linalg.norm(before - now, axis=-1)
+    both = np.isfinite(apart)
+    number = both.sum(axis=1)
+    mean = np.where(both, apart, 0.0).sum(axis=1) / np.maximum(number, 1)
+    away = np.where(number > 0, mean, np.linalg.norm(middles[:-1] - middles[-1], axis=-1))
+    return np.asarray(away / size)
+
+
+def _boxes(people: Array) -> tuple[Array, Array]:
+    """Longer side and middle of the box of each (person, keypoint, 2), who has a point."""
+    seen = seen_points(people)[..., np.newaxis]
+    low = np.where(seen, people, np.inf).min(axis=1)
+    high = np.where(seen, people, -np.inf).max(axis=1)
+    return (high - low).max(axis=-1), (low + high) / 2
+
+
+def choose(
+    points: Array, people: Sequence[str], subject: str | tuple[float, float] | None, *, what: str
+) -> int:
+    """Return the place of the person who is meant.
+
+    Parameters
+    ----------
+    points
+        (frame, person, keypoint, 2).
+    people
+        Names of the persons.
+    subject
+        Name of the person, or a point on them where they are first seen; None for the only one.
+    what
+        With which an error begins.
+    """
+    if isinstance(subject, str):
+        if subject not in people:
+            raise BadInputError(
+                f"{what}: has no person {subject!r}; it has {listed(_some(people))}"
+            )
+        return list(people).index(subject)
+    present = np.asarray(seen_points(points).any(axis=-1))
+    if not present.any():
+        raise BadInputError(
+            f"{what}: no frame has a point, all are missing; give a file with keypoints in pixels"
+        )
+    seen = present.mean(axis=0)
+    if subject is None:
+        often = np.flatnonzero(seen >= min(LEAST_PRESENT, seen.max()))
+        if len(often) == 1:
+            return int(often[0])
+        where = [_middle(points[:, place], present[:, place]) for place in often]
+        raise BadInputError(
+            f"{what}: has {len(often)} people; say who is meant with subject, a point on them "
+            f"where they are first seen (they are at {listed(_some(where))})"
+        )
+    inside = []
+    for place in np.flatnonzero(seen):
+        first = points[np.flatnonzero(present[:, place])[0], place]
+        low, high = np.nanmin(first, axis=0), np.nanmax(first, axis=0)
+        margin = MARGIN * float((high - low).max())
+        if (low - margin <= subject).all() and (subject <= high + margin).all():
+            inside.append((-seen[place], int(place)))
+    if not inside:
+        where = [_middle(points[:, place], present[:, place]) for place in np.flatnonzero(seen)]
+        raise BadInputError(
+            f"{what}: nobody is at {subject[0]:g},{subject[1]:g} when first seen; people are at "
+            f"{listed(_some(where))}"
+        )
+    return min(inside)[1]
+
+
+def _middle(points: Array, present: NDArray[np.bool_]) -> str:
+    """Middle of a person where they are first seen, as it is given as an option."""
+    u, v = np.nanmean(points[np.flatnonzero(present)[0]], axis=0)
+    return f"{u:.0f},{v:.0f}"
+
+
+def _some(texts: Sequence[str], most: int = 5) -> list[str]:
+    return [*texts[:most], *(["..."] if len(texts) > most else [])]

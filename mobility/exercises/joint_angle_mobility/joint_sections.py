@@ -1,0 +1,877 @@
+"""The parts of the Joint Angle Mobility report as HTML and figures, without any science."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import htpy as h
+import numpy as np
+import xarray as xr
+from markupsafe import Markup
+
+from mobility import plot, tables
+from mobility.assessment.movements import how_to_film, movement
+from mobility.base.formatting import MISSING, between, plus_minus, quantity, rounded
+from mobility.base.provenance import cameras_of
+from mobility.base.wording import both_sides, capital, listed, measure_of, spoken
+from mobility.documents.fill import SIDES, joint_angles_shown
+from mobility.exercises.joint_angle_mobility.documents import joint_curves
+from mobility.exercises.joint_angle_mobility.excursions import constants
+from mobility.exercises.joint_angle_mobility.joint_values import end_is_certain, reason_withheld
+from mobility.exercises.joint_angle_mobility.joint_verdict import (
+    applicable_warnings,
+    moved_in,
+    quality_for_joints,
+    side_label,
+    unmeasured,
+    verdict_in_joints,
+)
+from mobility.kinematics.angle_errors import legs_unseen
+from mobility.kinematics.expected_error import half_width
+from mobility.kinematics.geometry import definitions
+from mobility.registry import ANGLE_OF_JOINT
+from mobility.reports import errors_in_words, lab_norms, recording_checks
+from mobility.reports.charts import charts
+from mobility.reports.curve_data import angle_names
+from mobility.reports.first_page import trust
+from mobility.reports.gauges import Gauge, show
+from mobility.reports.html import Cell, Row, bullets, facts, html, measured, paragraphs, table
+from mobility.sessions.references import LabReferences
+
+if TYPE_CHECKING:
+    from mobility.base.provenance import AnalysisWarning
+    from mobility.sessions.record import SessionRecord, StoredConfig
+    from mobility.sessions.references import Norm
+
+_MOST_SENTENCES = 3
+"""Sentences on how far the joints go on a first page."""
+
+_MOST_DIFFERENCES = 2
+"""Differences between left and right that have a sentence of their own there."""
+
+_MOST_GAUGES = 6
+"""Ends of movements with a gauge there: each names its reference group, a page few words."""
+
+_COMPARED = (
+    *("less", "below", "farther", "above", "close", "near", "uncertain", "usual"),
+    *("others", "unsure", "none", "untold"),
+)
+"""Outcomes of a comparison, the most notable first; sentences ``joints.compared``."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One angle of the report: its key in the display settings, joint, sides and comment."""
+
+    key: str
+    joint: str
+    sides: tuple[str, ...]
+    comment: str = ""
+
+    def heading(self, metrics: xr.Dataset) -> str:
+        """Name the joint, and the side where only one is shown."""
+        side = f"{side_label(metrics, self.sides[0])} " if len(self.sides) == 1 else ""
+        return capital(f"{side}{self.joint}")
+
+
+def trust_in_joints(
+    quality: Mapping[str, Any],
+    metrics: xr.Dataset,
+    pose: xr.Dataset,
+    warnings: Sequence[AnalysisWarning] = (),
+) -> Markup:
+    """Show the verdict; where nothing was measured, with a drawing of how to film it."""
+    verdict = verdict_in_joints(quality, metrics, pose, warnings)
+    name = unmeasured(metrics)[2]
+    if not name:
+        return trust(verdict)
+    drawing = how_to_film(name).drawing.read_text(encoding="utf-8")
+    shown = Markup(drawing), h.figcaption[verdict.what_to_do]  # noqa: S704, a file of this package
+    return html(trust(replace(verdict, what_to_do="")), h.figure(".film")[shown])
+
+
+def shown(record: SessionRecord, config: StoredConfig | None) -> list[Shown]:
+    """List the angles that were chosen, in the chosen order, with their comments.
+
+    `knee_angle` shows both sides, `left_knee_angle` that side; without a choice each selected
+    joint is shown with both.
+    """
+    keys = joint_angles_shown(record.joints, config.shown_angles if config else ())
+    comments = config.comments if config else {}
+    listed_angles = []
+    for key in keys:
+        name = key.removesuffix("_angle")
+        side, _, joint = name.rpartition("_")
+        listed_angles.append(Shown(key, joint, (side,) if side else SIDES, comments.get(key, "")))
+    return listed_angles
+
+
+def places(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[tuple[str, str]]:
+    """List joint and side of each of `angles`, or of all that were analysed, in their order."""
+    if angles:
+        return [(each.joint, side) for each in angles for side in each.sides]
+    return [(str(joint), side) for joint in metrics["joint"].values for side in SIDES]
+
+
+def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
+    """Make the table of what was measured of each joint and side, with 95 % intervals."""
+    averaged = any(_average_cell(metrics, *place) != MISSING for place in places(metrics, angles))
+    head = ["Movement", "From", "To", "Range", *(["Average"] if averaged else [])]
+    scored = bool(np.isfinite(metrics["score"].values).any())
+    rows: list[Row] = []
+    for each in angles:
+        for side in each.sides:
+            one = metrics.sel(joint=each.joint, side=side)
+            name = f"{_side_head(metrics, side)} {_movement_name(one, each.joint)}"
+            row: list[h.Node | Cell] = [name]
+            if not np.isfinite([float(one["maximum"]), float(one["minimum"])]).any():
+                why = str(one["note"].item()) or tables.sentence("joints.not_seen")
+                explanation = tables.sentence("joints.not_measured", why=why)
+                row.append(Cell(explanation, "missing words", columns=len(head) - 1 + scored))
+            else:
+                if times := int(one["movements"]):
+                    row = [(name, " ", h.span(".interval")[f"× {times}"])]
+                why = reason_withheld(one)
+                first, last = (_cell(one, name, sign=sign) for name, sign in _ends(one))
+                reach: Row = [first, last, _cell(one, "range_of_motion")]
+                if why:
+                    begun = [first] if one["shown"].item() else []
+                    width = len(reach) - len(begun)
+                    reach = [*begun, Cell(why, "missing words", columns=width)]
+                row += [*reach, *([_average_cell(metrics, each.joint, side)] if averaged else [])]
+                row += [MISSING if why else _cell(one, "score")] if scored else []
+                if not times and (each.joint, side) not in _places_that_move(metrics):
+                    held = tables.sentence("joints.held", value=_held(one))
+                    row = [name, Cell(held, "missing words", columns=len(head) - 1 + scored)]
+            rows.append(row)
+            if opposite := _opposite_row(metrics, each.joint, side, averaged=averaged):
+                rows.append([*opposite, *[""] * scored])
+        for difference in differences(metrics, [each]):
+            name = tables.sentence("joints.difference.row", name=difference.name)
+            rows.append([name, "", difference.measured, *[""] * (len(head) - 3 + scored)])
+    caption = tables.sentence("joints.measures")
+    if averaged:
+        caption = tables.sentence("joints.average", measures=caption)
+    head += ["Score"] if scored else []
+    return table(head, rows, caption=caption, numeric=True)
+
+
+def _held(one: xr.Dataset) -> str:
+    """Angle at which a joint that did not move was held, most of the time."""
+    half = half_width(float(one["maximum_sd"]))
+    return quantity(float(np.nanmedian(one["angle"])), "degree", half=half)
+
+
+def _places_that_move(metrics: xr.Dataset) -> set[tuple[str, str]]:
+    """Joints and sides with a movement, also one that does not count, but for those at rest."""
+    longest = constants()["movement"]["longest_hold_s"]
+    at_rest = {
+        tables.sentence("reasons.movement.rests"),
+        tables.sentence("reasons.movement.held", longest=longest),
+    }
+    names = (metrics[f"movement_{part}"].values for part in ("joint", "side", "reason"))
+    return {(joint, side) for joint, side, why in zip(*names, strict=True) if why not in at_rest}
+
+
+def _opposite_row(metrics: xr.Dataset, joint: str, side: str, *, averaged: bool) -> Row:
+    """Give the row of the other end of a movement; empty where that is not told."""
+    one = metrics.sel(joint=joint, side=side)
+    reach = _opposite_reach(one, Reach(joint, side, "", math.nan, math.nan))
+    if reach is None or not reach.certain:
+        return []
+    average = [_average_cell(metrics, f"{joint}_opposite", side)] if averaged else []
+    name = f"{_side_head(metrics, side)} {reach.name}"
+    return [name, "", _cell(one, "opposite_end"), "", *average]
+
+
+def _side_head(metrics: xr.Dataset, side: str) -> str:
+    return capital(side_label(metrics, side))
+
+
+def _ends(one: xr.Dataset) -> tuple[tuple[str, int], tuple[str, int]]:
+    """Both ends of a movement, where it begins first, with their sign in its own direction."""
+    shown = str(one["shown"].item())
+    if shown and movement(shown)["end"] == "smallest":
+        return ("maximum", -1), ("minimum", -1)
+    return ("minimum", 1), ("maximum", 1)
+
+
+def _movement_name(one: xr.Dataset, joint: str) -> str:
+    """Movement that was shown, or the joint where it was none."""
+    return spoken(str(one["shown"].item())) or joint
+
+
+def reached(metrics: xr.Dataset) -> list[str]:
+    """Say of each joint and side that moved how far it went: "left elbow flexion 112° ± 14°"."""
+    every = reaches(metrics)
+    by_place = {(each.joint, each.side): each for each in every if not each.opposite}
+    phrases = []
+    for joint, side, movement_name in moved_in(metrics):
+        each = by_place.get((joint, side))
+        name = f"{side_label(metrics, side)} {spoken(movement_name) or joint}"
+        if each is None:
+            phrases.append(tables.sentence("joints.reached_other", name=name))
+        elif not each.certain:
+            phrases.append(tables.sentence("joints.reached_untold", name=name))
+        else:
+            phrases.append(f"{name} {quantity(each.value, 'degree', half=each.half)}")
+    return phrases + [
+        f"{each.named} {each.name} {quantity(each.value, 'degree', half=each.half)}"
+        for each in every
+        if each.opposite and each.certain
+    ]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a joint and side went, beside what people reach by themselves.
+
+    Attributes
+    ----------
+    joint, side, movement
+        What moved; `movement` is "" where it is none of the table ``movements``.
+    value, half
+        How far, in the direction of the movement, and half of its 95 % interval; degrees.
+    people
+        Whom the study measured with which it is compared; "" without one.
+    low, mean, high
+        What they reach: from where to where 95 of 100, and on average; NaN where not known.
+    note
+        Why this person is not known to be one of them; "" for who is.
+    certain
+        Whether the error is small enough for the value to be reported.
+    named
+        The side as a sentence has it.
+    opposite
+        Whether it is the other end of the movement that was shown.
+    """
+
+    joint: str
+    side: str
+    movement: str
+    value: float
+    half: float
+    people: str = ""
+    low: float = math.nan
+    mean: float = math.nan
+    high: float = math.nan
+    note: str = ""
+    certain: bool = True
+    named: str = ""
+    opposite: bool = False
+
+    @property
+    def name(self) -> str:
+        """What moved: "elbow flexion"."""
+        return spoken(self.movement or self.joint)
+
+    @property
+    def compared(self) -> str:
+        """How the value is beside the range, one of those of ``joints.compared``."""
+        if not self.certain:
+            return "untold"
+        if not math.isfinite(self.mean):
+            return "none"
+        if self.note:
+            return "others"
+        if not math.isfinite(self.half):
+            return "unsure"
+        spread = math.isfinite(self.low)
+        low, high = (self.low, self.high) if spread else (self.mean, self.mean)
+        if self.value + self.half < low:
+            return "less" if spread else "below"
+        if self.value - self.half > high:
+            return "farther" if spread else "above"
+        if not spread:
+            return "near"
+        if self.value - self.half >= low:
+            return "usual"
+        return "uncertain" if 2 * self.half > high - low else "close"
+
+    @property
+    def sentence(self) -> str:
+        """The comparison in one sentence."""
+        size = rounded(self.value)
+        error = f" {plus_minus(self.half)}" if math.isfinite(self.half) else ""
+        kind = self.movement or "other"
+        if self.from_straight and abs(round(self.value)) <= round(self.half, 0):  # as shown
+            kind += ".about"
+        elif self.from_straight:
+            kind += ".short" if round(self.value) < 0 else ".beyond"
+            size = rounded(abs(self.value))
+        reached = tables.sentence(
+            f"joints.reaches.{kind}",
+            side=self.named or self.side,
+            joint=self.joint,
+            value=f"{size}{error} degrees",
+        )
+        return tables.sentence(
+            f"joints.compared.{self.compared}",
+            reaches=reached,
+            name=capital(f"{self.named or self.side} {self.name}"),
+            half=rounded(self.half),
+            **self._range,
+        )
+
+    def beside(self, *, alone: bool) -> str:
+        """Say what stands beside its gauge; `alone`: the caption names the people."""
+        without = "others" if self.note else "none"
+        kind = without if not self.people else "one" if alone else "several"
+        return tables.sentence(f"joints.gauge.{kind}", **self._range)
+
+    @property
+    def from_straight(self) -> bool:
+        """Whether its zero is a straight limb, so that its sentence needs no sign."""
+        return self.movement in ("elbow_extension", "knee_extension")
+
+    @property
+    def _range(self) -> dict[str, str]:
+        ends = {"low": self.low, "mean": self.mean, "high": self.high}
+        in_words = {name: rounded(value) for name, value in ends.items() if math.isfinite(value)}
+        if not in_words:
+            return {}
+        kind = "spread" if "low" in in_words else "average"
+        range_in_words = tables.sentence(f"joints.ranges.{kind}", **in_words)
+        return {"people": self.people, "range": range_in_words, **in_words}
+
+
+def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
+    """Compare the ends of range of the joints and sides that moved, of `angles` or of all."""
+    compared = []
+    moved = {(joint, side): name for joint, side, name in moved_in(metrics)}
+    for joint, side in places(metrics, angles):
+        if (joint, side) not in moved:
+            continue
+        name = moved[joint, side]
+        one = metrics.sel(joint=joint, side=side)
+        value, half = float(one["end_of_range"]), half_width(float(one["end_of_range_sd"]))
+        if not math.isfinite(value):
+            continue
+        reach = Reach(joint, side, name, value, half, certain=end_is_certain(metrics, joint, side))
+        reach = replace(reach, named=side_label(metrics, side))
+        compared.append(_with_range(reach, _references(metrics).get(f"{side}_{joint}")))
+        if opposite := _opposite_reach(one, reach):
+            reference = _references(metrics).get(f"{side}_{joint}_opposite")
+            compared.append(_with_range(opposite, reference))
+    return compared
+
+
+def _opposite_reach(one: xr.Dataset, shown: Reach) -> Reach | None:
+    """How far the joint went at the other end of its movement; None where that is not told."""
+    name = str(one["opposite"].item()) if "opposite" in one else ""  # older code has none
+    value = float(one["opposite_end"]) if name else math.nan
+    if not math.isfinite(value):
+        return None
+    sd = float(one["opposite_end_sd"])
+    certain = not sd > constants()["told"]["largest_sd_deg"]
+    half = half_width(sd)
+    return replace(shown, movement=name, value=value, half=half, certain=certain, opposite=True)
+
+
+def _with_range(reach: Reach, reference: Mapping[str, Any] | None) -> Reach:
+    """Add what people reach, where a study says so."""
+    if reference is None or reference["mean"] is None:
+        return reach
+    ranges = tables.load("reference_ranges")
+    deviations = float(ranges["usual"]["standard_deviations"])
+    mean, spread = float(reference["mean"]), deviations * float(reference["sd"] or math.nan)
+    return replace(
+        reach,
+        people=str(ranges["studies"][reference["study"]]["people"]),
+        low=mean - spread,
+        mean=mean,
+        high=mean + spread,
+        note=reference["note"],
+    )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how much farther the right side goes than the left, and half of its 95 % interval."""
+
+    name: str
+    value: float
+    half: float
+
+    @property
+    def exceeds_error(self) -> bool:
+        """Whether it is more than its error, both in whole degrees as they are shown."""
+        return abs(round(self.value)) > round(self.half, 0)
+
+    @property
+    def measured(self) -> Markup:
+        """The difference, right less left, with its error."""
+        return measured(self.value, "degree", half=self.half, signed=True)
+
+    @property
+    def sentence(self) -> str:
+        """The difference in a sentence."""
+        kind = "right" if self.value > 0 else "left"
+        size = {"value": rounded(abs(self.value)), "half": rounded(self.half)}
+        return tables.sentence(f"joints.difference.{kind}", name=capital(self.name), **size)
+
+
+def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Difference]:
+    """Compare the sides of each joint, of `angles` or of all, that show the same movement.
+
+    The surest difference comes first. There is none where the end of a side is too uncertain, or
+    where the sides may have been exchanged.
+    """
+    if "side_difference" not in metrics or metrics.attrs.get("sides_in_doubt"):
+        return []
+    compared = []
+    wanted = dict.fromkeys(joint for joint, _ in places(metrics, angles))
+    for joint in wanted:
+        one = metrics.sel(joint=joint)
+        value, half = float(one["side_difference"]), half_width(float(one["side_difference_sd"]))
+        certain = all(
+            (joint, side) in places(metrics, angles) and end_is_certain(metrics, joint, side)
+            for side in SIDES
+        )
+        if certain and math.isfinite(value) and math.isfinite(half):
+            compared.append(Difference(spoken(str(one["shown"].values[0])), value, half))
+    return sorted(compared, key=lambda each: -abs(each.value) / max(each.half, 1e-6))
+
+
+def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
+    """Give a sentence for each difference that exceeds its error, and one for all others."""
+    of_sides = differences(metrics, angles)
+    apart = [each.sentence for each in of_sides if each.exceeds_error][:_MOST_DIFFERENCES]
+    alike = [
+        f"{each.name} ({quantity(each.value, 'degree', half=each.half)})"
+        for each in of_sides
+        if not each.exceeds_error
+    ]
+    others = [tables.sentence("joints.difference.none", names=listed(alike))] if alike else []
+    return apart + others
+
+
+def _with_gauge(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
+    """Give the values with a gauge, without a range of people who are not comparable.
+
+    The other end of a movement has one of its own where it has a range, or where that of the
+    movement has none, which begins there.
+    """
+    certain = [
+        replace(each, people="", low=math.nan, mean=math.nan, high=math.nan)
+        if each.compared == "others"
+        else each
+        for each in reaches(metrics, angles)
+        if each.certain
+    ]
+    begin = {(each.joint, each.side) for each in certain if not each.opposite}
+    return [
+        each
+        for each in certain
+        if not each.opposite or each.people or (each.joint, each.side) not in begin
+    ]
+
+
+def _begins(metrics: xr.Dataset, reach: Reach) -> tuple[float, float] | None:
+    """Where a movement begins, in its own direction, and half of the interval, if that is told."""
+    one = metrics.sel(joint=reach.joint, side=reach.side)
+    (name, sign), _ = _ends(one)
+    value, sd = sign * float(one[name]), float(one[f"{name}_sd"])
+    if reach.opposite or not math.isfinite(value) or sd > constants()["told"]["largest_sd_deg"]:
+        return None
+    return value, half_width(sd)
+
+
+def gauges_of(
+    metrics: xr.Dataset,
+    angles: Sequence[Shown] = (),
+    *,
+    lab: LabReferences | None = None,
+    most: int | None = _MOST_GAUGES,
+) -> list[Gauge]:
+    """Make the gauges of a first page: how far each movement went, beside what people reach.
+
+    A norm of the lab itself takes the place of a published one.
+
+    Parameters
+    ----------
+    metrics
+        Of the session.
+    angles
+        Those that are shown; none: all.
+    lab
+        Norms and errors of the lab itself that hold for the session.
+    most
+        Number of gauges at most; None: all.
+    """
+    lab = lab or LabReferences()
+    drawn = _with_gauge(metrics, angles)
+    alone = len(_people(drawn, lab)) == 1
+    grouped: dict[tuple[str, str], list[Reach]] = {}
+    for each in drawn:
+        beside = each.beside(alone=alone)
+        if norm := _lab_norm(each, lab):
+            low, high = map(rounded, lab_norms.band(norm[0]))
+            beside = tables.sentence("joints.gauge.lab", low=low, high=high)
+        grouped.setdefault((capital(each.name), beside), []).append(each)
+    return [
+        _gauge(name, beside, alike, metrics, lab)
+        for (name, beside), alike in list(grouped.items())[:most]
+    ]
+
+
+def _gauge(
+    name: str, beside: str, alike: Sequence[Reach], metrics: xr.Dataset, lab: LabReferences
+) -> Gauge:
+    """Make the gauge of a movement, of the sides that are compared with the same people."""
+    first, norm = alike[0], _lab_norm(alike[0], lab)
+    sems = {
+        each.side: float(metrics["end_of_range_sem"].sel(joint=each.joint, side=each.side))
+        for each in alike
+        if "end_of_range_sem" in metrics and not each.opposite
+    }
+    begins = {each.side: _begins(metrics, each) for each in alike}
+    of_lab = {each.side: lab.retest_error(_measure(each), each.side) for each in alike}
+    return Gauge(
+        name,
+        {each.side: (each.value, each.half) for each in alike},
+        "degree",
+        norm[0].mean if norm else first.mean,
+        beside,
+        lab_norms.band(norm[0]) if norm else (first.low, first.high),
+        retest={side: half_width(sem) for side, sem in sems.items() if math.isfinite(sem)},
+        lab_retest={
+            side: (half_width(error[0].sem), lab_norms.error_of(error[0].participants, error[1]))
+            for side, error in of_lab.items()
+            if error
+        },
+        norm=norm,
+        begins={side: first for side, first in begins.items() if first},
+    )
+
+
+def _measure(reach: Reach) -> str:
+    """Name the end of range as studies do."""
+    return measure_of("end_of_range", reach.movement)
+
+
+def _lab_norm(reach: Reach, lab: LabReferences) -> tuple[Norm, str] | None:
+    """Find the lab's norm of a movement; there is none of what has no name."""
+    return lab.norm(_measure(reach)) if reach.movement else None
+
+
+def show_gauges(
+    metrics: xr.Dataset, angles: Sequence[Shown] = (), *, lab: LabReferences | None = None
+) -> Markup:
+    """Show the gauges; the caption says what they are compared with."""
+    people = _people(_with_gauge(metrics, angles), lab or LabReferences())
+    kind = "none" if not people else "one" if len(people) == 1 else "several"
+    caption = tables.sentence(f"joints.gauges.{kind}", people=listed(people))
+    doubt = metrics.attrs.get("sides_in_doubt")
+    added = [tables.sentence("report.sides_in_doubt")] if doubt else []
+    return show(gauges_of(metrics, angles, lab=lab), caption=". ".join([caption, *added]))
+
+
+def _people(reaches: Sequence[Reach], lab: LabReferences) -> list[str]:
+    """Name the people of the published ranges that are drawn."""
+    drawn = (each.people for each in reaches if each.people and not _lab_norm(each, lab))
+    return list(dict.fromkeys(drawn))
+
+
+def commented(metrics: xr.Dataset, chosen: Sequence[Shown]) -> Markup:
+    """Show what was written beside the angles, each with its angle."""
+    return html(
+        h.blockquote(".comment")[h.strong[f"{each.heading(metrics)}:"], f" {each.comment}"]
+        for each in chosen
+        if each.comment
+    )
+
+
+def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
+    """Say by how much the sides differ and how far the joints go, and name what is missing."""
+    ordered = sorted(reaches(metrics, angles), key=lambda each: _COMPARED.index(each.compared))
+    in_sentences = ordered[:_MOST_SENTENCES]
+    others = [each for each in ordered if each.compared == "others"]
+    not_known = tables.load("sentences_reasons")["reference"]["participant"].values()
+    notes = []
+    for people in dict.fromkeys(each.people for each in others if each.people):
+        these = [each for each in others if each.people == people]
+        unknown = next(filter(these[0].note.startswith, not_known), "")
+        notes.append(
+            tables.sentence(
+                "joints.below.alone_unknown" if unknown else "joints.below.alone",
+                names=both_sides(
+                    [f"{each.named} {each.name if each.opposite else each.joint}" for each in these]
+                ),
+                people=people,
+                unknown=unknown,
+            )
+        )
+    kinds = ("more", "untold", "unnamed", "uncounted", "unseen", "unmeasured", "still")
+    rest: dict[str, list[str]] = {kind: [] for kind in kinds}
+    moved = _places_that_move(metrics)
+    covered = {(each.joint, each.side) for each in in_sentences if not each.opposite}
+    for joint, side in places(metrics, angles):
+        one = metrics.sel(joint=joint, side=side)
+        kind, name = "more", spoken(str(one["shown"].item())) or joint
+        if not int(one["movements"]):
+            missing, name = float(one["refused_share"]), joint
+            kind = "unmeasured" if missing == 1 else "unseen" if missing > 0.5 else "still"
+            if missing < 1 and (joint, side) in moved:
+                kind = "uncounted"
+        elif reason_withheld(one):
+            kind = "untold" if one["shown"].item() else "unnamed"
+        if (joint, side) not in covered:
+            rest[kind].append(f"{side_label(metrics, side)} {name}")
+    for each in ordered[_MOST_SENTENCES:]:
+        if each.opposite:
+            rest["more" if each.certain else "untold"].append(f"{each.named} {each.name}")
+    if len(gauges_of(metrics, angles, most=None)) <= _MOST_GAUGES:  # each has its row
+        rest["more"] = []
+    notes += [
+        tables.sentence(f"joints.rest.{kind}", names=both_sides(names))
+        for kind, names in rest.items()
+        if names
+    ]
+    lines = _compared(metrics, angles) + [each.sentence for each in in_sentences]
+    body = bullets(lines) or paragraphs(tables.sentence("joints.nothing"))
+    return body + paragraphs(*notes, kind="note")
+
+
+def measured_angles(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
+    """Names of the angles that were measured: of a hip that moves sideways its abduction."""
+    names_in_order: dict[str, None] = {}
+    for each in angles:
+        shown = metrics["shown"].sel(joint=each.joint, side=list(each.sides)).values
+        names = [str(name) for name in shown if name] or [""]
+        names_in_order |= dict.fromkeys(_angle_of(each.joint, name) for name in names)
+    return list(names_in_order)
+
+
+def _angle_of(joint: str, name: str) -> str:
+    """Angle by which a movement of a joint is measured, that of the joint where it is unknown."""
+    angle = str(movement(name)["angle"]) if name else ANGLE_OF_JOINT[joint]
+    # An arm that goes out sideways is measured as its elevation, whatever its plane.
+    return angle if angle in definitions() else ANGLE_OF_JOINT["shoulder"]
+
+
+def _cell(one: xr.Dataset, name: str, *, sign: int = 1) -> Markup:
+    units = str(one[name].attrs["units"])
+    half = half_width(float(one[f"{name}_sd"]))
+    return measured(sign * float(one[name]), units, half=half)
+
+
+def _references(metrics: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:
+    return cast("Mapping[str, Mapping[str, Any]]", json.loads(metrics.attrs["references"]))
+
+
+def _average_cell(metrics: xr.Dataset, joint: str, side: str) -> str:
+    entry = _references(metrics).get(f"{side}_{joint}")
+    if entry is None or entry["note"]:  # of people with whom this one is not compared
+        return MISSING
+    if entry["mean"] is None:
+        return between(entry["lowest"], entry["highest"], "degree")
+    return quantity(entry["mean"], "degree")
+
+
+def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
+    """Make the table of how fast each joint and side moved, and how well that repeats."""
+    rows: list[Row] = []
+    for each in angles:
+        for side in each.sides:
+            one = metrics.sel(joint=each.joint, side=side)
+            if not int(one["movements"]) or reason_withheld(one):
+                continue
+            repeats = [MISSING, MISSING]
+            spread, change = float(one["repeatability"]), float(one["detectable_change"])
+            if math.isfinite(change):
+                repeats = [quantity(spread, "degree", digits=1), quantity(change, "degree")]
+            fast = [_cell(one, "peak_velocity"), _cell(one, "mean_velocity")]
+            name = f"{_side_head(metrics, side)} {_movement_name(one, each.joint)}"
+            rows.append([name, *fast, *repeats])
+    head = ["Movement", "Peak speed", "Mean speed", "SD of the turns", "Least change"]
+    return table(head, rows, caption=tables.sentence("joints.speeds"), numeric=True)
+
+
+def details(metrics: xr.Dataset, angle: Shown) -> Markup:
+    """Give the remarks on a joint under its name; empty where there are none."""
+    moved = bool((metrics["movements"].sel(joint=angle.joint) > 0).any())
+    by_text: dict[str, list[str]] = {}
+    for side in angle.sides:
+        reference = _references(metrics).get(f"{side}_{angle.joint}") or {}
+        one = metrics.sel(joint=angle.joint, side=side)
+        # The table of the references has it.
+        less = tables.sentence("reasons.reference.no_score", reason=reference.get("note"))
+        if text := _remarks(one, moved=moved, less=less):
+            by_text.setdefault(text, []).append(side_label(metrics, side))
+    lines = (f"{capital(listed(sides))}: {text}" for text, sides in by_text.items())
+    return html(h.h3[angle.heading(metrics)], paragraphs(*lines)) if by_text else html()
+
+
+def _remarks(one: xr.Dataset, *, moved: bool, less: str = "") -> str:
+    """Give the remarks on one side without the sentence `less`; `moved`: whether a side moved."""
+    parts = str(one["note"].item()).replace(less, "").split("; ")
+    note, refused = "; ".join(filter(None, parts)), float(one["refused_share"])
+    remarks = [f"{note}."] if note else []
+    if advice := str(one["advice"].item()):
+        remarks.append(tables.sentence("joints.film_too") if moved else advice)
+    if 0.005 <= refused < 1:
+        remarks.append(tables.sentence("joints.refused_share", share=refused))
+    return " ".join(remarks)
+
+
+def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
+    """Say with what each shown joint was compared, and whom those studies measured."""
+    wanted = {
+        f"{s}_{each.joint}{end}": side_label(metrics, s)
+        for each in angles
+        for s in each.sides
+        for end in ("", "_opposite")
+    }
+    rows: list[Row] = []
+    studies: dict[tuple[str, str], list[str]] = {}
+    alike: dict[str, list[str]] = {}
+    for key, entry in _references(metrics).items():
+        if key in wanted:
+            # Both sides of a joint have one row, unless they showed different movements.
+            joint = _of_reference(metrics, key)
+            same = json.dumps([joint, entry], sort_keys=True)
+            alike.setdefault(same, []).append(f"{wanted[key]} {joint}")
+    for same, names in alike.items():
+        entry = json.loads(same)[1]
+        if entry["mean"] is None:
+            value = f"{entry['lowest']:g} to {entry['highest']:g}°"
+        else:
+            value = f"{entry['mean']:g}°"
+        spread = "" if entry["sd"] is None else f", SD {entry['sd']:g}°"
+        group = ", ".join(
+            part
+            for part in (
+                entry["sex"],
+                None if entry["age"] is None else f"{entry['age'][0]} to {entry['age'][1]} years",
+            )
+            if part
+        )
+        studies.setdefault((entry["sample"], entry["source"]), []).extend(names)
+        rows.append(
+            [
+                capital(both_sides(names)),
+                f"{value} ({entry['statistic']}{spread})",
+                tables.sentence(f"joints.kinds.{entry['kind']}"),
+                group or tables.sentence("joints.whole_group"),
+                entry["note"] or MISSING,
+            ]
+        )
+    if not rows:
+        return paragraphs(tables.sentence("joints.no_range"))
+    sources = [
+        f"{capital(both_sides(names))}: {sample}. {source}."
+        for (sample, source), names in studies.items()
+    ]
+    introduction = paragraphs(tables.sentence("joints.ranges_of")) + table(
+        ["Joint", "Value", "Motion", "Group", "Note"],
+        rows,
+        caption=tables.sentence("joints.ranges_compared"),
+    )
+    return introduction + paragraphs(*sources)
+
+
+def _of_reference(metrics: xr.Dataset, key: str) -> str:
+    """Name what a reference is of: the joint, or the movement at its other end."""
+    side, _, joint = key.partition("_")
+    if not joint.endswith("_opposite"):
+        return joint
+    one = metrics.sel(joint=joint.removesuffix("_opposite"), side=side)
+    return spoken(str(one["opposite"].item()))
+
+
+def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
+    """Make the table of the movements of the shown joints, in the order of time."""
+    wanted = {(each.joint, side) for each in angles for side in each.sides}
+    rows: list[Row] = []
+    for i in range(metrics.sizes["movement"]):
+        one = {str(name): metrics[name].values[i] for name in metrics if "movement_" in str(name)}
+        place = str(one["movement_joint"]), str(one["movement_side"])
+        if place not in wanted:
+            continue
+        withheld = Cell(tables.sentence("joints.not_told"), "missing words")
+        certain = end_is_certain(metrics, *place)
+        named = bool(metrics["shown"].sel(joint=place[0], side=place[1]).item())
+        rows.append(
+            [
+                str(one.get("movement_number", MISSING)),
+                f"{_side_head(metrics, place[1])} {place[0]}",
+                *(quantity(one[f"movement_{each}"], "s") for each in ("start", "turn", "end")),
+                quantity(float(one["movement_rest"]), "degree") if certain or named else withheld,
+                quantity(float(one["movement_extreme"]), "degree") if certain else withheld,
+                quantity(float(one["movement_peak_velocity"]), "degree/s") if certain else withheld,
+                Cell(_counts_in_words(one), "text"),
+            ]
+        )
+    head = ["No.", "Joint", "Start", "Turn", "End"]
+    head += ["At rest", "At the turn", "Peak speed", "Counts"]
+    shown = table(head, rows, caption=tables.sentence("joints.movements"), numeric=True)
+    return shown or paragraphs(tables.sentence("joints.no_movement"))
+
+
+def _counts_in_words(one: Mapping[str, Any]) -> str:
+    if one["movement_accepted"]:
+        return "yes"
+    why = one.get("movement_reason", tables.sentence("joints.cut_off"))
+    return tables.sentence("joints.not_counted", why=why)
+
+
+def sureness(warnings: Sequence[AnalysisWarning], pose: xr.Dataset, names: Sequence[str]) -> Markup:
+    """Say what limits the trust in the angles `names` of single joints."""
+    one = "position_draws" in pose and len(cameras_of(pose)) < 2
+    standing = tables.sentence("joints.one_camera") if one else ""
+    return errors_in_words.distrust(applicable_warnings(warnings, names), pose, standing=standing)
+
+
+def uncertainty(pose: xr.Dataset) -> Markup:
+    """Say where the standard deviations come from."""
+    sentences = [tables.sentence("joints.errors.of_landmarks")]
+    if "position_draws" in pose:
+        sentences = [tables.sentence("joints.errors.of_fit", count=pose.sizes["draw"])]
+        if legs_unseen(pose) and len(cameras_of(pose)) < 2:
+            added = tables.load("expected_error")["legs_unseen"]["angles"].items()
+            angles = ", ".join(f"{spoken(name)} {entry['sd']}°" for name, entry in added)
+            sentences.append(tables.sentence("joints.errors.legs_unseen", angles=angles))
+    return paragraphs(" ".join([*sentences, tables.sentence("joints.errors.of_movements")]))
+
+
+def capture_quality(
+    quality: Mapping[str, Any], metrics: xr.Dataset, pose: xr.Dataset | None = None
+) -> Markup:
+    """Show the checks of the recording, judged by :func:`quality_for_joints`.
+
+    Empty where nothing was measured: no check would add to that, and some would contradict it.
+    """
+    if unmeasured(metrics)[0]:
+        return html()
+    return recording_checks.capture_quality(quality_for_joints(quality, metrics, pose))
+
+
+def posture(metrics: xr.Dataset) -> Markup:
+    """Say in which posture the joints were moved."""
+    shares = zip(metrics["posture"].values, metrics["posture_share"].values, strict=True)
+    many = {str(name): float(share) for name, share in shares if share >= 0.05}
+    if set(many) <= {"other"}:
+        return facts({"Posture": tables.sentence("joints.posture_unknown")})
+    words = {name: tables.sentence(f"joints.postures.{name}") for name in many}
+    phrases = [tables.sentence("joints.posture", name=words[n], share=s) for n, s in many.items()]
+    return facts({"Posture": ", ".join(phrases if len(many) > 1 else words.values())})
+
+
+def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
+    """Draw every shown angle that has values, over time."""
+    made = []
+    for each in angles:
+        here = metrics.sel(joint=[each.joint])
+        curves = joint_curves(here)
+        curves = curves.where(curves["side"].isin(each.sides))
+        for name in angle_names(curves):
+            if curves[name].notnull().any():
+                caption = tables.sentence("report.curves.recording", angle=capital(spoken(name)))
+                made.append((partial(plot.curves, curves, name, legend=False), caption))
+    return charts(*made)

@@ -1,0 +1,198 @@
+"""Stored reports: rendered once, and served until their inputs change."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import logging
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import mobility
+from mobility.base.options import validate
+from mobility.base.provenance import code_digest, sha256
+from mobility.documents.contract import ReportDocument
+from mobility.errors import NotPermittedError, StorageError
+from mobility.pipeline.analysis import bring_up_to_date
+from mobility.sessions.files import atomic, lock, read_json, write_json
+from mobility.sessions.notebooks import find_notebook
+from mobility.sessions.record import Rendering
+from mobility.sessions.references import references
+from mobility.sessions.reports import NAMES_VISIT
+from mobility.sessions.stored_session import StoredSession
+
+log = logging.getLogger(__name__)
+
+_ENDINGS = {"html": "html", "client": "client.html", "notebook": "ipynb", "json": "json"}
+
+
+def report_document(session: StoredSession) -> dict[str, Any]:
+    """Document of :func:`current_report`; URLs are ``file://`` URIs."""
+    session.record.require("report", "such a report")
+    stored = read_json(current_report(session)["json"])
+    document = validate(ReportDocument, stored, what=f"report of session {session.id}")
+    answer = document.json_values()
+    answer["knee_movement_phases"] = {
+        view: None if image is None else (session.report_folder / image).resolve().as_uri()
+        for view, image in answer["knee_movement_phases"].items()
+    }
+    return answer
+
+
+def current_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
+    """Render the report unless it exists with the same inputs.
+
+    An outdated session is analysed again first, so that a new report never has old numbers.
+
+    Parameters
+    ----------
+    session
+        An analysed session.
+    faces
+        Whether faces and surroundings are shown rather than blurred; None accepts an existing
+        report either way, and blurs in a new one.
+
+    Returns
+    -------
+    dict
+        Paths of "html", "client" (the first page alone), "notebook" and "json".
+
+    Raises
+    ------
+    NotFoundError
+        The session has not been analysed.
+    MobilityError
+        The analysis that has to come first fails: :func:`mobility.pipeline.analysis.analyze`.
+    """
+    paths, key_file = report_files(session)
+    if _is_current(key_file, _accepted_keys(session, faces), paths.values()):
+        return paths
+    from mobility.reports.last_visit import last_visit
+    from mobility.reports.render import render_report
+
+    # Beside the folder, not in it: a rendering replaces the folder.
+    guard = session.report_folder.with_name(f".{session.report_folder.name}.asked.lock")
+    with lock(guard, what=f"the report of session {session.id}", wait_s=600):
+        bring_up_to_date(session)
+        if not _is_current(key_file, _accepted_keys(session, faces), paths.values()):
+            started = time.perf_counter()
+            while True:
+                before = last_visit(session)
+                key = report_key(session, faces=bool(faces))
+                names_visit = session.report_folder / NAMES_VISIT
+                for stale in (key_file, names_visit):
+                    stale.unlink(missing_ok=True)
+                rendered = render_report(session, faces=bool(faces))
+                if before is None:
+                    break
+                with atomic(names_visit) as hidden:
+                    hidden.write_text(before.id, encoding="utf-8")
+                if session.store.has(before.id):
+                    break  # else it was deleted meanwhile, and the report names it
+            with atomic(key_file) as hidden:
+                hidden.write_text(key, encoding="utf-8")
+            _note_rendering(session, time.perf_counter() - started)
+            return dict(rendered)
+    return paths
+
+
+def report_is_current(session: StoredSession) -> bool:
+    """Whether the report exists with the present inputs."""
+    paths, key_file = report_files(session)
+    return _is_current(key_file, _accepted_keys(session, None), paths.values())
+
+
+def report_files(session: StoredSession) -> tuple[dict[str, Path], Path]:
+    """Paths of the report, and of the file with the key of its inputs."""
+    name = session.analyzed().kind.slug
+    paths = {kind: session.report_folder / f"{name}.{suffix}" for kind, suffix in _ENDINGS.items()}
+    return paths, session.report_folder / f".{name}.key"
+
+
+def _note_rendering(session: StoredSession, seconds: float) -> None:
+    """Keep in the record how long the report took, unless an analysis is at work."""
+    if session.store.read_only:
+        return
+    try:
+        with session.store.backend.session_locked(session.id, wait_s=1) as free:
+            if free:
+                record = session.record
+                record.report = Rendering(
+                    seconds=round(seconds, 3),
+                    finished=datetime.datetime.now().astimezone().replace(microsecond=0),
+                )
+                write_json(session.folder / "session.json", record.model_dump(mode="json"))
+    except (StorageError, NotPermittedError) as error:
+        # The report is complete, and a store may be read-only.
+        log.debug("session %s: how long its report took is not kept (%s)", session.id, error)
+
+
+def report_key(session: StoredSession, *, faces: bool = False) -> str:
+    """Digest of the inputs of a report; another one where faces are shown."""
+    record = session.record
+    participant = session.participant
+    absent = {
+        name
+        for name in (
+            *("second_video", "calibration", "measured_video"),
+            *("keypoints", "second_keypoints"),
+        )
+        if not getattr(record, name)
+    }
+    left_out = {"state", "reason", "report"} | absent
+    inputs = (
+        mobility.__version__,
+        *_code_digests(session),
+        record.model_dump_json(exclude=left_out),
+        participant.model_dump_json() if participant else "",
+        session.edits().model_dump_json(),
+        *_shown_settings(session),
+        *_lab_references(session),
+        *(["faces"] if faces else []),
+    )
+    return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
+
+
+def _code_digests(session: StoredSession) -> list[str]:
+    if session.store.read_only:  # the report of the demo is shipped
+        return []
+    exercise = session.record.kind
+    return [
+        code_digest(),
+        exercise.digest(pages=True),
+        sha256(find_notebook(exercise.table["notebook"])),
+    ]
+
+
+def _shown_settings(session: StoredSession) -> list[str]:
+    """Display settings, where the exercise has them and some were saved."""
+    if not session.record.kind.has("display settings"):
+        return []
+    stored = session.stored_config()
+    return [stored.model_dump_json(include={"shown_angles", "comments"})] if stored else []
+
+
+def _lab_references(session: StoredSession) -> list[str]:
+    """Give what the lab's own studies found of the exercise; demo and phones are shown none."""
+    record = session.record
+    if session.store.read_only or record.phone_key is not None:
+        return []
+    return [
+        each.model_dump_json()
+        for each in references(session.store)
+        if record.exercise in each.exercises
+    ]
+
+
+def _accepted_keys(session: StoredSession, faces: bool | None) -> set[str]:
+    return {report_key(session, faces=each) for each in (True, False) if faces in (each, None)}
+
+
+def _is_current(key_file: Path, keys: set[str], paths: Iterable[Path]) -> bool:
+    return (
+        key_file.is_file()
+        and key_file.read_text(encoding="utf-8") in keys
+        and all(path.is_file() for path in paths)
+    )

@@ -1,0 +1,110 @@
+"""Visits of a participant: the document of a day, and its page."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mobility.base.options import quoted
+from mobility.cohorts.visit import visits
+from mobility.errors import BadInputError, NotFoundError
+from mobility.reports.stored_visits import files_of, page_is_current
+from mobility.server.access import SIGNED, Caller, Owner, permit
+from mobility.server.fences import fence
+from mobility.server.handler import PREFIX, Handler
+from mobility.sessions.files import check_id, read_file, read_json
+from mobility.sessions.notebooks import VISIT
+
+_PAGES = {f"{VISIT}.html": "html", f"{VISIT}.client.html": "client"}
+_LINK = re.compile(r"href='(?:\.\./)+([\w.-]+)/([\w.-]+\.html)'".replace("'", '"'))
+"""Link of a page to the report of a session, beside which it is on the disk."""
+
+
+class VisitHandler(Handler):
+    """A part of a visit."""
+
+    async def files(self, user_id: str, date: str) -> dict[str, Path]:
+        """Give the files of a visit that the caller may see, made if missing or out of date."""
+        check_id(user_id, what="user_id")
+        self.audited = "a visit of a participant"
+        permit(self.caller, "see visits", Owner(user_id))
+        try:
+            day = datetime.date.fromisoformat(date)
+        except ValueError:
+            fault = f"is a day as 2026-11-30 (got {quoted(date)})"
+            raise BadInputError.of({"date": fault}) from None
+        store = self.served.store
+        if day not in await asyncio.to_thread(visits, store, user_id):
+            raise NotFoundError(f"participant {user_id}: has no session on {day}")
+        visit = await asyncio.to_thread(partial(store.visit, user_id, on=day))
+        if not await asyncio.to_thread(page_is_current, visit):
+            await self.served.queue.render_visit(user_id, f"{day}")
+            visit = await asyncio.to_thread(partial(store.visit, user_id, on=day))
+        paths = files_of(visit)
+        if not all(path.is_file() for path in paths.values()):
+            raise NotFoundError(f"participant {user_id}: a session of {day} was deleted meanwhile")
+        return paths
+
+    def signed(self, path: str, of: str, name: str) -> str:
+        """Give an address that works for a while without a key."""
+        query = self.served.media_keys.query(of, name, self.caller.name)
+        base = f"{self.request.protocol}://{self.request.host}{self.base_url.rstrip('/')}"
+        return f"{base}{PREFIX}/{path}/{name}{'?' if query else ''}{query}"
+
+
+class Visit(VisitHandler):
+    """Films, checks, joints and changes of a visit."""
+
+    what = "visit"
+
+    async def get(self, user_id: str, date: str) -> None:
+        """Answer with the document."""
+        paths = await self.files(user_id, date)
+        document: dict[str, Any] = await asyncio.to_thread(read_json, paths["json"])
+        path = f"participants/{user_id}/visits/{date}"
+        names = {"page_url": f"{VISIT}.html", "client_page_url": f"{VISIT}.client.html"}
+        pages = {
+            field: self.signed(path, _signed_name(user_id, date), name)
+            for field, name in names.items()
+        }
+        self.finish_json({**document, **pages})
+
+
+class Page(VisitHandler):
+    """The page of a visit."""
+
+    what = "page of a visit"
+
+    async def authenticated(self) -> Caller:
+        """Caller by a signed address, else by a key."""
+        if media_key := self.get_query_argument("media_key", ""):
+            user_id, date, name = self.path_args
+            signed = _signed_name(user_id, date)
+            who = self.served.media_keys.signed_for(signed, name, media_key)
+            if who is not None:
+                return Caller(who, SIGNED, None)
+        return await super().authenticated()
+
+    async def get(self, user_id: str, date: str, name: str) -> None:
+        """Answer with the page, whose links lead to the reports here."""
+        if name not in _PAGES:
+            permit(self.caller, "see visits", Owner(user_id))
+            raise NotFoundError("a visit has no such page")
+        paths = await self.files(user_id, date)
+        content = (await asyncio.to_thread(read_file, paths[_PAGES[name]])).decode()
+
+        def address(match: re.Match[str]) -> str:
+            session_id, page = match.groups()
+            return f'href="{self.signed(f"sessions/{session_id}/media", session_id, page)}"'
+
+        self.set_header("Content-Type", "text/html; charset=UTF-8")
+        self.set_header("Content-Security-Policy", fence(name))
+        self.finish(_LINK.sub(address, content))
+
+
+def _signed_name(user_id: str, date: str) -> str:
+    return f"visit:{user_id}:{date}"

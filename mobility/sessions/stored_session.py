@@ -1,0 +1,329 @@
+"""One session: its record, its files, what was corrected by hand."""
+
+from __future__ import annotations
+
+import copy
+import getpass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
+
+from pydantic import Field
+
+from mobility import tables
+from mobility.base.formatting import dated
+from mobility.base.options import checked, validate
+from mobility.base.provenance import sha256
+from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.registry import MEASURED, Joint, names
+from mobility.sessions.files import check_name, read_dataset, read_json, report_place, write_json
+from mobility.sessions.record import (
+    Edits,
+    Participant,
+    SessionRecord,
+    Stage,
+    StoredConfig,
+    VideoFile,
+    verdict_in_words,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.assessment.verdict import Verdict
+    from mobility.sessions.session_store import SessionStore
+
+STILL = ".still-{}.jpg"
+"""Name of the still of a session in its folder, without the digest of what it was made of."""
+
+TITLE = "title"
+"""Attribute (CF) with stage, participant and exercise, added to a Dataset when it is read."""
+
+
+class StoredSession:
+    """The files of one session of a store."""
+
+    def __init__(self, folder: Path, store: SessionStore[Any]) -> None:
+        self.folder = folder
+        self.store = store
+        self._cache: dict[str, xr.Dataset] | None = None
+
+    def read_once(self) -> Self:
+        """Return this session with cached results: each file is read only once.
+
+        For a report, which uses each many times; later changes of the files are not seen.
+        """
+        caching = copy.copy(self)
+        caching._cache = {}
+        return caching
+
+    def __repr__(self) -> str:
+        return f"<Session {self.folder.name}: {self._in_words()}, in {self.store.place}>"
+
+    def _in_words(self) -> str:
+        try:
+            record = self.record
+        except (NotFoundError, StorageError):
+            return "no record that can be read"
+        parts = [dated(record.created_at), record.state]
+        if record.state == "analyzed" and record.verdict:
+            parts.append(verdict_in_words(record.verdict, record.exercise))
+        return f"{record.exercise} of {record.user_id}, {', '.join(parts)}"
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        if self.store.read_only:
+            return self.record.session_id
+        return self.folder.name
+
+    @property
+    def record(self) -> SessionRecord:
+        """Content of ``session.json`` now."""
+        file = self.folder / "session.json"
+        try:
+            document = read_json(file)
+            exercise = document.get("exercise") if isinstance(document, dict) else None
+            if isinstance(exercise, str) and exercise not in names():
+                raise StorageError(
+                    f"session {self.folder.name}: is of the exercise {exercise!r}, which is not "
+                    "installed here; install the package that has it"
+                )
+            return validate(SessionRecord, document, what=f"{file}")
+        except NotFoundError:
+            if not self.folder.is_dir():
+                raise self._deleted() from None
+            raise NotFoundError(
+                f"session {self.folder.name}: its record is missing; restore {file}, or delete "
+                f"the session with: mobility sessions delete {self.folder.name}"
+            ) from None
+        except BadInputError as error:
+            raise StorageError(
+                f"session {self.folder.name}: its record is damaged ({error}); restore it, or "
+                f"delete the session with: mobility sessions delete {self.folder.name}"
+            ) from None
+
+    @contextmanager
+    def unless_deleted(self) -> Iterator[None]:
+        """Turn an error inside into one that says that the session was deleted, if it was."""
+        try:
+            yield
+        except Exception as error:
+            if self.folder.is_dir():
+                raise
+            self.store.backend.forget_locks(self.folder.name)
+            raise self._deleted() from error
+
+    def _deleted(self) -> NotFoundError:
+        return NotFoundError(f"session {self.folder.name}: was deleted meanwhile")
+
+    @property
+    def participant(self) -> Participant | None:
+        """Record of the participant; None where there is none."""
+        return self.store.stored_participant(self.record.user_id)
+
+    @property
+    def video(self) -> Path:
+        """The session's copy of the video: of two, of the one whose times the results have."""
+        return self.copy_of(self.record.videos[0])
+
+    @property
+    def first_video(self) -> Path:
+        """The session's copy of the first camera's video."""
+        return self.copy_of(self.record.video)
+
+    @property
+    def second_video(self) -> Path | None:
+        """The session's copy of the second camera's video; None where there is none."""
+        second = self.record.second_video
+        return None if second is None else self.copy_of(second)
+
+    @property
+    def calibration(self) -> Path | None:
+        """The session's copy of the calibration of its cameras; None where there is none."""
+        file = self.record.calibration
+        return None if file is None else self.copy_of(file)
+
+    def keypoints(self, video: Literal[1, 2]) -> Path | None:
+        """Return the session's copy of keypoints that were given for a video; else None."""
+        file = self.record.keypoints if video == 1 else self.record.second_keypoints
+        return None if file is None else self.copy_of(file)
+
+    def copy_of(self, video: VideoFile) -> Path:
+        """Path of a file that was given."""
+        self.store.backend.fetch(self.folder.name, video.file, required=True)
+        return self.folder / video.file
+
+    @property
+    def annotated_video(self) -> Path:
+        """Path of the annotated video, which may not exist."""
+        self.store.backend.fetch(self.folder.name, "analyzed.mp4")
+        return self.folder / "analyzed.mp4"
+
+    @property
+    def place(self) -> str:
+        """Folder or URL of the session."""
+        return self.store.location_of(self.folder)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return self.store.backend.size(self.folder.name)
+
+    def place_of(self, name: str) -> str:
+        """Address of one of its files: a ``file://`` URI, or the URL of its object."""
+        return self.store.backend.uri_of(self.folder.name, name)
+
+    @property
+    def report_folder(self) -> Path:
+        """Folder of the session's reports; the first report makes it."""
+        return report_place(self.store.reports, self.id)
+
+    def pose(self) -> xr.Dataset:
+        """Landmarks as they were detected in :attr:`video`."""
+        return self._result("second_pose" if self.record.measured_video == 2 else "pose")
+
+    def second_pose(self) -> xr.Dataset:
+        """Landmarks as they were detected in the video of the second camera."""
+        return self._result("second_pose")
+
+    def fitted(self) -> xr.Dataset:
+        """Landmarks after cleaning, from which the angles are computed."""
+        return self._result("fitted")
+
+    def measured_angles(self) -> xr.Dataset:
+        """Joint angles over time as measured, degrees, those that reports refuse included."""
+        return self._result("angles")
+
+    def repetitions(self) -> xr.Dataset:
+        """Repetitions and their phases."""
+        return self._result("repetitions")
+
+    def metrics(self) -> xr.Dataset:
+        """Metrics of the assessment."""
+        return self._result("metrics")
+
+    def capture_quality(self) -> dict[str, Any]:
+        """How well the video can be measured."""
+        return cast("dict[str, Any]", read_json(self.result_file("capture_quality")))
+
+    def verdict(self, metrics: xr.Dataset | None = None) -> Verdict:
+        """Say what the recording is good for; of its `metrics`, where they are at hand."""
+        record, quality = self.record, self.capture_quality()
+        metrics = self.metrics() if metrics is None else metrics
+        judge = record.kind.analysis.verdict
+        return judge(record.kind, quality, metrics, self.fitted, record.warnings)
+
+    def notes(self) -> list[str]:
+        """Say that the sides may have been exchanged; nothing where that is not in doubt."""
+        has_results = {"fitted", "metrics", "capture_quality"} <= self.record.stages.keys()
+        if not has_results or not self.verdict().sides_in_doubt:
+            return []
+        return [f"{tables.sentence('report.sides_in_doubt')}."]
+
+    def edits(self) -> Edits:
+        """Corrections by hand, oldest first."""
+        file = self.folder / "edits.json"
+        try:
+            return validate(Edits, read_json(file), what=f"{file}") if file.is_file() else Edits()
+        except BadInputError as error:
+            raise StorageError(
+                f"session {self.id}: its corrections by hand are damaged ({error}); restore the "
+                f"file, or delete it and correct the session again with: mobility edit {self.id}"
+            ) from None
+
+    def stored_config(self) -> StoredConfig | None:
+        """Display settings with their revision; None where nothing was saved."""
+        self.record.require("display settings")
+        file = self.folder / "config.json"
+        if not file.is_file():
+            return None
+        try:
+            return validate(StoredConfig, read_json(file), what=f"{file}")
+        except BadInputError as error:
+            raise StorageError(
+                f"session {self.id}: its display settings are damaged ({error}); restore the "
+                "file, or delete it and save them again"
+            ) from None
+
+    def redescribe(self, *, session_name: str | None, joints: Sequence[Joint]) -> None:
+        """Give the session another name or other joints; the next analysis heeds them."""
+        self.store.require_writable()
+        name = None if session_name is None else check_name(session_name, what="session_name")
+        with self.store.session_locked(self.id, what=f"session {self.id}", wait_s=2):
+            record = self.record
+            changed = record.model_copy(
+                update={"session_name": name, "joints": [j for j in MEASURED if j in joints]}
+            )
+            if changed != record:
+                write_json(self.folder / "session.json", changed.model_dump(mode="json"))
+
+    def delete(self) -> None:
+        """Delete the session; see :meth:`~mobility.sessions.session_store.SessionStore.delete`."""
+        self.store.require_writable()
+        self.store.delete(self.id)
+
+    def analyzed(self) -> SessionRecord:
+        """Record of the session; raises, with the reason, if there are no results."""
+        record = self.record
+        if record.state == "analyzing" and self.store.is_in_work(self.id):
+            raise NotFoundError(
+                f"session {self.id} is being analysed elsewhere; wait until it is done"
+            )
+        if record.state != "analyzed":
+            again = f"with: mobility edit {self.id}"
+            reasons = {
+                "created": f"is not analysed yet; analyse it first, {again}",
+                "analyzing": f"was being analysed and was interrupted; finish it {again}",
+                "edited": f"was corrected by hand since its analysis; analyse it again, {again}",
+                "failed": f"could not be analysed: {record.reason}",
+            }
+            raise NotFoundError(f"session {self.id} {reasons[record.state]}")
+        return record
+
+    @checked
+    def result_file(self, stage: Annotated[str, Field(max_length=64)]) -> Path:
+        """Path of the file of a stage, whole and up to date with the store."""
+        before = None
+        # Another process may replace it meanwhile.
+        while (entry := self._stage_entry(stage)) != before:
+            self.store.backend.fetch(self.folder.name, entry.file)
+            if is_whole(self.folder, entry):
+                return self.folder / entry.file
+            before = entry
+        raise StorageError(
+            f"session {self.id}: its file {entry.file} is missing or damaged; analyse it again"
+        )
+
+    def _stage_entry(self, stage: str) -> Stage:
+        """Entry of a stage in the record."""
+        entry = self.record.stages.get(stage)
+        if entry is None:
+            self.analyzed()  # raises a better reason, from the state
+            raise NotFoundError(f"session {self.id}: has no {stage.replace('_', ' ')}")
+        return entry
+
+    def _result(self, stage: str) -> xr.Dataset:
+        if self._cache is not None and stage in self._cache:
+            return self._cache[stage].copy()
+        record = self.record
+        title = f"{stage.replace('_', ' ')} of {record.user_id}, {record.exercise}"
+        result = read_dataset(self.result_file(stage)).assign_attrs({TITLE: title})
+        if self._cache is None:
+            return result
+        return self._cache.setdefault(stage, result).copy()
+
+
+def is_whole(folder: Path, stage: Stage) -> bool:
+    """Whether the file of a stage exists, unchanged."""
+    file = folder / stage.file
+    return file.is_file() and sha256(file) == stage.sha256
+
+
+def current_user() -> str:
+    """Name of the user of this computer."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"

@@ -1,0 +1,409 @@
+"""First page, scores and groups of the report: what they show is what the Dataset holds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import hand_made
+import numpy as np
+import pytest
+import xarray as xr
+from demo_sessions import record
+
+from mobility import tables
+from mobility.assessment.advice import advise
+from mobility.assessment.comments import comments
+from mobility.assessment.criteria import fms_deep_squat
+from mobility.assessment.findings import Finding, all_rules, excess, find, in_place, label, say
+from mobility.assessment.indices import mobility_index, quality_index
+from mobility.assessment.verdict import judge
+from mobility.assessment.views_of_rules import surer_views
+from mobility.base.provenance import AnalysisWarning
+from mobility.base.wording import capital, listed
+from mobility.exercises.repeated import page
+from mobility.registry import exercise
+from mobility.reports import (
+    first_page,
+    gauges,
+    part_sections,
+    recording,
+    recording_checks,
+    scores,
+    values,
+)
+from mobility.reports.literature import References
+from mobility.sessions.record import Participant
+from mobility.store import Store
+
+SIDES = ["left", "right"]
+SQUAT = exercise("Overhead Squat")
+CHECKPOINTS = {
+    name: rule["checkpoint"]["name"]
+    for name, rule in in_place(SQUAT).items()
+    if "checkpoint" in rule
+}
+
+
+def metrics(**changed: object) -> xr.Dataset:
+    """Metrics of the mobility index, of known values: 60, 120 and 15 degrees."""
+    data = xr.Dataset(coords={"side": SIDES})
+    values = {"hip_flexion": 60.0, "knee_flexion": 120.0, "ankle_dorsiflexion": 15.0}
+    for name, value in values.items():
+        given = changed.get(name, [value, value])
+        data[name] = ("side", np.asarray(given, float), {"units": "degree", "long_name": name})
+        data[f"{name}_sd"] = ("side", [2.0, 2.0], {"units": "degree"})
+    data["accepted_repetitions"] = 3
+    index = mobility_index(data)
+    return data.assign({**index.data_vars, **quality_index(data).data_vars})
+
+
+def repetitions(count: int = 3) -> xr.Dataset:
+    return xr.Dataset(
+        {"accepted": ("rep", [True] * count)}, coords={"rep": np.arange(1, count + 1)}
+    )
+
+
+def finding(rule: str = "knee_flexion_limited", **changed: object) -> Finding:
+    return replace(next(f for f in find(metrics()) if f.rule == rule), **changed)
+
+
+def text(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def squat(**changed: object) -> xr.Dataset:
+    data = hand_made.metrics_of(changed)
+    return data.assign({**mobility_index(data).data_vars, **quality_index(data).data_vars})
+
+
+def test_the_index_shown_is_that_of_the_dataset_with_its_scale_and_parts() -> None:
+    def table(data: xr.Dataset, name: str = "mobility_index") -> str:
+        return text(scores.index_table(data, name, References()))
+
+    data = squat(thigh_elevation=((10.0, -5.0), (0.01, 0.01)))
+    shown = table(data)
+    assert ": 60 , 95 % interval 60 to 60." in shown
+    assert all(line in shown for line in tables.load("indices")["scale"]["lines"])
+    (gauge, _) = gauges.of_indices(data)
+    assert gauge.values[""][0] == pytest.approx(60, abs=0.5)
+    parts = table(data, "quality_index")
+    assert re.search(r"Depth \[ 1 \] 10° \(10 to 10°\) at most 0° 60", parts)
+    assert "equals its worst part" in parts
+    older = data.assign(mobility_index=data["mobility_index"].assign_attrs(version="0"))
+    assert len(gauges.of_indices(older)) == 1
+    assert "older code defined it differently" in table(older)
+    # One that is refused says why, and shows no number.
+    refused = squat(thigh_elevation=((np.nan, np.nan), (np.nan, np.nan)))
+    assert not gauges.of_indices(refused)
+    html = table(refused)
+    assert "No index is given: depth cannot be judged, because it is not seen well enough." in html
+    assert "nan" not in html.lower()
+    assert not gauges.of_indices(xr.Dataset())
+
+
+def test_page_and_document_have_the_same_exercises_the_first_for_the_largest_finding() -> None:
+    """The table begins with the calf, whatever was found."""
+    given = {"arm_fall": (50.0, 4.0), "ankle_dorsiflexion": ((27.0, 27.0), (1.0, 1.0))}
+    findings = find(hand_made.metrics_of(given))
+    for shown in (
+        text(part_sections.exercises_in_short(findings)),
+        text(part_sections.what_to_do(findings, References())),
+    ):
+        assert "upper back" in shown
+        assert "alf stretch" not in shown.split("upper back")[0]
+    given["knee_flexion"] = ((80.0, 80.0), (1.0, 1.0))
+    data = hand_made.metrics_of(given)
+    findings = find(data)
+    names = [capital(work.name) for work in advise(findings)]
+    assert len(names) > 4
+    short = part_sections.exercises_in_short(findings, most=2)
+    assert re.findall(r"<li>([^:]*)(?::[^<]*)?</li>", short) == [
+        *names[:2],
+        f"{len(names) - 2} more under Exercises.",
+    ]
+    page = text(part_sections.what_to_do(findings, References()))
+    for content in (page, comments(data)["final_summary"]):
+        places = [content.index(name) for name in names]
+        assert places == sorted(places)
+
+
+def test_the_largest_finding_comes_first() -> None:
+    trivial, large = (
+        finding(
+            rule,
+            status="found",
+            answer="fault",
+            value=value,
+            probability=0.9,
+            interval=(value - half, value + half),
+        )
+        for rule, value, half in (("heel_rise", 4.1, 0.01), ("knee_flexion_limited", 90.0, 40.0))
+    )
+    shown = text(first_page.main_findings([trivial, large], judge([])))
+    assert shown.index("knee") < shown.index("heel")
+
+
+def test_the_expected_excess_is_that_of_draws() -> None:
+    limited = finding("knee_flexion_limited", value=118.0, interval=(108.2, 127.8))
+    drawn = np.random.default_rng(1).normal(118, 5, 400_000)
+    expected = np.maximum(120 - drawn, 0).mean() / 10
+    assert excess(limited) == pytest.approx(expected, rel=0.01)
+    assert excess(finding("knee_flexion_limited", value=None)) == 0
+    exact = finding("knee_flexion_limited", value=118.0, interval=(118.0, 118.0))
+    assert excess(exact) == pytest.approx(0.2)
+    # What lies on either side counts by its magnitude; a spread by itself.
+    nan = (np.nan, np.nan)
+    for rule, given, by_hand in (
+        ("dowel_not_over_feet", {"dowel_offset": (-0.9, 0.0)}, (0.9 - 0.5) / 0.5),
+        ("knee_flexion_varies", {"knee_flexion_variability": ((8.0, 8.0), nan)}, (8 - 3) / 10),
+    ):
+        one = next(each for each in find(hand_made.metrics_of(given)) if each.rule == rule)
+        assert excess(one) == pytest.approx(by_hand)
+    assert all(np.isfinite(excess(each)) for each in find(hand_made.metrics_of()))
+
+
+ANSWERED = {"found": "fault", "not found": "reached", "cannot be told": "open"}
+
+
+def whole_squat(**changed: str) -> list[Finding]:
+    """Findings of a squat without a fault, some with another status: by rule, or rule and side."""
+    statuses = {
+        f: changed.get(f.id, changed.get(f.rule, "not found")) for f in find(hand_made.metrics_of())
+    }
+    return [
+        replace(f, status=status, answer=ANSWERED[status], reason="dark")
+        for f, status in statuses.items()
+    ]
+
+
+def test_without_findings_the_page_says_whether_all_have_an_answer() -> None:
+    shown = text(first_page.main_findings(whole_squat(), judge([])))
+    assert shown == f"No fault was found. In order: {listed(list(CHECKPOINTS.values()))}."
+    some = whole_squat(hip_flexion_asymmetry="cannot be told")
+    shown = text(first_page.main_findings(some, judge([])))
+    assert shown.startswith("No fault was found in what could be judged.")
+
+
+def test_what_is_in_order_is_said_of_both_sides_alone() -> None:
+    """With or without a fault; what the verdict rules out is not in order."""
+    untold = dict.fromkeys(("arms_fall_forward", "heel_rise_left"), "cannot be told")
+    fault = whole_squat(**untold, knee_flexion_limited="found")
+    shown = text(first_page.main_findings(fault, judge([])))
+    assert "Your knee bend is less than 120°" in shown
+    in_order = shown.partition("In order: ")[2]
+    assert all(part not in in_order for part in ("heels", "arms", "knee bend"))
+    assert "depth" in in_order
+    hanging = judge([AnalysisWarning(code="hands_not_overhead", message="No overhead squat.")])
+    shown = text(first_page.main_findings(hanging.keep(whole_squat()), hanging))
+    assert "arms" not in shown
+    assert "hands" not in shown
+    nothing = whole_squat(**dict.fromkeys(CHECKPOINTS, "cannot be told"))
+    assert first_page.in_words(nothing) == ""
+
+
+def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_reached() -> None:
+    data = hand_made.metrics_of({"trunk_tibia_difference": (5.0, 4.0)})
+    near = [each for each in find(data) if each.answer == "near"]
+    assert [each.rule for each in near] == ["trunk_leans_forward"]
+    assert "Within or near the aim" in text(part_sections.in_detail(near, References()))
+    assert first_page.cannot_be_told(near, data) == "<p>Every check has an answer.</p>"
+    judged = data.assign(fms_deep_squat(data).data_vars)
+    shown = text(scores.fms_table(judged, References()))
+    assert "counts as met at a probability of 0.80 or more, and as not met at 0.10 or less" in shown
+
+
+@pytest.mark.parametrize(
+    ("rule", "metric", "good", "bad"),
+    [
+        ("trunk_leans_forward", "trunk_tibia_difference", (-2.0, 6.1), (10.0, 5.6)),
+        ("arms_fall_forward", "arm_fall", (-5.0, 13.0), (20.0, 13.0)),
+    ],
+)
+def test_what_is_likely_but_open_is_said_first_with_the_film_that_tells_more(
+    rule, metric, good, bad
+) -> None:
+    """Of two people who are not told surely apart the pages differ."""
+    pages = [
+        text(first_page.main_findings(find(hand_made.metrics_of({metric: each})), judge([]),
+                                      view="front"))
+        for each in (good, bad)
+    ]  # fmt: skip
+    checkpoint = all_rules()[rule]["checkpoint"]
+    film = first_page.film_in_words(next(iter(surer_views(rule, "front"))))
+    assert pages[1].startswith(f"{capital(checkpoint['may'])}: a film {film} tells more.")
+    assert checkpoint["may"] not in pages[0].lower()
+    in_order, _, near = pages[0].partition("Within or near the aim: ")
+    assert checkpoint["name"] in in_order + near
+    # From a view that no other one clearly betters it says no more; nor beside a fault of the rule.
+    findings = find(hand_made.metrics_of({metric: bad}))
+    alone = text(first_page.main_findings(findings, judge([])))
+    assert alone.startswith(f"{capital(checkpoint['may'])}. No fault")
+    certain = [replace(f, answer="reached") if f.rule == rule else f for f in findings]
+    assert checkpoint["may"] not in text(first_page.main_findings(certain, judge([]))).lower()
+
+
+def test_of_two_sides_the_likely_one_is_named_and_of_many_the_largest() -> None:
+    one_knee = {"knee_flexion": ((115.0, 127.0), (5.0, 4.0))}
+    shown = text(first_page.main_findings(find(hand_made.metrics_of(one_knee)), judge([])))
+    assert shown.startswith("The knees may bend too little (left). No fault")
+    many = one_knee | {
+        "trunk_tibia_difference": (9.0, 5.0),
+        "arm_fall": (25.0, 15.0),
+        "heel_rise": ((6.0, 6.0), (4.0, 4.0)),
+    }
+    shown = text(first_page.main_findings(find(hand_made.metrics_of(many)), judge([])))
+    assert shown.split(".")[0].lower().count(" may ") == first_page.MOST_LIKELY
+
+
+def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
+    data = hand_made.metrics_of(hidden_side="right")
+    sided = [name for name, each in data.data_vars.items() if "side" in each.dims]
+    data = data.assign({n: data[n].where(data["side"] == "left") for n in sided})
+    findings = find(data)
+    assert {f.side for f in findings if f.hidden} == {"right"}
+    lines = text(first_page.in_lines(findings, marked={}, view="side"))
+    (film,) = re.findall(r"Hidden; a film (.*?) shows: ", lines)
+    assert film.endswith("from the front")
+    named = lines.partition("Hidden; ")[2]
+    assert named.count("(right)") == len([f for f in findings if f.hidden])
+    assert "(left)" not in named
+    reasons = text(first_page.cannot_be_told(findings, data))
+    assert reasons.count("the right side is hidden behind the left one") == 1
+    assert "right side is hidden" in values.cell(data, "knee_flexion", repetitions(), side="right")
+
+
+def test_a_fault_of_the_recording_stands_in_the_verdict_and_in_the_table() -> None:
+    quality = {"rate": {"frame_rate": 5.0, "verdict": "poor", "advice": "mend it"}}
+    shown = text(first_page.trust(judge([], quality)))
+    assert "Recording with limits" in shown
+    assert "mend it" in shown
+    assert "poor mend it" in text(recording_checks.capture_quality(quality))
+    for sd, far in (0.3, "3.7 m ± 0.6 m (fitted"), (0.01, "3.7 m (fitted"):  # no error of nothing
+        distance = {"distance_m": 3.7, "distance_sd_m": sd, "known_from": "fitted body"}
+        quality = {"distance": {**distance, "verdict": "ok", "advice": None}}
+        assert far in text(recording_checks.capture_quality(quality))
+
+
+def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
+    demo = Store("absent").demo("Overhead Squat")
+    metrics, findings = demo.metrics(), find(demo.metrics())
+    good = {"light": {"verdict": "ok", "advice": None}}
+    hanging = judge(
+        [AnalysisWarning(code="hands_not_overhead", message="No <overhead> squat.")], good
+    )
+    assert text(first_page.absent(hanging, "indices", "fms")) == (
+        "Indices and the score of the deep squat are not given: the hands are not held "
+        "above the head."
+    )
+    assert "Arms fall" not in text(scores.compensation_table(metrics, References(), hanging))
+    assert "Arms fall" in text(scores.compensation_table(metrics, References(), judge([], good)))
+    moved = [AnalysisWarning("no_squat", "", {"joints": "left <joint>"})]
+    nothing = judge(moved, good)
+    shown = first_page.findings_and_advice(nothing.keep(findings), nothing, most=2)
+    assert text(shown) == "Findings and advice are not given."  # why stands in the verdict
+    shown = first_page.main_findings(nothing.keep(findings), nothing)
+    assert text(shown) == "Findings are not given: a joint moves (left &lt;joint&gt;)."
+    assert "No overhead squat found." in first_page.trust(nothing)
+
+
+def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
+    squat, joints = (
+        Store("absent").demo(exercise) for exercise in ("Overhead Squat", "Joint Angle Mobility")
+    )
+    summary, careful = first_page.in_short(squat)
+    faults = dict.fromkeys(label(f) for f in find(squat.metrics()) if f.status == "found")
+    listed = "; ".join(faults) or "none in what could be judged"
+    unsided = re.sub(r" \((?:left|right)\)", "", summary)
+    assert unsided == f"repetitions: 3 accepted of 3 found; faults: {listed}"
+    # Count and reason are those of the page, in one sentence.
+    verdict = squat.verdict()
+    assert careful == verdict.text
+    assert careful in text(first_page.trust(verdict))
+    assert re.match(r"Good recording: \d+ faults, \d+ reached, ", careful)
+    summary, careful = first_page.in_short(joints)
+    one = joints.metrics().sel(side="left", joint="shoulder")
+    end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])
+    reach = f"left shoulder flexion {end:.0f}° ± {half:.0f}°"
+    # The error of how far the elbow bends is too large, that of how far it straightens is not.
+    elbow = joints.metrics().sel(side="left", joint="elbow")
+    end, half = float(elbow["opposite_end"]), 1.96 * float(elbow["opposite_end_sd"])
+    straight = f"left elbow extension {end:.0f}° ± {half:.0f}°".replace("-", "−")
+    unknown = "left elbow flexion (how far is too uncertain)"
+    assert summary == f"movements: 3 accepted of 3 found; {reach}; {unknown}; {straight}"
+    assert careful == "Good recording."
+    # A fault of one side is named with it.
+    for left, right, side in ((10.0, 40.0, " (left)"), (40.0, 10.0, " (right)"), (10.0, 10.0, "")):
+        made = hand_made.metrics_of({"ankle_dorsiflexion": ((left, right), (1.0, 1.0))})
+        findings = [f for f in find(made) if f.rule.startswith("ankle_dorsiflexion_")]
+        monkeypatch.setattr(page, "find", lambda _, findings=findings: findings)
+        summary, _ = first_page.in_short(squat)
+        assert summary.endswith(f"faults: ankle dorsiflexion below 30°{side}")
+
+
+def test_a_difference_of_the_sides_is_told_where_its_interval_excludes_0() -> None:
+    def shown(difference: float, sd: float) -> str:
+        degree = {"units": "degree", "quantity": "knee_flexion", "kind": "asymmetry"}
+        values = {"knee_flexion_asymmetry": difference, "knee_flexion_asymmetry_sd": sd}
+        data = metrics().assign({name: ((), value, degree) for name, value in values.items()})
+        return text(part_sections.symmetry_table(data, repetitions(), References()))
+
+    assert "Knee flexion +8° ± 6° right larger" in shown(8.0, 3.0)
+    assert "Knee flexion −8° ± 6° left larger" in shown(-8.0, 3.0)
+    for difference, sd in ((8.0, 4.1), (np.nan, 3.0)):
+        assert shown(difference, sd) == (
+            "No difference between left and right has a 95 % interval that excludes 0."
+        )
+    assert "error unknown" in shown(8.0, np.nan)
+
+
+def test_four_repetitions_have_no_spread() -> None:
+    assert "at least 5 accepted" in part_sections.spread_table(metrics(), repetitions(4))
+    kinds = ("variability", "curve_variability")
+    spread = {f"knee_flexion_{kind}": ("side", [1.5, 2.5]) for kind in kinds}
+    assert "1.5/2.5" in part_sections.spread_table(metrics().assign(spread), repetitions(5))
+    assert "No repetition" in part_sections.tempo_table(
+        metrics(), repetitions(0), References(), judge([])
+    )
+
+
+def test_published_ranges_are_those_of_sex_and_age() -> None:
+    def of(birth_year: int | None, *angles: str) -> tuple[str, str]:
+        person = Participant(user_id="p", sex="male", birth_year=birth_year)
+        ranges = part_sections.published_ranges(list(angles), person, record(), References())
+        return text(ranges), recording.person(person, record())
+
+    # 44 or 45 years: on the border of two groups.
+    for birth_year, shown in (1996, "138°"), (1981, "133° to 138°"):
+        assert f"Knee flexion [ 1 ] {shown}" in of(birth_year, "knee_flexion")[0]
+    # An ankle that carries the body goes farther than one that an examiner moves.
+    assert "41° (SD 5°), under the body" in of(1996, "ankle_dorsiflexion")[0]
+    assert "No published range" in of(1996, "trunk_lean")[0]
+    # A stored birth year that cannot be right gives no age.
+    for birth_year in (1900, 2091):
+        assert of(birth_year, "knee_flexion") == of(None, "knee_flexion")
+    newborn = Participant(user_id="p", birth_year=record().created_at.year)
+    assert recording.person(newborn, record()) == "p, 0 years"
+
+
+def test_smoothness_that_is_ruled_out_is_in_no_table() -> None:
+    """The camera moved, and what shook is not the person."""
+    demo = Store("absent").demo("Overhead Squat")
+    given = demo.metrics(), demo.repetitions(), References()
+    moved = judge([], {"camera": {"verdict": "poor", "advice": "Put the camera on a stand."}})
+    page = text(part_sections.tempo_table(*given, moved))
+    assert "Values of smoothness are not given: the camera moved." in page
+    assert "SPARC down" not in page
+    assert "over the accepted" not in page
+    assert "SPARC down" in part_sections.tempo_table(*given, judge([]))
+
+
+def test_findings_are_listed_by_what_is_told_of_them() -> None:
+    findings = find(metrics(knee_flexion=[90.0, 90.0]))
+    shown = text(part_sections.in_detail(findings, References()))
+    faults, _, not_found = shown.partition("Not found")
+    for each in findings:
+        both = [f for f in findings if (f.rule, f.status) == (each.rule, each.status)]
+        words = text(say(both, "professional")) if each.status != "cannot be told" else ""
+        assert words in (faults if each.status == "found" else not_found), each.id
+    assert "Knee flexion at the bottom below 120°" in faults
