@@ -21,11 +21,12 @@ import xarray as xr
 from findings import GRIDS, hidden_and_half_width, views_of_rules, write_views
 
 import mobility as mb
-from mobility import registry, tables
+from mobility import tables
 from mobility.assessment.findings import find
+from mobility.catalogue import registry
+from mobility.catalogue.registry import Trial
 from mobility.keypoints.view import view_of_azimuth
 from mobility.kinematics.expected_error import Z95
-from mobility.registry import Trial
 from mobility.sessions.files import atomic
 from mobility.virtual_lab.case import Case, render_case, truth_pose
 from mobility.virtual_lab.grid import grid_cases, read_grid

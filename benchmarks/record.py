@@ -35,7 +35,7 @@ import xarray as xr
 import yaml
 
 import mobility as mb
-from mobility import registry
+from mobility.catalogue import registry
 from mobility.errors import MobilityError
 
 ROOT = Path(__file__).resolve().parents[1]

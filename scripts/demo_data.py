@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import yaml
 
-from mobility import registry
+from mobility.catalogue import registry
 from mobility.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]

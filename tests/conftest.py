@@ -87,7 +87,7 @@ def stand_in_data() -> ModuleType:
 @pytest.fixture
 def stand_ins(monkeypatch: pytest.MonkeyPatch, stand_in_data: ModuleType) -> Iterator[ModuleType]:
     """The same, put in the place of everything that the analysis calls; counts the calls."""
-    from mobility import registry
+    from mobility.catalogue import registry
 
     for name, stand_in in stand_in_data.modules().items():
         monkeypatch.setitem(sys.modules, name, stand_in)

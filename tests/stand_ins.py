@@ -14,13 +14,13 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from mobility import registry
 from mobility.base.provenance import sha256, with_history
+from mobility.catalogue import registry
+from mobility.catalogue.registry import Trial
 from mobility.documents.fill import report_document
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
 from mobility.kinematics.calibration import Calibration
 from mobility.kinematics.skeleton import KEYPOINTS
-from mobility.registry import Trial
 
 CALLS: list[str] = []
 SIDES = ["left", "right"]

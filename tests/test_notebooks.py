@@ -18,7 +18,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from mobility.batch.study import read_study
-from mobility.registry import exercises
+from mobility.catalogue.registry import exercises
 from mobility.reports.render import check_parameters, render_cohort
 from mobility.store import Store
 

@@ -15,7 +15,7 @@ import xarray as xr
 import yaml
 
 import mobility as mb
-from mobility import registry
+from mobility.catalogue import registry
 
 PAGE = (
     "<style>p {}</style><h1>Squat</h1><p>It is <b>deep</b>.</p>"

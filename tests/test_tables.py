@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from mobility import tables
+from mobility.catalogue.registry import exercises
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import KEYPOINTS
-from mobility.registry import exercises
 
 DECIDING = ("criteria", "findings", "indices", "movements", "reference_ranges")
 """Tables of thresholds and references."""

@@ -10,7 +10,7 @@ from typing import Any
 from mobility import tables
 from mobility.assessment.findings import Finding, excess
 from mobility.base.formatting import System, in_system
-from mobility.registry import exercises
+from mobility.catalogue.registry import exercises
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from mobility.base.formatting import System, in_system, stature
 from mobility.base.options import checked
 from mobility.base.provenance import AnalysisWarning, warnings_of
 from mobility.base.wording import capital, listed, spoken
+from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
-from mobility.registry import exercise_of
 
 GROUPS = ("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion")
 """Groups with a comment."""

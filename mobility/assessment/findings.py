@@ -21,14 +21,14 @@ from mobility.assessment.estimates import (
 )
 from mobility.assessment.summaries import least_for_spread, too_few_for_spread
 from mobility.base import formatting
+from mobility.catalogue.registry import exercise_of, exercises
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import half_width, sd_of
-from mobility.registry import exercise_of, exercises
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.registry import Exercise
+    from mobility.catalogue.registry import Exercise
 
 Level = Literal["participant", "professional"]
 LEVELS: tuple[Level, ...] = get_args(Level)

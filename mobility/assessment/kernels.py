@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.base.options import likely
+from mobility.catalogue.registry import Exercise
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
-from mobility.registry import Exercise
 
 Array = NDArray[np.float64]
 Points = Mapping[str, Array]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
-from mobility.registry import exercises
+from mobility.catalogue.registry import exercises
 
 if TYPE_CHECKING:
     import xarray as xr

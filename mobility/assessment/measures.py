@@ -38,6 +38,7 @@ from mobility.assessment.phases import (
 from mobility.assessment.propagation import sd_of_means
 from mobility.assessment.trial_errors import trial_errors
 from mobility.base import provenance
+from mobility.catalogue.registry import Exercise, main_moment
 from mobility.errors import BadInputError
 from mobility.keypoints.view import hides_frontal_plane, near_side
 from mobility.kinematics.angle_errors import DEFAULT_METHOD, largest_sd
@@ -45,7 +46,6 @@ from mobility.kinematics.datasets import require_angles, require_overlap
 from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.expected_error import retest_sems
 from mobility.kinematics.skeleton import other_side
-from mobility.registry import Exercise, main_moment
 
 Metrics = dict[str, xr.DataArray]
 HistoryWarning = dict[str, Any]

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.assessment.findings import Finding, find, refused
 from mobility.base.provenance import AnalysisWarning
 from mobility.base.wording import capital, listed
+from mobility.catalogue import registry
+from mobility.catalogue.registry import Exercise, exercise_of
 from mobility.keypoints.view import UNKNOWN, view_kind
-from mobility.registry import Exercise, exercise_of
 
 if TYPE_CHECKING:
     import xarray as xr

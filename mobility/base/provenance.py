@@ -83,7 +83,7 @@ POSE = Code(
 
 RESULTS = Code(
     modules=(
-        *("assessment", "exercise_table", "registry", "kinematics", *POSE.modules),
+        *("assessment", "catalogue", "kinematics", *POSE.modules),
         *("pipeline.analysis", "pipeline.metrics_table", "pipeline.overlay"),
     ),
     sentences=("capture", "comments", "joints", "reasons", "warnings"),

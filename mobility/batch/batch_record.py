@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AwareDatetime, Field
 
-from mobility.registry import ExerciseName
+from mobility.catalogue.registry import ExerciseName
 from mobility.sessions.record import Document
 
 RowState = Literal["done", "skipped", "failed"]

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mobility import registry
 from mobility.base.options import likely, validate
 from mobility.base.parsing import read_csv
 from mobility.base.progress import progress_bar
 from mobility.base.provenance import sha256
 from mobility.capture.detector_packages import require_detector
 from mobility.capture.models import require_model
+from mobility.catalogue import registry
 from mobility.errors import BadInputError, MobilityError
 from mobility.sessions.analysis_options import (
     AnalysisOptions,

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mobility import registry
 from mobility.base.options import FilePath, Names, Workers, checked
 from mobility.batch.manifest import ManifestError, check_rows
 from mobility.batch.run import run_batch
+from mobility.catalogue import registry
 from mobility.cohorts.cohort import COMPARED
 from mobility.errors import BadInputError, NotFoundError
 from mobility.store import Session, Store

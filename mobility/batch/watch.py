@@ -19,12 +19,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
-from mobility import registry
 from mobility.base.options import Workers, checked, validate
 from mobility.batch.batch_record import BatchRow, RowState
 from mobility.batch.batch_visits import MadeVisit, render_visits
 from mobility.batch.manifest import ManifestError, Refused, Row, check_rows, entry_of, videos_in
 from mobility.batch.run import LOG, cluster_client, logged, outcome_of_refused, outcomes
+from mobility.catalogue import registry
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.sessions.files import make_folder, writing
 from mobility.sessions.record import Document, now

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mobility import registry, tables
+from mobility import tables
+from mobility.catalogue import registry
 from mobility.cli.parameters import (
     JsonOption,
     WorkersOption,

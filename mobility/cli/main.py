@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from mobility import registry, tables
+from mobility import tables
+from mobility.catalogue import registry
 from mobility.cli.batch_commands import batch, prune, watch_folder
 from mobility.cli.key_commands import keys_app
 from mobility.cli.open_command import open_page

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 
 import typer
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.base.options import MOST_WORKERS
+from mobility.catalogue import registry
 from mobility.errors import BadInputError, StorageError
 from mobility.sessions.analysis_options import AnalysisOptions, given_options, offered_at
 

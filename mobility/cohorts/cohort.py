@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.base.options import likely, likely_measure, quoted
 from mobility.base.wording import measure_of, metric_and_item
 from mobility.base.writing import plain_cells
+from mobility.catalogue import registry
 from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError
 from mobility.exchange.data_dictionary import ENDING, FORMATS, columns_of, data_dictionary

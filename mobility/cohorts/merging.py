@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.assessment.estimates import (
     ABSENT_SIDE,
     CONTRADICTED,
@@ -31,11 +31,12 @@ from mobility.assessment.verdict import LEVELS, Verdict
 from mobility.base.formatting import quantity
 from mobility.base.provenance import with_history
 from mobility.base.wording import listed
+from mobility.catalogue import registry
+from mobility.catalogue.registry import exercise_of
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind
 from mobility.kinematics.skeleton import SIDES
-from mobility.registry import exercise_of
 
 Array = NDArray[np.float64]
 

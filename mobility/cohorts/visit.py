@@ -18,6 +18,8 @@ from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.assessment.views_of_rules import films_beside
 from mobility.base.options import likely, quoted, validate
 from mobility.base.wording import measure_of, shortened
+from mobility.catalogue.registry import exercise as registered
+from mobility.catalogue.registry import names
 from mobility.cohorts import cohort, merging, visit_changes
 from mobility.cohorts.merging import Film
 from mobility.cohorts.visit_changes import Measured
@@ -29,8 +31,6 @@ from mobility.keypoints.sources import WHOSE, Origin
 from mobility.keypoints.view import UNKNOWN, trial_view
 from mobility.pipeline.analysis import is_current
 from mobility.pipeline.metrics_table import as_table, metrics_table
-from mobility.registry import exercise as registered
-from mobility.registry import names
 from mobility.sessions.files import check_id
 from mobility.sessions.record import ANONYMOUS
 from mobility.sessions.references import references

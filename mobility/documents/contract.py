@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from mobility.assessment.answers import Answer, Status
-from mobility.registry import ExerciseName
+from mobility.catalogue.registry import ExerciseName
 from mobility.sessions.record import Document, Finite, Number, Numbers, Sha256, Side
 
 GroupName = Literal[

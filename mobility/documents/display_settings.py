@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mobility.base.options import likely
+from mobility.catalogue.registry import MEASURED
 from mobility.errors import BadInputError, ConflictError, NotFoundError
-from mobility.registry import MEASURED
 from mobility.sessions.files import sweep, write_json
 from mobility.sessions.record import StoredConfig
 from mobility.sessions.stored_session import StoredSession

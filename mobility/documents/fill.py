@@ -18,6 +18,7 @@ from mobility.assessment.comments import comments, parts_left_out
 from mobility.assessment.findings import Finding, all_rules, find, label, row_name
 from mobility.assessment.verdict import Verdict, judge
 from mobility.base.formatting import dated
+from mobility.catalogue.registry import ANGLE_OF_JOINT
 from mobility.documents.contract import (
     Check,
     CreatedAt,
@@ -31,7 +32,6 @@ from mobility.documents.contract import (
     UserInfo,
 )
 from mobility.kinematics.expected_error import half_width
-from mobility.registry import ANGLE_OF_JOINT
 from mobility.sessions.record import Participant, SessionRecord, Side
 
 if TYPE_CHECKING:

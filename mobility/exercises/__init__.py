@@ -1,1 +1,1 @@
-"""The exercises, a folder for each; rooms ask :mod:`mobility.registry` for them."""
+"""The exercises, a folder for each; rooms ask :mod:`mobility.catalogue.registry` for them."""

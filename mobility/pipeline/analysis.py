@@ -34,6 +34,7 @@ from mobility.base.provenance import (
     sha256,
     warnings_of,
 )
+from mobility.catalogue.registry import Trial
 from mobility.errors import (
     BadInputError,
     MobilityError,
@@ -43,7 +44,6 @@ from mobility.errors import (
     StorageError,
 )
 from mobility.keypoints.sources import MEDIAPIPE, Origin
-from mobility.registry import Trial
 from mobility.sessions.analysis_options import AnalysisOptions, check_movement, given_options
 from mobility.sessions.files import atomic, read_dataset, sweep, write_dataset, write_json
 from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, now

@@ -8,11 +8,11 @@ from typing import Any
 
 from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.base.options import check_point, quoted
+from mobility.catalogue.registry import Trial
 from mobility.documents import fill, of_session
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES, other_side
 from mobility.pipeline.analysis import forget_edited
-from mobility.registry import Trial
 from mobility.sessions.files import check_name, sweep, write_json
 from mobility.sessions.record import Edit, Edits, Side, now
 from mobility.sessions.stored_session import StoredSession, current_user

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.base.options import FilePath, Strict, checked, likely
 from mobility.base.options import validate as checked_model
 from mobility.base.parsing import read_csv
@@ -31,6 +31,7 @@ from mobility.base.provenance import (
     warnings_of,
 )
 from mobility.base.wording import listed, shortened
+from mobility.catalogue import registry
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.keypoints.sources import Origin
 from mobility.pipeline.analysis import bring_up_to_date

@@ -14,8 +14,8 @@ import numpy as np
 
 from mobility.assessment.estimates import reason_missing
 from mobility.assessment.kinds import owners
+from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
-from mobility.registry import exercise_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

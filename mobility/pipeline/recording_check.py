@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.base.options import FilePath, Workers, checked, likely, quoted
 from mobility.base.provenance import AnalysisWarning, warnings_of
 from mobility.base.wording import listed
+from mobility.catalogue import registry
+from mobility.catalogue.registry import Exercise, Trial
 from mobility.documents.contract import CheckReason, RecordingCheck, SeenInFilm
 from mobility.errors import BadInputError, NobodyFoundError
 from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind
 from mobility.kinematics.skeleton import SIDES
-from mobility.registry import Exercise, Trial
 from mobility.sessions.analysis_options import Person
 from mobility.sessions.creation import check_creation
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.base.formatting import MISSING, dated, quantity, rounded
 from mobility.base.options import likely
 from mobility.base.wording import listed, measure_in_words, shortened, split_names
+from mobility.catalogue import registry
 from mobility.cohorts.cohort import (
     choose_measures,
     describe_groups,

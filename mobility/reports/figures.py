@@ -19,6 +19,7 @@ from mobility import plot, tables
 from mobility.assessment.phases import phase_frames
 from mobility.base.formatting import quantity, rounded
 from mobility.base.wording import capital
+from mobility.catalogue.registry import exercise_of
 from mobility.errors import BadInputError
 from mobility.keypoints.view import azimuths
 from mobility.kinematics.datasets import require_pose
@@ -35,7 +36,6 @@ from mobility.plot.axes import (
     say_empty,
 )
 from mobility.plot.trial_plots import VIEWS, View, draw_body, projected, require_angles
-from mobility.registry import exercise_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

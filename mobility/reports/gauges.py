@@ -15,9 +15,9 @@ from mobility.assessment.answers import ANSWERS, Answer
 from mobility.assessment.findings import Finding, in_place, threshold_of
 from mobility.assessment.indices import is_current
 from mobility.base.formatting import between, digits_and_suffix, plus_minus, quantity
+from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
-from mobility.registry import exercise_of
 from mobility.reports import lab_norms
 from mobility.reports.charts import round_step
 from mobility.reports.html import Row, measured, table

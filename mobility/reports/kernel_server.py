@@ -17,8 +17,8 @@ import sys
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from mobility.catalogue.registry import exercises
 from mobility.errors import MobilityError
-from mobility.registry import exercises
 
 IMPORTS = (
     *("av.subtitles", "cv2", "dask.array", "ipykernel.kernelapp", "IPython.display"),

@@ -29,7 +29,7 @@ from mobility.reports.values import reason_missing
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.registry import Exercise
+    from mobility.catalogue.registry import Exercise
     from mobility.sessions.record import Edits, Participant, SessionRecord
     from mobility.sessions.references import LabReferences
     from mobility.sessions.stored_session import StoredSession

@@ -21,9 +21,9 @@ from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference
 from mobility.assessment.summaries import least_for_spread
 from mobility.base.formatting import quantity, rounded
 from mobility.base.wording import capital, spoken
+from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
-from mobility.registry import exercise_of
 from mobility.reports.charts import charts
 from mobility.reports.html import Cell, Row, bullets, html, paragraphs, sentence, table
 from mobility.reports.literature import References

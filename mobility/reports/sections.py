@@ -12,7 +12,7 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.registry import Exercise, check_sections
+from mobility.catalogue.registry import Exercise, check_sections
 from mobility.reports import (
     errors_in_words,
     first_page,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import htpy as h
 from markupsafe import Markup
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.base.formatting import (
     MISSING,
     between,
@@ -19,6 +19,7 @@ from mobility.base.formatting import (
     rounded,
 )
 from mobility.base.wording import capital, listed, measure_in_words, shortened
+from mobility.catalogue import registry
 from mobility.cohorts.cohort import UNKNOWN, choose_measures, with_origin
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import MEDIAPIPE

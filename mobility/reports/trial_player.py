@@ -17,12 +17,12 @@ import mobility
 from mobility import tables
 from mobility.capture.sampling import choose_frames, chooser
 from mobility.capture.video import presentation_times, probe, read_frames, write_video
+from mobility.catalogue.registry import ANGLE_OF_JOINT
 from mobility.documents import of_session
 from mobility.kinematics.clean import with_sides_exchanged_as_in
 from mobility.kinematics.skeleton import BONES
 from mobility.kinematics.stances import steps_of
 from mobility.pipeline.overlay import VISIBLE, only_the_body
-from mobility.registry import ANGLE_OF_JOINT
 from mobility.reports.curve_data import angle_names, curve_buffers
 from mobility.reports.es_module import joined
 from mobility.reports.steps import step_in_words

@@ -23,13 +23,13 @@ from mobility.assessment.findings import Finding, excess, in_place, row_name
 from mobility.assessment.verdict import Verdict
 from mobility.base.formatting import dated, digits_and_suffix, quantity
 from mobility.base.wording import capital, listed, metric_and_item, spoken
+from mobility.catalogue.registry import exercise as registered
 from mobility.cohorts.merging import films_of, is_merged
 from mobility.cohorts.visit import Visit
 from mobility.cohorts.visit_joints import DIFFERENCE, END
 from mobility.keypoints.sources import Origin
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
-from mobility.registry import exercise as registered
 from mobility.reports import first_page, gauges, key_frames
 from mobility.reports.first_page import CLASS_OF_LEVEL
 from mobility.reports.gauges import Gauge

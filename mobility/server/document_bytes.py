@@ -11,7 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from mobility import registry
+from mobility.catalogue import registry
 from mobility.errors import NotFoundError
 from mobility.server.access import absent
 from mobility.sessions.files import PARTICIPANTS, check_id

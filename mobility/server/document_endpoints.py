@@ -9,7 +9,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import ClassVar
 
-from mobility import registry
+from mobility.catalogue import registry
 from mobility.errors import BadInputError, ConflictError, NotFoundError
 from mobility.server.handler import Handler
 from mobility.server.http_documents import ETAG

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from mobility import tables
+from mobility.catalogue.registry import JOINTS, ExerciseName, Joint, Limb, of_single_joints
 from mobility.documents.contract import ThreadId
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
-from mobility.registry import JOINTS, ExerciseName, Joint, Limb, of_single_joints
 from mobility.sessions.analysis_options import options_at
 from mobility.sessions.files import ID_PATTERN, NAME_LENGTH
 from mobility.sessions.record import Document

@@ -17,8 +17,9 @@ from tornado.web import (
     authenticated,
 )
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.assessment.movements import how_to_film
+from mobility.catalogue import registry
 from mobility.server.api_keys import Keys
 from mobility.server.fences import viewer_script_digest
 from mobility.server.handler import PREFIX

@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from mobility import registry
 from mobility.base.options import likely
 from mobility.base.parsing import parse_json
 from mobility.capture.models import require_model
+from mobility.catalogue import registry
 from mobility.errors import BadInputError, TooLargeError
 from mobility.sessions.analysis_options import given_options, options_at
 from mobility.sessions.creation import check_creation

@@ -33,8 +33,8 @@ from mobility.base.options import (
 )
 from mobility.capture.detector_packages import BUILT_IN
 from mobility.capture.models import AUTO
+from mobility.catalogue.registry import Exercise, exercises
 from mobility.errors import BadInputError
-from mobility.registry import Exercise, exercises
 
 Place = Literal["command line", "batch", "http", "form"]
 

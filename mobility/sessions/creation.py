@@ -12,12 +12,13 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.base.options import likely_of_all, quoted
 from mobility.base.provenance import history, last_of, sha256
+from mobility.catalogue import registry
+from mobility.catalogue.registry import JOINTS, MEASURED, Exercise, Joint
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import MEDIAPIPE, SOFTWARE, SOURCE
-from mobility.registry import JOINTS, MEASURED, Exercise, Joint
 from mobility.sessions.analysis_options import check_movement
 from mobility.sessions.files import (
     check_decodable,

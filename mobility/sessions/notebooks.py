@@ -5,7 +5,7 @@ from __future__ import annotations
 import sysconfig
 from pathlib import Path
 
-from mobility import registry
+from mobility.catalogue import registry
 from mobility.errors import NotFoundError
 
 VISIT = "visit"

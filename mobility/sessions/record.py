@@ -15,12 +15,13 @@ from pydantic import (
     model_validator,
 )
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.base.parsing import parse_number
 from mobility.base.provenance import AnalysisWarning
+from mobility.catalogue import registry
+from mobility.catalogue.registry import Exercise, ExerciseName, Joint
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import Origin
-from mobility.registry import Exercise, ExerciseName, Joint
 
 Side = Literal["left", "right"]
 State = Literal["created", "analyzing", "analyzed", "edited", "failed"]

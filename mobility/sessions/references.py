@@ -17,10 +17,10 @@ from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter
 
 from mobility.base.options import likely, quoted, validate
 from mobility.base.wording import shortened
+from mobility.catalogue.registry import ExerciseName
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import UNKNOWN
-from mobility.registry import ExerciseName
 from mobility.sessions.files import REFERENCES
 from mobility.sessions.record import Document, Finite, Number
 from mobility.sessions.session_store import SessionStore

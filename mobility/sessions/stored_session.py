@@ -15,8 +15,8 @@ from mobility import tables
 from mobility.base.formatting import dated
 from mobility.base.options import checked, validate
 from mobility.base.provenance import sha256
+from mobility.catalogue.registry import MEASURED, Joint, names
 from mobility.errors import BadInputError, NotFoundError, StorageError
-from mobility.registry import MEASURED, Joint, names
 from mobility.sessions.files import check_name, read_dataset, read_json, report_place, write_json
 from mobility.sessions.record import (
     Edits,

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.base.options import Names, checked, likely_measure, quoted
 from mobility.base.wording import measure_of
+from mobility.catalogue.registry import exercises
 from mobility.cohorts.cohort import AGE_BANDS, choose_measures, with_origin
 from mobility.errors import BadInputError
 from mobility.keypoints.view import UNKNOWN as NO_VIEW
-from mobility.registry import exercises
 from mobility.sessions.record import ANONYMOUS, now
 from mobility.sessions.references import Conditions, Norm, Norms, check_name
 

@@ -12,10 +12,10 @@ import traitlets
 from markupsafe import Markup
 
 from mobility import tables
+from mobility.catalogue.registry import ANGLE_OF_JOINT
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.documents.fill import SIDES, series
 from mobility.errors import NotFoundError
-from mobility.registry import ANGLE_OF_JOINT
 from mobility.widgets.sessions import AnySession, repetitions_of
 from mobility.widgets.widget import Act, Widget, module
 

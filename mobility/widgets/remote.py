@@ -26,11 +26,11 @@ import numpy as np
 
 from mobility import tables
 from mobility.base.provenance import AnalysisWarning
+from mobility.catalogue.registry import ANGLE_OF_JOINT
 from mobility.client import Client
 from mobility.documents.contract import ExportDocument
 from mobility.documents.fill import SIDES, landmark_names
 from mobility.errors import ConflictError, NotFoundError, NotPermittedError
-from mobility.registry import ANGLE_OF_JOINT
 from mobility.server.http_documents import SessionState
 from mobility.sessions.record import Edits, Participant, SessionRecord, StoredConfig
 from mobility.sessions.scratch import scratch_folder

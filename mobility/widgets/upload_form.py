@@ -13,11 +13,12 @@ import htpy as h
 import traitlets
 from markupsafe import Markup
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.assessment.movements import how_to_film
 from mobility.base.options import validate
+from mobility.catalogue import registry
+from mobility.catalogue.registry import JOINTS, MEASURED, of_single_joints
 from mobility.errors import BadInputError, MobilityError, NotFoundError, TooLargeError
-from mobility.registry import JOINTS, MEASURED, of_single_joints
 from mobility.sessions.analysis_options import (
     AnalysisOptions,
     given_options,

@@ -14,9 +14,9 @@ from mobility.assessment.advice import advise
 from mobility.assessment.answers import ANSWERS
 from mobility.assessment.criteria import fms_deep_squat, is_stated
 from mobility.assessment.findings import LEVELS, all_rules, find, in_place, wrong_expected
+from mobility.catalogue.exercise_table import check_entry
+from mobility.catalogue.registry import exercises
 from mobility.errors import BadInputError
-from mobility.exercise_table import check_entry
-from mobility.registry import exercises
 
 NAN = math.nan
 TABLE = tables.load("findings")

@@ -14,8 +14,8 @@ from mobility.assessment.kernels import (
     of_points,
     output_of,
 )
+from mobility.catalogue.registry import exercise
 from mobility.errors import BadInputError
-from mobility.registry import exercise
 
 
 @of_points("hip", "knee")

@@ -11,10 +11,10 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.measures import measure
+from mobility.catalogue.exercise_table import checked_table
+from mobility.catalogue.registry import Exercise, check, exercise
 from mobility.errors import BadInputError
-from mobility.exercise_table import checked_table
 from mobility.kinematics.angles import joint_angles
-from mobility.registry import Exercise, check, exercise
 
 MOMENTS = {
     "standing": {"before": "start"},

@@ -9,10 +9,11 @@ import pytest
 from hand_made import metrics_of
 
 import mobility
-from mobility import Store, registry, tables
+from mobility import Store, tables
 from mobility.assessment.findings import find
 from mobility.assessment.verdict import PARTS, Verdict, judge
 from mobility.base.provenance import AnalysisWarning
+from mobility.catalogue import registry
 
 GOOD = {"light": {"verdict": "ok", "advice": None}, "view": {"verdict": "ok", "name": "front"}}
 ALL = frozenset(PARTS)

@@ -18,9 +18,9 @@ import pytest
 from demo_sessions import beginning
 
 import mobility
-from mobility import registry
 from mobility.base import provenance
 from mobility.base.provenance import COMPARISON, POSE, RESULTS, Code, code_digest, package_files
+from mobility.catalogue import registry
 from mobility.errors import ConflictError
 
 LIKE = {"overhead_squat", "squat", "single_leg_squat", "sit_to_stand"}
@@ -103,7 +103,7 @@ def test_the_tables_of_a_result_are_those_that_its_code_loads(project, code):
     """A result keeps warnings and reasons as texts, so sentences belong to it as numbers do."""
     numbers, sentences = set(), set()
     files = package_files(project / "mobility", code)
-    if "registry" in code.modules:  # and what it finds, whose digest is in the keys besides
+    if "catalogue" in code.modules:  # and what it finds, whose digest is in the keys besides
         folders = (project / "mobility" / "exercises").rglob("*.py")
         files += [file for file in folders if file.name not in registry._NO_RESULTS]
     for file in files:

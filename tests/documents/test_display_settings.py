@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mobility.catalogue.registry import JOINTS
 from mobility.cli import main as cli
 from mobility.documents.contract import FieldErrors
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
@@ -20,7 +21,6 @@ from mobility.errors import (
     NotPermittedError,
     StorageError,
 )
-from mobility.registry import JOINTS
 from mobility.reports.stored_reports import report_key
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import DisplayConfig

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.assessment.advice import all_work
-from mobility.exercise_table import ONE_FOR_ALL
-from mobility.registry import Exercise
+from mobility.catalogue import registry
+from mobility.catalogue.exercise_table import ONE_FOR_ALL
+from mobility.catalogue.registry import Exercise
 from mobility.sessions.notebooks import find_notebook
 
 READ = (".py", ".yaml", ".js", ".html", ".css")

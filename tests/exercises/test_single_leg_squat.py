@@ -13,6 +13,7 @@ from analytic import minimum_jerk, pose_dataset
 
 import mobility as mb
 from mobility.assessment.findings import Finding, find
+from mobility.catalogue.registry import JOINTS, Trial, exercise
 from mobility.errors import BadInputError
 from mobility.exercises.single_leg_squat import analysis
 from mobility.exercises.single_leg_squat.crossley_criteria import judged_criteria, rated_good
@@ -23,7 +24,6 @@ from mobility.exercises.single_leg_squat.standing_feet import (
     stances,
 )
 from mobility.kinematics.skeleton import INDEX, SIDES
-from mobility.registry import JOINTS, Trial, exercise
 from mobility.reports.page import ReportPage
 
 THIGH, SHANK, TRUNK, FPS = 0.42, 0.42, 0.5, 20.0

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mobility import registry
 from mobility.assessment.findings import find
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning, warnings_of
+from mobility.catalogue import registry
+from mobility.catalogue.registry import Trial
 from mobility.documents.fill import group_metrics
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
 from mobility.exercises.sit_to_stand.kernels import slope
@@ -24,7 +25,6 @@ from mobility.exercises.sit_to_stand.page import rises
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
-from mobility.registry import Trial
 from mobility.reports.page import ReportPage
 from mobility.sessions.files import read_dataset
 from mobility.store import Store

@@ -12,10 +12,11 @@ import pytest
 import xarray as xr
 
 import mobility as mb
-from mobility import registry, tables
+from mobility import tables
 from mobility.capture import pose as pose_module
 from mobility.capture import quality
 from mobility.capture.video import read_frames
+from mobility.catalogue import registry
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
 from mobility.pipeline.recording_check import _view_name
 

@@ -10,12 +10,12 @@ from itertools import product
 
 import pytest
 
-from mobility import registry
 from mobility.assessment.answers import ANSWERS, Answer
 from mobility.assessment.findings import Finding, all_rules, find, say
 from mobility.assessment.verdict import Verdict, judge
 from mobility.base.wording import listed
-from mobility.registry import Exercise
+from mobility.catalogue import registry
+from mobility.catalogue.registry import Exercise
 from mobility.reports.first_page import MOST_FINDINGS, in_lines, main_findings
 from mobility.store import Store
 

@@ -17,8 +17,8 @@ from mobility import tables
 from mobility.assessment.findings import find, in_place
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
+from mobility.catalogue.registry import exercise_of
 from mobility.errors import NotFoundError
-from mobility.registry import exercise_of
 from mobility.reports import gauges, last_visit, pdf
 from mobility.reports.gauges import Gauge
 from mobility.reports.page import ReportPage

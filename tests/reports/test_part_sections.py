@@ -21,8 +21,8 @@ from mobility.assessment.verdict import judge
 from mobility.assessment.views_of_rules import surer_views
 from mobility.base.provenance import AnalysisWarning
 from mobility.base.wording import capital, listed
+from mobility.catalogue.registry import exercise
 from mobility.exercises.repeated import page
-from mobility.registry import exercise
 from mobility.reports import (
     first_page,
     gauges,

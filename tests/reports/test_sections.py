@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from first_pages import stands_on
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.assessment.findings import all_rules, find
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.verdict import PARTS, judge
 from mobility.base.provenance import AnalysisWarning
+from mobility.catalogue import registry
+from mobility.catalogue.registry import Exercise
 from mobility.documents.fill import check_rows
 from mobility.errors import BadInputError
-from mobility.registry import Exercise
 from mobility.reports.page import ReportPage
 from mobility.reports.sections import sections_of
 from mobility.store import Store

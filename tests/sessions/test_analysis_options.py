@@ -7,9 +7,9 @@ import re
 import pytest
 import typer
 
+from mobility.catalogue.registry import of_single_joints
 from mobility.cli.main import app
 from mobility.errors import BadInputError
-from mobility.registry import of_single_joints
 from mobility.server.http_documents import CreationForm
 from mobility.sessions.analysis_options import (
     AnalysisOptions,

@@ -9,7 +9,7 @@ import pytest
 
 from mobility import tables
 from mobility.assessment.movements import how_to_film
-from mobility.registry import names
+from mobility.catalogue.registry import names
 from mobility.sessions.record import ANONYMOUS, now
 from mobility.widgets import UploadForm, upload_form
 

@@ -10,6 +10,7 @@ from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.movements import movement as movement_entry
 from mobility.assessment.verdict import Verdict
 from mobility.base.provenance import AnalysisWarning
+from mobility.catalogue.registry import ANGLE_OF_JOINT, joints_that
 from mobility.errors import MobilityError
 from mobility.exercises.joint_angle_mobility.courses import (
     feet_could_be_planted,
@@ -27,14 +28,13 @@ from mobility.exercises.joint_angle_mobility.joint_verdict import (
     verdict_in_joints,
 )
 from mobility.kinematics import angles as kinematic_angles
-from mobility.registry import ANGLE_OF_JOINT, joints_that
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
     from numpy.typing import NDArray
 
-    from mobility.registry import Exercise, Trial
+    from mobility.catalogue.registry import Exercise, Trial
     from mobility.sessions.stored_session import StoredSession
 
 DEPENDS: Mapping[str, Any] = {

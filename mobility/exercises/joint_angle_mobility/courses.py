@@ -13,6 +13,7 @@ from mobility import tables
 from mobility.assessment import movements as movement_table
 from mobility.base.provenance import cameras_of, cuts_of, repeats_of
 from mobility.base.wording import listed, spoken
+from mobility.catalogue.registry import joint_table, joints_that
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.excursions import (
     ALONG,
@@ -32,7 +33,6 @@ from mobility.kinematics.datasets import require_angles, require_pose
 from mobility.kinematics.geometry import angle_between
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, landmarks
-from mobility.registry import joint_table, joints_that
 
 
 def single_joint_limits() -> dict[str, float]:

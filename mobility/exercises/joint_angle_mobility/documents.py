@@ -9,6 +9,7 @@ import numpy as np
 
 from mobility.assessment.movements import movement
 from mobility.base.wording import spoken
+from mobility.catalogue.registry import ANGLE_OF_JOINT, SIDEWAYS
 from mobility.documents import fill
 from mobility.documents.contract import JointAngle, JointMobilityDocument
 from mobility.documents.of_session import side_of_joints
@@ -16,7 +17,6 @@ from mobility.exercises.joint_angle_mobility.joint_values import (
     with_refused_joints,
     without_uncertain_ends,
 )
-from mobility.registry import ANGLE_OF_JOINT, SIDEWAYS
 from mobility.sessions.record import Participant, SessionRecord, Side
 from mobility.sessions.stored_session import StoredSession
 

@@ -14,9 +14,9 @@ from pydantic import Field
 from mobility import tables
 from mobility.base.options import check_times, likely_of_all, quoted
 from mobility.base.wording import listed
+from mobility.catalogue.registry import JOINTS, Joint, joint_table, of_single_joints
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES
-from mobility.registry import JOINTS, Joint, joint_table, of_single_joints
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

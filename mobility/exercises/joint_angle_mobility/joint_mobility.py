@@ -18,6 +18,7 @@ from mobility.assessment.reference_ranges import Sex
 from mobility.base import provenance
 from mobility.base.options import checked
 from mobility.base.wording import capital, listed, spoken
+from mobility.catalogue.registry import JOINTS, joint_table
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.courses import courses_of, postures_of, upper_body_only
 from mobility.exercises.joint_angle_mobility.excursions import (
@@ -54,7 +55,6 @@ from mobility.kinematics.datasets import Angles, Pose
 from mobility.kinematics.geometry import of_single_joints
 from mobility.kinematics.in_picture import measured_angles
 from mobility.kinematics.skeleton import SIDES, landmarks
-from mobility.registry import JOINTS, joint_table
 
 _STATISTIC = {
     "maximum": "median over the movements of the turn at the larger angle",

@@ -19,6 +19,7 @@ from mobility.assessment.movements import how_to_film, movement
 from mobility.base.formatting import MISSING, between, plus_minus, quantity, rounded
 from mobility.base.provenance import cameras_of
 from mobility.base.wording import both_sides, capital, listed, measure_of, spoken
+from mobility.catalogue.registry import ANGLE_OF_JOINT
 from mobility.documents.fill import SIDES, joint_angles_shown
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.excursions import constants
@@ -34,7 +35,6 @@ from mobility.exercises.joint_angle_mobility.joint_verdict import (
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import definitions
-from mobility.registry import ANGLE_OF_JOINT
 from mobility.reports import errors_in_words, lab_norms, recording_checks
 from mobility.reports.charts import charts
 from mobility.reports.curve_data import angle_names

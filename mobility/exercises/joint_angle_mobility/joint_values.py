@@ -14,6 +14,7 @@ from scipy.special import stdtrit
 from mobility import tables
 from mobility.assessment import movements as movement_table
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
+from mobility.catalogue.registry import ANGLE_OF_JOINT, joint_table
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.courses import planes_of, postures_of
 from mobility.exercises.joint_angle_mobility.excursions import (
@@ -26,7 +27,6 @@ from mobility.exercises.joint_angle_mobility.excursions import (
 )
 from mobility.kinematics.expected_error import MDC95, half_width
 from mobility.kinematics.skeleton import INDEX, SIDES
-from mobility.registry import ANGLE_OF_JOINT, joint_table
 
 _LEAST_SCORED = 20.0
 """Degrees of a published range from which on a share of it says something."""

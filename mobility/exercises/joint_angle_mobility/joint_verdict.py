@@ -13,10 +13,10 @@ from mobility.assessment.movements import movement, movements_of, refusal_advice
 from mobility.assessment.verdict import PARTS, Verdict, headline, judge
 from mobility.base.provenance import AnalysisWarning, history
 from mobility.base.wording import both_sides, capital, listed, spoken
+from mobility.catalogue.registry import ANGLE_OF_JOINT, joint_table, of_single_joints
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import SIDES
-from mobility.registry import ANGLE_OF_JOINT, joint_table, of_single_joints
 
 
 def verdict_in_joints(

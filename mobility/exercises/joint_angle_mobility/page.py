@@ -12,10 +12,10 @@ import numpy as np
 from mobility import tables
 from mobility.assessment.movements import movement
 from mobility.base.wording import spoken
+from mobility.catalogue.registry import ANGLE_OF_JOINT
 from mobility.exercises.joint_angle_mobility.joint_sections import places, reached, shown
 from mobility.exercises.joint_angle_mobility.joint_values import end_is_certain
 from mobility.exercises.joint_angle_mobility.joint_verdict import with_side_doubt
-from mobility.registry import ANGLE_OF_JOINT
 from mobility.reports.drawn_angles import points_in_picture, turn_of
 from mobility.reports.moments import Moment
 

@@ -11,20 +11,21 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.measures import measure
 from mobility.assessment.verdict import Verdict, judge
 from mobility.base.options import check_intervals
 from mobility.base.provenance import AnalysisWarning, with_history
 from mobility.base.wording import capital
+from mobility.catalogue import registry
 from mobility.exercises.joint_angle_mobility.courses import single_joint_limits
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_movements
 from mobility.kinematics import angles as kinematic_angles
 from mobility.kinematics.repetitions import find_repetitions, set_repetitions
 
 if TYPE_CHECKING:
-    from mobility.registry import Exercise, Trial
+    from mobility.catalogue.registry import Exercise, Trial
     from mobility.sessions.stored_session import StoredSession
 
 DEPENDS: Mapping[str, Any] = {}

@@ -16,10 +16,10 @@ from mobility.assessment.estimates import side_shown
 from mobility.assessment.findings import find
 from mobility.assessment.phases import phase_frames
 from mobility.base.wording import capital
+from mobility.catalogue.registry import ANGLE_OF_JOINT, exercise_of, main_moment
 from mobility.exercises.repeated.documents import VIEWS
 from mobility.kinematics.expected_error import sd_of, source_of_standing
 from mobility.kinematics.stances import stance_at
-from mobility.registry import ANGLE_OF_JOINT, exercise_of, main_moment
 from mobility.reports.drawn_angles import DRAWN, clearer_side
 from mobility.reports.first_page import faults_in_words
 from mobility.reports.moments import Moment, of_angle

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mobility import registry, tables
+from mobility import tables
 from mobility.assessment.estimates import ABSENT_SIDE, HIDDEN_SIDE
 from mobility.assessment.kinds import owners
 from mobility.assessment.measures import measure
@@ -19,6 +19,8 @@ from mobility.assessment.metric import add, merged_history
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.summaries import independent, right_minus_left
 from mobility.base.provenance import AnalysisWarning, history, with_history
+from mobility.catalogue import registry
+from mobility.catalogue.registry import Exercise, Trial
 from mobility.exercises.repeated import analysis as repeated
 from mobility.exercises.single_leg_squat.standing_feet import (
     Mask,
@@ -32,7 +34,6 @@ from mobility.exercises.single_leg_squat.standing_feet import (
 from mobility.keypoints.view import TWO_CAMERAS, hides_frontal_plane, trial_view, view_kind
 from mobility.kinematics.repetitions import find_repetitions, repetition_warnings, set_repetitions
 from mobility.kinematics.skeleton import SIDES, other_side
-from mobility.registry import Exercise, Trial
 
 SLUG = "single-leg-squat"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from mobility.assessment.findings import Finding, label
-from mobility.registry import Exercise
+from mobility.catalogue.registry import Exercise
 
 Status = Literal["met", "failed", "not_told"]
 

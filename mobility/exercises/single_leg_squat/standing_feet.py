@@ -9,9 +9,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility.assessment.body_axes import points_of
+from mobility.catalogue.registry import Exercise
 from mobility.kinematics.expected_error import of_fit
 from mobility.kinematics.skeleton import SIDES, other_side
-from mobility.registry import Exercise
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

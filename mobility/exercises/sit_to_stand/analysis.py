@@ -19,7 +19,7 @@ from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, seated
 from mobility.exercises.sit_to_stand.lab import times_of_both, with_seat_off
 
 if TYPE_CHECKING:
-    from mobility.registry import Exercise, Trial
+    from mobility.catalogue.registry import Exercise, Trial
 
 SLUG = "sit-to-stand"
 

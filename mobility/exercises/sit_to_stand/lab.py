@@ -13,10 +13,10 @@ from mobility import tables
 from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.kernels import limits_of
 from mobility.assessment.kinds import entry_of
+from mobility.catalogue.registry import Exercise
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises
 from mobility.exercises.sit_to_stand.times import Rises, durations, event_sd
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
-from mobility.registry import Exercise
 
 Array = NDArray[np.float64]
 

@@ -11,6 +11,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.base.provenance import history, warnings_of
+from mobility.catalogue.registry import exercise
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.courses import (
     feet_could_be_planted,
@@ -21,7 +22,6 @@ from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobilit
 from mobility.exercises.joint_angle_mobility.joint_values import _detectable, with_refused_joints
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.angles import joint_angles
-from mobility.registry import exercise
 from mobility.sessions.files import read_dataset, write_dataset
 from tests.analytic import FOREARM, minimum_jerk, squat_pose
 from tests.limbs import FPS, limb_pose, there_and_back

@@ -15,7 +15,7 @@ import pytest
 from own_package import package_of_the_page
 from processes import ended
 
-from mobility import registry
+from mobility.catalogue import registry
 from mobility.errors import BadInputError
 
 NUMBER = itertools.count()

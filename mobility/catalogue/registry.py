@@ -34,8 +34,13 @@ from mobility import tables
 from mobility.base.options import likely, quoted
 from mobility.base.parsing import YAML_LOADER
 from mobility.base.provenance import imported_modules, sha256
+from mobility.catalogue.exercise_table import (
+    check_among,
+    check_names,
+    check_own_tables,
+    checked_table,
+)
 from mobility.errors import BadInputError, MobilityError, WorkerError
-from mobility.exercise_table import check_among, check_names, check_own_tables, checked_table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from mobility import tables
-from mobility.errors import BadInputError
-from mobility.exercise_table import (
+from mobility.catalogue.exercise_table import (
     check_measure,
     check_own_tables,
     check_unique,
     checked_table,
 )
-from mobility.registry import exercise, exercises
+from mobility.catalogue.registry import exercise, exercises
+from mobility.errors import BadInputError
 
 REACH: dict[str, Any] = {
     **{"from": "reach.height", "long_name": "reach", "units": "m", "group": ""},

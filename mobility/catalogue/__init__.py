@@ -1,0 +1,1 @@
+"""The exercises and joints that there are, here and in other packages."""
