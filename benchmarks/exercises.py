@@ -22,9 +22,10 @@ from findings import GRIDS, hidden_and_half_width, views_of_rules, write_views
 
 import mobility as mb
 from mobility import tables
+from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.assessment.findings import find
 from mobility.catalogue import registry
-from mobility.catalogue.registry import Trial
+from mobility.catalogue.exercise import Exercise
 from mobility.keypoints.view import view_of_azimuth
 from mobility.kinematics.expected_error import Z95
 from mobility.sessions.files import atomic
@@ -41,12 +42,12 @@ def view_of(case: Case) -> str:
     return ("front", "oblique", "side")[round(min(abs(case.camera.azimuth), 90) / 45)]
 
 
-def exercise_of(case: Case) -> registry.Exercise:
+def exercise_of(case: Case) -> Exercise:
     """Exercise that a case shows; squats with the arms down are no overhead squats."""
     return registry.exercise(getattr(case.motion, "kind", "squat"))
 
 
-def true_results(exercise: registry.Exercise, truth: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+def true_results(exercise: Exercise, truth: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     """Repetitions and metrics of the true joint centres."""
     stages: dict[str, xr.Dataset] = {"fitted": truth_pose(truth)}
     trial = Trial(
@@ -59,9 +60,9 @@ def true_results(exercise: registry.Exercise, truth: xr.Dataset) -> tuple[xr.Dat
         intervals=None,
         dataset=stages.__getitem__,
     )
-    stages["angles"] = exercise.analysis.joint_angles(trial)
-    stages["repetitions"] = exercise.analysis.repetitions(trial)
-    return stages["repetitions"], exercise.analysis.metrics(trial)
+    stages["angles"] = stages_of(exercise).joint_angles(trial)
+    stages["repetitions"] = stages_of(exercise).repetitions(trial)
+    return stages["repetitions"], stages_of(exercise).metrics(trial)
 
 
 class Compared(NamedTuple):

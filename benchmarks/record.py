@@ -35,7 +35,9 @@ import xarray as xr
 import yaml
 
 import mobility as mb
+from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.catalogue import registry
+from mobility.catalogue.exercise import Exercise
 from mobility.errors import MobilityError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -222,7 +224,7 @@ def record_landmarks(folder: Path, case: Mapping[str, Any], data: Path) -> None:
     """Write what the functions make of landmarks without a video."""
     cleaned = mb.clean_pose(xr.load_dataset(data / case["pose"]), visibility_threshold=0.1)
     exercise = registry.exercise(case["exercise"]) if "exercise" in case else None
-    options = exercise.analysis.fit_options(cleaned) if exercise else {}
+    options = stages_of(exercise).fit_options(cleaned) if exercise else {}
     fitted = write(folder, "fitted", lambda: mb.fit_body(cleaned, **options))
     if fitted is None:
         return
@@ -241,10 +243,10 @@ def record_landmarks(folder: Path, case: Mapping[str, Any], data: Path) -> None:
         write(folder, "mobility", lambda: mb.joint_mobility(fitted, single, joints=joints))
 
 
-def record_stages(folder: Path, exercise: registry.Exercise, fitted: xr.Dataset) -> None:
+def record_stages(folder: Path, exercise: Exercise, fitted: xr.Dataset) -> None:
     """Write the stages of an exercise after the fit, until one is refused."""
     stages = {"fitted": fitted}
-    trial = registry.Trial(
+    trial = Trial(
         exercise=exercise,
         joints=exercise.joints,
         fit=True,

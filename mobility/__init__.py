@@ -1,52 +1,14 @@
 """A workbench for biomechanics from video: joint angles and metrics as xarray Datasets.
 
 The public names are imported when they are first used, so that
-``import mobility`` costs next to nothing and has no side effects.
+``import mobility`` costs next to nothing and has no side effects. Their types are in the
+stub beside this file.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from mobility import plot as plot
-    from mobility.assessment.reference_ranges import reference_range as reference_range
-    from mobility.batch.study import read_study as read_study
-    from mobility.capture.detectors import Detector as Detector
-    from mobility.capture.detectors import Keypoints as Keypoints
-    from mobility.capture.pose import estimate_pose as estimate_pose
-    from mobility.exchange.keypoint_files import read_keypoints as read_keypoints
-    from mobility.exchange.lab_files import read_lab as read_lab
-    from mobility.exchange.movement_poses import from_movement as from_movement
-    from mobility.exchange.movement_poses import to_movement as to_movement
-    from mobility.exercises.joint_angle_mobility.joint_mobility import (
-        joint_mobility as joint_mobility,
-    )
-    from mobility.exercises.joint_angle_mobility.joint_mobility import (
-        joint_movements as joint_movements,
-    )
-    from mobility.exercises.overhead_squat.analysis import overhead_squat as overhead_squat
-    from mobility.kinematics.angles import joint_angles as joint_angles
-    from mobility.kinematics.clean import clean_pose as clean_pose
-    from mobility.kinematics.fit.entry import fit_body as fit_body
-    from mobility.kinematics.in_picture import picture_angles as picture_angles
-    from mobility.kinematics.repetitions import find_repetitions as find_repetitions
-    from mobility.pipeline.recording_check import check_recording as check_recording
-    from mobility.statistics import planning as plan
-    from mobility.store import Session as Session
-    from mobility.store import Store as Store
-    from mobility.studies.curves import compare_curves as compare_curves
-    from mobility.studies.curves import mean_curves as mean_curves
-    from mobility.studies.curves import normalise as normalise
-    from mobility.studies.groups import groups as groups
-    from mobility.studies.norms import make_norms as make_norms
-    from mobility.studies.reliability import reliability as reliability
-    from mobility.studies.retest_curves import retest_curves as retest_curves
-    from mobility.validation.agreement import agreement as agreement
-    from mobility.validation.joint_centres import lab_pose as lab_pose
-    from mobility.validation.synchronise import align as align
-    from mobility.validation.synchronise import find_lag as find_lag
+from typing import Any
 
 __version__ = "0.2.0"
 
@@ -87,41 +49,7 @@ PUBLIC = {
 
 _MODULES = {"plot": "mobility.plot", "plan": "mobility.statistics.planning"}
 
-__all__ = [
-    "Detector",
-    "Keypoints",
-    "Session",
-    "Store",
-    "agreement",
-    "align",
-    "check_recording",
-    "clean_pose",
-    "compare_curves",
-    "estimate_pose",
-    "find_lag",
-    "find_repetitions",
-    "fit_body",
-    "from_movement",
-    "groups",
-    "joint_angles",
-    "joint_mobility",
-    "joint_movements",
-    "lab_pose",
-    "make_norms",
-    "mean_curves",
-    "normalise",
-    "overhead_squat",
-    "picture_angles",
-    "plan",
-    "plot",
-    "read_keypoints",
-    "read_lab",
-    "read_study",
-    "reference_range",
-    "reliability",
-    "retest_curves",
-    "to_movement",
-]
+__all__ = [*PUBLIC, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

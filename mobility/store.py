@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobility.base.options import FilePath, Names, checked
+from mobility.documents.exercise_documents import documents_of
 from mobility.sessions.record import Side
 from mobility.sessions.session_store import SessionStore
 from mobility.sessions.stored_session import StoredSession
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from mobility.assessment.verdict import Verdict
     from mobility.cohorts.visit import Visit
     from mobility.pipeline.lab_comparison import Validation
     from mobility.sessions.references import LabReferences, Reference
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 class Session(StoredSession):
     """One session of a store; made by :meth:`Store.create` or :meth:`Store.session`."""
+
+    store: Store
 
     @checked
     def __init__(self, folder: FilePath, store: Store) -> None:
@@ -192,6 +196,18 @@ class Session(StoredSession):
         self.bring_up_to_date()
         return of_session.export(self)
 
+    def verdict(self, metrics: xr.Dataset | None = None) -> Verdict:
+        """Say what the recording is good for; of its `metrics`, where they are at hand."""
+        from mobility.documents import of_session
+
+        return of_session.verdict_of(self, metrics)
+
+    def notes(self) -> list[str]:
+        """Say that the sides may have been exchanged; nothing where that is not in doubt."""
+        from mobility.documents import of_session
+
+        return of_session.side_notes(self)
+
     def report(self) -> dict[str, Any]:
         """Report of the repetitions, generated once and served until its inputs change.
 
@@ -224,7 +240,7 @@ class Session(StoredSession):
         """
         self.record.require("joint-mobility", "a report of single joints")
         self.bring_up_to_date()
-        return self.record.kind.documents.report(self)
+        return documents_of(self.record.kind).report(self)
 
     @checked
     def render_report(self, *, faces: bool | None = None) -> dict[str, Path]:

@@ -87,13 +87,13 @@ def stand_in_data() -> ModuleType:
 @pytest.fixture
 def stand_ins(monkeypatch: pytest.MonkeyPatch, stand_in_data: ModuleType) -> Iterator[ModuleType]:
     """The same, put in the place of everything that the analysis calls; counts the calls."""
-    from mobility.catalogue import registry
+    from mobility.catalogue import exercise_imports
 
     for name, stand_in in stand_in_data.modules().items():
         monkeypatch.setitem(sys.modules, name, stand_in)
     stand_in_data.CALLS.clear()
     yield stand_in_data
-    registry._part.cache_clear()
+    exercise_imports.part.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from mobility.assessment.exercise_stages import Trial
 from mobility.base.provenance import sha256, with_history
-from mobility.catalogue import registry
-from mobility.catalogue.registry import Trial
+from mobility.catalogue import exercise_imports, registry
 from mobility.documents.fill import report_document
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
 from mobility.kinematics.calibration import Calibration
@@ -295,8 +295,8 @@ def modules() -> dict[str, ModuleType]:
     """Stand-in modules by the name under which they are imported."""
     for exercise in registry.exercises():  # their real modules import what is real
         for part in ("analysis", "documents", "page"):
-            getattr(exercise, part)
-    registry._part.cache_clear()
+            exercise.part(part)
+    exercise_imports.part.cache_clear()
     contents = {
         "mobility.capture.video": [presentation_times, probe, read_frames],
         "mobility.capture.pose": [estimate_pose],

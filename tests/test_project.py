@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import distributions
+from pathlib import Path
 
 import pytest
 import yaml
@@ -77,6 +78,9 @@ def test_public_names_exist_and_others_do_not():
     assert dir(mb) == sorted([*mb.__all__, "__version__"])
     for name in mb.__all__:
         assert callable(getattr(mb, name)) or inspect.ismodule(getattr(mb, name))
+    stub = Path(mb.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+    typed = dict(re.findall(r"import (\w+) as (\w+)", re.sub(r"\(\s+(.*?),\s+\)", r"\1", stub)))
+    assert {*typed.values()} == {*mb.__all__}
     with pytest.raises(AttributeError, match="no attribute 'analyse'"):
         mb.analyse  # noqa: B018
 

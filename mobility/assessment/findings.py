@@ -28,7 +28,7 @@ from mobility.kinematics.expected_error import half_width, sd_of
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.catalogue.registry import Exercise
+    from mobility.catalogue.exercise import Exercise
 
 Level = Literal["participant", "professional"]
 LEVELS: tuple[Level, ...] = get_args(Level)

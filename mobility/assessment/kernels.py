@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.base.options import likely
-from mobility.catalogue.registry import Exercise
+from mobility.catalogue.exercise import Exercise
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 

@@ -38,7 +38,7 @@ from mobility.assessment.phases import (
 from mobility.assessment.propagation import sd_of_means
 from mobility.assessment.trial_errors import trial_errors
 from mobility.base import provenance
-from mobility.catalogue.registry import Exercise, main_moment
+from mobility.catalogue.exercise import Exercise, main_moment
 from mobility.errors import BadInputError
 from mobility.keypoints.view import hides_frontal_plane, near_side
 from mobility.kinematics.angle_errors import DEFAULT_METHOD, largest_sd

@@ -28,7 +28,7 @@ from mobility.assessment.summaries import (
     with_sampling,
 )
 from mobility.base.wording import listed
-from mobility.catalogue.registry import Exercise, main_moment
+from mobility.catalogue.exercise import Exercise, main_moment
 from mobility.errors import BadInputError
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES

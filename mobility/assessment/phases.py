@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.base.wording import shortened
-from mobility.catalogue.registry import Exercise
+from mobility.catalogue.exercise import Exercise
 from mobility.errors import BadInputError
 from mobility.kinematics.stances import stance_at, steps_of
 
 Array = NDArray[np.float64]
 
 Moments = Mapping[str, Mapping[str, Any]]
-"""Phases of a repetition by name, as :attr:`mobility.catalogue.registry.Exercise.moments`."""
+"""Phases of a repetition by name, as :attr:`mobility.catalogue.Exercise.moments`."""
 
 REPETITION = (
     "start",

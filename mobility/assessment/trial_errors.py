@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mobility.assessment.phases import Moments, phase_frames, usual_moments
 from mobility.assessment.propagation import knots_within, means_within
 from mobility.assessment.summaries import right_minus_left
-from mobility.catalogue.registry import main_moment
+from mobility.catalogue.exercise import main_moment
 from mobility.kinematics.angle_errors import angle_deviations, angles_at_knots, legs_unseen_sd
 from mobility.kinematics.expected_error import NUMBERS, errors_with_value, trial_factors
 from mobility.kinematics.skeleton import SIDES

@@ -17,7 +17,8 @@ from mobility.assessment.findings import Finding, find, refused
 from mobility.base.provenance import AnalysisWarning
 from mobility.base.wording import capital, listed
 from mobility.catalogue import registry
-from mobility.catalogue.registry import Exercise, exercise_of
+from mobility.catalogue.exercise import Exercise
+from mobility.catalogue.registry import exercise_of
 from mobility.keypoints.view import UNKNOWN, view_kind
 
 if TYPE_CHECKING:

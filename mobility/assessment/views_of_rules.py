@@ -9,8 +9,9 @@ from typing import Any
 from mobility import tables
 from mobility.assessment.findings import Finding, all_rules
 from mobility.assessment.numbers import COMPARES_SIDES
+from mobility.catalogue.exercise import Exercise, main_moment
 from mobility.catalogue.exercise_table import names_of_numbers
-from mobility.catalogue.registry import Exercise, exercises, main_moment
+from mobility.catalogue.registry import exercises
 from mobility.keypoints.view import UNKNOWN, VIEWS, view_kind
 
 _SIDE = "side"

@@ -21,6 +21,7 @@ from mobility.sessions.analysis_options import AnalysisOptions, given_options, o
 
 if TYPE_CHECKING:
     from mobility.sessions.session_store import SessionStore
+    from mobility.sessions.store_files import StoreFiles
     from mobility.store import Session, Store
 
 
@@ -174,7 +175,7 @@ DEFAULT_REPORTS = Path("reports")
 def check_output(
     path: Path,
     *,
-    store: SessionStore[Any] | None = None,
+    store: StoreFiles | None = None,
     is_ours: Callable[[Path], bool] | None = None,
 ) -> None:
     """Refuse to write into a store or session, or over a file of another program.

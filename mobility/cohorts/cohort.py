@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobility import tables
+from mobility.assessment.exercise_stages import stages_of
 from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.base.options import likely, likely_measure, quoted
 from mobility.base.wording import measure_of, metric_and_item
@@ -691,7 +692,9 @@ def _verdict_on(
         "value"
     ].to_pylist()
     accepted = counts[0] if counts else None
-    return record.kind.analysis.verdict_from_counts(record.kind, session, quality, accepted)
+    return stages_of(record.kind).verdict_from_counts(
+        record.kind, quality, accepted, session.result, record.warnings
+    )
 
 
 def _without_ruled_out(measured: pa.Table, verdict: Verdict) -> pa.Table:

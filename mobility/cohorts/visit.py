@@ -26,6 +26,7 @@ from mobility.cohorts.visit_changes import Measured
 from mobility.cohorts.visit_joints import COMPARED, joint_rows, merged_joints, visit_rows
 from mobility.documents.contract import VisitDocument
 from mobility.documents.fill import check_rows
+from mobility.documents.of_session import verdict_of
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.keypoints.sources import WHOSE, Origin
 from mobility.keypoints.view import UNKNOWN, trial_view
@@ -34,6 +35,7 @@ from mobility.pipeline.metrics_table import as_table, metrics_table
 from mobility.sessions.files import check_id
 from mobility.sessions.record import ANONYMOUS
 from mobility.sessions.references import references
+from mobility.sessions.session_store import store_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,7 +244,7 @@ class Visit:
         first = self.sessions[0]
         if first.store.read_only:
             return None
-        days = visits(first.store, self.user_id)
+        days = visits(store_of(first), self.user_id)
         for day in sorted((day for day in days if day < self.date), reverse=True):
             of_day = [
                 each
@@ -444,7 +446,7 @@ def _read(
     try:
         session.edits()  # raises if damaged: the results may not be current
         metrics, quality = session.metrics(), session.capture_quality()
-        verdict = session.verdict(metrics)
+        verdict = verdict_of(session, metrics)
         view = quality.get("view") or {}
         row |= {"view": view.get("name") or UNKNOWN, "azimuth": view.get("azimuth_deg")}
         row |= Origin.of(metrics.attrs)._asdict()

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mobility.base.options import likely
-from mobility.catalogue.registry import MEASURED
+from mobility.catalogue.joints import MEASURED
 from mobility.errors import BadInputError, ConflictError, NotFoundError
 from mobility.sessions.files import sweep, write_json
 from mobility.sessions.record import StoredConfig

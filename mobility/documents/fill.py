@@ -18,7 +18,7 @@ from mobility.assessment.comments import comments, parts_left_out
 from mobility.assessment.findings import Finding, all_rules, find, label, row_name
 from mobility.assessment.verdict import Verdict, judge
 from mobility.base.formatting import dated
-from mobility.catalogue.registry import ANGLE_OF_JOINT
+from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents.contract import (
     Check,
     CreatedAt,

@@ -5,14 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mobility import tables
+from mobility.assessment.exercise_stages import stages_of
 from mobility.assessment.findings import find
 from mobility.documents import fill
+from mobility.documents.exercise_documents import documents_of
 from mobility.keypoints.view import near_side
 from mobility.sessions.record import Side
 from mobility.sessions.stored_session import StoredSession
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from mobility.assessment.verdict import Verdict
+
+
+def verdict_of(session: StoredSession, metrics: xr.Dataset | None = None) -> Verdict:
+    """Say what the recording is good for; of its `metrics`, where they are at hand."""
+    record, metrics = session.record, session.metrics() if metrics is None else metrics
+    return stages_of(record.kind).verdict(
+        record.kind, session.capture_quality(), metrics, session.fitted, record.warnings
+    )
+
+
+def side_notes(session: StoredSession) -> list[str]:
+    """Say that the sides may have been exchanged; nothing where that is not in doubt."""
+    has_results = {"fitted", "metrics", "capture_quality"} <= session.record.stages.keys()
+    if not has_results or not verdict_of(session).sides_in_doubt:
+        return []
+    return [f"{tables.sentence('report.sides_in_doubt')}."]
 
 
 def details(session: StoredSession) -> dict[str, Any]:
@@ -57,12 +78,12 @@ def summary(session: StoredSession, *, images: Mapping[str, str | None]) -> dict
 
 def shown_angles(session: StoredSession) -> xr.Dataset:
     """Angles as documents show them, NaN where refused."""
-    return session.record.kind.documents.shown_angles(session)
+    return documents_of(session.record.kind).shown_angles(session)
 
 
 def angles(session: StoredSession) -> xr.Dataset:
     """Angles over time as in the reports: NaN where refused, with the reason in ``refused``."""
-    return session.record.kind.documents.angles(session)
+    return documents_of(session.record.kind).angles(session)
 
 
 def camera_side(session: StoredSession) -> Side:
@@ -99,9 +120,9 @@ def checks(session: StoredSession) -> list[dict[str, Any]]:
     if not session.record.kind.table["rules"]:
         return []
     metrics = session.metrics()
-    return fill.check_rows(find(metrics), session.verdict(metrics))
+    return fill.check_rows(find(metrics), verdict_of(session, metrics))
 
 
 def side_of_joints(session: StoredSession) -> dict[str, Side]:
     """Side that stands for each joint in the documents: the :func:`camera_side`, mostly."""
-    return session.record.kind.documents.sides(session, camera_side(session))
+    return documents_of(session.record.kind).sides(session, camera_side(session))

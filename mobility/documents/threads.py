@@ -19,8 +19,10 @@ from mobility.assessment.findings import Finding, find
 from mobility.base.options import likely, quoted, validate
 from mobility.base.provenance import code_digest
 from mobility.base.writing import FOLDER_MODE
+from mobility.catalogue import registry
 from mobility.documents.contract import Evidence, MeasurementSystem, Message, Thread, ThreadKind
 from mobility.documents.fill import rounded
+from mobility.documents.of_session import verdict_of
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.sessions.files import (
     check_decodable,
@@ -142,10 +144,10 @@ def _threads_now(
     person: dict[str, Any] = {}
     if kind == "summary" and participant:
         person = {"height_m": participant.height_m, "weight_kg": participant.weight_kg}
-    verdict = session.verdict(metrics)
+    verdict = verdict_of(session, metrics)
     # The key covers everything that the texts name, and the rules and words. Threads of the demo
     # keep their ids, so that links to them stay valid.
-    code = (code_digest(), record.kind.digest(pages=True))
+    code = (code_digest(), registry.digest(record.kind, pages=True))
     words = () if session.store.read_only else (*code, verdict.text)
     data = (record.stages["metrics"].sha256, name, *person.values(), *words)
     data_key = hashlib.sha256(repr(data).encode()).hexdigest()

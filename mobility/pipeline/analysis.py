@@ -22,6 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.base.options import Workers
 from mobility.base.provenance import (
     POSE,
@@ -34,7 +35,7 @@ from mobility.base.provenance import (
     sha256,
     warnings_of,
 )
-from mobility.catalogue.registry import Trial
+from mobility.catalogue import registry
 from mobility.errors import (
     BadInputError,
     MobilityError,
@@ -491,10 +492,12 @@ def _origin_of(pose: xr.Dataset) -> dict[str, Any]:
 def _warnings_and_verdict(run: _Run) -> tuple[list[AnalysisWarning], Level]:
     """Give the warnings that concern the exercise, and the verdict on the recording."""
     exercise, quality, metrics = run.record.kind, run.session.capture_quality(), run["metrics"]
-    warnings = exercise.analysis.warnings_kept(
+    warnings = stages_of(exercise).warnings_kept(
         exercise, run.record.joints, quality, metrics, run.record.warnings
     )
-    verdict = exercise.analysis.verdict(exercise, quality, metrics, lambda: run["fitted"], warnings)
+    verdict = stages_of(exercise).verdict(
+        exercise, quality, metrics, lambda: run["fitted"], warnings
+    )
     return warnings, verdict.level
 
 
@@ -516,7 +519,7 @@ def _run_stage(step: _Step, run: _Run) -> None:
         from mobility.kinematics.clean import with_sides_exchanged_as_in
         from mobility.pipeline.overlay import annotate_video
 
-        angles, names = run.record.kind.analysis.angles_in_video(
+        angles, names = stages_of(run.record.kind).angles_in_video(
             run["angles"], run["metrics"], run.record.joints
         )
         chosen_angles: dict[str, Any] = {} if names is None else {"shown_angles": names}
@@ -629,7 +632,7 @@ def _subject_to_track(run: _Run, place: Any) -> tuple[float, float] | Literal["m
     """Without a click, the exercise decides whom of several people to follow."""
     if place != "largest":
         return place[0], place[1]
-    return run.record.kind.analysis.subject(run.record.joints, run.options.movement)
+    return stages_of(run.record.kind).subject(run.record.joints, run.options.movement)
 
 
 def _fitted(run: _Run) -> xr.Dataset:
@@ -648,7 +651,7 @@ def _fitted(run: _Run) -> xr.Dataset:
     # The fit weighs a landmark by its visibility, and needs the hidden side too.
     names = ["pose"] if run.record.second_video is None else ["pose", "second_pose"]
     cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
-    planted = run.record.kind.analysis.fit_options(cleaned[0])
+    planted = stages_of(run.record.kind).fit_options(cleaned[0])
     cameras: dict[str, Any] = {}
     if (stored := run.record.calibration) is not None:
         from mobility.kinematics.calibration import read_calibration
@@ -670,7 +673,7 @@ def _fitted(run: _Run) -> xr.Dataset:
 
 
 def _angles(run: _Run) -> xr.Dataset:
-    angles = run.record.kind.analysis.joint_angles(run.trial)
+    angles = stages_of(run.record.kind).joint_angles(run.trial)
     if not run.options.keep_raw:
         return angles
     from mobility.kinematics.angles import with_raw_angles
@@ -680,11 +683,11 @@ def _angles(run: _Run) -> xr.Dataset:
 
 
 def _repetitions(run: _Run) -> xr.Dataset:
-    return run.record.kind.analysis.repetitions(run.trial)
+    return stages_of(run.record.kind).repetitions(run.trial)
 
 
 def _metrics(run: _Run) -> xr.Dataset:
-    return run.record.kind.analysis.metrics(run.trial)
+    return stages_of(run.record.kind).metrics(run.trial)
 
 
 _MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
@@ -699,7 +702,7 @@ _MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
 
 def _steps(record: SessionRecord) -> list[_Step]:
     """Stages of a session, without those of an absent second video."""
-    differs = record.kind.analysis.DEPENDS
+    differs = stages_of(record.kind).DEPENDS
     steps = [
         replace(step, needs=needs, options=step.options + options, edits=step.edits + edits)
         for step in STEPS
@@ -739,7 +742,7 @@ def _keys(
                 "options": {name: getattr(inputs, name) for name in step.options},
                 "edits": {name: edits.current(name) for name in step.edits},
                 "code": code_digest(RESULTS if step.needs else POSE),
-                "exercise": record.kind.digest() if step.needs else "",
+                "exercise": registry.digest(record.kind) if step.needs else "",
             }
         )
     return keys

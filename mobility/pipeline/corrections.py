@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from mobility.assessment.estimates import HIDDEN_SIDE
+from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.base.options import check_point, quoted
-from mobility.catalogue.registry import Trial
 from mobility.documents import fill, of_session
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES, other_side
@@ -38,7 +38,7 @@ def set_repetitions(
     record = session.record
     after: list[dict[str, Any]] | None = None
     if intervals is not None:
-        analysis, joints = record.kind.analysis, tuple(record.joints)
+        analysis, joints = stages_of(record.kind), tuple(record.joints)
         after = analysis.checked_repetitions(intervals, joints)
         if {"fitted", "angles"} <= record.stages.keys():
             stored = {"fitted": session.fitted, "angles": session.measured_angles}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from mobility import tables
+from mobility.assessment.exercise_stages import stages_of
 from mobility.base.options import FilePath, Strict, checked, likely
 from mobility.base.options import validate as checked_model
 from mobility.base.parsing import read_csv
@@ -224,7 +225,7 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
     exercise, metrics = session.record.kind, session.metrics()
     repetitions = session.repetitions()
     measured = _with_raw(session, session.measured_angles())
-    angles, shown = exercise.analysis.compared(exercise, measured, repetitions, metrics)
+    angles, shown = stages_of(exercise).compared(exercise, measured, repetitions, metrics)
     # What is not compared needs no warning, nor one that counts it.
     unused = set(measured.data_vars) - (set() if "compared" in shown else set(angles.data_vars))
     if not shown["accepted"].any():
@@ -243,7 +244,7 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
         for each in (reference.pose, reference.formulas, reference.model)
         if each is not None
     ]
-    times = exercise.analysis.compared_times(exercise, repetitions, metrics, recordings)
+    times = stages_of(exercise).compared_times(exercise, repetitions, metrics, recordings)
     warnings = [each for each in trial.warnings if each.get("values", {}).get("name") not in unused]
     if times is not None:
         curves = curves.merge(times, combine_attrs="override")
@@ -739,7 +740,7 @@ def _digests(session: StoredSession) -> dict[str, str]:
     """Hashes of the results that a comparison uses, and of its code."""
     stages = session.record.stages
     results = {n: s.sha256 for n, s in stages.items() if n in ("angles", "repetitions")}
-    exercise = session.record.kind.digest()
+    exercise = registry.digest(session.record.kind)
     return {**results, "code": code_digest(COMPARISON), "exercise": exercise}
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobility.assessment.estimates import reason_missing
+from mobility.assessment.exercise_stages import stages_of
 from mobility.assessment.kinds import owners
 from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
@@ -39,7 +40,7 @@ def metrics_table(metrics: xr.Dataset) -> pa.Table:
         :func:`mobility.cohorts.cohort.to_dataframe` describes them.
     """
     method = str(metrics.attrs.get("method", ""))
-    metrics = exercise_of(metrics).analysis.reported(metrics)
+    metrics = stages_of(exercise_of(metrics)).reported(metrics)
     return as_table([{"method": method, **row} for row in _rows(metrics)])
 
 

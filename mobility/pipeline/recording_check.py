@@ -17,11 +17,12 @@ import numpy as np
 from pydantic import Field
 
 from mobility import tables
+from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.base.options import FilePath, Workers, checked, likely, quoted
 from mobility.base.provenance import AnalysisWarning, warnings_of
 from mobility.base.wording import listed
 from mobility.catalogue import registry
-from mobility.catalogue.registry import Exercise, Trial
+from mobility.catalogue.exercise import Exercise
 from mobility.documents.contract import CheckReason, RecordingCheck, SeenInFilm
 from mobility.errors import BadInputError, NobodyFoundError
 from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind
@@ -116,7 +117,7 @@ def check_recording(
     )
     asked = registry.exercise(name)
     wanted_view = None if view is None else _view_name(view)
-    place = subject if subject != "largest" else asked.analysis.subject(joints, movement)
+    place = subject if subject != "largest" else stages_of(asked).subject(joints, movement)
     info = probe(video)
     rate = max(RATE_HZ, FEWEST_FRAMES / max(info.duration_s, 0.1))
     with ThreadPoolExecutor(1) as meanwhile:
@@ -173,16 +174,16 @@ def _checked(
     )
     with ThreadPoolExecutor(1) as meanwhile:
         seen = meanwhile.submit(pictures, info, pose)
-        datasets["angles"] = asked.analysis.joint_angles(trial)
-        datasets["repetitions"] = asked.analysis.repetitions(trial)
-        metrics = asked.analysis.metrics(trial)
+        datasets["angles"] = stages_of(asked).joint_angles(trial)
+        datasets["repetitions"] = stages_of(asked).repetitions(trial)
+        metrics = stages_of(asked).metrics(trial)
         quality = capture_quality(pose, info, datasets["fitted"], seen=seen.result())
     for_fit = clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
     of_fit = tables.load("verdict")["first_look"]["needs_a_fit"]
     found = warnings_of(pose, *datasets.values(), metrics)
     found = [each for each in found if each["code"] not in of_fit]
     with suppress(BadInputError):  # a person in very few frames, of which the pose warns
-        found += warnings_before_fit(for_fit, **asked.analysis.fit_options(for_fit))
+        found += warnings_before_fit(for_fit, **stages_of(asked).fit_options(for_fit))
     found += _without_standing_before(datasets["repetitions"], asked, found)
     found += _of_wishes(quality, datasets["repetitions"], asked, wanted_view, wanted_repetitions)
     if wanted_view is not None and quality["view"]["name"] != UNKNOWN:
@@ -191,9 +192,9 @@ def _checked(
     warnings = [
         AnalysisWarning(each["code"], each["message"], each.get("values", {})) for each in found
     ]
-    analysis = asked.analysis
-    warnings = analysis.warnings_kept(asked, joints, quality, metrics, warnings)
-    verdict = analysis.verdict(asked, quality, metrics, lambda: datasets["fitted"], warnings)
+    stages = stages_of(asked)
+    warnings = stages.warnings_kept(asked, joints, quality, metrics, warnings)
+    verdict = stages.verdict(asked, quality, metrics, lambda: datasets["fitted"], warnings)
     return _document(verdict, asked, info, quality, _accepted(datasets["repetitions"]))
 
 

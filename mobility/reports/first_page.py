@@ -24,8 +24,10 @@ from mobility.assessment.findings import (
 from mobility.assessment.verdict import Part, Verdict
 from mobility.assessment.views_of_rules import films_beside
 from mobility.base.wording import capital, listed, spoken
+from mobility.documents.of_session import verdict_of
 from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
 from mobility.kinematics.skeleton import other_side
+from mobility.reports.exercise_page import page_of
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.reports.part_sections import exercises_in_short
 from mobility.reports.recording import count_repetitions
@@ -89,8 +91,8 @@ def absent(verdict: Verdict, *parts: Part) -> Markup:
 
 def in_short(session: StoredSession) -> tuple[str, str]:
     """Give the findings of a session in one line, and the verdict in another."""
-    counted, verdict = count_repetitions(session.repetitions()), session.verdict()
-    return session.record.kind.page.in_short(session, counted, verdict), verdict.text
+    counted, verdict = count_repetitions(session.repetitions()), verdict_of(session)
+    return page_of(session.record.kind).in_short(session, counted, verdict), verdict.text
 
 
 def faults_in_words(findings: Sequence[Finding]) -> str:

@@ -14,9 +14,11 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.capture.video import keyframe_times, read_frames
+from mobility.documents.of_session import verdict_of
 from mobility.kinematics.clean import with_sides_exchanged_as_in
 from mobility.pipeline.overlay import only_the_body, skeleton
 from mobility.reports.drawn_angles import draw, points_in_picture
+from mobility.reports.exercise_page import page_of
 from mobility.reports.moments import Moment
 
 if TYPE_CHECKING:
@@ -159,7 +161,7 @@ def still(session: StoredSession, *, faces: bool = False) -> KeyFrame | None:
     if not session.video.is_file():
         return None
     pose = with_sides_exchanged_as_in(session.pose(), session.fitted())
-    moments = session.record.kind.page.moments(session, pose, ())
+    moments = page_of(session.record.kind).moments(session, pose, ())
     # Of repetitions the second is of the turn, of single joints the last.
     most = 2 if session.record.kind.noun == "repetition" else len(moments)
     chosen = [Moment(each.title, each.time) for each in moments[:most]][-1:]
@@ -183,8 +185,8 @@ def of_session(
     if not session.video.is_file():
         return []
     pose = with_sides_exchanged_as_in(session.pose(), session.fitted())
-    moments = session.record.kind.page.moments(session, pose, findings)
-    doubt = session.verdict().sides_in_doubt
+    moments = page_of(session.record.kind).moments(session, pose, findings)
+    doubt = verdict_of(session).sides_in_doubt
     moments = [replace(each, doubt=doubt) for each in moments]
     return key_frames(session.video, pose, moments, faces=faces)
 

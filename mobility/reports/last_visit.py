@@ -23,6 +23,7 @@ from mobility.reports.gauges import Gauge
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.sessions.filming import filmed_alike, filming_of
 from mobility.sessions.record import ANONYMOUS
+from mobility.sessions.session_store import store_of
 
 if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
@@ -42,7 +43,7 @@ def last_visit(session: StoredSession) -> StoredSession | None:
     if session.store.read_only or record.user_id == ANONYMOUS or record.phone_key is not None:
         return None
     latest = None
-    for candidate in session.store.sessions():
+    for candidate in store_of(session).sessions():
         earlier = candidate.record
         if earlier.created_at >= record.created_at or candidate.id == session.id:
             continue

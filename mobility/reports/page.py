@@ -18,6 +18,7 @@ from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.findings import Finding, find
 from mobility.assessment.verdict import PARTS, Part, Verdict
 from mobility.base.wording import capital, spoken
+from mobility.documents.of_session import verdict_of
 from mobility.keypoints.view import UNKNOWN, trial_view, view_kind
 from mobility.reports import lab_norms
 from mobility.reports.first_page import absent, doubt
@@ -29,7 +30,7 @@ from mobility.reports.values import reason_missing
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.catalogue.registry import Exercise
+    from mobility.catalogue.exercise import Exercise
     from mobility.sessions.record import Edits, Participant, SessionRecord
     from mobility.sessions.references import LabReferences
     from mobility.sessions.stored_session import StoredSession
@@ -108,7 +109,7 @@ class ReportPage:
     @cached_property
     def verdict(self) -> Verdict:
         """What the recording is good for."""
-        return self.session.verdict(self.metrics)
+        return verdict_of(self.session, self.metrics)
 
     @cached_property
     def answers(self) -> tuple[Finding, ...]:

@@ -27,8 +27,10 @@ from mobility.base.options import Strict, validate
 from mobility.base.progress import first_page_listener, progress_bar
 from mobility.base.wording import capital
 from mobility.documents import of_session
+from mobility.documents.exercise_documents import documents_of
 from mobility.errors import BadInputError, MobilityError, ReportError
 from mobility.reports import warm_kernels
+from mobility.reports.exercise_page import page_of
 from mobility.reports.trial_player import embedded
 from mobility.sessions.files import open_private, replace_folder, write_json, writing
 from mobility.sessions.notebooks import (
@@ -113,11 +115,11 @@ def render_report(
     document: dict[str, Any] = {}
 
     def embedded_trial() -> Mapping[str, str]:
-        document.update(exercise.documents.report(session))
+        document.update(documents_of(exercise).report(session))
         return embedded(session, faces=faces)
 
     def write_document(folder: Path) -> None:
-        write_json(folder / f"{exercise.slug}.json", document | exercise.page.pictures(folder))
+        write_json(folder / f"{exercise.slug}.json", document | page_of(exercise).pictures(folder))
 
     folder = session.report_folder
     # The notebook opens the demo itself, whose folder is not a store.

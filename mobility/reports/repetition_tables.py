@@ -13,7 +13,8 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.base.formatting import quantity, rounded
 from mobility.base.wording import capital
-from mobility.catalogue.registry import exercise_of, main_moment
+from mobility.catalogue.exercise import main_moment
+from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
 from mobility.reports.html import Cell, Row, html, measured, paragraphs, table
 from mobility.reports.steps import steps_in_a_line
@@ -27,7 +28,7 @@ from mobility.reports.values import (
 )
 
 if TYPE_CHECKING:
-    from mobility.catalogue.registry import Exercise
+    from mobility.catalogue.exercise import Exercise
 
 GROUPS = {
     "hip_flexion": "Hip flexion",

@@ -12,7 +12,9 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.catalogue.registry import Exercise, check_sections
+from mobility.catalogue.exercise import Exercise
+from mobility.catalogue.exercise_checks import check_sections
+from mobility.documents.of_session import verdict_of
 from mobility.reports import (
     errors_in_words,
     first_page,
@@ -26,6 +28,7 @@ from mobility.reports import (
 )
 from mobility.reports import recording as filmed
 from mobility.reports import scores as score_tables
+from mobility.reports.exercise_page import page_of
 from mobility.reports.gauges import Gauge
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.reports.last_visit import since_last_visit
@@ -43,7 +46,7 @@ def sections_of(exercise: Exercise) -> list[Section]:
 
 def section_of(exercise: Exercise, name: str) -> Section:
     """Give a section of an exercise by its name."""
-    both = getattr(exercise.page, name, None), globals().get(name)
+    both = getattr(page_of(exercise), name, None), globals().get(name)
     return next(each for each in both if isinstance(each, Section))
 
 
@@ -85,7 +88,7 @@ def first(page: ReportPage) -> Markup:
 
 def _gauges_of(session: StoredSession) -> list[Gauge]:
     """Numbers of another visit, to compare with."""
-    shows, lab = session.verdict().shows, lab_norms.of_session(session)
+    shows, lab = verdict_of(session).shows, lab_norms.of_session(session)
     return gauges.of_rules(session.metrics(), shows, most=None, lab=lab)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import mobility
 from mobility.base.options import validate
 from mobility.base.provenance import code_digest, sha256
+from mobility.catalogue import registry
 from mobility.documents.contract import ReportDocument
 from mobility.errors import NotPermittedError, StorageError
 from mobility.pipeline.analysis import bring_up_to_date
@@ -161,7 +162,7 @@ def _code_digests(session: StoredSession) -> list[str]:
     exercise = session.record.kind
     return [
         code_digest(),
-        exercise.digest(pages=True),
+        registry.digest(exercise, pages=True),
         sha256(find_notebook(exercise.table["notebook"])),
     ]
 

@@ -19,7 +19,8 @@ from mobility.reports.render import render_visit
 from mobility.sessions.files import atomic, lock, make_folder, writing
 from mobility.sessions.notebooks import VISIT, find_notebook
 from mobility.sessions.references import references
-from mobility.sessions.reports import remove_page, remove_visits, report_page, visit_folder
+from mobility.sessions.reports import remove_page, remove_visits, visit_folder
+from mobility.sessions.session_store import store_of
 
 if TYPE_CHECKING:
     import datetime
@@ -144,7 +145,7 @@ def _is_current(visit: Visit, faces: bool | None) -> bool:
 
 def folder_of(visit: Visit) -> Path:
     """Folder of the page of a visit; of some of its sessions alone it is another."""
-    store = visit.sessions[0].store
+    store = store_of(visit.sessions[0])
     chosen = [session.id for session in visit.sessions]
     of_day = visits(store, visit.user_id).get(visit.date, [])
     if chosen == [session.id for session in of_day]:
@@ -154,7 +155,7 @@ def folder_of(visit: Visit) -> Path:
 
 def sessions_on_page(visit: Visit) -> list[StoredSession]:
     """List the sessions whose numbers may be on the page: its own, and those of days before."""
-    days = visits(visit.sessions[0].store, visit.user_id)
+    days = visits(store_of(visit.sessions[0]), visit.user_id)
     before = [each for day, of_day in days.items() if day < visit.date for each in of_day]
     return [*visit.sessions, *before]
 
@@ -181,7 +182,7 @@ def _key(visit: Visit, *, faces: bool) -> str:
     ]
     for session in sessions_on_page(visit):
         inputs.append(session.record.model_dump_json(exclude={"report"}))
-        inputs.append(f"{report_page(session).is_file()}")  # to which the page then has a link
+        inputs.append(f"{session.report_page.is_file()}")  # to which the page then has a link
         try:
             inputs.append(session.edits().model_dump_json())
             # Brought up to date before, if that can be: else it is not tried again.

@@ -17,14 +17,16 @@ import mobility
 from mobility import tables
 from mobility.capture.sampling import choose_frames, chooser
 from mobility.capture.video import presentation_times, probe, read_frames, write_video
-from mobility.catalogue.registry import ANGLE_OF_JOINT
+from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents import of_session
+from mobility.documents.of_session import side_notes
 from mobility.kinematics.clean import with_sides_exchanged_as_in
 from mobility.kinematics.skeleton import BONES
 from mobility.kinematics.stances import steps_of
 from mobility.pipeline.overlay import VISIBLE, only_the_body
 from mobility.reports.curve_data import angle_names, curve_buffers
 from mobility.reports.es_module import joined
+from mobility.reports.exercise_page import page_of
 from mobility.reports.steps import step_in_words
 from mobility.sessions.scratch import scratch
 
@@ -127,7 +129,7 @@ def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any =
     """
     wanted = [name for name in angle_names(curves) if curves[name].notnull().any()]
     preferred = ["knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
-    wanted = [name for name in wanted if name.startswith(record.kind.page.curves_first(record))]
+    wanted = [name for name in wanted if name.startswith(page_of(record.kind).curves_first(record))]
     if repetitions is not None and "joints" in repetitions:
         joints = ", ".join(map(str, repetitions["joints"].values))
         moved = [f"{joint}_" for joint in ANGLE_OF_JOINT if f" {joint}" in joints]
@@ -178,7 +180,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
     notes = [tables.sentence("report.blurred")] if video and not faces else []
     if not video:
         notes = [_too_long(session)]
-    notes += session.notes()
+    notes += side_notes(session)
     state = {
         "title": "",
         "shown": shown_at_first(session.record, angles, repetitions),

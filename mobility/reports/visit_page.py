@@ -38,7 +38,6 @@ from mobility.reports.page import ReportPage
 from mobility.reports.recording import model_in_words, person, view_in_words
 from mobility.reports.sections import section_of
 from mobility.sessions.record import verdict_in_words
-from mobility.sessions.reports import report_page
 
 if TYPE_CHECKING:
     import datetime
@@ -137,7 +136,7 @@ class VisitPage:
         picture = key_frames.still(session, faces=self.faces)
         alt = tables.sentence("visit.picture", number=number)
         model = model_in_words(Origin(row["pose_source"], row["source_software"]))
-        page = report_page(session)
+        page = session.report_page
         link = os.path.relpath(page.absolute(), Path(self.folder).absolute())
         report = h.a(href=link.replace(os.sep, "/"))[tables.sentence("visit.report")]
         return h.figure[

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from mobility import tables
-from mobility.catalogue.registry import JOINTS, ExerciseName, Joint, Limb, of_single_joints
+from mobility.catalogue.joints import JOINTS, Joint, Limb
+from mobility.catalogue.registry import ExerciseName, of_single_joints
 from mobility.documents.contract import ThreadId
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.sessions.analysis_options import options_at

@@ -33,7 +33,8 @@ from mobility.base.options import (
 )
 from mobility.capture.detector_packages import BUILT_IN
 from mobility.capture.models import AUTO
-from mobility.catalogue.registry import Exercise, exercises
+from mobility.catalogue.exercise import Exercise
+from mobility.catalogue.registry import exercises
 from mobility.errors import BadInputError
 
 Place = Literal["command line", "batch", "http", "form"]

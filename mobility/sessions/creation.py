@@ -16,7 +16,8 @@ from mobility import tables
 from mobility.base.options import likely_of_all, quoted
 from mobility.base.provenance import history, last_of, sha256
 from mobility.catalogue import registry
-from mobility.catalogue.registry import JOINTS, MEASURED, Exercise, Joint
+from mobility.catalogue.exercise import Exercise
+from mobility.catalogue.joints import JOINTS, MEASURED, Joint
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import MEDIAPIPE, SOFTWARE, SOURCE
 from mobility.sessions.analysis_options import check_movement

@@ -19,7 +19,9 @@ from mobility import tables
 from mobility.base.parsing import parse_number
 from mobility.base.provenance import AnalysisWarning
 from mobility.catalogue import registry
-from mobility.catalogue.registry import Exercise, ExerciseName, Joint
+from mobility.catalogue.exercise import Exercise
+from mobility.catalogue.joints import Joint
+from mobility.catalogue.registry import ExerciseName
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import Origin
 

@@ -23,7 +23,7 @@ from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import UNKNOWN
 from mobility.sessions.files import REFERENCES
 from mobility.sessions.record import Document, Finite, Number
-from mobility.sessions.session_store import SessionStore
+from mobility.sessions.store_files import StoreFiles
 
 if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
@@ -123,7 +123,7 @@ Reference = RetestErrors | Norms
 _ANY: TypeAdapter[Reference] = TypeAdapter(Annotated[Reference, Field(discriminator="kind")])
 
 
-def save_reference(store: SessionStore[Any], reference: Any) -> None:
+def save_reference(store: StoreFiles, reference: Any) -> None:
     """Keep a reference in the store; one of the same name and kind is replaced.
 
     Raises
@@ -163,7 +163,7 @@ def _measures(reference: Reference) -> set[str]:
     return {f"{each.metric} ({each.conditions.exercise})" for each in entries}
 
 
-def references(store: SessionStore[Any]) -> list[Reference]:
+def references(store: StoreFiles) -> list[Reference]:
     """Read the references of a store, the newest first; a damaged one is left out and logged."""
     read, damaged = references_and_damaged(store)
     for fault in damaged.values():
@@ -171,7 +171,7 @@ def references(store: SessionStore[Any]) -> list[Reference]:
     return read
 
 
-def references_and_damaged(store: SessionStore[Any]) -> tuple[list[Reference], dict[str, str]]:
+def references_and_damaged(store: StoreFiles) -> tuple[list[Reference], dict[str, str]]:
     """Read the references of a store, the newest first; and by name, the error of each damaged one.
 
     What has not the name of a reference is none: a hidden file is left of a process that was
@@ -191,7 +191,7 @@ def references_and_damaged(store: SessionStore[Any]) -> tuple[list[Reference], d
     return sorted(read, key=lambda each: each.made, reverse=True), damaged
 
 
-def reference(store: SessionStore[Any], name: str) -> Reference:
+def reference(store: StoreFiles, name: str) -> Reference:
     """Return the reference of this name.
 
     Raises
@@ -211,7 +211,7 @@ def reference(store: SessionStore[Any], name: str) -> Reference:
     raise _not_found(store, name)
 
 
-def delete_reference(store: SessionStore[Any], name: str) -> None:
+def delete_reference(store: StoreFiles, name: str) -> None:
     """Delete the reference of this name, also a damaged one; it raises as :func:`reference`."""
     store.require_writable()
     check_name(name)
@@ -224,14 +224,14 @@ def _key(name: str) -> str:
     return f"{REFERENCES}/{name}.json"
 
 
-def reference_names(store: SessionStore[Any]) -> list[str]:
+def reference_names(store: StoreFiles) -> list[str]:
     """List the names of the references of a store, damaged ones too."""
     files = store.backend.names(REFERENCES)
     stems = (file.removesuffix(".json") for file in files if file.endswith(".json"))
     return sorted(stem for stem in stems if re.match(_NAME, stem))
 
 
-def _not_found(store: SessionStore[Any], name: str) -> NotFoundError:
+def _not_found(store: StoreFiles, name: str) -> NotFoundError:
     return NotFoundError(
         f"reference {name}: the store has none of this name{likely(name, reference_names(store))}"
     )

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mobility.errors import MobilityError
 from mobility.sessions.files import (
@@ -26,9 +25,6 @@ from mobility.sessions.files import (
     writing,
 )
 from mobility.sessions.notebooks import COHORT, GROUPED_BY, GROUPS, RELIABILITY, VALIDATION
-
-if TYPE_CHECKING:
-    from mobility.sessions.stored_session import StoredSession
 
 VALIDATION_ENDING = ".validation"
 """Ends the name of the folder of a session's reports on lab data; the session id begins it."""
@@ -82,11 +78,6 @@ def visit_folder(reports: Path, user_id: str, date: str, chosen: Sequence[str] =
     """Folder of the page of a visit, or of that of chosen sessions of it."""
     which = f".{hashlib.sha256(' '.join(chosen).encode()).hexdigest()[:8]}" if chosen else ""
     return reports / VISITS / user_id / f"{date}{which}"
-
-
-def report_page(session: StoredSession) -> Path:
-    """Page of the report of a session, whether it is there or not."""
-    return session.report_folder / f"{session.record.kind.slug}.html"
 
 
 def remove_visits(reports: Path, session_id: str) -> None:

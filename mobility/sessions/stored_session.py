@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import Field
 
-from mobility import tables
 from mobility.base.formatting import dated
 from mobility.base.options import checked, validate
 from mobility.base.provenance import sha256
-from mobility.catalogue.registry import MEASURED, Joint, names
+from mobility.catalogue.joints import MEASURED, Joint
+from mobility.catalogue.registry import names
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.sessions.files import check_name, read_dataset, read_json, report_place, write_json
 from mobility.sessions.record import (
@@ -31,8 +31,7 @@ from mobility.sessions.record import (
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.assessment.verdict import Verdict
-    from mobility.sessions.session_store import SessionStore
+    from mobility.sessions.store_files import StoreFiles
 
 STILL = ".still-{}.jpg"
 """Name of the still of a session in its folder, without the digest of what it was made of."""
@@ -44,7 +43,7 @@ TITLE = "title"
 class StoredSession:
     """The files of one session of a store."""
 
-    def __init__(self, folder: Path, store: SessionStore[Any]) -> None:
+    def __init__(self, folder: Path, store: StoreFiles) -> None:
         self.folder = folder
         self.store = store
         self._cache: dict[str, xr.Dataset] | None = None
@@ -180,47 +179,38 @@ class StoredSession:
         """Folder of the session's reports; the first report makes it."""
         return report_place(self.store.reports, self.id)
 
+    @property
+    def report_page(self) -> Path:
+        """Page of the session's report, whether it is there or not."""
+        return self.report_folder / f"{self.record.kind.slug}.html"
+
     def pose(self) -> xr.Dataset:
         """Landmarks as they were detected in :attr:`video`."""
-        return self._result("second_pose" if self.record.measured_video == 2 else "pose")
+        return self.result("second_pose" if self.record.measured_video == 2 else "pose")
 
     def second_pose(self) -> xr.Dataset:
         """Landmarks as they were detected in the video of the second camera."""
-        return self._result("second_pose")
+        return self.result("second_pose")
 
     def fitted(self) -> xr.Dataset:
         """Landmarks after cleaning, from which the angles are computed."""
-        return self._result("fitted")
+        return self.result("fitted")
 
     def measured_angles(self) -> xr.Dataset:
         """Joint angles over time as measured, degrees, those that reports refuse included."""
-        return self._result("angles")
+        return self.result("angles")
 
     def repetitions(self) -> xr.Dataset:
         """Repetitions and their phases."""
-        return self._result("repetitions")
+        return self.result("repetitions")
 
     def metrics(self) -> xr.Dataset:
         """Metrics of the assessment."""
-        return self._result("metrics")
+        return self.result("metrics")
 
     def capture_quality(self) -> dict[str, Any]:
         """How well the video can be measured."""
         return cast("dict[str, Any]", read_json(self.result_file("capture_quality")))
-
-    def verdict(self, metrics: xr.Dataset | None = None) -> Verdict:
-        """Say what the recording is good for; of its `metrics`, where they are at hand."""
-        record, quality = self.record, self.capture_quality()
-        metrics = self.metrics() if metrics is None else metrics
-        judge = record.kind.analysis.verdict
-        return judge(record.kind, quality, metrics, self.fitted, record.warnings)
-
-    def notes(self) -> list[str]:
-        """Say that the sides may have been exchanged; nothing where that is not in doubt."""
-        has_results = {"fitted", "metrics", "capture_quality"} <= self.record.stages.keys()
-        if not has_results or not self.verdict().sides_in_doubt:
-            return []
-        return [f"{tables.sentence('report.sides_in_doubt')}."]
 
     def edits(self) -> Edits:
         """Corrections by hand, oldest first."""
@@ -260,7 +250,7 @@ class StoredSession:
                 write_json(self.folder / "session.json", changed.model_dump(mode="json"))
 
     def delete(self) -> None:
-        """Delete the session; see :meth:`~mobility.sessions.session_store.SessionStore.delete`."""
+        """Delete the session; see :meth:`~mobility.sessions.store_files.StoreFiles.delete`."""
         self.store.require_writable()
         self.store.delete(self.id)
 
@@ -304,7 +294,8 @@ class StoredSession:
             raise NotFoundError(f"session {self.id}: has no {stage.replace('_', ' ')}")
         return entry
 
-    def _result(self, stage: str) -> xr.Dataset:
+    def result(self, stage: str) -> xr.Dataset:
+        """Dataset of a stage of the analysis."""
         if self._cache is not None and stage in self._cache:
             return self._cache[stage].copy()
         record = self.record

@@ -12,7 +12,7 @@ import traitlets
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.catalogue.registry import ANGLE_OF_JOINT
+from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.documents.fill import SIDES, series
 from mobility.errors import NotFoundError

@@ -26,7 +26,7 @@ import numpy as np
 
 from mobility import tables
 from mobility.base.provenance import AnalysisWarning
-from mobility.catalogue.registry import ANGLE_OF_JOINT
+from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.client import Client
 from mobility.documents.contract import ExportDocument
 from mobility.documents.fill import SIDES, landmark_names

@@ -17,7 +17,8 @@ from mobility import tables
 from mobility.assessment.movements import how_to_film
 from mobility.base.options import validate
 from mobility.catalogue import registry
-from mobility.catalogue.registry import JOINTS, MEASURED, of_single_joints
+from mobility.catalogue.joints import JOINTS, MEASURED
+from mobility.catalogue.registry import of_single_joints
 from mobility.errors import BadInputError, MobilityError, NotFoundError, TooLargeError
 from mobility.sessions.analysis_options import (
     AnalysisOptions,

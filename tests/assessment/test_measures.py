@@ -11,8 +11,10 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.measures import measure
+from mobility.catalogue.exercise import Exercise
+from mobility.catalogue.exercise_checks import check
 from mobility.catalogue.exercise_table import checked_table
-from mobility.catalogue.registry import Exercise, check, exercise
+from mobility.catalogue.registry import exercise
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 

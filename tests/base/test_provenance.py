@@ -20,7 +20,8 @@ from demo_sessions import beginning
 import mobility
 from mobility.base import provenance
 from mobility.base.provenance import COMPARISON, POSE, RESULTS, Code, code_digest, package_files
-from mobility.catalogue import registry
+from mobility.catalogue import exercise_folders
+from mobility.catalogue.exercise_folders import exercise_table, files_digest, own_table
 from mobility.errors import ConflictError
 
 LIKE = {"overhead_squat", "squat", "single_leg_squat", "sit_to_stand"}
@@ -105,7 +106,7 @@ def test_the_tables_of_a_result_are_those_that_its_code_loads(project, code):
     files = package_files(project / "mobility", code)
     if "catalogue" in code.modules:  # and what it finds, whose digest is in the keys besides
         folders = (project / "mobility" / "exercises").rglob("*.py")
-        files += [file for file in folders if file.name not in registry._NO_RESULTS]
+        files += [file for file in folders if file.name not in exercise_folders.NO_RESULTS]
     for file in files:
         tree = ast.parse(file.read_bytes() if file.suffix == ".py" else b"")
         for node in ast.walk(tree):
@@ -172,24 +173,24 @@ def keys(copied, monkeypatch) -> Callable[[], dict[str, tuple[str, str]]]:
     def folder_of(name: str) -> Path:
         return copied.parent.joinpath(*name.split("."))
 
-    monkeypatch.setattr(registry, "files", folder_of)
+    monkeypatch.setattr(exercise_folders, "files", folder_of)
 
     def now() -> dict[str, tuple[str, str]]:
-        for cached in (registry._digest, registry._read, registry._own_table, code_digest):
+        for cached in (exercise_table, own_table, files_digest, code_digest):
             cached.cache_clear()
         names = sorted(path.parent.name for path in copied.glob("exercises/*/exercise.yaml"))
-        packages = {name: f"{registry._PACKAGE}.{name}" for name in names}
+        packages = tuple(f"{exercise_folders.PACKAGE}.{name}" for name in names)
         return {
             name: (
-                code_digest(RESULTS) + registry._digest(package, pages=False),
-                code_digest() + registry._digest(package, pages=True),
+                code_digest(RESULTS) + files_digest(package, packages, pages=False),
+                code_digest() + files_digest(package, packages, pages=True),
             )
-            for name, package in packages.items()
+            for name, package in zip(names, packages, strict=True)
         }
 
     yield now
     monkeypatch.undo()
-    for cached in (registry._digest, registry._read, registry._own_table):
+    for cached in (exercise_table, own_table, files_digest):
         cached.cache_clear()
 
 
@@ -242,7 +243,9 @@ def test_what_an_exercise_imports_is_followed_however_it_is_written(copied, keys
     alone = copied / "exercises" / "joint_angle_mobility"
     (alone / "joint_values.py").write_text(imports, encoding="utf-8")
     keys()
-    followed = registry._folders(f"{registry._PACKAGE}.{alone.name}", pages=False)
+    followed = exercise_folders.followed_folders(
+        f"{exercise_folders.PACKAGE}.{alone.name}", pages=False
+    )
     assert {folder.name for folder in followed.values()} == folders | {alone.name}
 
 

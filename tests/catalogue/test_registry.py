@@ -15,12 +15,16 @@ import pytest
 from own_package import package_of_the_page
 from processes import ended
 
+from mobility.assessment.exercise_stages import stages_of
 from mobility.catalogue import registry
+from mobility.catalogue.exercise import Exercise
+from mobility.catalogue.exercise_folders import files_digest
 from mobility.errors import BadInputError
+from mobility.reports.exercise_page import page_of
 
 NUMBER = itertools.count()
 
-Installed = Callable[..., tuple[registry.Exercise, ...]]
+Installed = Callable[..., tuple[Exercise, ...]]
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Installed:
 
     def install(
         init: str = "", findings: str = "", table: str | None = None, **lines: str
-    ) -> tuple[registry.Exercise, ...]:
+    ) -> tuple[Exercise, ...]:
         package = f"exercise_of_a_test_{next(NUMBER)}"
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text(init, encoding="utf-8")
@@ -84,8 +88,8 @@ def test_what_only_a_page_shows_changes_the_report_and_no_result(installed: Inst
     assert not exercise.package.startswith("mobility.")  # its files are written below
 
     def digests() -> tuple[str, str]:
-        registry._digest.cache_clear()
-        return exercise.digest(), exercise.digest(pages=True)
+        files_digest.cache_clear()
+        return registry.digest(exercise), registry.digest(exercise, pages=True)
 
     before = digests()
     exercise.file("page.py").write_text("FIRST = 1", encoding="utf-8")
@@ -110,8 +114,8 @@ def test_what_comes_with_an_exercise_changes_its_key(
     monkeypatch.syspath_prepend(tmp_path)
 
     def digest() -> str:
-        registry._digest.cache_clear()
-        return registry._digest(f"{lab}.heel", pages=False)
+        files_digest.cache_clear()
+        return files_digest(f"{lab}.heel", (), pages=False)
 
     before = digest()
     (folder.parent / "shared.py").write_text("LEAST = 40", encoding="utf-8")
@@ -126,10 +130,10 @@ def test_what_comes_with_an_exercise_changes_its_key(
 @pytest.fixture
 def of_the_page(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[registry.Exercise, ...]]:
+) -> Callable[..., tuple[Exercise, ...]]:
     """Give the exercises with that of the page, of which parts of files are replaced."""
 
-    def install(*changes: tuple[str, str, str]) -> tuple[registry.Exercise, ...]:
+    def install(*changes: tuple[str, str, str]) -> tuple[Exercise, ...]:
         package = f"heel_raise_{next(NUMBER)}"
         folder = package_of_the_page(project, tmp_path / "site", name=package)
         for name, old, new in changes:
@@ -269,7 +273,7 @@ def test_pages_may_import_what_imports_the_exercises(
     """At that time they are only being looked for."""
     page = "from mobility.exercises.repeated.page import moments as usual_moments\n"
     exercise = of_the_page(("page.py", "", page))[-1]
-    assert exercise.page.usual_moments
+    assert page_of(exercise).usual_moments
     # Also in a new process, whatever is imported first.
     names = "import mobility.{}; from mobility import registry; print(registry.names()[-1])"
     where = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(project)])}
@@ -301,7 +305,7 @@ def test_what_a_package_prints_goes_to_standard_error(
         ("analysis.py", head, f"print('read')\n\n\n{head}    print('run')\n"),
     )[-1]
     with pytest.raises(AttributeError):
-        exercise.analysis.repetitions(None)
+        stages_of(exercise).repetitions(None)
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.split() == ["imported", "read", "run"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mobility.catalogue.registry import JOINTS
+from mobility.catalogue.joints import JOINTS
 from mobility.cli import main as cli
 from mobility.documents.contract import FieldErrors
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys

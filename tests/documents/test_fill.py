@@ -15,6 +15,7 @@ from mobility.assessment.indices import quality_index
 from mobility.base.provenance import AnalysisWarning
 from mobility.documents import contract
 from mobility.documents import fill as documents
+from mobility.documents.exercise_documents import documents_of
 from mobility.reports import gauges
 from mobility.sessions.record import Participant, Provenance
 from mobility.store import Store
@@ -274,4 +275,4 @@ def test_the_report_has_the_checks_of_the_session():
         session = Store("absent").demo(name)
         checks = session.checks()
         assert {each["answer"] for each in checks} >= {"reached", "refused"}
-        assert session.record.kind.documents.report(session)["checks"] == checks
+        assert documents_of(session.record.kind).report(session)["checks"] == checks

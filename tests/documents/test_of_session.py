@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +11,7 @@ from analytic import fitted, squat_pose
 
 from mobility.base.provenance import AnalysisWarning
 from mobility.documents import of_session
-from mobility.store import Session, Store
+from mobility.store import Store
 
 
 def seen_from(heading: float, corrected: str | None = None) -> Any:
@@ -32,15 +31,13 @@ def demo_with(warnings: list[AnalysisWarning] | None = None, **attributes: str) 
     demo = Store("absent").demo("Overhead Squat")
     metrics = demo.metrics().assign_attrs(attributes)
     changed = {} if warnings is None else {"warnings": warnings}
-    session = SimpleNamespace(
+    return SimpleNamespace(
         record=demo.record.model_copy(update=changed),
         measured_angles=demo.measured_angles,
         metrics=lambda: metrics,
         capture_quality=demo.capture_quality,
         fitted=demo.fitted,
     )
-    session.verdict = partial(Session.verdict, session)
-    return session
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ import xarray as xr
 from analytic import minimum_jerk, pose_dataset
 
 import mobility as mb
+from mobility.assessment.exercise_stages import Trial
 from mobility.assessment.findings import Finding, find
-from mobility.catalogue.registry import JOINTS, Trial, exercise
+from mobility.catalogue.joints import JOINTS
+from mobility.catalogue.registry import exercise
 from mobility.errors import BadInputError
 from mobility.exercises.single_leg_squat import analysis
 from mobility.exercises.single_leg_squat.crossley_criteria import judged_criteria, rated_good

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.assessment.findings import find
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning, warnings_of
 from mobility.catalogue import registry
-from mobility.catalogue.registry import Trial
 from mobility.documents.fill import group_metrics
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
 from mobility.exercises.sit_to_stand.kernels import slope
@@ -117,8 +117,8 @@ def measured(
     exercise = registry.exercise(name)
     stages: dict[str, xr.Dataset] = {"fitted": pose, "angles": joint_angles(pose)}
     trial = Trial(exercise, (), True, None, sex, age, intervals, stages.__getitem__)
-    stages["repetitions"] = exercise.analysis.repetitions(trial)
-    return exercise.analysis.metrics(trial)
+    stages["repetitions"] = stages_of(exercise).repetitions(trial)
+    return stages_of(exercise).metrics(trial)
 
 
 @pytest.mark.parametrize("start", ["seated", "standing"])
@@ -161,7 +161,7 @@ def test_times_stand_beside_those_of_the_same_rise_of_the_lab(pose_of: Made) -> 
     late = pose.assign_coords(time=pose["time"] + 0.1)
 
     def compared(*recordings: xr.Dataset) -> xr.Dataset:
-        times = exercise.analysis.compared_times(
+        times = stages_of(exercise).compared_times(
             exercise, find_chair_rises(pose), metrics, recordings
         )
         return times.set_index(quantity="quantity")
@@ -309,7 +309,7 @@ def test_rises_from_a_chair_are_named_whatever_they_were_filmed_as(
 def test_squats_that_pause_at_the_bottom_are_no_chair_rises(
     squat_pose: Callable[..., Any], shown: dict[str, float]
 ) -> None:
-    recognised_in = registry.exercise("sit-to-stand").analysis.recognised_in
+    recognised_in = stages_of(registry.exercise("sit-to-stand")).recognised_in
     for heading in (0.0, 45.0, 90.0):
         assert recognised_in(squat_pose(reps=3, heading=heading, **shown).pose) == []
 
@@ -337,7 +337,7 @@ def test_a_man_who_rises_from_a_box_is_recognised_and_those_who_squat_are_not(
 
 def _recognised(pose: xr.Dataset) -> bool:
     fitted = fit_body(clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD))
-    return bool(registry.exercise("sit-to-stand").analysis.recognised_in(fitted))
+    return bool(stages_of(registry.exercise("sit-to-stand")).recognised_in(fitted))
 
 
 def test_what_is_hidden_or_missing_is_refused(pose_of: Made) -> None:

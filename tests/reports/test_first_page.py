@@ -15,7 +15,7 @@ from mobility.assessment.findings import Finding, all_rules, find, say
 from mobility.assessment.verdict import Verdict, judge
 from mobility.base.wording import listed
 from mobility.catalogue import registry
-from mobility.catalogue.registry import Exercise
+from mobility.catalogue.exercise import Exercise
 from mobility.reports.first_page import MOST_FINDINGS, in_lines, main_findings
 from mobility.store import Store
 

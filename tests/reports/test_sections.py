@@ -17,7 +17,7 @@ from mobility.assessment.kinds import entry_of
 from mobility.assessment.verdict import PARTS, judge
 from mobility.base.provenance import AnalysisWarning
 from mobility.catalogue import registry
-from mobility.catalogue.registry import Exercise
+from mobility.catalogue.exercise import Exercise
 from mobility.documents.fill import check_rows
 from mobility.errors import BadInputError
 from mobility.reports.page import ReportPage

@@ -12,6 +12,7 @@ from first_pages import rows_on, stands_on
 from mobility.assessment.findings import all_rules, in_units
 from mobility.client import Client
 from mobility.cohorts import cohort
+from mobility.documents.exercise_documents import documents_of
 from mobility.reports.page import ReportPage
 from mobility.reports.sections import sections_of
 from mobility.store import Store
@@ -28,7 +29,7 @@ def test_python_documents_http_cohort_and_page_have_the_same_answers(server, ses
     checks = session.checks()
     assert {each["answer"] for each in checks} >= {"fault", "reached", "near", "open", "refused"}
     assert session.details()["checks"] == checks
-    assert session.record.kind.documents.report(session)["checks"] == checks
+    assert documents_of(session.record.kind).report(session)["checks"] == checks
     key = server.key("participant", "p-answers")
     path = f"/sessions/{session.id}/"
     assert server.ask("GET", f"{path}checks/", key).json() == checks

@@ -10,7 +10,7 @@ from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.movements import movement as movement_entry
 from mobility.assessment.verdict import Verdict
 from mobility.base.provenance import AnalysisWarning
-from mobility.catalogue.registry import ANGLE_OF_JOINT, joints_that
+from mobility.catalogue.joints import ANGLE_OF_JOINT, joints_that
 from mobility.errors import MobilityError
 from mobility.exercises.joint_angle_mobility.courses import (
     feet_could_be_planted,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from mobility.catalogue.registry import Exercise, Trial
-    from mobility.sessions.stored_session import StoredSession
+    from mobility.assessment.exercise_stages import Trial
+    from mobility.catalogue.exercise import Exercise
 
 DEPENDS: Mapping[str, Any] = {
     "fitted": (("pose", "second_pose"), ("exercise",), ()),
@@ -136,13 +136,17 @@ def warnings_kept(
 
 
 def verdict_from_counts(
-    exercise: Exercise, session: StoredSession, quality: Mapping[str, Any], accepted: float | None
+    exercise: Exercise,
+    quality: Mapping[str, Any],
+    accepted: float | None,
+    dataset: Callable[[str], xr.Dataset],
+    warnings: Sequence[AnalysisWarning],
 ) -> Verdict | None:
     """Say what the recording is good for; None where older code measured it."""
     with suppress(MobilityError):
-        measured = session.metrics()
+        measured = dataset("metrics")
         if "shown" in measured:
-            return verdict(exercise, quality, measured, session.fitted, session.record.warnings)
+            return verdict(exercise, quality, measured, lambda: dataset("fitted"), warnings)
     return None
 
 

@@ -13,7 +13,7 @@ from mobility import tables
 from mobility.assessment import movements as movement_table
 from mobility.base.provenance import cameras_of, cuts_of, repeats_of
 from mobility.base.wording import listed, spoken
-from mobility.catalogue.registry import joint_table, joints_that
+from mobility.catalogue.joints import joint_table, joints_that
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.excursions import (
     ALONG,

@@ -9,7 +9,7 @@ import numpy as np
 
 from mobility.assessment.movements import movement
 from mobility.base.wording import spoken
-from mobility.catalogue.registry import ANGLE_OF_JOINT, SIDEWAYS
+from mobility.catalogue.joints import ANGLE_OF_JOINT, SIDEWAYS
 from mobility.documents import fill
 from mobility.documents.contract import JointAngle, JointMobilityDocument
 from mobility.documents.of_session import side_of_joints

@@ -18,7 +18,7 @@ from mobility.assessment.reference_ranges import Sex
 from mobility.base import provenance
 from mobility.base.options import checked
 from mobility.base.wording import capital, listed, spoken
-from mobility.catalogue.registry import JOINTS, joint_table
+from mobility.catalogue.joints import JOINTS, joint_table
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.courses import courses_of, postures_of, upper_body_only
 from mobility.exercises.joint_angle_mobility.excursions import (

@@ -19,7 +19,7 @@ from mobility.assessment.movements import how_to_film, movement
 from mobility.base.formatting import MISSING, between, plus_minus, quantity, rounded
 from mobility.base.provenance import cameras_of
 from mobility.base.wording import both_sides, capital, listed, measure_of, spoken
-from mobility.catalogue.registry import ANGLE_OF_JOINT
+from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents.fill import SIDES, joint_angles_shown
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.excursions import constants

@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 from mobility import tables
 from mobility.assessment import movements as movement_table
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
-from mobility.catalogue.registry import ANGLE_OF_JOINT, joint_table
+from mobility.catalogue.joints import ANGLE_OF_JOINT, joint_table
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.courses import planes_of, postures_of
 from mobility.exercises.joint_angle_mobility.excursions import (

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.criteria import compensations, fms_deep_squat
+from mobility.assessment.exercise_stages import Trial
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.looks_like import place_of_arms
 from mobility.assessment.measures import measure
 from mobility.assessment.summaries import nanmedian
 from mobility.base.options import checked
 from mobility.catalogue import registry
-from mobility.catalogue.registry import Trial
 from mobility.exercises.repeated import analysis as repeated
 from mobility.keypoints.view import trial_view
 from mobility.kinematics.datasets import Angles, Pose, Repetitions

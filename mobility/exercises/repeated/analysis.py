@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.estimates import without_hidden_side
+from mobility.assessment.exercise_stages import stages_of
 from mobility.assessment.measures import measure
 from mobility.assessment.verdict import Verdict, judge
 from mobility.base.options import check_intervals
@@ -25,8 +26,8 @@ from mobility.kinematics import angles as kinematic_angles
 from mobility.kinematics.repetitions import find_repetitions, set_repetitions
 
 if TYPE_CHECKING:
-    from mobility.catalogue.registry import Exercise, Trial
-    from mobility.sessions.stored_session import StoredSession
+    from mobility.assessment.exercise_stages import Trial
+    from mobility.catalogue.exercise import Exercise
 
 DEPENDS: Mapping[str, Any] = {}
 
@@ -62,7 +63,7 @@ def checked_repetitions(
 
 def metrics(trial: Trial) -> xr.Dataset:
     """Measure what the exercise picks."""
-    asked = trial.exercise.analysis.other_exercise
+    asked = stages_of(trial.exercise).other_exercise
     if asked is other_exercise:  # and none of its own
         asked = partial(_recognised, trial.exercise.name)
     measured = measure(
@@ -88,7 +89,7 @@ def other_exercise(
 def _recognised(own: str, pose: xr.Dataset, *_: Any) -> list[dict[str, Any]]:
     """Warn of the first exercise, but for the trial's `own`, that recognises itself."""
     others = (each for each in registry.exercises() if each.name != own)
-    warnings = (each.analysis.recognised_in(pose) for each in others)
+    warnings = (stages_of(each).recognised_in(pose) for each in others)
     return next(filter(None, warnings), [])
 
 
@@ -153,13 +154,17 @@ def warnings_kept(
 
 
 def verdict_from_counts(
-    exercise: Exercise, session: StoredSession, quality: Mapping[str, Any], accepted: float | None
+    exercise: Exercise,
+    quality: Mapping[str, Any],
+    accepted: float | None,
+    dataset: Callable[[str], xr.Dataset],
+    warnings: Sequence[AnalysisWarning],
 ) -> Verdict | None:
     """Verdict on the recording without its metrics, which are slow to read."""
     if accepted is None and not quality:
         return None
     metrics = None if accepted is None else xr.Dataset({"accepted_repetitions": accepted})
-    return judge(session.record.warnings, quality, metrics, exercise=exercise)
+    return judge(warnings, quality, metrics, exercise=exercise)
 
 
 def reported(metrics: xr.Dataset) -> xr.Dataset:

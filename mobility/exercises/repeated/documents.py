@@ -8,6 +8,7 @@ from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.knee_movement import knee
 from mobility.documents.fill import report_document
+from mobility.documents.of_session import verdict_of
 from mobility.sessions.record import Side
 from mobility.sessions.stored_session import StoredSession
 
@@ -41,7 +42,7 @@ def angles(session: StoredSession) -> xr.Dataset:
     if not {"metrics", "capture_quality"} <= record.stages.keys():  # interrupted before its verdict
         return measured
     metrics = session.metrics()
-    verdict = session.verdict(metrics)
+    verdict = verdict_of(session, metrics)
     refused = {}
     for name, values in measured.data_vars.items():
         # Another movement is measured as well as a squat; what cannot be used has no angle.

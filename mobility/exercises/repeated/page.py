@@ -16,7 +16,9 @@ from mobility.assessment.estimates import side_shown
 from mobility.assessment.findings import find
 from mobility.assessment.phases import phase_frames
 from mobility.base.wording import capital
-from mobility.catalogue.registry import ANGLE_OF_JOINT, exercise_of, main_moment
+from mobility.catalogue.exercise import main_moment
+from mobility.catalogue.joints import ANGLE_OF_JOINT
+from mobility.catalogue.registry import exercise_of
 from mobility.exercises.repeated.documents import VIEWS
 from mobility.kinematics.expected_error import sd_of, source_of_standing
 from mobility.kinematics.stances import stance_at

@@ -13,6 +13,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.estimates import ABSENT_SIDE, HIDDEN_SIDE
+from mobility.assessment.exercise_stages import Trial
 from mobility.assessment.kinds import owners
 from mobility.assessment.measures import measure
 from mobility.assessment.metric import add, merged_history
@@ -20,7 +21,7 @@ from mobility.assessment.phases import phase_frames
 from mobility.assessment.summaries import independent, right_minus_left
 from mobility.base.provenance import AnalysisWarning, history, with_history
 from mobility.catalogue import registry
-from mobility.catalogue.registry import Exercise, Trial
+from mobility.catalogue.exercise import Exercise
 from mobility.exercises.repeated import analysis as repeated
 from mobility.exercises.single_leg_squat.standing_feet import (
     Mask,

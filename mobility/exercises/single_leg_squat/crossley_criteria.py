@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from mobility.assessment.findings import Finding, label
-from mobility.catalogue.registry import Exercise
+from mobility.catalogue.exercise import Exercise
 
 Status = Literal["met", "failed", "not_told"]
 

@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility.assessment.body_axes import points_of
-from mobility.catalogue.registry import Exercise
+from mobility.catalogue.exercise import Exercise
 from mobility.kinematics.expected_error import of_fit
 from mobility.kinematics.skeleton import SIDES, other_side
 

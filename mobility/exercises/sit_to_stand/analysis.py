@@ -19,7 +19,8 @@ from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, seated
 from mobility.exercises.sit_to_stand.lab import times_of_both, with_seat_off
 
 if TYPE_CHECKING:
-    from mobility.catalogue.registry import Exercise, Trial
+    from mobility.assessment.exercise_stages import Trial
+    from mobility.catalogue.exercise import Exercise
 
 SLUG = "sit-to-stand"
 

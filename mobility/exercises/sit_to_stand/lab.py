@@ -13,7 +13,7 @@ from mobility import tables
 from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.kernels import limits_of
 from mobility.assessment.kinds import entry_of
-from mobility.catalogue.registry import Exercise
+from mobility.catalogue.exercise import Exercise
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises
 from mobility.exercises.sit_to_stand.times import Rises, durations, event_sd
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES

@@ -12,7 +12,7 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.body_axes import in_body_axes, points_of
 from mobility.base.wording import listed
-from mobility.catalogue.registry import Exercise
+from mobility.catalogue.exercise import Exercise
 
 _DURATIONS = {
     "lean_duration": ("start", "seat_off"),

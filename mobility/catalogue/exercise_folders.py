@@ -1,0 +1,142 @@
+"""Folder of an exercise: its tables, and the digest of its files."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mobility.base.parsing import YAML_LOADER
+from mobility.base.provenance import imported_modules, sha256
+from mobility.catalogue.exercise_table import checked_table
+from mobility.errors import BadInputError, MobilityError
+
+PACKAGE = "mobility.exercises"
+
+BASE = f"{PACKAGE}.repeated"
+
+NO_RESULTS = ("documents.py", "page.py", "joint_sections.py")
+"""Modules of an exercise's folder on which no result depends."""
+
+_LONGEST_REASON = 300
+"""Characters that are told of why an exercise is left out."""
+
+
+@functools.cache
+def exercise_table(package: str) -> dict[str, Any]:
+    """Give the checked ``exercise.yaml`` of an exercise."""
+    table = own_table(package, "exercise")
+    return checked_table(table, what=f"exercise.yaml of {package}")
+
+
+@functools.cache
+def own_table(package: str, name: str) -> Any:
+    """Give the table ``<name>.yaml`` of a folder; empty where it has none."""
+    file = files(package) / f"{name}.yaml"
+    if not file.is_file():
+        return {}
+    try:
+        return yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER) or {}  # noqa: S506
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BadInputError(f"{name}.yaml of {package}: {in_short(error)}") from error
+
+
+def with_like(package: str) -> list[str]:
+    """Package of an exercise, and that of what it is like."""
+    like = exercise_table(package).get("like")
+    return [package] if like is None else [package, f"{PACKAGE}.{like}"]
+
+
+@functools.cache
+def files_digest(package: str, packages: tuple[str, ...], *, pages: bool) -> str:
+    """SHA-256 of the files of an exercise, among the `packages` of all exercises.
+
+    That is its folder, that of what it is like, and those that these import.
+    """
+    digest = hashlib.sha256()
+    folders = followed_folders(package, pages=pages)
+    asked = dict[str, Path]()
+    if BASE in folders:  # whose verdict asks all exercises that recognise themselves
+        for each in packages:
+            file = Path(str(files(each))) / "analysis.py"
+            if file.is_file() and b"def recognised_in" in file.read_bytes():
+                asked |= followed_folders(each, pages=False)
+    for named, with_pages in ((folders, pages), (asked, False)):
+        for name, folder in sorted(named.items()):  # wherever installed
+            for file in _files_of(folder, pages=with_pages):
+                place = file.relative_to(folder).as_posix()
+                content = sha256(file) if with_pages else _sha256_of_result(file)
+                digest.update(f"{name} {place} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _sha256_of_result(file: Path) -> str:
+    """SHA-256 of a file without the entries of an ``exercise.yaml`` that name parts of a page."""
+    content = file.read_bytes()
+    if file.name == "exercise.yaml":
+        content = re.sub(rb"^(page|notebook):.*\n(?:[ -].*\n)*", b"", content, flags=re.M)
+    return hashlib.sha256(content).hexdigest()
+
+
+def followed_folders(package: str, *, pages: bool) -> dict[str, Path]:
+    """Give by package the folders of an exercise, of what it is like, and of what these import.
+
+    Only imports of exercises, and of what comes with them, are followed: all else of this package
+    is of :func:`mobility.base.provenance.code_digest`.
+    """
+    followed = f"{PACKAGE}.", f"{package.partition('.')[0]}."
+    if package.startswith(PACKAGE):  # not all of this package
+        followed = followed[0], followed[0]
+    waiting, folders = with_like(package), dict[str, Path]()
+    while waiting:
+        name = waiting.pop()
+        if name in folders:
+            continue
+        folders[name] = Path(str(files(name)))
+        for file in _files_of(folders[name], pages=pages):
+            if file.suffix == ".py":
+                within = ".".join([name, *file.relative_to(folders[name]).parts[:-1]])
+                modules = imported_modules(file.read_bytes(), package=within)
+                waiting += [package_of(each) for each in modules if each.startswith(followed)]
+    return folders
+
+
+def _files_of(folder: Path, *, pages: bool) -> list[Path]:
+    """Files of a folder on which results depend, or also its pages; no hidden ones and backups."""
+    return [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+        and not any(
+            part[0] == "." or part == "__pycache__" for part in file.parts[len(folder.parts) :]
+        )
+        and not file.name.endswith("~")
+        and (pages or not (file.name in NO_RESULTS or file.suffix == ".svg"))
+    ]
+
+
+def package_of(module: str) -> str:
+    """Name the innermost package that a module, or a name in it, is of, without importing it."""
+    name, *parts = module.split(".")
+    folder = Path(str(files(name)))
+    for part in parts:
+        folder /= part
+        if not (folder / "__init__.py").is_file():
+            break
+        name = f"{name}.{part}"
+    return name
+
+
+def in_short(error: BaseException) -> str:
+    """Say in one line what was raised."""
+    text = " ".join(str(error).split())
+    if len(text) > _LONGEST_REASON:
+        text = f"{text[:_LONGEST_REASON]}…"
+    if not isinstance(error, MobilityError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

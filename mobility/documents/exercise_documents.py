@@ -1,0 +1,33 @@
+"""What documents show of an exercise: what its module ``documents`` may have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.catalogue.exercise import Exercise
+    from mobility.sessions.record import Side
+    from mobility.sessions.stored_session import StoredSession
+
+
+class ExerciseDocuments(Protocol):
+    """Module ``documents``: what documents show."""
+
+    def report(self, session: StoredSession) -> dict[str, Any]:
+        """Make the document that stands beside the report."""
+
+    def angles(self, session: StoredSession) -> xr.Dataset:
+        """Give the angles over time as the report stands for them: NaN where it refuses them."""
+
+    def shown_angles(self, session: StoredSession) -> xr.Dataset:
+        """Give the angles as documents show them."""
+
+    def sides(self, session: StoredSession, side: Side) -> dict[str, Side]:
+        """Name the side that stands for each joint, where the camera sees `side` best."""
+
+
+def documents_of(exercise: Exercise) -> ExerciseDocuments:
+    """Give what documents show of an exercise."""
+    return cast("ExerciseDocuments", exercise.part("documents"))

@@ -1,0 +1,40 @@
+"""What the report of an exercise shows: what its module ``page`` may have, beside sections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.assessment.findings import Finding
+    from mobility.assessment.verdict import Verdict
+    from mobility.catalogue.exercise import Exercise
+    from mobility.reports.moments import Moment
+    from mobility.sessions.record import SessionRecord
+    from mobility.sessions.stored_session import StoredSession
+
+
+class ExercisePage(Protocol):
+    """Module ``page``: the report; besides, sections of its own."""
+
+    def in_short(self, session: StoredSession, counted: str, verdict: Verdict) -> str:
+        """Say in one line what was measured."""
+
+    def moments(
+        self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
+    ) -> list[Moment]:
+        """Choose the moments that the first page shows in pictures."""
+
+    def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
+        """Give beginnings of the names of the curves that are shown at first."""
+
+    def pictures(self, folder: Path) -> dict[str, Any]:
+        """Give the entries of the document that name pictures which the notebook drew."""
+
+
+def page_of(exercise: Exercise) -> ExercisePage:
+    """Give the report of an exercise, with sections of its own."""
+    return cast("ExercisePage", exercise.part("page"))
