@@ -23,6 +23,7 @@ from mobility.kinematics.fit.entry import fit_body as fit_body
 from mobility.kinematics.in_picture import picture_angles as picture_angles
 from mobility.kinematics.repetitions import find_repetitions as find_repetitions
 from mobility.pipeline.recording_check import check_recording as check_recording
+from mobility.statistics import planning
 from mobility.store import Session as Session
 from mobility.store import Store as Store
 from mobility.studies.curves import compare_curves as compare_curves
@@ -39,3 +40,4 @@ from mobility.validation.synchronise import find_lag as find_lag
 
 __version__: str
 PUBLIC: Mapping[str, str]
+plan = planning

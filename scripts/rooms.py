@@ -28,24 +28,14 @@ def layers() -> list[list[str]]:
     return [[name.split(".")[1] for name in row.split(" | ")] for row in _contract()["layers"]]
 
 
-def types_only() -> set[tuple[str, str]]:
-    """Rooms of which another names types only: imports that the contract allows upwards."""
-    pairs = [rule.split(" -> ") for rule in _contract()["ignore_imports"]]
-    return {(a.split(".")[1], b.split(".")[1]) for a, b in pairs if "." in a}
-
-
 def imports() -> dict[str, set[str]]:
-    """Rooms that each room imports, wherever in its code; not for types only."""
+    """Rooms that each room imports, wherever in its code."""
     found: dict[str, set[str]] = {}
     for file in sorted((ROOT / FACE).rglob("*.py")):
         name = file.relative_to(ROOT / FACE).with_suffix("").parts[0]
         if name != "__init__":
             found.setdefault(name, set()).update(_rooms_in(file))
-    allowed = types_only()
-    return {
-        room: {other for other in others - {room} if (room, other) not in allowed}
-        for room, others in found.items()
-    }
+    return {room: others - {room} for room, others in found.items()}
 
 
 def _rooms_in(file: Path) -> set[str]:

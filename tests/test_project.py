@@ -79,8 +79,8 @@ def test_public_names_exist_and_others_do_not():
     for name in mb.__all__:
         assert callable(getattr(mb, name)) or inspect.ismodule(getattr(mb, name))
     stub = Path(mb.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
-    typed = dict(re.findall(r"import (\w+) as (\w+)", re.sub(r"\(\s+(.*?),\s+\)", r"\1", stub)))
-    assert {*typed.values()} == {*mb.__all__}
+    typed = {*re.findall(r" as (\w+)|^(\w+) = ", stub, flags=re.M)}
+    assert {"".join(each) for each in typed} == {*mb.__all__}, "the stub has not the public names"
     with pytest.raises(AttributeError, match="no attribute 'analyse'"):
         mb.analyse  # noqa: B018
 

@@ -275,7 +275,9 @@ def test_pages_may_import_what_imports_the_exercises(
     exercise = of_the_page(("page.py", "", page))[-1]
     assert page_of(exercise).usual_moments
     # Also in a new process, whatever is imported first.
-    names = "import mobility.{}; from mobility import registry; print(registry.names()[-1])"
+    names = (
+        "import mobility.{}; from mobility.catalogue import registry; print(registry.names()[-1])"
+    )
     where = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(project)])}
     for first in ("cli.main", "exercises.repeated.page"):
         new = ended([sys.executable, "-c", names.format(first)], env=os.environ | where)
@@ -288,7 +290,7 @@ def test_a_page_that_cannot_be_imported_is_one_line_where_it_is_asked_for(
     late = "raise ImportError('x of a partially initialized module')"  # as of a circle
     exercise = of_the_page(("page.py", "", late))[-1]
     with pytest.raises(BadInputError, match=r"page cannot be imported: ImportError: x of"):
-        exercise.page  # noqa: B018
+        exercise.part("page")
 
 
 def test_ctrl_c_while_a_package_is_imported_is_no_fault_of_it(of_the_page: Installed) -> None:

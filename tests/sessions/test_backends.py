@@ -229,7 +229,7 @@ def test_a_deletion_is_unfinished_until_the_reports_are_gone(place, video, stand
         raise fault
 
     with monkeypatch.context() as patched:
-        patched.setattr("mobility.sessions.session_store.remove_reports", refuse)
+        patched.setattr("mobility.sessions.store_files.remove_reports", refuse)
         assert store.sweep() == {"one": fault}
         assert store.unfinished() == ["one"]
     assert store.sweep() == {"one": None}
