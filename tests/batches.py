@@ -58,7 +58,7 @@ def surroundings(place, fault):
     return {
         **os.environ,
         "DASK_DISTRIBUTED__WORKER__PRELOAD": str(FAULTY),
-        "STAND_INS": str(FAULTY.with_name("stand_ins.py")),
+        "STAND_INS": str(FAULTY.with_name("small_results.py")),
         "FAULT": fault,
         "FAULT_FOLDER": str(place),
     }

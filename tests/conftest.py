@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from extras import require, skip
 from hypothesis import settings
-from processes import wait_for
+from other_processes import wait_for
 
 # A machine that checks a change says the same of it each time; elsewhere new examples are tried.
 settings.register_profile("mobility", derandomize=bool(os.environ.get("CI")), deadline=None)
@@ -76,23 +76,17 @@ def shared_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def stand_in_data() -> ModuleType:
-    """The module tests/stand_ins.py: small results with known numbers."""
-    import stand_ins
-
-    return stand_ins
-
-
 @pytest.fixture
-def stand_ins(monkeypatch: pytest.MonkeyPatch, stand_in_data: ModuleType) -> Iterator[ModuleType]:
-    """The same, put in the place of everything that the analysis calls; counts the calls."""
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """Small results with known numbers in the place of all that the analysis calls, counted."""
+    import small_results
+
     from mobility.catalogue import exercise_imports
 
-    for name, stand_in in stand_in_data.modules().items():
+    for name, stand_in in small_results.modules().items():
         monkeypatch.setitem(sys.modules, name, stand_in)
-    stand_in_data.CALLS.clear()
-    yield stand_in_data
+    small_results.CALLS.clear()
+    yield small_results
     exercise_imports.part.cache_clear()
 
 

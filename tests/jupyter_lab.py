@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from processes import end_group, free_port
+from other_processes import end_group, free_port
 
 PLACES = (
     "JUPYTER_CONFIG_DIR",

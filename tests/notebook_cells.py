@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import nbformat
-from processes import ended
+from other_processes import ended
 
 
 def workbench(project: Path, folder: Path, *, expected: str) -> Path:

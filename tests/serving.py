@@ -27,7 +27,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from processes import free_port, wait_for
+from other_processes import free_port, wait_for
 
 from mobility.base.writing import storage_fault
 
@@ -225,9 +225,9 @@ def _worker() -> None:
 
 
 def _stand_in() -> None:
-    import stand_ins
+    import small_results
 
-    sys.modules.update(stand_ins.modules())
+    sys.modules.update(small_results.modules())
     probe = sys.modules["mobility.capture.video"].probe
     estimate = sys.modules["mobility.capture.pose"].estimate_pose
 

@@ -6,7 +6,7 @@ import re
 import shutil
 
 import pytest
-from processes import ended
+from other_processes import ended
 
 from mobility.batch.manifest import COLUMNS
 from mobility.sessions.analysis_options import options_at

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sys
 
-from processes import ended
+from other_processes import ended
 
 
 def test_a_cell_shows_one_line_for_an_error_and_a_traceback_for_a_bug() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from demo_sessions import beginning
 from network_trace import addresses_outside, refused, tracing
-from processes import ended
+from other_processes import ended
 
 
 @pytest.mark.slow

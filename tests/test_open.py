@@ -17,7 +17,7 @@ import httpx
 import pytest
 from demo_sessions import copy_of, record, taken_as_current
 from jupyter_lab import PLACES
-from processes import end_group, free_port, wait_for
+from other_processes import end_group, free_port, wait_for
 
 from mobility.base.formatting import dated
 from mobility.capture.video import read_frames, write_video

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from other_processes import ended
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from processes import ended
 
 import mobility as mb
 from mobility import tables

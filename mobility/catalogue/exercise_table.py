@@ -161,9 +161,6 @@ class ExerciseTable(Strict):
     ] = USUAL_PAGE
     parts: Annotated[list[str], Field(description="that a verdict can rule out")]
     cohort: Annotated[list[str], Field(description="metrics that are compared by default")]
-    ds_type: Annotated[str | None, Field(description="kind of its metrics in older sessions")] = (
-        None
-    )
     film: _Film | None = None
     measures: Annotated[list[str], Field(default_factory=list, description="of measures.yaml")]
     turn: Annotated[

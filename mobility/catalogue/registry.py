@@ -87,12 +87,9 @@ def exercise(name: str | None) -> Exercise:
 
 
 def exercise_of(metrics: xr.Dataset | None) -> Exercise:
-    """Exercise of a metrics Dataset; for older code, by its kind."""
-    attrs = {} if metrics is None else metrics.attrs
-    if name := attrs.get("exercise"):
-        return exercise(name)
-    kind = attrs.get("ds_type")
-    return next((each for each in exercises() if each.table.get("ds_type") == kind), usual())
+    """Exercise of a metrics Dataset; the usual one where it names none."""
+    name = None if metrics is None else metrics.attrs.get("exercise")
+    return usual() if name is None else exercise(name)
 
 
 def that_have(document: str) -> tuple[Exercise, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from processes import wait_for
+from other_processes import wait_for
 
 from mobility.base.processes import Process
 from mobility.errors import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from demo_sessions import copy_of
-from processes import command
+from other_processes import command
 
 from mobility.batch import watch as watch_module
 from mobility.batch.batch_record import BatchRow

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-import keypoint_files
 import pytest
+import small_results
+import written_keypoints
 
 from mobility.batch.manifest import ManifestError, Refused, read_manifest
 from mobility.capture.video import probe
@@ -64,10 +65,10 @@ def test_all_columns(place):
     assert row.person == {"sex": "female", "birth_year": 1990, "height_m": 1.7}
 
 
-def test_a_calibration(place, stand_in_data):
+def test_a_calibration(place):
     size = [(info := probe(place / "a.mp4")).width, info.height]
     cameras = [
-        stand_in_data.camera(name, size[0], turn, size[1]) for name, turn in (("c", 0), ("d", 1))
+        small_results.camera(name, size[0], turn, size[1]) for name, turn in (("c", 0), ("d", 1))
     ]
     (place / "c.toml").write_text("".join(cameras))
     text = "video,second_video,calibration,options\na.mp4,b.MOV,c.toml,{}\n"
@@ -246,9 +247,9 @@ def test_what_is_no_file_or_folder_of_videos(place):
 
 
 def test_keypoints(place):
-    frames = keypoint_files.walker(3)
-    keypoint_files.openpose(place / "json", frames)
-    keypoint_files.long_csv(place / "b.csv", keypoint_files.walker(4))
+    frames = written_keypoints.walker(3)
+    written_keypoints.openpose(place / "json", frames)
+    written_keypoints.long_csv(place / "b.csv", written_keypoints.walker(4))
     text = "video,second_video,keypoints,second_keypoints,keypoints_model,options\n{}\n"
     (row,) = read_manifest(manifest(place, text.format("a.mp4,b.MOV,json,b.csv,HRNet,")))
     assert row.keypoints == (place / "json", place / "b.csv")

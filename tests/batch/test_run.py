@@ -26,7 +26,7 @@ from batches import (
     start,
     write_ended,
 )
-from processes import command, refused, wait_for
+from other_processes import command, refused, wait_for
 
 from mobility.batch import run as module
 from mobility.batch.manifest import read_manifest

@@ -15,7 +15,7 @@ import pytest
 import typer
 from batches import batch, in_the_end, rows_of, run
 from demo_sessions import with_current_keys
-from processes import command, wait_for
+from other_processes import command, wait_for
 
 from mobility.cli.main import app
 from mobility.reports.stored_reports import report_files

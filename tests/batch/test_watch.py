@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 import time_machine
 from batches import surroundings
-from processes import command, wait_for
+from other_processes import command, wait_for
 
 from mobility.batch import watch as module
 from mobility.batch.watch import watch

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import keypoint_files as files
 import numpy as np
 import pytest
+import written_keypoints as files
 from clips import make_clip
 
 from mobility.assessment.verdict import judge

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 from extras import movement_python
-from processes import ended
+from other_processes import ended
 
 import mobility as mb
 from mobility import tables

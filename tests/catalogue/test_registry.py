@@ -12,8 +12,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from other_processes import ended
 from own_package import package_of_the_page
-from processes import ended
 
 from mobility.assessment.exercise_stages import stages_of
 from mobility.catalogue import registry

@@ -11,13 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keypoint_files
-import processes
+import other_processes
 import pytest
+import written_keypoints
 import xarray as xr
 from cohort_cases import add_session
 from demo_sessions import copy_of
-from processes import command, mobility
+from other_processes import command, mobility
 
 from mobility import __version__
 from mobility.assessment.verdict import judge
@@ -51,7 +51,7 @@ def here(monkeypatch, tmp_path):
 
 def refused(done, store, *words):
     """One line on standard error, status 2, no output, nothing left behind."""
-    processes.refused(done, *words)
+    other_processes.refused(done, *words)
     if store.exists():
         assert files_below(store) == []
     assert not (store.parent / "reports").exists()
@@ -66,8 +66,8 @@ def squat_in(store, clips, user_id="p01", exercise="Overhead Squat", **more) -> 
 
 def test_keypoints_that_do_not_fit_are_one_line(tmp_path, store, clips):
     video = clips.make_clip(tmp_path / "a.mp4", 10)
-    good = keypoint_files.openpose(tmp_path / "good", keypoint_files.walker(10))
-    short = keypoint_files.openpose(tmp_path / "short", keypoint_files.walker(5))
+    good = written_keypoints.openpose(tmp_path / "good", written_keypoints.walker(10))
+    short = written_keypoints.openpose(tmp_path / "short", written_keypoints.walker(5))
     for given, *words in (
         (("--keypoints", short), "has 5 frames, and the video a.mp4 has 10"),
         (("--keypoints", good, "--keypoints", good), "--keypoints", "got 2 for 1 video"),
@@ -245,7 +245,7 @@ def test_a_message_calls_an_option_as_it_was_typed(typed, start, here):
     (here / "videos").mkdir()
     (here / "a.csv").write_text("time,knee_angle_l\n0,1\n1,2\n")
     done = command(*typed.split())
-    processes.refused(done)
+    other_processes.refused(done)
     assert done.stderr.startswith(f"mobility: {start}")
 
 
@@ -354,7 +354,7 @@ def test_nothing_is_written_into_a_store_or_over_a_file_of_others(clips, here):
     )
     for typed in (*inside, *of_others):
         reason = "is inside" if typed in inside else "does not recognise it"
-        processes.refused(command(*typed.split()), reason)
+        other_processes.refused(command(*typed.split()), reason)
         assert before == {file: file.read_bytes() for file in here.rglob("*") if file.is_file()}
 
 
@@ -530,7 +530,7 @@ def test_the_command_line_names_steps_and_the_commands_for_the_exercise_that_a_p
         "run again, with your other options: mobility analyze 'my films/a.mp4' --exercise "
         f"sit-to-stand; then delete this session: mobility sessions delete {session}"
     )
-    points = keypoint_files.long_csv(here / "my films" / "p.csv", keypoint_files.walker(3))
+    points = written_keypoints.long_csv(here / "my films" / "p.csv", written_keypoints.walker(3))
     done = command("analyze", "my films/a.mp4", "--no-report", "--keypoints", str(points))
     again = f"'my films/a.mp4' --keypoints '{points}' --exercise sit-to-stand; then"
     assert again in done.stdout.splitlines()[3]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from cohort_cases import add_session, add_study
-from processes import command, refused
+from other_processes import command, refused
 
 from mobility.assessment.verdict import LEVELS
 from mobility.batch import study

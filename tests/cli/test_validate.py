@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from lab_trials import add_demo_session, write_motion, write_truth
-from processes import command, refused
+from other_processes import command, refused
 
 from mobility import tables
 from mobility.cli import validation_command

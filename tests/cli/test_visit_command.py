@@ -6,10 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
-import processes
+import other_processes
 import pytest
 from demo_sessions import copy_of, taken_as_current
-from processes import command
+from other_processes import command
 
 from mobility.reports.warm_kernels import warm_kernels
 from mobility.sessions.files import read_json, write_json
@@ -53,7 +53,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Path) -> Store:
 )
 def test_what_is_no_visit_is_one_line(store, typed, words):
     done = command("visit", *typed.split())
-    processes.refused(done, words)
+    other_processes.refused(done, words)
     assert not Path("reports").exists()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cohort_cases import add_failed, add_session
-from processes import ended
+from other_processes import ended
 
 from mobility import tables
 from mobility.assessment.verdict import judge

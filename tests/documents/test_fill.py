@@ -8,6 +8,7 @@ import demo_sessions
 import hand_made
 import numpy as np
 import pytest
+import small_results
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,13 +38,13 @@ def test_dates_are_those_of_the_place_of_creation_and_stand_in_titles():
         assert documents.title(record(), person) == f"Overhead Squat, {name}, 11 Mar 2025"
 
 
-def test_session_document(stand_in_data):
+def test_session_document():
     document = documents.session_document(
         record(),
         ANN,
         video_url="file:///v.mp4",
-        angles=stand_in_data.angles(),
-        repetitions=stand_in_data.repetitions(),
+        angles=small_results.angles(),
+        repetitions=small_results.repetitions(),
         side="right",
     )
     # Of two repetitions one is accepted.
@@ -65,10 +66,10 @@ def test_session_document(stand_in_data):
     assert (early["segments"], early["angles"], early["all_timestamps"]) == (0, {}, [])
 
 
-def test_export_document(stand_in_data):
-    pose = stand_in_data.pose()
+def test_export_document():
+    pose = small_results.pose()
     document = documents.export_document(
-        record(), pose=pose, angles=stand_in_data.angles(), side="left"
+        record(), pose=pose, angles=small_results.angles(), side="left"
     )
     assert set(document) == {"activity", "angles", "all_timestamps", "keypoints"}
     keypoints = document["keypoints"]
@@ -91,9 +92,9 @@ def of_another_model() -> Provenance:
     return Provenance(**given, pose_source="other", source_software="RTMPose")
 
 
-def test_keypoints_without_depth_are_of_the_model_that_documents_name(stand_in_data):
-    pose = stand_in_data.pose().drop_vars(["position", "image_depth", "presence"])
-    made, angles = record(provenance=of_another_model()), stand_in_data.angles()
+def test_keypoints_without_depth_are_of_the_model_that_documents_name():
+    pose = small_results.pose().drop_vars(["position", "image_depth", "presence"])
+    made, angles = record(provenance=of_another_model()), small_results.angles()
     export = documents.export_document(made, pose=pose, angles=angles, side="left")
     keypoints = export["keypoints"]
     assert len(keypoints) == 33 * 4
@@ -102,9 +103,9 @@ def test_keypoints_without_depth_are_of_the_model_that_documents_name(stand_in_d
     assert (keypoints["lhipv"][1], keypoints["rhipv"][1]) == (0.5, 0.9)
     assert keypoints["headx"][1] is not None
     session = documents.session_document(made, None, video_url="file:///v.mp4", angles=angles)
-    given = {"metrics": stand_in_data.metrics(), "images": IMAGES}
+    given = {"metrics": small_results.metrics(), "images": IMAGES}
     report = documents.report_document(
-        made, None, angles=angles, movement=stand_in_data.movement(), **given
+        made, None, angles=angles, movement=small_results.movement(), **given
     )
     for document in (export, session, report, documents.summary_document(made, None, **given)):
         assert (document["pose_source"], document["source_software"]) == ("other", "RTMPose")
@@ -113,13 +114,13 @@ def test_keypoints_without_depth_are_of_the_model_that_documents_name(stand_in_d
     assert "source_software" not in early
 
 
-def test_report_document(stand_in_data):
+def test_report_document():
     document = documents.report_document(
         record(),
         ANN,
-        angles=stand_in_data.angles(),
-        metrics=stand_in_data.metrics(),
-        movement=stand_in_data.movement(),
+        angles=small_results.angles(),
+        metrics=small_results.metrics(),
+        movement=small_results.movement(),
         images=IMAGES,
     )
     groups = document["grouped_data"]
@@ -171,17 +172,17 @@ def test_report_document(stand_in_data):
     json.dumps(document, allow_nan=False)
 
 
-def test_a_difference_that_could_not_be_told_from_none_is_null(stand_in_data):
+def test_a_difference_that_could_not_be_told_from_none_is_null():
     """The documents have no room for an error: 10 degrees matter, and so many must be seen."""
-    metrics = stand_in_data.metrics()
+    metrics = small_results.metrics()
     for half_width, shown in (9.9, 7.0), (10.1, None):
         metrics["hip_abduction_asymmetry_sd"] = half_width / 1.96
         group = documents.group_metrics(metrics)["hip_abduction"]
         assert (group["hip_abduction_asymmetry"], group["right_hip_abduction"]) == (shown, 16.0)
 
 
-def test_summary_document_has_the_reports_metrics_and_its_own_spelling(stand_in_data):
-    metrics = stand_in_data.metrics()
+def test_summary_document_has_the_reports_metrics_and_its_own_spelling():
+    metrics = small_results.metrics()
     document = documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
     groups = document["grouped_data"]
     assert groups["hip_adduction"] == {
@@ -199,7 +200,7 @@ def test_summary_document_has_the_reports_metrics_and_its_own_spelling(stand_in_
     assert list(named["summary"]) == [*documents.group_metrics(metrics), "final_summary"]
     assert contract.SummaryDocument.model_validate(named).json_values() == named
     # Indices are null where they are refused, and left out where they are absent.
-    shown = {"angles": stand_in_data.angles(), "movement": stand_in_data.movement()}
+    shown = {"angles": small_results.angles(), "movement": small_results.movement()}
     for mobility, expected in (
         (58.4567, {"mobility_index": 58.5, "quality_index": 71.0}),
         (np.nan, {"mobility_index": None, "quality_index": 71.0}),
@@ -215,9 +216,9 @@ def test_summary_document_has_the_reports_metrics_and_its_own_spelling(stand_in_
         assert report["report_comments"] == summary["summary"]
 
 
-def test_an_index_over_some_of_its_parts_names_the_others(stand_in_data):
+def test_an_index_over_some_of_its_parts_names_the_others():
     index = quality_index(hand_made.metrics_of({"heel_rise": None}))
-    metrics = stand_in_data.metrics().merge(index, combine_attrs="override")
+    metrics = small_results.metrics().merge(index, combine_attrs="override")
     document = documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
     quality = document["output_quality"]
     assert quality["quality_index_heels"] is None
@@ -228,9 +229,9 @@ def test_an_index_over_some_of_its_parts_names_the_others(stand_in_data):
     assert "of 100, from 83 % of its parts" in [g.goal_text for g in gauges.of_indices(metrics)]
 
 
-def test_what_the_verdict_rules_out_is_in_no_document(stand_in_data):
+def test_what_the_verdict_rules_out_is_in_no_document():
     index = quality_index(hand_made.metrics_of())
-    metrics = stand_in_data.metrics().merge(index, combine_attrs="override")
+    metrics = small_results.metrics().merge(index, combine_attrs="override")
     hanging = [AnalysisWarning(code="hands_not_overhead", message="Low hands.")]
     unusable = {"rate": {"verdict": "unusable", "advice": "Film faster."}}
     for warnings, quality, metric, words in (
@@ -245,8 +246,8 @@ def test_what_the_verdict_rules_out_is_in_no_document(stand_in_data):
         assert words in document["summary"][metric]
 
 
-def test_camera_side_is_the_better_seen_one_and_inputs_are_not_changed(stand_in_data):
-    metrics, pose = stand_in_data.metrics(), stand_in_data.pose()
+def test_camera_side_is_the_better_seen_one_and_inputs_are_not_changed():
+    metrics, pose = small_results.metrics(), small_results.pose()
     confidence = pose["confidence"]
     assert documents.camera_side(pose) == "right"
     # A tie, and a recording in which nobody was seen, too.
@@ -254,8 +255,8 @@ def test_camera_side_is_the_better_seen_one_and_inputs_are_not_changed(stand_in_
         assert documents.camera_side(pose.assign(confidence=other)) == "left"
     documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
     documents.keypoint_series(pose)
-    assert metrics.identical(stand_in_data.metrics())
-    assert pose.identical(stand_in_data.pose())
+    assert metrics.identical(small_results.metrics())
+    assert pose.identical(small_results.pose())
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True), st.integers(0, 4))

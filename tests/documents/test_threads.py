@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from processes import in_child, in_children
+from other_processes import in_child, in_children
 from typer.testing import CliRunner
 
 from mobility.assessment.findings import all_rules

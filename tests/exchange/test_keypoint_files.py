@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 import h5py
-import keypoint_files as files
 import numpy as np
 import pytest
+import written_keypoints as files
 import xarray as xr
 from clips import make_clip
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from processes import ended
+from other_processes import ended
 
 import mobility as mb
 from mobility.errors import BadInputError, NotFoundError, StorageError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from extras import movement_python
-from processes import ended
+from other_processes import ended
 
 import mobility as mb
 from mobility import tables

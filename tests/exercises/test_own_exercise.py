@@ -15,8 +15,8 @@ import pytest
 import xarray as xr
 from lab_trials import write_truth
 from notebook_cells import run_every_cell, workbench
+from other_processes import ended
 from own_package import package_of_the_page
-from processes import ended
 
 from mobility.sessions.files import read_dataset
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from other_processes import in_children
 from own_detectors import install
-from processes import in_children
 
 from mobility import __version__
 from mobility.base.provenance import POSE, RESULTS, Code, code_digest, sha256, with_history

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-import keypoint_files as files
 import numpy as np
 import pytest
+import written_keypoints as files
 import xarray as xr
-from processes import command
+from other_processes import command
 
 import mobility as mb
 from mobility.capture.video import read_frames, write_video

@@ -6,7 +6,7 @@ import datetime
 import json
 
 import pytest
-from processes import command
+from other_processes import command
 
 from mobility.errors import BadInputError
 from mobility.privacy.retention import duration, prune, to_prune

@@ -6,8 +6,9 @@ import csv
 import zipfile
 
 import pytest
+import small_results
 from cohort_cases import add_session
-from processes import command
+from other_processes import command
 
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
 from mobility.privacy.retention import erase, files_of_participant, unassigned
@@ -17,12 +18,12 @@ from mobility.store import Store
 
 
 @pytest.fixture
-def store(tmp_path, stand_ins, stand_in_data):
+def store(tmp_path, stand_ins):
     store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
     store.set_participant("ann", height_m=1.7)
     store.set_participant("bob", height_m=1.8)
     for user_id, number in (("ann", 1), ("ann", 2), ("bob", 3)):
-        video = stand_in_data.video(tmp_path, content=b"video %d" % number)
+        video = small_results.video(tmp_path, content=b"video %d" % number)
         store.create(
             video, user_id=user_id, exercise_name="Overhead Squat", session_id=f"s{number}"
         )

@@ -20,7 +20,7 @@ import pytest
 from demo_sessions import copy_of
 from jupyter_core.utils import ensure_event_loop
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from processes import wait_for
+from other_processes import wait_for
 
 import mobility as mb
 from mobility.base.progress import report_progress_to, send_first_page_to

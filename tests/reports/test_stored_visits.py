@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from demo_sessions import copy_of, put_result, taken_as_current
-from processes import wait_for
+from other_processes import wait_for
 
 import mobility as mb
 from mobility.errors import NotFoundError, ReportError

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from processes import wait_for
+from other_processes import wait_for
 
 from mobility.errors import ReportError
 from mobility.reports import render as reports

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 import serving
-from processes import command
+from other_processes import command
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.server import api_keys as module

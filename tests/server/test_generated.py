@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import serving
 from demo_sessions import taken_as_current
-from processes import ended
+from other_processes import ended
 
 from mobility.sessions.files import read_json, write_json
 from mobility.store import Store

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-import keypoint_files
 import network_trace
 import pytest
 import serving
+import written_keypoints
 from clips import make_clip
 from demo_sessions import copy_of, taken_as_current
 
@@ -58,8 +58,8 @@ def test_a_video_from_upload_to_report(project, tmp_path, pose_model):
 
 def test_keypoints_are_sent_with_their_video(tmp_path):
     video = make_clip(tmp_path / "walk.mp4", 30)
-    points = keypoint_files.long_csv(tmp_path / "walk.csv", keypoint_files.walker())
-    short = keypoint_files.long_csv(tmp_path / "short.csv", keypoint_files.walker(20))
+    points = written_keypoints.long_csv(tmp_path / "walk.csv", written_keypoints.walker())
+    short = written_keypoints.long_csv(tmp_path / "short.csv", written_keypoints.walker(20))
     with serving.serving(tmp_path / "served", kind="real") as server:
         with Client(server.url, server.key("participant", "ann").split()[1]) as client:
             made = client.create(

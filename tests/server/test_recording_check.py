@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 import serving
-from processes import wait_for
+from other_processes import wait_for
 
 from mobility.server.api_keys import PHONE
 

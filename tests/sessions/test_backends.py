@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from processes import wait_for
+from other_processes import wait_for
 
 from mobility.errors import (
     BadInputError,

@@ -10,7 +10,7 @@ import signal
 import numpy as np
 import pytest
 import xarray as xr
-from processes import ended, in_child
+from other_processes import ended, in_child
 
 from mobility.base.writing import LogFile, unlinked_until_complete
 from mobility.errors import BadInputError, NotFoundError, StorageError

@@ -5,9 +5,9 @@ from __future__ import annotations
 import zipfile
 from secrets import token_hex
 
-import keypoint_files as files
 import numpy as np
 import pytest
+import written_keypoints as files
 from clips import make_clip
 
 from mobility.base.provenance import sha256, warnings_of

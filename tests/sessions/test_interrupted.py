@@ -20,7 +20,7 @@ from types import SimpleNamespace
 
 import pytest
 from batches import done_rows, write_begun, write_ended
-from processes import in_child
+from other_processes import in_child
 
 from mobility.cli import main as cli
 from mobility.errors import NotFoundError

@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 import pytest
-from processes import ended
+from other_processes import ended
 
 from mobility.sessions.scratch import scratch, scratch_folder, sweep_scratch
 

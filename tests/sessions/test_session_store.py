@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlparse
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from processes import in_children
+from other_processes import in_children
 
 from mobility.base.formatting import dated
 from mobility.errors import (

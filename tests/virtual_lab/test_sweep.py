@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from network_trace import addresses_outside, refused, tracing
-from processes import ended
+from other_processes import ended
 
 from mobility.base.provenance import sha256
 from mobility.virtual_lab import sweep as module

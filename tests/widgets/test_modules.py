@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from processes import ended
+from other_processes import ended
 
 from mobility import widgets
 from mobility.plot.axes import COLOURS

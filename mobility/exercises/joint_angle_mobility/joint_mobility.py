@@ -18,6 +18,7 @@ from mobility.assessment.reference_ranges import Sex
 from mobility.base import provenance
 from mobility.base.options import checked
 from mobility.base.wording import capital, listed, spoken
+from mobility.catalogue import registry
 from mobility.catalogue.joints import JOINTS, joint_table
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.courses import courses_of, postures_of, upper_body_only
@@ -385,6 +386,7 @@ def joint_mobility(
     result.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
     result.attrs |= {
         "ds_type": "joint_mobility",
+        "exercise": registry.of_single_joints().name,
         "posture": posture,
         "references": json.dumps(references, sort_keys=True),
     }

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import small_results
 import xarray as xr
 
 from mobility import tables
@@ -38,10 +39,10 @@ def filmed(*, wrist: float = 0.6) -> xr.Dataset:
 
 
 @pytest.fixture
-def shown(monkeypatch, stand_in_data) -> list[tuple[str, ...]]:
+def shown(monkeypatch) -> list[tuple[str, ...]]:
     """What only a video can give is put in its place; the angles that the overlay shows."""
     overlays: list[tuple[str, ...]] = []
-    modules = stand_in_data.modules()
+    modules = small_results.modules()
 
     def annotate(video, raw, angles, reps, out, *, blur_face, shown_angles=()) -> None:
         overlays.append(shown_angles)
@@ -57,7 +58,7 @@ def shown(monkeypatch, stand_in_data) -> list[tuple[str, ...]]:
 
 
 @pytest.fixture
-def create(store, shown, stand_in_data, tmp_path):
+def create(store, shown, tmp_path):
     """Make a session of a video, in which is seen what a function gives."""
 
     def make(seen=filmed, **options) -> Session:
@@ -66,7 +67,7 @@ def create(store, shown, stand_in_data, tmp_path):
             return pose.assign(image_depth=pose["confidence"] * 0)
 
         sys.modules["mobility.capture.pose"].estimate_pose = estimate
-        video = stand_in_data.video(tmp_path / "camera")
+        video = small_results.video(tmp_path / "camera")
         if "movement" not in options:
             options = {"exercise_name": "Joint Angle Mobility", **options}
         return store.create(video, user_id="p01", **options)
