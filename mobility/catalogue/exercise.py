@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mobility import tables
-from mobility.catalogue.exercise_folders import own_table
+from mobility.catalogue.exercise_folders import PACKAGE, own_table
 from mobility.catalogue.exercise_imports import part, quiet
 from mobility.catalogue.joints import JOINTS, MEASURED
 
@@ -47,6 +47,12 @@ class Exercise:
     slug: str
     package: str
     table: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Its package, and that of what it is like."""
+        like = self.table.get("like")
+        return (self.package,) if like is None else (self.package, f"{PACKAGE}.{like}")
 
     @property
     def noun(self) -> str:
@@ -134,7 +140,7 @@ class Exercise:
 
     def kernel(self, name: str) -> Any:
         """Give what computes measures, of module ``kernels`` of its folder, or for all."""
-        kernel = getattr(part(self.package, "kernels"), name)
+        kernel = getattr(self.part("kernels"), name)
         if not hasattr(kernel, "compute") or kernel.compute.__module__.startswith("mobility."):
             return kernel
         return replace(kernel, compute=quiet(kernel.compute))
@@ -144,13 +150,13 @@ class Exercise:
         return document in self.table["documents"]
 
     def part(self, name: str) -> Any:
-        """Functions of its module ``analysis``, ``documents`` or ``page``, else of what it is like.
+        """Functions of one of its modules, else of what it is like.
 
         With types: :func:`~mobility.assessment.exercise_stages.stages_of`,
         :func:`~mobility.documents.exercise_documents.documents_of`,
         :func:`~mobility.reports.exercise_page.page_of`.
         """
-        return part(self.package, name)
+        return part(self.packages, name)
 
     @property
     def sections(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mobility.base.options import likely
 from mobility.catalogue.exercise import Exercise, main_moment, plain
-from mobility.catalogue.exercise_folders import BASE, PACKAGE, with_like
+from mobility.catalogue.exercise_folders import BASE, PACKAGE
 from mobility.catalogue.exercise_imports import imported
 from mobility.catalogue.exercise_table import check_among, check_names, check_own_tables
 from mobility.errors import BadInputError
@@ -68,7 +68,7 @@ def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
 
 def check_sections(exercise: Exercise) -> None:
     """Refuse a page with a section that is neither shared nor of the exercise."""
-    modules = [_SECTIONS, *(f"{each}.page" for each in with_like(exercise.package))]
+    modules = [_SECTIONS, *(f"{each}.page" for each in exercise.packages)]
     there = [name for module in modules for name in _sections_in(module)]
     opening = exercise.table.get("report", {}).get("opening")
     placed = [("page", name) for name in exercise.sections]

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from types import FrameType, ModuleType
 from typing import Any
 
-from mobility.catalogue.exercise_folders import PACKAGE, in_short, with_like
+from mobility.catalogue.exercise_folders import PACKAGE, in_short
 from mobility.errors import BadInputError, WorkerError
 
 
@@ -33,9 +33,9 @@ class _Part:
 
 
 @functools.cache
-def part(package: str, name: str) -> _Part:
+def part(packages: tuple[str, ...], name: str) -> _Part:
     """Give the functions of a module of an exercise, else of what it is like."""
-    modules = [f"{each}.{name}" for each in with_like(package)]
+    modules = [f"{package}.{name}" for package in packages]
     return _Part(tuple(imported(module) for module in modules if find_spec(module)))
 
 
