@@ -11,7 +11,6 @@ import pytest
 
 from mobility import registry, tables
 from mobility.assessment.advice import all_work
-from mobility.exercise_table import ONE_FOR_ALL
 from mobility.registry import Exercise
 from mobility.sessions.notebooks import find_notebook
 
@@ -90,20 +89,8 @@ def test_a_name_is_seen_however_it_is_written(tmp_path: Path, written: str, time
 EVERY = pytest.mark.parametrize("exercise", registry.exercises(), ids=lambda each: each.slug)
 
 
-@EVERY
-@pytest.mark.parametrize("part", ["analysis", "documents", "page"])
-def test_an_exercise_has_every_function_with_the_parameters_by_which_it_is_called(
-    exercise: Exercise, part: str
-) -> None:
-    protocol = getattr(registry, part.capitalize())
-    given = getattr(exercise, part)
-    for name in protocol.__annotations__:
-        assert hasattr(given, name), name
-    functions = {name: f for name, f in vars(protocol).items() if name[0] != "_" and callable(f)}
-    assert functions
-    for name, described in functions.items():
-        _, *wanted = inspect.signature(described).parameters
-        assert list(inspect.signature(getattr(given, name)).parameters) == wanted, name
+def test_what_exercises_with_repetitions_are_like_lacks_no_function() -> None:
+    registry._check_functions(registry._BASE, like=False)
 
 
 @EVERY
@@ -134,11 +121,3 @@ def test_the_page_on_lab_data_says_what_an_exercise_compares(
     assert bool(of_arms) == ("arms" in angles)
     own = Path(inspect.getfile(exercise.analysis.compared_times)).parent.name
     assert bool(times) == (own == "sit_to_stand")
-
-
-@pytest.mark.parametrize("table", ONE_FOR_ALL)
-def test_no_two_exercises_give_different_things_one_name(table: str) -> None:
-    (part,) = ONE_FOR_ALL[table]
-    every = [tables.load(table), *(each.own_table(table) for each in registry.exercises())]
-    named = Counter(name for one in every for name in one.get(part, {}))
-    assert [name for name, times in named.items() if times > 1] == []
