@@ -168,6 +168,18 @@ def fit_mixed_model(
     )
 
 
+def nonnegative_variances(values: ArrayLike, groupings: Mapping[str, ArrayLike]) -> Array:
+    """Variance of each grouping and of the residual, none negative, of values about one mean.
+
+    The values have the variance 1; groupings as of :func:`fit_mixed_model`, each of which tells
+    them apart in another way.
+    """
+    y = np.asarray(values, float)
+    terms = _terms(groupings, np.full(len(y), ""))
+    model = _Model(y, np.ones((len(y), 1)), terms, np.ones(len(terms)), *_blocks(terms))
+    return _search(model, negative=False).theta
+
+
 _SAME = "all values of a group are the same"
 _TOO_LITTLE = "the study says too little"
 
