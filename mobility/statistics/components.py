@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.linalg import qr
+from scipy.optimize import nnls
 from threadpoolctl import threadpool_limits
 
 from mobility import tables
@@ -31,6 +32,8 @@ TIMES = " × "
 
 _ZERO = 1e-6
 """Share of the variance of all values below which a component is zero."""
+
+_STEPS = 200
 
 
 class Components(NamedTuple):
@@ -245,8 +248,10 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
         expected[row, :-1] = [(load**2).sum() / rank for load in loads]
     mean_squares, solution = squares / ranks, np.linalg.inv(expected)
     variances = solution @ mean_squares
-    if not (design.balanced and variances.min() >= 0):
+    if not design.balanced:
         variances = nonnegative_variances(y / scale, design.partitions)
+    elif variances.min() < 0:
+        variances = _of_mean_squares(expected, mean_squares, ranks)
     variances = np.where(variances < _ZERO, 0.0, variances)
     return Components(
         people,
@@ -389,3 +394,18 @@ def _freedom(design: _Design, variances: Array) -> Array:
             covariance = covariance + variance * (load @ load.T)
         freedom.append(np.trace(covariance) ** 2 / (covariance**2).sum())
     return np.array([*freedom, design.ranks[-1]])
+
+
+def _of_mean_squares(expected: Array, mean_squares: Array, ranks: Array) -> Array:
+    """Variances of a balanced design, none negative, whose mean squares say all of it.
+
+    Each step of their Fisher scoring is weighted least squares, much faster than of the values.
+    """
+    means = mean_squares
+    for _ in range(_STEPS):
+        weights = np.sqrt(ranks) / np.maximum(means, _ZERO)
+        variances: Array = nnls(weights[:, None] * expected, weights * mean_squares)[0]
+        before, means = means, expected @ variances
+        if np.allclose(means, before, rtol=1e-6, atol=0):
+            break
+    return variances
