@@ -591,5 +591,6 @@ def centre_of_mass(body: Body, orientation: Array, position: Array) -> Array:
     parts = [(hips, shoulders, *masses["trunk"]), (head, head, *masses["head"])]
     for start, end, *mass in masses["limbs"]:
         parts += [(points[f"{side}_{start}"], points[f"{side}_{end}"], *mass) for side in SUFFIX]
-    total: Array = sum(mass * (a + centre * (b - a)) for a, b, mass, centre in parts)
-    return total / sum(mass for _, _, mass, _ in parts)
+    total = sum(mass * (a + place * (b - a)) for a, b, mass, place in parts)
+    centre: Array = total / sum(mass for _, _, mass, _ in parts)
+    return centre
