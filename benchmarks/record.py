@@ -256,11 +256,11 @@ def record_stages(folder: Path, exercise: Exercise, fitted: xr.Dataset) -> None:
         intervals=None,
         dataset=stages.__getitem__,
     )
-    analysis = exercise.analysis
+    of_exercise = stages_of(exercise)
     for stage, make in (
-        ("angles", analysis.joint_angles),
-        ("repetitions", analysis.repetitions),
-        ("metrics", analysis.metrics),
+        ("angles", of_exercise.joint_angles),
+        ("repetitions", of_exercise.repetitions),
+        ("metrics", of_exercise.metrics),
     ):
         result = write(folder, stage, functools.partial(make, trial))
         if result is None:

@@ -50,7 +50,7 @@ def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
         hint = f"; take {' or '.join(sorted(notebooks))}"
         check_among([table["notebook"]], notebooks, f"{what}: notebook", hint)
     check_sections(exercise)
-    _check_functions(package, like="like" in table)
+    check_functions(package, like="like" in table)
     shared = _kernels_in(f"{BASE}.kernels", imported=True) if "like" in table else []
     own_kernels = _kernels_in(f"{package}.kernels")
     if taken := {*shared} & {*own_kernels}:
@@ -78,7 +78,7 @@ def check_sections(exercise: Exercise) -> None:
         check_among([name], there, f"exercise.yaml of {exercise.package}: {place}", hint)
 
 
-def _check_functions(package: str, *, like: bool) -> None:
+def check_functions(package: str, *, like: bool) -> None:
     """Check what the modules of an exercise define, by module, without importing them.
 
     When exercises are looked for, what these import may not be there yet.

@@ -18,9 +18,9 @@ from mobility.base.options import likely, quoted
 from mobility.base.parsing import parse_json, parse_number, read_csv
 from mobility.base.provenance import sha256
 from mobility.base.wording import shortened
-from mobility.errors import BadInputError, MobilityError, NotFoundError
+from mobility.errors import BadInputError, NotFoundError
 from mobility.exchange.deeplabcut import TABLE, read_hdf5
-from mobility.exchange.hdf5 import SIGNATURE, require_plain
+from mobility.exchange.hdf5 import SIGNATURE, damage_refused, require_plain
 from mobility.exchange.identities import Detection, followed
 from mobility.exchange.size_limits import require_few
 from mobility.keypoints.names import points_of
@@ -573,23 +573,16 @@ def _hdf5(path: Path, film: _Film) -> FilePoints:
     import h5py
 
     require_plain(path)
-    try:
-        with h5py.File(path, "r") as file:
-            if {"tracks", "node_names"} <= file.keys():
-                return _sleap(path, file, film)
-            if TABLE in file:
-                labels, values = read_hdf5(file[TABLE], path)
-                return _deeplabcut_table(labels, values, film, what=path)
-            if not any("position" in name for name in file):
-                raise BadInputError(
-                    f"{path}: is HDF5 of no known format; load it with movement and save that as "
-                    "NetCDF"
-                )
-    except MobilityError:
-        raise
-    except Exception as error:  # HDF5 raises errors of many kinds on damaged files
-        why = " ".join(str(error).split())[:100]
-        raise BadInputError(f"{path}: is damaged HDF5 ({why}); copy it again") from None
+    with damage_refused(f"{path}: is damaged HDF5"), h5py.File(path, "r") as file:
+        if {"tracks", "node_names"} <= file.keys():
+            return _sleap(path, file, film)
+        if TABLE in file:
+            labels, values = read_hdf5(file[TABLE], path)
+            return _deeplabcut_table(labels, values, film, what=path)
+        if not any("position" in name for name in file):
+            raise BadInputError(
+                f"{path}: is HDF5 of no known format; load it with movement and save that as NetCDF"
+            )
     return _netcdf(path, film)
 
 
@@ -688,23 +681,20 @@ def _opened(path: Path, film: _Film) -> xr.Dataset:
         is_hdf5 = file.read(len(SIGNATURE)) == SIGNATURE
     if is_hdf5:
         require_plain(path)
-    try:
+    with (
+        damage_refused(f"{path}: cannot be read as NetCDF"),
         # Times are seconds as numbers, which must not become timedeltas.
-        with xr.open_dataset(
+        xr.open_dataset(
             path,
             engine="h5netcdf" if is_hdf5 else "scipy",
             decode_times=False,
             decode_timedelta=False,
-        ) as whole:
-            kept = whole[[name for name in _VALUES if name in whole.variables]]
-            kept = kept.drop_vars([name for name in kept.coords if name not in _AXES])
-            _require_few_values(kept, film, path)
-            data = kept.load()
-    except MobilityError:
-        raise
-    except Exception as error:  # engines raise errors of many kinds on damaged files
-        why = " ".join(str(error).split())[:100]
-        raise BadInputError(f"{path}: cannot be read as NetCDF ({why}); copy it again") from None
+        ) as whole,
+    ):
+        kept = whole[[name for name in _VALUES if name in whole.variables]]
+        kept = kept.drop_vars([name for name in kept.coords if name not in _AXES])
+        _require_few_values(kept, film, path)
+        data = kept.load()
     texts = {
         name: (variable.dims, variable.values.astype(str), variable.attrs)
         for name, variable in data.variables.items()

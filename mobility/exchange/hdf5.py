@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,20 @@ def require_plain(path: Path) -> None:
     """
     import h5py
 
+    with damage_refused(f"{path}: is damaged HDF5"), h5py.File(path, "r") as file:
+        _Walk(path).through(file)
+
+
+@contextmanager
+def damage_refused(what: str) -> Iterator[None]:
+    """Make one line of the errors, of many kinds, that HDF5 raises on damaged files."""
     try:
-        with h5py.File(path, "r") as file:
-            _Walk(path).through(file)
+        yield
     except MobilityError:
         raise
-    except Exception as error:  # HDF5 raises errors of many kinds on damaged files
+    except Exception as error:
         why = " ".join(str(error).split())[:100]
-        raise BadInputError(f"{path}: is damaged HDF5 ({why}); copy it again") from None
+        raise BadInputError(f"{what} ({why}); copy it again") from None
 
 
 class _Walk:

@@ -168,6 +168,18 @@ def fit_mixed_model(
     )
 
 
+def nonnegative_variances(values: ArrayLike, groupings: Mapping[str, ArrayLike]) -> Array:
+    """Variance of each grouping and of the residual, none negative, of values about one mean.
+
+    The values have the variance 1; groupings as of :func:`fit_mixed_model`, each of which tells
+    them apart in another way.
+    """
+    y = np.asarray(values, float)
+    terms = _terms(groupings, np.full(len(y), ""))
+    model = _Model(y, np.ones((len(y), 1)), terms, np.ones(len(terms)), *_blocks(terms))
+    return _search(model, negative=False).theta
+
+
 _SAME = "all values of a group are the same"
 _TOO_LITTLE = "the study says too little"
 
@@ -188,7 +200,7 @@ class _Model(NamedTuple):
     """Of each term, the variance of the values of its stratum."""
     blocks: list[NDArray[np.intp]]
     parts: list[dict[int, Array]]
-    """Of each block, which values are in one group, by the number of each term of its stratum."""
+    """Of each block, Z over (value, group), by the number of each term of its stratum."""
 
     @property
     def residuals(self) -> NDArray[np.bool_]:
@@ -263,7 +275,7 @@ def _search(model: _Model, *, negative: bool = True, floor: float = _TINY) -> _F
 
 def _covariance(theta: Array, part: Mapping[int, Array]) -> Array:
     """Covariance of the values of a block."""
-    covariance: Array = np.sum([theta[i] * each for i, each in part.items()], axis=0)
+    covariance: Array = np.sum([theta[i] * z @ z.T for i, z in part.items()], axis=0)
     return covariance
 
 
@@ -319,16 +331,17 @@ def _state(model: _Model, theta: Array, floor: float) -> _State | None:
         xvy += xb.T @ vy
         yvy += float(yb @ vy)
         determinant += 2 * float(np.log(root.diagonal()).sum())
-        wide = {i: each @ vx for i, each in part.items()}
-        both = {i: inverse @ each for i, each in part.items()}
-        for i in part:
-            trace[i] += both[i].trace()
-            q[i] += vx.T @ wide[i]
-            qy[i] += wide[i].T @ vy
-            yqy[i] += float(vy @ part[i] @ vy)
+        zx = {i: z.T @ vx for i, z in part.items()}
+        for i, z in part.items():
+            zy, zv = z.T @ vy, z.T @ inverse
+            trace[i] += float((zv * z.T).sum())
+            q[i] += zx[i].T @ zx[i]
+            qy[i] += zx[i].T @ zy
+            yqy[i] += float(zy @ zy)
             for j in (j for j in part if j <= i):
-                traces[i, j] += float((both[i] * both[j].T).sum())
-                qq[i, j] += wide[i].T @ inverse @ wide[j]
+                both = zv @ part[j]
+                traces[i, j] += float((both**2).sum())
+                qq[i, j] += zx[i].T @ both @ zx[j]
                 qq[j, i] = qq[i, j].T
     covariance = np.asarray(np.linalg.inv(xvx), float)
     beta = covariance @ xvy
@@ -392,7 +405,7 @@ def _blocks(terms: Sequence[_Term]) -> tuple[list[NDArray[np.intp]], list[dict[i
     blocks = np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
     parts = [
         {
-            i: (codes[:, None] == codes).astype(float)
+            i: (codes[:, None] == np.unique(codes)).astype(float)
             for i, codes in enumerate(term.codes[block] for term in terms)
             if codes[0] >= 0
         }

@@ -213,10 +213,8 @@ def clusters_beyond(test: CurveTest) -> list[Cluster]:
     return clusters
 
 
-def band_factor(
-    curves: ArrayLike, *, coverage: float = 0.95, most: int = ARRANGEMENTS, seed: int = 0
-) -> float:
-    """Return the standard errors on either side of a mean curve that hold all of it at once.
+def band_factor(curves: ArrayLike, *, most: int = ARRANGEMENTS) -> float:
+    """Return the standard errors about a mean curve that hold all of it at once in 95 % of studies.
 
     `curves` are over (participant, point). The factor is the quantile of the largest |t| when the
     signs of the residuals are flipped (wild bootstrap-t; Mammen 1993, Ann Stat 21:255).
@@ -225,9 +223,9 @@ def band_factor(
     complete = _without_gaps(curves)
     if len(complete) < LEAST_CURVES:
         return math.nan
-    signs, _ = _signs(len(complete), most, seed)
+    signs, _ = _signs(len(complete), most, seed=0)
     largest = _largest(_t_of_flips(signs, complete - complete.mean(axis=0)))
-    return float(np.sort(largest)[math.ceil(coverage * len(largest)) - 1])
+    return float(np.sort(largest)[math.ceil(0.95 * len(largest)) - 1])
 
 
 def _without_gaps(curves: ArrayLike) -> Array:

@@ -47,7 +47,6 @@ def session_curves(
     sessions: Iterable[StoredSession],
     names: Sequence[str],
     *,
-    points: int = POINTS,
     recordings: Sequence[str] = COMPARED,
 ) -> pd.DataFrame:
     """Put the mean curves of sessions over 0 to 100 % of a repetition into a table.
@@ -58,8 +57,6 @@ def session_curves(
         Of one exercise.
     names
         Angles; one that no session has is left out.
-    points
-        Number of points, both ends included.
     recordings
         Verdicts on a recording with which a session counts, as of :func:`mobility.mean_curves`.
 
@@ -79,11 +76,11 @@ def session_curves(
         ids.append(session.id)
         try:
             require_counted(session, compared)
-            parts += _curves_of(session, names, points)
+            parts += _curves_of(session, names)
         except MobilityError as error:
             reasons[session.id] = str(error)
     if not parts:  # the sides of the angles are unknown
-        over = {"session_id": ids, "metric": names, "percent": np.linspace(0, 100, points)}
+        over = {"session_id": ids, "metric": names, "percent": np.linspace(0, 100, POINTS)}
         every = pd.MultiIndex.from_product(over.values(), names=over).to_frame(index=False)
         every = every.assign(side="", units="", long_name=every["metric"].map(spoken), value=np.nan)
         every["reason"] = every["session_id"].map(reasons).astype("object").fillna(none)
@@ -100,11 +97,11 @@ def session_curves(
     return every[list(COLUMNS)]
 
 
-def _curves_of(session: StoredSession, names: Sequence[str], points: int) -> list[pd.DataFrame]:
+def _curves_of(session: StoredSession, names: Sequence[str]) -> list[pd.DataFrame]:
     """Mean curves of a session, a table for each angle and side."""
     angles = of_session.angles(session)
     angles = angles[[name for name in names if name in angles]]
-    normalised = normalise(angles, session.repetitions(), points=points)
+    normalised = normalise(angles, session.repetitions(), points=POINTS)
     made = []
     for name, values in normalised.data_vars.items():
         sides = list(SIDES) if "side" in values.dims else [NO_SIDE]

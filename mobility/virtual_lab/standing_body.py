@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from mobility import tables
 from mobility.base.options import Strict
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array, direction
@@ -25,20 +26,6 @@ Seconds = Annotated[float, Field(ge=0, le=30)]
 
 SIDE_SIGN = {"left": 1.0, "right": -1.0}
 """Sign of the lateral axis x on each side."""
-
-SEGMENT_MASSES = (
-    ("mid_hip", "mid_shoulder", 0.432, 0.55),
-    ("head", "head", 0.068, 0.0),
-    ("shoulder", "elbow", 0.0263, 0.577),
-    ("elbow", "wrist", 0.0150, 0.457),
-    ("wrist", "wrist", 0.0059, 0.0),
-    ("hip", "knee", 0.1447, 0.385),
-    ("knee", "ankle", 0.0457, 0.443),
-    ("heel", "foot_index", 0.0133, 0.42),
-)
-"""From, to, fraction of body mass (of one side), centre from the first end as a fraction of the
-length; mean of women and men, de Leva 1996, J Biomech 29:1223, the trunk with hip and shoulder
-centres as ends rounded."""
 
 LEAST_BEND = 0.5
 """Degrees; a straight leg has no plane in which it bends."""
@@ -596,18 +583,14 @@ def _rotations_about(axis: Array, angle: Array | float) -> Array:
 def centre_of_mass(body: Body, orientation: Array, position: Array) -> Array:
     """Centre of mass of a posed body, (time, 3), metres."""
     points = keypoints(body, orientation, position)
-    middles = {
-        "head": position[:, body.bone("head")],
-        "mid_hip": (points["left_hip"] + points["right_hip"]) / 2,
-        "mid_shoulder": (points["left_shoulder"] + points["right_shoulder"]) / 2,
-    }
-    total, mass = np.zeros_like(position[:, 0]), 0.0
-    for start, end, fraction, where in SEGMENT_MASSES:
-        if start in middles:
-            ends = [(middles[start], middles[end])]
-        else:
-            ends = [(points[f"{side}_{start}"], points[f"{side}_{end}"]) for side in SUFFIX]
-        for a, b in ends:
-            total += fraction * (a + where * (b - a))
-            mass += fraction
-    return total / mass
+    masses = tables.load("body_segments")["masses"]
+    hips, shoulders = (
+        (points[f"left_{joint}"] + points[f"right_{joint}"]) / 2 for joint in ("hip", "shoulder")
+    )
+    head = position[:, body.bone("head")]
+    parts = [(hips, shoulders, *masses["trunk"]), (head, head, *masses["head"])]
+    for start, end, *mass in masses["limbs"]:
+        parts += [(points[f"{side}_{start}"], points[f"{side}_{end}"], *mass) for side in SUFFIX]
+    total = sum(mass * (a + place * (b - a)) for a, b, mass, place in parts)
+    centre: Array = total / sum(mass for _, _, mass, _ in parts)
+    return centre

@@ -11,13 +11,11 @@ import pytest
 
 from mobility import tables
 from mobility.assessment.advice import all_work
-from mobility.assessment.exercise_stages import ExerciseStages, stages_of
+from mobility.assessment.exercise_stages import stages_of
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
-from mobility.catalogue.exercise_checks import check
-from mobility.catalogue.exercise_table import ONE_FOR_ALL
-from mobility.documents.exercise_documents import ExerciseDocuments
-from mobility.reports.exercise_page import ExercisePage
+from mobility.catalogue.exercise_checks import check, check_functions
+from mobility.catalogue.exercise_folders import BASE
 from mobility.sessions.notebooks import find_notebook
 
 READ = (".py", ".yaml", ".js", ".html", ".css")
@@ -95,22 +93,8 @@ def test_a_name_is_seen_however_it_is_written(tmp_path: Path, written: str, time
 EVERY = pytest.mark.parametrize("exercise", registry.exercises(), ids=lambda each: each.slug)
 
 
-@EVERY
-@pytest.mark.parametrize(
-    ("part", "protocol"),
-    [("analysis", ExerciseStages), ("documents", ExerciseDocuments), ("page", ExercisePage)],
-)
-def test_an_exercise_has_every_function_with_the_parameters_by_which_it_is_called(
-    exercise: Exercise, part: str, protocol: type
-) -> None:
-    given = exercise.part(part)
-    for name in protocol.__annotations__:
-        assert hasattr(given, name), name
-    functions = {name: f for name, f in vars(protocol).items() if name[0] != "_" and callable(f)}
-    assert functions
-    for name, described in functions.items():
-        _, *wanted = inspect.signature(described).parameters
-        assert list(inspect.signature(getattr(given, name)).parameters) == wanted, name
+def test_what_exercises_with_repetitions_are_like_lacks_no_function() -> None:
+    check_functions(BASE, like=False)
 
 
 @EVERY
@@ -141,11 +125,3 @@ def test_the_page_on_lab_data_says_what_an_exercise_compares(
     assert bool(of_arms) == ("arms" in angles)
     own = Path(inspect.getfile(stages_of(exercise).compared_times)).parent.name
     assert bool(times) == (own == "sit_to_stand")
-
-
-@pytest.mark.parametrize("table", ONE_FOR_ALL)
-def test_no_two_exercises_give_different_things_one_name(table: str) -> None:
-    (part,) = ONE_FOR_ALL[table]
-    every = [tables.load(table), *(each.own_table(table) for each in registry.exercises())]
-    named = Counter(name for one in every for name in one.get(part, {}))
-    assert [name for name, times in named.items() if times > 1] == []

@@ -167,6 +167,14 @@ def test_a_component_is_zero_and_never_negative():
         assert (estimate.draws({"operator": 1.0}) >= 0).all()
 
 
+@pytest.mark.parametrize("lost", [0.0, 0.15])
+def test_people_who_hardly_vary_have_the_variance_of_their_means(lost):
+    y, labels = unbalanced(2, lost, (10, 2, 2), variances={"participant": 1.0, "residual": 1e-9})
+    of_means = np.var([y[labels["participant"] == one].mean() for one in range(10)], ddof=1)
+    variances = variance_components(y, labels).variances
+    assert variances == pytest.approx([of_means, *[0] * 6], abs=1e-4)
+
+
 def test_repeated_trials_dates_and_one_way_designs_have_the_terms_that_can_be_told_apart():
     rng = np.random.default_rng(4)
     y, labels = crossed(rng, (10, 2, 2), trials=2)

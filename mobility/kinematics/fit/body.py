@@ -127,19 +127,6 @@ SHARE_OF_SEVERAL: float = TERMS["depths"]["share_of_several_cameras"]
 DEPTH_ERRORS: Mapping[str, Mapping[str, Any]] = TERMS["depth_errors"]["of"]
 """Errors of these depths that last through a trial; unknowns of the fit."""
 
-_COM_SHARES = (
-    (LS, LE, 0.0263, 0.577),
-    (LE, LW, 0.0150, 0.457),
-    (LW, LW, 0.0059, 0.0),
-    (LH, LK, 0.1447, 0.385),
-    (LK, LA, 0.0457, 0.443),
-    (LC, LT, 0.0133, 0.42),
-)
-"""From, to, mass of one side, position of its centre: de Leva 1996, J Biomech 29:1223."""
-
-_TRUNK_MASS, _TRUNK_CENTRE, _HEAD_MASS, _HEAD_ABOVE = 0.432, 0.55, 0.068, 0.5
-"""Fractions of body mass; centres as fractions of the trunk, above the hips and the shoulders."""
-
 USUAL_STATURE = TERMS["stature"]["usual_m"]
 
 KNEE_OF_STANDING = TERMS["standing"]["knee_deg"]
@@ -236,15 +223,15 @@ def offset_directions(joints: Array, up: Array) -> Array:
 
 def _mass_shares() -> Array:
     """Weights of the joints in the centre of mass, which sum to 1."""
-    share = np.zeros(N_JOINTS)
-    shoulders, hips = np.zeros(N_JOINTS), np.zeros(N_JOINTS)
+    masses = tables.load("body_segments")["masses"]
+    share, shoulders, hips = np.zeros((3, N_JOINTS))
     shoulders[SHOULDERS] = hips[HIPS] = 0.5
-    share += _TRUNK_MASS * ((1 - _TRUNK_CENTRE) * hips + _TRUNK_CENTRE * shoulders)
-    share += _HEAD_MASS * (shoulders + _HEAD_ABOVE * (shoulders - hips))
-    for a, b, mass, centre in _COM_SHARES:
-        for side in (0, 1):
-            share[a + side] += mass * (1 - centre)
-            share[b + side] += mass * centre
+    for mass, centre in (masses["trunk"], masses["head"]):
+        share += mass * ((1 - centre) * hips + centre * shoulders)
+    for start, end, mass, centre in masses["limbs"]:
+        for side in SIDES:
+            share[FITTED.index(f"{side}_{start}")] += mass * (1 - centre)
+            share[FITTED.index(f"{side}_{end}")] += mass * centre
     total: Array = share / share.sum()
     return total
 
