@@ -460,8 +460,7 @@ def changes(
     value = rows["value"].groupby(person)
     if sem is None:
         again = _filmed_alike(rows, person)
-        retest = rows.get("sem", rows["sd"] * np.nan)
-        squares = (retest.where(again).fillna(rows["sd"]) ** 2).groupby(person)
+        squares = (rows["sem"].where(again).fillna(rows["sd"]) ** 2).groupby(person)
         # The error is known only if that of each session is.
         complete = squares.transform("count") == squares.transform("size")
         error = np.sqrt(squares.transform("mean").where(complete))
@@ -700,8 +699,7 @@ def _without_ruled_out(measured: pa.Table, verdict: Verdict) -> pa.Table:
 
     if not verdict.rules_out:
         return measured
-    quantity = "quantity" if "quantity" in measured.column_names else "metric"  # of older code
-    items = list(zip(measured[quantity].to_pylist(), measured["item"].to_pylist(), strict=True))
+    items = list(zip(measured["quantity"].to_pylist(), measured["item"].to_pylist(), strict=True))
     # A row without a name says that there are no metrics at all.
     why = {each: verdict.why_without(*each) if each[0] else "" for each in set(items)}
     reasons = [why[each] for each in items]

@@ -487,7 +487,7 @@ def test_the_smallest_detectable_change() -> None:
     for software, mdc in (("", 9.8), (("MediaPipe", ""), 9.8), (("MediaPipe", "RTMPose"), 39.2)):
         table = cohort.changes(again.assign(source_software=software), "m")
         assert table["mdc95"].iloc[0] == pytest.approx(mdc)
-    # One session of older code has none: its sd takes its place.
+    # One session has none: its sd takes its place.
     mixed = made_up({"a": [0.0, 9.9]}, view="side", sem=lambda _, i: (3.0, math.nan)[i], sd=4.0)
     assert cohort.changes(mixed, "m")["mdc95"].iloc[0] == pytest.approx(9.8)
     unknown = made_up({"a": [1.0, 90.0]}, sd=math.nan)

@@ -138,11 +138,9 @@ def warnings_kept(
 def verdict_from_counts(
     exercise: Exercise, session: StoredSession, quality: Mapping[str, Any], accepted: float | None
 ) -> Verdict | None:
-    """Say what the recording is good for; None where older code measured it."""
+    """Say what the recording is good for; None without its metrics, or where they are damaged."""
     with suppress(MobilityError):
-        measured = session.metrics()
-        if "shown" in measured:
-            return verdict(exercise, quality, measured, session.fitted, session.record.warnings)
+        return verdict(exercise, quality, session.metrics(), session.fitted, session.record.warnings)
     return None
 
 
