@@ -19,7 +19,6 @@ from mobility.assessment.estimates import (
     reason_missing,
     reason_of_side,
 )
-from mobility.assessment.summaries import least_for_spread, too_few_for_spread
 from mobility.base import formatting
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import half_width, sd_of

@@ -14,8 +14,8 @@ import mobility
 from mobility.base.options import validate
 from mobility.base.provenance import code_digest, sha256
 from mobility.documents.contract import ReportDocument
-from mobility.errors import NotPermittedError, StorageError
-from mobility.pipeline.analysis import bring_up_to_date
+from mobility.errors import NotFoundError, NotPermittedError, StorageError
+from mobility.pipeline.analysis import bring_up_to_date, why_not_again
 from mobility.sessions.files import atomic, lock, read_json, write_json
 from mobility.sessions.notebooks import find_notebook
 from mobility.sessions.record import Rendering
@@ -96,6 +96,24 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
             _note_rendering(session, time.perf_counter() - started)
             return dict(rendered)
     return paths
+
+
+def shown_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
+    """Give the report as :func:`current_report`; where it cannot be made again, that of then.
+
+    The log says so. It is only given as it is, whatever faces it shows: `faces` must be None.
+    """
+    try:
+        return current_report(session, faces=faces)
+    except NotFoundError as error:
+        paths, _ = report_files(session)
+        if not (why := why_not_again(session)) or not paths["html"].is_file():
+            raise
+        why = f"{why}, and so does its report of then: {paths['html']}"
+        if faces is not None:
+            raise NotFoundError(why) from error
+        log.warning("%s", why)
+        return paths
 
 
 def report_is_current(session: StoredSession) -> bool:

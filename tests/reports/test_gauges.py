@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mobility import tables
 from mobility.assessment.findings import find, in_place
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning

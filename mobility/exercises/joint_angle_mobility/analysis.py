@@ -140,7 +140,9 @@ def verdict_from_counts(
 ) -> Verdict | None:
     """Say what the recording is good for; None without its metrics, or where they are damaged."""
     with suppress(MobilityError):
-        return verdict(exercise, quality, session.metrics(), session.fitted, session.record.warnings)
+        return verdict(
+            exercise, quality, session.metrics(), session.fitted, session.record.warnings
+        )
     return None
 
 
