@@ -250,6 +250,14 @@ def bring_up_to_date(session: StoredSession) -> None:
     analyze(session)
 
 
+def try_to_bring_up_to_date(session: StoredSession) -> None:
+    """Do so where it can be done; else the log says why not."""
+    try:
+        bring_up_to_date(session)
+    except MobilityError as error:
+        log.warning("session %s: not brought up to date: %s", session.id, error)
+
+
 @contextmanager
 def reading_results(session: StoredSession) -> Iterator[None]:
     """Say of results that are not current that they are not, where they lack what is read.

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from demo_sessions import taken_as_current
 
 from mobility.assessment.findings import find, in_place
 from mobility.assessment.verdict import judge
@@ -298,6 +299,7 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
         changed["created_at"] = f"2026-03-0{day}T10:00:00+00:00"
         changed["session_name"] = f"Visit {name}"
         write_json(store.path / name / "session.json", record | changed)
+        taken_as_current(store.session(name))
     before = last_visit.last_visit(store.session("d"))
     assert before is not None
     assert before.id == "b"
@@ -326,6 +328,13 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     unchanged = "No change is larger than its error (of the package)."
     assert unchanged in since([knee(104.0)], [knee(100.0)])
     assert since([knee(1.0)], [], of="a") == ""
+    # Results of two codes are not compared.
+    metrics = stored["stages"]["metrics"] | {"key": "0" * 64}
+    write_json(file, stored | {"stages": stored["stages"] | {"metrics": metrics}})
+    outdated = since([knee(120.0)], [knee(100.0)])
+    assert "not compared with 2 Mar 2026, 10:00: the results of that film are of other" in outdated
+    assert "+20.0°" not in outdated
+    write_json(file, stored)
     # Where that visit measured nothing of it there is nothing to say.
     assert since([knee(1.0)], []) == ""
     # Of two visits with the same camera, and where its place at one is not known.
