@@ -38,7 +38,7 @@ def test_the_newest_session_comes_first_each_with_its_verdict(browser, store):
         ("analyzed", "unusable", "unusable recording", 0),
         ("analyzed", "not_this_exercise", "no overhead squat found", 1),
         ("analyzed", "limited", "recording with limits", 2),
-        ("analyzed", "", "", 4),  # analysed by older code
+        ("analyzed", "", "", 4),
         ("edited", "good", "", 4),
     ):
         write_json(file, {**read_json(file), "state": state, "verdict": verdict})
