@@ -223,8 +223,8 @@ class SessionBrowser(Widget):
                     session.render_report()
             finally:
                 self._mark(session.id, None)
-            kind = "rendered" if session.report_is_current() else "report_of_then"
-            self.say("done", tables.sentence(f"widgets.notice.{kind}"))
+            when = "now" if session.report_is_current() else "then"
+            self.say("done", tables.sentence(f"widgets.notice.rendered.{when}"))
             self.send({"kind": "rendered", "session": session.id})
             self._call_back("report", session)
 

@@ -12,7 +12,8 @@ from analytic import fitted, squat_pose
 
 from mobility.base.provenance import AnalysisWarning
 from mobility.documents import of_session
-from mobility.store import Session, Store
+from mobility.sessions.stored_session import StoredSession
+from mobility.store import Store
 
 
 def seen_from(heading: float, corrected: str | None = None) -> Any:
@@ -39,7 +40,7 @@ def demo_with(warnings: list[AnalysisWarning] | None = None, **attributes: str) 
         capture_quality=demo.capture_quality,
         fitted=demo.fitted,
     )
-    session.verdict = partial(Session.verdict, session)
+    session.verdict = partial(StoredSession.verdict, session)
     return session
 
 
