@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mobility.base.options import FilePath, Names, checked
 from mobility.documents.exercise_documents import documents_of
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mobility.cohorts.visit import Visit
     from mobility.pipeline.lab_comparison import Validation
     from mobility.sessions.references import LabReferences, Reference
+
+T = TypeVar("T")
 
 
 class Session(StoredSession):
@@ -49,7 +51,7 @@ class Session(StoredSession):
         """Side that stands for a joint in the documents: by hand, else the best seen one."""
         from mobility.documents import of_session
 
-        return of_session.camera_side(self)
+        return self._read(of_session.camera_side)
 
     @checked
     def angles(self, *, refused: bool = False) -> xr.Dataset:
@@ -65,13 +67,13 @@ class Session(StoredSession):
         """
         from mobility.documents import of_session
 
-        return self.measured_angles() if refused else of_session.angles(self)
+        return self.measured_angles() if refused else self._read(of_session.angles)
 
     def shown_angles(self) -> xr.Dataset:
         """Angles as documents show them: of a joint under its flexion, NaN where refused."""
         from mobility.documents import of_session
 
-        return of_session.shown_angles(self)
+        return self._read(of_session.shown_angles)
 
     def repetitions_table(self) -> list[dict[str, Any]]:
         """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason.
@@ -80,7 +82,7 @@ class Session(StoredSession):
         """
         from mobility.documents import of_session
 
-        return of_session.repetitions_table(self)
+        return self._read(of_session.repetitions_table)
 
     def checks(self) -> list[dict[str, Any]]:
         """Answers of the exercise's rules, as rows: name, side, answer, value, interval, limit...
@@ -90,7 +92,20 @@ class Session(StoredSession):
         """
         from mobility.documents import of_session
 
-        return of_session.checks(self)
+        return self._read(of_session.checks)
+
+    def verdict(self, metrics: xr.Dataset | None = None) -> Verdict:
+        """Say what the recording is good for; of its `metrics`, where they are at hand."""
+        from mobility.documents import of_session
+
+        return self._read(of_session.verdict_of, metrics)
+
+    def _read(self, function: Callable[..., T], *args: Any, **options: Any) -> T:
+        """Call a function on this session that reads its results, whichever code made them."""
+        from mobility.pipeline.analysis import reading_results
+
+        with reading_results(self):
+            return function(self, *args, **options)
 
     def to_dataframe(self) -> pd.DataFrame:
         """All metrics as one long table: a row for each metric, side and repetition.
@@ -196,17 +211,11 @@ class Session(StoredSession):
         self.bring_up_to_date()
         return of_session.export(self)
 
-    def verdict(self, metrics: xr.Dataset | None = None) -> Verdict:
-        """Say what the recording is good for; of its `metrics`, where they are at hand."""
-        from mobility.documents import of_session
-
-        return of_session.verdict_of(self, metrics)
-
     def notes(self) -> list[str]:
         """Say that the sides may have been exchanged; nothing where that is not in doubt."""
         from mobility.documents import of_session
 
-        return of_session.side_notes(self)
+        return self._read(of_session.side_notes)
 
     def report(self) -> dict[str, Any]:
         """Report of the repetitions, generated once and served until its inputs change.
@@ -246,11 +255,11 @@ class Session(StoredSession):
     def render_report(self, *, faces: bool | None = None) -> dict[str, Path]:
         """Render the report unless it exists with the same inputs.
 
-        See :func:`mobility.reports.stored_reports.current_report`.
+        See :func:`mobility.reports.stored_reports.shown_report`.
         """
-        from mobility.reports.stored_reports import current_report
+        from mobility.reports.stored_reports import shown_report
 
-        return current_report(self, faces=faces)
+        return shown_report(self, faces=faces)
 
     def still(self) -> bytes:
         """Small picture of the video, JPEG, for lists: :func:`mobility.reports.still.still`."""
@@ -350,7 +359,7 @@ class Session(StoredSession):
         """
         from mobility.pipeline.lab_export import export_lab
 
-        return export_lab(self, path, **options)
+        return self._read(export_lab, path, **options)
 
     def validate(self, lab_file: str | os.PathLike[str], **options: Any) -> Validation:
         """Compare the angles with what a lab measured in the same trial, and keep it.

@@ -78,7 +78,8 @@ def add_session(
     created_at = f"{date}T{time}+02:00"
     record |= {"session_id": name, "user_id": user_id, "created_at": created_at}
     record["provenance"] |= origin
-    record["warnings"] += [{"code": code, "message": "Something was seen."} for code in warnings]
+    noted = {"message": "Something was seen.", "values": {"exercise": "squat", "joints": "hips"}}
+    record["warnings"] += [{"code": code, **noted} for code in warnings]
     for stage, file in (("metrics", "metrics.nc"), ("table", "metrics.parquet")):
         digest = hashlib.sha256((folder / file).read_bytes()).hexdigest()
         record["stages"][stage]["sha256"] = digest

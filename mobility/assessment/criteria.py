@@ -190,8 +190,7 @@ def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
     Parameters
     ----------
     probability
-        ``fms_probability`` of :func:`fms_deep_squat`. Of metrics that older code stored it gives
-        what the present limits of the answers say, as the findings beside it do.
+        ``fms_probability`` of :func:`fms_deep_squat`.
 
     Returns
     -------
@@ -200,7 +199,7 @@ def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
     """
     entry = tables.load("criteria")["fms_deep_squat"]
     criteria, words = entry["criteria"], entry["verdicts"]
-    met = probability.reindex(fms_criterion=list(criteria)).to_series()
+    met = probability.to_series()
     failed = {name: is_stated(1.0 - float(each)) for name, each in met.items()}
     if True in failed.values():
         return "not_met", words["not_met"]

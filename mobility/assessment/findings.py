@@ -19,7 +19,6 @@ from mobility.assessment.estimates import (
     reason_missing,
     reason_of_side,
 )
-from mobility.assessment.summaries import least_for_spread, too_few_for_spread
 from mobility.base import formatting
 from mobility.catalogue.registry import exercise_of, exercises
 from mobility.errors import BadInputError
@@ -381,8 +380,6 @@ def _finding_of_spread(
     if not math.isfinite(count):
         reason = tables.sentence("reasons.unknown_repetitions")
         return _refused(name, rule, side, reason, value)
-    if count < least_for_spread():  # metrics of older code
-        return _refused(name, rule, side, too_few_for_spread(), value)
     free = count - 1
     squares = free * value**2
     probability = float(chdtr(free, squares / rule["threshold"] ** 2))

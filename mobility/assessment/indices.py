@@ -60,12 +60,6 @@ def score_of(excess: Array | float, large: float) -> Array:
     return np.where(over > 0, limit * np.clip(1.0 - over, 0.0, None), inside)
 
 
-def is_current(metrics: xr.Dataset, name: str) -> bool:
-    """Whether an index exists, in the version that ``tables/indices.yaml`` defines."""
-    index, defined = metrics.get(name), tables.load("indices")[name]["version"]
-    return index is not None and index.attrs.get("version") == defined
-
-
 @checked
 def mobility_index(metrics: xr.Dataset) -> xr.Dataset:
     """Mobility index of a squat with raised arms: how far its joints bend, by the least.

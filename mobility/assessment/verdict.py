@@ -332,13 +332,8 @@ def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
     entry = dict(tables.load("verdict")["warnings"][warning.code])
     for value, otherwise in entry.get("if", {}).items():
         entry |= otherwise if warning.values.get(value) else {}
-    # Older code named no other exercise.
-    chosen = "do_instead" if "exercise" in warning.values and "do_instead" in entry else "do"
-    advice = exercise.table.get("advice_on", {}).get(warning.code, entry.get(chosen, ""))
-    try:
-        why = entry["is"].format(**warning.values)
-    except KeyError:  # of older code, which kept the message only
-        why = warning.message.strip(" .")
+    advice = exercise.table.get("advice_on", {}).get(warning.code, entry.get("do", ""))
+    why = entry["is"].format(**warning.values)
     instead = str(warning.values.get("exercise", ""))
     names = {each.slug: each.name for each in registry.exercises()}
     named = {**warning.values, "exercise": names.get(instead, instead)}
@@ -428,7 +423,7 @@ def _faults_of_framing(
 
 def warning_lines(warnings: Sequence[AnalysisWarning]) -> list[str]:
     """Write each warning in a line; refused angles share one line."""
-    # Older code kept no values.
+    # A record that other code wrote may have none of these values.
     refused = [each for each in warnings if each.code == "angle_refused" and "limit" in each.values]
     if len(refused) < 2:
         return [each.message for each in warnings]

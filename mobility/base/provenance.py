@@ -224,7 +224,7 @@ class AnalysisWarning:
     Attributes
     ----------
     code, values
-        For programs; the values are those in its sentence. Older code kept none.
+        For programs; the values are those in its sentence.
     message
         For people: one line.
     """

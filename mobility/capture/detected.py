@@ -15,11 +15,12 @@ import numpy as np
 
 from mobility.base.processes import Process
 from mobility.capture import survey
+from mobility.capture.chunk_jobs import Chunk
 from mobility.capture.detector_packages import require_detector
 from mobility.capture.detector_worker import DetectorJob
 from mobility.capture.detectors import AboutDetector
 from mobility.capture.landmarks import Landmarks, nobody
-from mobility.capture.passes import WARM_UP_S, Chunk, Pass, Work, pass_of, search
+from mobility.capture.passes import WARM_UP_S, Pass, Work, pass_of, search
 from mobility.errors import EndedError, ModelError
 
 _MODULE = "mobility.capture.detector_worker"
@@ -54,7 +55,7 @@ class OpenDetector:
                 video=str(work.path),
                 detector=self.about.entry_point,
                 chunks=chunks,
-                before_s=WARM_UP_S,
+                warm_up_s=WARM_UP_S,
                 # It needs no frame before: each is by itself.
                 frames=[time for time in frames if start is None or time >= start],
             )

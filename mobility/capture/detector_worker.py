@@ -7,36 +7,25 @@ for a job, it sends its progress, and each chunk with the people in its frames.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel
 
 from mobility.base.processes import Send, serve
 from mobility.capture import offline, shots, survey
+from mobility.capture.chunk_jobs import ChunksJob
 from mobility.capture.detectors import loaded
 from mobility.capture.landmarks import Image, Landmarks, arrays_as_bytes, nobody
-from mobility.capture.sampling import chooser
-from mobility.capture.video import read_frames
-from mobility.errors import MobilityError, VideoError
 
 PROGRESS_FRAMES = 4
 """Frames between two messages of progress; many models are slow."""
 
 
-class DetectorJob(BaseModel):
-    """Job of a worker: a run of chunks of one video."""
+class DetectorJob(ChunksJob):
+    """Job of this process; before its first chunk pictures are only compared for cuts."""
 
-    video: str
     detector: str
-    chunks: list[tuple[int, float | None, float | None]]
-    """Number, start and stop in seconds of each chunk; None at the ends of the video."""
-    before_s: float
-    """Time before the first chunk from which on pictures are compared for cuts."""
-    frames: list[float]
-    """Times of the frames in which the pose is estimated, seconds."""
 
 
 @dataclass
@@ -55,20 +44,9 @@ class _Chunk:
 def run(job: DetectorJob, send: Send) -> None:
     """Do the job, and send progress, chunks and faults of the decoder."""
     detector = loaded(job.detector)
-    waiting = [
-        _Chunk(n, -np.inf if a is None else a, np.inf if b is None else b) for n, a, b in job.chunks
-    ]
-    begin, end = waiting[0].start - job.before_s, waiting[-1].stop
+    waiting = [_Chunk(*limits) for limits in job.limits()]
     changes = shots.PictureChanges()
-    frames = read_frames(
-        job.video,
-        start=None if np.isinf(begin) else begin,
-        stop=None if np.isinf(end) else end,
-        only=chooser(job.frames),
-        glance=changes.add,
-        on_fault=lambda fault: send({"fault": fault}, b""),
-    )
-    for done, frame in enumerate(frames, 1):
+    for done, frame in enumerate(job.pictures(changes, send), 1):
         while frame.time >= waiting[0].stop:
             _send(waiting.pop(0), changes, send)
         chunk = waiting[0]
@@ -120,15 +98,8 @@ def do(request: dict[str, Any], send: Send) -> Any:
     if set(request) == {"detector"}:
         return loaded(request["detector"]).about.model_dump()
     job = DetectorJob.model_validate(request)
-    try:
+    with job.failing_in_a_line():
         run(job, send)
-    except MobilityError:
-        raise
-    except (RuntimeError, ValueError, MemoryError) as error:
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise VideoError(
-            f"{Path(job.video).name}: the pose search failed ({why}); export the video again"
-        ) from None
     return None
 
 

@@ -12,19 +12,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
 from mobility.base.processes import Process, Send
 from mobility.base.progress import progress_bar
 from mobility.capture import shots, survey
+from mobility.capture.chunk_jobs import Chunk, ChunksJob
 from mobility.capture.landmarks import Array, Landmarks, arrays_of
 from mobility.errors import EndedError, VideoError
 
 WARM_UP_S = 0.5
 """Time before a chunk at which its landmarker starts tracking, so that it has settled."""
-
-Chunk = tuple[int, float | None, float | None]
-"""Number, start and stop in seconds; None at the ends of the video."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ class Found(NamedTuple):
     faults: list[dict[str, Any]]
 
 
-JobOf = Callable[[list[Chunk], list[float]], BaseModel]
+JobOf = Callable[[list[Chunk], list[float]], ChunksJob]
 """Makes the job of some chunks and the times of their frames."""
 
 
@@ -158,7 +155,7 @@ def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(filled) if filled else arrays[0]
 
 
-def _run_job(process: Process, job: BaseModel, path: Path, on_message: Send) -> None:
+def _run_job(process: Process, job: ChunksJob, path: Path, on_message: Send) -> None:
     """Do a job in a process that ends with it."""
     try:
         with process:

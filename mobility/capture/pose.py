@@ -16,6 +16,7 @@ from mobility.base.options import FilePath, PoseRate, Workers, check_point, chec
 from mobility.base.provenance import sha256, with_history
 from mobility.base.wording import listed
 from mobility.capture import detected, survey
+from mobility.capture.chunk_jobs import Chunk
 from mobility.capture.detector_packages import BUILT_IN, detector_digest
 from mobility.capture.detectors import AboutDetector
 from mobility.capture.landmarks import (
@@ -27,7 +28,7 @@ from mobility.capture.landmarks import (
 )
 from mobility.capture.lens import focal_length_35mm
 from mobility.capture.models import AUTO, PINNED, digest_of, pose_models
-from mobility.capture.passes import WARM_UP_S, Chunk, Pass, Work, pass_of, search
+from mobility.capture.passes import WARM_UP_S, Pass, Work, pass_of, search
 from mobility.capture.pose_process import processors, start
 from mobility.capture.pose_worker import Job
 from mobility.capture.sampling import choose_frames, is_fast

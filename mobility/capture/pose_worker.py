@@ -9,15 +9,15 @@ from __future__ import annotations
 import sys
 import types
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel
+from pydantic import Field
 
 from mobility.base.processes import Send, serve
 from mobility.capture import offline, shots, survey
+from mobility.capture.chunk_jobs import ChunksJob
 from mobility.capture.landmarker import Landmarker, Region, around
 from mobility.capture.landmarks import (
     Box,
@@ -31,9 +31,6 @@ from mobility.capture.landmarks import (
     stacked,
     upside_down,
 )
-from mobility.capture.sampling import chooser
-from mobility.capture.video import read_frames
-from mobility.errors import MobilityError, VideoError
 
 SURVEY_PEOPLE = 4
 """Most people that a look searches for."""
@@ -45,21 +42,15 @@ SEARCH_INTERVAL_S = 0.2
 """Least time between two searches of all parts of the picture, while nobody is found."""
 
 
-class Job(BaseModel):
-    """Job of a worker: a run of chunks of one video."""
+class Job(ChunksJob):
+    """Job of this process."""
 
-    video: str
     model: str
-    chunks: list[tuple[int, float | None, float | None]]
-    """Number, start and stop in seconds of each chunk; None at the ends of the video."""
-    warm_up_s: float
-    frames: list[float]
-    """Times of the frames in which the pose is estimated, seconds."""
     track: survey.Track | None = None
     """The subject, if others are in the picture."""
-    others: list[survey.Track] = []
+    others: list[survey.Track] = Field(default_factory=list)
     """The others."""
-    looks: list[float] = []
+    looks: list[float] = Field(default_factory=list)
     """Times of the looks of the survey that saw them, seconds."""
 
 
@@ -86,24 +77,13 @@ class _Chunk:
 
 def run(job: Job, send: Send) -> None:
     """Do the job, and send progress, chunks and faults of the decoder."""
-    waiting = [
-        (n, -np.inf if a is None else a, np.inf if b is None else b) for n, a, b in job.chunks
-    ]
+    waiting = job.limits()
     active: list[_Chunk] = []
     done = 0
     changes = shots.PictureChanges()
     with Landmarker(job.model, "image", SURVEY_PEOPLE) as many:
-        start, stop = waiting[0][1] - job.warm_up_s, waiting[-1][2]
-        frames = read_frames(
-            job.video,
-            start=None if np.isinf(start) else start,
-            stop=None if np.isinf(stop) else stop,
-            only=chooser(job.frames),
-            glance=changes.add,
-            on_fault=lambda fault: send({"fault": fault}, b""),
-        )
         try:
-            for frame in frames:
+            for frame in job.pictures(changes, send):
                 while waiting and frame.time >= waiting[0][1] - job.warm_up_s:
                     limits = waiting.pop(0)
                     # No landmarker for a chunk without a frame that can be decoded.
@@ -244,16 +224,8 @@ def main() -> None:
 def do(request: dict[str, Any], send: Send) -> None:
     """Do a :class:`Job`."""
     job = Job.model_validate(request)
-    try:
+    with job.failing_in_a_line():
         run(job, send)
-    except MobilityError:
-        raise
-    except (RuntimeError, ValueError, MemoryError) as error:
-        # Errors of MediaPipe and NumPy, whose tracebacks do not help the user.
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise VideoError(
-            f"{Path(job.video).name}: the pose search failed ({why}); export the video again"
-        ) from None
 
 
 def _import_mediapipe() -> None:

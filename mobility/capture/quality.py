@@ -141,8 +141,7 @@ def capture_quality(
 def _given_frames(pose: xr.Dataset) -> dict[str, int]:
     """Frames of keypoints that were given, of which the pose has some; nothing of others."""
     entry = last_of(history(pose), "pose_of_keypoints")
-    # Older code kept the frames of the video.
-    return {"given": entry.get("given_frames", entry["frames_of_video"])} if entry else {}
+    return {"given": entry["given_frames"]} if entry else {}
 
 
 def _visibility(pose: xr.Dataset) -> dict[str, float | None]:
@@ -346,8 +345,7 @@ def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float, camera: int)
         if camera:
             sd *= cameras_of(best)[camera]["distance_m"] / distance
             distance = cameras_of(best)[camera]["distance_m"]
-        # Older code kept whether it was given.
-        if fit.get("focal_length_from") != "given" and not fit.get("focal_length_given"):
+        if fit.get("focal_length_from") != "given":
             sd = max(sd, _FITTED_FOCAL_SD * distance)
         source = "fit"
     else:

@@ -38,9 +38,6 @@ _JUDGED = (
 _NAMED_ALIKE = ("median", "repetition", "count", "time")
 """Kinds whose variable has the name of the measure."""
 
-_MOVED = ("turn", "ways", "moving", "moment", "phases")
-"""Entries that were once in `report`."""
-
 _NAMED = ("median", "descent", "ascent", "standing")
 """Kinds to which a declaration can give the name of their variable."""
 
@@ -183,30 +180,6 @@ class ExerciseTable(Strict):
     ]
     report: _Report | None = None
     lab: Annotated[_Lab, Field(default_factory=_Lab, description="what is compared with lab data")]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_older(cls, table: dict[str, Any]) -> dict[str, Any]:
-        """Say where entries of older tables stand now."""
-        if older := [name for name in ("expected", "gauges") if name in table]:
-            raise ValueError(
-                f"{', '.join(older)}: each rule has it in findings.yaml: `checkpoint: {{name, "
-                "source}`, what a reader expects to be told, and `row`, its name on the first page"
-            )
-        if isinstance(table.get("measures"), Mapping):
-            raise ValueError(
-                "measures: are one list without parts: `measures: [shoulder_flexion, depth, ...]`, "
-                "with depth and durations where they are measured"
-            )
-        report = table.get("report")
-        if moved := [name for name in _MOVED if isinstance(report, Mapping) and name in report]:
-            raise ValueError(
-                f"report: {', '.join(moved)}: turn, ways and moving stand beside report, not in "
-                "it; `moments` says what moment and phases did"
-            )
-        if "moving_phases" in table:
-            raise ValueError("moving_phases: are those of `moments` that are not before an event")
-        return table
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

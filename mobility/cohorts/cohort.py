@@ -28,12 +28,11 @@ from mobility.errors import BadInputError, MobilityError
 from mobility.exchange.data_dictionary import ENDING, FORMATS, columns_of, data_dictionary
 from mobility.keypoints.sources import WHOSE, Origin
 from mobility.kinematics.expected_error import MDC95
-from mobility.pipeline.analysis import is_current
+from mobility.pipeline.analysis import is_current, reading_results
 from mobility.pipeline.metrics_table import (
     NUMBERS,
     as_table,
     as_texts,
-    metrics_table,
     read_metrics_table,
 )
 from mobility.sessions.files import atomic, make_folder, write_json, writing
@@ -72,6 +71,10 @@ COMPARED: tuple[Level, ...] = ("good", "limited")
 """Verdicts on a recording with which a session is compared, unless others are asked for."""
 
 UNKNOWN = "not known"
+
+OUTDATED = "outdated"
+"""Ends the version of the package where an analysis of today would not give the same."""
+
 _NUMBERS = {
     **dict.fromkeys(("age", "height_m", "weight_kg", "azimuth"), "float64"),
     **dict.fromkeys(("cameras", "visit", "trial"), "Int64"),
@@ -113,12 +116,16 @@ def to_dataframe(
     compared = check_recordings(recordings)
     per_session, parts = [], [as_table([])]
     for session in sessions:
-        record = session.record
-        measured = _measured(session, record)
+        record, verdict = session.record, None
         quality: Mapping[str, Any] = {}
         with suppress(MobilityError):  # absent or damaged
             quality = session.capture_quality()
-        verdict = _verdict_on(session, record, quality, measured)
+        try:
+            with reading_results(session):
+                measured = _measured(session, record)
+                verdict = _verdict_on(session, record, quality, measured)
+        except MobilityError as error:
+            measured = as_table([{"reason": str(error)}])
         per_session.append(session_columns(session, record, quality, verdict))
         if not measured["metric"][0].as_py():  # the row has its reason
             parts.append(measured)
@@ -222,7 +229,8 @@ def checks(frame: pd.DataFrame, sessions: Iterable[StoredSession]) -> pd.DataFra
             rows.append({**about, "reason": row_of_session["reason"]})
             continue
         try:
-            answers = of_session.checks(session)
+            with reading_results(session):
+                answers = of_session.checks(session)
         except MobilityError as error:
             rows.append({**about, "reason": str(error)})
             continue
@@ -351,7 +359,7 @@ def choose_sessions(
 def overview(frame: pd.DataFrame) -> pd.DataFrame:
     """List the sessions, oldest first, with the reason why one is left out."""
     columns = ["session_id", "user_id", "date", "exercise", "state", "view", "recording"]
-    columns += WHOSE
+    columns += [*WHOSE, "software"]
     listed = with_origin(_with_plain_texts(frame.drop_duplicates("session_id")))
     counted = of_metric(frame, "accepted_repetitions").set_index("session_id")["value"]
     without = listed.set_index("session_id")["reason"].where(listed["metric"].eq("").to_numpy())
@@ -462,8 +470,7 @@ def changes(
     value = rows["value"].groupby(person)
     if sem is None:
         again = _filmed_alike(rows, person)
-        retest = rows.get("sem", rows["sd"] * np.nan)
-        squares = (retest.where(again).fillna(rows["sd"]) ** 2).groupby(person)
+        squares = (rows["sem"].where(again).fillna(rows["sd"]) ** 2).groupby(person)
         # The error is known only if that of each session is.
         complete = squares.transform("count") == squares.transform("size")
         error = np.sqrt(squares.transform("mean").where(complete))
@@ -529,15 +536,12 @@ def _errors_of_studies(
 
 
 def with_origin(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows that name whose keypoints they are; those of a table that does not are of MediaPipe."""
-    usual = Origin()._asdict()
-    missing = {name: value for name, value in usual.items() if name not in rows}
+    """Rows that name whose keypoints they are; those that do not are of MediaPipe."""
     named = {
         name: rows[name].astype("object").where(rows[name].notna() & rows[name].ne(""), value)
-        for name, value in usual.items()
-        if name in rows
+        for name, value in Origin()._asdict().items()
     }
-    return rows.assign(**missing, **named)
+    return rows.assign(**named)
 
 
 def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
@@ -650,10 +654,7 @@ def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
         return as_table([{"reason": why}])
     try:
         session.edits()  # raises if damaged: the results may not be current
-        if "table" in record.stages:
-            table = read_metrics_table(session.result_file("table"))
-        else:  # analysed before there were tables
-            table = metrics_table(session.metrics())
+        table = read_metrics_table(session.result_file("table"))
     except MobilityError as error:
         return as_table([{"reason": str(error)}])
     return table if table.num_rows else as_table([{"reason": "its metrics are empty"}])
@@ -704,15 +705,13 @@ def _without_ruled_out(measured: pa.Table, verdict: Verdict) -> pa.Table:
 
     if not verdict.rules_out:
         return measured
-    quantity = "quantity" if "quantity" in measured.column_names else "metric"  # of older code
-    items = list(zip(measured[quantity].to_pylist(), measured["item"].to_pylist(), strict=True))
+    items = list(zip(measured["quantity"].to_pylist(), measured["item"].to_pylist(), strict=True))
     # A row without a name says that there are no metrics at all.
     why = {each: verdict.why_without(*each) if each[0] else "" for each in set(items)}
     reasons = [why[each] for each in items]
     out = pa.array([bool(reason) for reason in reasons])
     kept = zip(reasons, measured["reason"].to_pylist(), strict=True)
-    numbers = [name for name in NUMBERS if name in measured.column_names]
-    changed = {name: pc.if_else(out, math.nan, measured[name]) for name in numbers}
+    changed = {name: pc.if_else(out, math.nan, measured[name]) for name in NUMBERS}
     changed["reason"] = as_texts([reason or reason_before for reason, reason_before in kept])
     for name, column in changed.items():
         measured = measured.set_column(measured.schema.get_field_index(name), name, column)
@@ -733,7 +732,7 @@ def session_columns(
         software = record.provenance.versions.get("mobility", "")
         with suppress(MobilityError):  # an input is damaged
             current = is_current(session)
-        software += "" if current else ", outdated"
+        software += "" if current else f", {OUTDATED}"
         standing = record.provenance.options.get("standing")
     row: dict[str, Any] = {
         "session_id": session.id,

@@ -115,7 +115,7 @@ class Visit:
     def films_of(self, exercise: str) -> list[Film]:
         """Films of an exercise that have results, the oldest first.
 
-        Results that are not up to date are left out where others are.
+        Those of other code or other data than the present are left out.
         """
         return [film for row, film in self._read if film and row["exercise"] == exercise]
 
@@ -240,7 +240,7 @@ class Visit:
         return Visit(self.user_id, self.date, self.sessions, earlier=frozenset(earlier))
 
     def before(self, exercise: str) -> Visit | None:
-        """Find the last earlier visit that has a number of an exercise to compare with."""
+        """Find the last earlier visit that has a number of an exercise, or outdated results."""
         first = self.sessions[0]
         if first.store.read_only:
             return None
@@ -253,7 +253,10 @@ class Visit:
                 and (self._earlier is None or each.id in self._earlier)
             ]
             earlier = Visit(self.user_id, day, of_day)
-            if of_day and earlier.films_of(exercise) and earlier.numbers(exercise):
+            if earlier.films_of(exercise):
+                if earlier.numbers(exercise):
+                    return earlier
+            elif any(row["reason"] == _outdated() for row in earlier.films()):
                 return earlier
         return None
 
@@ -270,7 +273,7 @@ class Visit:
         rows = []
         for exercise in self.exercises:
             earlier = self.before(exercise) if self.films_of(exercise) else None
-            if earlier is None or self._differs_in_code(exercise, earlier):
+            if earlier is None or not earlier.films_of(exercise):
                 continue
             old, new = (each.numbers(exercise) for each in (earlier, self))
             found = visit_changes.changes(old, new, references(self.sessions[0].store))
@@ -278,21 +281,14 @@ class Visit:
         return rows
 
     def not_compared(self) -> dict[str, datetime.date]:
-        """Name exercises, and the visits before, of which one alone has results up to date."""
+        """Name exercises whose results of the visit before are outdated, and its day."""
         return {
             exercise: earlier.date
             for exercise in self.exercises
             if self.films_of(exercise)
             and (earlier := self.before(exercise)) is not None
-            and self._differs_in_code(exercise, earlier)
+            and not earlier.films_of(exercise)
         }
-
-    def _differs_in_code(self, exercise: str, earlier: Visit) -> bool:
-        outdated = [
-            {film.id in each.outdated for film in each.films_of(exercise)}
-            for each in (earlier, self)
-        ]
-        return outdated[0] != outdated[1]
 
     def numbers(self, exercise: str) -> list[Measured]:
         """List the numbers of an exercise that are compared with those of another visit."""
@@ -381,22 +377,7 @@ class Visit:
 
     @functools.cached_property
     def _read(self) -> list[tuple[dict[str, Any], Film | None]]:
-        read = [_read(session, self._recordings) for session in self.sessions]
-        up_to_date = {
-            row["exercise"] for row, film in read if film and film.id not in self.outdated
-        }
-        why = tables.sentence("visit.outdated.left_out")
-        return [
-            ({**row, "reason": row["reason"] or why}, None)
-            if film and film.id in self.outdated and row["exercise"] in up_to_date
-            else (row, film)
-            for row, film in read
-        ]
-
-    @functools.cached_property
-    def outdated(self) -> frozenset[str]:
-        """Ids of sessions that an analysis would change."""
-        return frozenset(each.id for each in self.sessions if not _is_up_to_date(each))
+        return [_read(session, self._recordings) for session in self.sessions]
 
     def _merged(self, exercise: str) -> xr.Dataset:
         if exercise not in self._datasets:
@@ -444,7 +425,8 @@ def _read(
     if why := cohort.why_without_results(session, record):
         return {**row, "reason": why}, None
     try:
-        session.edits()  # raises if damaged: the results may not be current
+        if not is_current(session):
+            return {**row, "reason": _outdated()}, None
         metrics, quality = session.metrics(), session.capture_quality()
         verdict = verdict_of(session, metrics)
         view = quality.get("view") or {}
@@ -463,11 +445,8 @@ def _read(
     return row, Film(session.id, metrics, verdict, str(row["view"]), azimuth)
 
 
-def _is_up_to_date(session: StoredSession) -> bool:
-    try:
-        return is_current(session)
-    except MobilityError:  # damaged, which the film says
-        return False
+def _outdated() -> str:
+    return tables.sentence("visit.outdated")
 
 
 def visit(

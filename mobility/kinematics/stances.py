@@ -45,9 +45,9 @@ def stances_of(fitted: xr.Dataset) -> list[Stance]:
     Parameters
     ----------
     fitted
-        Fitted pose, or a Dataset made from it. One stance lasts throughout without a fit, in a fit
-        of older code, and where the feet move all the time or were given the times in which each
-        stays. With several cameras, times are those of the first.
+        Fitted pose, or a Dataset made from it. One stance lasts throughout without a fit, and where
+        the feet move all the time or were given the times in which each stays. With several
+        cameras, times are those of the first.
     """
     fit = last_of(history(fitted), "fit_body")
     if given := fit.get("stances"):
@@ -60,8 +60,7 @@ def stances_of(fitted: xr.Dataset) -> list[Stance]:
 def steps_of(fitted: xr.Dataset) -> list[Step]:
     """List the steps between the stances of a trial (:func:`stances_of`), in order."""
     fit = last_of(history(fitted), "fit_body")
-    # Older code counted the steps of its solver under that name, and knew no stances.
-    return [Step(**step) for step in fit["steps"]] if fit.get("stances") else []
+    return [Step(**step) for step in fit.get("steps", [])]
 
 
 def stance_at(fitted: xr.Dataset, time: Array) -> NDArray[np.int_]:

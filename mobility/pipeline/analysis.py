@@ -14,9 +14,9 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -210,19 +210,20 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
                 return record
 
 
-def _require_videos(session: StoredSession) -> None:
-    """Refuse, before anything is touched, to analyse a session with results but no video."""
+def why_not_again(session: StoredSession) -> str:
+    """Say that a video or keypoints of a session with results are gone; empty where none are."""
     record = session.record
     if not record.stages or session.store.local_path is None:  # a bucket has them
-        return
+        return ""
     videos = (record.video, record.second_video)
     for file in (*videos, record.keypoints, record.second_keypoints):
         if file is not None and not (session.folder / file.file).is_file():
             what = "video" if file in videos else "keypoints"
-            raise NotFoundError(
+            return (
                 f"session {session.id}: its {what} {file.file} is gone, so it cannot be analysed "
                 "again; its results stay as they were"
             )
+    return ""
 
 
 def is_current(session: StoredSession) -> bool:
@@ -244,9 +245,41 @@ def bring_up_to_date(session: StoredSession) -> None:
     """
     if is_current(session):
         return
-    _require_videos(session)
+    if why := why_not_again(session):
+        raise NotFoundError(why)
     log.info("session %s: was analysed by other code or with other data; once more", session.id)
     analyze(session)
+
+
+def try_to_bring_up_to_date(session: StoredSession) -> None:
+    """Do so where it can be done; else the log says why not."""
+    try:
+        bring_up_to_date(session)
+    except MobilityError as error:
+        log.warning("session %s: not brought up to date: %s", session.id, error)
+
+
+@contextmanager
+def reading_results(session: StoredSession) -> Iterator[None]:
+    """Say of results that are not current that they are not, where they lack what is read.
+
+    Raises
+    ------
+    NotFoundError
+        In place of the error that reading them raised.
+    """
+    try:
+        yield
+    except MobilityError:
+        raise
+    except Exception as error:
+        if is_current(session):
+            raise
+        what_now = why_not_again(session) or f"analyse it again, with: mobility edit {session.id}"
+        raise NotFoundError(
+            f"session {session.id}: its results are of other code, and lack what is read of them; "
+            f"{what_now.removeprefix(f'session {session.id}: ')}"
+        ) from error
 
 
 @dataclass(frozen=True)

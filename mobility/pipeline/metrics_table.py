@@ -62,11 +62,11 @@ def write_metrics_table(path: str | os.PathLike[str], metrics: xr.Dataset) -> No
 
 
 def read_metrics_table(path: str | os.PathLike[str]) -> pa.Table:
-    """Read what :func:`write_metrics_table` wrote."""
+    """Read what :func:`write_metrics_table` wrote; it raises KeyError for other columns."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        return file.read(use_threads=False)
+        return file.read(use_threads=False).select([*TEXTS, *NUMBERS, "rep"])
 
 
 def as_texts(values: list[str]) -> pa.DictionaryArray:

@@ -17,6 +17,7 @@ from mobility.base.options import likely
 from mobility.base.wording import listed, measure_in_words, shortened, split_names
 from mobility.catalogue import registry
 from mobility.cohorts.cohort import (
+    OUTDATED,
     choose_measures,
     describe_groups,
     left_out,
@@ -64,7 +65,10 @@ def participants(sessions: pd.DataFrame, store: str) -> Markup:
     first, last = (dated(day) for day in (sessions["date"].min(), sessions["date"].max()))
     days = "day" if first == last else "days"
     recorded = tables.sentence(f"cohort.recorded.{days}", first=first, last=last)
-    return counted(steps) + paragraphs(recorded, *models_in_words(compared))
+    outdated = int(compared["software"].str.endswith(OUTDATED).sum())
+    mixed = tables.sentence("cohort.outdated", count=outdated, sessions=len(compared))
+    remarks = [*models_in_words(compared), *([mixed] if outdated else [])]
+    return counted(steps) + paragraphs(recorded, *remarks)
 
 
 def _people(sessions: pd.DataFrame) -> int:

@@ -13,7 +13,6 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.assessment.answers import ANSWERS, Answer
 from mobility.assessment.findings import Finding, in_place, threshold_of
-from mobility.assessment.indices import is_current
 from mobility.base.formatting import between, digits_and_suffix, plus_minus, quantity
 from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
@@ -202,7 +201,7 @@ def of_indices(metrics: xr.Dataset) -> list[Gauge]:
     gauges = []
     for name, words in INDICES.items():
         value = value_of(metrics, name)
-        if math.isfinite(value) and is_current(metrics, name):
+        if math.isfinite(value):
             half = half_width(value_of(metrics, f"{name}_sd"))
             share = value_of(metrics, f"{name}_coverage")
             goal = tables.sentence(

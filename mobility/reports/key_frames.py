@@ -6,7 +6,7 @@ import base64
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import htpy as h
 import numpy as np
@@ -112,9 +112,7 @@ def key_frames(
         if hide is not None:
             hide(image, float(times[row]))
         whole = cv2.resize(image[top:bottom, left:right], out, interpolation=cv2.INTER_AREA)
-        moved = pose.assign(
-            image_position=pose["image_position"] - _offset(pose["image_position"], left, top)
-        )
+        moved = pose.assign(image_position=pose["image_position"] - _offset(left, top))
         skeleton(moved.isel(time=[row]), scale=scale, thickness=4)(whole, float(times[row]))
         draw(whole, (points[row] - (left, top)) * scale, moment)
         encoded, coded = cv2.imencode(
@@ -191,7 +189,7 @@ def of_session(
     return key_frames(session.video, pose, moments, faces=faces)
 
 
-def _offset(positions: xr.DataArray, left: int, top: int) -> Any:
+def _offset(left: int, top: int) -> xr.DataArray:
     import xarray as xr
 
     return xr.DataArray([left, top], dims="pixel", coords={"pixel": ["u", "v"]})

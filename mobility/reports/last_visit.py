@@ -18,6 +18,7 @@ from mobility import tables
 from mobility.base.formatting import digits_and_suffix, quantity, timed
 from mobility.base.wording import listed
 from mobility.errors import MobilityError
+from mobility.pipeline.analysis import is_current
 from mobility.reports import lab_norms
 from mobility.reports.gauges import Gauge
 from mobility.reports.html import bullets, html, paragraphs
@@ -147,14 +148,17 @@ def since_last_visit(
     before = last_visit(session) if now else None
     if before is None:
         return Markup()
+    earlier = before.record
     try:
+        if not is_current(before):
+            outdated = tables.sentence("report.last_visit.outdated", day=timed(earlier.created_at))
+            return paragraphs(outdated, kind="note")
         compared = changes(measure(before), now, same_view=_same_conditions(before, session))
     except MobilityError as error:
         log.warning("not compared with session %s: %s", before.id, error)
         return Markup()
     if not compared:
         return Markup()
-    earlier = before.record
     head = html(h.h2[tables.sentence("report.last_visit.since", when=timed(earlier.created_at))])
     names = [earlier.session_name, *(video.original_name for video in earlier.videos)]
     compared_with = ", ".join(filter(None, names))

@@ -43,8 +43,7 @@ def capture_quality(quality: Mapping[str, Any]) -> Markup:
             "Other people": None if others is None else str(others or nobody),
         }
     )
-    # Older documents have parts of these names without a verdict.
-    done = {name: quality[name] for name in _CHECKS if "verdict" in quality.get(name, {})}
+    done = {name: quality[name] for name in _CHECKS if name in quality}
     advised = any(check["advice"] for check in done.values())
     rows: list[Row] = []
     for name, check in done.items():

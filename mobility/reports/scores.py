@@ -13,7 +13,6 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.assessment.criteria import probability_in_words
 from mobility.assessment.findings import in_units, interval_text
-from mobility.assessment.indices import is_current
 from mobility.base.formatting import MISSING, quantity, rounded
 from mobility.base.wording import capital
 from mobility.kinematics.expected_error import half_width
@@ -55,9 +54,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> Marku
     notes = json.loads(index.attrs.get("notes", "{}"))
     rows = []
     for part in map(str, metrics[dim].values):
-        described = entry["parts"].get(part)
-        if described is None:  # of an older version
-            continue
+        described = entry["parts"][part]
         rule = rules[described["rule"]]
         value, sd, score = (
             _part_value(metrics, f"{name}_{kind}", dim, part)
@@ -85,10 +82,9 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> Marku
         numeric=True,
     )
     value = float(index)
-    if not math.isfinite(value) or not is_current(metrics, name):
-        return listing + paragraphs(
-            tables.sentence("report.scores.not_given", why=_why_none(metrics, name))
-        )
+    if not math.isfinite(value):
+        why = index.attrs.get("note") or tables.sentence("report.scores.nothing")
+        return listing + paragraphs(tables.sentence("report.scores.not_given", why=why))
     scale = tables.load("indices")["scale"]
     low, high = interval(metrics, name)
     between = tables.sentence("report.scores.interval", low=low, high=high)
@@ -96,12 +92,6 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> Marku
     cited = references.cite(str(index.attrs.get("reference", "")), scale["source"])
     about = h.p[worst, " ", h.strong[rounded(value)], f", {between} ", cited]
     return html(listing, about, bullets(scale["lines"]))
-
-
-def _why_none(metrics: xr.Dataset, name: str) -> str:
-    if not is_current(metrics, name):
-        return tables.sentence("report.scores.older")
-    return metrics[name].attrs.get("note") or tables.sentence("report.scores.nothing")
 
 
 def interval_of(value: float, sd: float, rule: Mapping[str, Any]) -> h.Node:
@@ -132,8 +122,7 @@ def compensation_table(metrics: xr.Dataset, references: References, verdict: Ver
         return paragraphs(tables.sentence("report.compensations.not_part"), kind="missing")
     probabilities = metrics["compensation_probability"]
     entries = tables.load("criteria")["compensations"]["assessed"]
-    # Sessions of older code have further ones.
-    names = [str(name) for name in probabilities["compensation"].values if str(name) in entries]
+    names = map(str, probabilities["compensation"].values)
     seen = [name for name in names if verdict.keeps(entries[name]["measure"])]
     return _criteria(
         metrics, probabilities.sel(compensation=seen), entries, references, "compensations"

@@ -15,8 +15,8 @@ from mobility.base.options import validate
 from mobility.base.provenance import code_digest, sha256
 from mobility.catalogue import registry
 from mobility.documents.contract import ReportDocument
-from mobility.errors import NotPermittedError, StorageError
-from mobility.pipeline.analysis import bring_up_to_date
+from mobility.errors import NotFoundError, NotPermittedError, StorageError
+from mobility.pipeline.analysis import bring_up_to_date, try_to_bring_up_to_date, why_not_again
 from mobility.sessions.files import atomic, lock, read_json, write_json
 from mobility.sessions.notebooks import find_notebook
 from mobility.sessions.record import Rendering
@@ -45,7 +45,8 @@ def report_document(session: StoredSession) -> dict[str, Any]:
 def current_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
     """Render the report unless it exists with the same inputs.
 
-    An outdated session is analysed again first, so that a new report never has old numbers.
+    An outdated session is analysed again first, so that a new report never has old numbers, and so
+    is that of the visit before, with which it is compared.
 
     Parameters
     ----------
@@ -80,7 +81,8 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
         if not _is_current(key_file, _accepted_keys(session, faces), paths.values()):
             started = time.perf_counter()
             while True:
-                before = last_visit(session)
+                if (before := last_visit(session)) is not None:
+                    try_to_bring_up_to_date(before)
                 key = report_key(session, faces=bool(faces))
                 names_visit = session.report_folder / NAMES_VISIT
                 for stale in (key_file, names_visit):
@@ -97,6 +99,24 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
             _note_rendering(session, time.perf_counter() - started)
             return dict(rendered)
     return paths
+
+
+def shown_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
+    """Give the report as :func:`current_report`; where it cannot be made again, that of then.
+
+    The log says so. It is only given as it is, whatever faces it shows: `faces` must be None.
+    """
+    try:
+        return current_report(session, faces=faces)
+    except NotFoundError as error:
+        paths, _ = report_files(session)
+        if not (why := why_not_again(session)) or not paths["html"].is_file():
+            raise
+        why = f"{why}, and so does its report of then: {paths['html']}"
+        if faces is not None:
+            raise NotFoundError(why) from error
+        log.warning("%s", why)
+        return paths
 
 
 def report_is_current(session: StoredSession) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from mobility.base.provenance import code_digest, sha256
 from mobility.cohorts.visit import visit as find_visit
 from mobility.cohorts.visit import visits
 from mobility.errors import MobilityError, ReportError
-from mobility.pipeline.analysis import bring_up_to_date, is_current
+from mobility.pipeline.analysis import is_current, try_to_bring_up_to_date, why_not_again
 from mobility.reports.render import render_visit
 from mobility.sessions.files import atomic, lock, make_folder, writing
 from mobility.sessions.notebooks import VISIT, find_notebook
@@ -69,11 +69,13 @@ def current_visit(
 
     visit = found()
     # Sessions that other code analysed have another key afterwards.
-    _bring_up_to_date(visit.sessions)
+    for session in visit.sessions:
+        try_to_bring_up_to_date(session)
     if _is_current(visit, faces):
         return files_of(visit)
     before = [visit.before(exercise) for exercise in visit.exercises]
-    _bring_up_to_date([session for each in before if each for session in each.sessions])
+    for session in (session for each in before if each for session in each.sessions):
+        try_to_bring_up_to_date(session)
     visit = found()
     folder = folder_of(visit)
     with writing(folder.parent):
@@ -160,18 +162,6 @@ def sessions_on_page(visit: Visit) -> list[StoredSession]:
     return [*visit.sessions, *before]
 
 
-def _bring_up_to_date(sessions: Iterable[StoredSession]) -> None:
-    for session in sessions:
-        try:
-            bring_up_to_date(session)
-        except MobilityError as error:
-            log.warning("session %s: not brought up to date: %s", session.id, error)
-
-
-def _has_videos(session: StoredSession) -> bool:
-    return all((session.folder / video.file).is_file() for video in session.record.videos)
-
-
 def _key(visit: Visit, *, faces: bool) -> str:
     """Digest of the inputs of a page; another one where faces are shown."""
     first = visit.sessions[0]
@@ -186,7 +176,7 @@ def _key(visit: Visit, *, faces: bool) -> str:
         try:
             inputs.append(session.edits().model_dump_json())
             # Brought up to date before, if that can be: else it is not tried again.
-            inputs.append(f"{is_current(session)} {_has_videos(session)}")
+            inputs.append(f"{is_current(session)} {why_not_again(session)}")
         except MobilityError as error:  # damaged, which the page says
             inputs.append(str(error))
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()

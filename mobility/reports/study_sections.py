@@ -662,7 +662,7 @@ def reliability_methods(study: Study, result: Reliability) -> Markup:
     )
 
 
-def guidelines(study: Study, result: Reliability) -> Markup:
+def guidelines(result: Reliability) -> Markup:
     """List what guidelines ask for: what the report says, and what is left to write."""
     made = []
     for name, guide in tables.load("reliability_items").items():

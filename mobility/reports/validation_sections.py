@@ -89,7 +89,7 @@ def header(document: Mapping[str, Any]) -> Markup:
     overview = facts(
         {
             "Study": document["study"],
-            "Exercise": document.get("exercise"),
+            "Exercise": document["exercise"],
             "Trials": tables.sentence(
                 "validation.compared", compared=len(trials), count=len(trials) + len(failed)
             ),
@@ -155,7 +155,7 @@ def about_the_curves(curves: Mapping[str, xr.Dataset]) -> Markup:
 def condition_table(agreement: xr.Dataset, document: Mapping[str, Any]) -> Markup:
     """Show the errors of the curves of a study, one column for each condition."""
     names = shown(agreement, document["primary"])
-    conditions: Mapping[str, Any] = document.get("conditions", {})
+    conditions: Mapping[str, Any] = document["conditions"]
     rows: list[Row] = []
     for angle, sides in document["angles"].items():
         for side in sides:
@@ -184,7 +184,7 @@ def _condition_cell(errors: Mapping[str, Any] | None) -> h.Node:
 def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> Markup:
     """Tables of the comparison with the lab's own model, where there is one."""
     models = [n for n in agreement["comparison"].values.tolist() if n.endswith("_lab_model")]
-    differences = document.get("definition_differences", {})
+    differences = document["definition_differences"]
     others = (waveform_table(agreement, name) for name in models if name != document["primary"])
     parts = html(definition_table(agreement, differences), others)
     unknown = document["primary"] in models
@@ -213,7 +213,7 @@ def trial_facts(document: Mapping[str, Any]) -> Markup:
     return facts(
         {
             "Session": document["session_id"],
-            "Exercise": document.get("exercise"),
+            "Exercise": document["exercise"],
             "Participant": document["user_id"],
             "Keypoints": _models([document]),
             "Lab file": _with_mapping(document["files"]["lab"]),
@@ -368,7 +368,7 @@ def times_part(document: Mapping[str, Any]) -> Markup:
                 for name in ("mean_difference", "lower_limit", "upper_limit")
             ),
         ]
-        for each in document.get("times", {}).values()
+        for each in document["times"].values()
     ]
     if not rows:
         return html()
@@ -531,7 +531,7 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
                 [value_words(agreement, str(each)) for each in agreement["metric"].values]
             ),
         ),
-        *([tables.sentence("validation.methods.times")] if document.get("times") else []),
+        *([tables.sentence("validation.methods.times")] if document["times"] else []),
         tables.sentence(
             f"validation.methods.{number}.curves", people=people, coverage=BOOTSTRAP_COVERAGE
         ),
@@ -650,7 +650,7 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
             ),
             label=f"tab:{metric}",
         )
-    if times := document.get("times"):
+    if times := document["times"]:
         rows = [{"time": name, **entry} for name, entry in times.items()]
         texts["times.csv"] = plain_cells(pd.DataFrame(rows)).to_csv(index=False)
     files = []

@@ -114,9 +114,6 @@ class VisitPage:
                 words = {"exercise": exercise, "film": film, "reason": row["reason"].rstrip(".")}
                 lines.append(tables.sentence("visit.not_measured", **words))
                 continue
-            if session.id in self.visit.outdated and not row["reason"]:
-                why = tables.sentence("visit.outdated.merged")
-                lines.append(tables.sentence("visit.in_part", number=number, reason=why))
             if why := row["reason"] or self._why_limited(session.id, exercise):
                 words = {"number": number, "reason": why.rstrip(".")}
                 lines.append(tables.sentence("visit.in_part", **words))

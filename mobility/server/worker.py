@@ -16,6 +16,7 @@ from typing import Any
 from mobility.base.processes import Send, serve
 from mobility.base.provenance import code_digest
 from mobility.errors import ConflictError, MobilityError, TooLargeError
+from mobility.reports.stored_reports import current_report
 from mobility.server.worker_processes import limit
 from mobility.store import Session, Store
 
@@ -39,7 +40,7 @@ def do(request: Mapping[str, Any], _: Send) -> Any:
         if request["do"] == "report":
             demo = request.get("demo")
             session = store.demo(demo) if demo else store.session(request["session_id"])
-            session.render_report()
+            current_report(session)
             return {}
         if request["do"] == "check":
             return store.session(request["session_id"]).check_recording()

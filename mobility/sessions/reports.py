@@ -14,7 +14,6 @@ from mobility.errors import MobilityError
 from mobility.sessions.files import (
     DELETING,
     VISITS,
-    is_of_visits,
     lock_if_free,
     read_json,
     refuse_link,
@@ -128,24 +127,12 @@ def remove_reports(reports: Path, session_id: str) -> None:
                 remove(place)
             else:
                 place.unlink(missing_ok=True)
-    if is_of_visits(session_id):
-        _remove_beside_visits(reports / session_id)
     for report in reports_on(reports, [session_id]):
         report.remove()
     remove_visits(reports, session_id)
     for named in reports.glob(f"[!.]*/{NAMES_VISIT}"):
         if named.read_text(encoding="utf-8") == session_id:  # made anew when it is next used
             remove(named.parent)
-
-
-def _remove_beside_visits(folder: Path) -> None:
-    """Remove the report that older code wrote among the pages of visits, and nothing else."""
-    with writing(folder):
-        for file in (*folder.glob("*"), *folder.glob("images/*.png")):
-            if not file.is_dir():
-                file.unlink(missing_ok=True)
-        remove_if_empty(folder / "images")
-        remove_if_empty(folder)
 
 
 def reports_on(reports: Path, sessions: list[str], user_id: str | None = None) -> list[Trace]:

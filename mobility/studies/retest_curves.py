@@ -86,7 +86,7 @@ def session_curves(
         every["reason"] = every["session_id"].map(reasons).astype("object").fillna(none)
         return every[list(COLUMNS)]
     made = pd.concat(parts, ignore_index=True)
-    # An angle has the name and unit of the first session, which may be of older code.
+    # An angle has the name and unit of the first session, which may be of other code.
     key = ["metric", "side", "percent"]
     about = made[[*_ABOUT, "percent"]].drop_duplicates(key)
     values = made[["session_id", *key, "value", "reason"]]

@@ -223,7 +223,8 @@ class SessionBrowser(Widget):
                     session.render_report()
             finally:
                 self._mark(session.id, None)
-            self.say("done", tables.sentence("widgets.notice.rendered"))
+            when = "now" if session.report_is_current() else "then"
+            self.say("done", tables.sentence(f"widgets.notice.rendered.{when}"))
             self.send({"kind": "rendered", "session": session.id})
             self._call_back("report", session)
 

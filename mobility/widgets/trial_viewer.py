@@ -228,10 +228,6 @@ class TrialViewer(Widget):
 
 
 def _others(session: AnySession) -> list[dict[str, Any]]:
-    """Other people in the survey of a session; none for a server or an old survey."""
+    """Other people in the survey of a session; none for a server, or keypoints that were given."""
     seen = json.loads(session.pose().attrs.get("survey", "{}")).get("other_people", [])
-    return [
-        {"time": person["first_seen_s"], "point": person["subject"]}
-        for person in seen
-        if "subject" in person
-    ]
+    return [{"time": person["first_seen_s"], "point": person["subject"]} for person in seen]

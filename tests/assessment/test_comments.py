@@ -77,7 +77,7 @@ def test_statements_stand_under_the_heading_of_their_status():
 
 
 def test_a_squat_without_raised_arms_is_said_to_be_none():
-    note = {"code": "hands_not_overhead", "message": "The hands are low: no overhead squat."}
+    note = tables.warning("warnings.hands_not_overhead", looks="", exercise="squat")
     data = metrics().assign(arm_fall=30.0, arm_fall_sd=2.0)
     data = data.merge(fms_deep_squat(data), combine_attrs="override")
     hanging = with_history(data, "overhead_squat", {}, warnings=[note])
@@ -92,7 +92,7 @@ def test_a_squat_without_raised_arms_is_said_to_be_none():
 
 
 def test_where_no_squat_was_found_or_nothing_measured_nothing_is_found_or_advised():
-    note = {"code": "no_repetition", "message": "No repetition: the hips are never lowered enough."}
+    note = tables.warning("warnings.no_repetition", reason="the hips are never lowered enough")
     data = with_history(metrics(), "find_repetitions", {}, warnings=[note])
     words = ("To work on", "Found:", "No fault", "Exercises:")
     for text in (*comments(data).values(), *recommendations(data).values()):

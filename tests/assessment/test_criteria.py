@@ -159,19 +159,12 @@ def test_where_no_criterion_is_certain_that_is_the_reason():
     assert verdict(nothing) == f"{OPEN}: no criterion is certain"
 
 
-def test_of_stored_metrics_the_score_is_that_of_the_present_limits():
-    """Older code stated an absence up to 0.1; its words do not stand beside new answers."""
+def test_the_comment_on_the_score_says_what_the_score_says():
     data = metrics_of({"trunk_tibia_difference": (5 - 1.1, 1.0)})  # met with 0.86
-    stored = fms_deep_squat(data)["fms_probability"]
-    stored.attrs |= {"score": "open", "verdict": f"{OPEN}: torso uncertain"}
-    del stored.attrs["opposite"]
+    judged = fms_deep_squat(data)
     assert {f.answer for f in find(data) if f.rule == "trunk_leans_forward"} == {"reached"}
-    assert fms_verdict(stored) == ("open", TOGETHER.format("0.86"))
-    text = comments(data.assign(fms_probability=stored))["final_summary"]
-    assert TOGETHER.format("0.86") in text
-    assert "torso uncertain" not in text
-    # A criterion that it did not know is uncertain.
-    assert fms_verdict(stored.drop_sel(fms_criterion="heels"))[1] == f"{OPEN}: heels uncertain"
+    assert fms_verdict(judged["fms_probability"]) == ("open", TOGETHER.format("0.86"))
+    assert TOGETHER.format("0.86") in comments(data.assign(judged))["final_summary"]
 
 
 def test_a_probability_in_words_says_what_its_answer_says():

@@ -11,9 +11,8 @@ from mobility.catalogue.exercise_table import (
     check_measure,
     check_own_tables,
     check_unique,
-    checked_table,
 )
-from mobility.catalogue.registry import exercise, exercises
+from mobility.catalogue.registry import exercises
 from mobility.errors import BadInputError
 
 REACH: dict[str, Any] = {
@@ -79,22 +78,6 @@ def test_a_declaration_that_says_what_nothing_reads_is_refused(entry: Any, why: 
         check_measure(entry, "measures.yaml of a test: reach")
     assert str(refused.value).startswith("measures.yaml of a test: reach: ")
     assert str(refused.value).isprintable()
-
-
-@pytest.mark.parametrize(
-    ("older", "why"),
-    [
-        ({"measures": {"angles": ["hip_flexion"]}}, "measures: are one list without parts: `mea"),
-        ({"moving_phases": ["bottom"]}, "moving_phases: are those of `moments`"),
-        ({"report": {"turn": "top", "phases": {}}}, "turn, phases: .* stand beside report"),
-        ({"gauges": {}}, "gauges: each rule has it in findings.yaml"),
-    ],
-)
-def test_tables_of_older_exercises_say_what_to_write_now(older: Any, why: str) -> None:
-    squat = exercise("squat").table
-    report = {"report": squat["report"] | older.get("report", {})}
-    with pytest.raises(BadInputError, match=why):
-        checked_table({**squat, **older, **report}, what="exercise.yaml")
 
 
 def test_own_measures_by_part_are_refused() -> None:

@@ -159,6 +159,26 @@ def test_failed_and_damaged_sessions_stop_no_cohort_and_say_their_reason(store) 
     assert frame.loc[frame["session_id"].eq("x0"), "software"].str.endswith("outdated").all()
 
 
+def test_results_that_lack_what_is_read_are_left_out_and_outdated_ones_are_said_to_be_compared(
+    store: Store,
+) -> None:
+    file = store.path / "b0" / "metrics.parquet"
+    pd.read_parquet(file).drop(columns="quantity").to_parquet(file)
+    record = read_json(file.with_name("session.json"))
+    record["stages"]["table"]["sha256"] = sha256(file)
+    write_json(file.with_name("session.json"), record)
+    sessions = [store.session(name) for name in ("a0", "b0")]
+    frame = cohort.to_dataframe(sessions)
+    table = cohort.overview(frame).set_index("session_id")
+    why = "session b0: its results are of other code, and lack what is read of them"
+    assert table.loc["b0", "reason"].startswith(why)
+    assert table.loc["a0", "reason"] == ""
+    answers = cohort.checks(frame, sessions)
+    assert answers.loc[answers["session_id"].eq("b0"), "reason"].str.startswith(why).all()
+    flow = cohort_sections.participants(cohort.overview(frame), "here")
+    assert "other code, or with another record of the participant: 1 of 1." in flow
+
+
 def test_sessions_with_another_verdict_are_compared_only_when_asked_for(store, demo) -> None:
     for name, warning in (("n0", "no_squat"), ("h0", "hands_not_overhead")):
         add_session(store, demo, name, user_id="ann", date="2026-06-01", warnings=[warning])
@@ -487,7 +507,7 @@ def test_the_smallest_detectable_change() -> None:
     for software, mdc in (("", 9.8), (("MediaPipe", ""), 9.8), (("MediaPipe", "RTMPose"), 39.2)):
         table = cohort.changes(again.assign(source_software=software), "m")
         assert table["mdc95"].iloc[0] == pytest.approx(mdc)
-    # One session of older code has none: its sd takes its place.
+    # One session has none: its sd takes its place.
     mixed = made_up({"a": [0.0, 9.9]}, view="side", sem=lambda _, i: (3.0, math.nan)[i], sd=4.0)
     assert cohort.changes(mixed, "m")["mdc95"].iloc[0] == pytest.approx(9.8)
     unknown = made_up({"a": [1.0, 90.0]}, sd=math.nan)

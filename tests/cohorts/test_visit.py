@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,12 @@ from mobility.sessions.references import Conditions, LabReferences, RetestError,
 from mobility.store import Store
 
 TRUNK = "trunk_tibia_difference"
+
+
+@pytest.fixture(autouse=True)
+def _as_if_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo is of the code of its day."""
+    monkeypatch.setattr(sys.modules["mobility.cohorts.visit"], "is_current", lambda _: True)
 
 
 def add(store: Store, demo: Path, name: str, **more: Any) -> None:

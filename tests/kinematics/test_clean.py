@@ -272,7 +272,7 @@ def test_pictures_have_the_sides_that_cleaning_gave(demo_pose, parts):
     assert steps(cleaned)["swap_repair"]["swapped_frames"][parts[0]] == rows.size
     xr.testing.assert_identical(drawn, demo_pose)
     assert not swapped["image_position"].equals(drawn["image_position"])
-    # A pose that was never cleaned, or by older code, is drawn as it was detected.
+    # A pose that was never cleaned is drawn as it was detected.
     xr.testing.assert_identical(with_sides_exchanged_as_in(swapped, swapped), swapped)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from demo_sessions import copy_of, put_result, taken_as_current
 from other_processes import in_children
 from own_detectors import install
 
@@ -362,16 +363,48 @@ def test_norms_of_the_lab_outdate_a_report_and_hold_for_results_of_this_code(ses
         assert session.references().norm("knee_flexion") is None
 
 
-def test_results_whose_video_is_gone_stay_as_they_were(session):
+def test_results_whose_video_is_gone_stay_as_they_were_and_so_does_their_page(session, caplog):
     session.analyze()
+    page = session.render_report()["html"]
+    page.write_text("of then")
     record = read_json(session.folder / "session.json")
     record["stages"]["metrics"]["key"] = "0" * 64  # of older code
     write_json(session.folder / "session.json", record)
     session.video.unlink()
     with pytest.raises(NotFoundError, match="its results stay as they were"):
         session.details()
+    with pytest.raises(NotFoundError, match=r"its results stay as they were$"):
+        session.report()
+    assert session.render_report()["html"] == page
+    assert f"so does its report of then: {page}" in caplog.text
+    # Nobody knows whether it shows faces.
+    with pytest.raises(NotFoundError, match="so does its report of then"):
+        session.render_report(faces=False)
+    assert page.read_text() == "of then"
     assert read_json(session.folder / "session.json") == record
     assert session.metrics().data_vars
+    page.unlink()
+    with pytest.raises(NotFoundError, match=r"its results stay as they were$"):
+        session.render_report()
+
+
+def test_where_results_of_other_code_lack_what_is_read_one_line_says_so(session, demo):
+    copy = copy_of(demo.parent / "joint-angle-mobility", session.store, "s2")
+    readers = (copy.verdict, copy.notes, copy.angles)
+    for read in readers:  # outdated, but laid out as now
+        read()
+    put_result(copy, "metrics", copy.metrics().load().drop_vars(["shown", "movements"]))
+    why = "session s2: its results are of other code, and lack what is read of them; "
+    for read in readers:
+        with pytest.raises(NotFoundError, match=rf"^{why}analyse it again, with: .* edit s2$"):
+            read()
+    copy.video.unlink()
+    for read in readers:
+        with pytest.raises(NotFoundError, match=f"^{why}its video video.mp4 is gone"):
+            read()
+    taken_as_current(copy)
+    with pytest.raises(KeyError):  # a fault of the present code is not called one of another
+        copy.angles()
 
 
 def test_a_report_is_never_made_of_an_outdated_analysis(store, session, calls):

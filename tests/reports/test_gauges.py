@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from demo_sessions import taken_as_current
 
-from mobility import tables
 from mobility.assessment.findings import find, in_place
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
@@ -87,7 +87,7 @@ def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page() -> N
     metrics = metrics_of_demo()
     feet = {"framing": {"verdict": "unusable", "advice": None, "outside": {"feet": 0.9}}}
     assert gauges.of_rules(metrics, judge([], feet).shows) == []
-    hanging = judge([AnalysisWarning("hands_not_overhead", "")]).shows
+    hanging = judge([AnalysisWarning("hands_not_overhead", "", {"exercise": "squat"})]).shows
     named = {gauge.name for gauge in gauges.of_rules(metrics, hanging, most=20)}
     assert "Knee bend" in named
     assert "Arms forward of trunk" not in named
@@ -99,15 +99,12 @@ def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page() -> N
 def test_an_index_says_of_how_many_parts_it_is_and_has_the_interval_of_its_draws() -> None:
     known = {"mobility_index_sd": 2.0, "mobility_index_coverage": 0.4}
     data = xr.Dataset({"mobility_index": 90.0, **known})
-    assert gauges.of_indices(data) == []  # of no version
-    version = {"version": tables.load("indices")["mobility_index"]["version"]}
-    data["mobility_index"].attrs = version
     (index,) = gauges.of_indices(data)
     assert index.goal_text == "of 100, from 40 % of its parts"
     assert index.values[""] == (90.0, pytest.approx(3.92))
     # Near 0 it is not symmetrical: 3 ± 10 would be less than nothing.
     low = data.assign(
-        mobility_index=((), 3.0, version),
+        mobility_index=3.0,
         mobility_index_interval=("bound", [0.0, 17.0]),
         bound=["lower", "upper"],
     )
@@ -302,6 +299,7 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
         changed["created_at"] = f"2026-03-0{day}T10:00:00+00:00"
         changed["session_name"] = f"Visit {name}"
         write_json(store.path / name / "session.json", record | changed)
+        taken_as_current(store.session(name))
     before = last_visit.last_visit(store.session("d"))
     assert before is not None
     assert before.id == "b"
@@ -330,6 +328,13 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     unchanged = "No change is larger than its error (of the package)."
     assert unchanged in since([knee(104.0)], [knee(100.0)])
     assert since([knee(1.0)], [], of="a") == ""
+    # Results of two codes are not compared.
+    metrics = stored["stages"]["metrics"] | {"key": "0" * 64}
+    write_json(file, stored | {"stages": stored["stages"] | {"metrics": metrics}})
+    outdated = since([knee(120.0)], [knee(100.0)])
+    assert "not compared with 2 Mar 2026, 10:00: the results of that film are of other" in outdated
+    assert "+20.0°" not in outdated
+    write_json(file, stored)
     # Where that visit measured nothing of it there is nothing to say.
     assert since([knee(1.0)], []) == ""
     # Of two visits with the same camera, and where its place at one is not known.

@@ -47,7 +47,6 @@ def test_a_section_has_the_name_of_its_function_and_shows_what_it_makes(page: Re
         ({"accepted_repetitions": 0}, "", "Nothing is measured without a repetition that counts."),
         ({}, "no_squat", "Findings are not given: a joint moves (left elbow)."),
         ({}, "hands_not_overhead", "Arm fall is not given: the hands are not held above the head."),
-        # Of older code.
         ({"arm_fall": None}, "", "Arm fall is not given: not part of this analysis."),
         ({"arm_fall": np.nan}, "", "Arm fall is not given: it is dark."),
     ],
@@ -59,6 +58,7 @@ def test_what_a_section_needs_and_is_missing_is_said_in_its_place(
     for name, value in changed.items():
         if value is not None:
             metrics[name] = xr.full_like(metrics[name], value).assign_attrs(note="it is dark")
-    warnings = [AnalysisWarning(warning, "", {"joints": "left elbow"})] if warning else []
+    values = {"joints": "left elbow", "exercise": "squat"}
+    warnings = [AnalysisWarning(warning, "", values)] if warning else []
     vars(page).update(metrics=metrics, verdict=judge(warnings, GOOD))
     assert shown(arms, page) == why

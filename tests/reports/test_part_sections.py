@@ -90,9 +90,6 @@ def test_the_index_shown_is_that_of_the_dataset_with_its_scale_and_parts() -> No
     parts = table(data, "quality_index")
     assert re.search(r"Depth \[ 1 \] 10° \(10 to 10°\) at most 0° 60", parts)
     assert "equals its worst part" in parts
-    older = data.assign(mobility_index=data["mobility_index"].assign_attrs(version="0"))
-    assert len(gauges.of_indices(older)) == 1
-    assert "older code defined it differently" in table(older)
     # One that is refused says why, and shows no number.
     refused = squat(thigh_elevation=((np.nan, np.nan), (np.nan, np.nan)))
     assert not gauges.of_indices(refused)

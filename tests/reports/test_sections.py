@@ -78,7 +78,7 @@ def first_page_of(exercise: Exercise, case: str) -> tuple[ReportPage, list[dict[
         five.attrs |= {"no_norm": "it does not begin at rest"}
         metrics = metrics.assign(five_times=five)
     elif case == "ruled out":
-        warnings = [AnalysisWarning("hands_not_overhead", "")]
+        warnings = [AnalysisWarning("hands_not_overhead", "", {"exercise": "squat"})]
     if case != "as it is":
         vars(page)["metrics"] = metrics
         vars(page)["verdict"] = judge(warnings, page.quality, metrics)

@@ -229,7 +229,7 @@ def test_methods_and_guidelines_name_what_was_done(
         assert word in words
     words = in_words(sections.reliability_methods(study, found))
     assert "visit" in words
-    listed = in_words(sections.guidelines(study, found))
+    listed = in_words(sections.guidelines(found))
     assert "GRRAS" in listed
     assert "COSMIN" in listed
     assert "☑" in listed

@@ -40,6 +40,7 @@ def document(trial: Trial) -> dict[str, Any]:
     file = {"source_file": "a & b <i>.trc", "source_sha256": "0" * 64, "mapping": "mobility"}
     return {
         "session_id": "s1",
+        "exercise": "Overhead Squat",
         "user_id": "<b>ann</b>",
         "files": {"lab": file},
         "synchronisation": trial.sync.document(),
@@ -48,6 +49,7 @@ def document(trial: Trial) -> dict[str, Any]:
         "primary": PRIMARY,
         "angles": statistics(trial.agreement, PRIMARY),
         "definition_differences": {"knee_flexion": "read 4 degrees more"},
+        "times": {},
         "warnings": [{"code": "x", "message": "a <script> told twice"}] * 2,
         "versions": {"mobility": "9.9", "mediapipe": "1.2.3", "scipy": "1.0"},
         "made": "2026-01-02T03:04:05+00:00",
@@ -87,7 +89,13 @@ def test_the_trials_of_a_study_stand_in_a_part_that_opens() -> None:
         **{"session_id": "s1", "participant": "p1", "condition": "", "lab_file": "a.c3d"},
         **{"lag_s": 0.1, "lag_sd_s": 0.01, "correlation": 0.99},
     }
-    study = {"study": "ours", "trials": [trial] * 3, "failed": [trial], "margin_deg": None}
+    study = {
+        "study": "ours",
+        "exercise": "Squat",
+        "trials": [trial] * 3,
+        "failed": [trial],
+        "margin_deg": None,
+    }
     page = sections.header(study)
     assert page.index("3 of 4 compared") < page.index("<details>") < page.index("a.c3d")
 

@@ -323,3 +323,23 @@ def test_what_other_code_analysed_is_analysed_again_before_it_is_served(working)
         write_json(file, record)
         assert working.ask("GET", f"/sessions/{session_id}/{document}", key).status_code == 200
         assert read_json(file)["stages"]["metrics"]["key"] == right
+
+
+def test_of_what_cannot_be_analysed_again_the_page_is_served_as_it_was_and_no_document(working):
+    key = working.key("participant", "p-gone")
+    session_id = working.upload(key).json()["session_id"]
+    working.until(key, session_id, "analyzed")
+    file = working.store / session_id / "session.json"
+    record = read_json(file)
+    record["stages"]["metrics"]["key"] = "0" * 64
+    write_json(file, record)
+    next(file.parent.glob("video.*")).unlink()
+    page = working.reports / session_id / "overhead-squat.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text("of then")
+    for method, document in (("GET", ""), ("GET", "checks/"), ("POST", "report/")):
+        answer = working.ask(method, f"/sessions/{session_id}/{document}", key)
+        assert answer.status_code == 404
+        assert answer.json()["error"].endswith("analysed again; its results stay as they were")
+    media = working.ask("GET", f"/sessions/{session_id}/media/{page.name}", key)
+    assert (media.status_code, media.text) == (200, "of then")

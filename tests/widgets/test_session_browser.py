@@ -38,7 +38,7 @@ def test_the_newest_session_comes_first_each_with_its_verdict(browser, store):
         ("analyzed", "unusable", "unusable recording", 0),
         ("analyzed", "not_this_exercise", "no overhead squat found", 1),
         ("analyzed", "limited", "recording with limits", 2),
-        ("analyzed", "", "", 4),  # analysed by older code
+        ("analyzed", "", "", 4),
         ("edited", "good", "", 4),
     ):
         write_json(file, {**read_json(file), "state": state, "verdict": verdict})
@@ -243,3 +243,21 @@ def test_the_page_of_a_visit_is_made_and_its_address_sent(browser, store, ask, s
     ask(browser, "visit", participant="p09", date="2025-03-01", page={})
     browser.wait()
     assert browser.notice == {"kind": "error", "text": "participant p09: not in the store"}
+
+
+def test_a_report_that_cannot_be_made_again_is_shown_as_it_was_and_said_to_be(
+    analysed, store, ask, sent
+):
+    session = analysed("s1")
+    page = session.report_folder / "overhead-squat.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("of then")
+    session.video.unlink()
+    browser = SessionBrowser(store)
+    messages = sent(browser)
+    ask(browser, "report", session="s1")
+    browser.wait(20)
+    assert "is of other code or other data, and is shown as it was" in browser.notice["text"]
+    ask(browser, "address", session="s1", page={})
+    assert messages[-1]["path"] == str(page)
+    assert page.read_text() == "of then"

@@ -142,11 +142,9 @@ def verdict_from_counts(
     dataset: Callable[[str], xr.Dataset],
     warnings: Sequence[AnalysisWarning],
 ) -> Verdict | None:
-    """Say what the recording is good for; None where older code measured it."""
+    """Say what the recording is good for; None without its metrics, or where they are damaged."""
     with suppress(MobilityError):
-        measured = dataset("metrics")
-        if "shown" in measured:
-            return verdict(exercise, quality, measured, lambda: dataset("fitted"), warnings)
+        return verdict(exercise, quality, dataset("metrics"), lambda: dataset("fitted"), warnings)
     return None
 
 

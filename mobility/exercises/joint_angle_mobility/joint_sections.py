@@ -363,7 +363,7 @@ def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
 
 def _opposite_reach(one: xr.Dataset, shown: Reach) -> Reach | None:
     """How far the joint went at the other end of its movement; None where that is not told."""
-    name = str(one["opposite"].item()) if "opposite" in one else ""  # older code has none
+    name = str(one["opposite"].item())
     value = float(one["opposite_end"]) if name else math.nan
     if not math.isfinite(value):
         return None
@@ -422,7 +422,7 @@ def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Diffe
     The surest difference comes first. There is none where the end of a side is too uncertain, or
     where the sides may have been exchanged.
     """
-    if "side_difference" not in metrics or metrics.attrs.get("sides_in_doubt"):
+    if metrics.attrs.get("sides_in_doubt"):
         return []
     compared = []
     wanted = dict.fromkeys(joint for joint, _ in places(metrics, angles))
@@ -528,7 +528,7 @@ def _gauge(
     sems = {
         each.side: float(metrics["end_of_range_sem"].sel(joint=each.joint, side=each.side))
         for each in alike
-        if "end_of_range_sem" in metrics and not each.opposite
+        if not each.opposite
     }
     begins = {each.side: _begins(metrics, each) for each in alike}
     of_lab = {each.side: lab.retest_error(_measure(each), each.side) for each in alike}
@@ -799,7 +799,7 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
         named = bool(metrics["shown"].sel(joint=place[0], side=place[1]).item())
         rows.append(
             [
-                str(one.get("movement_number", MISSING)),
+                str(one["movement_number"]),
                 f"{_side_head(metrics, place[1])} {place[0]}",
                 *(quantity(one[f"movement_{each}"], "s") for each in ("start", "turn", "end")),
                 quantity(float(one["movement_rest"]), "degree") if certain or named else withheld,
@@ -817,8 +817,7 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
 def _counts_in_words(one: Mapping[str, Any]) -> str:
     if one["movement_accepted"]:
         return "yes"
-    why = one.get("movement_reason", tables.sentence("joints.cut_off"))
-    return tables.sentence("joints.not_counted", why=why)
+    return tables.sentence("joints.not_counted", why=one["movement_reason"])
 
 
 def sureness(warnings: Sequence[AnalysisWarning], pose: xr.Dataset, names: Sequence[str]) -> Markup:

@@ -129,13 +129,12 @@ def end_of_range_of(shown: str, values: Mapping[str, float]) -> dict[str, float]
 def reason_withheld(one: xr.Dataset) -> str:
     """Say why the end of range of one joint and side is withheld; empty where it is reported.
 
-    Curves and movements take values with larger errors (``largest_sd_deg`` of a joint). Metrics
-    of older code have no error of the end, which is reported. The plane of a movement without a
-    name is unknown, and so is the angle that measures it.
+    Curves and movements take values with larger errors (``largest_sd_deg`` of a joint). The plane
+    of a movement without a name is unknown, and so is the angle that measures it.
     """
     if int(one["movements"]) and not one["shown"].item():
         return tables.sentence("joints.unnamed")
-    sd = float(one["end_of_range_sd"]) if "end_of_range_sd" in one else math.nan
+    sd = float(one["end_of_range_sd"])
     if sd > constants()["told"]["largest_sd_deg"]:
         return tables.sentence("joints.untold", half=half_width(sd))
     return ""
@@ -149,9 +148,8 @@ def end_is_certain(metrics: xr.Dataset, joint: str, side: str) -> bool:
 def without_uncertain_ends(metrics: xr.Dataset) -> xr.Dataset:
     """Blank the ends that :func:`reason_withheld` withholds, and what follows from them."""
     kept = metrics.copy(deep=True)
-    if "opposite_end" in kept:
-        told = kept["opposite_end_sd"] <= constants()["told"]["largest_sd_deg"]
-        kept["opposite_end"] = kept["opposite_end"].where(told)
+    told = kept["opposite_end_sd"] <= constants()["told"]["largest_sd_deg"]
+    kept["opposite_end"] = kept["opposite_end"].where(told)
     for joint, side in itertools.product(map(str, metrics["joint"].values), SIDES):
         place = {"joint": joint, "side": side}
         one = metrics.sel(place)
@@ -166,8 +164,7 @@ def without_uncertain_ends(metrics: xr.Dataset) -> xr.Dataset:
         left_out = (*ends, "end_of_range", "range_of_motion", "peak_velocity", "mean_velocity")
         for name in (*left_out, "score", "repeatability", "detectable_change"):
             kept[name].loc[place] = np.nan
-        if "side_difference" in kept:
-            kept["side_difference"].loc[{"joint": joint}] = np.nan
+        kept["side_difference"].loc[{"joint": joint}] = np.nan
         kept["note"] = kept["note"].astype(object)
         kept["note"].loc[place] = "; ".join(filter(None, [why, str(one["note"].item())]))
         of = (metrics["movement_joint"] == joint) & (metrics["movement_side"] == side)

@@ -209,8 +209,8 @@ def _view_for_joints(view: Mapping[str, Any], metrics: xr.Dataset) -> dict[str, 
     asked, advice = asked_for(metrics), None
     if beside:
         joint, side, name = beside[0]
-        plane = metrics["plane"].sel(joint=joint, side=side).item() if "plane" in metrics else ""
-        advice = refusal_advice(name, str(plane))
+        plane = str(metrics["plane"].sel(joint=joint, side=side).item())
+        advice = refusal_advice(name, plane)
     elif not moved and asked and not _filmed_from_its_view(asked, azimuth):
         advice = refusal_advice(asked)
     halves = [
@@ -228,14 +228,13 @@ def _in_picture(
 ) -> bool:
     """Whether a joint moved about in the plane of the picture, whatever the camera's side.
 
-    Where that is unknown (an ankle, metrics of older code), whether the camera stands where that
-    movement is usually filmed from.
+    Where that is unknown (an ankle), whether the camera stands where that movement is usually
+    filmed from.
     """
     joint, side, name = moved
-    if "off_picture" in metrics:
-        off = float(metrics["off_picture"].sel(joint=joint, side=side))
-        if np.isfinite(off):
-            return bool(off <= tables.load("filming")["beside_deg"]["value"])
+    off = float(metrics["off_picture"].sel(joint=joint, side=side))
+    if np.isfinite(off):
+        return bool(off <= tables.load("filming")["beside_deg"]["value"])
     return _filmed_from_its_view(name, azimuth_deg)
 
 

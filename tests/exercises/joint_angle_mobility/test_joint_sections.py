@@ -503,7 +503,7 @@ def test_left_against_right_comes_first_with_its_error(monkeypatch) -> None:
     assert "−16°" in report.overview(lopsided, chosen)
     mirrored = lopsided.assign(side_difference=-lopsided["side_difference"])
     assert "the right side goes 16 ± 8 degrees farther" in report.in_words(mirrored)
-    # Of a side that is not told, not chosen, or in doubt, and in metrics of older code.
+    # Of a side that is not told, not chosen, or in doubt.
     untold = lopsided.copy(deep=True)
     untold["end_of_range_sd"].loc[{"side": "left"}] = 20.0
     assert np.isnan(without_uncertain_ends(untold)["side_difference"]).all()
@@ -511,7 +511,6 @@ def test_left_against_right_comes_first_with_its_error(monkeypatch) -> None:
     assert not report.differences(untold)
     one_side = report.shown(record(joints=["elbow"]), config(["left_elbow_angle"]))
     assert not report.differences(lopsided, one_side)
-    assert not report.differences(lopsided.drop_vars(["side_difference", "side_difference_sd"]))
     assert not report.differences(with_side_doubt(lopsided, exchanged))
     # It is told where it is shown to exceed its error.
     for value, words in (
