@@ -181,7 +181,7 @@ def of_the_page(
             "exercise.yaml",
             "rules:",
             "gauges: {}\nrules:",
-            "gauges: each rule has it in findings.yaml",
+            "gauges: unknown",
         ),
         ("findings.yaml", "    row: Rise", "    rows: Rise", "rows: unknown; did you mean 'row'"),
         (
@@ -202,7 +202,7 @@ def of_the_page(
             "exercise.yaml",
             "measures: [",
             "measures:\n  points: [",
-            "measures: are one list without",
+            "measures: input should be a valid list",
         ),
         (
             "measures.yaml",

@@ -17,6 +17,7 @@ from other_processes import wait_for
 
 import mobility as mb
 from mobility.errors import NotFoundError, ReportError
+from mobility.pipeline import analysis
 from mobility.privacy.retention import erase
 from mobility.privacy.takeout import write_takeout
 from mobility.reports import stored_visits
@@ -217,7 +218,7 @@ def test_a_visit_before_of_other_code_is_brought_up_to_date_or_not_compared(
     store = small_store(tmp_path, demo.parent)
     assert store.visit("p01").changes()
     tried = []
-    monkeypatch.setattr(stored_visits, "bring_up_to_date", lambda session: tried.append(session.id))
+    monkeypatch.setattr(analysis, "bring_up_to_date", lambda session: tried.append(session.id))
     monkeypatch.setattr(
         stored_visits, "render_visit", lambda visit, folder, *_, **__: folder.mkdir(exist_ok=True)
     )
