@@ -470,7 +470,9 @@ def changes(
     value = rows["value"].groupby(person)
     if sem is None:
         again = _filmed_alike(rows, person)
-        squares = (rows["sem"].where(again).fillna(rows["sd"]) ** 2).groupby(person)
+        # A table of one's own may have no error of measuring again.
+        retest = rows.get("sem", rows["sd"] * np.nan)
+        squares = (retest.where(again).fillna(rows["sd"]) ** 2).groupby(person)
         # The error is known only if that of each session is.
         complete = squares.transform("count") == squares.transform("size")
         error = np.sqrt(squares.transform("mean").where(complete))
@@ -536,12 +538,15 @@ def _errors_of_studies(
 
 
 def with_origin(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows that name whose keypoints they are; those that do not are of MediaPipe."""
+    """Rows that name whose keypoints they are; those of a table that does not are of MediaPipe."""
+    usual = Origin()._asdict()
+    missing = {name: value for name, value in usual.items() if name not in rows}
     named = {
         name: rows[name].astype("object").where(rows[name].notna() & rows[name].ne(""), value)
-        for name, value in Origin()._asdict().items()
+        for name, value in usual.items()
+        if name in rows
     }
-    return rows.assign(**named)
+    return rows.assign(**missing, **named)
 
 
 def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
