@@ -27,7 +27,7 @@ def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
     over the draws is that of the error of a frame.
     """
     draws, factors = angle_deviations(fitted), spread_factors(fitted)
-    return draws.map(lambda off: factors[str(off.name)] * off, keep_attrs=True)
+    return draws.map(lambda deviation: factors[str(deviation.name)] * deviation, keep_attrs=True)
 
 
 def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:

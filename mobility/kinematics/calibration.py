@@ -150,15 +150,15 @@ class Calibration:
                     "name of each video"
                 )
             return replace(self, matched="by order")
-        kept: list[Camera] = []
+        matched_cameras: list[Camera] = []
         for video, camera in zip(videos, named, strict=True):
-            if camera is None or camera in kept:
+            if camera is None or camera in matched_cameras:
                 what = "names none" if camera is None else f"names {camera.name} once more"
                 raise BadInputError(
                     f"calibration {self.source}: has the cameras {names}; the video {video} {what}"
                 )
-            kept.append(camera)
-        return replace(self, cameras=tuple(kept), matched="by name")
+            matched_cameras.append(camera)
+        return replace(self, cameras=tuple(matched_cameras), matched="by name")
 
     def fitting(self, sizes: Sequence[tuple[int, int]]) -> tuple[Calibration, list[dict[str, Any]]]:
         """Return the cameras for pictures of these sizes, and warnings of what was changed.
@@ -353,17 +353,17 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
     file = Path(path)
     try:
         with file.open("rb") as opened:
-            data = opened.read(LARGEST_BYTES + 1)
+            content = opened.read(LARGEST_BYTES + 1)
     except FileNotFoundError:
         raise NotFoundError(f"calibration {file}: there is no such file") from None
     except OSError as error:
         raise BadInputError(f"calibration {file}: cannot be read ({error.strerror})") from None
     name = file.name
     try:
-        if len(data) > LARGEST_BYTES:
+        if len(content) > LARGEST_BYTES:
             raise _FileError(f"is larger than {LARGEST_BYTES >> 20} MB")
         try:
-            text = data.decode("utf-8-sig")
+            text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise _FileError("is not a text file") from None
         cameras, up = _reader(text, file.suffix.lower())(text)
@@ -374,7 +374,7 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
             raise _FileError(f"has two cameras of one name ({', '.join(names)})")
     except _FileError as fault:
         raise BadInputError(f"calibration {name}: {fault}") from None
-    return Calibration(tuple(cameras), name, hashlib.sha256(data).hexdigest(), up)
+    return Calibration(tuple(cameras), name, hashlib.sha256(content).hexdigest(), up)
 
 
 class _FileError(Exception):

@@ -138,8 +138,8 @@ def picture_angles(
             if sideways:
                 sign = _lateral_sign(axes, side)
             elif signed:
-                seen = normal[2] > beside
-                sign = _forward_sign(pixels, axes, side, plane) if seen else np.nan
+                plane_visible = normal[2] > beside
+                sign = _forward_sign(pixels, axes, side, plane) if plane_visible else np.nan
             else:
                 sign = _bend_sign(pair)
                 if sign == 0 and plane == "sagittal":
@@ -265,10 +265,10 @@ def _body_sd(name: str, fitted_sds: xr.Dataset) -> Array:
     """Error of an angle of a fitted body, (time, side); NaN for an angle that it does not have."""
     if f"{name}_sd" in fitted_sds:
         return fitted_sds[f"{name}_sd"].to_numpy()
-    whole = tables.load(TABLE)["angles"][name].get("body")
+    body_angle = tables.load(TABLE)["angles"][name].get("body")
     sd = np.full(fitted_sds.sizes["time"], np.nan)
-    if whole is not None:
-        sd = np.hypot(fitted_sds[f"{whole}_sd"].to_numpy(), _vertical_sd(name))
+    if body_angle is not None:
+        sd = np.hypot(fitted_sds[f"{body_angle}_sd"].to_numpy(), _vertical_sd(name))
     return np.stack([sd, sd], axis=-1)
 
 
@@ -354,8 +354,8 @@ def _elevation(segment: _Segment, stature: float, table: Mapping[str, Any]) -> _
     prior = (1 - anywhere) * prior + anywhere / (np.pi / 2)
 
     def expected(ratio: Array) -> tuple[Array, Array]:
-        off = (np.minimum(ratio, 1.0)[:, None] - np.cos(_GRID)) / length["sd"]
-        weight = prior * np.exp(-0.5 * off**2)
+        deviation = (np.minimum(ratio, 1.0)[:, None] - np.cos(_GRID)) / length["sd"]
+        weight = prior * np.exp(-0.5 * deviation**2)
         weight = weight / weight.sum(axis=1, keepdims=True)
         mean = weight @ _GRID
         return mean, np.sqrt(np.maximum(weight @ _GRID**2 - mean**2, 0.0))
@@ -382,12 +382,12 @@ def _normal(segment: _Segment, elevation: _Elevation, prior: float) -> Array:
     along = segment.along
     level, up = np.cos(elevation.size), np.sin(elevation.size)
     spread = np.diag([prior, prior, 0.0])
-    seen = np.isfinite(along).all(axis=1) & np.isfinite(up)
-    if seen.any():
+    finite_rows = np.isfinite(along).all(axis=1) & np.isfinite(up)
+    if finite_rows.any():
         drawn = (2 * elevation.towards - 1) * up
-        mean = np.column_stack([along * level[:, None], drawn])[seen]
-        spread += mean.T @ mean / seen.sum()
-        spread[2, 2] += float((up[seen] ** 2 - drawn[seen] ** 2).mean())
+        mean = np.column_stack([along * level[:, None], drawn])[finite_rows]
+        spread += mean.T @ mean / finite_rows.sum()
+        spread[2, 2] += float((up[finite_rows] ** 2 - drawn[finite_rows] ** 2).mean())
     normal: Array = np.linalg.eigh(spread)[1][:, 0]
     return normal if normal[2] >= 0 else -normal
 
@@ -412,14 +412,14 @@ def _bend_sign(pair: Sequence[_Segment]) -> float:
     first, second = (np.column_stack([each.along, np.zeros(len(each.along))]) for each in pair)
     turned = _turn_angle(first, second, np.array([0.0, 0.0, 1.0]), 1.0, wraps=False)
     turned = (turned + 180.0) % 360.0 - 180.0
-    seen = np.isfinite(turned)
+    usable_rows = np.isfinite(turned)
     limits = tables.load(TABLE)["seen"]
     for each in pair:  # the direction of a segment that points at the camera means nothing
         longest = np.nanmax(each.length, initial=0.0)
-        seen &= each.length > limits["length_share"] * longest  # NaN is not longer
-    if not seen.any():
+        usable_rows &= each.length > limits["length_share"] * longest  # NaN is not longer
+    if not usable_rows.any():
         return 0.0
-    low, high = np.percentile(turned[seen], [2, 98])
+    low, high = np.percentile(turned[usable_rows], [2, 98])
     return float(np.sign(high + low)) if max(high, -low) > limits["bent_deg"] else 0.0
 
 

@@ -337,14 +337,15 @@ def _fault(
     """
     hips, (start, end) = signals.hips, (times[0], times[-1])
     inside = (hips.time >= start) & (hips.time <= end)
-    gaps = np.diff(hips.time[inside & hips.seen], prepend=start, append=end)
+    gaps = np.diff(hips.time[inside & hips.has_height], prepend=start, append=end)
     frame = float(np.median(np.diff(hips.time)))
     cuts = [time for time in cuts_of(pose) if start < time < end]
     again = [each for each in repeats_of(pose) if each.start <= (start + end) / 2 < each.stop]
     faults = {
         "shown_before": bool(again),
         "never_upright": not hips.upright,
-        "often_unseen": not inside.any() or float(np.mean(~hips.seen[inside])) > _MISSING_SHARE,
+        "often_unseen": not inside.any()
+        or float(np.mean(~hips.has_height[inside])) > _MISSING_SHARE,
         "long_unseen": gaps.max() - frame > _MISSING_GAP,
         "start_cut_off": seated and not begins_seated,
         "not_seated": not seated,

@@ -345,9 +345,10 @@ def _fit(
         if not any((camera.weight[:, j] > LEAST_WEIGHT).any() for camera in fine.each)
     ]
     position[:, never_seen] = np.nan
-    seen, after = time[present], np.searchsorted(time[present], time)
-    near = [np.abs(seen[np.clip(at, 0, seen.size - 1)] - time) for at in (after, after - 1)]
-    position[np.minimum(*near) > _LONGEST_UNSEEN_S] = np.nan
+    present_times, after = time[present], np.searchsorted(time[present], time)
+    last = present_times.size - 1
+    apart = [np.abs(present_times[np.clip(at, 0, last)] - time) for at in (after, after - 1)]
+    position[np.minimum(*apart) > _LONGEST_UNSEEN_S] = np.nan
 
     deviation = np.stack(
         [
@@ -441,8 +442,8 @@ def _warnings(
     warnings = []
     if facing < -_BEHIND:
         face = max(map(_face_seen, poses)) >= _FACE_SEEN
-        said = ("face", {"face": True}) if face else ("back", {})
-        warnings.append(tables.warning(f"warnings.seen_from_behind.{said[0]}", **said[1]))
+        evidence, values = ("face", {"face": True}) if face else ("back", {})
+        warnings.append(tables.warning(f"warnings.seen_from_behind.{evidence}", **values))
     if _feet_hardly_seen(fine):
         warnings.append(_feet_not_seen(poses))
     return warnings
