@@ -92,23 +92,24 @@ def followed(
     if all(each.person is not None for frame in frames for each in frame):
         of_name = _named(frames, what)
         names, tracks = list(of_name), list(of_name.values())
-        kept = list(range(len(tracks)))
+        kept_tracks = list(range(len(tracks)))
     else:
         tracks = _linked(frames, rate)
         names = []
         longest = max(map(len, tracks), default=0)
         least = min(SHORTEST_S * rate, longest)
-        kept = [place for place, track in enumerate(tracks) if len(track) >= least]
+        kept_tracks = [place for place, track in enumerate(tracks) if len(track) >= least]
     # Of many the longest, as many as there is memory for.
     room = MOST_POINTS // (len(frames) * count)
-    kept = sorted(sorted(kept, key=lambda place: -len(tracks[place]))[:room])
-    points = np.full((len(frames), len(kept), count, 2), np.nan)
-    confidence = np.full((len(frames), len(kept), count), np.nan)
-    for place, index in enumerate(kept):
+    kept_tracks = sorted(sorted(kept_tracks, key=lambda place: -len(tracks[place]))[:room])
+    points = np.full((len(frames), len(kept_tracks), count, 2), np.nan)
+    confidence = np.full((len(frames), len(kept_tracks), count), np.nan)
+    for place, index in enumerate(kept_tracks):
         for row, each in tracks[index].items():
             points[row, place], confidence[row, place] = each.points, each.confidence
-    shown = [names[place] for place in kept] if names else map(str, range(1, len(kept) + 1))
-    return Followed(points, confidence, tuple(shown), len(tracks) - len(kept))
+    numbers = map(str, range(1, len(kept_tracks) + 1))
+    shown = [names[place] for place in kept_tracks] if names else numbers
+    return Followed(points, confidence, tuple(shown), len(tracks) - len(kept_tracks))
 
 
 def _named(frames: Sequence[Sequence[Detection]], what: Path) -> dict[str, dict[int, Detection]]:
@@ -195,9 +196,9 @@ def _distances(before: Array, now: Array) -> Array:
 
 def _boxes(people: Array) -> tuple[Array, Array]:
     """Longer side and middle of the box of each (person, keypoint, 2), who has a point."""
-    seen = seen_points(people)[..., np.newaxis]
-    low = np.where(seen, people, np.inf).min(axis=1)
-    high = np.where(seen, people, -np.inf).max(axis=1)
+    has_place = seen_points(people)[..., np.newaxis]
+    low = np.where(has_place, people, np.inf).min(axis=1)
+    high = np.where(has_place, people, -np.inf).max(axis=1)
     return (high - low).max(axis=-1), (low + high) / 2
 
 
@@ -228,9 +229,9 @@ def choose(
         raise BadInputError(
             f"{what}: no frame has a point, all are missing; give a file with keypoints in pixels"
         )
-    seen = present.mean(axis=0)
+    presence = present.mean(axis=0)
     if subject is None:
-        often = np.flatnonzero(seen >= min(LEAST_PRESENT, seen.max()))
+        often = np.flatnonzero(presence >= min(LEAST_PRESENT, presence.max()))
         if len(often) == 1:
             return int(often[0])
         where = [_middle(points[:, place], present[:, place]) for place in often]
@@ -239,14 +240,14 @@ def choose(
             f"where they are first seen (they are at {listed(_some(where))})"
         )
     inside = []
-    for place in np.flatnonzero(seen):
+    for place in np.flatnonzero(presence):
         first = points[np.flatnonzero(present[:, place])[0], place]
         low, high = np.nanmin(first, axis=0), np.nanmax(first, axis=0)
         margin = MARGIN * float((high - low).max())
         if (low - margin <= subject).all() and (subject <= high + margin).all():
-            inside.append((-seen[place], int(place)))
+            inside.append((-presence[place], int(place)))
     if not inside:
-        where = [_middle(points[:, place], present[:, place]) for place in np.flatnonzero(seen)]
+        where = [_middle(points[:, place], present[:, place]) for place in np.flatnonzero(presence)]
         raise BadInputError(
             f"{what}: nobody is at {subject[0]:g},{subject[1]:g} when first seen; people are at "
             f"{listed(_some(where))}"
