@@ -73,8 +73,8 @@ def _run(
         session.analyze(workers=workers)
     except Exception as error:
         if isinstance(error, StorageError) and error.retryable:
-            kept = tables.sentence("command_line.analysis.kept", session=session.id)
-            error.args = (f"{error}; {kept}",)
+            kept_sentence = tables.sentence("command_line.analysis.kept", session=session.id)
+            error.args = (f"{error}; {kept_sentence}",)
             raise
         with suppress(MobilityError):
             session.delete()
@@ -105,8 +105,8 @@ def _say_in_short(
         typer.echo(steps)
     typer.echo(trust)
     if instead := session.verdict().instead:
-        given = [str(film) for film in films]
-        names = given or [video.original_name for video in session.record.videos]
+        film_names = [str(film) for film in films]
+        names = film_names or [video.original_name for video in session.record.videos]
         points = keypoints or session.record.given_keypoints
         flags = [part for name in points for part in ("--keypoints", str(name))]
         analyze = shlex.join(["mobility", "analyze", *names, *flags, "--exercise", instead])

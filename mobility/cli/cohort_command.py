@@ -112,7 +112,7 @@ def cohort(
             raise BadInputError.of({"table": "makes no report; leave out --out"})
         for file in (table, cohort.checks_of(table)):
             check_output(file, store=opened, is_ours=cohort.is_table)
-    chosen = cohort.choose_sessions(
+    sessions_of_cohort = cohort.choose_sessions(
         opened, exercise=exercise_name, participants=split_names(participants)
     )
     parameters = {
@@ -120,9 +120,9 @@ def cohort(
         "recordings": recordings,
     }
     if metrics is not None:
-        cohort.check_metrics(chosen, split_names(metrics))
+        cohort.check_metrics(sessions_of_cohort, split_names(metrics))
         parameters["metrics"] = metrics
-    for user_id in sorted({session.record.user_id for session in chosen}):
+    for user_id in sorted({session.record.user_id for session in sessions_of_cohort}):
         try:
             opened.stored_participant(user_id)
         except MobilityError as error:
@@ -130,22 +130,22 @@ def cohort(
     if table is not None:
         verdicts = split_names(recordings)
         if visits:
-            frame = visit.visits_to_dataframe(chosen, recordings=verdicts)
-            answers = visit.checks(frame, chosen, recordings=verdicts)
+            frame = visit.visits_to_dataframe(sessions_of_cohort, recordings=verdicts)
+            answers = visit.checks(frame, sessions_of_cohort, recordings=verdicts)
         else:
-            frame = cohort.to_dataframe(chosen, recordings=verdicts)
-            answers = cohort.checks(frame, chosen)
+            frame = cohort.to_dataframe(sessions_of_cohort, recordings=verdicts)
+            answers = cohort.checks(frame, sessions_of_cohort)
         named = None if metrics is None else frame["metric"].isin(["", *split_names(metrics)])
         written = cohort.write_table(
             frame if named is None else frame[named], table, answers=answers
         )
-        made = {"table": written, "checks": cohort.checks_of(written)}
-        made["dictionary"] = cohort.dictionary_of(written)
+        files = {"table": written, "checks": cohort.checks_of(written)}
+        files["dictionary"] = cohort.dictionary_of(written)
         _warn_of_models(cohort.overview(frame))
         if as_json:
-            print_json({**(uris(made) or {}), **_save_norms(opened, frame, save_norms)})
+            print_json({**(uris(files) or {}), **_save_norms(opened, frame, save_norms)})
             return
-        typer.echo("table   " + "\n        ".join(map(str, made.values())))
+        typer.echo("table   " + "\n        ".join(map(str, files.values())))
         _save_norms(opened, frame, save_norms)
         return
     report = render_cohort(opened, out or opened.reports / "cohort", parameters=parameters)

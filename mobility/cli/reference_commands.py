@@ -29,14 +29,14 @@ def references_list(opened: Store, *, as_json: JsonOption = False) -> None:
     """
     from mobility.sessions.references import references_and_damaged
 
-    kept, damaged = references_and_damaged(opened)
+    references, damaged = references_and_damaged(opened)
     if as_json:
         faults = [{"name": name, "kind": "damaged", "reason": why} for name, why in damaged.items()]
-        print_json([*(_reference_row(each) for each in kept), *faults])
+        print_json([*(_reference_row(each) for each in references), *faults])
         return
-    if not (kept or damaged):
+    if not (references or damaged):
         say(tables.sentence("command_line.references.none", store=opened.place))
-    for each in kept:
+    for each in references:
         about = tables.sentence(
             "command_line.references.about",
             measures=_reference_row(each)["measures"],
