@@ -92,8 +92,8 @@ def require_model(model: str | os.PathLike[str] | None) -> None:
     name = os.fspath(model) if model is not None else AUTO
     try:
         if name in (*PINNED[1:], BOTH):
-            for each in PINNED[1:]:
-                _pinned(each, fetch=False)
+            for pinned in PINNED[1:]:
+                _pinned(pinned, fetch=False)
         elif name not in (AUTO, PINNED[0]):
             _checked_bundle(Path(name))
     except (BadInputError, ModelError, NotFoundError) as error:

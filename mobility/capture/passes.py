@@ -36,7 +36,7 @@ class Work:
     workers: int
     frames: Array
     """Times of the frames in which the pose is estimated, seconds."""
-    what: str
+    progress_text: str
     """Text of the progress bar."""
     width: int
     height: int
@@ -108,7 +108,7 @@ def search(work: Work, job_of: JobOf, start: Callable[[], Process]) -> SearchRes
             )
             future.add_done_callback(lambda future: messages.put((future, b"")))
         running = len(runs)
-        with progress_bar(work.what, total=len(work.frames)) as bar:
+        with progress_bar(work.progress_text, total=len(work.frames)) as bar:
             while running:
                 message, content = messages.get()
                 if isinstance(message, Future):

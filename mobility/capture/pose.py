@@ -175,7 +175,7 @@ def estimate_pose(
         chunks=plan_chunks(expected),
         workers=workers or processors(),
         frames=choose_frames(expected, rate),
-        what="finding the pose",
+        progress_text="finding the pose",
         width=info.width,
         height=info.height,
     )
@@ -255,17 +255,22 @@ def _by_mediapipe(
 ) -> tuple[Pass, _OfModel]:
     """Search with MediaPipe; in `all_frames`, if there are more, where the person moves fast."""
     bundles = pose_models(model)
+
+    def of_model(name: str) -> str:
+        return "" if len(bundles) == 1 else f", {name}"
+
     first, *later_works = [
         _Work(
-            **vars(shared)
-            | {"what": shared.what if len(bundles) == 1 else f"{shared.what}, {name}"},
+            **vars(shared) | {"progress_text": shared.progress_text + of_model(name)},
             bundle=bundle,
         )
         for name, bundle in bundles.items()
     ]
     passes = [_search(first, info, subject)]
     if all_frames is not None and is_fast(passes[0].poses):
-        first = replace(first, frames=all_frames, what=f"{first.what} in all frames")
+        first = replace(
+            first, frames=all_frames, progress_text=f"{first.progress_text} in all frames"
+        )
         passes = [_search(first, info, subject)]
     for work in later_works:
         same = replace(work, frames=first.frames)
@@ -296,7 +301,9 @@ def _by_detector(
     with detected.opened(name) as detector:
         result = detector.search(work, subject)
         if all_frames is not None and is_fast(result.poses):
-            again = replace(work, frames=all_frames, what=f"{work.what} in all frames")
+            again = replace(
+                work, frames=all_frames, progress_text=f"{work.progress_text} in all frames"
+            )
             result = detector.search(again, subject)
         about: AboutDetector = detector.about
     has_depth = bool(np.isfinite(result.poses["position"]).any())
@@ -329,7 +336,7 @@ def _search(
     if not other_people:
         first_pass.survey_summary = survey.summary(first_pass.looks, tracks, subject_index)
         if first_pass.retried > OFTEN * has_person.sum():
-            crop = replace(work, what=f"{work.what} on the subject's crop")
+            crop = replace(work, progress_text=f"{work.progress_text} on the subject's crop")
             followed = _run(crop, _dense_track(first_pass))
             followed.looks, followed.survey_summary = first_pass.looks, first_pass.survey_summary
             return followed
@@ -340,7 +347,7 @@ def _search(
         at_least = survey.LEAST_PRESENT * len(first_pass.looks)
         candidates += [index for index in other_people if len(tracks[index].times) >= at_least]
     candidates = candidates[:MOST_FOLLOWED]
-    crop = replace(work, what=f"{work.what} on a crop")
+    crop = replace(work, progress_text=f"{work.progress_text} on a crop")
     passes = [
         _run(crop, tracks[i], [tracks[j] for j in people if j != i], first_pass.looks)
         for i in candidates

@@ -492,5 +492,5 @@ def models(*, model: Annotated[Any, flag("model")] = None, as_json: JsonOption =
     if as_json:
         print_json(described[0] if len(described) == 1 else described)
         return
-    for each in described:
-        typer.echo(f"{each['path']}\nsha256 {each['sha256']}")
+    for model_file in described:
+        typer.echo(f"{model_file['path']}\nsha256 {model_file['sha256']}")

@@ -133,8 +133,8 @@ def batch(
                 say(tables.sentence("command_line.batch.failed_row", **failure))
         typer.echo(", ".join(f"{number} {state}" for state, number in summary.counts.items()))
         typer.echo(f"summary  {summary.html}\ntable    {summary.csv}")
-        for each in pages:
-            typer.echo(_visit_line(each))
+        for page in pages:
+            typer.echo(_visit_line(page))
     if failed:
         raise typer.Exit(1)
 

@@ -365,17 +365,17 @@ def _single_json(path: Path, film: _Film) -> FilePoints:
     if not document:
         raise BadInputError(f"{path}: nobody is in any frame")
     frames: dict[int, list[Detection]] = {}
-    for each in document:
-        number = _NUMBERED.match(Path(str(each["image_id"])).stem)
+    for entry in document:
+        number = _NUMBERED.match(Path(str(entry["image_id"])).stem)
         if number is None or len(number["number"]) > MOST_DIGITS:
             raise BadInputError(
-                f"{path}: image_id {quoted(each['image_id'])} has no number of a frame"
+                f"{path}: image_id {quoted(entry['image_id'])} has no number of a frame"
             )
-        track = each.get("idx")
+        track = entry.get("idx")
         # Without a tracker AlphaPose writes 0.0 or [0.0] for everybody.
         has_name = isinstance(track, int | str) and not isinstance(track, bool)
         person = str(track) if has_name else None
-        detection = _detection(each["keypoints"], what=path, person=person)
+        detection = _detection(entry["keypoints"], what=path, person=person)
         frames.setdefault(int(number["number"]), []).append(detection)
     # It has no entry for a frame without anybody. Its numbers are those of the video, from 0.
     points = max(len(each.points) for people in frames.values() for each in people)
@@ -625,8 +625,8 @@ def _sleap(path: Path, file: Any, film: _Film) -> FilePoints:
 
 
 def _texts(values: Any) -> Iterator[str]:
-    for each in np.asarray(values).ravel():
-        yield each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each)
+    for text in np.asarray(values).ravel():
+        yield text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
 def _netcdf(path: Path, film: _Film) -> FilePoints:
@@ -634,9 +634,11 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
     dataset = _opened(path, film)
     if "image_position" in dataset:
         return FilePoints(np.empty(0), None, (), (), "", dataset=dataset)
-    for each in (_KEYPOINTS, _INDIVIDUALS):
-        if set(each) <= set(dataset.variables) | set(dataset.dims):
-            raise BadInputError(f"{path}: has both {each[0]} and {each[1]}; leave one of them")
+    for spellings in (_KEYPOINTS, _INDIVIDUALS):
+        if set(spellings) <= set(dataset.variables) | set(dataset.dims):
+            raise BadInputError(
+                f"{path}: has both {spellings[0]} and {spellings[1]}; leave one of them"
+            )
     plural = [name for name in ("keypoints", "individuals") if name in dataset.dims]
     dataset = dataset.rename({name: name.removesuffix("s") for name in plural})
     axes = {"time", "space", "keypoint"}

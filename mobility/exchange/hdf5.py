@@ -126,8 +126,8 @@ class _Walk:
         return True
 
     def _weigh_texts(self, values: Iterable[Any]) -> None:
-        for each in values:
-            self.text_bytes += each.nbytes if isinstance(each, np.ndarray) else len(str(each))
+        for value in values:
+            self.text_bytes += value.nbytes if isinstance(value, np.ndarray) else len(str(value))
             if self.text_bytes > MOST_TEXT_BYTES:
                 self._too_large(MOST_TEXT_BYTES)
 

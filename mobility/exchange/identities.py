@@ -101,12 +101,13 @@ def followed(
         kept_tracks = [place for place, track in enumerate(tracks) if len(track) >= least]
     # Of many the longest, as many as there is memory for.
     room = MOST_POINTS // (len(frames) * count)
-    kept_tracks = sorted(sorted(kept_tracks, key=lambda place: -len(tracks[place]))[:room])
+    longest_first = sorted(kept_tracks, key=lambda place: -len(tracks[place]))
+    kept_tracks = sorted(longest_first[:room])
     points = np.full((len(frames), len(kept_tracks), count, 2), np.nan)
     confidence = np.full((len(frames), len(kept_tracks), count), np.nan)
     for place, index in enumerate(kept_tracks):
-        for row, each in tracks[index].items():
-            points[row, place], confidence[row, place] = each.points, each.confidence
+        for row, detection in tracks[index].items():
+            points[row, place], confidence[row, place] = detection.points, detection.confidence
     numbers = map(str, range(1, len(kept_tracks) + 1))
     shown = [names[place] for place in kept_tracks] if names else numbers
     return Followed(points, confidence, tuple(shown), len(tracks) - len(kept_tracks))
@@ -115,14 +116,14 @@ def followed(
 def _named(frames: Sequence[Sequence[Detection]], what: Path) -> dict[str, dict[int, Detection]]:
     named: dict[str, dict[int, Detection]] = {}
     for row, frame in enumerate(frames):
-        for each in frame:
-            track = named.setdefault(str(each.person), {})
+        for detection in frame:
+            track = named.setdefault(str(detection.person), {})
             if row in track:
                 raise BadInputError(
-                    f"{what}: frame {row} has person {quoted(each.person)} twice; give each person "
-                    "a name (idx) of their own, or none to anybody"
+                    f"{what}: frame {row} has person {quoted(detection.person)} twice; give each "
+                    "person a name (idx) of their own, or none to anybody"
                 )
-            track[row] = each
+            track[row] = detection
     return named
 
 
@@ -148,11 +149,11 @@ def _linked(frames: Sequence[Sequence[Detection]], rate: float) -> list[dict[int
         pairs = []
         if open_tracks:
             before = np.stack([tracks[place][last_row[place]].points for place in open_tracks])
-            for index, each in enumerate(present):
-                away = _distances(before, each.points)
+            for index, detection in enumerate(present):
+                away = _distances(before, detection.points)
                 for place in np.flatnonzero(away <= FARTHEST):
                     track = open_tracks[place]
-                    names = {tracks[track][last_row[track]].person, each.person} - {None}
+                    names = {tracks[track][last_row[track]].person, detection.person} - {None}
                     if len(names) < 2:
                         pairs.append((float(away[place]), track, index))
         of_track: dict[int, int] = {}
@@ -164,10 +165,10 @@ def _linked(frames: Sequence[Sequence[Detection]], rate: float) -> list[dict[int
         for track, index in of_track.items():
             tracks[track][row] = present[index]
             last_row[track], last_occupied[track] = row, occupied
-        for index, each in enumerate(present):
+        for index, detection in enumerate(present):
             if index not in taken:
                 open_tracks.append(len(tracks))
-                tracks.append({row: each})
+                tracks.append({row: detection})
                 last_row.append(row)
                 last_occupied.append(occupied)
     return tracks

@@ -230,9 +230,9 @@ def _survey(value: Any) -> str:
         _number(person["last_seen_s"])
         _require(len([_number(each) for each in person["box"]]) == 4)
         _require(len([_number(each) for each in person["subject"]]) == 2)
-    for name, each in survey.items():
+    for name, entry in survey.items():
         is_list = name in ("other_heads", "other_people", "subject")
-        _require(isinstance(each, list if is_list else int | float | str | None))
+        _require(isinstance(entry, list if is_list else int | float | str | None))
     return json.dumps(survey, sort_keys=True)
 
 

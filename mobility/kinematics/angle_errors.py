@@ -135,7 +135,8 @@ def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
     The limit of the `method` by which positions were obtained, if it has one, replaces the angle's.
     """
     method_limit = tables.load(TABLE)["landmarks"].get(method, {}).get("refused")
-    return float((method_limit or definitions()[angle]["refused"])["largest_sd_deg"])
+    limit = method_limit or definitions()[angle]["refused"]
+    return float(limit["largest_sd_deg"])
 
 
 def legs_unseen(pose: xr.Dataset) -> bool:

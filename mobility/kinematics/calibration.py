@@ -153,9 +153,9 @@ class Calibration:
         matched_cameras: list[Camera] = []
         for video, camera in zip(videos, named, strict=True):
             if camera is None or camera in matched_cameras:
-                what = "names none" if camera is None else f"names {camera.name} once more"
+                fault = "names none" if camera is None else f"names {camera.name} once more"
                 raise BadInputError(
-                    f"calibration {self.source}: has the cameras {names}; the video {video} {what}"
+                    f"calibration {self.source}: has the cameras {names}; the video {video} {fault}"
                 )
             matched_cameras.append(camera)
         return replace(self, cameras=tuple(matched_cameras), matched="by name")
@@ -183,7 +183,7 @@ class Calibration:
             bare = re.sub(r"^int_|_img$", "", camera.name)
             if re.search(f"(?<![A-Za-z0-9]){re.escape(bare)}(?![A-Za-z0-9])", stem, re.IGNORECASE):
                 named.append((len(bare), camera))
-        named.sort(key=lambda each: each[0])
+        named.sort(key=lambda named_camera: named_camera[0])
         if len(named) > 1 and named[-1][0] == named[-2][0]:
             raise BadInputError(
                 f"calibration {self.source}: the video {stem} names both {named[-2][1].name} and "
@@ -302,15 +302,15 @@ def _undistorted(pose: xr.Dataset, camera: Camera) -> xr.Dataset:
 def _from_first(first: Camera, camera: Camera, source: str) -> tuple[Array, Array]:
     """Rotation and translation from the first to another camera, in the axes of the fit."""
     extrinsics = []
-    for each in (first, camera):
-        if each.rotation is None or each.translation is None:
-            places = {"rotation": each.rotation, "translation": each.translation}
+    for given_camera in (first, camera):
+        if given_camera.rotation is None or given_camera.translation is None:
+            places = {"rotation": given_camera.rotation, "translation": given_camera.translation}
             absent = listed([key for key, value in places.items() if value is None])
             raise BadInputError(
-                f"calibration {source}: has the lens of {each.name} but not its position (no "
-                f"{absent}); two videos need the rotation and translation of both cameras"
+                f"calibration {source}: has the lens of {given_camera.name} but not its position "
+                f"(no {absent}); two videos need the rotation and translation of both cameras"
             )
-        extrinsics.append((each.rotation, each.translation))
+        extrinsics.append((given_camera.rotation, given_camera.translation))
     (rotation, translation), (other_rotation, other_translation) = extrinsics
     rotation = other_rotation @ rotation.T
     translation = other_translation - rotation @ translation

@@ -206,7 +206,8 @@ def clean_pose(
         steps.append({"step": "hampel", "removed_points": removed})
 
     lost = detected & ~_has_values(arrays[counted])
-    share = float(np.sum(lost, axis=0)[_BODY].sum() / max(np.sum(detected, axis=0)[_BODY].sum(), 1))
+    lost_points, points = (np.sum(mask, axis=0)[_BODY].sum() for mask in (lost, detected))
+    share = float(lost_points / max(points, 1))
     record["removed_share_of_body"] = round(share, 4)
     if share > _MANY_REMOVED:
         warnings.append(tables.warning("warnings.points_removed", share=share))

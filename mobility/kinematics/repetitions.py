@@ -596,8 +596,8 @@ def _rows_by_hand(
         if h is not None:
             near = [int(np.argmin(np.abs(h.grid - t))) for t in (start, bottom, end)]
             band = _bottom_band(h, near[1], near[0], near[2])
-            first = min(max(float(h.grid[band[0]]), start), bottom)
-            last = max(min(float(h.grid[band[1]]), end), bottom)
+            band_start, band_end = (float(h.grid[row]) for row in band)
+            first, last = min(max(band_start, start), bottom), max(min(band_end, end), bottom)
             depth = 100 * (1 - float(h.height[band[0] : band[1] + 1].min()))
             frame = 1.5 * float(np.median(np.diff(time)))
             ends_recorded = (

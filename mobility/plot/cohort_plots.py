@@ -371,16 +371,23 @@ def retest_curves(
     ax = axes_or_new(ax)
     percent = errors["percent"].to_numpy()
     counts: dict[str, tuple[int, int]] = {}
-    for each in sides if side is None else [side]:
-        of_side = errors.sel(side=each)
+    for shown_side in sides if side is None else [side]:
+        of_side = errors.sel(side=shown_side)
         sem = of_side["sem"].to_numpy()
         if not np.isfinite(sem).any():
             continue
-        colour = COLOURS[each]
+        colour = COLOURS[shown_side]
         people = of_side["participants"].to_numpy()[np.isfinite(sem)]
-        counts[each] = int(people.min()), int(people.max())
+        counts[shown_side] = int(people.min()), int(people.max())
         ax.fill_between(percent, of_side["low"], of_side["high"], color=colour, alpha=0.15, lw=0)
-        ax.plot(percent, sem, color=colour, ls=LINES[each], lw=2, label=capital(each) or "SEM")
+        ax.plot(
+            percent,
+            sem,
+            color=colour,
+            ls=LINES[shown_side],
+            lw=2,
+            label=capital(shown_side) or "SEM",
+        )
     kind = str(errors.attrs["kind"])
     panel_title(ax, _with_people(capital(str(errors.attrs["title"])), counts))
     ax.set_xlim(0, 100)

@@ -188,7 +188,7 @@ def _intersections(problem: Problem, joints: Array) -> Array:
     right = np.zeros(joints.shape)
     sights = np.zeros(joints.shape[:2])
     axes = [(np.eye(3), np.zeros(3)), *((v.rotation, v.translation) for v in problem.views)]
-    for camera, (rotation, translation) in zip(problem.each, axes, strict=True):
+    for camera, (rotation, translation) in zip(problem.per_camera, axes, strict=True):
         ray = unit_vectors(
             np.concatenate([camera.image, -np.ones((*camera.image.shape[:2], 1))], -1)
         )
@@ -245,7 +245,7 @@ def camera_entries(
     entries = []
     level = camera_rotation(shared)
     upright = dict(zip(FITTED, np.moveaxis(joints @ level.T, 1, 0), strict=True))
-    for i, (observed, sight) in enumerate(zip(problem.each, sights, strict=True)):
+    for i, (observed, sight) in enumerate(zip(problem.per_camera, sights, strict=True)):
         view = problem.views[i - 1] if i else None
         local = shared if view is None else view.local(shared)
         rotation, translation = (np.eye(3), np.zeros(3)) if view is None else view.axes(shared)

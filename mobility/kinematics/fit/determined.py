@@ -32,7 +32,7 @@ def is_determined(problem: Problem, shared: Array) -> bool:
 
     `shared` are the shared numbers of the solution, of which the pitch of the camera is one.
     """
-    if problem.calibrated or any(each.has_depth for each in problem.each):
+    if problem.calibrated or any(each.has_depth for each in problem.per_camera):
         return True
     intervals = intervals_of(problem)
     if problem.standing is None or not intervals:
@@ -45,7 +45,7 @@ def is_determined(problem: Problem, shared: Array) -> bool:
     stands = problem.standing > 0
     return all(
         _feet_are_down(each, rows) and _stays_within(each, intervals) and _is_straight(each, stands)
-        for each in problem.each
+        for each in problem.per_camera
     )
 
 

@@ -342,7 +342,7 @@ def _fit(
     never_seen = [
         INDEX[FITTED[j]]
         for j in range(N_JOINTS)
-        if not any((camera.weight[:, j] > LEAST_WEIGHT).any() for camera in fine.each)
+        if not any((camera.weight[:, j] > LEAST_WEIGHT).any() for camera in fine.per_camera)
     ]
     position[:, never_seen] = np.nan
     present_times, after = time[present], np.searchsorted(time[present], time)
@@ -466,7 +466,7 @@ def _feet_not_seen(poses: Sequence[xr.Dataset]) -> dict[str, Any]:
 
 
 def _feet_hardly_seen(problem: Problem) -> bool:
-    return max(float(view.weight[:, FEET].mean()) for view in problem.each) < _FEET_SEEN
+    return max(float(view.weight[:, FEET].mean()) for view in problem.per_camera) < _FEET_SEEN
 
 
 def _nobody_stands(why: WhyNotStanding) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def contradiction(one: xr.Dataset, other: xr.Dataset, offset: float) -> Contradi
         square = (values[0] - values[1]) ** 2
         ratio = _root_mean(square / (variances[0] + variances[1]))
         contradictions.append(Contradiction(name, _root_mean(square), ratio))
-    largest = max(contradictions, key=lambda each: each.ratio)
+    largest = max(contradictions, key=lambda contradiction: contradiction.ratio)
     return largest if largest.ratio > _RULE["largest_ratio"] else None
 
 

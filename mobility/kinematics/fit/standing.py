@@ -94,7 +94,8 @@ def _standing_in(
         return None, "unseen"
     up = problem.image[..., 1]
     ankles = up[:, ANKLES].mean(axis=1)
-    body = float(np.percentile((up[:, SHOULDERS].mean(axis=1) - ankles)[visible_rows], 98))
+    shoulders = up[:, SHOULDERS].mean(axis=1) - ankles
+    body = float(np.percentile(shoulders[visible_rows], 98))
     distance = float(np.median(problem.distance[rows]))
     if body * distance < term["least_height"] * np.exp(problem.stature):
         return None, "low"
@@ -168,7 +169,8 @@ def with_standing(
     )
     coarse_weights = weights[np.abs(coarse.knots[:, None] - fine.knots).argmin(axis=1)]
     if not coarse_weights.any():  # standing is shorter than the step of the coarse knots
-        coarse_weights[np.abs(coarse.knots - fine.knots[weights.argmax()]).argmin()] = 1.0
+        surest = fine.knots[weights.argmax()]
+        coarse_weights[np.abs(coarse.knots - surest).argmin()] = 1.0
     if not measured and _seen_bent(coarse, joints, coarse_weights > 0):
         return coarse, fine, why_not
     return (
@@ -184,11 +186,11 @@ def _seen_bent(problem: Problem, joints: Array, standing: Mask) -> bool:
     False if all views are from the front or from behind, which do not show the bend.
     """
     flat = np.array([1.0, 0.0, 1.0])
-    across = [unit_vectors(hip_line(each.world[standing]) * flat) for each in problem.each]
+    across = [unit_vectors(hip_line(each.world[standing]) * flat) for each in problem.per_camera]
     if min(np.abs(line[:, 0]).mean() for line in across) > TERMS["standing"]["frontal"]:
         return False
     rows = windows_of(len(problem.knots))
-    part = max(rows, key=lambda each: int(standing[each].sum()))
+    part = max(rows, key=lambda part_rows: int(standing[part_rows].sum()))
     free, start, standing = part_of(problem, part), joints[part], standing[part]
     solved = solve(free, start, first_shared(free, start), steps=28, tolerance=1e-3)
     rng = np.random.default_rng(0)
