@@ -130,11 +130,11 @@ class Client:
         joints = (
             body_joint_angles if isinstance(body_joint_angles, str) else ",".join(body_joint_angles)
         )
-        chosen = given_options(options, options_at("http"), what="options of create")
+        checked_options = given_options(options, options_at("http"), what="options of create")
         fields = {
             **{
                 name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-                for name, value in chosen.items()
+                for name, value in checked_options.items()
             },
             "exercise_name": exercise_name,
             "user_id": user_id,

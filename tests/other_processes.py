@@ -67,7 +67,7 @@ def command(*arguments: object, store: Path | None = None) -> Said:
 # for that anew, and none finds what another left. A missing import is found by ruff, not by them.
 _COMMANDS = multiprocessing.get_context("forkserver")
 _COMMANDS.set_forkserver_preload(
-    ["mobility.cli.main", "mobility.pipeline.analysis", "mobility.store"]
+    ["mobility.cli.analysis_commands", "mobility.pipeline.analysis", "mobility.store"]
 )
 
 

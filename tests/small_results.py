@@ -242,10 +242,10 @@ def capture_quality(
     fitted: xr.Dataset,
     *,
     camera: int = 0,
-    seen: dict[str, object] | None = None,
+    light_and_sharpness: dict[str, object] | None = None,
 ) -> dict[str, object]:
     assert "cleaned" in fitted.attrs
-    assert seen in ([None] if camera else [None, {"light": "ok"}])
+    assert light_and_sharpness in ([None] if camera else [None, {"light": "ok"}])
     CALLS.append("capture_quality")
     return {"frames": raw.sizes["time"]}
 

@@ -45,8 +45,8 @@ class Work:
 def all_work() -> Mapping[str, Mapping[str, Any]]:
     """Give the work of ``tables/advice.yaml``, and that of the exercises' own tables."""
     work: dict[str, Mapping[str, Any]] = dict(tables.load("advice")["exercises"])
-    for each in exercises():
-        work |= each.own_table("advice").get("exercises", {})
+    for exercise in exercises():
+        work |= exercise.own_table("advice").get("exercises", {})
     return work
 
 

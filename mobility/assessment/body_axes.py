@@ -92,9 +92,9 @@ def lean_at_rest(pose: xr.Dataset, repetitions: xr.Dataset, moments: Moments) ->
         )
         time = pose["time"].to_numpy()
         at_rest = np.isin(np.arange(time.size), [int(np.argmin(abs(time - e))) for e in edges])
-    seen = lean[at_rest]
-    seen = seen[np.isfinite(seen)]
-    return float(np.median(seen)) if seen.size else float("nan")
+    finite_lean = lean[at_rest]
+    finite_lean = finite_lean[np.isfinite(finite_lean)]
+    return float(np.median(finite_lean)) if finite_lean.size else float("nan")
 
 
 def median_of(values: Array) -> Array:

@@ -153,8 +153,8 @@ def recommendations(
         untold = _of_kind(of_group, "cannot_be_told")
         is_open = any(f.value is None or f.threshold is not None for f in untold)
         if not works:
-            kept = not untold and not _of_kind(of_group, "near")
-            lines.append(advice["keep" if kept else "nothing"]["text"])
+            keeps_on = not untold and not _of_kind(of_group, "near")
+            lines.append(advice["keep" if keeps_on else "nothing"]["text"])
         if is_open:
             lines.append(advice["record_again"]["text"])
         texts[key] = "\n".join([*lines, advice["notice"]["text"]])

@@ -272,17 +272,17 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
 def _fault(metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str | None) -> _Fault:
     """Probability that a metric, on any side of the body, is beyond its threshold."""
     metric = estimate(metrics, entry["measure"])
-    each = np.atleast_1d(probability_of(metric.value, metric.sd, entry["threshold"], side=side))
-    chosen, note = seen_sides(metric, view)
-    if chosen:
-        finite = each[chosen][np.isfinite(each[chosen])]
-        if finite.size < np.size(each[chosen]) and not (finite.size and is_stated(finite.max())):
-            return _Fault(np.nan, tables.sentence("reasons.no_error"))
-        return _Fault(float(finite.max()), note)
-    seen = each[np.isfinite(each)]
-    if seen.size and is_stated(float(seen.max())):  # one side is enough for a fault
-        return _Fault(float(seen.max()), note)
-    return _Fault(np.nan, note)
+    threshold = entry["threshold"]
+    probabilities = np.atleast_1d(probability_of(metric.value, metric.sd, threshold, side=side))
+    visible_sides, note = seen_sides(metric, view)
+    of_visible = probabilities[visible_sides] if visible_sides else probabilities
+    finite = of_visible[np.isfinite(of_visible)]
+    states_fault = bool(finite.size) and is_stated(float(finite.max()))  # one side is enough for it
+    if not visible_sides:
+        return _Fault(float(finite.max()) if states_fault else np.nan, note)
+    if finite.size < of_visible.size and not states_fault:
+        return _Fault(np.nan, tables.sentence("reasons.no_error"))
+    return _Fault(float(finite.max()), note)
 
 
 def _thresholds(entries: Mapping[str, Any], side: str) -> str:

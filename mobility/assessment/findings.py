@@ -150,8 +150,8 @@ def refused(finding: Finding, reason: str) -> Finding:
 def all_rules() -> Mapping[str, Mapping[str, Any]]:
     """Give the rules of ``tables/findings.yaml``, and those of the exercises' own tables."""
     rules: dict[str, Mapping[str, Any]] = dict(tables.load("findings")["rules"])
-    for each in exercises():
-        rules |= each.own_table("findings").get("rules", {})
+    for exercise in exercises():
+        rules |= exercise.own_table("findings").get("rules", {})
     return rules
 
 
@@ -220,10 +220,10 @@ def wrong_expected(findings: Iterable[Finding]) -> float:
     wrong.
     """
 
-    def of_one(each: Finding) -> float:
-        fault = each.probability or 0.0
-        wrong = {"fault": 1.0 - fault, "reached": fault, "near": each.beyond or 0.0}
-        return wrong.get(each.answer, 0.0)
+    def of_one(finding: Finding) -> float:
+        fault = finding.probability or 0.0
+        wrong = {"fault": 1.0 - fault, "reached": fault, "near": finding.beyond or 0.0}
+        return wrong.get(finding.answer, 0.0)
 
     return sum(map(of_one, findings))
 

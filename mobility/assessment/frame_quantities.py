@@ -152,6 +152,8 @@ def _hidden_sides(
     least = entry.get("least_visibility")
     if least is None or not {"position_draws", "confidence"} <= pose.data_vars.keys():
         return []
-    seen = landmarks(pose, "confidence", keypoints=[f"{side}_{least['of']}" for side in SIDES])
-    usual = zip(SIDES, median_of(seen[watched]), strict=True)
+    confidence = landmarks(
+        pose, "confidence", keypoints=[f"{side}_{least['of']}" for side in SIDES]
+    )
+    usual = zip(SIDES, median_of(confidence[watched]), strict=True)
     return [side for side, visibility in usual if visibility < least["value"]]

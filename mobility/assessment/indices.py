@@ -111,24 +111,26 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     for finding in find(metrics):
         by_rule.setdefault(finding.rule, []).append(finding)
     nothing = _Part(np.array([np.nan]), np.nan, np.nan)
-    each: list[_Part] = []
+    drawn_parts: list[_Part] = []
     parts: dict[str, _Part] = {}
     notes: dict[str, str] = {}
     for key, entry in entries.items():
         sides = by_rule[entry["rule"]]
-        seen = [side for side in sides if not side.hidden]
-        certain = [side for side in seen if side.status != "cannot be told"]
+        visible_sides = [side for side in sides if not side.hidden]
+        certain = [side for side in visible_sides if side.status != "cannot be told"]
         measured = [side for side in sides if side.interval is not None]
         # One side is enough for a fault; that there is none is to be so of all that are seen.
-        if any(side.answer == "fault" for side in certain) or 0 < len(certain) == len(seen):
+        has_fault = any(side.answer == "fault" for side in certain)
+        if has_fault or 0 < len(certain) == len(visible_sides):
             parts[key] = part = _draws(certain, float(entry["large"]), rng)
         else:
-            notes[key] = next((side.reason for side in seen if side.reason), sides[0].reason)
+            reasons = (side.reason for side in visible_sides if side.reason)
+            notes[key] = next(reasons, sides[0].reason)
             # A separate generator: the other parts have the same draws with this part and without.
             separate_rng = np.random.default_rng(0)
             part = _draws(measured, float(entry["large"]), separate_rng) if measured else nothing
             part = part._replace(score=nothing.score)
-        each.append(part)
+        drawn_parts.append(part)
     coverage = len(parts) / len(entries)
     lacking = [key for key in table["needed"] if key not in parts]
     why = ""
@@ -151,15 +153,25 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     if why:
         about["note"] = why
     lower, upper = np.percentile(total, _INTERVAL)
-    scores = [float(part.score.mean()) for part in each]
+    scores = [float(part.score.mean()) for part in drawn_parts]
     mean = "mean over the draws"
     variables = {
         "": (total.mean(), "", f"{mean} of the worst score", "score"),
         "_sd": (total.std(), ", standard deviation of the error", "of the draws", ERROR),
         "_interval": ([lower, upper], ", 95 % interval", "of the draws", "interval"),
         "_coverage": (coverage, ", parts that are told", "share of the parts", "coverage"),
-        "_part": ([part.value for part in each], ", value of each part", "worse side", "part"),
-        "_part_sd": ([part.sd for part in each], ", error of each part", "worse side", ERROR),
+        "_part": (
+            [part.value for part in drawn_parts],
+            ", value of each part",
+            "worse side",
+            "part",
+        ),
+        "_part_sd": (
+            [part.sd for part in drawn_parts],
+            ", error of each part",
+            "worse side",
+            ERROR,
+        ),
         "_part_score": (scores, ", score of each part", f"{mean}, 0 to 100", "part_score"),
     }
     about["long_name"] = table[name]["long_name"]

@@ -103,9 +103,9 @@ def on_feet(pose: xr.Dataset, seated: NDArray[np.bool_]) -> bool:
     """
     limits = _limits("chair")
     over = []
-    for each in _low_postures(pose, seated):
-        moves = each.moves >= limits["trunk_moves_deg"]
-        over.append(each.ahead >= -limits["behind_feet" if moves else "far_behind_feet"])
+    for posture in _low_postures(pose, seated):
+        moves = posture.moves >= limits["trunk_moves_deg"]
+        over.append(posture.ahead >= -limits["behind_feet" if moves else "far_behind_feet"])
     return 2 * sum(over) > len(over)
 
 
@@ -128,12 +128,12 @@ def _low_postures(pose: xr.Dataset, low: NDArray[np.bool_]) -> list[_LowPosture]
     thigh = _angle(height[:, _HIP] - height[:, _KNEE], ahead[:, _KNEE] - ahead[:, _HIP])
     postures = []
     for frames in low:
-        seen = lean[frames][np.isfinite(lean[frames])]
+        finite_lean = lean[frames][np.isfinite(lean[frames])]
         postures.append(
             _LowPosture(
                 ahead=float(median_of(forward[frames])),
-                lean=float(np.median(seen)) if seen.size else np.nan,
-                moves=float(np.ptp(seen)) if seen.size else np.nan,
+                lean=float(np.median(finite_lean)) if finite_lean.size else np.nan,
+                moves=float(np.ptp(finite_lean)) if finite_lean.size else np.nan,
                 thigh=float(median_of(thigh[frames])),
             )
         )

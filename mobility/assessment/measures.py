@@ -111,24 +111,24 @@ def measure(
     moments = exercise.moments
     frames = phase_frames(span, moments)
     sems = retest_sems(pose) if fitted and exercise.table["retest_known"] else {}
-    seen = angles
+    visible_angles = angles
     if near:
-        seen = angles.map(
+        visible_angles = angles.map(
             lambda angle: angle.where(angle["side"] == near) if "side" in angle.dims else angle,
             keep_attrs=True,
         )
-    chosen = Repetitions(exercise, repetitions, span, frames, angles, seen, sems)
+    all_repetitions = Repetitions(exercise, repetitions, span, frames, angles, visible_angles, sems)
     hidden = other_side(near) if near else ""
     limits = limits_of(exercise)
     trial = MeasuredTrial(
-        exercise, pose, read_only(seen), read_only(repetitions), hidden, sex, age, limits
+        exercise, pose, read_only(visible_angles), read_only(repetitions), hidden, sex, age, limits
     )
 
     metrics: Metrics = {}
     warnings: list[HistoryWarning] = []
     for kernel, entries in by_kernel.items():
         if kernel == "angles":
-            _add_angles(metrics, pose, chosen, entries)
+            _add_angles(metrics, pose, all_repetitions, entries)
             continue
         computes = exercise.kernel(kernel)
         if not isinstance(computes, PointKernel | TrialKernel):
@@ -137,16 +137,16 @@ def measure(
                 "or @of_trial above it"
             )
         if isinstance(computes, PointKernel):
-            warnings += _add_of_points(metrics, pose, chosen, computes, entries, limits)
+            warnings += _add_of_points(metrics, pose, all_repetitions, computes, entries, limits)
         else:
-            _add_of_trial(metrics, chosen, computes, trial, entries)
+            _add_of_trial(metrics, all_repetitions, computes, trial, entries)
     if fitted:
         for output, least in tables.load(ERRORS)["metrics"]["least"].items():
             for name, entry in measures.items():
                 if entry["from"] == f"posture.{output}" and name in metrics:
                     metrics[f"{name}_sd"] = metrics[f"{name}_sd"].clip(min=least["sd"])
-    warnings += other_exercise(pose, frames, chosen.accepted)
-    if falls(pose, frames.sel(phase=main_moment(moments)).to_numpy()[chosen.accepted]):
+    warnings += other_exercise(pose, frames, all_repetitions.accepted)
+    if falls(pose, frames.sel(phase=main_moment(moments)).to_numpy()[all_repetitions.accepted]):
         warnings.append(tables.warning("warnings.would_fall"))
     if hidden_from := hides_frontal_plane(pose):
         frontal = [name for name, entry in measures.items() if entry.get("frontal")]
@@ -170,7 +170,7 @@ def measure(
         result,
         operation,
         {},
-        accepted_repetitions=int(chosen.accepted.sum()),
+        accepted_repetitions=int(all_repetitions.accepted.sum()),
         warnings=warnings,
     )
 
@@ -179,7 +179,8 @@ def _by_kernel(measures: Entries) -> dict[str, dict[str, Mapping[str, Any]]]:
     """Sort declarations by what computes them."""
     by_kernel: dict[str, dict[str, Mapping[str, Any]]] = {}
     for name, entry in measures.items():
-        by_kernel.setdefault(entry["from"].partition(".")[0], {})[name] = entry
+        kernel, _, _ = entry["from"].partition(".")
+        by_kernel.setdefault(kernel, {})[name] = entry
     return by_kernel
 
 
@@ -227,11 +228,11 @@ def _note_no_standing(metrics: Metrics, quantity: Quantity) -> None:
     repetitions = quantity.repetitions
     standing = next(n for n, e in repetitions.exercise.moments.items() if "before" in e)
     stands = repetitions.frames.sel(phase=standing).to_numpy()[repetitions.accepted].any()
-    seen = quantity.at_moment[0].notnull().isel(rep=repetitions.accepted)
-    if not stands and bool(seen.any()):
+    has_value = quantity.at_moment[0].notnull().isel(rep=repetitions.accepted)
+    if not stands and bool(has_value.any()):
         reason = _why_no_standing(repetitions.dataset)
-        for each in (metric, *metrics[metric].attrs[BESIDE].split()):
-            metrics[each].attrs["note"] = reason
+        for name in (metric, *metrics[metric].attrs[BESIDE].split()):
+            metrics[name].attrs["note"] = reason
 
 
 def _why_no_standing(repetitions: xr.Dataset) -> str:
@@ -290,8 +291,8 @@ def _add_of_trial(
         before = set(metrics)
         value = signed(values.value, entry)
         add_numbers(metrics, Quantity(name, entry, value, values.sd, repetitions, {}, None))
-        for each in metrics.keys() - before:
-            metric = metrics[each]
+        for added in metrics.keys() - before:
+            metric = metrics[added]
             if metric.attrs["kind"] not in (ERROR, RETEST_ERROR):
                 metric.attrs.update(values.attrs)
             if values.note:
@@ -326,11 +327,9 @@ def _refuse_lying(metrics: Metrics, lean: float, measures: Entries) -> list[dict
     table = tables.load("measures")
     if not lean > table["limits"]["largest_standing_lean_deg"]["value"]:
         return []
-    kept = {name for name in measures if "repetition" in measures[name].get("kinds", ())} - {
-        "depth"
-    }
+    by_repetition = {n for n in measures if "repetition" in measures[n].get("kinds", ())}
     reason = tables.sentence("reasons.not_from_standing", lean=lean)
     for name, variable in metrics.items():
-        if name not in kept and variable.attrs["kind"] != "count":
+        if name not in by_repetition - {"depth"} and variable.attrs["kind"] != "count":
             metrics[name] = xr.full_like(variable, np.nan).assign_attrs(note=reason)
     return [tables.warning("warnings.not_standing", reason=reason)]

@@ -96,12 +96,12 @@ def refuse_uncertain(
     value: Array, sd: Array, watched: NDArray[np.bool_], entry: dict[str, Any]
 ) -> tuple[Array, bool, float]:
     """Blank uncertain values; give values, whether any was blanked, and the share of frames."""
-    seen = np.isfinite(value)
+    has_value = np.isfinite(value)
     largest = entry.get("largest_interval", {"value": np.inf})["value"]
-    refused = seen & ~(half_width(sd) <= largest)
-    inside = seen
+    refused = has_value & ~(half_width(sd) <= largest)
+    inside = has_value
     if value.ndim:
-        inside = watched.reshape(watched.shape + (1,) * (value.ndim - 1)) & seen
+        inside = watched.reshape(watched.shape + (1,) * (value.ndim - 1)) & has_value
     share = float((refused & inside).sum() / max(inside.sum(), 1))
     return np.where(refused, np.nan, value), bool(refused.any()), share
 

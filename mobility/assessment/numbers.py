@@ -47,7 +47,7 @@ class Repetitions:
     ----------
     exercise
         Of which they are.
-    whole
+    full_span
         As they were found.
     dataset
         As :func:`~mobility.assessment.phases.measured_span` gives them.
@@ -55,18 +55,18 @@ class Repetitions:
         Frames of their phases (:func:`~mobility.assessment.phases.phase_frames`).
     angles
         Angles of the same frames.
-    seen
+    visible_angles
         The same without the side that the near one hides.
     sems
         Standard errors of measurement between recordings, by metric.
     """
 
     exercise: Exercise
-    whole: xr.Dataset
+    full_span: xr.Dataset
     dataset: xr.Dataset
     frames: xr.DataArray
     angles: xr.Dataset
-    seen: xr.Dataset
+    visible_angles: xr.Dataset
     sems: Mapping[str, float]
 
     @cached_property
@@ -84,8 +84,8 @@ class Repetitions:
         if metric not in self.sems:
             return None
         median = nanmedian(value.isel(rep=self.accepted), "rep")
-        known = xr.full_like(median, self.sems[metric]).where(median.notnull())
-        return with_sampling(known, value, self.accepted)
+        known_sem = xr.full_like(median, self.sems[metric]).where(median.notnull())
+        return with_sampling(known_sem, value, self.accepted)
 
 
 class OfRepetition(NamedTuple):
@@ -156,7 +156,7 @@ class Quantity:
             moving = listed(_moving_words(repetitions.exercise))
             return OfRepetition(value, sd, f"{entry['extreme']} over {moving}")
         if "over" in entry:
-            first, last = (repetitions.whole[event] for event in entry["over"])
+            first, last = (repetitions.full_span[event] for event in entry["over"])
             inside = between(repetitions.dataset["time"], first, last)
             value, sd = peak_within(self.value, self._sd, inside, entry["peak"])
             return OfRepetition(value, sd.where(value.notnull()), statistic)
@@ -180,7 +180,7 @@ class Quantity:
             return at_moment
         band = self.entry["at"]["within_deg"]
         ((angle, degrees),) = ((n, v) for n, v in self.entry["at"].items() if n != "within_deg")
-        repetitions, bent = self.repetitions.dataset, self.repetitions.seen[angle]
+        repetitions, bent = self.repetitions.dataset, self.repetitions.visible_angles[angle]
         if "side" in bent.dims and "leg" not in repetitions:
             bent = bent.mean("side", skipna=True)
         elif "side" in bent.dims:  # that of the leg that stands
@@ -206,10 +206,10 @@ class Quantity:
         sd = self.entry["error"].get("factor", 1.0) * self.errors.get("mean", sd)
         if "leg" in self.repetitions.dataset and "side" in value.dims:  # the other one is free
             value = value.where(self.repetitions.dataset["leg"] == value["side"])
-        kept, refused, _ = refuse_uncertain(
+        values_left, refused, _ = refuse_uncertain(
             value.to_numpy(), sd.to_numpy(), self.repetitions.accepted, dict(self.entry)
         )
-        value = value.copy(data=kept)
+        value = value.copy(data=values_left)
         return value, sd.where(value.notnull()), refused
 
     @cached_property

@@ -92,9 +92,9 @@ def phase_frames(repetitions: xr.Dataset, moments: Moments | None = None) -> xr.
     previous_end = -np.inf
     for rep in range(repetitions.sizes["rep"]):
         at = {name: float(repetitions[name][rep]) for name in {*_events(moments), "start", "end"}}
-        seen = {name: bool(repetitions[f"{name}_seen"][rep]) for name in ("start", "end")}
+        recorded = {name: bool(repetitions[f"{name}_seen"][rep]) for name in ("start", "end")}
         for phase, entry in enumerate(moments.values()):
-            if not all(seen.get(event, True) for event in _edges(entry)):
+            if not all(recorded.get(event, True) for event in _edges(entry)):
                 continue
             if "before" in entry:
                 last = at[entry["before"]]
@@ -188,11 +188,11 @@ def require(dataset: xr.Dataset, what: str, names: list[str]) -> None:
 
 def same_frames(pose: xr.Dataset, other: xr.Dataset, what: str) -> None:
     """Raise BadInputError unless `other`, called `what`, has the frames of the pose."""
-    frames, others = pose.sizes["time"], other.sizes.get("time", 0)
-    if others != frames or not np.array_equal(pose["time"].values, other["time"].values):
+    frames, other_frames = pose.sizes["time"], other.sizes.get("time", 0)
+    if other_frames != frames or not np.array_equal(pose["time"].values, other["time"].values):
         raise BadInputError(
-            f"{what}: does not have the same frames as the pose ({others} and {frames}); make it "
-            "from this pose"
+            f"{what}: does not have the same frames as the pose ({other_frames} and {frames}); "
+            "make it from this pose"
         )
 
 

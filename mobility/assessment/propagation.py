@@ -84,11 +84,11 @@ def _by_stance(
     kernel: Kernel, standing: NDArray[np.bool_], stance: NDArray[np.int_], main: int
 ) -> _Measured:
     """Refer each frame to the standing frames of its stance, and the single numbers to `main`."""
-    others = sorted({*stance.tolist()} - {main})
+    other_stances = sorted({*stance.tolist()} - {main})
 
     def measured(points: Array, at_rest: Array) -> dict[str, Array]:
         values = dict(kernel(points, at_rest[standing & (stance == main)]))
-        for number in others:
+        for number in other_stances:
             of_stance = kernel(points, at_rest[standing & (stance == number)])
             for name, value in values.items():
                 if value.ndim:
@@ -116,12 +116,14 @@ def _drawn_points(pose: xr.Dataset, joints: Sequence[str]) -> tuple[Array, Itera
     """Points of a fitted body at its knots (knot, joint, side, space), and those of each draw."""
     names = [f"{side}_{joint}" for joint in joints for side in SIDES]
     order = ("fit_time", "fit_keypoint", "fit_space")
-    chosen = pose[["fit_position", "position_draws"]].sel(
+    of_joints = pose[["fit_position", "position_draws"]].sel(
         fit_keypoint=names, fit_space=["x", "y", "z"]
     )
-    shape = (chosen.sizes["fit_time"], len(joints), len(SIDES), 3)
-    centre = chosen["fit_position"].transpose(*order).to_numpy().astype(np.float64).reshape(shape)
-    deviations = chosen["position_draws"].transpose("draw", *order).to_numpy()
+    shape = (of_joints.sizes["fit_time"], len(joints), len(SIDES), 3)
+    centre = (
+        of_joints["fit_position"].transpose(*order).to_numpy().astype(np.float64).reshape(shape)
+    )
+    deviations = of_joints["position_draws"].transpose("draw", *order).to_numpy()
     return centre, (centre + draw.reshape(shape) for draw in deviations)
 
 
@@ -147,22 +149,21 @@ def sd_of_means(
     time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
     inside = knots_within(frames.to_numpy(), time, knots)
     near = nearest_frames(knots, time)
-    standing = knots_within(
-        repetitions["standing"].to_numpy().astype(bool)[np.newaxis], time, knots
-    )[0]
+    standing_frames = repetitions["standing"].to_numpy().astype(bool)
+    (standing,) = knots_within(standing_frames[np.newaxis], time, knots)
     stance = stance_at(repetitions, time)[near]
     compute = _by_stance(kernel.of_array(limits), standing, stance, main_stance(repetitions))
     centre, draws = _drawn_points(pose, kernel.joints)
     fitted = compute(centre, centre)
-    off: dict[str, list[Array]] = {name: [] for name in outputs}
+    deviations: dict[str, list[Array]] = {name: [] for name in outputs}
     for points in draws:
         drawn = compute(points, points)
         for name in outputs:
-            off[name].append(drawn[name] - fitted[name])
+            deviations[name].append(drawn[name] - fitted[name])
     coords = {"rep": frames["rep"].to_numpy(), "side": list(SIDES)}
     sds = {}
     for name in outputs:
-        sd = np.sqrt((means_within(np.stack(off[name]), inside) ** 2).mean(axis=0))
+        sd = np.sqrt((means_within(np.stack(deviations[name]), inside) ** 2).mean(axis=0))
         dims = ("rep", "side")[: sd.ndim]
         sds[name] = xr.DataArray(sd, dims=dims, coords={dim: coords[dim] for dim in dims})
     return sds
@@ -216,10 +217,10 @@ def _root_mean_square(
     count = 0
     for draw in drawn:
         count += 1
-        for name, each in value.items():
-            off = np.asarray(draw[name]) - each
-            counts[name] += np.isfinite(off)
-            total[name] += np.nan_to_num(off) ** 2
+        for name, fitted_value in value.items():
+            deviation = np.asarray(draw[name]) - fitted_value
+            counts[name] += np.isfinite(deviation)
+            total[name] += np.nan_to_num(deviation) ** 2
     return {
         name: np.where(
             2 * counts[name] > count, np.sqrt(total[name] / np.maximum(counts[name], 1)), np.nan
@@ -232,15 +233,16 @@ def knots_within(frames: NDArray[np.bool_], time: Array, knots: Array) -> NDArra
     """Say which knots belong to the frames of each repetition: the nearest, where none does."""
     inside = frames[:, nearest_frames(knots, time)]
     for rep in np.flatnonzero(frames.any(axis=1) & ~inside.any(axis=1)):
-        inside[rep, np.abs(knots - time[frames[rep]].mean()).argmin()] = True
+        middle = time[frames[rep]].mean()
+        inside[rep, np.abs(knots - middle).argmin()] = True
     return inside
 
 
-def means_within(off: Array, inside: NDArray[np.bool_]) -> Array:
+def means_within(values: Array, inside: NDArray[np.bool_]) -> Array:
     """Mean over the knots of each repetition, (draw, rep, ...), without NaN."""
-    seen = np.isfinite(off)
+    has_value = np.isfinite(values)
     total, count = (
         np.einsum("rk,dk...->dr...", inside.astype(np.float64), each)
-        for each in (np.where(seen, off, 0.0), seen.astype(np.float64))
+        for each in (np.where(has_value, values, 0.0), has_value.astype(np.float64))
     )
     return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)

@@ -164,8 +164,8 @@ def hip_smoothness(pose: xr.Dataset, repetitions: xr.Dataset) -> tuple[dict[str,
     }
     for rep in range(count):
         repetition = repetitions.isel(rep=rep)
-        for phase, seen in zip(PHASES, ("start_seen", "end_seen"), strict=True):
-            window = _window(repetition, phase, time, height) if bool(repetition[seen]) else None
+        for phase, flag in zip(PHASES, ("start_seen", "end_seen"), strict=True):
+            window = _window(repetition, phase, time, height) if bool(repetition[flag]) else None
             if window is None:
                 continue
             speed = _speed(time, height, window)

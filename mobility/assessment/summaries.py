@@ -32,8 +32,8 @@ def median_within(
     """Medians of value and sd over the frames of each window; NaN if most values are NaN."""
 
     def medians(values: Array, errors: Array) -> tuple[Array, Array]:
-        seen = ~np.isnan(values)
-        return median_of(values), median_of(np.where(seen, errors, np.nan))
+        has_value = ~np.isnan(values)
+        return median_of(values), median_of(np.where(has_value, errors, np.nan))
 
     return _each_window(value, sd, frames, medians)
 
@@ -70,16 +70,16 @@ def _each_window(
         rows = np.flatnonzero(inside[window])
         if not rows.size:
             continue
-        seen = (~np.isnan(values[rows])).sum(axis=0)
-        supported = (seen > 0) & (seen >= (1 - largest) * rows.size)
+        values_in_window = (~np.isnan(values[rows])).sum(axis=0)
+        supported = (values_in_window > 0) & (values_in_window >= (1 - largest) * rows.size)
         for kind, reduced in enumerate(reduce(values[rows], errors[rows])):
             reduced_values[(kind, *window)] = np.where(supported, reduced, np.nan)
     over = [dim for dim in frames.dims if dim != "time"]
-    rest = [dim for dim in value.dims if dim != "time"]
+    other_dims = [dim for dim in value.dims if dim != "time"]
     coords = {dim: frames[dim] for dim in over if dim in frames.coords}
-    coords |= {dim: value[dim] for dim in rest if dim in value.coords}
+    coords |= {dim: value[dim] for dim in other_dims if dim in value.coords}
     reduced_value, reduced_sd = (
-        xr.DataArray(part, dims=[*over, *rest], coords=coords, attrs=source.attrs)
+        xr.DataArray(part, dims=[*over, *other_dims], coords=coords, attrs=source.attrs)
         for part, source in zip(reduced_values, (value, sd), strict=True)
     )
     return reduced_value, reduced_sd
@@ -138,20 +138,21 @@ def too_few_for_spread() -> str:
 
 def sample_sd(value: xr.DataArray, accepted: NDArray[np.bool_]) -> xr.DataArray:
     """Spread of the accepted repetitions; NaN where too few of them have a value."""
-    chosen = value.isel(rep=accepted)
-    count = chosen.notnull().sum("rep")
+    accepted_values = value.isel(rep=accepted)
+    count = accepted_values.notnull().sum("rep")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Degrees of freedom", RuntimeWarning)
-        return chosen.std("rep", ddof=1, skipna=True).where(count >= least_for_spread())
+        return accepted_values.std("rep", ddof=1, skipna=True).where(count >= least_for_spread())
 
 
 def over_repetitions(
     value: xr.DataArray, sd: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Median of the accepted repetitions; its sd from bias, their median `sd`, and sampling."""
-    chosen = value.isel(rep=accepted)
-    errors = sd.isel(rep=accepted).transpose(*chosen.dims).where(chosen.notnull())
-    return nanmedian(chosen, "rep"), with_sampling(nanmedian(errors, "rep"), value, accepted)
+    accepted_values = value.isel(rep=accepted)
+    errors = sd.isel(rep=accepted).transpose(*accepted_values.dims)
+    error = nanmedian(errors.where(accepted_values.notnull()), "rep")
+    return nanmedian(accepted_values, "rep"), with_sampling(error, value, accepted)
 
 
 def with_sampling(
@@ -162,11 +163,12 @@ def with_sampling(
     s is their standard deviation, 0 for a single one. `bias` has the same dimensions without
     ``rep``.
     """
-    chosen = value.isel(rep=accepted)
+    accepted_values = value.isel(rep=accepted)
     # As arrays: DataArrays of three numbers are slow, and every metric comes here.
-    values = np.moveaxis(chosen.to_numpy(), chosen.get_axis_num("rep"), 0)
-    seen = ~np.isnan(values)
-    count = np.maximum(seen.sum(axis=0), 1)
-    deviations = np.where(seen, values - np.where(seen, values, 0.0).sum(axis=0) / count, 0.0)
+    values = np.moveaxis(accepted_values.to_numpy(), accepted_values.get_axis_num("rep"), 0)
+    has_value = ~np.isnan(values)
+    count = np.maximum(has_value.sum(axis=0), 1)
+    mean = np.where(has_value, values, 0.0).sum(axis=0) / count
+    deviations = np.where(has_value, values - mean, 0.0)
     variance = (deviations**2).sum(axis=0) / np.maximum(count - 1, 1)
     return bias.copy(data=np.sqrt(bias.to_numpy() ** 2 + variance / count))

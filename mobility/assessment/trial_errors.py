@@ -59,8 +59,8 @@ def trial_errors(
             added = unseen.get(name, 0.0) * (2**0.5 if number == "sides" else 1.0)
             variance = (factor * spreads[metric]) ** 2 + added**2
             if entry := growing[number].get(name):
-                off = values[metric].isel(draw=0) - entry["at"]
-                variance = variance + (entry["per_degree"] * off) ** 2
+                deviation = values[metric].isel(draw=0) - entry["at"]
+                variance = variance + (entry["per_degree"] * deviation) ** 2
             errors[metric] = (variance**0.5).assign_attrs(units="degree")
     return xr.Dataset(errors)
 
@@ -85,7 +85,9 @@ def trial_spreads(
     values.
     """
     draws = _numbers(angle_deviations(fitted), fitted, repetitions, moments)
-    return xr.Dataset({name: (off**2).mean("draw") ** 0.5 for name, off in draws.items()})
+    return xr.Dataset(
+        {name: (deviation**2).mean("draw") ** 0.5 for name, deviation in draws.items()}
+    )
 
 
 def _numbers(

@@ -260,10 +260,10 @@ def _with_answers(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
 
 def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdict:
     """Make a verdict: the worst reasons explain it, all of them rule out parts."""
-    worst_first = sorted(reasons_given, key=lambda each: -LEVELS.index(each.level))
+    worst_first = sorted(reasons_given, key=lambda reason: -LEVELS.index(reason.level))
     once: dict[str, Reason] = {}
-    for each in worst_first:
-        once.setdefault(each.about, each)
+    for reason in worst_first:
+        once.setdefault(reason.about, reason)
     reasons = list(once.values())
     level = reasons[0].level
     worst = [each for each in reasons if each.level == level]
@@ -321,11 +321,11 @@ def _reasons_of_warnings(
     warnings: Iterable[AnalysisWarning], exercise: Exercise
 ) -> Iterator[Reason]:
     """Reasons in the order of the table, which lists the most telling warnings first."""
-    every = list(warnings)
+    all_warnings = list(warnings)
     for code, entry in tables.load("verdict")["warnings"].items():
-        yield from (
-            _reason_of_warning(w, exercise) for w in every if w.code == code and "level" in entry
-        )
+        if "level" in entry:
+            of_code = (warning for warning in all_warnings if warning.code == code)
+            yield from (_reason_of_warning(warning, exercise) for warning in of_code)
 
 
 def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
@@ -354,17 +354,17 @@ def _rule_out_all(reasons: Iterable[Reason]) -> bool:
 
 
 def _checks_made(quality: Mapping[str, Any]) -> Iterator[bool]:
-    for seen in (quality, quality.get("second_camera") or {}):
+    for camera_quality in (quality, quality.get("second_camera") or {}):
         for name in tables.load("verdict")["checks"]:
-            check = seen.get(name)
+            check = camera_quality.get(name)
             yield isinstance(check, Mapping) and check.get("verdict") is not None
 
 
 def _reasons_of_checks(quality: Mapping[str, Any], exercise: Exercise) -> Iterator[Reason]:
     second = quality.get("second_camera") or {}
-    for seen in (quality, second):
+    for camera_quality in (quality, second):
         for name, entry in tables.load("verdict")["checks"].items():
-            check = seen.get(name)
+            check = camera_quality.get(name)
             if not isinstance(check, Mapping):
                 continue
             level = _LEVEL_OF_CHECK.get(str(check.get("verdict")))
@@ -372,7 +372,11 @@ def _reasons_of_checks(quality: Mapping[str, Any], exercise: Exercise) -> Iterat
                 continue
             for fault, fault_level, advice in _faults(name, entry, check, level, exercise):
                 reason = _reason(
-                    fault, fault_level, fault["is"], second=seen is second, what_to_do=advice
+                    fault,
+                    fault_level,
+                    fault["is"],
+                    second=camera_quality is second,
+                    what_to_do=advice,
                 )
                 yield replace(reason, code=fault.get("code", name))
 
@@ -387,8 +391,8 @@ def _faults(
     """Give entry, level and advice of each fault that a check found."""
     advice = str(check.get("advice") or "")
     if name == "view":
-        seen = str(check.get("name", UNKNOWN))
-        kind = seen if seen == UNKNOWN else view_kind(seen)
+        view_name = str(check.get("name", UNKNOWN))
+        kind = view_name if view_name == UNKNOWN else view_kind(view_name)
         yield entry["joints" if exercise.noun == "movement" else kind], level, advice
     elif name == "framing":
         yield from _faults_of_framing(entry, check, level, advice, exercise)
@@ -428,12 +432,12 @@ def warning_lines(warnings: Sequence[AnalysisWarning]) -> list[str]:
     if len(refused) < 2:
         return [each.message for each in warnings]
     by_limit: dict[str, list[str]] = {}
-    for each in refused:
-        angle, share = str(each.values["angle"]), each.values["share"]
+    for warning in refused:
+        angle, share = str(warning.values["angle"]), warning.values["share"]
         part = tables.sentence(
             "warnings.angles_refused.part", angle=angle[0].lower() + angle[1:], share=share
         )
-        by_limit.setdefault(str(each.values["limit"]), []).append(part)
+        by_limit.setdefault(str(warning.values["limit"]), []).append(part)
     parts = "; ".join(
         tables.sentence("warnings.angles_refused.limit", limit=limit, parts=", ".join(part))
         for limit, part in by_limit.items()

@@ -38,13 +38,13 @@ def surer_views(rule: str, view: str) -> dict[str, float]:
     quartile of their half-widths is below the lower one of the other view.
     """
     widths = {each: counts.get("half_width") for each, counts in _counted(rule).items()}
-    own = widths.get(view)
-    if own is None:
+    own_width = widths.get(view)
+    if own_width is None:
         return {}
     gains = {
-        each: 1.0 - float(width[1] / own[1])
+        each: 1.0 - float(width[1] / own_width[1])
         for each, width in widths.items()
-        if width and width[2] < own[0]
+        if width and width[2] < own_width[0]
     }
     return dict(sorted(gains.items(), key=lambda each: -each[1]))
 
@@ -86,19 +86,21 @@ def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[st
     sides = Counter(each.rule for each in findings if each.answer == "hidden")
     kinds = {view if view == UNKNOWN else view_kind(view) for view in views}
     asked = {}
-    for number, each in enumerate(findings):
-        one_side = each.hidden or sides[each.rule] == 1
-        beside = [_films_for(each, kind, of_one_side=one_side) for kind in kinds]
+    for number, finding in enumerate(findings):
+        one_side = finding.hidden or sides[finding.rule] == 1
+        beside = [_films_for(finding, kind, of_one_side=one_side) for kind in kinds]
         films = set.intersection(*(set(worth) for worth in beside)) - {*views, *kinds}
         asked[number] = {film: min(worth[film] for worth in beside) for film in films}
     order = (*VIEWS, "left", "right")
-    chosen: dict[str, list[Finding]] = {}
+    findings_of_film: dict[str, list[Finding]] = {}
     while asked := {number: films for number, films in asked.items() if films}:
         worth = {film: [f[film] for f in asked.values() if film in f] for film in order}
         best = max(order, key=lambda film: (len(worth[film]), sum(worth[film])))
-        chosen[best] = [findings[number] for number, films in asked.items() if best in films]
+        findings_of_film[best] = [
+            findings[number] for number, films in asked.items() if best in films
+        ]
         asked = {number: films for number, films in asked.items() if best not in films}
-    return chosen
+    return findings_of_film
 
 
 def _films_for(finding: Finding, view: str, *, of_one_side: bool) -> dict[str, float]:
@@ -109,9 +111,9 @@ def _films_for(finding: Finding, view: str, *, of_one_side: bool) -> dict[str, f
         return {}
     counted, shares = _counted(finding.rule), views_that_answer(finding.rule)
     worth = {each: share for each, share in shares.items() if share > 0}
-    for each in worth.keys() & counted.keys():  # of few sides little is known (Laplace)
-        sides = counted[each]["sides"]
-        worth[each] = (worth[each] * sides + 1) / (sides + 2)
+    for film in worth.keys() & counted.keys():  # of few sides little is known (Laplace)
+        sides = counted[film]["sides"]
+        worth[film] = (worth[film] * sides + 1) / (sides + 2)
     if of_one_side and finding.side and _SIDE in worth:
         worth[finding.side] = worth.pop(_SIDE)
     return {each: share for each, share in worth.items() if each != view}

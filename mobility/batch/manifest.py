@@ -308,8 +308,10 @@ def _check_header(manifest: Path, names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in COLUMNS]
     if len(unknown) > _MOST_NAMED:
         some = ", ".join(map(_shortened, unknown[:_MOST_NAMED]))
-        others = f"and {len(unknown) - _MOST_NAMED} more are unknown; there is {', '.join(COLUMNS)}"
-        problems = [Problem(1, some, others)]
+        rest_in_words = (
+            f"and {len(unknown) - _MOST_NAMED} more are unknown; there is {', '.join(COLUMNS)}"
+        )
+        problems = [Problem(1, some, rest_in_words)]
     else:
         problems = [
             Problem(1, _shortened(name), f"unknown{likely(name, COLUMNS)}") for name in unknown
@@ -382,8 +384,8 @@ def _check(
     keypoints: tuple[list[Path], list[str]] | None = None
     if any(name in values for name in KEYPOINTS) and options is not None:
         sources = [each[0] for each in videos.values() if each is not None]
-        chosen = options
-        keypoints = tried("keypoints", lambda: _keypoints(folder, values, sources, chosen))
+        options_of_row = options
+        keypoints = tried("keypoints", lambda: _keypoints(folder, values, sources, options_of_row))
     person = {name: values[name] for name in PERSON if name in values}
     if person:
         try:
@@ -451,8 +453,8 @@ def _keypoints(
     """Absolute paths and SHA-256 of the keypoints of each video, after they were read once."""
     names = [name for name in KEYPOINTS[:2] if name in values]
     paths = [_place(folder, values[name], what=name) for name in names]
-    given = read_given_keypoints(paths, videos, options, values.get("keypoints_model"))
-    return paths, [each.sha256 for each in given]
+    keypoint_files = read_given_keypoints(paths, videos, options, values.get("keypoints_model"))
+    return paths, [each.sha256 for each in keypoint_files]
 
 
 def _options(

@@ -92,8 +92,8 @@ def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | Non
     try:
         rows = check_rows(file, entries, participant="anonymous", exercise=registry.USUAL)
     except ManifestError as error:
-        first, *others = error.problems
-        more = f" (and {len(others)} more)" if others else ""
+        first, *further_problems = error.problems
+        more = f" (and {len(further_problems)} more)" if further_problems else ""
         raise BadInputError(f"{file}: {first}{more}; nothing was run", error.fields) from None
     analysed = {session.id for session in store.sessions() if session.record.state == "analyzed"}
     waiting = [row for row in rows if row.session_id not in analysed]

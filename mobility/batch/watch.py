@@ -99,7 +99,7 @@ def watch(
     ledger = f".watch/{digest}.json"
     looks: dict[str, _Look] = {}
     with closing(store), store.locked(f".watch/{digest}", what=f"the watch of {folder}"):
-        seen = _read(store, ledger)
+        watched = _read(store, ledger)
         with logged(_log_file(store, digest)), ExitStack() as stack:
             # Workers are started for the first video.
             client = functools.cache(
@@ -112,7 +112,7 @@ def watch(
                 at = time.monotonic()
                 _look(folder, looks)
                 waiting = {
-                    name: look for name, look in looks.items() if not _is_seen(seen, name, look)
+                    name: look for name, look in looks.items() if not _is_seen(watched, name, look)
                 }
                 ready = [
                     name
@@ -126,15 +126,15 @@ def watch(
                     look = looks[name]
                     look.tries += 1
                     if not (outcome.may_pass and look.tries < TRIES):
-                        seen.videos[_digest(name)] = Seen(
+                        watched.videos[_digest(name)] = Seen(
                             size=look.size, mtime_ns=look.mtime_ns, state=outcome.state, when=now()
                         )
-                        store.write_document(ledger, seen.model_dump(mode="json"))
+                        store.write_document(ledger, watched.model_dump(mode="json"))
                     on_outcome(outcome)
                     processed.append(outcome)
                 if processed and on_visit is not None:
-                    for made in render_visits(store, processed):
-                        on_visit(made)
+                    for visit in render_visits(store, processed):
+                        on_visit(visit)
                 if once and not waiting:
                     return
                 if not ready:
@@ -158,8 +158,8 @@ def _look(folder: Path, looks: dict[str, _Look]) -> None:
     looks.update(current)
 
 
-def _is_seen(seen: Watched, name: str, look: _Look) -> bool:
-    before = seen.videos.get(_digest(name))
+def _is_seen(watched: Watched, name: str, look: _Look) -> bool:
+    before = watched.videos.get(_digest(name))
     return before is not None and (before.size, before.mtime_ns) == (look.size, look.mtime_ns)
 
 

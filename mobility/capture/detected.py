@@ -61,41 +61,47 @@ class OpenDetector:
             )
 
         most = self.about.workers or work.workers
-        found = search(replace(work, workers=min(most, work.workers)), job_of, self._process)
-        times = found.arrays["times"]
-        ends = np.cumsum(found.arrays["counts"])
-        people = np.split(found.arrays["poses"], ends[:-1])
+        search_result = search(
+            replace(work, workers=min(most, work.workers)), job_of, self._process
+        )
+        times = search_result.arrays["times"]
+        ends = np.cumsum(search_result.arrays["counts"])
+        people = np.split(search_result.arrays["poses"], ends[:-1])
         looks = [
             survey.Look(
                 time=time,
-                people=[survey.person(pose) for pose in there],
+                people=[survey.person(pose) for pose in poses_of_frame],
                 brightness=np.nan,
                 sharpness=np.nan,
             )
-            for time, there in zip(times.tolist(), people, strict=True)
+            for time, poses_of_frame in zip(times.tolist(), people, strict=True)
         ]
         tracks = survey.link(looks)
         if not tracks:
-            return pass_of(found, nobody(len(times)), work.width)
+            return pass_of(search_result, nobody(len(times)), work.width)
         point = subject if isinstance(subject, tuple) else None
-        chosen = survey.choose_subject(tracks, looks, work.width, work.height, point)
-        at_looks = {look.time for look in found.looks}
-        candidates = [chosen]
+        subject_index = survey.choose_subject(tracks, looks, work.width, work.height, point)
+        at_looks = {look.time for look in search_result.looks}
+        candidates = [subject_index]
         if subject == "moving":
-            indices, seen = _beside(tracks, chosen, at_looks)
+            indices, thinned_tracks = _beside(tracks, subject_index, at_looks)
             at_least = survey.LEAST_PRESENT * len(times)
             candidates += [
                 index
-                for index in (indices[number] for number in survey.others(seen, 0))
+                for index in (indices[number] for number in survey.other_people(thinned_tracks, 0))
                 if len(tracks[index].times) >= at_least
             ]
         poses = [_poses_of(tracks[index], looks, people) for index in candidates]
         best = survey.who_moves([survey.limb_range(each) for each in poses])
-        result = pass_of(found, poses[best], work.width)
-        result.looks = survey.with_shifts(found.looks, result.backgrounds, work.width, result.cuts)
-        _, seen = _beside(tracks, candidates[best], at_looks)
-        result.seen = survey.summary(result.looks, seen, 0)
-        result.seen["chosen"] = "pointed at" if point else "moves a joint" if best else "largest"
+        result = pass_of(search_result, poses[best], work.width)
+        result.looks = survey.with_shifts(
+            search_result.looks, result.backgrounds, work.width, result.cuts
+        )
+        _, thinned_tracks = _beside(tracks, candidates[best], at_looks)
+        result.survey_summary = survey.summary(result.looks, thinned_tracks, 0)
+        result.survey_summary["chosen"] = (
+            "pointed at" if point else "moves a joint" if best else "largest"
+        )
         return result
 
     def _process(self) -> Process:
@@ -126,8 +132,9 @@ def _beside(
     The others are reduced to these times, because who is seen for a moment may be nobody.
     """
     thinned = {i: _thinned(track, times) for i, track in enumerate(tracks) if i != subject}
-    there = [index for index, track in thinned.items() if track.times]
-    return [subject, *there], [tracks[subject], *(thinned[index] for index in there)]
+    other_indices = [index for index, track in thinned.items() if track.times]
+    other_tracks = [thinned[index] for index in other_indices]
+    return [subject, *other_indices], [tracks[subject], *other_tracks]
 
 
 def _thinned(track: survey.Track, times: set[float]) -> survey.Track:

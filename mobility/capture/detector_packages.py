@@ -38,8 +38,8 @@ def failing_as(what: str, fault: str) -> Iterator[None]:
 
 def detector_names() -> list[str]:
     """Return the names of all detectors, the built-in one first."""
-    others = {point.name for point in entry_points(group=ENTRY_POINTS)} - {BUILT_IN}
-    return [BUILT_IN, *sorted(others)]
+    installed = {point.name for point in entry_points(group=ENTRY_POINTS)} - {BUILT_IN}
+    return [BUILT_IN, *sorted(installed)]
 
 
 def require_detector(name: str | None) -> None:

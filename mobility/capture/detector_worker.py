@@ -77,14 +77,14 @@ def _send(chunk: _Chunk, changes: shots.PictureChanges, send: Send) -> None:
         "backgrounds": np.asarray(chunk.backgrounds, np.uint8),
         **changes.between(chunk.start, chunk.stop),
     }
-    known, data = arrays_as_bytes(arrays)
+    layouts, content = arrays_as_bytes(arrays)
     header = {
         "chunk": chunk.number,
         "retried": 0,
         "looks": [look.model_dump() for look in chunk.looks],
-        "arrays": known,
+        "arrays": layouts,
     }
-    send(header, data)
+    send(header, content)
 
 
 def main() -> None:

@@ -116,9 +116,9 @@ class LoadedDetector:
         self._what = f"detector {name}"
         point = entry_point_of(name)
         with failing_as(self._what, f"{point.value} cannot be loaded"):
-            made = point.load()
+            factory = point.load()
         with failing_as(self._what, f"{point.value} cannot be made without arguments"):
-            self._detector = made()
+            self._detector = factory()
         self.about = self._checked_description(name)
         points = [landmark or None for landmark in self._landmarks]
         self._rows = [LANDMARKS.index(landmark) for landmark in points if landmark]
@@ -128,14 +128,15 @@ class LoadedDetector:
         """Landmarks of the people in a picture, (people, 33)."""
         where = f"{self._what}: in the frame at {time:.2f} s"
         with failing_as(where, "it failed"):
-            found = self._detector(image.copy(), time)
-        if not isinstance(found, Keypoints):
+            keypoints = self._detector(image.copy(), time)
+        if not isinstance(keypoints, Keypoints):
             raise ModelError(
-                f"{where} it returned {_kind(found)} and no mobility.Keypoints(pixels, confidence)"
+                f"{where} it returned {_kind(keypoints)} and no "
+                "mobility.Keypoints(pixels, confidence)"
             )
         count = len(self._landmarks)
-        pixels = self._numbers(found.pixels, (count, 2), f"{where} pixels")
-        confidence = self._numbers(found.confidence, (count,), f"{where} confidence")
+        pixels = self._numbers(keypoints.pixels, (count, 2), f"{where} pixels")
+        confidence = self._numbers(keypoints.confidence, (count,), f"{where} confidence")
         if len(pixels) != len(confidence):
             raise ModelError(
                 f"{where} pixels are of {len(pixels)} people, and confidence of {len(confidence)}"
@@ -149,7 +150,7 @@ class LoadedDetector:
         people["pixels"][:, self._rows] = pixels[:, self._columns]
         people["confidence"][:, self._rows] = confidence[:, self._columns]
         for name, shape in (("depth", (count,)), ("position", (count, 3))):
-            if (values := getattr(found, name)) is None:
+            if (values := getattr(keypoints, name)) is None:
                 continue
             numbers = self._numbers(values, shape, f"{where} {name}")
             if len(numbers) != len(pixels):
@@ -225,8 +226,8 @@ class LoadedDetector:
         names = list(keypoints)
         if twice := sorted({each for each in names if names.count(each) > 1}):
             raise BadInputError(f"its keypoints have {shortened(twice)} twice")
-        chosen = keypoints if isinstance(keypoints, Mapping) else None
-        return landmarks_of(names, chosen, what=self._what)
+        index_of_name = keypoints if isinstance(keypoints, Mapping) else None
+        return landmarks_of(names, index_of_name, what=self._what)
 
 
 def _kind(value: Any) -> str:

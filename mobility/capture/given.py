@@ -46,8 +46,8 @@ def pose_of_keypoints(
     """
     info = probe(video)
     times = keypoints["time"].to_numpy()
-    chosen = choose_frames(times, rate)
-    rows = np.searchsorted(times, chosen - SAME_TIME_S)
+    chosen_times = choose_frames(times, rate)
+    rows = np.searchsorted(times, chosen_times - SAME_TIME_S)
     if rate == "usual" and len(rows) < len(times) and is_fast(_as_detected(keypoints)[rows]):
         rows = np.arange(len(times))
     pose = keypoints.isel(time=rows)

@@ -105,19 +105,19 @@ def believable(pose: Landmarks) -> bool:
 
 def arrays_as_bytes(arrays: dict[str, npt.NDArray[Any]]) -> tuple[list[Any], bytes]:
     """Write arrays for :func:`arrays_of`: what it must know, as JSON values, and their bytes."""
-    known = [
+    layouts = [
         [name, "landmarks" if each.dtype == LANDMARK else each.dtype.str, each.shape]
         for name, each in arrays.items()
     ]
-    return known, b"".join(each.tobytes() for each in arrays.values())
+    return layouts, b"".join(each.tobytes() for each in arrays.values())
 
 
-def arrays_of(known: list[Any], data: bytes) -> dict[str, npt.NDArray[Any]]:
+def arrays_of(layouts: list[Any], content: bytes) -> dict[str, npt.NDArray[Any]]:
     """Take arrays from a message of another process, by name."""
     arrays, start = {}, 0
-    for name, kind, shape in known:
+    for name, kind, shape in layouts:
         dtype = LANDMARK if kind == "landmarks" else np.dtype(kind)
         count = int(np.prod(shape))
-        arrays[name] = np.frombuffer(data, dtype, count, start).reshape(shape)
+        arrays[name] = np.frombuffer(content, dtype, count, start).reshape(shape)
         start += arrays[name].nbytes
     return arrays

@@ -97,8 +97,8 @@ def _values(metadata: bytes, name: str) -> Iterator[float]:
     for number, entry in _boxes(parts.get(b"ilst", b"")):
         place = int.from_bytes(number) - 1
         if 0 <= place < len(keys) and keys[place] == name:
-            data = dict(_boxes(entry)).get(b"data", b"")
-            if (value := _number(int.from_bytes(data[1:4]), data[8:])) is not None:
+            payload = dict(_boxes(entry)).get(b"data", b"")
+            if (value := _number(int.from_bytes(payload[1:4]), payload[8:])) is not None:
                 yield value
 
 

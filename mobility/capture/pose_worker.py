@@ -48,7 +48,7 @@ class Job(ChunksJob):
     model: str
     track: survey.Track | None = None
     """The subject, if others are in the picture."""
-    others: list[survey.Track] = Field(default_factory=list)
+    other_tracks: list[survey.Track] = Field(default_factory=list)
     """The others."""
     looks: list[float] = Field(default_factory=list)
     """Times of the looks of the survey that saw them, seconds."""
@@ -130,14 +130,14 @@ def _send(chunk: _Chunk, changes: shots.PictureChanges, send: Send) -> None:
         "backgrounds": np.asarray(chunk.backgrounds, np.uint8),
         **pictures,
     }
-    known, data = arrays_as_bytes(arrays)
+    layouts, content = arrays_as_bytes(arrays)
     header = {
         "chunk": chunk.number,
         "retried": chunk.retried,
         "looks": [look.model_dump() for look in chunk.looks],
-        "arrays": known,
+        "arrays": layouts,
     }
-    send(header, data)
+    send(header, content)
 
 
 def _find(
@@ -171,7 +171,7 @@ def _is_subject(job: Job, chunk: _Chunk, pose: Landmarks, time: float) -> bool:
         return False
     if track is None:
         return True
-    if survey.is_another(pose, time, track, job.others, job.looks):
+    if survey.is_another(pose, time, track, job.other_tracks, job.looks):
         return False
     box = bounding_box(pose)
     if chunk.last_box is not None and time - chunk.last_time < 0.5:

@@ -68,7 +68,7 @@ def capture_quality(
     fitted: xr.Dataset | None = None,
     *,
     camera: int = 0,
-    seen: Mapping[str, Any] | None = None,
+    light_and_sharpness: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Describe the recording: view, framing, light, and how well the person is seen.
 
@@ -83,7 +83,7 @@ def capture_quality(
         the camera. Without it both are taken from `pose`, as far as possible.
     camera
         Index of the camera of `pose` in the fit, from 0.
-    seen
+    light_and_sharpness
         Result of :func:`pictures` for the video; computed by default.
 
     Returns
@@ -126,7 +126,7 @@ def capture_quality(
             **_check("body_height_px", height_px),
         },
         "landmarks": _landmarks(survey.get("landmark_offset_px"), height_px),
-        **(seen or pictures(info, pose)),
+        **(light_and_sharpness or pictures(info, pose)),
         "swaps": _swaps(best, camera),
         "camera": {
             "moving": survey.get("camera_moving"),
@@ -152,8 +152,8 @@ def _visibility(pose: xr.Dataset) -> dict[str, float | None]:
     means = {}
     for part, names in GROUPS.items():
         values = confidence.sel(keypoint=list(names)).to_numpy()
-        seen = values[np.isfinite(values)]
-        means[part] = _rounded(float(seen.mean()), 3) if seen.size else None
+        finite_values = values[np.isfinite(values)]
+        means[part] = _rounded(float(finite_values.mean()), 3) if finite_values.size else None
     return means
 
 
@@ -240,10 +240,10 @@ def sample_frames(info: VideoInfo, pose: xr.Dataset) -> Iterator[Frame]:
 def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
     count = min(SAMPLES, values.size)
     # The middles of equal parts, because the first and last frames are seldom like the rest.
-    chosen: NDArray[np.float64] = values[
+    spread_values: NDArray[np.float64] = values[
         ((np.arange(count) + 0.5) * values.size / count).astype(int)
     ]
-    return chosen
+    return spread_values
 
 
 def pictures(info: VideoInfo, pose: xr.Dataset) -> dict[str, Any]:

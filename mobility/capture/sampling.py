@@ -60,14 +60,14 @@ def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Arr
         return times
     frame = float(np.median(np.diff(times)))
     ratio = 1 / ((USUAL_HZ if rate == "usual" else rate) * frame)
-    every = max(1, int(np.ceil(0.9 * ratio)) if at_most else round(ratio))
-    if every == 1:
+    step = max(1, int(np.ceil(0.9 * ratio)) if at_most else round(ratio))
+    if step == 1:
         return times
-    chosen, row = [], 0
+    rows, row = [], 0
     while row < len(times):
-        chosen.append(row)
-        row = max(row + 1, int(np.searchsorted(times, times[row] + (every - 0.5) * frame)))
-    return times[chosen]
+        rows.append(row)
+        row = max(row + 1, int(np.searchsorted(times, times[row] + (step - 0.5) * frame)))
+    return times[rows]
 
 
 def chooser(times: Array | list[float]) -> Callable[[float], bool]:

@@ -103,8 +103,8 @@ class PictureChanges:
             difference = np.abs(grey.astype(np.int16) - last)
             change = max(float((difference > CHANGED).mean()), LEAST_CHANGE)
             before = max(self.changes[-CUT_FRAMES:], default=0.0)
-            known = next(iter(self.pairs.values()), grey[np.newaxis]).shape[1:]
-            if change >= CUT_SHARE and change >= CUT_RATIO * before and grey.shape == known:
+            earlier_shape = next(iter(self.pairs.values()), grey[np.newaxis]).shape[1:]
+            if change >= CUT_SHARE and change >= CUT_RATIO * before and grey.shape == earlier_shape:
                 self.pairs[time] = np.stack([last, grey])
         height, width = grey.shape
         side = THUMB / max(height, width)
@@ -176,7 +176,7 @@ def cuts(
         Width of the pictures in which the poses were found, pixels.
     """
     pairs = dict(zip(pictures["pair_times"].tolist(), pictures["pairs"], strict=True))
-    found = []
+    times_of_cuts = []
     moments = sudden_changes(pictures["picture_times"], pictures["changes"])
     frame = float(np.median(np.diff(pictures["picture_times"]))) if moments else 0.0
     reach = min(max(REACH, round(30 * frame * REACH)), MOST_REACH)
@@ -193,8 +193,8 @@ def cuts(
             for each in (row - 1, row)
         ]
         if not goes_on(pair, people, reach=reach):
-            found.append(time)
-    return found
+            times_of_cuts.append(time)
+    return times_of_cuts
 
 
 def goes_on(pair: Grey, people: Sequence[Array], *, reach: int = REACH) -> bool:
@@ -243,11 +243,11 @@ def goes_on(pair: Grey, people: Sequence[Array], *, reach: int = REACH) -> bool:
     if covered.mean() > MOST_COVERED:
         return False
     least = GOES_ON_BESIDE if covered.mean() > SMALLEST_CAPTION else GOES_ON
-    for rows, columns, found in parts:
+    for rows, columns, refound in parts:
         left_over = ~covered[rows, columns]
         if np.count_nonzero(left_over) < LEAST_LEFT * left_over.size:
             return False
-        if left_over.any() and found[left_over].mean() < least:
+        if left_over.any() and refound[left_over].mean() < least:
             return False
     return True
 
@@ -318,13 +318,13 @@ def repeats(
         for a, b in pairwise(edges)
         if b - a > 1 and times[b - 1] - times[a] >= SHORTEST_S
     ]
-    found = []
+    repeated = []
     for number, shot in enumerate(shots):
         for before in shots[:number]:
             if (repeat := _repeat(*before, *shot)) is not None:
-                found.append(repeat)
+                repeated.append(repeat)
                 break
-    return found
+    return repeated
 
 
 def _repeat(
@@ -342,16 +342,18 @@ def _repeat(
     lasts = later_times[-1] - later_times[0]
     count = min(len(later_times), round(lasts * COMPARED_HZ) + 1, MOST_COMPARED)
     rows = np.linspace(0, len(later_times) - 1, count).round().astype(int)
-    chosen = later_times[rows]
+    compared_times = later_times[rows]
     # All of the shorter shot is in the longer.
     shorter = min(lasts, float(times[-1] - times[0]))
     fewest = max(4, int(np.ceil(max(SHORTEST_S, LEAST_SHARED * shorter) / lasts * (count - 1))))
     apart, variance = _compared(thumbs, later_thumbs[rows])
     matches: list[tuple[float, float, int, int]] = []
-    for lag in np.arange(chosen[0] - times[-1], chosen[-1] - times[0] + frame, frame):
-        near = np.searchsorted(times, chosen - lag - frame / 2)
+    for lag in np.arange(
+        compared_times[0] - times[-1], compared_times[-1] - times[0] + frame, frame
+    ):
+        near = np.searchsorted(times, compared_times - lag - frame / 2)
         inside = near < len(times)
-        inside[inside] = np.abs(times[near[inside]] - (chosen - lag)[inside]) <= frame
+        inside[inside] = np.abs(times[near[inside]] - (compared_times - lag)[inside]) <= frame
         shared = np.flatnonzero(inside)
         if len(shared) < fewest:
             continue
@@ -370,8 +372,8 @@ def _repeat(
     if max(alike) - min(alike) > SHORTEST_S / 2:
         return None
     # To the end of the shot, if all of it is the same.
-    stop = later_times[-1] + frame if last == count - 1 else chosen[last]
-    start = chosen[first]
+    stop = later_times[-1] + frame if last == count - 1 else compared_times[last]
+    start = compared_times[first]
     return {"start": float(start), "stop": float(stop), "first": float(start - lag)}
 
 

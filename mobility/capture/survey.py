@@ -216,14 +216,16 @@ def landmark_offset(pose: Landmarks, find: Landmarks) -> float | None:
     fewer than four are, or if the poses are of two people. The searches agree where the picture
     shows the limbs.
     """
-    seen = np.minimum(pose["confidence"][_JOINTS], find["confidence"][_JOINTS]) > LEAST_SEEN
-    if np.count_nonzero(seen) < FEWEST_SEEN:
+    visible_in_both = (
+        np.minimum(pose["confidence"][_JOINTS], find["confidence"][_JOINTS]) > LEAST_SEEN
+    )
+    if np.count_nonzero(visible_in_both) < FEWEST_SEEN:
         return None
     one, other = person(pose), person(find)
     if _are_apart(one.head, one.box, other.head, other.box):
         return None
     distances = np.linalg.norm(pose["pixels"][_JOINTS] - find["pixels"][_JOINTS], axis=1)
-    return float(distances[seen].mean())
+    return float(distances[visible_in_both].mean())
 
 
 def cover_people(image: Image, poses: list[Landmarks]) -> tuple[Image, npt.NDArray[np.bool_]]:
@@ -273,21 +275,21 @@ def distinct(poses: list[Landmarks], searched: Landmarks | None = None) -> list[
     Two poses are of one person if their heads, or most of their landmarks, are in the same place.
     `searched` is the pose from the search of every frame, for the same frame.
     """
-    kept: list[tuple[Landmarks, Person]] = []
+    accepted: list[tuple[Landmarks, Person]] = []
     for pose in sorted(poses, key=lambda pose: -person(pose).visibility):
         candidate = person(pose)
         if all(
             _are_apart(candidate.head, candidate.box, other.head, other.box)
             and np.median(np.linalg.norm(pose["pixels"] - marks["pixels"], axis=1))
             > SAME_PLACE * max(_size(candidate.box), _size(other.box))
-            for marks, other in kept
+            for marks, other in accepted
         ):
-            kept.append((pose, candidate))
+            accepted.append((pose, candidate))
     if searched is None:
-        return [candidate for _, candidate in kept]
+        return [candidate for _, candidate in accepted]
     return [
         candidate.model_copy(update={"offset": landmark_offset(searched, marks)})
-        for marks, candidate in kept
+        for marks, candidate in accepted
     ]
 
 
@@ -361,8 +363,8 @@ def prominence(track: Track, looks: list[Look], width: int, height: int) -> floa
     total = 0.0
     for time, box in zip(track.times, track.boxes, strict=True):
         x, y = _centre(box)
-        off = np.hypot(x - width / 2, y - height / 2) / (np.hypot(width, height) / 2)
-        total += durations.get(time, 0.0) * _size(box) / height * (1 - 0.5 * min(off, 1.0))
+        off_centre = np.hypot(x - width / 2, y - height / 2) / (np.hypot(width, height) / 2)
+        total += durations.get(time, 0.0) * _size(box) / height * (1 - 0.5 * min(off_centre, 1.0))
     return float(total / max(sum(durations.values()), 1e-9))
 
 
@@ -386,9 +388,9 @@ def choose_subject(
     for index, track in enumerate(tracks):
         for time, box, head in zip(track.times, track.boxes, track.heads, strict=True):
             if box[0] <= x <= box[2] and box[1] <= y <= box[3]:
-                off = min(_distance(subject, _centre(box)), _distance(subject, head))
+                distance = min(_distance(subject, _centre(box)), _distance(subject, head))
                 # Whoever is there soonest after their first look; others may pass there later.
-                candidates.append((time - track.times[0], off, index))
+                candidates.append((time - track.times[0], distance, index))
                 break
     if not candidates:
         points = ", ".join(as_option(point_on(tracks, index)) for index in range(len(tracks)))
@@ -453,15 +455,15 @@ def limb_range(poses: Landmarks) -> float:
 
     largest = 0.0
     for first, joint, last in _LIMBS:
-        seen = np.nan_to_num(poses["confidence"][:, [first, joint, last]]).min(axis=1) > 0.6
-        if seen.mean() < LEAST_PRESENT:
+        visible_rows = np.nan_to_num(poses["confidence"][:, [first, joint, last]]).min(axis=1) > 0.6
+        if visible_rows.mean() < LEAST_PRESENT:
             continue
-        pixels = poses["pixels"][seen]
+        pixels = poses["pixels"][visible_rows]
         a, b = (pixels[:, end] - pixels[:, joint] for end in (first, last))
         cross = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
         angle = median_filter(np.degrees(np.arctan2(np.abs(cross), (a * b).sum(axis=1))), 5)
         low, high = np.percentile(angle, [5, 95])
-        largest = max(largest, float(high - low) * float(seen.mean()))
+        largest = max(largest, float(high - low) * float(visible_rows.mean()))
     return largest
 
 
@@ -474,13 +476,13 @@ def who_moves(ranges: list[float]) -> int:
     return best if ranges[best] >= max(LEAST_RANGE_DEG, CLEAR_RATIO * ranges[0]) else 0
 
 
-def others(tracks: list[Track], chosen: int) -> list[int]:
+def other_people(tracks: list[Track], subject_index: int) -> list[int]:
     """List the tracks of other people: seen well, and beside the subject at two looks.
 
     A track that never coexists with the subject's is the subject who left and
     came back, and a single look may be a mistake of the detector.
     """
-    main = tracks[chosen]
+    main = tracks[subject_index]
     subject = dict(zip(main.times, zip(main.heads, main.boxes, strict=True), strict=True))
     indices = []
     for index, track in enumerate(tracks):
@@ -489,7 +491,7 @@ def others(tracks: list[Track], chosen: int) -> list[int]:
             for time, head, box in zip(track.times, track.heads, track.boxes, strict=True)
             if time in subject and _are_apart(head, box, *subject[time])
         ]
-        if index != chosen and len(beside) >= 2 and np.mean(track.visibility) > 0.5:
+        if index != subject_index and len(beside) >= 2 and np.mean(track.visibility) > 0.5:
             indices.append(index)
     return indices
 
@@ -630,10 +632,10 @@ def _common_motion(
         return None
     points = points.reshape(-1, 2)
     # The strongest points come first.
-    kept: dict[int, list[int]] = {}
+    rows_of_fields: dict[int, list[int]] = {}
     for row, number in enumerate(_fields(points, first.shape).tolist()):
-        kept.setdefault(number, []).append(row)
-    points = points[[row for rows in kept.values() for row in rows[:POINTS_OF_FIELD]]]
+        rows_of_fields.setdefault(number, []).append(row)
+    points = points[[row for rows in rows_of_fields.values() for row in rows[:POINTS_OF_FIELD]]]
     motion = _tracked(first, second, mask, points, np.zeros(2))
     if motion is None:
         # Far from where it was, as after a knock.
@@ -663,10 +665,10 @@ def _tracked(
         cv2.calcOpticalFlowPyrLK, winSize=(21, 21), maxLevel=3, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
     )
     guess = (starts + jump).astype(np.float32)
-    ends, found, _ = flow(first, second, starts, guess)
+    ends, status, _ = flow(first, second, starts, guess)
     back, again, _ = flow(second, first, ends, starts.copy())
     # Points that are not found again backwards follow the noise of a plain wall.
-    reliable = (found.ravel() == 1) & (again.ravel() == 1)
+    reliable = (status.ravel() == 1) & (again.ravel() == 1)
     reliable &= np.linalg.norm(back - starts, axis=1) < 0.5
     reliable &= ((ends >= 0) & (ends < first.shape[::-1])).all(axis=1)
     starts, ends = starts[reliable], ends[reliable]
@@ -674,13 +676,13 @@ def _tracked(
     inside = mask[ends[:, 1].astype(int), ends[:, 0].astype(int)]
     starts, ends = starts[inside], ends[inside]
     fields = _fields(starts, first.shape)
-    every = len(np.unique(fields))
-    if every < FEWEST_FIELDS:
+    field_count = len(np.unique(fields))
+    if field_count < FEWEST_FIELDS:
         return None
     at_rest = np.linalg.norm(ends - starts, axis=1) < AT_REST_PX
-    least = RESTING_SHARE * every
+    least = RESTING_SHARE * field_count
     if len(np.unique(fields[at_rest])) < max(FEWEST_FIELDS, least):
-        at_rest, least = np.ones(len(starts), np.bool_), MOVING_TOGETHER * every
+        at_rest, least = np.ones(len(starts), np.bool_), MOVING_TOGETHER * field_count
     starts, ends, fields = starts[at_rest], ends[at_rest], fields[at_rest]
     cv2.setRNGSeed(0)
     motion, inliers = cv2.estimateAffinePartial2D(starts, ends, ransacReprojThreshold=AT_REST_PX)
@@ -715,13 +717,13 @@ def camera_motion(looks: list[Look]) -> dict[str, Any]:
     }
 
 
-def summary(looks: list[Look], tracks: list[Track], chosen: int) -> dict[str, Any]:
+def summary(looks: list[Look], tracks: list[Track], subject: int) -> dict[str, Any]:
     """Sum up a survey for the pose's attributes and the capture quality."""
-    offsets = [offset for offset in tracks[chosen].offsets if offset is not None]
+    offsets = [offset for offset in tracks[subject].offsets if offset is not None]
     return {
         "looks": len(looks),
         "landmark_offset_px": float(np.mean(offsets)) if offsets else None,
-        "subject": list(point_on(tracks, chosen)),
+        "subject": list(point_on(tracks, subject)),
         "other_people": [
             {
                 "first_seen_s": round(tracks[index].times[0], 3),
@@ -729,7 +731,7 @@ def summary(looks: list[Look], tracks: list[Track], chosen: int) -> dict[str, An
                 "box": [round(v, 1) for v in tracks[index].boxes[0]],
                 "subject": list(point_on(tracks, index)),
             }
-            for index in others(tracks, chosen)
+            for index in other_people(tracks, subject)
         ],
         # Heads of everybody else, even if seen once, to hide them: seconds, the point between nose
         # and shoulders, and the radius of the head, pixels.
@@ -739,7 +741,7 @@ def summary(looks: list[Look], tracks: list[Track], chosen: int) -> dict[str, An
                 for time, head, box in zip(track.times, track.heads, track.boxes, strict=True)
             ]
             for index, track in enumerate(tracks)
-            if index != chosen
+            if index != subject
         ],
         **camera_motion(looks),
         "brightness": float(np.median([look.brightness for look in looks])) if looks else None,

@@ -134,8 +134,8 @@ def batch(
                 say(tables.sentence("command_line.batch.failed_row", **failure))
         typer.echo(", ".join(f"{number} {state}" for state, number in summary.counts.items()))
         typer.echo(f"summary  {summary.html}\ntable    {summary.csv}")
-        for each in pages:
-            typer.echo(_visit_line(each))
+        for page in pages:
+            typer.echo(_visit_line(page))
     if failed:
         raise typer.Exit(1)
 
@@ -195,9 +195,9 @@ def watch_folder(
 
     without_page = []
 
-    def print_visit(made: MadeVisit) -> None:
-        without_page.extend([made] if made.page is None else [])
-        typer.echo(_visit_line(made))
+    def print_visit(visit: MadeVisit) -> None:
+        without_page.extend([visit] if visit.page is None else [])
+        typer.echo(_visit_line(visit))
 
     watch(
         folder,
@@ -216,13 +216,13 @@ def watch_folder(
         raise typer.Exit(1)
 
 
-def _visit_line(made: MadeVisit) -> str:
-    return f"visit    {made.user_id}  {made.date}  {made.page or made.reason}"
+def _visit_line(visit: MadeVisit) -> str:
+    return f"visit    {visit.user_id}  {visit.date}  {visit.page or visit.reason}"
 
 
-def _visit_values(made: MadeVisit) -> dict[str, str | None]:
-    page = None if made.page is None else made.page.resolve().as_uri()
-    return {"user_id": made.user_id, "date": f"{made.date}", "html": page, "reason": made.reason}
+def _visit_values(visit: MadeVisit) -> dict[str, str | None]:
+    page = None if visit.page is None else visit.page.resolve().as_uri()
+    return {"user_id": visit.user_id, "date": f"{visit.date}", "html": page, "reason": visit.reason}
 
 
 @takes(open_store)

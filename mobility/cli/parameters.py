@@ -111,12 +111,14 @@ def takes_options(command: Callable[..., None]) -> Callable[..., None]:
         for name, kind, _ in offered_at("command line")
     ]
 
-    def run(**rest: Any) -> None:
-        options = {each.name: rest.pop(each.name) for each in flags}
-        command(**rest, options={n: value for n, value in options.items() if value is not None})
+    def run(**arguments: Any) -> None:
+        options = {each.name: arguments.pop(each.name) for each in flags}
+        command(
+            **arguments, options={n: value for n, value in options.items() if value is not None}
+        )
 
-    others = [p for p in _parameters(command) if p.name != "options"]
-    return _with_parameters(run, command, [*others, *flags])
+    other_parameters = [p for p in _parameters(command) if p.name != "options"]
+    return _with_parameters(run, command, [*other_parameters, *flags])
 
 
 StoreOption = Annotated[

@@ -77,18 +77,18 @@ def participants_set(
         **{"display_name": display_name, "sex": sex, "birth_year": birth_year, "age": age},
         **{"height_m": height_m, "weight_kg": weight_kg, "email": email},
     }
-    given = {name: value for name, value in flags.items() if value is not None}
-    if file is None and not given:
+    given_fields = {name: value for name, value in flags.items() if value is not None}
+    if file is None and not given_fields:
         raise typer.BadParameter("name a field, --age 34, or --file FILE")
     fields = {} if file is None else read_object(file)
     for name, other in (("age", "birth_year"), ("birth_year", "age")):
-        if name in given:
+        if name in given_fields:
             fields.pop(other, None)
-    fields |= given
+    fields |= given_fields
     try:
         opened.set_participant(user_id, **fields)
     except BadInputError as error:
-        if file is not None and not error.fields.keys() <= given.keys():
+        if file is not None and not error.fields.keys() <= given_fields.keys():
             raise BadInputError(str(error)) from None  # of the file, not of flags
         raise
     print_json(opened.participant(user_id))
@@ -190,8 +190,12 @@ def participants_delete(
         raise nothing_stored_error(opened, user_id)
     for session_id in unknown:
         say(tables.sentence("command_line.participants.damaged", session=session_id))
-    if kept := reference_names(opened):
-        say(tables.sentence("command_line.participants.references", names=", ".join(kept)))
+    if references_left := reference_names(opened):
+        say(
+            tables.sentence(
+                "command_line.participants.references", names=", ".join(references_left)
+            )
+        )
     deleted = "nothing" if not yes else "known" if unknown else "all"
     say(tables.sentence(f"command_line.participants.done.{deleted}", participant=user_id))
     if unknown:

@@ -29,24 +29,24 @@ def references_list(opened: Store, *, as_json: JsonOption = False) -> None:
     """
     from mobility.sessions.references import references_and_damaged
 
-    kept, damaged = references_and_damaged(opened)
+    references, damaged = references_and_damaged(opened)
     if as_json:
         faults = [{"name": name, "kind": "damaged", "reason": why} for name, why in damaged.items()]
-        print_json([*(_reference_row(each) for each in kept), *faults])
+        print_json([*(_reference_row(each) for each in references), *faults])
         return
-    if not (kept or damaged):
+    if not (references or damaged):
         say(tables.sentence("command_line.references.none", store=opened.place))
-    for each in kept:
+    for reference in references:
         about = tables.sentence(
             "command_line.references.about",
-            measures=_reference_row(each)["measures"],
-            exercises=", ".join(each.exercises),
+            measures=_reference_row(reference)["measures"],
+            exercises=", ".join(reference.exercises),
         )
-        if older := sorted(set(_reference_row(each)["software"]) - {__version__}):
+        if older := sorted(set(_reference_row(reference)["software"]) - {__version__}):
             about += tables.sentence(
                 "command_line.references.older", versions=listed(older), present=__version__
             )
-        typer.echo(f"{each.name:<24}  {each.kind:<13}  {dated(each.made)}  {about}")
+        typer.echo(f"{reference.name:<24}  {reference.kind:<13}  {dated(reference.made)}  {about}")
     for name, why in damaged.items():
         typer.echo(f"{name:<24}  {'damaged':<13}  {why}")
 
@@ -66,13 +66,13 @@ def references_delete(opened: Store, name: NameArgument) -> None:
     say(tables.sentence("command_line.references.deleted", name=name))
 
 
-def _reference_row(each: Reference) -> dict[str, Any]:
-    values = each.errors if each.kind == "retest errors" else each.norms
+def _reference_row(reference: Reference) -> dict[str, Any]:
+    values = reference.errors if reference.kind == "retest errors" else reference.norms
     return {
-        "name": each.name,
-        "kind": each.kind,
-        "made": each.made.isoformat(),
-        "exercises": each.exercises,
+        "name": reference.name,
+        "kind": reference.kind,
+        "made": reference.made.isoformat(),
+        "exercises": reference.exercises,
         "software": sorted({norm.conditions.software for norm in values}),
         "measures": len({norm.metric for norm in values}),
     }

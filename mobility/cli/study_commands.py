@@ -105,9 +105,9 @@ def groups(
         "metrics": None if metrics is None else split_names(metrics),
     }
     check_groups(of_study.table, **options)
-    made = None
+    page_files = None
     if report:
-        made = render_groups(of_study, folder, title=study.stem, parameters=question)
+        page_files = render_groups(of_study, folder, title=study.stem, parameters=question)
     compared = compare(of_study.table, **options)
     if as_json:
         flow = [{"step": step, "count": count} for step, count in of_study.flow()]
@@ -116,7 +116,7 @@ def groups(
                 "differences": records(compared.differences),
                 "description": records(compared.description),
                 "without_value": records(compared.without_value),
-                **{"warnings": compared.warnings, "flow": flow, "report": uris(made)},
+                **{"warnings": compared.warnings, "flow": flow, "report": uris(page_files)},
             }
         )
         _exit(opened, of_study)
@@ -127,7 +127,7 @@ def groups(
     if not lines:
         reasons = reasons_without_result(of_study, compared.differences)
         lines = [tables.sentence("studies.groups.nothing"), *(f"  {each}" for each in reasons)]
-    _say(of_study, lines + warnings_in_words(compared), made)
+    _say(of_study, lines + warnings_in_words(compared), page_files)
     _exit(opened, of_study)
 
 
@@ -181,9 +181,9 @@ def reliability(
     names = choose_metrics(of_study.table, None if metrics is None else split_names(metrics))
     ordinal = [name for name in scores(of_study.table) if name in names]
     result = compute(of_study.table, metrics=names, ordinal=ordinal)
-    made = None
+    page_files = None
     if report:
-        made = render_reliability(of_study, folder, title=study.stem, parameters=parameters)
+        page_files = render_reliability(of_study, folder, title=study.stem, parameters=parameters)
     if as_json:
         if save is not None:
             opened.save_reference(retest_errors(of_study, save, metrics=names))
@@ -192,7 +192,7 @@ def reliability(
             {
                 "measures": document(result),
                 "without_value": records(result.without_value),
-                **{"flow": flow, "report": uris(made), "saved": save},
+                **{"flow": flow, "report": uris(page_files), "saved": save},
             }
         )
         _exit(opened, of_study)
@@ -203,11 +203,11 @@ def reliability(
         errors = result.statistics[result.statistics["statistic"].eq("sem")]
         reasons = reasons_without_result(of_study, errors)
         lines = [tables.sentence("studies.reliability.none"), *(f"  {each}" for each in reasons)]
-    _say(of_study, lines, made)
+    _say(of_study, lines, page_files)
     if save is not None:  # last: what cannot be kept loses nothing of the study
-        kept = retest_errors(of_study, save, metrics=names)
-        opened.save_reference(kept)
-        count = len(kept.errors)
+        errors_of_study = retest_errors(of_study, save, metrics=names)
+        opened.save_reference(errors_of_study)
+        count = len(errors_of_study.errors)
         typer.echo(tables.sentence("studies.reliability.saved", name=save, count=count))
     _exit(opened, of_study)
 
@@ -232,7 +232,7 @@ def _exit(opened: Store, of_study: Study) -> NoReturn:
     raise typer.Exit(1 if failed else 0)
 
 
-def _say(of_study: Study, lines: list[str], made: dict[str, Path] | None) -> None:
+def _say(of_study: Study, lines: list[str], page_files: dict[str, Path] | None) -> None:
     """Print what was found, which sessions are left out, and where the files are."""
     from mobility.reports.study_sections import differing_in_words
 
@@ -243,6 +243,6 @@ def _say(of_study: Study, lines: list[str], made: dict[str, Path] | None) -> Non
         for reason, count in left_out.items()
     ]
     typer.echo("\n".join(lines))
-    width = max(map(len, made or [""]))
-    for name, path in (made or {}).items():
+    width = max(map(len, page_files or [""]))
+    for name, path in (page_files or {}).items():
         typer.echo(f"{name:<{width}}  {path}")

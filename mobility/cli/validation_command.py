@@ -148,8 +148,8 @@ def validate(
     from mobility.reports.render import render_validation
     from mobility.sessions.reports import VALIDATION_ENDING
 
-    kept = reports / f"{session.id}{VALIDATION_ENDING}-data" if demo else None
-    comparison = compare(session, given_path(lab_file), **of_one, **settings, folder=kept)
+    data_folder = reports / f"{session.id}{VALIDATION_ENDING}-data" if demo else None
+    comparison = compare(session, given_path(lab_file), **of_one, **settings, folder=data_folder)
     for warning in comparison.document["warnings"]:
         warn(warning["message"])
     page = render_validation(session, comparison, reports) if report else None

@@ -37,8 +37,8 @@ def do(request: dict[str, Any], _: Send) -> dict[str, Any]:
         if group in groups
     }
     header = {k: _plain(v) for k, v in file["header"]["points"].items()}
-    data = file["data"]
-    np.savez(request["out"], points=data["points"], rotations=data["rotations"])
+    values = file["data"]
+    np.savez(request["out"], points=values["points"], rotations=values["rotations"])
     return {"parameters": parameters, "header": header}
 
 

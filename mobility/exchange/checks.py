@@ -30,23 +30,24 @@ def check_places(points: Array, size: tuple[int, int] | None, file: Path) -> Non
     """Raise unless points (frame, keypoint, 2) are somewhere in the picture, in pixels."""
     if np.isinf(points).any():
         raise BadInputError(f"{file}: has infinite coordinates; leave them empty")
-    seen = seen_points(points)
-    if not seen.any():
+    has_place = seen_points(points)
+    if not has_place.any():
         raise BadInputError(
             f"{file}: no frame has a point, all are missing; give a file with keypoints in pixels"
         )
-    if float(np.abs(points[seen]).max()) <= SHARES:
+    largest = float(np.abs(points[has_place]).max())
+    if largest <= SHARES:
         raise BadInputError(
-            f"{file}: its coordinates are shares of the picture (up to "
-            f"{np.abs(points[seen]).max():.2g}); multiply them by its width and height in pixels"
+            f"{file}: its coordinates are shares of the picture (up to {largest:.2g}); multiply "
+            "them by its width and height in pixels"
         )
     if size is None:
         return
     # Of a point that is missing, neither is true.
     low, high = -MARGIN * np.array(size), (1 + MARGIN) * np.array(size)
     outside = np.asarray(((points < low) | (points > high)).any(axis=-1))
-    frames = np.asarray(seen.any(axis=1))
-    share = (outside[frames].sum(axis=1) / seen[frames].sum(axis=1) > MOST_OUTSIDE).mean()
+    frames = np.asarray(has_place.any(axis=1))
+    share = (outside[frames].sum(axis=1) / has_place[frames].sum(axis=1) > MOST_OUTSIDE).mean()
     if share > MOST_OUTSIDE:
         u, v = np.nanpercentile(points.reshape(-1, 2), 99, axis=0)
         raise BadInputError(

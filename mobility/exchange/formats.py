@@ -169,10 +169,10 @@ def digest(path: Path) -> str:
     """SHA-256 of a file; of a folder, of the names and digests of its JSON files."""
     if not path.is_dir():
         return sha256(path)
-    whole = hashlib.sha256()
+    joint_digest = hashlib.sha256()
     for file in sorted(path.glob("*.json")):
-        whole.update(f"{file.name} {sha256(file)}\n".encode())
-    return whole.hexdigest()
+        joint_digest.update(f"{file.name} {sha256(file)}\n".encode())
+    return joint_digest.hexdigest()
 
 
 def _file(path: Path, film: _Film) -> FilePoints:
@@ -266,13 +266,13 @@ def _json(file: Path) -> Any:
             raise BadInputError(
                 f"{file}: is larger than {LARGEST_JSON_BYTES >> 20} MB; give a file for each video"
             )
-        data = file.read_bytes()
+        content = file.read_bytes()
     except OSError as error:
         raise BadInputError(f"{file}: cannot be read ({error.strerror})") from None
-    if not data.strip():
+    if not content.strip():
         raise BadInputError(f"{file}: is empty; copy it again")
     try:
-        return parse_json(data.removeprefix(b"\xef\xbb\xbf"))
+        return parse_json(content.removeprefix(b"\xef\xbb\xbf"))
     except ValueError as error:
         raise BadInputError(f"{file}: is not valid JSON ({error}); copy it again") from None
 
@@ -283,7 +283,7 @@ def _people_of(file: Path) -> list[Detection]:
     people = document.get("people") if isinstance(document, dict) else None
     if not isinstance(people, list):
         raise BadInputError(f"{file}: is no frame of OpenPose; it has no list 'people'")
-    found = []
+    detections = []
     for person in people:
         values = person.get("pose_keypoints_2d") if isinstance(person, dict) else None
         if values is None and isinstance(person, dict):
@@ -293,8 +293,8 @@ def _people_of(file: Path) -> list[Detection]:
                 f"{file}: a person has no 'pose_keypoints_2d'; write the points in the picture"
             )
         if values:
-            found.append(_detection(values, what=file))
-    return found
+            detections.append(_detection(values, what=file))
+    return detections
 
 
 def _detection(values: Any, *, what: Path, person: str | None = None) -> Detection:
@@ -307,9 +307,9 @@ def _detection(values: Any, *, what: Path, person: str | None = None) -> Detecti
         raise BadInputError(f"{what}: keypoints must be numbers, x, y and confidence of each")
     points = flat.reshape(-1, 3)
     if len(points) not in SETS:
-        known = ", ".join(f"{number} ({name})" for number, (name, _) in SETS.items())
+        sizes = ", ".join(f"{number} ({name})" for number, (name, _) in SETS.items())
         raise BadInputError(
-            f"{what}: has {len(points)} keypoints, of no known set; there is {known}; write others "
+            f"{what}: has {len(points)} keypoints, of no known set; there is {sizes}; write others "
             "as CSV with their names"
         )
     # Models write 0 0 0 for what they did not find.
@@ -318,7 +318,7 @@ def _detection(values: Any, *, what: Path, person: str | None = None) -> Detecti
 
 
 def _followed(
-    frames: Sequence[Sequence[Detection]], film: _Film, *, what: Path, own: str = ""
+    frames: Sequence[Sequence[Detection]], film: _Film, *, what: Path, own_software: str = ""
 ) -> FilePoints:
     """Join the persons of all frames."""
     counts = sorted({len(each.points) for frame in frames for each in frame})
@@ -339,7 +339,7 @@ def _followed(
         confidence=result.confidence,
         names=names,
         people=result.names,
-        software=own or software,
+        software=own_software or software,
         left_out=result.left_out,
     )
 
@@ -365,23 +365,23 @@ def _single_json(path: Path, film: _Film) -> FilePoints:
     if not document:
         raise BadInputError(f"{path}: nobody is in any frame")
     frames: dict[int, list[Detection]] = {}
-    for each in document:
-        number = _NUMBERED.match(Path(str(each["image_id"])).stem)
+    for entry in document:
+        number = _NUMBERED.match(Path(str(entry["image_id"])).stem)
         if number is None or len(number["number"]) > MOST_DIGITS:
             raise BadInputError(
-                f"{path}: image_id {quoted(each['image_id'])} has no number of a frame"
+                f"{path}: image_id {quoted(entry['image_id'])} has no number of a frame"
             )
-        track = each.get("idx")
+        track = entry.get("idx")
         # Without a tracker AlphaPose writes 0.0 or [0.0] for everybody.
         has_name = isinstance(track, int | str) and not isinstance(track, bool)
         person = str(track) if has_name else None
-        detection = _detection(each["keypoints"], what=path, person=person)
+        detection = _detection(entry["keypoints"], what=path, person=person)
         frames.setdefault(int(number["number"]), []).append(detection)
     # It has no entry for a frame without anybody. Its numbers are those of the video, from 0.
     points = max(len(each.points) for people in frames.values() for each in people)
     film.require_few(max(frames) + 1, 1, points, what=path)
     ordered = [frames.get(number, []) for number in range(max(frames) + 1)]
-    return replace(_followed(ordered, film, what=path, own="AlphaPose"), is_sparse=True)
+    return replace(_followed(ordered, film, what=path, own_software="AlphaPose"), is_sparse=True)
 
 
 def _csv(path: Path, film: _Film) -> FilePoints:
@@ -490,9 +490,9 @@ def _names_in(values: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]
 
 
 def _refuse_twice(path: Path, lines: Sequence[int], *keys: NDArray[Any]) -> None:
-    seen: dict[tuple[Any, ...], int] = {}
+    line_of_key: dict[tuple[Any, ...], int] = {}
     for line, key in zip(lines, zip(*keys, strict=True), strict=True):
-        if (before := seen.setdefault(key, line)) != line:
+        if (before := line_of_key.setdefault(key, line)) != line:
             raise BadInputError(
                 f"{path}: line {line}: the point was given for this frame in line {before}; with "
                 "several people add a column person"
@@ -512,18 +512,18 @@ def _deeplabcut(
         raise BadInputError(
             f"{path}: line 2: a file of DeepLabCut has rows 'bodyparts' and 'coords' below 'scorer'"
         )
-    data = rows[len(headers) :]
-    if not data:
+    data_rows = rows[len(headers) :]
+    if not data_rows:
         raise BadInputError(f"{path}: has no frame below its headers")
     width = len(head) - 1
     owners = headers.get("individuals", ["1"] * width)
     if any(len(each) != width for each in (*headers.values(), owners)):
         raise BadInputError(f"{path}: its rows of headers differ in length; export it again")
-    _require_cells(path, 1 + width, data)
-    indices = [cells[0] for _, cells in data]
+    _require_cells(path, 1 + width, data_rows)
+    indices = [cells[0] for _, cells in data_rows]
     if all(each.isdecimal() and len(each) <= MOST_DIGITS for each in indices):
         numbers = [int(each) for each in indices]
-        for (line, _), before, number in zip(data[1:], numbers, numbers[1:], strict=False):
+        for (line, _), before, number in zip(data_rows[1:], numbers, numbers[1:], strict=False):
             if number <= before:
                 raise BadInputError(
                     f"{path}: line {line}: frame {number} comes after frame {before}; give each "
@@ -537,7 +537,7 @@ def _deeplabcut(
                 _number(path, line, f"{part} {coord}", _cell(row, 1 + place), may_be_empty=True)
                 for place, (_, part, coord) in enumerate(labels)
             ]
-            for line, row in data
+            for line, row in data_rows
         ]
     )
     return _deeplabcut_table(labels, values, film, what=path)
@@ -618,55 +618,59 @@ def _sleap(path: Path, file: Any, film: _Film) -> FilePoints:
 
 
 def _texts(values: Any) -> Iterator[str]:
-    for each in np.asarray(values).ravel():
-        yield each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each)
+    for text in np.asarray(values).ravel():
+        yield text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
 def _netcdf(path: Path, film: _Film) -> FilePoints:
     """Read a Dataset: a pose of this package, or poses of movement."""
-    data = _opened(path, film)
-    if "image_position" in data:
-        return FilePoints(np.empty(0), None, (), (), "", dataset=data)
-    for each in (_KEYPOINTS, _INDIVIDUALS):
-        if set(each) <= set(data.variables) | set(data.dims):
-            raise BadInputError(f"{path}: has both {each[0]} and {each[1]}; leave one of them")
-    data = data.rename({old: old[:-1] for old in ("keypoints", "individuals") if old in data.dims})
-    if "position" not in data or not {"time", "space", "keypoint"} <= set(data["position"].dims):
+    dataset = _opened(path, film)
+    if "image_position" in dataset:
+        return FilePoints(np.empty(0), None, (), (), "", dataset=dataset)
+    for spellings in (_KEYPOINTS, _INDIVIDUALS):
+        if set(spellings) <= set(dataset.variables) | set(dataset.dims):
+            raise BadInputError(
+                f"{path}: has both {spellings[0]} and {spellings[1]}; leave one of them"
+            )
+    plural = [name for name in ("keypoints", "individuals") if name in dataset.dims]
+    dataset = dataset.rename({name: name.removesuffix("s") for name in plural})
+    axes = {"time", "space", "keypoint"}
+    if "position" not in dataset or not axes <= set(dataset["position"].dims):
         raise BadInputError(
             f"{path}: is neither a pose nor a poses Dataset of movement; it has no 'position' over "
             "time, space and keypoint"
         )
-    labels = [str(each) for each in data["space"].values] if "space" in data.coords else []
+    labels = [str(each) for each in dataset["space"].values] if "space" in dataset.coords else []
     if not {"x", "y"} <= set(labels) or "z" in labels:
         raise BadInputError(f"{path}: its positions must be x and y in the picture (got {labels})")
     for name in ("space", "keypoint", "individual"):
-        if name in data.dims and not data.get_index(name).is_unique:
+        if name in dataset.dims and not dataset.get_index(name).is_unique:
             raise BadInputError(f"{path}: its coordinate '{name}' has a name twice")
     for name in ("position", "confidence"):
-        if name in data and not set(data[name].dims) <= {"time", "space", "keypoint", "individual"}:
+        if name in dataset and not set(dataset[name].dims) <= axes | {"individual"}:
             raise BadInputError(f"{path}: '{name}' must be over time, keypoint and individual")
-    if "confidence" in data and "space" in data["confidence"].dims:
+    if "confidence" in dataset and "space" in dataset["confidence"].dims:
         raise BadInputError(f"{path}: 'confidence' must be over time, keypoint and individual")
-    if "individual" not in data.dims:
-        data = data.expand_dims(individual=["1"])
-    elif "individual" not in data["position"].dims:
+    if "individual" not in dataset.dims:
+        dataset = dataset.expand_dims(individual=["1"])
+    elif "individual" not in dataset["position"].dims:
         raise BadInputError(f"{path}: 'position' must be over individual, too, as others are")
     order = ("time", "individual", "keypoint")
-    points = data["position"].sel(space=["x", "y"]).transpose(*order, "space")
-    confidence = data.get("confidence")
+    points = dataset["position"].sel(space=["x", "y"]).transpose(*order, "space")
+    confidence = dataset.get("confidence")
     if confidence is not None:
         confidence = confidence.broadcast_like(points.isel(space=0, drop=True)).transpose(*order)
     for values in (points, confidence):
         if values is not None and values.dtype.kind not in "fiu":
             raise BadInputError(f"{path}: '{values.name}' must hold numbers (got {values.dtype})")
-    in_seconds = data.attrs.get("time_unit", "seconds") == "seconds" and "time" in data.coords
+    in_seconds = dataset.attrs.get("time_unit", "seconds") == "seconds" and "time" in dataset.coords
     return FilePoints(
         points=points.to_numpy().astype(np.float64),
         confidence=None if confidence is None else confidence.to_numpy().astype(np.float64),
-        names=tuple(map(str, data["keypoint"].values)),
-        people=tuple(map(str, data["individual"].values)),
-        software=str(data.attrs.get("source_software") or "movement"),
-        times=data["time"].to_numpy().astype(np.float64) if in_seconds else None,
+        names=tuple(map(str, dataset["keypoint"].values)),
+        people=tuple(map(str, dataset["individual"].values)),
+        software=str(dataset.attrs.get("source_software") or "movement"),
+        times=dataset["time"].to_numpy().astype(np.float64) if in_seconds else None,
     )
 
 
@@ -689,23 +693,23 @@ def _opened(path: Path, film: _Film) -> xr.Dataset:
             engine="h5netcdf" if is_hdf5 else "scipy",
             decode_times=False,
             decode_timedelta=False,
-        ) as whole,
+        ) as opened,
     ):
-        kept = whole[[name for name in _VALUES if name in whole.variables]]
-        kept = kept.drop_vars([name for name in kept.coords if name not in _AXES])
-        _require_few_values(kept, film, path)
-        data = kept.load()
+        needed = opened[[name for name in _VALUES if name in opened.variables]]
+        needed = needed.drop_vars([name for name in needed.coords if name not in _AXES])
+        _require_few_values(needed, film, path)
+        dataset = needed.load()
     texts = {
         name: (variable.dims, variable.values.astype(str), variable.attrs)
-        for name, variable in data.variables.items()
+        for name, variable in dataset.variables.items()
         if variable.dtype.kind in "OST"
     }
-    return data.assign(texts).drop_encoding()
+    return dataset.assign(texts).drop_encoding()
 
 
-def _require_few_values(data: xr.Dataset, film: _Film, path: Path) -> None:
+def _require_few_values(dataset: xr.Dataset, film: _Film, path: Path) -> None:
     """Raise before the values are read if there are too many, or over other dimensions."""
-    unknown = sorted(set(map(str, data.dims)) - _AXES)
+    unknown = sorted(set(map(str, dataset.dims)) - _AXES)
     if unknown:
         raise BadInputError(
             f"{path}: its values are over {shortened(unknown)}; keypoints are over time, space or "
@@ -713,7 +717,7 @@ def _require_few_values(data: xr.Dataset, film: _Film, path: Path) -> None:
         )
 
     def size(names: Sequence[str]) -> int:
-        return max(data.sizes.get(name, 1) for name in names)
+        return max(dataset.sizes.get(name, 1) for name in names)
 
     film.require_few(size(["time"]), size(_INDIVIDUALS), size(_KEYPOINTS), what=path)
     if max(size(["space"]), size(["pixel"])) > 3:

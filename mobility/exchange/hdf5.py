@@ -61,7 +61,7 @@ class _Walk:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.seen: set[int] = set()
+        self.visited_addresses: set[int] = set()
         self.objects = self.array_bytes = self.text_bytes = 0
 
     def through(self, root: Any) -> None:
@@ -71,9 +71,9 @@ class _Walk:
         while waiting:
             each = waiting.pop()
             address = h5py.h5o.get_info(each.id).addr
-            if address in self.seen:
+            if address in self.visited_addresses:
                 continue
-            self.seen.add(address)
+            self.visited_addresses.add(address)
             self._count()
             for name in each.attrs:
                 self._count()
@@ -97,11 +97,11 @@ class _Walk:
     def _require_inside(self, dataset: Any) -> None:
         import h5py
 
-        made = dataset.id.get_create_plist()
+        creation = dataset.id.get_create_plist()
         inside = (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)
-        if dataset.is_virtual or made.get_layout() not in inside:
+        if dataset.is_virtual or creation.get_layout() not in inside:
             self._refuse(dataset.name, "is a virtual dataset")
-        if made.get_external_count():
+        if creation.get_external_count():
             self._refuse(dataset.name, "has its values in another file")
 
     def _refuse(self, name: str, fault: str) -> None:
@@ -133,8 +133,8 @@ class _Walk:
         return True
 
     def _weigh_texts(self, values: Iterable[Any]) -> None:
-        for each in values:
-            self.text_bytes += each.nbytes if isinstance(each, np.ndarray) else len(str(each))
+        for value in values:
+            self.text_bytes += value.nbytes if isinstance(value, np.ndarray) else len(str(value))
             if self.text_bytes > MOST_TEXT_BYTES:
                 self._too_large(MOST_TEXT_BYTES)
 

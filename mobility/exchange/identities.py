@@ -92,36 +92,38 @@ def followed(
     if all(each.person is not None for frame in frames for each in frame):
         of_name = _named(frames, what)
         names, tracks = list(of_name), list(of_name.values())
-        kept = list(range(len(tracks)))
+        kept_tracks = list(range(len(tracks)))
     else:
         tracks = _linked(frames, rate)
         names = []
         longest = max(map(len, tracks), default=0)
         least = min(SHORTEST_S * rate, longest)
-        kept = [place for place, track in enumerate(tracks) if len(track) >= least]
+        kept_tracks = [place for place, track in enumerate(tracks) if len(track) >= least]
     # Of many the longest, as many as there is memory for.
     room = MOST_POINTS // (len(frames) * count)
-    kept = sorted(sorted(kept, key=lambda place: -len(tracks[place]))[:room])
-    points = np.full((len(frames), len(kept), count, 2), np.nan)
-    confidence = np.full((len(frames), len(kept), count), np.nan)
-    for place, index in enumerate(kept):
-        for row, each in tracks[index].items():
-            points[row, place], confidence[row, place] = each.points, each.confidence
-    shown = [names[place] for place in kept] if names else map(str, range(1, len(kept) + 1))
-    return Followed(points, confidence, tuple(shown), len(tracks) - len(kept))
+    longest_first = sorted(kept_tracks, key=lambda place: -len(tracks[place]))
+    kept_tracks = sorted(longest_first[:room])
+    points = np.full((len(frames), len(kept_tracks), count, 2), np.nan)
+    confidence = np.full((len(frames), len(kept_tracks), count), np.nan)
+    for place, index in enumerate(kept_tracks):
+        for row, detection in tracks[index].items():
+            points[row, place], confidence[row, place] = detection.points, detection.confidence
+    numbers = map(str, range(1, len(kept_tracks) + 1))
+    shown = [names[place] for place in kept_tracks] if names else numbers
+    return Followed(points, confidence, tuple(shown), len(tracks) - len(kept_tracks))
 
 
 def _named(frames: Sequence[Sequence[Detection]], what: Path) -> dict[str, dict[int, Detection]]:
     named: dict[str, dict[int, Detection]] = {}
     for row, frame in enumerate(frames):
-        for each in frame:
-            track = named.setdefault(str(each.person), {})
+        for detection in frame:
+            track = named.setdefault(str(detection.person), {})
             if row in track:
                 raise BadInputError(
-                    f"{what}: frame {row} has person {quoted(each.person)} twice; give each person "
-                    "a name (idx) of their own, or none to anybody"
+                    f"{what}: frame {row} has person {quoted(detection.person)} twice; give each "
+                    "person a name (idx) of their own, or none to anybody"
                 )
-            track[row] = each
+            track[row] = detection
     return named
 
 
@@ -147,11 +149,11 @@ def _linked(frames: Sequence[Sequence[Detection]], rate: float) -> list[dict[int
         pairs = []
         if open_tracks:
             before = np.stack([tracks[place][last_row[place]].points for place in open_tracks])
-            for index, each in enumerate(present):
-                away = _distances(before, each.points)
+            for index, detection in enumerate(present):
+                away = _distances(before, detection.points)
                 for place in np.flatnonzero(away <= FARTHEST):
                     track = open_tracks[place]
-                    names = {tracks[track][last_row[track]].person, each.person} - {None}
+                    names = {tracks[track][last_row[track]].person, detection.person} - {None}
                     if len(names) < 2:
                         pairs.append((float(away[place]), track, index))
         of_track: dict[int, int] = {}
@@ -163,10 +165,10 @@ def _linked(frames: Sequence[Sequence[Detection]], rate: float) -> list[dict[int
         for track, index in of_track.items():
             tracks[track][row] = present[index]
             last_row[track], last_occupied[track] = row, occupied
-        for index, each in enumerate(present):
+        for index, detection in enumerate(present):
             if index not in taken:
                 open_tracks.append(len(tracks))
-                tracks.append({row: each})
+                tracks.append({row: detection})
                 last_row.append(row)
                 last_occupied.append(occupied)
     return tracks
@@ -195,9 +197,9 @@ def _distances(before: Array, now: Array) -> Array:
 
 def _boxes(people: Array) -> tuple[Array, Array]:
     """Longer side and middle of the box of each (person, keypoint, 2), who has a point."""
-    seen = seen_points(people)[..., np.newaxis]
-    low = np.where(seen, people, np.inf).min(axis=1)
-    high = np.where(seen, people, -np.inf).max(axis=1)
+    has_place = seen_points(people)[..., np.newaxis]
+    low = np.where(has_place, people, np.inf).min(axis=1)
+    high = np.where(has_place, people, -np.inf).max(axis=1)
     return (high - low).max(axis=-1), (low + high) / 2
 
 
@@ -228,9 +230,9 @@ def choose(
         raise BadInputError(
             f"{what}: no frame has a point, all are missing; give a file with keypoints in pixels"
         )
-    seen = present.mean(axis=0)
+    presence = present.mean(axis=0)
     if subject is None:
-        often = np.flatnonzero(seen >= min(LEAST_PRESENT, seen.max()))
+        often = np.flatnonzero(presence >= min(LEAST_PRESENT, presence.max()))
         if len(often) == 1:
             return int(often[0])
         where = [_middle(points[:, place], present[:, place]) for place in often]
@@ -239,14 +241,14 @@ def choose(
             f"where they are first seen (they are at {listed(_some(where))})"
         )
     inside = []
-    for place in np.flatnonzero(seen):
+    for place in np.flatnonzero(presence):
         first = points[np.flatnonzero(present[:, place])[0], place]
         low, high = np.nanmin(first, axis=0), np.nanmax(first, axis=0)
         margin = MARGIN * float((high - low).max())
         if (low - margin <= subject).all() and (subject <= high + margin).all():
-            inside.append((-seen[place], int(place)))
+            inside.append((-presence[place], int(place)))
     if not inside:
-        where = [_middle(points[:, place], present[:, place]) for place in np.flatnonzero(seen)]
+        where = [_middle(points[:, place], present[:, place]) for place in np.flatnonzero(presence)]
         raise BadInputError(
             f"{what}: nobody is at {subject[0]:g},{subject[1]:g} when first seen; people are at "
             f"{listed(_some(where))}"

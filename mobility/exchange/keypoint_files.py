@@ -88,17 +88,19 @@ def read_keypoints(
         There is no such file or folder.
     """
     file = Path(path)
-    given = _given(read(file, rate=rate), rate, file)
-    if given.dataset is not None:
-        return own_pose(given.dataset, file, size=size, model=model)
-    times = given.times
+    file_points = _points_at_rate(read(file, rate=rate), rate, file)
+    if file_points.dataset is not None:
+        return own_pose(file_points.dataset, file, size=size, model=model)
+    times = file_points.times
     if times is None:
         if rate is None:
             raise BadInputError(
                 f"{file}: has frames and no times; give rate, the frames a second of its video"
             )
-        times = np.arange(len(given.points)) / rate
-    return _pose(given, times, file, size=size, subject=subject, keypoints=keypoints, model=model)
+        times = np.arange(len(file_points.points)) / rate
+    return _pose(
+        file_points, times, file, size=size, subject=subject, keypoints=keypoints, model=model
+    )
 
 
 def keypoints_of_video(
@@ -122,32 +124,32 @@ def keypoints_of_video(
     file, film = Path(path), Path(video)
     info, frames = probe(film), presentation_times(film)
     size = (info.width, info.height)
-    given = read(file, rate=info.frame_rate, frames=len(frames))
-    if given.dataset is not None:
-        pose = own_pose(given.dataset, file, size=size, model=model)
+    file_points = read(file, rate=info.frame_rate, frames=len(frames))
+    if file_points.dataset is not None:
+        pose = own_pose(file_points.dataset, file, size=size, model=model)
         return pose.assign_coords(time=_nearest(pose["time"].to_numpy(), frames, file, film))
-    if unknown := [name for name in given.names if not is_known(name)]:
+    if unknown := [name for name in file_points.names if not is_known(name)]:
         raise BadInputError(
             f"{file}: no landmark is known by the name of {shortened(unknown, most=5)}"
             f"{likely(unknown[0], LANDMARKS)}; rename them as in the table keypoint_names, or say "
             "with mb.read_keypoints(..., keypoints=...) which they are, and give that as NetCDF"
         )
-    count = len(given.points)
-    if given.is_sparse and count < len(frames):
-        given = _until(given, len(frames))
+    count = len(file_points.points)
+    if file_points.is_sparse and count < len(frames):
+        file_points = _until(file_points, len(frames))
     elif abs(count - len(frames)) > MOST_DIFFERENT:
         raise BadInputError(
             f"{file}: has {count} frames, and the video {film.name} has {len(frames)}; give the "
             "keypoints of each frame of this video"
         )
     elif count > len(frames):
-        given = _until(given, len(frames))
-    _given(given, info.frame_rate, file, whose=f"the video {film.name}")
-    times = frames[: len(given.points)]
-    return _pose(given, times, file, size=size, subject=subject, keypoints=None, model=model)
+        file_points = _until(file_points, len(frames))
+    _points_at_rate(file_points, info.frame_rate, file, whose=f"the video {film.name}")
+    times = frames[: len(file_points.points)]
+    return _pose(file_points, times, file, size=size, subject=subject, keypoints=None, model=model)
 
 
-def _given(
+def _points_at_rate(
     keypoints: FilePoints, rate: float | None, file: Path, *, whose: str = "rate"
 ) -> FilePoints:
     """Keypoints as read, if their times are those of a recording with the rate."""
@@ -203,7 +205,7 @@ def _nearest(times: Array, frames: Array, file: Path, film: Path) -> Array:
 
 
 def _pose(
-    given: FilePoints,
+    file_points: FilePoints,
     times: Array,
     file: Path,
     *,
@@ -213,19 +215,21 @@ def _pose(
     model: str | None,
 ) -> xr.Dataset:
     """Pose of one person."""
-    landmarks = landmarks_of(given.names, keypoints, what=f"{file}")
-    if not given.points.size:
+    landmarks = landmarks_of(file_points.names, keypoints, what=f"{file}")
+    if not file_points.points.size:
         raise BadInputError(f"{file}: has no frame, or nobody in any; give a file with keypoints")
-    person = choose(given.points, given.people, subject, what=f"{file}")
-    points = given.points[:, person].copy()
-    kept = [place for place, name in enumerate(given.names) if landmarks[name] is not None]
-    check_places(points[:, kept], size, file)
+    person = choose(file_points.points, file_points.people, subject, what=f"{file}")
+    points = file_points.points[:, person].copy()
+    known_places = [
+        place for place, name in enumerate(file_points.names) if landmarks[name] is not None
+    ]
+    check_places(points[:, known_places], size, file)
     points[~seen_points(points)] = np.nan
-    columns = [LANDMARKS.index(str(landmarks[given.names[place]])) for place in kept]
-    software = model or given.software
+    columns = [LANDMARKS.index(str(landmarks[file_points.names[place]])) for place in known_places]
+    software = model or file_points.software
     warnings = [tables.warning("warnings.errors_of_another_model.source", software=software)]
     image = np.full((len(times), 2, len(LANDMARKS), 1), np.nan)
-    image[:, :, columns, 0] = points[:, kept].transpose(0, 2, 1)
+    image[:, :, columns, 0] = points[:, known_places].transpose(0, 2, 1)
     variables: dict[str, Any] = {
         "image_position": (
             ("time", "pixel", "keypoint", "individual"),
@@ -233,8 +237,8 @@ def _pose(
             {"units": "pixel", "long_name": "keypoint position in the picture, v downwards"},
         )
     }
-    if given.confidence is not None:
-        values, above = checked_confidence(given.confidence[:, person][:, kept], file)
+    if file_points.confidence is not None:
+        values, above = checked_confidence(file_points.confidence[:, person][:, known_places], file)
         if above:
             warnings.append(tables.warning("warnings.confidence_above_one", share=above))
         each = np.full((len(times), len(LANDMARKS), 1), np.nan)
@@ -253,7 +257,7 @@ def _pose(
     attrs: dict[str, Any] = {
         "source_software": software,
         "pose_source": OTHER,
-        "source_file": given.source_file,
+        "source_file": file_points.source_file,
         "ds_type": "poses",
         "time_unit": "seconds",
     }
@@ -261,7 +265,7 @@ def _pose(
         attrs["fps"] = float(1 / np.median(np.diff(times)))
     if size is not None:
         attrs |= {"image_width": size[0], "image_height": size[1]}
-    present = np.asarray(seen_points(given.points).any(axis=-1))
+    present = np.asarray(seen_points(file_points.points).any(axis=-1))
     return with_history(
         xr.Dataset(variables, coords=coords, attrs=attrs),
         "read_keypoints",
@@ -271,11 +275,14 @@ def _pose(
             "model": model,
         },
         file_sha256=digest(file),
-        landmarks={str(landmarks[given.names[place]]): given.names[place] for place in kept},
-        points_left_out=[name for name in given.names if landmarks[name] is None],
+        landmarks={
+            str(landmarks[file_points.names[place]]): file_points.names[place]
+            for place in known_places
+        },
+        points_left_out=[name for name in file_points.names if landmarks[name] is None],
         passers_by=0
         if subject
-        else given.left_out + int((present.mean(axis=0) < LEAST_PRESENT).sum()),
+        else file_points.left_out + int((present.mean(axis=0) < LEAST_PRESENT).sum()),
         frames=len(times),
         frames_with_person=int(present[:, person].sum()),
         warnings=warnings,

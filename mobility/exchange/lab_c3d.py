@@ -13,7 +13,13 @@ import numpy as np
 
 from mobility.base.processes import Process
 from mobility.errors import BadInputError, EndedError, MobilityError
-from mobility.exchange.lab_datasets import Event, LabFile, require_unique, unit_of, whole
+from mobility.exchange.lab_datasets import (
+    Event,
+    LabFile,
+    complete_positions,
+    require_unique,
+    unit_of,
+)
 from mobility.exchange.lab_mappings import OURS_C3D
 from mobility.kinematics.geometry import Array
 
@@ -68,7 +74,7 @@ def c3d(path: Path, content: bytes) -> LabFile:
         elif kind is None:
             file.markers.append(label)
     places = [labels.index(name) for name in file.markers]
-    file.marker_values = whole(values[:, places])
+    file.marker_values = complete_positions(values[:, places])
     unit = str(_value(groups, "POINT", "UNITS", [""])[0])
     if rotations.shape[2]:
         _add_origins(file, groups, rotations)
@@ -164,7 +170,10 @@ def _events(what: str, groups: Any) -> list[Event]:
         for name in ("LABELS", "CONTEXTS", "DESCRIPTIONS")
     }
     count = int(_value(groups, "EVENT", "USED", [times.shape[1]])[0])
-    seconds = [60.0 * minutes + rest for minutes, rest in times.T[:count].tolist()]
+    seconds = [
+        60.0 * minutes + seconds_of_minute
+        for minutes, seconds_of_minute in times.T[:count].tolist()
+    ]
     padded = ([*each, *[""] * len(seconds)][: len(seconds)] for each in words.values())
     return sorted(map(Event, seconds, *padded))
 
@@ -191,5 +200,5 @@ def _add_origins(file: LabFile, groups: Any, rotations: Array) -> None:
         )
     before = file.marker_values if file.markers else np.empty((len(origins), 0, 3))
     file.markers = [*file.markers, *names]
-    file.marker_values = np.concatenate([before, whole(origins)], axis=1)
+    file.marker_values = np.concatenate([before, complete_positions(origins)], axis=1)
     require_unique(file.markers, what=file.what, kind="points")

@@ -220,7 +220,7 @@ def _of_events(events: Sequence[Event]) -> dict[str, Any]:
     return variables
 
 
-def whole(positions: Array) -> Array:
+def complete_positions(positions: Array) -> Array:
     """Set positions with a missing coordinate to NaN."""
     return np.where(np.isnan(positions).any(axis=-1, keepdims=True), np.nan, positions)
 
@@ -252,9 +252,9 @@ def _keep_one_person(file: LabFile, subject: str | None) -> None:
     def is_of_subject(name: str) -> bool:
         return ":" not in name or name.partition(":")[0] == subject
 
-    kept = [i for i, name in enumerate(file.markers) if is_of_subject(name)]
-    file.markers = [file.markers[i] for i in kept]
-    file.marker_values = file.marker_values[:, kept]
+    of_subject = [i for i, name in enumerate(file.markers) if is_of_subject(name)]
+    file.markers = [file.markers[i] for i in of_subject]
+    file.marker_values = file.marker_values[:, of_subject]
     file.columns = {name: values for name, values in file.columns.items() if is_of_subject(name)}
 
 
@@ -409,8 +409,8 @@ def _positions(
 
 def _span(values: Array) -> float:
     """Largest extent of all markers along one axis, median over the frames."""
-    seen = ~np.isnan(values[..., 0])
-    usable = values[seen.sum(axis=1) >= min(3, values.shape[1])]
+    has_position = ~np.isnan(values[..., 0])
+    usable = values[has_position.sum(axis=1) >= min(3, values.shape[1])]
     if not usable.size:
         return float("nan")
     high, low = np.nanmax(usable, axis=1), np.nanmin(usable, axis=1)
@@ -422,8 +422,8 @@ def _length_unit(
 ) -> tuple[str, str]:
     span = _span(values)
     mapping_unit = mapping.units if mapping is not None else None
-    chosen = options.units if options.units in METRES else None
-    unit, origin = _stated_unit(file, file.length_unit, mapping_unit, mapping, chosen)
+    option = options.units if options.units in METRES else None
+    unit, origin = _stated_unit(file, file.length_unit, mapping_unit, mapping, option)
     fits = [name for name, metres in METRES.items() if _SMALLEST <= span * metres <= _LARGEST]
     if unit is None:
         if len(fits) != 1:
@@ -447,17 +447,17 @@ def _stated_unit(
     file_unit: str | None,
     mapping_unit: str | None,
     mapping: LabMapping | None,
-    chosen: str | None,
+    option: str | None,
 ) -> tuple[str | None, str]:
     """Return the unit that caller, else file, else mapping states, and which of them does."""
     unit, origin = file_unit, "file"
     if unit is None and mapping_unit is not None and mapping is not None:
         unit, origin = mapping_unit, f"mapping {mapping.name}"
-    if chosen is None:
+    if option is None:
         return unit, origin
-    if unit is not None and unit != chosen:
-        file.warn("units_overruled", how=origin, unit=unit, given=chosen)
-    return chosen, "given"
+    if unit is not None and unit != option:
+        file.warn("units_overruled", how=origin, unit=unit, given=option)
+    return option, "given"
 
 
 def _vertical(
@@ -479,8 +479,8 @@ def _vertical(
             f"{file.what}: which axis is vertical cannot be told from its markers; give "
             "vertical_axis (x, y, z, -x, -y or -z)"
         )
-    others = {"the line from the feet to the trunk": by_body, "file": file.vertical_axis}
-    for name, stated in others.items():
+    other_axes = {"the line from the feet to the trunk": by_body, "file": file.vertical_axis}
+    for name, stated in other_axes.items():
         if stated is not None and stated != axis:
             file.warn("vertical_axis_differs", axis=axis, how=origin, name=name, other=stated)
     return axis, origin
@@ -609,8 +609,8 @@ def _angle_unit(
     file: LabFile, options: ReadOptions, mapping: LabMapping, raw: Mapping[str, Array]
 ) -> tuple[str, str]:
     """Return the unit of the angle columns and how it was found."""
-    chosen = options.units if options.units not in METRES else None
-    unit, origin = _stated_unit(file, file.angle_unit, mapping.angle_units, mapping, chosen)
+    option = options.units if options.units not in METRES else None
+    unit, origin = _stated_unit(file, file.angle_unit, mapping.angle_units, mapping, option)
     finite = [v[np.isfinite(v)] for v in raw.values() if np.isfinite(v).any()]
     if not finite:
         raise BadInputError(f"{file.what}: every value of every angle is missing")

@@ -111,12 +111,16 @@ def read_lab(
     tables without a header if the mapping gives their ``columns``.
     """
     source_path = Path(path)
-    chosen = given_mapping(mapping) if mapping is not None else None
-    file = _parsed(source_path, chosen)
+    checked_mapping = given_mapping(mapping) if mapping is not None else None
+    file = _parsed(source_path, checked_mapping)
     if rate_hz is not None and not (math.isfinite(rate_hz) and rate_hz > 0):
         raise BadInputError.of({"rate_hz": f"must be above 0 (got {rate_hz:g})"})
     options = ReadOptions(
-        mapping=chosen, units=units, vertical_axis=vertical_axis, rate_hz=rate_hz, subject=subject
+        mapping=checked_mapping,
+        units=units,
+        vertical_axis=vertical_axis,
+        rate_hz=rate_hz,
+        subject=subject,
     )
     source = {"source_file": source_path.name, "source_sha256": sha256(source_path)}
     return dataset(file, options, source=source)

@@ -13,7 +13,13 @@ import numpy as np
 
 from mobility.base.wording import shortened
 from mobility.errors import BadInputError
-from mobility.exchange.lab_datasets import LabFile, no_angles, require_unique, unit_of, whole
+from mobility.exchange.lab_datasets import (
+    LabFile,
+    complete_positions,
+    no_angles,
+    require_unique,
+    unit_of,
+)
 from mobility.exchange.lab_mappings import (
     OURS,
     LabMapping,
@@ -141,7 +147,7 @@ def trc(what: str, lines: list[str]) -> LabFile:
         time=table[:, 1],
         stated_rate=rate if rate > 0 else None,
         markers=markers,
-        marker_values=whole(positions),
+        marker_values=complete_positions(positions),
         length_unit=unit_of(header["Units"], what=what, kind="length"),
     )
 
@@ -254,7 +260,7 @@ def _wide(what: str, header: Sequence[str], table: Array) -> LabFile:
     complete = {name: axes for name, axes in axes_of_marker.items() if len(axes) == 3}
     if complete:
         file.markers = list(complete)
-        file.marker_values = whole(
+        file.marker_values = complete_positions(
             np.stack(
                 [
                     np.stack([columns[axes[a]] for a in "xyz"], axis=-1)
@@ -296,7 +302,7 @@ def _without_header(what: str, rows: Sequence[Row], mapping: LabMapping | None) 
         file.columns = {str(i): table[:, i] for i in range(width)}
     elif width == 3 * len(names):
         file.markers = list(names)
-        file.marker_values = whole(table.reshape(len(table), len(names), 3))
+        file.marker_values = complete_positions(table.reshape(len(table), len(names), 3))
     elif width == len(names):
         return _wide(what, names, table)
     else:
@@ -315,7 +321,7 @@ def _tidy_pose(what: str, rows: Sequence[Row], width: int) -> LabFile:
         file_format="CSV",
         time=time,
         markers=[keypoint for (keypoint,) in names],
-        marker_values=whole(values[..., :3]),
+        marker_values=complete_positions(values[..., :3]),
         length_unit="m",
         vertical_axis="y",
     )
@@ -411,12 +417,12 @@ def _add_section(file: LabFile, title: str, rows: Sequence[Row]) -> None:
         if [c.lower() for c in components[i : i + 3]] == ["x", "y", "z"]
     }
     angles = {n: i for n, i in triplets.items() if n.rpartition(":")[2].endswith("Angles")}
-    chosen = angles if title == "model outputs" else triplets
-    if not chosen:
+    columns = angles if title == "model outputs" else triplets
+    if not columns:
         return
-    require_unique(list(chosen), what=what, kind="markers")
+    require_unique(list(columns), what=what, kind="markers")
     kind: Literal["length", "angle"] = "angle" if title == "model outputs" else "length"
-    unit = unit_of(units[next(iter(chosen.values()))], what=what, kind=kind)
+    unit = unit_of(units[next(iter(columns.values()))], what=what, kind=kind)
     if kind == "angle":
         for name, i in angles.items():
             file.columns |= {f"{name}.{axis}": table[:, i + j] for j, axis in enumerate("xyz")}
@@ -424,7 +430,7 @@ def _add_section(file: LabFile, title: str, rows: Sequence[Row]) -> None:
     else:
         file.markers = list(triplets)
         values = np.stack([table[:, i : i + 3] for i in triplets.values()], axis=1)
-        file.marker_values = whole(values)
+        file.marker_values = complete_positions(values)
         file.length_unit = unit
 
 

@@ -325,12 +325,12 @@ def _filled(time: Array, table: Array) -> Array:
 
     filled = table.copy()
     for column in filled.T:
-        seen = np.flatnonzero(np.isfinite(column))
-        if seen.size == 1:
-            column[:] = column[seen[0]]
-        elif 1 < seen.size < time.size:
-            within = time.clip(time[seen[0]], time[seen[-1]])
-            column[:] = PchipInterpolator(time[seen], column[seen])(within)
+        finite_rows = np.flatnonzero(np.isfinite(column))
+        if finite_rows.size == 1:
+            column[:] = column[finite_rows[0]]
+        elif 1 < finite_rows.size < time.size:
+            within = time.clip(time[finite_rows[0]], time[finite_rows[-1]])
+            column[:] = PchipInterpolator(time[finite_rows], column[finite_rows])(within)
     return filled
 
 
@@ -434,8 +434,8 @@ def _positions(dataset: xr.Dataset, *, what: str) -> tuple[list[str], Array, Arr
     array = position.sel(space=["x", "y", "z"]).transpose("time", names, "space")
     values = array.to_numpy().astype(np.float64)
     values = np.where(np.isnan(values).any(axis=-1, keepdims=True), np.nan, values)
-    seen = ~np.isnan(values[..., 0]).all(axis=0)
-    if not seen.any():
+    ever_seen = ~np.isnan(values[..., 0]).all(axis=0)
+    if not ever_seen.any():
         raise BadInputError(f"{what}: every position is missing")
-    kept = [str(name) for name in array[names].to_numpy()[seen]]
-    return kept, values[:, seen], time
+    names_kept = [str(name) for name in array[names].to_numpy()[ever_seen]]
+    return names_kept, values[:, ever_seen], time

@@ -65,57 +65,65 @@ def from_movement(
     BadInputError
         If it is no such Dataset, is in frames or in space, or has unknown keypoints.
     """
-    data = poses.rename({old: new for old, new in _FORMERLY.items() if old in poses.dims})
-    if "position" not in data or not {"time", "space", "keypoint"} <= set(data["position"].dims):
+    dataset = poses.rename({old: new for old, new in _FORMERLY.items() if old in poses.dims})
+    if "position" not in dataset or not {"time", "space", "keypoint"} <= set(
+        dataset["position"].dims
+    ):
         raise BadInputError(
             "from_movement: not a poses Dataset of movement; it has no 'position' over time, space "
             "and keypoint"
         )
-    if "x" not in data.get_index("space") or "y" not in data.get_index("space"):
+    if "x" not in dataset.get_index("space") or "y" not in dataset.get_index("space"):
         raise BadInputError("from_movement: its coordinate 'space' does not name x and y")
     for name in ("space", "keypoint", "individual"):
-        if name in data.dims and not data.get_index(name).is_unique:
+        if name in dataset.dims and not dataset.get_index(name).is_unique:
             raise BadInputError(f"from_movement: its coordinate '{name}' has a name twice")
     for name in ("position", "confidence"):
-        if name in data and data[name].dtype.kind not in "fiu":
+        if name in dataset and dataset[name].dtype.kind not in "fiu":
             raise BadInputError(
-                f"from_movement: '{name}' must hold numbers (got {data[name].dtype})"
+                f"from_movement: '{name}' must hold numbers (got {dataset[name].dtype})"
             )
-    if data.attrs.get("time_unit", "seconds") != "seconds":
+    if dataset.attrs.get("time_unit", "seconds") != "seconds":
         raise BadInputError(
             "from_movement: its times are frames; load it with fps=, the frame rate of the video"
         )
-    if "time" not in data.coords or not data["time"].size:
+    if "time" not in dataset.coords or not dataset["time"].size:
         raise BadInputError("from_movement: it has no times, in seconds, or no frame")
     try:
-        check_times(data["time"])
+        check_times(dataset["time"])
     except BadInputError as error:
         raise BadInputError(f"from_movement: {error}") from None
-    if "z" in data["space"].values:
+    if "z" in dataset["space"].values:
         raise BadInputError(
             "from_movement: its positions are in space, of which movement keeps neither unit nor "
             "vertical; write them as CSV and read that with mb.read_lab"
         )
-    person = _one_individual(data, individual)
+    person = _one_individual(dataset, individual)
     landmark_of = landmarks_of(
         list(map(str, person["keypoint"].values)), keypoints, what="from_movement"
     )
     names = [name for name, landmark in landmark_of.items() if landmark]
-    seen = person.sel(keypoint=names).assign_coords(keypoint=[landmark_of[n] for n in names])
-    seen = seen.reindex(keypoint=list(KEYPOINTS)).expand_dims(individual=np.array(["subject"]))
-    pixels = seen["position"].sel(space=["x", "y"]).transpose(*_DIMS).astype(np.float64)
+    subject_poses = person.sel(keypoint=names).assign_coords(
+        keypoint=[landmark_of[n] for n in names]
+    )
+    subject_poses = subject_poses.reindex(keypoint=list(KEYPOINTS)).expand_dims(
+        individual=np.array(["subject"])
+    )
+    pixels = subject_poses["position"].sel(space=["x", "y"]).transpose(*_DIMS).astype(np.float64)
     pixels = pixels.rename(space="pixel").assign_coords(pixel=["u", "v"])
     variables = {
         "image_position": pixels.assign_attrs(units="pixel"),
     }
-    if "confidence" in seen:
+    if "confidence" in subject_poses:
         # Some models give one confidence for the whole person only.
-        each = seen["confidence"].broadcast_like(seen["position"].isel(space=0, drop=True))
+        each = subject_poses["confidence"].broadcast_like(
+            subject_poses["position"].isel(space=0, drop=True)
+        )
         variables["confidence"] = each.transpose("time", "keypoint", "individual").astype(float)
-    software = str(data.attrs.get("source_software") or pose_source(OTHER).name)
+    software = str(dataset.attrs.get("source_software") or pose_source(OTHER).name)
     attrs: dict[str, Any] = {
-        **{name: data.attrs[name] for name in ("fps",) if name in data.attrs},
-        "source_file": Path(str(data.attrs.get("source_file") or "")).name,
+        **{name: dataset.attrs[name] for name in ("fps",) if name in dataset.attrs},
+        "source_file": Path(str(dataset.attrs.get("source_file") or "")).name,
         "source_software": software,
         "ds_type": "poses",
         "time_unit": "seconds",
@@ -163,9 +171,9 @@ def to_movement(
     dataset = dataset.transpose(*_DIMS)
     if names == "plural":
         dataset = dataset.rename({new: old for old, new in _FORMERLY.items()})
-    kept = ("fps", "source_software", "source_file")
+    attr_names = ("fps", "source_software", "source_file")
     return dataset.assign_attrs(
-        {name: pose.attrs[name] for name in kept if name in pose.attrs},
+        {name: pose.attrs[name] for name in attr_names if name in pose.attrs},
         ds_type="poses",
         time_unit="seconds",
     )

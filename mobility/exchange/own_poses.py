@@ -113,45 +113,45 @@ def _source(pose: xr.Dataset, attrs: Mapping[str, Any], software: str, *, is_nam
 
 def _checked(pose: xr.Dataset, file: Path) -> xr.Dataset:
     """Variables and coordinates of a pose, and no others."""
-    kept = pose[[name for name in _AXES if name in pose]]
-    kept = kept.drop_vars([name for name in kept.coords if name not in _COORDINATES])
-    if "individual" not in kept.dims:
-        kept = kept.drop_vars("individual", errors="ignore").expand_dims(individual=["subject"])
+    needed = pose[[name for name in _AXES if name in pose]]
+    needed = needed.drop_vars([name for name in needed.coords if name not in _COORDINATES])
+    if "individual" not in needed.dims:
+        needed = needed.drop_vars("individual", errors="ignore").expand_dims(individual=["subject"])
     for name, axes in _AXES.items():
-        if name in kept and set(kept[name].dims) != set(axes):
+        if name in needed and set(needed[name].dims) != set(axes):
             raise BadInputError(
                 f"{file}: '{name}' must be over {', '.join(axes)} (got "
-                f"{', '.join(map(str, kept[name].dims))})"
+                f"{', '.join(map(str, needed[name].dims))})"
             )
-    for name in sorted({"pixel", "space", "keypoint"} & set(map(str, kept.dims))):
-        if not kept.get_index(name).is_unique:
+    for name in sorted({"pixel", "space", "keypoint"} & set(map(str, needed.dims))):
+        if not needed.get_index(name).is_unique:
             raise BadInputError(f"{file}: has a name of '{name}' twice")
     try:
-        check_pose(kept)
+        check_pose(needed)
     except BadInputError as error:
         raise BadInputError(f"{file}: {error}") from None
-    return kept
+    return needed
 
 
 def _checked_attrs(attrs: Mapping[Any, Any], file: Path) -> dict[str, Any]:
     """Attributes that a pose has, each as it must be; others are left out."""
-    kept: dict[str, Any] = {}
+    checked_attrs: dict[str, Any] = {}
     for name, (convert, meaning) in _ATTRIBUTES.items():
         if name not in attrs:
             continue
         try:
-            kept[name] = convert(attrs[name])
+            checked_attrs[name] = convert(attrs[name])
         except (TypeError, ValueError, KeyError, OverflowError):
             raise BadInputError(
                 f"{file}: its attribute {name} must be {meaning} (got {quoted(attrs[name])}); give "
                 "the pose as it was stored"
             ) from None
-    if SOURCE in kept:
+    if SOURCE in checked_attrs:
         try:
-            pose_source(kept[SOURCE])
+            pose_source(checked_attrs[SOURCE])
         except BadInputError as error:
             raise BadInputError(f"{file}: its attribute {SOURCE}: {error}") from None
-    return kept
+    return checked_attrs
 
 
 def _require(is_true: bool) -> None:
@@ -230,9 +230,9 @@ def _survey(value: Any) -> str:
         _number(person["last_seen_s"])
         _require(len([_number(each) for each in person["box"]]) == 4)
         _require(len([_number(each) for each in person["subject"]]) == 2)
-    for name, each in survey.items():
+    for name, entry in survey.items():
         is_list = name in ("other_heads", "other_people", "subject")
-        _require(isinstance(each, list if is_list else int | float | str | None))
+        _require(isinstance(entry, list if is_list else int | float | str | None))
     return json.dumps(survey, sort_keys=True)
 
 

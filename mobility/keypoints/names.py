@@ -49,7 +49,7 @@ def landmark_of(name: str) -> str | None:
 
 
 def landmarks_of(
-    names: Sequence[str], chosen: Mapping[str, str | None] | None = None, *, what: str
+    names: Sequence[str], landmark_by_name: Mapping[str, str | None] | None = None, *, what: str
 ) -> dict[str, str | None]:
     """Return the landmark of each keypoint; None where it is left out.
 
@@ -57,7 +57,7 @@ def landmarks_of(
     ----------
     names
         Names of keypoints, as their model gives them.
-    chosen
+    landmark_by_name
         Landmark by name, which goes before the table; None leaves a keypoint out.
     what
         What names them, with which an error begins.
@@ -65,25 +65,28 @@ def landmarks_of(
     Raises
     ------
     BadInputError
-        If a name is unknown, `chosen` has one that is not among `names` or names no landmark, none
-        is a landmark, or several are the same.
+        If a name is unknown, `landmark_by_name` has one that is not among `names` or names no
+        landmark, none is a landmark, or several are the same.
     """
-    chosen = chosen or {}
-    for name, landmark in chosen.items():
+    landmark_by_name = landmark_by_name or {}
+    for name, landmark in landmark_by_name.items():
         if name not in names:
             raise BadInputError(f"{what}: keypoints: no keypoint '{name}'{likely(name, names)}")
         if landmark is not None and landmark not in LANDMARKS:
             raise BadInputError(
                 f"{what}: keypoints: no landmark '{landmark}'{likely(landmark, LANDMARKS)}"
             )
-    unknown = [name for name in names if name not in chosen and not is_known(name)]
+    unknown = [name for name in names if name not in landmark_by_name and not is_known(name)]
     if unknown:
         close = likely(unknown[0], LANDMARKS)
         raise BadInputError(
             f"{what}: no landmark is known by the name of {shortened(unknown)}{close}"
             f"{'' if close else ';'} say with keypoints which it is, or None"
         )
-    landmarks = {name: chosen[name] if name in chosen else landmark_of(name) for name in names}
+    landmarks = {
+        name: landmark_by_name[name] if name in landmark_by_name else landmark_of(name)
+        for name in names
+    }
     result = [landmark for landmark in landmarks.values() if landmark]
     if not result:
         raise BadInputError(f"{what}: none of its keypoints is a landmark")

@@ -53,8 +53,8 @@ def pose_source(key: str) -> PoseSource:
     if key not in entries:
         raise BadInputError(f"no source of keypoints {quoted(key)}{likely(key, entries)}")
     entry = entries[key]
-    given = PoseSource._fields[1:]
-    return PoseSource(key, **{name: entry[name] for name in given if name in entry})
+    names_of_facts = PoseSource._fields[1:]
+    return PoseSource(key, **{name: entry[name] for name in names_of_facts if name in entry})
 
 
 def source_of(pose: xr.Dataset) -> PoseSource:

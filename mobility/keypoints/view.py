@@ -113,8 +113,8 @@ def camera_view(pose: xr.Dataset) -> View:
     else:
         medians = [_median_angle(line[usable & np.isfinite(line)]) for line in each]
         half = _wrapped(np.diff(medians)) / 2
-        off = np.abs(_wrapped(together[usable] - azimuth))
-        sd = float(np.hypot(np.nan_to_num(half[0]), 1.4826 * np.median(off)))
+        deviation = np.abs(_wrapped(together[usable] - azimuth))
+        sd = float(np.hypot(np.nan_to_num(half[0]), 1.4826 * np.median(deviation)))
     return view_of(azimuth, sd)
 
 
@@ -270,9 +270,9 @@ def _azimuths(joints: Mapping[str, Array], camera: Array | None) -> tuple[list[A
     """Azimuth by the line of the hips, by that of the shoulders, and by both, degrees."""
     towards = np.array([0.0, 1.0])  # (x, z) of the direction to the camera
     if camera is not None:
-        off = camera - (joints["left_hip"] + joints["right_hip"])[..., [0, 2]] / 2
-        distance = np.linalg.norm(off, axis=-1, keepdims=True)
-        towards = off / np.where(distance > 0, distance, np.nan)
+        to_camera = camera - (joints["left_hip"] + joints["right_hip"])[..., [0, 2]] / 2
+        distance = np.linalg.norm(to_camera, axis=-1, keepdims=True)
+        towards = to_camera / np.where(distance > 0, distance, np.nan)
     directions = []
     for left, right in _LINES:
         line = joints[right] - joints[left]
@@ -343,6 +343,6 @@ def _spread_of_draws(fitted: xr.Dataset, azimuth: float) -> float:
             for name in (*_FEET, *(name for line in _LINES for name in line))
         }
         medians.append(azimuth_of(joints, np.zeros(2)))
-    off = _wrapped(np.array(medians) - azimuth)
-    off = off[np.isfinite(off)]
-    return float(np.sqrt((off**2).mean())) if off.size else float("nan")
+    deviations = _wrapped(np.array(medians) - azimuth)
+    deviations = deviations[np.isfinite(deviations)]
+    return float(np.sqrt((deviations**2).mean())) if deviations.size else float("nan")

@@ -27,7 +27,7 @@ def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
     over the draws is that of the error of a frame.
     """
     draws, factors = angle_deviations(fitted), spread_factors(fitted)
-    return draws.map(lambda off: factors[str(off.name)] * off, keep_attrs=True)
+    return draws.map(lambda deviation: factors[str(deviation.name)] * deviation, keep_attrs=True)
 
 
 def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
@@ -135,7 +135,8 @@ def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
     The limit of the `method` by which positions were obtained, if it has one, replaces the angle's.
     """
     method_limit = tables.load(TABLE)["landmarks"].get(method, {}).get("refused")
-    return float((method_limit or definitions()[angle]["refused"])["largest_sd_deg"])
+    limit = method_limit or definitions()[angle]["refused"]
+    return float(limit["largest_sd_deg"])
 
 
 def legs_unseen(pose: xr.Dataset) -> bool:

@@ -271,10 +271,10 @@ def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
 
 def _attributes(definition: Mapping[str, Any]) -> dict[str, str]:
     """Attributes of an angle, from its definition in the table."""
-    kept = {
+    copied = {
         name: definition[name] for name in ("long_name", "segments", "plane", "zero", "positive")
     }
-    return {"units": "degree", **kept, "reference": definition["source"]}
+    return {"units": "degree", **copied, "reference": definition["source"]}
 
 
 def _without(attrs: Mapping[Any, Any], *names: str) -> dict[Any, Any]:

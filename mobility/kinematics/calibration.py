@@ -150,15 +150,15 @@ class Calibration:
                     "name of each video"
                 )
             return replace(self, matched="by order")
-        kept: list[Camera] = []
+        matched_cameras: list[Camera] = []
         for video, camera in zip(videos, named, strict=True):
-            if camera is None or camera in kept:
-                what = "names none" if camera is None else f"names {camera.name} once more"
+            if camera is None or camera in matched_cameras:
+                fault = "names none" if camera is None else f"names {camera.name} once more"
                 raise BadInputError(
-                    f"calibration {self.source}: has the cameras {names}; the video {video} {what}"
+                    f"calibration {self.source}: has the cameras {names}; the video {video} {fault}"
                 )
-            kept.append(camera)
-        return replace(self, cameras=tuple(kept), matched="by name")
+            matched_cameras.append(camera)
+        return replace(self, cameras=tuple(matched_cameras), matched="by name")
 
     def fitting(self, sizes: Sequence[tuple[int, int]]) -> tuple[Calibration, list[dict[str, Any]]]:
         """Return the cameras for pictures of these sizes, and warnings of what was changed.
@@ -183,7 +183,7 @@ class Calibration:
             bare = re.sub(r"^int_|_img$", "", camera.name)
             if re.search(f"(?<![A-Za-z0-9]){re.escape(bare)}(?![A-Za-z0-9])", stem, re.IGNORECASE):
                 named.append((len(bare), camera))
-        named.sort(key=lambda each: each[0])
+        named.sort(key=lambda named_camera: named_camera[0])
         if len(named) > 1 and named[-1][0] == named[-2][0]:
             raise BadInputError(
                 f"calibration {self.source}: the video {stem} names both {named[-2][1].name} and "
@@ -302,15 +302,15 @@ def _undistorted(pose: xr.Dataset, camera: Camera) -> xr.Dataset:
 def _from_first(first: Camera, camera: Camera, source: str) -> tuple[Array, Array]:
     """Rotation and translation from the first to another camera, in the axes of the fit."""
     extrinsics = []
-    for each in (first, camera):
-        if each.rotation is None or each.translation is None:
-            places = {"rotation": each.rotation, "translation": each.translation}
+    for given_camera in (first, camera):
+        if given_camera.rotation is None or given_camera.translation is None:
+            places = {"rotation": given_camera.rotation, "translation": given_camera.translation}
             absent = listed([key for key, value in places.items() if value is None])
             raise BadInputError(
-                f"calibration {source}: has the lens of {each.name} but not its position (no "
-                f"{absent}); two videos need the rotation and translation of both cameras"
+                f"calibration {source}: has the lens of {given_camera.name} but not its position "
+                f"(no {absent}); two videos need the rotation and translation of both cameras"
             )
-        extrinsics.append((each.rotation, each.translation))
+        extrinsics.append((given_camera.rotation, given_camera.translation))
     (rotation, translation), (other_rotation, other_translation) = extrinsics
     rotation = other_rotation @ rotation.T
     translation = other_translation - rotation @ translation
@@ -353,17 +353,17 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
     file = Path(path)
     try:
         with file.open("rb") as opened:
-            data = opened.read(LARGEST_BYTES + 1)
+            content = opened.read(LARGEST_BYTES + 1)
     except FileNotFoundError:
         raise NotFoundError(f"calibration {file}: there is no such file") from None
     except OSError as error:
         raise BadInputError(f"calibration {file}: cannot be read ({error.strerror})") from None
     name = file.name
     try:
-        if len(data) > LARGEST_BYTES:
+        if len(content) > LARGEST_BYTES:
             raise _FileError(f"is larger than {LARGEST_BYTES >> 20} MB")
         try:
-            text = data.decode("utf-8-sig")
+            text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise _FileError("is not a text file") from None
         cameras, up = _reader(text, file.suffix.lower())(text)
@@ -374,7 +374,7 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
             raise _FileError(f"has two cameras of one name ({', '.join(names)})")
     except _FileError as fault:
         raise BadInputError(f"calibration {name}: {fault}") from None
-    return Calibration(tuple(cameras), name, hashlib.sha256(data).hexdigest(), up)
+    return Calibration(tuple(cameras), name, hashlib.sha256(content).hexdigest(), up)
 
 
 class _FileError(Exception):

@@ -206,7 +206,8 @@ def clean_pose(
         steps.append({"step": "hampel", "removed_points": removed})
 
     lost = detected & ~_has_values(arrays[counted])
-    share = float(np.sum(lost, axis=0)[_BODY].sum() / max(np.sum(detected, axis=0)[_BODY].sum(), 1))
+    lost_points, points = (np.sum(mask, axis=0)[_BODY].sum() for mask in (lost, detected))
+    share = float(lost_points / max(points, 1))
     record["removed_share_of_body"] = round(share, 4)
     if share > _MANY_REMOVED:
         warnings.append(tables.warning("warnings.points_removed", share=share))
@@ -232,8 +233,8 @@ def clean_pose(
     has_pose = np.any(detected, axis=1)
     pose_frames = np.flatnonzero(has_pose)
     frames = int(np.ptp(pose_frames)) + 1 if pose_frames.size else 0
-    kept = int(np.sum(has_pose & ~coincide))
-    cleaned.attrs["lost_share"] = (frames - kept) / max(frames, 1)
+    frames_with_pose = int(np.sum(has_pose & ~coincide))
+    cleaned.attrs["lost_share"] = (frames - frames_with_pose) / max(frames, 1)
     cleaned.attrs["legs_exchanged"] = legs
     spans = {group: _spans(rows, time) for group, rows in exchanged.items()}
     cleaned.attrs["sides_exchanged"] = json.dumps(spans)
@@ -410,8 +411,10 @@ def _mean_across(points: Array) -> Array:
 def _usual_direction(points: Array) -> Array:
     """Direction from right to left in most of the trial; NaN if never seen."""
     across = _mean_across(points)
-    seen = across[~np.isnan(across).any(axis=1)]
-    return np.median(seen, axis=0) if len(seen) else np.full(points.shape[2], np.nan)
+    finite_directions = across[~np.isnan(across).any(axis=1)]
+    if not len(finite_directions):
+        return np.full(points.shape[2], np.nan)
+    return np.median(finite_directions, axis=0)
 
 
 def _trunk_direction(position: Array) -> Array:
@@ -435,16 +438,16 @@ def _swapped_frames(points: Array, time: Array, floor: float, usual: Array) -> M
     rows = np.flatnonzero(2 * paired.sum(axis=1) >= n)
     if rows.size < 2:
         return swapped
-    seen = np.where(np.tile(paired, 2)[rows, :, None], points[rows], np.nan)
-    across = _mean_across(seen)
+    paired_points = np.where(np.tile(paired, 2)[rows, :, None], points[rows], np.nan)
+    across = _mean_across(paired_points)
     towards = (across * np.broadcast_to(usual, (len(points), points.shape[2]))[rows]).sum(axis=1)
     if not np.isfinite(towards).all():  # one of the trunk's sides was never seen
         return swapped
     far = np.linalg.norm(across, axis=1)
     apart = far > _SWAP_APART * np.median(far)
-    jumps, gaps = _jumps(seen, time[rows], floor)
+    jumps, gaps = _jumps(paired_points, time[rows], floor)
     edges = [0, *np.flatnonzero(jumps | gaps).tolist(), rows.size]
-    chosen = np.zeros(rows.size, bool)
+    is_swapped = np.zeros(rows.size, bool)
     for jump in np.flatnonzero(jumps).tolist():
         first, last = edges[edges.index(jump) - 1], edges[edges.index(jump) + 1]
         before, after = np.arange(jump - 1, first - 1, -1), np.arange(jump, last)
@@ -452,39 +455,40 @@ def _swapped_frames(points: Array, time: Array, floor: float, usual: Array) -> M
         if mean_towards[0] * mean_towards[1] >= 0:
             continue  # the direction does not reverse: no exchange
         side = before if mean_towards[0] < 0 else after
-        chosen[side[: _reversed_frames(towards[side], apart[side])]] = True
-    swapped[rows[chosen]] = True
+        is_swapped[side[: _reversed_frames(towards[side], apart[side])]] = True
+    swapped[rows[is_swapped]] = True
     return swapped
 
 
-def _jumps(seen: Array, time: Array, floor: float) -> tuple[Mask, Mask]:
+def _jumps(positions: Array, time: Array, floor: float) -> tuple[Mask, Mask]:
     """Frames at which left and right change places, and frames that follow a gap in time.
 
     Each frame, as it is and exchanged, is compared with the one before and with the prediction of
     constant velocity; the better of the two counts.
     """
-    n = seen.shape[1] // 2
+    n = positions.shape[1] // 2
     dt = np.diff(time, prepend=np.nan)
     gaps = dt > _SWAP_MAX_GAP
-    jumps = np.zeros(len(seen), bool)
-    mirrored = np.concatenate([seen[:, n:], seen[:, :n]], axis=1)
+    jumps = np.zeros(len(positions), bool)
+    mirrored = np.concatenate([positions[:, n:], positions[:, :n]], axis=1)
 
     def distances(points: Array, predicted: Array) -> Array:
-        off = np.sqrt(((points - predicted) ** 2).sum(axis=-1))
-        return nan_mean(off[..., None], axis=-2)[..., 0]
+        distance = np.sqrt(((points - predicted) ** 2).sum(axis=-1))
+        return nan_mean(distance[..., None], axis=-2)[..., 0]
 
     # Vectorised against the frame before; the velocity depends on earlier jumps, hence the loop.
     direct, crossed = (
-        np.concatenate([[np.nan], distances(points[1:], seen[:-1])]) for points in (seen, mirrored)
+        np.concatenate([[np.nan], distances(points[1:], positions[:-1])])
+        for points in (positions, mirrored)
     )
     for t in np.flatnonzero((direct > floor) & ~gaps).tolist():
-        kept, exchanged = direct[t], crossed[t]
+        unchanged, exchanged = direct[t], crossed[t]
         if t >= 2 and not gaps[t - 1]:
-            last = mirrored[t - 2] if jumps[t - 1] else seen[t - 2]
-            ahead = seen[t - 1] + (seen[t - 1] - last) * (dt[t] / dt[t - 1])
-            pair = distances(np.stack([seen[t], mirrored[t]]), ahead)
-            kept, exchanged = np.fmin(kept, pair[0]), np.fmin(exchanged, pair[1])
-        jumps[t] = kept > floor and exchanged < _SWAP_RATIO * kept
+            last = mirrored[t - 2] if jumps[t - 1] else positions[t - 2]
+            ahead = positions[t - 1] + (positions[t - 1] - last) * (dt[t] / dt[t - 1])
+            pair = distances(np.stack([positions[t], mirrored[t]]), ahead)
+            unchanged, exchanged = np.fmin(unchanged, pair[0]), np.fmin(exchanged, pair[1])
+        jumps[t] = unchanged > floor and exchanged < _SWAP_RATIO * unchanged
     return jumps, gaps
 
 
@@ -518,13 +522,14 @@ def _limb_length_gate(position: Array, rate: float, tolerance: float) -> int:
         length = np.linalg.norm(
             position[..., INDEX[distal]] - position[..., INDEX[proximal]], axis=1
         )
-        seen = ~np.isnan(length)
-        if seen.sum() < 3:
+        has_length = ~np.isnan(length)
+        if has_length.sum() < 3:
             continue
         # The median runs over frames that show the limb, so that gaps do not dilute it.
-        sizes = length[seen]
+        sizes = length[has_length]
         usual = median_filter(sizes, size=min(frames, 2 * (sizes.size // 2) + 1), mode="nearest")
-        gated[np.flatnonzero(seen)[np.abs(sizes - usual) > tolerance * usual], INDEX[distal]] = True
+        is_off = np.abs(sizes - usual) > tolerance * usual
+        gated[np.flatnonzero(has_length)[is_off], INDEX[distal]] = True
     _blank(position, gated)
     return int(gated.sum())
 

@@ -155,9 +155,9 @@ def _signed_flexion(
     """Component of a bend about a hinge where it is small, the whole bend where it is large."""
     along = size * cosine
     aside = size * np.sqrt(np.clip(1.0 - cosine**2, 0.0, None))
-    whole = np.maximum(_share(aside, (sideways, 2 * sideways)), _share(size, (back, 2 * back)))
-    whole = np.maximum(whole, unsigned)
-    return np.where(np.isnan(cosine), size, along + whole * (size - along))
+    size_share = np.maximum(_share(aside, (sideways, 2 * sideways)), _share(size, (back, 2 * back)))
+    size_share = np.maximum(size_share, unsigned)
+    return np.where(np.isnan(cosine), size, along + size_share * (size - along))
 
 
 def _share(value: Array, ends: tuple[float, float]) -> Array:

@@ -116,7 +116,7 @@ def picture_angles(
     elevations = {key: _elevation(segment, stature, table) for key, segment in segments.items()}
     tilt = np.radians(table["plane"]["sd_deg"])
     source = source_of(pose)
-    beside = np.cos(np.radians(table["seen"]["beside_deg"]))
+    beside = np.cos(np.radians(table["visibility"]["beside_deg"]))
     variables: dict[str, Any] = {}
     for name, entry in table["angles"].items():
         columns = []
@@ -132,20 +132,19 @@ def picture_angles(
             betas[0] = replace(betas[0], size=np.where(guess_sd > 0, 0.0, betas[0].size))
             normal = _normal(pair[1], betas[1], table["plane"]["prior"])
             plane_attrs[f"plane_{side}"] = plane = _body_plane(normal, axes)
-            plane_attrs[f"off_picture_{side}"] = round(
-                float(np.degrees(np.arccos(min(normal[2], 1.0)))), 1
-            )
+            off_picture = float(np.degrees(np.arccos(min(normal[2], 1.0))))
+            plane_attrs[f"off_picture_{side}"] = round(off_picture, 1)
             if sideways:
                 sign = _lateral_sign(axes, side)
             elif signed:
-                seen = normal[2] > beside
-                sign = _forward_sign(pixels, axes, side, plane) if seen else np.nan
+                plane_visible = normal[2] > beside
+                sign = _forward_sign(pixels, axes, side, plane) if plane_visible else np.nan
             else:
                 sign = _bend_sign(pair)
                 if sign == 0 and plane == "sagittal":
                     bends = {"front": 1.0, "back": -1.0}[entry["bends"]]
                     sign = np.nan_to_num(bends * _forward_sign(pixels, axes, side, plane))
-            if normal[2] < table["seen"]["edge_on"]:
+            if normal[2] < table["visibility"]["edge_on"]:
                 sign *= 0.0
             value, spread = _in_plane(pair, betas, normal, sign, tilt=tilt, wraps=signed)
             if "back_deg" in entry and _bends_back(value, entry["back_deg"]):
@@ -220,7 +219,7 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
         excess = np.nan_to_num(np.maximum(difference**2 - fit_sd**2 - picture_sd**2, 0.0))
         # In the plane of the picture only the body can be wrong; elsewhere either can.
         out = pictured[f"{name}_out_of_plane"].to_numpy()
-        in_plane = out < tables.load(TABLE)["seen"]["in_plane_deg"]
+        in_plane = out < tables.load(TABLE)["visibility"]["in_plane_deg"]
         picture_sd = np.sqrt(picture_sd**2 + np.where(in_plane, 0.0, excess))
         weight = fit_sd**2 + excess
         weight = weight / (weight + picture_sd**2)
@@ -265,10 +264,10 @@ def _body_sd(name: str, fitted_sds: xr.Dataset) -> Array:
     """Error of an angle of a fitted body, (time, side); NaN for an angle that it does not have."""
     if f"{name}_sd" in fitted_sds:
         return fitted_sds[f"{name}_sd"].to_numpy()
-    whole = tables.load(TABLE)["angles"][name].get("body")
+    body_angle = tables.load(TABLE)["angles"][name].get("body")
     sd = np.full(fitted_sds.sizes["time"], np.nan)
-    if whole is not None:
-        sd = np.hypot(fitted_sds[f"{whole}_sd"].to_numpy(), _vertical_sd(name))
+    if body_angle is not None:
+        sd = np.hypot(fitted_sds[f"{body_angle}_sd"].to_numpy(), _vertical_sd(name))
     return np.stack([sd, sd], axis=-1)
 
 
@@ -354,8 +353,8 @@ def _elevation(segment: _Segment, stature: float, table: Mapping[str, Any]) -> _
     prior = (1 - anywhere) * prior + anywhere / (np.pi / 2)
 
     def expected(ratio: Array) -> tuple[Array, Array]:
-        off = (np.minimum(ratio, 1.0)[:, None] - np.cos(_GRID)) / length["sd"]
-        weight = prior * np.exp(-0.5 * off**2)
+        deviation = (np.minimum(ratio, 1.0)[:, None] - np.cos(_GRID)) / length["sd"]
+        weight = prior * np.exp(-0.5 * deviation**2)
         weight = weight / weight.sum(axis=1, keepdims=True)
         mean = weight @ _GRID
         return mean, np.sqrt(np.maximum(weight @ _GRID**2 - mean**2, 0.0))
@@ -382,12 +381,12 @@ def _normal(segment: _Segment, elevation: _Elevation, prior: float) -> Array:
     along = segment.along
     level, up = np.cos(elevation.size), np.sin(elevation.size)
     spread = np.diag([prior, prior, 0.0])
-    seen = np.isfinite(along).all(axis=1) & np.isfinite(up)
-    if seen.any():
+    finite_rows = np.isfinite(along).all(axis=1) & np.isfinite(up)
+    if finite_rows.any():
         drawn = (2 * elevation.towards - 1) * up
-        mean = np.column_stack([along * level[:, None], drawn])[seen]
-        spread += mean.T @ mean / seen.sum()
-        spread[2, 2] += float((up[seen] ** 2 - drawn[seen] ** 2).mean())
+        mean = np.column_stack([along * level[:, None], drawn])[finite_rows]
+        spread += mean.T @ mean / finite_rows.sum()
+        spread[2, 2] += float((up[finite_rows] ** 2 - drawn[finite_rows] ** 2).mean())
     normal: Array = np.linalg.eigh(spread)[1][:, 0]
     return normal if normal[2] >= 0 else -normal
 
@@ -412,14 +411,14 @@ def _bend_sign(pair: Sequence[_Segment]) -> float:
     first, second = (np.column_stack([each.along, np.zeros(len(each.along))]) for each in pair)
     turned = _turn_angle(first, second, np.array([0.0, 0.0, 1.0]), 1.0, wraps=False)
     turned = (turned + 180.0) % 360.0 - 180.0
-    seen = np.isfinite(turned)
-    limits = tables.load(TABLE)["seen"]
-    for each in pair:  # the direction of a segment that points at the camera means nothing
-        longest = np.nanmax(each.length, initial=0.0)
-        seen &= each.length > limits["length_share"] * longest  # NaN is not longer
-    if not seen.any():
+    usable_rows = np.isfinite(turned)
+    limits = tables.load(TABLE)["visibility"]
+    for segment in pair:  # the direction of a segment that points at the camera means nothing
+        longest = np.nanmax(segment.length, initial=0.0)
+        usable_rows &= segment.length > limits["length_share"] * longest  # NaN is not longer
+    if not usable_rows.any():
         return 0.0
-    low, high = np.percentile(turned[seen], [2, 98])
+    low, high = np.percentile(turned[usable_rows], [2, 98])
     return float(np.sign(high + low)) if max(high, -low) > limits["bent_deg"] else 0.0
 
 
@@ -468,7 +467,7 @@ def _forward_sign(pixels: Array, axes: _Axes, side: str, plane: str) -> float:
     turn = down[:, 0] * toward[:, 1] - down[:, 1] * toward[:, 0]
     signs = np.sign(turn[np.isfinite(turn)])
     sign = float(np.sign(signs.sum()))
-    most = tables.load(TABLE)["seen"]["turned_share"]
+    most = tables.load(TABLE)["visibility"]["turned_share"]
     same = bool(signs.size) and float((signs == sign).mean()) > 1.0 - most
     return sign if same and sign else np.nan
 

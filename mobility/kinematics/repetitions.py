@@ -81,7 +81,7 @@ class HipHeight:
     """
 
     time: Array
-    seen: NDArray[np.bool_]  # frames with a height
+    has_height: NDArray[np.bool_]  # frames with a height
     grid: Array
     height: Array
     speed: Array
@@ -127,9 +127,9 @@ def _standing_heights(pose: xr.Dataset, rise: Array, time: Array) -> Array:
     heights = np.full(len(stances), usual)
     for number, stance in enumerate(stances) if len(stances) > 1 else ():
         within = (stance_at(pose, time) == number) & ~is_stepping(pose, time)
-        own = _standing_height(rise[within])
-        if stance.standing_s > 0 and own >= _LEAST_OF_STANCE * usual:
-            heights[number] = own
+        stance_height = _standing_height(rise[within])
+        if stance.standing_s > 0 and stance_height >= _LEAST_OF_STANCE * usual:
+            heights[number] = stance_height
     edges = np.ravel([(stance.first_s, stance.last_s) for stance in stances])
     return np.asarray(np.interp(time, edges, np.repeat(heights, 2)))
 
@@ -169,23 +169,23 @@ def hip_height(pose: xr.Dataset) -> HipHeight | None:
     heights = [_standing_heights(pose, rise[:, side], time) for side in np.flatnonzero(usable)]
     relative = rise[:, usable] / np.stack(heights, axis=1)
     count = (~np.isnan(relative)).sum(axis=1)
-    seen = count > 0
-    if seen.sum() < 4:
+    has_height = count > 0
+    if has_height.sum() < 4:
         return None
-    mean = np.nansum(relative, axis=1)[seen] / count[seen]
-    mean = mean / _standing_heights(pose, mean, time[seen])
+    mean = np.nansum(relative, axis=1)[has_height] / count[has_height]
+    mean = mean / _standing_heights(pose, mean, time[has_height])
     upright = True
     if signal == "position":
         upright = not (standing[usable].mean() < _UPRIGHT * _leg_length(pose))
 
-    grid, height = _smooth(time, seen, mean)
+    grid, height = _smooth(time, has_height, mean)
     both = count == 2
     difference = np.zeros_like(grid)
     if both.sum() > 1:
         difference = np.interp(grid, time[both], np.abs(relative[both, 0] - relative[both, 1]))
     return HipHeight(
         time=time,
-        seen=seen,
+        has_height=has_height,
         grid=grid,
         height=height,
         speed=np.gradient(height, float(grid[1] - grid[0])),
@@ -196,11 +196,11 @@ def hip_height(pose: xr.Dataset) -> HipHeight | None:
     )
 
 
-def _smooth(time: Array, seen: NDArray[np.bool_], values: Array) -> tuple[Array, Array]:
+def _smooth(time: Array, has_value: NDArray[np.bool_], values: Array) -> tuple[Array, Array]:
     """Regular times, and the values of the frames that are seen there, without what is faster."""
     from scipy.interpolate import PchipInterpolator
 
-    seen_time = time[seen]
+    seen_time = time[has_value]
     rate = max(_GRID_HZ, float(1 / np.median(np.diff(time))))
     count_grid = max(int(np.ceil((seen_time[-1] - seen_time[0]) * rate)) + 1, 8)
     grid = np.linspace(seen_time[0], seen_time[-1], count_grid)
@@ -258,10 +258,10 @@ def _end_of_way(h: HipHeight, bottom: int, limit: int) -> tuple[int, bool]:
     nearer = int(np.clip(limit, of_stance[0], of_stance[-1]))
     for farthest in dict.fromkeys((nearer, limit)):
         low, high = min(farthest, bottom), max(farthest, bottom)
-        edge, whole = _edge(h, bottom, low + int(np.argmax(h.height[low : high + 1])))
-        if whole and h.height[edge] >= 1 - _RETURN * (1 - h.height[bottom]):
+        edge, end_recorded = _edge(h, bottom, low + int(np.argmax(h.height[low : high + 1])))
+        if end_recorded and h.height[edge] >= 1 - _RETURN * (1 - h.height[bottom]):
             break
-    return edge, whole
+    return edge, end_recorded
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,7 @@ class _Cycle:
 
     lowest: int
     times: tuple[int, int, int, int, int]
-    whole: tuple[bool, bool]  # whether the recording shows start and end
+    ends_recorded: tuple[bool, bool]  # whether the recording shows start and end
 
 
 def _cycles(h: HipHeight, prominence: float, min_interval_s: float) -> Iterator[_Cycle]:
@@ -326,19 +326,19 @@ def _rejection_reason(h: HipHeight, cycle: _Cycle, *, of: str) -> str:
     lowest = h.height[cycle.lowest]
     depth = 1 - lowest
     frames = (h.time >= start) & (h.time <= end)
-    times = h.time[frames & h.seen]
+    times = h.time[frames & h.has_height]
     frame = float(np.median(np.diff(h.time)))
     gaps = np.diff(times, prepend=start, append=end)
     if not h.upright:
         return tables.sentence("reasons.repetition.never_upright")
-    if not frames.any() or np.mean(~h.seen[frames]) > _MISSING_SHARE:
+    if not frames.any() or np.mean(~h.has_height[frames]) > _MISSING_SHARE:
         return tables.sentence(f"reasons.{of}.often_unseen")
     if gaps.max() - frame > _MISSING_GAP:
         return tables.sentence(f"reasons.{of}.long_unseen", gap=_MISSING_GAP)
-    for edge, whole, where in zip(edges, cycle.whole, ("start", "end"), strict=True):
-        if not whole and h.height[edge] < lowest + _CUT_RISE * depth:
+    for edge, recorded, where in zip(edges, cycle.ends_recorded, ("start", "end"), strict=True):
+        if not recorded and h.height[edge] < lowest + _CUT_RISE * depth:
             return tables.sentence(f"reasons.repetition.{where}_cut_off")
-        if whole and h.height[edge] < 1 - _RETURN * depth:
+        if recorded and h.height[edge] < 1 - _RETURN * depth:
             return tables.sentence(f"reasons.{of}.{where}_bent")
     if end - start < _SHORTEST:
         return tables.sentence("reasons.repetition.short", shortest=_SHORTEST)
@@ -409,7 +409,7 @@ def find_repetitions(
                 reason = tables.sentence("reasons.repetition.knees_straight")
             depth = 100 * (1 - h.height[cycle.lowest])
             times = h.grid[list(cycle.times)]
-            repetitions.append(repetition_row(times, depth, cycle.whole, reason))
+            repetitions.append(repetition_row(times, depth, cycle.ends_recorded, reason))
     summary = {
         "found": len(repetitions),
         "accepted": sum(each["accepted"] for each in repetitions),
@@ -426,16 +426,16 @@ def find_repetitions(
 
 
 def repetition_row(
-    times: Array | Sequence[float], depth: float, seen: tuple[bool, bool], reason: str = ""
+    times: Array | Sequence[float], depth: float, ends_recorded: tuple[bool, bool], reason: str = ""
 ) -> dict[str, Any]:
-    """One repetition by variable name; `seen` says whether start and end are in the recording."""
+    """One repetition by variable name; `ends_recorded` says this of start and end."""
     return dict(zip(_EVENTS, times, strict=True)) | {
         "depth": depth,
         "accepted": not reason,
         "reason": reason,
-        "start_seen": seen[0],
-        "end_seen": seen[1],
-        "complete": all(seen),
+        "start_seen": ends_recorded[0],
+        "end_seen": ends_recorded[1],
+        "complete": all(ends_recorded),
     }
 
 
@@ -448,9 +448,9 @@ def _knee_bend(pose: xr.Dataset) -> Callable[[float, float, float], float]:
         return lambda *_: np.inf
     hip, knee, ankle = _leg(pose)
     flexion = angle_between(knee - hip, ankle - knee)
-    seen = np.isfinite(flexion).any(axis=1)
-    mean = np.nanmean(flexion[seen], axis=1)
-    time = pose["time"].to_numpy()[seen]
+    rows_with_bend = np.isfinite(flexion).any(axis=1)
+    mean = np.nanmean(flexion[rows_with_bend], axis=1)
+    time = pose["time"].to_numpy()[rows_with_bend]
 
     def bend(start: float, bottom: float, end: float) -> float:
         if not time.size:
@@ -508,10 +508,10 @@ def repetitions_dataset(
     height = np.full(time.size, np.nan)
     standing = np.zeros(time.size, bool)
     if h is not None:
-        height[h.seen] = h.at(time[h.seen])
+        height[h.has_height] = h.at(time[h.has_height])
         speed = np.abs(np.interp(time, h.grid, h.speed))
         slow = speed < max(_EDGE_SPEED * np.abs(h.speed).max(), _STILL)
-        standing = h.seen & slow & (np.nan_to_num(height) > _STANDING_HEIGHT)
+        standing = h.has_height & slow & (np.nan_to_num(height) > _STANDING_HEIGHT)
         standing &= ~is_stepping(pose, time)
     descriptions: dict[str, tuple[Any, dict[str, str]]] = {
         "start": (np.float64, {"units": "s", "long_name": "start of the descent"}),
@@ -592,19 +592,19 @@ def _rows_by_hand(
                 f"{time[-1]:.3f} s"
             )
         first, last, depth = bottom, bottom, np.nan
-        seen = (True, True)
+        ends_recorded = (True, True)
         if h is not None:
             near = [int(np.argmin(np.abs(h.grid - t))) for t in (start, bottom, end)]
             band = _bottom_band(h, near[1], near[0], near[2])
-            first = min(max(float(h.grid[band[0]]), start), bottom)
-            last = max(min(float(h.grid[band[1]]), end), bottom)
+            band_start, band_end = (float(h.grid[row]) for row in band)
+            first, last = min(max(band_start, start), bottom), max(min(band_end, end), bottom)
             depth = 100 * (1 - float(h.height[band[0] : band[1] + 1].min()))
             frame = 1.5 * float(np.median(np.diff(time)))
-            seen = (
+            ends_recorded = (
                 abs(start - time[0]) > frame or bool(h.at(start) >= _STANDING_HEIGHT),
                 abs(end - time[-1]) > frame or bool(h.at(end) >= _STANDING_HEIGHT),
             )
-        repetitions.append(repetition_row((start, first, bottom, last, end), depth, seen))
+        repetitions.append(repetition_row((start, first, bottom, last, end), depth, ends_recorded))
     return repetitions
 
 
@@ -662,20 +662,22 @@ def repetitions_of_signal(
             repetition_row(
                 h.grid[list(cycle.times)],
                 np.nan,
-                cycle.whole,
+                cycle.ends_recorded,
                 _why_rejected(pose, h, cycle, of="signal"),
             )
             for cycle in _cycles(h, max(least / rise, _RANGE_SHARE), min_interval_s)
         ]
     course = np.full(time.size, np.nan)
     if h is not None:
-        course[h.seen] = h.at(time[h.seen])
+        course[h.has_height] = h.at(time[h.has_height])
     words = {"units": "1", "long_name": "course of the movement, 1 at rest, 0 at its turn"}
-    found = repetitions_dataset(pose, hip_height(pose), [row | {"depth": np.nan} for row in rows])
+    repetitions = repetitions_dataset(
+        pose, hip_height(pose), [row | {"depth": np.nan} for row in rows]
+    )
     # Who holds the turn is still, but does not stand as at rest.
-    found["standing"] &= ~(course < 1 - _NEAR_TOP)
+    repetitions["standing"] &= ~(course < 1 - _NEAR_TOP)
     return with_history(
-        found.assign(course=("time", course, words)),
+        repetitions.assign(course=("time", course, words)),
         "repetitions_of_signal",
         {"least": least, "min_interval_s": min_interval_s, "by_hand": intervals is not None},
         found=len(rows),
@@ -686,10 +688,10 @@ def repetitions_of_signal(
 
 def _course(pose: xr.Dataset, signal: Array) -> tuple[HipHeight | None, float]:
     """Give a signal as a height that is 1 at rest and 0 at its turns, and how far it rises."""
-    time, seen = pose["time"].to_numpy().astype(np.float64), np.isfinite(signal)
-    if seen.sum() < 4:
+    time, has_height = pose["time"].to_numpy().astype(np.float64), np.isfinite(signal)
+    if has_height.sum() < 4:
         return None, 0.0
-    grid, smooth = _smooth(time, seen, signal[seen])
+    grid, smooth = _smooth(time, has_height, signal[has_height])
     rest, turn = np.percentile(smooth, [5, 95])
     rise = float(turn - rest)
     if rise <= 0:
@@ -698,7 +700,7 @@ def _course(pose: xr.Dataset, signal: Array) -> tuple[HipHeight | None, float]:
     return (
         HipHeight(
             time=time,
-            seen=seen,
+            has_height=has_height,
             grid=grid,
             height=height,
             speed=np.gradient(height, float(grid[1] - grid[0])),
@@ -761,14 +763,14 @@ def normalise_repetitions(
     for name, variable in dataset.data_vars.items():
         if "time" not in variable.dims or variable.dtype.kind not in "fiu":
             continue
-        rest = [d for d in variable.dims if d != "time"]
-        values = variable.transpose("time", *rest).to_numpy().astype(np.float64)
-        w = weight.reshape(weight.shape + (1,) * len(rest))
+        other_dims = [d for d in variable.dims if d != "time"]
+        values = variable.transpose("time", *other_dims).to_numpy().astype(np.float64)
+        w = weight.reshape(weight.shape + (1,) * len(other_dims))
         # A neighbour of weight zero must not spread its NaN.
         between = np.where((w > 0) & (w < 1), (1 - w) * values[before] + w * values[after], np.nan)
         moved = np.where(w == 0, values[before], np.where(w == 1, values[after], between))
         moved[outside] = np.nan
-        variables[name] = (("rep", "percent", *rest), moved, variable.attrs)
+        variables[name] = (("rep", "percent", *other_dims), moved, variable.attrs)
     coords = {
         name: coordinate.variable
         for name, coordinate in dataset.coords.items()

@@ -42,8 +42,8 @@ def landmarks(
     """Values of a variable of a pose: (time, landmark), with x, y, z or u, v last."""
     variable = pose[name].isel(individual=0, drop=True, missing_dims="ignore")
     last = {dim: labels for dim, labels in _AXES.items() if dim in variable.dims}
-    chosen = variable.sel({"keypoint": list(keypoints), **last})
-    return chosen.transpose("time", "keypoint", *last).to_numpy().astype(np.float64)
+    points = variable.sel({"keypoint": list(keypoints), **last})
+    return points.transpose("time", "keypoint", *last).to_numpy().astype(np.float64)
 
 
 def never_there(pose: xr.Dataset, names: Sequence[str]) -> list[str]:

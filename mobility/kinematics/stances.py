@@ -50,8 +50,8 @@ def stances_of(fitted: xr.Dataset) -> list[Stance]:
         cameras, times are those of the first.
     """
     fit = last_of(history(fitted), "fit_body")
-    if given := fit.get("stances"):
-        return [Stance(**stance) for stance in given]
+    if stored_stances := fit.get("stances"):
+        return [Stance(**stance) for stance in stored_stances]
     time = fitted["time"].to_numpy().astype(np.float64)
     first, last = (float(time[0]), float(time[-1])) if time.size else (0.0, 0.0)
     return [Stance(first, last, float(fit.get("standing_seconds", 0.0)))]

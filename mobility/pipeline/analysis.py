@@ -578,7 +578,9 @@ def _run_stage(step: _Step, run: _Run) -> None:
 
         of_first = run.record.measured_video != 2
         seen = run.pictures.result() if run.pictures is not None and of_first else None
-        document = capture_quality(run.pose, probe(run.video), run["fitted"], seen=seen)
+        document = capture_quality(
+            run.pose, probe(run.video), run["fitted"], light_and_sharpness=seen
+        )
         if len(run.record.videos) > 1:
             info = probe(run.session.copy_of(run.record.videos[1]))
             second = capture_quality(run["second_pose"], info, run["fitted"], camera=1)

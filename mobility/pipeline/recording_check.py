@@ -177,7 +177,7 @@ def _checked(
         datasets["angles"] = stages_of(asked).joint_angles(trial)
         datasets["repetitions"] = stages_of(asked).repetitions(trial)
         metrics = stages_of(asked).metrics(trial)
-        quality = capture_quality(pose, info, datasets["fitted"], seen=seen.result())
+        quality = capture_quality(pose, info, datasets["fitted"], light_and_sharpness=seen.result())
     for_fit = clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
     of_fit = tables.load("verdict")["first_look"]["needs_a_fit"]
     found = warnings_of(pose, *datasets.values(), metrics)

@@ -371,16 +371,23 @@ def retest_curves(
     ax = axes_or_new(ax)
     percent = errors["percent"].to_numpy()
     counts: dict[str, tuple[int, int]] = {}
-    for each in sides if side is None else [side]:
-        of_side = errors.sel(side=each)
+    for shown_side in sides if side is None else [side]:
+        of_side = errors.sel(side=shown_side)
         sem = of_side["sem"].to_numpy()
         if not np.isfinite(sem).any():
             continue
-        colour = COLOURS[each]
+        colour = COLOURS[shown_side]
         people = of_side["participants"].to_numpy()[np.isfinite(sem)]
-        counts[each] = int(people.min()), int(people.max())
+        counts[shown_side] = int(people.min()), int(people.max())
         ax.fill_between(percent, of_side["low"], of_side["high"], color=colour, alpha=0.15, lw=0)
-        ax.plot(percent, sem, color=colour, ls=LINES[each], lw=2, label=capital(each) or "SEM")
+        ax.plot(
+            percent,
+            sem,
+            color=colour,
+            ls=LINES[shown_side],
+            lw=2,
+            label=capital(shown_side) or "SEM",
+        )
     kind = str(errors.attrs["kind"])
     panel_title(ax, _with_people(capital(str(errors.attrs["title"])), counts))
     ax.set_xlim(0, 100)
@@ -421,10 +428,10 @@ def _row_of_axes(count: int, *, share_x: bool = False) -> list[Axes]:
 def _of_side(rows: pd.DataFrame, side: str | None, what: str) -> pd.DataFrame:
     if side is None:
         return rows
-    chosen = rows[rows["side"].eq(side)]
-    if chosen.empty:
+    rows_of_side = rows[rows["side"].eq(side)]
+    if rows_of_side.empty:
         raise BadInputError(f"{what}: the table has no side {quoted(side)}")
-    return chosen
+    return rows_of_side
 
 
 def _people(count: int) -> str:
@@ -488,16 +495,16 @@ def _draw_clusters(axis: Axes, test: xr.Dataset, sides: Sequence[str]) -> None:
     """Mark the clusters of the sides below the curves, with their p."""
     at = axis.get_xaxis_transform()
     rows = [str(each) for each in test["cluster_side"].values]
-    chosen = [i for i, side in enumerate(rows) if side in sides]
+    rows_of_sides = [i for i, side in enumerate(rows) if side in sides]
     style: dict[str, Any] = {"color": "black", "lw": 4, "solid_capstyle": "butt"}
-    for i in chosen:
+    for i in rows_of_sides:
         start, end, p = (float(test[f"cluster_{name}"][i]) for name in ("start", "end", "p"))
         axis.axvspan(start, end, color="#F2F2F2", lw=0, zorder=0)
         axis.plot([start, max(end, start + 0.5)], [0.025, 0.025], transform=at, **style)
         text = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
         middle = min(max((start + end) / 2, 8), 92)
         axis.text(middle, 0.045, text, transform=at, ha="center", va="bottom", fontsize=SMALL)
-    if not chosen:
+    if not rows_of_sides:
         missing = [str(test["reason"].sel(side=side).item()) for side in sides]
         text = next(filter(None, missing), "no difference found")
         text = textwrap.fill(text, _LINE)
@@ -524,8 +531,8 @@ def _draw_one_person(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None
     days = (rows["date"] - first).dt.total_seconds() / 86400
     span = max(float(days.max()), 1e-6)
     for i, side in enumerate(sides):
-        chosen = rows["side"].eq(side).to_numpy()
-        of_side, at = rows[chosen], days[chosen].to_numpy() + 0.012 * span * (2 * i - 1)
+        is_of_side = rows["side"].eq(side).to_numpy()
+        of_side, at = rows[is_of_side], days[is_of_side].to_numpy() + 0.012 * span * (2 * i - 1)
         value, colour = of_side["value"].to_numpy(), COLOURS[side]
         _draw_band(ax, value[0], float(of_side["mdc95"].iloc[0]), side)
         ax.plot(at, value, color=colour, lw=1.0, alpha=0.6, zorder=2)
@@ -579,15 +586,21 @@ def _draw_everybody(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None:
             at = person["visit"].to_numpy() + offset
             ax.plot(at, person["change"], color=COLOURS[side], lw=0.8, alpha=0.4, zorder=2)
             beyond = person["verdict"].isin(["larger", "smaller"]).to_numpy()
-            for chosen, face in ((~beyond, "white"), (beyond, COLOURS[side])):
+            for is_shown, face in ((~beyond, "white"), (beyond, COLOURS[side])):
                 style: dict[str, Any] = {
                     "ls": "",
                     "marker": MARKERS.get(side, "D"),
                     "ms": 5,
                     "zorder": 3,
                 }
-                kept = chosen & (person["visit"].to_numpy() > 1)
-                ax.plot(at[kept], person["change"][kept], color=COLOURS[side], mfc=face, **style)
+                later_visits = is_shown & (person["visit"].to_numpy() > 1)
+                ax.plot(
+                    at[later_visits],
+                    person["change"][later_visits],
+                    color=COLOURS[side],
+                    mfc=face,
+                    **style,
+                )
         means = of_side.groupby("visit")["change"].agg(["mean", "size"])
         means = means[means["size"] >= 3]
         if len(means) > 1:
@@ -625,7 +638,7 @@ def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
         )
     sides_there = [each for each in _SIDE_ORDER if each in sides]
     for side in sides_there:
-        chosen = complete & (np.array(sides) == side)
+        is_of_side = complete & (np.array(sides) == side)
         style: dict[str, Any] = {
             "ls": "",
             "marker": MARKERS.get(side, "D"),
@@ -634,8 +647,8 @@ def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
         }
         label: dict[str, Any] = {"label": capital(side)} if side else {}
         ax.plot(
-            ((early + late) / 2)[chosen],
-            (late - early)[chosen],
+            ((early + late) / 2)[is_of_side],
+            (late - early)[is_of_side],
             mec=COLOURS[side],
             **style,
             **label,

@@ -216,8 +216,8 @@ def body(
     draw_body(ax, {n: (float(horizontal[n][frame]), float(up[n][frame])) for n in up}, view)
     ax.set_aspect("equal")
     ax.set_ylabel("Height (m)", fontsize=NORMAL)
-    seen = "the front" if view == "front" else f"the subject's {view}"
-    panel_title(ax, f"{quantity(times[frame], 's', digits=2)}, from {seen}")
+    viewpoint = "the front" if view == "front" else f"the subject's {view}"
+    panel_title(ax, f"{quantity(times[frame], 's', digits=2)}, from {viewpoint}")
     return ax
 
 
@@ -344,8 +344,8 @@ def bland_altman(
     _check_colours(marks, means.size)
     style: dict[str, Any] = {"ls": "", "marker": MARKERS.get(key, "D"), "mfc": "white", "ms": 5.5}
     for colour in dict.fromkeys(marks):
-        chosen = np.array([mark == colour for mark in marks])
-        ax.plot(means[chosen], differences[chosen], mec=colour, **style)
+        has_colour = np.array([mark == colour for mark in marks])
+        ax.plot(means[has_colour], differences[has_colour], mec=colour, **style)
     ax.margins(x=0.12, y=0.15)
     panel_title(ax, capital(name.replace("_", " ")) + (f", {key}" if key else ""))
     ax.set_xlabel("Mean of both (°)", fontsize=NORMAL)

@@ -92,7 +92,7 @@ def to_prune(
         record = session.record
         size = session.size + _bytes(session.report_folder)
         to_delete.append(ToDelete(session.id, "session", record.user_id, record.created_at, size))
-    return sorted(to_delete, key=lambda each: each.since)
+    return sorted(to_delete, key=lambda entry: entry.since)
 
 
 def prune(store: Store, item: ToDelete) -> None:

@@ -50,9 +50,9 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
     target = Path(path)
     sweep(target.parent, target.name)
     with (
-        unlinked_until_complete(target) as whole,
+        unlinked_until_complete(target) as target_file,
         tempfile.TemporaryDirectory() as folder,
-        zipfile.ZipFile(whole, "w", allowZip64=True) as archive,
+        zipfile.ZipFile(target_file, "w", allowZip64=True) as archive,
     ):
         archive.comment = _MARK
         for file in _visits(store, user_id, Path(folder)):

@@ -156,9 +156,9 @@ def remove_rows(folder: Path, is_theirs: Callable[[BatchRow], bool]) -> None:
         journal = folder / JOURNAL
         if journal.is_file():
             head = _text(journal).splitlines()[0]
-            kept = [row.model_dump_json() for row in journal_rows if not is_theirs(row)]
+            rows_left = [row.model_dump_json() for row in journal_rows if not is_theirs(row)]
             with atomic(journal) as hidden:
-                hidden.write_text("\n".join([head, *kept, ""]), encoding="utf-8")
+                hidden.write_text("\n".join([head, *rows_left, ""]), encoding="utf-8")
         document = read_summary(folder)
         if document is not None:
             document.rows = [row for row in document.rows if not is_theirs(row)]

@@ -220,11 +220,11 @@ def _by_view(
     used = np.zeros(shape, dtype=np.int64)
     for at in np.ndindex(shape):
         v, k, m, a, p = at
-        chosen = (views == VIEW_CLASSES[v]) | (VIEW_CLASSES[v] == "all")
-        chosen &= {"all": True, "straight": ~bent, "bent": bent}[CLIPS[k]]
-        part = (chosen, m, a, slice(None), p)
+        of_view = (views == VIEW_CLASSES[v]) | (VIEW_CLASSES[v] == "all")
+        of_view &= {"all": True, "straight": ~bent, "bent": bent}[CLIPS[k]]
+        part = (of_view, m, a, slice(None), p)
         n = count[part].astype(np.float64)
-        sign = mirrored[chosen, None] if tables.load("angles")[angles[a]].get("mirrors") else 1.0
+        sign = mirrored[of_view, None] if tables.load("angles")[angles[a]].get("mirrors") else 1.0
         means, variances, counts = _per_clip(sign * sums["bias"][part], sums["var"][part], n)
         limits = limits_of_agreement(means, variances, counts)
         values = {

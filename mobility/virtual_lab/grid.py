@@ -78,18 +78,18 @@ class Range(Strict):
     @model_validator(mode="after")
     def _one_kind(self) -> Range:
         pairs = [(self.low, self.high), (self.mean, self.sd), (self.female, self.male)]
-        whole = [one is not None and other is not None for one, other in pairs]
+        both_limits = [one is not None and other is not None for one, other in pairs]
         half = [(one is None) != (other is None) for one, other in pairs]
-        if any(half) or sum(whole) + bool(self.any) != 1:
+        if any(half) or sum(both_limits) + bool(self.any) != 1:
             raise ValueError(
                 "give low and high, mean and sd, female and male, or any with at least one value"
             )
-        if whole[2] and self.model_fields_set & {"share", "otherwise", "apart"}:
+        if both_limits[2] and self.model_fields_set & {"share", "otherwise", "apart"}:
             raise ValueError("share, otherwise and apart stand in the range of each sex")
         within = [self.female, self.male, self.otherwise]
         if any(isinstance(each, Range) and each.female is not None for each in within):
             raise ValueError("female and male stand in no other range")
-        if whole[0] and not float(self.low or 0) <= float(self.high or 0):
+        if both_limits[0] and not float(self.low or 0) <= float(self.high or 0):
             raise ValueError("low exceeds high")
         return self
 
@@ -393,10 +393,10 @@ def _draw(
             sexes = [case.get("body", {}).get("sex") for case in cases]
             if not set(sexes) <= {"female", "male"}:
                 raise BadInputError(f"sample: {place} is by sex; draw body.sex before it")
-            groups = [
-                (by_sex, [case for case, own in zip(cases, sexes, strict=True) if own == sex])
-                for sex, by_sex in (("female", stretch.female), ("male", stretch.male))
-            ]
+            of_sex: dict[str, list[dict[str, Any]]] = {"female": [], "male": []}
+            for case, sex in zip(cases, sexes, strict=True):
+                of_sex[sex].append(case)
+            groups = [(stretch.female, of_sex["female"]), (stretch.male, of_sex["male"])]
         for kind, group in groups:
             for case, value in zip(group, _values(kind, len(group), rng), strict=True):
                 if value is not None:
@@ -410,10 +410,10 @@ def _values(stretch: Range, n: int, rng: np.random.Generator) -> list[Any]:
     )
     drawn = iter(_stratified(stretch, int(from_here.sum()), rng))
     if isinstance(stretch.otherwise, Range):
-        others = iter(_values(stretch.otherwise, int((~from_here).sum()), rng))
+        other_values = iter(_values(stretch.otherwise, int((~from_here).sum()), rng))
     else:
-        others = itertools.repeat(stretch.otherwise)
-    return [next(drawn) if is_from_here else next(others) for is_from_here in from_here]
+        other_values = itertools.repeat(stretch.otherwise)
+    return [next(drawn) if is_from_here else next(other_values) for is_from_here in from_here]
 
 
 def _stratified(stretch: Range, n: int, rng: np.random.Generator) -> list[Any]:

@@ -90,8 +90,8 @@ def _page(
     count = result.sizes["case"]
 
     def figure(name: str, alt: str, caption: str) -> h.Node:
-        data = base64.b64encode(pictures[name]).decode()
-        picture = h.img(src=f"data:image/png;base64,{data}", alt=alt)
+        encoded = base64.b64encode(pictures[name]).decode()
+        picture = h.img(src=f"data:image/png;base64,{encoded}", alt=alt)
         return h.figure[picture, h.figcaption[caption]]
 
     parts = [
@@ -188,8 +188,8 @@ def _table(head: Sequence[h.Node], rows: Iterable[Sequence[h.Node]], *, caption:
 
 
 def _lines(text: str) -> h.Node:
-    first, *others = text.strip("\n").split("\n")
-    return first, *((h.br, line) for line in others)
+    first, *further_lines = text.strip("\n").split("\n")
+    return first, *((h.br, line) for line in further_lines)
 
 
 def _label(angle: str) -> str:
@@ -237,17 +237,17 @@ def _by_angle(
 
 
 def _overall(result: xr.Dataset) -> h.Node:
-    chosen = result.sel(estimator="fitted", view="all", clips="all")
-    groups = {"": chosen.sel(part="all"), "deep": chosen.sel(part="deep")}
+    fitted_result = result.sel(estimator="fitted", view="all", clips="all")
+    groups = {"": fitted_result.sel(part="all"), "deep": fitted_result.sel(part="deep")}
     names = ["bias", "mean abs.", "95 % limits", "coverage", "given"]
     caption = "Errors of the fitted body in degrees, all frames and deep."
     return _by_angle(groups, names, caption=caption)
 
 
 def _side_by_side(result: xr.Dataset) -> h.Node:
-    chosen = result.sel(view="all", clips="all")
+    all_clips = result.sel(view="all", clips="all")
     groups = {
-        NAMES.get(name, name) + after: chosen.sel(part=part, estimator=name)
+        NAMES.get(name, name) + after: all_clips.sel(part=part, estimator=name)
         for part, after in (("all", ""), ("deep", "\ndeep"))
         for name in map(str, result["estimator"].values)
     }
@@ -256,11 +256,11 @@ def _side_by_side(result: xr.Dataset) -> h.Node:
 
 
 def _by_view(result: xr.Dataset) -> h.Node:
-    chosen = result.sel(estimator="fitted", clips="all", part="all")
+    fitted_result = result.sel(estimator="fitted", clips="all", part="all")
     groups = {
-        f"{view}, {int((result['case_view'] == view).sum())} clips": chosen.sel(view=view)
+        f"{view}, {int((result['case_view'] == view).sum())} clips": fitted_result.sel(view=view)
         for view in VIEWS
-        if int(chosen["clips_used"].sel(view=view).max())
+        if int(fitted_result["clips_used"].sel(view=view).max())
     }
     caption = (
         "Fitted body, all frames, degrees (coverage coloured below 90 % and below 80 %). Left and "
@@ -270,11 +270,11 @@ def _by_view(result: xr.Dataset) -> h.Node:
 
 
 def _by_elbows(result: xr.Dataset) -> h.Node:
-    chosen = result.sel(estimator="fitted", view="all", part="all")
+    fitted_result = result.sel(estimator="fitted", view="all", part="all")
     groups = {
-        name: chosen.sel(clips=name)
+        name: fitted_result.sel(clips=name)
         for name in ("straight", "bent")
-        if int(chosen["clips_used"].sel(clips=name).max())
+        if int(fitted_result["clips_used"].sel(clips=name).max())
     }
     names = ["bias", "mean abs.", "RMS", "coverage", "given"]
     caption = "Fitted body, all frames, clips with straight and bent elbows."
@@ -286,10 +286,10 @@ def _every_case(result: xr.Dataset) -> h.Node:
         *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "hip_abduction"),
         *("shoulder_flexion", "elbow_flexion", "trunk_lean"),
     )
-    chosen = result.sel(estimator="fitted", part="all")
+    fitted_result = result.sel(estimator="fitted", part="all")
     rows = []
     for case in result["case"].values:
-        clip = chosen.sel(case=case)
+        clip = fitted_result.sel(case=case)
         rows.append(
             [
                 str(case),
@@ -336,11 +336,11 @@ def _panels(result: xr.Dataset) -> tuple[Figure, dict[str, Any]]:
 
 
 def _view_figure(result: xr.Dataset) -> Figure:
-    chosen = result.sel(estimator="fitted", clips="all", part="all", view=list(VIEWS))
+    fitted_result = result.sel(estimator="fitted", clips="all", part="all", view=list(VIEWS))
     labels = [f"{view} ({int((result['case_view'] == view).sum())})" for view in VIEWS]
     figure, panels = _panels(result)
     for i, (angle, axes) in enumerate(panels.items()):
-        errors = chosen.sel(angle=angle)
+        errors = fitted_result.sel(angle=angle)
         half = half_width(np.nan_to_num(errors["sd"].to_numpy()))
         axes.errorbar(
             range(len(labels)), errors["bias"].to_numpy(), half, fmt="o", color="#1d5fa8",
@@ -352,14 +352,14 @@ def _view_figure(result: xr.Dataset) -> Figure:
 
 
 def _azimuth_figure(result: xr.Dataset) -> Figure:
-    chosen = result["case_bias"].sel(estimator="fitted", part="deep")
+    deep_bias = result["case_bias"].sel(estimator="fitted", part="deep")
     azimuth = (result["azimuth"].to_numpy() + 180.0) % 360.0 - 180.0
     bent = result["case_bent"].to_numpy()
     colours = {"left": "#1d5fa8", "right": "#d07a1f", "middle": "#555555"}
     figure, panels = _panels(result)
     for angle, axes in panels.items():
         for side, colour in colours.items():
-            values = chosen.sel(angle=angle, side=side).to_numpy()
+            values = deep_bias.sel(angle=angle, side=side).to_numpy()
             for mask, face in ((~bent, colour), (bent, "none")):
                 axes.scatter(
                     azimuth[mask], values[mask], s=16, facecolors=face, edgecolors=colour,

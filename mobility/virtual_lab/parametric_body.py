@@ -184,9 +184,13 @@ def _body(
             ]
         return [array[0].numpy() @ _TO_WORLD.T for array in arrays]
 
+    def stature(height: float) -> float:
+        vertices, _ = rest(height, 0.5)
+        return float(np.ptp(vertices[:, 1]))
+
     # MakeHuman's height stretches thigh, shank and head unequally: who is taller or shorter than
     # usual is made larger or smaller as a whole.
-    height = _solved(lambda h: float(np.ptp(rest(h, 0.5)[0][:, 1])), build["stature"][sex]["mean"])
+    height = _solved(stature, build["stature"][sex]["mean"])
     weights = model.vertex_bone_weights.numpy().astype(np.float64)
     bones = tuple(str(name) for name in model.bone_labels)
     empty = Body(

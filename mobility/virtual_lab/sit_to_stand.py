@@ -217,10 +217,10 @@ def perform_sit_to_stand(body: Body, motion: SitToStand, time: Array) -> Trial:
         return legs_over(body, straight, soles, level, knees, centre).inclination
 
     path = solve(lambda z: inclination(z) - wanted, np.full(len(time), -0.7), 0.3)
-    off = np.abs(inclination(path) - wanted).max()
+    inclination_error = np.abs(inclination(path) - wanted).max()
     mid_hip[:, 2] = seated * path + risen * standing.fore_aft
     legs = legs_over(body, motion, soles, level, dict.fromkeys(SUFFIX, leaned), mid_hip)
-    if legs.short.max() > 1e-6 or off > 0.01:
+    if legs.short.max() > 1e-6 or inclination_error > 0.01:
         raise BadInputError(
             "sit-to-stand: the legs of this body do not reach; change seat_height_m or"
             " seated_tibia_inclination, or lessen stance_width, stagger_m or shift_m"

@@ -227,9 +227,10 @@ def standing_in_balance(body: Body, stance: Stance) -> Standing:
     ends = [heel_and_toe(body, soles[side], side) for side in SUFFIX]
     heel, toe = (float(np.mean([end[i][0, 2] for end in ends])) for i in (0, 1))
     target = heel + stance.standing_balance * (toe - heel)
-    ankle = np.mean([soles[side][2][0] for side in SUFFIX], axis=0)
+    ankles = [soles[side][2][0] for side in SUFFIX]
+    ankle = np.mean(ankles, axis=0)
     hip = abs((body.joint("hip", "left") - body.mid_hip)[0])
-    sideways = np.mean([abs(soles[side][2][0, 0]) - hip for side in SUFFIX])
+    sideways = np.mean([abs(of_side[0]) - hip for of_side in ankles])
     overextended = stance.standing_knee_flexion < 0
 
     def highest(ahead: float, knee_flexion: float) -> float:

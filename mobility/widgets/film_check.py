@@ -44,12 +44,12 @@ class FilmCheck(Widget):
 
         self.in_background(tables.sentence("widgets.notice.checking"), work, on=session.id)
 
-    def keep(self, there: set[str]) -> None:
-        """Show nothing of sessions that are not `there` any more."""
+    def keep(self, session_ids: set[str]) -> None:
+        """Show nothing of sessions that are not among `session_ids` any more."""
         with self._guard:
-            kept = [each for each in self.checks if each["session"] in there]
-            if len(kept) < len(self.checks):
-                self.checks = kept
+            checks_left = [each for each in self.checks if each["session"] in session_ids]
+            if len(checks_left) < len(self.checks):
+                self.checks = checks_left
 
     def _put_away(self, content: Mapping[str, Any]) -> None:
         self.keep({each["session"] for each in self.checks} - {content.get("session")})

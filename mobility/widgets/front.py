@@ -160,12 +160,12 @@ class Front:
 
     def _leave_what_is_gone(self) -> None:
         """Show nothing of a session that was deleted, here or elsewhere."""
-        there = {"", *(row["id"] for row in self.browser.rows)}
-        self.check.keep(there)
-        if self.report.session_id not in there:
+        session_ids = {"", *(row["id"] for row in self.browser.rows)}
+        self.check.keep(session_ids)
+        if self.report.session_id not in session_ids:
             self.report.leave()
         for place, trial in list(self.trials.items()):
-            if trial.session.id not in there:
+            if trial.session.id not in session_ids:
                 del self.trials[place]
                 trial.close()
 

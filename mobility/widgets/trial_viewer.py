@@ -105,7 +105,7 @@ class TrialViewer(Widget):
             "can_correct": not session.store.on_server,
             "not_served": session.notes(),
             "warnings": warning_lines(session.record.warnings),
-            "others": _others(session),
+            "others": _other_people(session),
         }
 
     @traitlets.validate("shown")  # type: ignore[untyped-decorator]
@@ -182,7 +182,7 @@ class TrialViewer(Widget):
                 second = session.record.measured_video == 2
                 session.set_subject(place, second_camera=second)
                 session.analyze()
-            self.others = _others(session)
+            self.others = _other_people(session)
             self._load_repetitions()
             self.warnings = warning_lines(session.record.warnings)
             self._send_trial()
@@ -227,7 +227,7 @@ class TrialViewer(Widget):
         self.send({"kind": "video", "url": address(file, page), "annotated": annotated})
 
 
-def _others(session: AnySession) -> list[dict[str, Any]]:
+def _other_people(session: AnySession) -> list[dict[str, Any]]:
     """Other people in the survey of a session; none for a server, or keypoints that were given."""
-    seen = json.loads(session.pose().attrs.get("survey", "{}")).get("other_people", [])
-    return [{"time": person["first_seen_s"], "point": person["subject"]} for person in seen]
+    people = json.loads(session.pose().attrs.get("survey", "{}")).get("other_people", [])
+    return [{"time": person["first_seen_s"], "point": person["subject"]} for person in people]

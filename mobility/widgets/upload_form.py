@@ -146,10 +146,10 @@ class UploadForm(Widget):
         if self._films or self._works:
             raise BadInputError("films are being added; wait, or cancel it")
         faults: dict[str, list[str]] = {}
-        given = dict(content.get("person") or {})
-        user_id = self._user_id(str(given.pop("user_id", "")))
-        of_person = {name: value for name in _OF_PERSON if (value := given.pop(name, None))}
-        common = _checked_options(given, faults)
+        fields = dict(content.get("person") or {})
+        user_id = self._user_id(str(fields.pop("user_id", "")))
+        of_person = {name: value for name in _OF_PERSON if (value := fields.pop(name, None))}
+        common = _checked_options(fields, faults)
         films = [
             self._film(number, film, common, user_id, faults)
             for number, film in enumerate(content.get("films") or [])
@@ -187,7 +187,7 @@ class UploadForm(Widget):
         faults: dict[str, list[str]],
     ) -> _Film:
         """Check what is said of a film; faults go to the names of its fields with its number."""
-        found: dict[str, list[str]] = {}
+        faults_of_film: dict[str, list[str]] = {}
         fields = {
             "exercise_name": "",
             "session_name": None,
@@ -196,25 +196,26 @@ class UploadForm(Widget):
             **dict(content.get("fields") or {}),
         }
         options = {name: fields.pop(name, None) for name in options_at("form").model_fields}
-        options = {**common, **_checked_options(options, found)}
-        named = [self._file("video", content, found)]
+        options = {**common, **_checked_options(options, faults_of_film)}
+        named = [self._file("video", content, faults_of_film)]
         if second := content.get("second"):
-            named.append(self._file("second_video", second, found))
+            named.append(self._file("second_video", second, faults_of_film))
         try:
             check_creation(user_id=user_id or ANONYMOUS, **fields)
         except BadInputError as error:
             of_participant = error.fields.pop("user_id", None)
             if of_participant:
                 faults["user_id"] = of_participant
-            found.update(error.fields)
+            faults_of_film.update(error.fields)
         if not fields["exercise_name"]:
-            found["exercise_name"] = [tables.sentence("widgets.field.exercise")]
-        faults.update({f"{name}-{number}": lines for name, lines in found.items()})
-        uploads = [_Upload(which, *file) for which, file in enumerate(named)] if not found else []
+            faults_of_film["exercise_name"] = [tables.sentence("widgets.field.exercise")]
+        faults.update({f"{name}-{number}": lines for name, lines in faults_of_film.items()})
+        files = [] if faults_of_film else named
+        uploads = [_Upload(which, *file) for which, file in enumerate(files)]
         user: str | None = user_id or (None if self.store.on_server else ANONYMOUS)
         return _Film(number, uploads, {**fields, "user_id": user, "options": options})
 
-    def _lacking(self, given: Participant, names: Iterable[str]) -> dict[str, Any]:
+    def _lacking(self, participant: Participant, names: Iterable[str]) -> dict[str, Any]:
         """Give the named fields that the participant's record lacks.
 
         Raises
@@ -222,11 +223,11 @@ class UploadForm(Widget):
         BadInputError
             The record says something else: it may be somebody else's.
         """
-        stored = self.store.stored_participant(given.user_id)
+        stored = self.store.stored_participant(participant.user_id)
         lacking: dict[str, Any] = {}
         faults: dict[str, str] = {}
         for name in names:
-            value = getattr(given, name)
+            value = getattr(participant, name)
             earlier = [] if stored is None else [getattr(stored, name)]
             if name == "age" and stored is not None and stored.birth_year is not None:
                 reached = now().year - stored.birth_year
@@ -234,7 +235,7 @@ class UploadForm(Widget):
             if earlier in ([], [None]):
                 lacking[name] = value
             elif value not in earlier:
-                words = {"participant": given.user_id, "name": name, "stored": earlier[-1]}
+                words = {"participant": participant.user_id, "name": name, "stored": earlier[-1]}
                 faults[name] = tables.sentence("widgets.field.differs", **words)
         if faults:
             raise BadInputError.of(faults, what="not added")
@@ -360,10 +361,10 @@ class UploadForm(Widget):
         self._films = []
 
 
-def _checked_options(given: Mapping[str, Any], faults: dict[str, list[str]]) -> dict[str, Any]:
+def _checked_options(fields: Mapping[str, Any], faults: dict[str, list[str]]) -> dict[str, Any]:
     """Check options of the analysis, of which a blank one is none; faults go to `faults`."""
     try:
-        return given_options({k: v or None for k, v in given.items()}, options_at("form"))
+        return given_options({k: v or None for k, v in fields.items()}, options_at("form"))
     except BadInputError as error:
         faults.update(error.fields)
         return {}
@@ -435,7 +436,7 @@ class _Upload:
         self.folder, self.remove = scratch_folder("upload")
         self.file = self.folder / name
 
-    def write(self, offset: Any, data: memoryview | bytes) -> None:
+    def write(self, offset: Any, chunk: memoryview | bytes) -> None:
         """Append a part.
 
         Raises
@@ -445,7 +446,7 @@ class _Upload:
         StorageError
             The disk is full.
         """
-        part = bytes(data)
+        part = bytes(chunk)
         if offset != self.received or not part or self.received + len(part) > self.size:
             raise BadInputError(
                 "the upload: a part is missing, or the file changed meanwhile; upload it again"

@@ -209,10 +209,10 @@ class Widget(anywidget.AnyWidget):
             display(picture, raw=True)  # type: ignore[no-untyped-call]
         bundle = self._repr_mimebundle_()
         if bundle is not None:
-            data, metadata = bundle
+            formats, metadata = bundle
             if picture_html:  # the still picture above says everything
-                data = {**data, "text/html": "", "text/plain": ""}
-            display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+                formats = {**formats, "text/html": "", "text/plain": ""}
+            display(formats, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
 
     def _on_message(self, _: Any, content: Any, buffers: Sequence[memoryview]) -> None:
         acts = {**self.acts(), "trouble": self._show_page_error}

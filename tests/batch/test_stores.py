@@ -94,8 +94,8 @@ REAL = (
     *(
         "capture.video",
         "exercises.joint_angle_mobility.joint_mobility",
-        "validation.trial",
-        "validation.export",
+        "validation.lab_trial",
+        "pipeline.lab_export",
     ),
     *("reports.render", "reports.first_page", "reports.cohort_sections"),
     "pipeline.lab_comparison",

@@ -62,11 +62,11 @@ def test_others_need_to_stand_beside_the_subject_twice():
     back = [look(t, box(1180, 400, 400)) for t in range(8, 11)]
     tracks = survey.link(alone + back)
     assert len(tracks) == 2
-    assert survey.others(tracks, 0) == []  # one person who left and came back
+    assert survey.other_people(tracks, 0) == []  # one person who left and came back
     once = [*alone, look(3, box(480, 400, 400), box(900, 400, 300))]
-    assert survey.others(survey.link(once), 0) == []
+    assert survey.other_people(survey.link(once), 0) == []
     twice = [*once, look(4, box(480, 400, 400), box(900, 400, 300))]
-    assert len(survey.others(survey.link(twice), 0)) == 1
+    assert len(survey.other_people(survey.link(twice), 0)) == 1
 
 
 def test_heads_of_all_others_are_kept_to_be_hidden_also_of_who_was_seen_once():
@@ -142,7 +142,7 @@ def test_who_stands_behind_is_told_although_the_boxes_are_nearly_the_same():
     assert [set(track.heads) for track in tracks] == [{THERAPIST.head}, {LYING.head}]
     chosen = survey.choose_subject(tracks, looks, 640, 480, None)
     assert tracks[chosen].heads[0] == LYING.head  # as long as who lies is, not as high
-    assert survey.others(tracks, chosen) == [1 - chosen]
+    assert survey.other_people(tracks, chosen) == [1 - chosen]
     seen = survey.summary(looks, tracks, chosen)
     (other,) = seen["other_people"]
     for point, head in ((seen["subject"], LYING.head), (other["subject"], THERAPIST.head)):
@@ -168,7 +168,7 @@ def test_a_look_at_several_people_is_followed_by_others_until_they_are_sure():
             looks.append(look(time, *((a, b) if 3.9 < time < 6.9 else (a,))))
     assert taken == [0, 0.5, 1, 1.5, 2, 4, 4.5, 5, 6, 8, 10]
     tracks = survey.link(looks)
-    assert survey.others(tracks, 0) == [1]
+    assert survey.other_people(tracks, 0) == [1]
 
 
 def person_at(head, hips):

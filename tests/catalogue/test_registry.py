@@ -279,7 +279,7 @@ def test_pages_may_import_what_imports_the_exercises(
         "import mobility.{}; from mobility.catalogue import registry; print(registry.names()[-1])"
     )
     where = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(project)])}
-    for first in ("cli.main", "exercises.repeated.page"):
+    for first in ("cli.analysis_commands", "exercises.repeated.page"):
         new = ended([sys.executable, "-c", names.format(first)], env=os.environ | where)
         assert (new.stdout, new.stderr) == ("Heel Raise\n", "")
 

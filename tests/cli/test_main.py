@@ -13,6 +13,7 @@ from pathlib import Path
 
 import other_processes
 import pytest
+import typer
 import written_keypoints
 import xarray as xr
 from cohort_cases import add_session
@@ -23,6 +24,7 @@ from mobility import __version__
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning, with_history
 from mobility.capture.video import read_frames, write_video
+from mobility.cli.main import app
 from mobility.cohorts import cohort
 from mobility.sessions.references import RetestErrors
 from mobility.store import Session, Store
@@ -453,6 +455,23 @@ def test_help_and_version(here):
         assert (status, err, "Commands:" in out) == (0, "", True)
     status, out, err = command("sessions")
     assert (status, out, "export" in err) == (2, "", True)
+
+
+def test_the_help_of_all_commands_has_their_sentences_and_imports_none_of_them(here):
+    _, listed, _ = command("--help")
+    described = dict(re.findall(r"^  ([a-z-]+) +(.*\S)$", listed.partition("Commands:")[2], re.M))
+    root = typer.main.get_command(app)
+    assert list(described) == list(root.commands)
+    for name, text in described.items():
+        assert root.commands[name].help.startswith(text.removesuffix("..."))
+    program = (
+        "import sys; from mobility.cli import main\n"
+        "try: main.main()\n"
+        "finally: print([n for n in sys.modules if n.endswith(('commands', 'pydantic'))])"
+    )
+    typed = [sys.executable, "-c", program, "--help"]
+    done = subprocess.run(typed, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.endswith("\n[]\n")
 
 
 def test_output_that_cannot_be_written(store, clips):

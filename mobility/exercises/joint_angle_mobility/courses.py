@@ -122,11 +122,11 @@ def courses_of(
             if beside:
                 reasons.append(beside)
                 refuse = np.ones_like(refuse)
-            elif refuse.mean() > table["seen"]["outside_share"]:
+            elif refuse.mean() > table["visibility"]["outside_share"]:
                 names = [
                     mark
                     for mark, share in zip(needed_landmarks, beyond.mean(axis=0), strict=True)
-                    if share > table["seen"]["outside_share"]
+                    if share > table["visibility"]["outside_share"]
                 ] or needed_landmarks
                 names = list(dict.fromkeys(names))
                 called = [name.replace("foot_index", "toe") for name in names]
@@ -136,7 +136,7 @@ def courses_of(
                 )
                 reasons.append(out)
                 refuse = np.ones_like(refuse)
-            elif hidden[:, columns].mean(axis=0).max() > table["seen"]["hidden_share"]:
+            elif hidden[:, columns].mean(axis=0).max() > table["visibility"]["hidden_share"]:
                 share = hidden[:, columns].mean(axis=0)
                 mark = needed_landmarks[int(share.argmax())].replace("foot_index", "toe")
                 frames = _frames(share.max())
@@ -160,14 +160,14 @@ def courses_of(
             low, high = entry["possible_deg"]
             impossible = (values < low) | (values > high)
             refuse = refuse | impossible
-            if impossible.mean() > table["seen"]["impossible_share"]:
+            if impossible.mean() > table["visibility"]["impossible_share"]:
                 frames = _frames(impossible.mean())
                 reasons.append(
                     tables.sentence("reasons.joint.impossible", joint=joint, frames=frames)
                 )
                 refuse = np.ones_like(refuse)
             disagreeing = angle.attrs.get(f"disagree_{side}", 0.0)
-            if disagreeing > table["seen"]["disagree_share"]:
+            if disagreeing > table["visibility"]["disagree_share"]:
                 reasons.append(
                     tables.sentence("reasons.joint.disagree", frames=_frames(disagreeing))
                 )
@@ -217,10 +217,10 @@ def _tilt_at_rest(values: Array, time: Array, rules: Mapping[str, Any]) -> float
     last = time >= time[-1] - rules["seconds"]
     ends = []
     for part in (values[first], values[last]):
-        seen = part[np.isfinite(part)]
-        if 2 * seen.size < part.size or np.ptp(seen) > rules["apart_deg"]:
+        finite_tilt = part[np.isfinite(part)]
+        if 2 * finite_tilt.size < part.size or np.ptp(finite_tilt) > rules["apart_deg"]:
             return 0.0
-        ends.append(float(np.median(seen)))
+        ends.append(float(np.median(finite_tilt)))
     level = float(np.mean(ends))
     rests = abs(ends[1] - ends[0]) <= rules["apart_deg"] and abs(level) <= rules["most_deg"]
     return level if rests else 0.0
@@ -232,12 +232,12 @@ def _why_camera_off_view(entry: Mapping[str, Any], azimuth: float) -> str:
     if wanted is None or not np.isfinite(azimuth):
         return ""
     ahead = abs((azimuth + 180.0) % 360.0 - 180.0)
-    off = min({"front": ahead, "back": 180.0 - ahead}[view] for view in wanted["views"])
-    if off <= wanted["beside_deg"]:
+    degrees_beside = min({"front": ahead, "back": 180.0 - ahead}[view] for view in wanted["views"])
+    if degrees_beside <= wanted["beside_deg"]:
         return ""
     from_where = "_".join(wanted["views"])
     return tables.sentence(
-        f"reasons.joint.camera_beside.{from_where}", off=off, most=wanted["beside_deg"]
+        f"reasons.joint.camera_beside.{from_where}", off=degrees_beside, most=wanted["beside_deg"]
     )
 
 
@@ -257,7 +257,7 @@ def _frames(share: float) -> str:
 
 def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
     """Landmarks outside the picture, and landmarks hidden from the camera, (time, 33)."""
-    table = constants()["seen"]
+    table = constants()["visibility"]
     shape = pose.sizes["time"], len(KEYPOINTS)
     outside: Mask = np.zeros(shape, dtype=bool)
     hidden: Mask = np.zeros(shape, dtype=bool)
@@ -340,8 +340,10 @@ def _leg_range(points: Array, side: str) -> float:
     shank = points[:, INDEX[f"{side}_ankle"]] - points[:, INDEX[f"{side}_knee"]]
     ranges = []
     for turned in (angle_between(thigh, down), angle_between(thigh, shank)):
-        seen = turned[np.isfinite(turned)]
-        ranges.append(float(np.ptp(np.percentile(seen, [5, 95]))) if seen.size else 0.0)
+        finite_angles = turned[np.isfinite(turned)]
+        ranges.append(
+            float(np.ptp(np.percentile(finite_angles, [5, 95]))) if finite_angles.size else 0.0
+        )
     return max(ranges)
 
 
@@ -372,11 +374,11 @@ def postures_of(points: Array) -> tuple[NDArray[np.str_], str]:
     )
     with np.errstate(invalid="ignore"):
         hangs = np.where(np.isnan(thighs), np.inf, thighs).min(axis=0)
-        seen = np.isfinite(hangs)
+        has_thigh = np.isfinite(hangs)
         upright = trunk < limits["upright_deg"]
         postures = np.full(len(points), "other", dtype="<U8")
         postures[upright & (hangs < limits["thigh_deg"])] = "standing"
-        postures[upright & seen & (hangs >= limits["thigh_deg"])] = "seated"
+        postures[upright & has_thigh & (hangs >= limits["thigh_deg"])] = "seated"
         postures[(trunk > limits["lying_deg"]) & ~(hangs < limits["thigh_deg"])] = "lying"
     names, counts = np.unique(postures, return_counts=True)
     return postures, str(names[counts.argmax()]) if names.size else "other"

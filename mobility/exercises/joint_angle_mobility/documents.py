@@ -63,11 +63,11 @@ def sides(session: StoredSession, side: Side) -> dict[str, Side]:
     Of trunk and neck it is the one they moved to, because a camera sees both equally well.
     """
     record = session.record
-    chosen = dict.fromkeys(map(str, record.joints), side)
+    side_of_joint = dict.fromkeys(map(str, record.joints), side)
     if "metrics" in record.stages:
-        for joint in chosen.keys() & set(SIDEWAYS):
-            chosen[joint] = side_that_moved(session.metrics(), joint, otherwise=side)
-    return chosen
+        for joint in side_of_joint.keys() & set(SIDEWAYS):
+            side_of_joint[joint] = side_that_moved(session.metrics(), joint, otherwise=side)
+    return side_of_joint
 
 
 def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side:

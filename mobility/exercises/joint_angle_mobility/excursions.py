@@ -174,8 +174,8 @@ def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> li
         for before, other in enumerate(checked, start=1):
             if start < other["start"]:
                 raise BadInputError(f"{what}: begins before movement {before}; put them in order")
-            others = other.get("joints", [])
-            apart = names and others and not set(names) & set(others)
+            other_names = other.get("joints", [])
+            apart = names and other_names and not set(names) & set(other_names)
             if start < other["end"] and not apart:
                 raise BadInputError(
                     f"{what}: begins before movement {before} of the same joint ends"
@@ -199,14 +199,14 @@ def marks_of(
         return None
     time = angles["time"].to_numpy()
     marks = []
-    for number, given in enumerate(checked_movements(movements, joints=joints), start=1):
-        if given["start"] < time[0] - 1e-6 or given["end"] > time[-1] + 1e-6:
+    for number, marked in enumerate(checked_movements(movements, joints=joints), start=1):
+        if marked["start"] < time[0] - 1e-6 or marked["end"] > time[-1] + 1e-6:
             raise BadInputError(
                 f"movement {number}: outside the recording, which lasts from {time[0]:.3f} to "
                 f"{time[-1]:.3f} s"
             )
-        of = tuple(given.get("joints", ()))
-        marks.append(Mark(given["start"], given["bottom"], given["end"], of))
+        of = tuple(marked.get("joints", ()))
+        marks.append(Mark(marked["start"], marked["bottom"], marked["end"], of))
     return marks
 
 
@@ -223,15 +223,15 @@ def excursions_of(
     """Find the turns and the movements of a curve; `wanted` is the end that movements go to."""
     rules = table["movement"]
     values = _values_searched(course, table)
-    seen = np.isfinite(values)
+    has_value = np.isfinite(values)
     least = _least_excursion(course, table)
-    if seen.sum() < 2:
+    if has_value.sum() < 2:
         return replace(course, threshold=least)
-    low, high = np.percentile(values[seen], [5, 95])
+    low, high = np.percentile(values[has_value], [5, 95])
     threshold = max(least, rules["range_share"] * (high - low))
     near = _NEAR * (high - low)
     # What was refused within the recording lies between its neighbours.
-    bridged = np.interp(time, time[seen], values[seen])
+    bridged = np.interp(time, time[has_value], values[has_value])
     at_low = int((bridged <= low + near).sum())
     at_high = int((bridged >= high - near).sum())
     ends = bridged[[0, -1]]
@@ -244,7 +244,7 @@ def excursions_of(
     excursions: list[Excursion] = []
     highs: list[tuple[float, float]] = []
     lows: list[tuple[float, float]] = []
-    for piece in _pieces(time, seen, rules["longest_gap_s"]):
+    for piece in _pieces(time, has_value, rules["longest_gap_s"]):
         curve = _Curve.of(time[piece], values[piece], rules)
         if curve is None:
             continue
@@ -291,24 +291,27 @@ def _on_its_way(span: _Span, curve: _Curve, at: float) -> bool:
     return bool(edge and curve.time[span.last] - curve.time[span.first] < _EDGE_S)
 
 
-def _refuse_impossible(each: Excursion, rules: Mapping[str, Any]) -> Excursion:
+def _refuse_impossible(excursion: Excursion, rules: Mapping[str, Any]) -> Excursion:
     """Refuse what is too fast or too brief for a limb, a glitch, and what is held: a posture."""
     reason = ""
-    if each.peak_velocity > rules["fastest_deg_s"]:
-        reason = tables.sentence("reasons.movement.too_fast", speed=each.peak_velocity)
     # Half of the time of a movement there and back; its ends are blurred by the smoothing.
-    elif each.start_seen and each.end_seen and 2 * each.beyond_half_s < rules["briefest_s"]:
-        reason = tables.sentence("reasons.movement.too_quick", seconds=2 * each.beyond_half_s)
-    elif each.near_turn_s > rules["longest_hold_s"]:
+    there_and_back = 2 * excursion.beyond_half_s
+    if excursion.peak_velocity > rules["fastest_deg_s"]:
+        reason = tables.sentence("reasons.movement.too_fast", speed=excursion.peak_velocity)
+    elif excursion.start_seen and excursion.end_seen and there_and_back < rules["briefest_s"]:
+        reason = tables.sentence("reasons.movement.too_quick", seconds=there_and_back)
+    elif excursion.near_turn_s > rules["longest_hold_s"]:
         reason = tables.sentence("reasons.movement.held", longest=rules["longest_hold_s"])
-    return replace(each, accepted=False, reason=reason) if each.accepted and reason else each
+    if not (excursion.accepted and reason):
+        return excursion
+    return replace(excursion, accepted=False, reason=reason)
 
 
 def without_movements_at_rest(courses: Sequence[Course], rules: Mapping[str, Any]) -> list[Course]:
     """Refuse small movements of a side while the other one moves much farther: it rests."""
     without_rests = []
     for course in courses:
-        others = [
+        other_excursions = [
             each
             for other in courses
             if other.joint == course.joint and other.side != course.side
@@ -318,12 +321,14 @@ def without_movements_at_rest(courses: Sequence[Course], rules: Mapping[str, Any
         sway = local_sd(course)
 
         def rests(
-            each: Excursion, others: Sequence[Excursion] = others, sway: float = sway
+            each: Excursion,
+            other_excursions: Sequence[Excursion] = other_excursions,
+            sway: float = sway,
         ) -> bool:
             return each.excursion < rules["beside_errors"] * sway and any(
                 each.excursion < rules["beside_share"] * other.excursion
                 and min(each.end, other.end) > max(each.start, other.start)
-                for other in others
+                for other in other_excursions
             )
 
         why = tables.sentence("reasons.movement.rests")
@@ -343,13 +348,13 @@ def without_movements_at_rest(courses: Sequence[Course], rules: Mapping[str, Any
     return without_rests
 
 
-def _pieces(time: Array, seen: Mask, longest_gap: float) -> list[Mask]:
+def _pieces(time: Array, has_value: Mask, longest_gap: float) -> list[Mask]:
     """Split the frames with a value where a gap is too long to be bridged."""
-    rows = np.flatnonzero(seen)
+    rows = np.flatnonzero(has_value)
     breaks = np.flatnonzero(np.diff(time[rows]) > longest_gap + np.median(np.diff(time))) + 1
     pieces = []
     for part in np.split(rows, breaks):
-        mask = np.zeros(len(seen), dtype=bool)
+        mask = np.zeros(len(has_value), dtype=bool)
         mask[part] = True
         pieces.append(mask)
     return pieces
@@ -469,7 +474,7 @@ def _excursion_between(
     span: _Span,
     rest: float,
     ends: tuple[int, int],
-    seen: tuple[bool, bool],
+    ends_recorded: tuple[bool, bool],
     rules: dict[str, Any],
 ) -> Excursion:
     """Describe the movement between two frames of a curve that turns at `span`."""
@@ -480,7 +485,7 @@ def _excursion_between(
     speeds = np.abs(curve.slope[start : end + 1])
     fastest = start + int(speeds.argmax())
     mean = np.nan
-    if seen[0]:
+    if ends_recorded[0]:
         low, high = (
             curve.time[start + int(np.argmax(away[start : span.place + 1] >= part))]
             for part in rules["outward_shares"]
@@ -502,8 +507,8 @@ def _excursion_between(
         peak_time=float(curve.time[fastest]),
         mean_velocity=mean,
         accepted=True,
-        start_seen=seen[0],
-        end_seen=seen[1],
+        start_seen=ends_recorded[0],
+        end_seen=ends_recorded[1],
         beyond_half_s=float(half_way.sum() * step),
         near_turn_s=float(near.sum() * step),
     )
@@ -511,7 +516,7 @@ def _excursion_between(
 
 def leading_excursion(group: Sequence[Excursion]) -> Excursion:
     """Largest of the movements that happen at the same time."""
-    return max(group, key=lambda each: (each.accepted, each.excursion))
+    return max(group, key=lambda excursion: (excursion.accepted, excursion.excursion))
 
 
 def as_marked(mark: Mark, group: Sequence[Excursion]) -> Excursion:
@@ -543,13 +548,13 @@ def by_hand(
     """Replace the detected movements of a curve by those that a person marked."""
     rules = table["movement"]
     least = _least_excursion(course, table)
-    seen = np.isfinite(course.values)
+    has_value = np.isfinite(course.values)
     curves: list[_Curve] = []
-    if seen.sum() > 1:
-        pieces = _pieces(time, seen, rules["longest_gap_s"])
+    if has_value.sum() > 1:
+        pieces = _pieces(time, has_value, rules["longest_gap_s"])
         values = _values_searched(course, table)
-        made = (_Curve.of(time[piece], values[piece], rules) for piece in pieces)
-        curves = [curve for curve in made if curve is not None]
+        curves_of_pieces = (_Curve.of(time[piece], values[piece], rules) for piece in pieces)
+        curves = [curve for curve in curves_of_pieces if curve is not None]
     frame = float(np.median(np.diff(time))) if time.size > 1 else 0.0
     excursions: list[Excursion] = []
     rests: dict[float, float] = {}
@@ -563,7 +568,7 @@ def by_hand(
             continue
         curve = next((c for c in curves if c.time[0] <= mark.turn <= c.time[-1]), None)
         if curve is None:
-            if mark.joints and seen.any():
+            if mark.joints and has_value.any():
                 missing.append(f"{mark.turn:.2f} s")
             continue
         before = marks[indices[place - 1]].end if place else -np.inf
@@ -613,7 +618,7 @@ def _excursion_at_marks(
     course: Course,
     curve: _Curve,
     mark: Mark,
-    others: tuple[float, float],
+    marks_beside: tuple[float, float],
     frame: float,
     rules: dict[str, Any],
 ) -> tuple[Excursion | None, list[tuple[float, float]]]:
@@ -623,7 +628,7 @@ def _excursion_at_marks(
     ----------
     course, curve, mark, rules
         The joint, the piece of its curve in which the turn lies, the marks, and the table.
-    others
+    marks_beside
         End of the movement before, and start of the one after.
     frame
         Seconds between frames.
@@ -645,21 +650,17 @@ def _excursion_at_marks(
     sign = float(np.sign(out + back))
     size = max(sign * out, sign * back)
     # An end at the edge of the curve, away from rest, was cut off there.
-    seen = (
+    ends_recorded = (
         curve.time[start] - curve.time[0] > 1.5 * frame or sign * out > (1 - _NEAR) * size,
         curve.time[-1] - curve.time[end] > 1.5 * frame or sign * back > (1 - _NEAR) * size,
     )
-    gaps = (
-        (int(np.argmin(np.abs(curve.time - others[0]))) if curve.time[0] < others[0] else 0, start),
-        (
-            end,
-            int(np.argmin(np.abs(curve.time - others[1])))
-            if others[1] < curve.time[-1]
-            else len(smooth) - 1,
-        ),
-    )
+    # The rest before ends at the mark before, that after at the mark after.
+    before, after = (int(np.argmin(np.abs(curve.time - mark))) for mark in marks_beside)
+    if marks_beside[1] >= curve.time[-1]:
+        after = len(smooth) - 1
+    gaps = ((before, start), (end, after))
     rests = []
-    for (first, last), is_seen in zip(gaps, seen, strict=True):
+    for (first, last), is_seen in zip(gaps, ends_recorded, strict=True):
         if not is_seen:
             continue
         first = min(first, last)
@@ -673,7 +674,7 @@ def _excursion_at_marks(
     span = _plateau(curve, turn, rules["turn_share"] * abs(smooth[turn] - level), start, end)
     if span.value == level:
         return None, []
-    return _excursion_between(course, curve, span, level, (start, end), seen, rules), rests
+    return _excursion_between(course, curve, span, level, (start, end), ends_recorded, rules), rests
 
 
 def _plateau(curve: _Curve, place: int, near: float, least: int, most: int) -> _Span:
@@ -696,16 +697,17 @@ def at_the_same_time(excursions: Sequence[Excursion]) -> list[list[Excursion]]:
     """Group what moves at the same time, in the order of time."""
     share = constants()["movement"]["together_share"]
     groups: list[list[Excursion]] = []
-    for each in in_order(excursions):
+    for excursion in in_order(excursions):
         for group in groups:
             first = group[0]
-            same = (each.joint, each.side) in [(e.joint, e.side) for e in group]
-            common = min(first.end, each.end) - max(first.start, each.start)
-            if not same and common > share * min(first.end - first.start, each.end - each.start):
-                group.append(each)
+            same = (excursion.joint, excursion.side) in [(e.joint, e.side) for e in group]
+            common = min(first.end, excursion.end) - max(first.start, excursion.start)
+            shorter = min(first.end - first.start, excursion.end - excursion.start)
+            if not same and common > share * shorter:
+                group.append(excursion)
                 break
         else:
-            groups.append([each])
+            groups.append([excursion])
     return groups
 
 

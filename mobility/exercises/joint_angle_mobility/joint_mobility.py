@@ -113,8 +113,8 @@ def joint_movements(
     seconds = {"units": "second"}
     time = angles["time"].to_numpy()
     at_rest = np.ones(time.size, dtype=bool)
-    for each in leading:
-        at_rest &= (time < each.start) | (time > each.end)
+    for excursion in leading:
+        at_rest &= (time < excursion.start) | (time > excursion.end)
 
     def over(values: Sequence[Any], kind: type, **attrs: str) -> Any:
         return ("rep", np.array(values, dtype=kind), attrs)
@@ -407,10 +407,10 @@ def _other_movement(movement: str | None, shown: NDArray[Any]) -> list[dict[str,
     if movement is None:
         return []
     possible = set(movement_table.movements_of(movement_table.movement(movement)["joint"]))
-    others = sorted(possible & set(shown.ravel()) - {movement})
-    if not others or movement in shown:
+    other_movements = sorted(possible & set(shown.ravel()) - {movement})
+    if not other_movements or movement in shown:
         return []
-    instead = listed([spoken(name) for name in others])
+    instead = listed([spoken(name) for name in other_movements])
     return [tables.warning("warnings.other_movement", shown=instead, wanted=spoken(movement))]
 
 
@@ -427,12 +427,12 @@ def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
     if flat:
         flat_angles = measured_angles(pose)
         draws = draws.assign({name: flat_angles[f"{name}_draws"] for name in flat})
-    whole = {
+    quantities = {
         str(name): values.to_numpy() for name, values in draws.items() if "side" not in values.dims
     }
     apart = {
         name: (("draw", "fit_time", "side"), values)
-        for name, values in of_single_joints(whole).items()
+        for name, values in of_single_joints(quantities).items()
         if name not in draws
     }
     return draws.assign(apart)

@@ -124,10 +124,10 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
     head = ["Movement", "From", "To", "Range", *(["Average"] if averaged else [])]
     scored = bool(np.isfinite(metrics["score"].values).any())
     rows: list[Row] = []
-    for each in angles:
-        for side in each.sides:
-            one = metrics.sel(joint=each.joint, side=side)
-            name = f"{_side_head(metrics, side)} {_movement_name(one, each.joint)}"
+    for angle in angles:
+        for side in angle.sides:
+            one = metrics.sel(joint=angle.joint, side=side)
+            name = f"{_side_head(metrics, side)} {_movement_name(one, angle.joint)}"
             row: list[h.Node | Cell] = [name]
             if not np.isfinite([float(one["maximum"]), float(one["minimum"])]).any():
                 why = str(one["note"].item()) or tables.sentence("joints.not_seen")
@@ -143,15 +143,15 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
                     begun = [first] if one["shown"].item() else []
                     width = len(reach) - len(begun)
                     reach = [*begun, Cell(why, "missing words", columns=width)]
-                row += [*reach, *([_average_cell(metrics, each.joint, side)] if averaged else [])]
+                row += [*reach, *([_average_cell(metrics, angle.joint, side)] if averaged else [])]
                 row += [MISSING if why else _cell(one, "score")] if scored else []
-                if not times and (each.joint, side) not in _places_that_move(metrics):
+                if not times and (angle.joint, side) not in _places_that_move(metrics):
                     held = tables.sentence("joints.held", value=_held(one))
                     row = [name, Cell(held, "missing words", columns=len(head) - 1 + scored)]
             rows.append(row)
-            if opposite := _opposite_row(metrics, each.joint, side, averaged=averaged):
+            if opposite := _opposite_row(metrics, angle.joint, side, averaged=averaged):
                 rows.append([*opposite, *[""] * scored])
-        for difference in differences(metrics, [each]):
+        for difference in differences(metrics, [angle]):
             name = tables.sentence("joints.difference.row", name=difference.name)
             rows.append([name, "", difference.measured, *[""] * (len(head) - 3 + scored)])
     caption = tables.sentence("joints.measures")
@@ -208,8 +208,8 @@ def _movement_name(one: xr.Dataset, joint: str) -> str:
 
 def reached(metrics: xr.Dataset) -> list[str]:
     """Say of each joint and side that moved how far it went: "left elbow flexion 112° ± 14°"."""
-    every = reaches(metrics)
-    by_place = {(each.joint, each.side): each for each in every if not each.opposite}
+    all_reaches = reaches(metrics)
+    by_place = {(each.joint, each.side): each for each in all_reaches if not each.opposite}
     phrases = []
     for joint, side, movement_name in moved_in(metrics):
         each = by_place.get((joint, side))
@@ -222,7 +222,7 @@ def reached(metrics: xr.Dataset) -> list[str]:
             phrases.append(f"{name} {quantity(each.value, 'degree', half=each.half)}")
     return phrases + [
         f"{each.named} {each.name} {quantity(each.value, 'degree', half=each.half)}"
-        for each in every
+        for each in all_reaches
         if each.opposite and each.certain
     ]
 
@@ -368,7 +368,7 @@ def _opposite_reach(one: xr.Dataset, shown: Reach) -> Reach | None:
     if not math.isfinite(value):
         return None
     sd = float(one["opposite_end_sd"])
-    certain = not sd > constants()["told"]["largest_sd_deg"]
+    certain = not sd > constants()["certain"]["largest_sd_deg"]
     half = half_width(sd)
     return replace(shown, movement=name, value=value, half=half, certain=certain, opposite=True)
 
@@ -447,8 +447,10 @@ def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
         for each in of_sides
         if not each.exceeds_error
     ]
-    others = [tables.sentence("joints.difference.none", names=listed(alike))] if alike else []
-    return apart + others
+    without_difference = (
+        [tables.sentence("joints.difference.none", names=listed(alike))] if alike else []
+    )
+    return apart + without_difference
 
 
 def _with_gauge(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
@@ -477,7 +479,7 @@ def _begins(metrics: xr.Dataset, reach: Reach) -> tuple[float, float] | None:
     one = metrics.sel(joint=reach.joint, side=reach.side)
     (name, sign), _ = _ends(one)
     value, sd = sign * float(one[name]), float(one[f"{name}_sd"])
-    if reach.opposite or not math.isfinite(value) or sd > constants()["told"]["largest_sd_deg"]:
+    if reach.opposite or not math.isfinite(value) or sd > constants()["certain"]["largest_sd_deg"]:
         return None
     return value, half_width(sd)
 
@@ -508,12 +510,12 @@ def gauges_of(
     drawn = _with_gauge(metrics, angles)
     alone = len(_people(drawn, lab)) == 1
     grouped: dict[tuple[str, str], list[Reach]] = {}
-    for each in drawn:
-        beside = each.beside(alone=alone)
-        if norm := _lab_norm(each, lab):
+    for reach in drawn:
+        beside = reach.beside(alone=alone)
+        if norm := _lab_norm(reach, lab):
             low, high = map(rounded, lab_norms.band(norm[0]))
             beside = tables.sentence("joints.gauge.lab", low=low, high=high)
-        grouped.setdefault((capital(each.name), beside), []).append(each)
+        grouped.setdefault((capital(reach.name), beside), []).append(reach)
     return [
         _gauge(name, beside, alike, metrics, lab)
         for (name, beside), alike in list(grouped.items())[:most]
@@ -578,24 +580,24 @@ def _people(reaches: Sequence[Reach], lab: LabReferences) -> list[str]:
     return list(dict.fromkeys(drawn))
 
 
-def commented(metrics: xr.Dataset, chosen: Sequence[Shown]) -> Markup:
+def commented(metrics: xr.Dataset, shown_sides: Sequence[Shown]) -> Markup:
     """Show what was written beside the angles, each with its angle."""
     return html(
         h.blockquote(".comment")[h.strong[f"{each.heading(metrics)}:"], f" {each.comment}"]
-        for each in chosen
+        for each in shown_sides
         if each.comment
     )
 
 
 def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
     """Say by how much the sides differ and how far the joints go, and name what is missing."""
-    ordered = sorted(reaches(metrics, angles), key=lambda each: _COMPARED.index(each.compared))
+    ordered = sorted(reaches(metrics, angles), key=lambda reach: _COMPARED.index(reach.compared))
     in_sentences = ordered[:_MOST_SENTENCES]
-    others = [each for each in ordered if each.compared == "others"]
+    compared_with_others = [each for each in ordered if each.compared == "others"]
     not_known = tables.load("sentences_reasons")["reference"]["participant"].values()
     notes = []
-    for people in dict.fromkeys(each.people for each in others if each.people):
-        these = [each for each in others if each.people == people]
+    for people in dict.fromkeys(each.people for each in compared_with_others if each.people):
+        these = [each for each in compared_with_others if each.people == people]
         unknown = next(filter(these[0].note.startswith, not_known), "")
         notes.append(
             tables.sentence(
@@ -608,7 +610,7 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
             )
         )
     kinds = ("more", "untold", "unnamed", "uncounted", "unseen", "unmeasured", "still")
-    rest: dict[str, list[str]] = {kind: [] for kind in kinds}
+    names_of_kind: dict[str, list[str]] = {kind: [] for kind in kinds}
     moved = _places_that_move(metrics)
     covered = {(each.joint, each.side) for each in in_sentences if not each.opposite}
     for joint, side in places(metrics, angles):
@@ -622,15 +624,17 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
         elif reason_withheld(one):
             kind = "untold" if one["shown"].item() else "unnamed"
         if (joint, side) not in covered:
-            rest[kind].append(f"{side_label(metrics, side)} {name}")
-    for each in ordered[_MOST_SENTENCES:]:
-        if each.opposite:
-            rest["more" if each.certain else "untold"].append(f"{each.named} {each.name}")
+            names_of_kind[kind].append(f"{side_label(metrics, side)} {name}")
+    for reach in ordered[_MOST_SENTENCES:]:
+        if reach.opposite:
+            names_of_kind["more" if reach.certain else "untold"].append(
+                f"{reach.named} {reach.name}"
+            )
     if len(gauges_of(metrics, angles, most=None)) <= _MOST_GAUGES:  # each has its row
-        rest["more"] = []
+        names_of_kind["more"] = []
     notes += [
         tables.sentence(f"joints.rest.{kind}", names=both_sides(names))
-        for kind, names in rest.items()
+        for kind, names in names_of_kind.items()
         if names
     ]
     lines = _compared(metrics, angles) + [each.sentence for each in in_sentences]
@@ -641,10 +645,10 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
 def measured_angles(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
     """Names of the angles that were measured: of a hip that moves sideways its abduction."""
     names_in_order: dict[str, None] = {}
-    for each in angles:
-        shown = metrics["shown"].sel(joint=each.joint, side=list(each.sides)).values
+    for angle in angles:
+        shown = metrics["shown"].sel(joint=angle.joint, side=list(angle.sides)).values
         names = [str(name) for name in shown if name] or [""]
-        names_in_order |= dict.fromkeys(_angle_of(each.joint, name) for name in names)
+        names_in_order |= dict.fromkeys(_angle_of(angle.joint, name) for name in names)
     return list(names_in_order)
 
 
@@ -677,9 +681,9 @@ def _average_cell(metrics: xr.Dataset, joint: str, side: str) -> str:
 def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
     """Make the table of how fast each joint and side moved, and how well that repeats."""
     rows: list[Row] = []
-    for each in angles:
-        for side in each.sides:
-            one = metrics.sel(joint=each.joint, side=side)
+    for angle in angles:
+        for side in angle.sides:
+            one = metrics.sel(joint=angle.joint, side=side)
             if not int(one["movements"]) or reason_withheld(one):
                 continue
             repeats = [MISSING, MISSING]
@@ -687,7 +691,7 @@ def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
             if math.isfinite(change):
                 repeats = [quantity(spread, "degree", digits=1), quantity(change, "degree")]
             fast = [_cell(one, "peak_velocity"), _cell(one, "mean_velocity")]
-            name = f"{_side_head(metrics, side)} {_movement_name(one, each.joint)}"
+            name = f"{_side_head(metrics, side)} {_movement_name(one, angle.joint)}"
             rows.append([name, *fast, *repeats])
     head = ["Movement", "Peak speed", "Mean speed", "SD of the turns", "Least change"]
     return table(head, rows, caption=tables.sentence("joints.speeds"), numeric=True)
@@ -864,13 +868,13 @@ def posture(metrics: xr.Dataset) -> Markup:
 
 def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
     """Draw every shown angle that has values, over time."""
-    made = []
-    for each in angles:
-        here = metrics.sel(joint=[each.joint])
+    drawn = []
+    for angle in angles:
+        here = metrics.sel(joint=[angle.joint])
         curves = joint_curves(here)
-        curves = curves.where(curves["side"].isin(each.sides))
+        curves = curves.where(curves["side"].isin(angle.sides))
         for name in angle_names(curves):
             if curves[name].notnull().any():
                 caption = tables.sentence("report.curves.recording", angle=capital(spoken(name)))
-                made.append((partial(plot.curves, curves, name, legend=False), caption))
-    return charts(*made)
+                drawn.append((partial(plot.curves, curves, name, legend=False), caption))
+    return charts(*drawn)

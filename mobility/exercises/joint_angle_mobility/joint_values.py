@@ -135,7 +135,7 @@ def reason_withheld(one: xr.Dataset) -> str:
     if int(one["movements"]) and not one["shown"].item():
         return tables.sentence("joints.unnamed")
     sd = float(one["end_of_range_sd"])
-    if sd > constants()["told"]["largest_sd_deg"]:
+    if sd > constants()["certain"]["largest_sd_deg"]:
         return tables.sentence("joints.untold", half=half_width(sd))
     return ""
 
@@ -147,9 +147,9 @@ def end_is_certain(metrics: xr.Dataset, joint: str, side: str) -> bool:
 
 def without_uncertain_ends(metrics: xr.Dataset) -> xr.Dataset:
     """Blank the ends that :func:`reason_withheld` withholds, and what follows from them."""
-    kept = metrics.copy(deep=True)
-    told = kept["opposite_end_sd"] <= constants()["told"]["largest_sd_deg"]
-    kept["opposite_end"] = kept["opposite_end"].where(told)
+    certain = metrics.copy(deep=True)
+    is_certain = certain["opposite_end_sd"] <= constants()["certain"]["largest_sd_deg"]
+    certain["opposite_end"] = certain["opposite_end"].where(is_certain)
     for joint, side in itertools.product(map(str, metrics["joint"].values), SIDES):
         place = {"joint": joint, "side": side}
         one = metrics.sel(place)
@@ -163,14 +163,15 @@ def without_uncertain_ends(metrics: xr.Dataset) -> xr.Dataset:
             ends = ["minimum" if movement_table.movement(shown)["end"] == "smallest" else ends[0]]
         left_out = (*ends, "end_of_range", "range_of_motion", "peak_velocity", "mean_velocity")
         for name in (*left_out, "score", "repeatability", "detectable_change"):
-            kept[name].loc[place] = np.nan
-        kept["side_difference"].loc[{"joint": joint}] = np.nan
-        kept["note"] = kept["note"].astype(object)
-        kept["note"].loc[place] = "; ".join(filter(None, [why, str(one["note"].item())]))
+            certain[name].loc[place] = np.nan
+        certain["side_difference"].loc[{"joint": joint}] = np.nan
+        certain["note"] = certain["note"].astype(object)
+        notes = [why, str(one["note"].item())]
+        certain["note"].loc[place] = "; ".join(note for note in notes if note)
         of = (metrics["movement_joint"] == joint) & (metrics["movement_side"] == side)
         for name in (*of_each, "peak_velocity", "mean_velocity"):
-            kept[f"movement_{name}"] = kept[f"movement_{name}"].where(~of)
-    return kept
+            certain[f"movement_{name}"] = certain[f"movement_{name}"].where(~of)
+    return certain
 
 
 def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float]:
@@ -180,7 +181,7 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
     accepted = course.accepted
     if not accepted:
         return _values_without_movement(course)
-    off = None if draws is None else _deviations(course, draws)
+    deviations = None if draws is None else _deviations(course, draws)
     knots = None if draws is None else draws["fit_time"].to_numpy()
     numbers: dict[str, float] = {}
     shared: dict[str, Array | float] = {}
@@ -203,12 +204,12 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
     both = np.sqrt(2) * course.added_sd
     numbers["range_of_motion_sd"] = _combined(difference, sizes, added=both)
     # Both speeds are of the same movements, or a mean could be above the peak.
-    whole = [each for each in accepted if np.isfinite(each.mean_velocity)]
-    timed = whole or accepted
+    with_velocity = [each for each in accepted if np.isfinite(each.mean_velocity)]
+    timed = with_velocity or accepted
     peaks = np.array([each.peak_velocity for each in timed])
     numbers["peak_velocity"] = float(np.median(peaks))
-    if off is not None and knots is not None:
-        slopes = np.gradient(off, knots, axis=1)
+    if deviations is not None and knots is not None:
+        slopes = np.gradient(deviations, knots, axis=1)
         times = [each.peak_time for each in timed]
         at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in slopes])
         # As the range: an uncertainty of both ends is one of the way between.
@@ -216,8 +217,8 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
         numbers["peak_velocity_sd"] = _combined(np.nanmedian(at, axis=1), peaks, added=less)
     elif len(peaks) > 1:
         numbers["peak_velocity_sd"] = float(peaks.std(ddof=1) / np.sqrt(len(peaks)))
-    if whole:
-        means = np.array([each.mean_velocity for each in whole])
+    if with_velocity:
+        means = np.array([each.mean_velocity for each in with_velocity])
         numbers["mean_velocity"] = float(np.median(means))
         relative = float(np.hypot(root_mean_square(difference), both)) / float(np.median(sizes))
         numbers["mean_velocity_sd"] = _combined(relative * numbers["mean_velocity"], means)
@@ -259,22 +260,22 @@ def _shared_error(
     """Error that all turns share: of each draw its median deviation over them, else one value."""
     if draws is None:
         return local_sd(course)
-    knots, off = draws["fit_time"].to_numpy(), _deviations(course, draws)
-    at = np.stack([np.array([np.interp(t, knots, row) for t, _ in turns]) for row in off])
+    knots, deviations = draws["fit_time"].to_numpy(), _deviations(course, draws)
+    at = np.stack([np.array([np.interp(t, knots, row) for t, _ in turns]) for row in deviations])
     median: Array = np.nanmedian(at, axis=1)
     return median
 
 
 def _deviations(course: Course, draws: xr.Dataset) -> Array:
     """Deviations of the draws of the angle of a course; (draw, fit_time)."""
-    off = draws[course.angle].sel(side=course.side).transpose("draw", "fit_time")
-    return off.to_numpy()
+    of_side = draws[course.angle].sel(side=course.side).transpose("draw", "fit_time")
+    return of_side.to_numpy()
 
 
 def _values_without_movement(course: Course) -> dict[str, float]:
     """Extremes of a curve without a movement, as percentiles, which noise widens less."""
-    seen = course.values[np.isfinite(course.values)]
-    low, high = np.percentile(seen, [2.5, 97.5])
+    finite_values = course.values[np.isfinite(course.values)]
+    low, high = np.percentile(finite_values, [2.5, 97.5])
     sd = local_sd(course)
     return {"maximum": float(high), "maximum_sd": sd, "minimum": float(low), "minimum_sd": sd}
 
@@ -296,8 +297,8 @@ def bears_weight(course: Course, points: Array, time: Array) -> bool:
     feet = [INDEX[f"{side}_{name}"] for side in SIDES for name in ("heel", "foot_index")]
     above = points[:, INDEX[f"{this}_foot_index"], 1] - points[:, feet, 1].min(axis=1)
     moved, raised = [], []
-    for each in course.accepted:
-        first, last = (int(np.argmin(np.abs(time - t))) for t in (each.start, each.turn))
+    for excursion in course.accepted:
+        first, last = (int(np.argmin(np.abs(time - t))) for t in (excursion.start, excursion.turn))
         moved.append(float(np.linalg.norm(toe[last] - toe[first])))
         raised.append(float(above[last]))
     stays = np.median(moved) < limits["foot_moves_m"]
@@ -309,8 +310,9 @@ def reference_of(
 ) -> ReferenceRange | None:
     """Look up the range of the movement that was shown, in whose direction more is farther."""
     if not shown:
-        given = not course.accepted and course.angle == ANGLE_OF_JOINT[course.joint]
-        return reference_range(course.angle, sex=sex, age=age, kind="active") if given else None
+        if course.accepted or course.angle != ANGLE_OF_JOINT[course.joint]:
+            return None
+        return reference_range(course.angle, sex=sex, age=age, kind="active")
     wanted = movement_table.movement(shown)["range"]
     return reference_range(wanted["angle"], sex=sex, age=age, kind=wanted["kind"])
 

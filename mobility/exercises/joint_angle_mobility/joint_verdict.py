@@ -152,9 +152,9 @@ def quality_for_joints(
     if "visibility" in judged:
         judged["visibility"] = {k: v for k, v in judged["visibility"].items() if k in parts}
     if mended := judged.get("swaps", {}).get("mended_frames"):
-        kept = {part: count for part, count in mended.items() if part in parts}
-        good = {} if any(kept.values()) else {"verdict": "ok", "advice": None}
-        judged["swaps"] = judged["swaps"] | {"mended_frames": kept} | good
+        mended_parts = {part: count for part, count in mended.items() if part in parts}
+        good = {} if any(mended_parts.values()) else {"verdict": "ok", "advice": None}
+        judged["swaps"] = judged["swaps"] | {"mended_frames": mended_parts} | good
     if "verdict" in judged.get("distance", {}):
         away = judged["distance"]["distance_m"]
         near = away is not None and away < limits["distance_m"]["below"]["poor"]
@@ -202,8 +202,8 @@ def moved_in(metrics: xr.Dataset) -> list[tuple[str, str, str]]:
 def _view_for_joints(view: Mapping[str, Any], metrics: xr.Dataset) -> dict[str, Any]:
     """Judge the view: good where the movements lie in the picture's plane or are precise anyway."""
     limits = tables.load("filming")
-    seen = {k: v for k, v in view.items() if k not in ("supports", "does_not_support")}
-    azimuth = seen["azimuth_deg"]
+    described = {k: v for k, v in view.items() if k not in ("supports", "does_not_support")}
+    azimuth = described["azimuth_deg"]
     moved = [each for each in moved_in(metrics) if each[2]]
     beside = [each for each in moved if not _in_picture(metrics, each, azimuth)]
     asked, advice = asked_for(metrics), None
@@ -219,8 +219,9 @@ def _view_for_joints(view: Mapping[str, Any], metrics: xr.Dataset) -> dict[str, 
     ]
     well = bool(halves) and max(halves) <= limits["narrow_deg"]["value"]
     if (moved or asked) and (well or advice is None):
-        return {**seen, "verdict": "ok", "advice": None}
-    return {**seen, "verdict": "poor" if advice and azimuth is not None else None, "advice": advice}
+        return {**described, "verdict": "ok", "advice": None}
+    verdict = "poor" if advice and azimuth is not None else None
+    return {**described, "verdict": verdict, "advice": advice}
 
 
 def _in_picture(
@@ -232,9 +233,9 @@ def _in_picture(
     filmed from.
     """
     joint, side, name = moved
-    off = float(metrics["off_picture"].sel(joint=joint, side=side))
-    if np.isfinite(off):
-        return bool(off <= tables.load("filming")["beside_deg"]["value"])
+    degrees_beside = float(metrics["off_picture"].sel(joint=joint, side=side))
+    if np.isfinite(degrees_beside):
+        return bool(degrees_beside <= tables.load("filming")["beside_deg"]["value"])
     return _filmed_from_its_view(name, azimuth_deg)
 
 
@@ -274,8 +275,8 @@ def _framing_for_joints(
         )
         place = marks.sel(keypoint=list(dict.fromkeys(name for name, _ in needed))) / size
         out = ((place < margin) | (place > 1 - margin)).any("pixel")
-        seen = place.notnull().all("pixel")
-        shares = (out & seen).sum("time") / seen.sum("time")
+        has_place = place.notnull().all("pixel")
+        shares = (out & has_place).sum("time") / has_place.sum("time")
         outside = {
             str(name).replace("_", " ").replace("foot index", "toe"): round(float(share), 3)
             for name, share in zip(shares["keypoint"].values, shares.values, strict=True)

@@ -41,9 +41,9 @@ def in_short(session: StoredSession, counted: str, verdict: Verdict) -> str:
 def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:
     """Choose a start, and the farthest turns of the shown joints that are seen best."""
     metrics = session.metrics()
-    chosen = places(metrics, shown(session.record, session.stored_config()))
+    shown_places = places(metrics, shown(session.record, session.stored_config()))
     moved = zip(metrics["movement_joint"].values, metrics["movement_side"].values, strict=True)
-    rows = [row for row, place in enumerate(moved) if place in chosen]
+    rows = [row for row, place in enumerate(moved) if place in shown_places]
     return joint_moments(session.measured_angles(), metrics.isel(movement=rows), pose)
 
 
@@ -84,7 +84,7 @@ def joint_moments(
         if end_is_certain(metrics, joint, side)
         and np.isfinite(metrics["end_of_range"].sel(joint=joint, side=side))
     ]
-    chosen = [_of_joint(angles, metrics, joint, side) for joint, side in certain]
+    moments_of_joints = [_of_joint(angles, metrics, joint, side) for joint, side in certain]
 
     def last(moments: list[Moment]) -> tuple[bool, float]:
         turn = moments[-1]
@@ -92,9 +92,10 @@ def joint_moments(
         size = abs(turn.value - moments[0].value) / turn.sd if turn.sd > 0 else 0.0
         return beside, -float(np.nan_to_num(size))
 
-    chosen.sort(key=last)
-    first = {1: 2, 2: 1}.get(len(chosen), 0)
-    return [*(chosen[0][:first] if chosen else []), *(each[-1] for each in chosen[:3])]
+    moments_of_joints.sort(key=last)
+    first = {1: 2, 2: 1}.get(len(moments_of_joints), 0)
+    before = moments_of_joints[0][:first] if moments_of_joints else []
+    return [*before, *(moments[-1] for moments in moments_of_joints[:3])]
 
 
 def _in_plane(pose: xr.Dataset, moment: Moment) -> bool:

@@ -86,10 +86,10 @@ def other_exercise(
     return _recognised("", pose)
 
 
-def _recognised(own: str, pose: xr.Dataset, *_: Any) -> list[dict[str, Any]]:
-    """Warn of the first exercise, but for the trial's `own`, that recognises itself."""
-    others = (each for each in registry.exercises() if each.name != own)
-    warnings = (stages_of(each).recognised_in(pose) for each in others)
+def _recognised(own_name: str, pose: xr.Dataset, *_: Any) -> list[dict[str, Any]]:
+    """Warn of the first exercise, but for the trial's `own_name`, that recognises itself."""
+    other_exercises = (each for each in registry.exercises() if each.name != own_name)
+    warnings = (stages_of(each).recognised_in(pose) for each in other_exercises)
     return next(filter(None, warnings), [])
 
 
@@ -142,15 +142,15 @@ def warnings_kept(
 ) -> list[AnalysisWarning]:
     """Drop warnings of unmeasured angles; without findings, keep those that decide the verdict."""
     angles = exercise.angles
-    kept = [
+    warnings_left = [
         each
         for each in warnings
         if each.code != "angle_refused" or each.values.get("name") in {None, *angles}
     ]
-    if "findings" not in judge(kept, quality, metrics, exercise=exercise).rules_out:
-        return kept
+    if "findings" not in judge(warnings_left, quality, metrics, exercise=exercise).rules_out:
+        return warnings_left
     levels = tables.load("verdict")["warnings"]
-    return [each for each in kept if "level" in levels.get(each.code, {})]
+    return [each for each in warnings_left if "level" in levels.get(each.code, {})]
 
 
 def verdict_from_counts(
@@ -177,12 +177,12 @@ def compared(
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """Compare the angles that the table names, in all repetitions; else those that it measures."""
     names = exercise.table["lab"].get("angles") or exercise.angles or tables.load("angles")
-    kept = [
+    angles_compared = [
         str(variable)
         for variable in angles.data_vars
         if re.sub(r"_(sd|raw|image)$", "", str(variable)) in names
     ]
-    return angles[kept], repetitions
+    return angles[angles_compared], repetitions
 
 
 def compared_times(

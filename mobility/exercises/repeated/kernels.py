@@ -18,9 +18,9 @@ def tempo(trial: MeasuredTrial) -> dict[str, Values]:
     """Give depth, durations and number of the repetitions."""
     repetitions = trial.repetitions
     # A repetition that the recording cuts off has no true start or end.
-    whole = repetitions["complete"]
-    descent = (repetitions["bottom_start"] - repetitions["start"]).where(whole)
-    ascent = (repetitions["end"] - repetitions["bottom_end"]).where(whole)
+    complete = repetitions["complete"]
+    descent = (repetitions["bottom_start"] - repetitions["start"]).where(complete)
+    ascent = (repetitions["end"] - repetitions["bottom_end"]).where(complete)
     values = {
         "depth": repetitions["depth"],
         "descent_duration": descent,

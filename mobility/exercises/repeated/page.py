@@ -110,7 +110,8 @@ def squat_moments(
         return []
     depth = repetitions["depth"].values[accepted]
     # The repetition in the middle, as values are medians.
-    rep = int(accepted[int(np.argsort(depth)[(len(depth) - 1) // 2])])
+    by_depth = accepted[np.argsort(depth)]
+    rep = int(by_depth[(len(depth) - 1) // 2])
     repetition = repetitions.isel(rep=rep)
     time = repetitions["time"].values
     exercise = exercise_of(metrics)
@@ -143,13 +144,13 @@ def squat_moments(
     side = side_shown(metrics, shown, otherwise=partial(clearer, shown, bottom))
     halfway = of_kind("middle_of")
     back = first_of(halfway[-1:], float(repetition["end"]))
-    chosen = [
+    first_moments = [
         of_angle(first, standing, angles, shown, side),
         reported(of_angle(turn, bottom, angles, shown, side), metrics),
     ]
     on_the_way = of_angle(f"On the way {words['back']}", back, angles, shown, side)
     if not findings:
-        return [*chosen, on_the_way]
+        return [*first_moments, on_the_way]
     finding = findings[0]
     metric = finding.metric.removesuffix(f"_at_{main_moment(exercise.moments)}")
     base = metric.removesuffix("_asymmetry").removesuffix("_variability")
@@ -179,10 +180,10 @@ def squat_moments(
         units = "foot length"
     main = Moment("Main finding", when, drawn, on, value, sd, units, label)
     if when != bottom:
-        return [*chosen, main]
+        return [*first_moments, main]
     # One frame has one picture.
-    at_turn = replace(main, title=f"{turn}, main finding") if drawn else chosen[1]
-    return [chosen[0], at_turn, on_the_way]
+    at_turn = replace(main, title=f"{turn}, main finding") if drawn else first_moments[1]
+    return [first_moments[0], at_turn, on_the_way]
 
 
 def reported(moment: Moment, metrics: xr.Dataset) -> Moment:

@@ -76,9 +76,9 @@ def repetitions(trial: Trial) -> xr.Dataset:
             legs = [leg if alone[frame, side] else "" for frame in bottoms]
             # A squat on both feet is found for each leg; keep it once.
             keep_two_footed = [side == 0 and bool(down[frame].all()) for frame in bottoms]
-            kept = [bool(name) or keep for name, keep in zip(legs, keep_two_footed, strict=True)]
-            leg_repetitions = leg_repetitions.isel(rep=np.flatnonzero(kept))
-            legs = [name for name, keep in zip(legs, kept, strict=True) if keep]
+            is_kept = [bool(name) or keep for name, keep in zip(legs, keep_two_footed, strict=True)]
+            leg_repetitions = leg_repetitions.isel(rep=np.flatnonzero(is_kept))
+            legs = [name for name, keep in zip(legs, is_kept, strict=True) if keep]
         both_legs.append(leg_repetitions.assign(leg=("rep", np.array(legs, object))))
     return _ordered_by_start(trial, both_legs, down, unseen=bool(np.isnan(lift).all()))
 
@@ -187,15 +187,15 @@ def _without_hidden_plane(
 ) -> xr.Dataset:
     """Refuse what is measured in the frontal plane of a leg that the free one hides."""
     view = trial_view(pose)
-    seen = view_kind(view) in ("front", "back", TWO_CAMERAS) or leg in view
-    if seen or hides_frontal_plane(pose):  # which refuses it for both legs
+    plane_visible = view_kind(view) in ("front", "back", TWO_CAMERAS) or leg in view
+    if plane_visible or hides_frontal_plane(pose):  # which refuses it for both legs
         return of_leg
-    own = exercise.own_table("measures")["measures"]
+    own_measures = exercise.own_table("measures")["measures"]
     note = exercise.own_table("sentences")["far_leg"]
     refused = {
         name: (variable * np.nan).assign_attrs(variable.attrs | {"note": note})
         for name, variable in of_leg.data_vars.items()
-        if own.get(variable.attrs["quantity"], {}).get("frontal")
+        if own_measures.get(variable.attrs["quantity"], {}).get("frontal")
     }
     return of_leg.assign(refused)
 
@@ -290,8 +290,8 @@ def warnings_kept(
     warnings: Sequence[AnalysisWarning],
 ) -> list[AnalysisWarning]:
     """Drop the warning that counts refused angles: it counts those of the free leg too."""
-    kept = repeated.warnings_kept(exercise, joints, quality, metrics, warnings)
-    return [warning for warning in kept if warning.code != "angle_refused"]
+    warnings_left = repeated.warnings_kept(exercise, joints, quality, metrics, warnings)
+    return [warning for warning in warnings_left if warning.code != "angle_refused"]
 
 
 def compared(

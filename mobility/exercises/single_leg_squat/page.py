@@ -47,7 +47,7 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
     hidden = metrics.attrs.get(HIDDEN_SIDE)
     legs = [leg for leg in SIDES if leg != hidden and (counted == leg).any()]
     main_side = next((finding.side for finding in findings if finding.side in legs), "")
-    chosen: list[Moment] = []
+    shown_moments: list[Moment] = []
     # The main finding comes last, after the bottom of its leg.
     for leg in sorted(legs, key=main_side.__eq__):
         leg_repetitions = repetitions.isel(rep=np.flatnonzero(counted == leg))
@@ -61,12 +61,12 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
         first, bottom, *more = squat_moments(
             pose, angles, leg_repetitions, leg_metrics, leg_findings
         )
-        if not chosen:
-            chosen.append(replace(first, title="Standing"))
-        chosen.append(bottom)
+        if not shown_moments:
+            shown_moments.append(replace(first, title="Standing"))
+        shown_moments.append(bottom)
         if leg == main_side or len(legs) == 1:
-            chosen += more
-    return chosen[-MOST_PICTURES:]
+            shown_moments += more
+    return shown_moments[-MOST_PICTURES:]
 
 
 def curves_first(record: SessionRecord) -> tuple[str, ...]:
@@ -132,12 +132,13 @@ def legs(page: ReportPage) -> Markup:
     leg, accepted = page.repetitions["leg"].to_numpy(), page.repetitions["accepted"].to_numpy()
     lines = []
     for side in SIDES:
-        found, counted = int((leg == side).sum()), int(accepted[leg == side].sum())
-        parts = [words["all" if counted == found else "some"].format(counted=counted, found=found)]
+        of_leg, counted = int((leg == side).sum()), int(accepted[leg == side].sum())
+        amount = "all" if counted == of_leg else "some"
+        parts = [words[amount].format(counted=counted, found=of_leg)]
         for name, what in words["measures"].items():
             if side in (values := values_of(page.metrics, name)):
                 value, half = values[side]
                 parts.append(f"{what} {quantity(value, 'degree', half=half)}")
-        if found:
+        if of_leg:
             lines.append((h.strong[words["leg"].format(side=capital(side))], " ", ", ".join(parts)))
     return paragraphs(*lines)

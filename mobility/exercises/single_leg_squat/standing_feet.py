@@ -28,9 +28,9 @@ def height_above_other_foot(pose: xr.Dataset) -> Array:
     smaller = np.fmin(above[:, 0], above[:, 1])
     time = pose["time"].to_numpy()
     for column in smaller.T:
-        seen = np.isfinite(column)
-        if seen.any():
-            column[:] = np.interp(time, time[seen], column[seen])
+        has_value = np.isfinite(column)
+        if has_value.any():
+            column[:] = np.interp(time, time[has_value], column[has_value])
     return smaller
 
 
@@ -115,8 +115,8 @@ def landmarks_of_leg(pose: xr.Dataset, leg: str, down: Mask) -> xr.Dataset:
     names = pose["keypoint"]
     of_this, of_other = (names.str.startswith(f"{side}_") for side in (leg, other_side(leg)))
     is_of_leg = ~of_other & (~of_this | stands)
-    kept = [name for name in ("position", "image_position") if name in pose]
-    return pose.assign({name: pose[name].where(is_of_leg) for name in kept})
+    positions = [name for name in ("position", "image_position") if name in pose]
+    return pose.assign({name: pose[name].where(is_of_leg) for name in positions})
 
 
 def on_one_foot(pose: xr.Dataset, leg: str) -> xr.Dataset:

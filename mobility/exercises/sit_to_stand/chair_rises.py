@@ -136,7 +136,10 @@ def set_chair_rises(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
             float(set_by_hand[name][number]) for name in ("start", "bottom", "end")
         )
         times = [start, middle, middle, middle, end]
-        seen = (bool(set_by_hand["start_seen"][number]), bool(set_by_hand["end_seen"][number]))
+        ends_recorded = (
+            bool(set_by_hand["start_seen"][number]),
+            bool(set_by_hand["end_seen"][number]),
+        )
         # Seated from the end of one rise to the next; before the first it is unknown since when.
         seated_since = float(set_by_hand["end"][number - 1]) if number else np.nan
         added = {"seat_off": np.nan, "seated_since": seated_since, "stands": True}
@@ -147,7 +150,7 @@ def set_chair_rises(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
             stand_start, stand_end = _standing(signals, seat_off, top, last)
             times[1], times[3] = min(grid[stand_start], middle), max(grid[stand_end], middle)
             added["seat_off"] = min(max(float(grid[seat_off]), start), times[1])
-        rows.append(repetition_row(times, np.nan, seen) | added)
+        rows.append(repetition_row(times, np.nan, ends_recorded) | added)
     no_repetition_reason = tables.sentence("reasons.trial.by_hand")
     arguments = {"intervals": list(intervals)}
     return _described(set_by_hand, rows, "set_chair_rises", arguments, no_repetition_reason)
@@ -196,12 +199,12 @@ def _signals(pose: xr.Dataset, hips: HipHeight) -> _Signals | None:
     ahead = (x[:, 1] - x[:, 0]).mean(axis=1)
     up = (points[:, 1, :, 1] - points[:, 0, :, 1]).mean(axis=1)
     lean = np.degrees(np.arctan2(ahead, up))
-    seen = np.isfinite(lean)
-    if not seen.any():
+    has_lean = np.isfinite(lean)
+    if not has_lean.any():
         return None
     step = float(hips.grid[1] - hips.grid[0])
     smooth = low_pass(
-        np.interp(hips.grid, hips.time[seen], lean[seen]),
+        np.interp(hips.grid, hips.time[has_lean], lean[has_lean]),
         cutoff_hz=min(_LOW_PASS_HZ, 0.4 / step),
         rate_hz=1 / step,
     )
@@ -255,7 +258,7 @@ def _rows(pose: xr.Dataset, signals: _Signals) -> list[dict[str, Any]]:
         times = hips.grid[
             [start, stand_start, (stand_start + stand_end) // 2, stand_end, seat_again]
         ]
-        seen = (start_seen and bool(seated_before.size), sits_down)
+        ends_recorded = (start_seen and bool(seated_before.size), sits_down)
         reason = _fault(
             pose,
             signals,
@@ -265,7 +268,7 @@ def _rows(pose: xr.Dataset, signals: _Signals) -> list[dict[str, Any]]:
             seated=seated,
             begins_seated=bool(seated_before.size),
         )
-        row = repetition_row(times, np.nan, seen, reason or why_hidden)
+        row = repetition_row(times, np.nan, ends_recorded, reason or why_hidden)
         rows.append(
             row
             | {
@@ -337,14 +340,15 @@ def _fault(
     """
     hips, (start, end) = signals.hips, (times[0], times[-1])
     inside = (hips.time >= start) & (hips.time <= end)
-    gaps = np.diff(hips.time[inside & hips.seen], prepend=start, append=end)
+    gaps = np.diff(hips.time[inside & hips.has_height], prepend=start, append=end)
     frame = float(np.median(np.diff(hips.time)))
     cuts = [time for time in cuts_of(pose) if start < time < end]
     again = [each for each in repeats_of(pose) if each.start <= (start + end) / 2 < each.stop]
     faults = {
         "shown_before": bool(again),
         "never_upright": not hips.upright,
-        "often_unseen": not inside.any() or float(np.mean(~hips.seen[inside])) > _MISSING_SHARE,
+        "often_unseen": not inside.any()
+        or float(np.mean(~hips.has_height[inside])) > _MISSING_SHARE,
         "long_unseen": gaps.max() - frame > _MISSING_GAP,
         "start_cut_off": seated and not begins_seated,
         "not_seated": not seated,

@@ -47,10 +47,10 @@ def times_of_both(
     stick figure made of angles (:func:`stick_figure`).
     """
     limits = limits_of(exercise)
-    found = [
+    of_recordings = [
         find_chair_rises(each if "position" in each else stick_figure(each)) for each in recordings
     ]
-    lab = next((each for each in found if each["accepted"].any()), found[0])
+    lab = next((each for each in of_recordings if each["accepted"].any()), of_recordings[0])
     partner = _partners(repetitions, lab)
     moments, totals = (
         [{_SEAT_OFF: rises[_SEAT_OFF], **durations(rises)} for rises in (repetitions, lab)],
@@ -117,8 +117,8 @@ def _in_order(lab: xr.Dataset, partner: NDArray[np.intp]) -> xr.Dataset:
     """Rises of the lab from the first to the last that the video shows."""
     shown = partner[partner >= 0]
     rows = np.arange(shown.min(), shown.max() + 1) if shown.size else np.array([], dtype=int)
-    kept = lab.isel(rep=rows)
-    return kept.assign_coords(rep=np.arange(1, rows.size + 1))
+    ordered = lab.isel(rep=rows)
+    return ordered.assign_coords(rep=np.arange(1, rows.size + 1))
 
 
 def stick_figure(angles: xr.Dataset) -> xr.Dataset:
@@ -132,8 +132,8 @@ def stick_figure(angles: xr.Dataset) -> xr.Dataset:
         if name not in angles:
             return np.full(time.size, np.nan)
         values = angles[name]
-        whole = values.mean("side") if "side" in values.dims else values
-        turned: Array = np.radians(whole.to_numpy().astype(np.float64))
+        of_subject = values.mean("side") if "side" in values.dims else values
+        turned: Array = np.radians(of_subject.to_numpy().astype(np.float64))
         return turned
 
     knee, hip, trunk = (degrees(each) for each in ("knee_flexion", "hip_flexion", "trunk_lean"))

@@ -42,12 +42,12 @@ def durations(repetitions: xr.Dataset) -> dict[str, xr.DataArray]:
     """Durations of each rise and of its parts, seconds; NaN where an end was not seen."""
     of_rises = {}
     for name, (first, last) in _DURATIONS.items():
-        seen = repetitions["stands"] | True
+        recorded = repetitions["stands"] | True
         if first in _NEEDS_START:
-            seen &= repetitions["start_seen"]
+            recorded &= repetitions["start_seen"]
         if last in _NEEDS_END:
-            seen &= repetitions["end_seen"]
-        of_rises[name] = (repetitions[last] - repetitions[first]).where(seen)
+            recorded &= repetitions["end_seen"]
+        of_rises[name] = (repetitions[last] - repetitions[first]).where(recorded)
     return of_rises
 
 
@@ -167,7 +167,8 @@ class Rises:
         rising = self.accepted & (self["seat_off"] < time_up) & (self["bottom_start"] > time_up)
         height = self.repetitions["hip_height"].to_numpy()
         time = self.repetitions["time"].to_numpy()
-        seat = np.nanmedian(height[np.isin(time, time[np.searchsorted(time, self["start"])])])
+        seated = np.unique(np.searchsorted(time, self["start"]))
+        seat = np.nanmedian(height[seated])
         at_end = float(np.interp(time_up, time, np.nan_to_num(height)))
         return float(stood.sum() + (rising.any() and at_end > (1 + seat) / 2)), ""
 

@@ -60,8 +60,8 @@ _LARGEST_RESIDUAL = 0.035
 """Metres, root mean square over all landmarks; rendered clips have 0.007 to 0.02."""
 
 
-def aligned(points: Array, others: Array, weight: Array) -> tuple[Array, Array]:
-    """Rotation R and translation t for which ``R points + t`` comes closest to `others` (Kabsch).
+def aligned(points: Array, target_points: Array, weight: Array) -> tuple[Array, Array]:
+    """Rotation R and translation t that bring ``R points + t`` closest to `target_points` (Kabsch).
 
     Both are (n, 3). The weight of points that stay far off is reduced from round to round.
     """
@@ -70,12 +70,12 @@ def aligned(points: Array, others: Array, weight: Array) -> tuple[Array, Array]:
     for _ in range(_ROUNDS):
         share = weight * factor
         share = share / share.sum()
-        middle, target = share @ points, share @ others
-        u, _, vt = np.linalg.svd(((points - middle) * share[:, None]).T @ (others - target))
+        middle, target = share @ points, share @ target_points
+        u, _, vt = np.linalg.svd(((points - middle) * share[:, None]).T @ (target_points - target))
         sign = np.sign(np.linalg.det(vt.T @ u.T))
         rotation = vt.T @ np.diag([1.0, 1.0, sign]) @ u.T
         translation = target - rotation @ middle
-        distance = np.linalg.norm(points @ rotation.T + translation - others, axis=1)
+        distance = np.linalg.norm(points @ rotation.T + translation - target_points, axis=1)
         factor = 1 / (1 + (distance / _OUTLIER) ** 2)
     return rotation, translation
 
@@ -188,7 +188,7 @@ def _intersections(problem: Problem, joints: Array) -> Array:
     right = np.zeros(joints.shape)
     sights = np.zeros(joints.shape[:2])
     axes = [(np.eye(3), np.zeros(3)), *((v.rotation, v.translation) for v in problem.views)]
-    for camera, (rotation, translation) in zip(problem.each, axes, strict=True):
+    for camera, (rotation, translation) in zip(problem.per_camera, axes, strict=True):
         ray = unit_vectors(
             np.concatenate([camera.image, -np.ones((*camera.image.shape[:2], 1))], -1)
         )
@@ -245,7 +245,7 @@ def camera_entries(
     entries = []
     level = camera_rotation(shared)
     upright = dict(zip(FITTED, np.moveaxis(joints @ level.T, 1, 0), strict=True))
-    for i, (observed, sight) in enumerate(zip(problem.each, sights, strict=True)):
+    for i, (observed, sight) in enumerate(zip(problem.per_camera, sights, strict=True)):
         view = problem.views[i - 1] if i else None
         local = shared if view is None else view.local(shared)
         rotation, translation = (np.eye(3), np.zeros(3)) if view is None else view.axes(shared)
@@ -260,8 +260,8 @@ def camera_entries(
         )
         stretch = float(np.exp(local[FOCAL_FACTOR]))
         image = observed.image if view is None else observed.image - time_correction * view.velocity
-        off = stretch * landmark[..., :2] / np.maximum(-landmark[..., 2:], 0.1) - image
-        square = (off**2).sum(axis=-1)
+        residual = stretch * landmark[..., :2] / np.maximum(-landmark[..., 2:], 0.1) - image
+        square = (residual**2).sum(axis=-1)
         weight = np.where(observed.weight > LEAST_WEIGHT, observed.weight, 0.0)
         metres = square * observed.distance[:, None] ** 2
         entry = {

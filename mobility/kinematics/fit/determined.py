@@ -32,7 +32,7 @@ def is_determined(problem: Problem, shared: Array) -> bool:
 
     `shared` are the shared numbers of the solution, of which the pitch of the camera is one.
     """
-    if problem.calibrated or any(each.has_depth for each in problem.each):
+    if problem.calibrated or any(each.has_depth for each in problem.per_camera):
         return True
     intervals = intervals_of(problem)
     if problem.standing is None or not intervals:
@@ -45,7 +45,7 @@ def is_determined(problem: Problem, shared: Array) -> bool:
     stands = problem.standing > 0
     return all(
         _feet_are_down(each, rows) and _stays_within(each, intervals) and _is_straight(each, stands)
-        for each in problem.each
+        for each in problem.per_camera
     )
 
 
@@ -54,10 +54,11 @@ def _feet_are_down(problem: Problem, rows: Mask) -> bool:
 
     A camera above the floor sees the far one a little higher all the time.
     """
-    seen = rows & (problem.weight[:, ANKLES] > LEAST_WEIGHT).all(axis=1)
-    if not seen.any():
+    rows_with_ankles = rows & (problem.weight[:, ANKLES] > LEAST_WEIGHT).all(axis=1)
+    if not rows_with_ankles.any():
         return False
-    apart = np.diff(problem.image[seen][:, ANKLES, 1], axis=1)[:, 0] * problem.distance[seen]
+    heights = problem.image[rows_with_ankles][:, ANKLES, 1]
+    apart = np.diff(heights, axis=1)[:, 0] * problem.distance[rows_with_ankles]
     lifted = np.percentile(np.abs(apart - np.median(apart)), 90)
     return bool(
         np.percentile(np.abs(apart), 90) < _RULE["feet_level_m"] and lifted < _RULE["foot_lifted_m"]
@@ -81,9 +82,9 @@ def _is_straight(problem: Problem, stands: Mask) -> bool:
     for side in (0, 1):
         hip, knee, ankle, shoulder = (pair[side] for pair in (HIPS, KNEES, ANKLES, SHOULDERS))
         ends = [hip, knee, ankle, shoulder]
-        seen = stands & (problem.weight[:, ends] > LEAST_WEIGHT).all(axis=1)
-        if seen.any():
-            at: Array = problem.image[seen]
+        visible_rows = stands & (problem.weight[:, ends] > LEAST_WEIGHT).all(axis=1)
+        if visible_rows.any():
+            at: Array = problem.image[visible_rows]
             pairs = ((hip, knee), (knee, ankle), (hip, shoulder))
             lines = np.stack([at[:, b] - at[:, a] for a, b in pairs])
             size = np.median(np.linalg.norm(lines, axis=-1), axis=1)

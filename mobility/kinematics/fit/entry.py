@@ -342,12 +342,13 @@ def _fit(
     never_seen = [
         INDEX[FITTED[j]]
         for j in range(N_JOINTS)
-        if not any((camera.weight[:, j] > LEAST_WEIGHT).any() for camera in fine.each)
+        if not any((camera.weight[:, j] > LEAST_WEIGHT).any() for camera in fine.per_camera)
     ]
     position[:, never_seen] = np.nan
-    seen, after = time[present], np.searchsorted(time[present], time)
-    near = [np.abs(seen[np.clip(at, 0, seen.size - 1)] - time) for at in (after, after - 1)]
-    position[np.minimum(*near) > _LONGEST_UNSEEN_S] = np.nan
+    present_times, after = time[present], np.searchsorted(time[present], time)
+    last = present_times.size - 1
+    apart = [np.abs(present_times[np.clip(at, 0, last)] - time) for at in (after, after - 1)]
+    position[np.minimum(*apart) > _LONGEST_UNSEEN_S] = np.nan
 
     deviation = np.stack(
         [
@@ -441,8 +442,8 @@ def _warnings(
     warnings = []
     if facing < -_BEHIND:
         face = max(map(_face_seen, poses)) >= _FACE_SEEN
-        said = ("face", {"face": True}) if face else ("back", {})
-        warnings.append(tables.warning(f"warnings.seen_from_behind.{said[0]}", **said[1]))
+        evidence, values = ("face", {"face": True}) if face else ("back", {})
+        warnings.append(tables.warning(f"warnings.seen_from_behind.{evidence}", **values))
     if _feet_hardly_seen(fine):
         warnings.append(_feet_not_seen(poses))
     return warnings
@@ -465,7 +466,7 @@ def _feet_not_seen(poses: Sequence[xr.Dataset]) -> dict[str, Any]:
 
 
 def _feet_hardly_seen(problem: Problem) -> bool:
-    return max(float(view.weight[:, FEET].mean()) for view in problem.each) < _FEET_SEEN
+    return max(float(view.weight[:, FEET].mean()) for view in problem.per_camera) < _FEET_SEEN
 
 
 def _nobody_stands(why: WhyNotStanding) -> dict[str, Any]:

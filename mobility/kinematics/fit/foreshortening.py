@@ -45,12 +45,12 @@ def foreshortened(image: Array, weight: Array, knots: Array, stature: float) -> 
     stature
         Logarithm of the stature in metres.
     """
-    seen = weight > _RULE["least_weight"]
-    points = _between(np.where(seen[..., None], image, np.nan), knots)
+    visible = weight > _RULE["least_weight"]
+    points = _between(np.where(visible[..., None], image, np.nan), knots)
     tall = float(np.exp(stature))
-    places = points * _distances(points, seen, knots, tall)[:, None, None]
+    places = points * _distances(points, visible, knots, tall)[:, None, None]
     places = places - places[:, HIPS].mean(axis=1)[:, None]
-    facing = _facing(places, seen, knots, tall)
+    facing = _facing(places, visible, knots, tall)
     z = np.zeros(places.shape[:2])
     across = facing[:, 0] / 2
     for (left, right), name in ((HIPS, "hip_width"), (SHOULDERS, "shoulder_width")):
@@ -87,7 +87,7 @@ def _between(values: Array, knots: Array) -> Array:
     return filled
 
 
-def _distances(points: Array, seen: Mask, knots: Array, tall: float) -> Array:
+def _distances(points: Array, visible: Mask, knots: Array, tall: float) -> Array:
     """Distance at each knot, metres: legs and trunk, where they look longest, are as usual.
 
     Longest within some seconds around, so that somebody may come nearer; all through the trial
@@ -96,16 +96,16 @@ def _distances(points: Array, seen: Mask, knots: Array, tall: float) -> Array:
     pairs = np.stack([SHOULDERS, HIPS, KNEES, ANKLES])
     lines = np.linalg.norm(np.diff(points[:, pairs], axis=1), axis=-1).sum(axis=1)
     # Of the side that is seen better: from the side the other one is hidden.
-    whole: Mask = np.asarray(seen[:, pairs].all(axis=1))
-    side = int(whole.mean(axis=0).argmax())
-    if not whole[:, side].any():
+    pair_visible: Mask = np.asarray(visible[:, pairs].all(axis=1))
+    side = int(pair_visible.mean(axis=0).argmax())
+    if not pair_visible[:, side].any():
         raise BadInputError(
             "no frame shows shoulder, hip, knee and ankle of one side at once, and without depth a "
             "body cannot be fitted else"
         )
-    both = whole.all(axis=1)
+    both = pair_visible.all(axis=1)
     length = np.where(both, lines.mean(axis=1), lines[:, side])
-    length = np.where(whole[:, side], length, np.nan)
+    length = np.where(pair_visible[:, side], length, np.nan)
     usual = sum(SEGMENTS[name].ratio for name in ("thigh", "shank", "trunk")) * tall
     longest = float(np.nanpercentile(length, 95))
     spread = np.ptp(np.percentile(points[:, ANKLES], [5, 95], axis=0), axis=0).max()
@@ -120,7 +120,7 @@ def _distances(points: Array, seen: Mask, knots: Array, tall: float) -> Array:
     return np.asarray(usual / local)
 
 
-def _facing(places: Array, seen: Mask, knots: Array, tall: float) -> Array:
+def _facing(places: Array, visible: Mask, knots: Array, tall: float) -> Array:
     """Direction that the body faces, right and towards the camera, unit vectors, (n, 2).
 
     Hips and shoulders as they look wide say how far it faces the camera, feet and knees to which
@@ -134,7 +134,7 @@ def _facing(places: Array, seen: Mask, knots: Array, tall: float) -> Array:
     feet = 0.0
     for side in (0, 1):
         heel, toe = FEET[2 * side : 2 * side + 2]
-        if (seen[:, heel] & seen[:, toe]).mean() > _RULE["feet_seen"]:
+        if (visible[:, heel] & visible[:, toe]).mean() > _RULE["feet_seen"]:
             sideways += (places[:, toe, 0] - places[:, heel, 0]) / (SEGMENTS["foot"].ratio * tall)
             feet += 1
     turned = np.sqrt(np.clip(1 - np.clip(towards, -1, 1) ** 2, 0, 1))

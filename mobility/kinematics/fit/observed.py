@@ -110,15 +110,17 @@ def _lacking(pose: xr.Dataset) -> list[str]:
     """List what a pose lacks for a fit, whether or not it shows anybody."""
     if "image_position" not in pose:
         return ["'image_position'"]
-    seen = np.isfinite(landmarks(pose, "image_position")).any()
+    any_visible = np.isfinite(landmarks(pose, "image_position")).any()
     lacking = []
-    if "confidence" not in pose or (seen and not np.isfinite(landmarks(pose, "confidence")).any()):
+    if "confidence" not in pose or (
+        any_visible and not np.isfinite(landmarks(pose, "confidence")).any()
+    ):
         lacking.append("visibility ('confidence')")
     if absent := [name for name in ("image_width", "image_height") if name not in pose.attrs]:
         lacking.append(f"size of the picture (attributes {', '.join(absent)})")
     if lacking or is_without_depth(pose):
         points = landmarks(pose, "image_position", keypoints=FITTED)
-        unseen = np.flatnonzero(np.isnan(points).all(axis=(0, 2)) & seen)
+        unseen = np.flatnonzero(np.isnan(points).all(axis=(0, 2)) & any_visible)
         lacking += [FITTED[place] for place in unseen if place in _NEEDED]
     return lacking
 
@@ -288,12 +290,12 @@ def starting_point(problem: Problem) -> tuple[Problem, Array]:
     """
     from scipy.ndimage import median_filter, uniform_filter1d
 
-    image, world, seen = problem.image, problem.world, problem.weight > LEAST_WEIGHT
+    image, world, visible = problem.image, problem.world, problem.weight > LEAST_WEIGHT
     n = len(image)
     at = np.arange(n)
     distance = np.full(n, np.nan)
-    for i in np.flatnonzero(seen.sum(axis=1) >= 6).tolist():
-        u, w = image[i, seen[i]], world[i, seen[i]]
+    for i in np.flatnonzero(visible.sum(axis=1) >= 6).tolist():
+        u, w = image[i, visible[i]], world[i, visible[i]]
         # A body at w + (a, b, -d) is seen at u where a - u d = -x - u z.
         left = np.zeros((2 * len(u), 3))
         left[0::2, 0], left[1::2, 1], left[:, 2] = -1, -1, u.ravel()
@@ -309,7 +311,7 @@ def starting_point(problem: Problem) -> tuple[Problem, Array]:
 
     z, u = np.zeros((n, N_JOINTS)), image.copy()
     for j in range(N_JOINTS):
-        rows = seen[:, j]
+        rows = visible[:, j]
         if rows.any():
             z[:, j] = np.interp(at, at[rows], world[rows, j, 2])
             for a in (0, 1):

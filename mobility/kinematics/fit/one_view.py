@@ -22,13 +22,13 @@ _RULE: Mapping[str, Any] = SETTINGS["one_view"]
 class Fit(NamedTuple):
     """A fitted body, and how well it fits.
 
-    `residual_m` and `seen` are of its first view: the landmarks off the body, and their mean
+    `residual_m` and `mean_weight` are of its first view: the landmarks off the body, and their mean
     weight; `doubtful` says that two views may contradict each other.
     """
 
     body: xr.Dataset
     residual_m: float
-    seen: float
+    mean_weight: float
     doubtful: bool
 
 
@@ -46,8 +46,8 @@ def may_contradict(one: Array, other: Array) -> bool:
     `one` and `other` are joints of views of the same instants, (knot, joint, 3).
     """
     angles = [_angles(joints) for joints in (one, other)]
-    off = [_root_mean((angles[0][name] - angles[1][name]) ** 2) for name in _RULE["angles"]]
-    return bool(max(off) > _RULE["look_deg"])
+    differences = [_root_mean((angles[0][name] - angles[1][name]) ** 2) for name in _RULE["angles"]]
+    return bool(max(differences) > _RULE["look_deg"])
 
 
 def contradiction(one: xr.Dataset, other: xr.Dataset, offset: float) -> Contradiction | None:
@@ -73,7 +73,7 @@ def contradiction(one: xr.Dataset, other: xr.Dataset, offset: float) -> Contradi
     usual = max(float(np.median(np.diff(each))) for each in (time, later))
     both = np.abs(later[nearest] - time) <= usual
     rows = np.flatnonzero(both), nearest[both]
-    found = []
+    contradictions = []
     for name in _RULE["angles"]:
         values, variances = [], []
         for body, at in zip((one, other), rows, strict=True):
@@ -81,14 +81,14 @@ def contradiction(one: xr.Dataset, other: xr.Dataset, offset: float) -> Contradi
             variances.append(angle_sd(body)[f"{name}_sd"].to_numpy()[at] ** 2)
         square = (values[0] - values[1]) ** 2
         ratio = _root_mean(square / (variances[0] + variances[1]))
-        found.append(Contradiction(name, _root_mean(square), ratio))
-    largest = max(found, key=lambda each: each.ratio)
+        contradictions.append(Contradiction(name, _root_mean(square), ratio))
+    largest = max(contradictions, key=lambda contradiction: contradiction.ratio)
     return largest if largest.ratio > _RULE["largest_ratio"] else None
 
 
 def better_of(alone: Sequence[Fit], why: Contradiction, poses: Sequence[xr.Dataset]) -> xr.Dataset:
     """Take the view that fits better, or sees more, with a warning that names both."""
-    misfit = [each.residual_m**2 / max(each.seen, 1e-3) for each in alone]
+    misfit = [each.residual_m**2 / max(each.mean_weight, 1e-3) for each in alone]
     camera = int(np.argmin(misfit))
     names = [
         str(pose.attrs.get("source_file") or f"that of camera {number}")

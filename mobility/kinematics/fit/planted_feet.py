@@ -49,12 +49,12 @@ def with_stances(problem: Problem, feet_planted: Planted, camera_shift: float = 
     """
     problem = replace(problem, feet_given=isinstance(feet_planted, bool))
     if isinstance(feet_planted, Mapping):
-        every = [
+        given_stances = [
             Stance(SIDES.index(side), *each)
             for side, times in feet_planted.items()
             for each in times
         ]
-        stances = tuple(each for each in every if _foot_stays(problem, each))
+        stances = tuple(each for each in given_stances if _foot_stays(problem, each))
         return replace(problem, planted=bool(stances), stances=stances)
     if feet_planted is not None:
         return replace(problem, planted=feet_planted)
@@ -82,13 +82,13 @@ def with_footholds(problem: Problem, intervals: Sequence[Interval]) -> Problem:
         ends = (-np.inf if start <= first else start, np.inf if end >= last else end)
         pair = [Stance(side, *ends) for side in (0, 1)]
         spreads = {each.side: _spread_within(problem, each) for each in pair}
-        seen = {side: spread for side, spread in spreads.items() if spread is not None}
-        far = bool(seen) and max(seen.values()) >= _RULE["moved_m"]
+        measured_spreads = {side: spread for side, spread in spreads.items() if spread is not None}
+        far = bool(measured_spreads) and max(measured_spreads.values()) >= _RULE["moved_m"]
         if end - start >= _RULE["one_stance_s"] and (far or not _rests(problem, start, end)):
             return replace(problem, planted=False, stances=())
-        if seen and not far:
+        if measured_spreads and not far:
             stances += pair
-            sides_seen |= set(seen)
+            sides_seen |= set(measured_spreads)
             lengths.append(end - start)
     half = float(last - first) / 2
     enough = max(lengths) >= _RULE["one_stance_s"] or sum(lengths) >= half
@@ -101,7 +101,7 @@ def _rests(problem: Problem, start: float, end: float) -> bool:
     run = np.flatnonzero((problem.knots >= start) & (problem.knots <= end))
     slow = (end - start) / 2 * _RULE["step_m"] / (2 * _RULE["stays_s"])
     far = max(float(_RULE["step_m"]), slow)
-    return _stays(_places(problem), _seen(problem), run, far)
+    return _stays(_places(problem), _visible_joints(problem), run, far)
 
 
 def _places(problem: Problem) -> Array:
@@ -122,7 +122,7 @@ def _places_that_show_steps(problem: Problem) -> Array:
     return places
 
 
-def _seen(problem: Problem) -> Mask:
+def _visible_joints(problem: Problem) -> Mask:
     return np.asarray(problem.weight > _WEIGHT_IF_HIDDEN)
 
 
@@ -191,15 +191,15 @@ def stays(problem: Problem) -> list[Interval]:
     smaller in the picture.
     """
     time = problem.knots
-    places, seen = _places_that_show_steps(problem), _seen(problem)
+    places, visible = _places_that_show_steps(problem), _visible_joints(problem)
     stay = _RULE["stays_s"]
     moved = np.zeros(len(time))
     middle = (time >= time[0] + stay) & (time <= time[-1] - stay)
     for i in np.flatnonzero(middle).tolist():
         before = (time >= time[i] - stay) & (time <= time[i])
         after = (time >= time[i]) & (time <= time[i] + stay)
-        moved[i] = _apart(places, seen, before, after)
-    feet_seen = np.asarray(seen[:, np.ravel(_FEET)].any(axis=1))
+        moved[i] = _apart(places, visible, before, after)
+    feet_seen = np.asarray(visible[:, np.ravel(_FEET)].any(axis=1))
     for unseen in _runs(~feet_seen):
         between = feet_seen[: unseen[0]].any() and feet_seen[unseen[-1] :].any()
         if between and np.ptp(time[unseen]) >= stay:  # no window sees both sides of it
@@ -209,29 +209,29 @@ def stays(problem: Problem) -> list[Interval]:
         for run in _runs(moved < _RULE["step_m"])
         # Near the ends of the trial there is no before, or no after: who walks there moves within.
         if np.ptp(time[run]) >= 2 * stay
-        or (np.ptp(time[run]) >= stay / 2 and _stays(places, seen, run, _RULE["step_m"]))
+        or (np.ptp(time[run]) >= stay / 2 and _stays(places, visible, run, _RULE["step_m"]))
     ]
-    kept: list[Mask] = []
+    merged_runs: list[Mask] = []
     for run in runs:
         rows = np.isin(np.arange(len(time)), run)
-        if kept and _same_place(places, seen, kept[-1], rows):
-            kept[-1] |= rows
+        if merged_runs and _same_place(places, visible, merged_runs[-1], rows):
+            merged_runs[-1] |= rows
         else:
-            kept.append(rows)
-    found = [_widened(time, _places(problem), seen, rows) for rows in kept]
-    for i, (one, other) in enumerate(pairwise(found)):
+            merged_runs.append(rows)
+    widened_runs = [_widened(time, _places(problem), visible, rows) for rows in merged_runs]
+    for i, (one, other) in enumerate(pairwise(widened_runs)):
         both = one & other
         if both.any():  # a slow step: half of the way belongs to each
             half = float(time[both].mean())
-            found[i], found[i + 1] = one & (time < half), other & (time >= half)
+            widened_runs[i], widened_runs[i + 1] = one & (time < half), other & (time >= half)
     return [
         (float(time[rows][0]), float(time[rows][-1]))
-        for rows in found
+        for rows in widened_runs
         if rows.any() and np.ptp(time[rows]) >= _RULE["stays_s"]
     ]
 
 
-def _apart(places: Array, seen: Mask, one: Mask, other: Mask) -> float:
+def _apart(places: Array, visible: Mask, one: Mask, other: Mask) -> float:
     """Metres between the places at two times of the foot that is farther from where it was.
 
     Of a foot the landmark that moved least counts.
@@ -240,7 +240,7 @@ def _apart(places: Array, seen: Mask, one: Mask, other: Mask) -> float:
     for joints in _FEET:
         moves = []
         for j in joints:
-            before, after = seen[:, j] & one, seen[:, j] & other
+            before, after = visible[:, j] & one, visible[:, j] & other
             if min(before.sum(), after.sum()) >= 3:
                 ends = [np.median(places[rows, j], axis=0) for rows in (before, after)]
                 moves.append(float(np.linalg.norm(ends[1] - ends[0])))
@@ -248,22 +248,22 @@ def _apart(places: Array, seen: Mask, one: Mask, other: Mask) -> float:
     return farthest
 
 
-def _same_place(places: Array, seen: Mask, one: Mask, other: Mask) -> bool:
+def _same_place(places: Array, visible: Mask, one: Mask, other: Mask) -> bool:
     """Whether the feet are at one place at two times, and were nowhere else in between."""
     between = np.zeros(len(one), bool)
     between[np.flatnonzero(one)[-1] + 1 : np.flatnonzero(other)[0]] = True
-    away = _apart(places, seen, one | other, between)
-    at_one_place = _apart(places, seen, one, other) < _RULE["step_m"]
+    away = _apart(places, visible, one | other, between)
+    at_one_place = _apart(places, visible, one, other) < _RULE["step_m"]
     return bool(at_one_place and away < _RULE["elsewhere_m"])
 
 
-def _stays(places: Array, seen: Mask, run: NDArray[np.intp], within: float) -> bool:
+def _stays(places: Array, visible: Mask, run: NDArray[np.intp], within: float) -> bool:
     """Whether the feet are in the second half of a run where they were in the first."""
     halves = [np.isin(np.arange(len(places)), half) for half in np.array_split(run, 2)]
-    return bool(_apart(places, seen, *halves) < within)
+    return bool(_apart(places, visible, *halves) < within)
 
 
-def _widened(time: Array, places: Array, seen: Mask, rows: Mask) -> Mask:
+def _widened(time: Array, places: Array, visible: Mask, rows: Mask) -> Mask:
     """Add the knots on both sides at which the feet are still, or already, where they are here.
 
     Leave out the first and last of the trial if the feet are elsewhere: who walks in or out then
@@ -273,10 +273,11 @@ def _widened(time: Array, places: Array, seen: Mask, rows: Mask) -> Mask:
     for joints in _FEET:
         of_joints = [np.full(len(rows), np.inf)]
         for j in joints:
-            here = seen[:, j] & rows
+            here = visible[:, j] & rows
             if here.any():
-                off = np.linalg.norm(places[:, j] - np.median(places[here, j], axis=0), axis=-1)
-                of_joints.append(np.where(seen[:, j], off, np.inf))
+                usual = np.median(places[here, j], axis=0)
+                distance = np.linalg.norm(places[:, j] - usual, axis=-1)
+                of_joints.append(np.where(visible[:, j], distance, np.inf))
         nearest = np.min(of_joints, axis=0)
         away = np.maximum(away, np.where(np.isfinite(nearest), nearest, 0.0))
     first, last = (int(i) for i in np.flatnonzero(rows)[[0, -1]])
@@ -315,8 +316,8 @@ def together(views: Sequence[Problem], feet_planted: Planted) -> tuple[bool, tup
         intervals = [each for each in both if each[1] - each[0] >= _RULE["stays_s"]]
     if intervals == [(first.knots[0], first.knots[-1])]:
         return True, ()
-    found = with_footholds(first, intervals)
-    return found.planted, found.stances
+    problem = with_footholds(first, intervals)
+    return problem.planted, problem.stances
 
 
 def stances_and_steps(problem: Problem, joints: Array, shared: Array) -> dict[str, Any]:

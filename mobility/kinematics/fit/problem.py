@@ -104,7 +104,7 @@ class Problem:
         return float(self.knots[1] - self.knots[0])
 
     @property
-    def each(self) -> list[Problem]:
+    def per_camera(self) -> list[Problem]:
         """Observations of each camera."""
         return [self, *(view.problem for view in self.views)]
 

@@ -100,11 +100,11 @@ def solve(
         expected += float(move @ (weights * move - here.gradient))
         tried = joints + np.clip(move.reshape(joints.shape), -0.5, 0.5)
         numbers = shared + np.clip(shift, -1, 1)
-        there = normal_equations(problem, tried, numbers)
-        gain = here.cost - there.cost
+        after_step = normal_equations(problem, tried, numbers)
+        gain = here.cost - after_step.cost
         if gain > 0:
             small = gain < tolerance * here.cost
-            joints, shared, here = tried, numbers, there
+            joints, shared, here = tried, numbers, after_step
             damping = max(damping * max(0.2, 1 - (2 * gain / expected - 1) ** 3), 1e-7)
             growth = 2.0
             accepted += 1

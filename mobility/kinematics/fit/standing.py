@@ -88,24 +88,25 @@ def _standing_in(
     from scipy.ndimage import maximum_filter1d
 
     term = TERMS["standing"]
-    seen = (problem.weight[:, [*SHOULDERS, *HIPS, *KNEES, *ANKLES]] > LEAST_WEIGHT).all(axis=1)
-    seen &= rows
-    if not seen.any():
+    body_points = [*SHOULDERS, *HIPS, *KNEES, *ANKLES]
+    visible_rows = rows & (problem.weight[:, body_points] > LEAST_WEIGHT).all(axis=1)
+    if not visible_rows.any():
         return None, "unseen"
     up = problem.image[..., 1]
     ankles = up[:, ANKLES].mean(axis=1)
-    body = float(np.percentile((up[:, SHOULDERS].mean(axis=1) - ankles)[seen], 98))
+    shoulders = up[:, SHOULDERS].mean(axis=1) - ankles
+    body = float(np.percentile(shoulders[visible_rows], 98))
     distance = float(np.median(problem.distance[rows]))
     if body * distance < term["least_height"] * np.exp(problem.stature):
         return None, "low"
     hips = up[:, HIPS].mean(axis=1) - ankles
     t, around = problem.knots, term["still_for_s"] / 2
-    tall = hips / _levels(problem, hips, seen)
+    tall = hips / _levels(problem, hips, visible_rows)
     change = np.interp(t + around, t, tall) - np.interp(t - around, t, tall)
     apart = 2 * round(term["tops_apart_s"] / problem.step) + 1
     top = tall == maximum_filter1d(np.where(rows, tall, -np.inf), apart, mode="nearest")
-    still = seen & (tall > term["tall"]) & (np.abs(change) < term["still"])
-    stands = still | (seen & (tall > term["tall"]) & top)
+    still = visible_rows & (tall > term["tall"]) & (np.abs(change) < term["still"])
+    stands = still | (visible_rows & (tall > term["tall"]) & top)
     if not stands.any():
         return None, "not_still"
     at_rest = max(sum(run) for _, run in groupby(still.tolist())) * problem.step
@@ -117,10 +118,10 @@ def _standing_in(
             return None, why_bent
     below_top, movement = np.maximum(1 - tall, 0) / term["tall_sd"], change / term["still_sd"]
     likely = np.exp(-(below_top**2 + movement**2) / 2)
-    return np.where(seen & (tall > term["tall"]), likely, 0.0), why_bent
+    return np.where(visible_rows & (tall > term["tall"]), likely, 0.0), why_bent
 
 
-def _levels(problem: Problem, hips: Array, seen: Mask) -> Array:
+def _levels(problem: Problem, hips: Array, visible_rows: Mask) -> Array:
     """Greatest height of the hips at each knot: of arms that are down, or of one that is up.
 
     MediaPipe's hips rise by a twentieth while an arm is up, so that for a moment somebody who
@@ -131,13 +132,13 @@ def _levels(problem: Problem, hips: Array, seen: Mask) -> Array:
         (problem.image[:, [LW, RW], 1] > problem.image[:, SHOULDERS, 1])
         & (problem.weight[:, [LW, RW]] > LEAST_WEIGHT)
     ).any(axis=1)
-    greatest = float(np.percentile(hips[seen], 98))
+    greatest = float(np.percentile(hips[visible_rows], 98))
     level = np.full(len(hips), greatest)
-    if (seen & ~up).sum() * problem.step >= term["arms_down_s"]:
-        down = float(np.percentile(hips[seen & ~up], 98))
+    if (visible_rows & ~up).sum() * problem.step >= term["arms_down_s"]:
+        down = float(np.percentile(hips[visible_rows & ~up], 98))
         if down >= term["arms_lift"] * greatest:  # else the arms hang only where the knees are bent
             level[~up] = down
-            if (seen & up).sum() * problem.step < term["arms_down_s"]:
+            if (visible_rows & up).sum() * problem.step < term["arms_down_s"]:
                 level[up] = down
     return level
 
@@ -168,7 +169,8 @@ def with_standing(
     )
     coarse_weights = weights[np.abs(coarse.knots[:, None] - fine.knots).argmin(axis=1)]
     if not coarse_weights.any():  # standing is shorter than the step of the coarse knots
-        coarse_weights[np.abs(coarse.knots - fine.knots[weights.argmax()]).argmin()] = 1.0
+        surest = fine.knots[weights.argmax()]
+        coarse_weights[np.abs(coarse.knots - surest).argmin()] = 1.0
     if not measured and _seen_bent(coarse, joints, coarse_weights > 0):
         return coarse, fine, why_not
     return (
@@ -184,11 +186,11 @@ def _seen_bent(problem: Problem, joints: Array, standing: Mask) -> bool:
     False if all views are from the front or from behind, which do not show the bend.
     """
     flat = np.array([1.0, 0.0, 1.0])
-    across = [unit_vectors(hip_line(each.world[standing]) * flat) for each in problem.each]
+    across = [unit_vectors(hip_line(each.world[standing]) * flat) for each in problem.per_camera]
     if min(np.abs(line[:, 0]).mean() for line in across) > TERMS["standing"]["frontal"]:
         return False
     rows = windows_of(len(problem.knots))
-    part = max(rows, key=lambda each: int(standing[each].sum()))
+    part = max(rows, key=lambda part_rows: int(standing[part_rows].sum()))
     free, start, standing = part_of(problem, part), joints[part], standing[part]
     solved = solve(free, start, first_shared(free, start), steps=28, tolerance=1e-3)
     rng = np.random.default_rng(0)

@@ -137,10 +137,10 @@ def normal_equations(problem: Problem, joints: Array, shared: Array) -> Normal:
     shared_gradient = flat_weighted.T @ r.ravel() + slopes.T @ residual
     if problem.prior is not None:
         mean, precision = problem.prior
-        off = shared - mean
-        cost += float(off @ precision @ off)
+        deviation = shared - mean
+        cost += float(deviation @ precision @ deviation)
         hessian = hessian + precision
-        shared_gradient = shared_gradient + precision @ off
+        shared_gradient = shared_gradient + precision @ deviation
     return Normal(
         cost,
         np.matmul(weighted, jx),
@@ -160,9 +160,9 @@ def picture_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
     stretch = np.exp(shared[FOCAL_FACTOR])
     per_metre = problem.distance[:, None] / problem.points.sd
     projected = stretch * landmark[..., :2] / depth[..., None]
-    off = (projected - problem.image) * per_metre[..., None]
+    residual = (projected - problem.image) * per_metre[..., None]
     huber = TERMS["picture"]["huber"]
-    size = np.sqrt((off**2).sum(axis=-1))
+    size = np.sqrt((residual**2).sum(axis=-1))
     weight = problem.weight * share
     far = size > huber
     factor = np.where(far, huber / np.maximum(size, huber), 1.0)
@@ -174,7 +174,7 @@ def picture_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
             slope[:, 2] = projected[:, j, a] / depth[:, j] * per_metre[:, j]
             through = (directions[:, :, j] * slope[:, None]).sum(axis=-1)
             rows.add(
-                off[:, j, a],
+                residual[:, j, a],
                 weight[:, j] * factor[:, j],
                 [(j, slope)],
                 [
@@ -191,9 +191,12 @@ def _length_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
         for a, b in segment.ends:
             v = joints[:, b] - joints[:, a]
             slope = unit_vectors(v) / segment.sd
-            off = (np.linalg.norm(v, axis=-1) - length) / segment.sd
+            residual = (np.linalg.norm(v, axis=-1) - length) / segment.sd
             rows.add(
-                off, share, [(b, slope), (a, -slope)], [(FIRST_LENGTH + i, -length / segment.sd)]
+                residual,
+                share,
+                [(b, slope), (a, -slope)],
+                [(FIRST_LENGTH + i, -length / segment.sd)],
             )
         if not segment.ends:
             v = trunk_line(joints)
@@ -204,8 +207,8 @@ def _length_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
             by_trunk = (along + shorter * length * component_slope(v, across)) / segment.sd
             by_thigh = shorter * length * component_slope(thigh, along) / segment.sd
             slopes = _line_slopes(by_trunk, HIPS, SHOULDERS) + _line_slopes(by_thigh, HIPS, KNEES)
-            off = (np.linalg.norm(v, axis=-1) - length * left) / segment.sd
-            rows.add(off, share, slopes, [(FIRST_LENGTH + i, -length * left / segment.sd)])
+            residual = (np.linalg.norm(v, axis=-1) - length * left) / segment.sd
+            rows.add(residual, share, slopes, [(FIRST_LENGTH + i, -length * left / segment.sd)])
 
 
 def _line_slopes(slope: Array, low: Sequence[int], high: Sequence[int]) -> list[tuple[int, Array]]:
@@ -226,12 +229,12 @@ def depth_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share
             if calibrated and name in error["in"]
         ]
         error = sum(sign * shared[index] for index, sign in error_slopes)
-        off = (joints[:, b, 2] - joints[:, a, 2] + error - problem.depths[:, i]) / sd
+        residual = (joints[:, b, 2] - joints[:, a, 2] + error - problem.depths[:, i]) / sd
         weight = np.minimum(problem.weight[:, a], problem.weight[:, b]) * share
-        factor, loss = _cauchy(off**2, TERMS["depths"]["cauchy"])
+        factor, loss = _cauchy(residual**2, TERMS["depths"]["cauchy"])
         slope = towards / sd[:, None]
         rows.add(
-            off,
+            residual,
             weight * factor,
             [(b, slope), (a, -slope)],
             [(index, sign / sd) for index, sign in error_slopes],
@@ -248,9 +251,9 @@ def _toe_out_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
     foot = float(np.exp(shared[FIRST_LENGTH + SEGMENT_NAMES.index("foot")]))
     for heel, toe, outwards in ((LC, LT, -across), (RC, RT, across)):
         sole = joints[:, toe] - joints[:, heel]
-        off = ((sole * outwards).sum(axis=-1) / foot - mean) / sd
+        residual = ((sole * outwards).sum(axis=-1) / foot - mean) / sd
         slope = outwards / (foot * sd)
-        rows.add(off, share, [(toe, slope), (heel, -slope)])
+        rows.add(residual, share, [(toe, slope), (heel, -slope)])
 
 
 def bend_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
@@ -259,8 +262,8 @@ def bend_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share:
         width = TERMS["bends"]["width"][kind]
         upper, lower = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
         before, after = unit_vectors(upper), unit_vectors(lower)
-        off = (after - before) / width
-        square = (off**2).sum(axis=-1)
+        residual = (after - before) / width
+        square = (residual**2).sum(axis=-1)
         factor = 1 / (1 + square)
         for x, axis in enumerate(np.eye(3)):
             first, second = (
@@ -268,7 +271,7 @@ def bend_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share:
                 for along, v in ((before, upper), (after, lower))
             )
             rows.add(
-                off[:, x],
+                residual[:, x],
                 share * factor,
                 [(end, second), (middle, -second - first), (top, first)],
                 cost=float(np.log1p(square).sum()) * share if x == 0 else 0.0,
@@ -293,17 +296,17 @@ def _foot_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share
         away = joints[:, j] - sum(on[:, None] * feet[place] for place, on in holds.items())
         loose = np.zeros(len(joints))
         if j in (LC, RC):
-            seen = np.interp(problem.weight[:, j], term["heel_seen"], (0.0, 1.0))
-            rising = np.where(away @ up > 0, seen, 0.0)  # heels rise, but do not sink
+            heel_visibility = np.interp(problem.weight[:, j], term["heel_seen"], (0.0, 1.0))
+            rising = np.where(away @ up > 0, heel_visibility, 0.0)  # heels rise, but do not sink
             loose = 1 / (fixed + rising * (term["heel_rise_sd_m"] - fixed)) - stiff
         whitened = stiff * np.eye(3) + loose[:, None, None] * np.outer(up, up)
-        off = np.einsum("nx,nxy->ny", away, whitened)
+        residual = np.einsum("nx,nxy->ny", away, whitened)
         tilt = (away @ by_tilt)[:, None] * up[:, None] + (away @ up)[:, None, None] * by_tilt
         tilt *= loose[:, None, None]
-        factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
+        factor, loss = _cauchy((residual**2).sum(axis=-1), term["cauchy"])
         for x in range(3):
             rows.add(
-                off[:, x],
+                residual[:, x],
                 share * factor * held,
                 [(j, whitened[:, x])],
                 [
@@ -340,13 +343,13 @@ def _balance_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
     forward = (feet[1::2] - feet[::2]).mean(axis=0)
     forward = unit_vectors(forward - up * (forward @ up))
     axes = np.stack([forward, np.cross(forward, up)])
-    off = over @ axes.T / sd
-    factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
+    residual = over @ axes.T / sd
+    factor, loss = _cauchy((residual**2).sum(axis=-1), term["cauchy"])
     for x, axis in enumerate(axes):
         slope = axis / sd
         tilt = -(axis @ by_tilt) * (over @ up)[:, None] / sd
         rows.add(
-            off[:, x],
+            residual[:, x],
             share * factor * held,
             [
                 (j, np.broadcast_to(MASS_SHARES[j] * slope, over.shape))
@@ -381,17 +384,17 @@ def _standing_rows(
         ):
             upper, lower = component_slope(thigh, axis) / sd, component_slope(shank, axis) / sd
             slopes = [(end, -lower), (middle, lower + upper), (top, -upper)]
-            off = ((bend * axis).sum(axis=-1) - mean) / sd
-            _add_robust(rows, off, weight, term["cauchy"], slopes, by_shared)
+            residual = ((bend * axis).sum(axis=-1) - mean) / sd
+            _add_robust(rows, residual, weight, term["cauchy"], slopes, by_shared)
     trunk, body = (HIPS, SHOULDERS), (ANKLES, SHOULDERS)
     lean = _Lean(shared[TRUNK_LEAN], trunk_sd, TRUNK_LEAN)
     for ends, upright in ((trunk, lean), (body, _Lean(*in_radians(term["body_deg"])))):
         _lean_rows(rows, joints, shared, ends, upright, weight, term["cauchy"])
     mean, sd = in_radians(term["trunk_across_deg"])
     line = trunk_line(joints)
-    off = ((unit_vectors(line) * across).sum(axis=-1) - mean) / sd
+    residual = ((unit_vectors(line) * across).sum(axis=-1) - mean) / sd
     slopes = _line_slopes(component_slope(line, across) / sd, *trunk)
-    _add_robust(rows, off, weight, term["cauchy"], slopes, ())
+    _add_robust(rows, residual, weight, term["cauchy"], slopes, ())
 
 
 class _Lean(NamedTuple):
@@ -416,24 +419,24 @@ def _lean_rows(
     line = joints[:, high].mean(axis=1) - joints[:, low].mean(axis=1)
     across = unit_vectors(hip_line(joints))
     forward = unit_vectors(np.cross(up_of(shared), across))
-    off = ((unit_vectors(line) * forward).sum(axis=-1) - lean.mean) / lean.sd
+    residual = ((unit_vectors(line) * forward).sum(axis=-1) - lean.mean) / lean.sd
     by_shared = with_gravity(unit_vectors(line), across, shared, lean.sd)
     if lean.number is not None:
         by_shared.append((lean.number, -1 / lean.sd))
     slopes = _line_slopes(component_slope(line, forward) / lean.sd, low, high)
-    _add_robust(rows, off, weight, cauchy, slopes, by_shared)
+    _add_robust(rows, residual, weight, cauchy, slopes, by_shared)
 
 
 def _add_robust(
     rows: Rows,
-    off: Array,
+    residual: Array,
     weight: Array,
     cauchy: float,
     joints: Sequence[tuple[int, Array]],
     shared: Sequence[tuple[int, Array | float]],
 ) -> None:
-    factor, loss = _cauchy(off**2, cauchy)
-    rows.add(off, weight * factor, joints, shared, cost=float((weight * loss).sum()))
+    factor, loss = _cauchy(residual**2, cauchy)
+    rows.add(residual, weight * factor, joints, shared, cost=float((weight * loss).sum()))
 
 
 def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
@@ -444,8 +447,8 @@ def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
     over = np.einsum("j,njx->nx", part, joints)
     side = unit_vectors(np.cross(up, [0.0, 0.0, 1.0]))
     axes = np.stack([np.cross(side, up), side])
-    off = over @ axes.T / sd
-    factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
+    residual = over @ axes.T / sd
+    factor, loss = _cauchy((residual**2).sum(axis=-1), term["cauchy"])
     for x, axis in enumerate(axes):
         tilt = -(axis @ by_tilt) * (over @ up)[:, None] / sd
         slopes = [
@@ -453,7 +456,7 @@ def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
             for j in np.flatnonzero(part).tolist()
         ]
         rows.add(
-            off[:, x],
+            residual[:, x],
             share * factor,
             slopes,
             [(PITCH, tilt[:, 0]), (ROLL, tilt[:, 1])],
@@ -486,13 +489,13 @@ def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
     residual: list[float] = []
     slopes: list[Array] = []
 
-    def add(term: str, off: float, sd: float, *by: tuple[int | slice, Array | float]) -> None:
+    def add(term: str, excess: float, sd: float, *by: tuple[int | slice, Array | float]) -> None:
         # A term that is left out stays in with a wide prior, to keep the equations solvable.
         sd = sd if term in problem.terms else LEFT_OUT * sd
         slope = np.zeros(p)
         for number, change in by:
             slope[number] += change
-        residual.append(off / sd)
+        residual.append(excess / sd)
         slopes.append(slope / sd)
 
     add("focal", shared[FOCAL_FACTOR], problem.focal_sd, (FOCAL_FACTOR, 1.0))
@@ -501,12 +504,12 @@ def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
     for index, usual in zip((KNEE_BEND, TRUNK_LEAN), usual_angles(problem)[0], strict=True):
         add("places", shared[index] - usual, HELD_RAD, (index, 1.0))
     add("stature", shared[HEIGHT] - problem.stature, problem.stature_sd, (HEIGHT, 1.0))
-    excess = shared[FIRST_LENGTH:FIRST_OFFSET] - shared[HEIGHT] - USUAL_RATIOS
-    for i, off in enumerate(excess):
-        add("usual_lengths", off, USUAL_RATIO_SDS[i], (FIRST_LENGTH + i, 1.0), (HEIGHT, -1.0))
+    longer = shared[FIRST_LENGTH:FIRST_OFFSET] - shared[HEIGHT] - USUAL_RATIOS
+    for i, excess in enumerate(longer):
+        add("usual_lengths", excess, USUAL_RATIO_SDS[i], (FIRST_LENGTH + i, 1.0), (HEIGHT, -1.0))
     scale = [SEGMENT_NAMES.index(name) for name in SCALE]
     terms = [(FIRST_LENGTH + i, 1 / len(scale)) for i in scale]
-    add("scale", float(excess[scale].mean()), TERMS["scale"]["sd"], (HEIGHT, -1.0), *terms)
+    add("scale", float(longer[scale].mean()), TERMS["scale"]["sd"], (HEIGHT, -1.0), *terms)
     points = problem.points
     for i, (mean, sd) in enumerate(zip(points.offset_mean, points.offset_sd, strict=True)):
         add("offsets", shared[FIRST_OFFSET + i] - mean, sd, (FIRST_OFFSET + i, 1.0))
@@ -526,8 +529,8 @@ def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
             slope = [(foot, up), (FLOOR, -1.0), (PITCH, tilted[0]), (ROLL, tilted[1])]
             add("feet", float(up @ point) - shared[FLOOR], TERMS["feet"]["flat_sd_m"], *slope)
     for view in problem.views:
-        for off, sd, *slopes_of_numbers in _camera_priors(view, shared):
-            add("views", off, sd, *slopes_of_numbers)
+        for excess, sd, *slopes_of_numbers in _camera_priors(view, shared):
+            add("views", excess, sd, *slopes_of_numbers)
     return np.array(residual), np.stack(slopes)
 
 

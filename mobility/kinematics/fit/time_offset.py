@@ -85,12 +85,12 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
         cross_correlation(x, y)
         for x, y in ((a, b), (a**2, valid_b), (valid_a, b**2), (valid_a, valid_b))
     )
-    whole = min(float((a**2).sum()), float((b**2).sum()))
+    smaller_energy = min(float((a**2).sum()), float((b**2).sum()))
     # Every lag of the second video against the first, from the last to the first possible one.
     lags = np.arange(-(b.shape[1] - 1), a.shape[1])
     total = [each.sum(axis=0) for each in (dot, power_a, power_b, both)]
     overlap = both.max(axis=0) * step
-    share = np.minimum(total[1], total[2]) / whole
+    share = np.minimum(total[1], total[2]) / smaller_energy
     allowed = (overlap >= LEAST_OVERLAP) & (share >= _LEAST_SHARE)
     if not allowed.any():
         raise BadInputError(
@@ -150,15 +150,15 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
     speeds, valid = [], []
     for names in _SIGNALS:
         values = height[:, [INDEX[name] for name in names]].mean(axis=1)
-        seen = np.isfinite(values)
-        if seen.sum() < 5:
+        finite = np.isfinite(values)
+        if finite.sum() < 5:
             speeds.append(np.zeros(grid.size))
             valid.append(np.zeros(grid.size))
             continue
-        filled = np.interp(grid, time[seen], values[seen]) / body
-        after = np.minimum(np.searchsorted(time[seen], grid), seen.sum() - 1)
+        filled = np.interp(grid, time[finite], values[finite]) / body
+        after = np.minimum(np.searchsorted(time[finite], grid), finite.sum() - 1)
         before = np.maximum(after - 1, 0)
-        near = (time[seen][after] - time[seen][before] <= longest_gap) & (
+        near = (time[finite][after] - time[finite][before] <= longest_gap) & (
             np.abs(grid - (grid[0] + grid[-1]) / 2) <= (grid[-1] - grid[0]) / 2 - _EDGE_S
         )
         speed = gaussian_filter1d(filled, _SMOOTH_S * _GRID_HZ, order=1, mode="nearest")
@@ -291,10 +291,12 @@ def _filled(sight: Detections) -> Detections:
     image, weight = sight.image[:, fitted], sight.weight[:, fitted]
     filled = np.zeros_like(image)
     for j in range(len(fitted)):
-        seen = weight[:, j] > 0
+        visible_rows = weight[:, j] > 0
         for axis in (0, 1):
-            if seen.any():
-                filled[:, j, axis] = np.interp(sight.time, sight.time[seen], image[seen, j, axis])
+            if visible_rows.any():
+                filled[:, j, axis] = np.interp(
+                    sight.time, sight.time[visible_rows], image[visible_rows, j, axis]
+                )
     return sight._replace(image=filled, weight=weight)
 
 
@@ -310,16 +312,18 @@ def _miss(first: Detections, second: Detections, essential: Array, least: float)
         at = np.interp(np.linspace(start, end, count), track.time, np.arange(track.time.size))
         left = np.minimum(at.astype(np.intp), track.time.size - 2)
         share = (at - left)[:, None]
-        seen = track.image[left] * (1 - share[..., None])
-        seen += track.image[left + 1] * share[..., None]
-        rays.append(np.concatenate([seen, -np.ones((*seen.shape[:-1], 1))], axis=-1))
+        image_points = track.image[left] * (1 - share[..., None])
+        image_points += track.image[left + 1] * share[..., None]
+        rays.append(
+            np.concatenate([image_points, -np.ones((*image_points.shape[:-1], 1))], axis=-1)
+        )
         weights.append(track.weight[left] * (1 - share) + track.weight[left + 1] * share)
     lines = rays[0] @ essential.T, rays[1] @ essential
     # Sampson's distance: how far the points must move for the lines to meet.
     length = sum((line[..., :2] ** 2).sum(axis=-1) for line in lines)
-    off = (rays[1] * lines[0]).sum(axis=-1) / np.sqrt(np.maximum(length, 1e-12))
+    ray_distance = (rays[1] * lines[0]).sum(axis=-1) / np.sqrt(np.maximum(length, 1e-12))
     weight = np.minimum(*weights)
     total = float(weight.sum())
     if total < 1:
         return np.inf
-    return float((weight * np.log1p((off / _SIGHT_SD) ** 2)).sum()) / total
+    return float((weight * np.log1p((ray_distance / _SIGHT_SD) ** 2)).sum()) / total

@@ -225,7 +225,7 @@ def try_mirrored(
 
     Where depth was not measured, what no body can do is no rival, and gives way to one.
     """
-    kept: list[Solution] = []
+    solutions: list[Solution] = []
     gains = {}
     share = min(1.0, _LONGEST_EVIDENCE_S / float(problem.knots[-1] - problem.knots[0]))
     options = {"planted": problem.planted, "has_depth": problem.has_depth}
@@ -247,13 +247,13 @@ def try_mirrored(
                 continue
         if gain > _SWITCH:
             gains[name] = round(gain, 1)
-            kept.append(best)
+            solutions.append(best)
             best = rival
         else:
-            kept.append(rival)
+            solutions.append(rival)
     modes: list[tuple[float, Array]] = []
     least = _LEAST_PROBABILITY if problem.has_depth else _LEAST_WITHOUT_DEPTH
-    for rival in sorted(kept, key=lambda solution: solution.normal.cost):
+    for rival in sorted(solutions, key=lambda solution: solution.normal.cost):
         change = rival.joints - best.joints
         if any(np.abs(change - kept_change).max() < _SAME_MODE for _, kept_change in modes):
             continue

@@ -51,7 +51,7 @@ def shown(monkeypatch) -> list[tuple[str, ...]]:
     modules["mobility.pipeline.overlay"].annotate_video = annotate
     quality = modules["mobility.capture.quality"]
     quality.pictures = lambda info, raw: {}
-    quality.capture_quality = lambda raw, info, fitted, seen: {"light": {"verdict": "ok"}}
+    quality.capture_quality = lambda *_, light_and_sharpness: {"light": {"verdict": "ok"}}
     for name in ("capture.video", "capture.quality", "capture.pose", "pipeline.overlay"):
         monkeypatch.setitem(sys.modules, f"mobility.{name}", modules[f"mobility.{name}"])
     return overlays

@@ -1,0 +1,497 @@
+"""Commands that analyse a video, or show or correct a session; see :mod:`mobility.cli.main`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from mobility import tables
+from mobility.catalogue import registry
+from mobility.cli.parameters import (
+    DEFAULT_REPORTS,
+    DEFAULT_STORE,
+    ClientOption,
+    FacesOption,
+    JsonOption,
+    LogOption,
+    PdfOption,
+    RenderOption,
+    ReportsOption,
+    StoreOption,
+    WorkersOption,
+    check_output,
+    flag,
+    log_to,
+    open_session,
+    open_session_or_demo,
+    open_store,
+    option,
+    path_argument,
+    path_option,
+    print_json,
+    say,
+    takes,
+    takes_options,
+    uris,
+    warn,
+)
+from mobility.errors import BadInputError, MobilityError
+
+if TYPE_CHECKING:
+    from mobility.store import Session
+
+
+def _warn(session: Session) -> None:
+    from mobility.assessment.verdict import warning_lines
+
+    for line in warning_lines(session.record.warnings):
+        warn(line)
+
+
+def _run(
+    session: Session,
+    films: Sequence[Path] = (),
+    keypoints: Sequence[Path] = (),
+    *,
+    report: bool,
+    as_json: bool,
+    workers: int | None,
+) -> None:
+    """Analyse a new session; print its warnings, findings, verdict and place.
+
+    A session that cannot be analysed is deleted; after an interruption, or where the report fails,
+    it is kept.
+    """
+    from mobility.errors import StorageError
+
+    try:
+        session.analyze(workers=workers)
+    except Exception as error:
+        if isinstance(error, StorageError) and error.retryable:
+            kept_sentence = tables.sentence("command_line.analysis.kept", session=session.id)
+            error.args = (f"{error}; {kept_sentence}",)
+            raise
+        with suppress(MobilityError):
+            session.delete()
+        raise
+    except KeyboardInterrupt:
+        interrupted = tables.sentence("command_line.analysis.interrupted", session=session.id)
+        raise KeyboardInterrupt(interrupted) from None
+    if as_json or session.record.verdict != "unusable":  # else its one sentence says why
+        _warn(session)
+    files = session.render_report() if report else None
+    if as_json:
+        print_json({"session_id": session.id, "title": session.title, "report": uris(files)})
+        return
+    _say_in_short(session, films, keypoints)
+    typer.echo(f"report  {files['html']}" if files else f"data    {session.place}")
+
+
+def _say_in_short(
+    session: Session, films: Sequence[Path] = (), keypoints: Sequence[Path] = ()
+) -> None:
+    """Print findings, steps and verdict; files as they were given, else their names."""
+    from mobility.reports.first_page import in_short
+    from mobility.reports.steps import steps_in_a_line
+
+    findings, trust = in_short(session)
+    typer.echo(f"session {session.id}: {findings}")
+    if steps := steps_in_a_line(session.repetitions()):
+        typer.echo(steps)
+    typer.echo(trust)
+    if instead := session.verdict().instead:
+        film_names = [str(film) for film in films]
+        names = film_names or [video.original_name for video in session.record.videos]
+        points = keypoints or session.record.given_keypoints
+        flags = [part for name in points for part in ("--keypoints", str(name))]
+        analyze = shlex.join(["mobility", "analyze", *names, *flags, "--exercise", instead])
+        delete = f"mobility sessions delete {session.id}"
+        typer.echo(tables.sentence("command_line.analysis.instead", analyze=analyze, delete=delete))
+
+
+def demo(
+    *,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+    log_file: LogOption = None,
+) -> None:
+    """Analyse the demo video and make its report."""
+    log_to(log_file, store=store)
+    from mobility.capture.pose_process import started_ahead
+
+    with started_ahead(workers):
+        from mobility.sessions.notebooks import demo_video
+
+        usual, opened = registry.usual(), open_store(store, reports)
+        session = opened.create(
+            demo_video(usual.name),
+            user_id="demo",
+            exercise_name=usual.name,
+            session_name=f"Demo: {usual.name}",
+        )
+        _run(session, report=True, as_json=as_json, workers=workers)
+
+
+def _check(video: Path, *, as_json: bool, workers: int | None, **asked: Any) -> None:
+    """Say whether a film is good, or why to film again."""
+    from mobility.capture.pose_process import started_ahead
+
+    with started_ahead(workers):
+        from mobility.pipeline.recording_check import check_recording
+
+        document = check_recording(video, workers=workers, **asked)
+    if as_json:
+        print_json(document)
+        return
+    typer.echo(document["headline"])
+    for what in dict.fromkeys(each["what_to_do"] for each in document["reasons"]):
+        if what:
+            typer.echo(what)
+    say(document["first_look"])
+
+
+@takes_options
+def analyze(
+    video: Annotated[Path, path_argument("VIDEO", help="The video file.")],
+    second_video: Annotated[
+        Path | None,
+        path_argument(
+            "VIDEO2",
+            help="The same trial from another camera; calibrated or not, started together or not.",
+        ),
+    ] = None,
+    *,
+    exercise_name: Annotated[
+        str | None,
+        option(
+            "--exercise",
+            "NAME",
+            help=f"{', '.join(each.slug for each in registry.exercises())}; default: the first.",
+        ),
+    ] = None,
+    user_id: Annotated[str, option("--user-id", "ID", help="Id of the participant.")] = "anonymous",
+    session_name: Annotated[
+        str | None, option("--name", "TEXT", help="Title of the session.")
+    ] = None,
+    body_joint_angles: Annotated[
+        str,
+        option(
+            "--joints",
+            "NAMES",
+            help="Comma-separated joints, among them trunk and neck; all: the five of the limbs.",
+        ),
+    ] = "all",
+    date: Annotated[
+        str | None,
+        option(
+            "--date",
+            "DATE",
+            help="When the film was taken, as 2026-11-30 or 2026-11-30T10:15; default: now.",
+        ),
+    ] = None,
+    workers: WorkersOption = None,
+    calibration: Annotated[
+        Path | None,
+        path_option(
+            "--calibration",
+            "FILE",
+            help="Calibration: OpenCV (YAML), Pose2Sim or Caliscope (TOML), Qualisys (.qca.txt).",
+        ),
+    ] = None,
+    keypoints: Annotated[
+        list[Path] | None,
+        path_option(
+            "--keypoints",
+            "PATH",
+            help="Keypoints that another pose model found: OpenPose's folder of JSON, AlphaPose's "
+            "JSON, CSV, NetCDF of movement; twice for two videos.",
+        ),
+    ] = None,
+    keypoints_model: Annotated[
+        str | None,
+        option("--keypoints-model", "NAME", help="Whose they are, for pages: RTMPose, HRNet..."),
+    ] = None,
+    report: RenderOption = True,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Only say within seconds whether the film is good, or why to film again; of the "
+            "options what was to be filmed and who (--subject) count. Nothing is stored.",
+        ),
+    ] = False,
+    view: Annotated[
+        str | None,
+        option("--view", "NAME", help="With --check: view that was asked for (front, side...)."),
+    ] = None,
+    repetitions: Annotated[
+        int | None,
+        option("--repetitions", "N", help="With --check: how many were asked for.", min=1),
+    ] = None,
+    as_json: JsonOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    log_file: LogOption = None,
+    options: dict[str, Any],
+) -> None:
+    """Analyse a video, or two of the same trial.
+
+    It gives pose, angles, repetitions, metrics and a report.
+    """
+    if check:
+        if second_video is not None:
+            raise BadInputError("--check: checks one film; give each video by itself")
+        if keypoints:
+            raise BadInputError("--check: looks for the person itself; leave out --keypoints")
+        _check(
+            video,
+            exercise=exercise_name,
+            view=view,
+            repetitions=repetitions,
+            body_joint_angles=body_joint_angles,
+            workers=workers,
+            as_json=as_json,
+            **{name: options[name] for name in ("movement", "subject") if name in options},
+        )
+        return
+    if view is not None or repetitions is not None:
+        raise BadInputError("--view and --repetitions are asked for with --check; add it")
+    log_to(log_file, store=store)
+    if exercise_name is None and "movement" not in options:
+        exercise_name = registry.USUAL
+    from mobility.capture.pose_process import started_ahead
+
+    # Those of MediaPipe, for which neither another detector nor given keypoints have work.
+    is_detecting = keypoints is None and options.get("detector") is None
+    with started_ahead(workers) if is_detecting else nullcontext():
+        session = open_store(store, reports).create(
+            video,
+            second_video,
+            user_id=user_id,
+            exercise_name=exercise_name,
+            session_name=session_name,
+            body_joint_angles=body_joint_angles,
+            calibration=calibration,
+            keypoints=keypoints or None,
+            keypoints_model=keypoints_model,
+            options=options,
+            date=date,
+        )
+        films = [video] if second_video is None else [video, second_video]
+        _run(session, films, keypoints or (), report=report, as_json=as_json, workers=workers)
+
+
+@takes(open_session_or_demo)
+def export_lab(
+    session: Session,
+    *,
+    out: Annotated[Path, path_option("--out", "PATH", help="The file.")],
+    file_format: Annotated[
+        Literal["trc", "c3d", "mot", "sto", "csv"] | None,
+        typer.Option("--format", help="Format; default: the ending of the file."),
+    ] = None,
+    positions: Annotated[
+        bool,
+        typer.Option("--positions", help="Positions alone: not angles in CSV, nor both in C3D."),
+    ] = False,
+    landmarks: Annotated[
+        bool, typer.Option("--landmarks", help="Landmarks as detected, not the fitted body.")
+    ] = False,
+    fill: Annotated[
+        Literal["interpolate"] | None,
+        typer.Option(
+            "--fill", help="Fill gaps in TRC, MOT and STO, at which OpenSim stops; default: no."
+        ),
+    ] = None,
+) -> None:
+    """Write positions, angles and events for OpenSim and labs.
+
+    Positions as TRC, angles as MOT, STO or CSV, both as C3D with start, bottom and end of each
+    repetition as events. The angles are those of the report.
+    """
+    from mobility.exchange.lab_writers import is_export
+
+    check_output(out, store=session.store, is_ours=is_export)
+    written = session.export_lab(
+        out, file_format=file_format, positions=positions, landmarks=landmarks, fill=fill
+    )
+    typer.echo(str(written))
+
+
+@wraps(open_session_or_demo)
+def _open_to_report(**named: Any) -> Session:
+    from mobility.reports.warm_kernels import start_early
+
+    start_early()
+    return open_session_or_demo(**named)
+
+
+@takes(_open_to_report)
+def report(
+    session: Session,
+    *,
+    client: ClientOption = False,
+    pdf: PdfOption = False,
+    faces: FacesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the report of a session, and print where it is.
+
+    It is made only if missing or out of date. The command also prints the findings in short; with
+    --json it prints the report document instead of both.
+    """
+    page = session.render_report(faces=faces)["client" if client else "html"].resolve()
+    if pdf:
+        from mobility.reports.pdf import to_pdf
+
+        page = to_pdf(page)
+    if as_json:
+        has_report = session.record.kind.has("report")
+        print_json(session.report() if has_report else session.joint_mobility())
+        say(f"report  {page}")
+        return
+    _say_in_short(session)
+    typer.echo(f"report  {page}")
+
+
+@takes(open_session_or_demo)
+def summary(session: Session, *, as_json: JsonOption = False) -> None:
+    """Print the summary of an exercise with repetitions (always JSON)."""
+    print_json(session.summary())
+
+
+@takes(open_session_or_demo, document="joint-mobility")
+def joint_mobility(session: Session, *, as_json: JsonOption = False) -> None:
+    """Print the document of single joints (always JSON).
+
+    --demo takes the demo session of single joints. `report` makes the page of a session.
+    """
+    print_json(session.joint_mobility())
+
+
+@takes(open_session_or_demo)
+def threads(
+    session: Session,
+    *,
+    kind: Annotated[
+        str,
+        option(
+            "--kind", "NAME", help="'summary' (what was found) or 'recommendation' (what to do)."
+        ),
+    ],
+    system: Annotated[
+        str, option("--system", "NAME", help="'metric' (cm, kg) or 'imperial' (in, lb).")
+    ] = "metric",
+    as_json: JsonOption = False,
+) -> None:
+    """Write a comment on each metric, and print their ids.
+
+    Each comment begins a thread, which people can answer. It is written once, and again only where
+    the results have changed.
+    """
+    ids = session.create_threads(kind, system=system)
+    if as_json:
+        print_json(ids)
+        return
+    for metric, thread_id in ids.items():
+        typer.echo(f"{metric:<18}  {thread_id}")
+
+
+@takes(open_session)
+def repetitions(
+    session: Session,
+    *,
+    set_file: Annotated[
+        Path | None,
+        path_option(
+            "--set",
+            "FILE",
+            help='JSON list of {"start", "bottom", "end"} in seconds (bottom: the turn of a '
+            'movement, which may also have "joints": "left elbow"); null undoes the correction.',
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print repetitions or movements, or correct them by hand.
+
+    A correction stays when the session is analysed again.
+    """
+    if set_file is not None:
+        from mobility.sessions.files import read_json
+
+        with session.rollback_if_refused():
+            session.set_repetitions(read_json(set_file))
+            session.analyze()
+        say(tables.sentence("command_line.analysis.renewed", session=session.id))
+    table = session.repetitions_table()
+    if as_json:
+        print_json(table)
+        return
+    for row in table:
+        depth = "  –" if row["depth"] is None else f"{row['depth']:5.1f} %"
+        what = f"of {row['joints'] or 'no joint'}" if "joints" in row else f"depth {depth}"
+        turn = "turn" if "joints" in row else "bottom"
+        state = "rejected" if not row["accepted"] else "accepted" if row["complete"] else "cut_off"
+        state_in_words = tables.sentence(f"command_line.repetitions.{state}", reason=row["reason"])
+        typer.echo(
+            f"{row['rep']:>3}  start {row['start']:7.3f} s  {turn} {row['bottom']:7.3f} s  "
+            f"end {row['end']:7.3f} s  {what}  {state_in_words}"
+        )
+
+
+@takes(open_session)
+def edit(
+    session: Session,
+    *,
+    subject: Annotated[
+        Any, flag("subject", help="A point on the right person; 'largest' undoes the correction.")
+    ] = None,
+    second_subject: Annotated[Any, flag("second_subject")] = None,
+    camera_side: Annotated[
+        Literal["left", "right", "auto"] | None,
+        typer.Option("--camera-side", help="The side to report; 'auto' undoes the correction."),
+    ] = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Correct subject or camera side, and analyse again.
+
+    Only what depends on the correction is analysed again. Without an option, it finishes an
+    interrupted analysis. The camera side is the side reported as `knee_angle`; no measurement
+    depends on it.
+    """
+    with session.rollback_if_refused():
+        for point, second in ((subject, False), (second_subject, True)):
+            if point is not None:
+                session.set_subject(None if point == "largest" else point, second_camera=second)
+        if camera_side is not None:
+            session.set_camera_side(None if camera_side == "auto" else camera_side)
+        session.analyze(workers=workers)
+    _warn(session)
+    say(tables.sentence("command_line.analysis.renewed", session=session.id))
+
+
+def models(*, model: Annotated[Any, flag("model")] = None, as_json: JsonOption = False) -> None:
+    """Print where the pose model is, and its SHA-256.
+
+    The command fetches a missing model; the heavy one needs npm.
+    """
+    from mobility.base.provenance import sha256
+    from mobility.capture.models import pose_models
+
+    described = [
+        {"path": str(path), "sha256": sha256(path)}
+        for path in pose_models(model, fetch=True).values()
+    ]
+    if as_json:
+        print_json(described[0] if len(described) == 1 else described)
+        return
+    for model_file in described:
+        typer.echo(f"{model_file['path']}\nsha256 {model_file['sha256']}")
