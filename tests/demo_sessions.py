@@ -47,11 +47,16 @@ def taken_as_current(session: Session) -> Session:
 
 def with_current_keys(session: Session, record: SessionRecord) -> SessionRecord:
     """Give each stage the key that it has now."""
-    keys = _plan(session, record, session.edits(), {}).keys
+    keys = keys_now(session, record)
     stages = {
         name: stage.model_copy(update={"key": keys[name]}) for name, stage in record.stages.items()
     }
     return record.model_copy(update={"stages": stages})
+
+
+def keys_now(session: Session, record: SessionRecord | None = None) -> dict[str, str]:
+    """Key that each stage has now: what was stored under another is made anew."""
+    return _plan(session, record or session.record, session.edits(), {}).keys
 
 
 def beginning(demo: Path, folder: Path, *, frames: int) -> Path:

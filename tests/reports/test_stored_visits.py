@@ -141,12 +141,17 @@ def test_links_lead_to_the_reports_that_are_there(tmp_path: Path, demo: Path) ->
     assert (page.parent / link).read_text() == "the report"
 
 
+def to_do(store: mb.Store) -> str:
+    """What the page of the visit of p01 says of what to do."""
+    return VisitPage(store.visit("p01")).front().partition("What to do")[2]
+
+
 @pytest.mark.parametrize("code", ["hands_not_overhead", "no_squat"])
 def test_what_to_do_is_from_films_whose_verdict_allows_exercises(
     tmp_path: Path, demo: Path, code: str
 ) -> None:
     store = small_store(tmp_path, demo.parent)
-    advice = VisitPage(store.visit("p01"))._to_do()
+    advice = to_do(store)
     assert "sets" in advice
     file = store.path / "squat" / "session.json"
     warning = {"code": code, "message": "It was seen."}
@@ -154,11 +159,11 @@ def test_what_to_do_is_from_films_whose_verdict_allows_exercises(
     session = store.session("squat")
     (why,) = [session.verdict().absent("exercises")]
     assert why
-    alone = VisitPage(store.visit("p01"))._to_do()
+    alone = to_do(store)
     assert why in alone
     assert "sets" not in alone
     filmed(demo.parent, store, "overhead-squat", "again", SECOND)
-    assert VisitPage(store.visit("p01"))._to_do() == advice
+    assert to_do(store) == advice
 
 
 def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_values(
@@ -175,7 +180,7 @@ def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_val
         put_result(session, "metrics", metrics)
     page = VisitPage(store.visit("p01"))
     number = page.number_of
-    text = " ".join(re.sub(r"<[^>]+>", " ", page._stands_out()).split())
+    text = " ".join(re.sub(r"<[^>]+>", " ", page.front()).split())
     (line,) = re.findall(r"The films differ, [Ff]ive rises[^:]*: ([^.]*\.\d[^.]*\.\d[^.]*)\.", text)
     assert f"film {number['slow']} 25.0 s (fault)" in line
     assert f"film {number['quick']} 6.0 s (reached)" in line
@@ -207,7 +212,7 @@ def test_a_film_of_other_code_is_named_not_merged_and_not_tried_at_each_request(
     assert stored_visits.page_is_current(store.visit("p01"))
     store.delete("again")
     assert [film.id for film in store.visit("p01").films_of("Overhead Squat")] == ["squat"]
-    assert "other code" in VisitPage(store.visit("p01"))._films()
+    assert "other code" in VisitPage(store.visit("p01")).front()
 
 
 def test_a_visit_before_of_other_code_is_brought_up_to_date_or_not_compared(
@@ -224,9 +229,8 @@ def test_a_visit_before_of_other_code_is_brought_up_to_date_or_not_compared(
     store.render_visit("p01")
     assert tried == ["squat", "before"]
     assert store.visit("p01").changes() == []
-    assert (
-        "Overhead Squat is not compared with 2 Mar 2026" in VisitPage(store.visit("p01"))._since()
-    )
+    front = VisitPage(store.visit("p01")).front()
+    assert "Overhead Squat is not compared with 2 Mar 2026" in front
 
 
 def test_a_page_is_private_and_made_again_only_when_a_session_of_it_changes(

@@ -16,6 +16,7 @@ from mobility.server import phones
 from mobility.server.api_keys import Keys
 from mobility.store import Session
 from mobility.widgets.front import Front, PhoneCodes
+from mobility.widgets.upload_form import UploadForm
 
 CHECK = {"good": True, "headline": "A good film.", "reasons": [], "first_look": "A first look."}
 
@@ -33,6 +34,8 @@ def test_a_video_that_is_taken_in_is_analysed_and_shown(analysed, store, monkeyp
     ran = []
     monkeypatch.setattr(Session, "check_recording", lambda _: ran.append("check") or CHECK)
     monkeypatch.setattr(Session, "analyze", lambda session, **_: ran.append(session.id))
+    heard = []
+    monkeypatch.setattr(UploadForm, "on_created", lambda _, callback: heard.append(callback))
     front = Front(store)
     assert front.codes is None
     assert [w.place for w in (front.form, front.check, front.browser, front.report)] == [
@@ -51,7 +54,7 @@ def test_a_video_that_is_taken_in_is_analysed_and_shown(analysed, store, monkeyp
         return {"html": rendered}
 
     monkeypatch.setattr(Session, "render_report", render)
-    front.form._heard[0](session)
+    heard[0](session)
     front.check.wait(20)
     front.browser.wait(20)
     # Not that it is being analysed, and not yet that all is done.

@@ -126,7 +126,9 @@ def test_a_session_is_opened_and_deleted_and_one_that_is_not_there_is_said(brows
         assert words in browser.notice["text"]
 
 
-def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(browser, ask, monkeypatch):
+def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(
+    browser, store, ask, monkeypatch
+):
     here, go, shown = threading.current_thread(), threading.Event(), []
 
     def analyze(session, **options):
@@ -136,7 +138,7 @@ def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(browser, a
             bar.update(4)
         go.wait(20)
 
-    browser._analysis = {"workers": 1}
+    browser = SessionBrowser(store, analysis={"workers": 1})
     monkeypatch.setattr(Session, "analyze", analyze)
     browser.observe(lambda change: shown.append(change["new"]), names="progress")
     ask(browser, "analyze", session="s2")
