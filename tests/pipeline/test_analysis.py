@@ -637,10 +637,10 @@ def test_a_correction_puts_out_of_date_what_the_exercise_says(session, monkeypat
 def test_of_single_joints_the_subject_is_who_moves_where_nobody_was_pointed_at(
     store, tmp_path, stand_ins, monkeypatch
 ):
-    def refused(_):
+    def refused(*_, **__):
         raise VideoError("no fit is needed here")
 
-    monkeypatch.setitem(analysis._MAKE, "fitted", refused)
+    monkeypatch.setattr(sys.modules["mobility.kinematics.clean"], "clean_pose", refused)
     limb = store.create(
         stand_ins.video(tmp_path), user_id="p01", exercise_name="Joint Angle Mobility"
     )

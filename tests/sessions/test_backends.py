@@ -15,6 +15,7 @@ from secrets import token_hex
 
 import fsspec
 import pytest
+from demo_sessions import change_record
 from other_processes import wait_for
 
 from mobility.errors import (
@@ -425,8 +426,7 @@ def test_a_writer_whose_lock_was_taken_publishes_nothing(remote, video, stand_in
     def write():
         with session.store.session_locked("one", what="session one"):
             taken.put(".locks/one.session.lock", b'{"holder": "other"}')
-            record = json.loads((session.folder / "session.json").read_text())
-            (session.folder / "session.json").write_text(json.dumps({**record, "reason": "x"}))
+            change_record(session, reason="x")
 
     with pytest.raises(StorageError, match="the lock was lost"):
         write()
@@ -437,8 +437,7 @@ def test_an_analysis_that_runs_elsewhere_is_no_interruption(place, video, stand_
     here = place.open()
     session = made(here, video)
     with here.session_locked("one", what="the test"):
-        record = json.loads((session.folder / "session.json").read_text())
-        (session.folder / "session.json").write_text(json.dumps({**record, "state": "analyzing"}))
+        change_record(session, state="analyzing")
     table = SessionBrowser(place.open())
     states = [(row["state"], row["state_text"]) for row in table.rows]
     with here.session_locked("one", what="the test"):
