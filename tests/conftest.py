@@ -67,6 +67,15 @@ def store(tmp_path: Path) -> Any:
     return Store(tmp_path / "sessions", reports=tmp_path / "reports")
 
 
+@pytest.fixture(scope="module")
+def one_server() -> Iterator[None]:
+    """All pages of a module have their kernels from one server, which imports but once."""
+    from mobility.reports.warm_kernels import warm_kernels
+
+    with warm_kernels():
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real videos and lab data, kept beside the checkout."""

@@ -33,9 +33,15 @@ def record(**changed: object) -> SessionRecord:
 def copy_of(demo: Path, store: Store, name: str, **changed: object) -> Session:
     """Put a copy of a demo into `store`, with another name and other fields of its record."""
     shutil.copytree(demo, store.path / name)
-    file = store.path / name / "session.json"
-    write_json(file, {**read_json(file), "session_id": name, **changed})
-    return store.session(name)
+    session = store.session(name)
+    change_record(session, session_id=name, **changed)
+    return session
+
+
+def change_record(session: Session, **fields: object) -> None:
+    """Put other fields into the record of a session, whatever they are."""
+    file = session.folder / "session.json"
+    write_json(file, {**read_json(file), **fields})
 
 
 def taken_as_current(session: Session) -> Session:
@@ -47,11 +53,16 @@ def taken_as_current(session: Session) -> Session:
 
 def with_current_keys(session: Session, record: SessionRecord) -> SessionRecord:
     """Give each stage the key that it has now."""
-    keys = _plan(session, record, session.edits(), {}).keys
+    keys = keys_now(session, record)
     stages = {
         name: stage.model_copy(update={"key": keys[name]}) for name, stage in record.stages.items()
     }
     return record.model_copy(update={"stages": stages})
+
+
+def keys_now(session: Session, record: SessionRecord | None = None) -> dict[str, str]:
+    """Key that each stage has now: what was stored under another is made anew."""
+    return _plan(session, record or session.record, session.edits(), {}).keys
 
 
 def beginning(demo: Path, folder: Path, *, frames: int) -> Path:

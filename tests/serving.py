@@ -214,12 +214,12 @@ def _worker() -> None:
     from mobility.server import worker
 
     if sys.argv[1] == "quick":
-        worker._analyze = lambda *_: {}
+        worker.analyze = lambda *_: {}
         worker.Store.render_visit = lambda *_, **__: {}
     if sys.argv[1] == "undrawn":
         worker.Session.render_report = lambda _: {}
     if sys.argv[1] == "intake":
-        worker._analyze = lambda *_: time.sleep(86_400)
+        worker.analyze = lambda *_: time.sleep(86_400)
     sys.argv = sys.argv[2:]
     worker.main()
 

@@ -29,13 +29,16 @@ OF_EACH_EXERCISE = {"analysis.py", "documents.py", "kernels.py", "page.py"}
 def test_a_file_is_found_by_its_name(project):
     """But for the files that each exercise may have, and what a room has of the same name."""
     package = project / "mobility"
-    files = [
-        file.name
-        for file in sorted(package.rglob("*.py"))
-        if not (file.name in OF_EACH_EXERCISE and "exercises" in file.parts)
-    ]
-    twice = {name for name in files if files.count(name) > 1}
-    assert twice <= {"__init__.py", *(f"{room.name}.py" for room in package.glob("exercises/*/"))}
+    exercises = {f"{folder.name}.py" for folder in package.glob("exercises/*/")}
+    for top, more in ((package, {"__init__.py", *exercises}), (project / "tests", {"conftest.py"})):
+        files = [
+            file.name
+            for file in sorted(top.rglob("*.py"))
+            if not (
+                file.name.removeprefix("test_") in OF_EACH_EXERCISE and "exercises" in file.parts
+            )
+        ]
+        assert {name for name in files if files.count(name) > 1} <= more
 
 
 def test_no_module_reaches_for_what_another_keeps_to_itself(project):

@@ -254,7 +254,7 @@ def add_numbers(metrics: Metrics, quantity: Quantity) -> None:
     for kind in kinds:
         name = kinds[kind] if isinstance(kinds, Mapping) else ""
         _check_dims(quantity, kind)
-        _KINDS[kind](metrics, quantity, kind, name)
+        KINDS[kind](metrics, quantity, kind, name)
 
 
 _NEEDS: Mapping[str, tuple[str, ...]] = {
@@ -452,7 +452,7 @@ def _time(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
     _add(metrics, q, kind, q.value, q.sd, "from one moment to another", name=q.name)
 
 
-_KINDS: Mapping[str, Callable[[Metrics, Quantity, str, str], None]] = {
+KINDS: Mapping[str, Callable[[Metrics, Quantity, str, str], None]] = {
     "phase": _phase,
     "bottom": _bottom,
     "peak": _peak,
@@ -471,3 +471,4 @@ _KINDS: Mapping[str, Callable[[Metrics, Quantity, str, str], None]] = {
     "count": _count,
     "time": _time,
 }
+"""Makes each kind of number, of the table ``measures``, of a quantity."""

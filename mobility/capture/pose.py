@@ -170,7 +170,7 @@ def estimate_pose(
             "see a person in; film in a higher resolution"
         )
     expected = presentation_times(path)
-    _check_gaps(expected, path)
+    check_gaps(expected, path)
     work = Work(
         path=path,
         chunks=plan_chunks(expected),
@@ -408,7 +408,7 @@ def _frames_with_person(result: Pass, path: Path) -> NDArray[np.bool_]:
     return has_person
 
 
-def _check_gaps(times: Array, path: Path) -> None:
+def check_gaps(times: Array, path: Path) -> None:
     """Refuse a video whose times jump by minutes, as in damaged files or streams."""
     steps = np.diff(times)
     if steps[steps > LONGEST_CHUNK_S].sum() <= LONGEST_EMPTY_S:

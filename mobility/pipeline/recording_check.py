@@ -116,7 +116,7 @@ def check_recording(
         movement=movement,
     )
     asked = registry.exercise(name)
-    wanted_view = None if view is None else _view_name(view)
+    wanted_view = None if view is None else view_name(view)
     place = subject if subject != "largest" else stages_of(asked).subject(joints, movement)
     info = probe(video)
     rate = max(RATE_HZ, FEWEST_FRAMES / max(info.duration_s, 0.1))
@@ -241,7 +241,7 @@ def _of_wishes(
     return found
 
 
-def _view_name(text: str) -> str:
+def view_name(text: str) -> str:
     """Name a view that was asked for, by its name or the words of pages, as views are named."""
     of_side = {f"side {side}": side for side in SIDES}
     sided = [f"{kind} {side}" for kind in ("front-oblique", "back-oblique") for side in SIDES]

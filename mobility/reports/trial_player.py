@@ -51,9 +51,11 @@ MOST_HZ = 30.0
 HEAD_HELD_S = 0.25
 """Seconds before the first and after the last frame with the head for which it is still drawn."""
 
+QUALITIES = (28, 34)
+"""How the video in a page is compressed (CRF of x264), the next where the first is too large."""
+
 _HEAD = ("nose", "left_ear", "right_ear")
 
-_QUALITIES = (28, 34)
 _WIDGETS = Path(mobility.__file__).parent / "widgets"
 _HOST = Path(__file__).with_name("trial_host.js")
 
@@ -225,7 +227,7 @@ def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
     if not path.is_file():
         return b""
     with scratch("film") as place, _one_thread():
-        for crf in _QUALITIES:
+        for crf in QUALITIES:
             film = place / f"{crf}.mp4"
             frames = _small_frames(path, session.pose(), faces=faces)
             write_video(film, frames, crf=crf, preset="superfast", threads=2)

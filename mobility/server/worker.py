@@ -46,7 +46,7 @@ def do(request: Mapping[str, Any], _: Send) -> Any:
             return store.session(request["session_id"]).check_recording()
         if request["do"] == "still":
             return {"jpeg": b64encode(store.session(request["session_id"]).still()).decode()}
-        return _analyze(store.session(request["session_id"]), request["pose_workers"])
+        return analyze(store.session(request["session_id"]), request["pose_workers"])
 
 
 def _create(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +70,8 @@ def _create(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"session_id": session.id, "title": session.title}
 
 
-def _analyze(session: Session, pose_workers: int | None) -> dict[str, Any]:
+def analyze(session: Session, pose_workers: int | None) -> dict[str, Any]:
+    """Analyse a session, and draw its report and its still."""
     session.analyze(workers=pose_workers)
     # The results stand without a report, which is rendered again on request.
     with suppress(MobilityError):

@@ -69,7 +69,7 @@ class Lease:
                     last_token, unchanged_since = stored.token, now
                 silent_s = now - unchanged_since if stored.age_s is None else stored.age_s
                 lives = stored.age_s is not None and silent_s <= LEASE_S
-                if _is_dead(body) or (silent_s > LEASE_S and now - unchanged_since > WATCH_S):
+                if is_dead(body) or (silent_s > LEASE_S and now - unchanged_since > WATCH_S):
                     log.info("%s: taking the lock that %s left", self._key, body.get("holder"))
                     token = self._objects.put_if(self._key, self._body(), stored.token)
                 elif now - started >= (wait_s if lives else max(wait_s, LEASE_S + WATCH_S)):
@@ -125,13 +125,13 @@ class Lease:
                 log.info("%s: could not be renewed (%s)", self._key, error)
 
     def _body(self) -> bytes:
-        return json.dumps({"holder": self._holder, "beat": self._beats, **_process()}).encode()
+        return json.dumps({"holder": self._holder, "beat": self._beats, **this_process()}).encode()
 
 
 def is_held(objects: Objects, key: str) -> bool:
     """Whether somebody holds a lock now, as far as a single read can show."""
     stored = objects.get(key)
-    if stored is None or _is_dead(_parse_body(stored.data)):
+    if stored is None or is_dead(_parse_body(stored.data)):
         return False
     return stored.age_s is not None and stored.age_s <= LEASE_S
 
@@ -144,7 +144,7 @@ def _parse_body(data: bytes) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _process() -> dict[str, Any]:
+def this_process() -> dict[str, Any]:
     """Identify this process, on Linux only, so that others see its death at once."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
@@ -154,9 +154,9 @@ def _process() -> dict[str, Any]:
         return {}
 
 
-def _is_dead(holder: dict[str, Any]) -> bool:
+def is_dead(holder: dict[str, Any]) -> bool:
     """Whether the holder is surely dead, which can be seen only if it ran on this machine."""
-    here = _process()
+    here = this_process()
     if not here or holder.get("machine") != here["machine"]:
         return False
     if not isinstance(holder.get("pid"), int):

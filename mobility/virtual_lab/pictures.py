@@ -125,7 +125,7 @@ def frames(
     `samples` are taken of each pixel, against jagged edges; 1 takes half the time of 4.
     """
     dressed, colours = _dressed(body, look)
-    sensor = _Sensor(look, width, height)
+    sensor = Sensor(look, width, height)
     plotter = _room(camera, look, width, height, samples)
     try:
         import pyvista
@@ -164,7 +164,7 @@ def frames(
         plotter.close()
 
 
-class _Sensor:
+class Sensor:
     """What lens and sensor make of pictures; the noise of a frame is the same each time."""
 
     def __init__(self, look: Look, width: int, height: int) -> None:
@@ -176,6 +176,7 @@ class _Sensor:
         self._field = np.rint(field).astype(np.int16)
 
     def take(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Give a picture as the sensor has it, the next frame of a film."""
         import cv2
 
         look, picture = self._look, np.ascontiguousarray(image, dtype=np.uint8)

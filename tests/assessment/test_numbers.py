@@ -70,7 +70,7 @@ def test_every_kind_of_the_table_is_made_and_declared() -> None:
     table = tables.load("measures")["kinds"]
     declared = [entry.get("kinds", ()) for each in exercises() for entry in each.measures.values()]
     used = {kind for kinds in (*declared, *table["usual"].values()) for kind in kinds}
-    assert used == table["words"].keys() == numbers._KINDS.keys()
+    assert used == table["words"].keys() == numbers.KINDS.keys()
 
 
 @pytest.mark.parametrize(

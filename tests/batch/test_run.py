@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import time_machine
 from batches import (
     FOLDER,
     batch,
@@ -28,10 +29,11 @@ from batches import (
 )
 from other_processes import command, refused, wait_for
 
+from mobility.base.provenance import code_digest
 from mobility.batch import run as module
 from mobility.batch.manifest import read_manifest
 from mobility.errors import BadInputError, InUseError
-from mobility.store import Store
+from mobility.store import Session, Store
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -131,11 +133,15 @@ def test_a_bad_file_of_a_folder_fails_alone(place, worked, monkeypatch):
 
 
 def test_a_batch_at_work_holds_its_lock_and_is_not_resumed(tmp_path, monkeypatch):
-    folder = tmp_path / "reports" / "batch-20260102-030405"
-    folder.mkdir(parents=True)
-    head = json.dumps({"rows": module._digest([])})
-    (folder / module.JOURNAL).write_text(f"{head}\n")
     store = Store(tmp_path / "store", reports=tmp_path / "reports")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "outcomes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        module.run_batch([], store, manifest="m")
+    (folder,) = store.reports.glob("batch-*")
 
     def working(*_):
         with pytest.raises(InUseError, match=f"{folder.name} is in use"):
@@ -293,33 +299,41 @@ def test_a_full_disk(place, undisturbed):
     in_the_end(place, undisturbed)
 
 
-def test_only_retryable_errors_are_tried_again():
+def outcome_of_first(place, *, code):
+    """Outcome of the first row of the manifest in a worker for that code."""
+    (row, *_) = read_manifest(place / "m.csv")
+    task = {name: str(place / name) for name in ("store", "reports", "folder")}
+    return module.work_on(row, task | {"code": code, "pose_workers": 1})
+
+
+@pytest.mark.parametrize(("retryable", "times"), [(True, module.TRIES), (False, 1)])
+def test_only_retryable_errors_are_tried_again(place, monkeypatch, retryable, times):
     tries = []
 
-    def work(retryable):
-        tries.append(retryable)
+    def killed(*_, **__):
+        tries.append(1)
         error = BadInputError("killed")
         error.retryable = retryable
         raise error
 
-    for retryable, times in ((True, module.TRIES), (False, 1)):
-        tries.clear()
-        with pytest.raises(BadInputError):
-            module._with_retries(lambda retryable=retryable: work(retryable))
-        assert len(tries) == times
+    monkeypatch.setattr(Session, "analyze", killed)
+    monkeypatch.setattr(module, "use_warm_kernels", lambda: None)
+    outcome = outcome_of_first(place, code=code_digest(None))
+    assert (outcome["state"], outcome["reason"]) == ("failed", "killed")
+    assert (len(tries), outcome["may_pass"]) == (times, retryable)
 
 
 def test_a_worker_with_other_code_is_refused(place):
-    (row, *_) = read_manifest(place / "m.csv")
-    task = {name: str(place / name) for name in ("store", "reports", "folder")}
-    outcome = module.work_on(row, task | {"code": "0" * 64, "pose_workers": 1})
+    outcome = outcome_of_first(place, code="0" * 64)
     assert outcome["state"] == "failed"
     assert "the worker has another version" in outcome["reason"]
     assert not (place / "store").exists()
 
 
 def test_batches_of_the_same_second_have_folders_of_their_own(tmp_path):
-    now = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
-    folders = [module._new_folder(tmp_path, now) for _ in range(3)]
+    store = Store(tmp_path / "store", reports=tmp_path / "reports")
+    noon = datetime.datetime(2026, 1, 1, 12).astimezone()
+    with time_machine.travel(noon, tick=False):
+        done = [module.run_batch([], store, manifest="m") for _ in range(3)]
     first = "batch-20260101-120000"
-    assert [folder.name for folder in folders] == [first, f"{first}-2", f"{first}-3"]
+    assert [summary.folder.name for summary in done] == [first, f"{first}-2", f"{first}-3"]

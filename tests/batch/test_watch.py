@@ -68,19 +68,19 @@ def test_a_growing_video_waits(place, worked, monkeypatch, look_s):
     clock = SimpleNamespace(now=0.0)
     clock.monotonic = lambda: clock.now
     clock.sleep = lambda seconds: setattr(clock, "now", clock.now + seconds)
-    real, looks = module._look, 0
+    real, looks = module.videos_in, 0
 
-    def look(folder, looks_so_far):
+    def look(folder):
         nonlocal looks
         looks += 1
         if looks <= 4:
             growing.write_bytes(whole[: None if looks == 4 else 100 * looks])
         assert ("a.mp4", "anonymous") not in worked.done or looks > 5
-        real(folder, looks_so_far)
+        yield from real(folder)
         clock.sleep(look_s)
 
     monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(module, "_look", look)
+    monkeypatch.setattr(module, "videos_in", look)
     outcomes = once(place, every_s=1.0, settle_s=30.0)
     assert sorted(outcomes) == [("a.mp4", "done"), ("b.mp4", "done")]
 
@@ -157,15 +157,15 @@ def test_stopped_and_killed_it_goes_on_where_it_was(place):
 @pytest.mark.parametrize("seconds", [-86400.0, 86400.0])
 def test_the_clock_is_set_while_it_watches(place, worked, monkeypatch, seconds):
     """A video waits as long as it must, neither less nor a day more, and is processed once."""
-    real = module._look
+    real = module.videos_in
     with ExitStack() as stack:
 
-        def look(folder, looks):
-            real(folder, looks)
-            monkeypatch.setattr(module, "_look", real)  # at the first look only
+        def look(folder):
+            yield from real(folder)
+            monkeypatch.setattr(module, "videos_in", real)  # at the first look only
             stack.enter_context(time_machine.travel(time.time() + seconds, tick=True))
 
-        monkeypatch.setattr(module, "_look", look)
+        monkeypatch.setattr(module, "videos_in", look)
         before, began = time.time(), time.monotonic()
         assert once(place, settle_s=0.3) == [("a.mp4", "done"), ("b.mp4", "done")]
         assert time.monotonic() - began >= 0.3

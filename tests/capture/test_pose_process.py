@@ -1,6 +1,7 @@
 """Pose processes that wait for a job."""
 
 import pytest
+from other_processes import wait_for
 
 from mobility.base.processes import Process
 from mobility.capture import pose_process
@@ -48,6 +49,6 @@ def test_those_without_a_job_are_ended_whatever_happened(made):
 def test_one_that_ended_while_it_waited_gets_no_job(made):
     with pose_process.started_ahead(1):
         made[0].kill()
-        made[0]._process.wait()
+        wait_for(lambda: made[0].ended)
         pose_process.start().close()
         assert len(made) == 2

@@ -13,7 +13,6 @@ from lab_trials import add_demo_session, write_motion, write_truth
 from other_processes import command, refused
 
 from mobility import tables
-from mobility.cli import validation_command
 from mobility.store import Store
 
 
@@ -59,16 +58,16 @@ def test_a_study_must_tell_people_apart(store: Store, demo, lab, tmp_path, valid
         refused(validate("--study", study), words)
 
 
-def test_a_study_of_several_models_says_so(
-    store: Store, tmp_path, monkeypatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_study_of_several_models_says_so(tmp_path, monkeypatch, validate) -> None:
     pooled = tables.warning("warnings.several_models", models="HRNet and MediaPipe")
     document = {"trials": [{}, {}], "failed": [], "warnings": [pooled]}
     result = SimpleNamespace(document=document, agreement=None)
     monkeypatch.setattr("mobility.pipeline.lab_comparison.run_study", lambda *_, **__: result)
-    given = store, tmp_path / "study.csv", tmp_path / "out", {}
-    validation_command._validate_study(*given, report=False, as_json=False)
-    assert "keypoints of different models (HRNet and MediaPipe)" in capsys.readouterr().err
+    study = tmp_path / "study.csv"
+    study.write_text("session,lab_file\n")
+    done = validate("--study", study, "--out", tmp_path / "out", "--no-report")
+    assert done.returncode == 0, done.stderr
+    assert "keypoints of different models (HRNet and MediaPipe)" in done.stderr
 
 
 def test_the_size_of_a_sample(validate) -> None:

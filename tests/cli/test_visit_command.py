@@ -8,21 +8,15 @@ from pathlib import Path
 
 import other_processes
 import pytest
-from demo_sessions import copy_of, taken_as_current
+from demo_sessions import change_record, copy_of, taken_as_current
 from other_processes import command
 
-from mobility.reports.warm_kernels import warm_kernels
-from mobility.sessions.files import read_json, write_json
 from mobility.store import Store
 
 WHEN = "2026-05-04T09:00:00+02:00"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_server():
-    """All pages have their kernels from one server, which imports but once."""
-    with warm_kernels():
-        yield
+pytestmark = pytest.mark.usefixtures("one_server")
 
 
 @pytest.fixture
@@ -74,9 +68,8 @@ def test_one_film_has_a_page_and_a_document(store):
 def test_unusable_and_unfinished_sessions_are_said_and_the_rest_is_shown(store, demo):
     for name, state in (("failed", "failed"), ("begun", "created")):
         session = copy_of(demo, store, name, user_id="p01", created_at=WHEN, state=state)
-        file = session.folder / "session.json"
         reason = {"reason": "nobody is in the picture"} if state == "failed" else {}
-        write_json(file, {**read_json(file), "stages": {}, **reason})
+        change_record(session, stages={}, **reason)
     done = command("visit", "p01")
     assert done.returncode == 0, done.stderr
     text = Path(done.stdout.removeprefix("report").strip()).read_text("utf-8")

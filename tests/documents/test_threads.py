@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from other_processes import in_child, in_children
@@ -16,6 +17,7 @@ from mobility.cli.main import app
 from mobility.documents import threads as module
 from mobility.documents.contract import Thread
 from mobility.errors import BadInputError, NotFoundError, NotPermittedError, StorageError
+from mobility.sessions.files import read_json
 from mobility.store import Session, Store
 
 # These processes have no threads that a copy could miss.
@@ -258,15 +260,13 @@ def test_a_damaged_thread_is_named_and_deleting_takes_all_with_their_lock(sessio
 
 def test_a_session_that_is_deleted_meanwhile_is_not_found_and_not_made_again(session, monkeypatch):
     ids = session.create_summary_threads()
-    read = module._thread
 
-    def read_and_delete(where: Session, thread_id: str) -> Thread:
-        thread = read(where, thread_id)
-        shutil.rmtree(where.folder)
-        monkeypatch.setattr(module, "_thread", read)
-        return thread
+    def read_and_delete(file: Path) -> Any:
+        content = read_json(file)
+        shutil.rmtree(session.folder)
+        return content
 
-    monkeypatch.setattr(module, "_thread", read_and_delete)
+    monkeypatch.setattr(module, "read_json", read_and_delete)
     with pytest.raises(NotFoundError, match="was deleted meanwhile"):
         session.append_message(ids["hip_flexion"], "Gone.", by="Bo")
     assert not session.folder.exists()

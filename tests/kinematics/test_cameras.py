@@ -139,7 +139,7 @@ def test_three_cameras() -> None:
 def test_windows_join_and_the_second_camera_may_stop_early(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (whole_trial, cameras):
         monkeypatch.setattr(module, "WINDOW_KNOTS", 110)
-    monkeypatch.setattr(whole_trial, "_OVERLAP_KNOTS", 20)
+    monkeypatch.setattr(whole_trial, "OVERLAP_KNOTS", 20)
     rng = np.random.default_rng(4)
     starts = np.cumsum(rng.uniform(2.6, 3.6, 7))
     squats = tuple((s, rng.uniform(1.8, 2.4), rng.uniform(60, 95)) for s in starts)
@@ -379,5 +379,5 @@ def test_rotation_is_its_derivative() -> None:
     vector, change = np.array([0.4, -0.9, 0.3]), np.array([1e-6, -2e-6, 3e-6])
     turned = rotation_matrix(vector + change) @ rotation_matrix(vector).T
     np.testing.assert_allclose(
-        turned, rotation_matrix(terms._left_jacobian(vector) @ change), atol=1e-11
+        turned, rotation_matrix(terms.left_jacobian(vector) @ change), atol=1e-11
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from demo_sessions import copy_of, put_result, taken_as_current
+from demo_sessions import copy_of, keys_now, put_result, taken_as_current
 from other_processes import in_children
 from own_detectors import install
 
@@ -298,7 +298,7 @@ def test_an_analysis_begins_with_what_was_given_to_the_creation(store, tmp_path,
 
 def outdated(session: Session) -> list[str]:
     """Stages that the next analysis redoes."""
-    keys = analysis._plan(session, session.record, session.edits(), {}).keys
+    keys = keys_now(session)
     return [name for name, stage in session.record.stages.items() if stage.key != keys[name]]
 
 
@@ -669,10 +669,10 @@ def test_a_correction_puts_out_of_date_what_the_exercise_says(session, monkeypat
 def test_of_single_joints_the_subject_is_who_moves_where_nobody_was_pointed_at(
     store, tmp_path, stand_ins, monkeypatch
 ):
-    def refused(_):
+    def refused(*_, **__):
         raise VideoError("no fit is needed here")
 
-    monkeypatch.setitem(analysis._MAKE, "fitted", refused)
+    monkeypatch.setattr(sys.modules["mobility.kinematics.clean"], "clean_pose", refused)
     limb = store.create(
         stand_ins.video(tmp_path), user_id="p01", exercise_name="Joint Angle Mobility"
     )
@@ -793,7 +793,7 @@ def test_the_demo_holds_what_the_code_makes_of_its_pose(tmp_path, exercise):
     shutil.copytree(demo.store.path / "participants", store.path / "participants")
     session = store.session(demo.id)
     record = session.record
-    record.stages["pose"].key = analysis._plan(session, record, session.edits(), {}).keys["pose"]
+    record.stages["pose"].key = keys_now(session)["pose"]
     write_json(session.folder / "session.json", record.model_dump(mode="json"))
     session.analyze(annotate=False)
     assert session.record.stages["pose"] == record.stages["pose"]

@@ -174,12 +174,21 @@ def test_between_estimated_frames_skeleton_and_angles_go_straight(
 
 
 def test_between_rows_far_apart_nothing_is_made_up() -> None:
-    at = overlay._between(np.array([0.0, 0.5, 1.0]), np.arange(3.0)[:, None])
-    assert at(0.25) is None
-    assert at(-0.4) is None
-    assert [at(time).item() for time in (0.1, 0.45, 1.2)] == [0.0, 1.0, 2.0]
-    nobody = overlay._between(np.empty(0), np.empty((0, 1)))
-    assert nobody(0.0) is None
+    pose = standing_pose(times=np.array([0.0, 0.5, 1.0]))
+    pose["image_position"] += xr.DataArray([0.0, 20.0, 40.0], dims="time")
+    knee, height = WIDTH / 2 + BODY["knee"][0], BODY["knee"][1]
+
+    def rows(pose: xr.Dataset, time: float) -> list[int]:
+        """Rows of the pose whose knee is drawn at a time."""
+        image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        overlay.skeleton(pose)(image, time)
+        at = [(k, knee + 20 * k, height + 20 * k) for k in range(3)]
+        assert image.any() == any(near(image, x, y, LEFT) for _, x, y in at)
+        return [k for k, x, y in at if near(image, x, y, LEFT)]
+
+    assert [rows(pose, time) for time in (0.25, -0.4)] == [[], []]
+    assert [rows(pose, time) for time in (0.1, 0.45, 1.2)] == [[0], [1], [2]]
+    assert rows(pose.isel(time=slice(0, 0)), 0.0) == []
 
 
 def test_at_most_30_frames_a_second_and_720_lines(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from mobility.capture import quality
 from mobility.capture.video import read_frames
 from mobility.catalogue import registry
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
-from mobility.pipeline.recording_check import _view_name
+from mobility.pipeline.recording_check import view_name
 
 OK = {"verdict": "ok", "advice": None}
 
@@ -159,7 +159,7 @@ def test_another_view_counts_where_one_was_asked_for(check):
     ],
 )
 def test_a_view_is_asked_for_in_the_words_of_pages_too(asked, name):
-    assert _view_name(asked) == name
+    assert view_name(asked) == name
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_view_is_asked_for_in_the_words_of_pages_too(asked, name):
 )
 def test_a_view_that_is_none_is_refused_with_the_likely_one(asked, meant):
     with pytest.raises(BadInputError, match=f"view: no view.*({meant})"):
-        _view_name(asked)
+        view_name(asked)
 
 
 def test_a_side_view_that_was_asked_for_is_good(check):

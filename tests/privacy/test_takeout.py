@@ -116,7 +116,7 @@ def test_keys_that_cannot_be_revoked_keep_nothing_else_from_going(store, monkeyp
     def full(*_):
         raise StorageError("the disk is full")
 
-    monkeypatch.setattr(Keys, "_write", full)
+    monkeypatch.setattr(Store, "write_document", full)
     typed = ("participants", "delete", "ann", "--yes", "--reports", store.reports)
     done = command(*typed, store=store.path)
     assert (done.returncode, "the disk is full" in done.stderr) == (2, True)

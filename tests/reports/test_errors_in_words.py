@@ -14,12 +14,7 @@ from mobility.kinematics.expected_error import kind_of
 from mobility.reports import errors_in_words
 from mobility.reports.page import ReportPage
 from mobility.reports.sections import sections_of
-from mobility.store import Session, Store
-
-
-@pytest.fixture(scope="module")
-def session() -> Session:
-    return Store("absent").demo("Overhead Squat")
+from mobility.store import Session
 
 
 def test_the_report_says_what_standing_was_assumed(session: Session) -> None:

@@ -21,11 +21,6 @@ from mobility.reports.moments import Moment
 from mobility.store import Store
 
 
-@pytest.fixture(scope="module")
-def demo() -> Store:
-    return Store("absent").demo("Overhead Squat")
-
-
 def body(**places: tuple[float, float]) -> np.ndarray:
     """Landmarks of one picture; y downwards, as in a picture."""
     points = np.full((len(KEYPOINTS), 2), np.nan)
@@ -87,29 +82,29 @@ def test_what_is_not_seen_or_hardly_known_is_not_drawn() -> None:
     assert not drawn(leg(5) + np.array([180, 380]), almost_straight).any()
 
 
-def test_the_picture_is_that_of_the_moment(demo, tmp_path) -> None:
+def test_the_picture_is_that_of_the_moment(session, tmp_path) -> None:
     """The pose is estimated in every second frame: the one before is no nearer match."""
-    pose = demo.pose()
-    times = presentation_times(demo.video)
+    pose = session.pose()
+    times = presentation_times(session.video)
     level = 20 + 5 * (np.arange(len(times)) % 40)
     shape = (pose.attrs["image_height"], pose.attrs["image_width"], 3)
     film = tmp_path / "grey.mp4"
     write_video(
         film, ((t, np.full(shape, g, np.uint8)) for t, g in zip(times, level, strict=True)), crf=10
     )
-    moments = moments_of(demo)
+    moments = moments_of(session)
     for moment, made in zip(moments, kf.key_frames(film, pose, moments, faces=True), strict=True):
         row = pose["time"].values[np.abs(pose["time"].values - moment.time).argmin()]
         shown = cv2.imdecode(np.frombuffer(made.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
         assert np.median(shown) == pytest.approx(level[np.searchsorted(times, row - 1e-6)], abs=2)
 
 
-def test_face_and_room_are_blurred_unless_asked_otherwise(demo) -> None:
-    moments = moments_of(demo)
+def test_face_and_room_are_blurred_unless_asked_otherwise(session) -> None:
+    moments = moments_of(session)
     hidden, shown = (
         cv2.imdecode(np.frombuffer(made.jpeg, np.uint8), cv2.IMREAD_COLOR)
         for faces in (False, True)
-        for made in kf.key_frames(demo.video, demo.pose(), moments, faces=faces)[:1]
+        for made in kf.key_frames(session.video, session.pose(), moments, faces=faces)[:1]
     )
     assert hidden.shape[0] == kf.HEIGHT
     changed = np.abs(hidden.astype(int) - shown).max(axis=-1) > 24
@@ -120,15 +115,15 @@ def test_face_and_room_are_blurred_unless_asked_otherwise(demo) -> None:
     assert one < 0.05 * other
 
 
-def test_pictures_have_the_sides_of_the_numbers(demo, monkeypatch) -> None:
+def test_pictures_have_the_sides_of_the_numbers(session, monkeypatch) -> None:
     """The pose model exchanged left and right of the whole body, and cleaning put them back."""
-    session = Store("absent").demo("Overhead Squat")
+    exchanged = Store("absent").demo("Overhead Squat")
     whole = json.dumps({group: [[0.0, 1e3]] for group in ("trunk", "legs", "arms")})
-    fitted = demo.fitted().assign_attrs(sides_exchanged=whole)
-    detected = with_sides_exchanged_as_in(demo.pose(), fitted)
-    assert not detected["image_position"].equals(demo.pose()["image_position"])
-    monkeypatch.setattr(session, "pose", lambda: detected)
-    monkeypatch.setattr(session, "fitted", lambda: fitted)
-    findings = find(demo.metrics())
-    mended, expected = (kf.of_session(each, findings) for each in (session, demo))
+    fitted = session.fitted().assign_attrs(sides_exchanged=whole)
+    detected = with_sides_exchanged_as_in(session.pose(), fitted)
+    assert not detected["image_position"].equals(session.pose()["image_position"])
+    monkeypatch.setattr(exchanged, "pose", lambda: detected)
+    monkeypatch.setattr(exchanged, "fitted", lambda: fitted)
+    findings = find(session.metrics())
+    mended, expected = (kf.of_session(each, findings) for each in (exchanged, session))
     assert [frame.jpeg for frame in mended] == [frame.jpeg for frame in expected]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import xarray as xr
 from markupsafe import Markup
+from read_pages import text_of
 
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
@@ -26,7 +26,7 @@ def page() -> ReportPage:
 
 def shown(made: Callable[[ReportPage], Markup], page: ReportPage) -> str:
     assert isinstance(made, Section)
-    return " ".join(re.sub(r"<[^>]+>", " ", made.of(page)).split())
+    return text_of(made.of(page))
 
 
 @section("Arms", needs=["repetitions", "findings", "arm_fall"], sided=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from demo_sessions import record
+from read_pages import text_of
 
 from mobility import tables
 from mobility.assessment.advice import advise
@@ -68,10 +69,6 @@ def finding(rule: str = "knee_flexion_limited", **changed: object) -> Finding:
     return replace(next(f for f in find(metrics()) if f.rule == rule), **changed)
 
 
-def text(html: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
-
-
 def squat(**changed: object) -> xr.Dataset:
     data = hand_made.metrics_of(changed)
     return data.assign({**mobility_index(data).data_vars, **quality_index(data).data_vars})
@@ -79,7 +76,7 @@ def squat(**changed: object) -> xr.Dataset:
 
 def test_the_index_shown_is_that_of_the_dataset_with_its_scale_and_parts() -> None:
     def table(data: xr.Dataset, name: str = "mobility_index") -> str:
-        return text(scores.index_table(data, name, References()))
+        return text_of(scores.index_table(data, name, References()))
 
     data = squat(thigh_elevation=((10.0, -5.0), (0.01, 0.01)))
     shown = table(data)
@@ -104,8 +101,8 @@ def test_page_and_document_have_the_same_exercises_the_first_for_the_largest_fin
     given = {"arm_fall": (50.0, 4.0), "ankle_dorsiflexion": ((27.0, 27.0), (1.0, 1.0))}
     findings = find(hand_made.metrics_of(given))
     for shown in (
-        text(part_sections.exercises_in_short(findings)),
-        text(part_sections.what_to_do(findings, References())),
+        text_of(part_sections.exercises_in_short(findings)),
+        text_of(part_sections.what_to_do(findings, References())),
     ):
         assert "upper back" in shown
         assert "alf stretch" not in shown.split("upper back")[0]
@@ -119,7 +116,7 @@ def test_page_and_document_have_the_same_exercises_the_first_for_the_largest_fin
         *names[:2],
         f"{len(names) - 2} more under Exercises.",
     ]
-    page = text(part_sections.what_to_do(findings, References()))
+    page = text_of(part_sections.what_to_do(findings, References()))
     for content in (page, comments(data)["final_summary"]):
         places = [content.index(name) for name in names]
         assert places == sorted(places)
@@ -137,7 +134,7 @@ def test_the_largest_finding_comes_first() -> None:
         )
         for rule, value, half in (("heel_rise", 4.1, 0.01), ("knee_flexion_limited", 90.0, 40.0))
     )
-    shown = text(first_page.main_findings([trivial, large], judge([])))
+    shown = text_of(first_page.main_findings([trivial, large], judge([])))
     assert shown.index("knee") < shown.index("heel")
 
 
@@ -175,10 +172,10 @@ def whole_squat(**changed: str) -> list[Finding]:
 
 
 def test_without_findings_the_page_says_whether_all_have_an_answer() -> None:
-    shown = text(first_page.main_findings(whole_squat(), judge([])))
+    shown = text_of(first_page.main_findings(whole_squat(), judge([])))
     assert shown == f"No fault was found. In order: {listed(list(CHECKPOINTS.values()))}."
     some = whole_squat(hip_flexion_asymmetry="cannot be told")
-    shown = text(first_page.main_findings(some, judge([])))
+    shown = text_of(first_page.main_findings(some, judge([])))
     assert shown.startswith("No fault was found in what could be judged.")
 
 
@@ -186,13 +183,13 @@ def test_what_is_in_order_is_said_of_both_sides_alone() -> None:
     """With or without a fault; what the verdict rules out is not in order."""
     untold = dict.fromkeys(("arms_fall_forward", "heel_rise_left"), "cannot be told")
     fault = whole_squat(**untold, knee_flexion_limited="found")
-    shown = text(first_page.main_findings(fault, judge([])))
+    shown = text_of(first_page.main_findings(fault, judge([])))
     assert "Your knee bend is less than 120°" in shown
     in_order = shown.partition("In order: ")[2]
     assert all(part not in in_order for part in ("heels", "arms", "knee bend"))
     assert "depth" in in_order
     hanging = judge([AnalysisWarning(code="hands_not_overhead", message="No overhead squat.")])
-    shown = text(first_page.main_findings(hanging.keep(whole_squat()), hanging))
+    shown = text_of(first_page.main_findings(hanging.keep(whole_squat()), hanging))
     assert "arms" not in shown
     assert "hands" not in shown
     nothing = whole_squat(**dict.fromkeys(CHECKPOINTS, "cannot be told"))
@@ -203,10 +200,10 @@ def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_r
     data = hand_made.metrics_of({"trunk_tibia_difference": (5.0, 4.0)})
     near = [each for each in find(data) if each.answer == "near"]
     assert [each.rule for each in near] == ["trunk_leans_forward"]
-    assert "Within or near the aim" in text(part_sections.in_detail(near, References()))
+    assert "Within or near the aim" in text_of(part_sections.in_detail(near, References()))
     assert first_page.cannot_be_told(near, data) == "<p>Every check has an answer.</p>"
     judged = data.assign(fms_deep_squat(data).data_vars)
-    shown = text(scores.fms_table(judged, References()))
+    shown = text_of(scores.fms_table(judged, References()))
     assert "counts as met at a probability of 0.80 or more, and as not met at 0.10 or less" in shown
 
 
@@ -222,7 +219,7 @@ def test_what_is_likely_but_open_is_said_first_with_the_film_that_tells_more(
 ) -> None:
     """Of two people who are not told surely apart the pages differ."""
     pages = [
-        text(first_page.main_findings(find(hand_made.metrics_of({metric: each})), judge([]),
+        text_of(first_page.main_findings(find(hand_made.metrics_of({metric: each})), judge([]),
                                       view="front"))
         for each in (good, bad)
     ]  # fmt: skip
@@ -234,22 +231,22 @@ def test_what_is_likely_but_open_is_said_first_with_the_film_that_tells_more(
     assert checkpoint["name"] in in_order + near
     # From a view that no other one clearly betters it says no more; nor beside a fault of the rule.
     findings = find(hand_made.metrics_of({metric: bad}))
-    alone = text(first_page.main_findings(findings, judge([])))
+    alone = text_of(first_page.main_findings(findings, judge([])))
     assert alone.startswith(f"{capital(checkpoint['may'])}. No fault")
     certain = [replace(f, answer="reached") if f.rule == rule else f for f in findings]
-    assert checkpoint["may"] not in text(first_page.main_findings(certain, judge([]))).lower()
+    assert checkpoint["may"] not in text_of(first_page.main_findings(certain, judge([]))).lower()
 
 
 def test_of_two_sides_the_likely_one_is_named_and_of_many_the_largest() -> None:
     one_knee = {"knee_flexion": ((115.0, 127.0), (5.0, 4.0))}
-    shown = text(first_page.main_findings(find(hand_made.metrics_of(one_knee)), judge([])))
+    shown = text_of(first_page.main_findings(find(hand_made.metrics_of(one_knee)), judge([])))
     assert shown.startswith("The knees may bend too little (left). No fault")
     many = one_knee | {
         "trunk_tibia_difference": (9.0, 5.0),
         "arm_fall": (25.0, 15.0),
         "heel_rise": ((6.0, 6.0), (4.0, 4.0)),
     }
-    shown = text(first_page.main_findings(find(hand_made.metrics_of(many)), judge([])))
+    shown = text_of(first_page.main_findings(find(hand_made.metrics_of(many)), judge([])))
     assert shown.split(".")[0].lower().count(" may ") == first_page.MOST_LIKELY
 
 
@@ -259,27 +256,27 @@ def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
     data = data.assign({n: data[n].where(data["side"] == "left") for n in sided})
     findings = find(data)
     assert {f.side for f in findings if f.hidden} == {"right"}
-    lines = text(first_page.in_lines(findings, marked={}, view="side"))
+    lines = text_of(first_page.in_lines(findings, marked={}, view="side"))
     (film,) = re.findall(r"Hidden; a film (.*?) shows: ", lines)
     assert film.endswith("from the front")
     named = lines.partition("Hidden; ")[2]
     assert named.count("(right)") == len([f for f in findings if f.hidden])
     assert "(left)" not in named
-    reasons = text(first_page.cannot_be_told(findings, data))
+    reasons = text_of(first_page.cannot_be_told(findings, data))
     assert reasons.count("the right side is hidden behind the left one") == 1
     assert "right side is hidden" in values.cell(data, "knee_flexion", repetitions(), side="right")
 
 
 def test_a_fault_of_the_recording_stands_in_the_verdict_and_in_the_table() -> None:
     quality = {"rate": {"frame_rate": 5.0, "verdict": "poor", "advice": "mend it"}}
-    shown = text(first_page.trust(judge([], quality)))
+    shown = text_of(first_page.trust(judge([], quality)))
     assert "Recording with limits" in shown
     assert "mend it" in shown
-    assert "poor mend it" in text(recording_checks.capture_quality(quality))
+    assert "poor mend it" in text_of(recording_checks.capture_quality(quality))
     for sd, far in (0.3, "3.7 m ± 0.6 m (fitted"), (0.01, "3.7 m (fitted"):  # no error of nothing
         distance = {"distance_m": 3.7, "distance_sd_m": sd, "known_from": "fitted body"}
         quality = {"distance": {**distance, "verdict": "ok", "advice": None}}
-        assert far in text(recording_checks.capture_quality(quality))
+        assert far in text_of(recording_checks.capture_quality(quality))
 
 
 def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
@@ -289,18 +286,18 @@ def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
     hanging = judge(
         [AnalysisWarning(code="hands_not_overhead", message="No <overhead> squat.")], good
     )
-    assert text(first_page.absent(hanging, "indices", "fms")) == (
+    assert text_of(first_page.absent(hanging, "indices", "fms")) == (
         "Indices and the score of the deep squat are not given: the hands are not held "
         "above the head."
     )
-    assert "Arms fall" not in text(scores.compensation_table(metrics, References(), hanging))
-    assert "Arms fall" in text(scores.compensation_table(metrics, References(), judge([], good)))
+    assert "Arms fall" not in text_of(scores.compensation_table(metrics, References(), hanging))
+    assert "Arms fall" in text_of(scores.compensation_table(metrics, References(), judge([], good)))
     moved = [AnalysisWarning("no_squat", "", {"joints": "left <joint>"})]
     nothing = judge(moved, good)
     shown = first_page.findings_and_advice(nothing.keep(findings), nothing, most=2)
-    assert text(shown) == "Findings and advice are not given."  # why stands in the verdict
+    assert text_of(shown) == "Findings and advice are not given."  # why stands in the verdict
     shown = first_page.main_findings(nothing.keep(findings), nothing)
-    assert text(shown) == "Findings are not given: a joint moves (left &lt;joint&gt;)."
+    assert text_of(shown) == "Findings are not given: a joint moves (left &lt;joint&gt;)."
     assert "No overhead squat found." in first_page.trust(nothing)
 
 
@@ -316,7 +313,7 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
     # Count and reason are those of the page, in one sentence.
     verdict = squat.verdict()
     assert careful == verdict.text
-    assert careful in text(first_page.trust(verdict))
+    assert careful in text_of(first_page.trust(verdict))
     assert re.match(r"Good recording: \d+ faults, \d+ reached, ", careful)
     summary, careful = first_page.in_short(joints)
     one = joints.metrics().sel(side="left", joint="shoulder")
@@ -343,7 +340,7 @@ def test_a_difference_of_the_sides_is_told_where_its_interval_excludes_0() -> No
         degree = {"units": "degree", "quantity": "knee_flexion", "kind": "asymmetry"}
         values = {"knee_flexion_asymmetry": difference, "knee_flexion_asymmetry_sd": sd}
         data = metrics().assign({name: ((), value, degree) for name, value in values.items()})
-        return text(part_sections.symmetry_table(data, repetitions(), References()))
+        return text_of(part_sections.symmetry_table(data, repetitions(), References()))
 
     assert "Knee flexion +8° ± 6° right larger" in shown(8.0, 3.0)
     assert "Knee flexion −8° ± 6° left larger" in shown(-8.0, 3.0)
@@ -368,7 +365,7 @@ def test_published_ranges_are_those_of_sex_and_age() -> None:
     def of(birth_year: int | None, *angles: str) -> tuple[str, str]:
         person = Participant(user_id="p", sex="male", birth_year=birth_year)
         ranges = part_sections.published_ranges(list(angles), person, record(), References())
-        return text(ranges), recording.person(person, record())
+        return text_of(ranges), recording.person(person, record())
 
     # 44 or 45 years: on the border of two groups.
     for birth_year, shown in (1996, "138°"), (1981, "133° to 138°"):
@@ -388,7 +385,7 @@ def test_smoothness_that_is_ruled_out_is_in_no_table() -> None:
     demo = Store("absent").demo("Overhead Squat")
     given = demo.metrics(), demo.repetitions(), References()
     moved = judge([], {"camera": {"verdict": "poor", "advice": "Put the camera on a stand."}})
-    page = text(part_sections.tempo_table(*given, moved))
+    page = text_of(part_sections.tempo_table(*given, moved))
     assert "Values of smoothness are not given: the camera moved." in page
     assert "SPARC down" not in page
     assert "over the accepted" not in page
@@ -397,10 +394,10 @@ def test_smoothness_that_is_ruled_out_is_in_no_table() -> None:
 
 def test_findings_are_listed_by_what_is_told_of_them() -> None:
     findings = find(metrics(knee_flexion=[90.0, 90.0]))
-    shown = text(part_sections.in_detail(findings, References()))
+    shown = text_of(part_sections.in_detail(findings, References()))
     faults, _, not_found = shown.partition("Not found")
     for each in findings:
         both = [f for f in findings if (f.rule, f.status) == (each.rule, each.status)]
-        words = text(say(both, "professional")) if each.status != "cannot be told" else ""
+        words = text_of(say(both, "professional")) if each.status != "cannot be told" else ""
         assert words in (faults if each.status == "found" else not_found), each.id
     assert "Knee flexion at the bottom below 120°" in faults

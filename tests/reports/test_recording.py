@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime
 
 import pytest
+from read_pages import text_of
 
 from mobility.base.provenance import with_history
 from mobility.reports import origin, recording, repetition_tables
 from mobility.sessions.record import Edits, VideoFile
 from mobility.store import Session, Store
-
-
-@pytest.fixture(scope="module")
-def session() -> Session:
-    return Store("absent").demo("Overhead Squat")
 
 
 def test_two_cameras_are_told_with_view_offset_and_both_videos(session: Session) -> None:
@@ -37,10 +32,6 @@ def test_two_cameras_are_told_with_view_offset_and_both_videos(session: Session)
     assert "&lt;b&gt;side" in section
 
 
-def text(html: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
-
-
 @pytest.mark.parametrize(
     ("measured", "films"),
     [
@@ -56,27 +47,27 @@ def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, 
     changed = {"session_name": "After 6 weeks", "video": named, "created_at": added}
     one = session.record.model_copy(update=changed)
     args = None, session.repetitions(), session.capture_quality(), session.edits()
-    shown = text(recording.in_a_line(one, *args))
+    shown = text_of(recording.in_a_line(one, *args))
     assert shown.startswith(f"After 6 weeks · {one.user_id} · added 29 Nov 2026, 21:51 ·")
     assert shown.endswith("Film: left.mov")
     other = named.model_copy(update={"original_name": "right.mov"})
     two = one.model_copy(update={"second_video": other, "measured_video": measured})
-    assert films in text(recording.in_a_line(two, *args))
+    assert films in text_of(recording.in_a_line(two, *args))
     assert len(two.videos) == (2 if measured is None else 1)
     parts = [{"first_s": a, "last_s": b, "standing_s": 1.0} for a, b in ((0, 4), (4.8, 13))]
     step = {"from_s": 4.0, "to_s": 4.8, "forward_m": 0.2, "left_m": 0.0, "wider_m": 0.0}
     steps = with_history(args[1], "fit_body", {}, stances=parts, steps=[step])
-    shown = text(recording.in_a_line(one, None, steps, *args[2:]))
+    shown = text_of(recording.in_a_line(one, None, steps, *args[2:]))
     assert "Film: left.mov The person steps forward at 4.4 s. Each repetition is" in shown
     # Where repetitions are looked at, too.
-    shown = text(repetition_tables.repetition_table(session.metrics(), steps))
+    shown = text_of(repetition_tables.repetition_table(session.metrics(), steps))
     assert shown.endswith("with standing on the same spot.")
 
 
 def test_pages_name_the_model_of_the_keypoints(session: Session) -> None:
     given = session.record, None, session.repetitions()
     more = session.capture_quality(), session.edits()
-    assert "Keypoints MediaPipe" in text(
+    assert "Keypoints MediaPipe" in text_of(
         recording.who_and_what(*given[:2], session.fitted(), given[2], more[1])
     )
     assert "Keypoints" not in recording.in_a_line(*given, *more)
@@ -86,11 +77,11 @@ def test_pages_name_the_model_of_the_keypoints(session: Session) -> None:
     record, pose = session.record.model_copy(update={"provenance": made}), session.fitted()
     pose.attrs |= whose
     pose.attrs.pop("model_sha256", None)
-    assert "Keypoints: RTMPose" in text(recording.in_a_line(record, *given[1:], *more))
-    assert "Keypoints RTMPose" in text(
+    assert "Keypoints: RTMPose" in text_of(recording.in_a_line(record, *given[1:], *more))
+    assert "Keypoints RTMPose" in text_of(
         recording.who_and_what(record, None, pose, given[2], more[1])
     )
     assert "are keypoints of RTMPose" in origin.landmarks(pose)
-    facts = text(origin.provenance(record, pose, session.metrics(), made_on=date(2026, 1, 1)))
+    facts = text_of(origin.provenance(record, pose, session.metrics(), made_on=date(2026, 1, 1)))
     assert "Keypoints of RTMPose" in facts
     assert "mediapipe" not in facts.lower()

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.pipeline import analysis
 from mobility.reports import render as reports
 from mobility.reports.pdf import to_pdf
-from mobility.reports.warm_kernels import warm_kernels
 from mobility.sessions.files import write_dataset, write_json
 from mobility.sessions.record import Provenance, SessionRecord, Stage, VideoFile
 from mobility.sessions.references import Norms, RetestErrors
@@ -108,11 +107,7 @@ def make_session(
     return store.session("s01")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_server() -> Iterator[None]:
-    """All reports have their kernels from one server, which imports but once."""
-    with warm_kernels():
-        yield
+pytestmark = pytest.mark.usefixtures("one_server")
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +192,7 @@ def test_a_wrong_parameter_is_an_error_before_any_kernel_and_an_absent_notebook_
     session: mb.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        reports, "_run_notebook", lambda *_, **__: pytest.fail("a kernel was started")
+        "papermill.execute_notebook", lambda *_, **__: pytest.fail("a kernel was started")
     )
     with pytest.raises(BadInputError, match=r"imagse: unknown; did you mean 'images'\?") as caught:
         reports.render_report(session, parameters={"imagse": "elsewhere"})

@@ -5,17 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 import xarray as xr
 
 import mobility as mb
 from mobility.reports import recording, repetition_tables
-from mobility.store import Session, Store
-
-
-@pytest.fixture(scope="module")
-def session() -> Session:
-    return Store("absent").demo("Overhead Squat")
+from mobility.store import Session
 
 
 def test_what_has_no_value_says_why(session: Session) -> None:

@@ -9,7 +9,7 @@ from html import unescape
 from typing import Any
 
 import pytest
-from first_pages import stands_on
+from read_pages import stands_on
 
 from mobility import tables
 from mobility.assessment.findings import all_rules, find

@@ -7,11 +7,10 @@ import os
 import cv2
 import numpy as np
 import pytest
-from demo_sessions import copy_of
+from demo_sessions import change_record, copy_of
 
 from mobility.capture import video
 from mobility.reports.still import HEIGHT, stored_still
-from mobility.sessions.files import read_json, write_json
 
 
 @pytest.fixture
@@ -44,8 +43,7 @@ def test_a_still_is_made_once_of_the_first_bottom_and_anew_when_repetitions_chan
     (file,) = session.folder.glob(".still*")
     assert file.stat().st_mode & 0o777 == 0o600
     # Before the analysis the middle of the film is shown.
-    record = read_json(session.folder / "session.json")
-    write_json(session.folder / "session.json", {**record, "stages": {}})
+    change_record(session, stages={})
     assert stored_still(session) == b""
     assert session.still() != picture
     assert len(list(session.folder.glob(".still*"))) == 1

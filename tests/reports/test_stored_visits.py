@@ -7,13 +7,13 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
 import pytest
-from demo_sessions import copy_of, put_result, taken_as_current
+from demo_sessions import change_record, copy_of, put_result, taken_as_current
 from other_processes import wait_for
+from read_pages import text_of
 
 import mobility as mb
 from mobility.errors import NotFoundError, ReportError
@@ -23,18 +23,13 @@ from mobility.privacy.takeout import write_takeout
 from mobility.reports import stored_visits
 from mobility.reports.pdf import to_pdf
 from mobility.reports.visit_page import VisitPage
-from mobility.reports.warm_kernels import warm_kernels
 from mobility.sessions.files import read_json, write_json
 
 FIRST, SECOND = "2026-03-02T09:00:00+01:00", "2026-05-04T09:00:00+02:00"
 FILMED = ("overhead-squat", "sit-to-stand", "single-leg-squat", "joint-angle-mobility")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_server() -> Iterator[None]:
-    """All pages have their kernels from one server, which imports but once."""
-    with warm_kernels():
-        yield
+pytestmark = pytest.mark.usefixtures("one_server")
 
 
 def filmed(demos: Path, store: mb.Store, slug: str, name: str, when: str, **more: object) -> None:
@@ -62,10 +57,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> mb.Store:
         filmed(demo.parent, store, slug, slug, SECOND)
     filmed(demo.parent, store, "sit-to-stand", "rises-again", SECOND)
     waiting = copy_of(demo, store, "waiting", user_id="p01", created_at=SECOND, state="analyzing")
-    write_json(
-        waiting.folder / "session.json",
-        {**read_json(waiting.folder / "session.json"), "stages": {}},
-    )
+    change_record(waiting, stages={})
     return store
 
 
@@ -75,16 +67,16 @@ def files(store: mb.Store) -> dict[str, Path]:
     return store.render_visit("p01")
 
 
-def text_of(page: Path) -> str:
+def words_of(page: Path) -> str:
     """What a page says, without its pictures."""
-    text = re.sub(r"<style>.*?</style>|<svg.*?</svg>", "", page.read_text("utf-8"), flags=re.S)
-    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+    html = page.read_text("utf-8")
+    return text_of(re.sub(r"<style>.*?</style>|<svg.*?</svg>", "", html, flags=re.S))
 
 
 def test_the_page_has_who_films_checks_joints_changes_and_advice_once(
     store: mb.Store, files: dict[str, Path]
 ) -> None:
-    page, text = files["html"].read_text("utf-8"), text_of(files["html"])
+    page, text = files["html"].read_text("utf-8"), words_of(files["html"])
     assert files["html"].parent == store.reports.absolute() / "visits" / "p01" / "2026-05-04"
     assert "Visit of 4 May 2026" in text
     assert "male, 30 years, 1.78 m" in text
@@ -106,16 +98,16 @@ def test_the_times_of_chair_rises_are_those_of_each_film(files: dict[str, Path])
     times = [row for row in document["checks"] if row["rule"] == "five_times_slow"]
     assert [row["sessions"] for row in times] == [["rises-again"], ["sit-to-stand"]]
     numbers = {row["session_id"]: 1 + k for k, row in enumerate(document["films"])}
-    text = text_of(files["html"])
+    text = words_of(files["html"])
     assert all(f"film {numbers[row['sessions'][0]]}" in text for row in times)
 
 
 def test_the_first_part_stands_alone_too_and_says_you(files: dict[str, Path]) -> None:
-    client = text_of(files["client"])
+    client = words_of(files["client"])
     assert "What to do" in client
     assert re.search(r"\b[Yy]our?\b", client)
     assert "dashed: aim" not in client
-    assert "dashed: aim" in text_of(files["html"])
+    assert "dashed: aim" in words_of(files["html"])
 
 
 def test_faces_are_shown_where_they_are_asked_for_and_else_blurred(
@@ -142,25 +134,29 @@ def test_links_lead_to_the_reports_that_are_there(tmp_path: Path, demo: Path) ->
     assert (page.parent / link).read_text() == "the report"
 
 
+def to_do(store: mb.Store) -> str:
+    """What the page of the visit of p01 says of what to do."""
+    return VisitPage(store.visit("p01")).front().partition("What to do")[2]
+
+
 @pytest.mark.parametrize("code", ["hands_not_overhead", "no_squat"])
 def test_what_to_do_is_from_films_whose_verdict_allows_exercises(
     tmp_path: Path, demo: Path, code: str
 ) -> None:
     store = small_store(tmp_path, demo.parent)
-    advice = VisitPage(store.visit("p01"))._to_do()
+    advice = to_do(store)
     assert "sets" in advice
-    file = store.path / "squat" / "session.json"
+    session = store.session("squat")
     values = {"exercise": "squat", "joints": "left elbow"}
     warning = {"code": code, "message": "It was seen.", "values": values}
-    write_json(file, {**read_json(file), "warnings": [warning]})
-    session = store.session("squat")
+    change_record(session, warnings=[warning])
     (why,) = [session.verdict().absent("exercises")]
     assert why
-    alone = VisitPage(store.visit("p01"))._to_do()
+    alone = to_do(store)
     assert why in alone
     assert "sets" not in alone
     filmed(demo.parent, store, "overhead-squat", "again", SECOND)
-    assert VisitPage(store.visit("p01"))._to_do() == advice
+    assert to_do(store) == advice
 
 
 def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_values(
@@ -177,7 +173,7 @@ def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_val
         put_result(session, "metrics", metrics)
     page = VisitPage(store.visit("p01"))
     number = page.number_of
-    text = " ".join(re.sub(r"<[^>]+>", " ", page._stands_out()).split())
+    text = text_of(page.front())
     (line,) = re.findall(r"The films differ, [Ff]ive rises[^:]*: ([^.]*\.\d[^.]*\.\d[^.]*)\.", text)
     assert f"film {number['slow']} 25.0 s (fault)" in line
     assert f"film {number['quick']} 6.0 s (reached)" in line
@@ -205,11 +201,11 @@ def test_a_film_of_other_code_is_named_not_merged_and_not_tried_at_each_request(
     assert reasons["again"] == ""
     assert "other code" in reasons["squat"]
     assert {name for row in document["checks"] for name in row["sessions"]} == {"again"}
-    assert reasons["squat"] in text_of(page["html"])
+    assert reasons["squat"] in words_of(page["html"])
     assert stored_visits.page_is_current(store.visit("p01"))
     store.delete("again")
     assert store.visit("p01").films_of("Overhead Squat") == []
-    assert "other code" in text_of(store.render_visit("p01")["html"])
+    assert "other code" in words_of(store.render_visit("p01")["html"])
 
 
 def test_a_visit_before_of_other_code_is_brought_up_to_date_or_not_compared(
@@ -226,9 +222,8 @@ def test_a_visit_before_of_other_code_is_brought_up_to_date_or_not_compared(
     store.render_visit("p01")
     assert tried == ["squat", "before"]
     assert store.visit("p01").changes() == []
-    assert (
-        "Overhead Squat is not compared with 2 Mar 2026" in VisitPage(store.visit("p01"))._since()
-    )
+    front = VisitPage(store.visit("p01")).front()
+    assert "Overhead Squat is not compared with 2 Mar 2026" in front
 
 
 def test_a_page_is_private_and_made_again_only_when_a_session_of_it_changes(
@@ -246,8 +241,7 @@ def test_a_page_is_private_and_made_again_only_when_a_session_of_it_changes(
     store.set_participant("p01", height_m=1.8)
     second = made()
     assert second != first
-    file = store.path / "squat" / "session.json"
-    write_json(file, {**read_json(file), "session_name": "of the morning"})
+    change_record(store.session("squat"), session_name="of the morning")
     third = made()
     assert third != second
     filmed(demo.parent, store, "sit-to-stand", "rises", SECOND)
@@ -281,8 +275,8 @@ def test_deleting_a_session_takes_it_off_the_page_at_once(
     store.delete(gone)
     assert not page.exists()
     page = store.render_visit("p01")["html"]
-    assert ("Overhead Squat" in text_of(page)) == (gone != "squat")
-    assert "Since" not in text_of(page)
+    assert ("Overhead Squat" in words_of(page)) == (gone != "squat")
+    assert "Since" not in words_of(page)
     named = read_json(page.parent / ".sessions.json")
     assert gone not in named
 
@@ -302,7 +296,7 @@ def test_a_session_that_is_deleted_while_the_page_is_made_is_not_on_it(
 
     monkeypatch.setattr(stored_visits, "render_visit", made)
     page = store.render_visit("p01")["html"]
-    assert "Overhead Squat" not in text_of(page)
+    assert "Overhead Squat" not in words_of(page)
     assert "squat" not in read_json(page.parent / ".sessions.json")
 
 
@@ -323,7 +317,7 @@ def test_a_session_that_comes_and_goes_while_the_page_is_made_is_not_on_it(
         files = rendered(visit, *given, **more)
         if name == "late1":
             store.delete(name)
-            assert "Since 2 Mar 2026" in text_of(files["html"])
+            assert "Since 2 Mar 2026" in words_of(files["html"])
         return files
 
     monkeypatch.setattr(stored_visits, "render_visit", make)

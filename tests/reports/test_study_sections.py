@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from cohort_cases import add_study
+from read_pages import text_of
 
 import mobility as mb
 from mobility.batch.study import read_study
@@ -41,34 +42,29 @@ def found(study: Study) -> Reliability:
     return made
 
 
-def in_words(html: object) -> str:
-    """Text of a part as it is read."""
-    return " ".join(re.sub(r"<[^>]+>", " ", str(html)).split())
-
-
 def test_who_was_measured(study: Study, found: Reliability) -> None:
-    assert "Sessions listed 16" in in_words(sections.participants(study))
+    assert "Sessions listed 16" in text_of(sections.participants(study))
     assert re.search(
-        r"Participants with a measured session 8", in_words(sections.participants(study))
+        r"Participants with a measured session 8", text_of(sections.participants(study))
     )
-    assert "nobody was found" in in_words(sections.participants(study))
-    assert " 8 16 " in in_words(sections.flow(study, found.flow))
+    assert "nobody was found" in text_of(sections.participants(study))
+    assert " 8 16 " in text_of(sections.flow(study, found.flow))
     # The session that is left out comes first, with the reason.
-    first = in_words(sections.sessions(study)).partition("Why it is left out")[2]
+    first = text_of(sections.sessions(study)).partition("Why it is left out")[2]
     assert first.startswith(" s3v2 p3 1 the analysis failed: nobody was found in it")
 
 
 def test_the_difference_between_groups_comes_first(study: Study, compared: Groups) -> None:
-    page = in_words(sections.differences_in_short(study, compared))
+    page = text_of(sections.differences_in_short(study, compared))
     assert page.startswith("Group ")
     assert "patients − controls" in page
     assert "−2" in page  # 25 degrees less
-    table = in_words(sections.differences(study, compared))
+    table = text_of(sections.differences(study, compared))
     assert "Knee flexion, right" in table
     assert "8 (1)" in table
     assert "all values of a group are the same" in table
     assert "nan" not in table.lower().split()
-    assert "controls, visit 1" in in_words(sections.description(study, compared))
+    assert "controls, visit 1" in text_of(sections.description(study, compared))
 
 
 def test_what_differences_are_adjusted_for_stands_beside_them(study: Study) -> None:
@@ -76,10 +72,10 @@ def test_what_differences_are_adjusted_for_stands_beside_them(study: Study) -> N
     table = study.table.assign(age=ages)
     adjusted = mb.groups(table, by="group", adjust=["age"], metrics=METRICS)
     assert adjusted.adjust == ("age",)
-    assert "(group, adjusted for age)" in in_words(sections.differences_in_short(study, adjusted))
-    assert "Differences, adjusted for age with" in in_words(sections.differences(study, adjusted))
+    assert "(group, adjusted for age)" in text_of(sections.differences_in_short(study, adjusted))
+    assert "Differences, adjusted for age with" in text_of(sections.differences(study, adjusted))
     plain = mb.groups(table, by="group", metrics=METRICS)
-    assert "adjusted for" not in in_words(sections.differences(study, plain))
+    assert "adjusted for" not in text_of(sections.differences(study, plain))
 
 
 def test_the_people_of_each_group_count_once(study: Study) -> None:
@@ -88,7 +84,7 @@ def test_the_people_of_each_group_count_once(study: Study) -> None:
     named = study.sessions.assign(
         age=(20.0 + numbers).where(known), sex=numbers.map(lambda n: "female" if n < 5 else "")
     )
-    page = in_words(sections.people(Study(study.table, named, study.columns), "group"))
+    page = text_of(sections.people(Study(study.table, named, study.columns), "group"))
     assert "Participants 4 4 " in page
     # Controls are 0, 2, 4, 6, of whom 2 has no age and 6 no sex; patients 1, 3, 5, 7.
     assert "Sex 3 female and 1 not known 2 female and 2 not known" in page
@@ -96,9 +92,9 @@ def test_the_people_of_each_group_count_once(study: Study) -> None:
     assert "Body mass" not in page
     assert sections.people(study, "side") == ""
     groups = named["group"].where(numbers.ne(7), "")
-    some = in_words(sections.people(Study(study.table, named.assign(group=groups), ()), "group"))
+    some = text_of(sections.people(Study(study.table, named.assign(group=groups), ()), "group"))
     assert "People controls patients Participants 4 3 " in some
-    everybody = in_words(sections.people(Study(study.table, named, study.columns)))
+    everybody = text_of(sections.people(Study(study.table, named, study.columns)))
     assert "Participants 8" in everybody
 
 
@@ -106,7 +102,7 @@ def test_different_views_are_warned_of(study: Study) -> None:
     assert sections.differing_in_words(study) == []
     views = ["left" if person == "p0" else "front" for person in study.sessions["participant"]]
     other = Study(study.table, study.sessions.assign(view=views), study.columns)
-    assert "different views (front and left)" in in_words(sections.participants(other))
+    assert "different views (front and left)" in text_of(sections.participants(other))
 
 
 def test_keypoints_of_another_model_are_warned_of(study: Study) -> None:
@@ -114,7 +110,7 @@ def test_keypoints_of_another_model_are_warned_of(study: Study) -> None:
         named = [models[person == "p0"] for person in study.sessions["participant"]]
         keys = ["mediapipe" if name == "MediaPipe" else "other" for name in named]
         sessions = study.sessions.assign(source_software=named, pose_source=keys)
-        return in_words(sections.participants(Study(study.table, sessions, study.columns)))
+        return text_of(sections.participants(Study(study.table, sessions, study.columns)))
 
     assert "keypoints" not in of("MediaPipe", "MediaPipe")
     assert "different models (MediaPipe and RTMPose)" in of("MediaPipe", "RTMPose")
@@ -135,7 +131,7 @@ def test_groups_that_share_no_view_are_warned_of(study: Study) -> None:
     patient = study.table["group"].eq("patients")
     table = study.table.assign(view=patient.map({True: "left-side", False: "front"}))
     made = mb.groups(table, by="group", metrics=METRICS)
-    page = in_words(sections.differences_in_short(study, made))
+    page = text_of(sections.differences_in_short(study, made))
     assert "View and group cannot be told apart (controls: front; patients: left-side)" in page
     (warning,) = made.warnings
     assert (warning["code"], warning["values"]["name"]) == ("confounded_views", "group")
@@ -159,7 +155,7 @@ def test_words_of_a_study_without_a_difference(study: Study, compared: Groups) -
     none = Groups(
         compared.differences.assign(p_holm=0.6), compared.description, compared.without_value
     )
-    page = in_words(sections.differences_in_short(study, none))
+    page = text_of(sections.differences_in_short(study, none))
     # The usual measures stand there all the same, with their intervals.
     before, usual, *_ = page.split("The main measures:")
     assert "Knee flexion" not in before
@@ -175,18 +171,18 @@ def test_words_of_a_study_without_a_difference(study: Study, compared: Groups) -
         made = Groups(
             rows[:count].assign(effect="group", p_holm=p), none.description, none.without_value
         )
-        assert words in in_words(sections.differences_in_short(study, made))
+        assert words in text_of(sections.differences_in_short(study, made))
     refused = Groups(
         compared.differences.assign(reason="too few"), compared.description, compared.without_value
     )
-    assert "compared: too few: Knee flexion" in in_words(
+    assert "compared: too few: Knee flexion" in text_of(
         sections.differences_in_short(study, refused)
     )
-    assert "too few" in in_words(sections.differences(study, refused))
+    assert "too few" in text_of(sections.differences(study, refused))
 
 
 def test_errors_of_measurement(study: Study, found: Reliability) -> None:
-    page = in_words(sections.reliability_in_short(study, found, METRICS))
+    page = text_of(sections.reliability_in_short(study, found, METRICS))
     right = found.statistics.query("metric == 'knee_flexion' and side == 'right'")
     mdc = right[right["statistic"].eq("mdc95") & right["form"].eq("agreement")]["value"].iloc[0]
     assert f"{mdc:.1f}°" in page
@@ -197,39 +193,37 @@ def test_errors_of_measurement(study: Study, found: Reliability) -> None:
     assert shares.max() < 92
     assert f"the smallest detectable change in about {ends} of 100 cases" in page
     assert "Trunk lean" not in page
-    table = in_words(sections.reliability_table(study, found))
+    table = text_of(sections.reliability_table(study, found))
     assert "ICC(A,1)" in table
     assert "ICC(A,k)" not in table
     assert "all values are the same: Trunk lean" in table
-    assert "visit 2 − visit 1" in in_words(sections.changes_of_levels(study, found))
-    assert "Participant" in in_words(sections.components(study, found))
+    assert "visit 2 − visit 1" in text_of(sections.changes_of_levels(study, found))
+    assert "Participant" in text_of(sections.components(study, found))
     assert sections.drawn(found, METRICS) == [("knee_flexion", "left")]
 
 
 def test_words_of_a_study_without_an_error(study: Study) -> None:
     one = mb.reliability(study.table[study.table["participant"].eq("p0")], metrics=METRICS)
-    assert in_words(sections.reliability_in_short(study, one, METRICS))
-    assert "one person has all values; 3 are needed: Knee flexion" in in_words(
+    assert text_of(sections.reliability_in_short(study, one, METRICS))
+    assert "one person has all values; 3 are needed: Knee flexion" in text_of(
         sections.reliability_table(study, one)
     )
     for part in (sections.changes_of_levels, sections.components, sections.reliability_methods):
-        assert "nan" not in in_words(part(study, one)).lower().split()
+        assert "nan" not in text_of(part(study, one)).lower().split()
 
 
 def test_methods_and_guidelines_name_what_was_done(
     study: Study, compared: Groups, found: Reliability
 ) -> None:
-    words = in_words(
-        sections.methods(study, replace(compared, adjust=("age",)), "group", ["visit"])
-    )
+    words = text_of(sections.methods(study, replace(compared, adjust=("age",)), "group", ["visit"]))
     for word in (
         *("Overhead Squat", "group", "visit", "age", "mixed model with variances of each"),
         "keypoints: MediaPipe",
     ):
         assert word in words
-    words = in_words(sections.reliability_methods(study, found))
+    words = text_of(sections.reliability_methods(study, found))
     assert "visit" in words
-    listed = in_words(sections.guidelines(found))
+    listed = text_of(sections.guidelines(found))
     assert "GRRAS" in listed
     assert "COSMIN" in listed
     assert "☑" in listed

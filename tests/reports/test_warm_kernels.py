@@ -98,10 +98,9 @@ def test_kernels_and_their_server_end(tmp_path):
     assert len(list(Path("/proc/self/fd").iterdir())) <= files + 3
 
 
-def test_the_server_of_a_single_report_ends_with_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "mobility.reports.warm_kernels._server", None
-    )  # of a widget that was shown before
+def test_the_server_of_a_single_report_ends_with_it(tmp_path):
+    with warm_kernels():
+        pass  # ends that of a widget that was shown before
     before = {process.pid for process in children()}
     server = int(printed(tmp_path, "import os; print(os.getppid())"))
     assert server not in before

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import stat
 from functools import partial
 
 import pytest
 import serving
+import time_machine
 from other_processes import command
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
@@ -49,15 +51,12 @@ def test_only_a_salted_hash_is_kept_where_only_the_owner_reads(tmp_path):
         keys.find(made[0])
 
 
-def test_expired_and_revoked_keys_are_not_found(tmp_path, monkeypatch):
+def test_expired_and_revoked_keys_are_not_found(tmp_path):
     keys, elsewhere = Keys(Store(tmp_path)), Keys(Store(tmp_path))
     key, stored = keys.create("professional", expires_days=2)
-    now = module._now()
     for days, is_good in ((1.99, True), (2.01, False)):
-        later = now + module.datetime.timedelta(days=days)
-        monkeypatch.setattr(module, "_now", lambda later=later: later)
-        assert keys.is_valid_id(stored.id) == (keys.find(key) is not None) == is_good
-    monkeypatch.undo()
+        with time_machine.travel(stored.created_at + datetime.timedelta(days=days)):
+            assert keys.is_valid_id(stored.id) == (keys.find(key) is not None) == is_good
     assert elsewhere.find(key)
     keys.revoke(stored.id)
     # Another process knows it too.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -28,35 +29,49 @@ def queue(served):
     return served.queue
 
 
-def test_what_is_deleted_while_it_is_written_is_not_queued_again(queue, monkeypatch):
-    began, go, wrote = (threading.Event() for _ in range(3))
-    real, written = jobs._write, []
+@pytest.fixture
+def folder(served):
+    """Of the files of the queue, one for each session."""
+    return served.store.path / ".server" / "queue"
 
-    def slow(file, job):
+
+@asynccontextmanager
+async def at_work(queue):
+    """A queue that has just chosen what to analyse."""
+    running = asyncio.ensure_future(queue.run())
+    await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+def test_what_is_deleted_while_it_is_written_is_not_queued_again(queue, folder, monkeypatch):
+    began, go, wrote = (threading.Event() for _ in range(3))
+    real, written = jobs.write_json, []
+
+    def slow(file, document):
         began.set()
         assert go.wait(60)
-        real(file, job)
+        real(file, document)
         written.append(file.name)
         wrote.set()
 
     async def delete():
         queue.add("s", "p")
-        monkeypatch.setattr(jobs, "_write", slow)
-        running = asyncio.ensure_future(queue.run())
-        assert await asyncio.to_thread(began.wait, 60)
-        forgetting = asyncio.ensure_future(queue.forget("s"))
-        while queue._names():
-            await asyncio.sleep(0.01)
-        go.set()
-        await forgetting
-        assert await asyncio.to_thread(wrote.wait, 60)
-        # Its run goes on, and would find what is there.
-        queue._wake.set()
-        await asyncio.sleep(0.05)
-        waiting = queue.positions()
-        running.cancel()
-        await asyncio.wait([running])
-        return waiting
+        monkeypatch.setattr(jobs, "write_json", slow)
+        async with at_work(queue):
+            assert await asyncio.to_thread(began.wait, 60)
+            forgetting = asyncio.ensure_future(queue.forget("s"))
+            while list(folder.glob("*.json")):
+                await asyncio.sleep(0.01)
+            go.set()
+            await forgetting
+            assert await asyncio.to_thread(wrote.wait, 60)
+            # Its run, which the end of an analysis wakes, would find what is there.
+            await asyncio.sleep(0.05)
+            return queue.positions()
 
     assert asyncio.run(delete()) == {}
     assert len(written) == 1
@@ -65,29 +80,29 @@ def test_what_is_deleted_while_it_is_written_is_not_queued_again(queue, monkeypa
 def test_what_is_deleted_before_its_analysis_began_keeps_no_place(queue):
     async def delete():
         queue.add("s", "p")
-        queue._start_next()
-        assert queue.position("s") == ("running", 0)
-        await queue.forget("s")
-        return queue.positions()
+        async with at_work(queue):
+            assert queue.position("s") == ("running", 0)
+            await queue.forget("s")
+            return queue.positions()
 
     assert asyncio.run(delete()) == {}
 
 
-def test_what_a_killed_server_left(queue, served, caplog):
+def test_what_a_killed_server_left(queue, folder, served, caplog):
     left = served.store.path / ".server" / "exports" / "a" / "export.zip"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"everything of somebody")
     queue.require_hold()
     assert not left.exists()
     # A damaged file of the queue is told once.
-    (queue._folder / "1-a.json").write_text("{")
+    (folder / "1-a.json").write_text("{")
     for _ in range(3):
-        queue._start_next()
+        asyncio.run(queue.forget_all("nobody"))
     assert len([line for line in caplog.messages if "1-a.json" in line]) == 1
 
 
-def test_users_take_turns_in_the_queue(queue):
-    queue._settings.queue_length, queue._settings.queue_per_user = 6, 3
+def test_users_take_turns_in_the_queue(queue, served):
+    served.settings.queue_length, served.settings.queue_per_user = 6, 3
     for session_id in ("a", "b", "c"):
         queue.add(session_id, "p")
     with pytest.raises(TooManyRequestsError, match="3 sessions of this user wait"):
@@ -96,11 +111,15 @@ def test_users_take_turns_in_the_queue(queue):
     queue.add("e", "q")
     before = {name: place[1] for name, place in queue.positions().items()}
     assert before == {"a": 0, "e": 1, "b": 2, "c": 3, "d": 4}
-    queue._running["a"] = (None, None)
-    assert queue.position("a") == ("running", 0)
-    assert queue.position("b") == ("waiting", 1)
+
+    async def first():
+        async with at_work(queue):
+            return queue.positions()
+
+    served.settings.analyses_at_once = 1
+    places = asyncio.run(first())
+    assert (places["a"], places["b"]) == (("running", 0), ("waiting", 1))
     assert queue.position("none") is None
-    queue._running.clear()
     queue.add("f", "r")
     with pytest.raises(TooManyRequestsError, match="the queue is full"):
         queue.add("g", "s", shared=False)

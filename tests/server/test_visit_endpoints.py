@@ -11,7 +11,7 @@ from demo_sessions import taken_as_current
 
 from mobility.client import Client
 from mobility.errors import BadInputError, NotFoundError, NotPermittedError
-from mobility.reports.stored_visits import _key, _key_file, folder_of
+from mobility.reports import stored_visits
 from mobility.server.api_keys import PHONE
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import SessionRecord
@@ -31,17 +31,20 @@ def add(server, demo: Path, session_id: str, user_id: str, **more: object) -> No
 
 
 def page_of(server, user_id: str) -> Path:
-    """Put a page of a visit where a worker would have made it."""
-    visit = Store(server.store, reports=server.reports).visit(user_id)
-    folder = folder_of(visit)
-    folder.mkdir(parents=True)
-    link = f'<a href="../../../{visit.sessions[0].id}/overhead-squat.html">report</a>'
-    for name in ("visit.html", "visit.client.html", "visit.ipynb"):
-        (folder / name).write_text(link)
-    write_json(folder / "visit.json", visit.document())
-    write_json(folder / ".sessions.json", [session.id for session in visit.sessions])
-    _key_file(folder).write_text(_key(visit, faces=False))
-    return folder
+    """Make the page of a visit, of which no more is drawn than a link."""
+
+    def drawn(visit, folder: Path, named, **_) -> None:
+        folder.mkdir()
+        link = f'<a href="../../../{visit.sessions[0].id}/overhead-squat.html">report</a>'
+        for name in ("visit.html", "visit.client.html", "visit.ipynb"):
+            (folder / name).write_text(link)
+        write_json(folder / "visit.json", visit.document())
+        write_json(folder / ".sessions.json", named)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(stored_visits, "render_visit", drawn)
+        page = Store(server.store, reports=server.reports).render_visit(user_id)
+    return page["html"].parent
 
 
 def test_a_visit_is_a_document_and_a_page_whose_links_lead_to_the_reports(server, demo):

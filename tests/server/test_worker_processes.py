@@ -6,8 +6,10 @@ import asyncio
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
+from mobility.base.processes import Process
 from mobility.errors import EndedError
 from mobility.server import worker_processes
 from mobility.server.worker_processes import Limits, Worker
@@ -23,20 +25,30 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(("seconds", "cancellations"), [(0.5, 0), (600.0, 1), (600.0, 2)])
-def test_who_is_told_that_work_has_ended_finds_its_process_dead(module, seconds, cancellations):
+def test_who_is_told_that_work_has_ended_finds_its_process_dead(
+    module, monkeypatch, seconds, cancellations
+):
     module.write_text("import time; time.sleep(600)")
+    started = []
+
+    class Noted(Process):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self.pid)
+
+    monkeypatch.setattr(worker_processes, "Process", Noted)
 
     async def ask():
         worker = Worker(Limits(seconds, memory_bytes=0))
         asking = asyncio.ensure_future(worker.ask({}))
-        while worker._process is None:
+        while not started:
             await asyncio.sleep(0.001)
-        process = worker._process
         for _ in range(cancellations):
             asking.cancel()
             await asyncio.sleep(0)
         await asyncio.wait([asking])
-        ended = process._process.returncode is not None
+        (pid,) = started
+        ended = not psutil.pid_exists(pid)  # nor does it wait for its parent to notice
         worker.kill()
         return asking, ended
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
+import fsspec
 import pytest
+from demo_sessions import change_record
 from other_processes import wait_for
 
 from mobility.errors import (
@@ -25,7 +27,7 @@ from mobility.errors import (
     VideoError,
 )
 from mobility.privacy.retention import unassigned
-from mobility.sessions import creation, leases, objects
+from mobility.sessions import leases, objects, session_store
 from mobility.store import Store
 from mobility.widgets import SessionBrowser
 
@@ -55,8 +57,8 @@ class Place:
             root = Path(self.url)
             paths = [path.relative_to(root).as_posix() for path in root.rglob("*.*")]
             return sorted(name for name in paths if not name.startswith(".locks"))
-        remote = self.open().backend.objects
-        return sorted(p.removeprefix(f"{remote._root}/") for p in remote._fs.find(remote._root))
+        system, root = fsspec.url_to_fs(self.url)
+        return sorted(path.removeprefix(f"{root}/") for path in system.find(root))
 
     def spoil(self, session, name: str, data: bytes | None) -> None:
         """Put other bytes into the place of a stored file, or none."""
@@ -68,8 +70,8 @@ class Place:
         digests = {stage.file: stage.sha256 for stage in record.stages.values()}
         digest = (digests | {record.video.file: record.video.sha256})[name]
         remote = session.store.backend.objects
-        path = f"{remote._root}/{session.id}/objects/{digest}{Path(name).suffix}"
-        remote._fs.rm_file(path) if data is None else remote._fs.pipe_file(path, data)
+        key = f"{session.id}/objects/{digest}{Path(name).suffix}"
+        remote.delete([key]) if data is None else remote.put(key, data)
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -203,14 +205,14 @@ def test_sessions_are_listed_and_deleted(place, video, stand_ins):
 def test_nobody_sweeps_away_what_is_being_created(place, video, stand_ins, monkeypatch):
     """As threads of a server create sessions at once, in one working copy."""
     store = place.open()
-    real = creation._copied
+    real = session_store.copied_files
     swept = []
 
     def copied(*arguments):
         swept.append(store.sweep())
         return real(*arguments)
 
-    monkeypatch.setattr(creation, "_copied", copied)
+    monkeypatch.setattr(session_store, "copied_files", copied)
     assert made(store, video).video.read_bytes() == video.read_bytes()
     assert swept == [{}]
 
@@ -357,13 +359,13 @@ def test_a_backend_without_conditions_is_read_only(video, stand_ins, monkeypatch
 
 
 def test_a_server_that_ignores_conditions_is_refused(video, stand_ins, monkeypatch):
-    real = objects.Objects._put_if
+    real = objects.Objects.put_if
 
-    def heedless(self, key, data, token):
+    def heedless(self, key, data, token, **options):
         stored = self.get(key)
-        return real(self, key, data, None if stored is None else stored.token)
+        return real(self, key, data, None if stored is None else stored.token, **options)
 
-    monkeypatch.setattr(objects.Objects, "_put_if", heedless)
+    monkeypatch.setattr(objects.Objects, "put_if", heedless)
     place = Place("memory://heedless", Path("unused"))
     with pytest.raises(StorageError, match="ignores If-Match"):
         made(place.open(), video)
@@ -389,7 +391,7 @@ def test_a_lease_has_one_holder_at_a_time(remote, monkeypatch):
     if dead == 0:
         os._exit(0)
     os.waitpid(dead, 0)
-    held = {"holder": "x", **leases._process(), "pid": dead, "started": 1}
+    held = {"holder": "x", **leases.this_process(), "pid": dead, "started": 1}
     for machine, is_held in ((held["machine"], False), ("elsewhere", True)):
         place.put("a.lock", json.dumps(held | {"machine": machine}).encode())
         assert leases.is_held(place, "a.lock") == is_held
@@ -407,8 +409,7 @@ def test_a_lease_is_renewed_and_a_silent_one_is_taken(remote, monkeypatch):
     assert holder.acquire()
     assert not other.acquire(wait_s=5)
     # Its process is stopped: nothing renews it, and nobody knows that it is alive.
-    holder._released.set()
-    holder._renewing.join()
+    monkeypatch.setattr(leases, "BEAT_S", 600.0)
     assert other.acquire(wait_s=60)
     with pytest.raises(StorageError, match="the lock was lost"):
         holder.check()
@@ -425,8 +426,7 @@ def test_a_writer_whose_lock_was_taken_publishes_nothing(remote, video, stand_in
     def write():
         with session.store.session_locked("one", what="session one"):
             taken.put(".locks/one.session.lock", b'{"holder": "other"}')
-            record = json.loads((session.folder / "session.json").read_text())
-            (session.folder / "session.json").write_text(json.dumps({**record, "reason": "x"}))
+            change_record(session, reason="x")
 
     with pytest.raises(StorageError, match="the lock was lost"):
         write()
@@ -437,8 +437,7 @@ def test_an_analysis_that_runs_elsewhere_is_no_interruption(place, video, stand_
     here = place.open()
     session = made(here, video)
     with here.session_locked("one", what="the test"):
-        record = json.loads((session.folder / "session.json").read_text())
-        (session.folder / "session.json").write_text(json.dumps({**record, "state": "analyzing"}))
+        change_record(session, state="analyzing")
     table = SessionBrowser(place.open())
     states = [(row["state"], row["state_text"]) for row in table.rows]
     with here.session_locked("one", what="the test"):
@@ -530,7 +529,7 @@ def test_a_server_that_does_not_come_back(s3, video, stand_ins, tmp_path, monkey
     s3.away.unlink()
     wait_for(s3.answers)
     # What this process holds still is the lock that it could not give up.
-    monkeypatch.setattr(leases, "_is_dead", lambda held: True)
+    monkeypatch.setattr(leases, "is_dead", lambda held: True)
     stand_ins.CALLS.clear()
     again = Store(session.store.place).session("one")
     assert again.record.state == "analyzing"
@@ -541,7 +540,6 @@ def test_a_server_that_does_not_come_back(s3, video, stand_ins, tmp_path, monkey
 
 def test_a_server_that_was_never_there(monkeypatch, s3):
     monkeypatch.setattr(objects, "FIRST_PATIENCE_S", 0.3)
-    monkeypatch.setattr(objects, "_reached", set())
     with s3.gone(), pytest.raises(StorageError, match="is its server running"):
         Store(s3.url()).sessions()
     with pytest.raises(StorageError, match="check that the bucket exists"):

@@ -18,6 +18,7 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from secrets import token_hex
 from types import SimpleNamespace
 
+import fsspec
 import pytest
 from batches import done_rows, write_begun, write_ended
 from other_processes import in_child
@@ -50,7 +51,7 @@ def live(monkeypatch):
 
     Before it, or after it if `is_done`. Each life is taken for a process of its own.
     """
-    writes = ("_put_if", "put", "put_file", "delete")
+    writes = ("put_if", "put", "put_file", "delete")
     real = {name: getattr(objects.Objects, name) for name in (*writes, "get")}
     now = SimpleNamespace(left=10**9, is_done=False, dead=False, life=0)
 
@@ -74,8 +75,8 @@ def live(monkeypatch):
         monkeypatch.setattr(objects.Objects, name, dying(name))
     # A renewal would be a write too, at some time or other.
     monkeypatch.setattr(leases, "BEAT_S", 600.0)
-    monkeypatch.setattr(leases, "_process", lambda: {"life": now.life})
-    monkeypatch.setattr(leases, "_is_dead", lambda held: held.get("life") != now.life)
+    monkeypatch.setattr(leases, "this_process", lambda: {"life": now.life})
+    monkeypatch.setattr(leases, "is_dead", lambda held: held.get("life") != now.life)
     return begin
 
 
@@ -105,8 +106,8 @@ def content(session):
 
 def names(store):
     """Names of all objects of a store in memory, but of locks."""
-    remote = store.backend.objects
-    paths = [path.removeprefix(f"{remote._root}/") for path in remote._fs.find(remote._root)]
+    system, root = fsspec.url_to_fs(store.place)
+    paths = [path.removeprefix(f"{root}/") for path in system.find(root)]
     return [name for name in paths if not name.startswith(".locks/")]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pytest
+from demo_sessions import change_record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from other_processes import in_children
@@ -408,9 +409,7 @@ def test_a_report_that_names_a_deleted_session_goes_with_it(store, video, stand_
     )
     for number, session in enumerate((first, second, other)):
         session.analyze()
-        file = session.folder / "session.json"
-        changed = {"created_at": f"2026-03-0{number + 1}T10:00:00+00:00"}
-        write_json(file, read_json(file) | changed)
+        change_record(session, created_at=f"2026-03-0{number + 1}T10:00:00+00:00")
         session.render_report()
         assert session.report_is_current()
     store.delete(first.id)  # the report of the second says since when, with title and film
@@ -427,9 +426,7 @@ def test_a_report_is_made_again_if_the_session_that_it_names_was_deleted_meanwhi
     first, second = (store.create(video, **SQUAT) for _ in range(2))
     for number, session in enumerate((first, second)):
         session.analyze()
-        file = session.folder / "session.json"
-        changed = {"created_at": f"2026-03-0{number + 1}T10:00:00+00:00"}
-        write_json(file, read_json(file) | changed)
+        change_record(session, created_at=f"2026-03-0{number + 1}T10:00:00+00:00")
     whole = sys.modules["mobility.reports.render"].render_report
     made = []
 
@@ -460,8 +457,7 @@ def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
 
 def test_a_session_of_an_exercise_that_is_not_installed_is_not_called_damaged(store, video):
     session = store.create(video, **SQUAT)
-    record = json.loads((session.folder / "session.json").read_text())
-    (session.folder / "session.json").write_text(json.dumps(record | {"exercise": "Heel Raise"}))
+    change_record(session, exercise="Heel Raise")
     assert store.sessions() == []
     _, unread = store.sessions_and_damaged()
     assert "'Heel Raise', which is not installed here; install the package" in unread[session.id]
@@ -472,9 +468,7 @@ def test_sessions_come_oldest_first_and_a_damaged_one_is_left_out(store, video, 
     ids = []
     for day in (3, 1, 2):
         session = store.create(video, **SQUAT)
-        record = json.loads((session.folder / "session.json").read_text())
-        record["created_at"] = f"2025-01-0{day}T10:00:00+00:00"
-        (session.folder / "session.json").write_text(json.dumps(record))
+        change_record(session, created_at=f"2025-01-0{day}T10:00:00+00:00")
         ids.append(session.id)
     assert [session.id for session in store.sessions()] == [ids[1], ids[2], ids[0]]
     (store.path / ids[2] / "session.json").write_text("{}")
@@ -496,8 +490,7 @@ def test_angles_are_those_that_the_report_stands_for_and_the_others_on_request(s
     record = json.loads((session.folder / "session.json").read_text())
     # Interrupted before its verdict a session shows its curves.
     stages = {name: stage for name, stage in record["stages"].items() if "quality" not in name}
-    early = record | {"stages": stages, "state": "analyzing"}
-    (session.folder / "session.json").write_text(json.dumps(early))
+    change_record(session, stages=stages, state="analyzing")
     assert session.angles().identical(session.angles(refused=True))
     assert session.notes() == []
     record["warnings"].append({"code": "hands_not_overhead", "message": "hands low", "values": {}})

@@ -7,27 +7,27 @@ import pytest
 
 from mobility.virtual_lab.case import case_from, perform_case
 from mobility.virtual_lab.parametric_body import Body
-from mobility.virtual_lab.pictures import Camera, Look, _Sensor, frames
+from mobility.virtual_lab.pictures import Camera, Look, Sensor, frames
 
 GREY = np.full((96, 64, 3), 100, dtype=np.uint8)
 
 
 def test_a_stop_doubles_and_clips_and_a_plain_look_changes_nothing() -> None:
     image = np.random.default_rng(1).integers(0, 256, (8, 6, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(_Sensor(Look(), 6, 8).take(image), image)
-    sensor = _Sensor(Look(exposure=1), 64, 96)
+    np.testing.assert_array_equal(Sensor(Look(), 6, 8).take(image), image)
+    sensor = Sensor(Look(exposure=1), 64, 96)
     assert (sensor.take(GREY) == 200).all()
     assert (sensor.take(GREY + np.uint8(60)) == 255).all()
-    assert (_Sensor(Look(exposure=-1), 64, 96).take(GREY) == 50).all()
+    assert (Sensor(Look(exposure=-1), 64, 96).take(GREY) == 50).all()
 
 
 def test_noise_has_its_size_is_new_in_each_frame_and_the_same_again() -> None:
-    sensor = _Sensor(Look(noise=8), 64, 96)
+    sensor = Sensor(Look(noise=8), 64, 96)
     first, second = (sensor.take(GREY).astype(float) for _ in range(2))
     assert first.std() == pytest.approx(8, rel=0.05)
     assert first.mean() == pytest.approx(100, abs=0.3)
     assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.1
-    np.testing.assert_array_equal(_Sensor(Look(noise=8), 64, 96).take(GREY), first)
+    np.testing.assert_array_equal(Sensor(Look(noise=8), 64, 96).take(GREY), first)
 
 
 def picture(body: Body, *, camera: dict[str, Any], **look: Any) -> np.ndarray:

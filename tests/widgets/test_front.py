@@ -16,6 +16,7 @@ from mobility.server import phones
 from mobility.server.api_keys import Keys
 from mobility.store import Session
 from mobility.widgets.front import Front, PhoneCodes
+from mobility.widgets.upload_form import UploadForm
 
 CHECK = {"good": True, "headline": "A good film.", "reasons": [], "first_look": "A first look."}
 
@@ -33,6 +34,8 @@ def test_a_video_that_is_taken_in_is_analysed_and_shown(analysed, store, monkeyp
     ran = []
     monkeypatch.setattr(Session, "check_recording", lambda _: ran.append("check") or CHECK)
     monkeypatch.setattr(Session, "analyze", lambda session, **_: ran.append(session.id))
+    heard = []
+    monkeypatch.setattr(UploadForm, "on_created", lambda _, callback: heard.append(callback))
     front = Front(store)
     assert front.codes is None
     assert [w.place for w in (front.form, front.check, front.browser, front.report)] == [
@@ -51,7 +54,7 @@ def test_a_video_that_is_taken_in_is_analysed_and_shown(analysed, store, monkeyp
         return {"html": rendered}
 
     monkeypatch.setattr(Session, "render_report", render)
-    front.form._heard[0](session)
+    heard[0](session)
     front.check.wait(20)
     front.browser.wait(20)
     # Not that it is being analysed, and not yet that all is done.
@@ -165,9 +168,10 @@ def test_a_code_is_a_key_of_a_phone_that_expires(store, ask, sent):
 
 def test_a_code_reads_as_what_it_says_and_without_the_extra_one_line_says_so(monkeypatch):
     address = "http://192.168.1.5:8891/mobility/phone/0123456789ab#mob_0123456789ab_" + "x" * 43
-    rows = [list(row) for row in phones._code(address).matrix]
-    module = np.kron(np.pad(np.array(rows), 4), np.ones((6, 6))).astype(np.uint8)
-    content, *_ = cv2.QRCodeDetector().detectAndDecode(255 * (1 - module))
+    lines = phones.text(address).splitlines()
+    light = [[half in letters for half in line] for line in lines for letters in ("█▀", "█▄")]
+    picture = 255 * np.kron(np.array(light), np.ones((6, 6))).astype(np.uint8)
+    content, *_ = cv2.QRCodeDetector().detectAndDecode(picture)
     assert content == address
     monkeypatch.setitem(sys.modules, "segno", None)
     with pytest.raises(BadInputError, match=r"need the extra open: pip install 'mobility\[open\]'"):

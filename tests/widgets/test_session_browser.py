@@ -6,10 +6,10 @@ import threading
 import time
 
 import pytest
+from demo_sessions import change_record
 
 from mobility.base.progress import progress_bar
 from mobility.errors import BadInputError, NotFoundError, VideoError
-from mobility.sessions.files import read_json, write_json
 from mobility.store import Session, Store
 from mobility.widgets import SessionBrowser
 
@@ -33,7 +33,6 @@ def test_the_newest_session_comes_first_each_with_its_verdict(browser, store):
         **{"verdict": "good recording", "rank": 3},
         **{"date": "1 Jan 2025, 10:00", "when": 1735725600.0},
     }
-    file = store.path / "s1" / "session.json"
     for state, verdict, words, rank in (
         ("analyzed", "unusable", "unusable recording", 0),
         ("analyzed", "not_this_exercise", "no overhead squat found", 1),
@@ -41,7 +40,7 @@ def test_the_newest_session_comes_first_each_with_its_verdict(browser, store):
         ("analyzed", "", "", 4),
         ("edited", "good", "", 4),
     ):
-        write_json(file, {**read_json(file), "state": state, "verdict": verdict})
+        change_record(store.session("s1"), state=state, verdict=verdict)
         browser.refresh()
         assert (browser.rows[1]["verdict"], browser.rows[1]["rank"]) == (words, rank)
         assert words in repr(store.session("s1"))
@@ -126,7 +125,9 @@ def test_a_session_is_opened_and_deleted_and_one_that_is_not_there_is_said(brows
         assert words in browser.notice["text"]
 
 
-def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(browser, ask, monkeypatch):
+def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(
+    browser, store, ask, monkeypatch
+):
     here, go, shown = threading.current_thread(), threading.Event(), []
 
     def analyze(session, **options):
@@ -136,7 +137,7 @@ def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(browser, a
             bar.update(4)
         go.wait(20)
 
-    browser._analysis = {"workers": 1}
+    browser = SessionBrowser(store, analysis={"workers": 1})
     monkeypatch.setattr(Session, "analyze", analyze)
     browser.observe(lambda change: shown.append(change["new"]), names="progress")
     ask(browser, "analyze", session="s2")

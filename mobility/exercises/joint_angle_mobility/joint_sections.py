@@ -54,10 +54,10 @@ _MOST_SENTENCES = 3
 _MOST_DIFFERENCES = 2
 """Differences between left and right that have a sentence of their own there."""
 
-_MOST_GAUGES = 6
+MOST_GAUGES = 6
 """Ends of movements with a gauge there: each names its reference group, a page few words."""
 
-_COMPARED = (
+COMPARED = (
     *("less", "below", "farther", "above", "close", "near", "uncertain", "usual"),
     *("others", "unsure", "none", "untold"),
 )
@@ -489,7 +489,7 @@ def gauges_of(
     angles: Sequence[Shown] = (),
     *,
     lab: LabReferences | None = None,
-    most: int | None = _MOST_GAUGES,
+    most: int | None = MOST_GAUGES,
 ) -> list[Gauge]:
     """Make the gauges of a first page: how far each movement went, beside what people reach.
 
@@ -591,7 +591,7 @@ def commented(metrics: xr.Dataset, shown_sides: Sequence[Shown]) -> Markup:
 
 def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
     """Say by how much the sides differ and how far the joints go, and name what is missing."""
-    ordered = sorted(reaches(metrics, angles), key=lambda reach: _COMPARED.index(reach.compared))
+    ordered = sorted(reaches(metrics, angles), key=lambda reach: COMPARED.index(reach.compared))
     in_sentences = ordered[:_MOST_SENTENCES]
     compared_with_others = [each for each in ordered if each.compared == "others"]
     not_known = tables.load("sentences_reasons")["reference"]["participant"].values()
@@ -630,7 +630,7 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
             names_of_kind["more" if reach.certain else "untold"].append(
                 f"{reach.named} {reach.name}"
             )
-    if len(gauges_of(metrics, angles, most=None)) <= _MOST_GAUGES:  # each has its row
+    if len(gauges_of(metrics, angles, most=None)) <= MOST_GAUGES:  # each has its row
         names_of_kind["more"] = []
     notes += [
         tables.sentence(f"joints.rest.{kind}", names=both_sides(names))

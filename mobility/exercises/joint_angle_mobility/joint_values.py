@@ -72,12 +72,12 @@ def repeatability_of(course: Course) -> tuple[dict[str, float], str]:
         return {}, why if turns.size else ""
     spread = float(turns.std(ddof=1))
     again = float(constants()["filmed_again"]["sem_deg"])
-    change = float(_detectable(spread, turns.size, again=again))
+    change = float(detectable_change(spread, turns.size, again=again))
     values = {"repeatability": spread, "detectable_change": change}
     return values | {"end_of_range_sem": change / MDC95}, ""
 
 
-def _detectable(spread: Array | float, turns: int, *, again: float) -> Array | float:
+def detectable_change(spread: Array | float, turns: int, *, again: float) -> Array | float:
     """By how much two recordings of one set-up differ by chance in one of twenty, degrees.
 
     Parameters

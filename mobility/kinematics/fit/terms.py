@@ -560,7 +560,7 @@ def _camera_rows(rows: Rows, view: View, joints: Array, shared: Array, share: fl
     rows.shared[:, new, FIRST_DEPTH_ERROR:FIRST_FOOT] = 0.0
     rows.shared[:, new, view.errors] = through[..., FIRST_DEPTH_ERROR:FIRST_FOOT]
     moved = np.cross((joints_in_view - translation)[:, None], slope).sum(axis=2)
-    rows.shared[:, new, view.first : view.first + 3] = moved @ _left_jacobian(
+    rows.shared[:, new, view.first : view.first + 3] = moved @ left_jacobian(
         shared[view.first : view.first + 3]
     )
     rows.shared[:, new, view.first + 3 : view.first + 6] = slope.sum(axis=2)
@@ -595,7 +595,7 @@ def _camera_priors(view: View, shared: Array) -> Iterator[tuple[Any, ...]]:
     tilts = ((z / y, pitch_sd, [0, -z / y**2, 1 / y]), (x / y, roll_sd, None))
     for tilt, sd, slopes in tilts:
         slope = np.array(slopes if slopes is not None else [1 / y, -x / y**2, 0])
-        by_turn = np.cross(up, slope) @ _left_jacobian(numbers[:3])
+        by_turn = np.cross(up, slope) @ left_jacobian(numbers[:3])
         by_up = slope @ rotation @ up_slopes(shared)
         yield (
             *(tilt, sd, (slice(view.first, view.first + 3), by_turn)),
@@ -603,7 +603,7 @@ def _camera_priors(view: View, shared: Array) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def _left_jacobian(vector: Array) -> Array:
+def left_jacobian(vector: Array) -> Array:
     """Left Jacobian of a rotation vector: the rotation that follows a small change of it."""
     angle = float(np.linalg.norm(vector))
     cross = cross_matrix(vector)

@@ -40,7 +40,7 @@ from mobility.kinematics.skeleton import SIDES
 
 COARSE_HZ = 2.5
 
-WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
+WINDOW_KNOTS, OVERLAP_KNOTS = 450, 30
 _SWITCH = 2.0
 """Cost (twice the log-likelihood) by which a mirrored limb must be better to be preferred."""
 
@@ -116,9 +116,9 @@ class SolvedTrial:
 
 def windows_of(n: int) -> list[slice]:
     """Overlapping parts of a long trial."""
-    if n <= WINDOW_KNOTS + _OVERLAP_KNOTS:
+    if n <= WINDOW_KNOTS + OVERLAP_KNOTS:
         return [slice(0, n)]
-    count = int(np.ceil((n - _OVERLAP_KNOTS) / (WINDOW_KNOTS - _OVERLAP_KNOTS)))
+    count = int(np.ceil((n - OVERLAP_KNOTS) / (WINDOW_KNOTS - OVERLAP_KNOTS)))
     starts = np.linspace(0, n - WINDOW_KNOTS, count).astype(int).tolist()
     return [slice(s, s + WINDOW_KNOTS) for s in starts]
 
@@ -196,11 +196,11 @@ def solve_trial(
         )
         sample = sampled(solved.normal, shift, rng)
         fade = np.ones(rows.stop - rows.start)
-        ramp = np.linspace(0, 1, _OVERLAP_KNOTS + 2)[1:-1]
+        ramp = np.linspace(0, 1, OVERLAP_KNOTS + 2)[1:-1]
         if rows.start > 0:
-            fade[:_OVERLAP_KNOTS] = ramp
+            fade[:OVERLAP_KNOTS] = ramp
         if rows.stop < n:
-            fade[-_OVERLAP_KNOTS:] *= ramp[::-1]
+            fade[-OVERLAP_KNOTS:] *= ramp[::-1]
         share = fade[:, None, None]
         mean[rows] += share * solved.joints
         spread[:, rows] += share * sample

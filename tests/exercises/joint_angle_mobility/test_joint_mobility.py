@@ -19,7 +19,10 @@ from mobility.exercises.joint_angle_mobility.courses import (
 )
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility, joint_movements
-from mobility.exercises.joint_angle_mobility.joint_values import _detectable, with_refused_joints
+from mobility.exercises.joint_angle_mobility.joint_values import (
+    detectable_change,
+    with_refused_joints,
+)
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.angles import joint_angles
 from mobility.sessions.files import read_dataset, write_dataset
@@ -773,9 +776,9 @@ def test_a_change_is_seen_by_chance_in_one_of_twenty(spread: float, again: float
         turns = rng.normal(0, spread, (4000, 2, n)) + rng.normal(0, again, (4000, 2, 1))
         sd = turns[:, 0].std(axis=-1, ddof=1)
         differ = np.abs(np.diff(np.median(turns, axis=-1), axis=1)[:, 0])
-        assert 0.02 < (differ > _detectable(sd, n, again=again)).mean() < 0.07
+        assert 0.02 < (differ > detectable_change(sd, n, again=again)).mean() < 0.07
         if again:  # the spread alone says too little
-            assert (differ > _detectable(sd, n, again=0.0)).mean() > 0.15
+            assert (differ > detectable_change(sd, n, again=0.0)).mean() > 0.15
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What stands on the first page of a report, read from its HTML."""
+"""What stands on pages, read from their HTML: their text, and the rows of a first page."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ KINDS = {
     **{"Open": "open", "No answer": "refused", "Not seen": "hidden", "Hidden": "hidden"},
 }
 """Answer of each kind of line."""
+
+
+def text_of(html: object) -> str:
+    """What a page, or a part of one, says: without its tags."""
+    return " ".join(re.sub(r"<[^>]+>", " ", str(html)).split())
 
 
 def rows_on(html: str) -> Iterator[tuple[str, str | None, str]]:

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import written_keypoints as files
 from clips import make_clip
+from demo_sessions import keys_now
 
 from mobility.base.provenance import sha256, warnings_of
 from mobility.errors import BadInputError, NotFoundError
 from mobility.exchange.formats import digest
 from mobility.pipeline import analysis
-from mobility.pipeline.analysis import _plan
 from mobility.pipeline.recording_check import check_session
 from mobility.privacy.takeout import write_takeout
-from mobility.privacy.traces import _videos
+from mobility.privacy.traces import traces_of
 from mobility.reports.origin import provenance
 from mobility.sessions.files import read_dataset, write_json
 from mobility.sessions.record import Stage, now
@@ -68,7 +68,12 @@ def test_a_pose_of_the_keypoints_is_kept_and_says_of_what(store, video, openpose
     write_takeout(store, "p01", tmp_path / "p01.zip")
     with zipfile.ZipFile(tmp_path / "p01.zip") as archive:
         assert "sessions/one/keypoints.nc" in archive.namelist()
-    assert "json of walk" in set(_videos(store, ["one"]))
+    log = store.reports / "watch-1.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("2026-01-02 03:04:05,678 INFO mobility.batch.run: session one: json of walk\n")
+    for trace in traces_of(store, "p01", ["one"]):
+        trace.remove()
+    assert "walk" not in log.read_text()
     facts = str(provenance(again.record, pose, pose, made_on=again.record.created_at.date()))
     assert {"HRNet", "json of walk", digest(openpose)} <= set(facts.replace("<", ">").split(">"))
     session.delete()
@@ -148,23 +153,20 @@ def test_one_of_several_people_is_chosen_when_it_is_made(store, video, tmp_path)
 def test_the_key_of_the_pose_is_of_the_keypoints_and_of_no_model(
     store, video, openpose, tmp_path, monkeypatch
 ):
-    def keys(session):
-        return _plan(session, session.record, session.edits(), {}).keys
-
     found = store.create(video, **SQUAT)
     given = store.create(video, keypoints=openpose, **SQUAT | {"session_id": "two"})
     other = files.openpose(tmp_path / "other", files.walker(u=61.0))
     changed = store.create(video, keypoints=other, **SQUAT | {"session_id": "three"})
-    assert len({keys(each)["pose"] for each in (found, given, changed)}) == 3
-    before = keys(given)
+    assert len({keys_now(each)["pose"] for each in (found, given, changed)}) == 3
+    before = keys_now(given)
 
     def absent(_):
         raise AssertionError("looked for a model")
 
     monkeypatch.setattr("mobility.capture.models.model_sha256", absent)
-    assert keys(given) == before
+    assert keys_now(given) == before
     monkeypatch.setattr(analysis, "code_digest", lambda code: "other")
-    assert keys(given) != before
+    assert keys_now(given) != before
 
 
 def test_keypoints_that_are_gone_leave_the_results_as_they_are(tmp_path, video, openpose):

@@ -7,7 +7,7 @@ from html import unescape
 
 import pandas as pd
 import pytest
-from first_pages import rows_on, stands_on
+from read_pages import rows_on, stands_on
 
 from mobility.assessment.findings import all_rules, in_units
 from mobility.client import Client
