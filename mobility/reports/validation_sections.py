@@ -155,7 +155,7 @@ def about_the_curves(curves: Mapping[str, xr.Dataset]) -> Markup:
 def condition_table(agreement: xr.Dataset, document: Mapping[str, Any]) -> Markup:
     """Show the errors of the curves of a study, one column for each condition."""
     names = shown(agreement, document["primary"])
-    conditions: Mapping[str, Any] = document["conditions"]
+    conditions: Mapping[str, Any] = document.get("conditions", {})
     rows: list[Row] = []
     for angle, sides in document["angles"].items():
         for side in sides:

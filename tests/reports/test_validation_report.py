@@ -128,6 +128,11 @@ def test_the_values_can_be_computed_again_from_those_of_the_repetitions_and_late
             assert len(re.findall(r"(?<!\\)&", row)) == len(columns) - 1, row
 
 
+def test_a_comparison_of_one_session_has_no_conditions(trial: Trial, document: Any) -> None:
+    one = document | {"angles": {"knee_flexion": {"left": {}}}}
+    assert "knee" not in sections.condition_table(trial.agreement, one).lower()
+
+
 def test_tables_say_nothing_where_there_is_nothing(trial: Trial) -> None:
     given = trial.agreement["angle"] != "pelvis_obliquity"
     agreement = trial.agreement.assign(
