@@ -183,7 +183,7 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
     BadInputError
         Nobody is at `subject`, or an option is wrong.
     NotFoundError
-        The session was deleted meanwhile.
+        The session was deleted meanwhile, or has results and no video any more: these stay.
     NotPermittedError
         The session is a demo.
     StorageError
@@ -429,6 +429,8 @@ def _analyze(
         and record.provenance.options_sha256 == provenance.options_sha256
     ):
         return record
+    if why := why_not_again(session):  # before the record is touched
+        raise NotFoundError(why)
 
     run = _Run(session, record, edits, workers, plan.inputs)
     record.reason = ""

@@ -10,9 +10,9 @@ from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.base.options import check_point, quoted
 from mobility.documents import fill, of_session
-from mobility.errors import BadInputError
+from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import SIDES, other_side
-from mobility.pipeline.analysis import forget_edited
+from mobility.pipeline.analysis import forget_edited, why_not_again
 from mobility.sessions.files import check_name, sweep, write_json
 from mobility.sessions.record import Edit, Edits, Side, now
 from mobility.sessions.stored_session import StoredSession, current_user
@@ -127,6 +127,8 @@ def rollback_if_refused(session: StoredSession) -> Iterator[None]:
 
 def _store_edit(session: StoredSession, kind: str, after: Any, by: str | None) -> None:
     session.store.require_writable()
+    if why := why_not_again(session):
+        raise NotFoundError(why)
     who = check_name(by if by is not None else current_user(), what="by")
     with (
         session.unless_deleted(),

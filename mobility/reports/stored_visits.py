@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import mobility
 from mobility.base.provenance import code_digest, sha256
+from mobility.catalogue import registry
 from mobility.cohorts.visit import visit as find_visit
 from mobility.cohorts.visit import visits
 from mobility.errors import MobilityError, ReportError
@@ -174,6 +175,7 @@ def _key(visit: Visit, *, faces: bool) -> str:
         inputs.append(session.record.model_dump_json(exclude={"report"}))
         inputs.append(f"{session.report_page.is_file()}")  # to which the page then has a link
         try:
+            inputs.append(registry.digest(session.record.kind, pages=True))
             inputs.append(session.edits().model_dump_json())
             # Brought up to date before, if that can be: else it is not tried again.
             inputs.append(f"{is_current(session)} {why_not_again(session)}")

@@ -381,6 +381,11 @@ def test_results_whose_video_is_gone_stay_as_they_were_and_so_does_their_page(se
     with pytest.raises(NotFoundError, match="so does its report of then"):
         session.render_report(faces=False)
     assert page.read_text() == "of then"
+    no_point, no_side = (lambda: session.set_subject(None)), (lambda: session.set_camera_side(None))
+    for again in (session.analyze, lambda: session.set_repetitions(None), no_point, no_side):
+        with pytest.raises(NotFoundError, match=r"its results stay as they were$"):
+            again()
+    assert session.edits().edits == []
     assert read_json(session.folder / "session.json") == record
     assert session.metrics().data_vars
     page.unlink()

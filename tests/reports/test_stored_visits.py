@@ -16,6 +16,8 @@ from other_processes import wait_for
 from read_pages import text_of
 
 import mobility as mb
+from mobility.catalogue import registry
+from mobility.catalogue.exercise import Exercise
 from mobility.errors import NotFoundError, ReportError
 from mobility.pipeline import analysis
 from mobility.privacy.retention import erase
@@ -246,6 +248,21 @@ def test_a_page_is_private_and_made_again_only_when_a_session_of_it_changes(
     assert third != second
     filmed(demo.parent, store, "sit-to-stand", "rises", SECOND)
     assert made() != third
+
+
+def test_a_page_is_out_of_date_where_an_exercise_shows_itself_in_another_way(
+    store: mb.Store, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its stills and sections are of the modules ``page`` of the exercises."""
+    digest = registry.digest
+
+    def of_another_page(exercise: Exercise, *, pages: bool = False) -> str:
+        return "of another page" if pages else digest(exercise)
+
+    assert stored_visits.page_is_current(store.visit("p01"))
+    monkeypatch.setattr(registry, "digest", of_another_page)
+    assert store.session("squat").is_current()
+    assert not stored_visits.page_is_current(store.visit("p01"))
 
 
 def test_sessions_that_are_chosen_have_a_page_of_their_own(store: mb.Store) -> None:
