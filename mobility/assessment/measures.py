@@ -257,7 +257,7 @@ def _add_of_points(
         errors: dict[str, xr.DataArray] = {}
         output = entry["from"].partition(".")[2]
         quantity = Quantity(name, entry, signed(value, entry), sd, repetitions, errors, None)
-        if quantity.of_mean and "position_draws" in pose:
+        if quantity.has_error_of_mean and "position_draws" in pose:
             errors["mean"] = sd_of_means(
                 *(pose, repetitions.dataset, quantity.frames, kernel, [output]), limits=limits
             )[output]

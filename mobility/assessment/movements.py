@@ -31,7 +31,7 @@ class Filming(NamedTuple):
 
 
 def movement(name: str) -> Mapping[str, Any]:
-    """Return the entry of a movement in the table ``movements``; do not change it.
+    """Return the entry of a movement in the table ``movements``, whose parts stay as they are.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def movements_of(joint: str) -> list[str]:
 
 @checked
 def movement_of(joint: str, *, plane: Plane, direction: str, weight_bearing: bool = False) -> str:
-    """Name the movement of a joint that goes on in a plane and to one end.
+    """Name the movement of a joint in a plane and a direction.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def movement_of(joint: str, *, plane: Plane, direction: str, weight_bearing: boo
     plane
         A plane of the body.
     direction
-        "flexion", "abduction", ...; or which end of the signed angle is its end of range,
-        "largest" or "smallest".
+        "flexion", "abduction", ...; or "largest" or "smallest", where the signed angle is so at the
+        end of the movement.
     weight_bearing
         Whether the body stands on the limb that moves; only dorsiflexion tells the two apart.
 
@@ -94,13 +94,14 @@ def movement_of(joint: str, *, plane: Plane, direction: str, weight_bearing: boo
         for name, entry in entries.items()
         if entry["plane"] == plane and direction in (entry["direction"], entry["end"])
     ]
-    borne = [name for name in matching if entries[name]["range"]["kind"] == "weight_bearing"]
-    free = [name for name in matching if name not in borne]
-    for name in (*borne, *free) if weight_bearing else free:
-        return name
+    loaded = [name for name in matching if entries[name]["range"]["kind"] == "weight_bearing"]
+    free = [name for name in matching if name not in loaded]
+    candidates = [*loaded, *free] if weight_bearing else free
+    if candidates:
+        return candidates[0]
     directions = {*(entry["direction"] for entry in entries.values()), "largest", "smallest"}
-    choice = "" if direction in directions else likely(direction, directions)
-    choice = choice or f"; choose from {', '.join(entries)}"
+    nearest = "" if direction in directions else likely(direction, directions)
+    choice = nearest or f"; choose from {', '.join(entries)}"
     raise BadInputError(
         f"movement of the {joint} in the {plane} plane: {direction!r} is unknown{choice}"
     )
@@ -139,7 +140,7 @@ def how_to_film(name: str) -> Filming:
 def refusal_advice(name: str, plane: str = "") -> str:
     """Return the sentence that follows a refusal: "Film the elbow from the side: ...".
 
-    An elbow bends in any `plane` of the body, and the camera is to look square at that.
+    An elbow bends in any `plane` of the body, so that the view depends on this.
 
     Raises
     ------
@@ -150,5 +151,6 @@ def refusal_advice(name: str, plane: str = "") -> str:
     how = entry["film"][0].lower() + entry["film"][1:]
     view = entry["view"]
     if entry["joint"] == "elbow":
-        view = {"frontal": "front", "transverse": "front or from above"}.get(plane, view)
+        view_of_plane = {"frontal": "front", "transverse": "front or from above"}
+        view = view_of_plane.get(plane, view)
     return tables.sentence("comments.film_again", joint=entry["joint"], view=view, how=how)

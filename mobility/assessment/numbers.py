@@ -46,11 +46,12 @@ class Repetitions:
     Attributes
     ----------
     exercise
-        Of which they are.
+        Exercise that is repeated.
     full_span
-        As they were found.
+        Repetitions Dataset, from the start of each to its end.
     dataset
-        As :func:`~mobility.assessment.phases.measured_span` gives them.
+        The same, from where the exercise measures them to where it does no more
+        (:func:`~mobility.assessment.phases.measured_span`).
     frames
         Frames of their phases (:func:`~mobility.assessment.phases.phase_frames`).
     angles
@@ -88,8 +89,8 @@ class Repetitions:
         return with_sampling(known_sem, value, self.accepted)
 
 
-class OfRepetition(NamedTuple):
-    """Values of the repetitions, the sd of their error, and how they were taken."""
+class RepetitionValues(NamedTuple):
+    """A value of each repetition, the sd of its error, and how it was taken."""
 
     value: xr.DataArray
     sd: xr.DataArray | None
@@ -98,21 +99,22 @@ class OfRepetition(NamedTuple):
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a measure is made of, before numbers are.
+    """What is measured, as computed, before it becomes the numbers of a report.
 
     Attributes
     ----------
     name, entry
-        Of the measure, as ``measures.yaml`` declares it.
+        Name and declaration of its measure in ``measures.yaml``.
     value, sd
         Over time, over repetitions, or single; perhaps with sides.
     repetitions
         Those that are measured.
     errors
-        Of the numbers of each repetition, where frames do not give them: ``absolute``, ``sides``,
-        ``from_standing``.
+        Errors of the numbers of each repetition, taken instead of those of frames: ``absolute`` of
+        its value, ``sides`` of right minus left, ``from_standing`` of its change, ``mean`` of its
+        mean.
     largest
-        Largest error with which such a number is given; None: it is refused earlier.
+        Sd beyond which a number is refused; None where the frames were refused already.
     """
 
     name: str
@@ -125,7 +127,7 @@ class Quantity:
 
     @cached_property
     def phases(self) -> tuple[xr.DataArray, xr.DataArray]:
-        """Medians of the phases."""
+        """Medians of value and sd over the frames of each phase."""
         return median_within(self.value, self._sd, self.repetitions.frames)
 
     @property
@@ -145,32 +147,34 @@ class Quantity:
         return extreme_of_phases(*self.phases, self.entry["extreme"], moving)
 
     @cached_property
-    def of_repetition(self) -> OfRepetition:
+    def of_repetition(self) -> RepetitionValues:
         """Value of each repetition, as the declaration asks for it."""
         entry, repetitions = self.entry, self.repetitions
         words, statistic = repetitions.exercise.words, entry.get("statistic", "")
         if "rep" in self.value.dims:
-            return OfRepetition(self.value, self.sd, statistic)
+            return RepetitionValues(self.value, self.sd, statistic)
         if "extreme" in entry:
             value, sd, _ = self.extremes
             moving = listed(_moving_words(repetitions.exercise))
-            return OfRepetition(value, sd, f"{entry['extreme']} over {moving}")
+            return RepetitionValues(value, sd, f"{entry['extreme']} over {moving}")
         if "over" in entry:
             first, last = (repetitions.full_span[event] for event in entry["over"])
             inside = between(repetitions.dataset["time"], first, last)
             value, sd = peak_within(self.value, self._sd, inside, entry["peak"])
-            return OfRepetition(value, sd.where(value.notnull()), statistic)
-        if "at" in entry or self.of_mean:
+            return RepetitionValues(value, sd.where(value.notnull()), statistic)
+        statistic_of_median = statistic or f"median {words['within']}"
+        if self.has_error_of_mean:
+            value, sd, _ = self._certain_means
+            return RepetitionValues(value, sd, statistic_of_median)
+        if "at" in entry:
             value, sd = median_within(self.value, self._sd, self.frames)
-            if self.of_mean:
-                value, sd, _ = self._refused(value, sd)
-            return OfRepetition(value, sd, statistic or f"median {words['within']}")
+            return RepetitionValues(value, sd, statistic_of_median)
         value, sd = self.at_moment
         sd = self.errors.get("absolute", sd)
         if self.largest is not None:
             value = value.where(sd <= self.largest)
             sd = sd.where(value.notnull())
-        return OfRepetition(value, sd, statistic or f"median {words['at']}")
+        return RepetitionValues(value, sd, statistic or f"median {words['at']}")
 
     @cached_property
     def frames(self) -> xr.DataArray:
@@ -178,56 +182,60 @@ class Quantity:
         at_moment = self.repetitions.frames.sel(phase=self.repetitions.moment, drop=True)
         if "at" not in self.entry:
             return at_moment
-        band = self.entry["at"]["within_deg"]
-        ((angle, degrees),) = ((n, v) for n, v in self.entry["at"].items() if n != "within_deg")
-        repetitions, bent = self.repetitions.dataset, self.repetitions.visible_angles[angle]
-        if "side" in bent.dims and "leg" not in repetitions:
-            bent = bent.mean("side", skipna=True)
-        elif "side" in bent.dims:  # that of the leg that stands
-            stands = repetitions["leg"] == bent["side"]
-            bent = bent.where(stands).max("side", skipna=True)
+        degrees_of_angle = dict(self.entry["at"])
+        band = degrees_of_angle.pop("within_deg")
+        ((angle_name, degrees),) = degrees_of_angle.items()
+        repetitions, angle = self.repetitions.dataset, self.repetitions.visible_angles[angle_name]
+        if "side" in angle.dims:
+            if "leg" in repetitions:  # only the leg that stands counts
+                angle = angle.where(repetitions["leg"] == angle["side"]).max("side", skipna=True)
+            else:
+                angle = angle.mean("side", skipna=True)
         inside = between(repetitions["time"], repetitions["start"], repetitions["end"])
-        near: xr.DataArray = inside & (abs(bent - degrees) <= band)
+        near: xr.DataArray = inside & (abs(angle - degrees) <= band)
         return near.transpose("rep", "time").astype(bool)
 
     @property
-    def is_elsewhere(self) -> bool:
+    def is_not_of_moment(self) -> bool:
         """Whether its value of a repetition is not that of the exercise's moment."""
         return not {"extreme", "over", "at"}.isdisjoint(self.entry)
 
     @property
-    def of_mean(self) -> bool:
+    def has_error_of_mean(self) -> bool:
         """Whether the error is that of the mean of the frames, and the value refused by it."""
         return bool(self.entry.get("error", {}).get("of") == "mean")
 
-    def _refused(
-        self, value: xr.DataArray, sd: xr.DataArray
-    ) -> tuple[xr.DataArray, xr.DataArray, bool]:
+    @cached_property
+    def _certain_means(self) -> tuple[xr.DataArray, xr.DataArray, bool]:
+        """Value and sd of each repetition without uncertain ones; whether there were such."""
+        value, sd = median_within(self.value, self._sd, self.frames)
         sd = self.entry["error"].get("factor", 1.0) * self.errors.get("mean", sd)
-        if "leg" in self.repetitions.dataset and "side" in value.dims:  # the other one is free
+        if "leg" in self.repetitions.dataset and "side" in value.dims:  # the other leg is lifted
             value = value.where(self.repetitions.dataset["leg"] == value["side"])
-        values_left, refused, _ = refuse_uncertain(
+        certain_values, any_refused, _ = refuse_uncertain(
             value.to_numpy(), sd.to_numpy(), self.repetitions.accepted, dict(self.entry)
         )
-        value = value.copy(data=values_left)
-        return value, sd.where(value.notnull()), refused
+        value = value.copy(data=certain_values)
+        return value, sd.where(value.notnull()), any_refused
 
     @cached_property
     def why_missing(self) -> str:
         """Why repetitions lack a value that their frames have; empty where none does."""
         accepted = self.repetitions.accepted
-        if self.of_mean:
-            if self._refused(*median_within(self.value, self._sd, self.frames))[2]:
+        if self.has_error_of_mean:
+            _, _, any_refused = self._certain_means
+            if any_refused:
                 return tables.sentence("reasons.uncertain")
-        elif self.largest is not None and not self.is_elsewhere:
-            lacking = self.at_moment[0].notnull() & self.of_repetition.value.isnull()
-            if bool(lacking.isel(rep=accepted).any()):
+        elif self.largest is not None and not self.is_not_of_moment:
+            value_of_frames, _ = self.at_moment
+            refused = value_of_frames.notnull() & self.of_repetition.value.isnull()
+            if bool(refused.isel(rep=accepted).any()):
                 return tables.sentence("reasons.uncertain")
         if "at" in self.entry and not self.frames.any("time").to_numpy()[accepted].all():
             return str(self.entry["not_there"])
-        missing = self.of_repetition.value.isel(rep=accepted).isnull() if self.of_mean else None
-        if missing is not None and "seldom" in self.entry and bool(missing.all()):
-            return str(self.entry["seldom"])
+        if self.has_error_of_mean and "seldom" in self.entry:
+            has_value = self.of_repetition.value.isel(rep=accepted).notnull()
+            return "" if bool(has_value.any()) else str(self.entry["seldom"])
         return ""
 
 
@@ -245,33 +253,37 @@ def signed(value: xr.DataArray, entry: Mapping[str, Any]) -> xr.DataArray:
 
 def add_numbers(metrics: Metrics, quantity: Quantity) -> None:
     """Add, in place, the numbers that the declaration of a measure lists."""
-    kinds = (
-        quantity.entry.get("kinds")
-        or tables.load("measures")["kinds"]["usual"][
-            "angles" if quantity.entry["from"].startswith("angles.") else "points"
-        ]
-    )
+    kinds = quantity.entry.get("kinds")
+    if not kinds:
+        computed_from = "angles" if quantity.entry["from"].startswith("angles.") else "points"
+        kinds = tables.load("measures")["kinds"]["usual"][computed_from]
     for kind in kinds:
         name = kinds[kind] if isinstance(kinds, Mapping) else ""
         _check_dims(quantity, kind)
         KINDS[kind](metrics, quantity, kind, name)
 
 
-_NEEDS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        ("phase", "bottom", "peak", "bottom_asymmetry", "curve_variability", "from_standing"),
-        ("time",),
-    ),
-    **{"at_bottom": ("time",), "repetition": ("rep",), "variability": ("time", "rep")},
-    **dict.fromkeys(("descent", "ascent"), ("phase",)),
+_DIMS_OF_KINDS: Mapping[str, tuple[str, ...]] = {
+    "phase": ("time",),
+    "bottom": ("time",),
+    "peak": ("time",),
+    "bottom_asymmetry": ("time",),
+    "curve_variability": ("time",),
+    "from_standing": ("time",),
+    "at_bottom": ("time",),
+    "variability": ("time", "rep"),
+    "repetition": ("rep",),
+    "descent": ("phase",),
+    "ascent": ("phase",),
 }
-"""Dimensions of which a quantity must have one, by kind of number; those of others may lack all."""
+"""Dimensions by kind of number, of which the quantity must have one; other kinds need none."""
 
 
 def _check_dims(quantity: Quantity, kind: str) -> None:
-    dims, needed = quantity.value.dims, _NEEDS.get(kind, ())
-    single = kind in ("count", "time")
-    if (needed and not set(needed) & set(dims)) or (single and set(dims) - {"side"}):
+    dims, needed = quantity.value.dims, _DIMS_OF_KINDS.get(kind, ())
+    lacks_dims = bool(needed) and set(needed).isdisjoint(dims)
+    is_not_single = kind in ("count", "time") and bool(set(dims) - {"side"})
+    if lacks_dims or is_not_single:
         over = " and ".join(map(str, dims)) or "nothing: it is a single number"
         raise BadInputError(
             f"measures.yaml: {quantity.name}: kinds: {kind!r} cannot be made of what "
@@ -279,47 +291,60 @@ def _check_dims(quantity: Quantity, kind: str) -> None:
         )
 
 
-def _add(metrics: Metrics, q: Quantity, kind: str, *numbers: Any, **described: Any) -> None:
+def _add(
+    metrics: Metrics,
+    q: Quantity,
+    kind: str,
+    value: xr.DataArray,
+    sd: xr.DataArray | None,
+    statistic: str,
+    **described: Any,
+) -> None:
     words = q.repetitions.exercise.words
-    add(metrics, q.name, kind, *numbers, words=words, **described)
+    add(metrics, q.name, kind, value, sd, statistic, words=words, **described)
 
 
-def _phase(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
+def _phase(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     value, sd = q.phases
     _add(metrics, q, kind, value, sd, "median within the phase", suffix=", in each phase")
 
 
-def _bottom(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
+def _bottom(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     words, moment = q.repetitions.exercise.words, q.repetitions.moment
-    value, sd, _ = q.of_repetition
-    suffix, statistic = f", {words['at']} of each repetition", f"median {words['within']}"
-    _add(metrics, q, kind, value, sd, statistic, name=f"{q.name}_{moment}", suffix=suffix)
+    values = q.of_repetition
+    statistic = f"median {words['within']}"
+    suffix = f", {words['at']} of each repetition"
+    name = f"{q.name}_{moment}"
+    _add(metrics, q, kind, values.value, values.sd, statistic, name=name, suffix=suffix)
 
 
-def _peak(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
+def _peak(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     repetitions, which = q.repetitions.dataset, q.entry["peak"]
     inside = between(repetitions["time"], repetitions["start"], repetitions["end"])
     value, sd = peak_within(q.value, q._sd, inside, which)
-    words = {"magnitude": "value farthest from zero"}.get(which, which)
-    statistic, suffix = f"{words} in the repetition", f", {words} of each repetition"
-    _add(metrics, q, kind, value, sd, statistic, suffix=suffix)
+    words = "value farthest from zero" if which == "magnitude" else which
+    statistic = f"{words} in the repetition"
+    _add(metrics, q, kind, value, sd, statistic, suffix=f", {words} of each repetition")
 
 
-def _bottom_asymmetry(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
+def _bottom_asymmetry(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     if "side" not in q.value.dims:
         return
     words, moment = q.repetitions.exercise.words, q.repetitions.moment
-    apart = right_minus_left(q.of_repetition.value)
-    sd = _sides_sd(q).where(apart.notnull())
-    name, suffix = f"{q.name}_{moment}_asymmetry", f", asymmetry {words['at']} of each repetition"
+    difference = right_minus_left(q.of_repetition.value)
+    sd = _sides_sd(q).where(difference.notnull())
     statistic = f"right minus left, {words['within']}"
-    _add(metrics, q, kind, apart, sd, statistic, name=name, suffix=suffix)
+    suffix = f", asymmetry {words['at']} of each repetition"
+    name = f"{q.name}_{moment}_asymmetry"
+    _add(metrics, q, kind, difference, sd, statistic, name=name, suffix=suffix)
 
 
 def _sides_sd(q: Quantity) -> xr.DataArray:
-    """Error of the difference of the sides, which count as independent unless it is known."""
+    """Error of right minus left; without one over the trial, the sides count as independent."""
+    if "sides" in q.errors:
+        return q.errors["sides"]
     sd = q.of_repetition.sd
-    return q.errors["sides"] if "sides" in q.errors else independent(q._sd if sd is None else sd)
+    return independent(q._sd if sd is None else sd)
 
 
 def _median(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
@@ -329,126 +354,135 @@ def _median(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
         return
     value, sd, statistic = q.of_repetition
     if "phase" in value.dims:
-        value, sd = value.mean("phase", skipna=False), None if sd is None else sd.mean("phase")
+        value = value.mean("phase", skipna=False)
+        sd = None if sd is None else sd.mean("phase")
     sd = xr.full_like(value, np.nan) if sd is None else sd
-    over, over_sd = over_repetitions(value, sd.where(value.notnull()), q.repetitions.accepted)
+    sd = sd.where(value.notnull())
+    median, median_sd = over_repetitions(value, sd, q.repetitions.accepted)
     sem = q.repetitions.sem(name, value)
-    _add(metrics, q, kind, over, over_sd, _over(statistic), sem=sem, name=name)
+    _add(metrics, q, kind, median, median_sd, _as_median(statistic), sem=sem, name=name)
     if "extreme" in q.entry:
+        _, _, phase_numbers = q.extremes
         names = [n.replace("_", "-") for n in moving_phases(q.repetitions.exercise.moments)]
-        where = phases_in_words(q.extremes[2], q.repetitions.accepted, names)
+        where = phases_in_words(phase_numbers, q.repetitions.accepted, names)
         metrics[name].attrs["phase"] = where
 
 
-def _over(statistic: str) -> str:
-    return f"{statistic}, median over accepted repetitions".removeprefix(", ")
+def _as_median(statistic: str) -> str:
+    """Say that the median over repetitions was taken, after how each value was, if that is said."""
+    median = "median over accepted repetitions"
+    return f"{statistic}, {median}" if statistic else median
 
 
-def _asymmetry(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
+def _asymmetry(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     if "side" not in q.value.dims:
         return
-    value, _, statistic = q.of_repetition
+    values = q.of_repetition
+    difference = right_minus_left(values.value)
+    _, sd = over_repetitions(difference, _sides_sd(q), q.repetitions.accepted)
+    medians = metrics[q.name].copy()
+    medians.attrs.pop("phase", None)  # it is of each side's extreme, not of their difference
     # The difference of the two reported medians, which a reader can check.
-    difference, metric = right_minus_left(value), f"{q.name}_asymmetry"
-    _, error = over_repetitions(difference, _sides_sd(q), q.repetitions.accepted)
-    over = metrics[q.name].copy()
-    over.attrs.pop("phase", None)
-    apart = right_minus_left(over)
+    asymmetry = right_minus_left(medians)
     if q.sd is not None:
-        apart = apart.where(error <= (np.inf if q.largest is None else q.largest))
-    of_sides = f"right minus left: {_over(statistic)}"
-    sem, sd = q.repetitions.sem(metric, difference), error.where(apart.notnull())
-    _add(metrics, q, kind, apart, sd, of_sides, sem=sem, suffix=", asymmetry")
+        asymmetry = asymmetry.where(sd.notnull() if q.largest is None else sd <= q.largest)
+    statistic = f"right minus left: {_as_median(values.statistic)}"
+    sem = q.repetitions.sem(f"{q.name}_asymmetry", difference)
+    sd = sd.where(asymmetry.notnull())
+    _add(metrics, q, kind, asymmetry, sd, statistic, sem=sem, suffix=", asymmetry")
 
 
 _SPREAD = "standard deviation over accepted repetitions"
 
 
-def _variability(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
+def _variability(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     spread = sample_sd(q.of_repetition.value, q.repetitions.accepted)
     _add(metrics, q, kind, spread, None, _SPREAD, suffix=", variability")
 
 
-def _curve_variability(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
+def _curve_variability(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     curves = normalise_repetitions(q.value.to_dataset(name=q.name), q.repetitions.dataset)[q.name]
     spread = sample_sd(curves, np.ones(curves.sizes["rep"], bool))
-    enough = 2 * spread.notnull().sum("percent") > curves.sizes["percent"]
-    mean = spread.sum("percent") / spread.notnull().sum("percent").clip(min=1)
+    points = spread.notnull().sum("percent")
+    mean = spread.sum("percent") / points.clip(min=1)
+    mean = mean.where(2 * points > curves.sizes["percent"])
     statistic = f"{_SPREAD}, mean of the points of their curves"
-    suffix = ", variability of the curve"
-    _add(metrics, q, kind, mean.where(enough), None, statistic, suffix=suffix)
+    _add(metrics, q, kind, mean, None, statistic, suffix=", variability of the curve")
 
 
-def _symmetry(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
+def _symmetry(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     """Add a ratio of the sides where these are large."""
     if "side" not in q.value.dims:
         return
     table = tables.load("measures")
     left, right = (metrics[q.name].sel(side=side, drop=True) for side in SIDES)
     least = table["limits"]["smallest_angle_for_ratios_deg"]["value"]
-    large, described = (left + right) / 2 >= least, table["symmetry"][kind]
-    value = xr.DataArray(SYMMETRY[kind](left, right)).where(large)
-    statistic, suffix = metrics[q.name].attrs["statistic"], f", {described['long_name']}"
-    other = {"units": "percent", "reference": described["reference"]}
-    _add(metrics, q, kind, value, None, statistic, suffix=suffix, **other)
-    if not large and bool((left + right).notnull()):
+    is_large, declared = (left + right) / 2 >= least, table["symmetry"][kind]
+    ratio = xr.DataArray(SYMMETRY[kind](left, right)).where(is_large)
+    described = {
+        "suffix": f", {declared['long_name']}",
+        "units": "percent",
+        "reference": declared["reference"],
+    }
+    _add(metrics, q, kind, ratio, None, metrics[q.name].attrs["statistic"], **described)
+    if not is_large and bool((left + right).notnull()):
         note = tables.sentence("reasons.small_for_ratio", least=least)
         metrics[f"{q.name}_{kind}"].attrs["note"] = note
 
 
-def _from_standing(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
-    moments, metric = q.repetitions.exercise.moments, f"{q.name}_from_standing"
-    standing = next((name for name, entry in moments.items() if "before" in entry), None)
-    if standing is None:
+def _from_standing(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
+    moments = q.repetitions.exercise.moments
+    phases_of_standing = [phase for phase, entry in moments.items() if "before" in entry]
+    if not phases_of_standing:
         return
-    moment = str(moments[q.repetitions.moment]["word"])
-    (value, sd), (rest, rest_sd) = (
-        q.at_moment,
-        (v.sel(phase=standing, drop=True) for v in q.phases),
-    )
+    value, sd = q.at_moment
+    rest, rest_sd = (v.sel(phase=phases_of_standing[0], drop=True) for v in q.phases)
     error = q.errors.get("from_standing", (sd**2 + rest_sd**2) ** 0.5)
     change = value - rest
-    change = change if q.largest is None else change.where(error <= q.largest)
-    over, over_sd = over_repetitions(change, error, q.repetitions.accepted)
+    if q.largest is not None:
+        change = change.where(error <= q.largest)
+    median, median_sd = over_repetitions(change, error, q.repetitions.accepted)
+    moment = str(moments[q.repetitions.moment]["word"])
     statistic = f"median over accepted repetitions of {moment} minus standing"
-    sem = q.repetitions.sem(metric, change)
-    _add(metrics, q, kind, over, over_sd, statistic, sem=sem, suffix=", from standing")
+    sem = q.repetitions.sem(f"{q.name}_from_standing", change)
+    _add(metrics, q, kind, median, median_sd, statistic, sem=sem, suffix=", from standing")
 
 
-def _at_bottom(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
+def _at_bottom(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     words, moment = q.repetitions.exercise.words, q.repetitions.moment
-    over = over_repetitions(*q.at_moment, q.repetitions.accepted)
-    name, statistic = f"{q.name}_at_{moment}", _over(f"median {words['within']}")
-    _add(metrics, q, kind, *over, statistic, name=name, suffix=f" {words['at']}")
+    median, median_sd = over_repetitions(*q.at_moment, q.repetitions.accepted)
+    statistic = _as_median(f"median {words['within']}")
+    name, suffix = f"{q.name}_at_{moment}", f" {words['at']}"
+    _add(metrics, q, kind, median, median_sd, statistic, name=name, suffix=suffix)
 
 
 def _standing(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
-    statistic, suffix = "median in standing", "" if name else " in standing"
+    suffix = "" if name else " in standing"  # what has a name of its own says it there
     value, sd = q.value, q.sd
     if "time" in q.value.dims:
         # Of the whole stance: there may be no standing before the first repetition.
         dataset = q.repetitions.dataset
         standing = dataset["standing"].copy(data=standing_of_main_stance(dataset))
         value, sd = median_within(q.value, q._sd, standing)
-    _add(metrics, q, kind, value, sd, statistic, name=name, suffix=suffix)
+    _add(metrics, q, kind, value, sd, "median in standing", name=name, suffix=suffix)
 
 
-def _repetition(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
+def _repetition(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     _add(metrics, q, kind, q.value, None, "value of the repetition", name=q.name)
 
 
 def _one_phase(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
     words = q.repetitions.exercise.words
-    value, suffix = q.value.sel(phase=kind, drop=True), f" in the {words[kind]}"
-    statistic, name = "value of the repetition", name or f"{q.name}_{kind}"
-    _add(metrics, q, kind, value, None, statistic, name=name, suffix=suffix)
+    value = q.value.sel(phase=kind, drop=True)
+    suffix = f" in the {words[kind]}"
+    _add(metrics, q, kind, value, None, "value of the repetition", name=name, suffix=suffix)
 
 
-def _count(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
+def _count(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     _add(metrics, q, kind, q.value, q.sd, "count", name=q.name)
 
 
-def _time(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
+def _time(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     _add(metrics, q, kind, q.value, q.sd, "from one moment to another", name=q.name)
 
 
@@ -471,4 +505,7 @@ KINDS: Mapping[str, Callable[[Metrics, Quantity, str, str], None]] = {
     "count": _count,
     "time": _time,
 }
-"""Makes each kind of number, of the table ``measures``, of a quantity."""
+"""What adds each kind of number, of the table ``measures``.
+
+The last argument is the name of its variable where the declaration says it, else "".
+"""

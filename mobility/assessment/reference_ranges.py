@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -37,7 +37,7 @@ class ReferenceRange:
     lowest, highest
         Least and largest mean of the groups in question; both are `mean` where there is only one.
     statistic
-        "mean", or what else `mean` is.
+        What `mean` is: "mean", or another statistic of the study.
     sex, age
         Those of the group: None where the study pools them, or several groups come into question.
     sample, n, instrument, source
@@ -91,8 +91,8 @@ def reference_range(
         How the joint was moved. An active motion is smaller than a passive one, and dorsiflexion
         under the body's weight larger than without: they do not stand in for one another.
     study
-        Key of a study of the table; None takes one that measured such people, where there is one,
-        and of these the one whose group fits most closely.
+        Key of a study of the table. None: studies that measured such people go before others, and
+        among them groups of this sex and age before people of all.
 
     Returns
     -------
@@ -107,8 +107,9 @@ def reference_range(
         There is no such angle, study, sex, kind, or age.
     """
     table = tables.load(TABLE)
-    published = (row["angle"] for row in table["values"])
-    angles = dict.fromkeys((*tables.load("angles"), *tables.load("movements"), *published))
+    # Some published motions are not measured here yet.
+    published = [row["angle"] for row in table["values"]]
+    angles = dict.fromkeys([*tables.load("angles"), *tables.load("movements"), *published])
     if angle not in angles:
         raise BadInputError.of({"angle": f"there is no {quoted(angle)}{likely(angle, angles)}"})
     studies = table["studies"]
@@ -120,23 +121,22 @@ def reference_range(
         for row in table["values"]
         if row["angle"] == angle
         and studies[row["study"]]["kind"] == kind
-        and study in (None, row["study"])
+        and (study is None or row["study"] == study)
         and _may_belong(row, sex, years)
     ]
     if not rows:
         return None
-    certain = [row for row in rows if _belongs(row, sex, years)]
+
+    def closeness(row: Mapping[str, Any]) -> tuple[bool, int]:
+        fields_of_group = [name for name in ("sex", "age") if row[name] is not None]
+        return _study_covers(studies[row["study"]], sex, years), len(fields_of_group)
+
+    certain = [row for row in rows if _is_certain(row, sex, years)]
     if certain:
-        closest = max(
-            certain,
-            key=lambda row: (
-                _study_covers(studies[row["study"]], sex, years),
-                sum(row[name] is not None for name in ("sex", "age")),
-            ),
-        )
-        return _range_of([closest], studies, sex, years)
-    first = rows[0]["study"]
-    return _range_of([row for row in rows if row["study"] == first], studies, sex, years)
+        return _range_of([max(certain, key=closeness)], studies, sex, years)
+    # Groups of one study, the first of the table: a range never mixes two.
+    first_study = rows[0]["study"]
+    return _range_of([row for row in rows if row["study"] == first_study], studies, sex, years)
 
 
 def _may_belong(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
@@ -145,11 +145,11 @@ def _may_belong(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> b
     return fits_sex and (years is None or _of_age(row["age"], years))
 
 
-def _belongs(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
-    """Whether all fields that define the group are known of the person."""
-    return not (
-        (row["sex"] is not None and sex is None) or (row["age"] is not None and years is None)
-    )
+def _is_certain(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
+    """Whether a person who may belong to the group does: what defines it is known of them."""
+    sex_is_settled = row["sex"] is None or sex is not None
+    age_is_settled = row["age"] is None or years is not None
+    return sex_is_settled and age_is_settled
 
 
 def _of_age(ages: Sequence[int | None] | None, years: int) -> bool:
@@ -162,12 +162,12 @@ def _of_age(ages: Sequence[int | None] | None, years: int) -> bool:
 def _study_covers(study: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
     """Whether the study certainly measured such people."""
     only = study.get("only", {})
-    return sex == only.get("sex", sex) and (
-        "age" not in only or (years is not None and _of_age(only["age"], years))
-    )
+    covers_sex = "sex" not in only or sex == only["sex"]
+    covers_age = "age" not in only or (years is not None and _of_age(only["age"], years))
+    return covers_sex and covers_age
 
 
-def _unknown(names: Sequence[str]) -> str:
+def _unknown_in_words(names: Sequence[str]) -> str:
     return tables.sentence(f"reasons.reference.participant.{'_and_'.join(names)}")
 
 
@@ -180,27 +180,6 @@ def _range_of(
     row, study = rows[0], studies[rows[0]["study"]]
     means = [float(each["mean"]) for each in rows]
     is_one_group = len(rows) == 1
-    notes = []
-    if not is_one_group:
-        unknown = [name for name, value in (("sex", sex), ("age", years)) if value is None]
-        words = {"unknown": _unknown(unknown), "count": len(rows)}
-        notes.append(tables.sentence("reasons.reference.groups", **words))
-    if not _study_covers(study, sex, years):
-        only = study["only"]
-        unknown = [name for name in only if {"sex": sex, "age": years}[name] is None]
-        first, last = only.get("age", (None, None))
-        of_ages = "all" if first is None else "from" if last is None else "between"
-        people_of_sex = {"whom": f"{only['sex']}s" if "sex" in only else "people"}
-        people = tables.sentence(
-            f"reasons.reference.people.{of_ages}", **people_of_sex, first=first, last=last
-        )
-        notes.append(
-            tables.sentence(
-                "reasons.reference.only_unknown", unknown=_unknown(unknown), people=people
-            )
-            if unknown
-            else tables.sentence("reasons.reference.only", people=people)
-        )
     return ReferenceRange(
         angle=row["angle"],
         kind=study["kind"],
@@ -216,5 +195,33 @@ def _range_of(
         n=study["n"],
         instrument=study["instrument"],
         source=study["source"],
-        note="; ".join(notes),
+        note="; ".join(_notes(len(rows), study, sex, years)),
     )
+
+
+def _notes(
+    groups: int, study: Mapping[str, Any], sex: Sex | None, years: int | None
+) -> Iterator[str]:
+    """Say why the value may not apply to a person."""
+    person = {"sex": sex, "age": years}
+    if groups > 1:
+        unknown = _unknown_in_words([name for name, value in person.items() if value is None])
+        yield tables.sentence("reasons.reference.groups", unknown=unknown, count=groups)
+    if not _study_covers(study, sex, years):
+        people = _people_in_words(study["only"])
+        unknown_fields = [name for name in study["only"] if person[name] is None]
+        if unknown_fields:
+            unknown = _unknown_in_words(unknown_fields)
+            yield tables.sentence("reasons.reference.only_unknown", unknown=unknown, people=people)
+        else:
+            yield tables.sentence("reasons.reference.only", people=people)
+
+
+def _people_in_words(only: Mapping[str, Any]) -> str:
+    """Name the people of a study by their sex and ages."""
+    whom = f"{only['sex']}s" if "sex" in only else "people"
+    first, last = only.get("age", (None, None))
+    if first is None:
+        return tables.sentence("reasons.reference.people.all", whom=whom)
+    ages = "from" if last is None else "between"
+    return tables.sentence(f"reasons.reference.people.{ages}", whom=whom, first=first, last=last)

@@ -47,9 +47,9 @@ from mobility.store import Session, Store
 log = logging.getLogger(__name__)
 
 LOST = 3
-"""Lost workers after which a row is given up; then it is tried once more, alone."""
+"""Lost workers after which a row waits for the others to end; then it is tried once more, alone."""
 
-_LOST = f"its worker was lost {LOST} times; the memory may be too small"
+_LOST_REASON = f"its worker was lost {LOST} times; the memory may be too small"
 
 TRIES = 3
 """How often a row is tried if its pose process or kernel is killed."""
@@ -82,12 +82,22 @@ def run_batch(
 ) -> Summary:
     """Analyse and report every row, and write a summary that links the reports.
 
-    Refused rows are failed rows of it; its title is `manifest`, and its folder
-    ``<reports>/batch-<time>/``. `workers` processes of this machine do the work (by default one for
-    each processor; no result depends on it), or those of a dask `scheduler`
-    (``tcp://host:8786``), which must see the store, the reports and the videos under the same
-    paths. With `resume` the last interrupted batch of these rows goes on in its folder, if there is
-    one.
+    Parameters
+    ----------
+    rows
+        Rows of the manifest; refused ones are failed rows of the summary.
+    store
+        Where the sessions are. The folder of the summary is ``<reports>/batch-<time>/``.
+    manifest
+        Title of the summary.
+    workers
+        Processes of this machine that do the work, by default one for each processor. No result
+        depends on their number.
+    scheduler
+        Dask scheduler (``tcp://host:8786``) whose workers do it instead. They must see the store,
+        the reports and the videos under the same paths.
+    resume
+        Whether the last interrupted batch of these rows goes on in its folder, if there is one.
     """
     store.require_shared("a batch")
     store = store.absolute()
@@ -96,23 +106,23 @@ def run_batch(
     good = [row for row in rows if isinstance(row, Row)]
     refused = [row for row in rows if isinstance(row, Refused)]
     outcome_by_row = {row.number: outcome_of_refused(row) for row in refused}
-    key = _digest([asdict(row) for row in good])
+    rows_digest = _digest([asdict(row) for row in good])
     with contextlib.ExitStack() as stack:
         stack.callback(store.close)
-        # First: without workers there is no batch.
+        # Before its folder is made: a batch whose workers cannot start leaves none.
         at_most = min(workers or processors(), len(good))
         client = stack.enter_context(cluster_client(at_most, scheduler)) if good else None
-        folder = (_interrupted(store.reports, key) if resume else None) or _new_folder(
-            store.reports, started
-        )
+        folder = _interrupted(store.reports, rows_digest) if resume else None
+        folder = folder or _new_folder(store.reports, started)
         stack.enter_context(lock(folder / WORKING, what=f"the batch {folder.name}"))
         stack.enter_context(logged(folder / LOG))
-        earlier, record = stack.enter_context(_journal(folder / JOURNAL, key))
+        earlier, record = stack.enter_context(_journal(folder / JOURNAL, rows_digest))
         log.info("batch of %s: %d rows into %s", manifest, len(rows), store.place)
         for outcome in outcome_by_row.values():
             log.warning("%s: %s", _label(outcome), outcome.reason)
         _store_people(good, store)
         for outcome in outcomes(client, good, store, folder, workers, scheduler):
+            # Skipped now, because it was done before the interruption: done in this batch.
             before = earlier.get(outcome.row)
             if before and before.state == "done" and outcome.state == "skipped":
                 outcome = before
@@ -164,10 +174,11 @@ def work_on(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
     """Bring the session of one row up to date, and return a :class:`BatchRow` as JSON values.
 
     Runs in a worker, and never raises. `task` has ``store``, ``reports``, ``folder`` of the
-    summary (absolute paths, or a URL), ``code`` (its digest) and ``pose_workers``.
+    summary (absolute paths, or a URL), ``code`` (digest of all code), ``pose_workers`` and, where
+    somebody listens, ``stages`` (the topic to which stages are sent).
     """
     logging.getLogger("mobility").setLevel(logging.INFO)
-    retryable = False
+    may_pass = False
     began = time.monotonic()
     try:
         if task["code"] != code_digest(None):
@@ -180,16 +191,16 @@ def work_on(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
         use_warm_kernels()
         # Inside a worker xarray would ask the scheduler for the lock of every file.
         with dask.config.set(scheduler="threads"), report_progress_to(_stage_reporter(row, task)):
-            fields = _up_to_date(row, task)
+            fields = _update_session(row, task)
         return _outcome(row, **fields, took_s=_seconds_since(began)).model_dump(mode="json")
     except MobilityError as error:
         reason = str(error)
-        retryable = error.retryable or isinstance(error, StorageError)
+        may_pass = error.retryable or isinstance(error, StorageError)
         log.warning("%s: %s", _label(row), reason)
     except Exception as error:  # a bug, which must not stop the other rows
         reason = f"{type(error).__name__}: {error}; this is a bug, see the log"
         log.error("%s: %s", _label(row), traceback.format_exc())
-    failed = _outcome(row, reason=reason, may_pass=retryable, took_s=_seconds_since(began))
+    failed = _outcome(row, reason=reason, may_pass=may_pass, took_s=_seconds_since(began))
     return failed.model_dump(mode="json")
 
 
@@ -241,20 +252,21 @@ def _seconds_since(began: float) -> float:
     return round(time.monotonic() - began, 3)
 
 
-def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
+def _update_session(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the session of a row up to date, and return the fields of the outcome."""
     store = Store(task["store"], reports=task["reports"])
     what = f"session {row.session_id}"
-    # Not the session's lock, which a reader of the session may want meanwhile.
+    # A lock for this work only: that of the session itself a reader may want meanwhile.
     guard = store.session_locked(row.session_id, "work", what=what, wait_s=WAIT_S)
     with contextlib.closing(store), guard:
         session = _open_or_create(row, store)
         session.redescribe(session_name=row.name, joints=row.joints)
-        before = dict(session.record.stages)
+        stages_before = dict(session.record.stages)
         _with_retries(lambda: session.analyze(workers=task["pose_workers"], **row.options))
         record = session.record
-        redone = [name for name, stage in record.stages.items() if before.get(name) != stage]
+        redone = [name for name, stage in record.stages.items() if stages_before.get(name) != stage]
         seconds = {name: record.stages[name].seconds for name in redone}
-        report_was_current = session.report_is_current()
+        report_was_current = session.report_is_current()  # rendered, it is so in any case
         paths = _with_retries(session.render_report)
         if not report_was_current:
             redone.append("report")
@@ -271,14 +283,12 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _open_or_create(row: Row, store: Store) -> Session:
-    digests = (row.sha256, row.second_sha256, row.calibration_sha256, *row.keypoints_sha256)
-    expected = [each for each in digests if each is not None]
     if store.has(row.session_id):
         session = store.session(row.session_id)
-        if _hashes(session) == expected:
+        if _has_inputs_of(row, session):
             return session
-        store.delete(row.session_id)  # its creation was killed before the check below
-    with contextlib.suppress(ConflictError):
+        store.delete(row.session_id)  # it was killed between its creation and the check below
+    with contextlib.suppress(ConflictError):  # created by somebody else meanwhile
         store.create(
             row.video,
             row.second_video,
@@ -290,10 +300,10 @@ def _open_or_create(row: Row, store: Store) -> Session:
             calibration=row.calibration,
             keypoints=row.keypoints or None,
             keypoints_model=row.keypoints_model,
-            options=row.subjects if row.keypoints else None,
+            options=row.subjects if row.keypoints else None,  # keypoints are read at once
         )
     session = store.session(row.session_id)
-    if _hashes(session) != expected:
+    if not _has_inputs_of(row, session):
         session.delete()
         raise BadInputError(
             f"{row.video.name}: has changed since the manifest was checked; run the batch again"
@@ -301,24 +311,69 @@ def _open_or_create(row: Row, store: Store) -> Session:
     return session
 
 
-def _hashes(session: Session) -> list[str]:
+def _has_inputs_of(row: Row, session: Session) -> bool:
+    """Whether the inputs of a session are those that the row had when it was checked."""
+    expected = (row.sha256, row.second_sha256, row.calibration_sha256, *row.keypoints_sha256)
     record = session.record
     files = (
         *(record.video, record.second_video, record.calibration),
         *(record.keypoints, record.second_keypoints),
     )
-    return [file.sha256 for file in files if file is not None]
+    stored = [file.sha256 for file in files if file is not None]
+    return stored == [digest for digest in expected if digest is not None]
 
 
 def _with_retries(work: Callable[[], Any]) -> Any:
-    for tries_left in reversed(range(TRIES)):
+    for _ in range(TRIES - 1):
         try:
             return work()
         except MobilityError as error:
-            if not (tries_left and error.retryable):
+            if not error.retryable:
                 raise
             log.warning("%s; trying again", error)
-    return None
+    return work()
+
+
+class _Progress:
+    """What the progress bar of a batch shows: rows that are done or failed, stages of the others.
+
+    Parameters
+    ----------
+    rows
+        All rows of the batch.
+    bar
+        The progress bar.
+    """
+
+    def __init__(self, rows: Sequence[Row], bar: Any) -> None:
+        self._bar = bar
+        self._names = {row.number: _printable(row.video.name) for row in rows}
+        self._waiting = set(self._names)
+        self._stages: dict[int, str] = {}
+        self._failed = 0
+
+    def on_event(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        """Take the stage of a row that a worker has sent; it may come after the row has ended."""
+        _, content = event
+        if content["row"] in self._waiting:
+            self._stages[content["row"]] = content["stage"]
+            self._show()
+
+    def finish(self, row: Row, outcome: BatchRow) -> None:
+        """Count a row, and log how it ended."""
+        self._failed += outcome.state == "failed"
+        self._waiting.discard(row.number)
+        self._stages.pop(row.number, None)
+        self._show()
+        self._bar.update()
+        log.info("%s: %s %s", _label(row), outcome.state, outcome.reason)
+
+    def _show(self) -> None:
+        if hasattr(self._bar, "set_postfix_str"):
+            texts = [f"{self._failed} failed"] if self._failed else []
+            at_work = tuple(self._stages.items())  # events come from another thread
+            texts += [f"{self._names[number]}: {stage}" for number, stage in at_work]
+            self._bar.set_postfix_str("; ".join(texts))
 
 
 def outcomes(
@@ -334,7 +389,7 @@ def outcomes(
         return
     from distributed import as_completed
 
-    # With fewer rows than workers, several processes share the pose of a row.
+    # With fewer rows than processes of this machine, several share the pose of a row.
     pose_workers = 1 if scheduler else max(1, (workers or processors()) // len(rows))
     shared = {
         "store": store.place,
@@ -349,50 +404,27 @@ def outcomes(
         key = f"{row.session_id}-{token_hex(4)}"
         return client.submit(work_on, row, shared, key=key, pure=False)
 
-    failed = 0
-    names = {row.number: _printable(row.video.name) for row in rows}
-    stages: dict[int, str] = {}
-
-    def show() -> None:
-        """Show behind the bar how many rows failed, and the stages of the others."""
-        if hasattr(bar, "set_postfix_str"):
-            at_work = [f"{names[number]}: {stage}" for number, stage in tuple(stages.items())]
-            bar.set_postfix_str("; ".join([f"{failed} failed"] * bool(failed) + at_work))
-
-    def on_event(event: tuple[float, Mapping[str, Any]]) -> None:
-        row, stage = event[1]["row"], event[1]["stage"]
-        if row in waiting:
-            stages[row] = stage
-            show()
-
-    def finish(row: Row, outcome: BatchRow) -> BatchRow:
-        nonlocal failed
-        failed += outcome.state == "failed"
-        waiting.discard(row.number)
-        stages.pop(row.number, None)
-        show()
-        bar.update()
-        log.info("%s: %s %s", _label(row), outcome.state, outcome.reason)
-        return outcome
-
     suspects = []
-    waiting = set(names)
     with progress_bar("batch", total=len(rows), unit="video") as bar:
-        client.subscribe_topic(shared["stages"], on_event)
+        progress = _Progress(rows, bar)
+        client.subscribe_topic(shared["stages"], progress.on_event)
         tasks = {submit(row): row for row in rows}
         for future in as_completed(list(tasks), loop=client.loop):
             row = tasks[future]
             outcome = _result(future, row)
             future.release()
-            if outcome.reason == _LOST:
+            if outcome.reason == _LOST_REASON:
                 suspects.append(row)
             else:
-                yield finish(row, outcome)
+                progress.finish(row, outcome)
+                yield outcome
         # Dask blames a lost worker on all rows that waited there: alone, each shows itself.
         for row in suspects:
-            log.warning("%s: %s; trying it alone", _label(row), _LOST)
+            log.warning("%s: %s; trying it alone", _label(row), _LOST_REASON)
             future = submit(row)
-            yield finish(row, _result(future, row))
+            outcome = _result(future, row)
+            progress.finish(row, outcome)
+            yield outcome
             future.release()
         client.unsubscribe_topic(shared["stages"])
 
@@ -414,17 +446,17 @@ def _result(future: Any, row: Row) -> BatchRow:
 
     from distributed.scheduler import KilledWorker
 
-    retryable = True
+    may_pass = True
     try:
         return BatchRow.model_validate(future.result())
     except KilledWorker:
-        reason = _LOST
+        reason = _LOST_REASON
     except (CancelledError, OSError, TimeoutError):
         reason = "the connection to the scheduler was lost; run the batch again"
-    except Exception as error:  # such as of a worker without this package
-        retryable = False
+    except Exception as error:  # for instance, the worker does not have this package
+        may_pass = False
         reason = f"the worker could not do it: {type(error).__name__}: {error}"
-    return _outcome(row, reason=reason, may_pass=retryable)
+    return _outcome(row, reason=reason, may_pass=may_pass)
 
 
 @contextlib.contextmanager
@@ -432,8 +464,8 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     """Client of the scheduler, or of processes of this machine."""
     import dask
 
-    # Imported first: inside dask.config.set its settings would be dropped with ours.
-    from distributed import Client, LocalCluster, Security
+    # Its import adds settings of its own, which would end with ours if it came later.
+    import distributed  # noqa: F401
 
     settings = {
         "distributed.scheduler.allowed-failures": LOST - 1,
@@ -442,50 +474,65 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     }
     with dask.config.set(settings):
         if scheduler is not None:
-            if not re.fullmatch(r"(tcp|tls)://\S+:\d+", scheduler):
-                fault = f"write it as tcp://host:8786 (got {scheduler})"
-                raise BadInputError.of({"scheduler": fault})
-            try:
-                client = Client(scheduler, timeout=SCHEDULER_WAIT_S, set_as_default=False)
-            except (OSError, TimeoutError, ValueError) as error:
-                fault = f"{scheduler} cannot be reached ({one_line(error)})"
-                raise BadInputError.of({"scheduler": fault}) from None
-            # The rows report a lost scheduler.
+            client = _client_of_scheduler(scheduler)
+            # Dask need not tell of a lost scheduler: the rows do.
             with _dask_silenced(), client:
                 yield client
-            return
-        with contextlib.ExitStack() as stack:
-            folder = stack.enter_context(scratch("batch"))
-            try:
-                # Ctrl-C is for this process, which ends the workers.
-                with _signal_ignored(signal.SIGINT):
-                    cluster = LocalCluster(
-                        n_workers=workers or processors(),
-                        threads_per_worker=1,
-                        processes=True,
-                        dashboard_address="127.0.0.1:0",
-                        worker_dashboard_address="127.0.0.1:0",
-                        # Schedulers run any code: other users of this machine must not send any.
-                        security=Security.temporary(),
-                        # Pose processes, which need the memory, are not counted by dask.
-                        memory_limit=0,
-                        local_directory=str(folder),
-                        silence_logs=logging.CRITICAL,
-                        env=dict.fromkeys(
-                            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
-                        ),
-                    )
-            except (RuntimeError, OSError) as error:
-                reason = one_line(error.__cause__ or error)
-                raise StorageError(
-                    f"the workers could not be started ({reason}); in a script, call this below "
-                    'if __name__ == "__main__":'
-                ) from None
-            stack.enter_context(cluster)
-            stack.enter_context(_replace_lost_workers(cluster, workers or processors()))
-            client = stack.enter_context(Client(cluster, set_as_default=False))
-            client.forward_logging("mobility", logging.INFO)
-            yield client
+        else:
+            with _client_of_processes(workers or processors()) as client:
+                yield client
+
+
+def _client_of_scheduler(scheduler: str) -> Any:
+    from distributed import Client
+
+    if not re.fullmatch(r"(tcp|tls)://\S+:\d+", scheduler):
+        fault = f"write it as tcp://host:8786 (got {scheduler})"
+        raise BadInputError.of({"scheduler": fault})
+    try:
+        return Client(scheduler, timeout=SCHEDULER_WAIT_S, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        fault = f"{scheduler} cannot be reached ({one_line(error)})"
+        raise BadInputError.of({"scheduler": fault}) from None
+
+
+@contextlib.contextmanager
+def _client_of_processes(workers: int) -> Iterator[Any]:
+    """Client of a cluster of processes of this machine, which end with it."""
+    from distributed import Client, LocalCluster, Security
+
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(scratch("batch"))
+        try:
+            # Ctrl-C is for this process, which ends the workers.
+            with _signal_ignored(signal.SIGINT):
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address="127.0.0.1:0",
+                    worker_dashboard_address="127.0.0.1:0",
+                    # Schedulers run any code: other users of this machine must not send any.
+                    security=Security.temporary(),
+                    # Pose processes, which need the memory, are not counted by dask.
+                    memory_limit=0,
+                    local_directory=str(folder),
+                    silence_logs=logging.CRITICAL,
+                    env=dict.fromkeys(
+                        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+                    ),
+                )
+        except (RuntimeError, OSError) as error:
+            reason = one_line(error.__cause__ or error)
+            raise StorageError(
+                f"the workers could not be started ({reason}); in a script, call this below "
+                'if __name__ == "__main__":'
+            ) from None
+        stack.enter_context(cluster)
+        stack.enter_context(_replace_lost_workers(cluster, workers))
+        client = stack.enter_context(Client(cluster, set_as_default=False))
+        client.forward_logging("mobility", logging.INFO)
+        yield client
 
 
 @contextlib.contextmanager
@@ -503,6 +550,7 @@ def _replace_lost_workers(cluster: Any, number: int) -> Iterator[None]:
             missing_since = missing_since or time.monotonic()
             if time.monotonic() - missing_since > MISSING_S:
                 log.warning("%d workers did not come back; starting others", missing)
+                # The lost ones are still in its list of workers.
                 cluster.scale(len(cluster.worker_spec) + missing)
                 missing_since = None
 
@@ -527,7 +575,7 @@ def _dask_silenced() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signal_ignored(number: int) -> Iterator[None]:
-    """Let processes started inside ignore a signal; only in the main thread."""
+    """Let processes started inside ignore a signal; in other threads than the main one, nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -551,7 +599,8 @@ def _store_people(rows: Sequence[Row], store: Store) -> None:
 
 def _new_folder(reports: Path, started: datetime.datetime) -> Path:
     for number in range(1, 1000):
-        folder = reports / f"batch-{started:%Y%m%d-%H%M%S}{'' if number == 1 else f'-{number}'}"
+        suffix = "" if number == 1 else f"-{number}"
+        folder = reports / f"batch-{started:%Y%m%d-%H%M%S}{suffix}"
         with writing(folder), contextlib.suppress(FileExistsError):
             make_folder(reports)
             folder.mkdir(FOLDER_MODE)
@@ -559,12 +608,12 @@ def _new_folder(reports: Path, started: datetime.datetime) -> Path:
     raise StorageError(f"{reports}: a thousand batches were begun here in this second; try again")
 
 
-def _interrupted(reports: Path, key: str) -> Path | None:
+def _interrupted(reports: Path, rows_digest: str) -> Path | None:
     """Folder of the last unfinished batch of these rows, if there is one."""
     for journal in sorted(reports.glob(f"batch-*/{JOURNAL}"), reverse=True):
         with contextlib.suppress(OSError, ValueError, IndexError, TypeError):
             head = json.loads(journal.read_text(encoding="utf-8").splitlines()[0])
-            if head["rows"] == key:
+            if head["rows"] == rows_digest:
                 return journal.parent
     return None
 
@@ -575,7 +624,7 @@ def read_journal(folder: Path) -> list[BatchRow]:
     with writing(path):
         lines = os.fsdecode(path.read_bytes()).splitlines() if path.is_file() else []
     rows = []
-    for line in lines[1:]:
+    for line in lines[1:]:  # the first has the digest of the rows
         with contextlib.suppress(ValueError):  # the last line may be incomplete
             rows.append(BatchRow.model_validate_json(line))
     return rows
@@ -583,7 +632,7 @@ def read_journal(folder: Path) -> list[BatchRow]:
 
 @contextlib.contextmanager
 def _journal(
-    path: Path, key: str
+    path: Path, rows_digest: str
 ) -> Iterator[tuple[dict[int, BatchRow], Callable[[BatchRow], None]]]:
     """Give the outcomes of an earlier run of this batch, and a function that records more."""
     earlier = {outcome.row: outcome for outcome in read_journal(path.parent)}
@@ -601,16 +650,17 @@ def _journal(
             except StorageError as error:  # sessions show what is done
                 log.warning("%s", error)
 
-        # The line break ends an incomplete line.
-        write("" if path.stat().st_size else json.dumps({"rows": key}))
+        is_new = path.stat().st_size == 0
+        # An empty line ends that in which an interrupted batch stopped.
+        write(json.dumps({"rows": rows_digest}) if is_new else "")
         yield earlier, record
 
 
 @contextlib.contextmanager
 def logged(path: Path) -> Iterator[None]:
-    """Write the log of this package to a file, too; lines without space on the disk are lost."""
+    """Write the log of this package to a file, too; on a full disk its lines are lost."""
     with writing(path):
-        # Not logged: the log goes to the full file.
+        # That they are lost is told elsewhere: as a line of the log it would be lost, too.
         handler = LogFile(path, tell=lambda text: sys.stderr.write(f"warning: {text}\n"))
     handler.setFormatter(logging.Formatter(_FORMAT))
     root = logging.getLogger("mobility")

@@ -25,30 +25,35 @@ class ChunksJob(BaseModel):
     video: str
     chunks: list[Chunk]
     warm_up_s: float
-    """Time before the first chunk from which on its video is read."""
-    frames: list[float]
+    """Reading begins this long before the first chunk."""
+    frame_times: list[float]
     """Times of the frames in which the pose is estimated, seconds."""
 
-    def limits(self) -> list[tuple[int, float, float]]:
+    def bounded_chunks(self) -> list[tuple[int, float, float]]:
         """Give number, start and stop of each chunk, infinite at the ends of the video."""
         return [
-            (n, -np.inf if a is None else a, np.inf if b is None else b) for n, a, b in self.chunks
+            (number, -np.inf if start is None else start, np.inf if stop is None else stop)
+            for number, start, stop in self.chunks
         ]
 
     def pictures(self, changes: shots.PictureChanges, send: Send) -> Iterator[Frame]:
-        """Read the frames; `changes` sees all pictures, and `send` faults of the decoder."""
+        """Read the frames of the pose.
+
+        `changes` is shown every picture, also those between these frames; faults of the decoder are
+        sent.
+        """
         start, stop = self.chunks[0][1], self.chunks[-1][2]
         return read_frames(
             self.video,
             start=None if start is None else start - self.warm_up_s,
             stop=stop,
-            only=chooser(self.frames),
+            only=chooser(self.frame_times),
             glance=changes.add,
             on_fault=lambda fault: send({"fault": fault}, b""),
         )
 
     @contextmanager
-    def failing_in_a_line(self) -> Iterator[None]:
+    def errors_in_one_line(self) -> Iterator[None]:
         """Turn errors of pose models and NumPy, whose tracebacks help no user, into one line."""
         try:
             yield

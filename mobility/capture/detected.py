@@ -57,7 +57,7 @@ class OpenDetector:
                 chunks=chunks,
                 warm_up_s=WARM_UP_S,
                 # It needs no frame before: each is by itself.
-                frames=[time for time in frames if start is None or time >= start],
+                frame_times=[time for time in frames if start is None or time >= start],
             )
 
         most = self.about.workers or work.workers

@@ -44,7 +44,7 @@ class _Chunk:
 def run(job: DetectorJob, send: Send) -> None:
     """Do the job, and send progress, chunks and faults of the decoder."""
     detector = loaded(job.detector)
-    waiting = [_Chunk(*limits) for limits in job.limits()]
+    waiting = [_Chunk(*chunk) for chunk in job.bounded_chunks()]
     changes = shots.PictureChanges()
     for done, frame in enumerate(job.pictures(changes, send), 1):
         while frame.time >= waiting[0].stop:
@@ -98,7 +98,7 @@ def do(request: dict[str, Any], send: Send) -> Any:
     if set(request) == {"detector"}:
         return loaded(request["detector"]).about.model_dump()
     job = DetectorJob.model_validate(request)
-    with job.failing_in_a_line():
+    with job.errors_in_one_line():
         run(job, send)
     return None
 

@@ -467,7 +467,7 @@ def _run(
             model=str(work.bundle),
             chunks=chunks,
             warm_up_s=WARM_UP_S,
-            frames=frames,
+            frame_times=frames,
             track=track,
             other_tracks=list(other_tracks),
             looks=[look.time for look in looks],

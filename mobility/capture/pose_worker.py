@@ -77,7 +77,7 @@ class _Chunk:
 
 def run(job: Job, send: Send) -> None:
     """Do the job, and send progress, chunks and faults of the decoder."""
-    waiting = job.limits()
+    waiting = job.bounded_chunks()
     active: list[_Chunk] = []
     done = 0
     changes = shots.PictureChanges()
@@ -224,7 +224,7 @@ def main() -> None:
 def do(request: dict[str, Any], send: Send) -> None:
     """Do a :class:`Job`."""
     job = Job.model_validate(request)
-    with job.failing_in_a_line():
+    with job.errors_in_one_line():
         run(job, send)
 
 

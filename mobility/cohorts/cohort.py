@@ -55,14 +55,14 @@ if TYPE_CHECKING:
 COLUMNS = tuple(tables.load("cohort_columns")["columns"])
 """Columns of the table, in order; the table ``cohort_columns`` says what they hold."""
 
-WHOLE = ("session", "visit")
-"""Levels of values that are neither of a repetition nor of a phase."""
+LEVELS_OVER_REPETITIONS = ("session", "visit")
+"""Levels of values over the accepted repetitions, neither of one of them nor of a phase."""
 
 COLUMNS_OF_CHECKS = tuple(tables.load("cohort_columns")["checks"])
 """Columns of the table of :func:`checks`, in order."""
 
-SD_BESIDE = {"sd_from_standing": "from_standing", "sd_of_sides": "asymmetry"}
-"""Column of a further error of a value, and the kind of the metric whose error it is."""
+KIND_OF_SD_COLUMN = {"sd_from_standing": "from_standing", "sd_of_sides": "asymmetry"}
+"""Columns of further errors of a value: of which kind the metric is whose ``sd`` each repeats."""
 
 AGE_BANDS = {0: "under 9", 9: "9–19", 20: "20–44", 45: "45–69", 70: "70 and over"}
 """First year of each age band: those of the reference values of Soucie et al. (2011)."""
@@ -73,13 +73,13 @@ COMPARED: tuple[Level, ...] = ("good", "limited")
 UNKNOWN = "not known"
 
 OUTDATED = "outdated"
-"""Ends the version of the package where an analysis of today would not give the same."""
+"""Last word of ``software`` where an analysis of today would not give the same results."""
 
-_NUMBERS = {
+_NUMBER_TYPES = {
     **dict.fromkeys(("age", "height_m", "weight_kg", "azimuth"), "float64"),
     **dict.fromkeys(("cameras", "visit", "trial"), "Int64"),
 }
-"""Columns of a session that are no texts."""
+"""Types of the columns of a session that are numbers."""
 _BANDS_OF_NUMBERS = 3
 
 
@@ -114,7 +114,7 @@ def to_dataframe(
         There is no such verdict.
     """
     compared = check_recordings(recordings)
-    per_session, parts = [], [as_table([])]
+    per_session, parts = [], []
     for session in sessions:
         record, verdict = session.record, None
         quality: Mapping[str, Any] = {}
@@ -127,37 +127,42 @@ def to_dataframe(
         except MobilityError as error:
             measured = as_table([{"reason": str(error)}])
         per_session.append(session_columns(session, record, quality, verdict))
-        if not measured["metric"][0].as_py():  # the row has its reason
-            parts.append(measured)
-        elif why := why_not_compared(verdict, compared, record):
-            parts.append(as_table([{"reason": why}]))
-        else:
-            parts.append(measured if verdict is None else _without_ruled_out(measured, verdict))
+        has_results = bool(measured["metric"][0].as_py())  # else its one row says why
+        if has_results and (why := why_not_compared(verdict, compared, record)):
+            measured = as_table([{"reason": why}])
+        elif has_results and verdict is not None:
+            measured = _without_ruled_out(measured, verdict)
+        parts.append(measured)
     return as_frame(per_session, parts)
 
 
 def as_frame(per_session: list[dict[str, Any]], parts: list[pa.Table]) -> pd.DataFrame:
-    """Put tables of sessions, or of visits, behind an empty one together, and number the visits."""
+    """Make the table of sessions, or visits, of what is the same in all rows of each, and its rows.
+
+    The visits are numbered in `per_session`, in place.
+    """
     import pandas as pd
     import pyarrow as pa
 
     _number_visits(per_session)
-    rows = [table.num_rows for table in parts[1:]]
-    # Texts as codes: millions of rows fit into memory.
-    whole = pa.concat_tables(parts, promote_options="default").unify_dictionaries()
-    del parts
+    row_counts = [table.num_rows for table in parts]
+    # The empty table has the columns where there are no others. Texts as codes: millions of rows
+    # fit into memory.
+    joined = pa.concat_tables([as_table([]), *parts], promote_options="default")
+    joined = joined.unify_dictionaries()
     # Column by column, each freed at once: else memory holds all twice.
-    frame = whole.to_pandas(split_blocks=True, self_destruct=True)
-    for name in set(COLUMNS) - set(frame.columns) - set(SD_BESIDE):
+    frame = joined.to_pandas(split_blocks=True, self_destruct=True)
+    columns_of_sessions = set(COLUMNS) - set(frame.columns) - set(KIND_OF_SD_COLUMN)
+    for name in columns_of_sessions:
         column = [values_of.get(name) for values_of in per_session]
         if name == "date":
             values = pd.to_datetime(pd.Series(column, dtype="object"), utc=True)
-        elif name in _NUMBERS:
-            values = pd.Series(column, dtype=_NUMBERS[name])
+        elif name in _NUMBER_TYPES:
+            values = pd.Series(column, dtype=_NUMBER_TYPES[name])
         else:
             texts = ["" if text is None else str(text) for text in column]
             values = pd.Series(texts, dtype="str").astype("category")
-        frame[name] = values.repeat(rows).reset_index(drop=True)
+        frame[name] = values.repeat(row_counts).reset_index(drop=True)
     frame["rep"] = frame["rep"].astype("Int64")
     _add_sd_beside(frame)
     return frame[list(COLUMNS)]
@@ -166,7 +171,7 @@ def as_frame(per_session: list[dict[str, Any]], parts: list[pa.Table]) -> pd.Dat
 def _number_visits(sessions: Iterable[dict[str, Any]]) -> None:
     """Give each session the number of its visit, and its own within that, in place."""
     of_people: dict[str, dict[date, list[dict[str, Any]]]] = {}
-    # A day in one time zone may end after the next has begun in another.
+    # By day, then by time: days are those of where a session was made, and may overlap in time.
     for row in sorted(sessions, key=lambda row: (row["date"].date(), row["date"])):
         if row["user_id"] != ANONYMOUS:
             days = of_people.setdefault(row["user_id"], {})
@@ -181,22 +186,22 @@ def _add_sd_beside(frame: pd.DataFrame) -> None:
     """Put the further errors beside the values over the accepted repetitions, in place."""
     import pandas as pd
 
-    of_session = frame[frame["level"].isin(WHOLE)]
+    of_session = frame[frame["level"].isin(LEVELS_OVER_REPETITIONS)]
     medians = of_session[of_session["kind"].eq("median")]
-    # Where the median is of an extreme, the value at the bottom is a metric of its own.
+    quantity, quantity_and_side = ["session_id", "quantity"], ["session_id", "quantity", "side"]
+    # A change from standing is one of the bottom. Where the median is of an extreme, the value at
+    # the bottom is a metric of its own; else it is the median.
     at_bottom = of_session[of_session["kind"].eq("at_bottom")]
-    of_side = ["session_id", "quantity", "side"]
-    from_bottom = pd.concat([at_bottom, medians]).drop_duplicates(of_side)
+    values_at_bottom = pd.concat([at_bottom, medians]).drop_duplicates(quantity_and_side)
     for column, values, keys in (
-        ("sd_from_standing", from_bottom, of_side),
-        ("sd_of_sides", medians, of_side[:2]),
+        ("sd_from_standing", values_at_bottom, quantity_and_side),
+        ("sd_of_sides", medians, quantity),
     ):
-        others = of_session[of_session["kind"].eq(SD_BESIDE[column])]
-        others = others.drop_duplicates(keys, keep=False)
-        names, wanted = (
-            pd.MultiIndex.from_frame(each[keys].astype("str")) for each in (others, values)
-        )
-        sd = pd.Series(others["sd"].to_numpy(), index=names).reindex(wanted)
+        source = of_session[of_session["kind"].eq(KIND_OF_SD_COLUMN[column])]
+        source = source.drop_duplicates(keys, keep=False)
+        source_keys = pd.MultiIndex.from_frame(source[keys].astype("str"))
+        value_keys = pd.MultiIndex.from_frame(values[keys].astype("str"))
+        sd = pd.Series(source["sd"].to_numpy(), index=source_keys).reindex(value_keys)
         frame[column] = pd.Series(sd.to_numpy(), index=values.index).reindex(frame.index)
 
 
@@ -217,14 +222,15 @@ def checks(frame: pd.DataFrame, sessions: Iterable[StoredSession]) -> pd.DataFra
         the columns `COLUMNS_OF_CHECKS`. A session that is not compared has one row, without rule,
         that says why in ``reason``; one of an exercise without rules has none.
     """
-    listed = _with_plain_texts(frame.drop_duplicates("session_id")).set_index("session_id")
-    of_sessions = list(COLUMNS_OF_CHECKS[1 : COLUMNS_OF_CHECKS.index("rule")])
+    listed = _with_plain_texts(frame.drop_duplicates("session_id"))
+    listed = listed.set_index("session_id", drop=False)
+    columns_of_session = list(COLUMNS_OF_CHECKS[: COLUMNS_OF_CHECKS.index("rule")])
     rows = []
     for session in sessions:
         if session.id not in listed.index:
             continue
         row_of_session = listed.loc[session.id]
-        about = {"session_id": session.id, **row_of_session[of_sessions]}
+        about = dict(row_of_session[columns_of_session])
         if not row_of_session["metric"]:
             rows.append({**about, "reason": row_of_session["reason"]})
             continue
@@ -249,8 +255,8 @@ def as_checks(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     for name in table:
         if types[name]["type"] == "string":
             table[name] = table[name].astype("object").fillna("").astype("str")
-        elif name in _NUMBERS:
-            table[name] = table[name].astype(_NUMBERS[name])
+        elif name in _NUMBER_TYPES:  # some of them whole
+            table[name] = table[name].astype(_NUMBER_TYPES[name])
         elif types[name]["type"] == "number":
             table[name] = table[name].astype("float64")
     return table
@@ -265,17 +271,19 @@ def write_table(
     """Write a table of sessions as CSV or Parquet, with its data dictionary beside it.
 
     The dictionary is ``NAME.datapackage.json``
-    (:func:`mobility.exchange.data_dictionary.data_dictionary`), which also describes a table of
-    this name in the other format. The `answers` of :func:`checks` are written beside it as
-    ``NAME.checks``, in the same format. It raises as :func:`write_rows`.
+    (:func:`mobility.exchange.data_dictionary.data_dictionary`). There is one for both formats: if
+    the table was written in the other one earlier, it describes both files. The `answers` of
+    :func:`checks` are written beside it as ``NAME.checks``, in the same format. It raises as
+    :func:`write_rows`.
     """
     target = write_rows(frame, path)
-    files = [each for each in map(target.with_suffix, FORMATS) if each.is_file()]
-    of_checks = []
+    in_each_format = [target.with_suffix(ending) for ending in FORMATS]
+    files = [file for file in in_each_format if file.is_file()]
+    files_of_checks = []
     if answers is not None:
         write_rows(answers, checks_of(target))
-        of_checks = [each for each in map(checks_of, files) if each.is_file()]
-    write_json(dictionary_of(target), data_dictionary(frame, files, of_checks))
+        files_of_checks = [checks_of(file) for file in files if checks_of(file).is_file()]
+    write_json(dictionary_of(target), data_dictionary(frame, files, files_of_checks))
     return target
 
 
@@ -320,14 +328,14 @@ def is_table(file: Path) -> bool:
 
     with file.open("rb") as opened:
         head = opened.read(4096)
-    try:
-        names = (
-            pq.read_schema(file).names
-            if head.startswith(b"PAR1")
-            else head.decode("utf-8", errors="replace").partition("\n")[0].split(",")
-        )
-    except (OSError, ValueError):  # of pyarrow
-        return False
+    if head.startswith(b"PAR1"):
+        try:
+            names = pq.read_schema(file).names
+        except (OSError, ValueError):  # no Parquet file, though it begins as one
+            return False
+    else:
+        first_line, _, _ = head.decode("utf-8", errors="replace").partition("\n")
+        names = first_line.split(",")
     return tuple(names[:3]) == COLUMNS[:3]
 
 
@@ -351,7 +359,7 @@ def choose_sessions(
     return [
         session
         for session in sessions
-        if name in ("", session.record.exercise)
+        if (not exercise or session.record.exercise == name)
         and (not participants or session.record.user_id in participants)
     ]
 
@@ -362,10 +370,10 @@ def overview(frame: pd.DataFrame) -> pd.DataFrame:
     columns += [*WHOSE, "software"]
     listed = with_origin(_with_plain_texts(frame.drop_duplicates("session_id")))
     counted = of_metric(frame, "accepted_repetitions").set_index("session_id")["value"]
-    without = listed.set_index("session_id")["reason"].where(listed["metric"].eq("").to_numpy())
     table = listed[columns].assign(
         repetitions=listed["session_id"].map(counted).astype("Int64"),
-        reason=listed["session_id"].map(without).fillna(""),
+        # A row with a metric has the reason why its value is missing, not why the session is.
+        reason=listed["reason"].where(listed["metric"].eq(""), ""),
     )
     return table.sort_values(["date", "session_id"], ignore_index=True)
 
@@ -373,6 +381,7 @@ def overview(frame: pd.DataFrame) -> pd.DataFrame:
 def left_out(sessions: pd.DataFrame) -> dict[str, int]:
     """Count the sessions of :func:`overview` that are left out, by the reason."""
     without = sessions[sessions["reason"].ne("")]
+    # Each failed in its own words: counted as one reason.
     failed = tables.sentence("cohort.without.failed")
     reasons = without["reason"].where(without["state"].ne("failed"), failed)
     return {str(reason): int(count) for reason, count in reasons.value_counts().items()}
@@ -384,7 +393,8 @@ def metrics_of(frame: pd.DataFrame) -> list[str]:
     One of single joints has a name for each movement: "end_of_range[elbow_flexion]".
     """
     pairs = frame[["metric", "item"]].drop_duplicates().astype("str")
-    names = (measure_of(*pair) for pair in pairs.itertuples(index=False, name=None) if pair[0])
+    pairs = pairs[pairs["metric"].ne("")]
+    names = map(measure_of, pairs["metric"], pairs["item"])
     return list(dict.fromkeys(names))
 
 
@@ -393,7 +403,8 @@ def choose_measures(asked: Sequence[str], available: Sequence[str]) -> list[str]
     chosen = []
     for name in asked:
         with_items = [each for each in available if metric_and_item(each)[0] == name]
-        chosen += [name] if name in available or not with_items else with_items
+        stands_for_items = name not in available and with_items
+        chosen += with_items if stands_for_items else [name]
     return list(dict.fromkeys(chosen))
 
 
@@ -404,8 +415,8 @@ def of_metric(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     unless it is named: "end_of_range[elbow_flexion]".
     """
     name, item = metric_and_item(metric)
-    rows = frame[frame["metric"].eq(name) & frame["level"].isin(WHOLE)]
-    rows = _with_plain_texts(rows)
+    rows = frame[frame["metric"].eq(name) & frame["level"].isin(LEVELS_OVER_REPETITIONS)]
+    rows = _with_plain_texts(rows)  # of few rows: of all it is slow
     rows = rows[rows["item"].eq(item)]
     return rows.sort_values(["date", "session_id", "side"], ignore_index=True)
 
@@ -420,12 +431,13 @@ def changes(
     r"""Compare repeated sessions of each participant with their first one.
 
     A change shows something only where it exceeds the smallest detectable change,
-    MDC95 = 1.96 √2 SEM. The SEM is the root mean square of the standard errors of measurement
-    (``sem``) of the participant's sessions, unless it is given. Where the lab itself has measured
-    it under the conditions of all these sessions, that one counts. Where a session has none, or
-    these were not filmed and analysed alike (view, direction of the camera within 10 degrees,
-    number of cameras, assumption on standing), the standard deviation of the error (``sd``) takes
-    its place.
+    MDC95 = 1.96 √2 SEM. The SEM is `sem`, if it is given. Else it is that which a study of the lab
+    has measured under the conditions of all of the participant's sessions. Else it is the root mean
+    square of the standard errors of measurement (``sem``) of these sessions.
+
+    The last two need sessions that were filmed and analysed alike (view, direction of the camera
+    within 10 degrees, number of cameras, assumption on standing). Where they were not, the standard
+    deviation of the error (``sd``) stands for the ``sem`` of each session, as for a missing one.
 
     Parameters
     ----------
@@ -469,27 +481,14 @@ def changes(
     person = [rows["user_id"], rows["side"]]
     value = rows["value"].groupby(person)
     if sem is None:
-        again = _filmed_alike(rows, person)
-        # A table of one's own may have no error of measuring again.
-        retest = rows.get("sem", rows["sd"] * np.nan)
-        squares = (retest.where(again).fillna(rows["sd"]) ** 2).groupby(person)
-        # The error is known only if that of each session is.
-        complete = squares.transform("count") == squares.transform("size")
-        error = np.sqrt(squares.transform("mean").where(complete))
-        source, people = pd.Series("package", index=rows.index), pd.Series(0, index=rows.index)
-        own, study, count = _errors_of_studies(rows, studies)
-        # Of one study, for all of a person's sessions.
-        has = own.notna().groupby(person).transform("all")
-        same = again & has & study.groupby(person).transform("nunique").eq(1)
-        error, source = error.mask(same, own), source.mask(same, study)
-        people = people.mask(same, count)
+        errors = _errors_between_sessions(rows, person, studies)
     else:
-        error, source, people = (pd.Series(each, index=rows.index) for each in (sem, "given", 0))
+        errors = _same_errors(rows, sem, "given")
     columns = ["user_id", "side", "session_id", "date", "view", "value", "sd", "sem", "units"]
     table = rows.reindex(columns=columns).assign(
-        mdc95=MDC95 * error,
-        error_of=source,
-        error_people=people,
+        mdc95=MDC95 * errors["error"],
+        error_of=errors["error_of"],
+        error_people=errors["error_people"],
         change=rows["value"] - value.transform("first"),
     )
     change, mdc = table["change"], table["mdc95"]
@@ -499,54 +498,81 @@ def changes(
     return table[value.transform("size") >= 2].reset_index(drop=True)
 
 
+def _same_errors(rows: pd.DataFrame, error: float | pd.Series, error_of: str) -> pd.DataFrame:
+    """Errors that are not of a study, for each row, with whose they are."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "error": pd.Series(error, index=rows.index),
+            "error_of": pd.Series(error_of, index=rows.index),
+            "error_people": pd.Series(0, index=rows.index),
+        }
+    )
+
+
+def _errors_between_sessions(
+    rows: pd.DataFrame, person: list[pd.Series], studies: Sequence[Reference]
+) -> pd.DataFrame:
+    """Errors with which the changes of each person are compared, as :func:`changes` says."""
+    import pandas as pd
+
+    were_alike = _filmed_alike(rows, person)
+    # A table of one's own may have no ``sem``.
+    retest = rows.get("sem", pd.Series(np.nan, index=rows.index))
+    squares = (retest.where(were_alike).fillna(rows["sd"]) ** 2).groupby(person)
+    # The error is known only if that of each session is.
+    all_known = squares.transform("count") == squares.transform("size")
+    error = np.sqrt(squares.transform("mean").where(all_known))
+    of_package = _same_errors(rows, error, "package")
+    of_study = _errors_of_studies(rows, studies)
+    has_study = of_study["error"].notna().groupby(person).transform("all")
+    one_study = of_study["error_of"].groupby(person).transform("nunique").eq(1)
+    uses_study = were_alike & has_study & one_study
+    return pd.DataFrame(
+        {name: of_package[name].mask(uses_study, of_study[name]) for name in of_package}
+    )
+
+
 def _filmed_alike(rows: pd.DataFrame, person: list[pd.Series]) -> pd.Series:
     """Whether all sessions of a person were filmed and analysed alike, for each row."""
     import pandas as pd
 
-    named = ["view", "azimuth", "cameras", "method", "standing", *WHOSE]
-    columns = with_origin(rows).reindex(columns=named).astype("object")
-    azimuth = pd.to_numeric(columns["azimuth"])
-    columns = columns.where(columns.notna(), "").assign(azimuth=azimuth)
-    filmings = [Filming(**row) for row in columns.to_dict("records")]
+    table = with_origin(rows).reindex(columns=list(Filming._fields)).astype("object")
+    azimuth = pd.to_numeric(table["azimuth"])
+    table = table.where(table.notna(), "").assign(azimuth=azimuth)
+    filmings = [Filming(**row) for row in table.to_dict("records")]
     alike = pd.Series(False, index=rows.index)
-    for _, index in pd.Series(range(len(rows))).groupby([each.to_numpy() for each in person]):
-        alike.iloc[index] = filmed_alike([filmings[i] for i in index])
+    for positions in rows.groupby(person).indices.values():
+        alike.iloc[positions] = filmed_alike([filmings[i] for i in positions])
     return alike
 
 
-def _errors_of_studies(
-    rows: pd.DataFrame, studies: Sequence[Reference]
-) -> tuple[pd.Series, pd.Series, pd.Series]:
+def _errors_of_studies(rows: pd.DataFrame, studies: Sequence[Reference]) -> pd.DataFrame:
     """Error that the newest fitting study of the lab found for each row, its name and people."""
     import pandas as pd
 
     errors: dict[tuple[Any, ...], tuple[float, str, int]] = {}
-    for each in reversed(studies):
-        for one in each.errors if isinstance(each, RetestErrors) else ():
-            key = (*one.conditions.model_dump().values(), one.metric, one.side, one.version)
-            errors[key] = (one.sem, each.name, one.participants)
-    named = [*Conditions.model_fields, "metric", "side", "version"]
-    columns = with_origin(rows).reindex(columns=named).fillna({"standing": ""})
-    keys = columns.itertuples(index=False, name=None)
-    matching = [errors.get(tuple(key), (math.nan, "", 0)) for key in keys]
-    sems, names, people = zip(*matching, strict=True) if matching else ((), (), ())
-    return (
-        pd.Series(sems, index=rows.index, dtype="float64"),
-        pd.Series(names, index=rows.index, dtype="str"),
-        pd.Series(people, index=rows.index, dtype="int64"),
-    )
+    for study in reversed(studies):  # the newest is the first: it replaces those before it
+        for error in study.errors if isinstance(study, RetestErrors) else ():
+            conditions = error.conditions.model_dump().values()
+            key = (*conditions, error.metric, error.side, error.version)
+            errors[key] = (error.sem, study.name, error.participants)
+    names = [*Conditions.model_fields, "metric", "side", "version"]
+    table = with_origin(rows).reindex(columns=names).fillna({"standing": ""})
+    keys = table.itertuples(index=False, name=None)
+    matching = [errors.get(key, (math.nan, "", 0)) for key in keys]
+    types = {"error": "float64", "error_of": "str", "error_people": "int64"}
+    return pd.DataFrame(matching, columns=list(types), index=rows.index).astype(types)
 
 
 def with_origin(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows that name whose keypoints they are; those of a table that does not are of MediaPipe."""
-    usual = Origin()._asdict()
-    missing = {name: value for name, value in usual.items() if name not in rows}
-    named = {
-        name: rows[name].astype("object").where(rows[name].notna() & rows[name].ne(""), value)
-        for name, value in usual.items()
-        if name in rows
-    }
-    return rows.assign(**missing, **named)
+    """Rows with the origin of their keypoints, which is MediaPipe where they do not name it."""
+    origins: dict[str, Any] = Origin()._asdict()
+    for name in origins.keys() & set(rows.columns):
+        is_named = rows[name].notna() & rows[name].ne("")
+        origins[name] = rows[name].astype("object").where(is_named, origins[name])
+    return rows.assign(**origins)
 
 
 def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
@@ -577,7 +603,7 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
         group=lambda r: r["session_id"].map(groups),
         person=lambda r: r["user_id"].where(r["user_id"].ne(ANONYMOUS), r["session_id"]),
     )
-    order = list(dict.fromkeys(groups.sort_values(kind="stable")))
+    order = list(groups.cat.remove_unused_categories().cat.categories)
     values = (
         rows.groupby(["group", "person", "side"], sort=False, observed=True)
         .agg(
@@ -601,15 +627,16 @@ def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:
     BadInputError
         There is no such verdict, or none is named.
     """
-    each = [recordings] if isinstance(recordings, str) else recordings
-    named = [re.sub(r"[\s-]+", "_", name.strip()) for name in each]
-    if named == ["all"]:
+    texts = [recordings] if isinstance(recordings, str) else recordings
+    names = [re.sub(r"[\s-]+", "_", text.strip()) for text in texts]
+    if names == ["all"]:
         return LEVELS
-    for name in named or [""]:
-        if name not in LEVELS:
-            choice = likely(name, LEVELS) or f"; choose from {', '.join(LEVELS)}, or all"
-            raise BadInputError.of({"recordings": f"there is no verdict {quoted(name)}{choice}"})
-    return tuple(level for level in LEVELS if level in named)
+    unknown = [name for name in names if name not in LEVELS]
+    if unknown or not names:
+        name = unknown[0] if unknown else ""
+        choice = likely(name, LEVELS) or f"; choose from {', '.join(LEVELS)}, or all"
+        raise BadInputError.of({"recordings": f"there is no verdict {quoted(name)}{choice}"})
+    return tuple(level for level in LEVELS if level in names)
 
 
 def check_group(group_by: str) -> None:
@@ -621,15 +648,16 @@ def check_group(group_by: str) -> None:
 
 def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> None:
     """Refuse metrics that no session has."""
+    names = [metric_and_item(metric)[0] for metric in metrics]
     available: dict[str, None] = {}
     for session in sessions:
         with suppress(MobilityError):
             available |= dict.fromkeys(map(str, session.metrics().data_vars))
-        if {metric_and_item(each)[0] for each in metrics} <= available.keys():
+        if available.keys() >= set(names):
             return
-    for name in (metric_and_item(each)[0] for each in metrics):
-        if not available:
-            raise BadInputError("no session has metrics yet; analyse one first")
+    if names and not available:
+        raise BadInputError("no session has metrics yet; analyse one first")
+    for name in names:
         if name not in available:
             close = likely_measure(name, available)
             raise BadInputError.of({"metrics": f"no session has {name!r}{close}"})
@@ -658,7 +686,7 @@ def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
     if why := why_without_results(session, record):
         return as_table([{"reason": why}])
     try:
-        session.edits()  # raises if damaged: the results may not be current
+        session.edits()  # damaged ones raise: whether the results are of them is not known
         table = read_metrics_table(session.result_file("table"))
     except MobilityError as error:
         return as_table([{"reason": str(error)}])
@@ -680,7 +708,7 @@ def why_not_compared(
     verdict: Verdict | None, compared: Sequence[Level], record: SessionRecord
 ) -> str:
     """Say which verdict excludes a session from comparison; empty where none does."""
-    if verdict is None:
+    if verdict is None:  # only a comparison of all recordings takes it
         return "" if set(compared) == set(LEVELS) else tables.sentence("cohort.not_judged")
     if verdict.level in compared:
         return ""
@@ -694,9 +722,8 @@ def _verdict_on(
     """Verdict on the recording of a session, as on its page; None where there is none."""
     import pyarrow.compute as pc
 
-    counts = measured.filter(pc.equal(measured["metric"], "accepted_repetitions"))[
-        "value"
-    ].to_pylist()
+    is_count = pc.equal(measured["metric"], "accepted_repetitions")
+    counts = measured.filter(is_count)["value"].to_pylist()
     accepted = counts[0] if counts else None
     return stages_of(record.kind).verdict_from_counts(
         record.kind, quality, accepted, session.result, record.warnings
@@ -711,14 +738,19 @@ def _without_ruled_out(measured: pa.Table, verdict: Verdict) -> pa.Table:
     if not verdict.rules_out:
         return measured
     items = list(zip(measured["quantity"].to_pylist(), measured["item"].to_pylist(), strict=True))
-    # A row without a name says that there are no metrics at all.
-    why = {each: verdict.why_without(*each) if each[0] else "" for each in set(items)}
-    reasons = [why[each] for each in items]
-    out = pa.array([bool(reason) for reason in reasons])
-    kept = zip(reasons, measured["reason"].to_pylist(), strict=True)
-    changed = {name: pc.if_else(out, math.nan, measured[name]) for name in NUMBERS}
-    changed["reason"] = as_texts([reason or reason_before for reason, reason_before in kept])
-    for name, column in changed.items():
+    # A row without a quantity is no value: it says that there are no metrics at all.
+    why = {
+        (quantity, item): verdict.why_without(quantity, item) if quantity else ""
+        for quantity, item in set(items)
+    }
+    reasons = [why[item] for item in items]
+    is_ruled_out = pa.array([bool(reason) for reason in reasons])
+    columns = {name: pc.if_else(is_ruled_out, math.nan, measured[name]) for name in NUMBERS}
+    stored_reasons = measured["reason"].to_pylist()
+    columns["reason"] = as_texts(
+        [reason or stored for reason, stored in zip(reasons, stored_reasons, strict=True)]
+    )
+    for name, column in columns.items():
         measured = measured.set_column(measured.schema.get_field_index(name), name, column)
     return measured
 
@@ -730,14 +762,16 @@ def session_columns(
     verdict: Verdict | None,
 ) -> dict[str, Any]:
     """Values of the columns that are the same in every row of a session."""
-    software, standing, current = None, None, False
+    software, standing = None, None
     origin: dict[str, Any] = dict.fromkeys(WHOSE)
     if record.provenance is not None:
         origin = record.origin._asdict()
         software = record.provenance.versions.get("mobility", "")
+        current = False
         with suppress(MobilityError):  # an input is damaged
             current = is_current(session)
-        software += "" if current else f", {OUTDATED}"
+        if not current:
+            software += f", {OUTDATED}"
         standing = record.provenance.options.get("standing")
     row: dict[str, Any] = {
         "session_id": session.id,
@@ -764,13 +798,13 @@ def session_columns(
 
 
 def _with_plain_texts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the table with plain texts instead of categories, and as they were before a file."""
+    """Rows of the table with plain texts instead of categories, and what a CSV file loses."""
     import pandas as pd
 
     types = tables.load("cohort_columns")["columns"]
     texts = [name for name in rows if types.get(name, {}).get("type") == "string"]
-    empty = {name: rows[name].astype("object").fillna("").astype("str") for name in texts}
-    rows = rows.assign(**empty)
+    plain = {name: rows[name].astype("object").fillna("").astype("str") for name in texts}
+    rows = rows.assign(**plain)
     if rows["date"].dtype.kind != "M":
         rows["date"] = pd.to_datetime(rows["date"], utc=True)
     return rows
@@ -788,10 +822,10 @@ def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:
     elif group_by in ("age", "height_m", "weight_kg"):
         groups = _bands(sessions[group_by])
     else:
-        text = sessions[group_by].astype("str")
-        groups = text.where(text.ne(""), UNKNOWN).astype("category")
-        names = sorted(groups.cat.categories, key=lambda name: (name == UNKNOWN, name))
-        return groups.cat.reorder_categories(names, ordered=True)
+        texts = sessions[group_by].astype("str")
+        texts = texts.mask(texts.isin(["", UNKNOWN]))
+        names = sorted(texts.dropna().unique())
+        groups = texts.astype(pd.CategoricalDtype(names, ordered=True))
     return groups.cat.add_categories([UNKNOWN]).fillna(UNKNOWN)
 
 
@@ -800,7 +834,7 @@ def _bands(values: pd.Series) -> pd.Series:
     import pandas as pd
 
     present = values.dropna()
-    if present.nunique() <= _BANDS_OF_NUMBERS:
+    if present.nunique() <= _BANDS_OF_NUMBERS:  # each number is a band
         names = [f"{v:g}" for v in sorted(present.unique())]
         texts = values.map("{:g}".format, na_action="ignore")
         return texts.astype(pd.CategoricalDtype(names, ordered=True))

@@ -590,7 +590,7 @@ def checks(
 
 def visits_to_frame(found: Iterable[Visit], unnamed: Sequence[StoredSession] = ()) -> pd.DataFrame:
     """Put visits, and sessions that make none, into the table of :func:`visits_to_dataframe`."""
-    columns, parts = [], [as_table([])]
+    columns, parts = [], []
     for each in found:
         for exercise in each.exercises:
             about, rows = each.of_exercise(exercise)

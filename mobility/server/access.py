@@ -35,9 +35,9 @@ class Allowed(NamedTuple):
     """Roles that may do something."""
 
     as_owner: frozenset[str]
-    """With their sessions: :meth:`Caller.owns`."""
+    """With what the caller owns (:meth:`Caller.owns`)."""
     as_other: frozenset[str]
-    """With sessions of others."""
+    """With what belongs to others."""
     in_words: str
 
 
@@ -55,6 +55,7 @@ ALLOWED: Mapping[Action, Allowed] = {
     "look": Allowed(_PEOPLE, _STAFF, "see the still of this session"),
     "annotate": Allowed(_PEOPLE, _STAFF, "change this session"),
     "create": Allowed(_EVERYBODY, _ADMINISTRATORS, _FOR_OTHERS),
+    # Asked before the body is read, which says for whom it is.
     "create for others": Allowed(_ADMINISTRATORS, _ADMINISTRATORS, _FOR_OTHERS),
     "delete": Allowed(_PEOPLE, _ADMINISTRATORS, "delete this session"),
     "see visits": Allowed(_PEOPLE, _STAFF, "see the visits of this participant"),
@@ -90,12 +91,12 @@ class Caller:
     def may(self, action: Action, owner: Owner) -> bool:
         """Whether the caller may do it with what belongs to `owner`."""
         if self.role == SIGNED:
-            return action in ("read", "see visits")  # only the file that the signature names
+            return action in ("read", "see visits")  # the signature names one file, of either
         allowed = ALLOWED[action]
         return self.role in (allowed.as_owner if self.owns(owner) else allowed.as_other)
 
 
-STRANGER = Caller("nobody known", "none", None)
+STRANGER = Caller(name="nobody known", role="none", user_id=None)
 """Caller until authenticated."""
 
 
@@ -113,7 +114,7 @@ def permit(caller: Caller, action: Action, owner: Owner) -> None:
 
 
 def permit_session(caller: Caller, action: Action, session_id: str, owner: Owner) -> None:
-    """Raise unless the caller may do it with a session; to a phone, others' do not exist."""
+    """Raise unless the caller may do it with a session; a phone hears of no others than its own."""
     if caller.is_phone and not caller.may("read", owner):
         raise absent(session_id)
     permit(caller, action, owner)

@@ -4,8 +4,8 @@ The browser gets them in ranges of bytes.
 
 The files route of the Jupyter server serves files below its folder, with its login, to any browser.
 A small server in the kernel serves other files, to browsers on the same machine only, under random
-addresses. A file on another server has a signed address, which needs no key for a while; else the
-small server fetches it with the key, which the page never sees.
+addresses. A file on another server has a signed address, which needs no key for a while; where that
+server signs none, the small one fetches the file with the key, which the page never sees.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 18
-_RELAYED = ("Content-Type", "Content-Length", "Content-Range", "Accept-Ranges", "ETag")
+_RELAYED_HEADERS = ("Content-Type", "Content-Length", "Content-Range", "Accept-Ranges", "ETag")
 
 
 def address(file: Path | RemoteMedia, page: Mapping[str, Any]) -> str:
@@ -53,9 +53,11 @@ def address(file: Path | RemoteMedia, page: Mapping[str, Any]) -> str:
     """
     if not file.is_file():
         raise NotFoundError(f"{file}: no such file")
+    uses_kernel = bool(page.get("local"))
     if not isinstance(file, Path):
-        return (not page.get("local") and file.signed) or _server().share(file)
-    if not page.get("local"):
+        signed = "" if uses_kernel else file.signed
+        return signed or _server().share(file)
+    if not uses_kernel:
         route = _files_route(file, str(page.get("base") or ""), str(page.get("root") or ""))
         if route:
             return route
@@ -67,13 +69,12 @@ def _files_route(file: Path, base: str, root: str) -> str:
     if not (base and root):
         return ""
     folder = Path(root).expanduser().resolve()
-    # Unresolved first: the server follows links below its folder. Then the target. The server hides
-    # dot files.
     place = file.absolute()
+    # A link below the folder is followed by the server; of another, its target may be there.
     for candidate in (place, place.resolve()):
         if candidate.is_relative_to(folder):
             parts = candidate.relative_to(folder).parts
-            if not any(part.startswith(".") for part in parts):
+            if not any(part.startswith(".") for part in parts):  # the server hides these
                 return f"{base.rstrip('/')}/files/{'/'.join(quote(part) for part in parts)}"
     return ""
 
@@ -95,7 +96,7 @@ class _Server(ThreadingHTTPServer):
         self.shared: dict[str, Path | RemoteMedia] = {}
 
     def share(self, file: Path | RemoteMedia) -> str:
-        name = next((name for name, each in self.shared.items() if each == file), None)
+        name = next((key for key, shared in self.shared.items() if shared == file), None)
         if name is None:
             name = f"{secrets.token_urlsafe(24)}/{quote(file.name)}"
             self.shared[name] = file
@@ -128,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         size = file.stat().st_size
         requested = requested_range(self.headers.get("Range", ""), size)
         start, stop = requested or (0, size)
-        if requested and start >= stop:
+        if requested and start >= stop:  # the file has none of the ranges
             self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, size)
             return
         self.send_response(HTTPStatus.OK if requested is None else HTTPStatus.PARTIAL_CONTENT)
@@ -151,11 +152,11 @@ class _Handler(BaseHTTPRequestHandler):
                 has_answered = True
                 self.send_response(answer.status_code)
                 self.send_header("Content-Security-Policy", fence(file.name))
-                for name in _RELAYED:
+                for name in _RELAYED_HEADERS:
                     if name in answer.headers:
                         self.send_header(name, answer.headers[name])
                 self.send_header("Cache-Control", "private, no-store")
-                if "Content-Length" not in answer.headers:
+                if "Content-Length" not in answer.headers:  # then closing ends the body
                     self.close_connection = True
                 self.end_headers()
                 if with_body:

@@ -430,7 +430,7 @@ def job(video, model):
         video=str(video),
         model=str(model),
         chunks=[(0, None, None)],
-        frames=presentation_times(video).tolist(),
+        frame_times=presentation_times(video).tolist(),
         warm_up_s=0.5,
     )
     return job.model_dump(mode="json")
