@@ -266,7 +266,7 @@ def _update_session(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
         record = session.record
         redone = [name for name, stage in record.stages.items() if stages_before.get(name) != stage]
         seconds = {name: record.stages[name].seconds for name in redone}
-        report_was_current = session.report_is_current()  # rendered, it is so in any case
+        report_was_current = session.report_is_current()  # asked before rendering makes it so
         paths = _with_retries(session.render_report)
         if not report_was_current:
             redone.append("report")
