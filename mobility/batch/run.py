@@ -660,7 +660,7 @@ def _journal(
 def logged(path: Path) -> Iterator[None]:
     """Write the log of this package to a file, too; on a full disk its lines are lost."""
     with writing(path):
-        # That they are lost is told elsewhere: as a line of the log it would be lost, too.
+        # Told on the terminal: a line of the log would go to the full disk, too.
         handler = LogFile(path, tell=lambda text: sys.stderr.write(f"warning: {text}\n"))
     handler.setFormatter(logging.Formatter(_FORMAT))
     root = logging.getLogger("mobility")

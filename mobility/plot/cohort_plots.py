@@ -196,8 +196,8 @@ def group_curves(
     label = capital(str(curves["curve"].attrs["long_name"]))
     for axis, panel_sides in zip(axes, sides_of_panels, strict=True):
         _draw_means(axis, curves, panel_sides, band)
-        names_side = len(panel_sides) == 1 and panel_sides[0]
-        panel_title(axis, f"{label}, {panel_sides[0]}" if names_side else label)
+        only_side = panel_sides[0] if len(panel_sides) == 1 else ""
+        panel_title(axis, f"{label}, {only_side}" if only_side else label)
         axis.set_xlim(0, 100)
         phase = str(curves["percent"].attrs.get("phase", "repetition"))
         axis.set_xlabel(f"{capital(phase)} (%)", fontsize=NORMAL)
@@ -217,7 +217,7 @@ def group_curves(
         _, labels = axis.get_legend_handles_labels()
         if any(labels):
             place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
-            columns = 3 if count == 1 else 2
+            columns = 3 if count == 1 else 2  # that fit into the width of a panel
             axis.legend(frameon=False, fontsize=SMALL, ncols=columns, **place)
     return axes
 
@@ -347,15 +347,15 @@ def reliability(
     units = in_words(str(rows["units"].iloc[0]))
     means = rows.groupby(["participant", "side", over], sort=False, observed=True)["value"].mean()
     values = means.unstack(over).reindex(columns=levels)  # a row for each person and side
-    left, right = _row_of_axes(2) if axes is None else axes
-    _draw_differences(left, values, measure_in_words(name))
+    difference_axes, line_axes = _row_of_axes(2) if axes is None else axes
+    _draw_differences(difference_axes, values, measure_in_words(name))
     in_units = f" ({units.lower()})" if units else ""
-    left.set_xlabel(f"Mean of the two{in_units}", fontsize=NORMAL)
-    left.set_ylabel(f"Later less first {over}{in_units}", fontsize=NORMAL)
-    _draw_lines(right, values, levels)
-    right.set_xlabel(capital(over), fontsize=NORMAL)
-    right.set_ylabel(units, fontsize=NORMAL)
-    return [left, right]
+    difference_axes.set_xlabel(f"Mean of the two{in_units}", fontsize=NORMAL)
+    difference_axes.set_ylabel(f"Later less first {over}{in_units}", fontsize=NORMAL)
+    _draw_lines(line_axes, values, levels)
+    line_axes.set_xlabel(capital(over), fontsize=NORMAL)
+    line_axes.set_ylabel(units, fontsize=NORMAL)
+    return [difference_axes, line_axes]
 
 
 @checked
