@@ -106,7 +106,7 @@ class Quantity:
     name, entry
         Name and declaration of its measure in ``measures.yaml``.
     value, sd
-        Values and the sd of their error, over time, over repetitions, or single; perhaps with sides.
+        Values and sd of their error: over time, over repetitions, or single; perhaps with sides.
     repetitions
         Those that are measured.
     errors
