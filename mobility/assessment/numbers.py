@@ -106,7 +106,7 @@ class Quantity:
     name, entry
         Name and declaration of its measure in ``measures.yaml``.
     value, sd
-        Over time, over repetitions, or single; perhaps with sides.
+        Values and sd of their error: over time, over repetitions, or single; perhaps with sides.
     repetitions
         Those that are measured.
     errors
@@ -182,9 +182,9 @@ class Quantity:
         at_moment = self.repetitions.frames.sel(phase=self.repetitions.moment, drop=True)
         if "at" not in self.entry:
             return at_moment
-        degrees_of_angle = dict(self.entry["at"])
-        band = degrees_of_angle.pop("within_deg")
-        ((angle_name, degrees),) = degrees_of_angle.items()
+        band = self.entry["at"]["within_deg"]
+        (angle_name,) = self.entry["at"].keys() - {"within_deg"}
+        degrees = self.entry["at"][angle_name]
         repetitions, angle = self.repetitions.dataset, self.repetitions.visible_angles[angle_name]
         if "side" in angle.dims:
             if "leg" in repetitions:  # only the leg that stands counts
@@ -196,9 +196,9 @@ class Quantity:
         return near.transpose("rep", "time").astype(bool)
 
     @property
-    def is_not_of_moment(self) -> bool:
-        """Whether its value of a repetition is not that of the exercise's moment."""
-        return not {"extreme", "over", "at"}.isdisjoint(self.entry)
+    def is_of_moment(self) -> bool:
+        """Whether its value of a repetition is that of the exercise's moment."""
+        return {"extreme", "over", "at"}.isdisjoint(self.entry)
 
     @property
     def has_error_of_mean(self) -> bool:
@@ -226,7 +226,7 @@ class Quantity:
             _, _, any_refused = self._certain_means
             if any_refused:
                 return tables.sentence("reasons.uncertain")
-        elif self.largest is not None and not self.is_not_of_moment:
+        elif self.largest is not None and self.is_of_moment:
             value_of_frames, _ = self.at_moment
             refused = value_of_frames.notnull() & self.of_repetition.value.isnull()
             if bool(refused.isel(rep=accepted).any()):

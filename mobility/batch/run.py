@@ -266,7 +266,7 @@ def _update_session(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
         record = session.record
         redone = [name for name, stage in record.stages.items() if stages_before.get(name) != stage]
         seconds = {name: record.stages[name].seconds for name in redone}
-        report_was_current = session.report_is_current()  # rendered, it is so in any case
+        report_was_current = session.report_is_current()  # asked before rendering makes it so
         paths = _with_retries(session.render_report)
         if not report_was_current:
             redone.append("report")
@@ -660,7 +660,7 @@ def _journal(
 def logged(path: Path) -> Iterator[None]:
     """Write the log of this package to a file, too; on a full disk its lines are lost."""
     with writing(path):
-        # That they are lost is told elsewhere: as a line of the log it would be lost, too.
+        # Told on the terminal: a line of the log would go to the full disk, too.
         handler = LogFile(path, tell=lambda text: sys.stderr.write(f"warning: {text}\n"))
     handler.setFormatter(logging.Formatter(_FORMAT))
     root = logging.getLogger("mobility")

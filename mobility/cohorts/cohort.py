@@ -137,18 +137,18 @@ def to_dataframe(
 
 
 def as_frame(per_session: list[dict[str, Any]], parts: list[pa.Table]) -> pd.DataFrame:
-    """Make the table of sessions, or visits, of what is the same in all rows of each, and its rows.
+    """Make one table of the `parts`, the rows of each session or visit.
 
-    The visits are numbered in `per_session`, in place.
+    `per_session` has what is the same in all rows of each; visits are numbered there, in place.
     """
     import pandas as pd
     import pyarrow as pa
 
     _number_visits(per_session)
     row_counts = [table.num_rows for table in parts]
-    # The empty table has the columns where there are no others. Texts as codes: millions of rows
-    # fit into memory.
+    # Without sessions the columns are those of an empty table.
     joined = pa.concat_tables([as_table([]), *parts], promote_options="default")
+    # Texts as codes: millions of rows fit into memory.
     joined = joined.unify_dictionaries()
     # Column by column, each freed at once: else memory holds all twice.
     frame = joined.to_pandas(split_blocks=True, self_destruct=True)
@@ -189,8 +189,8 @@ def _add_sd_beside(frame: pd.DataFrame) -> None:
     of_session = frame[frame["level"].isin(LEVELS_OVER_REPETITIONS)]
     medians = of_session[of_session["kind"].eq("median")]
     quantity, quantity_and_side = ["session_id", "quantity"], ["session_id", "quantity", "side"]
-    # A change from standing is one of the bottom. Where the median is of an extreme, the value at
-    # the bottom is a metric of its own; else it is the median.
+    # A change from standing ends at the bottom. The value there is a metric of its own where the
+    # median is of an extreme; else it is the median.
     at_bottom = of_session[of_session["kind"].eq("at_bottom")]
     values_at_bottom = pd.concat([at_bottom, medians]).drop_duplicates(quantity_and_side)
     for column, values, keys in (
@@ -737,13 +737,13 @@ def _without_ruled_out(measured: pa.Table, verdict: Verdict) -> pa.Table:
 
     if not verdict.rules_out:
         return measured
-    items = list(zip(measured["quantity"].to_pylist(), measured["item"].to_pylist(), strict=True))
+    pairs = list(zip(measured["quantity"].to_pylist(), measured["item"].to_pylist(), strict=True))
     # A row without a quantity is no value: it says that there are no metrics at all.
     why = {
         (quantity, item): verdict.why_without(quantity, item) if quantity else ""
-        for quantity, item in set(items)
+        for quantity, item in set(pairs)
     }
-    reasons = [why[item] for item in items]
+    reasons = [why[pair] for pair in pairs]
     is_ruled_out = pa.array([bool(reason) for reason in reasons])
     columns = {name: pc.if_else(is_ruled_out, math.nan, measured[name]) for name in NUMBERS}
     stored_reasons = measured["reason"].to_pylist()

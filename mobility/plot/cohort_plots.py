@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-_OF_GROUPS = (
+_GROUP_STYLES = (
     ("#333333", "-"),
     (SECOND, (0, (5, 2))),
     ("#CC79A7", (0, (1, 1.5))),
@@ -49,19 +49,33 @@ _OF_GROUPS = (
 )
 """Colour and line style of each group, distinct in grey too."""
 
-_LINE = 44
+_LINE_LENGTH = 44
 """Characters of a line of text that fit into a panel."""
 
-_BANDS = {
+_BAND_LIMITS = {
     "whole": ("lower_whole", "upper_whole"),
     "points": ("lower", "upper"),
 }
-_CHANGES = ("user_id", "side", "date", "value", "sd", "mdc95", "change", "verdict", "units")
-_LONG = ("participant", "value")
-_KINDS = dict.fromkeys(("value", "sd", "mdc95", "change"), ("fiu", "numbers")) | {
+"""Variables of the curves that hold the ends of a band."""
+
+_WORDS_OF_BANDS = {"whole": "95 % band, whole curve", "points": "95 % interval, each point"}
+
+_COLUMNS_OF_CHANGES = (
+    "user_id",
+    "side",
+    "date",
+    "value",
+    "sd",
+    "mdc95",
+    "change",
+    "verdict",
+    "units",
+)
+_COLUMNS_OF_LONG_TABLE = ("participant", "value")
+_DTYPE_KINDS = dict.fromkeys(("value", "sd", "mdc95", "change"), ("fiu", "numbers")) | {
     "date": ("M", "dates, as of pandas.to_datetime")
 }
-"""Kinds of dtype of some columns, and what they are."""
+"""Kinds of dtype that a column may have, and what an error calls its content."""
 
 _SIDE_ORDER = ("left", "right", "")
 
@@ -77,7 +91,7 @@ def _with_columns(columns: Sequence[str], origin: str) -> PlainValidator:
         if not len(table):
             raise BadInputError("the table is empty")
         for name in columns:
-            kinds, words = _KINDS.get(name, ("", ""))
+            kinds, words = _DTYPE_KINDS.get(name, ("", ""))
             if kinds and table[name].dtype.kind not in kinds:
                 raise BadInputError(f"its column '{name}' must be {words}")
         return table
@@ -116,8 +130,13 @@ if TYPE_CHECKING:
     RetestCurves: TypeAlias = xr.Dataset
     Pair: TypeAlias = Sequence[Axes] | None
 else:
-    Changes = Annotated[Any, _with_columns(_CHANGES, "of cohort.changes")]
-    LongTable = Annotated[Any, _with_columns(_LONG, f"with the columns {', '.join(_LONG)}")]
+    Changes = Annotated[Any, _with_columns(_COLUMNS_OF_CHANGES, "of cohort.changes")]
+    LongTable = Annotated[
+        Any,
+        _with_columns(
+            _COLUMNS_OF_LONG_TABLE, f"with the columns {', '.join(_COLUMNS_OF_LONG_TABLE)}"
+        ),
+    ]
     CurveTests = Annotated[Any, PlainValidator(_check_test)]
     RetestCurves = Annotated[Any, PlainValidator(_check_retest)]
     Pair = Annotated[Any, PlainValidator(_check_pair)]
@@ -144,8 +163,9 @@ def group_curves(
     side
         Side to draw; None draws both.
     band
-        95 % confidence band of the ``"whole"`` curve at once (from five people on, else of the
-        points), or of its ``"points"`` (from three on); or one ``"sd"`` between people.
+        ``"whole"``: 95 % confidence band of the curve as a whole, from five people on; of fewer as
+        ``"points"``: 95 % confidence interval of each point, from three on. ``"sd"``: one standard
+        deviation between people.
     ax
         Where to draw; None makes a figure.
 
@@ -153,8 +173,8 @@ def group_curves(
     -------
     list of matplotlib.axes.Axes
         The Axes drawn on. The grey bar at the right is the 95 % interval of the model's error of a
-        mean (largest of the groups, median over the curve) if all people share it: the bands do not
-        hold it.
+        mean (largest of the groups, median over the curve) if all people share it, which the bands
+        leave out.
 
     Raises
     ------
@@ -165,37 +185,40 @@ def group_curves(
     if side is not None and side not in sides:
         raise BadInputError(f"plot.group_curves: the curves have no side {quoted(side)}")
     drawn_sides = sides if side is None else [side]
-    one_group = curves.sizes["group"] == 1
-    panels = [drawn_sides] if one_group else [[each] for each in drawn_sides]
-    if ax is not None and len(panels) > 1:
+    is_one_group = curves.sizes["group"] == 1
+    sides_of_panels = [drawn_sides] if is_one_group else [[each] for each in drawn_sides]
+    count = len(sides_of_panels)
+    if ax is not None and count > 1:
         raise BadInputError(
             "plot.group_curves: two sides need two Axes; name the side for this one"
         )
-    axes = [axes_or_new(ax)] if len(panels) == 1 else _row_of_axes(len(panels), share_x=True)
+    axes = [axes_or_new(ax)] if count == 1 else _row_of_axes(count, share_y=True)
     label = capital(str(curves["curve"].attrs["long_name"]))
-    for axis, of_panel in zip(axes, panels, strict=True):
-        _draw_means(axis, curves, of_panel, band)
-        alone = of_panel[0] if len(of_panel) == 1 else ""
-        panel_title(axis, f"{label}{f', {alone}' if alone else ''}")
+    for axis, panel_sides in zip(axes, sides_of_panels, strict=True):
+        _draw_means(axis, curves, panel_sides, band)
+        only_side = panel_sides[0] if len(panel_sides) == 1 else ""
+        panel_title(axis, f"{label}, {only_side}" if only_side else label)
         axis.set_xlim(0, 100)
         phase = str(curves["percent"].attrs.get("phase", "repetition"))
         axis.set_xlabel(f"{capital(phase)} (%)", fontsize=NORMAL)
     axes[0].set_ylabel(in_words(str(curves["curve"].attrs.get("units", ""))), fontsize=NORMAL)
     limits = np.array([axis.get_ylim() for axis in axes])
     low, high = float(limits[:, 0].min()), float(limits[:, 1].max())
-    below = 0.12 * (high - low) if test is not None else 0.0
-    for axis, of_panel in zip(axes, panels, strict=True):
-        axis.set_ylim(low - below, high)
-        _draw_error(axis, curves.sel(side=of_panel))
+    room_for_clusters = 0.12 * (high - low) if test is not None else 0.0
+    for axis, panel_sides in zip(axes, sides_of_panels, strict=True):
+        axis.set_ylim(low - room_for_clusters, high)
+        _draw_error(axis, curves.sel(side=panel_sides))
         if test is not None:
-            _draw_clusters(axis, test, of_panel)
+            _draw_clusters(axis, test, panel_sides)
         if test is not None and any(w["code"] == "other_views" for w in warnings_of(test)):
             note: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": SMALL, "color": GREY}
-            text = textwrap.fill(tables.sentence("curves.in_picture"), _LINE)
+            text = textwrap.fill(tables.sentence("curves.in_picture"), _LINE_LENGTH)
             axis.text(0.5, 0.99, text, transform=axis.transAxes, **note)
-        if any(axis.get_legend_handles_labels()[1]):
+        _, labels = axis.get_legend_handles_labels()
+        if any(labels):
             place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
-            axis.legend(frameon=False, fontsize=SMALL, ncols=4 - len(panels), **place)
+            columns = 3 if count == 1 else 2  # that fit into the width of a panel
+            axis.legend(frameon=False, fontsize=SMALL, ncols=columns, **place)
     return axes
 
 
@@ -215,9 +238,9 @@ def change(
     changes
         From :func:`mobility.cohorts.cohort.changes`.
     participant
-        Whose values to draw over the days since the first session, with their 95 % intervals. None:
-        of a single participant the same; of several the changes of each from the first visit, with
-        their mean from three people on.
+        Whose values to draw over the days since the first session, with their 95 % intervals. None
+        draws everybody: of a single participant the same, of several the changes of each from the
+        first visit, with their mean from three people on.
     side
         Side to draw; None draws both.
     ax
@@ -251,7 +274,7 @@ def change(
     handles.append(_mark("", tables.sentence("cohort.beyond"), color=GREY, mfc=GREY))
     if rows["user_id"].nunique() == 1:
         _draw_one_person(ax, rows, sides)
-        handles.append(_patch(tables.sentence("cohort.band")))
+        handles.append(_band_handle(tables.sentence("cohort.band")))
     else:
         _draw_everybody(ax, rows, sides)
     if legend:
@@ -302,8 +325,9 @@ def reliability(
     """
     if over not in table:
         raise BadInputError(f"plot.reliability: the table has no column {quoted(over)}")
-    plain = {"metric": "value", "side": "", "units": ""}
-    rows = table.assign(**{name: plain[name] for name in plain.keys() - set(table.columns)})
+    if_missing = {"metric": "value", "side": "", "units": ""}
+    missing = if_missing.keys() - set(table.columns)
+    rows = table.assign(**{name: if_missing[name] for name in missing})
     rows = _of_side(rows, side, "plot.reliability")
     names = [str(each) for each in rows["metric"].unique()]
     if metric is None and len(names) > 1:
@@ -316,21 +340,22 @@ def reliability(
     if rows[over].dtype.kind in "iuf":
         levels.sort()
     if len(levels) < 2:
+        column = quoted(over)[1:-1]  # made safe to show, without the quotation marks
         raise BadInputError(
-            f"plot.reliability: there is one {quoted(over)[1:-1]} only; give two of each person"
+            f"plot.reliability: there is one {column} only; give two of each person"
         )
     units = in_words(str(rows["units"].iloc[0]))
-    cells = rows.groupby(["participant", "side", over], sort=False, observed=True)["value"].mean()
-    values = cells.unstack(over).reindex(columns=levels)
-    differences, lines = _row_of_axes(2) if axes is None else axes
-    _draw_differences(differences, values, measure_in_words(name))
+    means = rows.groupby(["participant", "side", over], sort=False, observed=True)["value"].mean()
+    values = means.unstack(over).reindex(columns=levels)  # a row for each person and side
+    difference_axes, line_axes = _row_of_axes(2) if axes is None else axes
+    _draw_differences(difference_axes, values, measure_in_words(name))
     in_units = f" ({units.lower()})" if units else ""
-    differences.set_xlabel(f"Mean of the two{in_units}", fontsize=NORMAL)
-    differences.set_ylabel(f"Later less first {over}{in_units}", fontsize=NORMAL)
-    _draw_lines(lines, values, levels)
-    lines.set_xlabel(capital(over), fontsize=NORMAL)
-    lines.set_ylabel(units, fontsize=NORMAL)
-    return [differences, lines]
+    difference_axes.set_xlabel(f"Mean of the two{in_units}", fontsize=NORMAL)
+    difference_axes.set_ylabel(f"Later less first {over}{in_units}", fontsize=NORMAL)
+    _draw_lines(line_axes, values, levels)
+    line_axes.set_xlabel(capital(over), fontsize=NORMAL)
+    line_axes.set_ylabel(units, fontsize=NORMAL)
+    return [difference_axes, line_axes]
 
 
 @checked
@@ -396,12 +421,13 @@ def retest_curves(
     in_units = f" ({units})" if units else ""
     ax.set_ylabel(f"SEM of {kind}{in_units}", fontsize=NORMAL)
     if not counts:
-        say_empty(ax, next(filter(None, map(str, errors["reason"].values)), ""))
+        reasons = [str(each) for each in errors["reason"].values if each]
+        say_empty(ax, reasons[0] if reasons else "")
         return ax
     highest = float(errors["sem"].sel(side=list(counts)).max())
-    ax.set_ylim(0, 2 * highest or 1.0)
+    ax.set_ylim(0, 2 * highest if highest > 0 else 1.0)
     if legend:
-        ax.fill_between([], [], [], color=GREY, alpha=0.15, lw=0, label="95 % interval, each point")
+        _name_band(ax, _WORDS_OF_BANDS["points"])
         ax.legend(frameon=False, fontsize=SMALL)
     return ax
 
@@ -416,10 +442,15 @@ def _with_people(title: str, counts: dict[str, tuple[int, int]]) -> str:
     )
 
 
-def _row_of_axes(count: int, *, share_x: bool = False) -> list[Axes]:
+def _name_band(axis: Axes, words: str) -> None:
+    """Name a band in the legend, in grey: those that are drawn have the colours of their curves."""
+    axis.fill_between([], [], [], color=GREY, alpha=0.15, lw=0, label=words)
+
+
+def _row_of_axes(count: int, *, share_y: bool = False) -> list[Axes]:
     from matplotlib import pyplot
 
-    _, axes = pyplot.subplots(1, count, figsize=(9.2, 4), sharey=share_x, layout="constrained")
+    _, axes = pyplot.subplots(1, count, figsize=(9.2, 4), sharey=share_y, layout="constrained")
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     return list(axes)
@@ -442,16 +473,18 @@ def _draw_means(axis: Axes, curves: xr.Dataset, sides: Sequence[str], band: str)
     """Draw the mean of each group and side, with n and what the band is in the legend."""
     percent = curves["percent"].to_numpy()
     groups = [str(group) for group in curves["group"].values]
-    band_words: dict[str, None] = {}
+    band_words: dict[str, None] = {}  # each once, in order
     for g, group in enumerate(groups):
         for side in sides:
             of_group = curves.sel(group=group, side=side)
             least, most = int(of_group["n_at"].min()), int(of_group["n_at"].max())
             if not most:
                 continue
-            (colour, style), label = _OF_GROUPS[g % len(_OF_GROUPS)], group
             if len(groups) == 1:
                 colour, style, label = COLOURS[side], LINES[side], capital(side) or "Mean"
+            else:
+                colour, style = _GROUP_STYLES[g % len(_GROUP_STYLES)]
+                label = group
             mean = of_group["mean"].to_numpy()
             low, high, words = _band_of(of_group, band)
             if words:
@@ -460,10 +493,11 @@ def _draw_means(axis: Axes, curves: xr.Dataset, sides: Sequence[str], band: str)
             label += f", n = {count_range(least, most)}"
             axis.plot(percent, mean, color=colour, ls=style, lw=2, label=label)
     for words in band_words:
-        axis.fill_between([], [], [], color=GREY, alpha=0.15, lw=0, label=words)
+        _name_band(axis, words)
     if not axis.lines:
         reasons = [str(each) for each in np.ravel(curves["reason"].values) if each]
-        say_empty(axis, max(dict.fromkeys(reasons), key=reasons.count, default=""))
+        most_frequent = max(reasons, key=reasons.count, default="")
+        say_empty(axis, most_frequent)
 
 
 def _band_of(curve: xr.Dataset, band: str) -> tuple[Any, Any, str]:
@@ -471,11 +505,11 @@ def _band_of(curve: xr.Dataset, band: str) -> tuple[Any, Any, str]:
     mean, sd = curve["mean"].to_numpy(), curve["sd"].to_numpy()
     if band == "sd":
         return mean - sd, mean + sd, "± 1 SD between people" if np.isfinite(sd).any() else ""
-    words = {"whole": "95 % band, whole curve", "points": "95 % interval, each point"}
-    for kind in ("whole", "points")[band == "points" :]:
-        low, high = (curve[each].to_numpy() for each in _BANDS[kind])
+    # Of few people there is no band of the whole curve: that of its points takes its place.
+    for kind in ("whole", "points") if band == "whole" else ("points",):
+        low, high = (curve[each].to_numpy() for each in _BAND_LIMITS[kind])
         if np.isfinite(low).any():
-            return low, high, words[kind]
+            return low, high, _WORDS_OF_BANDS[kind]
     return mean, mean, ""
 
 
@@ -485,31 +519,32 @@ def _draw_error(axis: Axes, curves: xr.Dataset) -> None:
         return
     half = half_width(float(curves["mean_error_sd"].median("percent").max()))
     middle = float(np.mean(axis.get_ylim()))
-    at: dict[str, Any] = {"transform": axis.get_yaxis_transform(), "clip_on": False}
-    axis.plot([1.03, 1.03], [middle - half, middle + half], color=GREY, lw=2, **at)
+    beside: dict[str, Any] = {"transform": axis.get_yaxis_transform(), "clip_on": False}
+    axis.plot([1.03, 1.03], [middle - half, middle + half], color=GREY, lw=2, **beside)
     style: dict[str, Any] = {"va": "center", "fontsize": SMALL, "color": GREY}
-    axis.text(1.045, middle, "model's error", rotation=90, **style, **at)
+    axis.text(1.045, middle, "model's error", rotation=90, **style, **beside)
 
 
 def _draw_clusters(axis: Axes, test: xr.Dataset, sides: Sequence[str]) -> None:
     """Mark the clusters of the sides below the curves, with their p."""
-    at = axis.get_xaxis_transform()
-    rows = [str(each) for each in test["cluster_side"].values]
-    rows_of_sides = [i for i, side in enumerate(rows) if side in sides]
+    below = axis.get_xaxis_transform()  # y as a share of the height
+    cluster_sides = [str(each) for each in test["cluster_side"].values]
+    clusters = [i for i, side in enumerate(cluster_sides) if side in sides]
     style: dict[str, Any] = {"color": "black", "lw": 4, "solid_capstyle": "butt"}
-    for i in rows_of_sides:
+    for i in clusters:
         start, end, p = (float(test[f"cluster_{name}"][i]) for name in ("start", "end", "p"))
         axis.axvspan(start, end, color="#F2F2F2", lw=0, zorder=0)
-        axis.plot([start, max(end, start + 0.5)], [0.025, 0.025], transform=at, **style)
+        shown_end = max(end, start + 0.5)  # one of a single point is seen, too
+        axis.plot([start, shown_end], [0.025, 0.025], transform=below, **style)
         text = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-        middle = min(max((start + end) / 2, 8), 92)
-        axis.text(middle, 0.045, text, transform=at, ha="center", va="bottom", fontsize=SMALL)
-    if not rows_of_sides:
+        middle = min(max((start + end) / 2, 8), 92)  # the text ends inside the panel
+        axis.text(middle, 0.045, text, transform=below, ha="center", va="bottom", fontsize=SMALL)
+    if not clusters:
         missing = [str(test["reason"].sel(side=side).item()) for side in sides]
         text = next(filter(None, missing), "no difference found")
-        text = textwrap.fill(text, _LINE)
+        text = textwrap.fill(text, _LINE_LENGTH)
         axis.text(
-            50, 0.02, text, transform=at, ha="center", va="bottom", fontsize=SMALL, color=GREY
+            50, 0.02, text, transform=below, ha="center", va="bottom", fontsize=SMALL, color=GREY
         )
 
 
@@ -520,10 +555,15 @@ def _mark(side: str, label: str, **style: Any) -> Any:
     return Line2D([], [], ls="", label=label, **{**look, **style})
 
 
-def _patch(label: str) -> Any:
+def _band_handle(label: str) -> Any:
     from matplotlib.patches import Patch
 
     return Patch(label=label, fc="#DDDDDD", ec=GREY)
+
+
+def _aside(number: int, step: float) -> float:
+    """How far the marks of a side, by its number, are shifted, so that they hide no others."""
+    return step * (2 * number - 1)
 
 
 def _draw_one_person(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None:
@@ -532,14 +572,17 @@ def _draw_one_person(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None
     span = max(float(days.max()), 1e-6)
     for i, side in enumerate(sides):
         is_of_side = rows["side"].eq(side).to_numpy()
-        of_side, at = rows[is_of_side], days[is_of_side].to_numpy() + 0.012 * span * (2 * i - 1)
+        of_side = rows[is_of_side]
+        at = days[is_of_side].to_numpy() + _aside(i, 0.012 * span)
         value, colour = of_side["value"].to_numpy(), COLOURS[side]
-        _draw_band(ax, value[0], float(of_side["mdc95"].iloc[0]), side)
+        first_value, smallest_change = value[0], float(of_side["mdc95"].iloc[0])
+        _draw_band(ax, first_value, smallest_change, side)
         ax.plot(at, value, color=colour, lw=1.0, alpha=0.6, zorder=2)
         marked = zip(at, value, of_side["sd"], of_side["verdict"], strict=True)
         for day, number, sd, verdict in marked:
             ax.errorbar(
-                *(day, number),
+                day,
+                number,
                 yerr=half_width(sd) if math.isfinite(sd) else None,
                 fmt=MARKERS.get(side, "D"),
                 color=colour,
@@ -581,22 +624,24 @@ def _draw_everybody(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None:
         )
     ax.axhline(0, color=GREY, lw=0.7, zorder=1)
     for i, side in enumerate(sides):
-        of_side, offset = rows[rows["side"].eq(side)], 0.03 * (2 * i - 1) * (len(sides) > 1)
+        of_side = rows[rows["side"].eq(side)]
+        offset = _aside(i, 0.03) if len(sides) > 1 else 0.0
         for _, person in of_side.groupby("user_id", sort=False, observed=True):
             at = person["visit"].to_numpy() + offset
             ax.plot(at, person["change"], color=COLOURS[side], lw=0.8, alpha=0.4, zorder=2)
-            beyond = person["verdict"].isin(["larger", "smaller"]).to_numpy()
-            for is_shown, face in ((~beyond, "white"), (beyond, COLOURS[side])):
+            is_later = person["visit"].to_numpy() > 1
+            is_beyond = person["verdict"].isin(["larger", "smaller"]).to_numpy()
+            # Hollow within the smallest detectable change, filled beyond it.
+            for is_marked, face in ((~is_beyond, "white"), (is_beyond, COLOURS[side])):
                 style: dict[str, Any] = {
                     "ls": "",
                     "marker": MARKERS.get(side, "D"),
                     "ms": 5,
                     "zorder": 3,
                 }
-                later_visits = is_shown & (person["visit"].to_numpy() > 1)
                 ax.plot(
-                    at[later_visits],
-                    person["change"][later_visits],
+                    at[is_marked & is_later],
+                    person["change"][is_marked & is_later],
                     color=COLOURS[side],
                     mfc=face,
                     **style,
@@ -608,8 +653,9 @@ def _draw_everybody(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None:
                 means.index + offset, means["mean"], color=COLOURS[side], ls=LINES[side], lw=2.4
             )
     visits = range(1, int(rows["visit"].max()) + 1)
-    counted = rows[rows["side"].eq(sides[0])]["visit"].value_counts()
-    ax.set_xticks(list(visits), [f"{visit}\nn = {counted.get(visit, 0)}" for visit in visits])
+    # Of one side: a person counts once.
+    people = rows[rows["side"].eq(sides[0])]["visit"].value_counts()
+    ax.set_xticks(list(visits), [f"{visit}\nn = {people.get(visit, 0)}" for visit in visits])
     panel_title(ax, _people(rows["user_id"].nunique()))
     ax.set_xlabel("Visit", fontsize=NORMAL)
     units = in_words(str(rows["units"].iloc[0])).lower()
@@ -618,24 +664,20 @@ def _draw_everybody(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None:
 
 
 def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
-    first = values.iloc[:, 0].to_numpy()
-    pairs = [(first, values[visit].to_numpy()) for visit in values.columns[1:]]
-    early, late = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    index = list(values.index) * len(pairs)
-    people, sides = ([str(each[k]) for each in index] for k in (0, 1))
+    later_visits = values.columns[1:]
+    repeats = len(later_visits)
+    early = np.tile(values.iloc[:, 0].to_numpy(), repeats)
+    late = np.concatenate([values[visit].to_numpy() for visit in later_visits])
+    people = [str(each) for each in values.index.get_level_values("participant")] * repeats
+    sides = [str(each) for each in values.index.get_level_values("side")] * repeats
     complete = np.isfinite(early - late)
     limits = bland_altman(late, early, participants=people)
     ax.axhline(0, color=GREY, lw=0.7)
-    for line, lowest, highest in zip(
-        LIMITS,
-        ("lower_low", "bias_low", "upper_low"),
-        ("lower_high", "bias_high", "upper_high"),
-        strict=True,
-    ):
-        value = {"lower_limit": "lower", "mean_difference": "bias", "upper_limit": "upper"}[line]
-        line_with_interval(
-            ax, line, *(float(getattr(limits, each)) for each in (value, lowest, highest))
-        )
+    of_lower = limits.lower, limits.lower_low, limits.lower_high
+    of_mean = limits.bias, limits.bias_low, limits.bias_high
+    of_upper = limits.upper, limits.upper_low, limits.upper_high
+    for line, (value, low, high) in zip(LIMITS, (of_lower, of_mean, of_upper), strict=True):
+        line_with_interval(ax, line, float(value), float(low), float(high))
     sides_there = [each for each in _SIDE_ORDER if each in sides]
     for side in sides_there:
         is_of_side = complete & (np.array(sides) == side)
@@ -654,11 +696,12 @@ def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
             **label,
         )
     ax.margins(x=0.12, y=0.15)
-    without = int((~complete).sum())
-    counted = f"{_people(limits.participants)}, {limits.pairs} pairs"
     of_side = f", {sides_there[0]}" if len(sides_there) == 1 and sides_there[0] else ""
-    panel_title(ax, f"{title}{of_side}: {counted}{f', {without} incomplete' if without else ''}")
-    if len(sides_there) > 1:  # framed: its marks are no values
+    counts = f"{_people(limits.participants)}, {limits.pairs} pairs"
+    if without := int((~complete).sum()):
+        counts += f", {without} incomplete"
+    panel_title(ax, f"{title}{of_side}: {counts}")
+    if len(sides_there) > 1:  # with a frame: its marks could be taken for values
         ax.legend(fontsize=SMALL)
 
 
@@ -668,7 +711,7 @@ def _draw_lines(ax: Axes, values: pd.DataFrame, visits: Sequence[Any]) -> None:
     at = np.arange(len(visits))
     for i, side in enumerate(drawn_sides):
         of_side = values[sides == side].to_numpy()
-        offset = 0.03 * (2 * i - 1) * (len(drawn_sides) > 1)
+        offset = _aside(i, 0.03) if len(drawn_sides) > 1 else 0.0
         style: dict[str, Any] = {
             "color": COLOURS[side],
             "marker": MARKERS.get(side, "D"),
@@ -679,10 +722,8 @@ def _draw_lines(ax: Axes, values: pd.DataFrame, visits: Sequence[Any]) -> None:
         if len(complete) > 2:
             mean = complete.mean(axis=0)
             ax.plot(at + offset, mean, color=COLOURS[side], ls=LINES[side], lw=2.6, zorder=4)
-    counts = [
-        int(np.isfinite(values[visit]).groupby(level="participant").any().sum()) for visit in visits
-    ]
-    ticks = [f"{visit}\nn = {n}" for visit, n in zip(visits, counts, strict=True)]
+    people = np.isfinite(values).groupby(level="participant").any().sum()
+    ticks = [f"{visit}\nn = {people[visit]}" for visit in visits]
     ax.set_xticks(at, ticks, fontsize=NORMAL)
     panel_title(ax, "Each person, and the mean")
     ax.margins(x=0.15)
