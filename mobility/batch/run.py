@@ -335,7 +335,7 @@ def _with_retries(work: Callable[[], Any]) -> Any:
 
 
 class _Progress:
-    """What the progress bar of a batch shows: rows that are done or failed, stages of the others."""
+    """What the progress bar of a batch shows: rows that are done or failed, stages of others."""
 
     def __init__(self, rows: Sequence[Row], bar: Any) -> None:
         self._bar = bar
