@@ -50,7 +50,7 @@ class Repetitions:
     full_span
         Repetitions Dataset, from the start of each to its end.
     dataset
-        The same, from where the exercise measures them to where it does no more
+        The same, cut to the part that the exercise measures
         (:func:`~mobility.assessment.phases.measured_span`).
     frames
         Frames of their phases (:func:`~mobility.assessment.phases.phase_frames`).

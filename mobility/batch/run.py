@@ -287,7 +287,7 @@ def _open_or_create(row: Row, store: Store) -> Session:
         session = store.session(row.session_id)
         if _has_inputs_of(row, session):
             return session
-        store.delete(row.session_id)  # it was killed between its creation and the check below
+        store.delete(row.session_id)  # whoever created it was killed before the check below
     with contextlib.suppress(ConflictError):  # created by somebody else meanwhile
         store.create(
             row.video,
@@ -335,15 +335,7 @@ def _with_retries(work: Callable[[], Any]) -> Any:
 
 
 class _Progress:
-    """What the progress bar of a batch shows: rows that are done or failed, stages of the others.
-
-    Parameters
-    ----------
-    rows
-        All rows of the batch.
-    bar
-        The progress bar.
-    """
+    """What the progress bar of a batch shows: rows that are done or failed, stages of others."""
 
     def __init__(self, rows: Sequence[Row], bar: Any) -> None:
         self._bar = bar
