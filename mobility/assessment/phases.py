@@ -18,7 +18,7 @@ from mobility.kinematics.stances import stance_at, steps_of
 Array = NDArray[np.float64]
 
 Moments = Mapping[str, Mapping[str, Any]]
-"""Phases of a repetition by name, as :attr:`mobility.catalogue.Exercise.moments`."""
+"""Phases of a repetition by name, as :attr:`mobility.catalogue.exercise.Exercise.moments`."""
 
 REPETITION = (
     "start",

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from mobility.base.options import likely
+from pydantic import TypeAdapter, ValidationError
+
+from mobility.base.options import likely, quoted
 from mobility.catalogue.exercise import Exercise, main_moment, plain
 from mobility.catalogue.exercise_folders import BASE, PACKAGE
 from mobility.catalogue.exercise_imports import imported
@@ -21,6 +23,9 @@ _PROTOCOLS = {
     "page": "mobility.reports.exercise_page",
 }
 """Modules whose protocols say which functions the modules of an exercise may have."""
+
+_Names = tuple[str, ...]
+_DEPENDS = TypeAdapter(dict[str, tuple[_Names, _Names, _Names]])
 
 
 def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
@@ -172,8 +177,20 @@ def try_modules(package: str) -> None:
     for part in ("analysis", "documents", "page", "kernels"):
         try:
             if find_spec(f"{package}.{part}"):
-                imported(f"{package}.{part}")
+                module = imported(f"{package}.{part}")
+                if part == "analysis":
+                    _check_depends(getattr(module, "DEPENDS", {}), package=package)
         except BadInputError as error:
             # What is being imported itself is there when the exercise is used.
             if "partially initialized module" not in str(error):
                 raise
+
+
+def _check_depends(depends: object, *, package: str) -> None:
+    try:
+        _DEPENDS.validate_python(depends)
+    except ValidationError:
+        raise BadInputError(
+            f"analysis.py of {package}: DEPENDS: must have by stage three tuples of names: of"
+            f" stages, options and corrections (got {quoted(depends)})"
+        ) from None

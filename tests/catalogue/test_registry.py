@@ -238,6 +238,8 @@ def of_the_page(
         ("analysis.py", "def repetitions(trial)", "def repetition(trial)", "mean 'repetitions'"),
         ("analysis.py", "repetitions(trial)", "repetitions(trial, n)", "must take (trial)"),
         ("analysis.py", "def repetitions", "def (", "invalid syntax"),
+        ("analysis.py", '(("pose", "second_pose"), ', '("pose", ', "DEPENDS: must have by stage"),
+        ("analysis.py", '("exercise",)', '("exercise")', "DEPENDS: must have by stage"),
         (
             "analysis.py",
             "\n\n\ndef",
