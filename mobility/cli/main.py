@@ -14,79 +14,108 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
 from mobility import tables
 from mobility.errors import MobilityError
 
+
+class _Place(NamedTuple):
+    """Where a command or a group is, and the first sentence of its help."""
+
+    attribute: str
+    help: str
+
+
 _COMMANDS = {
-    "demo": ("analysis_commands.demo", "Analyse the demo video and make its report."),
-    "open": ("open_command.open_page", "Open a page to add videos and see sessions and reports."),
-    "analyze": ("analysis_commands.analyze", "Analyse a video, or two of the same trial."),
-    "report": ("analysis_commands.report", "Make the report of a session, and print where it is."),
-    "visit": (
+    "demo": _Place("analysis_commands.demo", help="Analyse the demo video and make its report."),
+    "open": _Place(
+        "open_command.open_page", help="Open a page to add videos and see sessions and reports."
+    ),
+    "analyze": _Place(
+        "analysis_commands.analyze", help="Analyse a video, or two of the same trial."
+    ),
+    "report": _Place(
+        "analysis_commands.report", help="Make the report of a session, and print where it is."
+    ),
+    "visit": _Place(
         "visit_command.visit",
-        "Make one page of a participant's sessions on a day, and print where it is.",
+        help="Make one page of a participant's sessions on a day, and print where it is.",
     ),
-    "joint-mobility": (
+    "joint-mobility": _Place(
         "analysis_commands.joint_mobility",
-        "Print the document of single joints (always JSON).",
+        help="Print the document of single joints (always JSON).",
     ),
-    "summary": (
+    "summary": _Place(
         "analysis_commands.summary",
-        "Print the summary of an exercise with repetitions (always JSON).",
+        help="Print the summary of an exercise with repetitions (always JSON).",
     ),
-    "threads": (
-        "analysis_commands.threads",
-        "Write a comment on each metric, and print their ids.",
+    "threads": _Place(
+        "analysis_commands.threads", help="Write a comment on each metric, and print their ids."
     ),
-    "repetitions": (
+    "repetitions": _Place(
         "analysis_commands.repetitions",
-        "Print repetitions or movements, or correct them by hand.",
+        help="Print repetitions or movements, or correct them by hand.",
     ),
-    "edit": ("analysis_commands.edit", "Correct subject or camera side, and analyse again."),
-    "batch": ("batch_commands.batch", "Analyse many videos and make their reports."),
-    "watch": ("batch_commands.watch_folder", "Analyse each video that arrives in a folder."),
-    "cohort": ("cohort_command.cohort", "Put all sessions into one table, and report on it."),
-    "reliability": (
+    "edit": _Place(
+        "analysis_commands.edit", help="Correct subject or camera side, and analyse again."
+    ),
+    "batch": _Place("batch_commands.batch", help="Analyse many videos and make their reports."),
+    "watch": _Place(
+        "batch_commands.watch_folder", help="Analyse each video that arrives in a folder."
+    ),
+    "cohort": _Place(
+        "cohort_command.cohort", help="Put all sessions into one table, and report on it."
+    ),
+    "reliability": _Place(
         "study_commands.reliability",
-        "Say how reliable measures are, between visits, operators, phones or trials.",
+        help="Say how reliable measures are, between visits, operators, phones or trials.",
     ),
-    "groups": ("study_commands.groups", "Compare groups of people, or visits of the same people."),
-    "validate": (
-        "validation_command.validate",
-        "Compare a session with lab data of the same trial.",
+    "groups": _Place(
+        "study_commands.groups", help="Compare groups of people, or visits of the same people."
     ),
-    "export-lab": (
+    "validate": _Place(
+        "validation_command.validate", help="Compare a session with lab data of the same trial."
+    ),
+    "export-lab": _Place(
         "analysis_commands.export_lab",
-        "Write positions, angles and events for OpenSim and labs.",
+        help="Write positions, angles and events for OpenSim and labs.",
     ),
-    "prune": ("batch_commands.prune", "List sessions by age or number; --yes deletes them."),
-    "models": ("analysis_commands.models", "Print where the pose model is, and its SHA-256."),
-    "sessions": ("session_commands.sessions_app", "List, show, export or delete sessions."),
-    "participants": (
+    "prune": _Place(
+        "batch_commands.prune", help="List sessions by age or number; --yes deletes them."
+    ),
+    "models": _Place(
+        "analysis_commands.models", help="Print where the pose model is, and its SHA-256."
+    ),
+    "sessions": _Place(
+        "session_commands.sessions_app", help="List, show, export or delete sessions."
+    ),
+    "participants": _Place(
         "participant_commands.participants_app",
-        "Set, show, list, export or delete participants.",
+        help="Set, show, list, export or delete participants.",
     ),
-    "references": (
+    "references": _Place(
         "reference_commands.references_app",
-        "List, show or delete norms and errors of your own studies.",
+        help="List, show or delete norms and errors of your own studies.",
     ),
-    "config": ("session_commands.config_app", "Choose what the report of single joints shows."),
-    "keys": ("key_commands.keys_app", "Make, list or revoke API keys of the HTTP interface."),
-    "virtual-lab": (
-        "virtual_lab_commands.lab_app",
-        "Render people with known angles (extra virtual-lab).",
+    "config": _Place(
+        "session_commands.config_app", help="Choose what the report of single joints shows."
+    ),
+    "keys": _Place(
+        "key_commands.keys_app", help="Make, list or revoke API keys of the HTTP interface."
+    ),
+    "virtual-lab": _Place(
+        "virtual_lab_commands.lab_app", help="Render people with known angles (extra virtual-lab)."
     ),
 }
-"""Where each command and each group is, and the first sentence of its help; in their order."""
+"""Commands and groups in the order of the help."""
 
 
 @functools.cache
 def _command(name: str) -> Any:
-    module, _, attribute = _COMMANDS[name][0].partition(".")
+    module, _, attribute = _COMMANDS[name].attribute.partition(".")
     command = getattr(import_module(f"mobility.cli.{module}"), attribute)
     parent = typer.Typer(rich_markup_mode=None)
     if isinstance(command, typer.Typer):

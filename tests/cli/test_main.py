@@ -17,7 +17,7 @@ import typer
 import written_keypoints
 import xarray as xr
 from cohort_cases import add_session
-from demo_sessions import copy_of
+from demo_sessions import copy_of, taken_as_current
 from other_processes import command, mobility
 
 from mobility import __version__
@@ -291,6 +291,7 @@ def test_a_cohort_of_visits_is_a_table_of_merged_films(demo, here):
     store = Store("data/sessions")
     for name in ("a", "b"):
         add_session(store, demo, name, user_id="ann", date="2026-03-01")
+        taken_as_current(store.session(name))
     made = command("cohort", "--table", "visits.csv", "--visits", "--metrics", "trunk_lean")
     assert made.returncode == 0, made.stderr
     with Path("visits.csv").open(encoding="utf-8") as file:

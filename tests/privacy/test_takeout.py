@@ -8,6 +8,7 @@ import zipfile
 import pytest
 import small_results
 from cohort_cases import add_session
+from demo_sessions import taken_as_current
 from other_processes import command
 
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
@@ -148,6 +149,7 @@ def test_the_numbers_of_visits_are_handed_over_as_a_table(tmp_path, demo):
     store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
     for name, user_id in (("a", "ann"), ("b", "ann"), ("c", "bob")):
         add_session(store, demo, name, user_id=user_id, date="2026-03-01")
+        taken_as_current(store.session(name))
     write_takeout(store, "ann", tmp_path / "ann.zip")
     with zipfile.ZipFile(tmp_path / "ann.zip") as archive:
         rows = list(csv.DictReader(archive.read("visits.csv").decode().splitlines()))
