@@ -30,7 +30,7 @@ from mobility.documents.of_session import verdict_of
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.keypoints.sources import WHOSE, Origin
 from mobility.keypoints.view import UNKNOWN, trial_view
-from mobility.pipeline.analysis import is_current
+from mobility.pipeline.analysis import is_current, why_not_again
 from mobility.pipeline.metrics_table import as_table, metrics_table
 from mobility.sessions.files import check_id
 from mobility.sessions.record import ANONYMOUS
@@ -256,7 +256,7 @@ class Visit:
             if earlier.films_of(exercise):
                 if earlier.numbers(exercise):
                     return earlier
-            elif any(row["reason"] == _outdated() for row in earlier.films()):
+            elif any(map(_is_outdated, of_day)):
                 return earlier
         return None
 
@@ -426,7 +426,9 @@ def _read(
         return {**row, "reason": why}, None
     try:
         if not is_current(session):
-            return {**row, "reason": _outdated()}, None
+            gone = why_not_again(session)
+            why = tables.sentence("visit.outdated.gone" if gone else "visit.outdated.again")
+            return {**row, "reason": why}, None
         metrics, quality = session.metrics(), session.capture_quality()
         verdict = verdict_of(session, metrics)
         view = quality.get("view") or {}
@@ -445,8 +447,11 @@ def _read(
     return row, Film(session.id, metrics, verdict, str(row["view"]), azimuth)
 
 
-def _outdated() -> str:
-    return tables.sentence("visit.outdated")
+def _is_outdated(session: StoredSession) -> bool:
+    try:
+        return not is_current(session)
+    except MobilityError:  # damaged, which the row of the film says
+        return False
 
 
 def visit(

@@ -202,6 +202,7 @@ def test_a_film_of_other_code_is_named_not_merged_and_not_tried_at_each_request(
     reasons = {row["session_id"]: row["reason"] for row in document["films"]}
     assert reasons["again"] == ""
     assert "other code" in reasons["squat"]
+    assert "its video is gone" in reasons["squat"]
     assert {name for row in document["checks"] for name in row["sessions"]} == {"again"}
     assert reasons["squat"] in words_of(page["html"])
     assert stored_visits.page_is_current(store.visit("p01"))
