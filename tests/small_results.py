@@ -229,7 +229,16 @@ def write_metrics_table(path: Path, metrics: xr.Dataset) -> None:
     import pyarrow.parquet as pq
 
     CALLS.append("table")
-    pq.write_table(pa.table({"metric": sorted(map(str, metrics.data_vars))}).slice(0, 0), path)
+    text = pa.dictionary(pa.int32(), pa.string())
+    columns = {
+        **dict.fromkeys(
+            ["method", "metric", "quantity", "kind", "side", "level", "phase", "item"], text
+        ),
+        **dict.fromkeys(["units", "text", "reason", "long_name", "group", "version"], text),
+        **dict.fromkeys(["value", "sd", "sem", "lower", "upper"], pa.float64()),
+        "rep": pa.int32(),
+    }
+    pq.write_table(pa.schema(columns).empty_table(), path)
 
 
 def pictures(info: object, raw: xr.Dataset) -> dict[str, object]:
