@@ -16,12 +16,11 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-import yaml
 from findings import MARGIN, assessed, true_or_not
 from real import OPENCAP, at_frames, body_of, clips, stated
 
@@ -33,7 +32,7 @@ from mobility.assessment.verdict import Verdict
 from mobility.cohorts.merging import Film, merge
 from mobility.keypoints.view import camera_view
 from mobility.virtual_lab.case import Case
-from mobility.virtual_lab.grid import VIEWS, Grid, grid_cases
+from mobility.virtual_lab.grid import grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_folder, read_pose, sweep
 
 PEOPLE = Path(__file__).with_name("visits.yaml")
@@ -57,40 +56,12 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_suffix(".md")
 PHONES = ("cmbbe_squats_cam0", "cmbbe_squats_cam1")
 COUNTS = ("numbers", *ANSWERS, "told", "wrong")
-CAMERA = ("height_m", "field_of_view", "aim", "framing", "roll")
-"""What else is drawn of a camera, from the ranges of the grid."""
 
 
 def films() -> list[list[Case]]:
-    """Return the films of each person: obliquely, from the front, from a side."""
-    drawn = yaml.safe_load(PEOPLE.read_text(encoding="utf-8"))
-    values = yaml.safe_load((PEOPLE.parent / drawn["like"]).read_text(encoding="utf-8"))
-    sample = values["sample"]
-    sample |= {key: drawn[key] for key in ("seed", "views", "parts")}
-    sample["ranges"] |= drawn["ranges"]
-    people = grid_cases(Grid.model_validate({"name": PEOPLE.stem, **values}))
-    of_people = [[person] for person in people]
-    for number, person in enumerate(people):
-        rng = np.random.default_rng([drawn["seed"], number])
-        content = person.model_dump(mode="json", exclude={"name", "camera"})
-        others = [
-            {**content, "name": f"{person.name}-{name}", "camera": _camera(rng, views, sample)}
-            for name, views in drawn["others"].items()
-        ]
-        of_people[number] += grid_cases(Grid(name=PEOPLE.stem, cases=others))
-    return of_people
-
-
-def _camera(rng: np.random.Generator, views: list[str], sample: dict[str, Any]) -> dict[str, float]:
-    """Draw a camera in one of some views."""
-    low, high, _ = VIEWS[str(rng.choice(views))]
-    camera = {"azimuth": round(float(rng.uniform(low, high)), 1)}
-    for key in CAMERA:
-        stretch = sample["ranges"][f"camera.{key}"]
-        value = float(rng.uniform(stretch["low"], stretch["high"]))
-        if rng.random() < stretch.get("share", 1.0):
-            camera[key] = round(value, 3)
-    return camera
+    """Return the videos of each person: diagonal, from the front, from a side."""
+    cases = grid_cases(read_grid(PEOPLE))
+    return [cases[i : i + len(KINDS)] for i in range(0, len(cases), len(KINDS))]
 
 
 class Person(NamedTuple):

@@ -39,6 +39,8 @@ MOST_SD = 2.5
 
 _MOST = 10_000
 _FARTHEST_M = 8.0
+_CAMERA = ("height_m", "field_of_view", "aim", "framing", "roll")
+"""What is drawn of the camera of a further video, in this order."""
 
 
 class Range(Strict):
@@ -130,6 +132,9 @@ class Sample(Strict):
         distance, as a multiple of the least that shows raised hands and feet).
     parts
         Some of the cases, of which some values are drawn otherwise.
+    others
+        Further videos of the same people and movements: a name, and the views from which one is
+        drawn, with a camera from the same ranges.
     """
 
     seed: Annotated[int, Field(ge=0)] = 0
@@ -138,6 +143,7 @@ class Sample(Strict):
     exact: bool = True
     ranges: dict[str, Range]
     parts: list[Part] = Field(default_factory=list)
+    others: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _counted_once(self) -> Sample:
@@ -155,6 +161,9 @@ class Sample(Strict):
         for name in (name for part in self.parts for name in part.views):
             if name not in self.views:
                 raise ValueError(f"parts: view {name!r} is not drawn{likely(name, self.views)}")
+        for name in (name for views in self.others.values() for name in views):
+            if name not in VIEWS:
+                raise ValueError(f"others: {name!r} is unknown{likely(name, VIEWS)}")
         return self
 
 
@@ -183,15 +192,35 @@ class Grid(Strict):
 
 
 def read_grid(path: str | os.PathLike[str]) -> Grid:
-    """Read a GRID.yaml."""
+    """Read a GRID.yaml.
+
+    `like: OTHER.yaml` in it names a grid in the same folder. What the file says under `defaults`
+    and `sample` then replaces the entries of that grid, ranges one by one. A range that is null is
+    not drawn.
+    """
     source = Path(path)
+    return validate(Grid, {"name": source.stem, **_sections(source)}, what=source.name)
+
+
+def _sections(source: Path) -> dict[str, Any]:
     values = read_yaml(source, kind="grid")
     if not isinstance(values, Mapping):
         raise BadInputError(
             f"{source.name}: a grid is a mapping with {', '.join(Grid.model_fields)}"
         )
     texts = {str(key): value for key, value in values.items()}
-    return validate(Grid, {"name": source.stem, **texts}, what=source.name)
+    like = texts.pop("like", None)
+    if like is None:
+        return texts
+    first = read_yaml(source.with_name(str(like)), kind="grid")
+    if not isinstance(first, Mapping) or "like" in first:
+        raise BadInputError(f"{source.name}: like: {like} should be a grid that names no other")
+    merged = _merged(first, texts)
+    ranges = [part.get("sample", {}).get("ranges", {}) for part in (first, texts)]
+    if any(ranges):
+        both = {**ranges[0], **ranges[1]}
+        merged["sample"]["ranges"] = {key: one for key, one in both.items() if one is not None}
+    return merged
 
 
 def grid_cases(grid: Grid) -> list[Case]:
@@ -377,10 +406,31 @@ def _drawn_cases(sample: Sample, film: Film) -> list[dict[str, Any]]:
         turn = [views[:i].count(views[i]) for i in range(n)]
         order = np.array(sorted(order, key=lambda i: turn[i]))
     width = len(str(n))
-    return [
+    named = [
         {"name": f"{k:0{width}d}-{views[i]}" if views else f"{k:0{width}d}", **cases[i]}
         for k, i in enumerate(order, start=1)
     ]
+    return [
+        film
+        for number, person in enumerate(named)
+        for film in (person, *_other_films(person, sample, number))
+    ]
+
+
+def _other_films(person: Mapping[str, Any], sample: Sample, number: int) -> list[dict[str, Any]]:
+    """Draw the further videos of one person: another camera, everything else the same."""
+    rng = np.random.default_rng([sample.seed, number])
+    films = []
+    for name, views in sample.others.items():
+        low, high, _ = VIEWS[str(rng.choice(views))]
+        camera = {"azimuth": round(float(rng.uniform(low, high)), 1)}
+        for key in _CAMERA:
+            if (stretch := sample.ranges.get(f"camera.{key}")) is not None:
+                value = float(rng.uniform(stretch.low or 0.0, stretch.high or 0.0))
+                if rng.random() < stretch.share:
+                    camera[key] = round(value, 3)
+        films.append({**person, "name": f"{person['name']}-{name}", "camera": camera})
+    return films
 
 
 def _draw(

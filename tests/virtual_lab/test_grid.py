@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
@@ -264,3 +265,51 @@ def test_cases_of_grids_have_nothing_in_common(project: Path) -> None:
     for one, other in itertools.combinations(cases.values(), 2):
         for part in ("body", "camera", "motion"):
             assert not {str(getattr(c, part)) for c in one} & {str(getattr(c, part)) for c in other}
+
+
+def test_a_grid_like_another_replaces_its_ranges_one_by_one(tmp_path: Path) -> None:
+    (tmp_path / "first.yaml").write_text(
+        "defaults: {motion: {lead_s: 0.7, repetitions: 2}}\n"
+        "sample: {seed: 1, n: 2, ranges: {motion.depth: {any: [40]}, body.age: {any: [30]}}}\n"
+    )
+    second = tmp_path / "second.yaml"
+    second.write_text(
+        "like: first.yaml\n"
+        "defaults: {motion: {lead_s: 0.9}}\n"
+        "sample: {seed: 2, n: 3, ranges: {motion.depth: {any: [50]}, body.age: null}}\n"
+    )
+    cases = grid_cases(read_grid(second))
+    assert len(cases) == 3
+    assert {(c.motion.depth, c.motion.lead_s, c.motion.repetitions) for c in cases} == {
+        (50, 0.9, 3)
+    }
+    assert {c.body.age for c in cases} == {grid_cases(Grid(cases=[{}]))[0].body.age}
+    third = tmp_path / "third.yaml"
+    third.write_text("like: second.yaml\n")
+    with pytest.raises(BadInputError, match="a grid that names no other"):
+        read_grid(third)
+
+
+@pytest.mark.parametrize(("name", "films"), [("people4", 2), ("reporting3", 2), ("rises", 3)])
+def test_further_videos_show_the_same_people_and_movements(
+    project: Path, name: str, films: int
+) -> None:
+    cases = grid_cases(read_grid(project / "benchmarks" / f"{name}.yaml"))
+    people = [cases[i : i + films] for i in range(0, len(cases), films)]
+    assert len(people) >= 20
+    for first, *others in people:
+        assert abs(first.camera.azimuth) <= 15
+        assert 65 <= abs(others[-1].camera.azimuth) <= 115
+        for other in others:
+            assert (other.body, other.motion, other.look) == (first.body, first.motion, first.look)
+            assert other.camera.field_of_view != first.camera.field_of_view
+    others = {"others": {"side": ["lft"]}, "views": {"front": 1}, "ranges": {}}
+    with pytest.raises(ValidationError, match="did you mean 'left'"):
+        Grid(sample=others)
+
+
+def test_a_third_of_those_who_rise_never_stand_upright(project: Path) -> None:
+    cases = grid_cases(read_grid(project / "benchmarks" / "rises.yaml"))[::3]
+    bent = [case.motion for case in cases if case.motion.standing_knee_flexion > 9]
+    assert len(bent) == len(cases) / 3
+    assert min(motion.standing_lean for motion in bent) >= 5
