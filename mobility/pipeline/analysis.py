@@ -70,7 +70,7 @@ class _Step:
 
 
 _OF_POSE = ("rate", "detector")
-_OF_FIT = ("fit", "height_m", "field_of_view", "standing", "calibration")
+_OF_FIT = ("fit", "height_m", "field_of_view", "camera_pitch", "standing", "calibration")
 
 STEPS = (
     _Step("pose", "pose.nc", (), ("subject", *_OF_POSE), edits=("subject",)),
@@ -698,8 +698,10 @@ def _fitted(run: _Run) -> xr.Dataset:
         videos = [video for video in (run.record.video, run.record.second_video) if video]
         cameras_of_videos = read_calibration(copy).of([video.original_name for video in videos])
         cameras = {"calibration": replace(cameras_of_videos, source=stored.original_name)}
+    pitch = run.options.camera_pitch
     fitted: xr.Dataset = fit_body(
         cleaned,
+        camera_pitch=None if pitch is None else (pitch, *[None] * (len(cleaned) - 1)),
         height_m=run.options.height_m,
         field_of_view=run.options.field_of_view,
         standing=run.options.standing,

@@ -102,6 +102,11 @@ class AnalysisOptions(Strict):
     """Fit a body with constant segments, which makes errors smaller."""
     field_of_view: Annotated[float | None, Number(10, 160, "degrees"), Offered(_SENT, "DEG")] = None
     """Field of view of the longer side of the picture, in degrees; by default the fit finds it."""
+    camera_pitch: Annotated[
+        float | None, Number(-60, 60, "degrees"), Offered(_TYPED, "DEG", "Camera pitch")
+    ] = None
+    """By how many degrees the camera of the (first) video looks down, if you measured it; negative
+    if it looks up. By default the fit finds it."""
     height_m: Annotated[
         float | None, Number(0.5, 2.6, "metres"), Offered(_TYPED, "M", "Height")
     ] = None
@@ -149,6 +154,9 @@ class AnalysisOptions(Strict):
         if calibrated and not (self.fit and self.field_of_view is None):
             fault = "gives the field of view and needs the fit; give no other field of view, and"
             raise BadInputError.of({"calibration": f"{fault} leave the fit on"})
+        if self.camera_pitch is not None and (calibrated or not self.fit):
+            fault = "is used by a fit without a calibration; leave it out, or the calibration, and"
+            raise BadInputError.of({"camera_pitch": f"{fault} leave the fit on"})
         if self.detector is not None and self.model != AUTO:
             fault = "is a model of MediaPipe; leave it out with another detector"
             raise BadInputError.of({"model": f"{self.model} {fault}"})

@@ -133,7 +133,7 @@ KNEE_OF_STANDING = TERMS["standing"]["knee_deg"]
 STANDING_KNEE = (KNEE_OF_STANDING["mean"], KNEE_OF_STANDING["sd"])
 
 TILT_SD = (
-    float(np.radians(TERMS["tilt"]["pitch_sd_deg"])),
+    float(np.radians(TERMS["tilt"]["pitch_sd_deg"]["usual"])),
     float(np.radians(TERMS["tilt"]["roll_sd_deg"])),
 )
 

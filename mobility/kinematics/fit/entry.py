@@ -100,6 +100,7 @@ _LONGEST_UNSEEN_S = 0.25
 
 _FieldOfView = Annotated[float, Field(gt=5, lt=170)]
 _FocalLength = Annotated[float, Field(gt=0)]
+_Pitch = Annotated[float, Field(ge=-60, le=60)]
 
 
 @checked
@@ -112,6 +113,7 @@ def fit_body(
     field_of_view: _FieldOfView | tuple[_FieldOfView | None, ...] | None = None,
     focal_length: _FocalLength | tuple[_FocalLength | None, ...] | None = None,
     calibration: InstanceOf[Calibration] | FilePath | None = None,
+    camera_pitch: _Pitch | tuple[_Pitch | None, ...] | None = None,
     height_m: Annotated[float, Field(ge=0.5, le=2.6)] | None = None,
     feet_planted: Planted = None,
     unbalanced: bool = False,
@@ -156,6 +158,10 @@ def fit_body(
         undistorted. A video belongs to the camera whose name is in its file name
         (``source_file``), else cameras and videos are matched by order. With several cameras only
         the time offsets are found; with one, its lens and the vertical are used.
+    camera_pitch
+        By how many degrees the camera looks down, measured within about 2 degrees; negative if it
+        looks up. One number for all cameras, or a tuple with one for each. Without it the pitch is
+        fitted, which can tip the whole body from the front.
     height_m
         Stature in metres, by default 1.70; only lengths depend on it. Several calibrated cameras
         measure it.
@@ -232,8 +238,11 @@ def fit_body(
                 "the calibration gives the lens; leave out field_of_view and focal_length"
             )
         calibration = matched(calibration, poses)
+        if calibration.up is not None and camera_pitch is not None:
+            raise BadInputError("the calibration says which way is up; leave out camera_pitch")
     fields_of_view = per_camera(field_of_view, poses, "field_of_view")
     focal_lengths = per_camera(focal_length, poses, "focal_length")
+    pitches = per_camera(camera_pitch, poses, "camera_pitch")
     fit_of = functools.partial(
         _fit,
         height_m=height_m,
@@ -243,7 +252,9 @@ def fit_body(
         rate_hz=rate_hz,
         draws=draws,
     )
-    fit = fit_of(poses, fields_of_view, focal_lengths, calibration, feet_planted=feet_planted)
+    fit = fit_of(
+        poses, fields_of_view, focal_lengths, pitches, calibration, feet_planted=feet_planted
+    )
     if len(poses) != 2 or not fit.doubtful:
         return fit.body
     offset = cameras_of(fit.body)[1]["time_offset_s"]
@@ -252,6 +263,7 @@ def fit_body(
             poses[i : i + 1],
             fields_of_view[i : i + 1],
             focal_lengths[i : i + 1],
+            pitches[i : i + 1],
             None
             if calibration is None
             else replace(calibration, cameras=(calibration.cameras[i],)),
@@ -277,6 +289,7 @@ def _fit(
     poses: Sequence[xr.Dataset],
     fields_of_view: tuple[float | None, ...],
     focal_lengths: tuple[float | None, ...],
+    pitches: tuple[float | None, ...],
     calibration: Calibration | None,
     *,
     height_m: float | None,
@@ -291,16 +304,17 @@ def _fit(
     pose = poses[0]
     calibrated = None if calibration is None else known_cameras(calibration, poses)
     sights = [
-        detections_of(each, fov, px)
-        for each, fov, px in zip(
+        detections_of(each, fov, px, pitch)
+        for each, fov, px, pitch in zip(
             poses if calibrated is None else calibrated.poses,
             fields_of_view,
             focal_lengths if calibrated is None else calibrated.focal,
+            pitches,
             strict=True,
         )
     ]
     time = pose["time"].to_numpy().astype(np.float64)
-    _, centred, world, weight, focal, focal_from, _ = sights[0]
+    _, centred, world, weight, focal, focal_from, *_ = sights[0]
     span, present = seen_span(sights[0])
 
     coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, calibrated)
@@ -383,6 +397,7 @@ def _fit(
         {
             "field_of_view": _as_given(fields_of_view),
             "focal_length": _as_given(focal_lengths),
+            "camera_pitch": _as_given(pitches),
             "calibration": None if calibrated is None else calibrated.history_entry["file"],
             "height_m": height_m,
             "feet_planted": feet_planted,

@@ -32,6 +32,7 @@ from mobility.kinematics.fit.body import (
     SEGMENT_NAMES,
     SHOULDERS,
     TERMS,
+    TILT_SD,
     USUAL_RATIOS,
     USUAL_STATURE,
     Array,
@@ -70,10 +71,14 @@ class Detections(NamedTuple):
     focal: float  # pixels
     focal_from: Literal["given", "film", "usual"]
     source: str  # of the keypoints, a key of the table pose_sources
+    pitch_deg: float | None = None  # by which the camera is known to look down
 
 
 def detections_of(
-    pose: xr.Dataset, field_of_view: float | None, focal_length: float | None
+    pose: xr.Dataset,
+    field_of_view: float | None,
+    focal_length: float | None,
+    pitch_deg: float | None = None,
 ) -> Detections:
     """Extract the detections of one camera from its pose, in focal lengths and metres."""
     require_pose(pose, what="fit_body")
@@ -103,7 +108,8 @@ def detections_of(
     weight = np.where(usable, visibility**2, 0.0)
     time = pose["time"].to_numpy().astype(np.float64)
     time = time - delay_of(pose)
-    return Detections(time, centred, world, weight, focal, focal_from, source_of(pose).key)
+    source = source_of(pose).key
+    return Detections(time, centred, world, weight, focal, focal_from, source, pitch_deg)
 
 
 def _lacking(pose: xr.Dataset) -> list[str]:
@@ -209,6 +215,10 @@ def observed_by(
         world = foreshortened(image, weight, knots, stature)
     else:
         world = values[..., 2:5]
+    tilt, tilt_sd = (0.0, 0.0), TILT_SD
+    if sight.pitch_deg is not None:
+        tilt = float(np.tan(np.radians(sight.pitch_deg))), 0.0
+        tilt_sd = float(np.radians(TERMS["tilt"]["pitch_sd_deg"]["if_given"])), TILT_SD[1]
     return Problem(
         knots=knots,
         image=image,
@@ -218,6 +228,8 @@ def observed_by(
         stature=stature,
         source=sight.source,
         has_depth=sight.world is not None,
+        tilt=tilt,
+        tilt_sd=tilt_sd,
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from mobility.base.options import Standing
 from mobility.kinematics.fit.body import (
     ANKLES,
+    DEPTHS,
     HIPS,
     KNEE_OF_STANDING,
     KNEES,
@@ -31,7 +32,7 @@ from mobility.kinematics.fit.body import (
     hip_line,
     unit_vectors,
 )
-from mobility.kinematics.fit.observed import LEAST_WEIGHT
+from mobility.kinematics.fit.observed import LEAST_WEIGHT, LEFT_OUT
 from mobility.kinematics.fit.planted_feet import intervals_of
 from mobility.kinematics.fit.problem import Problem, part_of
 from mobility.kinematics.fit.solver import sampled, schur_complement, shifts, solve
@@ -204,7 +205,41 @@ def _seen_bent(problem: Problem, joints: Array, standing: Mask) -> bool:
 
 def _with_weights(problem: Problem, weights: Array, knee: tuple[float, float]) -> Problem:
     def with_weights(target: Problem) -> Problem:
-        return replace(target, standing=weights, standing_knee=knee, without=problem.without)
+        return replace(
+            target,
+            standing=weights,
+            standing_knee=knee,
+            without=problem.without,
+            **_depths_and_tilt(target, weights),
+        )
 
     views = tuple(replace(view, problem=with_weights(view.problem)) for view in problem.views)
     return replace(with_weights(problem), views=views)
+
+
+def _depths_and_tilt(problem: Problem, weights: Array) -> dict[str, Any]:
+    """Leave out the depths that standing replaces, and hold the camera more level, from the front.
+
+    Seen from the front or diagonally, the pose model leans a standing trunk forward and a squatting
+    one back. If its depths counted while somebody is assumed to stand straight, the camera would be
+    tipped to satisfy both.
+    """
+    term = TERMS["standing"]["depths"]
+    if not problem.has_depth or _facing(problem.world[weights > 0]) < term["least_facing"]:
+        return {}
+    counts = 1 - np.minimum(1.0, term["times"] * weights / weights.max())
+    sds = problem.depth_sds.copy()
+    for name in term["left_out"]:
+        sds[:, list(DEPTHS).index(name)] /= np.sqrt(np.maximum(counts, LEFT_OUT**-2))
+    pitch_sd, roll_sd = problem.tilt_sd
+    level = float(np.radians(TERMS["tilt"]["pitch_sd_deg"]["if_standing_seen_from_the_front"]))
+    return {"depth_sds": sds, "tilt_sd": (min(pitch_sd, level), roll_sd)}
+
+
+def _facing(points: Array) -> float:
+    """Cosine of the angle between the direction in which a body faces and the camera."""
+    hips, shoulders = (
+        unit_vectors((points[:, right] - points[:, left]) * [1.0, 0.0, 1.0])
+        for left, right in (HIPS, SHOULDERS)
+    )
+    return -float(np.median(unit_vectors(hips + shoulders)[:, 0]))

@@ -42,7 +42,6 @@ from mobility.kinematics.fit.body import (
     SHARE_OF_SEVERAL,
     SHOULDERS,
     TERMS,
-    TILT_SD,
     TRUNK_LEAN,
     USUAL_RATIO_SDS,
     USUAL_RATIOS,
@@ -591,8 +590,8 @@ def _camera_priors(view: View, shared: Array) -> Iterator[tuple[Any, ...]]:
         return
     rotation, _ = view.axes(shared)
     x, y, z = up = rotation @ up_of(shared)
-    pitch_sd, roll_sd = TILT_SD
-    tilts = ((z / y, pitch_sd, [0, -z / y**2, 1 / y]), (x / y, roll_sd, None))
+    (pitch, roll), (pitch_sd, roll_sd) = view.problem.tilt, view.problem.tilt_sd
+    tilts = ((z / y - pitch, pitch_sd, [0, -z / y**2, 1 / y]), (x / y - roll, roll_sd, None))
     for tilt, sd, slopes in tilts:
         slope = np.array(slopes if slopes is not None else [1 / y, -x / y**2, 0])
         by_turn = np.cross(up, slope) @ left_jacobian(numbers[:3])
