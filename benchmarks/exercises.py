@@ -94,7 +94,7 @@ def compared(case: Case, cache: Path) -> Compared:
     found["verdict"] = session.record.verdict
     seen = {"view": view_of_azimuth(case.camera.azimuth)}
     answers = [
-        {**seen, "rule": each.rule, "answer": each.answer, **hidden_and_half_width(each)}
+        {**seen, "rule": each.rule, "result": each.result, **hidden_and_half_width(each)}
         for each in find(metrics)
     ]
     return Compared(found, [about | row for row in errors(metrics, true)], answers)

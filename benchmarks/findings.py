@@ -71,7 +71,7 @@ MARGIN = {
 }
 """How far from its threshold a true value must lie to be clearly beyond it or not."""
 
-ANSWERED = ("fault", "reached", "near")
+DECIDED = ("outside", "met", "borderline")
 """Answers that can be right or wrong."""
 
 _PROCESSES = 2
@@ -406,7 +406,7 @@ def clip_answers(folder: Path) -> list[dict[str, Any]]:
         rows.append(
             {
                 **{"trial": folder.name, "view": view, "rule": finding.rule, "side": finding.side},
-                **{"answer": finding.answer, "beyond": beyond, "margin": rule["margin"]["value"]},
+                **{"result": finding.result, "beyond": beyond, "margin": rule["margin"]["value"]},
                 "probability": finding.probability,
                 **hidden_and_half_width(finding),
                 "wrong expected": wrong_expected([finding]),
@@ -433,7 +433,7 @@ def views_of_rules(rows: pd.DataFrame) -> str:
             own = of_rule[of_rule["view"] == view]
             if own.empty:
                 continue
-            share = own["answer"].isin(["fault", "reached", "near"]).mean()
+            share = own["result"].isin(["outside", "met", "borderline"]).mean()
             entry = f"sides: {len(own)}, answered: {share:.2f}"
             widths = own["half_width"].astype(float).dropna()
             if len(widths) >= LEAST_FOR_QUARTILES:
@@ -464,23 +464,23 @@ def answers_table(rows: pd.DataFrame) -> pd.DataFrame:
     """
     rows = judged(rows)
     rows = rows.assign(
-        clear=(rows["beyond"].abs() > rows["margin"]) | (rows["answer"] == "near"),
+        clear=(rows["beyond"].abs() > rows["margin"]) | (rows["result"] == "borderline"),
     )
     made = []
     for view, own in of_views(rows):
-        shown = own[~own["answer"].isin(["refused", "hidden"])]
-        answered = shown[shown["answer"].isin(ANSWERED)]
+        shown = own[~own["result"].isin(["not_reported", "not_visible"])]
+        answered = shown[shown["result"].isin(DECIDED)]
         clear = answered[answered["clear"]]
         made.append(
             {
                 **{"view": view, "asked": len(own), "shown": len(shown)},
-                **{name: int((own["answer"] == name).sum()) for name in (*ANSWERED, "open")},
+                **{name: int((own["result"] == name).sum()) for name in (*DECIDED, "inconclusive")},
                 "answered of shown": len(answered) / max(len(shown), 1),
                 "right": answered["right"].mean(),
                 "right, clear truth": clear["right"].mean(),
                 **{
-                    f"right: {name}": answered.loc[answered["answer"] == name, "right"].mean()
-                    for name in ANSWERED
+                    f"right: {name}": answered.loc[answered["result"] == name, "right"].mean()
+                    for name in DECIDED
                 },
             }
         )
@@ -491,12 +491,12 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     """Say of each answer whose truth is known whether it is right."""
     rows = rows[np.isfinite(rows["beyond"])]
     right = {
-        "fault": rows["beyond"] > 0,
-        "reached": rows["beyond"] <= 0,
-        "near": rows["beyond"] <= rows["margin"],
+        "outside": rows["beyond"] > 0,
+        "met": rows["beyond"] <= 0,
+        "borderline": rows["beyond"] <= rows["margin"],
     }
-    chosen = [rows["answer"] == name for name in ANSWERED]
-    return rows.assign(right=np.select(chosen, [right[n] for n in ANSWERED], default=False))
+    chosen = [rows["result"] == name for name in DECIDED]
+    return rows.assign(right=np.select(chosen, [right[n] for n in DECIDED], default=False))
 
 
 def of_views(rows: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
@@ -515,7 +515,7 @@ def wrong_table(rows: pd.DataFrame) -> pd.DataFrame:
     """
     made = []
     for view, own in of_views(judged(rows)):
-        answered = own[own["answer"].isin(ANSWERED)]
+        answered = own[own["result"].isin(DECIDED)]
         expected = float(answered["wrong expected"].sum())
         low, high = stats.poisson.interval(0.95, expected)
         made.append(
@@ -581,7 +581,7 @@ def answers_markdown(rows: pd.DataFrame) -> str:
         "|---|" + "---:|" * (answers.shape[1] - 1),
     ]
     for row in answers.to_dict("records"):
-        made = row["fault"] + row["near"] + row["reached"]
+        made = row["outside"] + row["borderline"] + row["met"]
         shares = {
             name: "–" if np.isnan(share) else f"{share:.0%}"
             for name, share in row.items()
@@ -626,7 +626,7 @@ def _table(frame: pd.DataFrame) -> list[str]:
 
 def markdown(frame: pd.DataFrame, clips: str, grids: list[str]) -> str:
     """Give the table as Markdown."""
-    limits = tables.load("findings")["answers"]
+    limits = tables.load("findings")["results"]
     columns = ["", "fault", *COUNTS, "sensitivity", "specificity", "found", "cleared"]
     of = " and ".join(f"`benchmarks/{grid}`" for grid in grids)
     lines = [

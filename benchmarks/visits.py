@@ -25,9 +25,9 @@ from findings import MARGIN, assessed, true_or_not
 from real import OPENCAP, at_frames, body_of, clips, stated
 
 import mobility as mb
-from mobility.assessment.answers import ANSWERS
 from mobility.assessment.findings import Finding, all_rules, find
 from mobility.assessment.phases import phase_frames
+from mobility.assessment.results import RESULTS
 from mobility.assessment.verdict import Verdict
 from mobility.cohorts.merging import Film, merge
 from mobility.keypoints.view import camera_view
@@ -55,7 +55,7 @@ SIDED = (
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_suffix(".md")
 PHONES = ("cmbbe_squats_cam0", "cmbbe_squats_cam1")
-COUNTS = ("numbers", *ANSWERS, "told", "wrong")
+COUNTS = ("numbers", *RESULTS, "told", "wrong")
 
 
 def films() -> list[list[Case]]:
@@ -180,13 +180,13 @@ def answers(measured_people: Sequence[Person]) -> pd.DataFrame:
             for each in find(metrics):
                 if each.metric in MARGIN and each.rule != "movement_not_smooth":
                     wrong = _is_wrong(each, person)
-                    rows.append({"way": way, "answer": each.answer, "wrong": wrong})
+                    rows.append({"way": way, "result": each.result, "wrong": wrong})
     table = pd.DataFrame(rows)
     counted = table.pivot_table(
-        index="way", columns="answer", aggfunc="size", fill_value=0, sort=False
+        index="way", columns="result", aggfunc="size", fill_value=0, sort=False
     )
-    counted = counted.reindex(columns=list(ANSWERS), fill_value=0)
-    counted["told"] = counted[["fault", "near", "reached"]].sum(axis=1)
+    counted = counted.reindex(columns=list(RESULTS), fill_value=0)
+    counted["told"] = counted[["outside", "borderline", "met"]].sum(axis=1)
     counted["wrong"] = table.groupby("way", sort=False)["wrong"].sum()
     return counted
 
@@ -201,7 +201,7 @@ def _is_wrong(finding: Finding, person: Person) -> bool:
     )
     if is_there is None:
         return False
-    said = {"fault": True, "reached": False, "near": False}.get(finding.answer)
+    said = {"outside": True, "met": False, "borderline": False}.get(finding.result)
     return said is not None and said != is_there
 
 

@@ -6,12 +6,21 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-MARKS = {"fault": "✗", "near": "≈", "reached": "✓", "open": "?"}
+MARKS = {"outside": "✗", "borderline": "≈", "met": "✓", "inconclusive": "?"}
 KINDS = {
-    **{"Also reached": "reached", "Also within or near the aim": "near", "Also a fault": "fault"},
-    **{"Open": "open", "No answer": "refused", "Not seen": "hidden", "Hidden": "hidden"},
+    **{
+        "Also reached": "met",
+        "Also within or near the aim": "borderline",
+        "Also a fault": "outside",
+    },
+    **{
+        "Open": "inconclusive",
+        "No answer": "not_reported",
+        "Not seen": "not_visible",
+        "Hidden": "not_visible",
+    },
 }
-"""Answer of each kind of line."""
+"""Result of each kind of line."""
 
 
 def text_of(html: object) -> str:

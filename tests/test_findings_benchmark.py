@@ -78,25 +78,25 @@ def test_statements_by_view_by_hand(benchmark):
 def test_answers_by_hand(benchmark):
     """Of the four answers within and beyond the margin of 5; what is hidden was not shown."""
     cases = [  # view, answer, how far the true value is beyond the limit, probability of the fault
-        ("front", "fault", 6.0, 0.97), ("front", "fault", 1.0, 0.93),
-        ("front", "fault", -1.0, 0.91),
-        ("front", "reached", -6.0, 0.04), ("front", "reached", 2.0, 0.15),
-        ("front", "near", 4.0, 0.55), ("front", "near", 6.0, 0.55), ("front", "open", 3.0, 0.7),
-        ("side", "reached", -9.0, 0.01), ("side", "hidden", 3.0, None),
-        ("side", "refused", 3.0, None),
-        ("side", "reached", np.nan, 0.01),
+        ("front", "outside", 6.0, 0.97), ("front", "outside", 1.0, 0.93),
+        ("front", "outside", -1.0, 0.91),
+        ("front", "met", -6.0, 0.04), ("front", "met", 2.0, 0.15),
+        ("front", "borderline", 4.0, 0.55), ("front", "borderline", 6.0, 0.55), ("front", "inconclusive", 3.0, 0.7),
+        ("side", "met", -9.0, 0.01), ("side", "not_visible", 3.0, None),
+        ("side", "not_reported", 3.0, None),
+        ("side", "met", np.nan, 0.01),
     ]  # fmt: skip
     rows = pd.DataFrame(
         [
             {
                 "view": view,
-                "answer": answer,
+                "result": answer,
                 "beyond": beyond,
                 "probability": p,
                 "margin": 5.0,
                 "rule": "heel_rise",
                 "z": 2.0,
-                "wrong expected": 0.1 if answer != "open" else 0.0,
+                "wrong expected": 0.1 if answer != "inconclusive" else 0.0,
             }
             for view, answer, beyond, p in cases
         ]
@@ -104,7 +104,7 @@ def test_answers_by_hand(benchmark):
     frame = benchmark.answers_table(rows).set_index("view")
     assert list(frame.index) == ["front", "side", "all"]
     front, side = frame.loc["front"], frame.loc["side"]
-    counts = ["asked", "shown", "fault", "reached", "near", "open"]
+    counts = ["asked", "shown", "outside", "met", "borderline", "inconclusive"]
     assert front[counts].tolist() == [8, 8, 3, 2, 2, 1]
     assert side[counts].tolist() == [3, 1, 0, 1, 0, 0]
     assert front["answered of shown"] == pytest.approx(7 / 8)

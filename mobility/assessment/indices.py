@@ -119,9 +119,9 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
         visible_sides = [side for side in sides if not side.hidden]
         certain = [side for side in visible_sides if side.status != "cannot be told"]
         measured = [side for side in sides if side.interval is not None]
-        # One side is enough for a fault; that there is none is to be so of all that are seen.
-        has_fault = any(side.answer == "fault" for side in certain)
-        if has_fault or 0 < len(certain) == len(visible_sides):
+        # One side outside is enough; that the target is met must hold for all sides that are seen.
+        is_outside = any(side.result == "outside" for side in certain)
+        if is_outside or 0 < len(certain) == len(visible_sides):
             parts[key] = part = _draws(certain, float(entry["large"]), rng)
         else:
             reasons = (side.reason for side in visible_sides if side.reason)

@@ -112,14 +112,14 @@ class ReportPage:
         return verdict_of(self.session, self.metrics)
 
     @cached_property
-    def answers(self) -> tuple[Finding, ...]:
-        """Answers of all checks, as the verdict leaves them."""
-        return self.verdict.answers(find(self.metrics))
+    def checks(self) -> tuple[Finding, ...]:
+        """Findings of all checks, as the verdict leaves them."""
+        return self.verdict.checks(find(self.metrics))
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """Findings that the verdict keeps."""
-        return self.verdict.keep(self.answers)
+        return self.verdict.keep(self.checks)
 
     @cached_property
     def view_kind(self) -> str:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 from hand_made import GOOD, metrics_of
+from mobility.assessment.answers import ANSWERED, ANSWERS
 
 from mobility import tables
 from mobility.assessment.advice import advise
-from mobility.assessment.answers import ANSWERED, ANSWERS
 from mobility.assessment.comments import SUMMARY, comments, recommendations
 from mobility.assessment.criteria import (
     compensations,

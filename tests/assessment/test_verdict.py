@@ -153,7 +153,7 @@ def test_differences_of_the_sides_are_refused_where_the_sides_were_confused() ->
         differences = {name for name in refused if name.endswith("_asymmetry")}
         assert len(differences) == 4
         for name, each in refused.items():
-            assert (each.answer == "refused" and "left and right" in each.reason) == (
+            assert (each.result == "not_reported" and "left and right" in each.reason) == (
                 name in differences
             )
 

@@ -60,7 +60,7 @@ def test_one_film_has_a_page_and_a_document(store):
     document = json.loads(command("visit", "p01", "--on", "2026-05-04", "--json").stdout)
     assert document["user_id"] == "p01"
     assert [film["session_id"] for film in document["films"]] == ["squat"]
-    assert {check["answer"] for check in document["checks"]} >= {"fault", "reached"}
+    assert {check["result"] for check in document["checks"]} >= {"outside", "met"}
     client = command("visit", "p01", "--client").stdout
     assert client.strip().endswith("visit.client.html")
 

@@ -378,7 +378,7 @@ def test_the_answers_of_the_rules_are_a_resource_beside_the_metrics(store, tmp_p
     assert list(fields) == list(answers) == list(cohort.COLUMNS_OF_CHECKS)
     assert all(field["description"] for field in fields.values())
     assert not answers.duplicated(of_checks["schema"]["primaryKey"]).any()
-    assert set(answers["answer"]) <= {"", *fields["answer"]["constraints"]["enum"]}
+    assert set(answers["result"]) <= {"", *fields["result"]["constraints"]["enum"]}
     assert cohort.is_table(cohort.checks_of(written))
     # Whoever is not compared has a row that says why, of an exercise without rules there is none.
     out = frame[frame["metric"].eq("")].set_index("session_id")["reason"].astype(str)

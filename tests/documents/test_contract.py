@@ -37,7 +37,7 @@ SQUAT = {"knee_movement_phases": PHASES, "exercise": "Overhead Squat", "date": "
 # Beyond the documented fields.
 CHECK = {
     **{"rule": "heel_rise", "name": "Heel rise", "label": "heels rise", "side": "left"},
-    **{"answer": "near", "value": 2.0, "interval": [-5.0, 9.0], "units": "degree"},
+    **{"result": "borderline", "value": 2.0, "interval": [-5.0, 9.0], "units": "degree"},
     **{"direction": "above", "limit": 4.0, "margin": 4.0, "probability": 0.3},
     **{"beyond_margin": 0.1, "reason": "", "source": "a choice"},
 }

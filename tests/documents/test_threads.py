@@ -133,11 +133,11 @@ def test_a_thread_from_before_there_were_answers_reads_as_before(session):
     session.append_message(thread_id, "Kept.", by="Bo")
     (file,) = (file for file in session.folder.rglob("*.json") if thread_id in file.name)
     thread = json.loads(file.read_text())
-    assert {each.pop("answer") for each in thread["evidence"]} <= {"open", "refused"}
+    assert {each.pop("result") for each in thread["evidence"]} <= {"inconclusive", "not_reported"}
     file.write_text(json.dumps(thread))
     read = session.thread(thread_id)
     assert Thread.model_validate(read).model_dump(mode="json") == read
-    assert {each.pop("answer") for each in read["evidence"]} == {None}
+    assert {each.pop("result") for each in read["evidence"]} == {None}
     assert read["evidence"] == thread["evidence"]
     assert session.append_message(thread_id, "Still.", by="Bo")
     assert [m["text"] for m in session.thread(thread_id)["messages"]][-2:] == ["Kept.", "Still."]

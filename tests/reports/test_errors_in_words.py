@@ -38,12 +38,12 @@ def test_the_report_says_what_standing_was_assumed(session: Session) -> None:
 
 def test_the_report_says_how_many_answers_are_expected_to_be_wrong(session: Session) -> None:
     page = ReportPage(session.read_once())
-    count = sum(each.answer in ("fault", "near", "reached") for each in page.answers)
+    count = sum(each.result in ("outside", "borderline", "met") for each in page.answers)
     wrong = wrong_expected(page.answers)
     words = f"Answers fault, reached or near: {count}. By their probabilities about {wrong:.1f} of"
     (method,) = (each for each in sections_of(page.exercise) if each.name == "method")
     assert words in method.of(page)
-    certain = [replace(each, probability=1.0) for each in page.answers if each.answer == "fault"]
+    certain = [replace(each, probability=1.0) for each in page.answers if each.result == "outside"]
     assert "fewer than 0.1 of them" in errors_in_words.wrong_answers(certain)[0]
     # What the verdict rules out says nothing.
     assert errors_in_words.wrong_answers([refused(each, "x") for each in page.answers]) == []

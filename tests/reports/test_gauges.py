@@ -73,7 +73,7 @@ def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> Non
     refused = metrics.assign(knee_flexion=xr.full_like(metrics["knee_flexion"], np.nan))
     assert "Knee bend" not in {gauge.name for gauge in gauges.of_rules(refused)}
     findings = [
-        replace(each, answer="fault" if each.rule == "arms_fall_forward" else "open")
+        replace(each, result="outside" if each.rule == "arms_fall_forward" else "inconclusive")
         for each in find(metrics)
     ]
     first, *_ = few = gauges.of_rules(metrics, findings=findings, most=2)
@@ -151,17 +151,17 @@ def test_numbers_below_a_bar_do_not_overlap_and_the_aim_is_among_them(low, goal,
 
 
 def test_near_is_not_green_and_every_answer_has_a_mark_and_a_word() -> None:
-    marked = replace(knee(119.0, 8.0), answers={"left": "near", "right": "fault"})
+    marked = replace(knee(119.0, 8.0), answers={"left": "borderline", "right": "outside"})
     shown = gauges.show([marked], caption="Numbers")
     assert '<span class="answer near">≈ near</span>' in shown
     css = (Path(gauges.__file__).parent / "report.css").read_text(encoding="utf-8")
     colours = {
         answer: body
-        for rule, body in re.findall(r"((?:\.gauges \.answer\.\w+,? ?)+)\{([^}]*)\}", css)
+        for rule, body in re.findall(r"((?:\.gauges \.result\.\w+,? ?)+)\{([^}]*)\}", css)
         for answer in re.findall(r"answer\.(\w+)", rule)
     }
-    assert set(colours) == {"fault", "near", "reached", "open"}
-    assert [answer for answer, body in colours.items() if "--good" in body] == ["reached"]
+    assert set(colours) == {"outside", "borderline", "met", "inconclusive"}
+    assert [answer for answer, body in colours.items() if "--good" in body] == ["met"]
 
 
 def test_a_change_counts_beyond_the_errors_of_both() -> None:

@@ -127,7 +127,7 @@ def test_the_largest_finding_comes_first() -> None:
         finding(
             rule,
             status="found",
-            answer="fault",
+            result="outside",
             value=value,
             probability=0.9,
             interval=(value - half, value + half),
@@ -157,7 +157,7 @@ def test_the_expected_excess_is_that_of_draws() -> None:
     assert all(np.isfinite(excess(each)) for each in find(hand_made.metrics_of()))
 
 
-ANSWERED = {"found": "fault", "not found": "reached", "cannot be told": "open"}
+DECIDED = {"found": "outside", "not found": "met", "cannot be told": "inconclusive"}
 
 
 def whole_squat(**changed: str) -> list[Finding]:
@@ -166,7 +166,7 @@ def whole_squat(**changed: str) -> list[Finding]:
         f: changed.get(f.id, changed.get(f.rule, "not found")) for f in find(hand_made.metrics_of())
     }
     return [
-        replace(f, status=status, answer=ANSWERED[status], reason="dark")
+        replace(f, status=status, result=DECIDED[status], reason="dark")
         for f, status in statuses.items()
     ]
 
@@ -198,7 +198,7 @@ def test_what_is_in_order_is_said_of_both_sides_alone() -> None:
 
 def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_reached() -> None:
     data = hand_made.metrics_of({"trunk_tibia_difference": (5.0, 4.0)})
-    near = [each for each in find(data) if each.answer == "near"]
+    near = [each for each in find(data) if each.result == "borderline"]
     assert [each.rule for each in near] == ["trunk_leans_forward"]
     assert "Within or near the aim" in text_of(part_sections.in_detail(near, References()))
     assert first_page.cannot_be_told(near, data) == "<p>Every check has an answer.</p>"
@@ -233,7 +233,7 @@ def test_what_is_likely_but_open_is_said_first_with_the_film_that_tells_more(
     findings = find(hand_made.metrics_of({metric: bad}))
     alone = text_of(first_page.main_findings(findings, judge([])))
     assert alone.startswith(f"{capital(checkpoint['may'])}. No fault")
-    certain = [replace(f, answer="reached") if f.rule == rule else f for f in findings]
+    certain = [replace(f, result="met") if f.rule == rule else f for f in findings]
     assert checkpoint["may"] not in text_of(first_page.main_findings(certain, judge([]))).lower()
 
 
