@@ -386,8 +386,8 @@ def by_view(told: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def clip_answers(folder: Path) -> list[dict[str, Any]]:
-    """Collect the answer to each rule on each side of a trial, and how far beyond is true.
+def clip_results(folder: Path) -> list[dict[str, Any]]:
+    """Collect the result of each rule on each side of a trial, and how far beyond is true.
 
     The fitted body is that of `clip_told`.
     """
@@ -425,7 +425,7 @@ def hidden_and_half_width(finding: Finding) -> dict[str, Any]:
 
 
 def views_of_rules(rows: pd.DataFrame) -> str:
-    """Give the lines of the table ``views_of_rules`` of answers (`clip_answers`)."""
+    """Give the lines of the table ``views_of_rules`` of results (`clip_results`)."""
     seen, lines = rows[~rows["hidden"]], []
     for rule, of_rule in seen.groupby("rule", sort=False):
         lines.append(f"      {rule}:")
@@ -455,8 +455,8 @@ def write_views(grid: str, lines: str) -> None:
         hidden.write_text(before + found + kept[0] + lines + rest, encoding="utf-8")
 
 
-def answers_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Count the answers by view, and how many are right.
+def results_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Count the results by view, and how many are right.
 
     A fault is right where the true value is beyond the threshold, *reached* where it is not, *near*
     where it is not beyond it by more than the margin; clearly right or wrong are those of faults
@@ -469,17 +469,17 @@ def answers_table(rows: pd.DataFrame) -> pd.DataFrame:
     made = []
     for view, own in of_views(rows):
         shown = own[~own["result"].isin(["not_reported", "not_visible"])]
-        answered = shown[shown["result"].isin(DECIDED)]
-        clear = answered[answered["clear"]]
+        decided = shown[shown["result"].isin(DECIDED)]
+        clear = decided[decided["clear"]]
         made.append(
             {
                 **{"view": view, "asked": len(own), "shown": len(shown)},
                 **{name: int((own["result"] == name).sum()) for name in (*DECIDED, "inconclusive")},
-                "answered of shown": len(answered) / max(len(shown), 1),
-                "right": answered["right"].mean(),
+                "decided of shown": len(decided) / max(len(shown), 1),
+                "right": decided["right"].mean(),
                 "right, clear truth": clear["right"].mean(),
                 **{
-                    f"right: {name}": answered.loc[answered["result"] == name, "right"].mean()
+                    f"right: {name}": decided.loc[decided["result"] == name, "right"].mean()
                     for name in DECIDED
                 },
             }
@@ -488,7 +488,7 @@ def answers_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
-    """Say of each answer whose truth is known whether it is right."""
+    """Say of each result whose truth is known whether it is right."""
     rows = rows[np.isfinite(rows["beyond"])]
     right = {
         "outside": rows["beyond"] > 0,
@@ -508,20 +508,20 @@ def of_views(rows: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
 
 
 def wrong_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Compare how many answers are expected to be wrong, by their probabilities, with how many are.
+    """Compare how many results are expected to be wrong, by their probabilities, with how many are.
 
-    *between* are the counts within which the true one lies in 95 % of samples whose answers are
+    *between* are the counts within which the true one lies in 95 % of samples whose results are
     independent (Poisson).
     """
     made = []
     for view, own in of_views(judged(rows)):
-        answered = own[own["result"].isin(DECIDED)]
-        expected = float(answered["wrong expected"].sum())
+        decided = own[own["result"].isin(DECIDED)]
+        expected = float(decided["wrong expected"].sum())
         low, high = stats.poisson.interval(0.95, expected)
         made.append(
             {
-                **{"view": view, "answers": len(answered), "said wrong": round(expected, 1)},
-                **{"wrong": int((~answered["right"]).sum())},
+                **{"view": view, "results": len(decided), "said wrong": round(expected, 1)},
+                **{"wrong": int((~decided["right"]).sum())},
                 "between": f"{low:.0f} and {high:.0f}",
             }
         )
@@ -563,24 +563,24 @@ def bins_table(rows: pd.DataFrame) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def answers_markdown(rows: pd.DataFrame) -> str:
-    """Give the answers by view, and what was said beside what came true, as Markdown."""
-    answers, bins = answers_table(rows), bins_table(rows)
+def results_markdown(rows: pd.DataFrame) -> str:
+    """Give the results by view, and what was said beside what came true, as Markdown."""
+    results, bins = results_table(rows), bins_table(rows)
     wrong, doubtful = wrong_table(rows), doubtful_table(rows)
     lines = [
-        "## Answers",
+        "## Results",
         "",
-        "To each rule on each side whose truth is known: *asked*. *shown*: neither refused nor"
-        " hidden; *answered*: fault, reached or near. A fault is right where the",
-        "true value is beyond the limit, *reached* where it is not, *near* where it is not beyond"
+        "Results of each rule on each side whose truth is known: *asked*. *shown*: neither not"
+        " reported nor not visible; *decided*: outside, met or borderline. *outside* is right if",
+        "the true value is beyond the limit, *met* if it is not, *borderline* if it is not beyond"
         " it by more than the margin of the rule. *clear truth*: without",
-        "faults and *reached* whose true value is within the margin of the limit. Intervals count"
+        "*outside* and *met* whose true value is within the margin of the limit. Intervals count"
         " the two sides of a person as two.",
         "",
-        "| " + " | ".join(answers) + " |",
-        "|---|" + "---:|" * (answers.shape[1] - 1),
+        "| " + " | ".join(results) + " |",
+        "|---|" + "---:|" * (results.shape[1] - 1),
     ]
-    for row in answers.to_dict("records"):
+    for row in results.to_dict("records"):
         made = row["outside"] + row["borderline"] + row["met"]
         shares = {
             name: "–" if np.isnan(share) else f"{share:.0%}"
@@ -591,10 +591,10 @@ def answers_markdown(rows: pd.DataFrame) -> str:
         lines.append("| " + " | ".join(str(value) for value in (row | shares).values()) + " |")
     lines += [
         "",
-        "## Wrong answers",
+        "## Wrong results",
         "",
-        "*said wrong*: the sum of the probabilities that an answer is wrong, as a report gives it."
-        " *between*: 95 % of counts, if the answers were independent.",
+        "*said wrong*: the sum of the probabilities that a result is wrong, as a report gives it."
+        " *between*: 95 % of counts, if the results were independent.",
         "",
         *_table(wrong),
         "",
@@ -758,11 +758,11 @@ def main() -> None:
     of = "" if len(chosen) == len(clips) else f" of {len(clips)}"
     views = by_view(told)
     text = markdown(frame, f"{len(chosen)}{of}", [path.name for path in given.grid])
-    rows = pd.DataFrame([row for each in of_clips(clip_answers, chosen) for row in each])
-    text += "\n" + views_markdown(views) + "\n" + answers_markdown(rows)
+    rows = pd.DataFrame([row for each in of_clips(clip_results, chosen) for row in each])
+    text += "\n" + views_markdown(views) + "\n" + results_markdown(rows)
     if given.json:
         values = {"clips": len(chosen), "table": _plain(frame), "views": _plain(views)}
-        values |= {"answers": _plain(answers_table(rows)), "bins": _plain(bins_table(rows))}
+        values |= {"results": _plain(results_table(rows)), "bins": _plain(bins_table(rows))}
         values |= {"wrong": _plain(wrong_table(rows))}
         print(json.dumps(values | {"trials": _plain(told)}, indent=1))
     else:

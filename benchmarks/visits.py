@@ -170,8 +170,8 @@ def error_table(of_ways: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame
     return table
 
 
-def answers(measured_people: Sequence[Person]) -> pd.DataFrame:
-    """Count the answers of the rules by the films that were merged, and how many are wrong."""
+def results(measured_people: Sequence[Person]) -> pd.DataFrame:
+    """Count the results of the rules by the films that were merged, and how many are wrong."""
     rows = []
     for person in measured_people:
         for way, metrics in ways(person.films).items():
@@ -266,7 +266,7 @@ def document(measured_people: Sequence[Person], of_phones: pd.DataFrame) -> str:
             "reached; *wrong*: a fault that is clearly not there, or one that clearly is there and",
             "is passed over.",
             "",
-            _markdown(answers(measured_people)),
+            _markdown(results(measured_people)),
             "",
             "Two phones that filmed one man at the same time, taken as two films, against what",
             "OpenCap made of both, which is 4 to 6 degrees off itself:",

@@ -249,7 +249,7 @@ def _with_results(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
     reason, times = reasons.most_common(1)[0] if reasons else ("", 0)
     is_new = all(each.why != reason for each in verdict.reasons)
     if 2 * times > len(findings) and is_new:
-        because = tables.sentence("comments.verdict.checks.because", reason=reason)
+        because = tables.sentence("comments.verdict.main_obstacle", reason=reason)
         text = f"{text} {because}"
     if verdict.level == "not_this_exercise":
         return replace(verdict, why=f"{verdict.why} {text}")

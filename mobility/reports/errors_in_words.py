@@ -125,8 +125,9 @@ def wrong_results(findings: Sequence[Finding]) -> list[str]:
         return []
     wrong = wrong_expected(findings)
     number, kind = "one" if count == 1 else "several", "some" if wrong >= 0.05 else "few"
-    counted = tables.sentence(f"report.results.{number}", count=count)
-    return [f"{counted} {tables.sentence(f'report.results.{kind}_wrong', wrong=rounded(wrong, 1))}"]
+    counted = tables.sentence(f"report.results.counted.{number}", count=count)
+    how_many = tables.sentence(f"report.results.wrong.{kind}", wrong=rounded(wrong, 1))
+    return [f"{counted} {how_many}"]
 
 
 def gravity(pose: xr.Dataset) -> Markup:

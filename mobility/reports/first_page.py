@@ -246,13 +246,8 @@ def in_words(findings: Sequence[Finding]) -> Markup:
             if len(seen) < len(of_rule):
                 part = f"{part} ({seen[0].side})"
             parts["borderline" if "borderline" in results else "met"].append(part)
-    return paragraphs(
-        *(
-            _line("alone", result, names=listed(of_result))
-            for result, of_result in parts.items()
-            if of_result
-        )
-    )
+    lines = [_line("alone", each, names=listed(parts[each])) for each in parts if parts[each]]
+    return paragraphs(*lines)
 
 
 def _line(kind: str, result: Result, **words: str) -> str:

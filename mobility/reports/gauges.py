@@ -295,7 +295,7 @@ def _result(gauge: Gauge, side: str) -> h.Node:
     if result is None:
         return None
     mark, colour = (tables.sentence(f"results.{result}.{what}") for what in ("mark", "colour"))
-    return (" ", h.span(class_=f"result {colour}")[f"{mark} {in_words(result)}"])
+    return (" ", h.span(class_=f"result {result} {colour}")[f"{mark} {in_words(result)}"])
 
 
 _CHARACTER = 0.07

@@ -221,7 +221,7 @@ def test_a_rule_without_a_margin_has_no_near():
 )
 def test_what_the_camera_cannot_see_of_a_side_is_hidden(unseen, left, right):
     data = hand_made.metrics_of({"heel_rise": ((math.nan,) * 2, (math.nan,) * 2)})
-    data["heel_rise"].attrs |= {"note": "the heel is hidden from the camera", "not_visible": unseen}
+    data["heel_rise"].attrs |= {"note": "the heel is hidden from the camera", "hidden": unseen}
     answers = {each.side: each.result for each in judged("heel_rise", data)}
     assert answers == {"left": left, "right": right}
     seen = hand_made.metrics_of({"heel_rise": ((1.0, 1.0), (1.0, 1.0))})
@@ -275,12 +275,12 @@ def test_on_the_grid_as_many_answers_are_wrong_as_their_probabilities_say(projec
             for line in sections[name].splitlines()
             if line.startswith("|")
         ]
-        for name in ("Answers", "Wrong answers")
+        for name in ("Results", "Wrong results")
     }
-    head, _, *answers = cells["Answers"]
+    head, _, *answers = cells["Results"]
     counted = {row[0]: dict(zip(head, row, strict=True)) for row in answers}
-    assert cells["Wrong answers"][0][:4] == ["view", "answers", "said wrong", "wrong"]
-    for view, count, expected, wrong, _ in cells["Wrong answers"][2:]:
+    assert cells["Wrong results"][0][:4] == ["view", "results", "said wrong", "wrong"]
+    for view, count, expected, wrong, _ in cells["Wrong results"][2:]:
         made = sum(int(counted[view][name]) for name in ("outside", "met", "borderline"))
         assert int(count) == made
         right = float(counted[view]["right"].partition("%")[0]) / 100
@@ -298,7 +298,7 @@ def test_a_value_inside_its_limit_with_a_large_error_is_near_and_the_words_are_t
     )
     assert near.result == "borderline"
     assert near.participant == (
-        "Knee bend, R−L 0° (−16 to 16°): more than 5° over the limit of 10° is unlikely, "
+        "Knee flexion R−L 0° (−16 to 16°): more than 5° over the limit of 10° is unlikely, "
         "less is possible."
     )
     assert near.reason == "it may be beyond the limit, though hardly by more than the margin"
@@ -310,7 +310,7 @@ def test_near_prescribes_nothing():
     assert {each.rule for each in near} == {"knee_flexion_limited"}
     assert advise(findings) == ()
     for each in near:
-        assert "more than 5° short of 120° is unlikely, less is possible" in each.participant
+        assert "possibly below 120°, but probably by no more than 5°" in each.participant
 
 
 def test_a_difference_is_said_of_the_larger_side_without_sign():
@@ -426,5 +426,5 @@ def test_another_unit_or_shape_is_refused():
 def test_near_is_said_with_the_sign_that_its_row_has():
     findings = find(hand_made.metrics_of({"dowel_offset": (-0.55, 0.1)}))
     (near,) = (each for each in findings if each.result == "borderline")
-    assert near.participant.startswith("Hands ahead of the feet −0.55 (−0.75 to −0.35)")
-    assert "more than 0.25 foot lengths over the limit of 0.50" in near.participant
+    assert near.participant.startswith("Hand position over feet −0.55 (−0.75 to −0.35)")
+    assert "possibly above 0.50 foot lengths, but probably by no more than 0.25" in near.participant

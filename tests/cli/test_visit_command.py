@@ -75,7 +75,7 @@ def test_unusable_and_unfinished_sessions_are_said_and_the_rest_is_shown(store, 
     text = Path(done.stdout.removeprefix("report").strip()).read_text("utf-8")
     assert "the analysis failed: nobody is in the picture" in text
     assert "not analysed yet" in text
-    assert "Knee bend" in text
+    assert "Knee flexion" in text
     for name in ("squat",):
         shutil.rmtree(store.path / name)
     done = command("visit", "p01")

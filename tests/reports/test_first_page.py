@@ -68,17 +68,17 @@ def expected_of(findings: Sequence[Finding]) -> list[str]:
     lines = [f"{faults - MOST_FINDINGS} more under Findings."] if faults > MOST_FINDINGS else []
     if not faults:
         lines.append(
-            "No fault was found." if {*answers} <= NO_FAULT
-            else "No fault was found in what could be judged." if {*answers} & NO_FAULT
+            "Nothing is outside its target." if {*answers} <= NO_FAULT
+            else "Nothing that could be judged is outside its target." if {*answers} & NO_FAULT
             else "Nothing could be judged."
         )  # fmt: skip
-    named: dict[str, list[str]] = {"In order": [], "Within or near the aim": []}
+    named: dict[str, list[str]] = {"Met": [], "Borderline": []}
     for name in sorted(rules, key=lambda name: all_rules()[name].get("place", float("inf"))):
         seen = [each for each in rules[name] if not each.hidden]
         of_seen = {each.result for each in seen}
         if "checkpoint" in all_rules()[name] and of_seen in ({"met"}, {"borderline"}, NO_FAULT):
             side = f" ({seen[0].side})" if len(seen) < len(rules[name]) else ""
-            worst = "Within or near the aim" if "borderline" in of_seen else "In order"
+            worst = "Borderline" if "borderline" in of_seen else "Met"
             named[worst].append(all_rules()[name]["checkpoint"]["name"] + side)
     return lines + [f"{what}: {listed(names)}." for what, names in named.items() if names]
 
@@ -148,9 +148,9 @@ def test_the_verdict_says_that_it_counts_sides() -> None:
     squat = registry.exercise("Squat")
     metrics = Store("absent").demo("Squat").metrics()
     headline = judge([], None, metrics).headline
-    counted = sum(map(int, re.findall(r"\d+", headline)))
-    assert headline.endswith("(each side counts).")
-    assert counted == len(find(metrics)) > len(squat.table["rules"])
+    count, *counts = map(int, re.findall(r"\d+", headline))
+    assert "checks (left and right counted separately): " in headline
+    assert sum(counts) == count == len(find(metrics)) > len(squat.table["rules"])
 
 
 def test_without_rules_nothing_is_said_of_faults() -> None:
