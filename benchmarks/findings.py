@@ -570,8 +570,8 @@ def results_markdown(rows: pd.DataFrame) -> str:
     lines = [
         "## Results",
         "",
-        "Results of each rule on each side whose truth is known: *asked*. *shown*: neither not"
-        " reported nor not visible; *decided*: outside, met or borderline. *outside* is right if",
+        "Results of each rule on each side whose truth is known: *asked*. *shown*: reported and"
+        " visible; *decided*: outside, met or borderline. *outside* is right if",
         "the true value is beyond the limit, *met* if it is not, *borderline* if it is not beyond"
         " it by more than the margin of the rule. *clear truth*: without",
         "*outside* and *met* whose true value is within the margin of the limit. Intervals count"
