@@ -298,10 +298,11 @@ def test_a_value_inside_its_limit_with_a_large_error_is_near_and_the_words_are_t
     )
     assert near.result == "borderline"
     assert near.participant == (
-        "Knee flexion R−L 0° (−16 to 16°): more than 5° over the limit of 10° is unlikely, "
-        "less is possible."
+        "Knee flexion R−L 0° (−16 to 16°): possibly above 10°, but probably by no more than 5°."
     )
-    assert near.reason == "it may be beyond the limit, though hardly by more than the margin"
+    assert near.reason == (
+        "it is possibly outside the target, but probably by no more than the margin"
+    )
 
 
 def test_near_prescribes_nothing():
