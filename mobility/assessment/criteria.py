@@ -81,7 +81,7 @@ def probability_of(
 
 
 def is_stated(probability: float) -> bool | None:
-    """Whether a fault of this probability is stated, or its absence is.
+    """Whether a finding of this probability is stated, or its absence is.
 
     One pair of probabilities (``results`` of the table ``findings``) decides for findings, criteria
     and compensations.
@@ -89,7 +89,7 @@ def is_stated(probability: float) -> bool | None:
     Returns
     -------
     bool or None
-        True where the fault is stated, False where its absence is, None where neither is likely
+        True where the finding is stated, False where its absence is, None where neither is likely
         enough or the probability is NaN.
     """
     limits = tables.load("findings")["results"]
@@ -99,7 +99,7 @@ def is_stated(probability: float) -> bool | None:
 
 
 def probability_in_words(probability: float) -> str:
-    """Write the probability of a fault, or of its absence, on its side of each limit."""
+    """Write the probability of a finding, or of its absence, on its side of each limit."""
     decides = tables.load("findings")["results"]
     limits = [limit for name, limit in decides.items() if name != "source"]
     return formatting.probability(probability, limits=[*limits, *(1 - each for each in limits)])

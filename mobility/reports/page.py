@@ -134,7 +134,7 @@ class ReportPage:
 
     @cached_property
     def gauges(self) -> list[Gauge]:
-        """Numbers and what they are compared with, first those of faults."""
+        """Numbers and what they are compared with, first those outside their target."""
         shows = self.verdict.shows
         return of_rules(self.metrics, shows, findings=self.findings, most=None, lab=self.lab)
 
