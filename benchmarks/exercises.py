@@ -5,7 +5,7 @@ usage: python benchmarks/exercises.py [--grid GRID.yaml] [--cache FOLDER] [--wri
 Needs the extra virtual-lab. Each clip of exercises_reporting2.yaml, or of another grid, is rendered
 into the cache, and analysed there as a session of its exercise. True is what the same functions
 give of the true joint centres. ``--write`` writes exercises.md beside this file, and which view
-answers which rule into the table ``views_of_rules``.
+decides which rule into the table ``views_of_rules``.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ def true_results(exercise: Exercise, truth: xr.Dataset) -> tuple[xr.Dataset, xr.
 
 
 class Compared(NamedTuple):
-    """What was found in a clip: its repetitions, errors of its numbers, answers of its rules."""
+    """What was found in a clip: its repetitions, errors of its numbers, results of its rules."""
 
     found: dict[str, Any]
     errors: list[dict[str, Any]]
-    answers: list[dict[str, Any]]
+    results: list[dict[str, Any]]
 
 
 def compared(case: Case, cache: Path) -> Compared:
@@ -93,11 +93,11 @@ def compared(case: Case, cache: Path) -> Compared:
     found = about | {"case": case.name, "true": truth.sizes["rep"], "accepted": accepted}
     found["verdict"] = session.record.verdict
     seen = {"view": view_of_azimuth(case.camera.azimuth)}
-    answers = [
-        {**seen, "rule": each.rule, "answer": each.answer, **hidden_and_half_width(each)}
+    results = [
+        {**seen, "rule": each.rule, "result": each.result, **hidden_and_half_width(each)}
         for each in find(metrics)
     ]
-    return Compared(found, [about | row for row in errors(metrics, true)], answers)
+    return Compared(found, [about | row for row in errors(metrics, true)], results)
 
 
 def errors(metrics: xr.Dataset, true: xr.Dataset) -> Iterator[dict[str, Any]]:
@@ -177,12 +177,12 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "exercises")
     parser.add_argument("--write", action="store_true", help=TABLE.name)
     given = parser.parse_args()
-    clips, rows, answers = [], [], []
+    clips, rows, results = [], [], []
     for case in grid_cases(read_grid(given.grid)):
         clip = compared(case, given.cache)
         clips.append(clip.found)
         rows += clip.errors
-        answers += clip.answers
+        results += clip.results
     text = markdown(pd.DataFrame(clips), pd.DataFrame(rows), given.grid.name)
     if not given.write:
         print(text)
@@ -190,8 +190,8 @@ def main() -> None:
     with atomic(TABLE) as hidden:
         hidden.write_text(text, encoding="utf-8")
     before = tables.load("views_of_rules")["counted"][GRIDS[0].name]["rules"]
-    answered = pd.DataFrame(answers)
-    write_views(given.grid.name, views_of_rules(answered[~answered["rule"].isin(before)]))
+    decided = pd.DataFrame(results)
+    write_views(given.grid.name, views_of_rules(decided[~decided["rule"].isin(before)]))
 
 
 if __name__ == "__main__":

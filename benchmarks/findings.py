@@ -71,7 +71,7 @@ MARGIN = {
 }
 """How far from its threshold a true value must lie to be clearly beyond it or not."""
 
-ANSWERED = ("fault", "reached", "near")
+DECIDED = ("outside", "met", "borderline")
 """Answers that can be right or wrong."""
 
 _PROCESSES = 2
@@ -386,8 +386,8 @@ def by_view(told: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def clip_answers(folder: Path) -> list[dict[str, Any]]:
-    """Collect the answer to each rule on each side of a trial, and how far beyond is true.
+def clip_results(folder: Path) -> list[dict[str, Any]]:
+    """Collect the result of each rule on each side of a trial, and how far beyond is true.
 
     The fitted body is that of `clip_told`.
     """
@@ -406,7 +406,7 @@ def clip_answers(folder: Path) -> list[dict[str, Any]]:
         rows.append(
             {
                 **{"trial": folder.name, "view": view, "rule": finding.rule, "side": finding.side},
-                **{"answer": finding.answer, "beyond": beyond, "margin": rule["margin"]["value"]},
+                **{"result": finding.result, "beyond": beyond, "margin": rule["margin"]["value"]},
                 "probability": finding.probability,
                 **hidden_and_half_width(finding),
                 "wrong expected": wrong_expected([finding]),
@@ -425,7 +425,7 @@ def hidden_and_half_width(finding: Finding) -> dict[str, Any]:
 
 
 def views_of_rules(rows: pd.DataFrame) -> str:
-    """Give the lines of the table ``views_of_rules`` of answers (`clip_answers`)."""
+    """Give the lines of the table ``views_of_rules`` of results (`clip_results`)."""
     seen, lines = rows[~rows["hidden"]], []
     for rule, of_rule in seen.groupby("rule", sort=False):
         lines.append(f"      {rule}:")
@@ -433,7 +433,7 @@ def views_of_rules(rows: pd.DataFrame) -> str:
             own = of_rule[of_rule["view"] == view]
             if own.empty:
                 continue
-            share = own["answer"].isin(["fault", "reached", "near"]).mean()
+            share = own["result"].isin(["outside", "met", "borderline"]).mean()
             entry = f"sides: {len(own)}, answered: {share:.2f}"
             widths = own["half_width"].astype(float).dropna()
             if len(widths) >= LEAST_FOR_QUARTILES:
@@ -455,8 +455,8 @@ def write_views(grid: str, lines: str) -> None:
         hidden.write_text(before + found + kept[0] + lines + rest, encoding="utf-8")
 
 
-def answers_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Count the answers by view, and how many are right.
+def results_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Count the results by view, and how many are right.
 
     A fault is right where the true value is beyond the threshold, *reached* where it is not, *near*
     where it is not beyond it by more than the margin; clearly right or wrong are those of faults
@@ -464,23 +464,23 @@ def answers_table(rows: pd.DataFrame) -> pd.DataFrame:
     """
     rows = judged(rows)
     rows = rows.assign(
-        clear=(rows["beyond"].abs() > rows["margin"]) | (rows["answer"] == "near"),
+        clear=(rows["beyond"].abs() > rows["margin"]) | (rows["result"] == "borderline"),
     )
     made = []
     for view, own in of_views(rows):
-        shown = own[~own["answer"].isin(["refused", "hidden"])]
-        answered = shown[shown["answer"].isin(ANSWERED)]
-        clear = answered[answered["clear"]]
+        shown = own[~own["result"].isin(["not_reported", "not_visible"])]
+        decided = shown[shown["result"].isin(DECIDED)]
+        clear = decided[decided["clear"]]
         made.append(
             {
                 **{"view": view, "asked": len(own), "shown": len(shown)},
-                **{name: int((own["answer"] == name).sum()) for name in (*ANSWERED, "open")},
-                "answered of shown": len(answered) / max(len(shown), 1),
-                "right": answered["right"].mean(),
+                **{name: int((own["result"] == name).sum()) for name in (*DECIDED, "inconclusive")},
+                "decided of shown": len(decided) / max(len(shown), 1),
+                "right": decided["right"].mean(),
                 "right, clear truth": clear["right"].mean(),
                 **{
-                    f"right: {name}": answered.loc[answered["answer"] == name, "right"].mean()
-                    for name in ANSWERED
+                    f"right: {name}": decided.loc[decided["result"] == name, "right"].mean()
+                    for name in DECIDED
                 },
             }
         )
@@ -488,15 +488,15 @@ def answers_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
-    """Say of each answer whose truth is known whether it is right."""
+    """Say of each result whose truth is known whether it is right."""
     rows = rows[np.isfinite(rows["beyond"])]
     right = {
-        "fault": rows["beyond"] > 0,
-        "reached": rows["beyond"] <= 0,
-        "near": rows["beyond"] <= rows["margin"],
+        "outside": rows["beyond"] > 0,
+        "met": rows["beyond"] <= 0,
+        "borderline": rows["beyond"] <= rows["margin"],
     }
-    chosen = [rows["answer"] == name for name in ANSWERED]
-    return rows.assign(right=np.select(chosen, [right[n] for n in ANSWERED], default=False))
+    chosen = [rows["result"] == name for name in DECIDED]
+    return rows.assign(right=np.select(chosen, [right[n] for n in DECIDED], default=False))
 
 
 def of_views(rows: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
@@ -508,20 +508,20 @@ def of_views(rows: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
 
 
 def wrong_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Compare how many answers are expected to be wrong, by their probabilities, with how many are.
+    """Compare how many results are expected to be wrong, by their probabilities, with how many are.
 
-    *between* are the counts within which the true one lies in 95 % of samples whose answers are
+    *between* are the counts within which the true one lies in 95 % of samples whose results are
     independent (Poisson).
     """
     made = []
     for view, own in of_views(judged(rows)):
-        answered = own[own["answer"].isin(ANSWERED)]
-        expected = float(answered["wrong expected"].sum())
+        decided = own[own["result"].isin(DECIDED)]
+        expected = float(decided["wrong expected"].sum())
         low, high = stats.poisson.interval(0.95, expected)
         made.append(
             {
-                **{"view": view, "answers": len(answered), "said wrong": round(expected, 1)},
-                **{"wrong": int((~answered["right"]).sum())},
+                **{"view": view, "results": len(decided), "said wrong": round(expected, 1)},
+                **{"wrong": int((~decided["right"]).sum())},
                 "between": f"{low:.0f} and {high:.0f}",
             }
         )
@@ -563,25 +563,25 @@ def bins_table(rows: pd.DataFrame) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def answers_markdown(rows: pd.DataFrame) -> str:
-    """Give the answers by view, and what was said beside what came true, as Markdown."""
-    answers, bins = answers_table(rows), bins_table(rows)
+def results_markdown(rows: pd.DataFrame) -> str:
+    """Give the results by view, and what was said beside what came true, as Markdown."""
+    results, bins = results_table(rows), bins_table(rows)
     wrong, doubtful = wrong_table(rows), doubtful_table(rows)
     lines = [
-        "## Answers",
+        "## Results",
         "",
-        "To each rule on each side whose truth is known: *asked*. *shown*: neither refused nor"
-        " hidden; *answered*: fault, reached or near. A fault is right where the",
-        "true value is beyond the limit, *reached* where it is not, *near* where it is not beyond"
+        "Results of each rule on each side whose truth is known: *asked*. *shown*: reported and"
+        " visible; *decided*: outside, met or borderline. *outside* is right if",
+        "the true value is beyond the limit, *met* if it is not, *borderline* if it is not beyond"
         " it by more than the margin of the rule. *clear truth*: without",
-        "faults and *reached* whose true value is within the margin of the limit. Intervals count"
+        "*outside* and *met* whose true value is within the margin of the limit. Intervals count"
         " the two sides of a person as two.",
         "",
-        "| " + " | ".join(answers) + " |",
-        "|---|" + "---:|" * (answers.shape[1] - 1),
+        "| " + " | ".join(results) + " |",
+        "|---|" + "---:|" * (results.shape[1] - 1),
     ]
-    for row in answers.to_dict("records"):
-        made = row["fault"] + row["near"] + row["reached"]
+    for row in results.to_dict("records"):
+        made = row["outside"] + row["borderline"] + row["met"]
         shares = {
             name: "–" if np.isnan(share) else f"{share:.0%}"
             for name, share in row.items()
@@ -591,10 +591,10 @@ def answers_markdown(rows: pd.DataFrame) -> str:
         lines.append("| " + " | ".join(str(value) for value in (row | shares).values()) + " |")
     lines += [
         "",
-        "## Wrong answers",
+        "## Wrong results",
         "",
-        "*said wrong*: the sum of the probabilities that an answer is wrong, as a report gives it."
-        " *between*: 95 % of counts, if the answers were independent.",
+        "*said wrong*: the sum of the probabilities that a result is wrong, as a report gives it."
+        " *between*: 95 % of counts, if the results were independent.",
         "",
         *_table(wrong),
         "",
@@ -626,7 +626,7 @@ def _table(frame: pd.DataFrame) -> list[str]:
 
 def markdown(frame: pd.DataFrame, clips: str, grids: list[str]) -> str:
     """Give the table as Markdown."""
-    limits = tables.load("findings")["answers"]
+    limits = tables.load("findings")["results"]
     columns = ["", "fault", *COUNTS, "sensitivity", "specificity", "found", "cleared"]
     of = " and ".join(f"`benchmarks/{grid}`" for grid in grids)
     lines = [
@@ -758,11 +758,11 @@ def main() -> None:
     of = "" if len(chosen) == len(clips) else f" of {len(clips)}"
     views = by_view(told)
     text = markdown(frame, f"{len(chosen)}{of}", [path.name for path in given.grid])
-    rows = pd.DataFrame([row for each in of_clips(clip_answers, chosen) for row in each])
-    text += "\n" + views_markdown(views) + "\n" + answers_markdown(rows)
+    rows = pd.DataFrame([row for each in of_clips(clip_results, chosen) for row in each])
+    text += "\n" + views_markdown(views) + "\n" + results_markdown(rows)
     if given.json:
         values = {"clips": len(chosen), "table": _plain(frame), "views": _plain(views)}
-        values |= {"answers": _plain(answers_table(rows)), "bins": _plain(bins_table(rows))}
+        values |= {"results": _plain(results_table(rows)), "bins": _plain(bins_table(rows))}
         values |= {"wrong": _plain(wrong_table(rows))}
         print(json.dumps(values | {"trials": _plain(told)}, indent=1))
     else:

@@ -36,6 +36,7 @@ import yaml
 
 import mobility as mb
 from mobility.assessment.exercise_stages import Trial, stages_of
+from mobility.assessment.results import in_current_words
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
 from mobility.errors import MobilityError
@@ -350,7 +351,12 @@ def leaves(folder: Path) -> dict[str, Any]:
             with np.load(file) as values:
                 found |= {f"{file.stem}:{name}": values[name] for name in values.files}
         elif file.suffix == ".json":
-            found |= dict(parts(f"{file.stem}:", json.loads(file.read_text("utf-8"))))
+            found |= dict(
+                parts(
+                    f"{file.stem}:",
+                    json.loads(file.read_text("utf-8"), object_hook=in_current_words),
+                )
+            )
         else:
             found[file.name] = file.read_text("utf-8").splitlines()
     return found

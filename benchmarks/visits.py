@@ -25,9 +25,9 @@ from findings import MARGIN, assessed, true_or_not
 from real import OPENCAP, at_frames, body_of, clips, stated
 
 import mobility as mb
-from mobility.assessment.answers import ANSWERS
 from mobility.assessment.findings import Finding, all_rules, find
 from mobility.assessment.phases import phase_frames
+from mobility.assessment.results import RESULTS
 from mobility.assessment.verdict import Verdict
 from mobility.cohorts.merging import Film, merge
 from mobility.keypoints.view import camera_view
@@ -55,7 +55,7 @@ SIDED = (
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_suffix(".md")
 PHONES = ("cmbbe_squats_cam0", "cmbbe_squats_cam1")
-COUNTS = ("numbers", *ANSWERS, "told", "wrong")
+COUNTS = ("numbers", *RESULTS, "told", "wrong")
 
 
 def films() -> list[list[Case]]:
@@ -170,8 +170,8 @@ def error_table(of_ways: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame
     return table
 
 
-def answers(measured_people: Sequence[Person]) -> pd.DataFrame:
-    """Count the answers of the rules by the films that were merged, and how many are wrong."""
+def results(measured_people: Sequence[Person]) -> pd.DataFrame:
+    """Count the results of the rules by the films that were merged, and how many are wrong."""
     rows = []
     for person in measured_people:
         for way, metrics in ways(person.films).items():
@@ -180,13 +180,13 @@ def answers(measured_people: Sequence[Person]) -> pd.DataFrame:
             for each in find(metrics):
                 if each.metric in MARGIN and each.rule != "movement_not_smooth":
                     wrong = _is_wrong(each, person)
-                    rows.append({"way": way, "answer": each.answer, "wrong": wrong})
+                    rows.append({"way": way, "result": each.result, "wrong": wrong})
     table = pd.DataFrame(rows)
     counted = table.pivot_table(
-        index="way", columns="answer", aggfunc="size", fill_value=0, sort=False
+        index="way", columns="result", aggfunc="size", fill_value=0, sort=False
     )
-    counted = counted.reindex(columns=list(ANSWERS), fill_value=0)
-    counted["told"] = counted[["fault", "near", "reached"]].sum(axis=1)
+    counted = counted.reindex(columns=list(RESULTS), fill_value=0)
+    counted["told"] = counted[["outside", "borderline", "met"]].sum(axis=1)
     counted["wrong"] = table.groupby("way", sort=False)["wrong"].sum()
     return counted
 
@@ -201,7 +201,7 @@ def _is_wrong(finding: Finding, person: Person) -> bool:
     )
     if is_there is None:
         return False
-    said = {"fault": True, "reached": False, "near": False}.get(finding.answer)
+    said = {"outside": True, "met": False, "borderline": False}.get(finding.result)
     return said is not None and said != is_there
 
 
@@ -266,7 +266,7 @@ def document(measured_people: Sequence[Person], of_phones: pd.DataFrame) -> str:
             "reached; *wrong*: a fault that is clearly not there, or one that clearly is there and",
             "is passed over.",
             "",
-            _markdown(answers(measured_people)),
+            _markdown(results(measured_people)),
             "",
             "Two phones that filmed one man at the same time, taken as two films, against what",
             "OpenCap made of both, which is 4 to 6 degrees off itself:",

@@ -257,13 +257,13 @@ def criteria() -> Iterator[str]:
     """Criteria of the deep squat and compensations, with their thresholds."""
     table = tables.load("criteria")
     deep, seen = table["fms_deep_squat"], table["compensations"]
-    answers = tables.load("findings")["answers"]
+    limits = tables.load("findings")["results"]
     yield "# Criteria and compensations"
     yield (
         "\nA criterion is a metric against a threshold. What is told is the probability that it is "
         "met, from the value and its error. It is met from "
-        f"{100 * (1 - answers['reached']):.0f} % on, "
-        f"not met up to {100 * (1 - answers['fault']):.0f} %, else it cannot be told. Made of the "
+        f"{100 * (1 - limits['met']):.0f} % on, "
+        f"not met up to {100 * (1 - limits['outside']):.0f} %, else it is not decided. Made of the "
         "table `criteria`."
     )
     yield f"\n## Deep squat of the Functional Movement Screen\n\n{_text(deep['source'])}\n"
@@ -296,14 +296,14 @@ def _ended(text: str) -> str:
 
 def findings() -> Iterator[str]:
     """Every statement of the report with its rule, and the exercises."""
-    limits = tables.load("findings")["answers"]
+    limits = tables.load("findings")["results"]
     yield "# Findings and advice"
     yield (
-        "\nWhat the report may say of a squat, and from when on. A fault is stated where it is "
-        f"at least {100 * limits['fault']:.0f} % likely; the aim is *reached* where it is at most "
-        f"{100 * limits['reached']:.0f} % likely, and *near* where more than the margin beyond it "
-        f"is at most {100 * limits['near']:.0f} % likely; else it is open. Made of the tables "
-        "`findings` and `advice`."
+        "\nWhat the report may say about a squat, and when. A value is *outside* its target if that"
+        f" is at least {100 * limits['outside']:.0f} % likely; the target is *met* if that is at "
+        f"most {100 * limits['met']:.0f} % likely; the value is *borderline* if it is at most "
+        f"{100 * limits['borderline']:.0f} % likely to be outside by more than the margin; else "
+        "the check is *inconclusive*. Made of the tables `findings` and `advice`."
     )
     yield "\n## Findings\n"
     found = {}

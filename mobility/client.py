@@ -213,7 +213,7 @@ class Client:
         return self._ask(ExportDocument, "GET", self._path(session_id, "export/"), demo=demo)
 
     def checks(self, session_id: str, *, demo: bool = False) -> list[Check]:
-        """Answers of the rules of a session, a row for each side, as :meth:`Session.checks`."""
+        """Results of the rules of a session, a row for each side, as :meth:`Session.checks`."""
         return self._ask(list[Check], "GET", self._path(session_id, "checks/"), demo=demo)
 
     def report(self, session_id: str, *, demo: bool = False) -> ReportDocument:

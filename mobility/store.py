@@ -85,10 +85,11 @@ class Session(StoredSession):
         return self._read(of_session.repetitions_table)
 
     def checks(self) -> list[dict[str, Any]]:
-        """Answers of the exercise's rules, as rows: name, side, answer, value, interval, limit...
+        """Results of the exercise's rules, as rows: name, side, result, value, interval, limit...
 
-        An answer is "fault", "reached", "near" (a shortfall beyond ``margin`` is unlikely), "open",
-        "refused" or "hidden", the latter three with a ``reason``. Joints alone have none.
+        A result is "outside" (its target), "met", "borderline" (a shortfall beyond ``margin`` is
+        unlikely), "inconclusive", "not_reported" or "not_visible", the latter three with a
+        ``reason``. Joints alone have none.
         """
         from mobility.documents import of_session
 

@@ -6,12 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-MARKS = {"fault": "✗", "near": "≈", "reached": "✓", "open": "?"}
-KINDS = {
-    **{"Also reached": "reached", "Also within or near the aim": "near", "Also a fault": "fault"},
-    **{"Open": "open", "No answer": "refused", "Not seen": "hidden", "Hidden": "hidden"},
-}
-"""Answer of each kind of line."""
+from mobility import tables
+
+RESULTS = tables.load("sentences_results")
 
 
 def text_of(html: object) -> str:
@@ -30,24 +27,32 @@ def rows_on(html: str) -> Iterator[tuple[str, str | None, str]]:
 
 
 def stands_on(html: str, checks: list[Mapping[str, Any]]) -> list[tuple[str, str | None, str, str]]:
-    """Name, side, answer and reason of every answer that a first page has, in rows and lines."""
+    """Name, side, result and reason of every result that a first page has, in rows and lines."""
     sides: dict[str, list[str | None]] = {}
     for each in checks:
         sides.setdefault(each["name"], []).append(each["side"])
+    name_of = {name.lower(): name for name in sides}
     found = []
     for name, side, value in rows_on(html):
-        answer = re.search(r'class="answer (\w+)">(\S) (\w+)<', value)
-        if answer:
-            assert answer[1] == answer[3]
-            assert answer[2] == MARKS[answer[1]]
-            found.append((name, side, answer[1], ""))
-    lines = re.search(r'<div class="unanswered">(.*?)</div>', html, re.S)
+        shown = re.search(r'class="result (\w+) (\w+)">(\S) ([\w ]+)<', value)
+        if shown:
+            entry = RESULTS[shown[1]]
+            assert shown.groups()[1:] == (entry["colour"], entry["mark"], entry["word"])
+            found.append((name, side, shown[1], ""))
+    lines = re.search(r'<div class="undecided">(.*?)</div>', html, re.S)
     for line in re.findall(r"<p>(.*?)\.</p>", lines[1] if lines else "", re.S):
-        said, names = line.rsplit(": ", 1)
-        kind, _, reason = said.partition("; " if said.startswith("Hidden") else ", ")
-        for name in names.split("; "):
-            named, side = re.fullmatch(r"(.*?)(?: \((left|right)\))?", name).groups()
+        said = line.removeprefix("Also ")
+        said = said[:1].lower() + said[1:]
+        (result,) = (each for each, entry in RESULTS.items() if said.startswith(entry["word"]))
+        said = said.removeprefix(RESULTS[result]["word"]).removeprefix(", too close to the target")
+        names, reason = said[2:], ""
+        if said.startswith(". "):
+            names, _, reason = names.partition(": ")
+        names, _, film = names.partition(". Film ")
+        for each in names.split(", "):
+            named, side = re.fullmatch(r"(.*?)(?: \((left|right)\))?", each).groups()
+            name = name_of[named.lower()]
             found += [
-                (named, each, KINDS[kind], reason) for each in ([side] if side else sides[named])
+                (name, one, result, reason or film) for one in ([side] if side else sides[name])
             ]
     return found

@@ -78,36 +78,37 @@ def test_statements_by_view_by_hand(benchmark):
 def test_answers_by_hand(benchmark):
     """Of the four answers within and beyond the margin of 5; what is hidden was not shown."""
     cases = [  # view, answer, how far the true value is beyond the limit, probability of the fault
-        ("front", "fault", 6.0, 0.97), ("front", "fault", 1.0, 0.93),
-        ("front", "fault", -1.0, 0.91),
-        ("front", "reached", -6.0, 0.04), ("front", "reached", 2.0, 0.15),
-        ("front", "near", 4.0, 0.55), ("front", "near", 6.0, 0.55), ("front", "open", 3.0, 0.7),
-        ("side", "reached", -9.0, 0.01), ("side", "hidden", 3.0, None),
-        ("side", "refused", 3.0, None),
-        ("side", "reached", np.nan, 0.01),
+        ("front", "outside", 6.0, 0.97), ("front", "outside", 1.0, 0.93),
+        ("front", "outside", -1.0, 0.91),
+        ("front", "met", -6.0, 0.04), ("front", "met", 2.0, 0.15),
+        ("front", "borderline", 4.0, 0.55), ("front", "borderline", 6.0, 0.55),
+        ("front", "inconclusive", 3.0, 0.7),
+        ("side", "met", -9.0, 0.01), ("side", "not_visible", 3.0, None),
+        ("side", "not_reported", 3.0, None),
+        ("side", "met", np.nan, 0.01),
     ]  # fmt: skip
     rows = pd.DataFrame(
         [
             {
                 "view": view,
-                "answer": answer,
+                "result": answer,
                 "beyond": beyond,
                 "probability": p,
                 "margin": 5.0,
                 "rule": "heel_rise",
                 "z": 2.0,
-                "wrong expected": 0.1 if answer != "open" else 0.0,
+                "wrong expected": 0.1 if answer != "inconclusive" else 0.0,
             }
             for view, answer, beyond, p in cases
         ]
     )
-    frame = benchmark.answers_table(rows).set_index("view")
+    frame = benchmark.results_table(rows).set_index("view")
     assert list(frame.index) == ["front", "side", "all"]
     front, side = frame.loc["front"], frame.loc["side"]
-    counts = ["asked", "shown", "fault", "reached", "near", "open"]
+    counts = ["asked", "shown", "outside", "met", "borderline", "inconclusive"]
     assert front[counts].tolist() == [8, 8, 3, 2, 2, 1]
     assert side[counts].tolist() == [3, 1, 0, 1, 0, 0]
-    assert front["answered of shown"] == pytest.approx(7 / 8)
+    assert front["decided of shown"] == pytest.approx(7 / 8)
     assert front["right"] == pytest.approx(4 / 7)
     assert front["right, clear truth"] == pytest.approx(3 / 4)
     assert front[["right: fault", "right: reached", "right: near"]].tolist() == pytest.approx(
@@ -125,7 +126,7 @@ def test_answers_by_hand(benchmark):
     doubtful = benchmark.doubtful_table(rows.assign(probability=0.3))
     assert doubtful.loc[0, ["rule", "values", "there", "z"]].tolist() == ["heel_rise", 11, 8, 2.0]
     assert doubtful.loc[0, "said"] == pytest.approx(3.3)
-    text = benchmark.answers_markdown(rows)
+    text = benchmark.results_markdown(rows)
     assert (
         "| front | 8 | 8 | 3 | 2 | 2 | 1 | 88% | 57% (0.18 to 0.90) | 75% | 67% | 50% | 50% |"
         in text
@@ -135,4 +136,4 @@ def test_answers_by_hand(benchmark):
         in text
     )
     assert "| 0.94 | 0.67 | 3 |" in text
-    assert text.index("## Answers") < text.index("## What was said and what came true")
+    assert text.index("## Results") < text.index("## What was said and what came true")

@@ -51,7 +51,7 @@ def all_work() -> Mapping[str, Mapping[str, Any]]:
 
 
 def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[Work, ...]:
-    """Choose the exercises for the faults that were found.
+    """Choose the exercises for the checks that are outside their target.
 
     Parameters
     ----------
@@ -65,10 +65,10 @@ def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[W
     tuple of Work
         Each once, what is for the largest finding (:func:`excess`) first.
     """
-    faults = [finding for finding in findings if finding.status == "found"]
+    outside = [finding for finding in findings if finding.status == "found"]
     works = []
     for name, entry in all_work().items():
-        because = tuple(finding for finding in faults if finding.rule in entry["for"])
+        because = tuple(finding for finding in outside if finding.rule in entry["for"])
         if not because:
             continue
         quantities = {

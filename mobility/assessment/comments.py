@@ -11,7 +11,8 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.advice import Work, advise
 from mobility.assessment.criteria import fms_verdict, probability_in_words
-from mobility.assessment.findings import Finding, Level, find, label, row_name, say
+from mobility.assessment.findings import Finding, Level, find, label, say
+from mobility.assessment.results import DECIDED, Result, in_words
 from mobility.assessment.verdict import Part, Verdict, judge
 from mobility.base.formatting import System, in_system, stature
 from mobility.base.options import checked
@@ -29,16 +30,16 @@ SUMMARY = "final_summary"
 
 KEYS = (*GROUPS, SUMMARY)
 
-_KINDS = ("found", "not_found", "near", "cannot_be_told")
-"""Kinds of statements, in their order: the statuses of findings, and what is near its aim."""
+_KINDS: tuple[Result | None, ...] = ("outside", "met", "borderline", None)
+"""Kinds of statements, in their order: results of checks, and None for those without one."""
 
 
-def _of_kind(findings: Sequence[Finding], kind: str) -> list[Finding]:
+def _of_kind(findings: Sequence[Finding], kind: Result | None) -> list[Finding]:
     """Choose findings of a kind of statements."""
     return [
         finding
         for finding in findings
-        if kind == ("near" if finding.answer == "near" else finding.status.replace(" ", "_"))
+        if kind == (finding.result if finding.result in DECIDED else None)
     ]
 
 
@@ -106,7 +107,7 @@ def comments(
             *([] if "fms" in out else _criteria(metrics, level)),
             *_absent(verdict, "indices", "fms", "smoothness", "findings", "exercises"),
             *statements([f for f in findings if f.group == WHOLE], level),
-            *_elsewhere([f for f in findings if f.group != WHOLE], level),
+            *_elsewhere([f for f in findings if f.group != WHOLE]),
             *_work(advise(advised, system=system)),
             tables.load("advice")["notice"]["text"],
         ]
@@ -150,10 +151,10 @@ def recommendations(
         lines += [_exercise(n, work, level) for n, work in enumerate(works, start=1)]
         advice = tables.load("advice")
         # No film gives a norm that nobody published.
-        untold = _of_kind(of_group, "cannot_be_told")
+        untold = _of_kind(of_group, None)
         is_open = any(f.value is None or f.threshold is not None for f in untold)
         if not works:
-            keeps_on = not untold and not _of_kind(of_group, "near")
+            keeps_on = not untold and not _of_kind(of_group, "borderline")
             lines.append(advice["keep" if keeps_on else "nothing"]["text"])
         if is_open:
             lines.append(advice["record_again"]["text"])
@@ -162,9 +163,9 @@ def recommendations(
 
 
 def statements(findings: Sequence[Finding], level: Level) -> list[str]:
-    """Write a line for each kind: faults, absent faults, what is near, what cannot be judged.
+    """Write a line for each kind: what is outside its target, met, borderline, not decided.
 
-    Equal findings of both sides are put together, and so are those refused for one reason.
+    Equal findings of both sides are put together, and so are those without a result for one reason.
     """
     lines = []
     for kind in _KINDS:
@@ -174,12 +175,12 @@ def statements(findings: Sequence[Finding], level: Level) -> list[str]:
             alike.setdefault(("" if refused else finding.rule, finding.reason), []).append(finding)
         if alike:
             sentences = " ".join(say(each, level) for each in alike.values())
-            lines.append(f"{_heading(kind, level)}: {sentences}")
+            lines.append(f"{_heading(kind)}. {sentences}")
     return lines
 
 
-def _heading(kind: str, level: Level) -> str:
-    return tables.sentence(f"comments.headings.{level}.{kind}")
+def _heading(kind: Result | None) -> str:
+    return capital(in_words(kind)) if kind else tables.sentence("comments.not_decided")
 
 
 def _opening(group: str, name: str | None, level: Level, metrics: xr.Dataset) -> str:
@@ -301,21 +302,19 @@ def _stance(metrics: xr.Dataset, level: Level, system: System) -> list[str]:
     return [tables.sentence(f"comments.stance.{level}.{kind}", width=text, ratio=ratio)]
 
 
-def _elsewhere(findings: Sequence[Finding], level: Level) -> list[str]:
+def _elsewhere(findings: Sequence[Finding]) -> list[str]:
     """List the findings of the groups in a few words."""
     lines = []
     for kind in _KINDS:
         by_label: dict[str, list[str]] = {}
         for finding in _of_kind(findings, kind):
-            name = row_name(finding.rule) if kind == "near" else label(finding)
-            by_label.setdefault(name, []).append(finding.side)
+            by_label.setdefault(label(finding), []).append(finding.side)
         if by_label:
             names = "; ".join(
                 f"{words} ({' and '.join(sides)})" if any(sides) else words
                 for words, sides in by_label.items()
             )
-            heading = _heading(kind, level)
-            lines.append(tables.sentence("comments.elsewhere", heading=heading, names=names))
+            lines.append(tables.sentence("comments.elsewhere", heading=_heading(kind), names=names))
     return lines
 
 

@@ -81,27 +81,27 @@ def probability_of(
 
 
 def is_stated(probability: float) -> bool | None:
-    """Whether a fault of this probability is stated, or its absence is.
+    """Whether a finding of this probability is stated, or its absence is.
 
-    One pair of probabilities (``answers`` of the table ``findings``) decides for findings, criteria
+    One pair of probabilities (``results`` of the table ``findings``) decides for findings, criteria
     and compensations.
 
     Returns
     -------
     bool or None
-        True where the fault is stated, False where its absence is, None where neither is likely
+        True where the finding is stated, False where its absence is, None where neither is likely
         enough or the probability is NaN.
     """
-    answers = tables.load("findings")["answers"]
-    if probability >= answers["fault"] - _ROUNDING:
+    limits = tables.load("findings")["results"]
+    if probability >= limits["outside"] - _ROUNDING:
         return True
-    return False if probability <= answers["reached"] + _ROUNDING else None
+    return False if probability <= limits["met"] + _ROUNDING else None
 
 
 def probability_in_words(probability: float) -> str:
-    """Write the probability of a fault, or of its absence, on its side of each limit."""
-    answers = tables.load("findings")["answers"]
-    limits = [limit for name, limit in answers.items() if name != "source"]
+    """Write the probability of a finding, or of its absence, on its side of each limit."""
+    decides = tables.load("findings")["results"]
+    limits = [limit for name, limit in decides.items() if name != "source"]
     return formatting.probability(probability, limits=[*limits, *(1 - each for each in limits)])
 
 
@@ -305,8 +305,8 @@ def _attributes(
         "kind": "probability",
         "statistic": "probability, from the value and its expected error",
         "reference": " ".join(str(entry["source"]).split()),
-        "stated": tables.load("findings")["answers"]["fault"],
-        "opposite": tables.load("findings")["answers"]["reached"],
+        "stated": tables.load("findings")["results"]["outside"],
+        "opposite": tables.load("findings")["results"]["met"],
     }
     if notes:
         about["note"] = "; ".join(f"{key.replace('_', ' ')}: {note}" for key, note in notes.items())

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
-from mobility.assessment.answers import Answer, Status
 from mobility.assessment.criteria import is_stated, probability_in_words, probability_of
 from mobility.assessment.estimates import (
     ABSENT_SIDE,
@@ -19,7 +18,9 @@ from mobility.assessment.estimates import (
     reason_missing,
     reason_of_side,
 )
+from mobility.assessment.results import Result, Status
 from mobility.base import formatting
+from mobility.base.wording import capital
 from mobility.catalogue.registry import exercise_of, exercises
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import half_width, sd_of
@@ -60,24 +61,24 @@ class Finding:
     threshold
         What the value was compared with; None where it is unknown.
     probability
-        That the fault is there; None where it cannot be computed.
+        That the value is outside its target; None where it cannot be computed.
     status
         "found", "not found" or "cannot be told".
-    answer
-        The same in more words: "fault", "reached", "near" (a shortfall beyond the margin is
-        unlikely), "open" (there is a value, but it is undecided), "refused" (there is none, or no
-        error, for the `reason`), "hidden" (the camera cannot see it).
+    result
+        The same in more words: "outside" (its target), "met", "borderline" (a shortfall beyond the
+        margin is unlikely), "inconclusive" (there is a value, but it is undecided), "not_reported"
+        (there is none, or no error, for the `reason`), "not_visible" (the camera cannot see it).
     beyond
         Probability of a shortfall beyond the margin; None where it cannot be computed.
     reason
-        Why the fault cannot be judged, else "".
+        Why it is not decided, else "".
     rule, source
         Name of the rule, and where its threshold comes from.
     participant, professional
         The sentence for each reader.
     hidden
         Whether the camera stands at the other side and cannot see this one; what it cannot see of
-        either, as the frontal plane from the side, is "hidden" as an `answer` alone.
+        either, as the frontal plane from the side, is "not_visible" as a `result` alone.
     norm
         The group (age, sex) whose norm the threshold is, else empty.
     """
@@ -99,7 +100,7 @@ class Finding:
     professional: str = ""
     hidden: bool = False
     norm: str = ""
-    answer: Answer = "refused"
+    result: Result = "not_reported"
     beyond: float | None = None
 
 
@@ -109,10 +110,10 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     The probability that a value is below, above or outside of a threshold is that of
     :func:`mobility.assessment.criteria.probability_of`, whatever the view: its error is in the
     ``_sd``. For a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ²
-    with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A fault is "found" or "not
+    with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A finding is "found" or "not
     found" as :func:`mobility.assessment.criteria.is_stated` says, and else "cannot be told". Where
     it is unlikely that the value is beyond the threshold by more than the margin of the rule, the
-    answer is "near".
+    result is "borderline".
 
     Parameters
     ----------
@@ -191,46 +192,52 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         "norm": first.norm,
         "sign": _sign(first, rule),
         "reason": first.reason.rstrip("."),
+        "name": capital(", ".join(dict.fromkeys(name_of(finding.rule) for finding in findings))),
         "question": "; whether ".join(rules[name]["question"] for name in names),
-        "label": "; ".join(dict.fromkeys(label(finding) for finding in findings)),
         "probability": " and ".join(map(probability_in_words, probabilities)),
     }
     words = tables.load("findings")["wording"]
-    if first.answer == "near":
+    if first.result == "borderline":
         beyond = [f.beyond for f in findings if f.beyond is not None]
         fields["beyond"] = " and ".join(map(probability_in_words, beyond))
         fields["margin"] = in_units(float(rule["margin"]["value"]), rule)
-        fields["name"] = row_name(first.rule)
         # With its sign, as the row has it.
         fields["measured"] = " and ".join(_measured(finding, rule) for finding in findings)
-        near: str = words["near"]["below" if rule["direction"] == "below" else "above"][level]
-        return near.format(**fields)
+        side = "below" if rule["direction"] == "below" else "above"
+        borderline: str = words["borderline"][side][level]
+        return borderline.format(**fields)
     if first.status == "cannot be told":
-        text: str = words["uncertain" if probabilities else "refused"][level]
+        text: str = words["inconclusive" if probabilities else "not_reported"][level]
         return text.format(**fields)
     sentence: str = rule[level][first.status.replace(" ", "_")].format(**fields)
     return sentence
 
 
 def wrong_expected(findings: Iterable[Finding]) -> float:
-    """Compute how many of the answers of findings are to be expected to be wrong.
+    """Compute how many of the results of findings are to be expected to be wrong.
 
-    It is the sum of the probabilities that no fault is there (of a fault), that it is there
-    (*reached*), and that the value is beyond the margin (*near*). Others say nothing that could be
-    wrong.
+    It is the sum of the probabilities that the value is not outside its target (*outside*), that it
+    is outside (*met*), and that it is beyond the margin (*borderline*). Other results say nothing
+    that could be wrong.
     """
 
     def of_one(finding: Finding) -> float:
-        fault = finding.probability or 0.0
-        wrong = {"fault": 1.0 - fault, "reached": fault, "near": finding.beyond or 0.0}
-        return wrong.get(finding.answer, 0.0)
+        outside = finding.probability or 0.0
+        wrong = {"outside": 1.0 - outside, "met": outside, "borderline": finding.beyond or 0.0}
+        return wrong.get(finding.result, 0.0)
 
     return sum(map(of_one, findings))
 
 
 def row_name(rule_name: str) -> str:
-    """Name what a rule looks at, as a row of a page does: "Knee bend"."""
+    """Name what a rule looks at, as a row of a page does: "Knee flexion"."""
     return str(all_rules()[rule_name]["row"])
+
+
+def name_of(rule_name: str) -> str:
+    """Name what a rule looks at, within a sentence: "knee flexion"."""
+    row = row_name(rule_name)
+    return row if row[1:2].isupper() else row[:1].lower() + row[1:]
 
 
 def excess(finding: Finding) -> float:
@@ -263,8 +270,10 @@ def excess(finding: Finding) -> float:
 
 
 def label(finding: Finding) -> str:
-    """Name the fault that a rule looks for, in a few words."""
+    """Say in a few words what was found; a check that found nothing is called by its name."""
     rule = all_rules()[finding.rule]
+    if finding.result != "outside":
+        return name_of(finding.rule)
     limit = "" if finding.threshold is None else in_units(finding.threshold, rule)
     text: str = rule["label"].format(threshold=limit)
     return text
@@ -316,7 +325,7 @@ def _findings_of_rule(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -
     for side in sides:
         of_side = _finding_of_side(metrics, name, rule, side)
         if reason_of_side(metrics, side):
-            of_side = replace(of_side, hidden=True, answer="hidden")
+            of_side = replace(of_side, hidden=True, result="not_visible")
         findings.append(of_side)
     return findings
 
@@ -348,10 +357,10 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
         unseen = str(metrics[metric].attrs.get(HIDDEN, "")).split()
         is_hidden = side in unseen or (unseen and not side)
         if is_hidden:
-            return replace(finding, answer="hidden")
+            return replace(finding, result="not_visible")
         apart = str(metrics[metric].attrs.get(CONTRADICTED, "")).split()
         is_open = side in apart or (apart and not side)
-        return replace(finding, answer="open") if is_open else finding
+        return replace(finding, result="inconclusive") if is_open else finding
     if rule["threshold"] is None:
         reason = rule["no_norm"] or tables.sentence("reasons.no_norm")
         return _refused(name, rule, side, reason, value)
@@ -397,17 +406,19 @@ def _decided(
     beyond: float | None = None,
 ) -> Finding:
     stated = is_stated(probability)
-    answer: Answer = "fault" if stated else "reached" if stated is False else "open"
-    if answer == "open" and beyond is not None:
-        near = float(tables.load("findings")["answers"]["near"])
-        answer = "near" if beyond <= near else "open"
+    result: Result = "outside" if stated else "met" if stated is False else "inconclusive"
+    if result == "inconclusive" and beyond is not None:
+        most = float(tables.load("findings")["results"]["borderline"])
+        result = "borderline" if beyond <= most else "inconclusive"
     reason = ""
-    if answer in ("open", "near"):
-        reason = tables.sentence("reasons.too_close" if answer == "open" else "reasons.near")
+    if result in ("inconclusive", "borderline"):
+        reason = tables.sentence(
+            "reasons.too_close" if result == "inconclusive" else "reasons.borderline"
+        )
     return _finding(
         *(name, rule, side, _STATUS[stated], reason),
         *(value, interval, probability),
-        answer=answer,
+        result=result,
         beyond=beyond,
     )
 
@@ -415,8 +426,8 @@ def _decided(
 def _refused(
     name: str, rule: Mapping[str, Any], side: str, reason: str, value: float | None = None
 ) -> Finding:
-    answer: Answer = "refused" if value is None else "open"
-    return _finding(name, rule, side, "cannot be told", reason, value, answer=answer)
+    result: Result = "not_reported" if value is None else "inconclusive"
+    return _finding(name, rule, side, "cannot be told", reason, value, result=result)
 
 
 def _finding(
@@ -429,7 +440,7 @@ def _finding(
     interval: tuple[float, float] | None = None,
     probability: float | None = None,
     *,
-    answer: Answer,
+    result: Result,
     beyond: float | None = None,
 ) -> Finding:
     finding = Finding(
@@ -447,7 +458,7 @@ def _finding(
         rule=name,
         source=rule["source"],
         norm=rule.get("words", ""),
-        answer=answer,
+        result=result,
         beyond=beyond,
     )
     return replace(

@@ -2,7 +2,7 @@ r"""Mobility and quality of a squat as one number each, with its error.
 
 An index uses the values, errors and limits of the findings
 (:func:`mobility.assessment.findings.find`). It is as good as its worst part: nothing compensates
-for a fault.
+for a value outside its target.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def score_of(excess: Array | float, large: float) -> Array:
 
     .. math:: s(e) = 90 \max(0, 1 - e / L) \;(e \ge 0), \quad 90 + 10 \min(1, -e / (0.12 L))
 
-    It falls faster beyond the limit than it rises inside: a likely fault gives a mean below 90,
+    It falls faster beyond the limit than it rises inside: a likely finding gives a mean below 90,
     whatever the error.
 
     Parameters
@@ -88,7 +88,7 @@ def mobility_index(metrics: xr.Dataset) -> xr.Dataset:
 
 @checked
 def quality_index(metrics: xr.Dataset) -> xr.Dataset:
-    """Quality index of a squat with raised arms: how well it is done, by the largest fault.
+    """Quality index of a squat with raised arms: how well it is done, by its worst part.
 
     Parameters
     ----------
@@ -119,9 +119,9 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
         visible_sides = [side for side in sides if not side.hidden]
         certain = [side for side in visible_sides if side.status != "cannot be told"]
         measured = [side for side in sides if side.interval is not None]
-        # One side is enough for a fault; that there is none is to be so of all that are seen.
-        has_fault = any(side.answer == "fault" for side in certain)
-        if has_fault or 0 < len(certain) == len(visible_sides):
+        # One side outside is enough; that the target is met must hold for all sides that are seen.
+        is_outside = any(side.result == "outside" for side in certain)
+        if is_outside or 0 < len(certain) == len(visible_sides):
             parts[key] = part = _draws(certain, float(entry["large"]), rng)
         else:
             reasons = (side.reason for side in visible_sides if side.reason)

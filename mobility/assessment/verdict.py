@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
 from mobility.assessment.findings import Finding, find, refused
+from mobility.assessment.results import RESULTS, in_words
 from mobility.base.provenance import AnalysisWarning
 from mobility.base.wording import capital, listed
 from mobility.catalogue import registry
@@ -132,8 +133,8 @@ class Verdict:
             return ()
         return tuple(each for each in findings if self.keeps(each.metric))
 
-    def answers(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        """Give all findings; what is ruled out is refused, for the reason of the verdict."""
+    def checks(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        """Give all findings; what is ruled out is not reported, for the reason of the verdict."""
         return tuple(
             each if self.shows(each.metric) else refused(each, self.why_without(each.metric))
             for each in findings
@@ -225,37 +226,34 @@ def judge(
     verdict = _verdict_from(reasons, exercise) if reasons else good
     if metrics is None or joints or "findings" in verdict.rules_out:
         return verdict
-    return _with_answers(verdict, find(metrics))
+    return _with_results(verdict, find(metrics))
 
 
-def _with_answers(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
-    """Add how many checks have which answer, and the main reason why others have none."""
-    findings = verdict.answers(findings)
+def _with_results(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
+    """Add how many checks have which result, and the main reason why others are not decided."""
+    findings = verdict.checks(findings)
     if not findings:
         return verdict
-    answers = Counter(each.answer for each in findings)
-    parts = []
-    if faults := answers["fault"]:
-        number = "one" if faults == 1 else "several"
-        parts.append(tables.sentence(f"comments.verdict.answers.fault.{number}", count=faults))
-    parts += [
-        tables.sentence(f"comments.verdict.answers.{name}", count=answers[name])
-        for name in ("reached", "near", "open", "refused", "hidden")
-        if answers[name]
+    results = Counter(each.result for each in findings)
+    order = ("outside", "met", "borderline", *RESULTS[3:])
+    counts = [f"{results[name]} {in_words(name)}" for name in order if results[name]]
+    number = "of_sides" if any(each.side for each in findings) else "several"
+    number = "one" if len(findings) == 1 else number
+    text = tables.sentence(
+        f"comments.verdict.checks.{number}", count=len(findings), results=", ".join(counts)
+    )
+    silent = [
+        each for each in findings if each.result in ("inconclusive", "not_reported", "not_visible")
     ]
-    text = ", ".join(parts)
-    if any(each.side for each in findings):
-        text = tables.sentence("comments.verdict.answers_of_sides", answers=text)
-    silent = [each for each in findings if each.answer in ("open", "refused", "hidden")]
     reasons = Counter(each.reason for each in silent if each.probability is None)
     reason, times = reasons.most_common(1)[0] if reasons else ("", 0)
     is_new = all(each.why != reason for each in verdict.reasons)
     if 2 * times > len(findings) and is_new:
-        text = tables.sentence("comments.verdict.answers_because", answers=text, reason=reason)
+        because = tables.sentence("comments.verdict.main_obstacle", reason=reason)
+        text = f"{text} {because}"
     if verdict.level == "not_this_exercise":
-        return replace(verdict, why=f"{verdict.why} {capital(text)}.")
-    what = verdict.headline.removesuffix(".")
-    return replace(verdict, headline=f"{what}: {text}." if what else f"{capital(text)}.")
+        return replace(verdict, why=f"{verdict.why} {text}")
+    return replace(verdict, headline=" ".join(filter(None, [verdict.headline, text])))
 
 
 def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdict:

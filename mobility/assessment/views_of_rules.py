@@ -1,4 +1,4 @@
-"""From which view a rule is answered, and which film would answer what is hidden or open."""
+"""From which view a rule is decided, and which film would decide what one film does not."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _SIDE = "side"
 
 
 def views_that_answer(rule: str) -> Mapping[str, float]:
-    """Give the share of sides of which a rule has an answer, by kind of view.
+    """Give the share of sides on which a rule is decided, by kind of view.
 
     It is what the benchmarks counted on rendered people (table ``views_of_rules``), without the
-    side that the near one hides. A rule that they did not count, or that had no answer there, has 1
-    or 0, as the declarations of its measure and of its angle say which views show it.
+    side that the near one hides. A rule that they did not count, or that was not decided there, has
+    1 or 0, as the declarations of its measure and of its angle say which views show it.
     """
     shares = {view: float(each["answered"]) for view, each in _counted(rule).items()}
     if not any(shares.values()):
@@ -50,31 +50,31 @@ def surer_views(rule: str, view: str) -> dict[str, float]:
 
 
 def films_for(findings: Sequence[Finding], view: str) -> dict[str, list[Finding]]:
-    """Say which other films would answer what is hidden or open, with as few films as possible.
+    """Say which other films would decide what one film does not, with as few films as possible.
 
     Parameters
     ----------
     findings
-        Of one film; what is neither hidden nor open is left out.
+        Of one film; only those that are not visible or inconclusive count.
     view
         Its kind of view.
 
     Returns
     -------
     dict
-        Findings by the view of the film: a kind of view or, where one side alone is hidden, "left"
-        and "right". What no other view shows, or shows clearly better, is left out.
+        Findings by the view of the film: a kind of view or, if one side alone is not visible,
+        "left" and "right". What no other view shows, or shows clearly better, is left out.
     """
     return films_beside(findings, [view])
 
 
 def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[str, list[Finding]]:
-    """Say which further film would answer what several films together leave hidden or open.
+    """Say which further film would decide what several films together do not decide.
 
     Parameters
     ----------
     findings
-        Of the films together; what is neither hidden nor open is left out.
+        Of the films together; only those that are not visible or inconclusive count.
     views
         Names of the views that were filmed, at least one.
 
@@ -83,7 +83,7 @@ def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[st
     dict
         As of :func:`films_for`: films that are worth more than each that there is.
     """
-    sides = Counter(each.rule for each in findings if each.answer == "hidden")
+    sides = Counter(each.rule for each in findings if each.result == "not_visible")
     kinds = {view if view == UNKNOWN else view_kind(view) for view in views}
     asked = {}
     for number, finding in enumerate(findings):
@@ -104,10 +104,10 @@ def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[st
 
 
 def _films_for(finding: Finding, view: str, *, of_one_side: bool) -> dict[str, float]:
-    """Give the views of films that would answer one finding, and how much each is worth."""
-    if finding.answer == "open":
+    """Give the views of films that would decide one finding, and how much each is worth."""
+    if finding.result == "inconclusive":
         return surer_views(finding.rule, view)
-    if finding.answer != "hidden":
+    if finding.result != "not_visible":
         return {}
     counted, shares = _counted(finding.rule), views_that_answer(finding.rule)
     worth = {each: share for each, share in shares.items() if share > 0}

@@ -86,7 +86,7 @@ RESULTS = Code(
         *("assessment", "catalogue", "kinematics", *POSE.modules),
         *("pipeline.analysis", "pipeline.metrics_table", "pipeline.overlay"),
     ),
-    sentences=("capture", "comments", "joints", "reasons", "warnings"),
+    sentences=("capture", "comments", "joints", "reasons", "results", "warnings"),
 )
 """Code of the results of a session, from its poses."""
 

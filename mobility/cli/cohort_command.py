@@ -132,14 +132,12 @@ def cohort(
         verdicts = split_names(recordings)
         if visits:
             frame = visit.visits_to_dataframe(sessions_of_cohort, recordings=verdicts)
-            answers = visit.checks(frame, sessions_of_cohort, recordings=verdicts)
+            checks = visit.checks(frame, sessions_of_cohort, recordings=verdicts)
         else:
             frame = cohort.to_dataframe(sessions_of_cohort, recordings=verdicts)
-            answers = cohort.checks(frame, sessions_of_cohort)
+            checks = cohort.checks(frame, sessions_of_cohort)
         named = None if metrics is None else frame["metric"].isin(["", *split_names(metrics)])
-        written = cohort.write_table(
-            frame if named is None else frame[named], table, answers=answers
-        )
+        written = cohort.write_table(frame if named is None else frame[named], table, checks=checks)
         files = {"table": written, "checks": cohort.checks_of(written)}
         files["dictionary"] = cohort.dictionary_of(written)
         _warn_of_models(cohort.overview(frame))

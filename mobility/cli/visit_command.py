@@ -58,9 +58,9 @@ def visit(
 
         shown = to_pdf(shown)
     if as_json:
-        from mobility.sessions.files import read_json
+        from mobility.reports.stored_visits import stored_document
 
-        print_json(read_json(page["json"]))
+        print_json(stored_document(page["json"]))
         say(f"report  {shown}")
         return
     typer.echo(f"report  {shown}")

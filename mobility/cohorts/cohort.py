@@ -206,7 +206,7 @@ def _add_sd_beside(frame: pd.DataFrame) -> None:
 
 
 def checks(frame: pd.DataFrame, sessions: Iterable[StoredSession]) -> pd.DataFrame:
-    """Put the answers of the rules of sessions into one long table.
+    """Put the checks of sessions into one long table.
 
     Parameters
     ----------
@@ -236,18 +236,18 @@ def checks(frame: pd.DataFrame, sessions: Iterable[StoredSession]) -> pd.DataFra
             continue
         try:
             with reading_results(session):
-                answers = of_session.checks(session)
+                of_rules = of_session.checks(session)
         except MobilityError as error:
             rows.append({**about, "reason": str(error)})
             continue
-        for row in answers:
+        for row in of_rules:
             lower, upper = row["interval"] or (None, None)
             rows.append({**about, **row, "lower": lower, "upper": upper})
     return as_checks(rows)
 
 
 def as_checks(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Put answers into a table with the columns and types of :func:`checks`."""
+    """Put checks into a table with the columns and types of :func:`checks`."""
     import pandas as pd
 
     table = pd.DataFrame(rows, columns=list(COLUMNS_OF_CHECKS))
@@ -266,13 +266,13 @@ def write_table(
     frame: pd.DataFrame,
     path: str | os.PathLike[str],
     *,
-    answers: pd.DataFrame | None = None,
+    checks: pd.DataFrame | None = None,
 ) -> Path:
     """Write a table of sessions as CSV or Parquet, with its data dictionary beside it.
 
     The dictionary is ``NAME.datapackage.json``
     (:func:`mobility.exchange.data_dictionary.data_dictionary`). There is one for both formats: if
-    the table was written in the other one earlier, it describes both files. The `answers` of
+    the table was written in the other one earlier, it describes both files. The `checks` of
     :func:`checks` are written beside it as ``NAME.checks``, in the same format. It raises as
     :func:`write_rows`.
     """
@@ -280,8 +280,8 @@ def write_table(
     in_each_format = [target.with_suffix(ending) for ending in FORMATS]
     files = [file for file in in_each_format if file.is_file()]
     files_of_checks = []
-    if answers is not None:
-        write_rows(answers, checks_of(target))
+    if checks is not None:
+        write_rows(checks, checks_of(target))
         files_of_checks = [checks_of(file) for file in files if checks_of(file).is_file()]
     write_json(dictionary_of(target), data_dictionary(frame, files, files_of_checks))
     return target
@@ -318,7 +318,7 @@ def dictionary_of(table: Path) -> Path:
 
 
 def checks_of(table: Path) -> Path:
-    """Where the answers beside a written table are."""
+    """Where the checks beside a written table are."""
     return table.with_suffix(f".checks{table.suffix}")
 
 

@@ -140,7 +140,7 @@ class Visit:
         return self._merged(kind.name).copy()
 
     def checks(self) -> list[dict[str, Any]]:
-        """Answers of the rules of each exercise, of numbers merged over its films.
+        """Results of the rules of each exercise, of numbers merged over its films.
 
         Returns
         -------
@@ -151,48 +151,48 @@ class Visit:
         rows = []
         for exercise in self._with_rules:
             views = merging.views_of(self._merged(exercise))
-            for answer, films in self.answers(exercise):
-                (row,) = check_rows([answer], _EVERYTHING)
+            for finding, films in self.findings(exercise):
+                (row,) = check_rows([finding], _EVERYTHING)
                 rows.append({**row, **_origin(exercise, [film.id for film in films], views)})
         return rows
 
-    def answers(self, exercise: str) -> list[tuple[Finding, list[Film]]]:
-        """Answer the rules of an exercise, each with the films that the number is from.
+    def findings(self, exercise: str) -> list[tuple[Finding, list[Film]]]:
+        """Give the findings of an exercise, each with the films that the number is from.
 
-        What is not merged has an answer for each film.
+        What is not merged has a finding for each film.
         """
         films, merged = {film.id: film for film in self.films_of(exercise)}, self._merged(exercise)
         able = [film for film in films.values() if "findings" not in film.verdict.rules_out]
         of_films = [
-            (film, film.verdict.answers(find(film.metrics)))
+            (film, film.verdict.checks(find(film.metrics)))
             for film in able or [*films.values()][:1]
         ]
         given: list[tuple[Finding, list[Film]]] = []
         done: set[str] = set()
-        for answer in find(merged):
-            metric = answer.metric
+        for finding in find(merged):
+            metric = finding.metric
             if metric in merged and merging.is_merged(merged, metric):
-                ids = merging.films_of(merged, metric, answer.side)
-                given.append((answer, [films[each] for each in ids]))
-            elif answer.rule not in done:
-                done.add(answer.rule)
+                ids = merging.films_of(merged, metric, finding.side)
+                given.append((finding, [films[each] for each in ids]))
+            elif finding.rule not in done:
+                done.add(finding.rule)
                 given += [
                     (each, [film])
-                    for film, answers in of_films
-                    for each in answers
-                    if each.rule == answer.rule
+                    for film, findings in of_films
+                    for each in findings
+                    if each.rule == finding.rule
                 ]
         return given
 
     def further_films(self) -> list[dict[str, Any]]:
-        """Say which further film would answer what is hidden or open in all films together.
+        """Say which further film would decide checks that all films together do not decide.
 
         Returns
         -------
         list of dict
-            ``exercise``, ``view`` (a kind of view; "left" or "right" where one side alone is
-            hidden) and ``checks``, the ids of the findings that it would answer, which are those of
-            :meth:`metrics`; as few films as possible, those that answer most first.
+            ``exercise``, ``view`` (a kind of view; "left" or "right" if one side alone is not
+            visible) and ``checks``, the ids of the findings that it would decide, which are those
+            of :meth:`metrics`; as few films as possible, those that decide most first.
         """
         rows = []
         for exercise in self._with_rules:
@@ -571,7 +571,7 @@ def checks(
     *,
     recordings: Sequence[str] = cohort.COMPARED,
 ) -> pd.DataFrame:
-    """Put the answers of visits into a table: :func:`mobility.cohorts.cohort.checks` of visits.
+    """Put the checks of visits into a table: :func:`mobility.cohorts.cohort.checks` of visits.
 
     Parameters
     ----------
@@ -582,12 +582,12 @@ def checks(
     about = {row["session_id"]: row for row in first.to_dict("records")}
     rows: list[dict[str, Any]] = []
     for each in _visits_of(sessions, recordings)[0]:
-        answered: dict[str, list[dict[str, Any]]] = {}
+        rows_of: dict[str, list[dict[str, Any]]] = {}
         for row in each.checks():
-            answered.setdefault(row["exercise"], []).append(row)
+            rows_of.setdefault(row["exercise"], []).append(row)
         for exercise in each.exercises:
             of_exercise = about[each.id_of(exercise)]
-            for row in answered.get(exercise, [] if of_exercise["metric"] else [{}]):
+            for row in rows_of.get(exercise, [] if of_exercise["metric"] else [{}]):
                 lower, upper = row.get("interval") or (None, None)
                 rows.append({**of_exercise, "value": None, **row, "lower": lower, "upper": upper})
     return cohort.as_checks(rows)

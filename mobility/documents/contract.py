@@ -10,11 +10,11 @@ of a document when there is nothing to say.
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from mobility.assessment.answers import Answer, Status
+from mobility.assessment.results import Result, Status, in_current_words
 from mobility.catalogue.registry import ExerciseName
 from mobility.sessions.record import Document, Finite, Number, Numbers, Sha256, Side
 
@@ -43,26 +43,35 @@ class CreatedAt(Document):
     time: TimeOfDay
 
 
-class Check(Document):
-    """The answer to one rule, on one side."""
+class _WithResult(Document):
+    """A document with the result of a check; one that was stored with other words has today's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_current_words(cls, values: Any) -> Any:
+        return in_current_words(values)
+
+
+class Check(_WithResult):
+    """The result of one rule, on one side."""
 
     rule: str
     name: Annotated[str, Field(description="as a row of the first page has it")]
-    label: Annotated[str, Field(description="of the fault that the rule looks for")]
+    label: Annotated[str, Field(description="what was found, else the name of the check")]
     side: Side | None
-    answer: Answer
+    result: Result
     value: Number
     interval: Annotated[list[Finite] | None, Field(min_length=2, max_length=2, description="95 %")]
     units: str
     direction: Annotated[
         Literal["below", "above", "outside"],
-        Field(description="of the limit, in which it is a fault"),
+        Field(description="of the limit, in which a value is outside its target"),
     ]
     limit: Number
     margin: Annotated[Number, Field(description="least difference from the limit that matters")]
-    probability: Annotated[Number, Field(description="that the fault is there")]
+    probability: Annotated[Number, Field(description="that the value is outside its target")]
     beyond_margin: Annotated[Number, Field(description="probability beyond limit and margin")]
-    reason: Annotated[str, Field(description="why it is neither fault nor reached; else empty")]
+    reason: Annotated[str, Field(description="why it is neither outside nor met; else empty")]
     source: Annotated[str, Field(description="of the limit")]
 
 
@@ -212,7 +221,7 @@ class FilmOfVisit(Document):
 
 
 class VisitCheck(Check):
-    """The answer to one rule, of a number merged over films or of one film."""
+    """The result of one rule, of a number merged over films or of one film."""
 
     exercise: ExerciseName
     sessions: Annotated[list[str], Field(description="those that the number is from")]
@@ -255,7 +264,7 @@ class VisitChange(Document):
 
 
 class FurtherFilm(Document):
-    """A film that would answer what all films of an exercise leave hidden or open."""
+    """A film that would decide checks which no film of an exercise decides."""
 
     exercise: ExerciseName
     view: str
@@ -344,7 +353,7 @@ class Message(Document):
     text: str
 
 
-class Evidence(Document):
+class Evidence(_WithResult):
     """One statement on which the texts of a thread rest."""
 
     metric: str
@@ -353,9 +362,9 @@ class Evidence(Document):
     interval: Annotated[tuple[Finite, Finite] | None, Field(description="95 %")]
     units: str
     threshold: Number
-    probability: Annotated[Number, Field(description="that the fault is there")]
+    probability: Annotated[Number, Field(description="that the value is outside its target")]
     status: Status
-    answer: Answer | None = None
+    result: Result | None = None
     rule: str
     source: Annotated[str, Field(description="of the threshold")]
 

@@ -399,10 +399,10 @@ def _four_digits(value: float | None) -> float | None:
 
 
 def check_rows(findings: Sequence[Finding], verdict: Verdict) -> list[dict[str, Any]]:
-    """Answers as rows; what the verdict rules out is refused, for its reason."""
+    """Results of checks as rows; what the verdict rules out is not reported, for its reason."""
     rules = all_rules()
     rows = []
-    for each in verdict.answers(findings):
+    for each in verdict.checks(findings):
         rule = rules[each.rule]
         interval = None if each.interval is None else [_four_digits(end) for end in each.interval]
         row = {
@@ -410,7 +410,7 @@ def check_rows(findings: Sequence[Finding], verdict: Verdict) -> list[dict[str, 
             "name": row_name(each.rule),
             "label": label(each),
             "side": each.side or None,
-            "answer": each.answer,
+            "result": each.result,
             "value": _four_digits(each.value),
             "interval": interval,
             "units": each.units,

@@ -116,7 +116,7 @@ def repetitions_table(session: StoredSession) -> list[dict[str, Any]]:
 
 
 def checks(session: StoredSession) -> list[dict[str, Any]]:
-    """Answers of all rules of the exercise, a row for each side, as the first page has them."""
+    """Results of all rules of the exercise, a row for each side, as the first page has them."""
     if not session.record.kind.table["rules"]:
         return []
     metrics = session.metrics()

@@ -208,7 +208,7 @@ def _evidence(finding: Finding) -> Evidence:
             "threshold": number(finding.threshold),
             "probability": number(finding.probability),
             "status": finding.status,
-            "answer": finding.answer,
+            "result": finding.result,
             "rule": finding.rule,
             "source": finding.source,
         }

@@ -10,8 +10,8 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.answers import ANSWERED
 from mobility.assessment.findings import wrong_expected
+from mobility.assessment.results import DECIDED
 from mobility.assessment.verdict import warning_lines
 from mobility.base.formatting import rounded
 from mobility.base.provenance import cameras_of
@@ -118,14 +118,16 @@ def uncertainty_in_short(pose: xr.Dataset) -> Markup:
     return paragraphs(f"{errors} {tables.sentence('report.errors.what_they_mean')}") + gravity(pose)
 
 
-def wrong_answers(answers: Sequence[Finding]) -> list[str]:
-    """Say in a sentence how many answers are expected to be wrong; nothing where none is given."""
-    count = sum(each.answer in ANSWERED for each in answers)
+def wrong_results(findings: Sequence[Finding]) -> list[str]:
+    """Say how many results are expected to be wrong; nothing where none is given."""
+    count = sum(each.result in DECIDED for each in findings)
     if not count:
         return []
-    wrong = wrong_expected(answers)
-    kind = "some" if wrong >= 0.05 else "few"
-    return [tables.sentence(f"report.wrong_answers.{kind}", count=count, wrong=rounded(wrong, 1))]
+    wrong = wrong_expected(findings)
+    number, kind = "one" if count == 1 else "several", "some" if wrong >= 0.05 else "few"
+    counted = tables.sentence(f"report.results.counted.{number}", count=count)
+    how_many = tables.sentence(f"report.results.wrong.{kind}", wrong=rounded(wrong, 1))
+    return [f"{counted} {how_many}"]
 
 
 def gravity(pose: xr.Dataset) -> Markup:

@@ -10,17 +10,19 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.answers import ANSWERS
 from mobility.assessment.criteria import fms_verdict
 from mobility.assessment.findings import (
     Finding,
     all_rules,
     excess,
     label,
+    name_of,
     place,
     row_name,
     say,
 )
+from mobility.assessment.results import OF_A_VALUE, RESULTS, Result
+from mobility.assessment.results import in_words as result_in_words
 from mobility.assessment.verdict import Part, Verdict
 from mobility.assessment.views_of_rules import films_beside
 from mobility.base.wording import capital, listed, spoken
@@ -41,7 +43,7 @@ MOST_FINDINGS = 3
 """Findings on the first page."""
 
 MOST_LIKELY = 2
-"""Faults on the first page that are open, and more likely there than not, within that number."""
+"""Inconclusive checks on the first page that are more likely outside than not, of that number."""
 
 CLASS_OF_LEVEL = {
     "good": "ok",
@@ -95,8 +97,8 @@ def in_short(session: StoredSession) -> tuple[str, str]:
     return page_of(session.record.kind).in_short(session, counted, verdict), verdict.text
 
 
-def faults_in_words(findings: Sequence[Finding]) -> str:
-    """Name the faults of findings, each once."""
+def findings_in_words(findings: Sequence[Finding]) -> str:
+    """Name findings, each once."""
     return "; ".join(dict.fromkeys(map(_label, _by_rule_and_reason(findings))))
 
 
@@ -135,26 +137,26 @@ def findings_and_advice(
 def main_findings(
     findings: Sequence[Finding], verdict: Verdict, *, view: str | Sequence[str] = UNKNOWN
 ) -> Markup:
-    """State the largest findings in words, one for each rule, and what is likely but open.
+    """State the largest findings in words, one for each rule, and what is likely but not decided.
 
     Sorted by :func:`excess`, largest first; of two sides the larger counts.
     """
     if ruled_out := absent(verdict, "findings"):
         return ruled_out
-    faults = _by_rule_and_reason([f for f in findings if f.status == "found"])
-    faults.sort(key=lambda each: -max(map(excess, each)))
-    items = (h.li[say(each, "participant")] for each in faults[:MOST_FINDINGS])
+    found = _by_rule_and_reason([f for f in findings if f.status == "found"])
+    found.sort(key=lambda each: -max(map(excess, each)))
+    items = (h.li[say(each, "participant")] for each in found[:MOST_FINDINGS])
     page = html(h.ol[items])
-    if more := len(faults[MOST_FINDINGS:]):
+    if more := len(found[MOST_FINDINGS:]):
         page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
-    most = min(MOST_LIKELY, max(MOST_FINDINGS - len(faults), 0))
+    most = min(MOST_LIKELY, max(MOST_FINDINGS - len(found), 0))
     likely = likely_in_words(findings, view, most=most)
-    if not faults and findings:
-        judged = [each.answer in ("near", "reached") for each in findings]
+    if not found and findings:
+        judged = [each.result in ("borderline", "met") for each in findings]
         if all(judged):
-            page = paragraphs(tables.sentence("report.first_page.no_fault"))
+            page = paragraphs(tables.sentence("report.first_page.none_outside"))
         elif any(judged):
-            page = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
+            page = paragraphs(tables.sentence("report.first_page.none_outside_in_part"))
         else:
             page = paragraphs(
                 tables.sentence(
@@ -163,20 +165,20 @@ def main_findings(
                     else "report.first_page.nothing_judged"
                 )
             )
-    return (page + likely if faults else likely + page) + in_words(findings)
+    return (page + likely if found else likely + page) + in_words(findings)
 
 
 def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, most: int) -> Markup:
-    """Say what is open and more likely there than not, and which film would tell more.
+    """Say what is inconclusive and more likely outside than not, and which film would decide it.
 
-    Of what a reader expects to be told, the largest `most`; what is a fault on the other side is
+    Of what a reader expects to be told, the largest `most`; what is outside on the other side is
     told already.
     """
     views = [view] if isinstance(view, str) else view
-    faults = {each.rule for each in findings if each.answer == "fault"}
+    outside = {each.rule for each in findings if each.result == "outside"}
     likely: dict[str, list[Finding]] = {}
     for each in findings:
-        if is_likely(each) and each.rule not in faults:
+        if is_likely(each) and each.rule not in outside:
             likely.setdefault(each.rule, []).append(each)
     largest = sorted(likely.values(), key=lambda of_rule: -max(map(excess, of_rule)))[:most]
     films = {
@@ -202,10 +204,10 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
 
 
 def is_likely(finding: Finding) -> bool:
-    """Whether it is open, more likely a fault than not, and has words for that."""
+    """Whether it is inconclusive, more likely outside than not, and has words for that."""
     least = float(tables.load("findings")["likely"]["value"])
     return (
-        finding.answer == "open"
+        finding.result == "inconclusive"
         and (finding.probability or 0.0) >= least
         and bool(_may(finding.rule))
     )
@@ -218,7 +220,7 @@ def _one_side(findings: Sequence[Finding]) -> str:
 
 
 def _may(rule_name: str) -> str:
-    """Words for a fault that may be there; empty where a rule has none."""
+    """Words for a finding that may be there; empty where a rule has none."""
     return str(all_rules()[rule_name].get("checkpoint", {}).get("may", ""))
 
 
@@ -228,117 +230,124 @@ def film_in_words(film: str) -> str:
 
 
 def in_words(findings: Sequence[Finding]) -> Markup:
-    """Say of what a reader expects to be told which is in order, and which near its aim.
+    """Say of what a reader expects to be told which is met, and which is borderline.
 
     All sides are that the camera sees; where it does not see one, the other is named.
     """
-    in_order: list[str] = []
-    near: list[str] = []
+    parts: dict[Result, list[str]] = {"met": [], "borderline": []}
     rules = all_rules()
     names = dict.fromkeys(f.rule for f in findings if "checkpoint" in rules[f.rule])
     for name in sorted(names, key=place):
         of_rule = [f for f in findings if f.rule == name]
         seen = [f for f in of_rule if not f.hidden]
-        answers = {f.answer for f in seen}
-        if answers and answers <= {"reached", "near"}:
+        results = {f.result for f in seen}
+        if results and results <= parts.keys():
             part = str(rules[name]["checkpoint"]["name"])
             if len(seen) < len(of_rule):
                 part = f"{part} ({seen[0].side})"
-            (near if "near" in answers else in_order).append(part)
-    lines = []
-    if in_order:
-        lines.append(tables.sentence("report.first_page.in_order", names=listed(in_order)))
-    if near:
-        lines.append(tables.sentence("report.first_page.near", names=listed(near)))
+            parts["borderline" if "borderline" in results else "met"].append(part)
+    lines = [_line("alone", each, names=listed(parts[each])) for each in parts if parts[each]]
     return paragraphs(*lines)
 
 
+def _line(kind: str, result: Result, **words: str) -> str:
+    """Name checks with their result, as ``report.lines`` has it."""
+    return tables.sentence(f"report.lines.{kind}", result=capital(result_in_words(result)), **words)
+
+
 def in_lines(
-    answers: Sequence[Finding],
+    checks: Sequence[Finding],
     *,
     marked: Mapping[str, Collection[str]],
     view: str | Sequence[str] = UNKNOWN,
 ) -> Markup:
-    """Name in a line each what has an answer without a mark: what is open, refused, hidden...
+    """Name in a line each the checks without a mark: inconclusive, not reported, not visible...
 
-    A side is named where the other has another answer, or another reason.
+    A side is named where the other has another result, or another reason.
 
     Parameters
     ----------
-    answers
-        Those of all checks, as the verdict leaves them.
+    checks
+        All, as the verdict leaves them.
     marked
-        Sides whose answer stands in a row, by the name of the row.
+        Sides whose result is in a row, by the name of the row.
     view
-        Kind of the view, or the views of several films: what is hidden from all is named with one
-        that shows it.
+        Kind of the view, or the views of several films: what is not visible in any is named with
+        one that shows it.
     """
     views = [view] if isinstance(view, str) else view
-    hidden = [each for each in answers if each.answer == "hidden"]
+    hidden = [each for each in checks if each.result == "not_visible"]
     sides_of_rule: dict[str, set[str]] = {}
-    for each in answers:
+    for each in checks:
         sides_of_rule.setdefault(each.rule, set()).add(each.side)
     film_of = {
         each.id: film for film, shown in films_beside(hidden, views).items() for each in shown
     }
-    lines: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for each in answers:
+    lines: dict[tuple[Result, str, str], dict[str, list[str]]] = {}
+    for each in checks:
         if each.side in marked.get(row_name(each.rule), ()):
             continue
-        kind, reason = str(each.answer), ""
-        if kind == "refused" or (kind == "open" and each.probability is None):
-            kind, reason = f"{kind}_because", each.reason
-        elif kind == "hidden":
-            film = film_of.get(each.id)
-            kind, reason = (kind, film) if film else ("hidden_because", each.reason)
-        lines.setdefault((kind, reason), {}).setdefault(each.rule, []).append(each.side)
-    kinds = [*ANSWERS[:4], "open_because", "refused_because", "hidden_because", "hidden"]
+        film = film_of.get(each.id, "") if each.result == "not_visible" else ""
+        decides = each.result in OF_A_VALUE and each.probability is not None
+        reason = "" if film or decides else each.reason
+        sides_of = lines.setdefault((each.result, reason, film), {})
+        sides_of.setdefault(each.rule, []).append(each.side)
     paragraphs_of_lines = []
-    for kind, reason in sorted(lines, key=lambda key: kinds.index(key[0])):
-        names = [
-            row_name(rule) + ("" if {*sides} == sides_of_rule[rule] else f" ({sides[0]})")
-            for rule, sides in lines[kind, reason].items()
-        ]
-        reason = film_in_words(reason) if kind == "hidden" else reason
-        line = tables.sentence(f"report.lines.{kind}", names="; ".join(names), reason=reason)
+    for result, reason, film in sorted(lines, key=lambda key: (RESULTS.index(key[0]), key[2] > "")):
+        of_rules = lines[result, reason, film]
+        names = ", ".join(
+            name_of(rule) + ("" if {*sides} == sides_of_rule[rule] else f" ({sides[0]})")
+            for rule, sides in of_rules.items()
+        )
+        if film:
+            kind = "with_film.one" if len(of_rules) == 1 else "with_film.several"
+            line = _line(kind, result, names=names, film=film_in_words(film))
+        elif reason:
+            line = _line("because", result, names=capital(names), reason=reason)
+        elif result == "inconclusive":
+            line = _line("too_close", result, names=names)
+        else:
+            line = tables.sentence("report.lines.also", result=result_in_words(result), names=names)
         paragraphs_of_lines.append(h.p[line])
-    return html(h.div(".unanswered")[paragraphs_of_lines]) if lines else Markup()
+    return html(h.div(".undecided")[paragraphs_of_lines]) if lines else Markup()
 
 
-def main_fault(findings: Sequence[Finding]) -> list[Finding]:
+def main_finding(findings: Sequence[Finding]) -> list[Finding]:
     """Choose the main finding: the largest by :func:`excess`, and the other side of its rule."""
-    faults = [finding for finding in findings if finding.status == "found"]
-    rule = max(faults, key=excess).rule if faults else ""
-    return sorted((each for each in faults if each.rule == rule), key=lambda each: -excess(each))
+    found = [finding for finding in findings if finding.status == "found"]
+    rule = max(found, key=excess).rule if found else ""
+    return sorted((each for each in found if each.rule == rule), key=lambda each: -excess(each))
 
 
-def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> Markup:
-    """List, grouped by reason, the faults that could not be judged; most frequent reason first."""
-    refused: dict[str, list[str]] = {}
+def not_decided(findings: Sequence[Finding], metrics: xr.Dataset) -> Markup:
+    """List the checks that are not decided, grouped by reason; most frequent reason first."""
+    without: dict[str, list[str]] = {}
     close: list[str] = []
-    silent = [f for f in findings if f.status == "cannot be told" and f.answer != "near"]
+    silent = [f for f in findings if f.status == "cannot be told" and f.result != "borderline"]
     for each in _by_rule_and_reason(silent):
         first = each[0]
-        name = _label(each)  # the sides of one rule may be refused for reasons of their own
-        names = close if first.probability is not None else refused.setdefault(first.reason, [])
+        name = _label(each)  # the sides of one rule may have reasons of their own
+        names = close if first.probability is not None else without.setdefault(first.reason, [])
         if name not in names:
             names.append(name)
     criteria = metrics.get("compensation_probability")
     unseen = {} if criteria is None else json.loads(criteria.attrs.get("not_assessed", "{}"))
     items = [
-        tables.sentence(f"report.cannot_be_told.{kind}", reason=reason, names="; ".join(names))
-        for kind, reason, names in [
-            *(("refused", *each) for each in sorted(refused.items(), key=lambda i: -len(i[1]))),
-            ("too_close", "", close),
-            ("unseen", "", list(map(spoken, unseen))),
-        ]
-        if names
+        tables.sentence(
+            "report.not_decided.because", reason=reason, names=capital(", ".join(names))
+        )
+        for reason, names in sorted(without.items(), key=lambda item: -len(item[1]))
     ]
-    return bullets(items) or paragraphs(tables.sentence("report.all_told"))
+    if close:
+        items.append(_line("too_close", "inconclusive", names=", ".join(close)))
+    if unseen:
+        names = list(map(spoken, unseen))
+        items.append(tables.sentence("report.not_decided.unseen", names=", ".join(names)))
+    return bullets(items) or paragraphs(tables.sentence("report.all_decided"))
 
 
 def _label(findings: Sequence[Finding]) -> str:
-    """Name the fault of findings of one rule, with the side if there is only one."""
+    """Give the label of findings of one rule, with the side if there is only one."""
     sides = {f.side for f in findings} - {""}
     return label(findings[0]) + (f" ({sides.pop()})" if len(sides) == 1 else "")
 

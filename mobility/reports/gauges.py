@@ -11,8 +11,8 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.answers import ANSWERS, Answer
 from mobility.assessment.findings import Finding, in_place, threshold_of
+from mobility.assessment.results import OF_A_VALUE, RESULTS, Result, in_words
 from mobility.base.formatting import between, digits_and_suffix, plus_minus, quantity
 from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 MOST = 14
 """Gauges on a first page."""
-
-_MARKS = {"fault": "✗", "near": "≈", "reached": "✓", "open": "?"}
 
 INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
 
@@ -71,8 +69,8 @@ class Gauge:
         Norm of the lab itself, in `units`, and the name of its reference.
     begins
         Where a movement begins whose end is the value, and half of the 95 % interval, by side.
-    answers
-        Answer of the rule, by side.
+    results
+        Result of the rule, by side.
     both_ways
         Whether the value is to lie between the negative of the goal and the goal.
     expected
@@ -90,31 +88,31 @@ class Gauge:
     lab_retest: dict[str, tuple[float, str]] = field(default_factory=dict)
     norm: tuple[Norm, str] | None = None
     begins: dict[str, tuple[float, float]] = field(default_factory=dict)
-    answers: dict[str, Answer] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
     both_ways: bool = False
     expected: bool = True
 
     @property
-    def marks(self) -> dict[str, Answer]:
-        """Answers that stand beside a value, by side; without an aim none does."""
+    def marks(self) -> dict[str, Result]:
+        """Results that are shown beside a value, by side; without a target none is."""
         if not math.isfinite(self.goal):
             return {}
         return {
-            side: answer
-            for side, answer in self.answers.items()
-            if side in self.values and answer in _MARKS
+            side: result
+            for side, result in self.results.items()
+            if side in self.values and result in OF_A_VALUE
         }
 
     @property
     def is_shown(self) -> bool:
-        """Whether a first page shows it: a fault, what is near its aim, what a reader expects.
+        """Whether a first page shows it: outside its target, borderline, or expected by a reader.
 
-        Of the latter what has a value and no aim for this person, too.
+        Of the latter what has a value and no target for this person, too.
         """
-        answers = set(self.answers.values())
-        without_aim = "open" in answers and not math.isfinite(self.goal)
-        in_order_or_open = "reached" in answers or without_aim
-        return bool(answers & {"fault", "near"}) or (self.expected and in_order_or_open)
+        results = set(self.results.values())
+        without_target = "inconclusive" in results and not math.isfinite(self.goal)
+        met_or_unknown = "met" in results or without_target
+        return bool(results & {"outside", "borderline"}) or (self.expected and met_or_unknown)
 
     def ends(self, value: float, half: float) -> tuple[float, float]:
         """Give the ends of the interval of a value; both are the value if its error is unknown."""
@@ -141,7 +139,7 @@ def of_rules(
     keeps
         Whether the verdict keeps a metric.
     findings
-        Answers of the rules; faults come first, then what is near its aim, and what reaches it.
+        Findings of the rules; what is outside its target comes first, then borderline, then met.
     most
         Number of gauges at most; None: all.
     lab
@@ -149,11 +147,11 @@ def of_rules(
     """
     lab = lab or LabReferences()
     rows, gauges = in_place(exercise_of(metrics)), []
-    answers: dict[str, dict[str, Answer]] = {}
+    results: dict[str, dict[str, Result]] = {}
     for each in findings:
-        answers.setdefault(each.rule, {})[each.side] = each.answer
+        results.setdefault(each.rule, {})[each.side] = each.result
     worst = {
-        name: min(map(ANSWERS.index, answers.get(name, {}).values()), default=len(ANSWERS))
+        name: min(map(RESULTS.index, results.get(name, {}).values()), default=len(RESULTS))
         for name in rows
     }
     for name in sorted(rows, key=worst.__getitem__):
@@ -188,7 +186,7 @@ def of_rules(
                 retest=errors,
                 lab_retest=own,
                 norm=norm,
-                answers=answers.get(name, {}),
+                results=results.get(name, {}),
                 both_ways=rule["direction"] == "outside",
                 expected="checkpoint" in rule,
             )
@@ -282,7 +280,7 @@ def _values(gauge: Gauge) -> h.Node:
             of_first = h.span(".interval")[_error(gauge, begins[1])]
             first = quantity(begins[0], gauge.units), of_first, " to "
         of_value = h.span(".interval")[error]
-        parts.append((below, letter, first, number, of_value, _answer(gauge, side)))
+        parts.append((below, letter, first, number, of_value, _result(gauge, side)))
     return parts
 
 
@@ -291,13 +289,13 @@ def _error(gauge: Gauge, half: float) -> str:
     return f" {plus_minus(half, digits=digits)}" if half > 0 else ""
 
 
-def _answer(gauge: Gauge, side: str) -> h.Node:
-    """Give the answer to a rule as a mark and a word."""
-    answer = gauge.marks.get(side)
-    if answer is None:
+def _result(gauge: Gauge, side: str) -> h.Node:
+    """Give the result of a rule as a mark and a word."""
+    result = gauge.marks.get(side)
+    if result is None:
         return None
-    word = tables.sentence(f"report.answers.{answer}.word")
-    return (" ", h.span(class_=f"answer {answer}")[f"{_MARKS[answer]} {word}"])
+    mark, colour = (tables.sentence(f"results.{result}.{what}") for what in ("mark", "colour"))
+    return (" ", h.span(class_=f"result {result} {colour}")[f"{mark} {in_words(result)}"])
 
 
 _CHARACTER = 0.07

@@ -112,14 +112,14 @@ class ReportPage:
         return verdict_of(self.session, self.metrics)
 
     @cached_property
-    def answers(self) -> tuple[Finding, ...]:
-        """Answers of all checks, as the verdict leaves them."""
-        return self.verdict.answers(find(self.metrics))
+    def checks(self) -> tuple[Finding, ...]:
+        """Findings of all checks, as the verdict leaves them."""
+        return self.verdict.checks(find(self.metrics))
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """Findings that the verdict keeps."""
-        return self.verdict.keep(self.answers)
+        return self.verdict.keep(self.checks)
 
     @cached_property
     def view_kind(self) -> str:
@@ -134,7 +134,7 @@ class ReportPage:
 
     @cached_property
     def gauges(self) -> list[Gauge]:
-        """Numbers and what they are compared with, first those of faults."""
+        """Numbers and what they are compared with, first those outside their target."""
         shows = self.verdict.shows
         return of_rules(self.metrics, shows, findings=self.findings, most=None, lab=self.lab)
 

@@ -14,10 +14,10 @@ from markupsafe import Markup
 
 from mobility import plot, tables
 from mobility.assessment.advice import advise
-from mobility.assessment.answers import ANSWERED
 from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
+from mobility.assessment.results import DECIDED, in_words
 from mobility.assessment.summaries import least_for_spread
 from mobility.base.formatting import quantity, rounded
 from mobility.base.wording import capital, spoken
@@ -95,16 +95,15 @@ def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence
 
 
 def in_detail(findings: Sequence[Finding], references: References) -> Markup:
-    """List faults, what is near its aim, and what is in order, and cite the thresholds."""
+    """List what is outside its target, borderline and met, and cite the thresholds."""
     parts = []
-    for answer in ANSWERED:
-        chosen = [f for f in findings if f.answer == answer]
+    for result in DECIDED:
+        chosen = [f for f in findings if f.result == result]
         if chosen:
             rules = dict.fromkeys(f.rule for f in chosen)
             texts = (say([f for f in chosen if f.rule == rule], "professional") for rule in rules)
             cite = references.cite(*(f.source for f in chosen))
-            heading = tables.sentence(f"report.answers.{answer}.heading")
-            parts.append((h.h3[heading, " ", cite], bullets(texts)))
+            parts.append((h.h3[capital(in_words(result)), " ", cite], bullets(texts)))
     return html(parts)
 
 

@@ -158,8 +158,8 @@ def _criteria(
                 in_words,
             ]
         )
-    answers = tables.load("findings")["answers"]
-    stated, opposite = answers["fault"], answers["reached"]
+    limits = tables.load("findings")["results"]
+    stated, opposite = limits["outside"], limits["met"]
     about = {"stated": stated, "opposite": opposite, "met": 1 - opposite, "unmet": 1 - stated}
     explained = tables.sentence(f"report.{kind}.explained", **about, **more)
     what, when = (tables.sentence(f"report.{kind}.what"), tables.sentence(f"report.{kind}.when"))

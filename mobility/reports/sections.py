@@ -54,7 +54,7 @@ def section_of(exercise: Exercise, name: str) -> Section:
 def first(page: ReportPage) -> Markup:
     """Show on one page of paper who was filmed, what it is good for, and what stands out."""
     pictures = key_frames.of_session(
-        page.session, first_page.main_fault(page.findings), faces=page.faces
+        page.session, first_page.main_finding(page.findings), faces=page.faces
     )
     indices = [] if "indices" in page.verdict.rules_out else gauges.of_indices(page.metrics)
     numbers = [each for each in page.gauges if each.is_shown][: gauges.MOST - len(indices)]
@@ -62,13 +62,13 @@ def first(page: ReportPage) -> Markup:
     others = Markup()
     if "findings" not in page.verdict.rules_out:
         marked = {each.name: each.marks for each in numbers}
-        others = first_page.in_lines(page.answers, marked=marked, view=page.view_kind)
+        others = first_page.in_lines(page.checks, marked=marked, view=page.view_kind)
     fms = Markup() if "fms" in page.verdict.rules_out else first_page.fms_in_short(page.metrics)
     expected = [each for each in page.gauges if each.expected]
     since = since_last_visit(page.session, expected, _gauges_of)
     most = 1 if since else 2
     advice = first_page.findings_and_advice(
-        page.answers, page.verdict, most=most, view=page.view_kind
+        page.checks, page.verdict, most=most, view=page.view_kind
     )
     opening = page.chosen.get("opening")
     begins = section_of(page.exercise, opening).of(page) if opening else Markup()
@@ -131,7 +131,7 @@ def findings(page: ReportPage) -> Markup:
     return (
         part_sections.in_detail(page.findings, page.references)
         + html(h.h3["Cannot be told"])
-        + first_page.cannot_be_told(page.findings, page.metrics)
+        + first_page.not_decided(page.findings, page.metrics)
     )
 
 
@@ -191,7 +191,7 @@ def method(page: ReportPage) -> Markup:
         + bullets(
             [
                 *(tables.sentence(f"report.method.{each}") for each in limits),
-                *errors_in_words.wrong_answers(page.answers),
+                *errors_in_words.wrong_results(page.checks),
             ]
         )
         + errors_in_words.uncertainty_in_short(page.pose)

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mobility
+from mobility.base.options import validate
 from mobility.base.provenance import code_digest, sha256
 from mobility.catalogue import registry
 from mobility.cohorts.visit import visit as find_visit
 from mobility.cohorts.visit import visits
+from mobility.documents.contract import VisitDocument
 from mobility.errors import MobilityError, ReportError
 from mobility.pipeline.analysis import is_current, try_to_bring_up_to_date, why_not_again
 from mobility.reports.render import render_visit
-from mobility.sessions.files import atomic, lock, make_folder, writing
+from mobility.sessions.files import atomic, lock, make_folder, read_json, writing
 from mobility.sessions.notebooks import VISIT, find_notebook
 from mobility.sessions.references import references
 from mobility.sessions.reports import remove_page, remove_visits, visit_folder
@@ -117,6 +119,11 @@ def _nothing_left(folder: Path) -> Iterator[None]:
     finally:
         if not folder.is_dir():
             remove_page(folder)
+
+
+def stored_document(file: Path) -> dict[str, Any]:
+    """Read the document of a page: that of :meth:`mobility.cohorts.visit.Visit.document`."""
+    return validate(VisitDocument, read_json(file), what=f"{file}").json_values()
 
 
 def page_is_current(visit: Visit) -> bool:

@@ -18,8 +18,8 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.advice import advise
-from mobility.assessment.answers import ANSWERS
-from mobility.assessment.findings import Finding, excess, in_place, row_name
+from mobility.assessment.findings import Finding, excess, in_place, name_of
+from mobility.assessment.results import OF_A_VALUE, RESULTS, in_words
 from mobility.assessment.verdict import Verdict
 from mobility.base.formatting import dated, digits_and_suffix, quantity
 from mobility.base.wording import capital, listed, metric_and_item, spoken
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from mobility.cohorts.merging import Film
     from mobility.sessions.stored_session import StoredSession
 
-_MOST_FAULTS = 2
-"""Faults of an exercise that are said in words; its rows have all."""
+_MOST_FINDINGS = 2
+"""Findings of an exercise that are said in words; its rows have all."""
 
 _MOST_CHANGES = 6
 _MOST_WORK = 6
@@ -78,10 +78,10 @@ class VisitPage:
         return {session.id: 1 + k for k, session in enumerate(self.visit.sessions)}
 
     @cached_property
-    def answers(self) -> dict[str, list[Finding]]:
-        """Answers of the rules, by exercise."""
+    def findings(self) -> dict[str, list[Finding]]:
+        """Findings of the rules, by exercise."""
         return {
-            exercise: [answer for answer, _ in self.visit.answers(exercise)]
+            exercise: [finding for finding, _ in self.visit.findings(exercise)]
             for exercise in self.visit.exercises
             if registered(exercise).noun == "repetition" and self.visit.films_of(exercise)
         }
@@ -97,7 +97,7 @@ class VisitPage:
 
     def numbers(self) -> Markup:
         """Show the numbers of each exercise, and of single joints."""
-        parts = [*map(self._exercise, self.answers), self._joints()]
+        parts = [*map(self._exercise, self.findings), self._joints()]
         return html(h.div(".exercises")[(h.section[part] for part in parts if part)])
 
     def _who(self) -> Markup:
@@ -151,15 +151,15 @@ class VisitPage:
 
     def _stands_out(self) -> Markup:
         parts = []
-        for exercise, answers in self.answers.items():
+        for exercise, findings in self.findings.items():
             verdict = self._verdict(exercise)
-            faults = sorted(
-                {each.rule for each in answers if each.status == "found"},
-                key=lambda rule: -max(excess(each) for each in answers if each.rule == rule),
+            outside = sorted(
+                {each.rule for each in findings if each.status == "found"},
+                key=lambda rule: -max(excess(each) for each in findings if each.rule == rule),
             )
-            later = faults[_MOST_FAULTS:]
+            later = outside[_MOST_FINDINGS:]
             differing = [] if "findings" in verdict.rules_out else self._differing(exercise)
-            shown = [each for each in answers if each.rule not in later]
+            shown = [each for each in findings if each.rule not in later]
             parts.append(
                 html(h.h3[exercise])
                 + first_page.main_findings(shown, verdict, view=self._views(exercise))
@@ -172,26 +172,26 @@ class VisitPage:
         return html(h.h2["What stands out"], parts) if parts else Markup()
 
     def _differing(self, exercise: str) -> list[str]:
-        """Say what each film has where one has a fault, or likely has, and another not."""
+        """Say what each film has where one is outside a target, or likely is, and another not."""
         of_place: dict[tuple[str, str], list[tuple[Finding, list[Film]]]] = {}
-        for answer, films in self.visit.answers(exercise):
-            if answer.value is not None and answer.answer in ANSWERS[:4]:
-                of_place.setdefault((answer.rule, answer.side), []).append((answer, films))
+        for finding, films in self.visit.findings(exercise):
+            if finding.value is not None and finding.result in OF_A_VALUE:
+                of_place.setdefault((finding.rule, finding.side), []).append((finding, films))
         lines = []
         for (rule, side), given in of_place.items():
-            said = [each.answer == "fault" or first_page.is_likely(each) for each, _ in given]
-            if len({answer.answer for answer, _ in given}) == 1 or not any(said):
+            said = [each.result == "outside" or first_page.is_likely(each) for each, _ in given]
+            if len({each.result for each, _ in given}) == 1 or not any(said):
                 continue
             values = [
                 tables.sentence(
                     "visit.differing.film",
                     film=self._films_in_words(film.id for film in films),
-                    value=quantity(answer.value or 0.0, answer.units),
-                    answer=tables.sentence(f"report.answers.{answer.answer}.word"),
+                    value=quantity(finding.value or 0.0, finding.units),
+                    result=in_words(finding.result),
                 )
-                for answer, films in given
+                for finding, films in given
             ]
-            name = row_name(rule) + (f" ({side})" if side else "")
+            name = name_of(rule) + (f" ({side})" if side else "")
             lines.append(tables.sentence("visit.differing.line", name=name, films=listed(values)))
         return lines
 
@@ -242,10 +242,10 @@ class VisitPage:
         return html(heading, bullets(items), paragraphs(*lines, kind="note"))
 
     def _to_do(self) -> Markup:
-        """Name what to do about the faults of all exercises, each once."""
-        if not self.answers:
+        """Name what to do about the findings of all exercises, each once."""
+        if not self.findings:
             return Markup()
-        advised, ruled_out = self._answers_for_advice()
+        advised, ruled_out = self._findings_for_advice()
         works = advise(advised)
         items = [f"{capital(work.name)}: {work.dose.partition(';')[0]}." for work in works]
         more = "; ".join(work.name for work in works[_MOST_WORK:])
@@ -256,26 +256,26 @@ class VisitPage:
             shown = paragraphs(tables.sentence("report.first_page.nothing_to_do"))
         return html(h.h2["What to do"], shown, paragraphs(*ruled_out, kind="missing"))
 
-    def _answers_for_advice(self) -> tuple[list[Finding], list[str]]:
-        """Answer from the films whose verdicts allow exercises; say of which exercise none does."""
+    def _findings_for_advice(self) -> tuple[list[Finding], list[str]]:
+        """Choose findings of films whose verdicts allow exercises; name exercises without any."""
         advised: list[Finding] = []
         ruled_out: list[str] = []
-        for exercise, answers in self.answers.items():
+        for exercise, findings in self.findings.items():
             films = self.visit.films_of(exercise)
             able = [film.id for film in films if "exercises" not in film.verdict.rules_out]
             if not able:
                 why = films[0].verdict.absent("exercises")
-                ruled_out.append(f"{exercise}: {why}" if len(self.answers) > 1 else why)
+                ruled_out.append(f"{exercise}: {why}" if len(self.findings) > 1 else why)
             elif len(able) == len(films):
-                advised += answers
+                advised += findings
             else:
                 kept = [session for session in self.visit.sessions if session.id in able]
                 alone = Visit(self.visit.user_id, self.visit.date, kept)
-                advised += [answer for answer, _ in alone.answers(exercise)]
+                advised += [finding for finding, _ in alone.findings(exercise)]
         return advised, ruled_out
 
     def _exercise(self, exercise: str) -> Markup:
-        films, answers = self.visit.films_of(exercise), self.visit.answers(exercise)
+        films, findings = self.visit.films_of(exercise), self.visit.findings(exercise)
         kind = registered(exercise)
         named = self._films_in_words(film.id for film in films)
         number = "merged" if len(films) > 1 else "one"
@@ -287,7 +287,7 @@ class VisitPage:
             + paragraphs(sentence, kind="note")
             + self._openings(films, kind.table["report"].get("opening"))
             + gauges.show(rows, caption=self._caption(exercise))
-            + first_page.in_lines(_once(answers), marked=marked, view=self._views(exercise))
+            + first_page.in_lines(_once(findings), marked=marked, view=self._views(exercise))
         )
 
     def _caption(self, exercise: str) -> str:
@@ -316,7 +316,7 @@ class VisitPage:
     def _gauges(self, exercise: str) -> list[Gauge]:
         """Give the rows: of merged numbers, and of each film of what is not merged."""
         films, merged = self.visit.films_of(exercise), self.visit.metrics(exercise)
-        answers = self.visit.answers(exercise)
+        findings = self.visit.findings(exercise)
         metric_of = {
             rule["row"]: rule["metric"] for rule in in_place(registered(exercise)).values()
         }
@@ -325,7 +325,7 @@ class VisitPage:
             return metric in merged and is_merged(merged, metric)
 
         rows: list[Gauge] = []
-        together = [answer for answer, _ in answers if in_all(answer.metric)]
+        together = [finding for finding, _ in findings if in_all(finding.metric)]
         for gauge in gauges.of_rules(merged, in_all, findings=together, most=None):
             ids = {
                 each
@@ -334,8 +334,8 @@ class VisitPage:
             }
             rows.append(self._with_films(gauge, ids, films))
         for film in films:
-            alone = [a for a, of in answers if of == [film] and not in_all(a.metric)]
-            judged = {answer.metric for answer in alone if film.verdict.shows(answer.metric)}
+            alone = [f for f, of in findings if of == [film] and not in_all(f.metric)]
+            judged = {each.metric for each in alone if film.verdict.shows(each.metric)}
             of_film = gauges.of_rules(film.metrics, judged.__contains__, findings=alone, most=None)
             rows += [self._with_films(gauge, {film.id}, films) for gauge in of_film]
         return sorted(rows, key=_worst)
@@ -377,14 +377,19 @@ class VisitPage:
         words = ("movement", "left", "right", "difference", "people")
         head = [tables.sentence(f"visit.joints.head.{word}") for word in words]
         caption = tables.sentence("visit.joints.caption", kinds=listed(list(kinds)))
+        result = capital(in_words("not_reported"))
         lines = [
-            h.p[tables.sentence("report.lines.refused_because", reason=why, names="; ".join(names))]
+            h.p[
+                tables.sentence(
+                    "report.lines.because", result=result, reason=why, names=", ".join(names)
+                )
+            ]
             for why, names in without.items()
         ]
         return html(
             h.h2[tables.sentence("visit.joints.heading")],
             table(head, listing, caption=caption if kinds else "", numeric=True),
-            h.div(".unanswered")[lines] if lines else None,
+            h.div(".undecided")[lines] if lines else None,
         )
 
 
@@ -428,20 +433,20 @@ def _name_of(row: Mapping[str, Any]) -> str:
     return str(next(rule["row"] for rule in rules.values() if rule["metric"] == metric))
 
 
-def _once(answers: Sequence[tuple[Finding, Sequence[Film]]]) -> list[Finding]:
-    """Leave of what films answer each for itself, on a side, those that do, else the first."""
+def _once(findings: Sequence[tuple[Finding, Sequence[Film]]]) -> list[Finding]:
+    """Leave of what films decide each for itself, on a side, those that have a value, or one."""
     of_place: dict[tuple[str, str], list[Finding]] = {}
-    for answer, _ in answers:
-        of_place.setdefault((answer.rule, answer.side), []).append(answer)
+    for finding, _ in findings:
+        of_place.setdefault((finding.rule, finding.side), []).append(finding)
     chosen = []
     for given in of_place.values():
-        answered = [each for each in given if each.answer not in ("refused", "hidden")]
-        chosen += answered or sorted(given, key=lambda each: each.answer == "hidden")[:1]
+        with_value = [each for each in given if each.result in OF_A_VALUE]
+        chosen += with_value or sorted(given, key=lambda each: each.result == "not_visible")[:1]
     return chosen
 
 
 def _worst(gauge: Gauge) -> int:
-    return min((ANSWERS.index(each) for each in gauge.answers.values()), default=len(ANSWERS))
+    return min((RESULTS.index(each) for each in gauge.results.values()), default=len(RESULTS))
 
 
 def _number(row: Mapping[str, Any] | None) -> h.Node:

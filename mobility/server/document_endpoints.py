@@ -101,7 +101,7 @@ class Export(SessionHandler):
 
 
 class Checks(SessionHandler):
-    """Answers of the rules of an exercise."""
+    """Results of the rules of an exercise."""
 
     what = "checks"
 

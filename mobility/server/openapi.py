@@ -179,7 +179,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "get",
             f"{SESSION}/checks/",
             document_endpoints.Checks,
-            "Answers of the rules of a session",
+            "Results of the rules of a session",
         ),
         contract.Check,
         demo=True,

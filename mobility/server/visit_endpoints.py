@@ -12,11 +12,11 @@ from typing import Any
 from mobility.base.options import quoted
 from mobility.cohorts.visit import visits
 from mobility.errors import BadInputError, NotFoundError
-from mobility.reports.stored_visits import files_of, page_is_current
+from mobility.reports.stored_visits import files_of, page_is_current, stored_document
 from mobility.server.access import SIGNED, Caller, Owner, permit
 from mobility.server.fences import fence
 from mobility.server.handler import PREFIX, Handler
-from mobility.sessions.files import check_id, read_file, read_json
+from mobility.sessions.files import check_id, read_file
 from mobility.sessions.notebooks import VISIT
 
 _PAGES = {f"{VISIT}.html": "html", f"{VISIT}.client.html": "client"}
@@ -64,7 +64,7 @@ class Visit(VisitHandler):
     async def get(self, user_id: str, date: str) -> None:
         """Answer with the document."""
         paths = await self.files(user_id, date)
-        document: dict[str, Any] = await asyncio.to_thread(read_json, paths["json"])
+        document: dict[str, Any] = await asyncio.to_thread(stored_document, paths["json"])
         path = f"participants/{user_id}/visits/{date}"
         names = {"page_url": f"{VISIT}.html", "client_page_url": f"{VISIT}.client.html"}
         pages = {

@@ -162,7 +162,7 @@ def test_where_no_criterion_is_certain_that_is_the_reason():
 def test_the_comment_on_the_score_says_what_the_score_says():
     data = metrics_of({"trunk_tibia_difference": (5 - 1.1, 1.0)})  # met with 0.86
     judged = fms_deep_squat(data)
-    assert {f.answer for f in find(data) if f.rule == "trunk_leans_forward"} == {"reached"}
+    assert {f.result for f in find(data) if f.rule == "trunk_leans_forward"} == {"met"}
     assert fms_verdict(judged["fms_probability"]) == ("open", TOGETHER.format("0.86"))
     assert TOGETHER.format("0.86") in comments(data.assign(judged))["final_summary"]
 
@@ -201,7 +201,7 @@ def test_criteria_and_compensations_say_what_the_rules_of_the_same_limits_answer
             (criteria["compensations"]["assessed"], "found"),
         )
     )
-    answers_seen = set()
+    results_seen = set()
     # The worse side, the other, and the error, each in margins of the rule.
     for worse, better, error in itertools.product(
         (-3.0, -1.0, -0.5, 0.0, 0.4, 0.7, 1.0, 3.0), (-3.0, 0.4), (0.0, 0.1, 0.3, 0.6, 1.0, 3.0)
@@ -215,12 +215,12 @@ def test_criteria_and_compensations_say_what_the_rules_of_the_same_limits_answer
             sided = isinstance(GOOD[rule["metric"]][0], tuple)
             changed[rule["metric"]] = (values, sds) if sided else (values[0], sds[0])
         data = metrics_of(changed)
-        answers: dict[str, set[str]] = {}
+        results: dict[str, set[str]] = {}
         for each in find(data):
-            answers.setdefault(each.rule, set()).add(each.answer)
-        stated = {  # a fault stated, its absence, or neither
-            rule: True if "fault" in of_rule else False if of_rule == {"reached"} else None
-            for rule, of_rule in answers.items()
+            results.setdefault(each.rule, set()).add(each.result)
+        stated = {  # outside, met, or neither
+            rule: True if "outside" in of_rule else False if of_rule == {"met"} else None
+            for rule, of_rule in results.items()
         }
         fms = fms_deep_squat(data)["fms_probability"]
         nasm = compensations(data)["compensation_probability"]
@@ -231,8 +231,8 @@ def test_criteria_and_compensations_say_what_the_rules_of_the_same_limits_answer
         failed = {stated[rule] for rule in of_fms.values()}
         assert (fms.attrs["score"] == "not_met") == (True in failed)
         assert fms.attrs["score"] != "all_met" or failed == {False}
-        answers_seen |= {answer for rule in of_fms.values() for answer in answers[rule]}
-    assert answers_seen == {"fault", "near", "reached", "open"}
+        results_seen |= {result for rule in of_fms.values() for result in results[rule]}
+    assert results_seen == {"outside", "borderline", "met", "inconclusive"}
 
 
 def test_one_known_side_may_show_a_fault_but_not_its_absence():

@@ -11,9 +11,9 @@ from scipy.stats import poisson
 
 from mobility import tables
 from mobility.assessment.advice import advise
-from mobility.assessment.answers import ANSWERS
 from mobility.assessment.criteria import fms_deep_squat, is_stated
 from mobility.assessment.findings import LEVELS, all_rules, find, in_place, wrong_expected
+from mobility.assessment.results import RESULTS
 from mobility.catalogue.exercise_table import check_entry
 from mobility.catalogue.registry import exercises
 from mobility.errors import BadInputError
@@ -87,7 +87,9 @@ def test_a_rule_fires_where_it_is_true_and_not_where_it_is_not(name):
             assert (finding.metric, finding.group) == (rule["metric"], rule["group"])
             assert finding.source == rule["source"]
             assert bool(finding.reason) == (status == "cannot be told")
-            assert ("It is uncertain whether" in finding.participant) == (finding.answer == "open")
+            assert ("It is uncertain whether" in finding.participant) == (
+                finding.result == "inconclusive"
+            )
             assert (0.25 < finding.probability < 0.75) == bool(finding.reason)
 
 
@@ -119,7 +121,7 @@ def test_the_note_of_a_metric_is_the_reason_and_only_where_the_value_is_missing(
     left, right = of_rule(find(data), "knee_flexion_limited")
     assert (left.status, left.reason) == ("found", "")
     assert (right.status, right.reason) == ("cannot be told", "the shin was hidden")
-    assert "hidden" not in left.participant
+    assert "not_visible" not in left.participant
     assert right.participant == (
         "It is uncertain whether your knee bends far enough for a full squat: the shin was hidden."
     )
@@ -163,33 +165,40 @@ def test_the_answers_change_where_the_normal_distribution_says(name):
         # How far beyond the limit one answer ends and the next begins.
         near, fault = min(margin - FIFTH * sd, TENTH * sd), TENTH * sd
         expected = [
-            (-FIFTH * sd - step, "reached"),
-            (-FIFTH * sd + step, "near"),
-            (near - step, "near"),
-            (fault - step, "open" if near < fault else "near"),
-            (fault + step, "fault"),
+            (-FIFTH * sd - step, "met"),
+            (-FIFTH * sd + step, "borderline"),
+            (near - step, "borderline"),
+            (fault - step, "inconclusive" if near < fault else "borderline"),
+            (fault + step, "outside"),
         ]
-        expected += [(near + step, "open")] if near < fault else []
+        expected += [(near + step, "inconclusive")] if near < fault else []
         for beyond, answer in expected:
             value = limit + sign * beyond
             for each in judged(name, metrics({rule["metric"]: value}, sd)):
-                assert each.answer == answer, (share, beyond)
-                assert (each.status == "cannot be told") == (answer in ("near", "open"))
+                assert each.result == answer, (share, beyond)
+                assert (each.status == "cannot be told") == (
+                    answer in ("borderline", "inconclusive")
+                )
                 assert each.beyond == pytest.approx(
                     0.5 * math.erfc((margin - beyond) / sd / math.sqrt(2)), abs=1e-3
                 )
             if rule["direction"] == "outside":
                 (mirrored,) = judged(name, metrics({rule["metric"]: -value}, sd))
-                assert mirrored.answer == answer
+                assert mirrored.result == answer
 
 
 def test_the_answers_about_a_spread_are_those_of_chi_square():
     """With 4 degrees of freedom; quantiles 0.2 and 0.9 of tables: 1.649 and 7.779."""
     limit = RULES["knee_flexion_varies"]["threshold"]
-    for squares, answer in ((1.6, "reached"), (1.7, "open"), (7.7, "open"), (7.9, "fault")):
+    for squares, answer in (
+        (1.6, "met"),
+        (1.7, "inconclusive"),
+        (7.7, "inconclusive"),
+        (7.9, "outside"),
+    ):
         value = limit * math.sqrt(squares / 4)
         for each in judged("knee_flexion_varies", metrics({"knee_flexion_variability": value})):
-            assert (each.answer, each.beyond) == (answer, None)
+            assert (each.result, each.beyond) == (answer, None)
 
 
 def test_a_rule_without_a_margin_has_no_near():
@@ -198,32 +207,36 @@ def test_a_rule_without_a_margin_has_no_near():
         spans = (abs(rule["threshold"]) * share for share in (0.01, 0.1, 1.0))
         for sd, off in itertools.product(spans, (-1.0, -0.1, 0.0, 0.1, 1.0)):
             for each in judged(name, metrics({rule["metric"]: abs(rule["threshold"] + off)}, sd)):
-                assert each.answer != "near"
+                assert each.result != "borderline"
                 assert each.beyond is None
 
 
 @pytest.mark.parametrize(
     ("unseen", "left", "right"),
-    [("left right", "hidden", "hidden"), ("left", "hidden", "refused"), ("", "refused", "refused")],
+    [
+        ("left right", "not_visible", "not_visible"),
+        ("left", "not_visible", "not_reported"),
+        ("", "not_reported", "not_reported"),
+    ],
 )
 def test_what_the_camera_cannot_see_of_a_side_is_hidden(unseen, left, right):
     data = hand_made.metrics_of({"heel_rise": ((math.nan,) * 2, (math.nan,) * 2)})
     data["heel_rise"].attrs |= {"note": "the heel is hidden from the camera", "hidden": unseen}
-    answers = {each.side: each.answer for each in judged("heel_rise", data)}
+    answers = {each.side: each.result for each in judged("heel_rise", data)}
     assert answers == {"left": left, "right": right}
     seen = hand_made.metrics_of({"heel_rise": ((1.0, 1.0), (1.0, 1.0))})
     seen["heel_rise"].attrs["hidden"] = unseen
-    assert {each.answer for each in judged("heel_rise", seen)} == {"reached"}
+    assert {each.result for each in judged("heel_rise", seen)} == {"met"}
 
 
 def test_hidden_goes_before_refused_and_what_is_missing_else_is_refused():
     data = hand_made.metrics_of({"heel_rise": ((math.nan,) * 2, (math.nan,) * 2)})
     data["heel_rise"].attrs["note"] = "both heels are not seen well enough from this view"
-    assert {each.answer for each in judged("heel_rise", data)} == {"refused"}
+    assert {each.result for each in judged("heel_rise", data)} == {"not_reported"}
     hiding = data.assign_attrs(hidden_side="right")
-    assert {each.side: each.answer for each in judged("heel_rise", hiding)} == {
-        "left": "refused",
-        "right": "hidden",
+    assert {each.side: each.result for each in judged("heel_rise", hiding)} == {
+        "left": "not_reported",
+        "right": "not_visible",
     }
 
 
@@ -237,14 +250,18 @@ def test_how_many_answers_are_expected_to_be_wrong_is_the_sum_of_their_probabili
             }
         )
     )
-    by_answer = {answer: [each for each in findings if each.answer == answer] for answer in ANSWERS}
-    assert [len(by_answer[answer]) for answer in ("fault", "near", "open")] == [1, 2, 1]
+    by_answer = {answer: [each for each in findings if each.result == answer] for answer in RESULTS}
+    assert [len(by_answer[answer]) for answer in ("outside", "borderline", "inconclusive")] == [
+        1,
+        2,
+        1,
+    ]
     # 1 less the probability of the fault; P(Z > 4 / 4) of the margin; of *reached* the fault's.
-    assert wrong_expected(by_answer["fault"]) == pytest.approx(0.0478, abs=1e-4)
-    assert wrong_expected(by_answer["near"]) == pytest.approx(2 * 0.1587, abs=1e-4)
-    reached = sum(each.probability for each in by_answer["reached"])
-    assert wrong_expected(by_answer["reached"]) == pytest.approx(reached)
-    assert wrong_expected([*by_answer["open"], *by_answer["refused"]]) == 0
+    assert wrong_expected(by_answer["outside"]) == pytest.approx(0.0478, abs=1e-4)
+    assert wrong_expected(by_answer["borderline"]) == pytest.approx(2 * 0.1587, abs=1e-4)
+    reached = sum(each.probability for each in by_answer["met"])
+    assert wrong_expected(by_answer["met"]) == pytest.approx(reached)
+    assert wrong_expected([*by_answer["inconclusive"], *by_answer["not_reported"]]) == 0
     assert wrong_expected(findings) == pytest.approx(0.0478 + 0.3173 + reached, abs=1e-3)
 
 
@@ -258,13 +275,13 @@ def test_on_the_grid_as_many_answers_are_wrong_as_their_probabilities_say(projec
             for line in sections[name].splitlines()
             if line.startswith("|")
         ]
-        for name in ("Answers", "Wrong answers")
+        for name in ("Results", "Wrong results")
     }
-    head, _, *answers = cells["Answers"]
+    head, _, *answers = cells["Results"]
     counted = {row[0]: dict(zip(head, row, strict=True)) for row in answers}
-    assert cells["Wrong answers"][0][:4] == ["view", "answers", "said wrong", "wrong"]
-    for view, count, expected, wrong, _ in cells["Wrong answers"][2:]:
-        made = sum(int(counted[view][name]) for name in ("fault", "reached", "near"))
+    assert cells["Wrong results"][0][:4] == ["view", "results", "said wrong", "wrong"]
+    for view, count, expected, wrong, _ in cells["Wrong results"][2:]:
+        made = sum(int(counted[view][name]) for name in ("outside", "met", "borderline"))
         assert int(count) == made
         right = float(counted[view]["right"].partition("%")[0]) / 100
         assert int(wrong) == pytest.approx(made * (1 - right), abs=0.005 * made + 0.01)
@@ -279,21 +296,22 @@ def test_a_value_inside_its_limit_with_a_large_error_is_near_and_the_words_are_t
         for each in find(hand_made.metrics_of({"knee_flexion_asymmetry": (0.0, 8.2)}))
         if each.rule == "knee_flexion_asymmetry"
     )
-    assert near.answer == "near"
+    assert near.result == "borderline"
     assert near.participant == (
-        "Knee bend, R−L 0° (−16 to 16°): more than 5° over the limit of 10° is unlikely, "
-        "less is possible."
+        "Knee flexion R−L 0° (−16 to 16°): possibly above 10°, but probably by no more than 5°."
     )
-    assert near.reason == "it may be beyond the limit, though hardly by more than the margin"
+    assert near.reason == (
+        "it is possibly outside the target, but probably by no more than the margin"
+    )
 
 
 def test_near_prescribes_nothing():
     findings = find(hand_made.metrics_of({"knee_flexion": ((119.0, 119.0), (4.0, 4.0))}))
-    near = [each for each in findings if each.answer == "near"]
+    near = [each for each in findings if each.result == "borderline"]
     assert {each.rule for each in near} == {"knee_flexion_limited"}
     assert advise(findings) == ()
     for each in near:
-        assert "more than 5° short of 120° is unlikely, less is possible" in each.participant
+        assert "possibly below 120°, but probably by no more than 5°" in each.participant
 
 
 def test_a_difference_is_said_of_the_larger_side_without_sign():
@@ -408,6 +426,6 @@ def test_another_unit_or_shape_is_refused():
 
 def test_near_is_said_with_the_sign_that_its_row_has():
     findings = find(hand_made.metrics_of({"dowel_offset": (-0.55, 0.1)}))
-    (near,) = (each for each in findings if each.answer == "near")
-    assert near.participant.startswith("Hands ahead of the feet −0.55 (−0.75 to −0.35)")
-    assert "more than 0.25 foot lengths over the limit of 0.50" in near.participant
+    (near,) = (each for each in findings if each.result == "borderline")
+    assert near.participant.startswith("Hand position over feet −0.55 (−0.75 to −0.35)")
+    assert "possibly above 0.50 foot lengths, but probably by no more than 0.25" in near.participant

@@ -77,7 +77,7 @@ def test_a_side_that_is_near_or_open_leaves_its_part_out_unless_the_other_has_a_
 def test_an_index_below_90_is_not_said_to_have_a_fault_where_none_is_stated() -> None:
     barely = {"knee_flexion": 127.0, "ankle_dorsiflexion": 37.0, "thigh_elevation": -7.0}
     data = metrics_of({name: ((v, v), (8.0, 8.0)) for name, v in barely.items()})
-    assert not [each for each in find(data) if each.answer == "fault"]
+    assert not [each for each in find(data) if each.result == "outside"]
     assert float(mobility_index(data)["mobility_index"]) < 88
     (line,) = (line for line in tables.load("indices")["scale"]["lines"] if "Below 90" in line)
     assert "may be" in line
@@ -102,7 +102,7 @@ RULES = tables.load("findings")["rules"]
 
 def test_what_is_near_its_aim_does_not_count() -> None:
     data = metrics_of({"knee_flexion": ((119.0, 119.0), (4.0, 4.0))})
-    assert {f.answer for f in find(data) if f.rule == "knee_flexion_limited"} == {"near"}
+    assert {f.result for f in find(data) if f.rule == "knee_flexion_limited"} == {"borderline"}
     score = mobility_index(data)
     assert float(score["mobility_index_coverage"]) == pytest.approx(2 / 3)
     assert list(json.loads(score["mobility_index"].attrs["notes"])) == ["knee bend"]

@@ -105,7 +105,7 @@ def test_without_a_check_nothing_is_called_good() -> None:
     assert judge([]).level == "good"
     assert judge([]).text == ""
     text = judge([], None, metrics_of()).text
-    assert text == "21 reached, 2 refused (each side counts)."
+    assert text == "23 checks (left and right counted separately): 21 met, 2 not reported."
 
 
 @pytest.mark.parametrize(
@@ -149,11 +149,11 @@ def test_differences_of_the_sides_are_refused_where_the_sides_were_confused() ->
         judge([AnalysisWarning("models_contradict", "")], GOOD),
         judge([], GOOD | {"swaps": {"verdict": "poor"}}),
     ):
-        refused = {each.metric: each for each in verdict.answers(findings)}
+        refused = {each.metric: each for each in verdict.checks(findings)}
         differences = {name for name in refused if name.endswith("_asymmetry")}
         assert len(differences) == 4
         for name, each in refused.items():
-            assert (each.answer == "refused" and "left and right" in each.reason) == (
+            assert (each.result == "not_reported" and "left and right" in each.reason) == (
                 name in differences
             )
 

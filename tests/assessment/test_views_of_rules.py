@@ -61,22 +61,22 @@ def test_a_view_is_surer_where_its_intervals_are_clearly_narrower() -> None:
 
 def test_one_film_for_all_that_is_hidden_and_another_for_what_it_does_not_show() -> None:
     hidden = [
-        finding("knee_inside_foot", "right", answer="hidden"),
+        finding("knee_inside_foot", "right", result="not_visible"),
         *(
-            finding(rule, "left", answer="hidden", hidden=True)
+            finding(rule, "left", result="not_visible", hidden=True)
             for rule in ("knee_inside_foot", "knee_flexion_limited", "depth_not_reached")
         ),
     ]
-    told = [finding("heel_rise", "right"), finding("arms_fall_forward", answer="refused")]
+    told = [finding("heel_rise", "right"), finding("arms_fall_forward", result="not_reported")]
     ((film, shown),) = films_for([*hidden, *told], "side").items()
     assert shown == hidden
     assert film in ("front", "front-oblique")
     # Of a leg behind the other what is seen from the side alone needs the other side.
-    far = [finding("depth_not_reached", "left", answer="hidden", hidden=True)]
+    far = [finding("depth_not_reached", "left", result="not_visible", hidden=True)]
     assert films_for(far, "side") == {"left": far}
-    heels = [finding("heel_rise", side, answer="hidden") for side in ("left", "right")]
+    heels = [finding("heel_rise", side, result="not_visible") for side in ("left", "right")]
     assert films_for(heels, "front") == {"side": heels}
     assert films_for(heels[1:], "front") == {"right": heels[1:]}
-    open_arms = [finding("arms_fall_forward", answer="open")]
+    open_arms = [finding("arms_fall_forward", result="inconclusive")]
     assert films_for(open_arms, "front") == {"side": open_arms}
     assert films_for(open_arms, "side") == films_for(open_arms, "unknown") == {}

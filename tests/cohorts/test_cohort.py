@@ -368,8 +368,8 @@ def test_the_answers_of_the_rules_are_a_resource_beside_the_metrics(store, tmp_p
     sessions = store.sessions()
     frame = cohort.to_dataframe(sessions)
     answers = cohort.checks(frame, sessions)
-    written = cohort.write_table(frame, tmp_path / "study.csv", answers=answers)
-    cohort.write_table(frame, tmp_path / "study.parquet", answers=answers)
+    written = cohort.write_table(frame, tmp_path / "study.csv", checks=answers)
+    cohort.write_table(frame, tmp_path / "study.parquet", checks=answers)
     resources = {each["name"]: each for each in dictionary_beside(written)["resources"]}
     of_checks = resources["checks-csv"]
     assert of_checks["path"] == cohort.checks_of(written).name == "study.checks.csv"
@@ -378,7 +378,7 @@ def test_the_answers_of_the_rules_are_a_resource_beside_the_metrics(store, tmp_p
     assert list(fields) == list(answers) == list(cohort.COLUMNS_OF_CHECKS)
     assert all(field["description"] for field in fields.values())
     assert not answers.duplicated(of_checks["schema"]["primaryKey"]).any()
-    assert set(answers["answer"]) <= {"", *fields["answer"]["constraints"]["enum"]}
+    assert set(answers["result"]) <= {"", *fields["result"]["constraints"]["enum"]}
     assert cohort.is_table(cohort.checks_of(written))
     # Whoever is not compared has a row that says why, of an exercise without rules there is none.
     out = frame[frame["metric"].eq("")].set_index("session_id")["reason"].astype(str)
@@ -396,8 +396,8 @@ def test_frictionless_finds_a_written_table_as_its_dictionary_says(
     other_readers, store, frame, tmp_path
 ) -> None:
     answers = cohort.checks(frame, store.sessions())
-    written = cohort.write_table(frame, tmp_path / "study.csv", answers=answers)
-    cohort.write_table(frame, tmp_path / "study.parquet", answers=answers)
+    written = cohort.write_table(frame, tmp_path / "study.csv", checks=answers)
+    cohort.write_table(frame, tmp_path / "study.parquet", checks=answers)
     run = "import json, sys, frictionless; "
     run += "print(json.dumps(frictionless.validate(sys.argv[1]).to_dict()))"
 

@@ -139,7 +139,7 @@ def test_films_that_contradict_each_other_leave_the_check_open_and_are_both_name
     merged = merge(films)
     assert np.isnan(merged["trunk_tibia_difference"])
     (check,) = (each for each in find(merged) if each.rule == "trunk_leans_forward")
-    assert (check.answer, check.value) == ("open", None)
+    assert (check.result, check.value) == ("inconclusive", None)
     assert "2° from the front and 12° from the front left" in check.reason
     assert films_of(merged, "trunk_tibia_difference") == ["a", "b"]
 
@@ -230,7 +230,7 @@ def test_a_bad_film_from_the_front_does_not_spoil_the_sides_of_a_good_one():
         assert sd < 8.0
         assert np.all(merged["knee_flexion_sd"] < 5.0)  # widened, as the films differ
         knees = [each for each in find(merged) if each.rule == "knee_flexion_limited"]
-        assert {each.answer for each in knees} == {"reached"}
+        assert {each.result for each in knees} == {"met"}
 
 
 def test_the_difference_of_knees_is_of_all_films_from_the_front_however_exact_the_angle():
@@ -330,11 +330,11 @@ def test_what_no_film_can_see_is_hidden_and_what_one_could_is_refused_for_its_re
     ]
     front = noted("front", "front", "it is too uncertain")
     for films, answer, reason in (
-        (sides, "hidden", "one leg hides it"),
-        ([*sides, front], "refused", "it is too uncertain"),
+        (sides, "not_visible", "one leg hides it"),
+        ([*sides, front], "not_reported", "it is too uncertain"),
     ):
         checks = [each for each in find(merge(films)) if each.rule == "feet_turn_out"]
-        assert {(each.answer, each.reason) for each in checks} == {(answer, reason)}
+        assert {(each.result, each.reason) for each in checks} == {(answer, reason)}
 
 
 def test_each_side_has_its_own_reason():
@@ -350,9 +350,9 @@ def test_each_side_has_its_own_reason():
     films[1].metrics["heel_rise"].attrs["note"] = "the right heel is not seen"
     left, right = (each for each in find(merge(films)) if each.rule == "heel_rise")
     assert left.side == "left"
-    assert left.answer == "open"
+    assert left.result == "inconclusive"
     assert "contradict" in left.reason
-    assert (right.answer, right.reason) == ("refused", "the right heel is not seen")
+    assert (right.result, right.reason) == ("not_reported", "the right heel is not seen")
 
 
 def test_a_film_that_is_unusable_does_not_enter_and_alone_it_is_refused_for_its_verdict():
@@ -360,7 +360,7 @@ def test_a_film_that_is_unusable_does_not_enter_and_alone_it_is_refused_for_its_
     good = film("b", {"trunk_tibia_difference": (5.0, 3.0)}, view="left")
     assert value_and_sd(merge([dark, good]), "trunk_tibia_difference") == (5.0, 3.0)
     (check,) = (each for each in find(merge([dark])) if each.rule == "trunk_leans_forward")
-    assert (check.answer, check.reason) == ("refused", "it is too dark")
+    assert (check.result, check.reason) == ("not_reported", "it is too dark")
 
 
 def test_what_a_verdict_rules_out_of_a_film_does_not_enter():
@@ -397,7 +397,7 @@ def test_no_side_is_of_a_film_in_doubt_where_a_certain_one_has_the_other():
     assert (left, math.isnan(right)) == (90.0, True)
     assert np.isnan(merged["knee_flexion_asymmetry"])
     (check,) = (each for each in find(merged) if each.id == "knee_flexion_limited_right")
-    assert check.answer in ("refused", "hidden")
+    assert check.result in ("not_reported", "not_visible")
 
 
 def test_times_and_smoothness_are_not_merged_and_one_film_alone_has_them():
@@ -445,6 +445,6 @@ def test_a_number_measured_in_two_ways_is_refused_in_a_line_and_the_others_are_m
     assert value_and_sd(merged, "trunk_lean") == pytest.approx((30.0, 4 * math.sqrt(0.75)))
     assert np.isnan(merged["trunk_tibia_difference"])
     (check,) = (each for each in find(merged) if each.rule == "trunk_leans_forward")
-    assert check.answer == "refused"
+    assert check.result == "not_reported"
     assert check.reason.startswith("sessions b and c measure it differently")
     assert "\n" not in check.reason

@@ -233,7 +233,7 @@ def test_the_answers_of_visits_are_a_table(store: Store, demo: Path) -> None:
     answers = checks(frame, store.sessions())
     of_ann = answers[answers["session_id"].eq("ann/2026-03-08/overhead-squat")]
     rows = store.visit("ann").checks()
-    assert of_ann["answer"].tolist() == [row["answer"] for row in rows]
+    assert of_ann["result"].tolist() == [row["result"] for row in rows]
     assert set(of_ann["visit"]) == {2}
     (failed,) = answers[answers["user_id"].eq("bob")].to_dict("records")
     assert failed["rule"] == ""

@@ -7,6 +7,7 @@ import math
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from mobility.assessment.results import RESULTS
 from mobility.documents import contract
 from mobility.sessions import record
 
@@ -37,7 +38,7 @@ SQUAT = {"knee_movement_phases": PHASES, "exercise": "Overhead Squat", "date": "
 # Beyond the documented fields.
 CHECK = {
     **{"rule": "heel_rise", "name": "Heel rise", "label": "heels rise", "side": "left"},
-    **{"answer": "near", "value": 2.0, "interval": [-5.0, 9.0], "units": "degree"},
+    **{"result": "borderline", "value": 2.0, "interval": [-5.0, 9.0], "units": "degree"},
     **{"direction": "above", "limit": 4.0, "margin": 4.0, "probability": 0.3},
     **{"beyond_margin": 0.1, "reason": "", "source": "a choice"},
 }
@@ -174,6 +175,43 @@ def test_a_birth_year_is_of_somebody_who_lives():
     assert (born.age_reached(2026), born.age_in(2026)) == (26, 26.0)
     assert record.Participant(user_id="p").age_in(2026) is None
     assert record.Participant(user_id="p", age=41.5).age_in(2026) == 41.5
+
+
+@pytest.mark.parametrize(
+    ("was", "result"),
+    [
+        *(("fault", "outside"), ("reached", "met"), ("near", "borderline")),
+        *(("open", "inconclusive"), ("refused", "not_reported"), ("hidden", "not_visible")),
+    ],
+)
+def test_a_check_that_was_stored_with_a_former_word_has_the_result_of_now(was, result):
+    stored = {name: value for name, value in CHECK.items() if name != "result"} | {"answer": was}
+    read = contract.Check.model_validate(stored)
+    assert read.json_values() == CHECK | {"result": result}
+    assert contract.Check(**stored) == read
+    with pytest.raises(ValidationError, match="result"):
+        contract.Check.model_validate(stored | {"answer": "no word of ours"})
+    with pytest.raises(ValidationError, match="result"):  # only stored documents have them
+        contract.Check.model_validate(CHECK | {"result": was})
+    with pytest.raises(ValidationError, match="answer"):
+        contract.Check.model_validate(CHECK | {"answer": was})
+
+
+def test_the_committed_reports_are_read_with_the_results_of_now(project):
+    """Whenever they were made; their numbers are those that are stored."""
+    files = sorted(project.glob("reports/demo-*/*.json"))
+    with_checks = 0
+    for file in files:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        if "checks" not in stored:
+            continue
+        with_checks += 1
+        checks = contract.ReportDocument.model_validate(stored).json_values()["checks"]
+        assert {each["result"] for each in checks} <= {*RESULTS}
+        for now, then in zip(checks, stored["checks"], strict=True):
+            same = now.keys() - {"result"}
+            assert {name: now[name] for name in same} == {name: then[name] for name in same}
+    assert with_checks == 4
 
 
 def test_the_last_edit_of_a_kind_holds():

@@ -12,6 +12,7 @@ import pytest
 from other_processes import in_child, in_children
 from typer.testing import CliRunner
 
+from mobility import tables
 from mobility.assessment.findings import all_rules
 from mobility.cli.main import app
 from mobility.documents import threads as module
@@ -128,16 +129,30 @@ def test_changed_data_make_new_threads_and_keep_the_old_ones(session, stand_ins)
     assert session.create_summary_threads() == named
 
 
-def test_a_thread_from_before_there_were_answers_reads_as_before(session):
+def test_a_thread_with_the_former_words_of_results_reads_with_those_of_now(session):
+    thread_id = session.create_summary_threads()["knee_flexion"]
+    (file,) = (file for file in session.folder.rglob("*.json") if thread_id in file.name)
+    thread = session.thread(thread_id)
+    was = {result: entry["was"] for result, entry in tables.load("sentences_results").items()}
+    stored = json.loads(file.read_text())
+    for each in stored["evidence"]:
+        each["answer"] = was[each.pop("result")]
+    assert {each["answer"] for each in stored["evidence"]} <= {"open", "refused"}
+    file.write_text(json.dumps(stored))
+    assert session.thread(thread_id) == thread
+    assert session.create_summary_threads()["knee_flexion"] == thread_id
+
+
+def test_a_thread_from_before_there_were_results_reads_as_before(session):
     thread_id = session.create_summary_threads()["knee_flexion"]
     session.append_message(thread_id, "Kept.", by="Bo")
     (file,) = (file for file in session.folder.rglob("*.json") if thread_id in file.name)
     thread = json.loads(file.read_text())
-    assert {each.pop("answer") for each in thread["evidence"]} <= {"open", "refused"}
+    assert {each.pop("result") for each in thread["evidence"]} <= {"inconclusive", "not_reported"}
     file.write_text(json.dumps(thread))
     read = session.thread(thread_id)
     assert Thread.model_validate(read).model_dump(mode="json") == read
-    assert {each.pop("answer") for each in read["evidence"]} == {None}
+    assert {each.pop("result") for each in read["evidence"]} == {None}
     assert read["evidence"] == thread["evidence"]
     assert session.append_message(thread_id, "Still.", by="Bo")
     assert [m["text"] for m in session.thread(thread_id)["messages"]][-2:] == ["Kept.", "Still."]

@@ -38,15 +38,15 @@ def test_the_report_says_what_standing_was_assumed(session: Session) -> None:
 
 def test_the_report_says_how_many_answers_are_expected_to_be_wrong(session: Session) -> None:
     page = ReportPage(session.read_once())
-    count = sum(each.answer in ("fault", "near", "reached") for each in page.answers)
-    wrong = wrong_expected(page.answers)
-    words = f"Answers fault, reached or near: {count}. By their probabilities about {wrong:.1f} of"
+    count = sum(each.result in ("outside", "borderline", "met") for each in page.checks)
+    wrong = wrong_expected(page.checks)
+    words = f"{count} checks have a result. From their probabilities, about {wrong:.1f} of them are"
     (method,) = (each for each in sections_of(page.exercise) if each.name == "method")
     assert words in method.of(page)
-    certain = [replace(each, probability=1.0) for each in page.answers if each.answer == "fault"]
-    assert "fewer than 0.1 of them" in errors_in_words.wrong_answers(certain)[0]
+    certain = [replace(each, probability=1.0) for each in page.checks if each.result == "outside"]
+    assert "fewer than 0.1 of them" in errors_in_words.wrong_results(certain)[0]
     # What the verdict rules out says nothing.
-    assert errors_in_words.wrong_answers([refused(each, "x") for each in page.answers]) == []
+    assert errors_in_words.wrong_results([refused(each, "x") for each in page.checks]) == []
 
 
 def test_the_report_says_of_which_values_the_error_grows(

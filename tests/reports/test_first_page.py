@@ -10,8 +10,8 @@ from itertools import product
 
 import pytest
 
-from mobility.assessment.answers import ANSWERS, Answer
 from mobility.assessment.findings import Finding, all_rules, find, say
+from mobility.assessment.results import RESULTS, Result
 from mobility.assessment.verdict import Verdict, judge
 from mobility.base.wording import listed
 from mobility.catalogue import registry
@@ -20,25 +20,25 @@ from mobility.reports.first_page import MOST_FINDINGS, in_lines, main_findings
 from mobility.store import Store
 
 OF_REPETITIONS = [each for each in registry.exercises() if each.noun == "repetition"]
-NO_FAULT = {"reached", "near"}
+NO_FAULT = {"met", "borderline"}
 PLURAL = re.compile(r"(Your (knees|feet|heels|thighs|ankles) |Both |You reach )")
 """What a sentence on one side does not say of both."""
 
 
-def answered(finding: Finding, answer: Answer) -> Finding:
+def answered(finding: Finding, answer: Result) -> Finding:
     """The check with another answer, and the numbers that it then has."""
-    status = {"fault": "found", "reached": "not found"}.get(answer, "cannot be told")
-    changed = replace(finding, answer=answer, status=status, reason="the light is poor")
-    if answer in ("refused", "hidden"):
-        side = answer == "hidden" and finding.side
+    status = {"outside": "found", "met": "not found"}.get(answer, "cannot be told")
+    changed = replace(finding, result=answer, status=status, reason="the light is poor")
+    if answer in ("not_reported", "not_visible"):
+        side = answer == "not_visible" and finding.side
         none = {"value": None, "interval": None, "probability": None}
         return replace(changed, **none, hidden=bool(side))
     threshold = 10.0 if finding.threshold is None else finding.threshold
     inside = all_rules()[finding.rule]["direction"] == "below"
     far = 0.9 * abs(threshold) + 1
-    value = threshold + far * ((answer == "reached") - (answer == "fault")) * (1 if inside else -1)
+    value = threshold + far * ((answer == "met") - (answer == "outside")) * (1 if inside else -1)
     interval = (value - far / 2, value + far / 2)
-    probability = {"fault": 0.95, "reached": 0.05}.get(answer, 0.4)
+    probability = {"outside": 0.95, "met": 0.05}.get(answer, 0.4)
     numbers = {"value": value, "interval": interval, "probability": probability}
     return replace(changed, threshold=threshold, norm="others", **numbers)
 
@@ -47,7 +47,7 @@ def combinations(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
     """All answers of the sides of each rule, among others that all have one answer."""
     for rule in dict.fromkeys(each.rule for each in findings):
         of_rule = [each for each in findings if each.rule == rule]
-        for background, *answers in product(ANSWERS, repeat=1 + len(of_rule)):
+        for background, *answers in product(RESULTS, repeat=1 + len(of_rule)):
             given = dict(zip((each.id for each in of_rule), answers, strict=True))
             yield [answered(each, given.get(each.id, background)) for each in findings]
 
@@ -60,25 +60,25 @@ def said(findings: Sequence[Finding], verdict: Verdict) -> tuple[list[str], list
 
 def expected_of(findings: Sequence[Finding]) -> list[str]:
     """Paragraphs that are true of answers, from the words of the table."""
-    answers = [each.answer for each in findings]
+    answers = [each.result for each in findings]
     rules: dict[str, list[Finding]] = {}
     for each in findings:
         rules.setdefault(each.rule, []).append(each)
-    faults = sum("fault" in {f.answer for f in each} for each in rules.values())
+    faults = sum("outside" in {f.result for f in each} for each in rules.values())
     lines = [f"{faults - MOST_FINDINGS} more under Findings."] if faults > MOST_FINDINGS else []
     if not faults:
         lines.append(
-            "No fault was found." if {*answers} <= NO_FAULT
-            else "No fault was found in what could be judged." if {*answers} & NO_FAULT
+            "Nothing is outside its target." if {*answers} <= NO_FAULT
+            else "Nothing that could be judged is outside its target." if {*answers} & NO_FAULT
             else "Nothing could be judged."
         )  # fmt: skip
-    named: dict[str, list[str]] = {"In order": [], "Within or near the aim": []}
+    named: dict[str, list[str]] = {"Met": [], "Borderline": []}
     for name in sorted(rules, key=lambda name: all_rules()[name].get("place", float("inf"))):
         seen = [each for each in rules[name] if not each.hidden]
-        of_seen = {each.answer for each in seen}
-        if "checkpoint" in all_rules()[name] and of_seen in ({"reached"}, {"near"}, NO_FAULT):
+        of_seen = {each.result for each in seen}
+        if "checkpoint" in all_rules()[name] and of_seen in ({"met"}, {"borderline"}, NO_FAULT):
             side = f" ({seen[0].side})" if len(seen) < len(rules[name]) else ""
-            worst = "Within or near the aim" if "near" in of_seen else "In order"
+            worst = "Borderline" if "borderline" in of_seen else "Met"
             named[worst].append(all_rules()[name]["checkpoint"]["name"] + side)
     return lines + [f"{what}: {listed(names)}." for what, names in named.items() if names]
 
@@ -96,7 +96,7 @@ def test_each_sentence_is_true_of_all_combinations_of_answers(exercise: Exercise
         assert paragraphs == expected_of(case)
         rules: dict[str, list[Finding]] = {}
         for each in case:
-            if each.answer == "fault":
+            if each.result == "outside":
                 rules.setdefault(each.rule, []).append(each)
         assert len(faults) == min(len(rules), MOST_FINDINGS)
         for sentence in faults:
@@ -124,8 +124,8 @@ def test_a_sentence_on_one_side_does_not_speak_of_both(exercise: Exercise) -> No
 def test_what_is_likely_names_its_side_and_is_not_said_to_be_unjudged() -> None:
     findings = find(Store("absent").demo("overhead squat").metrics())
     left, right = (each for each in findings if each.rule == "depth_not_reached")
-    likely = replace(answered(right, "open"), probability=0.8)
-    _, paragraphs = said([answered(left, "hidden"), likely], judge([]))
+    likely = replace(answered(right, "inconclusive"), probability=0.8)
+    _, paragraphs = said([answered(left, "not_visible"), likely], judge([]))
     assert paragraphs[0].startswith("The squat may not be deep enough (right)")
     assert paragraphs[1:] == ["Nothing is decided."]
     both = [replace(likely, side=each.side, id=each.id) for each in (left, right)]
@@ -136,11 +136,11 @@ def test_brackets_are_there_only_for_a_side() -> None:
     """Two films answer each for itself what has no side."""
     findings = find(Store("absent").demo("sit-to-stand").metrics())
     slow = next(each for each in findings if each.rule == "five_times_slow")
-    likely = replace(answered(slow, "open"), probability=0.8)
-    two = [likely, answered(slow, "reached")]
+    likely = replace(answered(slow, "inconclusive"), probability=0.8)
+    two = [likely, answered(slow, "met")]
     (line, *_) = said(two, judge([]))[1]
     assert line.startswith("Five rises may take too long.")
-    for answers in (two, [*map(answered, [slow, slow], ("open", "refused"))]):
+    for answers in (two, [*map(answered, [slow, slow], ("inconclusive", "not_reported"))]):
         assert "()" not in str(in_lines(answers, marked={}))
 
 
@@ -148,9 +148,9 @@ def test_the_verdict_says_that_it_counts_sides() -> None:
     squat = registry.exercise("Squat")
     metrics = Store("absent").demo("Squat").metrics()
     headline = judge([], None, metrics).headline
-    counted = sum(map(int, re.findall(r"\d+", headline)))
-    assert headline.endswith("(each side counts).")
-    assert counted == len(find(metrics)) > len(squat.table["rules"])
+    count, *counts = map(int, re.findall(r"\d+", headline))
+    assert "checks (left and right counted separately): " in headline
+    assert sum(counts) == count == len(find(metrics)) > len(squat.table["rules"])
 
 
 def test_without_rules_nothing_is_said_of_faults() -> None:

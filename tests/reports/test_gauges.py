@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 from demo_sessions import taken_as_current
 
+from mobility import tables
 from mobility.assessment.findings import find, in_place
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
@@ -43,7 +44,7 @@ def knee(
 ) -> Gauge:
     values = {"left": (left, half)}
     return Gauge(
-        *("Knee bend", values, "degree", 120.0, "aim ≥ 120°"),
+        *("Knee flexion", values, "degree", 120.0, "aim ≥ 120°"),
         retest={} if again is None else {"left": again},
         lab_retest={} if lab is None else {"left": lab},
     )
@@ -66,18 +67,18 @@ def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> Non
     metrics = metrics_of_demo()
     shown = {gauge.name: gauge for gauge in gauges.of_rules(metrics)}
     assert len(shown) == gauges.MOST
-    bend = shown["Knee bend"]
+    bend = shown["Knee flexion"]
     assert bend.values["left"][0] == float(metrics["knee_flexion"].sel(side="left"))
     assert bend.values["left"][1] == 1.96 * float(metrics["knee_flexion_sd"].sel(side="left"))
     assert (bend.goal, bend.goal_text) == (120.0, "≥ 120°")
     refused = metrics.assign(knee_flexion=xr.full_like(metrics["knee_flexion"], np.nan))
-    assert "Knee bend" not in {gauge.name for gauge in gauges.of_rules(refused)}
+    assert "Knee flexion" not in {gauge.name for gauge in gauges.of_rules(refused)}
     findings = [
-        replace(each, answer="fault" if each.rule == "arms_fall_forward" else "open")
+        replace(each, result="outside" if each.rule == "arms_fall_forward" else "inconclusive")
         for each in find(metrics)
     ]
     first, *_ = few = gauges.of_rules(metrics, findings=findings, most=2)
-    assert first.name == "Arms forward of trunk"
+    assert first.name == "Arm alignment with trunk"
     assert len(few) == 2
     kept = gauges.of_rules(metrics, lambda metric: metric != "hip_flexion")
     assert "Hip bend" not in {gauge.name for gauge in kept}
@@ -89,8 +90,8 @@ def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page() -> N
     assert gauges.of_rules(metrics, judge([], feet).shows) == []
     hanging = judge([AnalysisWarning("hands_not_overhead", "", {"exercise": "squat"})]).shows
     named = {gauge.name for gauge in gauges.of_rules(metrics, hanging, most=20)}
-    assert "Knee bend" in named
-    assert "Arms forward of trunk" not in named
+    assert "Knee flexion" in named
+    assert "Arm alignment with trunk" not in named
     page = ReportPage(Store("absent").demo("Overhead Squat"))
     vars(page).update(metrics=metrics, verdict=judge([], feet))
     assert page.gauges == []
@@ -151,23 +152,23 @@ def test_numbers_below_a_bar_do_not_overlap_and_the_aim_is_among_them(low, goal,
 
 
 def test_near_is_not_green_and_every_answer_has_a_mark_and_a_word() -> None:
-    marked = replace(knee(119.0, 8.0), answers={"left": "near", "right": "fault"})
+    marked = replace(knee(119.0, 8.0), results={"left": "borderline", "right": "outside"})
     shown = gauges.show([marked], caption="Numbers")
-    assert '<span class="answer near">≈ near</span>' in shown
+    assert '<span class="result borderline soft">≈ borderline</span>' in shown
+    outside = gauges.show([replace(marked, results={"left": "outside"})], caption="Numbers")
+    assert '<span class="result outside bad">✗ outside target</span>' in outside
     css = (Path(gauges.__file__).parent / "report.css").read_text(encoding="utf-8")
-    colours = {
-        answer: body
-        for rule, body in re.findall(r"((?:\.gauges \.answer\.\w+,? ?)+)\{([^}]*)\}", css)
-        for answer in re.findall(r"answer\.(\w+)", rule)
-    }
-    assert set(colours) == {"fault", "near", "reached", "open"}
-    assert [answer for answer, body in colours.items() if "--good" in body] == ["reached"]
+    colours = dict(re.findall(r"\.gauges \.result\.(\w+) \{([^}]*)\}", css))
+    entries = tables.load("sentences_results")
+    assert set(colours) == {entry["colour"] for entry in entries.values()}
+    assert "--good" in colours["good"]
+    assert [each for each, entry in entries.items() if entry["colour"] == "good"] == ["met"]
 
 
 def test_a_change_counts_beyond_the_errors_of_both() -> None:
     pair = [knee(100.0, 3.0)], [knee(106.0, 4.0)]
     (one,) = last_visit.changes(*pair, same_view=True)
-    assert (one.name, one.change, one.units) == ("Knee bend, left", 6.0, "degree")
+    assert (one.name, one.change, one.units) == ("Knee flexion, left", 6.0, "degree")
     assert one.least == 5.0  # the root of 3² + 4²
     assert one.whose == "of the package"
     unknown = last_visit.changes([knee(100.0, math.nan)], [knee(106.0)], same_view=True)
@@ -226,8 +227,8 @@ def test_norms_of_the_lab_are_drawn_and_named() -> None:
     lab = of_lab(norm_of("knee_flexion"), norm_of("ankle_dorsiflexion", 44))
     numbers = gauges.of_rules(metrics, lab=lab, most=None)
     shown = {gauge.name: gauge for gauge in numbers}
-    assert shown["Knee bend"].usual == (84.0, 116.0)
-    assert math.isnan(shown["Thigh above level"].usual[0])
+    assert shown["Knee flexion"].usual == (84.0, 116.0)
+    assert math.isnan(shown["Thigh elevation"].usual[0])
     page = gauges.show(numbers, caption="Numbers")
     of_whom = "90 of 100 of this lab&#39;s 44 to 45 people, female, 20 to 44 years (ours)"
     assert f"Numbers; shaded: {of_whom}" in page
@@ -243,7 +244,7 @@ def test_shares_are_compared_in_percent() -> None:
     (metric,) = [
         rule["metric"]
         for rule in in_place(exercise_of(metrics)).values()
-        if rule.get("row") == "Knee inside foot"
+        if rule.get("row") == "Knee position over foot"
     ]
     error = RetestError(
         **{"conditions": CONDITIONS, "metric": metric, "side": "left", "sem": 0.01},
@@ -251,7 +252,7 @@ def test_shares_are_compared_in_percent() -> None:
     )
     share = norm_of(metric, mean=0.1, sd=0.02, percentiles=[(25, 0.09), (75, 0.11)])
     shown = {g.name: g for g in gauges.of_rules(metrics, lab=of_lab(share, error), most=None)}
-    knee_inside = shown["Knee inside foot"]
+    knee_inside = shown["Knee position over foot"]
     factor = {"percent": 100.0}.get(knee_inside.units, 1.0)
     assert knee_inside.usual == pytest.approx((0.09 * factor, 0.11 * factor))
     half, whose = knee_inside.lab_retest["left"]
@@ -280,8 +281,8 @@ def test_gauges_have_the_retest_errors_of_the_metrics() -> None:
     sem = xr.DataArray([2.0, 3.0], dims="side", attrs=metrics["knee_flexion"].attrs)
     measured = metrics.assign(knee_flexion_sem=sem)
     shown = {gauge.name: gauge for gauge in gauges.of_rules(measured)}
-    assert shown["Knee bend"].retest == {"left": 1.96 * 2.0, "right": 1.96 * 3.0}
-    assert shown["Ankle bend"].retest == {} or "ankle_dorsiflexion_sem" in metrics
+    assert shown["Knee flexion"].retest == {"left": 1.96 * 2.0, "right": 1.96 * 3.0}
+    assert shown["Ankle dorsiflexion"].retest == {} or "ankle_dorsiflexion_sem" in metrics
 
 
 def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, demo: Path) -> None:
@@ -313,8 +314,8 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     # Two sessions of a day, or of two people under one id, are told apart.
     assert "Since 2 Mar 2026, 10:00" in told
     assert "Compared with Visit b, video.mp4" in told
-    assert "Knee bend, left: +20.0°" in told
-    assert "Knee bend, left: −20.0°" in since([knee(100.0)], [knee(120.0)])
+    assert "Knee flexion, left: +20.0°" in told
+    assert "Knee flexion, left: −20.0°" in since([knee(100.0)], [knee(120.0)])
     assert "keypoints" not in told
     file = store.path / "b" / "session.json"
     stored = read_json(file)
@@ -339,7 +340,7 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     assert since([knee(1.0)], []) == ""
     # Of two visits with the same camera, and where its place at one is not known.
     again = [knee(104.0, 5.0, 1.0)], [knee(100.0, 5.0, 1.0)]
-    assert "Knee bend, left: +4.0°" in since(*again)
+    assert "Knee flexion, left: +4.0°" in since(*again)
     ours = 1.0, "of this lab's 24 people, ours"
     of_lab = since([knee(104.0, 5.0, 9.0, ours)], [knee(100.0, 5.0, 9.0, ours)])
     assert "(error ±1.4°, of this lab&#39;s 24 people, ours)" in of_lab

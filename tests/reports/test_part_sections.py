@@ -127,7 +127,7 @@ def test_the_largest_finding_comes_first() -> None:
         finding(
             rule,
             status="found",
-            answer="fault",
+            result="outside",
             value=value,
             probability=0.9,
             interval=(value - half, value + half),
@@ -157,7 +157,7 @@ def test_the_expected_excess_is_that_of_draws() -> None:
     assert all(np.isfinite(excess(each)) for each in find(hand_made.metrics_of()))
 
 
-ANSWERED = {"found": "fault", "not found": "reached", "cannot be told": "open"}
+DECIDED = {"found": "outside", "not found": "met", "cannot be told": "inconclusive"}
 
 
 def whole_squat(**changed: str) -> list[Finding]:
@@ -166,17 +166,17 @@ def whole_squat(**changed: str) -> list[Finding]:
         f: changed.get(f.id, changed.get(f.rule, "not found")) for f in find(hand_made.metrics_of())
     }
     return [
-        replace(f, status=status, answer=ANSWERED[status], reason="dark")
+        replace(f, status=status, result=DECIDED[status], reason="dark")
         for f, status in statuses.items()
     ]
 
 
 def test_without_findings_the_page_says_whether_all_have_an_answer() -> None:
     shown = text_of(first_page.main_findings(whole_squat(), judge([])))
-    assert shown == f"No fault was found. In order: {listed(list(CHECKPOINTS.values()))}."
+    assert shown == f"Nothing is outside its target. Met: {listed(list(CHECKPOINTS.values()))}."
     some = whole_squat(hip_flexion_asymmetry="cannot be told")
     shown = text_of(first_page.main_findings(some, judge([])))
-    assert shown.startswith("No fault was found in what could be judged.")
+    assert shown.startswith("Nothing that could be judged is outside its target.")
 
 
 def test_what_is_in_order_is_said_of_both_sides_alone() -> None:
@@ -185,8 +185,8 @@ def test_what_is_in_order_is_said_of_both_sides_alone() -> None:
     fault = whole_squat(**untold, knee_flexion_limited="found")
     shown = text_of(first_page.main_findings(fault, judge([])))
     assert "Your knee bend is less than 120°" in shown
-    in_order = shown.partition("In order: ")[2]
-    assert all(part not in in_order for part in ("heels", "arms", "knee bend"))
+    in_order = shown.partition("Met: ")[2]
+    assert all(part not in in_order for part in ("heels", "arms", "knee flexion"))
     assert "depth" in in_order
     hanging = judge([AnalysisWarning(code="hands_not_overhead", message="No overhead squat.")])
     shown = text_of(first_page.main_findings(hanging.keep(whole_squat()), hanging))
@@ -198,10 +198,10 @@ def test_what_is_in_order_is_said_of_both_sides_alone() -> None:
 
 def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_reached() -> None:
     data = hand_made.metrics_of({"trunk_tibia_difference": (5.0, 4.0)})
-    near = [each for each in find(data) if each.answer == "near"]
+    near = [each for each in find(data) if each.result == "borderline"]
     assert [each.rule for each in near] == ["trunk_leans_forward"]
-    assert "Within or near the aim" in text_of(part_sections.in_detail(near, References()))
-    assert first_page.cannot_be_told(near, data) == "<p>Every check has an answer.</p>"
+    assert "Borderline" in text_of(part_sections.in_detail(near, References()))
+    assert first_page.not_decided(near, data) == "<p>Every check has a result.</p>"
     judged = data.assign(fms_deep_squat(data).data_vars)
     shown = text_of(scores.fms_table(judged, References()))
     assert "counts as met at a probability of 0.80 or more, and as not met at 0.10 or less" in shown
@@ -225,22 +225,22 @@ def test_what_is_likely_but_open_is_said_first_with_the_film_that_tells_more(
     ]  # fmt: skip
     checkpoint = all_rules()[rule]["checkpoint"]
     film = first_page.film_in_words(next(iter(surer_views(rule, "front"))))
-    assert pages[1].startswith(f"{capital(checkpoint['may'])}: a film {film} tells more.")
+    assert pages[1].startswith(f"{capital(checkpoint['may'])}. Film {film} to be sure.")
     assert checkpoint["may"] not in pages[0].lower()
-    in_order, _, near = pages[0].partition("Within or near the aim: ")
+    in_order, _, near = pages[0].partition("Borderline: ")
     assert checkpoint["name"] in in_order + near
     # From a view that no other one clearly betters it says no more; nor beside a fault of the rule.
     findings = find(hand_made.metrics_of({metric: bad}))
     alone = text_of(first_page.main_findings(findings, judge([])))
-    assert alone.startswith(f"{capital(checkpoint['may'])}. No fault")
-    certain = [replace(f, answer="reached") if f.rule == rule else f for f in findings]
+    assert alone.startswith(f"{capital(checkpoint['may'])}. Nothing that could be")
+    certain = [replace(f, result="met") if f.rule == rule else f for f in findings]
     assert checkpoint["may"] not in text_of(first_page.main_findings(certain, judge([]))).lower()
 
 
 def test_of_two_sides_the_likely_one_is_named_and_of_many_the_largest() -> None:
     one_knee = {"knee_flexion": ((115.0, 127.0), (5.0, 4.0))}
     shown = text_of(first_page.main_findings(find(hand_made.metrics_of(one_knee)), judge([])))
-    assert shown.startswith("The knees may bend too little (left). No fault")
+    assert shown.startswith("The knees may bend too little (left). Nothing that could be")
     many = one_knee | {
         "trunk_tibia_difference": (9.0, 5.0),
         "arm_fall": (25.0, 15.0),
@@ -257,12 +257,13 @@ def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
     findings = find(data)
     assert {f.side for f in findings if f.hidden} == {"right"}
     lines = text_of(first_page.in_lines(findings, marked={}, view="side"))
-    (film,) = re.findall(r"Hidden; a film (.*?) shows: ", lines)
+    (named, film) = re.findall(
+        r"Not visible from this view: (.*)\. Film (.*?) to see them\.", lines
+    )[0]
     assert film.endswith("from the front")
-    named = lines.partition("Hidden; ")[2]
     assert named.count("(right)") == len([f for f in findings if f.hidden])
     assert "(left)" not in named
-    reasons = text_of(first_page.cannot_be_told(findings, data))
+    reasons = text_of(first_page.not_decided(findings, data))
     assert reasons.count("the right side is hidden behind the left one") == 1
     assert "right side is hidden" in values.cell(data, "knee_flexion", repetitions(), side="right")
 
@@ -307,14 +308,14 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
     )
     summary, careful = first_page.in_short(squat)
     faults = dict.fromkeys(label(f) for f in find(squat.metrics()) if f.status == "found")
-    listed = "; ".join(faults) or "none in what could be judged"
+    listed = "; ".join(faults) or "nothing that could be judged"
     unsided = re.sub(r" \((?:left|right)\)", "", summary)
-    assert unsided == f"repetitions: 3 accepted of 3 found; faults: {listed}"
+    assert unsided == f"repetitions: 3 accepted of 3 found; outside target: {listed}"
     # Count and reason are those of the page, in one sentence.
     verdict = squat.verdict()
     assert careful == verdict.text
     assert careful in text_of(first_page.trust(verdict))
-    assert re.match(r"Good recording: \d+ faults, \d+ reached, ", careful)
+    assert re.match(r"Good recording\. \d+ checks \(.*\): \d+ outside target, \d+ met, ", careful)
     summary, careful = first_page.in_short(joints)
     one = joints.metrics().sel(side="left", joint="shoulder")
     end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])
@@ -332,7 +333,7 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
         findings = [f for f in find(made) if f.rule.startswith("ankle_dorsiflexion_")]
         monkeypatch.setattr(page, "find", lambda _, findings=findings: findings)
         summary, _ = first_page.in_short(squat)
-        assert summary.endswith(f"faults: ankle dorsiflexion below 30°{side}")
+        assert summary.endswith(f"outside target: ankle dorsiflexion below 30°{side}")
 
 
 def test_a_difference_of_the_sides_is_told_where_its_interval_excludes_0() -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from read_pages import stands_on
 
-from mobility import tables
 from mobility.assessment.findings import all_rules, find
 from mobility.assessment.kinds import entry_of
+from mobility.assessment.results import RESULTS, in_words
 from mobility.assessment.verdict import PARTS, judge
 from mobility.base.provenance import AnalysisWarning
 from mobility.catalogue import registry
@@ -98,34 +98,32 @@ def test_every_check_stands_once_on_the_first_page_with_its_answer(exercise, cas
     assert len({(each["name"], each["side"]) for each in checks}) == len(checks)
     found = stands_on(html, checks)
     assert sorted((name, side or "", answer) for name, side, answer, _ in found) == sorted(
-        (each["name"], each["side"] or "", each["answer"]) for each in checks
+        (each["name"], each["side"] or "", each["result"]) for each in checks
     )
     reasons = {(each["name"], each["side"]): each["reason"] for each in checks}
     for name, side, answer, reason in found:
-        if answer == "refused":
+        if answer == "not_reported":
             assert reason == reasons[name, side] != ""
-    counts = Counter(each["answer"] for each in checks)
+    counts = Counter(each["result"] for each in checks)
     if case == "right side hidden":
-        assert counts["hidden"] > 0
+        assert counts["not_visible"] > 0
     elif case == "ruled out" and "arms" in exercise.table["parts"]:
         arms = {each["rule"]: each for each in checks}["arms_fall_forward"]
-        assert (arms["answer"], arms["value"]) == ("refused", None)
+        assert (arms["result"], arms["value"]) == ("not_reported", None)
         assert arms["reason"] == "the hands are not held above the head"
-    # The line of the verdict counts the same, and the faults are those that the page names.
-    words = {"fault": "faults?", "near": "near the aim"}
-    for answer in ("fault", "reached", "near", "open", "refused", "hidden"):
-        number = re.search(rf"(\d+) {words.get(answer, answer)}\b", page.verdict.headline)
-        number = number or re.search(rf"(\d+) {words.get(answer, answer)}\b", page.verdict.text)
-        assert int(number[1] if number else 0) == counts[answer], answer
+    # The line of the verdict counts the same.
+    for result in RESULTS:
+        number = re.search(rf"(\d+) {in_words(result)}\b", page.verdict.text)
+        assert int(number[1] if number else 0) == counts[result], result
 
 
 def test_a_time_without_a_norm_has_its_value_in_a_row_and_the_reason_in_a_line() -> None:
     page, checks, html = first_page_of(registry.exercise("Sit-to-Stand"), "no norm")
     (row,) = (each for each in checks if each["rule"] == "five_times_slow")
-    assert (row["answer"], row["limit"]) == ("open", None)
+    assert (row["result"], row["limit"]) == ("inconclusive", None)
     assert row["value"] == pytest.approx(float(page.metrics["five_times"]), abs=1e-4)
     (found,) = (each for each in stands_on(html, checks) if each[0] == row["name"])
-    assert found == (row["name"], None, "open", "it does not begin at rest")
+    assert found == (row["name"], None, "inconclusive", "it does not begin at rest")
     assert f'<th scope="row">{row["name"]}<' in html
 
 
@@ -138,9 +136,11 @@ def test_what_is_said_to_be_in_order_is_reached_on_every_side_that_is_seen(exerc
         part = all_rules()[each["rule"]].get("checkpoint")
         if part and not (case == "right side hidden" and each["side"] == "right"):
             side = " (left)" if case == "right side hidden" and each["side"] else ""
-            answers.setdefault(part["name"] + side, set()).add(each["answer"])
-    for key, of_part in (("in_order", [{"reached"}]), ("near", [{"near"}, {"near", "reached"}])):
-        before, after = tables.sentence(f"report.first_page.{key}", names="|").split("|")
-        said = re.search(rf"<p>{re.escape(before)}(.*?){re.escape(after)}</p>", html)
+            answers.setdefault(part["name"] + side, set()).add(each["result"])
+    for word, of_part in (
+        ("Met", [{"met"}]),
+        ("Borderline", [{"borderline"}, {"borderline", "met"}]),
+    ):
+        said = re.search(rf"<p>{word}: (.*?)\.</p>", html)
         names = set(re.split(", | and ", said[1])) if said else set()
         assert names == {part for part, each in answers.items() if each in of_part}

@@ -15,6 +15,7 @@ from mobility import tables
 from mobility.assessment.estimates import side_shown
 from mobility.assessment.findings import find
 from mobility.assessment.phases import phase_frames
+from mobility.assessment.results import in_words
 from mobility.base.wording import capital
 from mobility.catalogue.exercise import main_moment
 from mobility.catalogue.joints import ANGLE_OF_JOINT
@@ -23,7 +24,7 @@ from mobility.exercises.repeated.documents import VIEWS
 from mobility.kinematics.expected_error import sd_of, source_of_standing
 from mobility.kinematics.stances import stance_at
 from mobility.reports.drawn_angles import DRAWN, clearer_side
-from mobility.reports.first_page import faults_in_words
+from mobility.reports.first_page import findings_in_words
 from mobility.reports.moments import Moment, of_angle
 from mobility.reports.values import value_of
 
@@ -49,16 +50,17 @@ ANGLE_OF_METRIC = {
 
 
 def in_short(session: StoredSession, counted: str, verdict: Verdict) -> str:
-    """Name the faults in one line."""
+    """Name what is outside its target, in one line."""
     if "findings" in verdict.rules_out:
         return tables.sentence("report.in_short.squat", counted=counted)
     findings = verdict.keep(find(session.metrics()))
-    faults = faults_in_words([f for f in findings if f.status == "found"])
-    judged = any(f.answer in ("reached", "near") for f in findings)
-    if faults:
-        return tables.sentence("report.in_short.faults", counted=counted, faults=faults)
+    found = findings_in_words([f for f in findings if f.status == "found"])
+    judged = any(f.result in ("met", "borderline") for f in findings)
+    words = {"counted": counted, "result": in_words("outside")}
+    if found:
+        return tables.sentence("report.in_short.outside", **words, findings=found)
     if judged:
-        return tables.sentence("report.in_short.no_faults", counted=counted)
+        return tables.sentence("report.in_short.none_outside", **words)
     return tables.sentence("report.in_short.nothing_judged", counted=counted)
 
 

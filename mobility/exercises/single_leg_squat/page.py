@@ -103,7 +103,7 @@ def criteria(page: ReportPage) -> Markup:
             of_legs[0].name,
             *(
                 words[criterion.status].format(
-                    faults="; ".join(criterion.labels), parts="; ".join(criterion.labels)
+                    findings="; ".join(criterion.labels), parts="; ".join(criterion.labels)
                 )
                 for criterion in of_legs
             ),

@@ -11,7 +11,7 @@ from demo_sessions import moments_of
 
 from mobility.assessment.findings import find
 from mobility.reports.drawn_angles import DRAWN
-from mobility.reports.first_page import main_fault
+from mobility.reports.first_page import main_finding
 from mobility.store import Store
 
 STANDING = "Standing, assumed straight"
@@ -55,7 +55,7 @@ def test_a_recording_that_begins_on_the_way_down_shows_standing_where_it_is(demo
 def test_the_main_finding_has_a_picture_and_no_frame_has_two(demo) -> None:
     metrics = demo.metrics()
     metrics["trunk_tibia_difference"] = metrics["trunk_tibia_difference"] + 60
-    main = main_fault(find(metrics))
+    main = main_finding(find(metrics))
     assert {each.rule for each in main} == {"trunk_leans_forward"}
     _, bottom, way = moments_of(demo, main, metrics=metrics)
     assert (bottom.title, bottom.angle) == ("Bottom, main finding", "trunk_tibia_difference")
@@ -94,7 +94,7 @@ def test_pictures_are_of_the_leg_that_the_camera_sees_or_that_is_surer(demo, nea
     low = metrics.assign(knee_flexion=metrics["knee_flexion"] - 50)
     hidden = low.assign({name: low[name].where(low["side"] == near) for name in sided})
     hidden = hidden.assign_attrs(hidden_side=far)
-    main = main_fault(find(hidden))
+    main = main_finding(find(hidden))
     assert {each.side for each in main} == {near}
     for findings in ([], main):
         assert {each.side for each in moments_of(demo, findings, metrics=hidden)} == {near}

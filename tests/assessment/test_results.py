@@ -13,7 +13,6 @@ from hand_made import GOOD, metrics_of
 
 from mobility import tables
 from mobility.assessment.advice import advise
-from mobility.assessment.answers import ANSWERED, ANSWERS
 from mobility.assessment.comments import SUMMARY, comments, recommendations
 from mobility.assessment.criteria import (
     compensations,
@@ -23,6 +22,7 @@ from mobility.assessment.criteria import (
 )
 from mobility.assessment.findings import Finding, find, wrong_expected
 from mobility.assessment.indices import mobility_index, quality_index
+from mobility.assessment.results import DECIDED, RESULTS, in_current_words, in_words
 from mobility.assessment.verdict import judge
 
 RULES = tables.load("findings")["rules"]
@@ -68,24 +68,24 @@ def at_random(count: int) -> Iterator[xr.Dataset]:
 
 
 def stated_of(findings: tuple[Finding, ...]) -> dict[str, bool | None]:
-    """Whether each rule states a fault, or that there is none on all sides that are seen."""
-    answers: dict[str, set[str]] = {}
+    """Whether each rule is outside its target, or meets it on all sides that are seen."""
+    results: dict[str, set[str]] = {}
     for each in findings:
-        answers.setdefault(each.rule, set()).update([] if each.hidden else [each.answer])
+        results.setdefault(each.rule, set()).update([] if each.hidden else [each.result])
     return {
-        rule: True if "fault" in of_rule else False if of_rule == {"reached"} else None
-        for rule, of_rule in answers.items()
+        rule: True if "outside" in of_rule else False if of_rule == {"met"} else None
+        for rule, of_rule in results.items()
     }
 
 
 def test_no_two_statements_about_one_recording_contradict_each_other() -> None:
     criteria, indices = tables.load("criteria"), tables.load("indices")
     rule_at = {(r["metric"], r["direction"], r["threshold"]): n for n, r in RULES.items()}
-    verdicts, all_answers = set[str](), Counter[str]()
+    verdicts, all_results = set[str](), Counter[str]()
     for data in at_random(25):
         findings = find(data)
         stated = stated_of(findings)
-        all_answers.update(each.answer for each in findings)
+        all_results.update(each.result for each in findings)
         fms, nasm = data["fms_probability"], data["compensation_probability"]
         for name, entry in criteria["fms_deep_squat"]["criteria"].items():
             rule = rule_at[entry["measure"], entry["fails"], entry["threshold"]]
@@ -106,17 +106,37 @@ def test_no_two_statements_about_one_recording_contradict_each_other() -> None:
                 assert is_there is not True or part_scores[part] < 90
             assert list(data[dim]) == list(indices[index]["parts"])
         works = advise(findings)
-        assert {f.answer for work in works for f in work.because} <= {"fault"}
-        shown = {answer: sum(f.answer == answer for f in findings) for answer in ANSWERS}
+        assert {f.result for work in works for f in work.because} <= {"outside"}
+        shown = {result: sum(f.result == result for f in findings) for result in RESULTS}
         headline = judge([], CHECKED, data).headline
-        for answer, count in shown.items():
-            numbers = re.findall(rf"(\d+) {answer}", headline)
+        for result, count in shown.items():
+            numbers = re.findall(rf"(\d+) {in_words(result)}", headline)
             assert numbers == ([str(count)] if count else []), headline
         wrong = wrong_expected(findings)
-        assert 0 <= wrong <= 0.2 * sum(shown[answer] for answer in ANSWERED)
+        assert 0 <= wrong <= 0.2 * sum(shown[result] for result in DECIDED)
         keep = tables.load("advice")["keep"]["text"]
-        alone = shown["reached"] == len(findings)
+        alone = shown["met"] == len(findings)
         assert (keep in recommendations(data)[SUMMARY]) == alone
         assert words in comments(data, level="professional")[SUMMARY]
-    assert all_answers.keys() == {*ANSWERS}
+    assert all_results.keys() == {*RESULTS}
     assert len(verdicts) > 3
+
+
+def test_one_table_has_the_results_in_their_order_and_each_had_a_word_of_its_own() -> None:
+    entries = tables.load("sentences_results")
+    assert tuple(entries) == RESULTS
+    assert {name: entry["was"] for name, entry in entries.items()} == {
+        **{"outside": "fault", "met": "reached", "borderline": "near"},
+        **{"inconclusive": "open", "not_reported": "refused", "not_visible": "hidden"},
+    }
+    assert tables.load("cohort_columns")["checks"]["result"]["values"] == list(RESULTS)
+
+
+def test_a_stored_check_is_read_with_the_words_of_now() -> None:
+    stored = {"rule": "heel_rise", "answer": "near", "reason": "open"}
+    now = {"rule": "heel_rise", "result": "borderline", "reason": "open"}
+    assert in_current_words(stored) == now
+    assert in_current_words(now) == now
+    assert in_current_words({"answer": None}) == {"result": None}
+    assert in_current_words({"answer": "no word of ours"}) == {"result": "no word of ours"}
+    assert in_current_words("fault") == "fault"

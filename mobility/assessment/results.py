@@ -1,0 +1,44 @@
+"""Results of a check, as findings, documents and pages name them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+from mobility import tables
+
+Status = Literal["found", "not found", "cannot be told"]
+Result = Literal["outside", "borderline", "met", "inconclusive", "not_reported", "not_visible"]
+RESULTS: tuple[Result, ...] = get_args(Result)
+"""Results of a check, in the order in which a page lists them, as the table of their words has."""
+
+DECIDED: tuple[Result, ...] = ("outside", "borderline", "met")
+"""Results that say something, and may be wrong."""
+
+OF_A_VALUE: tuple[Result, ...] = (*DECIDED, "inconclusive")
+"""Results that a check with a value can have."""
+
+
+def in_words(result: Result) -> str:
+    """Name a result as pages do: "outside target"."""
+    return tables.sentence(f"results.{result}.word")
+
+
+def in_current_words(check: Any) -> Any:
+    """Return a check as documents have it now: an `answer` "fault" is the `result` "outside".
+
+    Anything else is returned as it is.
+    """
+    if not isinstance(check, Mapping) or "answer" not in check or "result" in check:
+        return check
+    former = check["answer"]
+    result = {"result": _former().get(former, former)}
+    others = {name: value for name, value in check.items() if name != "answer"}
+    return {**others, **result}
+
+
+@functools.cache
+def _former() -> Mapping[str, Result]:
+    """Results by the words that they had before."""
+    return {tables.sentence(f"results.{result}.was"): result for result in RESULTS}
