@@ -195,7 +195,7 @@ def view_of(clip: Clip, body: xr.Dataset) -> str:
 def rows_of(clip: Clip, method: str, poses: Poses, how: Mapping[str, Any]) -> pd.DataFrame:
     """Fit, and hold the angles against what is known."""
     began = time.process_time()
-    body = body_of(poses, **clip.how, **how)
+    body = body_of(poses, **{**clip.how, **how})
     seconds = time.process_time() - began
     found = stated(body)
     rows = []

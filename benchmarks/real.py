@@ -435,7 +435,7 @@ def measured(
         methods = {LANDMARKS: stated(landmarks), PICTURE: image_plane_angles(landmarks)}
         if clip.monocular is not None:
             methods[MONOCULAR] = clip.monocular
-    methods |= {name: fitted(clip.pose, **clip.how, **how) for name, how in fits.items()}
+    methods |= {name: fitted(clip.pose, **{**clip.how, **how}) for name, how in fits.items()}
     known = tables.load("angles")
     rows = []
     for method, found in methods.items():
@@ -768,7 +768,7 @@ def asked_by(
         body = body_of(clip.pose, **clip.how)
         add(clip.person, of_angles(clip, body) | of_metrics(clip, body))
         if kind_of(body) in STRAIGHT:
-            free = body_of(clip.pose, **clip.how, standing="free")
+            free = body_of(clip.pose, **{**clip.how, "standing": "free"})
             add(clip.person, of_angles(clip, free))
     for person, asked in of_pairs(people, data):
         add(person, asked)

@@ -170,6 +170,7 @@ def fit_body(
     *,
     height_m: float | None = None,
     field_of_view: float | None = None,
+    camera_pitch: tuple[float | None, ...] | None = None,
     calibration: Calibration | None = None,
     standing: str | float = "straight",
 ) -> xr.Dataset:
@@ -183,6 +184,7 @@ def fit_body(
         seen_in=json.dumps(seen_in),
         known=json.dumps(rig),
         standing=standing,
+        **({} if camera_pitch is None else {"pitch": json.dumps(camera_pitch)}),
     )
 
 

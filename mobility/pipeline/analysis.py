@@ -688,7 +688,9 @@ def _fitted(run: _Run) -> xr.Dataset:
     # The fit weighs a landmark by its visibility, and needs the hidden side too.
     names = ["pose"] if run.record.second_video is None else ["pose", "second_pose"]
     cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
-    planted = stages_of(run.record.kind).fit_options(cleaned[0])
+    how = stages_of(run.record.kind).fit_options(cleaned[0])
+    if run.options.standing != "usual":
+        how["standing"] = run.options.standing
     cameras: dict[str, Any] = {}
     if (stored := run.record.calibration) is not None:
         from mobility.kinematics.calibration import read_calibration
@@ -704,8 +706,7 @@ def _fitted(run: _Run) -> xr.Dataset:
         camera_pitch=None if pitch is None else (pitch, *[None] * (len(cleaned) - 1)),
         height_m=run.options.height_m,
         field_of_view=run.options.field_of_view,
-        standing=run.options.standing,
-        **planted,
+        **how,
         **cameras,
     )
     return fitted

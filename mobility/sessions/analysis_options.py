@@ -75,6 +75,10 @@ Movement = Annotated[
     BeforeValidator(lambda value: None if value == "auto" else value),
     PlainSerializer(lambda value: "auto" if value is None else value),
 ]
+StandingOfExercise = Annotated[
+    Literal["usual"] | Standing,
+    Number(0, 60, "degrees of flexion of the knees", ("usual", "straight", "free")),
+]
 Model = Annotated[str, BeforeValidator(lambda value: os.fspath(check_path(value)))]
 
 
@@ -112,9 +116,11 @@ class AnalysisOptions(Strict):
     ] = None
     """Height of the person in metres (1.72), which sets the scale; by default that of the
     participant."""
-    standing: Annotated[Standing, Offered(_TYPED, "straight|free|DEG", "Standing")] = "straight"
+    standing: Annotated[
+        StandingOfExercise, Offered(_TYPED, "usual|straight|free|DEG", "Standing")
+    ] = "usual"
     """How the person stands between repetitions: straight, free (not known), or with the knees bent
-    by this many degrees, if you measured it."""
+    by this many degrees, if you measured it; usual is what the exercise assumes, mostly straight."""
     movement: Annotated[Movement, Offered(_HERE, "NAME")] = None
     """Measure one movement of a joint, such as elbow_flexion or shoulder_abduction; by default the
     one that is found in the video."""

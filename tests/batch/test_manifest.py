@@ -40,8 +40,8 @@ def test_a_row_needs_its_video_only(place):
     assert row.joints == ("ankle", "knee", "hip", "shoulder", "elbow")
     # Complete, so that an option that is taken out again goes back to its default.
     assert row.options == {
-        **dict.fromkeys(("model", "field_of_view", "height_m", "movement"), "auto"),
-        **{"subject": "largest", "standing": "straight", "fit": True, "annotate": True},
+        **dict.fromkeys(("model", "field_of_view", "camera_pitch", "height_m", "movement"), "auto"),
+        **{"subject": "largest", "standing": "usual", "fit": True, "annotate": True},
         **{"keep_raw": False, "blur_face": False, "rate": "usual"},
     }
 
@@ -119,7 +119,7 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         (6, "video"): "is a URL",
         (6, "options"): "is given twice",
         (7, "options"): "'full', 'heavy' or 'both' (got 'haevy')",
-        (8, "options"): "standing: must be straight, free, or from 0 to 60 degrees",
+        (8, "options"): "standing: must be usual, straight, free, or from 0 to 60 degrees",
     }
     assert faults.keys() == words.keys()
     for key, word in words.items():

@@ -139,7 +139,7 @@ def test_two_videos(tmp_path, store, clips):
         (["--standing", "90"], ["degrees of flexion of the knees (got '90')"]),
         (
             ["--standing=nan"],
-            ["--standing", "straight, free, or from 0 to 60 degrees of flexion"],
+            ["--standing", "usual, straight, free, or from 0 to 60 degrees of flexion"],
         ),
         (
             ["--model", "absent.task"],

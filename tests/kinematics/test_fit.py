@@ -33,6 +33,7 @@ from mobility.kinematics import angle_errors
 from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.fit import body as parts
 from mobility.kinematics.fit import entry, solver, terms, whole_trial
+from mobility.kinematics.fit import standing as standing_of_fit
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import INDEX, SIDES
 
@@ -260,6 +261,49 @@ def test_who_stands_straight_has_straight_knees_whatever_the_depths_say() -> Non
     assert seconds["free"] == 0.0
     knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
     assert taken == {"straight": {"assumed": knee["mean"], "sd": knee["sd"]}, "free": None}
+
+
+def leaned_in_depth(pose: xr.Dataset, degrees: np.ndarray) -> xr.Dataset:
+    """Lean the trunk towards the camera in the world landmarks alone."""
+    upper = [f"{side}_{name}" for side in SIDES for name in ("shoulder", "elbow", "wrist")]
+    moved = pose.copy(deep=True)
+    place = {"keypoint": [INDEX[name] for name in upper], "space": 2}
+    depth = moved["position"][place]
+    lean = xr.DataArray(0.5 * np.tan(np.radians(degrees)), dims="time")
+    moved["position"][place] = depth + lean
+    return moved
+
+
+def test_a_trunk_that_leans_in_the_landmarks_while_standing_does_not_tip_the_camera(monkeypatch):
+    time, knee = squat()
+    pose = filmed(time, body(knee), azimuth=0.0, noise_px=2.0)
+    leaned = leaned_in_depth(pose, np.interp(knee, (6.0, 101.0), (25.0, 0.0)))
+
+    def tipped() -> float:
+        pitches = [last(entry.fit_body(each))["camera_pitch_deg"] for each in (leaned, pose)]
+        return abs(pitches[0] - pitches[1])
+
+    without_depths = tipped()
+    counting = copy.deepcopy(parts.TERMS)
+    counting["standing"]["depths"]["left_out"] = []
+    counting["tilt"]["pitch_sd_deg"]["if_standing_seen_from_the_front"] = 15.0
+    monkeypatch.setattr(standing_of_fit, "TERMS", counting)
+    assert without_depths < 0.6 * tipped()
+
+
+def test_a_pitch_that_was_measured_is_believed() -> None:
+    time, knee = squat()
+    truth = body(knee)
+    pose = filmed(time, truth, azimuth=0.0, pitch=-12.0, noise_px=2.0)
+    given = entry.fit_body(pose, camera_pitch=-12.0)
+    assert last(given)["camera_pitch_deg"] == pytest.approx(-12.0, abs=1.5)
+    assert last(given)["arguments"]["camera_pitch"] == -12.0
+    wrong = entry.fit_body(pose, camera_pitch=8.0)
+    assert last(wrong)["camera_pitch_deg"] > 0
+    assert errors(given, truth)["trunk_lean"] < 3.0 < errors(wrong, truth)["trunk_lean"]
+    for pitch, words in ((75.0, "camera_pitch"), ((1.0, 2.0), "camera_pitch has 2 values for 1")):
+        with pytest.raises(BadInputError, match=words):
+            entry.fit_body(pose, camera_pitch=pitch)
 
 
 def test_knees_that_were_measured_to_stand_bent_are_believed() -> None:

@@ -84,7 +84,7 @@ def test_every_stage_is_done_once_in_order(session, calls, stand_ins):
     assert len(record.provenance.model_sha256) == 64
     options = record.provenance.options
     assert (options["subject"], options["standing"], options["rate"]) == (
-        *("largest", "straight", "usual"),
+        *("largest", "usual", "usual"),
     )
     assert [warning.code for warning in record.warnings] == ["dark"]
     assert str(session.folder) not in (session.folder / "session.json").read_text()
@@ -345,7 +345,7 @@ def test_norms_of_the_lab_outdate_a_report_and_hold_for_results_of_this_code(ses
     filmed_from_the_left(session)
     session.render_report()
     conditions = {
-        **{"exercise": "Overhead Squat", "view": "side left", "standing": "straight"},
+        **{"exercise": "Overhead Squat", "view": "side left", "standing": "usual"},
         **{"method": "", "cameras": 1, "software": __version__},
     }
     norm = {

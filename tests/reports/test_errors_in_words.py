@@ -19,12 +19,11 @@ from mobility.store import Session
 
 def test_the_report_says_what_standing_was_assumed(session: Session) -> None:
     knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
-    assumed = "the person stands straight. The knees then count as bent by "
-    assumed += f"{knee['mean']:g}° ± {1.96 * knee['sd']:.0f}°, as much as people"
+    assumed = f"with the knees at {knee['mean']:g}° ± {1.96 * knee['sd']:.0f}°, the spread among"
     for how, planted, seconds, words in (
-        ("straight", True, 3.24, f"Assumed, not measured: for 3.2 s in all {assumed}"),
-        (12.0, True, 2.0, "Given, not measured here: for 2.0 s in all the person stands with the"),
-        ("free", True, 0.0, "Standing was not used for calibration"),
+        ("straight", True, 3.24, f"stands straight for 3.2 s in total, {assumed}"),
+        (12.0, True, 2.0, "Given, not measured here: the person stands for 2.0 s in total with"),
+        ("free", True, 0.0, "The knees are not assumed to be straight in standing"),
         ("straight", True, 0.0, "Nobody is seen to stand straight"),
         ("straight", False, 0.0, "The feet move or are not seen"),
     ):

@@ -367,7 +367,7 @@ def test_a_report_shows_what_the_labs_own_studies_found(tmp_path: Path, demo: Pa
     before = session.render_report()["html"].read_text(encoding="utf-8")
     conditions = {
         **{"exercise": "Overhead Squat", "view": session.capture_quality()["view"]["name"]},
-        **{"method": session.metrics().attrs["method"], "cameras": 1, "standing": "straight"},
+        **{"method": session.metrics().attrs["method"], "cameras": 1, "standing": "usual"},
         **{"software": mb.__version__},
     }
     measured = {"conditions": conditions, "metric": "knee_flexion", "units": "degree"}

@@ -17,6 +17,7 @@ from mobility.assessment.measures import measure
 from mobility.exercises.repeated import analysis as repeated
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, seated, set_chair_rises
 from mobility.exercises.sit_to_stand.lab import times_of_both, with_seat_off
+from mobility.keypoints.view import UNKNOWN, camera_view
 
 if TYPE_CHECKING:
     from mobility.assessment.exercise_stages import Trial
@@ -31,8 +32,14 @@ DEPENDS: Mapping[str, Any] = {
 
 
 def fit_options(cleaned: xr.Dataset) -> dict[str, Any]:
-    """Let the centre of mass be behind the feet, where a chair carries the body."""
-    return {"unbalanced": True}
+    """Let the centre of mass be behind the feet, and assume no straight standing.
+
+    A chair carries the body, and many people who rise from one never stand fully upright. Straight
+    standing is assumed, as in the other exercises, only if nothing else determines the pitch of the
+    camera or the depth: from the front, and for keypoints without depth.
+    """
+    seen = camera_view(cleaned).kind not in ("front", UNKNOWN)
+    return {"unbalanced": True, "standing": "free" if seen else "straight"}
 
 
 def repetitions(trial: Trial) -> xr.Dataset:

@@ -489,7 +489,11 @@ def _nobody_stands(why: WhyNotStanding) -> dict[str, Any]:
 
 
 def warnings_before_fit(
-    pose: xr.Dataset, *, feet_planted: Planted = None, **_: Any
+    pose: xr.Dataset,
+    *,
+    feet_planted: Planted = None,
+    standing: Standing = "straight",
+    **_: Any,
 ) -> list[dict[str, Any]]:
     """Warn as a fit does of what landmarks show without one: who stands, and whether feet are seen.
 
@@ -497,7 +501,7 @@ def warnings_before_fit(
 
     Parameters
     ----------
-    pose, feet_planted
+    pose, feet_planted, standing
         As for :func:`fit_body`, of one camera; its other options do not matter.
     """
     sight = detections_of(pose, None, None)
@@ -505,7 +509,8 @@ def warnings_before_fit(
     problem, _joints = starting_point(problem_of(sight, span, KNOTS_HZ, None, None))
     problem = with_stances(problem, feet_planted, camera_shift(pose, sight))
     weights, why_not = standing_weights(problem)
-    warnings = [] if weights is not None or not problem.planted else [_nobody_stands(why_not)]
+    unseen = weights is None and problem.planted and standing == "straight"
+    warnings = [_nobody_stands(why_not)] if unseen else []
     if _feet_hardly_seen(problem):
         warnings.append(_feet_not_seen([pose]))
     return warnings

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from filmed_body import body, filmed, squat
 
 from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.assessment.findings import find
@@ -18,6 +19,7 @@ from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning, warnings_of
 from mobility.catalogue import registry
 from mobility.documents.fill import group_metrics
+from mobility.exercises.sit_to_stand import analysis
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
 from mobility.exercises.sit_to_stand.kernels import slope
 from mobility.exercises.sit_to_stand.lab import stick_figure
@@ -592,3 +594,14 @@ def test_rises_of_a_lab_are_those_of_its_markers(
     assert float(rises["seated_since"][0]) == pytest.approx(sits, abs=0.08)
     assert float(rises["seat_off"][0]) == pytest.approx(leaves, abs=0.05)
     assert float((rises["bottom_start"] - rises["seat_off"])[0]) == pytest.approx(rise, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("azimuth", "standing"), [(0.0, "straight"), (45.0, "free"), (90.0, "free")]
+)
+def test_straight_standing_is_assumed_from_the_front_alone(azimuth: float, standing: str) -> None:
+    time, knee = squat(3.0)
+    pose = filmed(time, body(knee), azimuth=azimuth)
+    assert analysis.fit_options(pose) == {"unbalanced": True, "standing": standing}
+    without_depth = pose.drop_vars("position")
+    assert analysis.fit_options(without_depth)["standing"] == "straight"
