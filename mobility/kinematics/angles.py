@@ -188,30 +188,35 @@ def joint_angles(
         limit = (limits or {}).get(name, largest_sd(name, method=method))
         # An angle that is undefined in some draw has an unbounded error.
         unbounded = np.isnan(sd) if posterior is not None else np.zeros(sd.shape, dtype=bool)
-        reasons = {"uncertain": present & ((sd > limit) | unbounded)}
+        uncertain = tables.sentence("reasons.uncertain")
+        reasons = {uncertain: present & ((sd > limit) | unbounded)}
         # An angle that is measured in the picture needs no depth.
         for rule, mask in ({} if name in pictured else unseen.get(name, {})).items():
-            reasons[rule] = present & (mask if definition["sided"] else mask.any(axis=1))
+            frames = present & (mask if definition["sided"] else mask.any(axis=1))
+            reasons[tables.sentence(f"reasons.unseen_arm.{rule}")] = frames
         refused = np.any(list(reasons.values()), axis=0)
         if refused.any():
-            shares = {code: float(frames.sum() / present.sum()) for code, frames in reasons.items()}
-            often_first = sorted(
-                (code for code in shares if shares[code]), key=lambda c: -shares[c]
-            )
+            shares = {why: float(frames.sum() / present.sum()) for why, frames in reasons.items()}
+            often_first = sorted((why for why in shares if shares[why]), key=lambda w: -shares[w])
             variables[name] = variables[name].where(~refused)
             variables[name].attrs.update(
-                refused="; ".join(tables.sentence(f"reasons.{code}") for code in often_first),
+                refused="; ".join(often_first),
                 refused_share=float(refused.sum() / present.sum()),
             )
-            words = {"name": name, "angle": capital(definition["long_name"])}
-            for code in often_first:
-                if shares[code] > _REFUSED_SHARE:
-                    size: dict[str, Any] = {"share": shares[code]}
-                    if code == "uncertain":
-                        size["limit"] = plus_minus(half_width(limit), "degree")
-                    warnings.append(
-                        tables.warning(f"warnings.angle_refused.{code}", **words, **size)
+            for why in (why for why in often_first if shares[why] > _REFUSED_SHARE):
+                words = {"name": name, "angle": capital(definition["long_name"])}
+                warnings.append(
+                    tables.warning(
+                        "warnings.angle_refused.uncertain",
+                        **words,
+                        share=shares[why],
+                        limit=plus_minus(half_width(limit), "degree"),
                     )
+                    if why == uncertain
+                    else tables.warning(
+                        "warnings.angle_refused.unseen_arm", **words, share=shares[why], reason=why
+                    )
+                )
         variables[f"{name}_sd"] = xr.DataArray(
             np.where(present & ~refused, sd, np.nan),
             dims=dims,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,14 @@ import pytest
 import xarray as xr
 from analytic import fitted, pose_dataset
 
+import mobility as mb
 from mobility import tables
 from mobility.base.provenance import warnings_of
+from mobility.kinematics import angles as angles_module
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import INDEX
 from mobility.kinematics.unseen_arms import unseen_arms
+from mobility.sessions.files import read_dataset
 
 FOCAL, SIZE, HEIGHT, AWAY = 1000.0, (800, 1200), 1.2, 3.0
 ACROSS, AT = "across_trunk", "at_camera"
@@ -101,7 +105,7 @@ def test_an_arm_across_the_trunk_has_no_elbow_and_keeps_its_shoulder() -> None:
         assert angles[name].isnull().all("time").values.tolist() == [True, False]
     assert angles["arm_fall"].isnull().all()
     assert angles["shoulder_flexion"].notnull().all()
-    why = tables.sentence(f"reasons.{ACROSS}")
+    why = tables.sentence(f"reasons.unseen_arm.{ACROSS}")
     assert angles["elbow_flexion"].attrs["refused"] == why
     assert angles["elbow_flexion"].attrs["refused_share"] == 0.5
     (elbow, fall) = warnings_of(angles)
@@ -120,7 +124,7 @@ def test_an_arm_that_points_at_the_camera_has_no_angles(pitch: float) -> None:
     angles = joint_angles(pose)
     for name in ("elbow_flexion", "shoulder_flexion"):
         assert angles[name].isnull().all("time").values.tolist() == [True, False]
-        assert angles[name].attrs["refused"] == tables.sentence(f"reasons.{AT}")
+        assert angles[name].attrs["refused"] == tables.sentence(f"reasons.unseen_arm.{AT}")
     assert angles["arm_fall"].isnull().all()
     assert angles["knee_flexion"].notnull().all()
     # From the side the same arm is seen at its full length, and away from the camera it is not.
@@ -194,4 +198,23 @@ def test_each_camera_may_have_a_reason_of_its_own() -> None:
     assert held(pose, "shoulder_flexion") == {AT: [False, False]}
     angles = joint_angles(pose)
     why = angles["elbow_flexion"].attrs["refused"]
-    assert all(tables.sentence(f"reasons.{each}") in why for each in (ACROSS, AT))
+    assert all(tables.sentence(f"reasons.unseen_arm.{each}") in why for each in (ACROSS, AT))
+
+
+def test_an_angle_that_is_measured_in_the_picture_is_reported() -> None:
+    angles = joint_angles(body(FOLDED), in_picture=True)
+    assert "in_picture_left" in angles["elbow_flexion"].attrs
+    assert angles["elbow_flexion"].sel(side="left").notnull().all()
+    assert angles["arm_fall"].isnull().all()  # which only the body has
+
+
+def test_a_number_of_an_arm_that_is_not_seen_is_missing_with_the_reason(
+    demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pose, repetitions = (read_dataset(demo / f"{name}.nc") for name in ("fitted", "repetitions"))
+    blind = np.ones((pose.sizes["time"], 2), dtype=bool)
+    monkeypatch.setattr(angles_module, "unseen_arms", lambda _: {"elbow_flexion": {AT: blind}})
+    metrics = mb.overhead_squat(pose, joint_angles(pose), repetitions)
+    assert metrics["elbow_flexion"].isnull().all()
+    assert tables.sentence(f"reasons.unseen_arm.{AT}") in metrics["elbow_flexion"].attrs["note"]
+    assert metrics["shoulder_flexion"].notnull().any()
