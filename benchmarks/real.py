@@ -418,7 +418,7 @@ def compared(found: xr.Dataset, truth: xr.Dataset) -> list[dict[str, Any]]:
             if f"{name}_sd" in found:
                 sd = found[f"{name}_sd"].to_numpy()[counts]
                 given = sd <= found.attrs["largest"][name]
-                row["given"], row["half"] = given.mean(), Z95 * np.median(sd)
+                row["given"], row["half"] = given.mean(), Z95 * pd.Series(sd).median()
                 if given.any():
                     row["within"] = (np.abs(off[given]) <= Z95 * sd[given]).mean()
             rows.append(row)

@@ -39,6 +39,7 @@ from mobility.kinematics.geometry import (
 )
 from mobility.kinematics.in_picture import measured_angles
 from mobility.kinematics.skeleton import FEET, SIDES, is_without_feet, landmarks
+from mobility.kinematics.unseen_arms import unseen_arms
 
 _REFUSED_SHARE = 0.05
 """Share of refused values above which the refusal of an angle is a warning."""
@@ -100,7 +101,10 @@ def joint_angles(
         and to the shoulder of an arm that points along the line of sight of the only camera.
         Values whose expected error exceeds the limit of the angle (``tables/angles.yaml``)
         are refused: NaN, the reason in the attribute ``refused``, the share of the values in
-        ``refused_share``, and a warning. An angle is NaN where a landmark that it needs is NaN or
+        ``refused_share``, and a warning. So are angles of an arm of a fitted body, unless they are
+        measured in the picture, in frames in which the forearm crosses the trunk in the picture or
+        points along the line of sight (``tables/unseen_arms.yaml``), of every camera if there are
+        several. An angle is NaN where a landmark that it needs is NaN or
         two of them coincide. Knee and elbow have no sign where the other hip is missing. Only
         knee, hip abduction, ankle, elbow and shoulder are defined where the hip line is more than
         60 degrees from the horizontal (lying on the side).
@@ -125,6 +129,7 @@ def joint_angles(
     if "position_draws" in pose:
         posterior, factors = angle_sd(pose), spread_factors(pose)
     added = {} if posterior is None else legs_unseen_sd(pose)
+    unseen = {} if posterior is None else unseen_arms(pose)
     pictured = xr.Dataset()
     if in_picture and posterior is not None and len(cameras) < 2 and "image_position" in pose:
         pictured = measured_angles(pose)
@@ -183,17 +188,35 @@ def joint_angles(
         limit = (limits or {}).get(name, largest_sd(name, method=method))
         # An angle that is undefined in some draw has an unbounded error.
         unbounded = np.isnan(sd) if posterior is not None else np.zeros(sd.shape, dtype=bool)
-        refused = present & ((sd > limit) | unbounded)
+        uncertain = tables.sentence("reasons.uncertain")
+        reasons = {uncertain: present & ((sd > limit) | unbounded)}
+        # An angle that is measured in the picture needs no depth.
+        for rule, mask in ({} if name in pictured else unseen.get(name, {})).items():
+            frames = present & (mask if definition["sided"] else mask.any(axis=1))
+            reasons[tables.sentence(f"reasons.unseen_arm.{rule}")] = frames
+        refused = np.any(list(reasons.values()), axis=0)
         if refused.any():
-            share = float(refused.sum() / present.sum())
+            shares = {why: float(frames.sum() / present.sum()) for why, frames in reasons.items()}
+            often_first = sorted((why for why in shares if shares[why]), key=lambda w: -shares[w])
             variables[name] = variables[name].where(~refused)
             variables[name].attrs.update(
-                refused=tables.sentence("reasons.uncertain"), refused_share=share
+                refused="; ".join(often_first),
+                refused_share=float(refused.sum() / present.sum()),
             )
-            if share > _REFUSED_SHARE:
-                words = {"name": name, "angle": capital(definition["long_name"]), "share": share}
-                words["limit"] = plus_minus(half_width(limit), "degree")
-                warnings.append(tables.warning("warnings.angle_refused", **words))
+            for why in (why for why in often_first if shares[why] > _REFUSED_SHARE):
+                words = {"name": name, "angle": capital(definition["long_name"])}
+                warnings.append(
+                    tables.warning(
+                        "warnings.angle_refused.uncertain",
+                        **words,
+                        share=shares[why],
+                        limit=plus_minus(half_width(limit), "degree"),
+                    )
+                    if why == uncertain
+                    else tables.warning(
+                        "warnings.angle_refused.unseen_arm", **words, share=shares[why], reason=why
+                    )
+                )
         variables[f"{name}_sd"] = xr.DataArray(
             np.where(present & ~refused, sd, np.nan),
             dims=dims,

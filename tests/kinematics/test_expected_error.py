@@ -41,8 +41,10 @@ CALIBRATED = {"arguments": {"calibration": "cameras.toml"}}
 
 
 def two_cameras(apart: float) -> dict[str, Any]:
-    """Say in the history of a fit that there were two."""
-    return {"planted": True, "cameras": [{"azimuth_deg": 0.0}, {"azimuth_deg": apart}]}
+    """History of a fit to two cameras; the second sees what the first sees."""
+    place = {"rotation": np.eye(3).tolist(), "translation_m": [0.0, 0.0, 0.0]}
+    further = {"azimuth_deg": apart, **place}
+    return {"planted": True, "cameras": [{"azimuth_deg": 0.0}, further]}
 
 
 @pytest.fixture
