@@ -120,7 +120,7 @@ class AnalysisOptions(Strict):
         StandingOfExercise, Offered(_TYPED, "usual|straight|free|DEG", "Standing")
     ] = "usual"
     """How the person stands between repetitions: straight, free (not known), or with the knees bent
-    by this many degrees, if you measured it; usual is what the exercise assumes, mostly straight."""
+    by this many degrees, if you measured it. Usual is what the exercise assumes."""
     movement: Annotated[Movement, Offered(_HERE, "NAME")] = None
     """Measure one movement of a joint, such as elbow_flexion or shoulder_abduction; by default the
     one that is found in the video."""
