@@ -25,11 +25,11 @@ class Stance(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The feet come to another place: when, and how far along the subject's own axes, metres."""
+    """The feet come to another place, and stay there: when, and how far, metres."""
 
     from_s: float
     to_s: float
-    forward_m: float
+    forward_m: float  # along the subject's own axes, the foot that goes farther
     left_m: float
     wider_m: float  # how much farther the feet are apart afterwards
 
