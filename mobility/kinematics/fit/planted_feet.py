@@ -349,16 +349,26 @@ def with_stances_in_all_views(problem: Problem, stances: tuple[Stance, ...]) -> 
 def lasting_stances(problem: Problem, shared: Array) -> tuple[Stance, ...]:
     """Join the stances between which no foot of the fitted body goes as far as a step.
 
-    The picture showed a step, and the body that explains all of the picture did not take it.
+    The picture showed a step, and the body that explains all of the picture did not take it. Who
+    lifts a foot and puts it back has two stances: in between the foot is elsewhere.
     """
     intervals = intervals_of(problem)
+    places, visible, time = (
+        _places_that_show_steps(problem),
+        _visible_joints(problem),
+        problem.knots,
+    )
+    rows = [(time >= first) & (time <= last) for first, last in intervals]
     feet = _feet_of_stances(shared, len(intervals))
     seconds = np.array([last - first for first, last in intervals])
     groups: list[list[int]] = []
     for i in range(len(intervals)):
         if groups:
             place = np.average(feet[groups[-1]], axis=0, weights=seconds[groups[-1]])
-            if np.linalg.norm(feet[i] - place, axis=-1).max() < _RULE["step_m"]:
+            between = (time > intervals[i - 1][1]) & (time < intervals[i][0])
+            away = _apart(places, visible, rows[i - 1] | rows[i], between)
+            way = np.linalg.norm(feet[i] - place, axis=-1).max()
+            if way < _RULE["step_m"] and away < _RULE["elsewhere_m"]:
                 groups[-1].append(i)
                 continue
         groups.append([i])
@@ -385,8 +395,8 @@ def _level(vectors: Array, up: Array) -> Array:
 def stances_and_steps(problem: Problem, joints: Array, shared: Array) -> dict[str, Any]:
     """History of the times in which both feet stay, and of the steps between them.
 
-    A step has the way of the foot that goes farther along the subject's own axes, and by how much
-    the feet are wider apart after it, metres.
+    A step has the way of the middle of both feet along the subject's own axes, by how much the feet
+    are wider apart after it, and the way of the foot that goes farther, metres.
     """
     intervals = intervals_of(problem)
     weight = np.zeros(len(joints)) if problem.standing is None else problem.standing
@@ -404,7 +414,7 @@ def stances_and_steps(problem: Problem, joints: Array, shared: Array) -> dict[st
     steps = []
     for i, (one, other) in enumerate(pairwise(intervals)):
         ways = feet[i + 1] - feet[i]
-        forward, left = axes[i] @ max(ways, key=np.linalg.norm)
+        forward, left = axes[i] @ ways.mean(axis=0)
         apart = [float(np.linalg.norm(each[1] - each[0])) for each in feet[i : i + 2]]
         steps.append(
             {
@@ -413,6 +423,7 @@ def stances_and_steps(problem: Problem, joints: Array, shared: Array) -> dict[st
                 "forward_m": round(float(forward), 3),
                 "left_m": round(float(left), 3),
                 "wider_m": round(apart[1] - apart[0], 3),
+                "foot_m": round(float(np.linalg.norm(ways, axis=-1).max()), 3),
             }
         )
     return {"stances": stances, "steps": steps}
