@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from mobility import tables
 from mobility.base.provenance import history, last_of
 
 Array = NDArray[np.float64]
@@ -25,18 +27,27 @@ class Stance(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The feet come to another place: when, and how far along the subject's own axes, metres."""
+    """The feet come to another place, or a foot is lifted: when, and how far, metres.
+
+    The way of the middle of both feet is along the subject's own axes.
+    """
 
     from_s: float
     to_s: float
     forward_m: float
     left_m: float
     wider_m: float  # how much farther the feet are apart afterwards
+    foot_m: float = math.nan  # way of the foot that goes farther; NaN if stored before it was
 
     @property
     def time_s(self) -> float:
         """Middle of its time."""
         return (self.from_s + self.to_s) / 2
+
+    @property
+    def returns(self) -> bool:
+        """Whether a foot is lifted and put back where it was."""
+        return self.foot_m < float(tables.load("fit")["planted"]["step_m"])
 
 
 def stances_of(fitted: xr.Dataset) -> list[Stance]:

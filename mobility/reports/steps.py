@@ -25,6 +25,9 @@ _MOST = 5
 
 def step_in_words(step: Step) -> str:
     """Say where a step goes, and when: "steps forward at 4.4 s"."""
+    if step.returns:
+        what = tables.sentence("report.steps.returns")
+        return tables.sentence("report.steps.at", what=what, time=step.time_s)
     parts = {
         "forward" if step.forward_m > 0 else "backward": abs(step.forward_m),
         "left" if step.left_m > 0 else "right": abs(step.left_m),

@@ -25,6 +25,7 @@ from mobility.exercises.joint_angle_mobility.excursions import (
     by_hand,
     constants,
     excursions_of,
+    without_incomplete_movements,
     without_movements_at_rest,
 )
 from mobility.keypoints.view import camera_view
@@ -200,7 +201,10 @@ def courses_of(
                 added_sd=float(angle.attrs.get("added_sd_deg", 0.0)),
             )
             courses.append(excursions_of(course, time, table, _end_wanted(joint, movement)))
-    courses = without_movements_at_rest(courses, table["movement"])
+    courses = [
+        without_incomplete_movements(course, table["movement"])
+        for course in without_movements_at_rest(courses, table["movement"])
+    ]
     if marks is None:
         return courses
     groups = at_the_same_time([each for course in courses for each in course.excursions])

@@ -317,35 +317,66 @@ def without_movements_at_rest(courses: Sequence[Course], rules: Mapping[str, Any
             if other.joint == course.joint and other.side != course.side
             for each in other.accepted
         ]
-
-        sway = local_sd(course)
-
-        def rests(
-            each: Excursion,
-            other_excursions: Sequence[Excursion] = other_excursions,
-            sway: float = sway,
-        ) -> bool:
-            return each.excursion < rules["beside_errors"] * sway and any(
+        small = rules["beside_errors"] * local_sd(course)
+        why = {
+            each.turn: tables.sentence("reasons.movement.rests")
+            for each in course.accepted
+            if each.excursion < small
+            and any(
                 each.excursion < rules["beside_share"] * other.excursion
                 and min(each.end, other.end) > max(each.start, other.start)
                 for other in other_excursions
             )
-
-        why = tables.sentence("reasons.movement.rests")
-        excursions = tuple(
-            replace(each, accepted=False, reason=why) if each.accepted and rests(each) else each
-            for each in course.excursions
-        )
-        turned = {each.turn for each in excursions if each.reason == why}
-        without_rests.append(
-            replace(
-                course,
-                excursions=excursions,
-                highs=tuple(pair for pair in course.highs if pair[0] not in turned),
-                lows=tuple(pair for pair in course.lows if pair[0] not in turned),
-            )
-        )
+        }
+        without_rests.append(_with_refused(course, why))
     return without_rests
+
+
+def without_incomplete_movements(course: Course, rules: Mapping[str, Any]) -> Course:
+    """Refuse movements that end well short of the median of the others.
+
+    Fewer than three movements all count, for nothing shows which of them is complete; and so do
+    all if more than half of them would be refused.
+    """
+    ends = _ends_outwards(course)
+    if len(ends) < rules["compared_from"]:
+        return course
+    short = [float(np.median(np.delete(ends, i)) - end) for i, end in enumerate(ends)]
+    why = {
+        each.turn: tables.sentence("reasons.movement.incomplete", short=by)
+        for each, by in zip(course.accepted, short, strict=True)
+        if by >= rules["short_of_others_deg"]
+    }
+    return course if len(why) > len(ends) / 2 else _with_refused(course, why)
+
+
+def why_undecided(course: Course, rules: Mapping[str, Any]) -> str:
+    """Say that too few movements end too far apart to show which is complete; else empty."""
+    ends = _ends_outwards(course)
+    if not 1 < len(ends) < rules["compared_from"] or np.ptp(ends) < rules["short_of_others_deg"]:
+        return ""
+    values = {"apart": float(np.ptp(ends)), "least": rules["compared_from"]}
+    return tables.sentence("reasons.movement.undecided", **values)
+
+
+def _ends_outwards(course: Course) -> Array:
+    """Give the ends of range of the movements that count, larger the farther they go."""
+    return np.array([np.sign(each.extreme - each.rest) * each.extreme for each in course.accepted])
+
+
+def _with_refused(course: Course, why: Mapping[float, str]) -> Course:
+    """Refuse the movements whose turns are at these times, each with its reason."""
+    return replace(
+        course,
+        excursions=tuple(
+            replace(each, accepted=False, reason=why[each.turn])
+            if each.accepted and each.turn in why
+            else each
+            for each in course.excursions
+        ),
+        highs=tuple(pair for pair in course.highs if pair[0] not in why),
+        lows=tuple(pair for pair in course.lows if pair[0] not in why),
+    )
 
 
 def _pieces(time: Array, has_value: Mask, longest_gap: float) -> list[Mask]:

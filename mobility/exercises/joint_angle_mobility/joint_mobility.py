@@ -38,6 +38,7 @@ from mobility.exercises.joint_angle_mobility.excursions import (
     in_order,
     leading_excursion,
     marks_of,
+    why_undecided,
 )
 from mobility.exercises.joint_angle_mobility.joint_values import (
     bears_weight,
@@ -228,6 +229,10 @@ def joint_mobility(
     joint without a movement has the extremes of the smoothed curve, and neither a range of motion
     nor a score: its range would be that of the noise.
 
+    A movement that ends 15 degrees or more short of the median of the others is not complete and
+    does not count. Of two, both count, and the note says if their ends are so far apart; movements
+    that a person marked always count.
+
     The ``_sd`` of an angle over n movements is sqrt(m² + s²/n), with s the SD over the movements
     and m the error that they share: of a fitted body the spread over its draws (for the range, of
     the difference within each draw), else the median error of the values (for the range, of both
@@ -343,7 +348,7 @@ def joint_mobility(
                 remarks += [why] if why else []
             elif course.accepted:
                 remarks.append(differs or tables.sentence("reasons.reference.unknown"))
-        remarks += [why_not] if why_not else []
+        remarks += [why for why in (why_undecided(course, table["movement"]), why_not) if why]
         for name, value in values.items():
             numbers[name][place] = value
         notes[place] = "; ".join(remarks)

@@ -43,7 +43,12 @@ from mobility.kinematics.fit.observed import (
     with_depths,
 )
 from mobility.kinematics.fit.one_view import may_contradict
-from mobility.kinematics.fit.planted_feet import Planted, together, with_stances
+from mobility.kinematics.fit.planted_feet import (
+    Planted,
+    together,
+    with_stances,
+    with_stances_in_all_views,
+)
 from mobility.kinematics.fit.problem import Problem, TimeOffset, View, part_of
 from mobility.kinematics.fit.solver import solve
 from mobility.kinematics.fit.time_offset import LEAST_OVERLAP, sight_offset, time_offset
@@ -155,18 +160,10 @@ def with_cameras(
         view = View(observed, speed, rotation, translation, offset, 0, **priors)
         views_by_rate.append((view, replace(view, problem=observed_fine, velocity=speed_fine)))
     planted, stances = together(seen_planted, feet_planted)
-    coarse, fine = (replace(each, planted=planted, stances=stances) for each in (coarse, fine))
-    joined = []
-    for problem, views in zip((coarse, fine), zip(*views_by_rate, strict=True), strict=True):
-        placed = [
-            replace(
-                view,
-                problem=replace(view.problem, planted=planted, stances=stances),
-                first=problem.n_shared + i * View.size,
-            )
-            for i, view in enumerate(views)
-        ]
-        joined.append(replace(problem, views=tuple(placed)))
+    joined = [
+        with_stances_in_all_views(replace(problem, planted=planted, views=views), stances)
+        for problem, views in zip((coarse, fine), zip(*views_by_rate, strict=True), strict=True)
+    ]
     if calibrated is not None:
         start_of_all = _intersections(joined[0], joints)
     return joined[0], joined[1], start_of_all, doubtful

@@ -66,7 +66,13 @@ from mobility.kinematics.fit.observed import (
     with_depths,
 )
 from mobility.kinematics.fit.one_view import Fit, better_of, contradiction
-from mobility.kinematics.fit.planted_feet import Planted, stances_and_steps, with_stances
+from mobility.kinematics.fit.planted_feet import (
+    Planted,
+    lasting_stances,
+    stances_and_steps,
+    with_stances,
+    with_stances_in_all_views,
+)
 from mobility.kinematics.fit.problem import Problem
 from mobility.kinematics.fit.standing import WhyNotStanding, standing_weights, with_standing
 from mobility.kinematics.fit.whole_trial import COARSE_HZ, SolvedTrial, solve_trial
@@ -334,9 +340,11 @@ def _fit(
         coarse, fine, joints, doubtful = with_cameras(
             coarse, fine, joints, poses, sights, feet_planted, calibrated
         )
-    coarse, fine, why_not_standing = with_standing(coarse, fine, joints, standing)
-    rng = np.random.default_rng(0)
-    solved = solve_trial(coarse, fine, joints, draws=draws, rng=rng)
+    coarse, fine, solved, why_not_standing = _solved(
+        *(coarse, fine, joints, standing),
+        draws=draws,
+        stances_given=isinstance(feet_planted, Mapping),
+    )
 
     rotation = camera_rotation(solved.shared)
     gravity = solved.joints @ rotation.T
@@ -425,6 +433,34 @@ def _fit(
     )
     body.attrs |= origin_of(poses)._asdict()
     return Fit(body, cameras[0]["residual_m"], float(fine.weight.mean()), doubtful)
+
+
+def _solved(
+    coarse: Problem,
+    fine: Problem,
+    joints: Array,
+    standing: Standing,
+    *,
+    draws: int,
+    stances_given: bool,
+) -> tuple[Problem, Problem, SolvedTrial, WhyNotStanding | None]:
+    """Solve the trial; again with fewer stances, while the body does not take a step between two.
+
+    Returns
+    -------
+    coarse, fine
+        The problems that were solved, with the weights of standing.
+    solved, why_not_standing
+        Their solution, and why nobody was found to stand.
+    """
+    while True:
+        weighted_coarse, weighted_fine, why_not = with_standing(coarse, fine, joints, standing)
+        rng = np.random.default_rng(0)
+        solved = solve_trial(weighted_coarse, weighted_fine, joints, draws=draws, rng=rng)
+        stances = fine.stances if stances_given else lasting_stances(fine, solved.shared)
+        if stances == fine.stances:
+            return weighted_coarse, weighted_fine, solved, why_not
+        coarse, fine = (with_stances_in_all_views(each, stances) for each in (coarse, fine))
 
 
 def _as_given(values: tuple[float | None, ...]) -> float | tuple[float | None, ...] | None:

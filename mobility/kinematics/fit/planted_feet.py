@@ -188,7 +188,8 @@ def stays(problem: Problem) -> list[Interval]:
     A foot has changed its place where the median of each of its landmarks (ankle, heel, toe) in the
     picture is another after than before: knees that bend and heels that rise move some of them, and
     squats move all of them to and fro. A step towards the camera is as good as one across, but
-    smaller in the picture.
+    smaller in the picture. Feet that come back from less than ``elsewhere_m`` did not step,
+    however long they were away.
     """
     time = problem.knots
     places, visible = _places_that_show_steps(problem), _visible_joints(problem)
@@ -211,13 +212,17 @@ def stays(problem: Problem) -> list[Interval]:
         if np.ptp(time[run]) >= 2 * stay
         or (np.ptp(time[run]) >= stay / 2 and _stays(places, visible, run, _RULE["step_m"]))
     ]
-    merged_runs: list[Mask] = []
+    stay_rows = np.isin(np.arange(len(time)), np.concatenate([*runs, np.zeros(0, np.intp)]))
+    stances: list[list[Mask]] = []  # each has the runs that are at one place, or that come back
     for run in runs:
         rows = np.isin(np.arange(len(time)), run)
-        if merged_runs and _same_place(places, visible, merged_runs[-1], rows):
-            merged_runs[-1] |= rows
-        else:
-            merged_runs.append(rows)
+        same = [
+            any(_same_place(places, visible, earlier, rows, stay_rows) for earlier in stance)
+            for stance in stances
+        ]
+        first = same.index(True) if any(same) else len(stances)
+        stances[first:] = [[*(each for stance in stances[first:] for each in stance), rows]]
+    merged_runs = [np.any(stance, axis=0) for stance in stances]
     widened_runs = [_widened(time, _places(problem), visible, rows) for rows in merged_runs]
     for i, (one, other) in enumerate(pairwise(widened_runs)):
         both = one & other
@@ -248,13 +253,20 @@ def _apart(places: Array, visible: Mask, one: Mask, other: Mask) -> float:
     return farthest
 
 
-def _same_place(places: Array, visible: Mask, one: Mask, other: Mask) -> bool:
-    """Whether the feet are at one place at two times, and were nowhere else in between."""
+def _same_place(places: Array, visible: Mask, one: Mask, other: Mask, stay_rows: Mask) -> bool:
+    """Whether the feet are at one place at two times, and were nowhere else in between.
+
+    In between, each time in which they stay counts, and each way from one to the next.
+    """
+    if _apart(places, visible, one, other) >= _RULE["step_m"]:
+        return False
     between = np.zeros(len(one), bool)
     between[np.flatnonzero(one)[-1] + 1 : np.flatnonzero(other)[0]] = True
-    away = _apart(places, visible, one | other, between)
-    at_one_place = _apart(places, visible, one, other) < _RULE["step_m"]
-    return bool(at_one_place and away < _RULE["elsewhere_m"])
+    parts = [*_runs(between & stay_rows), *_runs(between & ~stay_rows)]
+    away = [
+        _apart(places, visible, one | other, np.isin(np.arange(len(one)), part)) for part in parts
+    ]
+    return bool(max(away, default=0.0) < _RULE["elsewhere_m"])
 
 
 def _stays(places: Array, visible: Mask, run: NDArray[np.intp], within: float) -> bool:
@@ -320,31 +332,89 @@ def together(views: Sequence[Problem], feet_planted: Planted) -> tuple[bool, tup
     return problem.planted, problem.stances
 
 
+def with_stances_in_all_views(problem: Problem, stances: tuple[Stance, ...]) -> Problem:
+    """Give a problem and its further views other stances of planted feet."""
+    first_view = replace(problem, stances=stances, views=())
+    views = tuple(
+        replace(
+            view,
+            problem=replace(view.problem, planted=problem.planted, stances=stances),
+            first=first_view.n_shared + i * view.size,
+        )
+        for i, view in enumerate(problem.views)
+    )
+    return replace(first_view, views=views)
+
+
+def lasting_stances(problem: Problem, shared: Array) -> tuple[Stance, ...]:
+    """Join the stances between which no foot of the fitted body goes as far as a step.
+
+    The picture showed a step, and the body that explains all of the picture did not take it. Who
+    lifts a foot and puts it back has two stances: in between the foot is elsewhere.
+    """
+    intervals = intervals_of(problem)
+    places, visible, time = (
+        _places_that_show_steps(problem),
+        _visible_joints(problem),
+        problem.knots,
+    )
+    rows = [(time >= first) & (time <= last) for first, last in intervals]
+    feet = _feet_of_stances(shared, len(intervals))
+    seconds = np.array([last - first for first, last in intervals])
+    groups: list[list[int]] = []
+    for i in range(len(intervals)):
+        if groups:
+            place = np.average(feet[groups[-1]], axis=0, weights=seconds[groups[-1]])
+            between = (time > intervals[i - 1][1]) & (time < intervals[i][0])
+            away = _apart(places, visible, rows[i - 1] | rows[i], between)
+            way = np.linalg.norm(feet[i] - place, axis=-1).max()
+            if way < _RULE["step_m"] and away < _RULE["elsewhere_m"]:
+                groups[-1].append(i)
+                continue
+        groups.append([i])
+    if len(groups) == len(intervals):
+        return problem.stances
+    return tuple(
+        Stance(side, problem.stances[2 * group[0]].first, problem.stances[2 * group[-1]].last)
+        for group in groups
+        for side in (0, 1)
+    )
+
+
+def _feet_of_stances(shared: Array, count: int) -> Array:
+    """Middle of heel and toe of each foot in each stance, level, (stance, side, 3)."""
+    feet = shared[FIRST_FOOT:][: 12 * count].reshape(count, 2, 2, 3).mean(axis=2)
+    return _level(feet, up_of(shared))
+
+
+def _level(vectors: Array, up: Array) -> Array:
+    """Leave out what points up."""
+    return np.asarray(vectors - (vectors @ up)[..., None] * up)
+
+
 def stances_and_steps(problem: Problem, joints: Array, shared: Array) -> dict[str, Any]:
     """History of the times in which both feet stay, and of the steps between them.
 
-    A step has the way of the middle of both feet along the subject's own axes, and by how much the
-    feet are wider apart after it, metres.
+    A step has the way of the middle of both feet along the subject's own axes, by how much the feet
+    are wider apart after it, and the way of the foot that goes farther, metres.
     """
     intervals = intervals_of(problem)
     weight = np.zeros(len(joints)) if problem.standing is None else problem.standing
     weight = weight / max(float(weight.max()), 1e-9)
-    stances, feet, axes = [], [], []
-    up = up_of(shared)
-    for i, (first, last) in enumerate(intervals):
+    feet, up = _feet_of_stances(shared, len(intervals)), up_of(shared)
+    stances, axes = [], []
+    for first, last in intervals:
         rows = (problem.knots >= first) & (problem.knots <= last)
         standing = float(weight[rows].sum() * problem.step)
         stances.append(
             {"first_s": round(first, 2), "last_s": round(last, 2), "standing_s": round(standing, 2)}
         )
-        places = shared[FIRST_FOOT + 12 * i :][:12].reshape(2, 2, 3)  # foot, heel and toe
-        feet.append(places.mean(axis=1))
-        across = unit_vectors(np.median(hip_line(joints[rows]), axis=0))
+        across = unit_vectors(_level(np.median(hip_line(joints[rows]), axis=0), up))
         axes.append(np.stack([unit_vectors(np.cross(up, across)), -across]))
     steps = []
     for i, (one, other) in enumerate(pairwise(intervals)):
-        way = feet[i + 1].mean(axis=0) - feet[i].mean(axis=0)
-        forward, left = axes[i] @ way
+        ways = feet[i + 1] - feet[i]
+        forward, left = axes[i] @ ways.mean(axis=0)
         apart = [float(np.linalg.norm(each[1] - each[0])) for each in feet[i : i + 2]]
         steps.append(
             {
@@ -353,6 +423,7 @@ def stances_and_steps(problem: Problem, joints: Array, shared: Array) -> dict[st
                 "forward_m": round(float(forward), 3),
                 "left_m": round(float(left), 3),
                 "wider_m": round(apart[1] - apart[0], 3),
+                "foot_m": round(float(np.linalg.norm(ways, axis=-1).max()), 3),
             }
         )
     return {"stances": stances, "steps": steps}

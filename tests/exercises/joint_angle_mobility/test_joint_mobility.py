@@ -914,3 +914,50 @@ def test_angles_that_are_shown_are_those_that_the_joint_mobility_measured():
     assert shown["hip_flexion"].sel(side="right").isnull().all()
     assert (shown["knee_flexion"] == 10).all()
     assert (angles["hip_flexion"] == 10).all()
+
+
+def uneven(ends: list[float], *, rest: float) -> xr.Dataset:
+    """Pose of elbows that go from rest to these ends, one movement after the other."""
+    time, share = there_and_back(low=0.0, high=1.0, times=len(ends))
+    number = np.clip(((time - 0.5) / 3.3).astype(int), 0, len(ends) - 1)
+    return limb_pose(time, joints={"elbow": rest + (np.array(ends)[number] - rest) * share})
+
+
+@pytest.mark.parametrize(
+    ("rest", "full", "sign", "reached"),
+    [(10.0, 130.0, 1, "maximum"), (110.0, 5.0, -1, "minimum")],
+    ids=["flexion", "extension"],
+)
+def test_a_movement_that_ends_well_short_of_the_others_does_not_count(
+    rest: float, full: float, sign: int, reached: str
+) -> None:
+    pose = uneven([full, full - 25 * sign, full, full], rest=rest)
+    one = left(measured(pose, "elbow"), "elbow")
+    assert int(one["movements"]) == 3
+    assert one[reached] == pytest.approx(full, abs=0.3)
+    assert one["repeatability"] == pytest.approx(0.0, abs=0.1)
+    moves = joint_movements(pose, joint_angles(pose), joints=("elbow",))
+    assert moves["accepted"].values.tolist() == [True, False, True, True]
+    short = "it ends 25 degrees short of the others, so it is not complete"
+    assert moves["reason"].values.tolist() == ["", short, "", ""]
+    # What a person marked counts.
+    angles = joint_angles(pose)
+    by_hand = joint_movements(pose, angles, joints=("elbow",), movements=marks(moves))
+    assert by_hand["accepted"].values.all()
+    # Within 15 degrees of the others, or beyond them, it is complete.
+    for end in (full - 14 * sign, full + 14 * sign):
+        near = left(measured(uneven([full, end, full, full], rest=rest), "elbow"), "elbow")
+        assert int(near["movements"]) == 4
+
+
+def test_where_nothing_shows_which_movement_is_complete_all_count() -> None:
+    two = measured(uneven([130.0, 105.0], rest=10.0), "elbow")
+    assert two["movements"].values.tolist() == [[2, 2]]
+    undecided = "its movements end 25 degrees apart, and fewer than 3 do not show which is complete"
+    assert undecided in note(two, "elbow")
+    assert "degrees apart" not in note(measured(elbows(times=2)[2], "elbow"), "elbow")
+    # One that goes far beyond two alike does not make both incomplete.
+    most = measured(uneven([140.0, 105.0, 105.0], rest=10.0), "elbow")
+    assert most["movements"].values.tolist() == [[3, 3]]
+    half = measured(uneven([130.0, 105.0, 130.0, 105.0], rest=10.0), "elbow")
+    assert half["movements"].values.tolist() == [[2, 2]]
