@@ -92,7 +92,7 @@ _MARKERS = {  # of the TRC: heel and toe
 }
 STRAIGHT = ("front", "oblique", "from_the_side")
 """Kinds of one camera that are fitted once more, not told that somebody stands straight."""
-ONE_CAMERA = (*STRAIGHT, "from_behind", "not_standing")
+ONE_CAMERA = (*STRAIGHT, "from_behind", "not_standing", "not_standing_front")
 METRICS = "metrics"
 LIKE = {kind: entry.get("like") for kind, entry in tables.load(ERRORS)["kinds"]["of"].items()}
 LIKE[METRICS] = None
@@ -230,14 +230,22 @@ def _held(video: Path, folder: Path, seconds: float) -> Path:
 
 def rendered(caches: Iterable[Path]) -> Iterator[Clip]:
     """Read rendered clips of the caches of `mobility virtual-lab sweep`."""
-    from mobility.virtual_lab.case import read_truth, truth_pose
+    from mobility.virtual_lab.case import read_case, read_truth, truth_pose
 
     for truth in sorted(path for cache in caches for path in cache.glob("*/truth.nc")):
         if (pose := truth.with_name("pose.nc")).is_file():
             true = truth_pose(read_truth(truth))
             angles = angles_at(landmarks(true), true["time"].to_numpy())
+            case = read_case(truth.with_name("case.yaml"))
+            how: dict[str, Any] = {}
+            if getattr(case.motion, "kind", "") == "sit-to-stand":
+                if int(case.name.partition("-")[0]) % 2 == 0:
+                    continue  # for reporting (rises.yaml)
+                front = abs(case.camera.azimuth) <= 20.0
+                how = {"unbalanced": True, "standing": "straight" if front else "free"}
             yield Clip(
-                truth.parent.name, RENDERED, RENDERED, read_dataset(pose), {"rendered": angles}
+                *(truth.parent.name, RENDERED, RENDERED, read_dataset(pose)),
+                **{"references": {"rendered": angles}, "how": how},
             )
 
 

@@ -1,12 +1,14 @@
 """What merging the films of a visit gives, counted on rendered people and on two phones.
 
-usage: python benchmarks/visits.py --cache CACHE [--render] [--data FOLDER] [--poses FOLDER]
-                                   [--write]
+usage: python benchmarks/visits.py --cache CACHE [--render] [--pairs CACHE] [--data FOLDER]
+                                   [--poses FOLDER] [--write]
 
 `--render` films the people of visits.yaml into CACHE, each squat obliquely, from the front and from
 a side. People, cameras and the rules of merging were chosen before any was seen, but for one: that
 the difference of the ankles is merged, as that of a film from the front is shrunk, was found on
-these people, and other ones are to confirm it. The phones are those of real.yaml.
+these people, and other ones are to confirm it. `--pairs`, of a sweep of reporting3.yaml, adds
+people from the front and from a side, on whom nothing was chosen. The phones are those of
+real.yaml.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ from mobility.virtual_lab.sweep import case_folder, read_pose, sweep
 PEOPLE = Path(__file__).with_name("visits.yaml")
 KINDS = ("oblique", "front", "side")
 """The films of each person, in the order of the grid."""
+PAIRS = Path(__file__).with_name("reporting3.yaml")
+KINDS_OF_PAIRS = ("front", "side")
 SURER, APART = "the surer film", "all, each side by itself"
 MIXED = "all, differences merged"
 ANGLES = {
@@ -58,10 +62,10 @@ PHONES = ("cmbbe_squats_cam0", "cmbbe_squats_cam1")
 COUNTS = ("numbers", *RESULTS, "told", "wrong")
 
 
-def films() -> list[list[Case]]:
-    """Return the videos of each person: diagonal, from the front, from a side."""
-    cases = grid_cases(read_grid(PEOPLE))
-    return [cases[i : i + len(KINDS)] for i in range(0, len(cases), len(KINDS))]
+def films(grid: Path = PEOPLE, kinds: Sequence[str] = KINDS) -> list[list[Case]]:
+    """Return the videos of each person, one of each kind."""
+    cases = grid_cases(read_grid(grid))
+    return [cases[i : i + len(kinds)] for i in range(0, len(cases), len(kinds))]
 
 
 class Person(NamedTuple):
@@ -72,10 +76,10 @@ class Person(NamedTuple):
     truth: xr.Dataset
 
 
-def people(cache: Path) -> list[Person]:
+def people(cache: Path, grid: Path = PEOPLE, kinds: Sequence[str] = KINDS) -> list[Person]:
     """Measure the films of each person; who could not be rendered is left out."""
     measured_people = []
-    for cases in films():
+    for cases in films(grid, kinds):
         folders = [case_folder(cache, case) for case in cases]
         if not all((folder / "truth.nc").is_file() for folder in folders):
             continue
@@ -83,7 +87,7 @@ def people(cache: Path) -> list[Person]:
         seen = [camera_view(read_pose(folder / "fitted.nc")) for folder in folders]
         of_person = [
             Film(kind, metrics, Verdict("good", ""), view.name, view.azimuth_deg)
-            for kind, (metrics, _), view in zip(KINDS, read, seen, strict=True)
+            for kind, (metrics, _), view in zip(kinds, read, seen, strict=True)
         ]
         measured_people.append(Person(cases[0].name, of_person, read[0][1]))
     return measured_people
@@ -94,8 +98,8 @@ def ways(of_person: Sequence[Film]) -> dict[str, xr.Dataset]:
     by_kind = {film.id: film for film in of_person}
     together = {
         " + ".join(kinds): merge([by_kind[kind] for kind in kinds])
-        for count in range(1, len(KINDS) + 1)
-        for kinds in itertools.combinations(KINDS, count)
+        for count in range(1, len(by_kind) + 1)
+        for kinds in itertools.combinations(by_kind, count)
     }
     others = {SURER: _of_the_surer, APART: _apart, MIXED: _mixed}
     return {**together, **{way: function(of_person) for way, function in others.items()}}
@@ -240,7 +244,49 @@ def phones(data: Path, poses: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def document(measured_people: Sequence[Person], of_phones: pd.DataFrame) -> str:
+def merged_and_better(of_ways: pd.DataFrame, counted: pd.DataFrame) -> pd.DataFrame:
+    """Compare a visit of front and side with the better of its two videos, number by number."""
+    table = error_table(of_ways[~of_ways["way"].isin([APART, MIXED])], ANGLES)
+    merged, alone = table.loc[" + ".join(KINDS_OF_PAIRS)], table.loc[list(KINDS_OF_PAIRS)]
+    names = [*ANGLES.values(), "all"]
+    rows = {
+        "merged": merged[names].astype(float),
+        "better video": alone[names].min(),
+        "ratio": merged[names].astype(float) / alone[names].min(),
+    }
+    of_merged = counted.loc[" + ".join(KINDS_OF_PAIRS)]
+    of_alone = counted.loc[list(KINDS_OF_PAIRS)]
+    checks = counted[list(RESULTS)].sum(axis=1)
+    right = 1 - counted["wrong"] / counted["told"]
+    better = of_alone["told"].idxmax()
+    for column, of in (("with a result", counted["told"] / checks), ("right", right)):
+        rows["merged"][column] = of[of_merged.name]
+        rows["better video"][column] = of[better]
+        rows["ratio"][column] = of[of_merged.name] - of[better]
+    return pd.DataFrame(rows).T.rename(index={"ratio": "ratio (difference of shares)"})
+
+
+def pairs_of(measured_people: Sequence[Person]) -> list[str]:
+    """Write what a visit of front and side gives on people who set no factor."""
+    of_ways, counted = errors(measured_people), results(measured_people)
+    return [
+        "## From the front and from a side",
+        "",
+        f"{len(measured_people)} rendered people of reporting3.yaml, on whom nothing was chosen.",
+        "Of the two videos, the better one has the smaller error, or more checks with a result.",
+        "",
+        _markdown(error_table(of_ways[~of_ways["way"].isin([APART, MIXED])], ANGLES)),
+        "",
+        _markdown(merged_and_better(of_ways, counted)),
+        "",
+        _markdown(counted),
+        "",
+    ]
+
+
+def document(
+    measured_people: Sequence[Person], pairs: Sequence[Person], of_phones: pd.DataFrame
+) -> str:
     """Write the tables in Markdown."""
     of_ways = errors(measured_people)
     apart = {f"{name}_asymmetry": ANGLES[name] for name in SIDED}
@@ -262,9 +308,9 @@ def document(measured_people: Sequence[Person], of_phones: pd.DataFrame) -> str:
             "",
             _markdown(error_table(of_ways[of_ways["way"] != APART], apart)),
             "",
-            "Answers of the rules whose truth is known, each side counted; *told*: fault, near or",
-            "reached; *wrong*: a fault that is clearly not there, or one that clearly is there and",
-            "is passed over.",
+            "Results of the checks whose truth is known, each side counted. *Told*: outside,",
+            "borderline or met. *Wrong*: clearly inside but called outside, or clearly outside but",
+            "called borderline or met.",
             "",
             _markdown(results(measured_people)),
             "",
@@ -273,6 +319,7 @@ def document(measured_people: Sequence[Person], of_phones: pd.DataFrame) -> str:
             "",
             _markdown(error_table(of_phones, ANGLES).dropna(axis="columns", how="all")),
             "",
+            *(pairs_of(pairs) if pairs else []),
         ]
     )
 
@@ -293,6 +340,7 @@ def main() -> None:
     """Render the films, or print or write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--pairs", type=Path, metavar="CACHE")
     parser.add_argument("--render", action="store_true", help="film the people")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--poses", type=Path, default=ROOT / "build" / "poses")
@@ -300,7 +348,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.render:
         sweep([film for person in films() for film in person], given.cache, resume=True)
-    text = document(people(given.cache), phones(given.data, given.poses))
+    pairs = people(given.pairs, PAIRS, KINDS_OF_PAIRS) if given.pairs else []
+    text = document(people(given.cache), pairs, phones(given.data, given.poses))
     print(text)
     if given.write:
         TABLE.write_text(text, encoding="utf-8")

@@ -109,8 +109,10 @@ def test_others_are_held_against_what_is_stated_by_view(reported: ModuleType) ->
     assert front["earlier ratio"] == "0.75"
     # Seen from the right the near side is the right one.
     assert table.loc["sides", "knee_flexion", "oblique"]["bias"] == -2.0
-    said = reported.aims(table.reset_index())
-    assert "Of 2 ratios 0 are from 0.8 to 1.2" in said
+    assert "Of the 0 ratios of 15 people or more" in reported.aims(table.reset_index())
+    many = table.reset_index().assign(people=[15, 40], ratio=[1.3, 1.7])
+    said = reported.aims(many)
+    assert "Of the 2 ratios of 15 people or more, 1 are outside 0.65 to 1.35 and 1 outside" in said
     assert said.endswith("Mean of the shares: front 75 %, oblique 100 %.")
 
 

@@ -129,7 +129,7 @@ def kind_of(fitted: xr.Dataset) -> str:
     if view.startswith("back"):
         return "from_behind"
     if fit.get("standing_seconds") == 0:
-        return "not_standing"
+        return "not_standing_front" if view == "front" else "not_standing"
     return "front" if view == "front" else "from_the_side" if view in SIDES else "oblique"
 
 

@@ -123,7 +123,8 @@ def test_one_camera_is_of_the_kind_of_its_view(monkeypatch, fitted, view, kind):
     monkeypatch.setattr(expected_error, "trial_view", lambda _: view)
     assert kind_of(seen_as(fitted, {"planted": True, "standing_seconds": 2.0})) == kind
     nobody = seen_as(fitted, {"planted": True, "standing_seconds": 0.0})
-    assert kind_of(nobody) == ("from_behind" if kind == "from_behind" else "not_standing")
+    free = "not_standing_front" if kind == "front" else "not_standing"
+    assert kind_of(nobody) == (kind if kind == "from_behind" else free)
     assert kind_of(seen_as(fitted, {"planted": False, "standing_seconds": 0.0})) == "moving_feet"
 
 
