@@ -20,6 +20,7 @@ from filmed_body import body, filmed
 import mobility as mb
 from mobility import tables
 from mobility.kinematics.expected_error import of_fit
+from mobility.kinematics.fit import entry as fit_entry
 from mobility.kinematics.fit.body import FIRST_FOOT
 from mobility.kinematics.fit.planted_feet import lasting_stances, together
 from mobility.kinematics.fit.problem import Problem, Stance
@@ -455,6 +456,29 @@ def test_stances_between_which_the_fitted_feet_go_less_than_a_step_are_one() -> 
     longer = [stance._replace(first=3.6) if stance.first == 3.1 else stance for stance in stances]
     kept = lasting_stances(replace(problem, image=lifted, stances=tuple(longer)), shared)
     assert [each.first for each in kept[::2]] == [-np.inf, 3.6, 9.1]
+
+
+@pytest.mark.parametrize("azimuths", [(0.0,), (0.0, 30.0)], ids=str)
+def test_a_trial_whose_body_takes_no_step_is_fitted_again_as_one_stance(
+    azimuths: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The picture shows 6 cm, and the body is made to have gone half of it."""
+    time, _ = bends()
+    poses = [
+        squats_before(azimuth, 0.06 * ramp(time, 11.0).ravel(), sides=("left", "right"))
+        for azimuth in azimuths
+    ]
+
+    def half_as_far(problem: Problem, shared: np.ndarray) -> tuple[Stance, ...]:
+        shrunk = shared.copy()
+        shrunk[FIRST_FOOT:] /= 2
+        return lasting_stances(problem, shrunk)
+
+    monkeypatch.setattr(fit_entry, "lasting_stances", half_as_far)
+    fitted = mb.fit_body(poses, draws=8)
+    entry = of_fit(fitted)
+    assert (entry["planted"], len(entry["stances"]), entry["steps"]) == (True, 1, [])
+    assert mb.find_repetitions(fitted)["accepted"].all()
 
 
 @pytest.mark.slow
