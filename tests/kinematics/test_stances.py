@@ -8,19 +8,24 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from filmed_body import body, filmed
 
 import mobility as mb
 from mobility import tables
 from mobility.kinematics.expected_error import of_fit
-from mobility.kinematics.fit.planted_feet import together
+from mobility.kinematics.fit import entry as fit_entry
+from mobility.kinematics.fit.body import FIRST_FOOT
+from mobility.kinematics.fit.planted_feet import lasting_stances, together
 from mobility.kinematics.fit.problem import Problem, Stance
 from mobility.kinematics.skeleton import INDEX
+from mobility.kinematics.stances import steps_of
 from mobility.sessions.files import read_dataset
 
 FEET = ("ankle", "heel", "foot_index")
@@ -246,6 +251,7 @@ def test_who_lifts_a_foot_and_puts_it_back_is_measured_before_and_after(shared_d
         # From the side it is the far foot, and what it does meanwhile may be a stance of its own.
         steps = of_fit(body)["steps"]
         assert len(steps) == 1 or name == SIDE
+        assert steps_of(body)[0].returns == (name == FRONT)
         assert (steps[0]["from_s"], steps[-1]["to_s"]) == pytest.approx((3.9, 6.2), abs=0.4)
         apart = (pose["time"] < 3.7).to_numpy() | (pose["time"] > 6.6).to_numpy()
         difference = off(mb.joint_angles(body), before(shared_data, name), apart)
@@ -363,6 +369,116 @@ def test_trials_in_which_feet_stay_are_one_stance(shared_data: Path) -> None:
     (step,) = feet_pulled_back
     assert step["forward_m"] < -0.05
     assert 2.5 < step["from_s"] < step["to_s"] < 3.7
+
+
+def squats_before(azimuth: float, feet_m: np.ndarray, *, sides: tuple[str, ...]) -> xr.Dataset:
+    """Film four squats of 2 s in the bottom, whose feet are found so far beside their places.
+
+    `feet_m` is over time, across what the camera sees.
+    """
+    time, share = bends()
+    points = body(6.0 + 95.0 * share)
+    across = np.array([1.0, 0.0, 0.0]) if azimuth < 45 else np.array([0.0, 0.0, 1.0])
+    for side in sides:
+        points[:, [INDEX[f"{side}_{name}"] for name in FEET]] += feet_m[:, None, None] * across
+    return filmed(time, points, azimuth=azimuth, noise_px=2.0, drift_px=3.0)
+
+
+def bends() -> tuple[np.ndarray, np.ndarray]:
+    """Times of four squats, and how far they go, 0 to 1."""
+    time = np.arange(330) / 15.0
+    into = (time - 1.5) % 5.0
+    share = np.clip(np.minimum(into, 4.0 - into), 0.0, 1.0) * (time > 1.5)
+    share[time > 20.5] = 0.0
+    return time, 0.5 * (1 - np.cos(np.pi * share))
+
+
+@pytest.mark.parametrize("azimuth", [0.0, 90.0])
+@pytest.mark.parametrize("sides", [("left",), ("left", "right")], ids="-".join)
+@pytest.mark.parametrize("metres", [0.004, 0.026, 0.05])
+def test_landmarks_of_feet_that_wander_while_the_knees_bend_are_no_steps(
+    azimuth: float, sides: tuple[str, ...], metres: float
+) -> None:
+    _, share = bends()
+    fitted = mb.fit_body(squats_before(azimuth, metres * share, sides=sides), draws=8)
+    entry = of_fit(fitted)
+    assert (entry["planted"], len(entry["stances"]), entry["steps"]) == (True, 1, [])
+    assert mb.find_repetitions(fitted)["accepted"].values.tolist() == [True] * 4
+
+
+@pytest.mark.parametrize("azimuth", [0.0, 90.0])
+@pytest.mark.parametrize("seconds", [2.0, 8.0])
+def test_a_foot_that_comes_back_from_five_centimetres_did_not_step(
+    azimuth: float, seconds: float
+) -> None:
+    time, _ = bends()
+    away = 0.05 * moment(time, 5.9, seconds).ravel()
+    entry = of_fit(mb.fit_body(squats_before(azimuth, away, sides=("left",)), draws=8))
+    assert (entry["planted"], len(entry["stances"]), entry["steps"]) == (True, 1, [])
+
+
+@pytest.mark.parametrize("azimuth", [0.0, 90.0])
+@pytest.mark.parametrize("sides", [("left",), ("left", "right")], ids="-".join)
+@pytest.mark.parametrize("metres", [0.06, 0.10])
+def test_a_foot_that_stays_where_it_went_stepped(
+    azimuth: float, sides: tuple[str, ...], metres: float
+) -> None:
+    time, _ = bends()
+    pose = squats_before(azimuth, metres * ramp(time, 11.0).ravel(), sides=sides)
+    fitted = mb.fit_body(pose, draws=8)
+    (step,) = of_fit(fitted)["steps"]
+    assert 10.5 < step["from_s"] < step["to_s"] < 11.5
+    assert step["foot_m"] == pytest.approx(metres, abs=0.02)
+    assert not steps_of(fitted)[0].returns
+
+
+def test_stances_between_which_the_fitted_feet_go_less_than_a_step_are_one() -> None:
+    """Feet go by 3, 2 and 6 cm: the first two are no steps, the last is one."""
+    knots = np.arange(0, 12, 0.13)
+    ends = [(-np.inf, 2.9), (3.1, 5.9), (6.1, 8.9), (9.1, np.inf)]
+    stances = tuple(Stance(side, *each) for each in ends for side in (0, 1))
+    shape = (len(knots), 16)
+    problem = Problem(
+        **{"knots": knots, "image": np.zeros((*shape, 2)), "world": np.zeros((*shape, 3))},
+        **{"weight": np.ones(shape), "distance": np.ones(len(knots)), "focal_sd": 0.1},
+        **{"stature": 0.5, "planted": True, "stances": stances},
+    )
+    shared = np.zeros(problem.n_shared)
+    places = shared[FIRST_FOOT:].reshape(4, 2, 2, 3)  # stance, side, heel and toe
+    places[:, 0, :, 0] = np.array([0.0, 0.03, 0.01, 0.07])[:, None]
+    places[1:, :, :, 1] = 0.05  # up: not a way on the floor
+    joined = lasting_stances(problem, shared)
+    pairs = [(-np.inf, 8.9), (9.1, np.inf)]
+    assert joined == tuple(Stance(side, *each) for each in pairs for side in (0, 1))
+    # A foot that was 30 cm away in between was lifted.
+    lifted = problem.image.copy()
+    lifted[(knots > 2.9) & (knots < 3.6)] += 0.3
+    longer = [stance._replace(first=3.6) if stance.first == 3.1 else stance for stance in stances]
+    kept = lasting_stances(replace(problem, image=lifted, stances=tuple(longer)), shared)
+    assert [each.first for each in kept[::2]] == [-np.inf, 3.6, 9.1]
+
+
+@pytest.mark.parametrize("azimuths", [(0.0,), (0.0, 30.0)], ids=str)
+def test_a_trial_whose_body_takes_no_step_is_fitted_again_as_one_stance(
+    azimuths: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The picture shows 6 cm, and the body is made to have gone half of it."""
+    time, _ = bends()
+    poses = [
+        squats_before(azimuth, 0.06 * ramp(time, 11.0).ravel(), sides=("left", "right"))
+        for azimuth in azimuths
+    ]
+
+    def half_as_far(problem: Problem, shared: np.ndarray) -> tuple[Stance, ...]:
+        shrunk = shared.copy()
+        shrunk[FIRST_FOOT:] /= 2
+        return lasting_stances(problem, shrunk)
+
+    monkeypatch.setattr(fit_entry, "lasting_stances", half_as_far)
+    fitted = mb.fit_body(poses, draws=8)
+    entry = of_fit(fitted)
+    assert (entry["planted"], len(entry["stances"]), entry["steps"]) == (True, 1, [])
+    assert mb.find_repetitions(fitted)["accepted"].all()
 
 
 @pytest.mark.slow

@@ -29,6 +29,13 @@ def test_a_step_is_named_by_its_largest_parts(way, words):
     assert step_in_words(Step(4.0, 4.8, *way)) == f"{words} at 4.4 s"
 
 
+def test_a_foot_that_is_put_back_is_named_so():
+    assert step_in_words(Step(4.0, 4.8, 0.02, 0.0, 0.0, 0.025)) == (
+        "lifts a foot and puts it back at 4.4 s"
+    )
+    assert step_in_words(Step(4.0, 4.8, 0.03, 0.0, 0.0, 0.06)) == "steps forward at 4.4 s"
+
+
 def test_a_line_names_the_steps_and_what_they_mean(squat_pose):
     pose = squat_pose().pose
     assert steps_in_a_line(pose) == ""
