@@ -458,9 +458,9 @@ def write_views(grid: str, lines: str) -> None:
 def results_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Count the results by view, and how many are right.
 
-    A fault is right where the true value is beyond the threshold, *reached* where it is not, *near*
-    where it is not beyond it by more than the margin; clearly right or wrong are those of faults
-    and *reached* whose true value is more than the margin from the threshold.
+    A fault is right where the true value is beyond the threshold, *met* where it is not,
+    *borderline* where it is within the margin of it, on either side; clearly right or wrong are those of faults
+    and *met* whose true value is more than the margin from the threshold.
     """
     rows = judged(rows)
     rows = rows.assign(
@@ -493,7 +493,7 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     right = {
         "outside": rows["beyond"] > 0,
         "met": rows["beyond"] <= 0,
-        "borderline": rows["beyond"] <= rows["margin"],
+        "borderline": rows["beyond"].abs() <= rows["margin"],
     }
     chosen = [rows["result"] == name for name in DECIDED]
     return rows.assign(right=np.select(chosen, [right[n] for n in DECIDED], default=False))
@@ -572,8 +572,8 @@ def results_markdown(rows: pd.DataFrame) -> str:
         "",
         "Results of each rule on each side whose truth is known: *asked*. *shown*: reported and"
         " visible; *decided*: outside, met or borderline. *outside* is right if",
-        "the true value is beyond the limit, *met* if it is not, *borderline* if it is not beyond"
-        " it by more than the margin of the rule. *clear truth*: without",
+        "the true value is beyond the limit, *met* if it is not, *borderline* if it is within"
+        " the margin of the rule of it. *clear truth*: without",
         "*outside* and *met* whose true value is within the margin of the limit. Intervals count"
         " the two sides of a person as two.",
         "",
@@ -633,8 +633,8 @@ def markdown(frame: pd.DataFrame, clips: str, grids: list[str]) -> str:
         "Made by `python benchmarks/findings.py --write`.",
         "",
         f"Statements about {clips} trials of {of}, compared with the truth. A statement is made"
-        f" where its probability is at least {limits['fault']:g}, its absence up to"
-        f" {limits['reached']:g};",
+        f" where its probability is at least {limits['outside']:g}, its absence up to"
+        f" {limits['met']:g};",
         "a criterion that is not met counts as a fault. TP: the fault is there and stated; FN:"
         " there and denied; FP: not there, but stated;",
         "TN: not there and denied. *not told*: the report says that it cannot tell. *grey*: the"

@@ -182,7 +182,7 @@ def results(measured_people: Sequence[Person]) -> pd.DataFrame:
             if way in (SURER, APART, MIXED):
                 continue
             for each in find(metrics):
-                if each.metric in MARGIN and each.rule != "movement_not_smooth":
+                if each.metric in MARGIN:
                     wrong = _is_wrong(each, person)
                     rows.append({"way": way, "result": each.result, "wrong": wrong})
     table = pd.DataFrame(rows)

@@ -301,8 +301,9 @@ def findings() -> Iterator[str]:
     yield (
         "\nWhat the report may say about a squat, and when. A value is *outside* its target if that"
         f" is at least {100 * limits['outside']:.0f} % likely; the target is *met* if that is at "
-        f"most {100 * limits['met']:.0f} % likely; the value is *borderline* if it is at most "
-        f"{100 * limits['borderline']:.0f} % likely to be outside by more than the margin; else "
+        f"most {100 * limits['met']:.0f} % likely; the value is *borderline* instead if it is at "
+        f"least {100 * limits['borderline']:.0f} % likely to be within the margin of the target, on"
+        " either side; else "
         "the check is *inconclusive*. Made of the tables `findings` and `advice`."
     )
     yield "\n## Findings\n"

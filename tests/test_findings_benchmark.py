@@ -81,7 +81,7 @@ def test_answers_by_hand(benchmark):
         ("front", "outside", 6.0, 0.97), ("front", "outside", 1.0, 0.93),
         ("front", "outside", -1.0, 0.91),
         ("front", "met", -6.0, 0.04), ("front", "met", 2.0, 0.15),
-        ("front", "borderline", 4.0, 0.55), ("front", "borderline", 6.0, 0.55),
+        ("front", "borderline", 4.0, 0.55), ("front", "borderline", -6.0, 0.55),
         ("front", "inconclusive", 3.0, 0.7),
         ("side", "met", -9.0, 0.01), ("side", "not_visible", 3.0, None),
         ("side", "not_reported", 3.0, None),
@@ -111,10 +111,10 @@ def test_answers_by_hand(benchmark):
     assert front["decided of shown"] == pytest.approx(7 / 8)
     assert front["right"] == pytest.approx(4 / 7)
     assert front["right, clear truth"] == pytest.approx(3 / 4)
-    assert front[["right: fault", "right: reached", "right: near"]].tolist() == pytest.approx(
+    assert front[["right: outside", "right: met", "right: borderline"]].tolist() == pytest.approx(
         [2 / 3, 1 / 2, 1 / 2]
     )
-    assert np.isnan(side["right: fault"])
+    assert np.isnan(side["right: outside"])
     bins = benchmark.bins_table(rows)
     assert bins["values"].tolist() == [2, 1, 2, 1, 3]
     assert bins["came true"].tolist() == pytest.approx([0, 1, 1, 1, 2 / 3])

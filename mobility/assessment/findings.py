@@ -65,11 +65,13 @@ class Finding:
     status
         "found", "not found" or "cannot be told".
     result
-        The same in more words: "outside" (its target), "met", "borderline" (a shortfall beyond the
-        margin is unlikely), "inconclusive" (there is a value, but it is undecided), "not_reported"
-        (there is none, or no error, for the `reason`), "not_visible" (the camera cannot see it).
+        The same in more words: "outside" (its target), "met", "borderline" (within the margin of
+        the target, on either side of it), "inconclusive" (there is a value, but it is undecided),
+        "not_reported" (there is none, or no error, for the `reason`), "not_visible" (the camera
+        cannot see it).
     beyond
-        Probability of a shortfall beyond the margin; None where it cannot be computed.
+        Probability that the value is farther from the target than the margin, on either side; None
+        if it cannot be computed.
     reason
         Why it is not decided, else "".
     rule, source
@@ -111,9 +113,10 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     :func:`mobility.assessment.criteria.probability_of`, whatever the view: its error is in the
     ``_sd``. For a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ²
     with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A finding is "found" or "not
-    found" as :func:`mobility.assessment.criteria.is_stated` says, and else "cannot be told". Where
-    it is unlikely that the value is beyond the threshold by more than the margin of the rule, the
-    result is "borderline".
+    found" as :func:`mobility.assessment.criteria.is_stated` says, and else "cannot be told". If
+    the value lies within the margin of the rule from the threshold, on either side, with a
+    probability of 0.8 or more (``results`` of the table), the result is "borderline" and nothing
+    is found.
 
     Parameters
     ----------
@@ -199,12 +202,12 @@ def say(findings: Sequence[Finding], level: Level) -> str:
     words = tables.load("findings")["wording"]
     if first.result == "borderline":
         beyond = [f.beyond for f in findings if f.beyond is not None]
-        fields["beyond"] = " and ".join(map(probability_in_words, beyond))
+        fields["within"] = " and ".join(probability_in_words(1.0 - each) for each in beyond)
         fields["margin"] = in_units(float(rule["margin"]["value"]), rule)
         # With its sign, as the row has it.
         fields["measured"] = " and ".join(_measured(finding, rule) for finding in findings)
-        side = "below" if rule["direction"] == "below" else "above"
-        borderline: str = words["borderline"][side][level]
+        fields["target"] = f"{'±' if rule['direction'] == 'outside' else ''}{limit}"
+        borderline: str = words["borderline"][level]
         return borderline.format(**fields)
     if first.status == "cannot be told":
         text: str = words["inconclusive" if probabilities else "not_reported"][level]
@@ -217,8 +220,8 @@ def wrong_expected(findings: Iterable[Finding]) -> float:
     """Compute how many of the results of findings are to be expected to be wrong.
 
     It is the sum of the probabilities that the value is not outside its target (*outside*), that it
-    is outside (*met*), and that it is beyond the margin (*borderline*). Other results say nothing
-    that could be wrong.
+    is outside (*met*), and that it is farther from the target than the margin (*borderline*).
+    Other results say nothing that could be wrong.
     """
 
     def of_one(finding: Finding) -> float:
@@ -373,10 +376,25 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
     probability = float(probability_of(value, sd, limit, side=direction))
     beyond = None
     if "margin" in rule:
-        outer = limit + rule["margin"]["value"] * (-1 if direction == "below" else 1)
-        beyond = float(probability_of(value, sd, outer, side=direction))
+        beyond = _farther(value, sd, limit, rule["margin"]["value"], direction)
     interval = (value - half_width(sd), value + half_width(sd))
     return _decided(name, rule, side, value, interval, probability, beyond)
+
+
+def _farther(value: float, sd: float, limit: float, margin: float, direction: str) -> float:
+    """Compute the probability that a value is farther from its limit than the margin."""
+
+    def above(bound: float) -> float:
+        return float(probability_of(value, sd, bound, side="above"))
+
+    def between(low: float, high: float) -> float:
+        return above(low) - above(high)
+
+    within = between(limit - margin, limit + margin)
+    if direction == "outside":  # the magnitude has a limit on either side of 0
+        least = max(limit - margin, 0.0)
+        within = between(least, limit + margin) + between(-limit - margin, -least)
+    return 1.0 - within
 
 
 def _finding_of_spread(
@@ -407,9 +425,9 @@ def _decided(
 ) -> Finding:
     stated = is_stated(probability)
     result: Result = "outside" if stated else "met" if stated is False else "inconclusive"
-    if result == "inconclusive" and beyond is not None:
-        most = float(tables.load("findings")["results"]["borderline"])
-        result = "borderline" if beyond <= most else "inconclusive"
+    least = float(tables.load("findings")["results"]["borderline"])
+    if beyond is not None and 1.0 - beyond >= least:
+        result, stated = "borderline", None
     reason = ""
     if result in ("inconclusive", "borderline"):
         reason = tables.sentence(

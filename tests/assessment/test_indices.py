@@ -101,7 +101,7 @@ RULES = tables.load("findings")["rules"]
 
 
 def test_what_is_near_its_aim_does_not_count() -> None:
-    data = metrics_of({"knee_flexion": ((119.0, 119.0), (4.0, 4.0))})
+    data = metrics_of({"knee_flexion": ((119.0, 119.0), (3.0, 3.0))})
     assert {f.result for f in find(data) if f.rule == "knee_flexion_limited"} == {"borderline"}
     score = mobility_index(data)
     assert float(score["mobility_index_coverage"]) == pytest.approx(2 / 3)
