@@ -459,8 +459,8 @@ def results_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Count the results by view, and how many are right.
 
     A fault is right where the true value is beyond the threshold, *met* where it is not,
-    *borderline* where it is within the margin of it, on either side; clearly right or wrong are those of faults
-    and *met* whose true value is more than the margin from the threshold.
+    *borderline* where it is within the margin of it, on either side; clearly right or wrong are
+    faults and *met* whose true value is more than the margin from the threshold.
     """
     rows = judged(rows)
     rows = rows.assign(

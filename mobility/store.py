@@ -87,8 +87,8 @@ class Session(StoredSession):
     def checks(self) -> list[dict[str, Any]]:
         """Results of the exercise's rules, as rows: name, side, result, value, interval, limit...
 
-        A result is "outside" (its target), "met", "borderline" (within ``margin`` of
-        the limit, on either side), "inconclusive", "not_reported" or "not_visible", the latter three with a
+        A result is "outside" (its target), "met", "borderline" (within ``margin`` of the limit,
+        on either side), "inconclusive", "not_reported" or "not_visible", the latter three with a
         ``reason``. Joints alone have none.
         """
         from mobility.documents import of_session

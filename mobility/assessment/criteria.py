@@ -80,11 +80,18 @@ def probability_of(
     return np.where(likelier > 0.5, likelier, np.minimum(above + below, 0.5))
 
 
-def is_stated(probability: float) -> bool | None:
+def is_stated(probability: float, *, met: float | None = None) -> bool | None:
     """Whether a finding of this probability is stated, or its absence is.
 
     One pair of probabilities (``results`` of the table ``findings``) decides for findings, criteria
     and compensations.
+
+    Parameters
+    ----------
+    probability
+        That the finding is true.
+    met
+        Largest probability with which its absence is stated, if the rule has one of its own.
 
     Returns
     -------
@@ -95,7 +102,7 @@ def is_stated(probability: float) -> bool | None:
     limits = tables.load("findings")["results"]
     if probability >= limits["outside"] - _ROUNDING:
         return True
-    return False if probability <= limits["met"] + _ROUNDING else None
+    return False if probability <= (limits["met"] if met is None else met) + _ROUNDING else None
 
 
 def probability_in_words(probability: float) -> str:
@@ -200,7 +207,10 @@ def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
     entry = tables.load("criteria")["fms_deep_squat"]
     criteria, words = entry["criteria"], entry["verdicts"]
     met = probability.to_series()
-    failed = {name: is_stated(1.0 - float(each)) for name, each in met.items()}
+    failed = {
+        name: is_stated(1.0 - float(each), met=criteria[name].get("met"))
+        for name, each in met.items()
+    }
     if True in failed.values():
         return "not_met", words["not_met"]
     uncertain = [name for name, each in failed.items() if each is None]

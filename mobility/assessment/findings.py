@@ -423,7 +423,7 @@ def _decided(
     probability: float,
     beyond: float | None = None,
 ) -> Finding:
-    stated = is_stated(probability)
+    stated = is_stated(probability, met=rule.get("met", {}).get("value"))
     result: Result = "outside" if stated else "met" if stated is False else "inconclusive"
     least = float(tables.load("findings")["results"]["borderline"])
     if beyond is not None and 1.0 - beyond >= least:

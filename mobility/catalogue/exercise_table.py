@@ -238,6 +238,7 @@ class _Rule(Strict):
     shown: _Shown | None = None
     spread: Flag = False
     margin: _Size | None = None
+    met: _Size | None = None
     large: _Size | None = None
     row: Text
     checkpoint: _Checkpoint | None = None

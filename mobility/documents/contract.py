@@ -70,7 +70,9 @@ class Check(_WithResult):
     limit: Number
     margin: Annotated[Number, Field(description="least difference from the limit that matters")]
     probability: Annotated[Number, Field(description="that the value is outside its target")]
-    beyond_margin: Annotated[Number, Field(description="probability of being farther from limit than margin")]
+    beyond_margin: Annotated[
+        Number, Field(description="probability of being farther from limit than margin")
+    ]
     reason: Annotated[str, Field(description="why it is neither outside nor met; else empty")]
     source: Annotated[str, Field(description="of the limit")]
 

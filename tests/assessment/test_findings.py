@@ -191,6 +191,17 @@ def test_the_answers_change_where_the_normal_distribution_says(name):
                 assert mirrored.result == answer
 
 
+@pytest.mark.parametrize(("value", "result"), [(-8.5, "met"), (-7.9, "inconclusive")])
+def test_depth_asks_for_more_to_be_met(value, result):
+    """P(Z > 1.6449) = 0.05; the error is 5 degrees. The criterion of the femur says the same."""
+    data = hand_made.metrics_of({"thigh_elevation": ((value, value), (5.0, 5.0))})
+    assert {each.result for each in judged("depth_not_reached", data)} == {result}
+    assert (
+        RULES["depth_not_reached"]["met"]["value"]
+        == (tables.load("criteria")["fms_deep_squat"]["criteria"]["femur"]["met"])
+    )
+
+
 def test_the_answers_about_a_spread_are_those_of_chi_square():
     """With 4 degrees of freedom; quantiles 0.2 and 0.9 of tables: 1.649 and 7.779."""
     limit = RULES["knee_flexion_varies"]["threshold"]
@@ -436,4 +447,7 @@ def test_near_is_said_with_the_sign_that_its_row_has():
     findings = find(hand_made.metrics_of({"dowel_offset": (-0.55, 0.1)}))
     (near,) = (each for each in findings if each.result == "borderline")
     assert near.participant.startswith("Hand position over feet −0.55 (−0.75 to −0.35)")
-    assert "borderline, within 0.25 foot lengths of the target of ±0.50 foot lengths" in near.participant
+    assert (
+        "borderline, within 0.25 foot lengths of the target of ±0.50 foot lengths"
+        in near.participant
+    )
