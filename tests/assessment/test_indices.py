@@ -75,7 +75,7 @@ def test_a_side_that_is_near_or_open_leaves_its_part_out_unless_the_other_has_a_
 
 
 def test_an_index_below_90_is_not_said_to_have_a_fault_where_none_is_stated() -> None:
-    barely = {"knee_flexion": 127.0, "ankle_dorsiflexion": 37.0, "thigh_elevation": -7.0}
+    barely = {"knee_flexion": 127.0, "ankle_dorsiflexion": 37.0, "thigh_elevation": -13.5}
     data = metrics_of({name: ((v, v), (8.0, 8.0)) for name, v in barely.items()})
     assert not [each for each in find(data) if each.result == "outside"]
     assert float(mobility_index(data)["mobility_index"]) < 88

@@ -86,13 +86,17 @@ def test_no_two_statements_about_one_recording_contradict_each_other() -> None:
         findings = find(data)
         stated = stated_of(findings)
         all_results.update(each.result for each in findings)
+        # A criterion knows no margin.
+        close = {each.rule for each in findings if each.result == "borderline"}
         fms, nasm = data["fms_probability"], data["compensation_probability"]
         for name, entry in criteria["fms_deep_squat"]["criteria"].items():
             rule = rule_at[entry["measure"], entry["fails"], entry["threshold"]]
-            assert is_stated(1 - float(fms.sel(fms_criterion=name))) is stated[rule], name
+            likely = 1 - float(fms.sel(fms_criterion=name))
+            assert rule in close or is_stated(likely, met=entry.get("met")) is stated[rule], name
         for name, entry in criteria["compensations"]["assessed"].items():
             rule = rule_at[entry["measure"], entry["found"], entry["threshold"]]
-            assert is_stated(float(nasm.sel(compensation=name))) is stated[rule], name
+            likely = float(nasm.sel(compensation=name))
+            assert rule in close or is_stated(likely) is stated[rule], name
         score, words = fms_verdict(fms)
         verdicts.add(words)
         assert (score, words) == (fms.attrs["score"], fms.attrs["verdict"])
