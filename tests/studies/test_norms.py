@@ -263,7 +263,7 @@ def test_what_holds_for_a_session(tmp_path: Path, demo: Path) -> None:
         method=str(session.metrics().attrs["method"]),
         cameras=1,
         software=str(session.record.provenance.versions["mobility"]),
-        standing="straight",
+        standing="usual",
     )
     assert (lab.sex, lab.age) == ("female", pytest.approx(30, abs=1))
     # As norms and errors are made: of the table of a cohort.
