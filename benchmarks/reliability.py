@@ -57,8 +57,15 @@ CUTS = {"even": (-0.67, 0.0, 0.67), "skewed": (-1.5, -0.8, 0.3)}
 """Where a normal value is cut into four categories."""
 
 Ends = tuple[float, float]
-Counts = dict[tuple[str, str, int], list[bool]]
-"""Whether each interval held the truth, by what it is of, column of the table, and scenario."""
+Counts = dict[tuple[str, str, int], list[int]]
+"""Side of each interval on which the truth lies, by quantity, column of the table, and scenario."""
+
+
+def side(ends: Ends, truth: float) -> int:
+    """Side on which the truth lies: -1 below the interval, 0 in it, 1 above it or without one."""
+    if ends[0] <= truth <= ends[1]:
+        return 0
+    return -1 if truth < ends[0] else 1
 
 
 def modified_large_sample(table: np.ndarray) -> Ends:
@@ -94,7 +101,7 @@ def two_way(studies: int) -> Iterator[tuple[str, Counts]]:
         def note(
             name: str, ends: Ends, truth: float, column: str = column, seed: int = seed
         ) -> None:
-            held[name, column, seed].append(ends[0] <= truth <= ends[1])
+            held[name, column, seed].append(side(ends, truth))
 
         for _ in range(studies):
             effects = rng.normal(0, (ratio * error) ** 0.5, (1, k))
@@ -138,7 +145,7 @@ def crossed(studies: int, lost: float) -> Iterator[tuple[str, Counts]]:
         def note(
             name: str, ends: Ends, truth: float, column: str = column, seed: int = seed
         ) -> None:
-            held[name, column, seed].append(ends[0] <= truth <= ends[1])
+            held[name, column, seed].append(side(ends, truth))
 
         for _ in range(studies):
             y = np.zeros(shape)
@@ -201,7 +208,7 @@ def scores(studies: int) -> Iterator[tuple[str, Counts]]:
                     perfect += 1
                     continue
                 name = f"kappa, {weights}, {cut} categories"
-                held[name, f"n = {n}", seed].append(found.low <= value <= found.high)
+                held[name, f"n = {n}", seed].append(side((found.low, found.high), value))
     yield f"Scores of two ratings ({perfect} without an interval)", held
 
 
@@ -232,25 +239,52 @@ def new_changes(studies: int) -> Iterator[str]:
 
 
 def lines(title: str, held: Counts) -> Iterator[str]:
-    """Table of the coverage in percent, lowest to highest of the scenarios."""
-    names = list(dict.fromkeys(name for name, _, _ in held))
+    """Table of the coverage in percent, lowest to highest of the scenarios, and of both tails."""
     columns = list(dict.fromkeys(column for _, column, _ in held))
+    head = [f"{' | '.join(columns)} | mean |", f"|---|{'---:|' * len(columns)}---:|"]
     yield f"\n## {title}\n"
-    yield f"| interval | {' | '.join(columns)} | mean |"
-    yield f"|---|{'---:|' * len(columns)}---:|"
-    for name in names:
-        cells, every = [], []
-        for column in columns:
-            shares = [np.mean(hits) for key, hits in held.items() if key[:2] == (name, column)]
-            every += shares
-            if not shares:
-                cells.append("")
-                continue
-            ends = (f"{100 * share:.1f}" for share in (min(shares), max(shares)))
-            text = "–".join(dict.fromkeys(ends))
-            outside = min(shares) < WITHIN[0] or max(shares) > WITHIN[1]
-            cells.append(f"**{text}**" if outside else text)
-        yield f"| {name} | {' | '.join(cells)} | {100 * np.mean(every):.1f} |"
+    yield f"| interval | {head[0]}"
+    yield head[1]
+    for name, shares in shares_on(0, held).items():
+        cells = [
+            f"**{spread(each)}**" if each and not within(each) else spread(each)
+            for each in (shares[column] for column in columns)
+        ]
+        yield f"| {name} | {' | '.join(cells)} | {mean(shares)} |"
+    below, above = shares_on(-1, held, "SEM"), shares_on(1, held, "SEM")
+    if below:
+        yield ""
+        yield f"| truth below / above the interval | {head[0]}"
+        yield head[1]
+    for name in below:
+        cells = [f"{spread(below[name][each])} / {spread(above[name][each])}" for each in columns]
+        yield f"| {name} | {' | '.join(cells)} | {mean(below[name])} / {mean(above[name])} |"
+
+
+def shares_on(where: int, held: Counts, prefix: str = "") -> dict[str, dict[str, list[float]]]:
+    """Shares of studies whose truth is on a side, by name and column, in ascending order."""
+    shares: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (name, column, _), sides in held.items():
+        if name.startswith(prefix):
+            shares[name][column] = sorted(
+                [*shares[name][column], float(np.mean(np.equal(sides, where)))]
+            )
+    return shares
+
+
+def within(shares: list[float]) -> bool:
+    """Whether all shares are as good as is asked for."""
+    return WITHIN[0] <= shares[0] and shares[-1] <= WITHIN[1]
+
+
+def spread(shares: list[float]) -> str:
+    """Lowest and highest share in percent."""
+    return "–".join(dict.fromkeys(f"{100 * share:.1f}" for share in (shares[:1] + shares[-1:])))
+
+
+def mean(shares: dict[str, list[float]]) -> str:
+    """Mean share in percent."""
+    return f"{100 * np.mean(np.concatenate(list(shares.values()))):.1f}"
 
 
 def report(studies: int, unbalanced: int) -> str:
@@ -266,6 +300,11 @@ def report(studies: int, unbalanced: int) -> str:
         "what leaves 93 to 97 %. By chance a share has a standard error of",
         f"{chance[0]:.1f} ({chance[1]:.1f} where values are lost). The interval of a component",
         "that is truly 0 begins at 0 in 97.5 % and more, and holds it there.",
+        "",
+        "For SEM a second table has the percent of studies whose truth was below and above the",
+        "interval; 2.5 is wanted. Fewer than 2.5 are above the interval of agreement where visits",
+        "hardly differ: two or three visits cannot show that they are alike, so the upper end",
+        "allows for visits that differ much.",
     ]
     for part in (
         two_way(studies),

@@ -32,3 +32,33 @@ def test_new_changes_are_within_an_estimated_limit_as_t_says(program: Any) -> No
     shares = [float(each) for each in re.findall(r"\d\d\.\d", consistency)]
     freedom = np.array([4, 11, 19, 39, 22])
     assert shares == pytest.approx(100 * (1 - 2 * stats.t.sf(1.96, freedom)), abs=1.5)
+
+
+def test_shares_are_of_the_side_on_which_the_truth_lies(program: Any) -> None:
+    module = program("reliability")
+    held = {("SEM", "n = 10", 0): [module.side((1, 2), truth) for truth in (0.5, 1.5, 1.7, 3)]}
+    assert module.shares_on(-1, held)["SEM"]["n = 10"] == [0.25]
+    *_, row = module.lines("two", held)
+    assert row == "| SEM | 25.0 / 25.0 | 25.0 / 25.0 |"
+
+
+def test_variances_are_those_of_lme4_or_more_likely(program: Any) -> None:
+    """Each eighth of the 200 designs, and all with hardly any residual variance."""
+    seeds = program("lme4").table()["design"]
+    assert len(seeds) == 200
+    all_right(program("lme4"), {*seeds[::8], *seeds[-8:]})
+
+
+@pytest.mark.slow
+def test_all_variances_are_those_of_lme4_or_more_likely(program: Any) -> None:
+    all_right(program("lme4"), set(program("lme4").table()["design"]))
+
+
+def all_right(module: Any, seeds: set[int]) -> None:
+    found = list(module.comparisons(seeds))
+    assert len(found) == len(seeds)
+    for each in found:
+        # The values are those that lme4 had, and its likelihood is the one written down here.
+        assert each.theirs == pytest.approx(each.stated, abs=1e-3), each.seed
+        assert not each.reason, each.seed
+        assert each.right, each.seed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
@@ -17,6 +18,9 @@ from mobility.kinematics.geometry import Array
 
 LEAST = 3
 """Fewest independent units (participants, else repetitions) for a standard deviation."""
+
+DRAWS = 2**13
+"""Points of generalised intervals: their ends are steady to about 1 % of their width."""
 
 _ROUNDING = 1e-12
 """Relative spread below which differences are equal but for rounding."""
@@ -222,19 +226,91 @@ def limits_interval_width(participants: int, *, sd: _ExpectedSd) -> float:
 def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, float]:
     """95 % interval of the expectation of a sum of independent mean squares of normal values.
 
-    `parts` are the mean squares, each times its coefficient, which may be negative. For one part it
-    is exact. Graybill & Wang 1980, J Am Stat Assoc 75:869 (modified large samples); Zou & Donner
-    2008, Stat Med 27:1693 (MOVER).
+    `parts` are the mean squares, each times its coefficient, which may be negative. With one part
+    the interval is exact. With several, the upper end is that of modified large samples. Their
+    lower end is too high if one part has few degrees of freedom, as that of two visits has: the
+    truth is below it in 3 to 5 % of studies. The lower end is therefore calibrated by a parametric
+    bootstrap: it is the sum for which 2.5 % of studies would have a lower end of modified large
+    samples above the one that was computed. At each sum that is tried, the expectations of the mean
+    squares are the likeliest ones.
+
+    If a part with few degrees of freedom is truly small, the truth is above the interval in fewer
+    than 2.5 % of studies. That cannot be otherwise, because the upper end has to allow for a large
+    part with few degrees of freedom, and for the error of the other parts.
+
+    Graybill & Wang 1980, J Am Stat Assoc 75:869 (modified large samples); Zou & Donner 2008, Stat
+    Med 27:1693 (MOVER); DiCiccio & Romano 1990, Int Stat Rev 58:59 (bootstrap along the likeliest
+    values of nuisance parameters).
     """
     from scipy import stats
+    from scipy.optimize import brentq
 
     terms, degrees = np.asarray(parts, np.float64), np.asarray(freedom, np.float64)
-    down = terms * (1 - degrees / stats.chi2.ppf(0.975, degrees))
-    up = terms * (degrees / stats.chi2.ppf(0.025, degrees) - 1)
-    total, positive = terms.sum(), terms > 0
-    low = total - np.sqrt((np.where(positive, down, up) ** 2).sum())
-    high = total + np.sqrt((np.where(positive, up, down) ** 2).sum())
-    return max(float(low), 0.0), max(float(high), 0.0)
+    counts = ~(np.abs(terms) <= 1e-9 * np.abs(terms).max())  # NaN stays
+    terms, degrees = terms[counts], degrees[counts]
+    down = 1 - degrees / stats.chi2.ppf(0.975, degrees)
+    up = degrees / stats.chi2.ppf(0.025, degrees) - 1
+    total, positive = float(terms.sum()), terms > 0
+    high = total + np.sqrt(((np.where(positive, up, down) * terms) ** 2).sum())
+    away = np.where(positive, down, up)
+
+    def low_end(sampled: Array) -> Array:
+        low: Array = sampled.sum(axis=0) - np.sqrt(((away[:, None] * sampled) ** 2).sum(axis=0))
+        return low
+
+    low = float(low_end(terms[:, None])[0])
+    if low > 0 and len(terms) > 1:
+        draws = _chi_square_ratios(tuple(degrees.tolist()))
+
+        def excess(share: float) -> float:
+            likeliest = _with_sum(terms, degrees, share * total)
+            return float(np.quantile(low_end(likeliest[:, None] * draws), 0.975)) - low
+
+        least = 1e-3 * low / total
+        if excess(least) >= 0:  # the sum may be 0, as a difference of mean squares may
+            low = 0.0
+        elif excess(1.0) > 0:
+            low = total * brentq(excess, least, 1.0, xtol=1e-4 * low / total)
+    return max(low, 0.0), max(float(high), 0.0)
+
+
+def _with_sum(parts: Array, freedom: Array, total: float) -> Array:
+    """Find the likeliest expectations of mean squares if their sum is `total`, a smaller one.
+
+    Negative parts stay as they are.
+    """
+    from scipy.optimize import brentq
+
+    def at(multiplier: float) -> Array:
+        larger = 1 + 4 * multiplier * np.maximum(parts, 0.0) / freedom
+        likeliest: Array = 2 * parts / (1 + np.sqrt(larger))
+        return likeliest
+
+    most = float(freedom.max() / parts.max())
+    while at(most).sum() > total:
+        most *= 4
+    found = brentq(lambda multiplier: at(multiplier).sum() - total, 0.0, most, rtol=1e-6)
+    return at(found)
+
+
+@functools.lru_cache(maxsize=16)
+def even_points(dimensions: int) -> Array:
+    """Points that fill the unit cube evenly, over (dimension, draw), of a Sobol sequence."""
+    from scipy.stats import qmc
+
+    points: Array = (qmc.Sobol(dimensions, scramble=False).random(DRAWS) + 0.5 / DRAWS).T
+    return points
+
+
+@functools.lru_cache(maxsize=64)
+def _chi_square_ratios(freedom: tuple[float, ...]) -> Array:
+    """Draws of chi-square over its degrees of freedom, over (mean square, draw)."""
+    from scipy import stats
+
+    degrees = np.asarray(freedom, np.float64)[:, None]
+    # A prefix of the sequence is even, too, and a fourth of it gives the ends to 1 %.
+    ratios: Array = stats.chi2.ppf(even_points(len(freedom))[:, : DRAWS // 4], degrees) / degrees
+    return ratios
 
 
 def too_few(count: int, what: str, *, least: int = LEAST) -> str:

@@ -172,16 +172,25 @@ def nonnegative_variances(values: ArrayLike, groupings: Mapping[str, ArrayLike])
     """Variance of each grouping and of the residual, none negative, of values about one mean.
 
     The values have the variance 1; groupings as of :func:`fit_mixed_model`, each of which tells
-    them apart in another way.
+    them apart in another way. A residual variance of 1e-8 stands for none.
+
+    Raises
+    ------
+    BadInputError
+        The search does not end, from any of its starts: the last point is no estimate.
     """
     y = np.asarray(values, float)
     terms = _terms(groupings, np.full(len(y), ""))
     model = _Model(y, np.ones((len(y), 1)), terms, np.ones(len(terms)), *_blocks(terms))
-    return _search(model, negative=False).theta
+    found = _search_bounded(model)
+    if not found.ended:
+        raise BadInputError(_ENDLESS)
+    return found.theta
 
 
 _SAME = "all values of a group are the same"
 _TOO_LITTLE = "the study says too little"
+_ENDLESS = f"mixed model: its search does not end; {_TOO_LITTLE}"
 
 
 class _Term(NamedTuple):
@@ -232,11 +241,11 @@ def _most_likely(model: _Model) -> _Found:
     stopped = _search(model, floor=_FLOOR)
     if _as_least_squares(model, stopped.state):
         return stopped
-    found = _search(model, negative=False)
+    found = _search_bounded(model)
     if found.theta[model.residuals].min() <= (_NO_ERROR if found.ended else _FLOOR):
         raise BadInputError("mixed model: too few people with several values to estimate the error")
     if not found.ended:
-        raise BadInputError(f"mixed model: its search does not end; {_TOO_LITTLE}")
+        raise BadInputError(_ENDLESS)
     return found
 
 
@@ -244,33 +253,84 @@ _NO_ERROR = 1e-8
 """Residual variance, of values with variance 1, that is none."""
 
 
-def _search(model: _Model, *, negative: bool = True, floor: float = _TINY) -> _Found:
+def _search(model: _Model, *, floor: float = _TINY) -> _Found:
     """Search by Fisher scoring, in steps that are halved until they are likelier."""
     count = len(model.terms)
     theta = model.spread * np.where(model.residuals, 0.5, 0.5 / max(count - 1, 1))
-    state, free = _state(model, theta, floor), np.ones(count, np.bool_)
-    if state is None:  # a group hardly varies beside the others
-        raise BadInputError(f"mixed model: {_TOO_LITTLE} of a group that hardly varies")
+    state, free = _start(model, theta, floor), np.ones(count, np.bool_)
     for _ in range(_STEPS):
-        if not negative:
-            free = (theta > 0) | (state.score > 0)
-        step = np.zeros(count)
-        information = state.information[np.ix_(free, free)]
-        step[free] = np.linalg.lstsq(information, state.score[free], rcond=None)[0]
+        step = np.linalg.lstsq(state.information, state.score, rcond=None)[0]
         if abs(float(state.score @ step)) < _CONVERGED:
             return _Found(theta, state, free, ended=True)
         for _ in range(_HALVINGS):
-            moved = theta + step
-            if not negative:
-                moved = np.maximum(moved, 0.0)
-            tried = _state(model, moved, floor)
+            tried = _state(model, theta + step, floor)
             if tried is not None and tried.likelihood >= state.likelihood - 1e-12:
-                theta, state = moved, tried
+                theta, state = theta + step, tried
                 break
             step = step / 2
         else:
             break
     return _Found(theta, state, free, ended=False)
+
+
+def _search_bounded(model: _Model) -> _Found:
+    """Search variances of which none is negative, from another start if the first has no end."""
+    count = len(model.terms)
+    for share in _STARTS:
+        start = model.spread * np.where(model.residuals, share, (1 - share) / count)
+        found = _search_from(model, start)
+        if found.ended:
+            break
+    return found
+
+
+def _search_from(model: _Model, theta: Array) -> _Found:
+    """Search by Fisher scoring in which no variance becomes negative.
+
+    Each step goes to where the quadratic approximation of the likelihood is greatest within the
+    bounds (non-negative least squares), and is halved until it is likelier. The residual variance
+    falls to no less than a tenth in one step: at its bound the covariance is nearly singular, and
+    steps from there would be halved without end.
+    """
+    from scipy.optimize import nnls
+
+    least = np.where(model.residuals, _NO_ERROR, 0.0)
+    theta = np.maximum(theta, least)
+    state = _start(model, theta, _TINY)
+    for _ in range(_STEPS):
+        size = 1 / np.sqrt(state.information.diagonal())
+        scaled = state.information * np.outer(size, size) + _RIDGE * np.eye(len(theta))
+        root = np.linalg.cholesky(scaled).T
+        lowest = (np.maximum(least, np.where(model.residuals, theta / 10, 0.0)) - theta) / size
+        wanted = np.linalg.solve(root.T, state.score * size) - root @ lowest
+        step = (nnls(root, wanted)[0] + lowest) * size
+        gain = float(state.score @ step)
+        if gain < _CONVERGED:
+            past = state.score < -state.information.diagonal() * (theta - least)
+            return _Found(np.where(past, least, theta), state, ~past, ended=True)
+        for _ in range(_HALVINGS):
+            moved = np.maximum(theta + step, least)
+            tried = _state(model, moved, _TINY)
+            if tried is not None and tried.likelihood > state.likelihood:
+                theta, state = moved, tried
+                break
+            step = step / 2
+        else:
+            break
+    return _Found(theta, state, theta > least, ended=False)
+
+
+_RIDGE = 1e-12
+"""Added to the diagonal of the information, whose diagonal is 1, so that it is never singular."""
+_STARTS = (0.5, 0.01, 0.9)
+"""Shares of the residual in the variance where a search begins."""
+
+
+def _start(model: _Model, theta: Array, floor: float) -> _State:
+    state = _state(model, theta, floor)
+    if state is None:  # a group hardly varies beside the others
+        raise BadInputError(f"mixed model: {_TOO_LITTLE} of a group that hardly varies")
+    return state
 
 
 def _covariance(theta: Array, part: Mapping[int, Array]) -> Array:

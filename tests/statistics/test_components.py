@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mobility.errors import BadInputError
+from mobility.statistics import components, mixed_model
 from mobility.statistics.components import parts, variance_components
 from mobility.statistics.reliability_coefficients import mean_squares
 
@@ -273,3 +274,26 @@ def test_intervals_hold_what_was_commanded():
 @pytest.mark.slow
 def test_intervals_of_unbalanced_designs_hold_what_was_commanded():
     assert all(0.91 <= share <= 0.99 for share in coverage(200, lost=0.15).values())
+
+
+def test_a_search_without_an_end_is_refused_with_its_reason(monkeypatch):
+    monkeypatch.setattr(mixed_model, "_STEPS", 1)
+    estimate = variance_components(*unbalanced(3))
+    assert estimate.reason.startswith("components: the search for the most likely variances does")
+    assert not estimate.terms
+    # Of a balanced design with a variance at 0 the other search goes on.
+    monkeypatch.undo()
+    y, labels = crossed(np.random.default_rng(1), (8, 2, 2), CROSSED | {"operator": 0.0})
+    of_mean_squares = variance_components(y, labels).variances
+    assert of_mean_squares.min() == 0
+    monkeypatch.setattr(components, "_STEPS", 1)
+    assert variance_components(y, labels).variances == pytest.approx(of_mean_squares, rel=1e-3)
+
+
+@pytest.mark.parametrize("share", [1e-3, 1e-5, 1e-7])
+def test_hardly_any_residual_is_found(share):
+    """A residual of a share of the others has the mean square of what no term explains."""
+    y, labels = unbalanced(8, variances=CROSSED | {"residual": 0.0})
+    y = y + np.random.default_rng(1).normal(0, (share * y.var()) ** 0.5, y.size)
+    estimate = variance_components(y, labels)
+    assert estimate.variances[-1] == pytest.approx(estimate.mean_squares[-1], rel=0.01)

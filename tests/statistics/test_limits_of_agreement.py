@@ -15,6 +15,7 @@ from mobility.statistics.limits_of_agreement import (
     limits_interval_width,
     limits_of_agreement,
     proportional_bias,
+    variance_interval,
 )
 
 WRIGHT, MINI = published.PEFR[:, :2], published.PEFR[:, 2:]
@@ -224,3 +225,27 @@ def test_intervals_for_repetitions_hold_what_they_promise():
     assert hit / draws == pytest.approx(0.95, abs=0.025)
     assert mean / draws == pytest.approx(0.95, abs=0.025)
     assert naive / draws < 0.85
+
+
+def test_interval_of_a_sum_with_one_known_part_is_that_of_the_other():
+    """97.5 and 2.5 % of chi-square with one degree of freedom are 5.0239 and 0.00098207."""
+    low, high = variance_interval([2.0, 3.0], [1, 1e9])
+    assert low == pytest.approx(3 + 2 / 5.0239, rel=1e-2)
+    assert high == pytest.approx(3 + 2 / 0.00098207, rel=1e-3)
+
+
+def test_errors_of_agreement_are_below_their_interval_in_no_more_than_they_should_be():
+    """Ten people with two visits; modified large samples alone have 5 % below their interval."""
+    rng = np.random.default_rng(1)
+    n, studies, ratio = 10, 1000, 0.5
+    visits = (1 + n * ratio) * rng.chisquare(1, studies)
+    error = rng.chisquare(n - 1, studies) / (n - 1)
+    ends = np.array(
+        [
+            variance_interval([c / n, (n - 1) / n * e], [1, n - 1])
+            for c, e in zip(visits, error, strict=True)
+        ]
+    )
+    # Two standard errors are 1 %.
+    assert 0.015 <= (ends[:, 0] > 1 + ratio).mean() <= 0.035
+    assert (ends[:, 1] < 1 + ratio).mean() <= 0.035

@@ -7,7 +7,9 @@ import pandas as pd
 import published
 import pytest
 
+from mobility.base.formatting import MISSING
 from mobility.errors import BadInputError
+from mobility.statistics import mixed_model
 from mobility.statistics.limits_of_agreement import bland_altman
 from mobility.statistics.reliability_coefficients import (
     coefficient_of_variation,
@@ -128,6 +130,16 @@ def test_each_value_without_a_number_is_counted_with_its_reason():
     assert alone.loc["without any value: seen from the side"].tolist() == [1, 1]
     assert alone.loc["without any value: no reason is given"].tolist() == [1, 1]
     assert alone.loc["measured every time"].tolist() == [4, 8]
+
+
+def test_a_search_without_an_end_leaves_a_sentence_in_place_of_each_error(monkeypatch):
+    monkeypatch.setattr(mixed_model, "_STEPS", 1)
+    results = reliability(long(published.SHROUT_FLEISS[:, :3]).drop(index=4))
+    for statistic in ("icc", "sem", "mdc95", "component"):
+        row = one(results, statistic)
+        assert np.isnan(row["value"])
+        assert "the search for the most likely variances does not end" in row["reason"]
+    assert results.paper_table()["SEM"].tolist() == [MISSING]
 
 
 @pytest.mark.parametrize("again", [1, 2, 3])
