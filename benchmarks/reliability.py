@@ -301,10 +301,10 @@ def report(studies: int, unbalanced: int) -> str:
         f"{chance[0]:.1f} ({chance[1]:.1f} where values are lost). The interval of a component",
         "that is truly 0 begins at 0 in 97.5 % and more, and holds it there.",
         "",
-        "For SEM a second table has the percent of studies whose truth was below and above the",
-        "interval; 2.5 is wanted. Fewer than 2.5 are above the interval of agreement where visits",
-        "hardly differ: two or three visits cannot show that they are alike, so the upper end",
-        "allows for visits that differ much.",
+        "For SEM, a second table shows in what percent of the studies the truth was below and",
+        "above the interval. On each side 2.5 are expected. Fewer are above the interval of",
+        "agreement if visits hardly differ: two or three visits cannot show that they are alike,",
+        "so the upper end has to allow for visits that differ much.",
     ]
     for part in (
         two_way(studies),

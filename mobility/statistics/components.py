@@ -190,10 +190,10 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
     is far away.
 
     In simulated studies of 10, 20 and 40 participants, two operators and two or three visits
-    (``benchmarks/reliability.md``) sums of variances and their ratios lay in their intervals in 93
-    to 97 %, but for a ratio of absolute agreement with 10 participants and two visits (92 % in one
-    scenario); single components in 94 to 98 %, and where they are truly zero in 97 to 99.9 %. With
-    15 % of the values lost it was 92 to 99 %.
+    (``benchmarks/reliability.md``) sums of variances lay in their intervals in 94 to 98 %, and
+    their ratios in 93 to 98 %, but for a ratio of absolute agreement with 10 participants and two
+    visits (92 % in one scenario); single components in 92 to 98 %, and where they are truly zero in
+    97 to 99.8 %. With 15 % of the values lost it was 92 to 99.6 %.
 
     The variances are those of lme4 (R) in 200 designs, nested and crossed, with up to 40 % of the
     values lost: ``python benchmarks/lme4.py`` compares them. If the search for the likeliest

@@ -177,7 +177,7 @@ def nonnegative_variances(values: ArrayLike, groupings: Mapping[str, ArrayLike])
     Raises
     ------
     BadInputError
-        The search does not end, from any of its starts: the last point is no estimate.
+        The search does not end: its last point is no estimate.
     """
     y = np.asarray(values, float)
     terms = _terms(groupings, np.full(len(y), ""))
@@ -274,56 +274,61 @@ def _search(model: _Model, *, floor: float = _TINY) -> _Found:
 
 
 def _search_bounded(model: _Model) -> _Found:
-    """Search variances of which none is negative, from another start if the first has no end."""
-    count = len(model.terms)
-    for share in _STARTS:
-        start = model.spread * np.where(model.residuals, share, (1 - share) / count)
-        found = _search_from(model, start)
-        if found.ended:
-            break
-    return found
-
-
-def _search_from(model: _Model, theta: Array) -> _Found:
-    """Search by Fisher scoring in which no variance becomes negative.
+    """Search variances of which none is negative, by Fisher scoring and then a secant method.
 
     Each step goes to where the quadratic approximation of the likelihood is greatest within the
-    bounds (non-negative least squares), and is halved until it is likelier. The residual variance
-    falls to no less than a tenth in one step: at its bound the covariance is nearly singular, and
-    steps from there would be halved without end.
+    bounds (non-negative least squares), and is halved until it is likelier. On a ridge of the
+    likelihood the expected information is not the curvature, and steps of Fisher scoring are far
+    too short; after some steps the curvature is therefore learned from the scores (BFGS).
     """
     from scipy.optimize import nnls
 
     least = np.where(model.residuals, _NO_ERROR, 0.0)
-    theta = np.maximum(theta, least)
+    theta = model.spread * np.where(model.residuals, 0.5, 0.5 / max(len(least) - 1, 1))
     state = _start(model, theta, _TINY)
-    for _ in range(_STEPS):
-        size = 1 / np.sqrt(state.information.diagonal())
-        scaled = state.information * np.outer(size, size) + _RIDGE * np.eye(len(theta))
-        root = np.linalg.cholesky(scaled).T
-        lowest = (np.maximum(least, np.where(model.residuals, theta / 10, 0.0)) - theta) / size
+    curvature = state.information
+    for number in range(_STEPS):
+        # In units in which the diagonal of the curvature is 1.
+        size = 1 / np.sqrt(np.maximum(curvature.diagonal(), _RIDGE))
+        scaled = curvature * np.outer(size, size) + _RIDGE * np.eye(len(theta))
+        try:
+            root = np.linalg.cholesky(scaled).T
+        except np.linalg.LinAlgError:  # a covariance that is nearly singular
+            break
+        lowest = (least - theta) / size
         wanted = np.linalg.solve(root.T, state.score * size) - root @ lowest
         step = (nnls(root, wanted)[0] + lowest) * size
-        gain = float(state.score @ step)
-        if gain < _CONVERGED:
-            past = state.score < -state.information.diagonal() * (theta - least)
-            return _Found(np.where(past, least, theta), state, ~past, ended=True)
+        if float(state.score @ step) < _CONVERGED:
+            at_bound = state.score < -state.information.diagonal() * (theta - least)
+            return _Found(np.where(at_bound, least, theta), state, ~at_bound, ended=True)
         for _ in range(_HALVINGS):
-            moved = np.maximum(theta + step, least)
-            tried = _state(model, moved, _TINY)
+            tried = _state(model, np.maximum(theta + step, least), _TINY)
             if tried is not None and tried.likelihood > state.likelihood:
-                theta, state = moved, tried
                 break
             step = step / 2
         else:
             break
+        curvature = _with_secant(curvature, step, state.score - tried.score)
+        if number < _SCORINGS:
+            curvature = tried.information
+        theta, state = np.maximum(theta + step, least), tried
     return _Found(theta, state, theta > least, ended=False)
 
 
-_RIDGE = 1e-12
-"""Added to the diagonal of the information, whose diagonal is 1, so that it is never singular."""
-_STARTS = (0.5, 0.01, 0.9)
-"""Shares of the residual in the variance where a search begins."""
+def _with_secant(curvature: Array, step: Array, change: Array) -> Array:
+    """Curvature that also gives the change of the score by the last step, where it is concave."""
+    along, image = float(step @ change), curvature @ step
+    if not along > _RIDGE * float(step @ image) > 0:
+        return curvature
+    old = np.outer(image, image) / float(step @ image)
+    updated: Array = curvature - old + np.outer(change, change) / along
+    return updated
+
+
+_SCORINGS = 10
+"""Steps of Fisher scoring, with which almost all searches end."""
+_RIDGE = 1e-9
+"""Added to the diagonal of the curvature, so that it is never singular."""
 
 
 def _start(model: _Model, theta: Array, floor: float) -> _State:

@@ -233,9 +233,8 @@ def reliability(
     -----
     Operators, visits and devices count as drawn from many: that is what a later measurement meets.
     With two levels the intervals of agreement are therefore wide. ``benchmarks/reliability.md`` has
-    what the intervals cover: 93 to 97 % but for those that
-    :func:`~mobility.statistics.components.variance_components` names. Tests are not corrected for
-    the number of metrics.
+    what the intervals cover, and for the SEM how often the truth is below and above. Tests are not
+    corrected for the number of metrics.
 
     References
     ----------
