@@ -220,9 +220,8 @@ def _with_weights(problem: Problem, weights: Array, knee: tuple[float, float]) -
 def _depths_and_tilt(problem: Problem, weights: Array) -> dict[str, Any]:
     """Leave out the depths that standing replaces, and hold the camera more level, from the front.
 
-    Seen from the front or diagonally, the pose model leans a standing trunk forward and a squatting
-    one back. If its depths counted while somebody is assumed to stand straight, the camera would be
-    tipped to satisfy both.
+    Seen from the front, the pose model leans a standing trunk forward, and a squatting one not. If
+    its depths counted while somebody is assumed to stand straight, they would tip the camera.
     """
     term = TERMS["standing"]["depths"]
     if not problem.has_depth or _facing(problem.world[weights > 0]) < term["least_facing"]:
