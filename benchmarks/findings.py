@@ -563,10 +563,34 @@ def bins_table(rows: pd.DataFrame) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
+def skill_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Compare the probabilities of each rule with its base rate.
+
+    `skill` is 1 - B / B0: B is the Brier score, the mean squared difference of the probability from
+    what is true (1 or 0), and B0 that of somebody who always says how often the fault is there
+    among these values. 1 is perfect, 0 is no better than the base rate. It is not defined if the
+    fault is there always or never.
+    """
+    known = rows[rows["probability"].notna() & np.isfinite(rows["beyond"])]
+    there = (known["beyond"] > 0).astype(float)
+    squared = (known["probability"].astype(float) - there) ** 2
+    made = []
+    for rule, own in there.groupby(known["rule"]):
+        rate, brier = float(own.mean()), float(squared[own.index].mean())
+        chance = rate * (1 - rate)
+        made.append(
+            {
+                **{"rule": rule, "values": len(own), "there": int(own.sum()), "Brier": brier},
+                **{"of the base rate": chance, "skill": 1 - brier / chance if chance else np.nan},
+            }
+        )
+    return pd.DataFrame(made).sort_values("skill", ascending=False, ignore_index=True)
+
+
 def results_markdown(rows: pd.DataFrame) -> str:
     """Give the results by view, and what was said beside what came true, as Markdown."""
     results, bins = results_table(rows), bins_table(rows)
-    wrong, doubtful = wrong_table(rows), doubtful_table(rows)
+    wrong, doubtful, skill = wrong_table(rows), doubtful_table(rows), skill_table(rows)
     lines = [
         "## Results",
         "",
@@ -613,6 +637,25 @@ def results_markdown(rows: pd.DataFrame) -> str:
                 rule=doubtful["rule"].str.replace("_", " "),
                 said=doubtful["said"].map("{:.1f}".format),
                 z=doubtful["z"].map("{:.2f}".format),
+            )
+        ),
+        "",
+        "## Skill of each rule",
+        "",
+        "*Brier*: mean squared difference of the probability from what is true (1 or 0). *of the"
+        " base rate*: the same for somebody who always says the share in",
+        "which the fault is there. *skill*: 1 minus their ratio (1 is perfect, 0 is no better than"
+        " the base rate).",
+        "",
+        *_table(
+            skill.assign(rule=skill["rule"].str.replace("_", " ")).map(
+                lambda value: (
+                    value
+                    if not isinstance(value, float)
+                    else "–"
+                    if np.isnan(value)
+                    else f"{value:.2f}"
+                )
             )
         ),
     ]

@@ -876,7 +876,7 @@ def with_factors(text: str, table: pd.DataFrame) -> str:
     text = re.sub(
         r"(?<=^fitted:\n)(?:  .*\n)+", "\n".join(blocks.values()) + "\n", text, flags=re.M
     )
-    return re.sub(r"^metrics:\n(?:  .*\n)+?(?=  least:)", metrics + "\n", text, flags=re.M)
+    return re.sub(r"^metrics:\n(?:  .*\n)+?(?=  with_value:)", metrics + "\n", text, flags=re.M)
 
 
 def _plain(angle: str) -> str:

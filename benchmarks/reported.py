@@ -12,8 +12,7 @@ eye. The clips of
 real people are those of real.py that have the truth at the bottom of a squat. Each number is
 compared with what the same formulas give of the true angles in the same frames; one that is refused
 for its error asks nothing of a factor. Factors are chosen, by kind of fit, as those of real.py are
-(`factor`), and tried on the person, or rendered person, whom they were not taken from. Where the
-error of trunk or hip depends on the value, beyond chance, it is stated to (`with_value`).
+(`factor`), and tried on the person, or rendered person, whom they were not taken from.
 
 `--report`, of sweeps of reporting2.yaml and reporting3.yaml, on which nothing is chosen, compares
 what the tables state with other people, by view, with the figures of reported.yaml beside.
@@ -26,7 +25,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -89,11 +88,6 @@ VIEWS = {
     **{"back-oblique": "behind", "back": "behind"},
 }
 """What the table calls views."""
-GROWING = ("trunk_lean", "hip_flexion")
-"""Angles whose error may depend on the value: from the front they are pulled to the middle."""
-_CHANCE = 0.05 / 20
-"""Probability, if errors do not depend on the value, of what shows that they do: of twenty looks
-(kinds, numbers, angles) one in 20 finds anything."""
 _SPREAD_DEG = 3.0
 """Least standard deviation of true values of which a slope is given."""
 DIFFERING_DEG = 8.0
@@ -114,8 +108,6 @@ HEAD = """\
 # below 1) it is only where eight rendered people or more count, and where people on film do not
 # contradict it; of the sides only where people whose sides differ by 8 degrees or more were among
 # them, and do not contradict it either.
-# with_value: an sd that is added in quadrature, `per_degree` for each degree by which the value
-# differs from `at`, where the error depends on it.
 # retest: standard errors of measurement of metrics between two recordings of the same person with
 # the camera put up again where it stood, in units of the metric, by the same kinds. Of a metric
 # that is not listed, and of a kind that is not, it is not known.
@@ -192,22 +184,14 @@ def person_of(clip: Clip) -> str:
     return clip.name if clip.person == RENDERED else clip.person
 
 
-class Rule(NamedTuple):
-    """What is stated of a number: a factor on its spread, and how its error grows."""
-
-    factor: float
-    grows: dict[str, float] | None = None
-
-
-def rule_of(own: pd.DataFrame, like: float = 1.0, *, enough: int = ENOUGH) -> Rule:
-    """Choose what is stated of a number of a kind of fit, from its errors."""
+def factor_of(own: pd.DataFrame, like: float = 1.0, *, enough: int = ENOUGH) -> float:
+    """Choose the factor of a number of a kind of fit, from its errors."""
     number, angle = str(own["number"].iloc[0]), str(own["angle"].iloc[0])
-    grows = grows_with_value(own) if number != "sides" and angle in GROWING else None
     largest = largest_sd(angle, method=METHOD)
 
     def people(part: pd.DataFrame) -> list[Errors]:
         return [
-            errors_as_stated(each["error"], each["spread"], largest, beside(each, grows))
+            errors_as_stated(each["error"], each["spread"], largest, each["noise"])
             for _, each in part.groupby("person")
         ]
 
@@ -215,31 +199,7 @@ def rule_of(own: pd.DataFrame, like: float = 1.0, *, enough: int = ENOUGH) -> Ru
     if number == "sides":
         differing = people(own[own["truth"].abs() >= DIFFERING_DEG])
     real, drawn = people(own[~own["rendered"]]), people(own[own["rendered"]])
-    value = factor(real, drawn, like=like, differing=differing, enough=enough)
-    return Rule(value, grows)
-
-
-def grows_with_value(own: pd.DataFrame) -> dict[str, float] | None:
-    """Say how errors grow with the distance from the value that is right, if beyond chance.
-
-    The line through errors over values, each person once. None where it is level, where it crosses
-    zero beyond the values that there are (a bias, which the factor covers), or with few people.
-    """
-    each = own.groupby("person")[["value", "error"]].mean()
-    if len(each) < ENOUGH:
-        return None
-    line = stats.linregress(each["value"], each["error"])
-    at = -line.intercept / line.slope if line.slope else np.inf
-    if line.pvalue > _CHANCE or not each["value"].min() < at < each["value"].max():
-        return None
-    return {"at": round(float(at), 1), "per_degree": round(abs(float(line.slope)), 2)}
-
-
-def beside(own: pd.DataFrame, grows: Mapping[str, float] | None) -> np.ndarray:
-    """Give the standard deviations that no factor enlarges."""
-    if grows is None:
-        return own["noise"].to_numpy()
-    return np.hypot(own["noise"], grows["per_degree"] * (own["value"] - grows["at"])).to_numpy()
+    return factor(real, drawn, like=like, differing=differing, enough=enough)
 
 
 def left_out(errors: pd.DataFrame, trial: Mapping[str, Any]) -> pd.DataFrame:
@@ -249,8 +209,8 @@ def left_out(errors: pd.DataFrame, trial: Mapping[str, Any]) -> pd.DataFrame:
         people, like = own["person"].unique(), like_of(trial, str(kind), str(number), str(angle))
         for person in people if len(people) > 1 else ():
             here = own[own["person"] == person]
-            rule = rule_of(own[own["person"] != person], like, enough=ENOUGH - 1)
-            sd = np.hypot(rule.factor * here["spread"], beside(here, rule.grows))
+            others = factor_of(own[own["person"] != person], like, enough=ENOUGH - 1)
+            sd = np.hypot(others * here["spread"], here["noise"])
             given = sd <= largest_sd(str(angle), method=METHOD)
             holds = here["error"].abs() <= Z95 * sd
             parts.append(here.assign(stated=sd, holds=holds)[given])
@@ -366,13 +326,10 @@ def factors_of(errors: pd.DataFrame) -> dict[str, Any]:
             f" film ({of_people or 'none'})."
         )
         found: dict[str, Any] = {number: {} for number in NUMBERS}
-        growing: dict[str, Any] = {}
         for (number, angle), own in here.groupby(["number", "angle"], sort=False):
-            rule = rule_of(own, like_of(trial, kind, str(number), str(angle)))
-            found[str(number)][str(angle)] = rule.factor
-            if rule.grows:
-                growing.setdefault(str(number), {})[str(angle)] = rule.grows
-        trial[kind] = {"source": source, **found} | ({"with_value": growing} if growing else {})
+            like = like_of(trial, kind, str(number), str(angle))
+            found[str(number)][str(angle)] = factor_of(own, like)
+        trial[kind] = {"source": source, **found}
     return trial
 
 

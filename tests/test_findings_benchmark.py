@@ -126,6 +126,13 @@ def test_answers_by_hand(benchmark):
     doubtful = benchmark.doubtful_table(rows.assign(probability=0.3))
     assert doubtful.loc[0, ["rule", "values", "there", "z"]].tolist() == ["heel_rise", 11, 7, 2.0]
     assert doubtful.loc[0, "said"] == pytest.approx(3.3)
+    # The base rate, 3 of 4, has a Brier score of 3/16; 0.9, 0.9, 0.9, 0.3 of them have 0.03.
+    said = pd.DataFrame({"rule": "heel_rise", "probability": [0.9, 0.9, 0.9, 0.3]})
+    skill = benchmark.skill_table(said.assign(beyond=[1.0, 2.0, 3.0, -1.0]))
+    assert skill.loc[0, ["values", "there"]].tolist() == [4, 3]
+    assert skill.loc[0, "skill"] == pytest.approx(1 - 0.03 / (3 / 16))
+    always = benchmark.skill_table(said.assign(beyond=1.0))
+    assert np.isnan(always.loc[0, "skill"])
     text = benchmark.results_markdown(rows)
     assert (
         "| front | 8 | 8 | 3 | 2 | 2 | 1 | 88% | 57% (0.18 to 0.90) | 75% | 67% | 50% | 50% |"

@@ -44,7 +44,7 @@ from mobility.keypoints.view import hides_frontal_plane, near_side
 from mobility.kinematics.angle_errors import DEFAULT_METHOD, largest_sd
 from mobility.kinematics.datasets import require_angles, require_overlap
 from mobility.kinematics.expected_error import TABLE as ERRORS
-from mobility.kinematics.expected_error import retest_sems
+from mobility.kinematics.expected_error import factor_with_value, retest_sems
 from mobility.kinematics.skeleton import other_side
 
 Metrics = dict[str, xr.DataArray]
@@ -141,10 +141,12 @@ def measure(
         else:
             _add_of_trial(metrics, all_repetitions, computes, trial, entries)
     if fitted:
-        for output, least in tables.load(ERRORS)["metrics"]["least"].items():
+        for output in tables.load(ERRORS)["metrics"]["with_value"]:
             for name, entry in measures.items():
                 if entry["from"] == f"posture.{output}" and name in metrics:
-                    metrics[f"{name}_sd"] = metrics[f"{name}_sd"].clip(min=least["sd"])
+                    sd = metrics[f"{name}_sd"]
+                    factor = factor_with_value(output, metrics[name])
+                    metrics[f"{name}_sd"] = (sd * factor).assign_attrs(sd.attrs)
     warnings += other_exercise(pose, frames, all_repetitions.accepted)
     if falls(pose, frames.sel(phase=main_moment(moments)).to_numpy()[all_repetitions.accepted]):
         warnings.append(tables.warning("warnings.would_fall"))

@@ -15,8 +15,8 @@ from mobility.assessment.phases import Moments, phase_frames, usual_moments
 from mobility.assessment.propagation import knots_within, means_within
 from mobility.assessment.summaries import right_minus_left
 from mobility.catalogue.exercise import main_moment
-from mobility.kinematics.angle_errors import angle_deviations, angles_at_knots, legs_unseen_sd
-from mobility.kinematics.expected_error import NUMBERS, errors_with_value, trial_factors
+from mobility.kinematics.angle_errors import angle_deviations, legs_unseen_sd
+from mobility.kinematics.expected_error import NUMBERS, trial_factors
 from mobility.kinematics.skeleton import SIDES
 
 Array = NDArray[np.float64]
@@ -41,14 +41,9 @@ def trial_errors(
     xarray.Dataset
         As :func:`trial_spreads`, times the factor of
         :func:`~mobility.kinematics.expected_error.trial_factors`; where the legs are not seen, with
-        what the table says of that in quadrature, and so with what
-        :func:`~mobility.kinematics.expected_error.errors_with_value` says of the value.
+        what the table says of that in quadrature.
     """
     spreads, unseen = trial_spreads(fitted, repetitions, moments), legs_unseen_sd(fitted)
-    growing = {number: errors_with_value(fitted, number) for number in NUMBERS}
-    values = {}
-    if any(growing.values()):
-        values = _numbers(angles_at_knots(fitted).expand_dims("draw"), fitted, repetitions, moments)
     errors: dict[str, xr.DataArray] = {}
     for number in NUMBERS:
         for name, factor in trial_factors(fitted, number).items():
@@ -58,9 +53,6 @@ def trial_errors(
             # How much of the added error both sides share was never measured.
             added = unseen.get(name, 0.0) * (2**0.5 if number == "sides" else 1.0)
             variance = (factor * spreads[metric]) ** 2 + added**2
-            if entry := growing[number].get(name):
-                deviation = values[metric].isel(draw=0) - entry["at"]
-                variance = variance + (entry["per_degree"] * deviation) ** 2
             errors[metric] = (variance**0.5).assign_attrs(units="degree")
     return xr.Dataset(errors)
 

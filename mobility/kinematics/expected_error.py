@@ -70,28 +70,6 @@ def _factors(measured: Mapping[str, Mapping[str, float]], fitted: xr.Dataset) ->
     }
 
 
-def errors_with_value(fitted: xr.Dataset, number: str) -> dict[str, dict[str, float]]:
-    """Errors of a number of a trial that grow with its value, by angle.
-
-    The standard deviation grows by `per_degree` for each degree by which the value differs from
-    that `at` which it is right.
-    """
-    trial = tables.load(TRIAL)["trial"]
-    growing: dict[str, dict[str, float]] = {}
-    measured: set[str] = set()
-    for kind in alike_kinds(kind_of(fitted)):
-        # Beside the factor of the same kind: where that is of one that is alike, so is this.
-        of_kind = trial.get(kind, {})
-        entries = of_kind.get("with_value", {}).get(number, {})
-        growing |= {name: entry for name, entry in entries.items() if name not in measured}
-        measured |= {*of_kind.get(number, {}), *entries}
-    source = Origin.of(fitted.attrs).source
-    return {
-        name: {**entry, "per_degree": entry["per_degree"] * source.widened(name)}
-        for name, entry in growing.items()
-    }
-
-
 def alike_kinds(kind: str) -> list[str]:
     """Kinds whose factors hold for a kind of fit: itself, the one that it is like, and so on."""
     like = tables.load(TABLE)["kinds"]["of"][kind].get("like")
@@ -179,6 +157,16 @@ def metric_sd(
     factor: float = tables.load(TABLE)["metrics"]["factors"].get(name, 1.0)
     origin = Origin() if fitted is None else Origin.of(fitted.attrs)
     return factor * origin.source.widened(name) * drawn
+
+
+def factor_with_value(name: str, value: xr.DataArray) -> xr.DataArray:
+    """Return the factor on the error of a metric of positions that depends on its value.
+
+    NaN where the value is.
+    """
+    entry = tables.load(TABLE)["metrics"]["with_value"][name]
+    factor: xr.DataArray = entry["at_zero"] + entry["per_degree"] * value.clip(min=0.0)
+    return factor.clip(max=entry["at_most"])
 
 
 def another_model(pose: xr.Dataset) -> dict[str, Any] | None:

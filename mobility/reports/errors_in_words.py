@@ -17,13 +17,11 @@ from mobility.base.formatting import rounded
 from mobility.base.provenance import cameras_of
 from mobility.kinematics.expected_error import (
     another_model,
-    errors_with_value,
     half_width,
     of_fit,
     source_of_standing,
     unlike_measured,
 )
-from mobility.kinematics.geometry import called
 from mobility.reports.html import bullets, html, paragraphs
 
 if TYPE_CHECKING:
@@ -95,19 +93,6 @@ def calibration(pose: xr.Dataset) -> Markup:
     if lines:
         sentences.append(tables.sentence("report.calibration.unlike"))
     return paragraphs(*sentences) + bullets(lines)
-
-
-def growing_errors(pose: xr.Dataset) -> Markup:
-    """Say of which values at the bottom the error grows; `pose` is as for :func:`calibration`."""
-    if not of_fit(pose):
-        return paragraphs()
-    return paragraphs(
-        *(
-            tables.sentence(f"report.with_value.{number}", angle=called(name), at=entry["at"])
-            for number in ("absolute", "from_standing")
-            for name, entry in errors_with_value(pose, number).items()
-        )
-    )
 
 
 def uncertainty_in_short(pose: xr.Dataset) -> Markup:

@@ -177,7 +177,6 @@ def recording(page: ReportPage) -> Markup:
         + errors_in_words.distrust(page.record.warnings, page.pose)
         + filmed.cameras(page.pose)
         + errors_in_words.calibration(page.pose)
-        + errors_in_words.growing_errors(page.pose)
         + recording_checks.capture_quality(page.quality)
     )
 

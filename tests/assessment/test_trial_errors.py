@@ -17,13 +17,10 @@ from mobility.assessment import trial_errors as module
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.trial_errors import trial_errors
 from mobility.errors import BadInputError
-from mobility.keypoints.sources import pose_source
-from mobility.kinematics.angle_errors import angles_at_knots
 from mobility.kinematics.expected_error import (
     NUMBERS,
     TABLE,
     TRIAL,
-    errors_with_value,
     trial_factors,
 )
 from mobility.kinematics.skeleton import SIDES
@@ -39,7 +36,6 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> Any:
     for kind in plain[TRIAL]["trial"].values():
         for number in ("absolute", "from_standing", "sides"):
             kind[number] = dict.fromkeys(load("angles"), 1.0)
-        kind.pop("with_value", None)
     monkeypatch.setattr(tables, "load", lambda name: plain[name] if name in plain else load(name))
     return plain[TABLE] | plain[TRIAL]
 
@@ -131,46 +127,6 @@ def test_each_number_has_the_factor_of_its_kind(errors_of: Any, plain: Any) -> N
     assert trial_factors(nobody, "from_standing")["knee_flexion"] == 3.0
     plain["trial"]["moving_feet"] = {number: {"knee_flexion": 1.5} for number in NUMBERS}
     assert trial_factors(nobody, "absolute")["knee_flexion"] == 1.5
-
-
-def test_an_error_grows_with_the_distance_from_where_the_value_is_right(
-    errors_of: Any, plain: Any, squat_pose: Any
-) -> None:
-    """At the bottom the trunk leans by what is commanded; the knee's error does not grow."""
-    made = squat_pose(reps=2, fps=15)
-    pose = fitted(made.pose)
-    lean = angles_at_knots(pose)["trunk_lean"].max().item()
-    grows = {"trunk_lean": {"at": lean - 20.0, "per_degree": 0.2}}
-    plain["trial"]["not_standing"]["with_value"] = {"absolute": grows}
-    errors = errors_of(lambda r: alike(r, [-BIAS, BIAS], [-BIAS, BIAS]))
-    np.testing.assert_allclose(errors["trunk_lean_absolute"], 5.0, atol=0.2)
-    np.testing.assert_allclose(errors["trunk_lean_from_standing"], 0.0, atol=1e-9)
-    np.testing.assert_allclose(errors["knee_flexion_absolute"], BIAS)
-    # As far below as above.
-    grows["trunk_lean"]["at"] = lean + 20.0
-    errors = errors_of(lambda r: alike(r, [-BIAS, BIAS], [-BIAS, BIAS]))
-    np.testing.assert_allclose(errors["trunk_lean_absolute"], 5.0, atol=0.2)
-
-
-def test_an_error_grows_as_that_of_the_kind_whose_factor_it_has(plain: Any) -> None:
-    nobody = xr.Dataset(attrs={"history": "[]"})  # feet that move, which are like who is bent
-    grows = {"trunk_lean": {"at": 30.0, "per_degree": 0.2}}
-    plain["trial"]["not_standing"] = {number: {"trunk_lean": 1.0} for number in NUMBERS}
-    plain["trial"]["not_standing"]["with_value"] = {"absolute": grows}
-    plain["trial"]["moving_feet"] = {number: {"knee_flexion": 1.5} for number in NUMBERS}
-    assert errors_with_value(nobody, "absolute") == grows
-    # What a source of keypoints has of its own counts there, too.
-    knee = {"knee_flexion": {"at": 30.0, "per_degree": 0.2}}
-    plain["trial"]["not_standing"]["with_value"] = {"from_standing": knee}
-    del plain["trial"]["moving_feet"]["from_standing"]
-    wider = pose_source("other").widened("knee_flexion")
-    other = errors_with_value(nobody.assign_attrs(pose_source="other"), "from_standing")
-    assert other["knee_flexion"] == {"at": 30.0, "per_degree": pytest.approx(0.2 * wider)}
-    plain["trial"]["not_standing"]["with_value"] = {"absolute": grows}
-    plain["trial"]["moving_feet"]["from_standing"] = {"knee_flexion": 1.5}
-    assert errors_with_value(nobody, "from_standing") == {}
-    plain["trial"]["moving_feet"]["absolute"]["trunk_lean"] = 1.5
-    assert errors_with_value(nobody, "absolute") == {}
 
 
 def test_what_is_added_where_the_legs_are_not_seen_is_of_the_arms(

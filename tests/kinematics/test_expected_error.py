@@ -26,6 +26,7 @@ from mobility.kinematics.expected_error import (
     TRIAL,
     alike_kinds,
     another_model,
+    factor_with_value,
     kind_of,
     metric_sd,
     retest_sems,
@@ -155,13 +156,16 @@ def test_an_angle_of_which_nothing_was_measured_has_the_spread_of_its_draws(fitt
     assert angles["hip_flexion_sd"].notnull().any()
 
 
-def test_metrics_of_positions_have_factors_and_least_errors_of_their_own(fitted, change):
+def test_metrics_of_positions_have_factors_of_their_own_and_heels_one_of_the_value(fitted, change):
     angles, repetitions = joint_angles(fitted), find_repetitions(fitted)
     table = change()["metrics"]
     table["factors"]["toe_out"] = 1.0
     one = frames_of(posture, fitted, repetitions)
     table["factors"]["toe_out"] = 1.4
-    table["least"]["heel_rise"]["sd"] = 9.0
+    curve = table["with_value"]["heel_rise"]
+    curve |= {"at_zero": 1.0, "per_degree": 0.0, "at_most": 1.0}
+    plain = overhead_squat(fitted, angles, repetitions)
+    curve |= {"at_zero": 0.5, "per_degree": 0.25, "at_most": 2.0}
     wide = frames_of(posture, fitted, repetitions)
     inside = wide["toe_out_sd"].notnull()
     assert inside.any()
@@ -172,9 +176,19 @@ def test_metrics_of_positions_have_factors_and_least_errors_of_their_own(fitted,
     metrics = overhead_squat(fitted, angles, repetitions)
     given = metrics["heel_rise"].notnull()
     assert given.any()
-    np.testing.assert_array_equal(metrics["heel_rise_sd"], np.where(given, 9.0, np.nan))
+    factor = (0.5 + 0.25 * plain["heel_rise"].clip(min=0.0)).clip(max=2.0)
+    xr.testing.assert_allclose(metrics["heel_rise_sd"], factor * plain["heel_rise_sd"])
+    assert metrics["heel_rise_sd"].attrs == plain["heel_rise_sd"].attrs
     drawn = np.array([1.0, np.nan, 3.0])
     np.testing.assert_array_equal(metric_sd("standing_ankle_width", drawn), drawn)
+
+
+def test_a_raised_heel_is_less_certain_than_one_that_is_down() -> None:
+    values = xr.DataArray([-3.0, 0.0, 2.0, 5.0, 30.0, np.nan], dims="heel")
+    factor = factor_with_value("heel_rise", values).to_numpy()
+    assert factor[0] == factor[1] < factor[2] < factor[3] < factor[4] < 2.0
+    assert factor[2] < 1 < factor[4]
+    assert np.isnan(factor[5])
 
 
 def test_a_recording_unlike_those_measured_says_how(fitted: xr.Dataset) -> None:
@@ -261,9 +275,9 @@ def test_the_table_has_sources_and_a_factor_for_every_metric() -> None:
     table, squats = tables.load(TABLE), tables.load("measures")["measures"]
     kinds, fitted = table["kinds"]["of"], table["fitted"]
     assert all(0.3 < factor < 5 for each in fitted.values() for factor in each["angles"].values())
-    least = table["metrics"]["least"].values()
+    with_value = table["metrics"]["with_value"].values()
     landmarks = table["landmarks"].values()
-    assert all(each["source"] for each in (*fitted.values(), *least, *landmarks))
+    assert all(each["source"] for each in (*fitted.values(), *with_value, *landmarks))
     assert set(fitted) <= set(kinds)
     assert all(alike_kinds(kind)[-1] in fitted for kind in kinds)
     trial, retest = (tables.load(TRIAL)[part] for part in ("trial", "retest"))
@@ -274,7 +288,6 @@ def test_the_table_has_sources_and_a_factor_for_every_metric() -> None:
         assert set(entry["absolute"]) | set(entry["from_standing"]) <= set(angles)
         assert set(entry["sides"]) <= {name for name in angles if angles[name]["sided"]}
         assert all(0.3 < factor < 5 for number in NUMBERS for factor in entry[number].values())
-        assert set(entry.get("with_value", {})) <= set(NUMBERS)
     assert retest["source"]
     assert set(retest["sem"]) <= set(trial)
     assert all(sem > 0 for sems in retest["sem"].values() for sem in sems.values())

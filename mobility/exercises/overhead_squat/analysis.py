@@ -137,8 +137,9 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     the last is measured. Factors and retest errors are in ``tables/trial_errors.yaml``. Without a
     fit m is the median of the errors of the frames at the bottom; sides, and standing and bottom,
     then count as independent, and there is no ``_sem``. So do the sides of quantities of positions,
-    where m is the median ``_sd`` of the frames. The error of the heel rise of a fitted body is at
-    least the measured one. ``<angle>_phase_sd`` and ``<angle>_peak_sd`` are errors of frames.
+    where m is the median ``_sd`` of the frames. The error of the heel rise of a fitted body grows
+    with its value (``with_value`` in ``tables/expected_error.yaml``). ``<angle>_phase_sd`` and
+    ``<angle>_peak_sd`` are errors of frames.
 
     The draws of a fit vary more from knot to knot than its errors do, so that they do not tell
     how uncertain a speed is: in ``smoothness_sparc_sd`` m is the error of fits of rendered squats,
