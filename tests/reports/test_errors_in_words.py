@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
-
-import pytest
 
 from mobility import tables
 from mobility.assessment.findings import refused, wrong_expected
 from mobility.base.provenance import with_history
-from mobility.kinematics.expected_error import kind_of
 from mobility.reports import errors_in_words
 from mobility.reports.page import ReportPage
 from mobility.reports.sections import sections_of
@@ -46,23 +42,3 @@ def test_the_report_says_how_many_answers_are_expected_to_be_wrong(session: Sess
     assert "fewer than 0.1 of them" in errors_in_words.wrong_results(certain)[0]
     # What the verdict rules out says nothing.
     assert errors_in_words.wrong_results([refused(each, "x") for each in page.checks]) == []
-
-
-def test_the_report_says_of_which_values_the_error_grows(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    load, table = tables.load, copy.deepcopy(tables.load("trial_errors"))
-    monkeypatch.setattr(
-        tables, "load", lambda name: table if name == "trial_errors" else load(name)
-    )
-    said = "trunk lean at the bottom is the less sure the farther it is from 34°"
-    pose = with_history(session.fitted(), "fit_body", {"standing": "straight"}, planted=True)
-    entry = table["trial"][kind_of(pose)]
-    entry.pop("with_value", None)
-    assert said not in errors_in_words.growing_errors(pose)
-    entry["with_value"] = {"absolute": {"trunk_lean": {"at": 34.2, "per_degree": 0.4}}}
-    assert said in errors_in_words.growing_errors(pose)
-    assert "from standing" not in errors_in_words.growing_errors(pose)
-    entry["with_value"] = {"from_standing": {"trunk_lean": {"at": 41.1, "per_degree": 0.3}}}
-    changed = "the change of trunk lean from standing is the less sure the farther it is from 41°"
-    assert changed in errors_in_words.growing_errors(pose)
