@@ -59,7 +59,7 @@ from mobility.errors import BadInputError
 from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, trial_view, view_kind
 from mobility.kinematics.angle_errors import largest_sd
 from mobility.kinematics.angles import joint_angles
-from mobility.kinematics.expected_error import MDC95, TRIAL, Z95, kind_of
+from mobility.kinematics.expected_error import MDC95, TRIAL, Z95, kind_of, of_fit
 from mobility.kinematics.fit.entry import METHOD
 from mobility.sessions.files import read_dataset
 from mobility.virtual_lab.case import Case, case_from
@@ -88,6 +88,8 @@ VIEWS = {
     **{"back-oblique": "behind", "back": "behind"},
 }
 """What the table calls views."""
+_STOOD_S = (0.0, 0.5, 1.0, 1.5, np.inf)
+"""Times of standing, s, by which errors are compared."""
 _SPREAD_DEG = 3.0
 """Least standard deviation of true values of which a slope is given."""
 DIFFERING_DEG = 8.0
@@ -150,6 +152,7 @@ def errors_of(clip: Clip, standing: str, *, kinds: Container[str]) -> list[dict[
         return []
     about = {"person": person_of(clip), "rendered": clip.person == RENDERED}
     about |= {"clip": clip.name, "view": trial_view(body), "kind": kind}
+    about["stood"] = float(of_fit(body).get("standing_seconds", 0.0))
     found = measures(body, joint_angles(body), every=True)
     each = [one(body, repetitions) for one in (trial_spreads, trial_errors)]
     spreads, biases = (one.isel(rep=np.flatnonzero(accepted)).median("rep") for one in each)
@@ -414,6 +417,25 @@ def reported(errors: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def by_standing(errors: pd.DataFrame) -> pd.DataFrame:
+    """Compare the errors at the bottom with how long the person is seen to stand."""
+    kept = errors[(errors["number"] == "absolute") & errors["angle"].isin(REPORTED)]
+    kept = kept.assign(
+        holds=kept["error"].abs() <= Z95 * kept["stated"],
+        stood=pd.cut(kept["stood"], _STOOD_S, right=False).astype(str),
+    )
+    given = kept[kept["stated"] <= kept["angle"].map(lambda a: largest_sd(a, method=METHOD))]
+    grouped = given.groupby(["angle", "stood"], sort=True)
+    return pd.DataFrame(
+        {
+            "people": grouped["person"].nunique(),
+            "rms": grouped["error"].agg(lambda error: np.sqrt((error**2).mean())),
+            "stated": grouped["stated"].agg(lambda sd: np.sqrt((sd**2).mean())),
+            "holds": grouped["holds"].mean(),
+        }
+    ).reset_index()
+
+
 def slope(own: pd.DataFrame) -> str:
     """Give the slope of values on the truth, each person once, and its standard error."""
     each = own.groupby("person")[["truth", "value"]].mean()
@@ -444,7 +466,12 @@ def aims(table: pd.DataFrame) -> str:
     )
 
 
-PARTS = ("Held against other people, by view", "Measured again", "Knees of who stands")
+PARTS = (
+    "Held against other people, by view",
+    "By how long people stand",
+    "Measured again",
+    "Knees of who stands",
+)
 """Parts of reported.md after its first, each under its heading."""
 
 
@@ -493,6 +520,15 @@ def held(table: pd.DataFrame) -> str:
     return "\n\n".join([said, aims(table), markdown(table.round(2))])
 
 
+def standing_times(table: pd.DataFrame) -> str:
+    """Write how errors depend on how long people stand."""
+    return (
+        "The same people, at the bottom, by the seconds for which they are seen to stand straight"
+        " (`stood`). rms: root mean square error; stated: the same of the stated sd; holds: share"
+        f" of the values whose 95 % interval has the truth.\n\n{markdown(table.round(2))}"
+    )
+
+
 def measured_again(again: pd.DataFrame) -> str:
     """Write the errors of measuring again."""
     changes = again.assign(mdc95=MDC95 * again["sem"]).round(3).reset_index()
@@ -528,7 +564,7 @@ def main() -> None:
     if given.report and given.rendered:
         parser.error("--report goes with tables that are written: give --rendered first, alone")
     parts: dict[str, str] = {}
-    heldto, repeated, knees = PARTS
+    heldto, waited, repeated, knees = PARTS
     if given.stances:
         table = stances(given.stances)
         print(table.round(2).to_string(index=False))
@@ -536,8 +572,10 @@ def main() -> None:
     if given.report:
         rows = [r for c in rendered(given.report) for r in errors_of(c, "straight", kinds=LIKE)]
         table = reported(pd.DataFrame(rows))
+        times = by_standing(pd.DataFrame(rows))
         print(table.round(2).to_string(index=False), aims(table), sep="\n")
-        parts[heldto] = held(table)
+        print(times.round(2).to_string(index=False))
+        parts |= {heldto: held(table), waited: standing_times(times)}
     if given.rendered:
         if given.render_again:
             sweep([again for _, again in again_cases()], given.again, resume=True)
