@@ -1,7 +1,7 @@
 """Whether a film is good enough, found out within seconds, while its subject is still there.
 
-The stages of an analysis run on few frames and without a fit, in memory. Their warnings and the
-checks of the recording make the verdict, as after an analysis: no limit and no word is of here.
+The stages of an analysis run on few frames, in memory. Their warnings and the checks of the
+recording make the verdict, as after an analysis: no limit and no word is of here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -157,15 +156,21 @@ def _checked(
     info: VideoInfo,
 ) -> dict[str, Any]:
     """Judge a film by its pose."""
+    from mobility.assessment.verdict import judge
     from mobility.capture.quality import capture_quality, pictures
     from mobility.kinematics.clean import clean_pose
-    from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, warnings_before_fit
+    from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 
-    datasets = {"fitted": clean_pose(pose)}
+    cleaned = clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
+    stages = stages_of(asked)
+    try:
+        datasets = {"fitted": fit_body([cleaned], **stages.fit_options(cleaned))}
+    except BadInputError:  # in too few frames
+        return _document(judge([], _quality_without_person(info), exercise=asked), asked, info)
     trial = Trial(
         exercise=asked,
         joints=tuple(joints),
-        fit=False,
+        fit=True,
         movement=movement,
         sex=None,
         age=None,
@@ -174,25 +179,15 @@ def _checked(
     )
     with ThreadPoolExecutor(1) as meanwhile:
         seen = meanwhile.submit(pictures, info, pose)
-        datasets["angles"] = stages_of(asked).joint_angles(trial)
-        datasets["repetitions"] = stages_of(asked).repetitions(trial)
-        metrics = stages_of(asked).metrics(trial)
+        datasets["angles"] = stages.joint_angles(trial)
+        datasets["repetitions"] = stages.repetitions(trial)
+        metrics = stages.metrics(trial)
         quality = capture_quality(pose, info, datasets["fitted"], light_and_sharpness=seen.result())
-    for_fit = clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
-    of_fit = tables.load("verdict")["first_look"]["needs_a_fit"]
     found = warnings_of(pose, *datasets.values(), metrics)
-    found = [each for each in found if each["code"] not in of_fit]
-    with suppress(BadInputError):  # a person in very few frames, of which the pose warns
-        found += warnings_before_fit(for_fit, **stages_of(asked).fit_options(for_fit))
-    found += _without_standing_before(datasets["repetitions"], asked, found)
     found += _of_wishes(quality, datasets["repetitions"], asked, wanted_view, wanted_repetitions)
-    if wanted_view is not None and quality["view"]["name"] != UNKNOWN:
-        # What was asked for is right, and another view has its warning.
-        quality["view"] = {**quality["view"], "verdict": "ok", "advice": None}
     warnings = [
         AnalysisWarning(each["code"], each["message"], each.get("values", {})) for each in found
     ]
-    stages = stages_of(asked)
     warnings = stages.warnings_kept(asked, joints, quality, metrics, warnings)
     verdict = stages.verdict(asked, quality, metrics, lambda: datasets["fitted"], warnings)
     return _document(verdict, asked, info, quality, _accepted(datasets["repetitions"]))
@@ -200,23 +195,6 @@ def _checked(
 
 def _accepted(repetitions: xr.Dataset) -> int:
     return int(repetitions["accepted"].sum())
-
-
-def _without_standing_before(
-    repetitions: xr.Dataset, exercise: Exercise, found: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """Warn that nobody stands still before the first repetition, where that is measured."""
-    measured = exercise.noun == "repetition" and any(
-        "before" in entry for entry in exercise.moments.values()
-    )
-    starts = repetitions["start"].to_numpy()[repetitions["accepted"].to_numpy()]
-    if not measured or not starts.size or "nobody_stands" in {each["code"] for each in found}:
-        return []
-    before = repetitions["time"].to_numpy() <= starts.min()
-    if repetitions["standing"].to_numpy()[before].any():
-        return []
-    why = tables.sentence("reasons.never_standing")
-    return [tables.warning("warnings.nobody_stands", why=why)]
 
 
 def _of_wishes(
