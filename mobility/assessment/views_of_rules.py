@@ -12,7 +12,8 @@ from mobility.assessment.numbers import COMPARES_SIDES
 from mobility.catalogue.exercise import Exercise, main_moment
 from mobility.catalogue.exercise_table import names_of_numbers
 from mobility.catalogue.registry import exercises
-from mobility.keypoints.view import UNKNOWN, VIEWS, view_kind
+from mobility.keypoints.view import UNKNOWN, VIEWS, View, view_kind
+from mobility.kinematics.skeleton import other_side
 
 _SIDE = "side"
 
@@ -52,6 +53,19 @@ def surer_views(rule: str, view: str) -> dict[str, float]:
         if width and width[2] < own_width[0]
     }
     return dict(sorted(gains.items(), key=lambda each: -each[1]))
+
+
+def hidden_in_words(view: View) -> str:
+    """Say in a sentence what a view hides or shows less well; empty of an unknown one."""
+    if view.kind == UNKNOWN:
+        return ""
+    side = "right" if view.azimuth_deg > 0 else "left"
+    return tables.sentence(
+        f"report.view_hides.{view.kind.replace('-', '_')}",
+        azimuth=abs(view.azimuth_deg),
+        side=side,
+        other=other_side(side),
+    )
 
 
 def films_for(findings: Sequence[Finding], view: str) -> dict[str, list[Finding]]:

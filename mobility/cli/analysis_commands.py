@@ -141,7 +141,7 @@ def demo(
 
 
 def _check(video: Path, *, as_json: bool, workers: int | None, **asked: Any) -> None:
-    """Say whether a film is good, or why to film again."""
+    """Say whether a film is good, has limits, or has to be filmed again."""
     from mobility.capture.pose_process import started_ahead
 
     with started_ahead(workers):
@@ -152,7 +152,7 @@ def _check(video: Path, *, as_json: bool, workers: int | None, **asked: Any) -> 
         print_json(document)
         return
     typer.echo(document["headline"])
-    for what in dict.fromkeys(each["what_to_do"] for each in document["reasons"]):
+    for what in (*(each["what_to_do"] for each in document["reasons"]), document["view_hides"]):
         if what:
             typer.echo(what)
     say(document["first_look"])
@@ -230,7 +230,7 @@ def analyze(
     ] = False,
     view: Annotated[
         str | None,
-        option("--view", "NAME", help="With --check: view that was asked for (front, side...)."),
+        option("--view", "NAME", help="With --check: view that was meant (front, side...)."),
     ] = None,
     repetitions: Annotated[
         int | None,

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.assessment.exercise_stages import Trial, stages_of
+from mobility.assessment.views_of_rules import hidden_in_words
 from mobility.base.options import FilePath, Workers, checked, likely, quoted
 from mobility.base.provenance import AnalysisWarning, warnings_of
 from mobility.base.wording import listed
@@ -24,7 +25,7 @@ from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
 from mobility.documents.contract import CheckReason, RecordingCheck, SeenInFilm
 from mobility.errors import BadInputError, NobodyFoundError
-from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind
+from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind, view_of
 from mobility.kinematics.skeleton import SIDES
 from mobility.sessions.analysis_options import Person
 from mobility.sessions.creation import check_creation
@@ -62,10 +63,11 @@ def check_recording(
     subject: Person = "largest",
     workers: Workers | None = None,
 ) -> dict[str, Any]:
-    """Say within seconds whether a film is good, or why to film again; nothing is stored.
+    """Say within seconds whether a film is good, has limits, or has to be filmed again.
 
-    It is a first look: the pose in five frames a second, and no fitted body. Limits, checks and
-    words are those of the verdict on an analysis, which looks again and decides.
+    It is a first look: the stages of an analysis with the pose in five frames a second. Limits,
+    checks and words are those of the verdict on an analysis, which looks again and decides. Nothing
+    is stored.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ def check_recording(
     view
         View that was asked for: "front", "front-oblique", "side", "back-oblique" or "back", with
         "left" or "right" where the side matters, or as pages say it ("front left", "from behind").
-        By default any that the verdict finds good.
+        Without it the camera may stand anywhere: no view is a fault.
     repetitions
         Least number of repetitions (movements of a joint) that was asked for.
     body_joint_angles, movement
@@ -90,11 +92,12 @@ def check_recording(
     Returns
     -------
     dict
-        JSON values. ``good``; ``verdict``, the level of the verdict; ``headline``, one line of
-        text; ``reasons`` to film again, the worst first, each with ``code``, ``why`` and
-        ``what_to_do``; ``seen``: ``exercise`` (None where it is not clear), ``view``,
-        ``azimuth_deg``, ``repetitions``, ``duration_s``, ``frame_rate``; ``first_look``, what
-        this is, in words.
+        JSON values. ``good``; ``film_again``, whether most results would be missing or false;
+        ``verdict``, the level of the verdict; ``headline``, one line of text; ``reasons`` why it
+        is not good, the worst first, each with ``code``, ``why`` and ``what_to_do``; ``seen``:
+        ``exercise`` (None where it is not clear), ``view``, ``azimuth_deg``, ``repetitions``,
+        ``duration_s``, ``frame_rate``; ``view_hides``, what is not seen from there; ``first_look``,
+        what this is, in words.
 
     Raises
     ------
@@ -208,7 +211,7 @@ def _of_wishes(
     found = []
     seen = quality["view"]
     if view is not None and seen["name"] != UNKNOWN:
-        beyond = tables.load("verdict")["first_look"]["beyond_view_deg"]
+        beyond = tables.load("verdict")["meant_view"]["beyond_deg"]
         if _degrees_from(view, seen["azimuth_deg"]) > beyond:
             words = {"seen": _in_words(seen["name"]), "wanted": _in_words(view)}
             found.append(tables.warning("warnings.other_view", **words))
@@ -287,12 +290,15 @@ def _document(
     quality: Mapping[str, Any] | None = None,
     repetitions: int = 0,
 ) -> dict[str, Any]:
+    from mobility.assessment.verdict import each_once
+
     unusable = verdict.level == "unusable"
+    # Where the person is hardly seen, that no repetition is seen follows from it.
+    told = [e for e in verdict.reasons if not (unusable and e.code == "no_repetition")]
+    does = each_once(each.what_to_do for each in told)
     reasons = [
-        CheckReason(code=each.code, why=each.why, what_to_do=each.what_to_do)
-        for each in verdict.reasons
-        # Where the person is hardly seen, that no repetition is seen follows from it.
-        if not (unusable and each.code == "no_repetition")
+        CheckReason(code=each.code, why=each.why, what_to_do=do)
+        for each, do in zip(told, does, strict=True)
     ]
     good = verdict.level == "good"
     if not good and not reasons:  # of single joints, where none can be measured
@@ -312,15 +318,20 @@ def _document(
     count = tables.sentence(
         f"comments.recording_check.count.{number}", count=repetitions, noun=asked.noun
     )
+    findings = asked.noun == "repetition" and not verdict.film_again
+    hides = seen.azimuth_deg if findings else None
+    headline = "again" if verdict.film_again else "good" if good else "limited"
     return RecordingCheck(
         good=good,
+        film_again=verdict.film_again,
         verdict=verdict.level,
         headline=tables.sentence(
-            f"comments.recording_check.headline.{'good' if good else 'again'}",
+            f"comments.recording_check.headline.{headline}",
             what=f"{count}, {_in_words(seen.view)}",
             why=listed([each.why for each in reasons]),
         ),
         reasons=reasons,
         seen=seen,
+        view_hides="" if hides is None else hidden_in_words(view_of(hides)),
         first_look=tables.sentence("comments.recording_check.first_look"),
     ).model_dump(mode="json")
