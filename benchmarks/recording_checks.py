@@ -221,15 +221,15 @@ def markdown(rows: Mapping[str, pd.DataFrame], times: pd.DataFrame | None) -> st
         "thing wrong, and films from all sides (`recording_checks.yaml`, chosen before any was",
         "checked), the check of each, and the verdict after its analysis. Both say that a film is",
         "good, that it can be used with limits, or to film again, if most results would be missing",
-        "or false. `seen` is the view and the number of repetitions. No verdict knows of a view or of",
-        "repetitions that were meant; they are left out of the comparison.",
+        "or false. `seen` is the view and the number of repetitions. What was meant, a view or a",
+        "number of repetitions, is left out of the comparison.",
         "",
         f"- Check and verdict say the same of {alike} of {len(every)} films"
         f" ({100 * alike / len(every):.0f} %).",
         f"- Of {len(wrong)} films with one thing wrong the check names it in"
         f" {wrong['found'].sum()}.",
-        f"- Of {len(good)} films with nothing wrong the check calls {good['found'].sum()} good, and",
-        f"  the verdict {(good['verdict'] == 'good').sum()}; of the {len(views)} from all sides",
+        f"- Of {len(good)} films with nothing wrong the check calls {good['found'].sum()} good,",
+        f"  and the verdict {(good['verdict'] == 'good').sum()}; of the {len(views)} from all sides",
         f"  {views['found'].sum()} and {(views['verdict'] == 'good').sum()}.",
         "",
     ]

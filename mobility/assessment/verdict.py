@@ -30,7 +30,9 @@ Level = Literal["good", "limited", "not_this_exercise", "unusable"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From good to bad."""
 
-Part = Literal["indices", "fms", "arms", "feet", "smoothness", "exercises", "differences", "findings"]
+Part = Literal[
+    "indices", "fms", "arms", "feet", "smoothness", "exercises", "differences", "findings"
+]
 """What a verdict may rule out: indices, score of the FMS deep squat, findings of the arms, of the
 feet or of smoothness, exercises, differences between the sides, all findings."""
 

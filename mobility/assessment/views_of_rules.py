@@ -12,7 +12,14 @@ from mobility.assessment.numbers import COMPARES_SIDES
 from mobility.catalogue.exercise import Exercise, main_moment
 from mobility.catalogue.exercise_table import names_of_numbers
 from mobility.catalogue.registry import exercises
-from mobility.keypoints.view import UNKNOWN, VIEWS, View, view_kind
+from mobility.keypoints.view import (
+    UNKNOWN,
+    VIEWS,
+    View,
+    degrees_from,
+    view_in_words,
+    view_kind,
+)
 from mobility.kinematics.skeleton import other_side
 
 _SIDE = "side"
@@ -86,6 +93,27 @@ def hidden_in_words(view: View) -> str:
         side=side,
         other=other_side(side),
     )
+
+
+def another_view(seen: Mapping[str, Any], meant: str | None) -> list[dict[str, Any]]:
+    """Warn of another view than was meant.
+
+    Parameters
+    ----------
+    seen
+        Part "view" of the capture quality.
+    meant
+        Name of a view, as :func:`mobility.keypoints.view.view_name` gives it; None for any.
+    """
+    if meant is None or seen["name"] == UNKNOWN:
+        return []
+    if (
+        degrees_from(meant, seen["azimuth_deg"])
+        <= tables.load("verdict")["meant_view"]["beyond_deg"]
+    ):
+        return []
+    words = {"seen": view_in_words(seen["name"]), "wanted": view_in_words(meant)}
+    return [tables.warning("warnings.other_view", **words)]
 
 
 def films_for(findings: Sequence[Finding], view: str) -> dict[str, list[Finding]]:

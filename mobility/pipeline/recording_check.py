@@ -6,7 +6,6 @@ recording make the verdict, as after an analysis: no limit and no word is of her
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -17,16 +16,15 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.assessment.exercise_stages import Trial, stages_of
-from mobility.assessment.views_of_rules import hidden_in_words
-from mobility.base.options import FilePath, Workers, checked, likely, quoted
+from mobility.assessment.views_of_rules import another_view, hidden_in_words
+from mobility.base.options import FilePath, Workers, checked
 from mobility.base.provenance import AnalysisWarning, warnings_of
 from mobility.base.wording import listed
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
 from mobility.documents.contract import CheckReason, RecordingCheck, SeenInFilm
 from mobility.errors import BadInputError, NobodyFoundError
-from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind, view_of
-from mobility.kinematics.skeleton import SIDES
+from mobility.keypoints.view import UNKNOWN, view_in_words, view_name, view_of
 from mobility.sessions.analysis_options import Person
 from mobility.sessions.creation import check_creation
 
@@ -118,7 +116,10 @@ def check_recording(
         movement=movement,
     )
     asked = registry.exercise(name)
-    wanted_view = None if view is None else view_name(view)
+    try:
+        wanted_view = None if view is None else view_name(view)
+    except BadInputError as error:
+        raise BadInputError.of({"view": str(error)}) from None
     place = subject if subject != "largest" else stages_of(asked).subject(joints, movement)
     info = probe(video)
     rate = max(RATE_HZ, FEWEST_FRAMES / max(info.duration_s, 0.1))
@@ -145,6 +146,7 @@ def check_session(session: StoredSession) -> dict[str, Any]:
         exercise=record.exercise,
         body_joint_angles=record.joints,
         movement=record.movement,
+        view=record.options.get("view"),
         subject=record.options.get("subject") or "largest",
     )
 
@@ -187,7 +189,8 @@ def _checked(
         metrics = stages.metrics(trial)
         quality = capture_quality(pose, info, datasets["fitted"], light_and_sharpness=seen.result())
     found = warnings_of(pose, *datasets.values(), metrics)
-    found += _of_wishes(quality, datasets["repetitions"], asked, wanted_view, wanted_repetitions)
+    found += another_view(quality["view"], wanted_view)
+    found += _fewer_repetitions(datasets["repetitions"], asked, wanted_repetitions)
     warnings = [
         AnalysisWarning(each["code"], each["message"], each.get("values", {})) for each in found
     ]
@@ -200,64 +203,15 @@ def _accepted(repetitions: xr.Dataset) -> int:
     return int(repetitions["accepted"].sum())
 
 
-def _of_wishes(
-    quality: Mapping[str, Any],
-    repetitions: xr.Dataset,
-    exercise: Exercise,
-    view: str | None,
-    least: int | None,
+def _fewer_repetitions(
+    repetitions: xr.Dataset, exercise: Exercise, least: int | None
 ) -> list[dict[str, Any]]:
-    """Warn of another view, or fewer repetitions, than were asked for."""
-    found = []
-    seen = quality["view"]
-    if view is not None and seen["name"] != UNKNOWN:
-        beyond = tables.load("verdict")["meant_view"]["beyond_deg"]
-        if _degrees_from(view, seen["azimuth_deg"]) > beyond:
-            words = {"seen": _in_words(seen["name"]), "wanted": _in_words(view)}
-            found.append(tables.warning("warnings.other_view", **words))
+    """Warn of fewer repetitions than were meant."""
     count = _accepted(repetitions)
-    if least is not None and 0 < count < least:
-        numbers = {"count": count, "wanted": least, "noun": exercise.noun}
-        found.append(tables.warning("warnings.fewer_repetitions", **numbers))
-    return found
-
-
-def view_name(text: str) -> str:
-    """Name a view that was asked for, by its name or the words of pages, as views are named."""
-    of_side = {f"side {side}": side for side in SIDES}
-    sided = [f"{kind} {side}" for kind in ("front-oblique", "back-oblique") for side in SIDES]
-    names = [*VIEWS, *SIDES, *sided]
-    known = {_words_of(each): each for each in (*names, TWO_CAMERAS)}
-    known |= {_words_of(each): name for each, name in of_side.items()}
-    known |= {_words_of(_in_words(each)): each for each in names}
-    name = known.get(_words_of(text))
-    if name is None:
-        fault = f"no view {quoted(text)}{likely(text.lower(), names)} (one of {', '.join(names)})"
-        raise BadInputError.of({"view": fault})
-    if name == TWO_CAMERAS:
-        fault = f"{text} is of two films; check each by itself, with its own view"
-        raise BadInputError.of({"view": fault})
-    return name
-
-
-def _words_of(view: str) -> frozenset[str]:
-    words = {"back" if word == "behind" else word for word in re.findall(r"[^\s,-]+", view.lower())}
-    return frozenset(words - {"from", "the", "on"})
-
-
-def _degrees_from(view: str, azimuth_deg: float) -> float:
-    """How far an azimuth lies outside of a view, degrees; 0 within it."""
-    kinds = tables.load("views")["views"]
-    kind = view_kind(view)
-    edges = [0.0, *(entry["largest_azimuth_deg"] for entry in kinds.values())]
-    first, last = edges[list(kinds).index(kind)], edges[list(kinds).index(kind) + 1]
-    side = view.split()[-1]
-    to_side = {"left": -azimuth_deg, "right": azimuth_deg}.get(side, abs(azimuth_deg))
-    return float(max(first - to_side, to_side - last, 0.0))
-
-
-def _in_words(view: str) -> str:
-    return tables.sentence(f"report.views.{view.replace('-', '_').replace(' ', '_')}")
+    if least is None or not 0 < count < least:
+        return []
+    numbers = {"count": count, "wanted": least, "noun": exercise.noun}
+    return [tables.warning("warnings.fewer_repetitions", **numbers)]
 
 
 def _quality_without_person(info: VideoInfo) -> dict[str, Any]:
@@ -327,7 +281,7 @@ def _document(
         verdict=verdict.level,
         headline=tables.sentence(
             f"comments.recording_check.headline.{headline}",
-            what=f"{count}, {_in_words(seen.view)}",
+            what=f"{count}, {view_in_words(seen.view)}",
             why=listed([each.why for each in reasons]),
         ),
         reasons=reasons,

@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.base.formatting import plus_minus
+from mobility.keypoints.view import view_in_words
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
 from mobility.reports.html import Cell, Row, facts, html, paragraphs, table
-from mobility.reports.recording import view_in_words
 
 
 def capture_quality(quality: Mapping[str, Any]) -> Markup:

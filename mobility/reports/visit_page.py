@@ -35,7 +35,7 @@ from mobility.reports.first_page import CLASS_OF_LEVEL
 from mobility.reports.gauges import Gauge
 from mobility.reports.html import Row, bullets, html, measured, paragraphs, table
 from mobility.reports.page import ReportPage
-from mobility.reports.recording import model_in_words, person, view_in_words
+from mobility.reports.recording import model_in_words, person
 from mobility.reports.sections import section_of
 from mobility.sessions.record import verdict_in_words
 

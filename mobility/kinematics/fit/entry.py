@@ -74,7 +74,7 @@ from mobility.kinematics.fit.planted_feet import (
     with_stances_in_all_views,
 )
 from mobility.kinematics.fit.problem import Problem
-from mobility.kinematics.fit.standing import WhyNotStanding, standing_weights, with_standing
+from mobility.kinematics.fit.standing import WhyNotStanding, with_standing
 from mobility.kinematics.fit.whole_trial import COARSE_HZ, SolvedTrial, solve_trial
 from mobility.kinematics.skeleton import (
     INDEX,
