@@ -229,7 +229,7 @@ def markdown(rows: Mapping[str, pd.DataFrame], times: pd.DataFrame | None) -> st
         f"- Of {len(wrong)} films with one thing wrong the check names it in"
         f" {wrong['found'].sum()}.",
         f"- Of {len(good)} films with nothing wrong the check calls {good['found'].sum()} good,",
-        f"  and the verdict {(good['verdict'] == 'good').sum()}; of the {len(views)} from all sides",
+        f"  and the verdict {(good['verdict'] == 'good').sum()}; of {len(views)} from all sides",
         f"  {views['found'].sum()} and {(views['verdict'] == 'good').sum()}.",
         "",
     ]

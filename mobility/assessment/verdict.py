@@ -450,7 +450,7 @@ def _faults_of_framing(
         any_part = True
         part_level: Level = "unusable" if share > limits["unusable"] else "limited"
         what_to_do = advice_on.get(f"{part}_out_of_picture", framing["advice"][part])
-        kind = part_level if share > limits["poor"] else "edge"
+        kind: str = part_level if share > limits["poor"] else "edge"
         if kind == "unusable" and "ankles_seen" in entry[part] and ankles is not None:
             kind = kind if ankles > limits["unusable"] else "ankles_seen"
         part_entry = {**entry[part], **entry[part].get(kind, {})}

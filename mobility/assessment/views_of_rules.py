@@ -107,10 +107,8 @@ def another_view(seen: Mapping[str, Any], meant: str | None) -> list[dict[str, A
     """
     if meant is None or seen["name"] == UNKNOWN:
         return []
-    if (
-        degrees_from(meant, seen["azimuth_deg"])
-        <= tables.load("verdict")["meant_view"]["beyond_deg"]
-    ):
+    most = tables.load("verdict")["meant_view"]["beyond_deg"]
+    if degrees_from(meant, seen["azimuth_deg"]) <= most:
         return []
     words = {"seen": view_in_words(seen["name"]), "wanted": view_in_words(meant)}
     return [tables.warning("warnings.other_view", **words)]

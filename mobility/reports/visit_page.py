@@ -28,6 +28,7 @@ from mobility.cohorts.merging import films_of, is_merged
 from mobility.cohorts.visit import Visit
 from mobility.cohorts.visit_joints import DIFFERENCE, END
 from mobility.keypoints.sources import Origin
+from mobility.keypoints.view import view_in_words
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports import first_page, gauges, key_frames
