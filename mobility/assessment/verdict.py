@@ -6,6 +6,7 @@ recording is good or what is wrong with it, never both.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from mobility.base.wording import capital, listed
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
 from mobility.catalogue.registry import exercise_of
-from mobility.keypoints.view import UNKNOWN, view_kind
+from mobility.keypoints.view import UNKNOWN
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,9 +30,11 @@ Level = Literal["good", "limited", "not_this_exercise", "unusable"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From good to bad."""
 
-Part = Literal["indices", "fms", "arms", "smoothness", "exercises", "differences", "findings"]
-"""What a verdict may rule out: indices, score of the FMS deep squat, findings of the arms or of
-smoothness, exercises, differences between the sides, all findings."""
+Part = Literal[
+    "indices", "fms", "arms", "feet", "smoothness", "exercises", "differences", "findings"
+]
+"""What a verdict may rule out: indices, score of the FMS deep squat, findings of the arms, of the
+feet or of smoothness, exercises, differences between the sides, all findings."""
 
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -109,6 +112,11 @@ class Verdict:
     def text(self) -> str:
         """Headline, why and what to do, as one text."""
         return " ".join(filter(None, [self.headline, self.why, self.what_to_do]))
+
+    @property
+    def film_again(self) -> bool:
+        """Whether most results are missing or false, so that only another film helps."""
+        return LEVELS.index(self.level) > LEVELS.index("limited")
 
     @property
     def sides_in_doubt(self) -> bool:
@@ -283,16 +291,30 @@ def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdic
         besides = listed([each.why for each in limits])
         why += " " + tables.sentence("comments.verdict.besides", limits=besides)
         worst += limits
-    does = list(dict.fromkeys(each.what_to_do for each in worst if each.what_to_do))
+    does = each_once(each.what_to_do for each in worst)
     return Verdict(
         level=level,
         headline=headline(level, exercise),
         why=why,
-        what_to_do=" ".join(does),
+        what_to_do=" ".join(filter(None, does)),
         rules_out=rules_out,
         reasons=tuple(reasons),
         instead=next((each.instead for each in worst if each.instead), ""),
     )
+
+
+def each_once(texts: Iterable[str]) -> list[str]:
+    """Leave out of each text the sentences that an earlier one has, or begins with."""
+    said: list[str] = []
+    texts_left = []
+    for text in texts:
+        sentences = []
+        for sentence in re.split(r"(?<=[.!?]) +(?=[A-Z])", text):
+            if not any(each.startswith(sentence.rstrip(".")) for each in said):
+                sentences.append(sentence)
+                said.append(sentence)
+        texts_left.append(" ".join(sentences))
+    return texts_left
 
 
 def headline(level: Level, exercise: Exercise) -> str:
@@ -320,16 +342,21 @@ def _reasons_of_warnings(
 ) -> Iterator[Reason]:
     """Reasons in the order of the table, which lists the most telling warnings first."""
     all_warnings = list(warnings)
-    for code, entry in tables.load("verdict")["warnings"].items():
-        if "level" in entry:
-            of_code = (warning for warning in all_warnings if warning.code == code)
-            yield from (_reason_of_warning(warning, exercise) for warning in of_code)
+    for code in tables.load("verdict")["warnings"]:
+        for warning in (each for each in all_warnings if each.code == code):
+            if "level" in _entry_of(warning):
+                yield _reason_of_warning(warning, exercise)
 
 
-def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
+def _entry_of(warning: AnalysisWarning) -> dict[str, Any]:
     entry = dict(tables.load("verdict")["warnings"][warning.code])
     for value, otherwise in entry.get("if", {}).items():
         entry |= otherwise if warning.values.get(value) else {}
+    return entry
+
+
+def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
+    entry = _entry_of(warning)
     advice = exercise.table.get("advice_on", {}).get(warning.code, entry.get("do", ""))
     why = entry["is"].format(**warning.values)
     instead = str(warning.values.get("exercise", ""))
@@ -389,9 +416,10 @@ def _faults(
     """Give entry, level and advice of each fault that a check found."""
     advice = str(check.get("advice") or "")
     if name == "view":
-        view_name = str(check.get("name", UNKNOWN))
-        kind = view_name if view_name == UNKNOWN else view_kind(view_name)
-        yield entry["joints" if exercise.noun == "movement" else kind], level, advice
+        if exercise.noun == "movement":
+            yield entry["joints"], level, advice
+        elif check.get("name", UNKNOWN) == UNKNOWN:
+            yield entry["unknown"], level, advice
     elif name == "framing":
         yield from _faults_of_framing(entry, check, level, advice, exercise)
     else:
@@ -410,14 +438,22 @@ def _faults_of_framing(
     limits = framing["share"]["above"]
     advice_on = exercise.table.get("advice_on", {})
     outside = {} if exercise.noun == "movement" else check.get("outside") or {}
+    at_edge = check.get("at_edge") or {}
+    # Of an earlier version it is not known, and feet are no less out of the picture than ankles.
+    ankles = check.get("ankles_outside")
     any_part = False
     for part, share in outside.items():
-        if share is None or part not in entry or not share > limits["poor"]:
+        if share is None or part not in entry:
+            continue
+        if not share + (at_edge.get(part) or 0.0) > limits["poor"]:
             continue
         any_part = True
         part_level: Level = "unusable" if share > limits["unusable"] else "limited"
         what_to_do = advice_on.get(f"{part}_out_of_picture", framing["advice"][part])
-        part_entry = {**entry[part], **entry[part].get(part_level, {})}
+        kind: str = part_level if share > limits["poor"] else "edge"
+        if kind == "unusable" and "ankles_seen" in entry[part] and ankles is not None:
+            kind = kind if ankles > limits["unusable"] else "ankles_seen"
+        part_entry = {**entry[part], **entry[part].get(kind, {})}
         yield part_entry, part_entry.get("level", part_level), what_to_do
     if not any_part:
         yield entry["joints"], level, advice

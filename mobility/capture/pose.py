@@ -544,9 +544,19 @@ PARTS = {
 }
 """Parts of the body whose absence from the picture is reported."""
 
+FOREHEAD = 0.5
+"""Height of the middle of the forehead above the nose, as a share of that of the nose above the
+shoulders: 0.05 of 0.10 of stature (shoulders at 0.818, eyes at 0.936; Drillis and Contini 1966).
 
-def fraction_outside(pose: xr.Dataset, *, margin: float = 0.0) -> dict[str, float]:
+No landmark is above the eyes, and a head that is cut off there has them all."""
+
+
+def fraction_outside(
+    pose: xr.Dataset, *, margin: float = 0.0, parts: Mapping[str, Sequence[str]] = PARTS
+) -> dict[str, float]:
     """Share of the frames with a person in which head, hands or feet are not in the picture.
+
+    The head is out of it from where the picture cuts the forehead.
 
     A margin at the border, as a fraction of the picture's width and height, counts as outside. NaN
     where the part was never seen.
@@ -558,11 +568,20 @@ def fraction_outside(pose: xr.Dataset, *, margin: float = 0.0) -> dict[str, floa
     someone = u.notnull().any("keypoint")
     total = int(someone.sum())
     shares = {}
-    for part, names in PARTS.items():
+    for part, names in parts.items():
         part_outside = out.sel(keypoint=list(names)).any("keypoint") & someone
+        if part == "head":
+            part_outside |= _forehead(v) < 0
         ever_visible = bool(u.sel(keypoint=list(names)).notnull().any())
         shares[part] = float(part_outside.sum()) / total if ever_visible else float("nan")
     return shares
+
+
+def _forehead(v: xr.DataArray) -> xr.DataArray:
+    """Height of the forehead in the picture, from its top; NaN if nose or shoulders have none."""
+    nose = v.sel(keypoint="nose", drop=True)
+    shoulders = v.sel(keypoint=["left_shoulder", "right_shoulder"]).mean("keypoint")
+    return nose + FOREHEAD * (nose - shoulders)
 
 
 def _warnings(pose: xr.Dataset, result: Pass) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from mobility.base.provenance import SCHEMA_VERSION, cameras_of, history, last_o
 from mobility.capture.pose import fraction_outside
 from mobility.capture.sampling import chooser
 from mobility.capture.video import Frame, VideoInfo, keyframe_times, read_frames
-from mobility.keypoints.view import TWO_CAMERAS, View, camera_view, supports, trial_view, view_of
+from mobility.keypoints.view import UNKNOWN, View, camera_view, supports, view_of
 
 GROUPS = {
     "head": ("nose", "left_ear", "right_ear"),
@@ -118,7 +118,7 @@ def capture_quality(
             **_check("frame_rate", info.frame_rate or np.nan),
         },
         "visibility": _visibility(pose),
-        "view": _view(view, beside=trial_view(best) == TWO_CAMERAS),
+        "view": _view(view),
         "framing": _framing(pose),
         "distance": _distance(pose, best, height_px, camera),
         "size": {
@@ -294,12 +294,10 @@ def pictures(info: VideoInfo, pose: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _view(view: View, *, beside: bool) -> dict[str, Any]:
-    """Describe a view; `beside` says that another camera stands apart, so that the side is fine."""
+def _view(view: View) -> dict[str, Any]:
+    """Describe a view, and what it shows."""
     angles = tables.load("angles")
-    entry = dict(_limits("view")[view.kind])
-    if beside and "verdict_beside_another" in entry:
-        entry |= {"verdict": entry["verdict_beside_another"], "advice": None}
+    entry = _limits("view")["unknown"] if view.kind == UNKNOWN else {"verdict": "ok"}
     return {
         "name": view.name,
         "azimuth_deg": _rounded(view.azimuth_deg, 1),
@@ -326,13 +324,24 @@ def _camera(moving: bool | None) -> dict[str, str | None]:
 
 def _framing(pose: xr.Dataset) -> dict[str, Any]:
     limits = _limits("framing")
-    shares = fraction_outside(pose, margin=limits["border"]["value"])
-    levels = {part: _level(limits["share"], share) for part, share in shares.items()}
+    outside = fraction_outside(pose)
+    near = fraction_outside(pose, margin=limits["border"]["value"])
+    at_edge = {part: near[part] - share for part, share in outside.items()}
+    ankles = fraction_outside(pose, parts={"ankles": ("left_ankle", "right_ankle")})
+    levels = {
+        part: "poor" if level == "ok" and _level(limits["share"], near[part]) != "ok" else level
+        for part, level in ((part, _level(limits["share"], outside[part])) for part in outside)
+    }
     verdicts = [
         {"verdict": level, "advice": None if level in (None, "ok") else limits["advice"][part]}
         for part, level in levels.items()
     ]
-    return {"outside": {k: _rounded(v, 3) for k, v in shares.items()}, **_worst(verdicts)}
+    return {
+        "outside": {k: _rounded(v, 3) for k, v in outside.items()},
+        "at_edge": {k: _rounded(v, 3) for k, v in at_edge.items()},
+        "ankles_outside": _rounded(ankles["ankles"], 3),
+        **_worst(verdicts),
+    }
 
 
 def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float, camera: int) -> dict[str, Any]:

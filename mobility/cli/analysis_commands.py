@@ -141,7 +141,7 @@ def demo(
 
 
 def _check(video: Path, *, as_json: bool, workers: int | None, **asked: Any) -> None:
-    """Say whether a film is good, or why to film again."""
+    """Say whether a film is good, has limits, or has to be filmed again."""
     from mobility.capture.pose_process import started_ahead
 
     with started_ahead(workers):
@@ -152,7 +152,7 @@ def _check(video: Path, *, as_json: bool, workers: int | None, **asked: Any) -> 
         print_json(document)
         return
     typer.echo(document["headline"])
-    for what in dict.fromkeys(each["what_to_do"] for each in document["reasons"]):
+    for what in (*(each["what_to_do"] for each in document["reasons"]), document["view_hides"]):
         if what:
             typer.echo(what)
     say(document["first_look"])
@@ -224,14 +224,11 @@ def analyze(
         bool,
         typer.Option(
             "--check",
-            help="Only say within seconds whether the film is good, or why to film again; of the "
-            "options what was to be filmed and who (--subject) count. Nothing is stored.",
+            help="Check within seconds whether the video is good, has limits, or has to be filmed "
+            "again. Of the options, exercise, joints, movement, view and subject count. Nothing "
+            "is stored.",
         ),
     ] = False,
-    view: Annotated[
-        str | None,
-        option("--view", "NAME", help="With --check: view that was asked for (front, side...)."),
-    ] = None,
     repetitions: Annotated[
         int | None,
         option("--repetitions", "N", help="With --check: how many were asked for.", min=1),
@@ -254,16 +251,15 @@ def analyze(
         _check(
             video,
             exercise=exercise_name,
-            view=view,
             repetitions=repetitions,
             body_joint_angles=body_joint_angles,
             workers=workers,
             as_json=as_json,
-            **{name: options[name] for name in ("movement", "subject") if name in options},
+            **{name: options[name] for name in ("movement", "subject", "view") if name in options},
         )
         return
-    if view is not None or repetitions is not None:
-        raise BadInputError("--view and --repetitions are asked for with --check; add it")
+    if repetitions is not None:
+        raise BadInputError("--repetitions is for --check; add it")
     log_to(log_file, store=store)
     if exercise_name is None and "movement" not in options:
         exercise_name = registry.USUAL

@@ -99,7 +99,7 @@ class SessionDocument(Document):
 
 
 class CheckReason(Document):
-    """Why to film again."""
+    """What is wrong with a recording."""
 
     code: Annotated[str, Field(description="of the warning, or name of the check")]
     why: str
@@ -118,13 +118,15 @@ class SeenInFilm(Document):
 
 
 class RecordingCheck(Document):
-    """Whether a film is good, or why to film again, at a first look."""
+    """Whether a recording is good, has limits, or has to be filmed again, at a first look."""
 
     good: bool
+    film_again: Annotated[bool, Field(description="most results would be missing or false")]
     verdict: Literal["good", "limited", "not_this_exercise", "unusable"]
     headline: str
     reasons: Annotated[list[CheckReason], Field(description="the worst first")]
     seen: SeenInFilm
+    view_hides: Annotated[str, Field(description="what this view hides, in words; may be empty")]
     first_look: Annotated[str, Field(description="what this is, in words")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.base.options import likely
+from mobility.base.options import likely, quoted
 from mobility.base.provenance import cameras_of
 from mobility.errors import BadInputError
 
@@ -36,6 +37,7 @@ _LEAST_FLAT = 0.3
 """Horizontal part of a unit line of hips or shoulders below which it has no heading."""
 
 _LINES = (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"))
+_SIDES = ("left", "right")
 _FEET = ("left_ankle", "right_ankle")
 
 
@@ -346,3 +348,42 @@ def _spread_of_draws(fitted: xr.Dataset, azimuth: float) -> float:
     deviations = _wrapped(np.array(medians) - azimuth)
     deviations = deviations[np.isfinite(deviations)]
     return float(np.sqrt((deviations**2).mean())) if deviations.size else float("nan")
+
+
+def view_name(text: str) -> str:
+    """Name a view as views are named, from its name or from the words of pages."""
+    of_side = {f"side {side}": side for side in _SIDES}
+    sided = [f"{kind} {side}" for kind in ("front-oblique", "back-oblique") for side in _SIDES]
+    names = [*VIEWS, *_SIDES, *sided]
+    known = {_words_of(each): each for each in (*names, TWO_CAMERAS)}
+    known |= {_words_of(each): name for each, name in of_side.items()}
+    known |= {_words_of(view_in_words(each)): each for each in names}
+    name = known.get(_words_of(text))
+    if name is None:
+        fault = f"no view {quoted(text)}{likely(text.lower(), names)} (one of {', '.join(names)})"
+        raise BadInputError(fault)
+    if name == TWO_CAMERAS:
+        fault = f"{text} is of two films; check each by itself, with its own view"
+        raise BadInputError(fault)
+    return name
+
+
+def _words_of(view: str) -> frozenset[str]:
+    words = {"back" if word == "behind" else word for word in re.findall(r"[^\s,-]+", view.lower())}
+    return frozenset(words - {"from", "the", "on"})
+
+
+def degrees_from(view: str, azimuth_deg: float) -> float:
+    """How far an azimuth lies outside of a view, degrees; 0 within it."""
+    kinds = tables.load("views")["views"]
+    kind = view_kind(view)
+    edges = [0.0, *(entry["largest_azimuth_deg"] for entry in kinds.values())]
+    first, last = edges[list(kinds).index(kind)], edges[list(kinds).index(kind) + 1]
+    side = view.split()[-1]
+    to_side = {"left": -azimuth_deg, "right": azimuth_deg}.get(side, abs(azimuth_deg))
+    return float(max(first - to_side, to_side - last, 0.0))
+
+
+def view_in_words(name: str) -> str:
+    """Say from where a camera of a view sees the person."""
+    return tables.sentence(f"report.views.{name.replace('-', '_').replace(' ', '_')}")

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mobility.assessment.exercise_stages import Trial, stages_of
+from mobility.assessment.views_of_rules import another_view
 from mobility.base.options import Workers
 from mobility.base.provenance import (
     POSE,
@@ -527,8 +528,10 @@ def _origin_of(pose: xr.Dataset) -> dict[str, Any]:
 def _warnings_and_verdict(run: _Run) -> tuple[list[AnalysisWarning], Level]:
     """Give the warnings that concern the exercise, and the verdict on the recording."""
     exercise, quality, metrics = run.record.kind, run.session.capture_quality(), run["metrics"]
+    of_view = another_view(quality["view"], run.options.view)
+    all_warnings = [*run.record.warnings, *(AnalysisWarning(**each) for each in of_view)]
     warnings = stages_of(exercise).warnings_kept(
-        exercise, run.record.joints, quality, metrics, run.record.warnings
+        exercise, run.record.joints, quality, metrics, all_warnings
     )
     verdict = stages_of(exercise).verdict(
         exercise, quality, metrics, lambda: run["fitted"], warnings

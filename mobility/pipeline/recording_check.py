@@ -1,15 +1,13 @@
 """Whether a film is good enough, found out within seconds, while its subject is still there.
 
-The stages of an analysis run on few frames and without a fit, in memory. Their warnings and the
-checks of the recording make the verdict, as after an analysis: no limit and no word is of here.
+The stages of an analysis run on few frames, in memory. Their warnings and the checks of the
+recording make the verdict, as after an analysis: no limit and no word is of here.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,15 +16,15 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.assessment.exercise_stages import Trial, stages_of
-from mobility.base.options import FilePath, Workers, checked, likely, quoted
+from mobility.assessment.views_of_rules import another_view, hidden_in_words
+from mobility.base.options import FilePath, Workers, checked
 from mobility.base.provenance import AnalysisWarning, warnings_of
 from mobility.base.wording import listed
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
 from mobility.documents.contract import CheckReason, RecordingCheck, SeenInFilm
 from mobility.errors import BadInputError, NobodyFoundError
-from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind
-from mobility.kinematics.skeleton import SIDES
+from mobility.keypoints.view import UNKNOWN, view_in_words, view_name, view_of
 from mobility.sessions.analysis_options import Person
 from mobility.sessions.creation import check_creation
 
@@ -63,10 +61,11 @@ def check_recording(
     subject: Person = "largest",
     workers: Workers | None = None,
 ) -> dict[str, Any]:
-    """Say within seconds whether a film is good, or why to film again; nothing is stored.
+    """Say within seconds whether a film is good, has limits, or has to be filmed again.
 
-    It is a first look: the pose in five frames a second, and no fitted body. Limits, checks and
-    words are those of the verdict on an analysis, which looks again and decides.
+    It is a first look: the stages of an analysis with the pose in five frames a second. Limits,
+    checks and words are those of the verdict on an analysis, which looks again and decides. Nothing
+    is stored.
 
     Parameters
     ----------
@@ -78,7 +77,7 @@ def check_recording(
     view
         View that was asked for: "front", "front-oblique", "side", "back-oblique" or "back", with
         "left" or "right" where the side matters, or as pages say it ("front left", "from behind").
-        By default any that the verdict finds good.
+        Without it the camera may stand anywhere: no view is a fault.
     repetitions
         Least number of repetitions (movements of a joint) that was asked for.
     body_joint_angles, movement
@@ -91,11 +90,12 @@ def check_recording(
     Returns
     -------
     dict
-        JSON values. ``good``; ``verdict``, the level of the verdict; ``headline``, one line of
-        text; ``reasons`` to film again, the worst first, each with ``code``, ``why`` and
-        ``what_to_do``; ``seen``: ``exercise`` (None where it is not clear), ``view``,
-        ``azimuth_deg``, ``repetitions``, ``duration_s``, ``frame_rate``; ``first_look``, what
-        this is, in words.
+        JSON values. ``good``; ``film_again``, whether most results would be missing or false;
+        ``verdict``, the level of the verdict; ``headline``, one line of text; ``reasons`` why it
+        is not good, the worst first, each with ``code``, ``why`` and ``what_to_do``; ``seen``:
+        ``exercise`` (None where it is not clear), ``view``, ``azimuth_deg``, ``repetitions``,
+        ``duration_s``, ``frame_rate``; ``view_hides``, what is not seen from there; ``first_look``,
+        what this is, in words.
 
     Raises
     ------
@@ -116,7 +116,10 @@ def check_recording(
         movement=movement,
     )
     asked = registry.exercise(name)
-    wanted_view = None if view is None else view_name(view)
+    try:
+        wanted_view = None if view is None else view_name(view)
+    except BadInputError as error:
+        raise BadInputError.of({"view": str(error)}) from None
     place = subject if subject != "largest" else stages_of(asked).subject(joints, movement)
     info = probe(video)
     rate = max(RATE_HZ, FEWEST_FRAMES / max(info.duration_s, 0.1))
@@ -143,6 +146,7 @@ def check_session(session: StoredSession) -> dict[str, Any]:
         exercise=record.exercise,
         body_joint_angles=record.joints,
         movement=record.movement,
+        view=record.options.get("view"),
         subject=record.options.get("subject") or "largest",
     )
 
@@ -157,15 +161,21 @@ def _checked(
     info: VideoInfo,
 ) -> dict[str, Any]:
     """Judge a film by its pose."""
+    from mobility.assessment.verdict import judge
     from mobility.capture.quality import capture_quality, pictures
     from mobility.kinematics.clean import clean_pose
-    from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, warnings_before_fit
+    from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 
-    datasets = {"fitted": clean_pose(pose)}
+    cleaned = clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
+    stages = stages_of(asked)
+    try:
+        datasets = {"fitted": fit_body([cleaned], **stages.fit_options(cleaned))}
+    except BadInputError:  # in too few frames
+        return _document(judge([], _quality_without_person(info), exercise=asked), asked, info)
     trial = Trial(
         exercise=asked,
         joints=tuple(joints),
-        fit=False,
+        fit=True,
         movement=movement,
         sex=None,
         age=None,
@@ -174,25 +184,16 @@ def _checked(
     )
     with ThreadPoolExecutor(1) as meanwhile:
         seen = meanwhile.submit(pictures, info, pose)
-        datasets["angles"] = stages_of(asked).joint_angles(trial)
-        datasets["repetitions"] = stages_of(asked).repetitions(trial)
-        metrics = stages_of(asked).metrics(trial)
+        datasets["angles"] = stages.joint_angles(trial)
+        datasets["repetitions"] = stages.repetitions(trial)
+        metrics = stages.metrics(trial)
         quality = capture_quality(pose, info, datasets["fitted"], light_and_sharpness=seen.result())
-    for_fit = clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
-    of_fit = tables.load("verdict")["first_look"]["needs_a_fit"]
     found = warnings_of(pose, *datasets.values(), metrics)
-    found = [each for each in found if each["code"] not in of_fit]
-    with suppress(BadInputError):  # a person in very few frames, of which the pose warns
-        found += warnings_before_fit(for_fit, **stages_of(asked).fit_options(for_fit))
-    found += _without_standing_before(datasets["repetitions"], asked, found)
-    found += _of_wishes(quality, datasets["repetitions"], asked, wanted_view, wanted_repetitions)
-    if wanted_view is not None and quality["view"]["name"] != UNKNOWN:
-        # What was asked for is right, and another view has its warning.
-        quality["view"] = {**quality["view"], "verdict": "ok", "advice": None}
+    found += another_view(quality["view"], wanted_view)
+    found += _fewer_repetitions(datasets["repetitions"], asked, wanted_repetitions)
     warnings = [
         AnalysisWarning(each["code"], each["message"], each.get("values", {})) for each in found
     ]
-    stages = stages_of(asked)
     warnings = stages.warnings_kept(asked, joints, quality, metrics, warnings)
     verdict = stages.verdict(asked, quality, metrics, lambda: datasets["fitted"], warnings)
     return _document(verdict, asked, info, quality, _accepted(datasets["repetitions"]))
@@ -202,81 +203,15 @@ def _accepted(repetitions: xr.Dataset) -> int:
     return int(repetitions["accepted"].sum())
 
 
-def _without_standing_before(
-    repetitions: xr.Dataset, exercise: Exercise, found: Sequence[Mapping[str, Any]]
+def _fewer_repetitions(
+    repetitions: xr.Dataset, exercise: Exercise, least: int | None
 ) -> list[dict[str, Any]]:
-    """Warn that nobody stands still before the first repetition, where that is measured."""
-    measured = exercise.noun == "repetition" and any(
-        "before" in entry for entry in exercise.moments.values()
-    )
-    starts = repetitions["start"].to_numpy()[repetitions["accepted"].to_numpy()]
-    if not measured or not starts.size or "nobody_stands" in {each["code"] for each in found}:
-        return []
-    before = repetitions["time"].to_numpy() <= starts.min()
-    if repetitions["standing"].to_numpy()[before].any():
-        return []
-    why = tables.sentence("reasons.never_standing")
-    return [tables.warning("warnings.nobody_stands", why=why)]
-
-
-def _of_wishes(
-    quality: Mapping[str, Any],
-    repetitions: xr.Dataset,
-    exercise: Exercise,
-    view: str | None,
-    least: int | None,
-) -> list[dict[str, Any]]:
-    """Warn of another view, or fewer repetitions, than were asked for."""
-    found = []
-    seen = quality["view"]
-    if view is not None and seen["name"] != UNKNOWN:
-        beyond = tables.load("verdict")["first_look"]["beyond_view_deg"]
-        if _degrees_from(view, seen["azimuth_deg"]) > beyond:
-            words = {"seen": _in_words(seen["name"]), "wanted": _in_words(view)}
-            found.append(tables.warning("warnings.other_view", **words))
+    """Warn of fewer repetitions than were meant."""
     count = _accepted(repetitions)
-    if least is not None and 0 < count < least:
-        numbers = {"count": count, "wanted": least, "noun": exercise.noun}
-        found.append(tables.warning("warnings.fewer_repetitions", **numbers))
-    return found
-
-
-def view_name(text: str) -> str:
-    """Name a view that was asked for, by its name or the words of pages, as views are named."""
-    of_side = {f"side {side}": side for side in SIDES}
-    sided = [f"{kind} {side}" for kind in ("front-oblique", "back-oblique") for side in SIDES]
-    names = [*VIEWS, *SIDES, *sided]
-    known = {_words_of(each): each for each in (*names, TWO_CAMERAS)}
-    known |= {_words_of(each): name for each, name in of_side.items()}
-    known |= {_words_of(_in_words(each)): each for each in names}
-    name = known.get(_words_of(text))
-    if name is None:
-        fault = f"no view {quoted(text)}{likely(text.lower(), names)} (one of {', '.join(names)})"
-        raise BadInputError.of({"view": fault})
-    if name == TWO_CAMERAS:
-        fault = f"{text} is of two films; check each by itself, with its own view"
-        raise BadInputError.of({"view": fault})
-    return name
-
-
-def _words_of(view: str) -> frozenset[str]:
-    words = {"back" if word == "behind" else word for word in re.findall(r"[^\s,-]+", view.lower())}
-    return frozenset(words - {"from", "the", "on"})
-
-
-def _degrees_from(view: str, azimuth_deg: float) -> float:
-    """How far an azimuth lies outside of a view, degrees; 0 within it."""
-    kinds = tables.load("views")["views"]
-    kind = view_kind(view)
-    edges = [0.0, *(entry["largest_azimuth_deg"] for entry in kinds.values())]
-    first, last = edges[list(kinds).index(kind)], edges[list(kinds).index(kind) + 1]
-    side = view.split()[-1]
-    to_side = {"left": -azimuth_deg, "right": azimuth_deg}.get(side, abs(azimuth_deg))
-    return float(max(first - to_side, to_side - last, 0.0))
-
-
-def _in_words(view: str) -> str:
-    return tables.sentence(f"report.views.{view.replace('-', '_').replace(' ', '_')}")
+    if least is None or not 0 < count < least:
+        return []
+    numbers = {"count": count, "wanted": least, "noun": exercise.noun}
+    return [tables.warning("warnings.fewer_repetitions", **numbers)]
 
 
 def _quality_without_person(info: VideoInfo) -> dict[str, Any]:
@@ -309,12 +244,15 @@ def _document(
     quality: Mapping[str, Any] | None = None,
     repetitions: int = 0,
 ) -> dict[str, Any]:
+    from mobility.assessment.verdict import each_once
+
     unusable = verdict.level == "unusable"
+    # Where the person is hardly seen, that no repetition is seen follows from it.
+    told = [e for e in verdict.reasons if not (unusable and e.code == "no_repetition")]
+    does = each_once(each.what_to_do for each in told)
     reasons = [
-        CheckReason(code=each.code, why=each.why, what_to_do=each.what_to_do)
-        for each in verdict.reasons
-        # Where the person is hardly seen, that no repetition is seen follows from it.
-        if not (unusable and each.code == "no_repetition")
+        CheckReason(code=each.code, why=each.why, what_to_do=do)
+        for each, do in zip(told, does, strict=True)
     ]
     good = verdict.level == "good"
     if not good and not reasons:  # of single joints, where none can be measured
@@ -334,15 +272,20 @@ def _document(
     count = tables.sentence(
         f"comments.recording_check.count.{number}", count=repetitions, noun=asked.noun
     )
+    findings = asked.noun == "repetition" and not verdict.film_again
+    hides = seen.azimuth_deg if findings else None
+    headline = "again" if verdict.film_again else "good" if good else "limited"
     return RecordingCheck(
         good=good,
+        film_again=verdict.film_again,
         verdict=verdict.level,
         headline=tables.sentence(
-            f"comments.recording_check.headline.{'good' if good else 'again'}",
-            what=f"{count}, {_in_words(seen.view)}",
+            f"comments.recording_check.headline.{headline}",
+            what=f"{count}, {view_in_words(seen.view)}",
             why=listed([each.why for each in reasons]),
         ),
         reasons=reasons,
         seen=seen,
+        view_hides="" if hides is None else hidden_in_words(view_of(hides)),
         first_look=tables.sentence("comments.recording_check.first_look"),
     ).model_dump(mode="json")

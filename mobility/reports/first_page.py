@@ -24,11 +24,10 @@ from mobility.assessment.findings import (
 from mobility.assessment.results import OF_A_VALUE, RESULTS, Result
 from mobility.assessment.results import in_words as result_in_words
 from mobility.assessment.verdict import Part, Verdict
-from mobility.assessment.views_of_rules import films_beside
+from mobility.assessment.views_of_rules import films_beside, hidden_in_words
 from mobility.base.wording import capital, listed, spoken
 from mobility.documents.of_session import verdict_of
 from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
-from mobility.kinematics.skeleton import other_side
 from mobility.reports.exercise_page import page_of
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.reports.part_sections import exercises_in_short
@@ -66,17 +65,9 @@ def what_the_view_hides(pose: xr.Dataset, verdict: Verdict) -> Markup:
 
     Empty where the verdict rules out findings, with two cameras, and where the view is unknown.
     """
-    view = best_view(pose)
     if "findings" in verdict.rules_out or trial_view(pose) in (TWO_CAMERAS, UNKNOWN):
         return Markup()
-    side = "right" if view.azimuth_deg > 0 else "left"
-    sentence = tables.sentence(
-        f"report.view_hides.{view.kind.replace('-', '_')}",
-        azimuth=abs(view.azimuth_deg),
-        side=side,
-        other=other_side(side),
-    )
-    return paragraphs(sentence, kind="note")
+    return paragraphs(hidden_in_words(best_view(pose)), kind="note")
 
 
 def doubt(verdict: Verdict) -> Markup:

@@ -14,7 +14,7 @@ from mobility.base.formatting import dated, quantity, rounded, timed
 from mobility.base.provenance import cameras_of
 from mobility.base.wording import capital, listed, spoken
 from mobility.keypoints.sources import MEDIAPIPE, Origin
-from mobility.keypoints.view import azimuths, view_of
+from mobility.keypoints.view import azimuths, view_in_words, view_of
 from mobility.kinematics.expected_error import half_width
 from mobility.reports.html import Row, facts, paragraphs, table
 from mobility.reports.steps import steps_in_a_line
@@ -200,8 +200,3 @@ def cameras(pose: xr.Dataset) -> Markup:
         rows,
         caption=tables.sentence("report.camera_table.caption"),
     )
-
-
-def view_in_words(name: str) -> str:
-    """Say from where a camera of a view sees the person."""
-    return tables.sentence(f"report.views.{name.replace('-', '_').replace(' ', '_')}")

@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.base.formatting import plus_minus
+from mobility.keypoints.view import view_in_words
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
 from mobility.reports.html import Cell, Row, facts, html, paragraphs, table
-from mobility.reports.recording import view_in_words
 
 
 def capture_quality(quality: Mapping[str, Any]) -> Markup:
@@ -92,9 +92,11 @@ def seen_from(view: Mapping[str, Any]) -> str:
 
 
 def _framing_in_words(framing: Mapping[str, Any]) -> str:
-    outside = _shares({part: share for part, share in framing["outside"].items() if share})
-    if outside:
-        return tables.sentence("report.checks.outside", parts=outside)
+    parts = {kind: framing.get(kind) or {} for kind in ("outside", "at_edge")}
+    shares = {kind: _shares({k: v for k, v in parts[kind].items() if v}) for kind in parts}
+    lines = [tables.sentence(f"report.checks.{k}", parts=v) for k, v in shares.items() if v]
+    if lines:
+        return "; ".join(lines)
     if None in framing["outside"].values():
         return tables.sentence("report.checks.all_found")
     of_joints = framing.get("of_joints")

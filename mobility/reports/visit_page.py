@@ -28,6 +28,7 @@ from mobility.cohorts.merging import films_of, is_merged
 from mobility.cohorts.visit import Visit
 from mobility.cohorts.visit_joints import DIFFERENCE, END
 from mobility.keypoints.sources import Origin
+from mobility.keypoints.view import view_in_words
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports import first_page, gauges, key_frames
@@ -35,7 +36,7 @@ from mobility.reports.first_page import CLASS_OF_LEVEL
 from mobility.reports.gauges import Gauge
 from mobility.reports.html import Row, bullets, html, measured, paragraphs, table
 from mobility.reports.page import ReportPage
-from mobility.reports.recording import model_in_words, person, view_in_words
+from mobility.reports.recording import model_in_words, person
 from mobility.reports.sections import section_of
 from mobility.sessions.record import verdict_in_words
 

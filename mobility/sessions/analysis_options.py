@@ -36,6 +36,7 @@ from mobility.capture.models import AUTO
 from mobility.catalogue.exercise import Exercise
 from mobility.catalogue.registry import exercises
 from mobility.errors import BadInputError
+from mobility.keypoints.view import view_name
 
 Place = Literal["command line", "batch", "http", "form"]
 
@@ -79,6 +80,10 @@ StandingOfExercise = Annotated[
     Literal["usual"] | Standing,
     Number(0, 60, "degrees of flexion of the knees", ("usual", "straight", "free")),
 ]
+ViewName = Annotated[
+    str | None,
+    BeforeValidator(lambda value: None if value in (None, "auto") else view_name(value)),
+]
 Model = Annotated[str, BeforeValidator(lambda value: os.fspath(check_path(value)))]
 
 
@@ -121,6 +126,9 @@ class AnalysisOptions(Strict):
     ] = "usual"
     """How the person stands between repetitions: straight, free (not known), or with the knees bent
     by this many degrees, if you measured it. Usual is what the exercise assumes."""
+    view: Annotated[ViewName, Offered(_TYPED, "NAME", "View")] = None
+    """View that you meant to film: front, front left, left, back...; another one is a warning. By
+    default any, since no view is a fault."""
     movement: Annotated[Movement, Offered(_HERE, "NAME")] = None
     """Measure one movement of a joint, such as elbow_flexion or shoulder_abduction; by default the
     one that is found in the video."""

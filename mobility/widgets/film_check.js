@@ -12,13 +12,15 @@ function filmCheck({ model, el }) {
     form?.scrollIntoView({ behavior: "smooth", block: "start" });
     form?.querySelector("button")?.focus({ preventScroll: true });
   }
-  function box({ session, title, good, headline, reasons, first_look: firstLook }) {
-    const again = h("button", { type: "button", class: good ? "" : "mobility-main", onclick: () => filmAgain(session) }, "Film again");
+  function box({ session, title, good, film_again: isUseless, headline, reasons, view_hides: hidden, first_look: firstLook }) {
+    const again = h("button", { type: "button", class: isUseless ? "mobility-main" : "", onclick: () => filmAgain(session) }, "Film again");
     const away = h("button", { type: "button", "aria-label": `Close the check of ${title}`, onclick: () => ask(model, "put away", { session }) }, "Close");
-    return h("div", { class: good ? "mobility-check mobility-check-good" : "mobility-check" },
+    const heading = good ? headline : isUseless ? "Film again." : "Can be used, with limits.";
+    return h("div", { class: isUseless ? "mobility-check" : "mobility-check mobility-check-good" },
       h("h3", {}, title),
-      h("p", {}, h("strong", {}, good ? headline : "Film again.")),
+      h("p", {}, h("strong", {}, heading)),
       good ? null : h("ul", {}, ...reasons.map(({ why, what_to_do: does }) => h("li", {}, sentence(why), does ? ` ${does}` : ""))),
+      hidden ? h("p", {}, hidden) : null,
       h("p", { class: "mobility-dim" }, firstLook),
       h("div", { class: "mobility-row" }, again, away));
   }

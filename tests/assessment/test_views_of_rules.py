@@ -59,6 +59,15 @@ def test_a_view_is_surer_where_its_intervals_are_clearly_narrower() -> None:
     assert next(iter(surer_views("arms_fall_forward", "front"))) == "side"
 
 
+def test_an_angle_beside_the_person_is_filmed_from_the_side() -> None:
+    """The ankle's intervals are a little narrower from the front, its errors are not."""
+    assert next(iter(surer_views("ankle_dorsiflexion_limited", "front-oblique"))) == "side"
+    assert next(iter(surer_views("ankle_dorsiflexion_limited", "back"))) == "side"
+    # What the side does not show is filmed from the front.
+    assert next(iter(surer_views("ankle_dorsiflexion_asymmetry", "front-oblique"))) == "front"
+    assert next(iter(surer_views("hip_adduction", "front-oblique"))) == "front"
+
+
 def test_one_film_for_all_that_is_hidden_and_another_for_what_it_does_not_show() -> None:
     hidden = [
         finding("knee_inside_foot", "right", result="not_visible"),

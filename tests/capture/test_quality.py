@@ -129,12 +129,41 @@ def test_parts_outside_or_at_the_border_are_counted(squat_pose):
     frames = pose.sizes["time"]
     marks[{"time": slice(0, 10)}].loc[{"keypoint": "left_heel", "pixel": "v"}] = 985.0
     marks[{"time": slice(0, 4)}].loc[{"keypoint": "right_wrist", "pixel": "u"}] = -3.0
-    marks[{"time": slice(4, 9)}].loc[{"keypoint": "nose", "pixel": "v"}] = 21.0
+    shoulders = {"keypoint": ["left_shoulder", "right_shoulder"], "pixel": "v"}
+    marks[{"time": slice(4, 9)}].loc[{"keypoint": "nose", "pixel": "v"}] = 40.0
+    marks[{"time": slice(4, 9)}].loc[shoulders] = 100.0  # the forehead is at 10
     shares = fraction_outside(pose.assign(image_position=marks), margin=0.02)
     assert shares == {"head": 0.0, "hands": 4 / frames, "feet": 10 / frames}
+    marks[{"time": slice(4, 7)}].loc[shoulders] = 130.0  # and here 5 above the picture
+    assert fraction_outside(pose.assign(image_position=marks))["head"] == 3 / frames
     marks[{"time": 0}] = np.nan  # nobody: neither inside nor outside
     shares = fraction_outside(pose.assign(image_position=marks), margin=0.02)
     assert shares["feet"] == 9 / (frames - 1)
+
+
+@pytest.mark.parametrize(
+    ("below", "outside", "at_edge", "ankles"),
+    [(-60, 0.0, 0.0, 0.0), (-3, 0.0, 1.0, 0.0), (5, 1.0, 0.0, 0.0), (60, 1.0, 0.0, 1.0)],
+)
+def test_at_the_edge_out_of_the_picture_and_cut_off_are_three_things(
+    demo, below, outside, at_edge, ankles
+):
+    """Feet by so many pixels below the edge of the picture; the ankles are 40 above them."""
+    pose = demo.pose.copy(deep=True)
+    feet = {"left_ankle": 40, "left_heel": 0, "left_foot_index": 0}
+    for side in ("left", "right"):
+        for name, above in feet.items():
+            at = {"keypoint": name.replace("left", side), "pixel": "v"}
+            pose["image_position"].loc[at] = pose.attrs["image_height"] + below - above
+    framing = capture_quality(pose, demo.info)["framing"]
+    assert (framing["outside"]["feet"], framing["at_edge"]["feet"]) == (outside, at_edge)
+    assert framing["ankles_outside"] == ankles
+    verdict = judge([], {"framing": framing, "light": {"verdict": "ok"}})
+    assert verdict.film_again == bool(ankles)
+    assert ("feet" in verdict.rules_out) == bool(outside)
+    assert ("findings" in verdict.rules_out) == bool(ankles)
+    assert ("at the edge" in verdict.why) == bool(at_edge)
+    assert (verdict.level == "good") == (below == -60)
 
 
 def test_height_in_the_picture_is_that_of_standing(squat_pose):
@@ -241,12 +270,11 @@ def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):
     first = capture_quality(demo.pose, demo.info, both)
     assert first["view"]["name"] == "front-oblique left"
     assert first["swaps"]["mended_frames"]["legs"] == 0
-    # Beside one in front, a camera at the side is what is wanted; alone it is not.
     assert (second["view"]["verdict"], second["view"]["advice"]) == ("ok", None)
     same = {"cameras": [cameras[1], cameras[1]], "further_histories": [cleaned]}
     alike = with_history(demo.fitted, "fit_body", {"height_m": 1.78}, **same)
     alone = capture_quality(demo.pose, demo.info, alike, camera=1)["view"]
-    assert alone["verdict"] == "poor"
+    assert (alone["name"], alone["verdict"]) == ("right", "ok")  # no view is a fault
     assert "Film from the front" in alone["advice"]
 
     # Cameras that are calibrated give the scale; a single one does not.
@@ -265,5 +293,5 @@ def test_every_limit_is_in_order_and_has_its_advice():
         below = entry.get("below")
         assert below is None or below["poor"] > below["unusable"], name
         assert not (entry.get("above") or below) or entry["advice"], name
-    assert set(table["view"]) == {*tables.load("views")["views"], "unknown"}
+    assert set(table["view"]) == {"unknown"}
     assert set(table["framing"]["advice"]) >= {"head", "hands", "feet"}

@@ -341,20 +341,6 @@ def test_a_stance_that_cannot_be_used_is_said() -> None:
     assert "nobody_stands" in codes(fitted)
 
 
-def test_what_landmarks_show_without_a_fit_is_warned_of_as_by_a_fit():
-    time, knee = squat()
-    stands = filmed(time, body(knee))
-    assert entry.warnings_before_fit(stands) == []
-    no_feet = stands.copy(deep=True)
-    feet = [f"{side}_{part}" for side in ("left", "right") for part in ("heel", "foot_index")]
-    no_feet["confidence"].loc[{"keypoint": feet}] = 0.1
-    bent = filmed(squat(4.0, deep=20.0)[0], body(squat(4.0, deep=20.0)[1] + 65.0))
-    for pose, code in ((no_feet, "feet_not_seen"), (bent, "nobody_stands")):
-        (warning,) = entry.warnings_before_fit(pose)
-        assert warning["code"] == code
-        assert warning in last(entry.fit_body(pose, focal_length=FOCAL))["warnings"]
-
-
 @pytest.mark.parametrize("azimuths", [(90.0,), (0.0, 60.0)])
 def test_knees_that_are_seen_to_stand_bent_are_not_straightened(azimuths):
     time, knee = squat()

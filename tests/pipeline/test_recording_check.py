@@ -13,12 +13,13 @@ import xarray as xr
 
 import mobility as mb
 from mobility import tables
+from mobility.assessment.verdict import each_once
 from mobility.capture import pose as pose_module
 from mobility.capture import quality
 from mobility.capture.video import read_frames
 from mobility.catalogue import registry
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
-from mobility.pipeline.recording_check import view_name
+from mobility.keypoints.view import view_name
 
 OK = {"verdict": "ok", "advice": None}
 
@@ -64,7 +65,7 @@ def test_what_was_seen_is_told_and_said_to_be_a_first_look(check):
     assert seen["repetitions"] == 3
     assert seen["view"] == "front-oblique right"
     assert seen["duration_s"] == pytest.approx(12.8, abs=0.1)
-    said = "A good film, at a first look: 3 repetitions, from the front right."
+    said = "Good recording, at a first look: 3 repetitions, from the front right."
     assert document["headline"] == said
     assert "the analysis looks again and decides" in document["first_look"]
 
@@ -72,7 +73,7 @@ def test_what_was_seen_is_told_and_said_to_be_a_first_look(check):
 @pytest.mark.parametrize(
     ("part", "keypoints"),
     [
-        ("feet", ("left_heel", "left_foot_index")),
+        ("feet", ("left_ankle", "left_heel", "left_foot_index")),
         ("head", ("nose",)),
         ("hands", ("right_wrist",)),
     ],
@@ -98,7 +99,8 @@ def test_a_part_that_leaves_the_picture_is_a_reason_in_the_words_of_the_verdict(
 
 def test_who_does_not_stand_before_the_first_repetition_is_asked_to(check):
     document = check(spoil=lambda pose: within(pose, start=1.6))
-    assert codes(document) == ["nobody_stands"]
+    assert codes(document) == ["no_standing_before"]
+    assert not document["film_again"]
     assert document["reasons"][0]["what_to_do"].startswith("Stand tall and still for two seconds")
     # A chair rise begins on a seat.
     assert check("sit-to-stand")["good"]
@@ -167,23 +169,63 @@ def test_a_view_is_asked_for_in_the_words_of_pages_too(asked, name):
     [("front lefft", "front-oblique left|front"), ("left right", ""), ("frnt", "front"), ("", "")],
 )
 def test_a_view_that_is_none_is_refused_with_the_likely_one(asked, meant):
-    with pytest.raises(BadInputError, match=f"view: no view.*({meant})"):
+    with pytest.raises(BadInputError, match=f"no view.*({meant})"):
         view_name(asked)
 
 
-def test_a_side_view_that_was_asked_for_is_good(check):
-    def turned(pose):
-        turn = np.radians(-50.0)
-        x, z = (pose["position"].sel(space=axis) for axis in ("x", "z"))
-        pose = pose.copy(deep=True)
-        pose["position"].loc[{"space": "x"}] = x * np.cos(turn) - z * np.sin(turn)
-        pose["position"].loc[{"space": "z"}] = x * np.sin(turn) + z * np.cos(turn)
-        return pose
+@pytest.fixture
+def landmarks(demo, monkeypatch, shared_data):
+    """``landmarks(name, exercise, **options)``: check landmarks of a real film."""
 
-    assert codes(check(spoil=turned)) == ["view"]
-    assert check(spoil=turned, view="side")["good"]
-    assert check(spoil=turned, view="right")["good"]
-    assert codes(check(spoil=turned, view="left")) == ["other_view"]
+    def checked(name, exercise, **options):
+        pose = xr.load_dataset(shared_data / "lab" / "landmarks" / f"{name}_pose.nc")
+        step = max(round(pose.attrs["fps"] / 5), 1)
+        few = pose.isel(time=slice(None, None, step))
+        few = few.assign_attrs(fps=pose.attrs["fps"] / step)
+        monkeypatch.setattr(pose_module, "estimate_pose", lambda *_, **__: few)
+        monkeypatch.setattr(quality, "pictures", lambda *_: {"light": OK, "sharpness": OK})
+        video = demo.parent / "squat" / "video.mp4"
+        return mb.check_recording(video, exercise=exercise, **options)
+
+    return checked
+
+
+def test_no_view_is_a_fault_and_what_it_hides_is_said(landmarks):
+    document = landmarks("side_squats_arms_forward", "squat")
+    assert (document["good"], document["seen"]["view"]) == (True, "right")
+    assert "the left leg" in document["view_hides"]
+    for meant in ("side", "right"):
+        assert landmarks("side_squats_arms_forward", "squat", view=meant)["good"]
+    other = landmarks("side_squats_arms_forward", "squat", view="front")
+    assert codes(other) == ["other_view"]
+    assert not other["film_again"]
+
+
+@pytest.mark.parametrize(
+    ("name", "exercise", "code"),
+    [
+        ("chair_rises_oblique", "sit-to-stand", ""),
+        ("chair_rises_oblique", "squat", "chair_rise"),
+        ("front_squats_arms_hanging", "squat", ""),
+        ("front_squats_arms_hanging", "sit-to-stand", "no_seat"),
+        ("front_squats_weights_at_shoulders", "sit-to-stand", "no_seat"),
+        ("front_squats_arms_out", "squat", ""),
+        ("side_squats_arms_forward", "sit-to-stand", "no_seat"),
+    ],
+)
+def test_rises_and_squats_of_real_people_are_told_apart(landmarks, name, exercise, code):
+    document = landmarks(name, exercise)
+    of_exercise = [each for each in codes(document) if each != "no_standing_before"]
+    assert of_exercise == ([code] if code else [])
+    assert document["film_again"] == (code == "chair_rise")
+
+
+def test_a_sentence_is_said_once():
+    texts = ["Film in more light.", "Clean the lens. Film in more light.", "Film in more light."]
+    assert each_once(texts) == ["Film in more light.", "Clean the lens.", ""]
+    # One that says more comes first.
+    longer = ["Stand still for two seconds, feet flat.", "Stand still for two seconds."]
+    assert each_once(longer) == [longer[0], ""]
 
 
 def test_fewer_repetitions_count_where_some_were_asked_for(check):

@@ -29,7 +29,7 @@ SLUG = "overhead-squat"
 def metrics(trial: Trial) -> xr.Dataset:
     """Measure the squats of a trial."""
     measured: xr.Dataset = overhead_squat(trial.fitted, trial.angles, trial.repetitions)
-    return repeated.warned_of_joints(measured, trial)
+    return repeated.warned(measured, trial)
 
 
 @checked

@@ -17,7 +17,7 @@ from mobility.assessment.exercise_stages import stages_of
 from mobility.assessment.measures import measure
 from mobility.assessment.verdict import Verdict, judge
 from mobility.base.options import check_intervals
-from mobility.base.provenance import AnalysisWarning, with_history
+from mobility.base.provenance import AnalysisWarning, warnings_of, with_history
 from mobility.base.wording import capital
 from mobility.catalogue import registry
 from mobility.exercises.joint_angle_mobility.courses import single_joint_limits
@@ -76,7 +76,7 @@ def metrics(trial: Trial) -> xr.Dataset:
         sex=trial.sex,
         age=trial.age,
     )
-    return warned_of_joints(measured, trial)
+    return warned(measured, trial)
 
 
 def other_exercise(
@@ -98,7 +98,27 @@ def recognised_in(pose: xr.Dataset) -> list[dict[str, Any]]:
     return []
 
 
-def warned_of_joints(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
+def warned(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
+    """Warn where nobody stands before the first repetition, or where single joints move instead."""
+    return _warned_of_joints(_warned_of_standing(metrics, trial), trial)
+
+
+def _warned_of_standing(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
+    """Warn that nobody stands still before the first repetition, where that is measured."""
+    repetitions = trial.repetitions
+    measured = any("before" in entry for entry in trial.exercise.moments.values())
+    starts = repetitions["start"].to_numpy()[repetitions["accepted"].to_numpy()]
+    known = "nobody_stands" in {each["code"] for each in warnings_of(trial.fitted)}
+    if not measured or not starts.size or known:
+        return metrics
+    before = repetitions["time"].to_numpy() <= starts.min()
+    if repetitions["standing"].to_numpy()[before].any():
+        return metrics
+    warning = tables.warning("warnings.no_standing_before")
+    return with_history(metrics, "no_standing_before", {}, warnings=[warning])
+
+
+def _warned_of_joints(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
     """Warn where single joints move instead of the whole body."""
     if trial.repetitions.sizes["rep"] or not (moved := _joints_that_move(trial.fitted)):
         return metrics

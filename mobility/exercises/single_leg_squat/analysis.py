@@ -179,7 +179,7 @@ def metrics(trial: Trial) -> xr.Dataset:
         accepted_repetitions=int(all_repetitions["accepted"].sum()),
         warnings=warnings,
     )
-    return repeated.warned_of_joints(joined, trial)
+    return repeated.warned(joined, trial)
 
 
 def _without_hidden_plane(

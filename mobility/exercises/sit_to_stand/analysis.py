@@ -61,7 +61,7 @@ def metrics(trial: Trial) -> xr.Dataset:
         sex=trial.sex,
         age=trial.age,
     )
-    return repeated.warned_of_joints(_without_fast_angles(measured), trial)
+    return repeated.warned(_without_fast_angles(measured), trial)
 
 
 _FAST = ("hip_flexion", "trunk_lean")

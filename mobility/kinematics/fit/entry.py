@@ -74,7 +74,7 @@ from mobility.kinematics.fit.planted_feet import (
     with_stances_in_all_views,
 )
 from mobility.kinematics.fit.problem import Problem
-from mobility.kinematics.fit.standing import WhyNotStanding, standing_weights, with_standing
+from mobility.kinematics.fit.standing import WhyNotStanding, with_standing
 from mobility.kinematics.fit.whole_trial import COARSE_HZ, SolvedTrial, solve_trial
 from mobility.kinematics.skeleton import (
     INDEX,
@@ -522,34 +522,6 @@ def _feet_hardly_seen(problem: Problem) -> bool:
 
 def _nobody_stands(why: WhyNotStanding) -> dict[str, Any]:
     return tables.warning("warnings.nobody_stands", why=tables.sentence(f"reasons.standing.{why}"))
-
-
-def warnings_before_fit(
-    pose: xr.Dataset,
-    *,
-    feet_planted: Planted = None,
-    standing: Standing = "straight",
-    **_: Any,
-) -> list[dict[str, Any]]:
-    """Warn as a fit does of what landmarks show without one: who stands, and whether feet are seen.
-
-    That somebody who stands has bent knees, where only a fit sees it, is not warned of.
-
-    Parameters
-    ----------
-    pose, feet_planted, standing
-        As for :func:`fit_body`, of one camera; its other options do not matter.
-    """
-    sight = detections_of(pose, None, None)
-    span, _present = seen_span(sight)
-    problem, _joints = starting_point(problem_of(sight, span, KNOTS_HZ, None, None))
-    problem = with_stances(problem, feet_planted, camera_shift(pose, sight))
-    weights, why_not = standing_weights(problem)
-    unseen = weights is None and problem.planted and standing == "straight"
-    warnings = [_nobody_stands(why_not)] if unseen else []
-    if _feet_hardly_seen(problem):
-        warnings.append(_feet_not_seen([pose]))
-    return warnings
 
 
 def _at_frames(

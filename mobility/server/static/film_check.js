@@ -2,8 +2,8 @@
 const element = (tag, text, name = "") => Object.assign(document.createElement(tag), { textContent: text, className: name });
 
 /** Show a check in a place, with a button to film again. */
-export function showCheck(place, { good, reasons, headline, first_look: firstLook }, filmAgain) {
-  const again = element("button", "Film again", good ? "" : "main");
+export function showCheck(place, { good, film_again: isUseless, reasons, headline, view_hides: hidden, first_look: firstLook }, filmAgain) {
+  const again = element("button", "Film again", isUseless ? "main" : "");
   again.type = "button";
   again.addEventListener("click", filmAgain);
   const sentence = (text) => text && `${text[0].toUpperCase()}${text.slice(1)}.`;
@@ -13,7 +13,8 @@ export function showCheck(place, { good, reasons, headline, first_look: firstLoo
     line.append(element("strong", sentence(why)), ` ${does}`);
     return line;
   }));
-  const box = element("div", "", good ? "check good" : "check");
-  box.append(element("h2", good ? headline : "Film again"), ...(good ? [] : [list]), again, element("p", firstLook, "dim"));
+  const heading = good ? headline : isUseless ? "Film again" : "Can be used, with limits";
+  const box = element("div", "", isUseless ? "check" : "check good");
+  box.append(element("h2", heading), ...(good ? [] : [list]), ...(hidden ? [element("p", hidden)] : []), again, element("p", firstLook, "dim"));
   place.replaceChildren(box);
 }
