@@ -396,15 +396,17 @@ class Visit:
     def _same_as(self) -> list[StoredSession | None]:
         """Session that stands for each one whose video it shares; None for those that count.
 
-        Of several with results the one of two cameras counts, else the first.
+        Of several the one counts that gives findings, then the one of two cameras, then the first.
         """
 
-        def cameras(number: int) -> int:
-            return len(self.sessions[number].record.videos)
+        def worth(number: int) -> tuple[bool, int]:
+            film = self._read_apart[number][1]
+            has_findings = film is not None and "findings" not in film.verdict.rules_out
+            return has_findings, len(self.sessions[number].record.videos)
 
         counted: dict[tuple[str, ...], StoredSession] = {}
         same: list[StoredSession | None] = [None] * len(self.sessions)
-        for number in sorted(range(len(self.sessions)), key=cameras, reverse=True):
+        for number in sorted(range(len(self.sessions)), key=worth, reverse=True):
             if self._read_apart[number][1] is None:
                 continue
             session = self.sessions[number]
