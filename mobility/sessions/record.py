@@ -36,7 +36,7 @@ Numbers = list[Number]
 ANONYMOUS = "anonymous"
 """Participant of sessions that name none: they may be of different people."""
 DEMO = "demo"
-"""Participant of the sessions of ``mobility demo``: nobody, so it is in no list or count of people."""
+"""Participant of the sessions of ``mobility demo``: nobody, who is in no list and no count."""
 OLDEST = 120
 """Largest age in years."""
 
