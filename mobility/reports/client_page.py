@@ -6,7 +6,7 @@ Those are on the page for the professional.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ def of_session(page: ReportPage) -> Markup:
     """Make the client's page of one session."""
     record, verdict = page.record, page.verdict
     given = {} if "findings" in verdict.rules_out else {record.exercise: page.checks}
-    works = () if "exercises" in verdict.rules_out else advise(page.findings)
+    works = () if "exercises" in verdict.rules_out else advise(named(page.findings))
     pictures = key_frames.stills(page.session, faces=page.faces)
     who = "" if page.participant is None else page.participant.display_name or ""
     return show(
@@ -68,7 +68,7 @@ def sentences_of(
         More sentences, the most important first; empty ones are left out.
     """
     met = {name: _met(each) for name, each in findings.items()}
-    outside = {name: _outside(each) for name, each in findings.items()}
+    outside = {name: [words for _, words in _outside(each)] for name, each in findings.items()}
     several = len(findings) > 1
     sentences = []
     if good := _in_exercises(met, several=several):
@@ -80,6 +80,12 @@ def sentences_of(
     drills = len(works[:MOST_DRILLS])
     plan = tables.sentence(f"client.plan.{'one' if drills == 1 else 'several'}") if drills else ""
     return [*sentences, *filter(None, [*others, plan])][:MOST_SENTENCES]
+
+
+def named(findings: Sequence[Finding]) -> list[Finding]:
+    """Choose the findings of an exercise that the page names, for which alone it has drills."""
+    rules = [rule for rule, _ in _outside(findings)]
+    return [each for each in findings if each.rule in rules[:_MOST_PHRASES]]
 
 
 def show(
@@ -212,7 +218,7 @@ def _way(row: Mapping[str, Any]) -> str:
     if rule is None or isinstance(rule["threshold"], Mapping):
         return ""
     limit = float(rule["threshold"])
-    beyond = {
+    beyond: Callable[[float], float] = {
         "below": lambda value: limit - value,
         "above": lambda value: value - limit,
     }.get(rule["direction"], lambda value: abs(value) - limit)
@@ -239,15 +245,15 @@ def _within(exercise: str) -> str:
     return exercise.lower()
 
 
-def _outside(findings: Sequence[Finding]) -> list[str]:
-    """Say what is outside its target: what is surest to be far outside comes first."""
+def _outside(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    """Say by rule what is outside its target: what is surest to be far outside comes first."""
     chosen = []
     for rule, of_side in _by_side(findings).items():
         sides = {side: each for side, each in of_side.items() if each[0].result == "outside"}
         if sides and (words := _words(rule, "outside")):
             least = max(_least_excess(each) for of_rule in sides.values() for each in of_rule)
-            chosen.append((least, words + _on_side(sides, of_side)))
-    return [words for _, words in sorted(chosen, key=lambda each: -each[0])]
+            chosen.append((least, rule, words + _on_side(sides, of_side)))
+    return [each[1:] for each in sorted(chosen, key=lambda each: -each[0])]
 
 
 def _met(findings: Sequence[Finding]) -> list[str]:

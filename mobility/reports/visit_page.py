@@ -108,7 +108,9 @@ class VisitPage:
             for exercise, findings in self.findings.items()
             if "findings" not in self._verdict(exercise).rules_out
         }
-        works = advise(self._findings_for_advice()[0])
+        advised = {each.id for each in self._findings_for_advice()[0] if each.status == "found"}
+        named = [each for of_exercise in given.values() for each in client_page.named(of_exercise)]
+        works = advise(each for each in named if each.id in advised)
         if len(used) == 1:
             pictures = [("", each) for each in key_frames.stills(used[0], faces=self.faces)]
         else:
