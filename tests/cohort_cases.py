@@ -58,11 +58,13 @@ def add_session(
     warnings: Sequence[str] = (),
     versions: Mapping[str, str] | None = None,
     model: str = "",
+    video: str = "",
 ) -> None:
     """Put a session into `store`: the demo's, with other numbers of some metrics.
 
     `warnings` are the codes of its warnings, beside those of the demo; `versions` are of metrics;
-    `model` is another one, of which the keypoints are.
+    `model` is another one, of which the keypoints are. Its video is its own, or that of another
+    session named as `video`.
     """
     folder = store.path / name
     folder.mkdir(parents=True)
@@ -77,6 +79,7 @@ def add_session(
     record = json.loads((folder / "session.json").read_text())
     created_at = f"{date}T{time}+02:00"
     record |= {"session_id": name, "user_id": user_id, "created_at": created_at}
+    record["video"]["sha256"] = hashlib.sha256((video or name).encode()).hexdigest()
     record["provenance"] |= origin
     noted = {"message": "Something was seen.", "values": {"exercise": "squat", "joints": "hips"}}
     record["warnings"] += [{"code": code, **noted} for code in warnings]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mobility import tables
@@ -48,6 +49,14 @@ def all_work() -> Mapping[str, Mapping[str, Any]]:
     for exercise in exercises():
         work |= exercise.own_table("advice").get("exercises", {})
     return work
+
+
+def drawing_of(work_id: str) -> Path:
+    """Place of the drawing (SVG) of some work; an exercise of another package may have none."""
+    for exercise in exercises():
+        if work_id in exercise.own_table("advice").get("exercises", {}):
+            return exercise.file(f"{work_id}.svg")
+    return Path(__file__).parent / "drawings" / f"{work_id}.svg"
 
 
 def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[Work, ...]:

@@ -226,6 +226,11 @@ class _Statements(Strict):
     not_found: Text
 
 
+class _ClientWords(Strict):
+    met: Text
+    outside: Text
+
+
 class _Rule(Strict):
     """Entry of ``findings.yaml``."""
 
@@ -246,6 +251,7 @@ class _Rule(Strict):
     label: Text
     question: Text
     source: Text
+    client: _ClientWords | None = None
     participant: _Statements
     professional: _Statements
 

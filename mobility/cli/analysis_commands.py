@@ -129,11 +129,12 @@ def demo(
 
     with started_ahead(workers):
         from mobility.sessions.notebooks import demo_video
+        from mobility.sessions.record import DEMO
 
         usual, opened = registry.usual(), open_store(store, reports)
         session = opened.create(
             demo_video(usual.name),
-            user_id="demo",
+            user_id=DEMO,
             exercise_name=usual.name,
             session_name=f"Demo: {usual.name}",
         )

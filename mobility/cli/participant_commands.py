@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,7 +27,7 @@ from mobility.cli.parameters import (
     takes,
     warn,
 )
-from mobility.errors import BadInputError, StorageError
+from mobility.errors import BadInputError, MobilityError, StorageError
 
 if TYPE_CHECKING:
     from mobility.store import Store
@@ -104,9 +105,10 @@ def participants_show(opened: Store, user_id: ParticipantArgument) -> None:
 @participants_app.command("list")
 @takes(open_store)
 def participants_list(opened: Store, *, as_json: JsonOption = False) -> None:
-    """List the participants who have a record or a session.
+    """List the participants who have a record or a session, with their names.
 
-    It warns of sessions whose record does not name a participant.
+    The participant of `mobility demo` is not listed. Sessions whose record does not
+    name a participant are named in a warning.
     """
     from mobility.privacy.retention import unassigned
 
@@ -119,7 +121,11 @@ def participants_list(opened: Store, *, as_json: JsonOption = False) -> None:
     if not user_ids:
         say(tables.sentence("command_line.participants.none", store=opened.place))
     for user_id in user_ids:
-        typer.echo(user_id)
+        name = None
+        with suppress(MobilityError):  # a damaged record
+            stored = opened.stored_participant(user_id)
+            name = None if stored is None else stored.display_name
+        typer.echo(f"{user_id}  {name}" if name else user_id)
 
 
 @participants_app.command("export")

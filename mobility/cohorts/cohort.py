@@ -344,6 +344,8 @@ def choose_sessions(
 ) -> list[StoredSession]:
     """List the sessions of a store, of one exercise and some participants if these are named.
 
+    Sessions of ``mobility demo`` are listed only if their participant, "demo", is named.
+
     Raises
     ------
     BadInputError
@@ -360,7 +362,7 @@ def choose_sessions(
         session
         for session in sessions
         if (not exercise or session.record.exercise == name)
-        and (not participants or session.record.user_id in participants)
+        and (session.record.user_id in participants if participants else not session.record.is_demo)
     ]
 
 

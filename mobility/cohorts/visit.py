@@ -377,7 +377,44 @@ class Visit:
 
     @functools.cached_property
     def _read(self) -> list[tuple[dict[str, Any], Film | None]]:
+        """Rows and films; the film of a repeated video is left out, which its row says."""
+        numbers = {session.id: number for number, session in enumerate(self.sessions, 1)}
+        rows = []
+        for (row, film), same in zip(self._read_apart, self._same_as, strict=True):
+            if same is None:
+                rows.append((row, film))
+                continue
+            why = tables.sentence("visit.repeated", number=numbers[same.id])
+            rows.append(({**row, "reason": why}, None))
+        return rows
+
+    @functools.cached_property
+    def _read_apart(self) -> list[tuple[dict[str, Any], Film | None]]:
         return [_read(session, self._recordings) for session in self.sessions]
+
+    @functools.cached_property
+    def _same_as(self) -> list[StoredSession | None]:
+        """Session that stands for each one whose video it shares; None for those that count.
+
+        Of several the one counts that gives findings, then the one of two cameras, then the first.
+        """
+
+        def worth(number: int) -> tuple[bool, int]:
+            film = self._read_apart[number][1]
+            has_findings = film is not None and "findings" not in film.verdict.rules_out
+            return has_findings, len(self.sessions[number].record.videos)
+
+        counted: dict[tuple[str, ...], StoredSession] = {}
+        same: list[StoredSession | None] = [None] * len(self.sessions)
+        for number in sorted(range(len(self.sessions)), key=worth, reverse=True):
+            if self._read_apart[number][1] is None:
+                continue
+            session = self.sessions[number]
+            keys = [(*_measured_in(session), video.sha256) for video in session.record.videos]
+            same[number] = next((counted[key] for key in keys if key in counted), None)
+            if same[number] is None:
+                counted |= dict.fromkeys(keys, session)
+        return same
 
     def _merged(self, exercise: str) -> xr.Dataset:
         if exercise not in self._datasets:
@@ -445,6 +482,13 @@ def _read(
         row["reason"] = verdict.why.rstrip(".")
     azimuth = math.nan if row["azimuth"] is None else float(row["azimuth"])
     return row, Film(session.id, metrics, verdict, str(row["view"]), azimuth)
+
+
+def _measured_in(session: StoredSession) -> tuple[str, ...]:
+    """Say what is measured in the videos of a session: one video may show several movements."""
+    record = session.record
+    joints = record.joints if record.kind.noun == "movement" else ()
+    return record.exercise, record.movement or "", *joints
 
 
 def _is_outdated(session: StoredSession) -> bool:

@@ -156,14 +156,23 @@ def image(frame: KeyFrame, alt: str) -> Markup:
 
 def still(session: StoredSession, *, faces: bool = False) -> KeyFrame | None:
     """Take the one picture that shows what was filmed, without a number; None as of_session."""
-    if not session.video.is_file():
-        return None
-    pose = with_sides_exchanged_as_in(session.pose(), session.fitted())
-    moments = page_of(session.record.kind).moments(session, pose, ())
     # Of repetitions the second is of the turn, of single joints the last.
-    most = 2 if session.record.kind.noun == "repetition" else len(moments)
-    chosen = [Moment(each.title, each.time) for each in moments[:most]][-1:]
-    return next(iter(key_frames(session.video, pose, chosen, faces=faces)), None)
+    most = 2 if session.record.kind.noun == "repetition" else None
+    return next(iter(_plain(session, slice(most), last=True, faces=faces)), None)
+
+
+def stills(session: StoredSession, *, faces: bool = False) -> list[KeyFrame]:
+    """Take the pictures of :func:`of_session` without anything that was measured."""
+    return _plain(session, slice(None), last=False, faces=faces)
+
+
+def _plain(session: StoredSession, which: slice, *, last: bool, faces: bool) -> list[KeyFrame]:
+    if not session.video.is_file():
+        return []
+    pose = with_sides_exchanged_as_in(session.pose(), session.fitted())
+    moments = page_of(session.record.kind).moments(session, pose, ())[which]
+    chosen = [Moment(each.title, each.time) for each in moments]
+    return key_frames(session.video, pose, chosen[-1:] if last else chosen, faces=faces)
 
 
 def of_session(

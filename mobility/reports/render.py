@@ -64,6 +64,9 @@ TRIAL = "trial"
 SECTIONS = "sections"
 """Tag of a cell that shows several sections, as :func:`mobility.reports.page.show` does."""
 
+CLIENT_CELL = "client"
+"""Tag of the cell that makes the page for the client, and is on no other page."""
+
 KERNEL_LOG = "kernel.log"
 
 CELL_TIMEOUT_S = 600
@@ -435,10 +438,11 @@ def render_notebook(
             import nbformat
 
             nbformat.write(node, unfinished / f"{name}.ipynb")
+            node, for_client = _apart(node)
             page = to_html(node if not client else _with_front(node), title=title, trial=parts)
             (unfinished / f"{name}.html").write_text(page, encoding="utf-8")
             if client or trial is not None:
-                first = to_html(_first_page(node), title=title)
+                first = to_html(for_client if for_client.cells else _first_page(node), title=title)
                 (unfinished / f"{name}.{CLIENT}.html").write_text(first, encoding="utf-8")
         if finish is not None:
             finish(unfinished)
@@ -514,6 +518,14 @@ def _exporter() -> Any:
         exclude_output_prompt=True,
         exclude_anchor_links=True,
     )
+
+
+def _apart(node: Any) -> tuple[Any, Any]:
+    """Set the cell that makes the page for the client apart from all others."""
+    others, for_client = copy.copy(node), copy.copy(node)
+    others.cells = [cell for cell in node.cells if not _has(CLIENT_CELL, cell)]
+    for_client.cells = [cell for cell in node.cells if _has(CLIENT_CELL, cell)]
+    return others, for_client
 
 
 def _first_page(node: Any) -> Any:

@@ -31,7 +31,7 @@ from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import view_in_words
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
-from mobility.reports import first_page, gauges, key_frames
+from mobility.reports import client_page, first_page, gauges, key_frames
 from mobility.reports.first_page import CLASS_OF_LEVEL
 from mobility.reports.gauges import Gauge
 from mobility.reports.html import Row, bullets, html, measured, paragraphs, table
@@ -94,6 +94,47 @@ class VisitPage:
             + self._who()
             + self._films()
             + html(h.div(".halves")[h.div[self._stands_out()], h.div[self._since(), self._to_do()]])
+        )
+
+    def client(self) -> Markup:
+        """Make the page for the client: sentences, pictures and drills."""
+        films = self.visit.films()
+        used = [
+            session
+            for session, row in zip(self.visit.sessions, films, strict=True)
+            if any(film.id == session.id for film in self.visit.films_of(row["exercise"]))
+        ]
+        given = {
+            exercise: findings
+            for exercise, findings in self.findings.items()
+            if "findings" not in self._verdict(exercise).rules_out
+        }
+        advised = {each.id for each in self._findings_for_advice()[0] if each.status == "found"}
+        named = [each for of_exercise in given.values() for each in client_page.named(of_exercise)]
+        works = advise(each for each in named if each.id in advised)
+        if len(used) == 1:
+            pictures = [("", each) for each in key_frames.stills(used[0], faces=self.faces)]
+        else:
+            taken = [(each, key_frames.still(each, faces=self.faces)) for each in used]
+            pictures = [(each.record.exercise, still) for each, still in taken if still is not None]
+        participant = self.visit.sessions[0].participant
+        return client_page.show(
+            tables.sentence("client.visit", day=dated(self.visit.date)),
+            "" if participant is None else participant.display_name or "",
+            client_page.sentences_of(
+                given,
+                works,
+                client_page.changes_in_words(self.visit.changes()),
+                client_page.joints_in_words(self.visit.joints()),
+            ),
+            pictures,
+            works,
+            not_judged=[
+                exercise
+                for exercise in self.visit.exercises
+                if exercise not in given
+                and (exercise in self.findings or not self.visit.films_of(exercise))
+            ],
         )
 
     def numbers(self) -> Markup:

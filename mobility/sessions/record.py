@@ -35,6 +35,8 @@ Numbers = list[Number]
 
 ANONYMOUS = "anonymous"
 """Participant of sessions that name none: they may be of different people."""
+DEMO = "demo"
+"""Participant of the sessions of ``mobility demo``: nobody, who is in no list and no count."""
 OLDEST = 120
 """Largest age in years."""
 
@@ -237,8 +239,13 @@ class SessionRecord(Document):
         return self.session_name or self.video.original_name
 
     @property
+    def is_demo(self) -> bool:
+        """Whether ``mobility demo`` made it; such a session belongs to nobody."""
+        return self.user_id == DEMO
+
+    @property
     def visit_day(self) -> datetime.date | None:
-        """Day of the visit that it belongs to, in its own offset; None where nobody is named."""
+        """Day of the visit that it belongs to, in its own offset; None if nobody is named."""
         return None if self.user_id == ANONYMOUS else self.created_at.date()
 
     @property

@@ -40,6 +40,7 @@ from mobility.sessions.files import (
     refuse_link,
 )
 from mobility.sessions.record import (
+    DEMO,
     GivenParticipant,
     Participant,
 )
@@ -217,13 +218,13 @@ class StoreFiles:
         return stored.model_dump(mode="json", exclude_none=True)
 
     def participants(self) -> list[str]:
-        """Ids of the participants who have a record or a session, in order."""
+        """Ids of the participants who have a record or a session, in order; not the demo."""
         names = self.backend.names(PARTICIPANTS)
         user_ids = {Path(name).stem for name in names if re.fullmatch(r"[^.].*\.json", name)}
         for user_id in self.owners().values():
             with suppress(BadInputError):  # of a damaged record
                 user_ids.add(check_id(user_id, what="user_id"))
-        return sorted(user_ids)
+        return sorted(user_ids - {DEMO})
 
     def owners(self) -> dict[str, str]:
         """Participant of each session whose record still names one, even if damaged otherwise."""

@@ -15,6 +15,7 @@ function sessionBrowser({ model, el }) {
   const links = h("div", { class: "mobility-row", role: "status" });
   const title = h("h3", {});
   const content = h("div", {});
+  let askedVisit = false; // the page of a visit was asked for here, not in another window
   let linked = null; // id of the session whose report is named below
   let confirming = null; // id of the session whose deletion is to be confirmed
   let order = { by: "when", down: true };
@@ -171,7 +172,10 @@ function sessionBrowser({ model, el }) {
       h("h5", { "data-participant": person.id, "data-visit": date }, day,
         rows.some((row) => row.state === "analyzed") ? h("button", {
           type: "button", "data-key": `visit ${person.id} ${date}`, "aria-label": `Page of the visit of ${person.name}, ${day}`,
-          onclick: () => ask(model, "visit", { participant: person.id, date, page: pageServer() }) }, "Page") : null),
+          onclick: () => {
+            askedVisit = true;
+            ask(model, "visit", { participant: person.id, date, page: pageServer() });
+          } }, "Page") : null),
       h("ul", {}, ...rows.map(film)));
   }
   function group(name, id, ...children) {
@@ -272,6 +276,11 @@ function sessionBrowser({ model, el }) {
         h("span", {}, `Visit of ${message.participant}, ${message.date}: `),
         h("a", { href: message.url, target: "_blank", rel: "noopener" }, "open it"),
         h("code", {}, message.path));
+      if (askedVisit) { // the list may be longer than the window
+        links.scrollIntoView({ behavior: "smooth", block: "center" });
+        links.querySelector("a").focus({ preventScroll: true });
+      }
+      askedVisit = false;
     } else if (message.kind === "rendered") ask(model, "address", { session: message.session, page: pageServer() });
     else if (message.kind === "looked") polling = false;
     else if (message.kind === "still") {

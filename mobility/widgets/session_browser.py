@@ -325,11 +325,11 @@ def _session_row(
     elif state == "analyzing" and session.store.is_in_work(session.id):
         state = "running"
     verdict = record.verdict if state == "analyzed" else ""
-    visit = record.visit_day
+    visit = None if record.is_demo else record.visit_day
     return {
         "id": session.id,
         "name": record.name,
-        "user_id": "" if record.user_id == ANONYMOUS else record.user_id,
+        "user_id": "" if record.user_id == ANONYMOUS or record.is_demo else record.user_id,
         "participant": user_name(record, people[record.user_id]),
         "exercise": record.exercise,
         "state": state,

@@ -11,6 +11,7 @@ function uploadForm({ model, el }) {
   const ofFilm = model.get("options").filter((option) => !option.of_person);
   let films = []; // what is to be added, a card each
   let upload = null; // id of the file that is being sent
+  const page = newId("page");
   let begun = null; // films and participant that are being added from here, not from another view of this form
 
   const field = (name, options = {}) => h("input", { type: "text", id: newId(name), ...options });
@@ -177,11 +178,13 @@ function uploadForm({ model, el }) {
     sex: labelled("Sex", sex, faultLine(model, "sex", sex)),
   };
   const norms = help("Age and sex decide which norms the report can show. They are kept with the participant.");
+  const date = field("date", { type: "date", max: today() });
   const measures = Object.fromEntries(ofPerson.map(({ name }) => [name, field(name, { placeholder: "optional" })]));
   const moreOfPerson = h("details", { "aria-label": "More on the participant" }, h("summary", {}, "More"),
     ...ofPerson.map(({ name, label, help: text }) => labelled(label, measures[name], help(text), faultLine(model, name, measures[name]))));
   const person = h("div", { class: "mobility-card mobility-who", role: "group", "aria-label": "Participant" },
-    h("div", {}, labelled("Participant", who, whom, faultLine(model, "user_id", who)), lacking.age, lacking.sex, norms, ofPerson.length ? moreOfPerson : null));
+    h("div", {}, labelled("Participant", who, whom, faultLine(model, "user_id", who)), lacking.age, lacking.sex, norms,
+      isLocal ? labelled("Filmed on", date, help("Empty: today."), faultLine(model, "date", date)) : null, ofPerson.length ? moreOfPerson : null));
   /** Who is meant by what was typed: an id, or a name that one participant alone has. */
   function participant() {
     const text = who.value.trim();
@@ -208,6 +211,7 @@ function uploadForm({ model, el }) {
   // Sending
 
   const send = h("button", { class: "mobility-main", type: "button", onclick: begin });
+  // What another page sends can be cancelled here too.
   const cancel = h("button", { type: "button", hidden: true, onclick: () => {
     ask(model, "cancel");
     stop();
@@ -227,14 +231,16 @@ function uploadForm({ model, el }) {
   const told = (file) => ({ name: file ? file.name : "", size: file ? file.size : 0 });
   function begin() {
     next.hidden = true;
-    begun = { films: [...films], user: participant()?.id || who.value.trim() };
+    begun = { films: [...films], user: participant()?.id || who.value.trim(), day: date.value };
     begun.films.forEach((film, number) => { film.number = number; });
     ask(model, "begin", {
+      page,
       films: begun.films.map((film) => ({ ...told(film.file), second: film.second ? told(film.second) : null, fields: film.told() })),
       person: {
         user_id: who.value.trim(),
         age: age.value.trim() || null,
         sex: sex.value || null,
+        date: date.value || null,
         ...Object.fromEntries(Object.entries(measures).map(([name, control]) => [name, control.value.trim() || null])),
       },
     });
@@ -264,16 +270,17 @@ function uploadForm({ model, el }) {
   }
   /** Empty the form for the next films, and offer to go on with the same person. */
   function end() {
-    const { user } = begun;
+    const { user, day } = begun;
     stop();
     if (films.length) return; // they were refused
-    for (const control of [who, age, sex, ...Object.values(measures)]) control.value = "";
+    for (const control of [who, age, sex, date, ...Object.values(measures)]) control.value = "";
     moreOfPerson.open = false;
     showPerson();
     if (!user) return;
     next.replaceChildren(h("button", { type: "button", onclick: () => {
       next.hidden = true;
       who.value = user;
+      date.value = day;
       showPerson();
       pick.click();
       choose.focus();
@@ -282,14 +289,21 @@ function uploadForm({ model, el }) {
   }
   function showState() {
     const isBusy = Boolean(upload) || Boolean(model.get("progress").text);
-    sending.hidden = !upload;
-    cancel.hidden = !upload;
+    const { page: sender, names } = model.get("sending");
+    const isElsewhere = Boolean(sender) && sender !== page;
+    sending.hidden = !upload && !isElsewhere;
+    bar.hidden = !upload;
+    if (!upload && isElsewhere) sent.textContent = `Another window is sending ${names.join(", ")}.`;
+    cancel.hidden = !upload && !isElsewhere;
     send.hidden = person.hidden = !films.length;
     send.disabled = isBusy;
     send.textContent = films.length > 1 ? `Add ${films.length} films` : "Add the film";
   }
   const received = guarded(model, (message) => {
     if (message.kind === "send") part(message);
+    else if (message.kind === "alive") {
+      if (begun) ask(model, "alive", { page });
+    } else if (message.kind === "cancelled") stop();
     else if (message.kind === "received") {
       upload = null;
       showState();
@@ -304,16 +318,31 @@ function uploadForm({ model, el }) {
     showPerson();
   });
   model.on("msg:custom", received);
-  model.on("change:progress", showState);
+  model.on("change:progress change:sending", showState);
   model.on("change:participants", showParticipants);
+  /** Say that nothing more comes from here; a page that cannot say so is asked by the next one. */
+  const leaving = () => {
+    if (!begun) return;
+    ask(model, "left", { page });
+    stop();
+  };
+  window.addEventListener("pagehide", leaving);
   showParticipants();
   showState();
+  ask(model, "here", { page });
   return () => {
-    upload = null;
+    leaving();
+    window.removeEventListener("pagehide", leaving);
     for (const [kind, act] of Object.entries(dropping)) target.removeEventListener(kind, act);
     films.forEach(release);
     model.off("msg:custom", received);
   };
+}
+
+/** The day of this computer, as a date field has it. */
+function today() {
+  const now = new Date();
+  return new Date(now.getTime() - now.getTimezoneOffset() * 60000).toISOString().slice(0, 10);
 }
 
 export default shown(uploadForm);

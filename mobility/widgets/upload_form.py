@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.assessment.movements import how_to_film
 from mobility.base.options import validate
+from mobility.base.wording import listed
 from mobility.catalogue import registry
 from mobility.catalogue.joints import JOINTS, MEASURED
 from mobility.catalogue.registry import of_single_joints
@@ -26,7 +29,7 @@ from mobility.sessions.analysis_options import (
     offered_at,
     options_at,
 )
-from mobility.sessions.creation import check_creation
+from mobility.sessions.creation import check_creation, taken_at
 from mobility.sessions.files import check_file_name, open_private, writing
 from mobility.sessions.record import ANONYMOUS, GivenParticipant, Participant, now
 from mobility.sessions.scratch import scratch_folder
@@ -41,6 +44,12 @@ MOST_BYTES = 4 * 10**9
 PART_BYTES = 1 << 20
 """Bytes in a message: well below what a Jupyter server lets through."""
 
+SILENT_S = {"open": 2.0, "notebook": 20.0}
+"""After this time a page that was asked whether it still sends, and is silent, is gone.
+
+The page of ``mobility open`` is on this computer; in a notebook the answer may wait behind a part.
+"""
+
 _OF_PERSON = ("age", "sex")
 """Fields of the participant's record, which decide what norms a report shows."""
 
@@ -50,7 +59,8 @@ class UploadForm(Widget):
 
     The browser sends a file in parts of one mebibyte, each after the one before was written,
     so that neither the kernel nor a message ever holds the whole video. Films come one after the
-    other; one that is refused stops none of the others.
+    other; one that is refused stops none of the others. If the page that sends them is closed or
+    reloaded, the form names what did not arrive and takes new films at once.
 
     Parameters
     ----------
@@ -67,13 +77,16 @@ class UploadForm(Widget):
     participants
         By ``id``: ``name`` (of display), and which of age and sex the record ``lacks``.
     is_local
-        Whether the store takes a second video, which a server does not.
+        Whether the store takes a second video and a date, which a server does not.
+    sending
+        ``page`` that sends films, and their ``names``; empty if none does.
     """
 
     _esm = module("upload_form")
+    automatic_acts = frozenset({"here", "alive", "left"})
     fields_of_page = frozenset(
         {
-            *("video", "second_video", "user_id", "session_name", "exercise_name"),
+            *("date", "video", "second_video", "user_id", "session_name", "exercise_name"),
             *("body_joint_angles", "movement", *_OF_PERSON, *options_at("form").model_fields),
         }
     )
@@ -88,10 +101,12 @@ class UploadForm(Widget):
     most_bytes = traitlets.Float(MOST_BYTES).tag(sync=True)
     created = traitlets.Unicode().tag(sync=True)
     is_local = traitlets.Bool().tag(sync=True)
+    sending = traitlets.Dict().tag(sync=True)
 
     def __init__(self, store: AnyStore, *, most_bytes: int = MOST_BYTES) -> None:
         self.store = store
         self._films: list[_Film] = []
+        self._heard_at = 0.0
         self._faults: dict[str, list[str]] = {}
         self._heard: list[Callable[[Any], Any]] = []
         super().__init__(
@@ -130,6 +145,9 @@ class UploadForm(Widget):
             "begin": lambda content, _: self._begin(content),
             "part": self._take_part,
             "cancel": lambda content, _: self._cancel(content),
+            "here": lambda content, _: self._look_for_sender(content),
+            "alive": lambda content, _: self._hear_sender(content),
+            "left": lambda content, _: self._leave(content),
         }
 
     def close(self) -> None:
@@ -144,14 +162,21 @@ class UploadForm(Widget):
     def _begin(self, content: Mapping[str, Any]) -> None:
         self.store.require_writable()
         if self._films or self._works:
-            raise BadInputError("films are being added; wait, or cancel it")
+            self._look_for_sender(content)
+            raise BadInputError(tables.sentence("widgets.upload.busy"))
         faults: dict[str, list[str]] = {}
         fields = dict(content.get("person") or {})
         user_id = self._user_id(str(fields.pop("user_id", "")))
         of_person = {name: value for name in _OF_PERSON if (value := fields.pop(name, None))}
+        date = fields.pop("date", None) or None
+        try:
+            taken_at(date)
+        except BadInputError as error:
+            faults.update(error.fields)
+        when = {} if date is None else {"date": date}
         common = _checked_options(fields, faults)
         films = [
-            self._film(number, film, common, user_id, faults)
+            self._film(number, film, common, user_id, when, faults)
             for number, film in enumerate(content.get("films") or [])
         ]
         if not films:
@@ -170,7 +195,40 @@ class UploadForm(Widget):
             raise BadInputError.of(faults, what="not added")
         self._of_person, self._films, self._faults = person, films, {}
         self._number = len(films)
+        names = [film.name for film in films]
+        self.sending = {"page": str(content.get("page", "")), "names": names}
         self._want_next()
+
+    def _look_for_sender(self, content: Mapping[str, Any]) -> None:
+        """Ask whether the page that sends films is still there, as another page is shown."""
+        if not self._films or content.get("page") == self.sending.get("page"):
+            return
+        upload, asked = self._films[0], time.monotonic()
+        self.send({"kind": "alive"})
+
+        def leave_it() -> None:
+            if self._films and self._films[0] is upload and self._heard_at < asked:
+                self._lose()
+
+        timer = threading.Timer(SILENT_S["open" if self.place else "notebook"], leave_it)
+        timer.daemon = True
+        timer.start()
+
+    def _hear_sender(self, content: Mapping[str, Any]) -> None:
+        if content.get("page") == self.sending.get("page"):
+            self._heard_at = time.monotonic()
+
+    def _leave(self, content: Mapping[str, Any]) -> None:
+        """Drop what the page sends that was closed or reloaded."""
+        if self._films and content.get("page") == self.sending.get("page"):
+            self._lose()
+
+    def _lose(self) -> None:
+        """Drop films that cannot arrive any more, and name them."""
+        names = [film.name for film in self._films]
+        kind = "one" if len(names) == 1 else "several"
+        self._drop()
+        self.say("error", tables.sentence(f"widgets.upload.lost.{kind}", names=listed(names)))
 
     def _user_id(self, text: str) -> str:
         """Id of a participant, who may be called by a name that nobody else has."""
@@ -184,6 +242,7 @@ class UploadForm(Widget):
         content: Mapping[str, Any],
         common: Mapping[str, Any],
         user_id: str,
+        when: Mapping[str, str],
         faults: dict[str, list[str]],
     ) -> _Film:
         """Check what is said of a film; faults go to the names of its fields with its number."""
@@ -213,7 +272,8 @@ class UploadForm(Widget):
         files = [] if faults_of_film else named
         uploads = [_Upload(which, *file) for which, file in enumerate(files)]
         user: str | None = user_id or (None if self.store.on_server else ANONYMOUS)
-        return _Film(number, uploads, {**fields, "user_id": user, "options": options})
+        name = str(content.get("name") or "")
+        return _Film(number, name, uploads, {**fields, **when, "user_id": user, "options": options})
 
     def _lacking(self, participant: Participant, names: Iterable[str]) -> dict[str, Any]:
         """Give the named fields that the participant's record lacks.
@@ -271,6 +331,7 @@ class UploadForm(Widget):
             log.info("a part of an upload that was cancelled")
             return
         film = self._films[0]
+        self._heard_at = time.monotonic()
         try:
             upload.write(content.get("offset"), buffers[0] if buffers else b"")
         except (MobilityError, OSError):
@@ -306,6 +367,7 @@ class UploadForm(Widget):
         if self._films:
             self._want_next()
             return
+        self.sending = {}
         self.send({"kind": "ended"})
         if self._faults:
             raise BadInputError.of(self._faults, what="not added")
@@ -342,6 +404,7 @@ class UploadForm(Widget):
 
     def _cancel(self, content: Mapping[str, Any]) -> None:
         self._drop()
+        self.send({"kind": "cancelled"})
         self.say("error" if content.get("because") else "", str(content.get("because") or ""))
 
     def _want_next(self) -> None:
@@ -359,6 +422,7 @@ class UploadForm(Widget):
         for film in self._films:
             film.remove()
         self._films = []
+        self.sending = {}
 
 
 def _checked_options(fields: Mapping[str, Any], faults: dict[str, list[str]]) -> dict[str, Any]:
@@ -413,6 +477,7 @@ class _Film:
     """A film that is to become a session, with that of its second camera."""
 
     number: int
+    name: str
     uploads: list[_Upload]
     fields: dict[str, Any] = field(repr=False)
 

@@ -497,7 +497,9 @@ def test_one_damaged_record_does_not_hide_the_others(store, clips):
     for damaged in (ids[1], f"{ids[2]}x"):
         assert f"session {damaged}: its record is" in rows[damaged]
     assert "p01.json" in done.stderr
-    assert mobility("participants", "list", store=store).stdout.split() == ["p01", "p03"]
+    Store(store).set_participant("p03", display_name="Ann Miller")
+    listed = mobility("participants", "list", store=store).stdout.splitlines()
+    assert listed == ["p01", "p03  Ann Miller"]
 
 
 def test_an_analysis_that_nobody_works_on_is_listed_as_interrupted(store, clips):

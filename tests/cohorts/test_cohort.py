@@ -226,6 +226,19 @@ def test_what_is_asked_for_is_there(store, demo) -> None:
             cohort.choose_sessions(store, **given)
 
 
+def test_the_demo_is_in_no_list_of_people_and_no_cohort_unless_it_is_named(
+    tmp_path: Path, demo: Path
+) -> None:
+    store = Store(tmp_path / "sessions")
+    store.path.mkdir()
+    add_session(store, demo, "a", user_id="ann", date="2026-03-01")
+    add_session(store, demo, "b", user_id="demo", date="2026-03-02")
+    store.set_participant("demo", sex="female")
+    assert store.participants() == ["ann"]
+    assert [each.id for each in cohort.choose_sessions(store)] == ["a"]
+    assert [each.id for each in cohort.choose_sessions(store, participants=["demo"])] == ["b"]
+
+
 @pytest.mark.parametrize(
     ("warning", "level", "gone", "kept"),
     [

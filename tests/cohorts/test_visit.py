@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import shutil
 import sys
@@ -53,7 +54,9 @@ def copied(store: Store, project: Path, slug: str, name: str, **changed: Any) ->
     shutil.copytree(project / "data" / "demo" / slug, store.path / name)
     file = store.path / name / "session.json"
     when = {"user_id": "ann", "created_at": "2026-03-01T12:00:00+02:00"}
-    write_json(file, {**read_json(file), "session_id": name, **when, **changed})
+    record = read_json(file)
+    record["video"]["sha256"] = hashlib.sha256(name.encode()).hexdigest()
+    write_json(file, {**record, "session_id": name, **when, **changed})
 
 
 @pytest.mark.parametrize("slug", ["overhead-squat", "single-leg-squat", "sit-to-stand"])
@@ -84,6 +87,28 @@ def test_two_films_answer_together_and_say_which_they_are(store: Store, demo: Pa
     assert trunk["views"] == ["front-oblique left", "front"]
     knees = rows["knee_flexion_asymmetry", None]
     assert knees["sessions"] == ["b"]
+
+
+def test_equal_videos_count_once_and_make_no_visit_surer(store: Store, demo: Path) -> None:
+    errors = []
+    for name in ("a", "b", "c", "d"):
+        add(store, demo, name, values={TRUNK: 2.0}, sd=4.0, video="a")
+        merged = store.visit("ann").metrics("Overhead Squat")
+        errors.append(float(merged[f"{TRUNK}_sd"]))
+    assert errors == [4.0] * 4
+    films = store.visit("ann").films()
+    assert [film["reason"] for film in films] == ["", *[films[1]["reason"]] * 3]
+    assert "same as that of film 1" in films[1]["reason"]
+    add(store, demo, "e", values={TRUNK: 2.0}, sd=4.0)
+    assert store.visit("ann").metrics("Overhead Squat")[f"{TRUNK}_sd"] < 4.0
+
+
+def test_of_equal_videos_the_one_with_findings_counts(store: Store, demo: Path) -> None:
+    add(store, demo, "a", warnings=["no_squat"], video="a")
+    add(store, demo, "b", video="a")
+    visit = store.visit("ann")
+    assert [film.id for film in visit.films_of("Overhead Squat")] == ["b"]
+    assert "film 2" in visit.films()[0]["reason"]
 
 
 def test_indices_and_scores_are_not_merged(store: Store, demo: Path) -> None:

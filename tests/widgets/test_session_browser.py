@@ -11,12 +11,12 @@ from demo_sessions import change_record
 from mobility.base.progress import progress_bar
 from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.store import Session, Store
-from mobility.widgets import SessionBrowser
+from mobility.widgets import SessionBrowser, UploadForm
 
 
 @pytest.fixture
 def browser(analysed, store):
-    analysed("s1", session_name="First", created_at="2025-01-01T10:00:00+00:00")
+    analysed("s1", session_name="First", user_id="ann", created_at="2025-01-01T10:00:00+00:00")
     analysed("s2", session_name="Second", created_at="2025-02-01T10:00:00+00:00", state="created")
     return SessionBrowser(store)
 
@@ -27,7 +27,7 @@ def test_the_newest_session_comes_first_each_with_its_verdict(browser, store):
     (warning,) = row.pop("warnings")
     assert "because their error is above" in warning
     assert row == {
-        **{"id": "s1", "name": "First", "user_id": "demo", "participant": "demo"},
+        **{"id": "s1", "name": "First", "user_id": "ann", "participant": "ann"},
         **{"exercise": "Overhead Squat", "visit": "2025-01-01", "day": "1 Jan 2025"},
         **{"state": "analyzed", "state_text": "analysed", "busy": False, "reason": ""},
         **{"verdict": "good recording", "rank": 3},
@@ -44,6 +44,13 @@ def test_the_newest_session_comes_first_each_with_its_verdict(browser, store):
         browser.refresh()
         assert (browser.rows[1]["verdict"], browser.rows[1]["rank"]) == (words, rank)
         assert words in repr(store.session("s1"))
+
+
+def test_the_demo_is_no_participant_and_its_session_is_still_listed(analysed, store):
+    analysed("s1", user_id="demo")
+    (row,) = SessionBrowser(store, view="people").rows
+    assert (row["id"], row["user_id"], row["visit"]) == ("s1", "", "")
+    assert UploadForm(store).participants == []
 
 
 def test_a_session_is_called_by_its_title_else_its_file_and_a_visit_is_a_day_of_its_own_offset(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
+from other_processes import wait_for
 
 from mobility import tables
 from mobility.assessment.movements import how_to_film
@@ -40,7 +42,7 @@ def clip(tmp_path, clips) -> bytes:
     return clips.make_clip(tmp_path / "clip.mp4", 30).read_bytes()
 
 
-PERSON = ("user_id", "age", "sex", "height_m")
+PERSON = ("user_id", "age", "sex", "height_m", "date")
 """Fields of the participant; all others are of a film."""
 
 
@@ -120,6 +122,62 @@ def test_a_film_and_its_exercise_are_enough(form, store, ask, sent, clip):
     assert (session.record.name, session.record.visit_day) == ("IMG_1.MOV", None)
     assert form.notice == {"kind": "done", "text": "IMG_1.MOV is added"}
     assert form.participants == []
+
+
+def begun(form, ask, clip, page):
+    """Begin to send two films from a page, of which nothing arrives but one part of the first."""
+    fields = {"exercise_name": "Squat", "body_joint_angles": ["all"]}
+    films = [{"name": name, "size": len(clip), "fields": fields} for name in ("a.mp4", "b.mp4")]
+    ask(form, "begin", films=films, person={"user_id": ""}, page=page)
+
+
+def test_films_of_a_page_that_is_closed_are_named_and_the_form_is_free_at_once(
+    form, store, ask, sent, clip, temporary
+):
+    messages = sent(form)
+    begun(form, ask, clip, "one")
+    ask(form, "part", upload=messages[-1]["upload"], offset=0, buffers=(clip[:99],))
+    ask(form, "left", page="another")
+    assert form.sending == {"page": "one", "names": ["a.mp4", "b.mp4"]}
+    ask(form, "left", page="one")
+    assert form.notice["kind"] == "error"
+    assert "a.mp4 and b.mp4" in form.notice["text"]
+    assert form.sending == {}
+    assert list(temporary.iterdir()) == []
+    ask(form, "here", page="two")
+    assert "a.mp4" in form.notice["text"]  # the reloaded page shows it
+    upload(form, ask, sent, clip)
+    assert len(store.sessions()) == 1
+
+
+def test_a_page_that_vanished_without_a_word_is_missed_by_the_next_and_a_living_one_is_not(
+    form, ask, sent, clip, temporary, monkeypatch
+):
+    monkeypatch.setattr(upload_form, "SILENT_S", {"open": 0.05, "notebook": 0.05})
+    messages = sent(form)
+    begun(form, ask, clip, "one")
+    ask(form, "here", page="two")
+    assert messages[-1]["kind"] == "alive"
+    ask(form, "alive", page="one")
+    time.sleep(0.3)
+    assert form.sending["page"] == "one"
+    begun(form, ask, clip, "two")
+    assert "choose Cancel" in form.notice["text"]
+    wait_for(lambda: not form.sending, seconds=20)
+    assert "a.mp4" in form.notice["text"]
+    begun(form, ask, clip, "two")
+    assert form.sending["page"] == "two"
+    ask(form, "cancel")  # from any page
+    assert messages[-1]["kind"] == "cancelled"
+    assert list(temporary.iterdir()) == []
+
+
+def test_films_of_last_week_have_the_date_that_is_given(form, store, ask, sent, clip):
+    upload(form, ask, sent, clip, date="2025-03-01")
+    assert f"{store.sessions()[0].record.visit_day}" == "2025-03-01"
+    upload(form, ask, sent, clip, date="2999-03-01")
+    assert "lies in the future" in form.errors["date"][0]
+    assert len(store.sessions()) == 1
 
 
 def test_every_exercise_is_chosen_by_its_drawing(form):

@@ -1,0 +1,165 @@
+"""The page for the client: what it says, in which order, and what it leaves out."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mobility.assessment.advice import advise, all_work, drawing_of
+from mobility.assessment.findings import Finding, all_rules
+from mobility.reports.client_page import (
+    changes_in_words,
+    joints_in_words,
+    named,
+    sentences_of,
+    show,
+)
+
+OUTSIDE = {"status": "found", "result": "outside", "probability": 0.99}
+MET = {"status": "not found", "result": "met", "probability": 0.01}
+
+
+def finding(rule: str, side: str = "", interval: tuple[float, float] = (0.0, 0.0), **more):
+    """Make a finding of a rule, with its interval."""
+    entry = all_rules()[rule]
+    threshold = entry["threshold"] if isinstance(entry["threshold"], float | int) else 10.0
+    made = Finding(
+        id=rule + (f"_{side}" if side else ""),
+        metric=entry["metric"],
+        side=side,
+        group="whole_movement",
+        value=sum(interval) / 2,
+        interval=interval,
+        units=entry["unit"],
+        threshold=float(threshold),
+        probability=0.5,
+        status="cannot be told",
+        reason="",
+        rule=rule,
+        source="",
+    )
+    return replace(made, **more)
+
+
+def test_what_is_surely_outside_comes_before_what_may_be_farther_outside() -> None:
+    given = [
+        finding("trunk_leans_forward", "", (-1.0, 45.0), **OUTSIDE),
+        finding("knee_flexion_limited", "left", (80.0, 90.0), **OUTSIDE),
+        finding("knee_flexion_limited", "right", (81.0, 91.0), **OUTSIDE),
+        finding("heel_rise", "left", (0.0, 1.0), **MET),
+        finding("heel_rise", "right", (0.0, 1.0), **MET),
+    ]
+    good, work, plan = sentences_of({"Squat": given}, advise(given))
+    assert good == "What goes well: your heels stay on the floor."
+    assert work == (
+        "What to work on: your knees could bend further and your trunk leans far forward."
+    )
+    assert plan == "The exercises below help with that."
+
+
+def test_videos_that_contradict_each_other_say_nothing_and_one_side_is_named() -> None:
+    given = [
+        finding("heel_rise", "left", (9.0, 12.0), **OUTSIDE),
+        finding("heel_rise", "left", (0.0, 1.0), **MET),
+        finding("feet_turn_out", "left", (40.0, 50.0), **OUTSIDE),
+        finding("feet_turn_out", "right", (0.0, 5.0), **MET),
+        finding("knee_inside_foot", "left", **{**MET, "result": "inconclusive"}),
+        finding("knee_inside_foot", "right", **MET),
+    ]
+    assert sentences_of({"Squat": given}, ()) == [
+        "What to work on: your feet turn out on the left."
+    ]
+
+
+def test_drills_are_for_what_the_page_names_and_not_for_what_videos_contradict() -> None:
+    given = [
+        finding("heel_rise", "left", (9.0, 12.0), **OUTSIDE),
+        finding("heel_rise", "left", (0.0, 1.0), **MET),
+        finding("trunk_leans_forward", "", (-1.0, 90.0), **OUTSIDE),
+        finding("knee_flexion_limited", "left", (60.0, 61.0), **OUTSIDE),
+        finding("depth_not_reached", "", (40.0, 41.0), **OUTSIDE),
+    ]
+    assert {each.rule for each in named(given)} == {"knee_flexion_limited", "depth_not_reached"}
+
+
+def test_there_are_three_sentences_and_three_drills_with_dose_drawing_and_what_to_do() -> None:
+    given = [
+        finding(rule, side, (500.0, 510.0), **OUTSIDE)
+        for rule in ("heel_rise", "feet_turn_out", "trunk_leans_forward", "arms_fall_forward")
+        for side in (("left", "right") if rule in ("heel_rise", "feet_turn_out") else ("",))
+    ]
+    given.append(finding("depth_not_reached", "", **MET))
+    works = advise(given)
+    assert len(works) > 3
+    sentences = sentences_of(
+        {"Squat": given, "Sit-to-Stand": given}, works, "Since then.", "Joints."
+    )
+    assert len(sentences) == 3
+    assert sentences[2] == "Since then."
+    page = show("Your visit", "Ann", sentences, [], works)
+    assert page.count('class="drill"') == page.count("<svg") == 3
+    for work in works[:3]:
+        assert work.dose in page
+        assert str(work.how.split(",")[0]) in page
+    assert "<a " not in page
+    assert "±" not in page
+
+
+def test_every_exercise_that_is_advised_has_a_drawing_and_every_rule_has_words() -> None:
+    for name, work in all_work().items():
+        drawing = drawing_of(name).read_text("utf-8")
+        title = re.search("<title>(.*)</title>", drawing)
+        assert title is not None, name
+        assert title[1].lower() == work["name"].lower()
+    for name, rule in all_rules().items():
+        assert set(rule["client"]) == {"met", "outside"}, name
+        assert not re.search(r"[{}°%±(]", "".join(rule["client"].values())), name
+
+
+def test_smoothness_prescribes_nothing() -> None:
+    assert not [rule for rule in all_rules().values() if "smooth" in rule["metric"]]
+    assert not [rule for rule in all_rules().values() if re.search("sparc|ldlj", rule["metric"])]
+
+
+def change(metric: str, before: float, now: float, **more) -> dict:
+    """Make a row of the changes of a visit."""
+    row = {"exercise": "Squat", "metric": metric, "before": before, "now": now, "least": 5.0}
+    row |= {"change": now - before, "exceeds": abs(now - before) > 5.0}
+    return {**row, "since": datetime.date(2026, 3, 2), **more}
+
+
+def test_a_change_is_better_if_it_goes_to_the_target_and_only_beyond_the_error() -> None:
+    knee = next(r["metric"] for n, r in all_rules().items() if n == "knee_flexion_limited")
+    limit = all_rules()["knee_flexion_limited"]["threshold"]
+    assert changes_in_words([]) == ""
+    better = changes_in_words([change(knee, limit - 30, limit - 10)])
+    assert better == "Since 2 Mar 2026: knee flexion better."
+    worse = changes_in_words([change(knee, limit + 10, limit - 10)])
+    assert worse == "Since 2 Mar 2026: knee flexion less good."
+    none = "Since 2 Mar 2026, nothing has changed by more than can be measured."
+    assert changes_in_words([change(knee, limit - 10, limit - 7)]) == none
+    assert changes_in_words([change(knee, limit + 5, limit + 20)]) == none  # both meet it
+
+
+def test_a_joint_is_told_with_what_people_reach() -> None:
+    row = {"metric": "end_of_range", "movement": "shoulder_flexion", "reference": 166.0}
+    rows = [
+        {**row, "side": side, "value": value} for side, value in (("left", 168.2), ("right", 150))
+    ]
+    assert joints_in_words(rows) == (
+        "Your shoulder flexion: 168° on the left and 150° on the right; people of your age and sex "
+        "reach 166° on average."
+    )
+    assert joints_in_words([{**rows[0], "reference": None}]) == ""
+
+
+def test_drawings_are_those_that_the_script_makes(project: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(project / "scripts")
+    drawings = pytest.importorskip("drill_drawings")
+    assert set(drawings.DRAWN) == set(all_work())
+    for name in drawings.DRAWN:
+        assert drawing_of(name).read_text("utf-8") == drawings.draw(name)
