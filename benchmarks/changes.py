@@ -145,8 +145,10 @@ def variances(rows: pd.DataFrame) -> pd.DataFrame:
     each = groups.agg(["var", "count"]).reset_index()
     each = each[each["count"] >= 2]
     persons = each.groupby(["metric", "units", "person"], sort=False)
-    return persons.agg(variance=("var", "mean"), freedom=("count", "min")).reset_index().assign(
-        freedom=lambda table: table["freedom"] - 1
+    return (
+        persons.agg(variance=("var", "mean"), freedom=("count", "min"))
+        .reset_index()
+        .assign(freedom=lambda table: table["freedom"] - 1)
     )
 
 
@@ -166,13 +168,13 @@ def prior_freedom(table: pd.DataFrame) -> float:
 
 
 def pooled(table: pd.DataFrame) -> dict[str, float]:
-    """Standard deviation of the repetitions of a person, pooled over people, by metric."""
+    """Pool the standard deviation of the repetitions of a person over people, by metric."""
     parts = table.assign(total=table["variance"] * table["freedom"]).groupby("metric")
     return dict(np.sqrt(parts["total"].sum() / parts["freedom"].sum()))
 
 
 def scatter(rows: pd.DataFrame) -> dict[str, Any]:
-    """What the table keeps of the scatter of repetitions; changes of standing where 4 stood."""
+    """Give what the table keeps of the scatter of repetitions."""
     table = variances(rows)
     people = table.groupby("metric")["person"].nunique()
     table = table[table["metric"].map(people) >= LEAST_PEOPLE]
@@ -201,8 +203,9 @@ def write_known(rows: pd.DataFrame) -> None:
     by_hand = text[: text.index("\nscatter:") + 1]
     found = scatter(rows)
     source = (
-        f"Squats of {found.pop('people')} people with markers who squatted at least twice in one recording (UI-PRMD, real_motions, OpenCap, "
-        "cmbbe), each repetition measured by itself; freedom: Smyth 2004, Stat Appl Genet Mol Biol 3:3"
+        f"Squats of {found.pop('people')} people with markers who squatted at least twice in one "
+        "recording (UI-PRMD, real_motions, OpenCap, cmbbe), each repetition measured by itself; "
+        "freedom: Smyth 2004, Stat Appl Genet Mol Biol 3:3"
     )
     written = yaml.safe_dump({"scatter": {"source": source, **found}}, sort_keys=False, width=140)
     KNOWN.write_text(by_hand + written, encoding="utf-8")
@@ -304,23 +307,28 @@ def on_pages() -> list[str]:
     return list(dict.fromkeys(rule["metric"] for rule in rules))
 
 
+def _least(value: float, units: str) -> str:
+    return quantity(value, units, digits=1 if units == "degree" else 2)
+
+
 def lines(table: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
     """Write both tables in Markdown."""
     text = [
         "# Changes between visits of one repetition",
         "",
-        "Written by `python benchmarks/changes.py --write`, whose head says who was measured and how.",
-        "*False*: share of the changes that are claimed although they are two repetitions of one",
-        "recording (5 % at most is the aim). *Highest*: of one person. *Before*: the same if the error",
-        "of the camera alone counts. *True*: share in which a true change of twice the smallest",
-        "detectable one is claimed, with its sign (80 % at least is the aim).",
+        "Written by `python benchmarks/changes.py --write`. The head of the script says who was",
+        "measured and how. *False*: share of the changes that are claimed although they are two",
+        "repetitions of one recording (the aim is 5 % at most). *Highest*: the share of the person",
+        "with the highest. *Camera*: the share if the error of the camera alone counts, as it did",
+        "before. *True*: share in which a true change of twice the smallest detectable one is",
+        "claimed, with its sign (the aim is 80 % at least).",
         "",
-        "| visits | numbers | people | pairs | before | false | highest | true |",
+        "| visits | numbers | people | pairs | camera | false | highest | true |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     text += [
-        f"| {row.what} | {row.which} | {row.people} | {row.pairs} | {row.before:.1%} | {row.false:.1%}"
-        f" | {row.worst:.1%} | {row.true:.1%} |"
+        f"| {row.what} | {row.which} | {row.people} | {row.pairs} | {row.before:.1%}"
+        f" | {row.false:.1%} | {row.worst:.1%} | {row.true:.1%} |"
         for row in table.itertuples()
     ]
     text += [
@@ -328,18 +336,19 @@ def lines(table: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
         "Numbers of the page of single squats that were cut from videos, with the median of the",
         "smallest detectable change of two visits of one repetition each:",
         "",
-        "| number | smallest detectable change | pairs | before | false |",
+        "| number | smallest detectable change | pairs | camera | false |",
         "|---|---:|---:|---:|---:|",
     ]
     text += [
-        f"| {row.metric} | {quantity(row.least, row.units, digits=1 if row.units == 'degree' else 2)}"
-        f" | {row.pairs} | {row.before:.1%} | {row.false:.1%} |"
+        f"| {row.metric} | {_least(row.least, row.units)} | {row.pairs} | {row.before:.1%}"
+        f" | {row.false:.1%} |"
         for row in metrics.itertuples()
     ]
     return text
 
 
 def main() -> None:
+    """Print, or write, the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
     parser.add_argument("--poses", type=Path)

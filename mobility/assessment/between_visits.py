@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from mobility import tables
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import Z95, half_width
 
 Array = NDArray[np.float64]
 
@@ -85,8 +85,9 @@ def pooled_variance(
     total = freedom + prior_freedom
     # A variance of a single value is unknown, not zero.
     own = np.where(freedom > 0, freedom * variance, 0.0)
+    others = prior_freedom * prior if prior_freedom > 0 else 0.0
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(total > 0, (own + prior_freedom * prior) / total, np.nan), total
+        return np.where(total > 0, (own + others) / total, np.nan), total
 
 
 def visit_sem(
@@ -125,6 +126,62 @@ def visit_sem(
         scatter = wider * of_median * np.sqrt(pooled / count)
         sem = np.sqrt(np.square(again) + np.square(scatter) + known.day**2)
     return np.where(is_known, sem, np.nan)
+
+
+def visit_error(sd: ArrayLike, sem: ArrayLike, *, alike: ArrayLike) -> Array:
+    """Give the error with which a number is compared with another visit.
+
+    Parameters
+    ----------
+    sd
+        Standard deviation of the error of the number.
+    sem
+        Its standard error of measurement between visits (:func:`visit_sem`).
+    alike
+        Whether both visits were filmed and analysed alike. If not, the error of the number does
+        not cancel, and counts too.
+
+    Returns
+    -------
+    numpy.ndarray
+        NaN without a `sem`: then no change is claimed.
+    """
+    return np.where(alike, sem, np.hypot(sd, sem))
+
+
+def least_change(before: ArrayLike, now: ArrayLike) -> Array:
+    """Smallest detectable change (95 %) of two numbers with these errors (:func:`visit_error`)."""
+    return half_width(np.hypot(before, now))
+
+
+Judgement = Literal["better", "worse", "met", ""]
+"""How a change lies to a target: nearer or farther, both visits meet it, or it has none."""
+
+
+def judged(before: float, now: float, *, goal: float, direction: str) -> Judgement:
+    """Say whether a change is for the better.
+
+    Parameters
+    ----------
+    before, now
+        Values of both visits.
+    goal
+        Target; NaN without one.
+    direction
+        That of the rule: "below" (values below the target are outside it), "above" or "outside"
+        (farther from zero than the target).
+    """
+    if not (math.isfinite(goal) and direction):
+        return ""
+
+    def beyond(value: float) -> float:
+        over = {"below": goal - value, "above": value - goal, "outside": abs(value) - goal}
+        return max(over[direction], 0.0)
+
+    was, is_now = beyond(before), beyond(now)
+    if was == is_now:
+        return "met" if is_now == 0 else ""
+    return "better" if is_now < was else "worse"
 
 
 def sem_over_repetitions(

@@ -130,7 +130,9 @@ def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> No
 
 
 def test_of_a_limit_on_both_sides_both_are_drawn() -> None:
-    shown = gauges.show([replace(knee(5.0, 2.0), goal=10.0, both_ways=True)], caption="Numbers")
+    shown = gauges.show(
+        [replace(knee(5.0, 2.0), goal=10.0, direction="outside")], caption="Numbers"
+    )
     # From -10 to 10: both are at the ends of the bar.
     assert re.findall(r'<line class="goal" x1="([\d.]+)%"', shown) == ["100.0", "0.0"]
 
