@@ -139,3 +139,12 @@ def test_better_is_nearer_to_the_target(
 ) -> None:
     assert judged(before, now, goal=100.0, direction=direction) == says
     assert judged(before, now, goal=math.nan, direction=direction) == ""
+
+
+@pytest.mark.parametrize(("metric", "changed"), [("toe_out", 8.0), ("knee_flexion", 5.0)])
+def test_single_squats_of_one_recording_are_no_change(metric: str, changed: float) -> None:
+    """Four single squats of one video differed by as much."""
+    camera = tables.load("trial_errors")["retest"]["sem"]["oblique"][metric]
+    sem = visit_sem(camera, 0.0, 1, known=known_of(metric, "degree"))
+    assert least_change(sem, sem) > changed
+    assert least_change(camera, camera) < changed
