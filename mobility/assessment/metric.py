@@ -48,7 +48,7 @@ def add(
     """Add a metric and its errors with the attributes that every metric carries.
 
     `sd` is the standard deviation of its error, `sem` the standard error of measurement between
-    two recordings of the same person; None where there is none.
+    two visits of the same person; None where there is none.
 
     `quantity` and `kind` (which number of the quantity) are those of ``tables/measures.yaml``, and
     make the default of `name`. `words` are the exercise's, for what is in braces in a long name;
@@ -71,7 +71,7 @@ def add(
     metrics[name] = described(value, kind=kind, long_name=long_name, statistic=statistic)
     errors = {
         f"{name}_sd": (sd, ERROR, "standard deviation of the error"),
-        f"{name}_sem": (sem, RETEST_ERROR, "standard error of measurement between recordings"),
+        f"{name}_sem": (sem, RETEST_ERROR, "standard error of measurement between visits"),
     }
     for error_name, (error, of_kind, which) in errors.items():
         if error is None:

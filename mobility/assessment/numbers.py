@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.asymmetry import SYMMETRY
+from mobility.assessment.between_visits import known_of, sem_over_repetitions
 from mobility.assessment.metric import add, refuse_uncertain
 from mobility.assessment.phases import between, moving_phases, standing_of_main_stance
 from mobility.assessment.summaries import (
@@ -25,7 +26,6 @@ from mobility.assessment.summaries import (
     phases_in_words,
     right_minus_left,
     sample_sd,
-    with_sampling,
 )
 from mobility.base.wording import listed
 from mobility.catalogue.exercise import Exercise, main_moment
@@ -59,7 +59,7 @@ class Repetitions:
     visible_angles
         The same without the side that the near one hides.
     sems
-        Standard errors of measurement between recordings, by metric.
+        Standard errors that putting the camera up again adds, by metric.
     """
 
     exercise: Exercise
@@ -80,13 +80,18 @@ class Repetitions:
         """The moment at which the exercise measures."""
         return main_moment(self.exercise.moments)
 
-    def sem(self, metric: str, value: xr.DataArray) -> xr.DataArray | None:
-        """Give the standard error of measurement between recordings; None where it is unknown."""
-        if metric not in self.sems:
-            return None
-        median = nanmedian(value.isel(rep=self.accepted), "rep")
-        known_sem = xr.full_like(median, self.sems[metric]).where(median.notnull())
-        return with_sampling(known_sem, value, self.accepted)
+    def sem(self, metric: str, q: Quantity, value: xr.DataArray, sd: xr.DataArray) -> xr.DataArray:
+        """Give the standard error of measurement between visits of the median of `value`.
+
+        Without a measured error of putting the camera up again, it is that of the value, `sd`.
+        """
+        accepted = self.accepted
+        has_value = value.notnull()
+        again = nanmedian(sd.where(has_value).isel(rep=accepted), "rep")
+        if metric in self.sems:
+            again = xr.full_like(again, self.sems[metric])
+        known = known_of(metric, {"units": "degree", **q.entry}["units"])
+        return sem_over_repetitions(again, value, accepted, known=known)
 
 
 class RepetitionValues(NamedTuple):
@@ -359,7 +364,7 @@ def _median(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
     sd = xr.full_like(value, np.nan) if sd is None else sd
     sd = sd.where(value.notnull())
     median, median_sd = over_repetitions(value, sd, q.repetitions.accepted)
-    sem = q.repetitions.sem(name, value)
+    sem = q.repetitions.sem(name, q, value, sd)
     _add(metrics, q, kind, median, median_sd, _as_median(statistic), sem=sem, name=name)
     if "extreme" in q.entry:
         _, _, phase_numbers = q.extremes
@@ -379,7 +384,8 @@ def _asymmetry(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
         return
     values = q.of_repetition
     difference = right_minus_left(values.value)
-    _, sd = over_repetitions(difference, _sides_sd(q), q.repetitions.accepted)
+    sides_sd = _sides_sd(q)
+    _, sd = over_repetitions(difference, sides_sd, q.repetitions.accepted)
     medians = metrics[q.name].copy()
     medians.attrs.pop("phase", None)  # it is of each side's extreme, not of their difference
     # The difference of the two reported medians, which a reader can check.
@@ -387,7 +393,7 @@ def _asymmetry(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     if q.sd is not None:
         asymmetry = asymmetry.where(sd.notnull() if q.largest is None else sd <= q.largest)
     statistic = f"right minus left: {_as_median(values.statistic)}"
-    sem = q.repetitions.sem(f"{q.name}_asymmetry", difference)
+    sem = q.repetitions.sem(f"{q.name}_asymmetry", q, difference, sides_sd)
     sd = sd.where(asymmetry.notnull())
     _add(metrics, q, kind, asymmetry, sd, statistic, sem=sem, suffix=", asymmetry")
 
@@ -444,7 +450,7 @@ def _from_standing(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None
     median, median_sd = over_repetitions(change, error, q.repetitions.accepted)
     moment = str(moments[q.repetitions.moment]["word"])
     statistic = f"median over accepted repetitions of {moment} minus standing"
-    sem = q.repetitions.sem(f"{q.name}_from_standing", change)
+    sem = q.repetitions.sem(f"{q.name}_from_standing", q, change, error)
     _add(metrics, q, kind, median, median_sd, statistic, sem=sem, suffix=", from standing")
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobility import tables
+from mobility.assessment.between_visits import visit_error
 from mobility.assessment.exercise_stages import stages_of
 from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.base.options import likely, likely_measure, quoted
@@ -438,8 +439,9 @@ def changes(
     square of the standard errors of measurement (``sem``) of these sessions.
 
     The last two need sessions that were filmed and analysed alike (view, direction of the camera
-    within 10 degrees, number of cameras, assumption on standing). Where they were not, the standard
-    deviation of the error (``sd``) stands for the ``sem`` of each session, as for a missing one.
+    within 10 degrees, number of cameras, assumption on standing). If they were not, the standard
+    deviation of the error (``sd``) counts in addition, as in
+    :func:`mobility.assessment.between_visits.visit_error`. Without a ``sem`` the error is unknown.
 
     Parameters
     ----------
@@ -522,7 +524,8 @@ def _errors_between_sessions(
     were_alike = _filmed_alike(rows, person)
     # A table of one's own may have no ``sem``.
     retest = rows.get("sem", pd.Series(np.nan, index=rows.index))
-    squares = (retest.where(were_alike).fillna(rows["sd"]) ** 2).groupby(person)
+    errors = visit_error(rows["sd"].to_numpy(), retest.to_numpy(), alike=were_alike.to_numpy())
+    squares = pd.Series(errors**2, index=rows.index).groupby(person)
     # The error is known only if that of each session is.
     all_known = squares.transform("count") == squares.transform("size")
     error = np.sqrt(squares.transform("mean").where(all_known))

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
-from mobility.assessment.findings import Finding, find, in_place
+from mobility.assessment.findings import Finding, find, in_place, threshold_of
 from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.assessment.views_of_rules import films_beside
 from mobility.base.options import likely, quoted, validate
@@ -22,7 +22,7 @@ from mobility.catalogue.registry import exercise as registered
 from mobility.catalogue.registry import names
 from mobility.cohorts import cohort, merging, visit_changes
 from mobility.cohorts.merging import Film
-from mobility.cohorts.visit_changes import Measured
+from mobility.cohorts.visit_changes import Measured, fewest_repetitions
 from mobility.cohorts.visit_joints import COMPARED, joint_rows, merged_joints, visit_rows
 from mobility.documents.contract import VisitDocument
 from mobility.documents.fill import check_rows
@@ -300,21 +300,33 @@ class Visit:
                 if row["metric"] in COMPARED and row["value"] is not None
             ]
         merged = self._merged(exercise)
-        metrics = {rule["metric"] for rule in in_place(registered(exercise)).values()}
+        rules = {rule["metric"]: rule for rule in in_place(registered(exercise)).values()}
         return [
             self._measured(
                 {**row, "exercise": exercise},
                 row["metric"],
                 merging.films_of(merged, row["metric"], row["side"]),
+                goal=threshold_of(merged, rules[row["metric"]]),
+                direction=rules[row["metric"]]["direction"],
             )
             for row in metrics_table(merged).to_pylist()
-            if row["metric"] in metrics and math.isfinite(row["value"])
+            if row["metric"] in rules and math.isfinite(row["value"])
         ]
 
-    def _measured(self, row: Mapping[str, Any], metric: str, films: Sequence[str]) -> Measured:
+    def _measured(
+        self,
+        row: Mapping[str, Any],
+        metric: str,
+        films: Sequence[str],
+        *,
+        goal: float = math.nan,
+        direction: str = "",
+    ) -> Measured:
         value, sd, sem = (
             math.nan if row[name] is None else float(row[name]) for name in ("value", "sd", "sem")
         )
+        sessions = tuple(session for session in self.sessions if session.id in films)
+        counts = [count for each in sessions if (count := fewest_repetitions(each))]
         return Measured(
             exercise=row["exercise"],
             metric=metric,
@@ -325,7 +337,10 @@ class Visit:
             units=row["units"],
             version=row.get("version", ""),
             views=self._views(row["exercise"]),
-            sessions=tuple(session for session in self.sessions if session.id in films),
+            sessions=sessions,
+            repetitions=min(counts, default=0),
+            goal=goal,
+            direction=direction,
         )
 
     def _views(self, exercise: str) -> str:

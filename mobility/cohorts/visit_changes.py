@@ -1,8 +1,8 @@
 """What changed since an earlier visit, beyond the errors of both.
 
-Merged numbers change by their own errors. Errors of measuring again, the package's or the lab's,
-hold for one way of filming: they count where both visits have a number from films that were filmed
-and analysed alike.
+These are the standard errors of measurement between visits (``assessment/between_visits.py``), of
+the package or of the lab. They hold for one way of filming: if both visits were not filmed and
+analysed alike, the errors of the numbers themselves count too.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mobility.assessment.between_visits import judged, least_change, visit_error
 from mobility.errors import MobilityError
-from mobility.kinematics.expected_error import half_width
 from mobility.sessions.filming import Filming, filmed_alike, filming_of
 from mobility.sessions.references import Conditions, RetestErrors
 
@@ -35,6 +35,10 @@ class Measured(NamedTuple):
         Of all films of the exercise.
     sessions
         Those that it is from.
+    repetitions
+        How many repetitions it is from, of the film with fewest; 0 if it is from none.
+    goal, direction
+        Target of its rule, and the side on which values are outside it; NaN and "" without one.
     """
 
     exercise: str
@@ -47,6 +51,9 @@ class Measured(NamedTuple):
     version: str
     views: str
     sessions: tuple[StoredSession, ...]
+    repetitions: int = 0
+    goal: float = math.nan
+    direction: str = ""
 
 
 def changes(
@@ -64,10 +71,12 @@ def changes(
     Returns
     -------
     list of dict
-        For each number that both have with an error: ``exercise``, ``metric``, ``side``,
-        ``before``, ``now``, ``change``, ``least`` (the smallest change that exceeds the errors of
-        both, 95 %), ``exceeds``, ``units``, ``error`` ("own" of both numbers, or "retest"),
-        ``error_of`` ("package", or the name of the lab's study).
+        For each number that both have with an error between visits: ``exercise``, ``metric``,
+        ``side``, ``before``, ``now``, ``change``, ``least`` (the smallest detectable change, 95 %),
+        ``exceeds``, ``judged`` (:data:`~mobility.assessment.between_visits.Judgement`),
+        ``repetitions`` (of the visit with fewer), ``units``, ``error`` ("retest" if both were
+        filmed alike, else "own", with those of both numbers), ``error_of`` ("package", or the name
+        of the lab's study).
     """
     earlier = {(each.exercise, each.metric, each.side): each for each in before}
     filmings: dict[str, Filming | None] = {}
@@ -76,14 +85,11 @@ def changes(
         old = earlier.get((number.exercise, number.metric, number.side))
         if old is None or (old.units, old.version) != (number.units, number.version):
             continue
-        kind, whose, errors = "own", "package", (old.sd, number.sd)
-        if _filmed_alike(old.sessions, number.sessions, filmings):
-            found = _of_study(number, references, filmings)
-            if found is not None:
-                kind, whose, errors = "retest", found[1], (found[0], found[0])
-            elif math.isfinite(old.sem) and math.isfinite(number.sem):
-                kind, errors = "retest", (old.sem, number.sem)
-        least = float(half_width(math.hypot(*errors)))
+        alike, whose = _filmed_alike(old.sessions, number.sessions, filmings), "package"
+        errors = [float(visit_error(each.sd, each.sem, alike=alike)) for each in (old, number)]
+        if alike and (found := _of_study(number, references, filmings)) is not None:
+            errors, whose = [found[0], found[0]], found[1]
+        least = float(least_change(*errors))
         change = number.value - old.value
         if not (math.isfinite(least) and math.isfinite(change)):
             continue
@@ -92,10 +98,29 @@ def changes(
                 **{"exercise": number.exercise, "metric": number.metric, "side": number.side},
                 **{"before": old.value, "now": number.value, "change": change, "least": least},
                 **{"exceeds": abs(change) > least, "units": number.units},
-                **{"error": kind, "error_of": whose},
+                "judged": judged(
+                    old.value, number.value, goal=number.goal, direction=number.direction
+                ),
+                "repetitions": min(old.repetitions, number.repetitions),
+                **{"error": "retest" if alike else "own", "error_of": whose},
             }
         )
     return compared
+
+
+def fewest_repetitions(session: StoredSession) -> int:
+    """Count the repetitions that the numbers of a session are from, of the leg with fewest.
+
+    0 if they are from none, or unreadable.
+    """
+    with suppress(MobilityError):
+        repetitions = session.repetitions()
+        accepted = repetitions["accepted"].to_numpy().astype(bool)
+        if "leg" not in repetitions:
+            return int(accepted.sum())
+        legs = repetitions["leg"].to_numpy()[accepted].tolist()
+        return min((legs.count(leg) for leg in set(legs)), default=0)
+    return 0
 
 
 def _filmed_alike(

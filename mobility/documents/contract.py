@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
+from mobility.assessment.between_visits import Judgement
 from mobility.assessment.results import Result, Status, in_current_words
 from mobility.catalogue.registry import ExerciseName
 from mobility.sessions.record import Document, Finite, Number, Numbers, Sha256, Side
@@ -259,8 +260,12 @@ class VisitChange(Document):
     before: Finite
     now: Finite
     change: Finite
-    least: Annotated[Finite, Field(description="the smallest change beyond both errors (95 %)")]
+    least: Annotated[Finite, Field(description="the smallest detectable change (95 %)")]
     exceeds: bool
+    judged: Annotated[
+        Judgement, Field(description="towards the target, away from it, or met by both visits")
+    ]
+    repetitions: Annotated[int, Field(description="of the visit with fewer; 0 if not counted")]
     units: str
     error: Literal["own", "retest"]
     error_of: str

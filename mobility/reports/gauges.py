@@ -60,8 +60,8 @@ class Gauge:
         95 % interval that is not symmetrical about the value, as of an index, which ends at 0 and
         100; NaN where it is symmetrical.
     retest
-        1.96 times the standard error of measurement with the camera put up again at the same place,
-        by side; absent where that was not measured.
+        1.96 times the standard error of measurement between visits, with the camera put up again
+        at the same place, by side; absent if it is not known.
     lab_retest
         The same where the lab itself measured it under the conditions of the session, and whose
         error it is in words.
@@ -71,8 +71,9 @@ class Gauge:
         Where a movement begins whose end is the value, and half of the 95 % interval, by side.
     results
         Result of the rule, by side.
-    both_ways
-        Whether the value is to lie between the negative of the goal and the goal.
+    direction
+        That of the rule: "below" (values below the goal are outside it), "above" or "outside"
+        (the value is to lie between the negative of the goal and the goal); empty without one.
     expected
         Whether a reader expects to be told of it.
     """
@@ -89,8 +90,13 @@ class Gauge:
     norm: tuple[Norm, str] | None = None
     begins: dict[str, tuple[float, float]] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
-    both_ways: bool = False
+    direction: str = ""
     expected: bool = True
+
+    @property
+    def both_ways(self) -> bool:
+        """Whether the negative of the goal is one, too."""
+        return self.direction == "outside"
 
     @property
     def marks(self) -> dict[str, Result]:
@@ -187,7 +193,7 @@ def of_rules(
                 lab_retest=own,
                 norm=norm,
                 results=results.get(name, {}),
-                both_ways=rule["direction"] == "outside",
+                direction=rule["direction"],
                 expected="checkpoint" in rule,
             )
         )

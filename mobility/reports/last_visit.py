@@ -1,22 +1,24 @@
 """What changed since the last visit: only what exceeds the errors of both recordings.
 
-If the camera stood as before these are the retest errors, of the lab itself where it measured them
-under the conditions of both, else the errors of each value.
+These are the standard errors of measurement between visits (``assessment/between_visits.py``), or
+those of the lab itself if it measured them under the conditions of both.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
+from mobility.assessment.between_visits import Judgement, judged, visit_error
 from mobility.base.formatting import digits_and_suffix, quantity, timed
 from mobility.base.wording import listed
+from mobility.cohorts.visit_changes import fewest_repetitions
 from mobility.errors import MobilityError
 from mobility.pipeline.analysis import is_current
 from mobility.reports import lab_norms
@@ -64,11 +66,13 @@ class Change(NamedTuple):
     change
         By how much.
     least
-        The smallest change that exceeds the errors of both (95 %).
+        The smallest detectable change (95 %).
     units
         Unit of both.
     whose
         Whose errors these are, in words.
+    judged
+        Whether it is for the better.
     """
 
     name: str
@@ -76,6 +80,7 @@ class Change(NamedTuple):
     least: float
     units: str
     whose: str
+    judged: Judgement = ""
 
 
 def changes(before: list[Gauge], now: list[Gauge], *, same_view: bool) -> list[Change]:
@@ -104,8 +109,10 @@ def changes(before: list[Gauge], now: list[Gauge], *, same_view: bool) -> list[C
             least = math.hypot(*errors)
             if math.isfinite(least):
                 name = f"{gauge.name}, {side}" if side else gauge.name
-                change = value - old.values[side][0]
-                compared.append(Change(name, change, least, gauge.units, whose))
+                before_it = old.values[side][0]
+                towards = judged(before_it, value, goal=gauge.goal, direction=gauge.direction)
+                change = value - before_it
+                compared.append(Change(name, change, least, gauge.units, whose, towards))
     return compared
 
 
@@ -113,14 +120,14 @@ def _errors(
     before: Gauge, now: Gauge, side: str, *, same_view: bool
 ) -> tuple[tuple[float, float], str]:
     """Errors of both visits, and whose they are: of one study of the lab for both, or of none."""
-    package = lab_norms.package()
-    if not same_view:
-        return (before.values[side][1], now.values[side][1]), package
     earlier, later = (gauge.lab_retest.get(side, (math.nan, "")) for gauge in (before, now))
-    if earlier[1] and earlier[1] == later[1]:
+    if same_view and earlier[1] and earlier[1] == later[1]:
         return (earlier[0], later[0]), earlier[1]
-    first, second = (gauge.retest.get(side, gauge.values[side][1]) for gauge in (before, now))
-    return (first, second), package
+    first, second = (
+        float(visit_error(each.values[side][1], each.retest.get(side, math.nan), alike=same_view))
+        for each in (before, now)
+    )
+    return (first, second), lab_norms.package()
 
 
 def _same_conditions(before: StoredSession, session: StoredSession) -> bool:
@@ -170,17 +177,44 @@ def since_last_visit(
         head += paragraphs(
             tables.sentence("report.last_visit.other_model", before=models[0], now=models[1])
         )
+    counts = [fewest_repetitions(each) for each in (before, session)]
+    notes = paragraphs(
+        *about_changes(*counts, whose=[each.whose for each in compared]), kind="note"
+    )
     beyond = [each for each in compared if abs(each.change) > each.least]
     if not beyond:
         whose = listed(list(dict.fromkeys(each.whose for each in compared)))
-        return head + paragraphs(tables.sentence("report.last_visit.no_change", whose=whose))
+        nothing = tables.sentence("report.last_visit.no_change", whose=whose)
+        return head + paragraphs(nothing) + notes
     beyond.sort(key=lambda each: -abs(each.change) / each.least)
     items = []
-    for name, change, least, units, whose in beyond[:MOST]:
+    for name, change, least, units, whose, towards in beyond[:MOST]:
         # One decimal more than of a value, so that a change is not shown as large as its error.
         digits = digits_and_suffix(units)[0] + 1
         smallest = quantity(least, units, digits=digits)
         within = tables.sentence("report.last_visit.error", least=smallest, whose=whose)
         changed = f"{name}: {quantity(change, units, digits=digits, signed=True)} "
+        if towards:
+            changed += tables.sentence(f"report.change.judged.{towards}") + " "
         items.append((changed, h.span(".interval")[within]))
-    return head + bullets(items)
+    return head + bullets(items) + notes
+
+
+def about_changes(before: int, now: int, *, whose: Collection[str]) -> list[str]:
+    """Say what a reader of changes must know.
+
+    Parameters
+    ----------
+    before, now
+        How many repetitions the numbers of both visits are from.
+    whose
+        Whose errors these are, in words.
+    """
+    few = {"both": before == 1 == now, "now": now == 1, "before": before == 1}
+    sentences = [
+        tables.sentence("report.change.one", which=tables.sentence(f"report.change.which.{which}"))
+        for which in [name for name, is_so in few.items() if is_so][:1]
+    ]
+    if lab_norms.package() in whose:
+        sentences.append(tables.sentence("report.change.day"))
+    return sentences

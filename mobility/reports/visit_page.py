@@ -280,6 +280,11 @@ class VisitPage:
                 tables.sentence("visit.since.within", exercise=exercise, names="; ".join(names))
                 for exercise, names in within.items()
             ]
+        if any(row["repetitions"] == 1 for row in rows):
+            which = tables.sentence("report.change.which.one")
+            lines.append(tables.sentence("report.change.one", which=which))
+        if any(row["error_of"] == "package" for row in rows):
+            lines.append(tables.sentence("report.change.day"))
         heading = h.h2[tables.sentence("visit.since.heading", day=dated(day))]
         return html(heading, bullets(items), paragraphs(*lines, kind="note"))
 
@@ -459,6 +464,9 @@ def _change(sides: Sequence[Mapping[str, Any]]) -> h.Node:
         parts += [
             ", " if row is not sides[0] else None,
             tables.sentence("visit.since.changed", **numbers),
+            ", " + tables.sentence(f"report.change.judged.{row['judged']}")
+            if row["judged"]
+            else "",
             " ",
             h.span(".interval")[error],
         ]

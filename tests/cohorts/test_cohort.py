@@ -76,7 +76,8 @@ def made_up(values: dict[str, list[float]], **columns: object) -> pd.DataFrame:
             "level": "session",
             "item": "",
             "value": value,
-            "sd": 1.0,
+            "sd": 0.0,
+            "sem": 1.0,
             "units": "degree",
             "azimuth": 40.0,
             **{name: each(who, i) if callable(each) else each for name, each in columns.items()},
@@ -488,10 +489,11 @@ def test_the_smallest_detectable_change() -> None:
     falling = cohort.changes(made_up({"a": [40.0, 30.0]}), "m", sem=1.0)
     assert falling["verdict"].tolist() == ["first", "smaller"]
     # Unequal errors: 1.96 times the root of 3² + 4² = 5, the error of this very difference.
-    unequal = made_up({"a": [0.0, 9.0]}, sd=lambda _, i: (3.0, 4.0)[i])
+    unequal = made_up({"a": [0.0, 9.0]}, sem=lambda _, i: (3.0, 4.0)[i])
     assert cohort.changes(unequal, "m")["mdc95"].iloc[0] == pytest.approx(9.8)
-    # A standard error of measurement where there is one, but only of a camera that stood alike.
-    for view, mdc in (("front", 1.96 * 5.0), (lambda _, i: ("front", "side")[i], 1.96 * 5.0 * 4)):
+    # If the camera stood elsewhere, the errors of the values count in addition.
+    elsewhere = 1.96 * 5.0 * math.sqrt(17)
+    for view, mdc in (("front", 1.96 * 5.0), (lambda _, i: ("front", "side")[i], elsewhere)):
         again = made_up(
             {"a": [0.0, 9.9]},
             view=view,
@@ -502,27 +504,30 @@ def test_the_smallest_detectable_change() -> None:
         assert table["mdc95"].iloc[0] == pytest.approx(mdc)
         assert table["sem"].tolist() == [3.0, 4.0]
     for unseen in ("", "unknown"):  # may be any view
-        assert cohort.changes(again.assign(view=unseen), "m")["mdc95"].iloc[0] == pytest.approx(
-            39.2
-        )
+        found = cohort.changes(again.assign(view=unseen), "m")["mdc95"].iloc[0]
+        assert found == pytest.approx(elsewhere)
     # As in reports, the camera must stand within 10 degrees, and the analysis assume the same.
     again["view"] = "back"
     for azimuth, standing, mdc in (
         ((174.0, -177.0), "straight", 9.8),
-        ((174.0, -175.0), "straight", 39.2),
-        ((174.0, math.nan), "straight", 39.2),
-        ((None, None), "straight", 39.2),
-        ((174.0, 174.0), ("straight", "unknown"), 39.2),
+        ((174.0, -175.0), "straight", elsewhere),
+        ((174.0, math.nan), "straight", elsewhere),
+        ((None, None), "straight", elsewhere),
+        ((174.0, 174.0), ("straight", "unknown"), elsewhere),
     ):
         table = cohort.changes(again.assign(azimuth=azimuth, standing=standing), "m")
         assert table["mdc95"].iloc[0] == pytest.approx(mdc)
     again = again.assign(azimuth=0.0, standing="straight")
-    for software, mdc in (("", 9.8), (("MediaPipe", ""), 9.8), (("MediaPipe", "RTMPose"), 39.2)):
+    for software, mdc in (
+        ("", 9.8),
+        (("MediaPipe", ""), 9.8),
+        (("MediaPipe", "RTMPose"), elsewhere),
+    ):
         table = cohort.changes(again.assign(source_software=software), "m")
         assert table["mdc95"].iloc[0] == pytest.approx(mdc)
-    # One session has none: its sd takes its place.
-    mixed = made_up({"a": [0.0, 9.9]}, view="side", sem=lambda _, i: (3.0, math.nan)[i], sd=4.0)
-    assert cohort.changes(mixed, "m")["mdc95"].iloc[0] == pytest.approx(9.8)
+    # One session has none: no change is claimed.
+    mixed = made_up({"a": [0.0, 99.0]}, view="side", sem=lambda _, i: (3.0, math.nan)[i], sd=4.0)
+    assert cohort.changes(mixed, "m")["verdict"].tolist() == ["first", "error unknown"]
     unknown = made_up({"a": [1.0, 90.0]}, sd=math.nan)
     assert cohort.changes(unknown, "m")["verdict"].tolist() == ["first", "error unknown"]
     for sem in (0.0, -1.0, math.nan):

@@ -357,7 +357,8 @@ def test_a_change_from_another_set_of_views_is_told_by_the_errors_of_both(
     seen_from(store, "b", "front", 2.0)
     row = changes_of(store.visit("ann"))["knee_flexion_asymmetry", ""]
     assert row["error"] == "own"
-    assert row["least"] == pytest.approx(1.96 * np.hypot(3, 3), rel=1e-4)
+    sem = float(store.session("a").metrics()["knee_flexion_asymmetry_sem"])
+    assert row["least"] == pytest.approx(MDC95 * np.hypot(3, sem), rel=1e-4)
     assert not row["exceeds"]
 
 

@@ -130,7 +130,9 @@ def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> No
 
 
 def test_of_a_limit_on_both_sides_both_are_drawn() -> None:
-    shown = gauges.show([replace(knee(5.0, 2.0), goal=10.0, both_ways=True)], caption="Numbers")
+    shown = gauges.show(
+        [replace(knee(5.0, 2.0), goal=10.0, direction="outside")], caption="Numbers"
+    )
     # From -10 to 10: both are at the ends of the bar.
     assert re.findall(r'<line class="goal" x1="([\d.]+)%"', shown) == ["100.0", "0.0"]
 
@@ -166,22 +168,24 @@ def test_near_is_not_green_and_every_answer_has_a_mark_and_a_word() -> None:
 
 
 def test_a_change_counts_beyond_the_errors_of_both() -> None:
-    pair = [knee(100.0, 3.0)], [knee(106.0, 4.0)]
+    pair = [knee(100.0, again=3.0)], [knee(106.0, again=4.0)]
     (one,) = last_visit.changes(*pair, same_view=True)
     assert (one.name, one.change, one.units) == ("Knee flexion, left", 6.0, "degree")
     assert one.least == 5.0  # the root of 3² + 4²
     assert one.whose == "of the package"
     unknown = last_visit.changes([knee(100.0, math.nan)], [knee(106.0)], same_view=True)
     assert unknown == []
-    assert last_visit.changes([], [knee(106.0)], same_view=True) == []
+    assert last_visit.changes([], [knee(106.0, again=4.0)], same_view=True) == []
 
 
 def test_from_the_same_view_the_errors_are_those_of_measuring_again() -> None:
     before, now = knee(100.0, 30.0, again=3.0), knee(106.0, 40.0, again=4.0)
     assert told_least(before, now, same_view=True) == 5.0
-    assert told_least(before, now, same_view=False) == 50.0
-    # Where it was not measured the error of the value takes its place.
-    assert told_least(knee(100.0, 3.0), now, same_view=True) == 5.0
+    # From another one the errors of the values count in addition.
+    elsewhere = math.hypot(30.0, 40.0, 5.0)
+    assert told_least(before, now, same_view=False) == pytest.approx(elsewhere)
+    # Without one no change is claimed.
+    assert last_visit.changes([knee(100.0, 3.0)], [now], same_view=True) == []
 
 
 def test_the_error_of_the_lab_goes_before_that_of_the_package() -> None:
@@ -191,7 +195,8 @@ def test_the_error_of_the_lab_goes_before_that_of_the_package() -> None:
     assert (one.least, one.whose) == (10.0, ours)
     # From another place neither holds, and errors of two studies do not go together.
     (elsewhere,) = last_visit.changes([before], [now], same_view=False)
-    assert (elsewhere.least, elsewhere.whose) == (50.0, "of the package")
+    assert elsewhere.least == pytest.approx(math.hypot(30.0, 40.0, 5.0))
+    assert elsewhere.whose == "of the package"
     for other in (knee(100.0, 30.0, 3.0, (6.0, others)), knee(100.0, 30.0, 3.0)):
         (mixed,) = last_visit.changes([other], [now], same_view=True)
         assert (mixed.least, mixed.whose) == (5.0, "of the package")
@@ -285,7 +290,9 @@ def test_gauges_have_the_retest_errors_of_the_metrics() -> None:
     assert shown["Ankle dorsiflexion"].retest == {} or "ankle_dorsiflexion_sem" in metrics
 
 
-def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, demo: Path) -> None:
+def test_the_last_visit_is_the_one_before_of_the_same_person(
+    tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Whoever nobody named may be anybody.
     users = dict(
         zip("abcdefg", ["p01", "p01", "p02", "p01", "p01", *["anonymous"] * 2], strict=True)
@@ -310,29 +317,43 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     def since(now: list[Gauge], then: list[Gauge], of: str = "d") -> str:
         return last_visit.since_last_visit(store.session(of), now, lambda _: then)
 
-    told = since([knee(120.0)], [knee(100.0)])
+    # Without an error between visits nothing is claimed.
+    assert since([knee(120.0)], [knee(100.0)]) == ""
+    told = since([knee(120.0, again=5.0)], [knee(100.0, again=5.0)])
+    assert "published value from another exercise" in told
+    assert "With one repetition" not in told
     # Two sessions of a day, or of two people under one id, are told apart.
     assert "Since 2 Mar 2026, 10:00" in told
     assert "Compared with Visit b, video.mp4" in told
     assert "Knee flexion, left: +20.0°" in told
-    assert "Knee flexion, left: −20.0°" in since([knee(100.0)], [knee(120.0)])
+    falls = [knee(100.0, again=5.0)], [knee(120.0, again=5.0)]
+    assert "Knee flexion, left: −20.0° <span" in since(*falls)
+    for direction, words in (("below", "worse, farther from"), ("above", "both visits meet")):
+        judged = [[replace(one, direction=direction) for one in each] for each in falls]
+        assert f"Knee flexion, left: −20.0° {words}" in since(*judged)
+    monkeypatch.setattr(last_visit, "fewest_repetitions", lambda session: 1 + (session.id == "b"))
+    assert "With one repetition in this visit, only a large change" in since(*falls)
+    monkeypatch.setattr(last_visit, "fewest_repetitions", lambda _: 1)
+    assert "With one repetition in each visit, only a large change" in since(*falls)
     assert "keypoints" not in told
     file = store.path / "b" / "session.json"
     stored = read_json(file)
     made = stored["provenance"] | {"pose_source": "other", "source_software": "HRNet"}
     write_json(file, stored | {"provenance": made})
     for value in (104.0, 120.0):
-        of_other = since([knee(value)], [knee(100.0)])
+        of_other = since([knee(value, again=5.0)], [knee(100.0, again=5.0)])
         assert "The keypoints are of MediaPipe here, and were of HRNet then" in of_other
         assert "part of a difference may be the model&#39;s" in of_other
     write_json(file, stored)
-    unchanged = "No change is larger than its error (of the package)."
-    assert unchanged in since([knee(104.0)], [knee(100.0)])
+    unchanged = (
+        "No change can be distinguished from error and day-to-day variation (of the package)."
+    )
+    assert unchanged in since([knee(104.0, again=5.0)], [knee(100.0, again=5.0)])
     assert since([knee(1.0)], [], of="a") == ""
     # Results of two codes are not compared.
     metrics = stored["stages"]["metrics"] | {"key": "0" * 64}
     write_json(file, stored | {"stages": stored["stages"] | {"metrics": metrics}})
-    outdated = since([knee(120.0)], [knee(100.0)])
+    outdated = since([knee(120.0, again=5.0)], [knee(100.0, again=5.0)])
     assert "not compared with 2 Mar 2026, 10:00: the results of that film are of other" in outdated
     assert "+20.0°" not in outdated
     write_json(file, stored)
@@ -343,7 +364,7 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     assert "Knee flexion, left: +4.0°" in since(*again)
     ours = 1.0, "of this lab's 24 people, ours"
     of_lab = since([knee(104.0, 5.0, 9.0, ours)], [knee(100.0, 5.0, 9.0, ours)])
-    assert "(error ±1.4°, of this lab&#39;s 24 people, ours)" in of_lab
+    assert "(smallest detectable change 1.4°, of this lab&#39;s 24 people, ours)" in of_lab
     (store.path / "b" / "capture_quality.json").unlink()
     assert unchanged in since(*again)
 

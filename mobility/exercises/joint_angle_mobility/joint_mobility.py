@@ -66,8 +66,9 @@ _STATISTIC = {
     "opposite_end": "end of range of the movement in `opposite`, in its own direction",
     "side_difference": "end_of_range of the right side minus that of the left",
     "repeatability": "standard deviation over the movements of the angle at the turn",
-    "detectable_change": "root of (1.25 t sqrt(2 / n) times the repeatability)² and (1.96 sqrt(2) "
-    "times the standard error of measurement of the same movement filmed again)²",
+    "detectable_change": "1.96 sqrt(2) times the root of (1.25 t / 1.96 times the repeatability)² "
+    "/ n, the square of the standard error of the same movement filmed again, and that of the "
+    "standard deviation from day to day",
     "peak_velocity": "median over the movements of the largest speed",
     "mean_velocity": "median over the movements of the mean speed from 10 to 90 % of the way out",
 }
@@ -253,11 +254,11 @@ def joint_mobility(
     In ``side_difference_sd`` m is that of the difference within each draw, so that what is wrong of
     both sides alike cancels; without draws, and of ``added_sd_deg``, the sides are independent.
 
-    ``detectable_change`` is sqrt(d² + (1.96 sqrt(2) SEM)²): d by how much medians of n turns with
-    the spread s differ, 1.25 t sqrt(2/n) s, with Student's t of n - 1 degrees of freedom; SEM,
-    the standard error of measurement of what another recording changes for all its turns, from
-    movements that were filmed twice (``constants.yaml``). What is wrong in every recording of a
-    set-up cancels in a change and is in neither.
+    ``detectable_change`` is 1.96 sqrt(2) times ``end_of_range_sem``, the standard error of
+    measurement between visits (:func:`~mobility.assessment.between_visits.visit_sem`) of n turns
+    with their own spread, of another recording (movements that were filmed twice) and of another
+    day (published), both of ``constants.yaml``. What is wrong in every recording of a set-up
+    cancels in a change and is in none of them.
 
     ``score`` = 100 clip(maximum / R, 0, 1), with R the mean active range of people of this sex and
     age, for the ankle of a foot that stands the mean of the weight-bearing lunge; NaN where no

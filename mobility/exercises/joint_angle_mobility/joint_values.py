@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.special import stdtrit
 
 from mobility import tables
 from mobility.assessment import movements as movement_table
+from mobility.assessment.between_visits import Known, visit_sem
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.catalogue.joints import ANGLE_OF_JOINT, joint_table
 from mobility.errors import BadInputError
@@ -71,28 +71,15 @@ def repeatability_of(course: Course) -> tuple[dict[str, float], str]:
         why = tables.sentence("reasons.movement.few", **count)
         return {}, why if turns.size else ""
     spread = float(turns.std(ddof=1))
-    again = float(constants()["filmed_again"]["sem_deg"])
-    change = float(detectable_change(spread, turns.size, again=again))
-    values = {"repeatability": spread, "detectable_change": change}
-    return values | {"end_of_range_sem": change / MDC95}, ""
-
-
-def detectable_change(spread: Array | float, turns: int, *, again: float) -> Array | float:
-    """By how much two recordings of one set-up differ by chance in one of twenty, degrees.
-
-    Parameters
-    ----------
-    spread
-        Standard deviation of the turns.
-    turns
-        How many there are in each recording.
-    again
-        Standard error of measurement of what another recording changes for all its turns.
-    """
-    # The standard error of a median is 1.25 times that of a mean.
-    medians = 1.25 * np.sqrt(2.0 / turns) * spread * stdtrit(turns - 1, 0.975)
-    change: Array | float = np.hypot(medians, MDC95 * again)
-    return change
+    day = float(constants()["from_day_to_day"]["sd_deg"])
+    sem = visit_sem(
+        float(constants()["filmed_again"]["sem_deg"]),
+        spread**2,
+        turns.size,
+        known=Known(scatter=math.nan, freedom=0, day=day),
+    )
+    values = {"repeatability": spread, "detectable_change": MDC95 * float(sem)}
+    return values | {"end_of_range_sem": float(sem)}, ""
 
 
 def opposite_of(course: Course, shown: str) -> str:

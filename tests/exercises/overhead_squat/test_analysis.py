@@ -12,6 +12,7 @@ import xarray as xr
 from analytic import fitted, offset, with_step
 
 from mobility import tables
+from mobility.assessment.between_visits import known_of, visit_sem
 from mobility.assessment.body_axes import lean_at_rest
 from mobility.assessment.findings import find
 from mobility.assessment.frame_quantities import frames_of
@@ -106,7 +107,7 @@ def test_a_metric_says_of_what_it_is_and_which_number(plain: xr.Dataset) -> None
     table = tables.load("measures")
     kinds = {name: plain[name].attrs["kind"] for name in plain.data_vars}
     every = table["kinds"]["words"].keys() | table["kinds"]["others"].keys()
-    assert set(kinds.values()) == every - {"frame", "retest_error", "time"}
+    assert set(kinds.values()) == every - {"frame", "time"}
     of = owners(plain)
     beside = ("standard_error", "retest_error", "interval")
     assert of.keys() == {n for n, k in kinds.items() if k in beside}
@@ -239,12 +240,16 @@ def test_every_retest_error_of_the_table_is_of_a_metric(
     assert {f"{name}_sem" for name in measured_again} <= set(metrics.data_vars)
 
 
-def test_of_feet_that_move_nobody_measured_again(squat_pose: Any, measure: Any) -> None:
+def test_of_feet_that_move_the_error_of_the_value_counts_between_visits(
+    squat_pose: Any, measure: Any
+) -> None:
     metrics = measure(squat_pose(reps=1))
-    assert not [name for name in metrics.data_vars if str(name).endswith("_sem")]
+    knees = known_of("knee_flexion", "degree")
+    expected = visit_sem(metrics["knee_flexion_sd"], 0.0, 1, known=knees)
+    np.testing.assert_allclose(metrics["knee_flexion_sem"], expected)
 
 
-def test_a_retest_error_is_of_a_fitted_body_and_falls_by_the_spread_only(
+def test_a_retest_error_has_the_scatter_of_the_repetitions_and_the_variation_of_days(
     squat_pose: Any, measure: Any, repetitions_of: Any, measured_again: dict[str, float]
 ) -> None:
     trial = squat_pose(reps=3)
@@ -252,7 +257,8 @@ def test_a_retest_error_is_of_a_fitted_body_and_falls_by_the_spread_only(
     angles = offset(joint_angles(pose), trial, (-4.0, 0.0, 4.0))
     metrics = overhead_squat(pose, angles, repetitions_of(trial))
     measured = measured_again
-    expected = math.sqrt(measured["knee_flexion"] ** 2 + 16.0 / 3)
+    knees = known_of("knee_flexion", "degree")
+    expected = visit_sem(measured["knee_flexion"], 16.0, 3, known=knees)
     np.testing.assert_allclose(metrics["knee_flexion_sem"], expected, atol=0.05)
     assert metrics["knee_flexion_sem"].dims == ("side",)
     assert metrics["knee_flexion"].attrs["ancillary_variables"] == (
@@ -260,10 +266,9 @@ def test_a_retest_error_is_of_a_fitted_body_and_falls_by_the_spread_only(
     )
     # Both sides vary together.
     of_sides = float(metrics["knee_flexion_asymmetry_sem"])
-    assert of_sides == pytest.approx(measured["knee_flexion_asymmetry"], abs=0.01)
-    assert "pelvis_obliquity_sem" not in metrics  # it was not measured
-    raw = overhead_squat(trial.pose, angles, repetitions_of(trial))
-    assert not [name for name in raw.data_vars if str(name).endswith("_sem")]
+    sides = known_of("knee_flexion_asymmetry", "degree")
+    expected = visit_sem(measured["knee_flexion_asymmetry"], 0.0, 3, known=sides)
+    assert of_sides == pytest.approx(float(expected), abs=0.01)
     none = measure(squat_pose(reps=1, absent=[(0.0, 60.0)]))
     assert none["knee_flexion_sem"].isnull().all()
 
