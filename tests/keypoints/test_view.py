@@ -69,7 +69,7 @@ def test_the_demo_is_seen_from_where_it_was_rendered(demo):
 
 
 def in_the_picture(pose, of, far_leg, feet_apart=1.0):
-    """Return the pose with what a far camera sees of another, and the visibility of its left leg."""
+    """Return the pose with what a far camera sees of another, and how well its left leg is seen."""
     scale = xr.DataArray([400.0, -400.0], coords={"pixel": ["u", "v"]})
     place = of["position"].sel(space=["x", "y"]).rename(space="pixel")
     place = place.assign_coords(pixel=["u", "v"]) * scale
