@@ -160,7 +160,7 @@ def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
 
 
 def support_of_hands(pose: xr.Dataset, shown: NDArray[np.bool_]) -> str:
-    """Say how the hands help, if they do so in most repetitions.
+    """Say how the hands help, if they do so in at least half of the repetitions.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def support_of_hands(pose: xr.Dataset, shown: NDArray[np.bool_]) -> str:
         hands = [_support(one.isel(time=frames), side) for side in SIDES]
         for kind in kinds:
             counts[kind] += kind in hands
-    return next((kind for kind in kinds if 2 * counts[kind] > len(shown)), "")
+    return next((kind for kind in kinds if counts[kind] and 2 * counts[kind] >= len(shown)), "")
 
 
 def _support(pose: xr.Dataset, side: str) -> str:
@@ -193,7 +193,7 @@ def _support(pose: xr.Dataset, side: str) -> str:
     names = [f"{side}_{joint}" for joint in ("wrist", "shoulder", "hip", "knee")]
     marks = pose["image_position"].sel(keypoint=names, pixel=["u", "v"])
     wrist, shoulder, hip, knee = marks.transpose("keypoint", "time", "pixel").to_numpy()
-    is_seen = np.isfinite(marks).all(("keypoint", "pixel")).to_numpy()
+    is_seen = marks.notnull().all(("keypoint", "pixel")).to_numpy()
     sure = float(pose["confidence"].sel(keypoint=names[0]).median())
     if 2 * is_seen.sum() <= is_seen.size or not sure >= limits["least_visibility"]:
         return ""

@@ -156,7 +156,7 @@ def _shows_one_leg(pose: xr.Dataset, usable: NDArray[np.bool_]) -> bool:
             for side in ("left", "right")
         ]
         signs.append(min(seen) < table["far_leg_visibility"])
-    return sum(signs) >= table["least_signs"]
+    return bool(sum(signs) >= table["least_signs"])
 
 
 def azimuth_of(joints: Mapping[str, Array], camera: Array) -> float:
