@@ -159,6 +159,70 @@ def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
     return 2 * sum(ahead) > len(ahead)
 
 
+def support_of_hands(pose: xr.Dataset, shown: NDArray[np.bool_]) -> str:
+    """Say how the hands help, if they do so in at least half of the repetitions.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset with the places of landmarks in the picture; without them nothing is said.
+    shown
+        Over (repetition, time): the frames of the repetitions that count.
+
+    Returns
+    -------
+    str
+        "held" if a hand stays where it is, or slides along something away from the body, while the
+        shoulders go down and up; "on_legs" if it stays at one place of a thigh or knee; else "".
+    """
+    if "image_position" not in pose or "confidence" not in pose:
+        return ""
+    one = pose.isel(individual=0, drop=True) if "individual" in pose.dims else pose
+    kinds = ("held", "on_legs")
+    counts = dict.fromkeys(kinds, 0)
+    for frames in shown:
+        hands = [_support(one.isel(time=frames), side) for side in SIDES]
+        for kind in kinds:
+            counts[kind] += kind in hands
+    return next((kind for kind in kinds if counts[kind] and 2 * counts[kind] >= len(shown)), "")
+
+
+def _support(pose: xr.Dataset, side: str) -> str:
+    """How one hand helps in one repetition."""
+    limits = _limits("support")
+    names = [f"{side}_{joint}" for joint in ("wrist", "shoulder", "hip", "knee")]
+    marks = pose["image_position"].sel(keypoint=names, pixel=["u", "v"])
+    wrist, shoulder, hip, knee = marks.transpose("keypoint", "time", "pixel").to_numpy()
+    is_seen = marks.notnull().all(("keypoint", "pixel")).to_numpy()
+    sure = float(pose["confidence"].sel(keypoint=names[0]).median())
+    if 2 * is_seen.sum() <= is_seen.size or not sure >= limits["least_visibility"]:
+        return ""
+    wrist, shoulder, hip, knee = (each[is_seen] for each in (wrist, shoulder, hip, knee))
+    trunk = float(np.median(np.linalg.norm(shoulder - hip, axis=1)))
+    across, down = np.ptp(np.percentile(wrist, [5, 95], axis=0), axis=0)
+    travel = float(np.ptp(np.percentile(shoulder[:, 1], [5, 95])))
+    if travel < limits["least_travel"] * trunk:
+        return ""
+    from_thigh, along = _from_segment(wrist, hip, knee)
+    from_body = np.minimum(from_thigh, _from_segment(wrist, shoulder, hip)[0])
+    away = np.percentile(from_body, 10) >= limits["away_from_body"] * trunk
+    slides = away and down <= limits["slides"] * travel and across <= limits["across"] * trunk
+    rests = down <= limits["stays"] * travel and across <= limits["across"] * trunk
+    if slides or rests:
+        return "held"
+    low = hip[:, 1] >= (hip[:, 1].min() + hip[:, 1].max()) / 2
+    on_leg = np.percentile(from_thigh[low], 90) <= limits["on_leg"] * trunk
+    return "on_legs" if on_leg and np.ptp(along[low]) <= limits["along_leg"] else ""
+
+
+def _from_segment(point: Array, start: Array, end: Array) -> tuple[Array, Array]:
+    """Distance of points from segments, and where along these they are nearest, 0 to 1."""
+    line = end - start
+    along = ((point - start) * line).sum(axis=-1) / (line**2).sum(axis=-1)
+    along = np.clip(along, 0.0, 1.0)
+    return np.linalg.norm(point - start - along[..., None] * line, axis=-1), along
+
+
 def _limits(kind: str) -> dict[str, float]:
     entry = tables.load("measures")["looks_like"][kind]
     return {name: limit for name, limit in entry.items() if name != "source"}

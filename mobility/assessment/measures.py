@@ -23,11 +23,12 @@ from mobility.assessment.kernels import (
     read_only,
 )
 from mobility.assessment.kinds import BESIDE, ERROR, RETEST_ERROR, owners
-from mobility.assessment.looks_like import falls
+from mobility.assessment.looks_like import falls, support_of_hands
 from mobility.assessment.metric import CARRIED, add_note, merged_history
 from mobility.assessment.numbers import COMPARES_SIDES, Quantity, Repetitions, add_numbers, signed
 from mobility.assessment.phases import (
     REPETITION,
+    between,
     measured_span,
     never_standing_there,
     phase_frames,
@@ -150,6 +151,10 @@ def measure(
     warnings += other_exercise(pose, frames, all_repetitions.accepted)
     if falls(pose, frames.sel(phase=main_moment(moments)).to_numpy()[all_repetitions.accepted]):
         warnings.append(tables.warning("warnings.would_fall"))
+    inside = between(repetitions["time"], repetitions["start"], repetitions["end"])
+    shown = inside.transpose("rep", "time").to_numpy()[all_repetitions.accepted]
+    if support := support_of_hands(pose, shown):
+        warnings.append(tables.warning(f"warnings.hands_support.{support}", **{support: True}))
     if hidden_from := hides_frontal_plane(pose):
         frontal = [name for name, entry in measures.items() if entry.get("frontal")]
         warnings.append(_refuse_frontal_plane(metrics, hidden_from, frontal))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from mobility.errors import BadInputError
 Array = NDArray[np.float64]
 
 UNKNOWN = "unknown"
+_SIDE = "side"
 
 TWO_CAMERAS = "two-cameras"
 """View of a trial seen by two cameras from clearly different directions."""
@@ -39,6 +40,8 @@ _LEAST_FLAT = 0.3
 _LINES = (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"))
 _SIDES = ("left", "right")
 _FEET = ("left_ankle", "right_ankle")
+_Z95 = 1.96
+_LEG = ("knee", "ankle", "heel", "foot_index")
 
 
 def turn(azimuth_deg: Any, from_deg: Any) -> Any:
@@ -79,6 +82,10 @@ def camera_view(pose: xr.Dataset) -> View:
     A frame is standing where the hips are at least 90 % as high above the ankles as at most (95th
     percentile); where the ankles were not seen, all frames count.
 
+    A diagonal view that may as well be one from the side, by its error, counts as one from the side
+    if the picture shows one leg in front of the other (``one_leg`` in ``views.yaml``). Its azimuth
+    stays as it was measured.
+
     Parameters
     ----------
     pose
@@ -117,7 +124,41 @@ def camera_view(pose: xr.Dataset) -> View:
         half = _wrapped(np.diff(medians)) / 2
         deviation = np.abs(_wrapped(together[usable] - azimuth))
         sd = float(np.hypot(np.nan_to_num(half[0]), 1.4826 * np.median(deviation)))
-    return view_of(azimuth, sd)
+    view = view_of(azimuth, sd)
+    if _may_be_side(view) and _shows_one_leg(pose, usable):
+        return replace(view, kind=_SIDE, name="right" if azimuth > 0 else "left")
+    return view
+
+
+def _may_be_side(view: View) -> bool:
+    """Whether the error of a diagonal view reaches to a view from the side."""
+    kinds = tables.load("views")["views"]
+    first, last = (kinds[kind]["largest_azimuth_deg"] for kind in ("front-oblique", _SIDE))
+    off = max(first - abs(view.azimuth_deg), abs(view.azimuth_deg) - last)
+    return view.kind in ("front-oblique", "back-oblique") and off <= _Z95 * view.sd_deg
+
+
+def _shows_one_leg(pose: xr.Dataset, usable: NDArray[np.bool_]) -> bool:
+    """Whether a standing person's legs and shoulders look as they do from the side."""
+    table = tables.load("views")["one_leg"]
+    one = pose.isel(individual=0, drop=True) if "individual" in pose.dims else pose
+    one = one.isel(time=usable)
+    signs = []
+    if "image_position" in one:
+        marks = one["image_position"].sel(pixel=["u", "v"]).transpose("keypoint", "time", "pixel")
+        hips, shoulders = (marks.sel(keypoint=list(line)) for line in _LINES)
+        trunk = shoulders.mean("keypoint", skipna=False) - hips.mean("keypoint", skipna=False)
+        length = float(((trunk**2).sum("pixel", skipna=False) ** 0.5).median("time"))
+        for line, limit in ((_LINES[1], "shoulders_apart"), (_FEET, "feet_apart")):
+            across = marks.sel(keypoint=line[0], pixel="u") - marks.sel(keypoint=line[1], pixel="u")
+            signs.append(float(abs(across).median("time")) < table[limit] * length)
+    if "confidence" in one:
+        seen = [
+            float(one["confidence"].sel(keypoint=[f"{side}_{name}" for name in _LEG]).mean())
+            for side in ("left", "right")
+        ]
+        signs.append(min(seen) < table["far_leg_visibility"])
+    return bool(sum(signs) >= table["least_signs"])
 
 
 def azimuth_of(joints: Mapping[str, Array], camera: Array) -> float:

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mobility.assessment.looks_like import falls, place_of_arms, sits
+from mobility.assessment.looks_like import falls, place_of_arms, sits, support_of_hands
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning, warnings_of
 from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
+
+DEEP = {"tibia": 30.0, "thigh": 10.0, "trunk": 35.0}
 
 UPPER = ("shoulder", "elbow", "wrist", "ear", "nose", "eye", "mouth", "pinky", "index", "thumb")
 
@@ -129,3 +131,77 @@ def of(pose: xr.Dataset) -> Any:
     metrics = overhead_squat(pose, joint_angles(pose), repetitions)
     warned = [AnalysisWarning(**each) for each in warnings_of(metrics)]
     return judge(warned, {"light": {"verdict": "ok", "advice": None}}, metrics)
+
+
+def within(pose: xr.Dataset) -> np.ndarray:
+    found = find_repetitions(pose)
+    inside = (found["time"] >= found["start"]) & (found["time"] <= found["end"])
+    return inside.transpose("rep", "time").to_numpy()
+
+
+def with_wrist(pose: xr.Dataset, place: xr.DataArray) -> xr.Dataset:
+    changed = pose.copy(deep=True)
+    at = {"keypoint": "left_wrist"}
+    changed["image_position"].loc[at] = place.transpose(
+        *changed["image_position"].loc[at].dims
+    ).to_numpy()
+    return changed
+
+
+def landmark_in(pose: xr.Dataset, name: str) -> xr.DataArray:
+    return pose["image_position"].sel(keypoint=name, drop=True)
+
+
+@pytest.mark.parametrize("heading", [0.0, 50.0, 90.0])
+def test_a_hand_that_stays_while_the_body_moves_holds_on(squat_pose, heading) -> None:
+    pose = squat_pose(**DEEP, heading=heading, arm_forward=60.0, reps=2).pose
+    assert support_of_hands(pose, within(pose)) == ""
+    first = landmark_in(pose, "left_wrist").isel(time=0, drop=True)
+    still = xr.zeros_like(landmark_in(pose, "left_wrist")) + first
+    held = with_wrist(pose, still)
+    assert support_of_hands(held, within(pose)) == "held"
+    # Half of the repetitions are enough; a hand that is not seen shows nothing.
+    once = held.copy(deep=True)
+    free = ~within(pose)[0]
+    once["image_position"][free] = pose["image_position"][free]
+    assert support_of_hands(once, within(pose)) == "held"
+    unseen = held.assign(confidence=held["confidence"] * 0.3)
+    assert support_of_hands(unseen, within(pose)) == ""
+    assert support_of_hands(held, within(pose)[:0]) == ""
+
+
+def test_a_hand_that_slides_along_a_rail_holds_on(squat_pose) -> None:
+    """It is away from the body, and follows the shoulder by half of its way."""
+    pose = squat_pose(**DEEP, heading=90.0, arm_forward=60.0).pose
+    shoulder = landmark_in(pose, "left_shoulder")
+    on_rail = shoulder.isel(time=0, drop=True) + 0.5 * (shoulder - shoulder.isel(time=0, drop=True))
+    hip = landmark_in(pose, "left_hip").isel(time=0, drop=True)
+    trunk = float(((shoulder.isel(time=0, drop=True) - hip) ** 2).sum("pixel").max() ** 0.5)
+    on_rail.loc[{"pixel": "u"}] = shoulder.sel(pixel="u").isel(time=0) + 1.2 * trunk
+    assert support_of_hands(with_wrist(pose, on_rail), within(pose)) == "held"
+
+
+def test_a_hand_at_one_place_of_the_thigh_rests_there(squat_pose) -> None:
+    pose = squat_pose(**DEEP, heading=50.0, arm_forward=60.0).pose
+    hip, knee = (landmark_in(pose, f"left_{name}") for name in ("hip", "knee"))
+    assert support_of_hands(with_wrist(pose, hip + 0.9 * (knee - hip)), within(pose)) == "on_legs"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [{}, {"arm_forward": 60.0}, {"arm_forward": 145.0}, {"arm_forward": 110.0, "elbow": -120.0}],
+)
+@pytest.mark.parametrize("heading", [0.0, 50.0, 90.0])
+def test_free_arms_do_not_hold_on(squat_pose, shown, heading) -> None:
+    pose = squat_pose(**DEEP, heading=heading, **shown).pose
+    assert support_of_hands(pose, within(pose)) == ""
+    measured = overhead_squat(pose, joint_angles(pose), find_repetitions(pose))
+    assert "hands_support" not in {each["code"] for each in warnings_of(measured)}
+
+
+@pytest.mark.parametrize("kind", ["held", "on_legs"])
+def test_with_support_no_check_is_reported(kind) -> None:
+    verdict = judge([AnalysisWarning("hands_support", "", {kind: True})])
+    assert verdict.level == "limited"
+    assert "findings" in verdict.rules_out
+    assert ("thigh" in verdict.why) == (kind == "on_legs")

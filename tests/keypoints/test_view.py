@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from mobility import tables
 from mobility.base.provenance import with_history
@@ -65,6 +66,47 @@ def test_the_demo_is_seen_from_where_it_was_rendered(demo):
         view = camera_view(read_dataset(demo / file))
         assert view.name == "front-oblique left"
         assert abs(view.azimuth_deg - DEMO_AZIMUTH) < 1.96 * view.sd_deg
+
+
+def in_the_picture(pose, of, far_leg, feet_apart=1.0):
+    """Return the pose with what a far camera sees of another, and how well its left leg is seen."""
+    scale = xr.DataArray([400.0, -400.0], coords={"pixel": ["u", "v"]})
+    place = of["position"].sel(space=["x", "y"]).rename(space="pixel")
+    place = place.assign_coords(pixel=["u", "v"]) * scale
+    feet = ["left_ankle", "right_ankle"]
+    across = place.sel(pixel="u", keypoint=feet)
+    middle = across.mean("keypoint")
+    place.loc[{"pixel": "u", "keypoint": feet}] = middle + feet_apart * (across - middle)
+    leg = [f"left_{name}" for name in ("knee", "ankle", "heel", "foot_index")]
+    seen = pose["position"].isel(space=0, drop=True) * 0 + 0.97
+    seen.loc[{"keypoint": leg}] = far_leg
+    return pose.assign(image_position=place, confidence=seen)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_one_leg_in_the_picture_is_a_view_from_the_side(squat_pose, side):
+    """Depths put the person at 57 degrees, and the picture shows a profile."""
+    sign = 1 if side == "right" else -1
+    pose = squat_pose(heading=sign * 57, noise=0.01).pose
+    profile = squat_pose(heading=sign * 88, noise=0.01).pose
+    view = camera_view(in_the_picture(pose, profile, 0.6))
+    assert (view.kind, view.name) == ("side", side)
+    assert view.azimuth_deg == pytest.approx(sign * 57, abs=1)  # as it was measured
+    assert near_side(in_the_picture(pose, profile, 0.6)) == side
+    assert hides_frontal_plane(in_the_picture(pose, profile, 0.6)) == "side"
+
+
+def test_a_diagonal_view_stays_one_with_a_single_sign_of_a_profile(squat_pose):
+    pose = squat_pose(heading=50, noise=0.01).pose
+    assert camera_view(in_the_picture(pose, pose, 0.97)).name == "front-oblique right"
+    assert camera_view(in_the_picture(pose, pose, 0.5)).name == "front-oblique right"
+    closed = in_the_picture(pose, pose, 0.97, feet_apart=0.1)
+    assert camera_view(closed).name == "front-oblique right"
+    both = in_the_picture(pose, pose, 0.5, feet_apart=0.1)
+    assert camera_view(both).name == "right"
+    # A leg behind something, of a person who surely does not stand in profile.
+    front = squat_pose(heading=30, noise=0.01).pose
+    assert camera_view(in_the_picture(front, front, 0.5, 0.1)).name == "front-oblique right"
 
 
 def test_hips_upright_have_no_heading_and_no_warning(squat_pose):
