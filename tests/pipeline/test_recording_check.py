@@ -101,7 +101,7 @@ def test_who_does_not_stand_before_the_first_repetition_is_asked_to(check):
     document = check(spoil=lambda pose: within(pose, start=1.6))
     assert codes(document) == ["no_standing_before"]
     assert not document["film_again"]
-    assert document["reasons"][0]["what_to_do"].startswith("Stand tall and still for two seconds")
+    assert document["reasons"][0]["what_to_do"].startswith("Stand tall and still for a second")
     # A chair rise begins on a seat.
     assert check("sit-to-stand")["good"]
 
