@@ -225,9 +225,9 @@ def analyze(
         bool,
         typer.Option(
             "--check",
-            help="Check within seconds whether the video is good, has limits, or has to be filmed "
-            "again. Of the options, exercise, joints, movement, view and subject count. Nothing "
-            "is stored.",
+            help="Check within seconds whether the video is good, can be used with limits, or "
+            "has to be filmed again. Only the options for exercise, joints, movement, view and "
+            "subject have an effect. Nothing is stored.",
         ),
     ] = False,
     repetitions: Annotated[
@@ -260,7 +260,9 @@ def analyze(
         )
         return
     if repetitions is not None:
-        raise BadInputError("--repetitions is for --check; add it")
+        raise BadInputError(
+            "--repetitions works only with --check. Add --check, or leave --repetitions out"
+        )
     log_to(log_file, store=store)
     if exercise_name is None and "movement" not in options:
         exercise_name = registry.USUAL

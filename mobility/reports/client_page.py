@@ -172,7 +172,7 @@ def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
     day = dated(last)
     if not parts:
         return tables.sentence("client.changed.none", day=day)
-    return tables.sentence("client.changed.since", day=day, parts=", ".join(parts))
+    return tables.sentence("client.changed.since", day=day, parts="; ".join(parts))
 
 
 def joints_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -252,7 +252,7 @@ def _outside(findings: Sequence[Finding]) -> list[tuple[str, str]]:
         sides = {side: each for side, each in of_side.items() if each[0].result == "outside"}
         if sides and (words := _words(rule, "outside")):
             least = max(_least_excess(each) for of_rule in sides.values() for each in of_rule)
-            chosen.append((least, rule, words + _on_side(sides, of_side)))
+            chosen.append((least, rule, words + _on_side(rule, sides, of_side)))
     return [each[1:] for each in sorted(chosen, key=lambda each: -each[0])]
 
 
@@ -263,7 +263,7 @@ def _met(findings: Sequence[Finding]) -> list[str]:
         seen = {side: each for side, each in of_side.items() if each[0].result != "not_visible"}
         met = seen and all(each[0].result == "met" for each in seen.values())
         if met and (words := _words(rule, "met")):
-            chosen.append((place(rule), words + _on_side(seen, of_side)))
+            chosen.append((place(rule), words + _on_side(rule, seen, of_side)))
     return [words for _, words in sorted(chosen, key=lambda each: each[0])]
 
 
@@ -284,11 +284,13 @@ def _by_side(findings: Sequence[Finding]) -> dict[str, dict[str, list[Finding]]]
     }
 
 
-def _on_side(chosen: Mapping[str, object], of_side: Mapping[str, object]) -> str:
-    """Name the side if it is not all of them."""
+def _on_side(rule: str, chosen: Mapping[str, object], of_side: Mapping[str, object]) -> str:
+    """Name the side if it is not all of them; in a single-leg squat it is that of the leg."""
     if len(chosen) == len(of_side) or not any(chosen):
         return ""
-    return tables.sentence("client.on_side", side=next(iter(chosen)))
+    of_legs = registered("single-leg-squat").own_table("findings")["rules"]
+    which = "leg" if rule in of_legs else "side"
+    return tables.sentence(f"client.on_{which}", side=next(iter(chosen)))
 
 
 def _least_excess(finding: Finding) -> float:

@@ -130,7 +130,7 @@ def findings(page: ReportPage) -> Markup:
     """List what was found, what not, and what cannot be told."""
     return (
         part_sections.in_detail(page.findings, page.references)
-        + html(h.h3["Cannot be told"])
+        + html(h.h3["Not decided"])
         + first_page.not_decided(page.findings, page.metrics)
     )
 

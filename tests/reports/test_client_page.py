@@ -56,7 +56,7 @@ def test_what_is_surely_outside_comes_before_what_may_be_farther_outside() -> No
     good, work, plan = sentences_of({"Squat": given}, advise(given))
     assert good == "What goes well: your heels stay on the floor."
     assert work == (
-        "What to work on: your knees could bend further and your trunk leans far forward."
+        "What to work on: your knees do not bend far enough and your trunk leans forward more than your shins."
     )
     assert plan == "The exercises below help with that."
 
@@ -139,8 +139,8 @@ def test_a_change_is_better_if_it_goes_to_the_target_and_only_beyond_the_error()
     better = changes_in_words([change(knee, limit - 30, limit - 10)])
     assert better == "Since 2 Mar 2026: knee flexion better."
     worse = changes_in_words([change(knee, limit + 10, limit - 10)])
-    assert worse == "Since 2 Mar 2026: knee flexion less good."
-    none = "Since 2 Mar 2026, nothing has changed by more than can be measured."
+    assert worse == "Since 2 Mar 2026: got worse: knee flexion."
+    none = "Since 2 Mar 2026, no change is large enough to be measured."
     assert changes_in_words([change(knee, limit - 10, limit - 7)]) == none
     assert changes_in_words([change(knee, limit + 5, limit + 20)]) == none  # both meet it
 

@@ -118,8 +118,8 @@ def test_the_first_part_stands_alone_too_and_says_you(files: dict[str, Path]) ->
     assert 1 <= page.count('class="drill"') <= 3
     assert page.count('class="drill"') == page.count("<svg")
     assert "Exercises for you" not in words_of(files["html"])
-    assert "dashed: aim" not in client
-    assert "dashed: aim" in words_of(files["html"])
+    assert "dashed: target" not in client
+    assert "dashed: target" in words_of(files["html"])
 
 
 def test_faces_are_shown_where_they_are_asked_for_and_else_blurred(

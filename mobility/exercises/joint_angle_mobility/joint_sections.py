@@ -693,7 +693,13 @@ def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
             fast = [_cell(one, "peak_velocity"), _cell(one, "mean_velocity")]
             name = f"{_side_head(metrics, side)} {_movement_name(one, angle.joint)}"
             rows.append([name, *fast, *repeats])
-    head = ["Movement", "Peak speed", "Mean speed", "SD of the turns", "Least change"]
+    head = [
+        "Movement",
+        "Peak speed",
+        "Mean speed",
+        "SD of the end of range",
+        "Smallest detectable change",
+    ]
     return table(head, rows, caption=tables.sentence("joints.speeds"), numeric=True)
 
 

@@ -461,14 +461,14 @@ ENDS_UPRIGHT = Course(1.0).go(1.0).rises(4).go(0.5, lean=35).go(0.9, 0).go(0.5)
     ("course", "lines"),
     [
         (five(), [r"Five rises in [\d.]+ s ± 0.4 s until seated again and [\d.]+ s ± 0.4 s until "
-                  r"standing. 5 rises count, from lean to seat: (?:[\d.]+(, | s)){5} ± 0.4."]),
+                  r"standing. 5 repetitions, each from leaning forward to sitting down: (?:[\d.]+(, | s)){5} ± 0.4."]),
         (Course(0.0).go(1.0).go(SIT_S, 1.0).rises(5),
-         [r"Five rises in .* until seated again and .* until standing. 5 rises count.*",
-          r"No norm: the film does not begin with the person sitting still."]),
+         [r"Five rises in .* until seated again and .* until standing. 5 repetitions, each.*",
+          r"Not compared with a norm: the film does not begin with the person sitting still."]),
         (ENDS_UPRIGHT, [r"Five rises in [\d.]+ s ± 0.4 s until standing. 5 rises .*, – s ± 0.4.",
                         r"No time of five until seated again: the end is not seen."]),
         (Course(1.0).go(1.0).rises(4),
-         [r"4 rises count, from lean to seat: (?:[\d.]+(?:, | s)){4}.",
+         [r"4 repetitions, each from leaning forward to sitting down: (?:[\d.]+(?:, | s)){4}.",
           r"No time of five: five chair rises in a row are needed, and 4 were found."]),
         (Course(1.0).go(1.0).rises(2).rises(1, top=0.5).rises(3),
          [r"Rises: 5 accepted of 6 found \(left out: no. 3: .*\); from lean to seat: .*",
