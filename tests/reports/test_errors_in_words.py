@@ -35,7 +35,10 @@ def test_the_report_says_how_many_answers_are_expected_to_be_wrong(session: Sess
     page = ReportPage(session.read_once())
     count = sum(each.result in ("outside", "borderline", "met") for each in page.checks)
     wrong = wrong_expected(page.checks)
-    words = f"{count} checks are decided (outside target, met or borderline). From their probabilities, about {wrong:.1f} of them are"
+    words = (
+        f"{count} checks are decided (outside target, met or borderline). From their "
+        f"probabilities, about {wrong:.1f} of them are"
+    )
     (method,) = (each for each in sections_of(page.exercise) if each.name == "method")
     assert words in method.of(page)
     certain = [replace(each, probability=1.0) for each in page.checks if each.result == "outside"]

@@ -461,7 +461,8 @@ ENDS_UPRIGHT = Course(1.0).go(1.0).rises(4).go(0.5, lean=35).go(0.9, 0).go(0.5)
     ("course", "lines"),
     [
         (five(), [r"Five rises in [\d.]+ s ± 0.4 s until seated again and [\d.]+ s ± 0.4 s until "
-                  r"standing. 5 repetitions, each from leaning forward to sitting down: (?:[\d.]+(, | s)){5} ± 0.4."]),
+                  r"standing. 5 repetitions, each from leaning forward to sitting down: "
+                  r"(?:[\d.]+(, | s)){5} ± 0.4."]),
         (Course(0.0).go(1.0).go(SIT_S, 1.0).rises(5),
          [r"Five rises in .* until seated again and .* until standing. 5 repetitions, each.*",
           r"Not compared with a norm: the film does not begin with the person sitting still."]),
