@@ -24,7 +24,7 @@ from real import body_of
 from reported import again_cases
 
 import mobility as mb
-from mobility.kinematics.expected_error import MDC95
+from mobility.kinematics.expected_error import MDC95, retest_sems
 from mobility.pipeline.metrics_table import metrics_table
 from mobility.studies.retest import main_error
 from mobility.virtual_lab.case import Case
@@ -63,6 +63,8 @@ def study(cache: Path) -> pd.DataFrame:
             angles = mb.joint_angles(body)
             metrics = mb.overhead_squat(body, angles, mb.find_repetitions(body))
             rows = metrics_table(metrics).to_pandas().astype({"metric": "str", "side": "str"})
+            # Rendered people have no days, and squat alike: the error of the camera is tested.
+            rows["sem"] = rows["metric"].map(retest_sems(body))
             parts.append(rows.assign(participant=first.name, visit=visit))
     table = pd.concat(parts, ignore_index=True)
     wanted = table["level"].eq("session") & table["item"].eq("") & table["kind"].isin(list(KINDS))

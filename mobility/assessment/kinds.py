@@ -19,7 +19,7 @@ ERROR = "standard_error"
 """Kind of a standard deviation of an error."""
 
 RETEST_ERROR = "retest_error"
-"""Kind of a standard error of measurement between two recordings of the same person."""
+"""Kind of a standard error of measurement between two visits of the same person."""
 
 
 def kind_of(metrics: xr.Dataset, name: str) -> str:

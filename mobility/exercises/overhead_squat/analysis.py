@@ -124,9 +124,9 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
       alike cancels in it, but how straight the subject stands is assumed;
     - of **right minus left** in one trial, ``<angle>_asymmetry_sd`` and
       ``<angle>_bottom_asymmetry_sd``: a difference counts where value ± 1.96 times it excludes 0;
-    - of a **change between visits**, ``<metric>_sem``: the standard error of measurement with the
-      camera put up again where it stood, and s²/n. A change counts beyond 1.96 sqrt(2) times it
-      (cohort, the last visit). Where a metric has none, its ``_sd`` takes its place.
+    - of a **change between visits**, ``<metric>_sem``: the standard error of measurement of
+      another recording on another day (:func:`~mobility.assessment.between_visits.visit_sem`). A
+      change counts beyond 1.96 sqrt(2) times it (cohort, visits). Without one none is claimed.
 
     A value whose error exceeds the limit of its angle (``tables/angles.yaml``) is NaN, and so is
     its change from standing or its difference of the sides where that of these does. For a fitted
@@ -134,12 +134,12 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
 
     The first three are computed of a fitted body from the draws of the fit, each number from each
     draw, times the factor of that number (:func:`~mobility.assessment.trial_errors.trial_errors`);
-    the last is measured. Factors and retest errors are in ``tables/trial_errors.yaml``. Without a
-    fit m is the median of the errors of the frames at the bottom; sides, and standing and bottom,
-    then count as independent, and there is no ``_sem``. So do the sides of quantities of positions,
-    where m is the median ``_sd`` of the frames. The error of the heel rise of a fitted body grows
-    with its value (``with_value`` in ``tables/expected_error.yaml``). ``<angle>_phase_sd`` and
-    ``<angle>_peak_sd`` are errors of frames.
+    the last comes from ``tables/trial_errors.yaml`` (camera; m if it was not measured) and
+    ``tables/between_visits.yaml``. Without a fit m is the median of the errors of the frames at the
+    bottom; sides, and standing and bottom, then count as independent. So do the sides of quantities
+    of positions, where m is the median ``_sd`` of the frames. The error of the heel rise of a
+    fitted body grows with its value (``with_value`` in ``tables/expected_error.yaml``).
+    ``<angle>_phase_sd`` and ``<angle>_peak_sd`` are errors of frames.
 
     The draws of a fit vary more from knot to knot than its errors do, so that they do not tell
     how uncertain a speed is: in ``smoothness_sparc_sd`` m is the error of fits of rendered squats,
