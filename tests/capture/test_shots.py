@@ -120,6 +120,51 @@ def test_a_counter_that_changes_is_no_cut_and_another_room_is():
     assert shots.repeats(pictures, found) == []
 
 
+def faded(before, after, count):
+    """Two shots, of which `count` pictures of each fade into each other."""
+    shares = (np.arange(count) + 1) / (count + 1)
+    mixed = [
+        ((1 - share) * old + share * new).round().astype(np.uint8)
+        for share, old, new in zip(shares, before[-count:], after, strict=False)
+    ]
+    return [*before[:-count], *mixed, *after[count:]]
+
+
+@pytest.mark.parametrize("count", [4, 8, 14])
+def test_a_fade_to_another_room_is_a_cut_and_one_to_the_same_view_is_not(count):
+    places = [(0, round(i / 40)) for i in range(120)]  # nearly at rest, as between movements
+    shot, same, other = (
+        [picture(*place, room=room) for place in part]
+        for part, room in ((places[:60], 0), (places[60 - count :], 0), (places[60 - count :], 1))
+    )
+    marks_of = poses_at(places)
+    pictures = seen_in(faded(shot, other, count))
+    (found,) = shots.cuts(pictures, pictures["picture_times"], marks_of, 10 * WIDTH)
+    assert found == pytest.approx((60 - count / 2) / 30, abs=0.15)
+    pictures = seen_in(faded(shot, same, count))
+    assert shots.cuts(pictures, pictures["picture_times"], marks_of, 10 * WIDTH) == []
+
+
+def test_a_blank_picture_between_two_shots_is_a_cut():
+    places = squats(120)
+    frames = [picture(*place, room=i // 60) for i, place in enumerate(places)]
+    frames[58:62] = [np.full_like(frames[0], 255)] * 4
+    pictures = seen_in(frames)
+    (found,) = shots.cuts(pictures, pictures["picture_times"], poses_at(places), 10 * WIDTH)
+    assert found == pytest.approx(2.0, abs=0.3)
+
+
+def test_captions_and_light_that_fade_in_are_no_cut():
+    places = [(0, 0)] * 90
+    plain = [picture(*place) for place in places]
+    brighter = [np.clip(each * 1.4 + 20.0, 0, 255).astype(np.uint8) for each in plain]
+    for after in (brighter, [with_bar(each, 0.7, 1.0) for each in plain]):
+        pictures = seen_in(faded(plain[:45], after[:45], 8))
+        assert len(pictures["fade_times"]) == 1
+        found = shots.cuts(pictures, pictures["picture_times"], poses_at(places), 10 * WIDTH)
+        assert found == []
+
+
 def test_a_shot_that_is_shown_again_is_found_whatever_its_captions():
     shot, other = squats(75), squats(75, seed=5)
     frames = [picture(*place) for place in (*shot, *other)]
