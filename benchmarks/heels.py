@@ -28,7 +28,7 @@ from mobility.kinematics.skeleton import SIDES
 
 RISES_DEG = 4.0
 """Heel rise from which the report says that a heel rises."""
-EDGES_DEG = (-90.0, 1.0, 2.0, 4.0, 8.0, 90.0)
+EDGES_DEG = (-90.0, -2.0, 1.0, 2.0, 4.0, 8.0, 90.0)
 
 
 def heels_of(folder: Path) -> list[dict[str, float]]:
@@ -48,7 +48,7 @@ def heels_of(folder: Path) -> list[dict[str, float]]:
 
 def curve(heels: pd.DataFrame) -> tuple[float, float, float]:
     """Give the most likely `at_zero`, `per_degree` and `at_most`, for normal errors."""
-    value, error = heels["value"].clip(lower=0.0), heels["value"] - heels["true"]
+    value, error = heels["value"].abs(), heels["value"] - heels["true"]
 
     def cost(entry: Sequence[float]) -> float:
         at_zero, per_degree, at_most = entry

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.assessment.findings import Finding, find
 from mobility.assessment.kinds import BESIDE, ERROR
+from mobility.assessment.results import DECIDED
 from mobility.base import provenance
 from mobility.base.options import checked
 from mobility.base.wording import listed
@@ -117,7 +118,7 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     for key, entry in entries.items():
         sides = by_rule[entry["rule"]]
         visible_sides = [side for side in sides if not side.hidden]
-        certain = [side for side in visible_sides if side.status != "cannot be told"]
+        certain = [side for side in visible_sides if side.result in DECIDED]
         measured = [side for side in sides if side.interval is not None]
         # One side outside is enough; that the target is met must hold for all sides that are seen.
         is_outside = any(side.result == "outside" for side in certain)

@@ -33,9 +33,13 @@ def in_current_words(check: Any) -> Any:
     if not isinstance(check, Mapping) or "answer" not in check or "result" in check:
         return check
     former = check["answer"]
-    result = {"result": _former().get(former, former)}
+    if not isinstance(former, str):
+        return check
     others = {name: value for name, value in check.items() if name != "answer"}
-    return {**others, **result}
+    # It was the probability of one side of the target.
+    if "beyond_margin" in others:
+        others["beyond_margin"] = None
+    return {**others, "result": _former().get(former, former)}
 
 
 @functools.cache

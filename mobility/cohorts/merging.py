@@ -36,6 +36,7 @@ from mobility.catalogue.registry import exercise_of
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind
+from mobility.kinematics.expected_error import error_depends_on_value, factor_with_value
 from mobility.kinematics.skeleton import SIDES
 
 Array = NDArray[np.float64]
@@ -225,7 +226,8 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
         elif not variable.dims:
             sides = {"": _unsided(measured, name, in_turn=in_turn)}
         else:
-            sides = {side: merge_numbers(_cells(measured, name, side), units) for side in SIDES}
+            cells = {side: _cells(measured, name, side) for side in SIDES}
+            sides = {side: _of_value(name, cells[side], units) for side in SIDES}
             difference = f"{name}_asymmetry"
             if difference in names and not in_turn:
                 having = [film for film in films if difference in film.variables]
@@ -375,6 +377,23 @@ def _of_one_alone(cells: Sequence[Given]) -> Merged:
     if len(given) > 1:
         return Merged(reason=tables.sentence("reasons.each_film"))
     return merge_numbers(given or cells)
+
+
+def _of_value(name: str, cells: Sequence[Given], units: str) -> Merged:
+    """Merge what films have of a number whose error may depend on its value.
+
+    Films are weighed by their errors of one and the same value: by those of their own values the
+    smaller value would always win.
+    """
+    if not error_depends_on_value(name):
+        return merge_numbers(cells, units)
+
+    def factor(value: float) -> float:
+        return float(factor_with_value(name, xr.DataArray(value)))
+
+    alike = [cell._replace(sd=cell.sd / factor(cell.value)) for cell in cells]
+    merged = merge_numbers(alike, units)
+    return merged._replace(sd=merged.sd * factor(merged.value))
 
 
 def merge_numbers(cells: Sequence[Given], units: str = "") -> Merged:

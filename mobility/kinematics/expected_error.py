@@ -116,6 +116,16 @@ def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
     return last_of(history(fitted), "fit_body")
 
 
+def assumed_standing(results: xr.Dataset) -> str:
+    """Say how straight the fit took people to stand, and whether the camera's pitch was given.
+
+    Empty without a fit. Results with the same words were made with the same assumptions.
+    """
+    arguments = of_fit(results).get("arguments", {})
+    standing = str(arguments.get("standing", ""))
+    return f"{standing}, pitch given" if arguments.get("camera_pitch") is not None else standing
+
+
 def source_of_standing(fitted: xr.Dataset) -> Literal["assumed", "given", ""]:
     """Origin of the knee flexion in standing on which the trial was calibrated.
 
@@ -159,13 +169,18 @@ def metric_sd(
     return factor * origin.source.widened(name) * drawn
 
 
+def error_depends_on_value(name: str) -> bool:
+    """Say whether :func:`factor_with_value` knows a metric of positions."""
+    return name in tables.load(TABLE)["metrics"]["with_value"]
+
+
 def factor_with_value(name: str, value: xr.DataArray) -> xr.DataArray:
     """Return the factor on the error of a metric of positions that depends on its value.
 
-    NaN where the value is.
+    A heel that seems to sink is as wrong as one that rises by as much. NaN where the value is.
     """
     entry = tables.load(TABLE)["metrics"]["with_value"][name]
-    factor: xr.DataArray = entry["at_zero"] + entry["per_degree"] * value.clip(min=0.0)
+    factor: xr.DataArray = entry["at_zero"] + entry["per_degree"] * abs(value)
     return factor.clip(max=entry["at_most"])
 
 

@@ -691,7 +691,9 @@ def _fitted(run: _Run) -> xr.Dataset:
     # The fit weighs a landmark by its visibility, and needs the hidden side too.
     names = ["pose"] if run.record.second_video is None else ["pose", "second_pose"]
     cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
-    how = stages_of(run.record.kind).fit_options(cleaned[0])
+    each = [stages_of(run.record.kind).fit_options(pose) for pose in cleaned]
+    # One camera that sees enough is enough, whichever is named first.
+    how = next((options for options in each if options.get("standing") == "free"), each[0])
     if run.options.standing != "usual":
         how["standing"] = run.options.standing
     cameras: dict[str, Any] = {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import SAME_PLACE_DEG, UNKNOWN, turn
+from mobility.kinematics.expected_error import assumed_standing
 
 if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
@@ -50,7 +51,7 @@ def filming_of(session: StoredSession) -> Filming:
         azimuth=math.nan if azimuth is None else float(azimuth),
         cameras=len(record.videos),
         method=str(attrs.get("method", "")),
-        standing=str(record.provenance.options.get("standing", "")) if record.provenance else "",
+        standing=assumed_standing(session.metrics()),
         **Origin.of(attrs)._asdict(),
     )
 

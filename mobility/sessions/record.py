@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -164,6 +166,17 @@ class Rendering(Document):
     finished: AwareDatetime
 
 
+def _in_current_options(options: Any) -> Any:
+    """Read the default of earlier versions as that of today.
+
+    Before there was ``camera_pitch``, ``straight`` was the default of every exercise, and stored as
+    if it had been chosen.
+    """
+    if not isinstance(options, Mapping) or "camera_pitch" in options:
+        return options
+    return {**options, "standing": "usual"} if options.get("standing") == "straight" else options
+
+
 class Provenance(Document):
     """With what the results were made."""
 
@@ -176,7 +189,7 @@ class Provenance(Document):
         Origin().source_software
     )
     versions: dict[str, str]
-    options: dict[str, Any]
+    options: Annotated[dict[str, Any], BeforeValidator(_in_current_options)]
     options_sha256: Sha256
 
 

@@ -21,6 +21,7 @@ from mobility.catalogue.registry import ExerciseName
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import UNKNOWN
+from mobility.kinematics.expected_error import assumed_standing
 from mobility.sessions.files import REFERENCES
 from mobility.sessions.record import Document, Finite, Number
 from mobility.sessions.store_files import StoreFiles
@@ -279,7 +280,7 @@ class LabReferences:
             method=str(metrics.attrs.get("method", "")),
             cameras=len(record.videos),
             software=record.provenance.versions.get("mobility", ""),
-            standing=str(record.provenance.options.get("standing", "")),
+            standing=assumed_standing(metrics),
             **Origin.of(metrics.attrs)._asdict(),
         )
         versions = {

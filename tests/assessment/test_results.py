@@ -141,6 +141,9 @@ def test_a_stored_check_is_read_with_the_words_of_now() -> None:
     now = {"rule": "heel_rise", "result": "borderline", "reason": "open"}
     assert in_current_words(stored) == now
     assert in_current_words(now) == now
-    assert in_current_words({"answer": None}) == {"result": None}
+    # The former probability was of one side of the target alone.
+    assert in_current_words(stored | {"beyond_margin": 0.1}) == now | {"beyond_margin": None}
+    for strange in ({"answer": None}, {"answer": ["near"]}):
+        assert in_current_words(strange) == strange
     assert in_current_words({"answer": "no word of ours"}) == {"result": "no word of ours"}
     assert in_current_words("fault") == "fault"

@@ -16,6 +16,7 @@ from mobility.assessment.verdict import Reason, Verdict
 from mobility.cohorts.merging import Film, films_of, merge, weighted_mean
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import Origin
+from mobility.kinematics.expected_error import factor_with_value
 
 GOOD = Verdict("good", "")
 UNUSABLE = Verdict(
@@ -448,3 +449,16 @@ def test_a_number_measured_in_two_ways_is_refused_in_a_line_and_the_others_are_m
     assert check.result == "not_reported"
     assert check.reason.startswith("sessions b and c measure it differently")
     assert "\n" not in check.reason
+
+
+def test_the_film_that_shows_no_rise_of_the_heel_does_not_win_alone() -> None:
+    """The error is larger for a raised heel: weighed by it, a smaller value would always count."""
+    films = []
+    for name, value in (("front", 0.5), ("side", 9.0)):
+        sd = 3.5 * float(factor_with_value("heel_rise", xr.DataArray(value)))
+        numbers = {"heel_rise": ([value, value], [sd, sd])}
+        films.append(film(name, numbers, view="front" if name == "front" else "right"))
+    left = merge(films).sel(side="left")
+    assert float(left["heel_rise"]) == pytest.approx(4.75, abs=0.1)
+    least = 3.5 * float(factor_with_value("heel_rise", xr.DataArray(4.75))) / 2**0.5
+    assert float(left["heel_rise_sd"]) > 0.99 * least

@@ -78,6 +78,7 @@ class Excursion:
     start_seen: bool
     end_seen: bool
     reason: str = ""
+    is_incomplete: bool = False  # refused because it ends short of the others
     mark: int = -1  # which of the movements that a person marked
     beyond_half_s: float = np.nan  # how long it is farther out than half way
     near_turn_s: float = np.nan  # how long it is near its turn
@@ -347,12 +348,19 @@ def without_incomplete_movements(course: Course, rules: Mapping[str, Any]) -> Co
         for each, by in zip(course.accepted, short, strict=True)
         if by >= rules["short_of_others_deg"]
     }
-    return course if len(why) > len(ends) / 2 else _with_refused(course, why)
+    if len(why) > len(ends) / 2:
+        return course
+    return _with_refused(course, why, is_incomplete=True)
 
 
 def why_undecided(course: Course, rules: Mapping[str, Any]) -> str:
-    """Say that too few movements end too far apart to show which is complete; else empty."""
+    """Say that too few movements end too far apart to show which is complete; else empty.
+
+    Nothing is undecided if some were found to be incomplete.
+    """
     ends = _ends_outwards(course)
+    if any(each.is_incomplete for each in course.excursions):
+        return ""
     if not 1 < len(ends) < rules["compared_from"] or np.ptp(ends) < rules["short_of_others_deg"]:
         return ""
     values = {"apart": float(np.ptp(ends)), "least": rules["compared_from"]}
@@ -364,12 +372,14 @@ def _ends_outwards(course: Course) -> Array:
     return np.array([np.sign(each.extreme - each.rest) * each.extreme for each in course.accepted])
 
 
-def _with_refused(course: Course, why: Mapping[float, str]) -> Course:
+def _with_refused(
+    course: Course, why: Mapping[float, str], *, is_incomplete: bool = False
+) -> Course:
     """Refuse the movements whose turns are at these times, each with its reason."""
     return replace(
         course,
         excursions=tuple(
-            replace(each, accepted=False, reason=why[each.turn])
+            replace(each, accepted=False, reason=why[each.turn], is_incomplete=is_incomplete)
             if each.accepted and each.turn in why
             else each
             for each in course.excursions

@@ -36,9 +36,9 @@ def fit_options(cleaned: xr.Dataset) -> dict[str, Any]:
 
     A chair carries the body, and many people who rise from one never stand fully upright. Straight
     standing is assumed, as in the other exercises, only if nothing else determines the pitch of the
-    camera or the depth: from the front, and for keypoints without depth.
+    camera or the depth: from the front or the back, and for keypoints without depth.
     """
-    seen = camera_view(cleaned).kind not in ("front", UNKNOWN)
+    seen = camera_view(cleaned).kind not in ("front", "back", UNKNOWN)
     return {"unbalanced": True, "standing": "free" if seen else "straight"}
 
 

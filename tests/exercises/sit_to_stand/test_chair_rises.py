@@ -598,7 +598,8 @@ def test_rises_of_a_lab_are_those_of_its_markers(
 
 
 @pytest.mark.parametrize(
-    ("azimuth", "standing"), [(0.0, "straight"), (45.0, "free"), (90.0, "free")]
+    ("azimuth", "standing"),
+    [(0.0, "straight"), (45.0, "free"), (90.0, "free"), (180.0, "straight")],
 )
 def test_straight_standing_is_assumed_from_the_front_alone(azimuth: float, standing: str) -> None:
     time, knee = squat(3.0)
