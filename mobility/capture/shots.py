@@ -36,7 +36,7 @@ MIXED, MIDDLE, BLANK = 0.05, 0.3, 3.0
 Where the picture changes it is a mixture of the pictures before and after: most of the squared
 change that no mixture explains, which is more when something moves, and the least share of either
 picture. Or the picture is blank: its largest standard deviation, levels. In 17 videos, filmed and
-rendered, nothing looks like a fade; 3 fades of 0.2 to 0.5 s between two rendered views, and 2 blank
+rendered, nothing looks like a fade; 4 fades of 0.2 to 0.5 s between two rendered views, and 2 blank
 pictures between them, are found.
 """
 
@@ -107,7 +107,7 @@ class PictureChanges:
         self.pairs: dict[float, Grey] = {}
         """Pictures before and after a sudden change, (2, height, width), by the time after it."""
         self.fades: dict[float, Grey] = {}
-        """Pictures before and after what may be a fade, by the time of its middle."""
+        """Pictures before and after what may be a fade, by the time of the latter."""
         self._last: Grey | None = None
         self._recent: deque[tuple[float, Grey]] = deque()
         self._fade = (-np.inf, 0.0)  # time and change of the last one
@@ -149,16 +149,15 @@ class PictureChanges:
             return
         first = recent[0][1]
         change = float(np.abs(grey.astype(np.int16) - first).mean())
-        middle_time = recent[len(recent) // 2][0]
-        is_same = middle_time - self._fade[0] <= FADE_S
+        is_same = time - self._fade[0] <= FADE_S
         if (is_same and change <= self._fade[1]) or not _fades([each for _, each in recent]):
             return
         if is_same:  # the same fade, and more of it
             del self.fades[self._fade[0]]
         shape = next(iter(self.fades.values()), grey[np.newaxis]).shape[1:]
         if shape == grey.shape:
-            self.fades[middle_time] = np.stack([first, grey])
-            self._fade = (middle_time, change)
+            self.fades[time] = np.stack([first, grey])
+            self._fade = (time, change)
 
     def between(self, start: float, stop: float) -> dict[str, npt.NDArray[Any]]:
         """Return what is known of pictures with ``start <= time < stop``, by :data:`PICTURES`."""
@@ -254,11 +253,9 @@ def cuts(
         people = _people(times, pixels, pair.shape[2] / width, {row - 1: time, row: time})
         if not goes_on(pair, people, reach=reach):
             times_of_cuts.append(time)
-    for time, pair in zip(pictures["fade_times"].tolist(), pictures["fades"], strict=True):
-        rows = {
-            int(np.searchsorted(times, moment)): moment
-            for moment in (time - FADE_S / 2, time + FADE_S / 2)
-        }
+    for end, pair in zip(pictures["fade_times"].tolist(), pictures["fades"], strict=True):
+        rows = {int(np.searchsorted(times, moment)): moment for moment in (end - FADE_S, end)}
+        time = end - FADE_S / 2
         people = _people(times, pixels, pair.shape[2] / width, rows)
         beside = any(abs(time - other) <= FADE_S for other in times_of_cuts)
         if not beside and len(people) == 2 and not goes_on(pair, people, reach=MOST_REACH):
