@@ -222,7 +222,9 @@ def markdown(rows: Mapping[str, pd.DataFrame], times: pd.DataFrame | None) -> st
         "checked), the check of each, and the verdict after its analysis. Both say that a film is",
         "good, that it can be used with limits, or to film again, if most results would be missing",
         "or false. `seen` is the view and the number of repetitions. What was meant, a view or a",
-        "number of repetitions, is left out of the comparison.",
+        "number of repetitions, is left out of the comparison. Check and verdict compare two",
+        "searches of the joints in a few frames, which are not the same frames in both, so that",
+        "`landmarks` alone may differ if the distance is near its limit of 1.3 %.",
         "",
         f"- Check and verdict say the same of {alike} of {len(every)} films"
         f" ({100 * alike / len(every):.0f} %).",
@@ -232,6 +234,11 @@ def markdown(rows: Mapping[str, pd.DataFrame], times: pd.DataFrame | None) -> st
         f"  and the verdict {(good['verdict'] == 'good').sum()}; of {len(views)} from all sides",
         f"  {views['found'].sum()} and {(views['verdict'] == 'good').sum()}.",
         "",
+    ]
+    lines += [
+        f"{film.film}: the check says {film.check} ({film.because}), the verdict {film.verdict}"
+        f" ({film.for_}).\n"
+        for film in every[~every["agrees"]].rename(columns={"for": "for_"}).itertuples()
     ]
     if times is not None:
         lines += [

@@ -41,7 +41,13 @@ HEAD = (
 BODY = HEAD + b"video 1\r\n--edge--\r\n"
 """Of a creation, of the KIND; HEAD is what comes before the content of the video."""
 CHECK = {
-    **{"good": False, "verdict": "limited", "headline": "Film again: the camera moved."},
+    **{
+        "good": False,
+        "film_again": False,
+        "view_hides": "",
+        "verdict": "limited",
+        "headline": "Can be used, with limits: the camera moved.",
+    },
     "reasons": [{"code": "moving_camera", "why": "the camera moved", "what_to_do": "Use a stand."}],
     "seen": {
         **{"exercise": None, "view": "front", "azimuth_deg": 1.0, "repetitions": 0},

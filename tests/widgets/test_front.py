@@ -18,7 +18,14 @@ from mobility.store import Session
 from mobility.widgets.front import Front, PhoneCodes
 from mobility.widgets.upload_form import UploadForm
 
-CHECK = {"good": True, "headline": "A good film.", "reasons": [], "first_look": "A first look."}
+CHECK = {
+    "good": True,
+    "film_again": False,
+    "view_hides": "",
+    "headline": "Good.",
+    "reasons": [],
+    "first_look": "A first look.",
+}
 
 
 @pytest.fixture
