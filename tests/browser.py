@@ -819,7 +819,9 @@ def see_open_reload(page: Page, url: str, folder: Path | None) -> Seen:
     page.get_by_role("button", name="Cancel").wait_for()
     page.reload()
     lost(page)
-    tab = page.context.new_page()
+    browser = page.context.browser
+    assert browser is not None
+    tab = browser.new_page()
     tab.set_default_timeout(60_000)
     tab.goto(url)
     begin(tab, "large.mp4")

@@ -300,5 +300,5 @@ def test_a_reload_or_a_closed_tab_names_the_video_that_is_lost_and_the_next_is_t
     assert seen["said"] == []
     (session,) = Store(opened.store).sessions()
     assert session.record.name == "small.mp4"
-    assert f"{session.record.visit_day}" == "2025-03-01"
+    assert f"{session.record.created_at.date()}" == "2025-03-01"
     assert len({round(width) for width in seen["cards"]}) == 1

@@ -100,8 +100,8 @@ def render_report(
     Returns
     -------
     dict
-        ``"html"``, ``"client"`` (the page for the client), ``"notebook"`` and ``"json"``: paths of the
-        finished files in ``<reports>/<session_id>/``, of repetitions beside
+        ``"html"``, ``"client"`` (the page for the client), ``"notebook"`` and ``"json"``: paths of
+        the finished files in ``<reports>/<session_id>/``, of repetitions beside
         ``images/{left,right,front}.png``.
 
     Raises
