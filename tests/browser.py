@@ -795,6 +795,48 @@ def drop(page: Page, *files: Path) -> None:
     )
 
 
+def see_open_reload(page: Page, url: str, folder: Path | None) -> Seen:
+    """Lose FOLDER/large.mp4 by a reload and by a closed tab; then add FOLDER/small.mp4."""
+    assert folder is not None
+    seen: Seen = {"lost": []}
+
+    def begin(tab: Page, film: str) -> None:
+        upload = tab.locator(".mobility-upload")
+        upload.locator("input[type=file][multiple]").set_input_files(folder / film)
+        upload.get_by_role("radio", name="Overhead Squat").check()
+        upload.get_by_label("Filmed on").fill("2025-03-01")
+        upload.get_by_role("button", name="Add the film").click()
+
+    def lost(tab: Page) -> None:
+        notice = tab.locator(".mobility-upload").get_by_text("Not added: ")
+        notice.wait_for()
+        seen["lost"].append(notice.inner_text())
+
+    page.goto(url)
+    page.set_default_timeout(60_000)
+    begin(page, "large.mp4")
+    page.get_by_text("large.mp4: ").wait_for()
+    page.get_by_role("button", name="Cancel").wait_for()
+    page.reload()
+    lost(page)
+    browser = page.context.browser
+    assert browser is not None
+    tab = browser.new_page()
+    tab.set_default_timeout(60_000)
+    tab.goto(url)
+    begin(tab, "large.mp4")
+    tab.get_by_text("large.mp4: ").wait_for()
+    tab.close()
+    lost(page)
+    begin(page, "small.mp4")
+    page.set_default_timeout(400_000)
+    page.frame_locator(".mobility-report iframe").locator("h1").first.wait_for()
+    places = "['upload', 'check', 'sessions', 'report']"
+    widths = "p => document.querySelector(`[data-place=${p}] .mobility`).offsetWidth"
+    seen["cards"] = page.evaluate(f"() => {places}.map({widths})")
+    return seen
+
+
 def see_open_first(page: Page, url: str, folder: Path | None) -> Seen:
     """Look at the first screen of `mobility open`, search; add FOLDER/one.mp4 and two.mp4 by keys.
 

@@ -282,3 +282,23 @@ def test_the_first_screen_has_people_their_visits_and_one_place_for_films(
     assert seen["said"] == []
     # No still of a session that nobody saw was made.
     assert 0 < len(list(store.path.glob("*/.still-*.jpg"))) <= 5
+
+
+def test_a_reload_or_a_closed_tab_names_the_video_that_is_lost_and_the_next_is_taken(
+    opened: Opened, demo: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    content = (demo / "video.mp4").read_bytes()
+    (tmp_path / "small.mp4").write_bytes(content)
+    with (tmp_path / "large.mp4").open("wb") as large:  # with an empty box, which is long to send
+        large.write(content + (2**30).to_bytes(4, "big") + b"free")
+        large.truncate(len(content) + 2**30)
+
+    seen = browse("open reload", opened.page, tmp_path)
+
+    for lost in seen["lost"]:
+        assert "Not added: large.mp4." in lost
+    assert seen["said"] == []
+    (session,) = Store(opened.store).sessions()
+    assert session.record.name == "small.mp4"
+    assert f"{session.record.created_at.date()}" == "2025-03-01"
+    assert len({round(width) for width in seen["cards"]}) == 1

@@ -142,7 +142,7 @@ JsonOption = Annotated[
 ]
 ClientOption = Annotated[
     bool,
-    typer.Option("--client", help="Give the first page alone, which is a separate file."),
+    typer.Option("--client", help="Give the page for the client, which is a separate file."),
 ]
 PdfOption = Annotated[
     bool, typer.Option("--pdf", help="Make a PDF of the page with an installed browser.")

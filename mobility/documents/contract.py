@@ -296,7 +296,7 @@ class ServedVisit(VisitDocument):
     """A visit, and where its page is."""
 
     page_url: str
-    client_page_url: Annotated[str, Field(description="of its first part alone")]
+    client_page_url: Annotated[str, Field(description="of the page for the client")]
 
 
 class SummaryDocument(Document):

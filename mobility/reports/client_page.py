@@ -77,8 +77,8 @@ def sentences_of(
         sentences.append(tables.sentence("client.work", phrases=work))
     elif good:
         sentences.append(tables.sentence("client.nothing"))
-    drills = len(works[:MOST_DRILLS])
-    plan = tables.sentence(f"client.plan.{'one' if drills == 1 else 'several'}") if drills else ""
+    number = ("none", "one", "several")[min(len(works), 2)]
+    plan = tables.sentence(f"client.plan.{number}") if sentences else ""
     return [*sentences, *filter(None, [*others, plan])][:MOST_SENTENCES]
 
 
@@ -133,7 +133,7 @@ def show(
         heading = tables.sentence("client.drills")
         notice = str(tables.load("advice")["notice"]["text"])
         shown += html(h.h2[heading], h.div(".drills")[drills], h.p(".note")[notice])
-    return html(h.div(".client")[shown])
+    return html(h.div(class_="client" if drills else "client alone")[shown])
 
 
 def _drill(work: Work) -> h.Node:

@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 IMAGES = "images"
 
 CLIENT = "client"
-"""Part of the file name of the first page alone."""
+"""Part of the file name of the page for the client."""
 
 TRIAL = "trial"
 """Tag of the cell that a page replaces by the player of the trial."""
@@ -100,8 +100,8 @@ def render_report(
     Returns
     -------
     dict
-        ``"html"``, ``"client"`` (its first page alone), ``"notebook"`` and ``"json"``: paths of the
-        finished files in ``<reports>/<session_id>/``, of repetitions beside
+        ``"html"``, ``"client"`` (the page for the client), ``"notebook"`` and ``"json"``: paths of
+        the finished files in ``<reports>/<session_id>/``, of repetitions beside
         ``images/{left,right,front}.png``.
 
     Raises
@@ -159,7 +159,7 @@ def render_visit(
     Returns
     -------
     dict
-        ``"html"``, ``"client"`` (its first part alone), ``"notebook"`` and ``"json"``: paths in
+        ``"html"``, ``"client"`` (the page for the client), ``"notebook"`` and ``"json"``: paths in
         `folder`.
     """
     store = visit.sessions[0].store
@@ -395,9 +395,10 @@ def render_notebook(
         Called with the unfinished folder before and after the run, to add files of their own.
     trial
         What makes the parts of :func:`mobility.reports.trial_player.embedded`. With it the page has
-        a first page, which is kept alone as well, and headings that open below it.
+        a first page, headings that open below it, and a page for the client: of the cell tagged
+        :data:`CLIENT_CELL` or, without one, the first page alone.
     client
-        Whether a first page is kept alone without a trial, too.
+        Whether there is a page for the client without a trial, too.
 
     Returns
     -------

@@ -59,7 +59,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
     Returns
     -------
     dict
-        Paths of "html", "client" (the first page alone), "notebook" and "json".
+        Paths of "html", "client" (the page for the client), "notebook" and "json".
 
     Raises
     ------

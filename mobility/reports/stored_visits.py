@@ -64,7 +64,7 @@ def current_visit(
     Returns
     -------
     dict
-        Paths of "html", "client" (the first part alone), "notebook" and "json".
+        Paths of "html", "client" (the page for the client), "notebook" and "json".
     """
 
     def found() -> Visit:

@@ -72,7 +72,8 @@ def test_videos_that_contradict_each_other_say_nothing_and_one_side_is_named() -
         finding("knee_inside_foot", "right", **MET),
     ]
     assert sentences_of({"Squat": given}, ()) == [
-        "What to work on: your feet turn out on the left."
+        "What to work on: your feet turn out on the left.",
+        "No exercises are advised today.",
     ]
 
 
