@@ -88,7 +88,7 @@ def hidden_in_words(view: View) -> str:
         return ""
     side = "right" if view.azimuth_deg > 0 else "left"
     return tables.sentence(
-        f"report.view_hides.{view.kind.replace('-', '_')}",
+        f"capture.view_hides.{view.kind.replace('-', '_')}",
         azimuth=abs(view.azimuth_deg),
         side=side,
         other=other_side(side),
@@ -101,11 +101,11 @@ def another_view(seen: Mapping[str, Any], meant: str | None) -> list[dict[str, A
     Parameters
     ----------
     seen
-        Part "view" of the capture quality.
+        Part "view" of the capture quality; empty without one.
     meant
         Name of a view, as :func:`mobility.keypoints.view.view_name` gives it; None for any.
     """
-    if meant is None or seen["name"] == UNKNOWN:
+    if meant is None or seen.get("name", UNKNOWN) == UNKNOWN:
         return []
     most = tables.load("verdict")["meant_view"]["beyond_deg"]
     if degrees_from(meant, seen["azimuth_deg"]) <= most:

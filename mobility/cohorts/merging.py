@@ -614,6 +614,6 @@ def _contradiction(given: Sequence[Given], units: str) -> str:
     """Say what each film has of a number."""
     values = []
     for film, value in ((each.film, each.value) for each in given):
-        view = tables.sentence(f"report.views.{film.view.replace('-', '_').replace(' ', '_')}")
+        view = tables.sentence(f"capture.views.{film.view.replace('-', '_').replace(' ', '_')}")
         values.append(f"{quantity(value, units)} {view}")
     return tables.sentence("reasons.contradicted", values=listed(values))

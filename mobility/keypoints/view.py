@@ -427,4 +427,4 @@ def degrees_from(view: str, azimuth_deg: float) -> float:
 
 def view_in_words(name: str) -> str:
     """Say from where a camera of a view sees the person."""
-    return tables.sentence(f"report.views.{name.replace('-', '_').replace(' ', '_')}")
+    return tables.sentence(f"capture.views.{name.replace('-', '_').replace(' ', '_')}")

@@ -19,6 +19,7 @@ from mobility.assessment.findings import Finding, all_rules, excess, in_place, n
 from mobility.base.formatting import dated, quantity
 from mobility.base.wording import capital, listed, metric_and_item, spoken
 from mobility.catalogue.registry import exercise as registered
+from mobility.catalogue.registry import exercises
 from mobility.cohorts.visit_joints import END
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports import key_frames
@@ -285,11 +286,12 @@ def _by_side(findings: Sequence[Finding]) -> dict[str, dict[str, list[Finding]]]
 
 
 def _on_side(rule: str, chosen: Mapping[str, object], of_side: Mapping[str, object]) -> str:
-    """Name the side if it is not all of them; in a single-leg squat it is that of the leg."""
+    """Name the side if it is not all of them, or the leg of an exercise of the legs in turn."""
     if len(chosen) == len(of_side) or not any(chosen):
         return ""
-    of_legs = registered("single-leg-squat").own_table("findings")["rules"]
-    which = "leg" if rule in of_legs else "side"
+    legs_in_turn = (each for each in exercises() if each.table["report"].get("opening") == "legs")
+    of_legs = any(rule in each.own_table("findings").get("rules", {}) for each in legs_in_turn)
+    which = "leg" if of_legs else "side"
     return tables.sentence(f"client.on_{which}", side=next(iter(chosen)))
 
 

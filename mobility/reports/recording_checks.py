@@ -81,7 +81,7 @@ def seen_from(view: Mapping[str, Any]) -> str:
     """Say where the camera stood, from the part "view" of the capture quality."""
     azimuth, sd = view["azimuth_deg"], view["azimuth_sd_deg"]
     if azimuth is None or half_width(sd or 0.0) > _NO_DIRECTION_DEG:
-        return tables.sentence("report.views.unknown")
+        return tables.sentence("capture.views.unknown")
     return tables.sentence(
         "report.checks.view",
         view=view_in_words(view["name"]),

@@ -313,8 +313,11 @@ def test_borderline_is_within_the_margin_on_either_side_and_the_words_are_true(v
         within = {1.5: 0.9772, 2.5: 0.8824}[sd]
         assert 1 - each.beyond == pytest.approx(within, abs=1e-3)
         assert each.participant.startswith(f"Knee flexion {each.side} {value:.0f}° (")
-        assert each.participant.endswith("): borderline, within 5° of the target of 120°.")
-        assert each.reason == "it is within the margin of the target"
+        assert each.participant.endswith(
+            "): borderline, just inside or just outside the target of 120°, probably by no more "
+            "than 5°."
+        )
+        assert each.reason == "its value is just inside or just outside the target"
 
 
 def test_a_value_that_clearly_meets_its_target_with_a_large_error_is_not_borderline():
@@ -330,7 +333,7 @@ def test_near_prescribes_nothing():
     assert {each.rule for each in near} == {"knee_flexion_limited"}
     assert advise(findings) == ()
     for each in near:
-        assert "within 5° of the target of 120°" in each.participant
+        assert "target of 120°, probably by no more than 5°" in each.participant
 
 
 def test_a_difference_is_said_of_the_larger_side_without_sign():
@@ -448,6 +451,6 @@ def test_near_is_said_with_the_sign_that_its_row_has():
     (near,) = (each for each in findings if each.result == "borderline")
     assert near.participant.startswith("Hand position over feet −0.55 (−0.75 to −0.35)")
     assert (
-        "borderline, within 0.25 foot lengths of the target of ±0.50 foot lengths"
+        "the target of ±0.50 foot lengths, probably by no more than 0.25 foot lengths"
         in near.participant
     )

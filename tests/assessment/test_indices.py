@@ -54,7 +54,7 @@ def test_the_error_is_that_of_the_draws() -> None:
 
 @pytest.mark.parametrize("name", INDICES)
 def test_without_depth_there_is_no_index(name: str) -> None:
-    for thigh in (((math.nan,) * 2, (math.nan,) * 2), ((0.5, 0.5), (3.0, 3.0))):
+    for thigh in (((math.nan,) * 2, (math.nan,) * 2), ((-2.0, -2.0), (9.0, 9.0))):
         score = INDICES[name](metrics_of({"thigh_elevation": thigh}))
         assert math.isnan(float(score[name]))
         assert "depth cannot be judged" in score[name].attrs["note"]

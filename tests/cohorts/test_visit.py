@@ -98,7 +98,7 @@ def test_equal_videos_count_once_and_make_no_visit_surer(store: Store, demo: Pat
     assert errors == [4.0] * 4
     films = store.visit("ann").films()
     assert [film["reason"] for film in films] == ["", *[films[1]["reason"]] * 3]
-    assert "same as that of film 1" in films[1]["reason"]
+    assert "same video as number 1" in films[1]["reason"]
     add(store, demo, "e", values={TRUNK: 2.0}, sd=4.0)
     assert store.visit("ann").metrics("Overhead Squat")[f"{TRUNK}_sd"] < 4.0
 
@@ -108,7 +108,7 @@ def test_of_equal_videos_the_one_with_findings_counts(store: Store, demo: Path) 
     add(store, demo, "b", video="a")
     visit = store.visit("ann")
     assert [film.id for film in visit.films_of("Overhead Squat")] == ["b"]
-    assert "film 2" in visit.films()[0]["reason"]
+    assert "number 2" in visit.films()[0]["reason"]
 
 
 def test_indices_and_scores_are_not_merged(store: Store, demo: Path) -> None:
@@ -400,7 +400,7 @@ def error_of_lab(store: Store, name: str, **conditions: Any) -> RetestErrors:
         method=session.metrics().attrs["method"],
         cameras=1,
         software=session.record.provenance.versions["mobility"],
-        standing="usual",
+        standing="straight",
     )
     error = RetestError(
         conditions=holds.model_copy(update=conditions),

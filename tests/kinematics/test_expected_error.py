@@ -265,7 +265,8 @@ def test_errors_of_keypoints_of_another_model_are_marked_and_never_smaller(
     np.testing.assert_allclose(metric_sd("toe_out", drawn, other), 2 * metric_sd("toe_out", drawn))
     metrics = overhead_squat(other, joint_angles(other), find_repetitions(other))
     assert Origin.of(metrics.attrs) == Origin("other", "RTMPose")
-    assert "knee_flexion_asymmetry_sem" not in metrics
+    # Not measured again: the error of the value counts instead, and what people vary.
+    assert (metrics["knee_flexion_asymmetry_sem"] > metrics["knee_flexion_asymmetry_sd"]).all()
     # Errors of measuring again are of MediaPipe alone.
     assert retest_sems(fitted)
     assert retest_sems(other) == {}
