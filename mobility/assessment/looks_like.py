@@ -218,7 +218,8 @@ def _support(pose: xr.Dataset, side: str) -> str:
 def _from_segment(point: Array, start: Array, end: Array) -> tuple[Array, Array]:
     """Distance of points from segments, and where along these they are nearest, 0 to 1."""
     line = end - start
-    along = ((point - start) * line).sum(axis=-1) / (line**2).sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a segment without length has no place
+        along = ((point - start) * line).sum(axis=-1) / (line**2).sum(axis=-1)
     along = np.clip(along, 0.0, 1.0)
     return np.linalg.norm(point - start - along[..., None] * line, axis=-1), along
 

@@ -147,7 +147,7 @@ def measure(
                 if entry["from"] == f"posture.{output}" and name in metrics:
                     sd = metrics[f"{name}_sd"]
                     factor = factor_with_value(output, metrics[name])
-                    metrics[f"{name}_sd"] = (sd * factor).assign_attrs(sd.attrs)
+                    metrics[f"{name}_sd"] = sd.copy(data=(sd * factor).transpose(*sd.dims))
     warnings += other_exercise(pose, frames, all_repetitions.accepted)
     if falls(pose, frames.sel(phase=main_moment(moments)).to_numpy()[all_repetitions.accepted]):
         warnings.append(tables.warning("warnings.would_fall"))

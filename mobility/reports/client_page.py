@@ -289,7 +289,9 @@ def _on_side(rule: str, chosen: Mapping[str, object], of_side: Mapping[str, obje
     """Name the side if it is not all of them, or the leg of an exercise of the legs in turn."""
     if len(chosen) == len(of_side) or not any(chosen):
         return ""
-    legs_in_turn = (each for each in exercises() if each.table["report"].get("opening") == "legs")
+    legs_in_turn = (
+        each for each in exercises() if each.table.get("report", {}).get("opening") == "legs"
+    )
     of_legs = any(rule in each.own_table("findings").get("rules", {}) for each in legs_in_turn)
     which = "leg" if of_legs else "side"
     return tables.sentence(f"client.on_{which}", side=next(iter(chosen)))

@@ -72,7 +72,7 @@ def test_videos_that_contradict_each_other_say_nothing_and_one_side_is_named() -
         finding("knee_inside_foot", "right", **MET),
     ]
     assert sentences_of({"Squat": given}, ()) == [
-        "What to work on: your feet turn out on the left.",
+        "What to work on: your feet turn out too far on the left.",
         "No exercises are advised today.",
     ]
 
@@ -139,7 +139,7 @@ def test_a_change_is_better_if_it_goes_to_the_target_and_only_beyond_the_error()
     limit = all_rules()["knee_flexion_limited"]["threshold"]
     assert changes_in_words([]) == ""
     better = changes_in_words([change(knee, limit - 30, limit - 10)])
-    assert better == "Since 2 Mar 2026: knee flexion better."
+    assert better == "Since 2 Mar 2026: improved: knee flexion."
     worse = changes_in_words([change(knee, limit + 10, limit - 10)])
     assert worse == "Since 2 Mar 2026: got worse: knee flexion."
     none = "Since 2 Mar 2026, no change is large enough to be measured."

@@ -345,9 +345,7 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(
         assert "The keypoints are of MediaPipe here, and were of HRNet then" in of_other
         assert "part of a difference may be the model&#39;s" in of_other
     write_json(file, stored)
-    unchanged = (
-        "No change can be distinguished from error and day-to-day variation (of the package)."
-    )
+    unchanged = "No change is larger than the smallest detectable change (of the package)."
     assert unchanged in since([knee(104.0, again=5.0)], [knee(100.0, again=5.0)])
     assert since([knee(1.0)], [], of="a") == ""
     # Results of two codes are not compared.

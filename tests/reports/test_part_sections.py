@@ -201,7 +201,7 @@ def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_r
     near = [each for each in find(data) if each.result == "borderline"]
     assert [each.rule for each in near] == ["trunk_leans_forward"]
     assert "Borderline" in text_of(part_sections.in_detail(near, References()))
-    assert first_page.not_decided(near, data) == "<p>Every check has a result.</p>"
+    assert first_page.not_decided(near, data) == "<p>Every check is decided.</p>"
     judged = data.assign(fms_deep_squat(data).data_vars)
     shown = text_of(scores.fms_table(judged, References()))
     assert "counts as met at a probability of 0.80 or more, and as not met at 0.10 or less" in shown

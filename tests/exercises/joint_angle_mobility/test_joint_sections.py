@@ -389,7 +389,7 @@ def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(metrics: 
     assert report.movement_table(changed, elbow).count("too uncertain") == 4
     assert "130°" not in report.movement_table(changed, elbow)
     many = changed.assign(detectable_change=xr.full_like(changed["maximum"], 9.0))
-    change = '<td data-head="Least change">9°</td>'
+    change = '<td data-head="Smallest detectable change">9°</td>'
     assert change not in report.speeds(many, elbow)
     many["end_of_range_sd"][:] = 5.0
     assert "130°" in report.movement_table(many, elbow)
