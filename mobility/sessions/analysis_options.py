@@ -36,7 +36,6 @@ from mobility.capture.models import AUTO
 from mobility.catalogue.exercise import Exercise
 from mobility.catalogue.registry import exercises
 from mobility.errors import BadInputError
-from mobility.keypoints.view import view_name
 
 Place = Literal["command line", "batch", "http", "form"]
 
@@ -64,6 +63,12 @@ def _point(value: Any) -> Any:
     return check_point(value.split(",") if isinstance(value, str) else value)
 
 
+def _view(value: Any) -> str | None:
+    from mobility.keypoints.view import view_name
+
+    return None if value in (None, "auto") else view_name(value)
+
+
 Person = Annotated[
     tuple[float, float] | Literal["largest"],
     BeforeValidator(_point),
@@ -82,7 +87,7 @@ StandingOfExercise = Annotated[
 ]
 ViewName = Annotated[
     str | None,
-    BeforeValidator(lambda value: None if value in (None, "auto") else view_name(value)),
+    BeforeValidator(_view),
 ]
 Model = Annotated[str, BeforeValidator(lambda value: os.fspath(check_path(value)))]
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import SAME_PLACE_DEG, UNKNOWN, turn
-from mobility.kinematics.expected_error import assumed_standing
 
 if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
@@ -42,6 +41,8 @@ class Filming(NamedTuple):
 
 def filming_of(session: StoredSession) -> Filming:
     """Read how an analysed session was filmed; it raises what reading its results does."""
+    from mobility.kinematics.expected_error import assumed_standing
+
     record = session.record
     view = session.capture_quality().get("view") or {}
     azimuth = view.get("azimuth_deg")

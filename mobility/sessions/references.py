@@ -21,7 +21,6 @@ from mobility.catalogue.registry import ExerciseName
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import UNKNOWN
-from mobility.kinematics.expected_error import assumed_standing
 from mobility.sessions.files import REFERENCES
 from mobility.sessions.record import Document, Finite, Number
 from mobility.sessions.store_files import StoreFiles
@@ -266,6 +265,8 @@ class LabReferences:
 
         Nothing does for a demo, for a session that a phone added, or if the view is unknown.
         """
+        from mobility.kinematics.expected_error import assumed_standing
+
         record = session.record
         if session.store.read_only or record.phone_key is not None or record.provenance is None:
             return cls()
