@@ -28,7 +28,7 @@ from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError
 from mobility.exchange.data_dictionary import ENDING, FORMATS, columns_of, data_dictionary
 from mobility.keypoints.sources import WHOSE, Origin
-from mobility.kinematics.expected_error import MDC95, assumed_standing
+from mobility.kinematics.expected_error import MDC95
 from mobility.pipeline.analysis import is_current, reading_results
 from mobility.pipeline.metrics_table import (
     NUMBERS,
@@ -777,8 +777,7 @@ def session_columns(
             current = is_current(session)
         if not current:
             software += f", {OUTDATED}"
-        with suppress(MobilityError):
-            standing = assumed_standing(session.metrics()) or None
+        standing = record.provenance.standing
     row: dict[str, Any] = {
         "session_id": session.id,
         "user_id": record.user_id,

@@ -116,16 +116,6 @@ def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
     return last_of(history(fitted), "fit_body")
 
 
-def assumed_standing(results: xr.Dataset) -> str:
-    """Say how straight the fit took people to stand, and whether the camera's pitch was given.
-
-    Empty without a fit. Results with the same words were made with the same assumptions.
-    """
-    arguments = of_fit(results).get("arguments", {})
-    standing = str(arguments.get("standing", ""))
-    return f"{standing}, pitch given" if arguments.get("camera_pitch") is not None else standing
-
-
 def source_of_standing(fitted: xr.Dataset) -> Literal["assumed", "given", ""]:
     """Origin of the knee flexion in standing on which the trial was calibrated.
 

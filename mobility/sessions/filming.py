@@ -41,8 +41,6 @@ class Filming(NamedTuple):
 
 def filming_of(session: StoredSession) -> Filming:
     """Read how an analysed session was filmed; it raises what reading its results does."""
-    from mobility.kinematics.expected_error import assumed_standing
-
     record = session.record
     view = session.capture_quality().get("view") or {}
     azimuth = view.get("azimuth_deg")
@@ -52,7 +50,7 @@ def filming_of(session: StoredSession) -> Filming:
         azimuth=math.nan if azimuth is None else float(azimuth),
         cameras=len(record.videos),
         method=str(attrs.get("method", "")),
-        standing=assumed_standing(session.metrics()),
+        standing=record.provenance.standing if record.provenance else "",
         **Origin.of(attrs)._asdict(),
     )
 

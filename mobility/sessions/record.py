@@ -192,6 +192,13 @@ class Provenance(Document):
     options: Annotated[dict[str, Any], BeforeValidator(_in_current_options)]
     options_sha256: Sha256
 
+    @property
+    def standing(self) -> str:
+        """Assumption on standing, and whether the camera's pitch was given."""
+        standing = str(self.options.get("standing", ""))
+        given = self.options.get("camera_pitch") is not None
+        return f"{standing}, pitch given" if given else standing
+
 
 class SessionRecord(Document):
     """``session.json``: what a session is and how far its analysis has come."""

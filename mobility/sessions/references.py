@@ -265,8 +265,6 @@ class LabReferences:
 
         Nothing does for a demo, for a session that a phone added, or if the view is unknown.
         """
-        from mobility.kinematics.expected_error import assumed_standing
-
         record = session.record
         if session.store.read_only or record.phone_key is not None or record.provenance is None:
             return cls()
@@ -281,7 +279,7 @@ class LabReferences:
             method=str(metrics.attrs.get("method", "")),
             cameras=len(record.videos),
             software=record.provenance.versions.get("mobility", ""),
-            standing=assumed_standing(metrics),
+            standing=record.provenance.standing,
             **Origin.of(metrics.attrs)._asdict(),
         )
         versions = {

@@ -400,7 +400,7 @@ def error_of_lab(store: Store, name: str, **conditions: Any) -> RetestErrors:
         method=session.metrics().attrs["method"],
         cameras=1,
         software=session.record.provenance.versions["mobility"],
-        standing="straight",
+        standing="usual",
     )
     error = RetestError(
         conditions=holds.model_copy(update=conditions),
