@@ -105,7 +105,7 @@ def another_view(seen: Mapping[str, Any], meant: str | None) -> list[dict[str, A
     meant
         Name of a view, as :func:`mobility.keypoints.view.view_name` gives it; None for any.
     """
-    if meant is None or seen["name"] == UNKNOWN:
+    if meant is None or seen.get("name", UNKNOWN) == UNKNOWN:
         return []
     most = tables.load("verdict")["meant_view"]["beyond_deg"]
     if degrees_from(meant, seen["azimuth_deg"]) <= most:

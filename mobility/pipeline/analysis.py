@@ -528,7 +528,7 @@ def _origin_of(pose: xr.Dataset) -> dict[str, Any]:
 def _warnings_and_verdict(run: _Run) -> tuple[list[AnalysisWarning], Level]:
     """Give the warnings that concern the exercise, and the verdict on the recording."""
     exercise, quality, metrics = run.record.kind, run.session.capture_quality(), run["metrics"]
-    of_view = another_view(quality["view"], run.options.view)
+    of_view = another_view(quality.get("view", {}), run.options.view)
     all_warnings = [*run.record.warnings, *(AnalysisWarning(**each) for each in of_view)]
     warnings = stages_of(exercise).warnings_kept(
         exercise, run.record.joints, quality, metrics, all_warnings
