@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mobility.assessment.exercise_stages import Trial, stages_of
-from mobility.assessment.views_of_rules import another_view
 from mobility.base.options import Workers
 from mobility.base.provenance import (
     POSE,
@@ -527,6 +526,8 @@ def _origin_of(pose: xr.Dataset) -> dict[str, Any]:
 
 def _warnings_and_verdict(run: _Run) -> tuple[list[AnalysisWarning], Level]:
     """Give the warnings that concern the exercise, and the verdict on the recording."""
+    from mobility.assessment.views_of_rules import another_view
+
     exercise, quality, metrics = run.record.kind, run.session.capture_quality(), run["metrics"]
     of_view = another_view(quality.get("view", {}), run.options.view)
     all_warnings = [*run.record.warnings, *(AnalysisWarning(**each) for each in of_view)]

@@ -36,7 +36,6 @@ from mobility.capture.models import AUTO
 from mobility.catalogue.exercise import Exercise
 from mobility.catalogue.registry import exercises
 from mobility.errors import BadInputError
-from mobility.keypoints.view import view_name
 
 Place = Literal["command line", "batch", "http", "form"]
 
@@ -64,6 +63,14 @@ def _point(value: Any) -> Any:
     return check_point(value.split(",") if isinstance(value, str) else value)
 
 
+def _view_name(value: Any) -> str | None:
+    if value in (None, "auto"):
+        return None
+    from mobility.keypoints.view import view_name
+
+    return view_name(str(value))
+
+
 Person = Annotated[
     tuple[float, float] | Literal["largest"],
     BeforeValidator(_point),
@@ -80,10 +87,7 @@ StandingOfExercise = Annotated[
     Literal["usual"] | Standing,
     Number(0, 60, "degrees of flexion of the knees", ("usual", "straight", "free")),
 ]
-ViewName = Annotated[
-    str | None,
-    BeforeValidator(lambda value: None if value in (None, "auto") else view_name(value)),
-]
+ViewName = Annotated[str | None, BeforeValidator(_view_name)]
 Model = Annotated[str, BeforeValidator(lambda value: os.fspath(check_path(value)))]
 
 
