@@ -92,9 +92,12 @@ def seen_from(view: Mapping[str, Any]) -> str:
 
 
 def _framing_in_words(framing: Mapping[str, Any]) -> str:
-    parts = {kind: framing.get(kind) or {} for kind in ("outside", "at_edge")}
-    shares = {kind: _shares({k: v for k, v in parts[kind].items() if v}) for kind in parts}
-    lines = [tables.sentence(f"report.checks.{k}", parts=v) for k, v in shares.items() if v]
+    lines = []
+    if outside := _shares({part: share for part, share in framing["outside"].items() if share}):
+        lines.append(tables.sentence("report.checks.outside", parts=outside))
+    at_edge = framing.get("at_edge", {})
+    if near := _shares({part: share for part, share in at_edge.items() if share}):
+        lines.append(tables.sentence("report.checks.at_edge", parts=near))
     if lines:
         return "; ".join(lines)
     if None in framing["outside"].values():

@@ -63,10 +63,12 @@ def _point(value: Any) -> Any:
     return check_point(value.split(",") if isinstance(value, str) else value)
 
 
-def _view(value: Any) -> str | None:
+def _view_name(value: Any) -> str | None:
+    if value in (None, "auto"):
+        return None
     from mobility.keypoints.view import view_name
 
-    return None if value in (None, "auto") else view_name(value)
+    return view_name(str(value))
 
 
 Person = Annotated[
@@ -85,10 +87,7 @@ StandingOfExercise = Annotated[
     Literal["usual"] | Standing,
     Number(0, 60, "degrees of flexion of the knees", ("usual", "straight", "free")),
 ]
-ViewName = Annotated[
-    str | None,
-    BeforeValidator(_view),
-]
+ViewName = Annotated[str | None, BeforeValidator(_view_name)]
 Model = Annotated[str, BeforeValidator(lambda value: os.fspath(check_path(value)))]
 
 

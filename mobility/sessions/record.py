@@ -196,7 +196,7 @@ class Provenance(Document):
     def standing(self) -> str:
         """Assumption on standing, and whether the camera's pitch was given."""
         standing = str(self.options.get("standing", ""))
-        given = self.options.get("camera_pitch") is not None
+        given = self.options.get("camera_pitch") not in (None, "auto")
         return f"{standing}, pitch given" if given else standing
 
 

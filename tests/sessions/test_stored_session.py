@@ -32,5 +32,5 @@ def test_the_default_of_earlier_versions_is_read_as_that_of_now() -> None:
     # Before there was camera_pitch, nobody had chosen what was stored.
     assert standing(standing="straight") == "usual"
     assert standing(standing="free") == "free"
-    assert standing(standing="straight", camera_pitch=None) == "straight"
+    assert standing(standing="straight", camera_pitch="auto") == "straight"
     assert standing(standing="usual", camera_pitch=4.0) == "usual, pitch given"
