@@ -171,8 +171,8 @@ def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
             parts.append(tables.sentence(f"client.changed.{way}", names=listed(clear)))
     day = dated(last)
     if not parts:
-        return tables.sentence("client.changed.none", day=day)
-    return tables.sentence("client.changed.since", day=day, parts=", ".join(parts))
+        return tables.sentence("client.unchanged", day=day)
+    return tables.sentence("client.since", day=day, parts=", ".join(parts))
 
 
 def joints_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
