@@ -168,11 +168,16 @@ def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
         others = named["worse" if way == "better" else "better"]
         clear = [name for name in names if name not in others][:_MOST_PHRASES]
         if clear:
-            parts.append(tables.sentence(f"client.changed.{way}", names=listed(clear)))
+            parts.append(
+                tables.sentence(
+                    "client.changed.better" if way == "better" else "client.changed.worse",
+                    names=listed(clear),
+                )
+            )
     day = dated(last)
     if not parts:
-        return tables.sentence("client.unchanged", day=day)
-    return tables.sentence("client.since", day=day, parts=", ".join(parts))
+        return tables.sentence("client.changed.none", day=day)
+    return tables.sentence("client.changed.since", day=day, parts=", ".join(parts))
 
 
 def joints_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
