@@ -169,7 +169,12 @@ def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
         others = named["worse" if way == "better" else "better"]
         clear = [name for name in names if name not in others][:_MOST_PHRASES]
         if clear:
-            parts.append(tables.sentence(f"client.changed.{way}", names=listed(clear)))
+            parts.append(
+                tables.sentence(
+                    "client.changed.better" if way == "better" else "client.changed.worse",
+                    names=listed(clear),
+                )
+            )
     day = dated(last)
     if not parts:
         return tables.sentence("client.changed.none", day=day)
