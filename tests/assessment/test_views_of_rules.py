@@ -85,7 +85,7 @@ def test_one_film_for_all_that_is_hidden_and_another_for_what_it_does_not_show()
     assert films_for(far, "side") == {"left": far}
     heels = [finding("heel_rise", side, result="not_visible") for side in ("left", "right")]
     assert films_for(heels, "front") == {"side": heels}
-    assert films_for(heels[1:], "front") == {"right": heels[1:]}
+    assert films_for(heels[1:], "front") == {"back-oblique": heels[1:]}
     open_arms = [finding("arms_fall_forward", result="inconclusive")]
     assert films_for(open_arms, "front") == {"side": open_arms}
     assert films_for(open_arms, "side") == films_for(open_arms, "unknown") == {}
