@@ -339,10 +339,10 @@ def test_a_change_from_one_view_is_told_by_the_errors_of_measuring_again(
     store: Store, demo: Path
 ) -> None:
     add(store, demo, "a", values={"knee_flexion_asymmetry": 0.0})
-    add(store, demo, "b", date="2026-03-08", values={"knee_flexion_asymmetry": 6.0})
+    add(store, demo, "b", date="2026-03-08", values={"knee_flexion_asymmetry": 30.0})
     row = changes_of(store.visit("ann"))["knee_flexion_asymmetry", ""]
     sem = float(store.session("a").metrics()["knee_flexion_asymmetry_sem"])
-    assert row["change"] == pytest.approx(6.0)
+    assert row["change"] == pytest.approx(30.0)
     assert row["least"] == pytest.approx(MDC95 * sem)
     assert (row["error"], row["since"]) == ("retest", datetime.date(2026, 3, 1))
     assert row["exceeds"]
