@@ -47,8 +47,11 @@ def heels_of(folder: Path) -> list[dict[str, float]]:
 
 
 def curve(heels: pd.DataFrame) -> tuple[float, float, float]:
-    """Give the most likely `at_zero`, `per_degree` and `at_most`, for normal errors."""
-    value, error = heels["value"].abs(), heels["value"] - heels["true"]
+    """Give the most likely `at_zero`, `per_degree` and `at_most`, for normal errors.
+
+    Values below 0 count as 0: many heels are exact there, which would make `at_zero` 0.
+    """
+    value, error = heels["value"].clip(lower=0.0), heels["value"] - heels["true"]
 
     def cost(entry: Sequence[float]) -> float:
         at_zero, per_degree, at_most = entry

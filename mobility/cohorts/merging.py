@@ -35,7 +35,7 @@ from mobility.catalogue import registry
 from mobility.catalogue.registry import exercise_of
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import Origin
-from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_kind
+from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_in_words, view_kind
 from mobility.kinematics.expected_error import error_depends_on_value, factor_with_value
 from mobility.kinematics.skeleton import SIDES
 
@@ -614,6 +614,5 @@ def _contradiction(given: Sequence[Given], units: str) -> str:
     """Say what each film has of a number."""
     values = []
     for film, value in ((each.film, each.value) for each in given):
-        view = tables.sentence(f"capture.views.{film.view.replace('-', '_').replace(' ', '_')}")
-        values.append(f"{quantity(value, units)} {view}")
+        values.append(f"{quantity(value, units)} {view_in_words(film.view)}")
     return tables.sentence("reasons.contradicted", values=listed(values))
