@@ -55,8 +55,15 @@ SEEN_AS = {
     "benchmarks/exercises.md": "measured-exercises",
     "benchmarks/visits.md": "measured-visits",
     "benchmarks/other_poses.md": "measured-other-poses",
+    "benchmarks/recording_checks.md": "measured-recording-checks",
 }
 """The pages here are made of these files, to which pages link so that links work in a copy too."""
+
+LEADS = {
+    "benchmarks/findings.md": "# Findings counted\n",
+    "benchmarks/reliability.md": "# Intervals of reliability\n",
+}
+"""The title of a page whose file has none."""
 
 Rows = Iterable[Iterable[Any]]
 
@@ -72,17 +79,11 @@ def write(folder: Path) -> None:
         "criteria": criteria(),
         "findings": findings(),
         "tables": all_tables(),
-        "measured-real": measured("real", ""),
-        "measured-reported": measured("reported", ""),
-        "measured-findings": measured("findings", "# Findings counted\n"),
-        "measured-twice": measured("twice", ""),
-        "measured-changes": measured("changes", ""),
-        "measured-reliability": measured("reliability", "# Intervals of reliability\n"),
-        "measured-groups": measured("groups", ""),
-        "measured-models": measured("models", ""),
-        "measured-exercises": measured("exercises", ""),
-        "measured-visits": measured("visits", ""),
-        "measured-other-poses": measured("other_poses", ""),
+        **{
+            page: measured(Path(path).stem, LEADS.get(path, ""))
+            for path, page in SEEN_AS.items()
+            if path.startswith("benchmarks/")
+        },
     }
     for name, lines in pages.items():
         path, text = folder / f"{name}.md", "\n".join(lines) + "\n"
@@ -365,11 +366,11 @@ def seen_from_here(text: str) -> str:
     """Lead links to the files of which a page is made to that page."""
 
     def led(link: re.Match[str]) -> str:
-        up, path = link.groups()
+        up, path, heading = link.groups(default="")
         page = SEEN_AS.get(path)
-        return f"]({up.removeprefix('../')}reference/{page}.md)" if page else link.group()
+        return f"]({up.removeprefix('../')}reference/{page}.md{heading})" if page else link.group()
 
-    return re.sub(r"\]\(((?:\.\./)+)([\w/.]+)\)", led, text)
+    return re.sub(r"\]\(((?:\.\./)+)([\w/.]+)(#[\w-]+)?\)", led, text)
 
 
 def _unit(unit: str) -> str:
