@@ -175,11 +175,12 @@ def page(rows: pd.DataFrame, folders: list[Path]) -> str:
         " has the rule by which a check stays.",
         "Each case is a person in one view, or one side of the body for hip adduction. Only cases"
         " whose true value is farther from the target than the margin are counted.",
-        f"A check is open, and stays, if a view that counts has fewer than {FEWEST} people. The head"
-        " of the grid does not say so: this was added when rendering ended early, after first"
+        f"A check is open, and stays, if a view that counts has fewer than {FEWEST} people. The"
+        " head of the grid does not say so: this was added when rendering ended early, after first"
         " counts had been seen.",
         "Without it the hands over the feet would be removed by the cases that were rendered, and"
-        " the arms would stay. The order of rendering followed what was drawn, not the results.",
+        " the arms would stay. The order of rendering followed what was drawn; only the side views"
+        " were moved before the last front views after the first counts.",
         "",
         *_markdown(table(rows)),
         "",
