@@ -39,6 +39,15 @@ def test_a_check_stays_by_the_rule_of_the_grid(benchmark, there, absent, stays):
     assert benchmark.stays(judged(there, absent)) is stays
 
 
+def test_a_check_with_too_few_people_in_a_view_is_open(benchmark):
+    check = benchmark.CHECKS["arms_fall_forward"]
+    rows = judged("oooooooo", "mmmmmmmm").assign(person=range(16), view="side")
+    assert benchmark.decision(rows, check) == "stays, open"
+    both = pd.concat([rows, rows.assign(view="front-oblique")])
+    assert benchmark.decision(both, check) == "stays"
+    assert benchmark.decision(both.assign(result="met"), check) == "removed"
+
+
 def test_targets_are_those_of_the_rules_that_are_there(benchmark):
     rules = tables.load("findings")["rules"]
     for name, check in benchmark.CHECKS.items():

@@ -77,10 +77,8 @@ def test_statements_stand_under_the_heading_of_their_status():
     assert "right 36°" in lines["Met"]
     assert "It is uncertain whether your heel stays on the floor" in lines["Not decided"]
     assert "Calf stretch against the wall, 4 sets of 30 s on each side" in lines["Exercises"]
-    why = "to the side: the camera stands at the side and one leg hides the other."
-    assert why in texts["hip_abduction"]
-    assert "Outside target" not in texts["hip_flexion"]
-    assert "Exercises" not in texts["hip_flexion"]
+    for group in ("hip_flexion", "hip_abduction"):  # numbers without a check
+        assert texts[group].count("\n") == 0
 
 
 def test_a_squat_without_raised_arms_is_said_to_be_none():

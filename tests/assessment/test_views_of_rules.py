@@ -12,7 +12,7 @@ from mobility.assessment.findings import Finding, all_rules, find
 from mobility.assessment.views_of_rules import films_for, surer_views, views_that_answer
 from mobility.keypoints.view import VIEWS
 
-FRONTAL = ("knee_inside_foot", "hip_adduction", "knee_flexion_asymmetry", "one_leg_knee_asymmetry")
+FRONTAL = ("knee_inside_foot", "knee_flexion_asymmetry", "one_leg_knee_asymmetry")
 
 
 def finding(rule: str, side: str = "", **changed: object) -> Finding:

@@ -264,7 +264,7 @@ def test_the_answers_of_visits_are_a_table(store: Store, demo: Path) -> None:
 
 
 def test_a_further_film_is_from_where_none_was_filmed(store: Store, demo: Path) -> None:
-    values = {"knee_flexion_asymmetry": np.nan, "hip_flexion_asymmetry": np.nan}
+    values = {"knee_flexion_asymmetry": np.nan, "ankle_dorsiflexion_asymmetry": np.nan}
     add(store, demo, "a", values=values)
     metrics = read_dataset(store.path / "a" / "metrics.nc")
     for name in values:
@@ -274,7 +274,7 @@ def test_a_further_film_is_from_where_none_was_filmed(store: Store, demo: Path) 
     (film, *_) = store.visit("ann").further_films()
     assert film["exercise"] == "Overhead Squat"
     assert film["view"] in ("front", "front-oblique")
-    assert {"knee_flexion_asymmetry", "hip_flexion_asymmetry"} <= set(film["checks"])
+    assert {"knee_flexion_asymmetry", "ankle_dorsiflexion_asymmetry"} <= set(film["checks"])
     add(store, demo, "b", values=values)
     put_result(store.session("b"), "metrics", metrics)
     seen_from(store, "b", film["view"], 3.0)

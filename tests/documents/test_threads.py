@@ -81,7 +81,8 @@ def test_a_thread_fits_the_contract_and_says_what_it_rests_on(session):
         assert plain["text"].startswith("Ann, this is ")
         assert expert["text"].startswith("For the professional. Ann: ")
         assert {m["role"] for m in thread["messages"]} == {"workbench"}
-        assert thread["evidence"]
+        # Hips have numbers and no check.
+        assert bool(thread["evidence"]) is not metric.startswith("hip_")
         for each in thread["evidence"]:
             assert each["rule"]
             assert len(each["source"]) > 20

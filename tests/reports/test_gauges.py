@@ -66,7 +66,8 @@ def metrics_of_demo() -> xr.Dataset:
 def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> None:
     metrics = metrics_of_demo()
     shown = {gauge.name: gauge for gauge in gauges.of_rules(metrics)}
-    assert len(shown) == gauges.MOST
+    assert len(shown) == 11
+    assert len(gauges.of_rules(metrics, most=5)) == 5
     bend = shown["Knee flexion"]
     assert bend.values["left"][0] == float(metrics["knee_flexion"].sel(side="left"))
     assert bend.values["left"][1] == 1.96 * float(metrics["knee_flexion_sd"].sel(side="left"))

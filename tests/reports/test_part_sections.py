@@ -174,7 +174,7 @@ def whole_squat(**changed: str) -> list[Finding]:
 def test_without_findings_the_page_says_whether_all_have_an_answer() -> None:
     shown = text_of(first_page.main_findings(whole_squat(), judge([])))
     assert shown == f"Nothing is outside its target. Met: {listed(list(CHECKPOINTS.values()))}."
-    some = whole_squat(hip_flexion_asymmetry="cannot be told")
+    some = whole_squat(knee_flexion_asymmetry="cannot be told")
     shown = text_of(first_page.main_findings(some, judge([])))
     assert shown.startswith("Nothing that could be judged is outside its target.")
 
