@@ -226,6 +226,13 @@ class _Statements(Strict):
     not_found: Text
 
 
+class _Gross(Strict):
+    label: Text
+    participant: Text
+    professional: Text
+    source: Text
+
+
 class _Rule(Strict):
     """Entry of ``findings.yaml``."""
 
@@ -244,6 +251,7 @@ class _Rule(Strict):
     checkpoint: _Checkpoint | None = None
     place: Number | None = None
     label: Text
+    gross: _Gross | None = None
     question: Text
     source: Text
     participant: _Statements
