@@ -1,6 +1,7 @@
 """How often a picture from the front shows that a trunk leans far forward, by its true lean.
 
-usage: python benchmarks/leans.py --rendered CACHE ... [--fits FOLDER] [--people DATA POSES] [--write]
+usage: python benchmarks/leans.py --rendered CACHE ... [--fits FOLDER] [--people DATA POSES]
+                                  [--write]
 
 CACHES are those of sweeps of leans.yaml, leans2.yaml, people2.yaml, people3.yaml, people4.yaml,
 reporting2.yaml and reporting3.yaml, each in a folder with the name of its grid. Only the views from
@@ -129,10 +130,11 @@ def by_lean(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def people_rows(data: Path, poses: Path) -> Iterator[dict[str, Any]]:
+def people_rows(data: Path, poses: Path, fits: Path | None) -> Iterator[dict[str, Any]]:
     """Describe filmed squats from the front."""
     for clip in clips(data, poses, FRONT_CLIPS):
-        body, metrics = analysed(clip.pose)
+        kept = None if fits is None else fits / f"{clip.name}.nc"
+        body, metrics = analysed(clip.pose, kept)
         repetitions = mb.find_repetitions(body)
         check = check_of(metrics)
         true = np.nan
@@ -173,7 +175,10 @@ def main() -> None:
         columns = ["people", "case", "true lean", "height", "lean", "sd", "result", "said"]
         parts += ["Squats in which the picture shows it:", markdown(shown[columns].round(2))]
     if given.people:
-        parts += ["Filmed people:", markdown(pd.DataFrame([*people_rows(*given.people)]))]
+        parts += [
+            "Filmed people:",
+            markdown(pd.DataFrame([*people_rows(*given.people, given.fits)])),
+        ]
     text = "\n\n".join(parts)
     print(text)
     if given.write:

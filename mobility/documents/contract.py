@@ -77,7 +77,9 @@ class Check(_WithResult):
     source: Annotated[str, Field(description="of the limit")]
     gross: Annotated[
         str,
-        Field(description="what the picture plainly shows, if the result is inconclusive; else empty"),
+        Field(
+            description="what the picture plainly shows, if the result is inconclusive; else empty"
+        ),
     ] = ""
 
 
