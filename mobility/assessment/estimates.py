@@ -23,7 +23,7 @@ CONTRADICTED = "contradicted"
 """Attribute of a merged metric: the sides of which the films contradict each other."""
 
 GROSS = "gross"
-"""Attribute of a metric: the picture shows what its rule calls `gross`, even if the value does not."""
+"""Attribute of a metric: the picture shows what its rule calls `gross`, if the value does not."""
 
 HIDDEN_SIDE = "hidden_side"
 """Attribute of metrics: the side without values, as the camera stands at the other one."""

@@ -1,4 +1,4 @@
-"""Recognise a trunk that leans far forward in a picture from the front, where its angle is uncertain."""
+"""Recognise a trunk that leans far forward in a picture from the front."""
 
 from __future__ import annotations
 

@@ -77,9 +77,7 @@ class Check(_WithResult):
     source: Annotated[str, Field(description="of the limit")]
     gross: Annotated[
         str,
-        Field(
-            description="what the picture plainly shows, if the result is inconclusive; else empty"
-        ),
+        Field(description="what the picture shows beside an inconclusive result; else empty"),
     ] = ""
 
 

@@ -170,7 +170,7 @@ def main_findings(
 
 
 def gross_in_words(findings: Sequence[Finding], view: str | Sequence[str]) -> Markup:
-    """Say what the picture plainly shows although its check is inconclusive, and which film helps."""
+    """Say what the picture shows beside an inconclusive check, and which film measures it."""
     views = [view] if isinstance(view, str) else view
     shown = list({each.rule: each for each in findings if each.gross}.values())
     films = {
