@@ -22,6 +22,9 @@ HIDDEN = "hidden"
 CONTRADICTED = "contradicted"
 """Attribute of a merged metric: the sides of which the films contradict each other."""
 
+GROSS = "gross"
+"""Attribute of a metric: the picture shows what its rule calls `gross`, if the value does not."""
+
 HIDDEN_SIDE = "hidden_side"
 """Attribute of metrics: the side without values, as the camera stands at the other one."""
 

@@ -13,6 +13,7 @@ from mobility.assessment.criteria import is_stated, probability_in_words, probab
 from mobility.assessment.estimates import (
     ABSENT_SIDE,
     CONTRADICTED,
+    GROSS,
     HIDDEN,
     HIDDEN_SIDE,
     reason_missing,
@@ -83,6 +84,9 @@ class Finding:
         either, as the frontal plane from the side, is "not_visible" as a `result` alone.
     norm
         The group (age, sex) whose norm the threshold is, else empty.
+    gross
+        What the picture plainly shows although the result is "inconclusive", in a few words and
+        without a number: "leans far forward"; else empty.
     """
 
     id: str
@@ -104,6 +108,7 @@ class Finding:
     norm: str = ""
     result: Result = "not_reported"
     beyond: float | None = None
+    gross: str = ""
 
 
 def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
@@ -211,9 +216,15 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         return borderline.format(**fields)
     if first.status == "cannot be told":
         text: str = words["inconclusive" if probabilities else "not_reported"][level]
-        return text.format(**fields)
+        told = text.format(**fields)
+        return f"{told} {say_gross(first, level)}" if first.gross else told
     sentence: str = rule[level][first.status.replace(" ", "_")].format(**fields)
     return sentence
+
+
+def say_gross(finding: Finding, level: Level) -> str:
+    """Say in one sentence what the picture plainly shows; empty if it shows nothing gross."""
+    return str(all_rules()[finding.rule]["gross"][level]) if finding.gross else ""
 
 
 def wrong_expected(findings: Iterable[Finding]) -> float:
@@ -378,7 +389,8 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
     if "margin" in rule:
         beyond = _farther(value, sd, limit, rule["margin"]["value"], direction)
     interval = (value - half_width(sd), value + half_width(sd))
-    return _decided(name, rule, side, value, interval, probability, beyond)
+    finding = _decided(name, rule, side, value, interval, probability, beyond)
+    return _with_gross(finding, rule) if metrics[metric].attrs.get(GROSS) else finding
 
 
 def _farther(value: float, sd: float, limit: float, margin: float, direction: str) -> float:
@@ -441,6 +453,13 @@ def _decided(
     )
 
 
+def _with_gross(finding: Finding, rule: Mapping[str, Any]) -> Finding:
+    """Add what the picture shows to a check that is inconclusive; other results stand alone."""
+    if finding.result != "inconclusive" or "gross" not in rule:
+        return finding
+    return _with_sentences(replace(finding, gross=str(rule["gross"]["label"])))
+
+
 def _refused(
     name: str, rule: Mapping[str, Any], side: str, reason: str, value: float | None = None
 ) -> Finding:
@@ -479,6 +498,10 @@ def _finding(
         result=result,
         beyond=beyond,
     )
+    return _with_sentences(finding)
+
+
+def _with_sentences(finding: Finding) -> Finding:
     return replace(
         finding,
         participant=say([finding], "participant"),

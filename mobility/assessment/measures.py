@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.body_axes import lean_at_rest
-from mobility.assessment.estimates import HIDDEN, HIDDEN_SIDE
+from mobility.assessment.estimates import GROSS, HIDDEN, HIDDEN_SIDE
 from mobility.assessment.frame_quantities import frame_quantities
+from mobility.assessment.gross_lean import leans_far_forward
 from mobility.assessment.kernels import (
     MeasuredTrial,
     PointKernel,
@@ -51,6 +52,9 @@ from mobility.kinematics.skeleton import other_side
 Metrics = dict[str, xr.DataArray]
 HistoryWarning = dict[str, Any]
 Entries = Mapping[str, Mapping[str, Any]]
+
+_LEAN = "trunk_tibia_difference"
+"""Metric of the lean that a picture from the front may show although it does not measure it."""
 
 _TIMES = "tempo"
 """Kernel of what is known of who does not stand."""
@@ -149,7 +153,13 @@ def measure(
                     factor = factor_with_value(output, metrics[name])
                     metrics[f"{name}_sd"] = sd.copy(data=(sd * factor).transpose(*sd.dims))
     warnings += other_exercise(pose, frames, all_repetitions.accepted)
-    if falls(pose, frames.sel(phase=main_moment(moments)).to_numpy()[all_repetitions.accepted]):
+    lowest = frames.sel(phase=main_moment(moments)).to_numpy()[all_repetitions.accepted]
+    if _LEAN in metrics:
+        before = frames.sel(phase=[name for name in moments if "before" in moments[name]])
+        standing = before.any("phase").to_numpy()[all_repetitions.accepted]
+        if leans_far_forward(pose, standing, lowest):
+            metrics[_LEAN].attrs[GROSS] = "true"
+    if falls(pose, lowest):
         warnings.append(tables.warning("warnings.would_fall"))
     inside = between(repetitions["time"], repetitions["start"], repetitions["end"])
     shown = inside.transpose("rep", "time").to_numpy()[all_repetitions.accepted]

@@ -231,6 +231,13 @@ class _ClientWords(Strict):
     outside: Text
 
 
+class _Gross(Strict):
+    label: Text
+    participant: Text
+    professional: Text
+    source: Text
+
+
 class _Rule(Strict):
     """Entry of ``findings.yaml``."""
 
@@ -249,6 +256,7 @@ class _Rule(Strict):
     checkpoint: _Checkpoint | None = None
     place: Number | None = None
     label: Text
+    gross: _Gross | None = None
     question: Text
     source: Text
     client: _ClientWords | None = None

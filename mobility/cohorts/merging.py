@@ -21,6 +21,7 @@ from mobility import tables
 from mobility.assessment.estimates import (
     ABSENT_SIDE,
     CONTRADICTED,
+    GROSS,
     HIDDEN,
     HIDDEN_SIDE,
     reason_missing,
@@ -44,7 +45,7 @@ Array = NDArray[np.float64]
 FILMS = "films"
 """Attribute of a metric, ``films_left`` of one side: ids of the films that it is from."""
 
-_OF_ONE_FILM = ("note", "refused", "refused_share", "phase", HIDDEN, BESIDE)
+_OF_ONE_FILM = ("note", "refused", "refused_share", "phase", GROSS, HIDDEN, BESIDE)
 """Attributes that hold for one film alone."""
 
 

@@ -76,6 +76,10 @@ class Check(_WithResult):
     ]
     reason: Annotated[str, Field(description="why it is neither outside nor met; else empty")]
     source: Annotated[str, Field(description="of the limit")]
+    gross: Annotated[
+        str,
+        Field(description="what the picture shows beside an inconclusive result; else empty"),
+    ] = ""
 
 
 Checks = Annotated[list[Check], Field(description="of all rules, as the first page has them")]

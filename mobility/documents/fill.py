@@ -421,6 +421,7 @@ def check_rows(findings: Sequence[Finding], verdict: Verdict) -> list[dict[str, 
             "beyond_margin": _four_digits(each.beyond),
             "reason": each.reason,
             "source": each.source,
+            "gross": each.gross,
         }
         rows.append(row)
     return rows

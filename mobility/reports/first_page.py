@@ -20,6 +20,7 @@ from mobility.assessment.findings import (
     place,
     row_name,
     say,
+    say_gross,
 )
 from mobility.assessment.results import OF_A_VALUE, RESULTS, Result
 from mobility.assessment.results import in_words as result_in_words
@@ -141,7 +142,7 @@ def main_findings(
     if more := len(found[MOST_FINDINGS:]):
         page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
     most = min(MOST_LIKELY, max(MOST_FINDINGS - len(found), 0))
-    likely = likely_in_words(findings, view, most=most)
+    likely = gross_in_words(findings, view) + likely_in_words(findings, view, most=most)
     if not found and findings:
         judged = [each.result in ("borderline", "met") for each in findings]
         if all(judged):
@@ -159,6 +160,22 @@ def main_findings(
     return (page + likely if found else likely + page) + in_words(findings)
 
 
+def gross_in_words(findings: Sequence[Finding], view: str | Sequence[str]) -> Markup:
+    """Say what the picture shows beside an inconclusive check, and which film measures it."""
+    views = [view] if isinstance(view, str) else view
+    shown = list({each.rule: each for each in findings if each.gross}.values())
+    films = {
+        each.rule: film for film, beside in films_beside(shown, views).items() for each in beside
+    }
+    sentences = []
+    for each in shown:
+        sentences.append(say_gross(each, "participant"))
+        if film := films.get(each.rule):
+            place = film_in_words(film)
+            sentences.append(tables.sentence("report.first_page.gross_film", film=place))
+    return paragraphs(" ".join(sentences)) if sentences else Markup()
+
+
 def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, most: int) -> Markup:
     """Say what is inconclusive and more likely outside than not, and which film would decide it.
 
@@ -169,7 +186,7 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
     outside = {each.rule for each in findings if each.result == "outside"}
     likely: dict[str, list[Finding]] = {}
     for each in findings:
-        if is_likely(each) and each.rule not in outside:
+        if is_likely(each) and not each.gross and each.rule not in outside:
             likely.setdefault(each.rule, []).append(each)
     largest = sorted(likely.values(), key=lambda of_rule: -max(map(excess, of_rule)))[:most]
     films = {
@@ -271,6 +288,7 @@ def in_lines(
     sides_of_rule: dict[str, set[str]] = {}
     for each in checks:
         sides_of_rule.setdefault(each.rule, set()).add(each.side)
+    gross = {each.rule: each.gross for each in checks if each.gross}
     film_of = {
         each.id: film for film, shown in films_beside(hidden, views).items() for each in shown
     }
@@ -287,7 +305,9 @@ def in_lines(
     for result, reason, film in sorted(lines, key=lambda key: (RESULTS.index(key[0]), key[2] > "")):
         of_rules = lines[result, reason, film]
         names = ", ".join(
-            name_of(rule) + ("" if {*sides} == sides_of_rule[rule] else f" ({sides[0]})")
+            name_of(rule)
+            + ("" if {*sides} == sides_of_rule[rule] else f" ({sides[0]})")
+            + (f" ({gross[rule]})" if result == "inconclusive" and rule in gross else "")
             for rule, sides in of_rules.items()
         )
         if film:

@@ -16,6 +16,7 @@ from mobility import tables
 from mobility.assessment.advice import advise
 from mobility.assessment.comments import comments
 from mobility.assessment.criteria import fms_deep_squat
+from mobility.assessment.estimates import GROSS
 from mobility.assessment.findings import Finding, all_rules, excess, find, in_place, label, say
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.verdict import judge
@@ -23,6 +24,7 @@ from mobility.assessment.views_of_rules import surer_views
 from mobility.base.provenance import AnalysisWarning
 from mobility.base.wording import capital, listed
 from mobility.catalogue.registry import exercise
+from mobility.documents.fill import check_rows
 from mobility.exercises.repeated import page
 from mobility.reports import (
     first_page,
@@ -235,6 +237,26 @@ def test_what_is_likely_but_open_is_said_first_with_the_film_that_tells_more(
     assert alone.startswith(f"{capital(checkpoint['may'])}. Nothing that could be")
     certain = [replace(f, result="met") if f.rule == rule else f for f in findings]
     assert checkpoint["may"] not in text_of(first_page.main_findings(certain, judge([]))).lower()
+
+
+def test_a_gross_lean_is_stated_first_and_named_beside_its_check() -> None:
+    """What the picture shows takes the place of what may be."""
+    metrics = hand_made.metrics_of({"trunk_tibia_difference": (8.0, 8.0)})
+    may = all_rules()["trunk_leans_forward"]["checkpoint"]["may"]
+    without = find(metrics)
+    assert may in text_of(first_page.main_findings(without, judge([]), view="front")).lower()
+    metrics["trunk_tibia_difference"].attrs[GROSS] = "true"
+    findings = find(metrics)
+    shown = text_of(first_page.main_findings(findings, judge([]), view="front"))
+    assert shown.startswith("The video shows that your trunk leans far forward.")
+    assert may not in shown.lower()
+    lines = text_of(first_page.in_lines(findings, marked={}, view="front"))
+    assert "trunk lean past shins (leans far forward)" in lines
+    rows = {row["rule"]: row for row in check_rows(findings, judge([]))}
+    assert rows["trunk_leans_forward"]["gross"] == "leans far forward"
+    assert rows["trunk_leans_forward"]["result"] == "inconclusive"
+    assert {row["gross"] for rule, row in rows.items() if rule != "trunk_leans_forward"} == {""}
+    assert "(leans" not in text_of(first_page.in_lines(without, marked={}, view="front"))
 
 
 def test_of_two_sides_the_likely_one_is_named_and_of_many_the_largest() -> None:
