@@ -173,7 +173,10 @@ def _threshold_in_words(metrics: xr.Dataset, entry: Mapping[str, Any], kind: str
     share = factor_of(metrics, entry["measure"])
     unit = "percent" if share != 1 else str(entry["units"])
     words = {"above": "above", "below": "below", "outside": "beyond ±"}[entry[kind]]
-    return f"{words} {quantity(share * float(entry['threshold']), unit)}"
+    limit = f"{words} {quantity(share * float(entry['threshold']), unit)}"
+    if "met" not in entry:
+        return limit
+    return tables.sentence("report.fms.met_from", limit=limit, met=1 - float(entry["met"]))
 
 
 def _measured_in_words(metrics: xr.Dataset, name: str) -> h.Node:

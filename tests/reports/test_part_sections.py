@@ -206,7 +206,8 @@ def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_r
     assert first_page.not_decided(near, data) == "<p>Every check is decided.</p>"
     judged = data.assign(fms_deep_squat(data).data_vars)
     shown = text_of(scores.fms_table(judged, References()))
-    assert "counts as met at a probability of 0.80 or more, and as not met at 0.10 or less" in shown
+    assert "counts as met at a probability of 0.80 or more, unless its row says otherwise" in shown
+    assert "above 0°; met only at a probability of 0.95 or more" in shown
 
 
 @pytest.mark.parametrize(
