@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mobility import tables
-from mobility.catalogue import registry
 from mobility.cli.parameters import (
     JsonOption,
     check_output,
@@ -42,8 +42,8 @@ def cohort(
         ),
     ] = None,
     exercise_name: Annotated[
-        str, option("--exercise", "NAME", help="Name of the exercise; '' for all.")
-    ] = registry.USUAL,
+        str, option("--exercise", "NAME", help="Only sessions of this exercise.")
+    ] = "",
     metrics: Annotated[
         str | None, option("--metrics", "NAMES", help="Comma-separated metrics to show.")
     ] = None,
@@ -123,6 +123,7 @@ def cohort(
     if metrics is not None:
         cohort.check_metrics(sessions_of_cohort, split_names(metrics))
         parameters["metrics"] = metrics
+    not_listed = cohort.not_listed(opened, sessions_of_cohort)
     for user_id in sorted({session.record.user_id for session in sessions_of_cohort}):
         try:
             opened.stored_participant(user_id)
@@ -142,8 +143,10 @@ def cohort(
         files["dictionary"] = cohort.dictionary_of(written)
         _warn_of_models(cohort.overview(frame))
         if as_json:
-            print_json({**(uris(files) or {}), **_save_norms(opened, frame, save_norms)})
+            norms = _save_norms(opened, frame, save_norms)
+            print_json({**(uris(files) or {}), "not_listed": not_listed, **norms})
             return
+        _say_what_is_in(cohort.overview(frame), not_listed)
         typer.echo("table   " + "\n        ".join(map(str, files.values())))
         _save_norms(opened, frame, save_norms)
         return
@@ -155,15 +158,25 @@ def cohort(
     if as_json:
         left_out = without[["session_id", "reason"]].to_dict("records")
         norms = _save_norms(opened, frame, save_norms)
-        print_json({**(uris(report) or {}), "left_out": left_out, **norms})
+        print_json(
+            {**(uris(report) or {}), "left_out": left_out, "not_listed": not_listed, **norms}
+        )
         return
-    if len(without):
-        compared = {"compared": len(sessions) - len(without), "count": len(sessions)}
-        typer.echo(tables.sentence("command_line.cohort.compared", **compared))
-        for reason, count in cohort.left_out(sessions).items():
-            typer.echo(tables.sentence("command_line.cohort.left_out", count=count, reason=reason))
+    _say_what_is_in(sessions, not_listed)
     typer.echo(f"report  {report['html']}\ntable   {report['csv']}\n        {report['parquet']}")
     _save_norms(opened, frame, save_norms)
+
+
+def _say_what_is_in(sessions: pd.DataFrame, not_listed: Mapping[str, int]) -> None:
+    """Count the sessions that are compared, and those that are left out by the reason."""
+    from mobility.cohorts import cohort
+
+    left_out = {**cohort.left_out(sessions), **not_listed}
+    compared, count = sessions["reason"].eq("").sum(), len(sessions) + sum(not_listed.values())
+    which = "compared" if left_out else "all_compared"
+    typer.echo(tables.sentence(f"command_line.cohort.{which}", compared=compared, count=count))
+    for reason, number in left_out.items():
+        typer.echo(tables.sentence("command_line.cohort.left_out", count=number, reason=reason))
 
 
 def _warn_of_models(sessions: pd.DataFrame) -> None:

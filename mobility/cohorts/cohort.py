@@ -367,6 +367,29 @@ def choose_sessions(
     ]
 
 
+def not_listed(store: SessionStore[Any], listed: Iterable[StoredSession]) -> dict[str, int]:
+    """Count the sessions of a store that are not among the `listed`, by the reason."""
+    ids = {session.id for session in listed}
+    sessions, damaged = store.sessions_and_damaged()
+    others = [session.record for session in sessions if session.id not in ids]
+    demos = sum(record.is_demo for record in others)
+    counts = {"damaged": len(damaged), "demo": demos, "other": len(others) - demos}
+    return {
+        tables.sentence(f"cohort.not_listed.{why}"): count for why, count in counts.items() if count
+    }
+
+
+def by_exercise(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Split a table by exercise: measures of different exercises are not compared.
+
+    Exercises of which no session is compared are left out; without any, the table is one part,
+    without a name.
+    """
+    with_metrics = frame.loc[frame["metric"].ne(""), "exercise"].astype("str")
+    names = [each.name for each in registry.exercises() if each.name in set(with_metrics)]
+    return {name: frame[frame["exercise"].eq(name)] for name in names} or {"": frame}
+
+
 def overview(frame: pd.DataFrame) -> pd.DataFrame:
     """List the sessions, oldest first, with the reason why one is left out."""
     columns = ["session_id", "user_id", "date", "exercise", "state", "view", "recording"]

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
@@ -28,7 +30,7 @@ from mobility.kinematics.expected_error import half_width
 from mobility.reports import lab_norms
 from mobility.reports.cohort_figures import MOST_PANELS
 from mobility.reports.first_page import CLASS_OF_LEVEL
-from mobility.reports.html import Cell, Row, bullets, measured, opening, paragraphs, table
+from mobility.reports.html import Cell, Row, bullets, html, measured, opening, paragraphs, table
 from mobility.reports.study_sections import MOST_NAMED, counted, models_in_words
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
 
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def participants(sessions: pd.DataFrame, store: str) -> Markup:
+def participants(
+    sessions: pd.DataFrame, store: str, not_listed: Mapping[str, int] | None = None
+) -> Markup:
     """Give the flow of sessions and participants, and from when to when they were recorded.
 
     Parameters
@@ -45,12 +49,21 @@ def participants(sessions: pd.DataFrame, store: str) -> Markup:
         From :func:`mobility.cohorts.cohort.overview`.
     store
         Where they come from.
+    not_listed
+        From :func:`mobility.cohorts.cohort.not_listed`.
     """
+    not_listed = not_listed or {}
     if sessions.empty:
         return paragraphs(tables.sentence("cohort.no_session", store=store))
     compared = sessions[sessions["reason"].eq("")]
     nameless = int(sessions["user_id"].eq(ANONYMOUS).sum())
+    stored = len(sessions) + sum(not_listed.values())
     steps = [
+        *([(tables.sentence("cohort.flow.stored"), stored)] if not_listed else []),
+        *(
+            (tables.sentence("studies.flow.left_out", reason=reason), count)
+            for reason, count in not_listed.items()
+        ),
         (tables.sentence("studies.flow.listed"), len(sessions)),
         *(
             (tables.sentence("studies.flow.left_out", reason=reason), count)
@@ -180,6 +193,7 @@ def session_table(sessions: pd.DataFrame) -> Markup:
         [
             row.session_id,
             row.user_id,
+            row.exercise,
             Cell(dated(row.date), "date"),
             row.view or MISSING,
             _recording(row.recording, row.exercise),
@@ -190,12 +204,18 @@ def session_table(sessions: pd.DataFrame) -> Markup:
             "reason", key=lambda reason: reason.eq(""), kind="stable"
         ).itertuples()
     ]
-    head = ["Session", "Participant", "Date", "View", "Recording", "Repetitions", "State"]
+    head = ["Session", "Participant", "Exercise", "Date", "View", "Recording", "Repetitions"]
+    head.append("State")
     return opening(tables.sentence("cohort.sessions"), table(head, rows, caption=""))
 
 
 def _recording(level: str, exercise: str) -> str | Cell:
     return Cell(verdict_in_words(level, exercise), CLASS_OF_LEVEL[level]) if level else MISSING
+
+
+def of_each_exercise(parts: Mapping[str, Markup]) -> Markup:
+    """Put the parts of a section together, each under the name of its exercise if it has one."""
+    return html(*(html(name and h.h3[name], part) for name, part in parts.items()))
 
 
 def usual_metrics(exercise: str) -> str:
@@ -224,11 +244,22 @@ def not_measured(frame: pd.DataFrame, unknown: Sequence[str]) -> Markup:
     )
 
 
-def of_the_table(frame: pd.DataFrame, chosen: Sequence[str]) -> Markup:
+def picture(folder: str, exercise: str, name: str) -> Path | None:
+    """Path of a picture of an exercise; None without a folder."""
+    slug = f"{registry.exercise(exercise).slug}-" if exercise else ""
+    return Path(folder) / f"{slug}{name}.png" if folder else None
+
+
+def of_the_table(
+    frame: pd.DataFrame, parts: Mapping[str, pd.DataFrame], chosen: Mapping[str, Sequence[str]]
+) -> Markup:
     """Give the size of the table, and the metrics on the page."""
     if frame.empty:
         return paragraphs(tables.sentence("cohort.empty"))
-    names = ", ".join(title_of(frame, metric).lower() for metric in chosen)
+    titles = [
+        title_of(part, metric).lower() for name, part in parts.items() for metric in chosen[name]
+    ]
+    names = ", ".join(dict.fromkeys(titles))
     return paragraphs(
         tables.sentence(
             "cohort.table",
@@ -239,10 +270,11 @@ def of_the_table(frame: pd.DataFrame, chosen: Sequence[str]) -> Markup:
     )
 
 
-def title_of(frame: pd.DataFrame, metric: str) -> str:
+def title_of(frame: pd.DataFrame, metric: str, exercise: str = "") -> str:
     """Name a metric as the sessions do: "Knee flexion", "End of range (elbow flexion)"."""
     rows = of_metric(frame, metric)
-    return measure_in_words(metric, str(rows["long_name"].iloc[0]) if len(rows) else "")
+    title = measure_in_words(metric, str(rows["long_name"].iloc[0]) if len(rows) else "")
+    return f"{exercise}: {title}" if exercise else title
 
 
 def group_title(group_by: str) -> str:

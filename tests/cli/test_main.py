@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import other_processes
+import pandas as pd
 import pytest
 import typer
 import written_keypoints
@@ -651,3 +652,26 @@ def test_a_wrong_case_or_grid_is_one_line(store, tmp_path):
     ):
         refused(command("virtual-lab", *typed, store=store), store, *words)
     assert not (tmp_path / "build").exists()
+
+
+def test_a_cohort_has_every_exercise_and_counts_what_it_leaves_out(demo, here, monkeypatch):
+    monkeypatch.setattr(cohort, "is_current", lambda _: True)
+    store = Store("data/sessions")
+    for number, (exercise, who) in enumerate(
+        (("overhead-squat", "ann"), ("squat", "ann"), ("sit-to-stand", "bob"), ("squat", "demo"))
+    ):
+        day = f"2026-03-0{number + 1}"
+        add_session(store, demo.parent / exercise, f"s{number}", user_id=who, date=day)
+    made = command("cohort", "--table", "all.csv")
+    assert made.returncode == 0, made.stderr
+    assert "3 of the 4 sessions of the store are compared; left out:" in made.stdout
+    assert '1  sessions of the demo (its participant, "demo", was not named)' in made.stdout
+    frame = pd.read_csv("all.csv")
+    assert set(frame["exercise"]) == {"Overhead Squat", "Squat", "Sit-to-Stand"}
+    parts = cohort.by_exercise(frame)
+    assert list(parts) == ["Overhead Squat", "Squat", "Sit-to-Stand"]
+    knees = cohort.changes(parts["Squat"], "knee_flexion")
+    assert knees.empty, "an overhead squat is no earlier measurement of a squat"
+    one = command("cohort", "--table", "one.csv", "--exercise", "Squat")
+    assert "1 of the 4 sessions of the store are compared" in one.stdout
+    assert "2  sessions of another exercise or participant than those asked for" in one.stdout
