@@ -101,7 +101,8 @@ def see_trial(page: Page, url: str, folder: Path | None) -> Seen:
     seen["still"] = {"screen": still.is_visible()}
     page.emulate_media(media="print")
     seen["still"]["print"] = still.is_visible()
-    more = page.get_by_text("What else is told.").or_(page.get_by_text("It is not a diagnosis"))
+    folded = re.compile("What else is told|Loose clothes|does not measure depth")
+    more = page.get_by_text(folded)
     seen["more printed"] = more.first.is_visible()
     page.emulate_media(media="screen")
     seen["widths"], seen["axe"], seen["body"], seen["cut off"] = {}, [], {}, {}

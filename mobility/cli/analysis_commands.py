@@ -310,19 +310,46 @@ def export_lab(
             "--fill", help="Fill gaps in TRC, MOT and STO, at which OpenSim stops; default: no."
         ),
     ] = None,
+    rate: Annotated[
+        float | None,
+        option(
+            "--rate",
+            "HZ",
+            help="Resample to this many frames per second (not CSV); the file says so. C3D needs "
+            "it if the frame rate of the video varies.",
+        ),
+    ] = None,
 ) -> None:
     """Write positions, angles and events for OpenSim and labs.
 
     Positions as TRC, angles as MOT, STO or CSV, both as C3D with start, bottom and end of each
-    repetition as events. The angles are those of the report.
+    repetition as events. The angles are those of the report. Prints what the file holds.
     """
     from mobility.exchange.lab_writers import is_export
 
     check_output(out, store=session.store, is_ours=is_export)
     written = session.export_lab(
-        out, file_format=file_format, positions=positions, landmarks=landmarks, fill=fill
+        out, file_format=file_format, positions=positions, landmarks=landmarks, fill=fill, rate=rate
     )
-    typer.echo(str(written))
+    typer.echo(f"{written}\n{_content_of(written)}")
+
+
+def _content_of(written: Path) -> str:
+    """Say what a file for labs holds, as it is read."""
+    from mobility.base.wording import listed
+    from mobility.exchange.lab_files import read_lab
+
+    trial = read_lab(written)
+    time = trial["time"].to_numpy()
+    parts = [f"{time.size} frames from {time[0]:.2f} to {time[-1]:.2f} s"]
+    if "marker_position" in trial:
+        parts.append(f"{trial.sizes['marker']} points")
+    angles = [name for name in tables.load("angles") if name in trial]
+    if angles:
+        parts.append(listed([name.replace("_", " ") for name in angles]))
+    if "event_time" in trial:
+        parts.append(f"{trial['event_time'].size} events")
+    return "; ".join(parts)
 
 
 @wraps(open_session_or_demo)

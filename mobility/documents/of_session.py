@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 def verdict_of(session: StoredSession, metrics: xr.Dataset | None = None) -> Verdict:
     """Say what the recording is good for; of its `metrics`, where they are at hand."""
     record, metrics = session.record, session.metrics() if metrics is None else metrics
-    return stages_of(record.kind).verdict(
+    verdict = stages_of(record.kind).verdict(
         record.kind, session.capture_quality(), metrics, session.fitted, record.warnings
     )
+    if record.provenance is None or record.provenance.options.get("advice", True):
+        return verdict
+    return replace(verdict, rules_out=verdict.rules_out | {"exercises"})
 
 
 def side_notes(session: StoredSession) -> list[str]:

@@ -52,7 +52,8 @@ def data_dictionary(
     return {
         "name": re.sub(r"[^a-z0-9._-]+", "-", files[0].stem.lower()),
         "title": tables.sentence("cohort.dictionary.title"),
-        "description": tables.sentence("cohort.dictionary.about"),
+        "description": f"{tables.sentence('cohort.dictionary.about')} "
+        f"{tables.sentence('report.purpose')}",
         "version": __version__,
         "resources": resources,
     }

@@ -7,6 +7,7 @@ are written atomically.
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -44,6 +45,50 @@ _CSV_HEADS = ("time,keypoint,x_m,y_m,z_m", "time,angle,side,value_deg,sd_deg")
 """First lines of a CSV of positions and of angles."""
 
 
+_RATES_HZ = (1.0, 1000.0)
+"""Least and largest rate to which frames are resampled."""
+
+RESAMPLED, RATE_BEFORE, FRAMES_BEFORE = "resampled", "rate_before", "frames_before"
+"""Attributes of a resampled Dataset: what was done, in words, and what it was before."""
+
+
+def resampled(dataset: xr.Dataset, rate: float) -> xr.Dataset:
+    """Resample positions or angles to even times, multiples of 1 / `rate` seconds.
+
+    Values are interpolated linearly between neighbouring frames. A value next to a missing one is
+    missing. Its attributes say what was done, which the writers put into the file.
+
+    Raises
+    ------
+    BadInputError
+        The rate is not from 1 to 1000 frames per second.
+    """
+    least, largest = _RATES_HZ
+    if not least <= rate <= largest:
+        fault = f"must be from {least:g} to {largest:g} frames per second (got {rate:g})"
+        raise BadInputError.of({"rate": fault})
+    time = _time(dataset, what="resampled")
+    first, last = math.ceil(time[0] * rate - 1e-6), math.floor(time[-1] * rate + 1e-6)
+    if last <= first:
+        raise BadInputError.of({"rate": f"{rate:g} leaves fewer than 2 frames; give a larger one"})
+    even = (np.arange(first, last + 1) / rate).clip(time[0], time[-1])
+    of_frames = [
+        name
+        for name, values in dataset.data_vars.items()
+        if "time" in values.dims and values.dtype.kind == "f"
+    ]
+    before = (time.size - 1) / (time[-1] - time[0])
+    words = tables.sentence("warnings.export.resampled", rate=rate, before=before)
+    return (
+        dataset[of_frames]
+        .interp(time=even, method="linear")
+        .assign_attrs(
+            dataset.attrs
+            | {RESAMPLED: words, RATE_BEFORE: float(f"{before:.9g}"), FRAMES_BEFORE: time.size}
+        )
+    )
+
+
 @checked
 def write_trc(pose: xr.Dataset, path: FilePath, *, fill: Fill | None = None) -> Path:
     """Write positions as TRC, which OpenSim and Pose2Sim read.
@@ -58,12 +103,15 @@ def write_trc(pose: xr.Dataset, path: FilePath, *, fill: Fill | None = None) -> 
     elif empty := int(np.isnan(values).all(axis=(1, 2)).sum()):
         log.warning("%s", tables.sentence("warnings.export.empty_frames", count=empty, path=path))
     rate = _rate(time)
+    rate_before = pose.attrs.get(RATE_BEFORE, rate)
+    frames_before = pose.attrs.get(FRAMES_BEFORE, time.size)
     target = Path(path)
     head = [
         f"PathFileType\t4\t(X/Y/Z)\t{target.name}",
         "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame"
         "\tOrigNumFrames",
-        f"{rate:.9g}\t{rate:.9g}\t{time.size}\t{len(names)}\tm\t{rate:.9g}\t1\t{time.size}",
+        f"{rate:.9g}\t{rate:.9g}\t{time.size}\t{len(names)}\tm"
+        f"\t{rate_before:.9g}\t1\t{frames_before}",
         "Frame#\tTime\t" + "\t\t\t".join(names) + "\t\t",
         "\t\t" + "\t".join(f"{axis}{i + 1}" for i in range(len(names)) for axis in "XYZ"),
         "",
@@ -111,6 +159,8 @@ def write_mot(angles: xr.Dataset, path: FilePath, *, fill: Fill | None = None) -
         "inDegrees=yes",
         "",
         f"{BY_US} hip_flexion is trunk to thigh, not pelvis to thigh.",
+        tables.sentence("report.purpose"),
+        *([angles.attrs[RESAMPLED]] if RESAMPLED in angles.attrs else []),
         *note,
         "endheader",
         "\t".join(["time", *columns]),
@@ -149,7 +199,8 @@ def write_c3d(
     if jitter.max() > _LARGEST_JITTER:
         raise BadInputError(
             f"write_c3d: the times of the frames are uneven (by {jitter.max():.1f} frames at "
-            f"{time[int(jitter.argmax())]:.2f} s) and C3D has no times; write TRC or CSV"
+            f"{time[int(jitter.argmax())]:.2f} s) and C3D has no times; resample them (--rate, "
+            "rate=), or write TRC or CSV"
         )
     if first < 0 or max(first + 1, time.size) > _MOST_C3D_FRAMES:
         raise BadInputError(
@@ -177,6 +228,9 @@ def write_c3d(
     file.add_parameter("POINT", "X_SCREEN", ["+X"])
     file.add_parameter("POINT", "Y_SCREEN", ["+Y"])
     file.add_parameter("MANUFACTURER", "SOFTWARE", ["mobility"])
+    file.add_parameter("MANUFACTURER", "PURPOSE", [tables.sentence("report.purpose")])
+    if RESAMPLED in pose.attrs:
+        file.add_parameter("MANUFACTURER", "PROCESSING", [pose.attrs[RESAMPLED]])
     last = first + time.size
     for name, number in (("ACTUAL_START_FIELD", first + 1), ("ACTUAL_END_FIELD", last)):
         _add_integers(file, "TRIAL", name, [number % 2**16, number // 2**16])

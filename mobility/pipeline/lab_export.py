@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+import xarray as xr
+
 from mobility.base.options import FilePath, checked, likely
 from mobility.documents import of_session
 from mobility.errors import BadInputError
-from mobility.exchange.lab_writers import FORMATS, Fill
+from mobility.exchange.lab_writers import FORMATS, Fill, resampled
 from mobility.sessions.stored_session import StoredSession
 
 Format = Literal["trc", "c3d", "mot", "sto", "csv"]
@@ -23,6 +25,7 @@ def export_lab(
     positions: bool = False,
     landmarks: bool = False,
     fill: Fill | None = None,
+    rate: float | None = None,
 ) -> Path:
     """Write positions, angles and events of a session for OpenSim and labs.
 
@@ -41,6 +44,10 @@ def export_lab(
         Positions of the landmarks as detected, not of the fitted body.
     fill
         "interpolate" fills gaps in TRC, MOT and STO, at which OpenSim stops.
+    rate
+        Frames per second to which C3D, TRC, MOT and STO are resampled; the file says so. By default
+        the times of the video. C3D, which has no times, takes a video whose frame rate varies only
+        so.
 
     Raises
     ------
@@ -61,11 +68,18 @@ def export_lab(
         raise BadInputError.of({"landmarks": fault})
     if fill and kind in ("c3d", "csv"):
         raise BadInputError.of({"fill": f"{kind} has gaps; only trc, mot and sto can be filled"})
+    if rate is not None and kind == "csv":
+        raise BadInputError.of({"rate": "csv has the times of all frames; leave it out"})
+
+    def at_rate(dataset: xr.Dataset) -> xr.Dataset:
+        return dataset if rate is None else resampled(dataset, rate)
+
     if of_angles:
-        dataset = of_session.angles(session)
+        dataset = at_rate(of_session.angles(session))
     else:
-        dataset = session.pose() if landmarks else session.fitted()
+        dataset = at_rate(session.pose() if landmarks else session.fitted())
     options: dict[str, Any] = {"fill": fill} if fill else {}
     if kind == "c3d" and not positions:
-        options = {"angles": of_session.angles(session), "repetitions": session.repetitions()}
+        angles = at_rate(of_session.angles(session))
+        options = {"angles": angles, "repetitions": session.repetitions()}
     return FORMATS[kind](dataset, path, **options)

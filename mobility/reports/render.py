@@ -495,7 +495,8 @@ def to_html(node: Any, *, title: str, trial: Mapping[str, str] | None = None) ->
         and sections below second-level headings can be folded.
     """
     html: str
-    resources = {"metadata": {"name": title}, "trial": trial, "end": ""}
+    purpose = tables.sentence("report.purpose")
+    resources = {"metadata": {"name": title}, "trial": trial, "end": "", "purpose": purpose}
     if trial is not None:
         node, resources["end"] = _folded(node)
     with _exporting:

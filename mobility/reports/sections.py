@@ -184,7 +184,7 @@ def recording(page: ReportPage) -> Markup:
 @section("Method and limits")
 def method(page: ReportPage) -> Markup:
     """Say how it was measured, what is not seen, and what errors and angles mean."""
-    limits = ("not_seen", "not_a_laboratory", "larger_errors", "no_diagnosis")
+    limits = ("not_seen", "not_a_laboratory", "larger_errors")
     return (
         paragraphs(f"{origin.landmarks(page.pose)} {tables.sentence('report.method.how')}")
         + bullets(

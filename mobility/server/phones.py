@@ -66,6 +66,6 @@ def _code(address: str) -> Any:
         import segno
     except ImportError:
         raise BadInputError(
-            "codes for phones need the extra open: pip install 'mobility[open]'"
+            "codes for phones need the extra open: pip install 'mobility-workbench[open]'"
         ) from None
     return segno.make(address, error="m", micro=False)

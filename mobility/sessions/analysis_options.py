@@ -141,6 +141,8 @@ class AnalysisOptions(Strict):
     metric and no report uses them."""
     annotate: Annotated[bool, Offered(_HERE)] = True
     """Write the annotated video."""
+    advice: Annotated[bool, Offered(_SENT)] = True
+    """Name exercises (drills) on pages and in documents, for what is outside its target."""
     blur_face: Annotated[bool, Offered(_SENT)] = False
     """Blur the head, and all around the body, in the annotated video."""
     model: Annotated[Model, Offered(_SENT, "full|heavy|both|FILE", narrower=ModelName)] = "auto"

@@ -197,7 +197,7 @@ def read_given_keypoints(
         place = options.get(name)
         subject = None if place in (None, "largest") else (float(place[0]), float(place[1]))
         pose = keypoints_of_video(source, video, subject=subject, model=model)
-        given.append(GivenKeypoints(source, _with_model(pose)))
+        given.append(GivenKeypoints(source, _with_model(pose, is_named=bool(model))))
     return given
 
 
@@ -205,7 +205,7 @@ _FORMATS = ("CSV", "DeepLabCut", "SLEAP", "movement")
 """Names of formats, which keypoints have whose model is not named."""
 
 
-def _with_model(pose: xr.Dataset) -> xr.Dataset:
+def _with_model(pose: xr.Dataset, *, is_named: bool) -> xr.Dataset:
     """Name the model so that a format is no model, and keypoints given as MediaPipe's are no more.
 
     Errors of MediaPipe are known of what its model has found here alone.
@@ -213,7 +213,7 @@ def _with_model(pose: xr.Dataset) -> xr.Dataset:
     software = str(pose.attrs[SOFTWARE])
     if pose.attrs[SOURCE] == MEDIAPIPE:
         return pose
-    if software in _FORMATS:
+    if software in _FORMATS and not is_named:
         name = tables.sentence("report.model.unnamed", format=software)
     elif MEDIAPIPE in software.casefold():
         name = tables.sentence("report.model.not_verified", software=software)

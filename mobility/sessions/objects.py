@@ -79,7 +79,7 @@ class Objects:
             self._fs = fsspec.filesystem(self.kind, **options)
             self._root = self._fs._strip_protocol(self.url).rstrip("/")
         except ImportError as error:
-            extra = " (pip install 'mobility[s3]')" if self.kind in ("s3", "s3a") else ""
+            extra = " (pip install 'mobility-workbench[s3]')" if self.kind in ("s3", "s3a") else ""
             raise BadInputError(f"store {url}: a package is missing{extra}: {error}") from None
         except ValueError as error:
             raise BadInputError(f"store {url}: {error}") from None

@@ -293,7 +293,7 @@ def _anny() -> Any:
         import anny
     except ImportError:
         raise BadInputError(
-            "the virtual lab needs its extra: pip install 'mobility[virtual-lab]'"
+            "the virtual lab needs its extra: pip install 'mobility-workbench[virtual-lab]'"
         ) from None
     return anny.Anny()
 

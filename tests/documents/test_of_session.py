@@ -65,3 +65,15 @@ def test_what_cannot_be_used_has_no_angle_and_another_movement_has() -> None:
         knee = of_session.angles(session)["knee_flexion"]
         assert bool(knee.notnull().any()) is kept
         assert ("refused" in knee.attrs) is not kept
+
+
+def test_without_advice_no_drill_is_named_and_all_else_is_as_before() -> None:
+    asked = demo_with()
+    provenance = asked.record.provenance
+    off = provenance.model_copy(update={"options": {**provenance.options, "advice": False}})
+    silent = demo_with()
+    silent.record = asked.record.model_copy(update={"provenance": off})
+    with_advice, without = of_session.verdict_of(asked), of_session.verdict_of(silent)
+    assert without.rules_out - with_advice.rules_out == {"exercises"}
+    assert without.text == with_advice.text
+    assert without.absent("exercises") == "Pieces of advice are not given."

@@ -9,6 +9,7 @@ import pytest
 
 import mobility as mb
 from mobility.errors import BadInputError
+from mobility.exchange.lab_writers import resampled, write_c3d
 from mobility.store import Store
 
 
@@ -70,3 +71,36 @@ def test_what_does_not_fit_is_refused(store, tmp_path: Path, name, options, mess
     with pytest.raises(BadInputError, match=message.replace("?", r"\?")):
         store.demo("Overhead Squat").export_lab(tmp_path / name, **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_uneven_frames_come_as_c3d_when_they_are_resampled(store, tmp_path: Path, monkeypatch):
+    """A phone's frames: times that no even clock fits. A line stays a line."""
+    fitted = mb.read_lab(store.demo("Overhead Squat").export_lab(tmp_path / "a.trc"))
+    seconds = np.cumsum(np.where(np.arange(fitted.sizes["time"]) % 7 == 3, 0.09, 1 / 30))
+    uneven = fitted.assign_coords(time=seconds)
+    standing = uneven["marker_position"].isel(time=0)
+    standing = standing.fillna(standing.mean("marker"))
+    line = (standing + 0.02 * uneven["time"]).transpose(*uneven["marker_position"].dims)
+    line[{"time": 40}] = np.nan
+    uneven["marker_position"] = line
+    with pytest.raises(BadInputError, match=r"uneven .* resample them \(--rate"):
+        write_c3d(uneven, tmp_path / "b.c3d")
+    even = resampled(uneven, 50)
+    read = mb.read_lab(write_c3d(even, tmp_path / "c.c3d"))
+    np.testing.assert_allclose(np.diff(read["time"]), 0.02, atol=1e-6)
+    seen = read["marker_position"].transpose("time", "marker", ...).to_numpy()
+    at_first = standing.transpose("marker", ...).to_numpy()
+    expected = at_first + 0.02 * read["time"].to_numpy()[:, None, None]
+    missing = np.isnan(seen)
+    np.testing.assert_allclose(seen[~missing], expected[~missing], atol=1e-5)
+    lost = read["time"].to_numpy()[missing.any(axis=(1, 2))]
+    assert seconds[39] <= lost.min() <= lost.max() <= seconds[41]
+    assert b"Resampled to 50 frames per second" in (tmp_path / "c.c3d").read_bytes()
+    words = (tmp_path / "d.mot", tmp_path / "d.trc")
+    for path in words:
+        store.demo("Overhead Squat").export_lab(path, rate=25)
+    assert "Resampled to 25 frames per second" in words[0].read_text()
+    assert words[1].read_text().splitlines()[2].split("\t")[::5][:2] == ["25", "15"]
+    for rate in (0.5, 1e6, float("nan")):
+        with pytest.raises(BadInputError, match="rate: must be from 1 to 1000"):
+            store.demo("Overhead Squat").export_lab(tmp_path / "e.c3d", rate=rate)

@@ -233,6 +233,8 @@ def test_files_are_where_they_should_be_and_the_session_serves_them(
     front = session.report()["knee_movement_phases"]["front"]
     assert front.startswith("file://")
     assert front.endswith("/images/front.png")
+    for page in ("html", "client"):
+        assert "For research and training, not for diagnosis." in report[page].read_text("utf-8")
     text = report["notebook"].read_text(encoding="utf-8")
     assert str(session.store.path) not in text
     assert str(Path.home()) + os.sep not in text

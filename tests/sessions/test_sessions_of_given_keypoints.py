@@ -86,6 +86,7 @@ def test_a_pose_of_the_keypoints_is_kept_and_says_of_what(store, video, openpose
     [
         (None, "an unnamed model (CSV)"),
         ("RTMPose", "RTMPose"),
+        ("DeepLabCut", "DeepLabCut"),
         ("MediaPipe Heavy", "MediaPipe Heavy (as given by hand, not verified)"),
     ],
 )
