@@ -488,7 +488,7 @@ def number_without_end(folder):
 
 
 def each_row_its_own(folder):
-    lines = [f"{n / 100},p{n},{n},{n},0.5,{n}" for n in range(3000)]
+    lines = [f"{n / 100},p{n % 900},{n},{n},0.5,{n % 900}" for n in range(3000)]
     (folder / "p.csv").write_text("\n".join(["time,point,x,y,confidence,person", *lines]))
     return folder / "p.csv"
 
@@ -608,7 +608,7 @@ FAULTS = {
     negative: r"p.csv: confidence must be from 0 to 1 \(got -0.9\)",
     a_picture: r"p.csv: is no file of keypoints that can be read; give OpenPose's folder",
     cut_off_hdf5: r"p.nc: is damaged HDF5 \(.*\); copy it again",
-    code_for_labels: r"p.h5: its table df_with_missing is not as .*\(builtins.print is no text\)",
+    code_for_labels: r"p.h5: its table .*\(its labels are no texts, but GLOBAL",
     other_hdf5: r"p.h5: is HDF5 of no known format; load it with movement",
     in_space: r"space.nc: its positions must be x and y in the picture",
     headers_alone: r"p.csv: has no frame below its headers",
