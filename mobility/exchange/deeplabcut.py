@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mobility.base.parsing import MOST_COLUMNS
 from mobility.errors import BadInputError
+from mobility.exchange.hdf5 import texts_in
 
 TABLE = "df_with_missing"
 """Name of the table of a video."""
@@ -82,7 +83,7 @@ def read_hdf5(group: Any, path: Path) -> tuple[list[Label], int, Callable[[], ND
             # Lists, so that a text that comes many times is one.
             columns = []
             for level in levels:
-                texts = np.asarray(group[f"block0_items_level{level}"]).astype(str).tolist()
+                texts = texts_in(group[f"block0_items_level{level}"])
                 places = np.asarray(group[f"block0_items_label{level}"]).tolist()
                 columns.append([texts[place] for place in places])
             labels = list(zip(*columns, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +21,7 @@ from mobility.base.provenance import sha256
 from mobility.base.wording import shortened
 from mobility.errors import BadInputError, NotFoundError
 from mobility.exchange.deeplabcut import TABLE, read_hdf5
-from mobility.exchange.hdf5 import SIGNATURE, damage_refused, require_plain
+from mobility.exchange.hdf5 import SIGNATURE, damage_refused, require_plain, texts_in
 from mobility.exchange.identities import Detection, followed
 from mobility.exchange.size_limits import require_few
 from mobility.keypoints.names import points_of
@@ -614,10 +614,10 @@ def _sleap(path: Path, file: Any, film: _Film) -> FilePoints:
     people_of_file, _, number, frames = shape
     film.require_few(frames, people_of_file, number, what=path)
     tracks = np.asarray(file["tracks"], dtype=np.float64)
-    names = tuple(_texts(file["node_names"]))
+    names = tuple(texts_in(file["node_names"]))
     people: tuple[str, ...] = ()
     if "track_names" in file and file["track_names"].shape == shape[:1]:
-        people = tuple(_texts(file["track_names"]))
+        people = tuple(texts_in(file["track_names"]))
     if len(people) != len(tracks):
         people = tuple(str(number + 1) for number in range(len(tracks)))
     confidence = None
@@ -630,11 +630,6 @@ def _sleap(path: Path, file: Any, film: _Film) -> FilePoints:
         people=people,
         software="SLEAP",
     )
-
-
-def _texts(values: Any) -> Iterator[str]:
-    for text in np.asarray(values).ravel():
-        yield text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
 def _netcdf(path: Path, film: _Film) -> FilePoints:

@@ -56,6 +56,14 @@ def damage_refused(what: str) -> Iterator[None]:
         raise BadInputError(f"{what} ({why}); copy it again") from None
 
 
+def texts_in(values: Any) -> list[str]:
+    """Texts of an array, each by itself: numpy converts many of them at once, at their longest."""
+    return [
+        text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+        for text in np.asarray(values).ravel()
+    ]
+
+
 class _Walk:
     """Goes through a file by its hard links, each object once."""
 
