@@ -24,6 +24,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from mobility import errors
+from mobility.base.parsing import require_regular
 from mobility.documents.contract import (
     Check,
     Creation,
@@ -150,6 +151,7 @@ class Client:
             for name, file in sent.items():
                 kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
                 try:
+                    require_regular(file)
                     source = opened.enter_context(file.open("rb"))
                 except OSError as error:
                     why = f"cannot be read ({error.strerror})"

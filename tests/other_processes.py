@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -212,3 +213,15 @@ def wait_for(condition: Callable[[], Any], seconds: float = 300.0) -> Any:
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
     return value
+
+
+@contextmanager
+def peak_memory() -> Iterator[Callable[[], int]]:
+    """Give what returns the most bytes that Python and numpy took within."""
+    peak = [0]
+    tracemalloc.start()
+    try:
+        yield lambda: peak[0]
+    finally:
+        peak[0] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()

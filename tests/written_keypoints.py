@@ -121,7 +121,7 @@ def deeplabcut_hdf5(
         for number, level in enumerate(zip(*columns, strict=True)):
             words = sorted(set(level))
             group[f"block0_items_level{number}"] = np.array(words, dtype="S")
-            group[f"block0_items_label{number}"] = np.array([words.index(w) for w in level], "i1")
+            group[f"block0_items_label{number}"] = np.array([words.index(w) for w in level], "i2")
         group["block0_values"] = table
     return file
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import re
@@ -24,7 +25,13 @@ DEEPEST = 32
 """Deepest nesting of objects and lists; what this package reads has at most ten levels."""
 
 
+_LARGEST_BYTES = 256 << 20
+"""Of a document; the largest are those of hours of film."""
+
 LARGEST_CSV_BYTES = 64 << 20
+
+MOST_COLUMNS = 100_000
+"""Of a table; DeepLabCut's of twenty people with all points of their bodies have 8,000."""
 
 _JOINERS = "\u200c\u200d"
 
@@ -43,6 +50,26 @@ class _UniqueKeyLoader(YAML_LOADER):  # type: ignore[misc, valid-type]
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             names.add(name)
         return super().construct_mapping(node, deep)
+
+
+def require_regular(path: str | os.PathLike[str]) -> os.stat_result:
+    """Return the status of a file or folder, or raise OSError: whoever opens a path asks first.
+
+    A pipe waits for somebody to write it and gives its bytes only once; a device may never end.
+    """
+    status = Path(path).stat()
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        why = "it is neither a file nor a folder; save it as a file"
+        raise OSError(errno.EINVAL, why, os.fspath(path))
+    return status
+
+
+def read_file(path: str | os.PathLike[str], *, most_bytes: int = _LARGEST_BYTES) -> bytes:
+    """Read a file, or raise OSError if it is none, as :func:`require_regular`, or is too large."""
+    if require_regular(path).st_size > most_bytes:
+        why = f"it is larger than {most_bytes >> 20} MB, the most that is read; give less"
+        raise OSError(errno.EFBIG, why, os.fspath(path))
+    return Path(path).read_bytes()
 
 
 def parse_yaml(text: str) -> Any:
@@ -131,19 +158,11 @@ def read_csv(
     """
     file = Path(path)
     try:
-        # Not a pipe, which gives its bytes only once, or waits for somebody to write them.
-        if stat.S_ISDIR(file.stat().st_mode):
-            raise BadInputError(f"{file}: is a folder; name a CSV file")
-        if not stat.S_ISREG(file.stat().st_mode):
-            raise BadInputError(f"{file}: is neither a file nor a folder; save it as a file")
-        if file.stat().st_size > LARGEST_CSV_BYTES:
-            raise BadInputError(
-                f"{file}: is larger than {LARGEST_CSV_BYTES >> 20} MB, too large for a {what}; "
-                "split it"
-            )
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_file(file, most_bytes=LARGEST_CSV_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         raise NotFoundError(f"{file}: no such file or folder") from None
+    except IsADirectoryError:
+        raise BadInputError(f"{file}: is a folder; name a CSV file") from None
     except OSError as error:
         raise BadInputError(f"{file}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
@@ -155,6 +174,10 @@ def read_csv(
     if "\t" in head and not {";", ","} & set(head):
         raise BadInputError(f"{file}: tabs separate its values; save it with commas or semicolons")
     delimiter = ";" if head.count(";") > head.count(",") else ","
+    if max((line.count(delimiter) for line in lines), default=0) >= MOST_COLUMNS:
+        raise BadInputError(
+            f"{file}: has more than {MOST_COLUMNS} columns, too many for a {what}; give fewer"
+        )
     try:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         names = [name.strip().lower() for name in next(reader, [])]

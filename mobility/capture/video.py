@@ -30,6 +30,7 @@ from pydantic import Field, SkipValidation
 
 from mobility import tables
 from mobility.base.options import FilePath, checked
+from mobility.base.parsing import require_regular
 from mobility.base.writing import atomic
 from mobility.errors import (
     BadInputError,
@@ -127,14 +128,10 @@ def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
     """Open a video file and return its container and its video stream."""
     file = Path(path)
     try:
-        status = file.stat()
+        status = require_regular(file)
         if stat.S_ISDIR(status.st_mode):
             raise BadInputError(
                 f"{file}: this is a folder, not a video file; give one of its files"
-            )
-        if not stat.S_ISREG(status.st_mode):
-            raise BadInputError(
-                f"{file}: this is a pipe or a device, not a video file; save the video to a file"
             )
         if status.st_size == 0:
             raise VideoError(f"{file}: the file is empty; copy it again from the camera")

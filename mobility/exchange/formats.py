@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,12 +16,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility.base.options import likely, quoted
-from mobility.base.parsing import parse_json, parse_number, read_csv
+from mobility.base.parsing import parse_json, parse_number, read_csv, read_file, require_regular
 from mobility.base.provenance import sha256
 from mobility.base.wording import shortened
 from mobility.errors import BadInputError, NotFoundError
 from mobility.exchange.deeplabcut import TABLE, read_hdf5
-from mobility.exchange.hdf5 import SIGNATURE, damage_refused, require_plain
+from mobility.exchange.hdf5 import SIGNATURE, damage_refused, require_plain, texts_in
 from mobility.exchange.identities import Detection, followed
 from mobility.exchange.size_limits import require_few
 from mobility.keypoints.names import points_of
@@ -50,9 +51,6 @@ USUAL_RATE = 30.0
 
 MOST_DIGITS = 15
 """Of the number of a frame."""
-
-MOST_PEOPLE_OF_FILE, MOST_NAMES = 1_000, 1_000
-"""Of a file that names them: tracks of a long film, and points of whole body, hands and face."""
 
 _NUMBERED = re.compile(r"^(?P<film>.*?)(?P<number>\d+)(_keypoints)?$")
 """Name of a file of one frame, without its ending."""
@@ -147,7 +145,14 @@ def read(path: Path, *, rate: float | None = None, frames: int | None = None) ->
         There is no such file or folder.
     """
     film = _Film(rate or USUAL_RATE, frames)
-    keypoints = _folder(path, film) if path.is_dir() else _file(path, film)
+    with damage_refused(f"{path}: cannot be read as keypoints"):
+        try:
+            is_folder = stat.S_ISDIR(require_regular(path).st_mode)
+        except FileNotFoundError:
+            raise NotFoundError(f"{path}: no such file or folder") from None
+        except OSError as error:
+            raise BadInputError(f"{path}: cannot be read ({error.strerror})") from None
+        keypoints = _folder(path, film) if is_folder else _file(path, film)
     if keypoints.dataset is None:
         _leave_out_corner(keypoints)
     return replace(keypoints, source_file=path.name)
@@ -170,7 +175,7 @@ def digest(path: Path) -> str:
     if not path.is_dir():
         return sha256(path)
     joint_digest = hashlib.sha256()
-    for file in sorted(path.glob("*.json")):
+    for file in _frames_in(path):
         joint_digest.update(f"{file.name} {sha256(file)}\n".encode())
     return joint_digest.hexdigest()
 
@@ -179,8 +184,6 @@ def _file(path: Path, film: _Film) -> FilePoints:
     try:
         with path.open("rb") as file:
             head = file.read(512)
-    except FileNotFoundError:
-        raise NotFoundError(f"{path}: no such file or folder") from None
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read ({error.strerror})") from None
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -202,21 +205,24 @@ def _file(path: Path, film: _Film) -> FilePoints:
 
 def _folder(path: Path, film: _Film) -> FilePoints:
     """Read a folder with a JSON file for each frame, as OpenPose writes it."""
-    files = sorted(file for file in path.glob("*.json") if not file.name.startswith("."))
+    files = _frames_in(path)
     if not files:
         raise BadInputError(
             f"{path}: has no JSON files; name OpenPose's folder itself, with a file for each frame"
         )
-    if len(files) == 1 and _first_character(files[0]) == "[":
+    if len(files) == 1 and _starts_list(files[0]):
         return _single_json(files[0], film)
     ordered = _in_order(path, files)
     film.require_few(len(ordered), 1, 1, what=path)
     return _followed([_people_of(file) for file in ordered], film, what=path)
 
 
-def _first_character(file: Path) -> str:
-    with file.open("rb") as opened:
-        return opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1].decode("ascii", "replace")
+def _frames_in(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.json") if not file.name.startswith("."))
+
+
+def _starts_list(file: Path) -> bool:
+    return _content(file).lstrip().startswith(b"[")
 
 
 def _in_order(folder: Path, files: Sequence[Path]) -> list[Path]:
@@ -260,19 +266,20 @@ def _require_all(numbers: Sequence[int], *, what: Path) -> None:
     )
 
 
-def _json(file: Path) -> Any:
+def _content(file: Path) -> bytes:
     try:
-        if file.stat().st_size > LARGEST_JSON_BYTES:
-            raise BadInputError(
-                f"{file}: is larger than {LARGEST_JSON_BYTES >> 20} MB; give a file for each video"
-            )
-        content = file.read_bytes()
+        content = read_file(file, most_bytes=LARGEST_JSON_BYTES)
     except OSError as error:
         raise BadInputError(f"{file}: cannot be read ({error.strerror})") from None
+    return content.removeprefix(b"\xef\xbb\xbf")
+
+
+def _json(file: Path) -> Any:
+    content = _content(file)
     if not content.strip():
         raise BadInputError(f"{file}: is empty; copy it again")
     try:
-        return parse_json(content.removeprefix(b"\xef\xbb\xbf"))
+        return parse_json(content)
     except ValueError as error:
         raise BadInputError(f"{file}: is not valid JSON ({error}); copy it again") from None
 
@@ -365,6 +372,7 @@ def _single_json(path: Path, film: _Film) -> FilePoints:
     if not document:
         raise BadInputError(f"{path}: nobody is in any frame")
     frames: dict[int, list[Detection]] = {}
+    people: set[str] = set()
     for entry in document:
         number = _NUMBERED.match(Path(str(entry["image_id"])).stem)
         if number is None or len(number["number"]) > MOST_DIGITS:
@@ -376,6 +384,9 @@ def _single_json(path: Path, film: _Film) -> FilePoints:
         has_name = isinstance(track, int | str) and not isinstance(track, bool)
         person = str(track) if has_name else None
         detection = _detection(entry["keypoints"], what=path, person=person)
+        if person is not None and person not in people:
+            people.add(person)
+            film.require_few(1, len(people), len(detection.points), what=path)
         frames.setdefault(int(number["number"]), []).append(detection)
     # It has no entry for a frame without anybody. Its numbers are those of the video, from 0.
     points = max(len(each.points) for people in frames.values() for each in people)
@@ -402,26 +413,26 @@ def _csv(path: Path, film: _Film) -> FilePoints:
         name: [_cell(values, place) for _, values in rows] for name, place in columns.items()
     }
     lines = [line for line, _ in rows]
+    points, point = _names_in(value_of["point"])
+    people, person = _names_in(value_of.get("person", ["1"] * len(rows)))
+    film.require_few(1, len(people), len(points), what=path)
 
     def numbers(name: str, *, may_be_empty: bool = True) -> Array:
-        return np.array(
-            [
-                _number(path, line, name, text, may_be_empty=may_be_empty)
-                for line, text in zip(lines, value_of[name], strict=True)
-            ]
-        )
+        values: dict[str, float] = {}  # the same text comes many times
+        for line, text in zip(lines, value_of[name], strict=True):
+            if text not in values:
+                values[text] = _number(path, line, name, text, may_be_empty=may_be_empty)
+        return np.array([values[text] for text in value_of[name]])
 
     moments, frame = np.unique(numbers(clock, may_be_empty=False), return_inverse=True)
     if clock == "frame":
-        if not (moments == np.round(moments)).all():
+        if not (np.isfinite(moments) & (moments == np.round(moments))).all():
             raise BadInputError(f"{path}: column frame must hold whole numbers")
         _require_all([int(each) for each in moments], what=path)
-    points, point = _names_in(value_of["point"])
-    people, person = _names_in(value_of.get("person", ["1"] * len(rows)))
-    _refuse_twice(path, lines, frame, person, point)
     shape = (len(moments), len(people), len(points))
     film.require_few(*shape, what=path)
     place = (frame, person, point)
+    _refuse_twice(path, lines, np.ravel_multi_index(place, shape))
     result = np.full((*shape, 2), np.nan)
     result[place] = np.stack([numbers("x"), numbers("y")], axis=-1)
     confidence = None
@@ -489,14 +500,15 @@ def _names_in(values: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]
     return tuple(places), np.array(rows)
 
 
-def _refuse_twice(path: Path, lines: Sequence[int], *keys: NDArray[Any]) -> None:
-    line_of_key: dict[tuple[Any, ...], int] = {}
-    for line, key in zip(lines, zip(*keys, strict=True), strict=True):
-        if (before := line_of_key.setdefault(key, line)) != line:
-            raise BadInputError(
-                f"{path}: line {line}: the point was given for this frame in line {before}; with "
-                "several people add a column person"
-            )
+def _refuse_twice(path: Path, lines: Sequence[int], places: NDArray[Any]) -> None:
+    """Raise if a place, of a point of somebody in a frame, is that of an earlier line too."""
+    _, first, which = np.unique(places, return_index=True, return_inverse=True)
+    if (again := np.flatnonzero(first[which] != np.arange(len(places)))).size:
+        row = again[0]
+        raise BadInputError(
+            f"{path}: line {lines[row]}: the point was given for this frame in line "
+            f"{lines[first[which[row]]]}; with several people add a column person"
+        )
 
 
 def _deeplabcut(
@@ -531,34 +543,43 @@ def _deeplabcut(
                 )
         _require_all(numbers, what=path)
     labels = list(zip(owners, headers["bodyparts"], headers["coords"], strict=True))
-    values = np.array(
-        [
+    columns = [f"{part} {coord}" for _, part, coord in labels]
+
+    def values() -> Array:
+        return np.array(
             [
-                _number(path, line, f"{part} {coord}", _cell(row, 1 + place), may_be_empty=True)
-                for place, (_, part, coord) in enumerate(labels)
+                [
+                    _number(path, line, column, _cell(row, place), may_be_empty=True)
+                    for place, column in enumerate(columns, start=1)
+                ]
+                for line, row in data_rows
             ]
-            for line, row in data_rows
-        ]
-    )
-    return _deeplabcut_table(labels, values, film, what=path)
+        )
+
+    return _deeplabcut_table(labels, len(data_rows), values, film, what=path)
 
 
 def _deeplabcut_table(
-    labels: Sequence[tuple[str, str, str]], values: Array, film: _Film, *, what: Path
+    labels: Sequence[tuple[str, str, str]],
+    frames: int,
+    values: Callable[[], Array],
+    film: _Film,
+    *,
+    what: Path,
 ) -> FilePoints:
     """Make keypoints of a table of DeepLabCut, whose columns are (individual, part, coordinate)."""
-    people, _ = _names_in([owner for owner, _, _ in labels])
-    points, _ = _names_in([part for _, part, _ in labels])
-    film.require_few(len(values), len(people), len(points), what=what)
-    result = np.full((len(values), len(people), len(points), 3), np.nan)
+    people, person = _names_in([owner for owner, _, _ in labels])
+    points, point = _names_in([part for _, part, _ in labels])
+    film.require_few(frames, len(people), len(points), what=what)
     coords = {"x": 0, "y": 1, "likelihood": 2}
-    for column, (owner, part, coord) in enumerate(labels):
-        if coord not in coords:
-            raise BadInputError(
-                f"{what}: coordinate {quoted(coord)} is unknown; x, y and likelihood are read"
-            )
-        place = (slice(None), people.index(owner), points.index(part), coords[coord])
-        result[place] = values[:, column]
+    if unknown := [coord for _, _, coord in labels if coord not in coords]:
+        raise BadInputError(
+            f"{what}: coordinate {quoted(unknown[0])} is unknown; x, y and likelihood are read"
+        )
+    if len(set(labels)) < len(labels):
+        raise BadInputError(f"{what}: has a column twice; leave one of them")
+    result = np.full((frames, len(people), len(points), 3), np.nan)
+    result[:, person, point, [coords[coord] for _, _, coord in labels]] = values()
     return FilePoints(
         points=result[..., :2],
         confidence=result[..., 2],
@@ -573,12 +594,11 @@ def _hdf5(path: Path, film: _Film) -> FilePoints:
     import h5py
 
     require_plain(path)
-    with damage_refused(f"{path}: is damaged HDF5"), h5py.File(path, "r") as file:
+    with h5py.File(path, "r") as file:
         if {"tracks", "node_names"} <= file.keys():
             return _sleap(path, file, film)
         if TABLE in file:
-            labels, values = read_hdf5(file[TABLE], path)
-            return _deeplabcut_table(labels, values, film, what=path)
+            return _deeplabcut_table(*read_hdf5(file[TABLE], path), film, what=path)
         if not any("position" in name for name in file):
             raise BadInputError(
                 f"{path}: is HDF5 of no known format; load it with movement and save that as NetCDF"
@@ -593,16 +613,11 @@ def _sleap(path: Path, file: Any, film: _Film) -> FilePoints:
         raise BadInputError(f"{path}: its tracks are not over track, x and y, node and frame")
     people_of_file, _, number, frames = shape
     film.require_few(frames, people_of_file, number, what=path)
-    if people_of_file > MOST_PEOPLE_OF_FILE or number > MOST_NAMES:
-        raise BadInputError(
-            f"{path}: has {people_of_file} tracks of {number} nodes, more than can be people and "
-            "their points; give those of one video"
-        )
     tracks = np.asarray(file["tracks"], dtype=np.float64)
-    names = tuple(_texts(file["node_names"]))
+    names = tuple(texts_in(file["node_names"]))
     people: tuple[str, ...] = ()
     if "track_names" in file and file["track_names"].shape == shape[:1]:
-        people = tuple(_texts(file["track_names"]))
+        people = tuple(texts_in(file["track_names"]))
     if len(people) != len(tracks):
         people = tuple(str(number + 1) for number in range(len(tracks)))
     confidence = None
@@ -615,11 +630,6 @@ def _sleap(path: Path, file: Any, film: _Film) -> FilePoints:
         people=people,
         software="SLEAP",
     )
-
-
-def _texts(values: Any) -> Iterator[str]:
-    for text in np.asarray(values).ravel():
-        yield text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
 def _netcdf(path: Path, film: _Film) -> FilePoints:
@@ -685,16 +695,13 @@ def _opened(path: Path, film: _Film) -> xr.Dataset:
         is_hdf5 = file.read(len(SIGNATURE)) == SIGNATURE
     if is_hdf5:
         require_plain(path)
-    with (
-        damage_refused(f"{path}: cannot be read as NetCDF"),
-        # Times are seconds as numbers, which must not become timedeltas.
-        xr.open_dataset(
-            path,
-            engine="h5netcdf" if is_hdf5 else "scipy",
-            decode_times=False,
-            decode_timedelta=False,
-        ) as opened,
-    ):
+    # Times are seconds as numbers, which must not become timedeltas.
+    with xr.open_dataset(
+        path,
+        engine="h5netcdf" if is_hdf5 else "scipy",
+        decode_times=False,
+        decode_timedelta=False,
+    ) as opened:
         needed = opened[[name for name in _VALUES if name in opened.variables]]
         needed = needed.drop_vars([name for name in needed.coords if name not in _AXES])
         _require_few_values(needed, film, path)

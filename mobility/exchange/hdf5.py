@@ -52,8 +52,16 @@ def damage_refused(what: str) -> Iterator[None]:
     except MobilityError:
         raise
     except Exception as error:
-        why = " ".join(str(error).split())[:100]
+        why = " ".join(str(error).split())[:100] or type(error).__name__
         raise BadInputError(f"{what} ({why}); copy it again") from None
+
+
+def texts_in(values: Any) -> list[str]:
+    """Texts of an array, each by itself: numpy converts many of them at once, at their longest."""
+    return [
+        text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+        for text in np.asarray(values).ravel()
+    ]
 
 
 class _Walk:
@@ -124,6 +132,8 @@ class _Walk:
         self.array_bytes += max(number, math.prod(chunk)) * values.dtype.itemsize
         if self.array_bytes > MOST_BYTES:
             self._too_large(MOST_BYTES)
+        if values.dtype.kind == "S":
+            self._weigh_text(number * values.dtype.itemsize)
         if not values.dtype.hasobject:
             return False
         if number > MOST_TEXTS:
@@ -134,9 +144,12 @@ class _Walk:
 
     def _weigh_texts(self, values: Iterable[Any]) -> None:
         for value in values:
-            self.text_bytes += value.nbytes if isinstance(value, np.ndarray) else len(str(value))
-            if self.text_bytes > MOST_TEXT_BYTES:
-                self._too_large(MOST_TEXT_BYTES)
+            self._weigh_text(value.nbytes if isinstance(value, np.ndarray) else len(str(value)))
+
+    def _weigh_text(self, number: int) -> None:
+        self.text_bytes += number
+        if self.text_bytes > MOST_TEXT_BYTES:
+            self._too_large(MOST_TEXT_BYTES)
 
     def _too_large(self, most: int) -> None:
         raise BadInputError(

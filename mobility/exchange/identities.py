@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mobility.base.options import quoted
 from mobility.base.wording import listed
 from mobility.errors import BadInputError
-from mobility.exchange.size_limits import MOST_POINTS, require_few
+from mobility.exchange.size_limits import MOST_NAMES, MOST_POINTS, require_few
 
 Array = NDArray[np.float64]
 
@@ -39,6 +39,13 @@ SHORTEST_S = 0.1
 
 MOST_IN_FRAME = 100
 """People in a frame; those of a full gym are fewer."""
+
+MOST_OPEN = 5 * MOST_IN_FRAME
+"""People who may go on in a frame: those of the last second, and what was taken for some."""
+
+
+_MOST_SHOWN = 5
+"""People whom a message names."""
 
 
 class Detection(NamedTuple):
@@ -94,13 +101,13 @@ def followed(
         names, tracks = list(of_name), list(of_name.values())
         kept_tracks = list(range(len(tracks)))
     else:
-        tracks = _linked(frames, rate)
+        tracks = _linked(frames, rate, what)
         names = []
         longest = max(map(len, tracks), default=0)
         least = min(SHORTEST_S * rate, longest)
         kept_tracks = [place for place, track in enumerate(tracks) if len(track) >= least]
     # Of many the longest, as many as there is memory for.
-    room = MOST_POINTS // (len(frames) * count)
+    room = min(MOST_POINTS // (len(frames) * count), MOST_NAMES)
     longest_first = sorted(kept_tracks, key=lambda place: -len(tracks[place]))
     kept_tracks = sorted(longest_first[:room])
     points = np.full((len(frames), len(kept_tracks), count, 2), np.nan)
@@ -127,7 +134,9 @@ def _named(frames: Sequence[Sequence[Detection]], what: Path) -> dict[str, dict[
     return named
 
 
-def _linked(frames: Sequence[Sequence[Detection]], rate: float) -> list[dict[int, Detection]]:
+def _linked(
+    frames: Sequence[Sequence[Detection]], rate: float, what: Path
+) -> list[dict[int, Detection]]:
     """Tracks of persons without names, each ended where they were not seen for a while."""
     longest_gap, longest_empty = (max(s * rate, 1.0) for s in (LONGEST_GAP_S, LONGEST_EMPTY_S))
     tracks: list[dict[int, Detection]] = []
@@ -146,11 +155,17 @@ def _linked(frames: Sequence[Sequence[Detection]], rate: float) -> list[dict[int
             if occupied - last_occupied[place] <= longest_gap
             and row - last_row[place] <= longest_empty
         ]
+        if len(open_tracks) > MOST_OPEN:
+            raise BadInputError(
+                f"{what}: has {len(open_tracks)} people within a second before frame {row}, and at "
+                f"most {MOST_OPEN} are followed; give keypoints of few"
+            )
         pairs = []
         if open_tracks:
             before = np.stack([tracks[place][last_row[place]].points for place in open_tracks])
+            boxes = _boxes(before)
             for index, detection in enumerate(present):
-                away = _distances(before, detection.points)
+                away = _distances(before, boxes, detection.points)
                 for place in np.flatnonzero(away <= FARTHEST):
                     track = open_tracks[place]
                     names = {tracks[track][last_row[track]].person, detection.person} - {None}
@@ -179,19 +194,21 @@ def seen_points(points: Array) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(points).all(axis=-1), dtype=np.bool_)
 
 
-def _distances(before: Array, now: Array) -> Array:
+def _distances(before: Array, boxes: tuple[Array, Array], now: Array) -> Array:
     """Mean distance of the points of each of several (track, keypoint, 2) that are seen both times.
 
     It is a share of the longer side of the larger box. If no point is seen both times, it is that
-    of the middles of the boxes.
+    of the middles of the `boxes`, which are those of `before`.
     """
-    sides, middles = _boxes(np.concatenate([before, now[np.newaxis]]))
-    size = np.maximum(np.maximum(sides[:-1], sides[-1]), 1.0)
-    apart = np.linalg.norm(before - now, axis=-1)
+    sides, middles = boxes
+    side, middle = _boxes(now[np.newaxis])
+    size = np.maximum(np.maximum(sides, side), 1.0)
+    u, v = np.moveaxis(before - now, -1, 0)
+    apart = np.sqrt(u**2 + v**2)
     both = np.isfinite(apart)
     number = both.sum(axis=1)
     mean = np.where(both, apart, 0.0).sum(axis=1) / np.maximum(number, 1)
-    away = np.where(number > 0, mean, np.linalg.norm(middles[:-1] - middles[-1], axis=-1))
+    away = np.where(number > 0, mean, np.linalg.norm(middles - middle, axis=-1))
     return np.asarray(away / size)
 
 
@@ -235,7 +252,7 @@ def choose(
         often = np.flatnonzero(presence >= min(LEAST_PRESENT, presence.max()))
         if len(often) == 1:
             return int(often[0])
-        where = [_middle(points[:, place], present[:, place]) for place in often]
+        where = [_middle(points[:, place], present[:, place]) for place in often[: _MOST_SHOWN + 1]]
         raise BadInputError(
             f"{what}: has {len(often)} people; say who is meant with subject, a point on them "
             f"where they are first seen (they are at {listed(_some(where))})"
@@ -248,7 +265,8 @@ def choose(
         if (low - margin <= subject).all() and (subject <= high + margin).all():
             inside.append((-presence[place], int(place)))
     if not inside:
-        where = [_middle(points[:, place], present[:, place]) for place in np.flatnonzero(presence)]
+        seen = np.flatnonzero(presence)[: _MOST_SHOWN + 1]
+        where = [_middle(points[:, place], present[:, place]) for place in seen]
         raise BadInputError(
             f"{what}: nobody is at {subject[0]:g},{subject[1]:g} when first seen; people are at "
             f"{listed(_some(where))}"
@@ -262,5 +280,5 @@ def _middle(points: Array, present: NDArray[np.bool_]) -> str:
     return f"{u:.0f},{v:.0f}"
 
 
-def _some(texts: Sequence[str], most: int = 5) -> list[str]:
-    return [*texts[:most], *(["..."] if len(texts) > most else [])]
+def _some(texts: Sequence[str]) -> list[str]:
+    return [*texts[:_MOST_SHOWN], *(["..."] if len(texts) > _MOST_SHOWN else [])]

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import xarray as xr
 
 from mobility.base.options import FilePath, checked
+from mobility.base.parsing import read_file
 from mobility.base.provenance import sha256
 from mobility.errors import BadInputError, NotFoundError
 from mobility.exchange.lab_c3d import MARK, c3d
@@ -27,6 +28,9 @@ from mobility.exchange.lab_text import mot, table, text_lines, trc
 
 MappingLike = LabMapping | Mapping[str, Any] | FilePath
 Unit = Literal["m", "cm", "mm", "degree", "radian"]
+
+LARGEST_BYTES = 1 << 30
+"""Of a lab file, unpacked; five minutes of markers and forces take 100 MB."""
 
 _GZIP = b"\x1f\x8b"
 _OTHER_FORMATS = {
@@ -150,7 +154,7 @@ def _parsed(path: Path, mapping: LabMapping | None) -> LabFile:
 def _content(path: Path) -> bytes:
     """Bytes of a file, unpacked."""
     try:
-        content = path.read_bytes()
+        content = read_file(path, most_bytes=LARGEST_BYTES)
     except FileNotFoundError:
         raise NotFoundError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -159,9 +163,13 @@ def _content(path: Path) -> bytes:
         raise BadInputError(f"{path}: cannot be read ({error.strerror})") from None
     if content.startswith(_GZIP):
         try:
-            content = gzip.decompress(content)
+            with gzip.open(path) as packed:
+                content = packed.read(LARGEST_BYTES + 1)
         except (OSError, EOFError, zlib.error):
             raise BadInputError(f"{path.name}: is gzipped, but damaged or cut off") from None
+        if len(content) > LARGEST_BYTES:
+            most = f"{LARGEST_BYTES >> 20} MB"
+            raise BadInputError(f"{path.name}: is larger than {most} unpacked; give less of it")
     if not content.strip(b"\0 \t\r\n"):
         raise BadInputError(f"{path.name}: is empty")
     return content

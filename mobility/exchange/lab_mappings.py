@@ -31,7 +31,7 @@ from pydantic import BeforeValidator, Field
 
 from mobility import tables
 from mobility.base.options import Strict, likely, validate
-from mobility.base.parsing import parse_yaml
+from mobility.base.parsing import parse_yaml, read_file
 from mobility.base.wording import shortened
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
@@ -261,7 +261,7 @@ def given_mapping(mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[st
     path = Path(mapping)
     what = f"mapping {path.name}"
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"))
+        content = parse_yaml(read_file(path).decode("utf-8"))
     except FileNotFoundError:
         close = likely(str(mapping), built_in())
         raise NotFoundError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from mobility import tables
@@ -90,7 +91,7 @@ def landmarks_of(
     result = [landmark for landmark in landmarks.values() if landmark]
     if not result:
         raise BadInputError(f"{what}: none of its keypoints is a landmark")
-    if twice := sorted({landmark for landmark in result if result.count(landmark) > 1}):
+    if twice := sorted(landmark for landmark, times in Counter(result).items() if times > 1):
         raise BadInputError(
             f"{what}: several keypoints are {listed(twice)}; leave out one with keypoints"
         )

@@ -21,7 +21,7 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
-from mobility.base.parsing import parse_toml, parse_yaml
+from mobility.base.parsing import parse_toml, parse_yaml, read_file
 from mobility.base.wording import listed
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.geometry import Array
@@ -352,16 +352,13 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
     """
     file = Path(path)
     try:
-        with file.open("rb") as opened:
-            content = opened.read(LARGEST_BYTES + 1)
+        content = read_file(file, most_bytes=LARGEST_BYTES)
     except FileNotFoundError:
         raise NotFoundError(f"calibration {file}: there is no such file") from None
     except OSError as error:
         raise BadInputError(f"calibration {file}: cannot be read ({error.strerror})") from None
     name = file.name
     try:
-        if len(content) > LARGEST_BYTES:
-            raise _FileError(f"is larger than {LARGEST_BYTES >> 20} MB")
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:

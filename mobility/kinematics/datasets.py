@@ -38,6 +38,12 @@ _SLOW = ((1.0, 1800.0), (10.0, 60.0))
 """Interval between frames, and duration of the recording, that together mean milliseconds: there,
 frames are 1 apart at 1000 frames/s, 10 at 100, and seconds last thousands."""
 
+_LONGEST_GAP_S = 3600.0
+_MOST_FRAMES = 24 * 3600 * 60
+"""Seconds without a frame, and frames of a recording at its usual interval, or at 60 a second, if
+none were missing: a day. Repetitions are searched on regular times, for which there must be memory.
+"""
+
 _POINTS = {"position": ("space", ("x", "y", "z")), "image_position": ("pixel", ("u", "v"))}
 _BESIDE_POINTS = ("image_depth", "confidence", "presence")
 
@@ -51,8 +57,9 @@ def check_times(times: ArrayLike | xr.DataArray) -> Array:
     Raises
     ------
     BadInputError
-        If they are not finite numbers over one dimension, do not increase strictly, or look like
-        milliseconds: 1 or more apart for over half an hour, 10 or more for over a minute.
+        If they are not finite numbers over one dimension, do not increase strictly, look like
+        milliseconds (1 or more apart for over half an hour, 10 or more for over a minute), or have
+        a gap of over an hour, or of more frames than a day has.
     """
     try:
         time = np.asarray(times)
@@ -67,13 +74,22 @@ def check_times(times: ArrayLike | xr.DataArray) -> Array:
     if not (time[1:] > time[:-1]).all():
         raise BadInputError("its times do not increase strictly")
     seconds: Array = time.astype(np.float64)
-    step = float(np.median(np.diff(seconds))) if seconds.size > 1 else 0.0
-    lasts = float(seconds[-1] - seconds[0]) if seconds.size else 0.0
+    if seconds.size < 2:
+        return seconds
+    steps = np.diff(seconds)
+    step, lasts = float(np.median(steps)), float(seconds[-1] - seconds[0])
     if any(step >= slow and lasts > longest for slow, longest in _SLOW):
         raise BadInputError(
             f"its times must be seconds, and its frames are {step:.3g} apart for {lasts:.4g}, as "
             "in milliseconds: divide those by 1000; of a time lapse give half an hour at most, "
             "with less than 10 s between frames"
+        )
+    gap = int(np.argmax(steps))
+    if steps[gap] > _LONGEST_GAP_S or lasts * max(60.0, 1 / step) > _MOST_FRAMES:
+        raise BadInputError(
+            f"its times cannot be those of a recording: after frame {gap}, at {seconds[gap]:.6g} "
+            f"s, the next is at {seconds[gap + 1]:.6g} s, and others are {step:.3g} s apart; "
+            "correct the time that is wrong, or give what comes before and after it alone"
         )
     return seconds
 

@@ -28,6 +28,7 @@ from mobility.base.options import validate
 from mobility.base.provenance import code_digest
 from mobility.base.writing import FILE_MODE
 from mobility.errors import (
+    BadInputError,
     ConflictError,
     DiskFullError,
     EndedError,
@@ -194,9 +195,12 @@ class Queue:
             "most_seconds": self._settings.most_seconds,
             "most_pixels": self._settings.most_pixels,
         }
+        now_read = {"reads": "video"}
         try:
             await confirm()
-            created: dict[str, str] = await self._intake.ask(request)
+            created: dict[str, str] = await self._intake.ask(
+                request, on_message=lambda message, _: now_read.update(message)
+            )
             await confirm()
             if not file.is_file():
                 raise ConflictError(f"session {job.session_id}: was deleted meanwhile")
@@ -207,6 +211,9 @@ class Queue:
         except BaseException as error:
             await asyncio.shield(self._forget_check(job.session_id))
             await asyncio.shield(asyncio.to_thread(self._undo, file, job.session_id))
+            if isinstance(error, EndedError) and now_read["reads"] == "keypoints":
+                fault = f"{Path(fields['keypoints']).name}: their reader {error}; give fewer"
+                raise BadInputError.of({"keypoints": fault}) from None
             if isinstance(error, EndedError):
                 raise VideoError(
                     f"video {video.name}: its decoder {error}; export the video again"

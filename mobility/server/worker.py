@@ -27,13 +27,13 @@ def main() -> None:
     serve(do)
 
 
-def do(request: Mapping[str, Any], _: Send) -> Any:
+def do(request: Mapping[str, Any], send: Send) -> Any:
     """Do one request: ``do``, "take in", "check", "analyze", "report", "visit" or "still"."""
     if request.get("code", code_digest(None)) != code_digest(None):
         raise ConflictError("mobility was updated; ask whoever runs the server to start it again")
     with closing(Store(request["store"], reports=request["reports"])) as store:
         if request["do"] == "take in":
-            return _create(store, request)
+            return _create(store, request, send)
         if request["do"] == "visit":
             store.render_visit(request["user_id"], on=request["date"])
             return {}
@@ -49,7 +49,7 @@ def do(request: Mapping[str, Any], _: Send) -> Any:
         return analyze(store.session(request["session_id"]), request["pose_workers"])
 
 
-def _create(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
+def _create(store: Store, request: Mapping[str, Any], send: Send) -> dict[str, Any]:
     video = Path(request["video"])
     from mobility.capture.video import probe
 
@@ -60,6 +60,7 @@ def _create(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
             f"video {video.name}: lasts {seconds:.0f} s, at most {most:g} s are allowed; cut it"
         )
     fields = request["fields"]
+    send({"reads": "keypoints" if fields.get("keypoints") else "video"}, b"")
     try:
         session = store.create(video, session_id=request["session_id"], **fields)
     except MobilityError as error:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from mobility.base.processes import Process
+from mobility.base.processes import Process, Send
 from mobility.errors import MobilityError
 
 PROGRAM: Sequence[str] = ("mobility.server.worker",)
@@ -58,16 +58,17 @@ class Worker:
         self._limits = limits
         self._process: Process | None = None
 
-    async def ask(self, request: Mapping[str, Any]) -> Any:
+    async def ask(self, request: Mapping[str, Any], *, on_message: Send = lambda *_: None) -> Any:
         """Send a request, and return the answer or raise the error of the process.
 
-        After an EndedError the next request starts another process.
+        After an EndedError the next request starts another process. Messages that come before go
+        to `on_message`, in another thread.
         """
         if self._process is None or self._process.ended:
             program = (*PROGRAM, str(self._limits.memory_bytes))
             self._process = Process(*program, stderr=None, start_new_session=True)
         process = self._process
-        asking = _in_thread(lambda: self._ask(process, request))
+        asking = _in_thread(lambda: self._ask(process, request, on_message))
         try:
             return await asyncio.shield(asking)
         except asyncio.CancelledError:
@@ -76,9 +77,9 @@ class Worker:
                 await run_to_completion(asking)
             raise
 
-    def _ask(self, process: Process, request: Mapping[str, Any]) -> Any:
+    def _ask(self, process: Process, request: Mapping[str, Any], on_message: Send) -> Any:
         try:
-            return process.ask(request, seconds=self._limits.seconds)
+            return process.ask(request, seconds=self._limits.seconds, on_message=on_message)
         finally:
             with suppress(psutil.NoSuchProcess):
                 if psutil.Process(process.pid).memory_info().rss > _KEPT_BYTES:
@@ -100,12 +101,12 @@ class Pool:
         self._all = tuple(self._free)
         self._waiting = asyncio.Semaphore(size)
 
-    async def ask(self, request: Mapping[str, Any]) -> Any:
+    async def ask(self, request: Mapping[str, Any], *, on_message: Send = lambda *_: None) -> Any:
         """Send a request to the next free worker; see :meth:`Worker.ask`."""
         async with self._waiting:
             worker = self._free.pop()
             try:
-                return await worker.ask(request)
+                return await worker.ask(request, on_message=on_message)
             finally:
                 self._free.append(worker)
 

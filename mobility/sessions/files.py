@@ -10,14 +10,12 @@ cannot be written a StorageError, and a lock that somebody else holds an InUseEr
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import math
 import os
 import re
 import shutil
-import stat
 import struct
 import unicodedata
 from collections.abc import Callable, Hashable, Iterator
@@ -29,6 +27,7 @@ from filelock import FileLock, Timeout
 
 from mobility.base.options import quoted
 from mobility.base.parsing import is_control, parse_json
+from mobility.base.parsing import read_file as read_file
 from mobility.base.writing import FILE_MODE, make_private
 from mobility.base.writing import atomic as atomic
 from mobility.base.writing import make_folder as make_folder
@@ -45,9 +44,6 @@ log = logging.getLogger(__name__)
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_LENGTH = 200
-
-_LARGEST_BYTES = 256 << 20
-"""Of a document; the largest are those of hours of film."""
 
 PARTICIPANTS, REFERENCES = "participants", "references"
 """Folders of the participants' records and of what the lab's studies found. No valid session ids:
@@ -209,16 +205,6 @@ def write_json(path: str | os.PathLike[str], document: Any) -> None:
 def json_bytes(document: Any) -> bytes:
     """Content of a JSON file; NaN and infinity are refused."""
     return f"{json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)}\n".encode()
-
-
-def read_file(path: str | os.PathLike[str]) -> bytes:
-    """Read a file, or raise OSError: also of a pipe, which waits for somebody to write it."""
-    mode = Path(path).stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise OSError(errno.EINVAL, "it is neither a file nor a folder", os.fspath(path))
-    if Path(path).stat().st_size > _LARGEST_BYTES:
-        raise OSError(errno.EFBIG, f"it is larger than {_LARGEST_BYTES >> 20} MB", os.fspath(path))
-    return Path(path).read_bytes()
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility.base.options import Strict, likely, validate
-from mobility.base.parsing import parse_yaml
+from mobility.base.parsing import parse_yaml, read_file
 from mobility.base.provenance import with_history
 from mobility.base.writing import atomic, writing
 from mobility.capture.video import write_video
@@ -123,7 +123,7 @@ def read_case(path: str | os.PathLike[str]) -> Case:
 def read_yaml(source: Path, *, kind: str) -> Any:
     """Read what a user wrote, a case or a grid."""
     try:
-        return parse_yaml(source.read_text(encoding="utf-8"))
+        return parse_yaml(read_file(source).decode("utf-8"))
     except FileNotFoundError:
         raise NotFoundError(
             f"{source}: there is no such {kind}; give the path of a YAML file"

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-import pytest
+import os
+from pathlib import Path
 
-from mobility.base.parsing import DEEPEST, parse_json, parse_number, parse_toml, parse_yaml
-from mobility.errors import BadInputError
+import pytest
+from written_keypoints import openpose, walker
+
+from mobility.base.parsing import (
+    DEEPEST,
+    parse_json,
+    parse_number,
+    parse_toml,
+    parse_yaml,
+    read_csv,
+    read_file,
+    require_regular,
+)
+from mobility.capture.video import probe
+from mobility.errors import BadInputError, MobilityError
+from mobility.exchange.formats import digest
+from mobility.exchange.keypoint_files import read_keypoints
+from mobility.exchange.lab_files import read_lab
 from mobility.exchange.lab_mappings import given_mapping
 from mobility.kinematics.calibration import read_calibration
 from mobility.sessions.files import read_json
@@ -59,3 +76,46 @@ def test_a_deep_file_of_any_kind_is_one_line_that_names_it(tmp_path):
         with pytest.raises(BadInputError, match=rf"{name}: [^\n]+$") as raised:
             read(tmp_path / name)
         assert "\n" not in str(raised.value)
+
+
+def test_only_a_file_is_read_and_not_more_than_it_may_have(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero")):
+        for read in (require_regular, read_file):
+            with pytest.raises(OSError, match="neither a file nor a folder; save it as a file"):
+                read(place)
+    (tmp_path / "a").write_bytes(b"12345678")
+    assert read_file(tmp_path / "a", most_bytes=8) == b"12345678"
+    with pytest.raises(OSError, match="larger than 0 MB, the most that is read"):
+        read_file(tmp_path / "a", most_bytes=7)
+
+
+def test_every_reader_of_a_path_asks_whether_it_is_a_file(tmp_path):
+    """A device that ends at once stands for pipes and others, which never do."""
+    folder = openpose(tmp_path / "json", walker(3))
+    (folder / "walk_000000000003_keypoints.json").symlink_to(os.devnull)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "walk_0.json").symlink_to(os.devnull)
+    for name in ("a.csv", "a.yaml", "a.toml", "a.trc", "a.mp4"):
+        (tmp_path / name).symlink_to(os.devnull)
+    for read, name in (
+        (lambda path: read_keypoints(path, rate=30), "a.csv"),
+        (lambda path: read_keypoints(path, rate=30), "json"),
+        (lambda path: read_keypoints(path, rate=30), "one"),
+        (lambda path: read_csv(path, what="table"), "a.csv"),
+        (read_calibration, "a.toml"),
+        (read_json, "a.csv"),
+        (read_lab, "a.trc"),
+        (given_mapping, "a.yaml"),
+        (read_case, "a.yaml"),
+        (probe, "a.mp4"),
+    ):
+        with pytest.raises(MobilityError, match="neither a file nor a folder"):
+            read(tmp_path / name)
+
+
+def test_a_hidden_pipe_beside_frames_is_not_read(tmp_path):
+    folder = openpose(tmp_path / "json", walker(3))
+    before = digest(folder)
+    (folder / ".walk.json").symlink_to(os.devnull)
+    assert digest(folder) == before

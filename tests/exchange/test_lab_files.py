@@ -16,9 +16,11 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+from other_processes import peak_memory
 
 from mobility.base.provenance import history, sha256, warnings_of
 from mobility.errors import BadInputError, NotFoundError
+from mobility.exchange import lab_files
 from mobility.exchange.lab_datasets import _TURNS
 from mobility.exchange.lab_files import read_lab
 
@@ -62,6 +64,15 @@ def test_c3d_of_a_squat_with_gaps(lab: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_lab(packed)["marker_position"], position)
     packed.write_bytes(packed.read_bytes()[:-20])
     refused(packed, match="damaged or cut off")
+
+
+def test_a_packed_file_is_not_unpacked_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(lab_files, "LARGEST_BYTES", 1 << 20)
+    packed = tmp_path / "a.trc.gz"
+    packed.write_bytes(gzip.compress(b"x" * (200 << 20)))
+    with peak_memory() as peak:
+        refused(packed, match="larger than 1 MB unpacked")
+    assert peak() < 20e6
 
 
 def test_trc_of_opencap(lab: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from analytic import squat_pose
+from other_processes import peak_memory
 
 import mobility as mb
 from mobility.base.provenance import history
@@ -55,6 +56,26 @@ def test_times_of_any_recording_are_taken_and_what_is_none_is_refused():
         ([[1], [2, 3]], "must be numbers"),
     ):
         with pytest.raises(BadInputError, match=fault):
+            check_times(time)
+
+
+@pytest.mark.parametrize("wrong_s", [5_000.0, 1e6, 1e8])
+def test_a_gap_that_no_recording_has_is_refused_before_there_are_times_for_it(pose, wrong_s):
+    time = pose["time"].to_numpy().copy()
+    time[-1] = wrong_s
+    fault = rf"after frame {len(time) - 2}, at .* the next is at {wrong_s:.6g} s, .* correct the"
+    fault = fault.replace("+", r"\+")
+    with peak_memory() as peak, pytest.raises(BadInputError, match=fault):
+        mb.find_repetitions(pose.assign_coords(time=time))
+    assert peak() < 20e6
+
+
+def test_times_that_need_more_frames_than_a_day_has_are_refused():
+    """On the regular times of repetitions: many gaps, or frames that are next to each other."""
+    gaps = np.cumsum(np.tile([0.01, 0.01, 0.01, 1000.0], 100))
+    close = np.append(np.arange(100) * 1e-9, 3.0)
+    for time in (gaps, close):
+        with pytest.raises(BadInputError, match="cannot be those of a recording"):
             check_times(time)
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mobility.errors import TooManyRequestsError
+from mobility.errors import BadInputError, EndedError, TooManyRequestsError, VideoError
 from mobility.server import jobs
 from mobility.server.handler import Served
 from mobility.server.settings import MobilityServer
@@ -99,6 +99,26 @@ def test_what_a_killed_server_left(queue, folder, served, caplog):
     for _ in range(3):
         asyncio.run(queue.forget_all("nobody"))
     assert len([line for line in caplog.messages if "1-a.json" in line]) == 1
+
+
+def test_a_reader_that_is_stopped_blames_the_file_that_it_read(queue, tmp_path, monkeypatch):
+    async def nothing():
+        pass
+
+    def create(reads):
+        async def stopped(request, *, on_message):
+            for each in reads:
+                on_message({"reads": each}, b"")
+            raise EndedError("was stopped after 60 s, its time limit")
+
+        monkeypatch.setattr(queue._intake, "ask", stopped)
+        fields = {"user_id": "ann", "keypoints": str(tmp_path / "squat.csv")}
+        return asyncio.run(queue.create(tmp_path / "squat.mp4", confirm=nothing, **fields))
+
+    with pytest.raises(VideoError, match=r"squat.mp4: its decoder was stopped after 60 s"):
+        create([])
+    with pytest.raises(BadInputError, match=r"^keypoints: squat.csv: their reader was stopped"):
+        create(["keypoints"])
 
 
 def test_users_take_turns_in_the_queue(queue, served):
