@@ -501,9 +501,10 @@ class Handler(JupyterHandler):
             if isinstance(error, EndedError):
                 return {"error": f"the work for this {error}"}
             reference = getattr(self, "_reference", "")
+            is_deletion = self.request.method == "DELETE"
             return {
-                "error": "something failed on the server"
-                f"{f'; its log has more under {reference}' if reference else ''}"
+                "error": f"{'not everything was deleted' if is_deletion else 'something failed'}"
+                f" on the server{f'; its log has more under {reference}' if reference else ''}"
             }
         if isinstance(error, BadInputError) and error.fields:
             fields = {

@@ -205,6 +205,14 @@ def fault_of(act: Callable[..., object], *arguments: Any) -> StorageError | None
     return None
 
 
+def not_all_deleted(what: str, fault: StorageError) -> StorageError:
+    """Error: something of `what` is still there, because of `fault`, raised from it."""
+    reason: BaseException = fault
+    while isinstance(reason.__cause__, StorageError):  # of a part, that says the same
+        reason = reason.__cause__
+    return type(fault)(f"{what}: not everything was deleted: {reason}")
+
+
 def remove_if_empty(folder: Path) -> None:
     """Remove a folder if it is empty."""
     if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):

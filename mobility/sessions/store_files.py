@@ -20,6 +20,7 @@ from mobility.base.options import checked, likely, require_path, validate
 from mobility.base.parsing import parse_json
 from mobility.errors import (
     BadInputError,
+    InUseError,
     MobilityError,
     NotFoundError,
     NotPermittedError,
@@ -37,6 +38,7 @@ from mobility.sessions.files import (
     is_id,
     is_reserved,
     json_bytes,
+    not_all_deleted,
     read_json,
     refuse_link,
 )
@@ -153,13 +155,18 @@ class StoreFiles:
         swept = self.sweep()
         if session_id in swept and not self.has(session_id):
             if (fault := swept[session_id]) is not None:
-                raise fault
+                raise not_all_deleted(f"session {session_id}", fault) from fault
             return
         if not self.backend.holds(session_id):
             self.require_session(session_id)
         for place in report_places(self.reports, session_id):
             refuse_link(place)
-        self.backend.delete(session_id, self.remove_reports)
+        try:
+            self.backend.delete(session_id, self.remove_reports)
+        except InUseError:
+            raise
+        except StorageError as error:
+            raise not_all_deleted(f"session {session_id}", error) from error
 
     def sweep(self) -> dict[str, StorageError | None]:
         """Finish deletions that were interrupted, and remove what killed creations left.
