@@ -295,6 +295,7 @@ class StoreFiles:
         Behind a URL the session is brought up to date first, and published after.
         """
         check_id(session_id, what="session_id")
+        check_id(part, what="part")
         with self.backend.session_locked(session_id, part, wait_s=wait_s) as is_held:
             if not is_held:
                 raise in_use(what)

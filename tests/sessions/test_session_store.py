@@ -342,6 +342,7 @@ def test_no_id_or_path_leads_out_of_the_store(store, tmp_path, name):
     for act in (
         lambda: store.remove_reports(given),
         lambda: locked(store.session_locked),
+        lambda: locked(lambda part, what: store.session_locked("s1", part, what=what)),
         lambda: locked(store.locked),
         lambda: store.document(given if not given else f"{given}/a.json"),
         lambda: store.write_document(given if not given else f"{given}/b.json", {}),
