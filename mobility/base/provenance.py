@@ -7,7 +7,6 @@ import functools
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -27,7 +26,6 @@ LIBRARIES = ("mediapipe", "numpy", "scipy", "xarray", "av", "opencv-contrib-pyth
 """Packages, beside this one, whose version can change a number."""
 
 _HERE = Path(mobility.__file__).parent
-_BEGAN = time.time()
 
 
 @functools.cache
@@ -117,7 +115,8 @@ def code_digest(code: Code | None = PAGES) -> str:
     versions = {name: each for name, each in package_versions().items() if name != "mobility"}
     digest = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
     for file in package_files(_HERE, code):
-        if file.stat().st_mtime > _BEGAN:
+        # Not by the clock, which may be behind that of the installation.
+        if (time := file.stat().st_mtime_ns) != _AT_START.get(file, time):
             raise ConflictError(
                 f"{file.name} of mobility was changed while this process ran; start it again"
             )
@@ -131,6 +130,9 @@ def package_files(package: Path, code: Code | None = None) -> list[Path]:
     files = (file for folder in folders for file in folder.iterdir() if file.is_file())
     visible = (f for f in files if not (f.name.startswith(".") or f.name.endswith("~")))
     return sorted(f for f in visible if code is None or _belongs_to(code, f.relative_to(package)))
+
+
+_AT_START = {file: file.stat().st_mtime_ns for file in package_files(_HERE)}
 
 
 def _belongs_to(code: Code, file: Path) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobility.batch.batch_record import BatchRow
 from mobility.errors import MobilityError
 from mobility.store import Store
 
@@ -25,15 +25,15 @@ class MadeVisit:
     reason: str = ""
 
 
-def render_visits(store: Store, rows: Iterable[BatchRow]) -> Iterator[MadeVisit]:
-    """Make the pages of the visits to which the sessions of rows belong, each once.
+def render_visits(store: Store, session_ids: Iterable[str]) -> Iterator[MadeVisit]:
+    """Make the pages of the visits to which sessions belong, each once.
 
     Sessions of nobody in particular make no visit.
     """
     days: dict[tuple[str, datetime.date], None] = {}
-    for row in rows:
-        if row.session_id and store.has(row.session_id):
-            record = store.session(row.session_id).record
+    for session_id in session_ids:
+        with suppress(MobilityError):  # deleted meanwhile, or damaged
+            record = store.session(session_id).record
             if record.visit_day is not None:
                 days[record.user_id, record.visit_day] = None
     for user_id, date in days:

@@ -49,11 +49,12 @@ class Watched(Document):
     """``.watch/<digest>.json``: the processed videos of a folder, by digest of their path in it.
 
     Digests name nobody: a deleted participant is not named, and their videos are not processed
-    again.
+    again. `pages_due` are digests of the ids of sessions whose visits have no page yet.
     """
 
     schema_version: Literal["2"] = "2"
     videos: dict[str, Seen] = Field(default_factory=dict)
+    pages_due: set[str] = Field(default_factory=set)
 
 
 @dataclass
@@ -88,7 +89,8 @@ def watch(
     video that is replaced by another file of the same name is processed again. The name of a
     subfolder is the participant of its videos; `participant` and `exercise` hold where nothing else
     names them. `on_outcome` is called with the outcome of each video, and `on_visit`, if given,
-    with the page of each visit of which videos were processed, which is then made.
+    with the page of each visit of which videos were processed, which is then made; where a watch
+    was stopped before it made them, by the next one.
     """
     folder = folder.absolute()
     if not folder.is_dir():
@@ -119,7 +121,6 @@ def watch(
                     for name, look in waiting.items()
                     if not settle_s or at - look.since >= settle_s
                 ]
-                processed = []
                 for outcome, name in _process(
                     ready, folder, store, client, participant, exercise, workers, scheduler
                 ):
@@ -129,12 +130,16 @@ def watch(
                         watched.videos[_digest(name)] = Seen(
                             size=look.size, mtime_ns=look.mtime_ns, state=outcome.state, when=now()
                         )
-                        store.write_document(ledger, watched.model_dump(mode="json"))
+                    if on_visit is not None and outcome.session_id:
+                        watched.pages_due.add(_digest(outcome.session_id))
+                    store.write_document(ledger, watched.model_dump(mode="json"))
                     on_outcome(outcome)
-                    processed.append(outcome)
-                if processed and on_visit is not None:
-                    for visit in render_visits(store, processed):
+                if on_visit is not None and (due := watched.pages_due):
+                    filmed = [each for each in store.backend.ids() if _digest(each) in due]
+                    for visit in render_visits(store, filmed):
                         on_visit(visit)
+                    due.clear()
+                    store.write_document(ledger, watched.model_dump(mode="json"))
                 if once and not waiting:
                     return
                 if not ready:

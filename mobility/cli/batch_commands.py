@@ -107,7 +107,7 @@ def batch(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(tables.sentence("command_line.batch.interrupted")) from None
     failed = summary.counts["failed"] > 0
-    pages = list(render_visits(opened, summary.rows)) if visits else []
+    pages = list(render_visits(opened, (row.session_id for row in summary.rows))) if visits else []
     failed = failed or any(each.page is None for each in pages)
     if on_end is not None:
         try:

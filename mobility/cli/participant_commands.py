@@ -164,6 +164,7 @@ def participants_delete(
     )
     from mobility.server.api_keys import Keys, private_folder
     from mobility.server.jobs import remove_participant_files
+    from mobility.sessions.files import not_all_deleted
     from mobility.sessions.references import reference_names
 
     places = files_of_participant(opened, user_id)
@@ -188,7 +189,7 @@ def participants_delete(
                 except StorageError as error:
                     fault = fault or error
         if fault is not None:
-            raise fault
+            raise not_all_deleted(f"participant {user_id}", fault)
     else:
         say_unfinished(opened)
     unknown = unassigned(opened)

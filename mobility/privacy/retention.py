@@ -21,6 +21,7 @@ from mobility.sessions.files import (
     check_id,
     entries_with_prefix,
     fault_of,
+    not_all_deleted,
     read_json,
 )
 from mobility.sessions.reports import Trace, remove_visits_of, report_places
@@ -171,19 +172,22 @@ def erase(store: Store, user_id: str) -> list[str]:
             deleted.append(session_id)
         except NotFoundError:
             continue  # gone meanwhile
+        except BadInputError as error:  # a folder whose name is no id, as of a copy
+            faults.append(StorageError(f"{error}"))
         except StorageError as error:
             faults.append(error)
     if (fault := fault_of(remove_visits_of, store.reports, user_id)) is not None:
         faults.append(fault)
-    if store.backend.delete_document(f"{PARTICIPANTS}/{user_id}.json"):
-        deleted.append("participant")
+    try:
+        if store.backend.delete_document(f"{PARTICIPANTS}/{user_id}.json"):
+            deleted.append("participant")
+    except StorageError as error:
+        faults.append(error)
     if traces:
         deleted.append("traces")
     if faults:
-        only_in_use = all(isinstance(fault, InUseError) for fault in faults)
-        raise (InUseError if only_in_use else StorageError)(
-            f"participant {user_id}: not everything was deleted: {faults[0]}"
-        )
+        fault = next((each for each in faults if not isinstance(each, InUseError)), faults[0])
+        raise not_all_deleted(f"participant {user_id}", fault) from fault
     return deleted
 
 

@@ -31,7 +31,15 @@ from mobility.errors import (
     TooLargeError,
     TooManyRequestsError,
 )
-from mobility.server.access import STRANGER, Action, Caller, absent, owner_of, permit_session
+from mobility.server.access import (
+    SIGNED,
+    STRANGER,
+    Action,
+    Caller,
+    absent,
+    owner_of,
+    permit_session,
+)
 from mobility.server.api_keys import PHONE, Keys, Role
 from mobility.server.audit import Audit
 from mobility.server.document_bytes import Answers, Made
@@ -314,15 +322,29 @@ class Handler(JupyterHandler):
         """No hash: documents are not cached by clients."""
         return None
 
+    async def signed_caller(self, of: str, name: str) -> Caller | None:
+        """Caller by the signed address of a file, if their key is still valid."""
+        media_key = self.get_query_argument("media_key", "")
+        who = self.served.media_keys.signed_for(of, name, media_key) if media_key else None
+        if who is None:
+            return None
+        kind, _, key_id = who.partition(" ")
+        if kind == "key" and not await self._looked_up(self.served.keys.is_valid_id, key_id):
+            return None
+        return Caller(who, SIGNED, None)
+
+    async def _looked_up(self, look: Callable[[str], Any], key: str) -> Any:
+        """Look a key up; in a thread where the store answers over a network."""
+        is_quick = self.served.store.local_path is not None
+        return look(key) if is_quick else await asyncio.to_thread(look, key)
+
     async def authenticated(self) -> Caller:
         """Caller by their key, else by Jupyter's login; raises if neither is valid."""
         header = self.request.headers.get("Authorization", "").strip()
         scheme, _, value = header.rpartition(" ")
         stored = None
         if header and (not scheme or scheme.strip().lower() in _SCHEMES):
-            find = self.served.keys.find
-            is_quick = self.served.store.local_path is not None
-            stored = find(value) if is_quick else await asyncio.to_thread(find, value)
+            stored = await self._looked_up(self.served.keys.find, value)
         if stored is not None:
             phone_key = stored.id if stored.role == PHONE else None
             return Caller(f"key {stored.id}", stored.role, stored.user_id, phone_key)
@@ -501,9 +523,10 @@ class Handler(JupyterHandler):
             if isinstance(error, EndedError):
                 return {"error": f"the work for this {error}"}
             reference = getattr(self, "_reference", "")
+            is_deletion = self.request.method == "DELETE"
             return {
-                "error": "something failed on the server"
-                f"{f'; its log has more under {reference}' if reference else ''}"
+                "error": f"{'not everything was deleted' if is_deletion else 'something failed'}"
+                f" on the server{f'; its log has more under {reference}' if reference else ''}"
             }
         if isinstance(error, BadInputError) and error.fields:
             fields = {

@@ -58,7 +58,7 @@ class SessionState(Document):
     warnings: list[str]
 
 
-ID = rf"^(?!.*\.\.){ID_PATTERN.pattern}$"
+ID = f"^{ID_PATTERN.pattern}$"
 """Id of a session or participant, as :func:`mobility.sessions.files.check_id` takes it."""
 _SHOWN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 

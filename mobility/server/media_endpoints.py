@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from mobility.errors import NotFoundError
 from mobility.reports.still import stored_still
-from mobility.server.access import SIGNED, Caller
+from mobility.server.access import Caller
 from mobility.server.fences import fence
 from mobility.server.handler import Handler, signed_name
 from mobility.server.ranges import requested_range
@@ -33,13 +33,9 @@ class Media(Handler):
 
     async def authenticated(self) -> Caller:
         """Caller by a signed address, else by a key."""
-        if media_key := self.get_query_argument("media_key", ""):
-            session_id, name = self.path_args
-            signed = signed_name(session_id, demo=self.asks_demo())
-            who = self.served.media_keys.signed_for(signed, name, media_key)
-            if who is not None:
-                return Caller(who, SIGNED, None)
-        return await super().authenticated()
+        session_id, name = self.path_args
+        signed = await self.signed_caller(signed_name(session_id, demo=self.asks_demo()), name)
+        return signed or await super().authenticated()
 
     async def get(self, session_id: str, name: str) -> None:
         """Answer with the file or the requested range of it; to HEAD with the headers."""

@@ -13,7 +13,7 @@ from mobility.base.options import quoted
 from mobility.cohorts.visit import visits
 from mobility.errors import BadInputError, NotFoundError
 from mobility.reports.stored_visits import files_of, page_is_current, stored_document
-from mobility.server.access import SIGNED, Caller, Owner, permit
+from mobility.server.access import Caller, Owner, permit
 from mobility.server.fences import fence
 from mobility.server.handler import PREFIX, Handler
 from mobility.sessions.files import check_id, read_file
@@ -81,13 +81,9 @@ class Page(VisitHandler):
 
     async def authenticated(self) -> Caller:
         """Caller by a signed address, else by a key."""
-        if media_key := self.get_query_argument("media_key", ""):
-            user_id, date, name = self.path_args
-            signed = _signed_name(user_id, date)
-            who = self.served.media_keys.signed_for(signed, name, media_key)
-            if who is not None:
-                return Caller(who, SIGNED, None)
-        return await super().authenticated()
+        user_id, date, name = self.path_args
+        signed = await self.signed_caller(_signed_name(user_id, date), name)
+        return signed or await super().authenticated()
 
     async def get(self, user_id: str, date: str, name: str) -> None:
         """Answer with the page, whose links lead to the reports here."""

@@ -31,7 +31,7 @@ from mobility.base.options import validate
 from mobility.base.parsing import parse_json
 from mobility.base.provenance import sha256
 from mobility.errors import ConflictError, NotFoundError, StorageError
-from mobility.sessions.files import LOCKS, PARTS, fault_of, in_use, is_reserved, writing
+from mobility.sessions.files import LOCKS, PARTS, fault_of, in_use, is_id, is_reserved, writing
 from mobility.sessions.leases import Lease, is_held
 from mobility.sessions.objects import Objects
 from mobility.sessions.record import Document, Sha256
@@ -280,7 +280,7 @@ class Bucket:
     def sweep(self, remove_reports: Callable[[str], object]) -> dict[str, StorageError | None]:
         swept: dict[str, StorageError | None] = {}
         for mark in (_CREATING, _DELETING):
-            for session_id in self.objects.names(mark):
+            for session_id in filter(is_id, self.objects.names(mark)):
                 with self.locked(f"{LOCKS}/{session_id}.session") as lease:
                     if lease is None:
                         if mark == _DELETING:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+ID_PATTERN = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_LENGTH = 200
 
 PARTICIPANTS, REFERENCES = "participants", "references"
@@ -58,24 +58,40 @@ LOCKS = ".locks"
 PARTS = ("session", "edits", "threads")
 """Parts of a session; each has a lock, which guards its files."""
 
+_NAMES_OF_REPORTS = re.compile(
+    rf"{VISITS}|cohort|(batch|groups|reliability|study)-.*|.*\.validation(-data)?", re.IGNORECASE
+)
+"""Names of folders of the reports that are not of one session: no new session has such an id."""
+
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
 """Sizes of the NetCDF-3 types byte, char, short, int, float, double."""
 
 
-def check_id(value: str, *, what: str) -> str:
-    """Return `value` if it is safe as the name of a folder or file of the store.
-
-    It then cannot lead outside the store.
+def is_id(value: object) -> bool:
+    """Whether `value` is safe as the name of a folder or file: it cannot lead out of the store.
 
     1 to 64 letters, digits, ``_``, ``.`` and ``-``, the first a letter or digit, without two dots
-    in a row. `what` is the parameter ("session_id").
+    in a row.
     """
+    return isinstance(value, str) and bool(ID_PATTERN.fullmatch(value))
+
+
+def check_id(value: str, *, what: str) -> str:
+    """Return `value` if :func:`is_id`; `what` is the parameter ("session_id")."""
     if not isinstance(value, str) or not value:
         raise BadInputError.of({what: f"must be a non-empty text (got {quoted(value)})"})
-    if not ID_PATTERN.fullmatch(value) or ".." in value:
+    if not is_id(value):
         fault = "use 1 to 64 letters, digits, '_', '.' or '-', beginning with a letter or digit"
         raise BadInputError.of({what: f"{fault}, without '..' (got {quoted(value)})"})
     return value
+
+
+def check_key(key: str) -> str:
+    """Return `key` if it is the path of a document or lock in the store: ids, with slashes."""
+    parts = key.split("/") if isinstance(key, str) else [""]
+    if not all(is_id(part.removeprefix(".").removesuffix(".json")) for part in parts):
+        raise BadInputError.of({"key": f"must be a path in the store (got {quoted(key)})"})
+    return key
 
 
 def is_reserved(session_id: str) -> bool:
@@ -84,14 +100,19 @@ def is_reserved(session_id: str) -> bool:
     return session_id.lower() in (PARTICIPANTS, REFERENCES)
 
 
+def check_new_id(session_id: str) -> None:
+    """Refuse an id that a new session cannot have: the name of a folder of store or reports."""
+    check_id(session_id, what="session_id")
+    of_reports = _NAMES_OF_REPORTS.fullmatch(session_id)
+    if of_reports or is_reserved(session_id):
+        place = "reports" if of_reports else "store"
+        fault = f"{session_id!r} is the name of a folder of the {place}; choose another id"
+        raise BadInputError.of({"session_id": fault})
+
+
 def report_place(reports: Path, session_id: str) -> Path:
     """Folder of the report on a session: that of the pages of visits is none's."""
-    return reports / (f"_{session_id}" if is_of_visits(session_id) else session_id)
-
-
-def is_of_visits(session_id: str) -> bool:
-    """Whether the report of a session would be where the pages of visits are."""
-    return session_id.lower() == VISITS  # some disks do not distinguish case
+    return reports / (f"_{session_id}" if session_id.lower() == VISITS else session_id)
 
 
 def check_decodable(value: str, *, what: str) -> None:
@@ -178,6 +199,14 @@ def fault_of(act: Callable[..., object], *arguments: Any) -> StorageError | None
     except StorageError as error:
         return error
     return None
+
+
+def not_all_deleted(what: str, fault: StorageError) -> StorageError:
+    """Error: something of `what` is still there, because of `fault`, raised from it."""
+    reason: BaseException = fault
+    while isinstance(reason.__cause__, StorageError):  # of a part, that says the same
+        reason = reason.__cause__
+    return type(fault)(f"{what}: not everything was deleted: {reason}")
 
 
 def remove_if_empty(folder: Path) -> None:

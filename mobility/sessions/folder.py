@@ -20,6 +20,7 @@ from mobility.sessions.files import (
     entries_with_prefix,
     fault_of,
     in_use,
+    is_id,
     is_reserved,
     lock_if_free,
     make_folder,
@@ -211,7 +212,8 @@ class Folder:
         """Folders of sessions that are being created or deleted, with their ids."""
         for prefix in (CREATING, DELETING):
             for hidden in entries_with_prefix(self.folder, prefix):
-                yield hidden.name.removeprefix(prefix), hidden
+                if is_id(session_id := hidden.name.removeprefix(prefix)):
+                    yield session_id, hidden
 
 
 def _may_be_session(folder: Path) -> bool:

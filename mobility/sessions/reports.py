@@ -39,13 +39,14 @@ _OF_STUDY = ("study.parquet", "study.datapackage.json", "sessions.csv", "curves.
 _RENDERED = {
     COHORT: (
         *(f"{COHORT}.{ending}" for ending in ("html", "csv", "parquet", "datapackage.json")),
+        *(f"{COHORT}.checks.{ending}" for ending in ("csv", "parquet")),
         "*-over-time.png",
         *(f"*-by-{group}.png" for group in GROUPED_BY),
     ),
     VALIDATION: (
         *(f"{VALIDATION}.{ending}" for ending in ("html", "json")),
         *("study.json", "study.nc", "condition-*.nc", "curves/*.nc", "images/*.png"),
-        *("tables/*.csv", "tables/*.tex"),
+        *(f"tables/*.{ending}" for ending in ("csv", "tex", "txt")),
     ),
     GROUPS: (
         *(f"{GROUPS}.html", *_OF_STUDY, "differences.csv", "description.csv"),
@@ -131,7 +132,7 @@ def remove_reports(reports: Path, session_id: str) -> None:
         report.remove()
     remove_visits(reports, session_id)
     for named in reports.glob(f"[!.]*/{NAMES_VISIT}"):
-        if named.read_text(encoding="utf-8") == session_id:  # made anew when it is next used
+        if named.read_bytes() == session_id.encode():  # made anew when it is next used
             remove(named.parent)
 
 

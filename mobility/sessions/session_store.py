@@ -15,11 +15,7 @@ from mobility.base.provenance import SCHEMA_VERSION
 from mobility.base.writing import FOLDER_MODE
 from mobility.capture.detector_packages import require_detector
 from mobility.capture.models import require_model
-from mobility.errors import (
-    BadInputError,
-    ConflictError,
-    MobilityError,
-)
+from mobility.errors import ConflictError, MobilityError
 from mobility.sessions.analysis_options import AnalysisOptions, given_options
 from mobility.sessions.creation import (
     check_calibration,
@@ -32,9 +28,7 @@ from mobility.sessions.creation import (
 )
 from mobility.sessions.files import (
     CREATING,
-    check_id,
-    is_of_visits,
-    is_reserved,
+    check_new_id,
     make_folder,
     sync_folder,
     write_json,
@@ -161,11 +155,7 @@ class SessionStore(StoreFiles, Generic[S]):
 
         if session_id is None:
             session_id = new_session_id(created)
-        check_id(session_id, what="session_id")
-        if is_reserved(session_id) or is_of_visits(session_id):
-            of_what = "the reports" if is_of_visits(session_id) else "the store"
-            fault = f"{session_id!r} is the name of a folder of {of_what}; choose another id"
-            raise BadInputError.of({"session_id": fault})
+        check_new_id(session_id)
         self.backend.pull(session_id)
         self.sweep()
         with self.session_locked(session_id, what=f"session {session_id}"):

@@ -20,6 +20,7 @@ from mobility.base.options import checked, likely, require_path, validate
 from mobility.base.parsing import parse_json
 from mobility.errors import (
     BadInputError,
+    InUseError,
     MobilityError,
     NotFoundError,
     NotPermittedError,
@@ -27,15 +28,17 @@ from mobility.errors import (
 )
 from mobility.sessions.backend import open_backend
 from mobility.sessions.files import (
-    ID_PATTERN,
     LOCKS,
     PARTICIPANTS,
     check_decodable,
     check_id,
+    check_key,
     check_name,
     in_use,
+    is_id,
     is_reserved,
     json_bytes,
+    not_all_deleted,
     read_json,
     refuse_link,
 )
@@ -130,7 +133,7 @@ class StoreFiles:
     @checked
     def has(self, session_id: str) -> bool:
         """Whether there is such a session."""
-        if not ID_PATTERN.fullmatch(session_id) or is_reserved(session_id):
+        if not is_id(session_id) or is_reserved(session_id):
             return False
         self.backend.pull(session_id)
         return (self.path / session_id / "session.json").is_file()
@@ -152,13 +155,18 @@ class StoreFiles:
         swept = self.sweep()
         if session_id in swept and not self.has(session_id):
             if (fault := swept[session_id]) is not None:
-                raise fault
+                raise not_all_deleted(f"session {session_id}", fault) from fault
             return
         if not self.backend.holds(session_id):
             self.require_session(session_id)
         for place in report_places(self.reports, session_id):
             refuse_link(place)
-        self.backend.delete(session_id, self.remove_reports)
+        try:
+            self.backend.delete(session_id, self.remove_reports)
+        except InUseError:
+            raise
+        except StorageError as error:
+            raise not_all_deleted(f"session {session_id}", error) from error
 
     def sweep(self) -> dict[str, StorageError | None]:
         """Finish deletions that were interrupted, and remove what killed creations left.
@@ -238,7 +246,7 @@ class StoreFiles:
 
     def document(self, key: str) -> Any:
         """JSON document of the store, by its path in it."""
-        place = self.location_of(self.path / key)
+        place = self.location_of(self.path / check_key(key))
         content = self.backend.read(key)
         if content is None:
             raise NotFoundError(f"{place}: no such document")
@@ -249,7 +257,7 @@ class StoreFiles:
 
     def write_document(self, key: str, document: Any) -> None:
         """Write a document of the store; its lock is held."""
-        self.backend.write(key, json_bytes(document))
+        self.backend.write(check_key(key), json_bytes(document))
 
     def require_shared(self, what: str) -> None:
         """Refuse a store that other processes do not see."""
@@ -273,7 +281,7 @@ class StoreFiles:
     @contextmanager
     def locked(self, key: str, *, what: str, wait_s: float = 0.0) -> Iterator[None]:
         """Hold the lock ``<key>.lock`` of the store, or raise that `what` is in use."""
-        with self.backend.locked(key, wait_s=wait_s) as is_held:
+        with self.backend.locked(check_key(key), wait_s=wait_s) as is_held:
             if not is_held:
                 raise in_use(what)
             yield
@@ -286,6 +294,8 @@ class StoreFiles:
 
         Behind a URL the session is brought up to date first, and published after.
         """
+        check_id(session_id, what="session_id")
+        check_id(part, what="part")
         with self.backend.session_locked(session_id, part, wait_s=wait_s) as is_held:
             if not is_held:
                 raise in_use(what)
@@ -293,11 +303,11 @@ class StoreFiles:
 
     def is_in_work(self, session_id: str) -> bool:
         """Whether any process works on a session now."""
-        return not self.read_only and self.backend.is_in_work(session_id)
+        return is_id(session_id) and not self.read_only and self.backend.is_in_work(session_id)
 
     def remove_reports(self, session_id: str) -> None:
         """Remove the reports that hold a session; before its folder, so that none is orphaned."""
-        remove_reports(self.reports, session_id)
+        remove_reports(self.reports, check_id(session_id, what="session_id"))
 
     def stored_participant(self, user_id: str) -> Participant | None:
         """Record of a participant; None where there is none."""

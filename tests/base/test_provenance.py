@@ -35,7 +35,7 @@ def copied(project, tmp_path, monkeypatch) -> Iterator[Path]:
     shutil.copytree(project / "mobility", package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(provenance, "_HERE", package)
     # As if each look were that of a new process.
-    monkeypatch.setattr(provenance, "_BEGAN", float("inf"))
+    monkeypatch.setattr(provenance, "_AT_START", {})
     code_digest.cache_clear()
     yield package
     code_digest.cache_clear()
@@ -272,10 +272,14 @@ def test_another_version_of_a_library_is_other_code(copied, monkeypatch, code):
     assert code_digest(code) == before
 
 
-def test_code_that_was_changed_under_a_process_is_not_taken_for_its_own(copied, monkeypatch):
-    monkeypatch.setattr(provenance, "_BEGAN", time.time() - 60)
+@pytest.mark.parametrize("clock", [-86_400, 86_400])
+def test_code_that_was_changed_under_a_process_is_not_taken_for_its_own(copied, monkeypatch, clock):
+    """Also where the clock was behind, and files are of tomorrow."""
     for file in package_files(copied):
-        os.utime(file, (0, 0))
+        os.utime(file, (time.time() - clock,) * 2)
+    times = {file: file.stat().st_mtime_ns for file in package_files(copied)}
+    monkeypatch.setattr(provenance, "_AT_START", times)
+    code_digest(None)
     with edited(copied / "kinematics" / "angles.py"):
         for code in (None, RESULTS):
             with pytest.raises(ConflictError, match=r"angles\.py of mobility was changed while"):

@@ -14,13 +14,14 @@ from mobility.batch import watch as watch_module
 from mobility.batch.batch_record import BatchRow
 from mobility.batch.batch_visits import MadeVisit, render_visits
 from mobility.errors import ReportError
+from mobility.privacy.retention import erase
 from mobility.store import Store
 
 DAY = datetime.date(2026, 5, 4)
 
 
-def row_of(session_id: str, participant: str, state: str = "done") -> BatchRow:
-    fields = {"row": 2, "video": "a.mp4", "exercise": "Overhead Squat", "state": state}
+def row_of(session_id: str, participant: str) -> BatchRow:
+    fields = {"row": 2, "video": "a.mp4", "exercise": "Overhead Squat", "state": "done"}
     return BatchRow(**fields, session_id=session_id, participant=participant)
 
 
@@ -46,31 +47,74 @@ def store(tmp_path, demo, monkeypatch) -> Store:
 
 
 def test_each_visit_of_the_rows_has_its_page_once_and_a_fault_is_its_own(store):
-    rows = [row_of(name, "p01") for name in "abc"]
-    rows += [row_of("d", "p02"), row_of("e", "anonymous"), row_of("gone", "p01", "failed")]
     later = DAY.replace(day=5)
-    assert list(render_visits(store, rows)) == [
+    (store.path / "damaged").mkdir()
+    (store.path / "damaged" / "session.json").write_text("{")
+    assert list(render_visits(store, ["damaged", *"abcde", "gone", ""])) == [
         MadeVisit("p01", DAY, Path(f"p01-{DAY}.html")),
         MadeVisit("p01", later, Path(f"p01-{later}.html")),
         MadeVisit("p02", DAY, None, "visit.ipynb: a cell failed"),
     ]
 
 
-def test_a_watch_makes_pages_where_it_is_asked_to(store, worked, tmp_path, clips, monkeypatch):
+@pytest.fixture
+def folder(tmp_path, clips, worked, monkeypatch) -> Path:
+    """A watched folder with a video, of which the session "c" is."""
     folder = tmp_path / "in"
     folder.mkdir()
     clips.make_clip(folder / "a.mp4", 3)
+
+    def outcomes(client, rows, *_):
+        return [row_of("c", "p01").model_copy(update={"row": row.number}) for row in rows]
+
+    monkeypatch.setattr(watch_module, "outcomes", outcomes)
+    return folder
+
+
+@pytest.mark.parametrize("is_erased", [False, True])
+def test_a_page_that_is_due_is_made_by_the_next_watch(store, folder, monkeypatch, is_erased):
+    """Of somebody who was deleted meanwhile nothing is made, and the ledger names nobody."""
+
+    def watched(on_visit=None):
+        watch_module.watch(
+            folder, store, on_outcome=str, on_visit=on_visit, once=True, every_s=0.01, settle_s=0
+        )
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "render_visit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            watched(str)
+    (ledger,) = (store.path / ".watch").glob("*.json")
+    assert "p01" not in ledger.read_text()
+    assert '"c"' not in ledger.read_text()
+    if is_erased:
+        erase(store, "p01")
+    watched()  # which makes no pages
+    pages = []
+    watched(pages.append)
+    later = DAY.replace(day=5)
+    made = MadeVisit("p01", later, Path(f"p01-{later}.html"))
+    assert pages == ([] if is_erased else [made])
+    assert store.has("c") != is_erased
+    watched(pages.append)
+    assert len(pages) == (not is_erased)
+
+
+def test_a_watch_makes_pages_where_it_is_asked_to(store, folder, tmp_path, clips, monkeypatch):
     seen = []
 
-    def made(_, rows):
-        seen.append([row.video for row in rows])
+    def made(_, session_ids):
+        seen.append(session_ids)
         return [MadeVisit("p01", DAY, None, "no page")]
 
     monkeypatch.setattr(watch_module, "render_visits", made)
     told = ["--once", "--settle", "0", "--store", str(store.path), "--reports", "reports"]
     monkeypatch.chdir(tmp_path)
     done = command("watch", "in", "--visits", *told)
-    assert seen == [["a.mp4"]]
+    assert seen == [["c"]]
     assert "visit    p01  2026-05-04  no page" in done.stdout
     assert done.returncode == 1  # one has none
     clips.make_clip(folder / "b.mp4", 4)

@@ -41,7 +41,7 @@ def report(folder, name):
     folder.mkdir()
     (folder / "manuscript.docx").write_text(OWN)
     if name == "cohort":
-        written = ("csv", "parquet", "datapackage.json")
+        written = ("csv", "parquet", "datapackage.json", "checks.csv", "checks.parquet")
         pictures = ("knee-over-time.png", "knee-by-sex.png")
         rendered = (*(f"cohort.{ending}" for ending in written), *pictures)
         (folder / "cohort.csv").write_text("session_id,user_id\ns1,01\ns2,bob\ns3,eve\n")
@@ -49,7 +49,8 @@ def report(folder, name):
         rendered = ("study.parquet", "study.datapackage.json", *OF_STUDY[name])
         (folder / "sessions.csv").write_text("line,session_id,participant\n2,s1,01\n3,s2,bob\n")
     else:
-        rendered = ("study.json", "study.nc", "curves/01-s1.nc", "tables/a.tex", "images/a.png")
+        parts = ("curves/01-s1.nc", "tables/a.tex", "tables/a.txt", "images/a.png")
+        rendered = ("study.json", "study.nc", *parts)
         trials = [{"session_id": f"s{n}", "participant": f"P{n}"} for n in (1, 2, 3)]
         (folder / "study.json").write_text(json.dumps({"trials": trials, "failed": []}))
     for each in (*rendered, f"{name}.html", f"{name}.ipynb"):

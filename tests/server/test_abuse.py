@@ -75,6 +75,13 @@ def test_what_is_in_the_way_of_a_deletion_is_told_and_the_rest_goes(server, admi
     with Store(server.store).session_locked("of-known", what="the test"):
         for path in ("/sessions/of-known/", "/participants/p-held/"):
             refused(path, "session of-known is in use")
+    # A folder is no file that can be removed, also for root.
+    (participant := server.store / "participants" / "p-held.json").mkdir(parents=True)
+    answer = server.ask("DELETE", "/participants/p-held/", admin)
+    assert answer.status_code == 500
+    assert answer.json()["error"].startswith("not everything was deleted on the server; its log")
+    participant.rmdir()
+    record_of("of-known", "p-held")
     assert server.ask("DELETE", "/participants/p-held/", admin).status_code == 204
     assert not owned.exists()
     assert server.ask("GET", "/sessions/", key).status_code == 401

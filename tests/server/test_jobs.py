@@ -12,6 +12,7 @@ from mobility.errors import BadInputError, EndedError, TooManyRequestsError, Vid
 from mobility.server import jobs
 from mobility.server.handler import Served
 from mobility.server.settings import MobilityServer
+from mobility.sessions.record import now
 from mobility.store import Store
 
 
@@ -154,3 +155,29 @@ def test_nothing_is_kept_in_memory_of_a_session_that_was_deleted(served, record_
     kept = str(served.store.path / "b")
     assert {key[0] for key in answers._cache} == answers._records.keys() == {kept}
     assert answers._size == sum(len(content) for _, content in answers._cache.values())
+
+
+def test_a_session_at_which_servers_were_killed_often_has_failed(served, record_in, project):
+    """As often as the documentation says; asked again, it is analysed again."""
+    record_in(served.store.path, "s", "p")
+    served.queue.add("s", "p")
+    (file,) = (served.store.path / ".server" / "queue").glob("*.json")
+    file.write_text(
+        jobs.Job(
+            session_id="s", user_id="p", state="waiting", attempts=5, since=now()
+        ).model_dump_json()
+    )
+
+    async def analysed():
+        async with at_work(served.queue):
+            while file.exists():
+                await asyncio.sleep(0.01)
+
+    asyncio.run(analysed())
+    record = served.store.session("s").record
+    assert (record.state, record.reason) == (
+        "failed",
+        "its analysis was started 5 times and never finished",
+    )
+    text = " ".join((project / "docs" / "http.md").read_text("utf-8").split())
+    assert "analysis was started 5 times and never finished" in text

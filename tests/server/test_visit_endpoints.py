@@ -12,7 +12,7 @@ from demo_sessions import taken_as_current
 from mobility.client import Client
 from mobility.errors import BadInputError, NotFoundError, NotPermittedError
 from mobility.reports import stored_visits
-from mobility.server.api_keys import PHONE
+from mobility.server.api_keys import PHONE, Keys
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import SessionRecord
 from mobility.store import Store
@@ -67,6 +67,10 @@ def test_a_visit_is_a_document_and_a_page_whose_links_lead_to_the_reports(server
     # The signature is of this page alone.
     other = visit.page_url.replace("visit.html", "visit.client.html")
     assert server.ask("GET", other).status_code == 401
+    # It ends with the key for which it was signed: else the page would sign its links anew.
+    Keys(Store(server.store)).revoke(key.split("_")[1])
+    for url in (visit.page_url, link):
+        assert server.ask("GET", url).status_code == 401
 
 
 def test_a_deleted_session_takes_the_page_of_its_visit_along(server, demo, admin):

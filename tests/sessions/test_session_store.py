@@ -327,6 +327,37 @@ def test_no_text_as_an_id_reads_or_writes_outside(store, tmp_path, name):
     assert (tmp_path / "out" / "session.json").is_file()
 
 
+@pytest.mark.parametrize("name", ["", "..", "../out", "/out", "a/../../out", "a\\..\\out", None])
+def test_no_id_or_path_leads_out_of_the_store(store, tmp_path, name):
+    kept = {tmp_path / "out" / "a.json": "{}", store.reports / "cohort" / "cohort.csv": "kept"}
+    for file, text in kept.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    given = str(tmp_path / "out") if name == "/out" else name
+
+    def locked(lock):
+        with lock(given, what="it"):
+            pass
+
+    for act in (
+        lambda: store.remove_reports(given),
+        lambda: locked(store.session_locked),
+        lambda: locked(lambda part, what: store.session_locked("s1", part, what=what)),
+        lambda: locked(store.locked),
+        lambda: store.document(given if not given else f"{given}/a.json"),
+        lambda: store.write_document(given if not given else f"{given}/b.json", {}),
+    ):
+        with pytest.raises(BadInputError):
+            act()
+    assert not store.is_in_work(given)
+    # What is left of a deletion has an id too: nothing else that is called so is touched.
+    for odd in (".deleting-", ".deleting-..", ".creating-a..b"):
+        (store.path / odd).mkdir(parents=True)
+    assert store.sweep() == {}
+    everywhere = {file: file.read_text() for file in tmp_path.rglob("*") if file.is_file()}
+    assert everywhere == kept
+
+
 @pytest.mark.parametrize("text", ["[]", "7"])
 def test_documents_that_are_no_objects_are_refused(store, video, text):
     session = store.create(video, **SQUAT)
@@ -348,13 +379,24 @@ def test_documents_that_are_no_objects_are_refused(store, video, text):
     assert store.sessions() == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Visits", "cohort", "x.validation", "x.Validation-data", "batch-20260102-030405"),
+        *("groups-a", "reliability-a", "study-a"),
+    ],
+)
+def test_no_session_has_the_name_of_a_folder_of_other_reports(store, video, name):
+    with pytest.raises(BadInputError, match="is the name of a folder of the reports"):
+        store.create(video, session_id=name, **SQUAT)
+    assert not store.path.exists()
+
+
 @pytest.mark.parametrize("name", ["visits", "Visits"])
 def test_a_session_with_the_name_of_the_pages_of_visits_leaves_them_alone(
     store, video, stand_ins, name
 ):
     """No new one has it; one that is stored has its report elsewhere."""
-    with pytest.raises(BadInputError, match="is the name of a folder of the reports"):
-        store.create(video, session_id=name, **SQUAT)
     session = store.create(video, session_id="s1", **SQUAT).analyze()
     record = read_json(session.folder / "session.json")
     session.folder.rename(store.path / name)
