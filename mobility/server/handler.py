@@ -321,8 +321,7 @@ class Handler(JupyterHandler):
         stored = None
         if header and (not scheme or scheme.strip().lower() in _SCHEMES):
             find = self.served.keys.find
-            is_quick = self.served.store.local_path is not None
-            stored = find(value) if is_quick else await asyncio.to_thread(find, value)
+            stored = find(value)
         if stored is not None:
             phone_key = stored.id if stored.role == PHONE else None
             return Caller(f"key {stored.id}", stored.role, stored.user_id, phone_key)
