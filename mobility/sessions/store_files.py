@@ -61,8 +61,6 @@ class StoreFiles:
         ``MOBILITY_REPORTS``, else ``reports``.
     """
 
-    on_server = False
-
     def __init__(
         self, path: str | os.PathLike[str], *, reports: str | os.PathLike[str] | None = None
     ) -> None:

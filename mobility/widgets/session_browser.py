@@ -20,8 +20,8 @@ from mobility.documents.fill import user_name
 from mobility.errors import MobilityError, NotFoundError
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.record import ANONYMOUS, Participant, SessionRecord, verdict_in_words
+from mobility.store import Session, Store
 from mobility.widgets.media import address
-from mobility.widgets.sessions import AnySession, StoreOfVisits
 from mobility.widgets.widget import Act, Widget, module
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class SessionBrowser(Widget):
     Parameters
     ----------
     store
-        A store, or one on a server (:class:`mobility.widgets.remote.RemoteStore`).
+        The store.
     analysis
         Options of the analyses that the widget starts (:func:`mobility.pipeline.analysis.analyze`).
     view
@@ -67,7 +67,7 @@ class SessionBrowser(Widget):
 
     def __init__(
         self,
-        store: StoreOfVisits,
+        store: Store,
         *,
         analysis: Mapping[str, Any] | None = None,
         view: Literal["people", "sessions"] = "sessions",
@@ -82,7 +82,7 @@ class SessionBrowser(Widget):
         self.refresh()
 
     @property
-    def session(self) -> AnySession | None:
+    def session(self) -> Session | None:
         """The session opened last; None if none was."""
         return self.store.session(self.opened) if self.opened else None
 
@@ -110,7 +110,7 @@ class SessionBrowser(Widget):
     def _add_callback(self, what: str, callback: Callable[..., Any]) -> None:
         self._callbacks.setdefault(what, []).append(callback)
 
-    def _call_back(self, what: str, session: AnySession, *texts: str) -> None:
+    def _call_back(self, what: str, session: Session, *texts: str) -> None:
         for callback in self._callbacks.get(what, []):
             callback(session, *texts)
 
@@ -157,7 +157,7 @@ class SessionBrowser(Widget):
                 self._activities[session_id] = activity
             self.refresh()
 
-    def open_session(self, session_id: str) -> AnySession:
+    def open_session(self, session_id: str) -> Session:
         """Choose a session.
 
         Raises
@@ -186,7 +186,7 @@ class SessionBrowser(Widget):
             The session is being analysed already, or its report rendered.
         """
         session = self.store.session(session_id)
-        before = None if self.store.on_server else self._last_analysis
+        before = self._last_analysis
 
         def work() -> None:
             try:
@@ -313,14 +313,14 @@ class SessionBrowser(Widget):
 
 
 def _session_row(
-    session: AnySession, activity: Activity | None, people: dict[str, Participant | None]
+    session: Session, activity: Activity | None, people: dict[str, Participant | None]
 ) -> dict[str, Any]:
     """Row of a session; `people` keeps the participants that were read for earlier rows."""
     record = session.record
     if record.user_id not in people:
         people[record.user_id] = _participant(session, record)
     state: str = record.state
-    if activity in ("queued", "running") and state not in ("queued", "held", "running"):
+    if activity in ("queued", "running"):
         state = activity
     elif state == "analyzing" and session.store.is_in_work(session.id):
         state = "running"
@@ -346,7 +346,7 @@ def _session_row(
     }
 
 
-def _participant(session: AnySession, record: SessionRecord) -> Participant | None:
+def _participant(session: Session, record: SessionRecord) -> Participant | None:
     try:
         return session.participant
     except MobilityError as error:

@@ -33,7 +33,7 @@ from mobility.sessions.creation import check_creation, taken_at
 from mobility.sessions.files import check_file_name, open_private, writing
 from mobility.sessions.record import ANONYMOUS, GivenParticipant, Participant, now
 from mobility.sessions.scratch import scratch_folder
-from mobility.widgets.sessions import AnySession, AnyStore
+from mobility.store import Session, Store
 from mobility.widgets.widget import Act, Widget, module
 
 log = logging.getLogger(__name__)
@@ -65,8 +65,7 @@ class UploadForm(Widget):
     Parameters
     ----------
     store
-        Where the session goes: a store, or that of a server
-        (:class:`mobility.widgets.remote.RemoteStore`).
+        Where the session goes.
     most_bytes
         Size of the largest video that is taken in.
 
@@ -76,8 +75,6 @@ class UploadForm(Widget):
         Id of the session that was made last; "" for none.
     participants
         By ``id``: ``name`` (of display), and which of age and sex the record ``lacks``.
-    is_local
-        Whether the store takes a second video and a date, which a server does not.
     sending
         ``page`` that sends films, and their ``names``; empty if none does.
     """
@@ -100,10 +97,9 @@ class UploadForm(Widget):
     participants = traitlets.List().tag(sync=True)
     most_bytes = traitlets.Float(MOST_BYTES).tag(sync=True)
     created = traitlets.Unicode().tag(sync=True)
-    is_local = traitlets.Bool().tag(sync=True)
     sending = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, store: AnyStore, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, store: Store, *, most_bytes: int = MOST_BYTES) -> None:
         self.store = store
         self._films: list[_Film] = []
         self._heard_at = 0.0
@@ -123,12 +119,11 @@ class UploadForm(Widget):
                 for name, _, how in offered_at("form")
             ],
             participants=_participants(store),
-            is_local=not store.on_server,
             most_bytes=most_bytes,
         )
 
     @property
-    def session(self) -> AnySession | None:
+    def session(self) -> Session | None:
         """The session that was made last; None where none was, or it was deleted."""
         try:
             return self.store.session(self.created) if self.created else None
@@ -271,9 +266,13 @@ class UploadForm(Widget):
         faults.update({f"{name}-{number}": lines for name, lines in faults_of_film.items()})
         files = [] if faults_of_film else named
         uploads = [_Upload(which, *file) for which, file in enumerate(files)]
-        user: str | None = user_id or (None if self.store.on_server else ANONYMOUS)
         name = str(content.get("name") or "")
-        return _Film(number, name, uploads, {**fields, **when, "user_id": user, "options": options})
+        return _Film(
+            number,
+            name,
+            uploads,
+            {**fields, **when, "user_id": user_id or ANONYMOUS, "options": options},
+        )
 
     def _lacking(self, participant: Participant, names: Iterable[str]) -> dict[str, Any]:
         """Give the named fields that the participant's record lacks.
@@ -379,10 +378,10 @@ class UploadForm(Widget):
         )
         self.say("done", text)
 
-    def _create(self, film: _Film) -> AnySession:
+    def _create(self, film: _Film) -> Session:
         fields = film.fields
-        # The participant's next sessions need the height too; a server has no such call.
-        is_kept = not self.store.on_server and fields["user_id"] != ANONYMOUS
+        # The participant's next sessions need the height too.
+        is_kept = fields["user_id"] != ANONYMOUS
         height = fields["options"].pop("height_m", None) if is_kept else None
         person = {**self._of_person, **({} if height is None else {"height_m": height})}
         try:
@@ -434,16 +433,15 @@ def _checked_options(fields: Mapping[str, Any], faults: dict[str, list[str]]) ->
         return {}
 
 
-def _participants(store: AnyStore) -> list[dict[str, Any]]:
+def _participants(store: Store) -> list[dict[str, Any]]:
     """List who has a record or a session, for suggestions."""
     rows = []
     for user_id in store.participants():
         if user_id == ANONYMOUS:
             continue
         stored = None
-        if not store.on_server:
-            with suppress(MobilityError):  # a damaged record
-                stored = store.stored_participant(user_id)
+        with suppress(MobilityError):  # a damaged record
+            stored = store.stored_participant(user_id)
         of_age = stored is not None and (stored.age, stored.birth_year) != (None, None)
         knows = {"age": of_age, "sex": stored is not None and stored.sex is not None}
         name = stored.display_name if stored is not None else None

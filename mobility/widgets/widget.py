@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import htpy as h
@@ -26,6 +26,11 @@ from mobility.base.progress import report_progress_to
 from mobility.errors import BadInputError, ConflictError, MobilityError
 from mobility.reports.es_module import joined
 
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.store import Session
+
 log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
@@ -35,6 +40,11 @@ Act = Callable[[Mapping[str, Any], Sequence[memoryview]], object]
 
 _WORK: contextvars.ContextVar[_Work] = contextvars.ContextVar("work of a widget")
 """The work to which the running code belongs."""
+
+
+def repetitions_of(session: Session) -> xr.Dataset | None:
+    """Give the repetitions of a session; None where it has none."""
+    return session.repetitions() if "repetitions" in session.record.stages else None
 
 
 def module(name: str) -> str:
