@@ -11,7 +11,6 @@ import numpy as np
 import traitlets
 from markupsafe import Markup
 
-from mobility import tables
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.documents.fill import SIDES, series
@@ -119,7 +118,7 @@ class ConfigEditor(Widget):
             self.revision += 1
         self._stored = self._now
         self.unsaved = False
-        self.say("done", tables.sentence("widgets.notice.settings_saved"))
+        self.say("done", "saved; the next report uses these settings")
         return answer
 
     def undo(self) -> None:

@@ -11,7 +11,6 @@ import htpy as h
 import traitlets
 from markupsafe import Markup
 
-from mobility import tables
 from mobility.assessment.verdict import warning_lines
 from mobility.base.options import check_point, likely
 from mobility.errors import BadInputError, NotFoundError
@@ -149,9 +148,9 @@ class TrialViewer(Widget):
                 session.analyze()
             self._load_repetitions()
             self.warnings = warning_lines(session.record.warnings)
-            self.say("done", tables.sentence(f"widgets.notice.corrected_{self.noun}"))
+            self.say("done", f"saved; the next report uses these {self.noun}s")
 
-        self.in_background(tables.sentence("widgets.notice.analysing_again"), work)
+        self.in_background("analysing again", work)
 
     def follow(self, point: Any) -> None:
         """Measure another person in the picture by a new analysis, beside the notebook.
@@ -182,9 +181,9 @@ class TrialViewer(Widget):
             self._load_repetitions()
             self.warnings = warning_lines(session.record.warnings)
             self._send_trial()
-            self.say("done", tables.sentence("widgets.notice.measured", x=place[0], y=place[1]))
+            self.say("done", f"the person at {place[0]:.0f},{place[1]:.0f} is measured now")
 
-        self.in_background(tables.sentence("widgets.notice.analysing_again"), work)
+        self.in_background("analysing again", work)
 
     def static_html(self) -> Markup:
         """Show the curves, with the repetitions."""

@@ -50,6 +50,8 @@ SILENT_S = {"open": 2.0, "notebook": 20.0}
 The page of ``mobility open`` is on this computer; in a notebook the answer may wait behind a part.
 """
 
+_NO_VIDEO = "choose a film"
+
 _OF_PERSON = ("age", "sex")
 """Fields of the participant's record, which decide what norms a report shows."""
 
@@ -152,13 +154,15 @@ class UploadForm(Widget):
 
     def static_html(self) -> Markup:
         """Say what is here when a kernel runs."""
-        return h.p[tables.sentence("widgets.upload.still")].__html__()
+        return h.p["A form to add a video."].__html__()
 
     def _begin(self, content: Mapping[str, Any]) -> None:
         self.store.require_writable()
         if self._films or self._works:
             self._look_for_sender(content)
-            raise BadInputError(tables.sentence("widgets.upload.busy"))
+            raise BadInputError(
+                "Other videos are still being added. Wait until they are here, or choose Cancel."
+            )
         faults: dict[str, list[str]] = {}
         fields = dict(content.get("person") or {})
         user_id = self._user_id(str(fields.pop("user_id", "")))
@@ -175,10 +179,12 @@ class UploadForm(Widget):
             for number, film in enumerate(content.get("films") or [])
         ]
         if not films:
-            faults["video"] = [tables.sentence("widgets.field.video")]
+            faults["video"] = [_NO_VIDEO]
         person: dict[str, Any] = {}
         if of_person and not user_id:
-            faults["user_id"] = [tables.sentence("widgets.field.who")]
+            faults["user_id"] = [
+                "say who it is, for example p01; age and sex are kept with the participant"
+            ]
         elif user_id:
             try:
                 whose = {**of_person, "user_id": user_id}
@@ -221,9 +227,13 @@ class UploadForm(Widget):
     def _lose(self) -> None:
         """Drop films that cannot arrive any more, and name them."""
         names = [film.name for film in self._films]
-        kind = "one" if len(names) == 1 else "several"
         self._drop()
-        self.say("error", tables.sentence(f"widgets.upload.lost.{kind}", names=listed(names)))
+        films, them = ("the whole video", "it") if len(names) == 1 else ("these videos", "them")
+        self.say(
+            "error",
+            f"Not added: {listed(names)}. The page was closed or reloaded before {films} had "
+            f"arrived. Choose {them} again.",
+        )
 
     def _user_id(self, text: str) -> str:
         """Id of a participant, who may be called by a name that nobody else has."""
@@ -262,7 +272,7 @@ class UploadForm(Widget):
                 faults["user_id"] = of_participant
             faults_of_film.update(error.fields)
         if not fields["exercise_name"]:
-            faults_of_film["exercise_name"] = [tables.sentence("widgets.field.exercise")]
+            faults_of_film["exercise_name"] = ["choose the exercise"]
         faults.update({f"{name}-{number}": lines for name, lines in faults_of_film.items()})
         files = [] if faults_of_film else named
         uploads = [_Upload(which, *file) for which, file in enumerate(files)]
@@ -294,8 +304,11 @@ class UploadForm(Widget):
             if earlier in ([], [None]):
                 lacking[name] = value
             elif value not in earlier:
-                words = {"participant": participant.user_id, "name": name, "stored": earlier[-1]}
-                faults[name] = tables.sentence("widgets.field.differs", **words)
+                faults[name] = (
+                    f"the record of {participant.user_id} says {earlier[-1]}; if it is them, leave "
+                    "this empty, or correct the record by mobility participants set "
+                    f"{participant.user_id} --{name}"
+                )
         if faults:
             raise BadInputError.of(faults, what="not added")
         return lacking
@@ -306,9 +319,9 @@ class UploadForm(Widget):
         """Name and size of a file that is to come; what is wrong with them goes to `faults`."""
         name, size = str(content.get("name") or ""), int(content.get("size") or 0)
         if not name:
-            faults[field] = [tables.sentence("widgets.field.video")]
+            faults[field] = [_NO_VIDEO]
         elif size == 0:
-            faults[field] = [tables.sentence("widgets.field.empty", name=name)]
+            faults[field] = [f"{name}: is empty; choose another file"]
         elif size > self.most_bytes:
             limit = TooLargeError(
                 f"{name}: has {size / 1e6:.1f} MB, at most {self.most_bytes / 1e6:.1f} MB are "
@@ -342,7 +355,7 @@ class UploadForm(Widget):
             return
         self._films = self._films[1:]
         self.send({"kind": "received"})
-        what = tables.sentence("widgets.notice.adding", name=upload.file.name)
+        what = f"adding {upload.file.name}"
         self.in_background(what, lambda: self._add(film), on=upload.id)
 
     def _add(self, film: _Film) -> None:
@@ -371,12 +384,7 @@ class UploadForm(Widget):
         if self._faults:
             raise BadInputError.of(self._faults, what="not added")
         name = session.record.name if self._number == 1 else ""
-        text = tables.sentence(
-            "widgets.notice.added" if name else "widgets.notice.added_all",
-            name=name,
-            count=self._number,
-        )
-        self.say("done", text)
+        self.say("done", f"{name} is added" if name else f"{self._number} films are added")
 
     def _create(self, film: _Film) -> Session:
         fields = film.fields
