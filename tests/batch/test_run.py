@@ -274,8 +274,7 @@ def test_two_workers_that_share_only_a_folder(place, undisturbed, tmp_path_facto
         address = json.loads(file.read_text())["address"]
         with Client(address, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=60)
-        words = ("--scheduler", address, "--reports", place / "reports")
-        status, summary, err = batch(place, *words, store=place / FOLDER)
+        status, summary, err = batch(place, "--scheduler", address)
     finally:
         for process in processes:
             process.kill()
