@@ -116,7 +116,7 @@ def two_way(studies: int) -> Iterator[tuple[str, Counts]]:
                 note("ICC(A,1), Cappelleri and Ting", modified_large_sample(table), icc)
             for kind, variance in (("agreement", error * (1 + ratio)), ("consistency", error)):
                 sem = measurement_error(table, kind=kind)
-                note(f"SEM, MDC95, CV: {kind}", (sem.low, sem.high), variance**0.5)
+                note(f"SEM, MDC95: {kind}", (sem.low, sem.high), variance**0.5)
             change = bland_altman(table[:, 1], table[:, 0])
             mean = float(effects[0, 1] - effects[0, 0])
             note("mean change", (change.bias_low, change.bias_high), mean)

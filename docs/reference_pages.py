@@ -56,6 +56,8 @@ SEEN_AS = {
     "benchmarks/visits.md": "measured-visits",
     "benchmarks/other_poses.md": "measured-other-poses",
     "benchmarks/recording_checks.md": "measured-recording-checks",
+    "benchmarks/either_side.md": "measured-either-side",
+    "benchmarks/leans.md": "measured-leans",
 }
 """The pages here are made of these files, to which pages link so that links work in a copy too."""
 

@@ -13,9 +13,8 @@ import mimetypes
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from http import HTTPStatus
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -302,29 +301,6 @@ class Client:
     def media(self, session_id: str, name: str, path: str | os.PathLike[str]) -> Path:
         """Save a video, a picture or the page of the report of a session, by its name."""
         return self.download(self._path(session_id, f"media/{quote(name, safe='')}"), path)
-
-    @contextmanager
-    def ranged(
-        self, session_id: str, name: str, asked: str | None = None
-    ) -> Iterator[httpx.Response]:
-        """Open a video or a picture of a session, to be read block by block.
-
-        `asked` is the value of a header ``Range``; without it all is sent. A range that the file
-        does not have is the server's answer 416.
-        """
-        where = self._path(session_id, f"media/{quote(name, safe='')}")
-        headers = {"Accept-Encoding": "identity"} | ({"Range": asked} if asked else {})
-        try:
-            with self._open().stream("GET", where, headers=headers) as answer:
-                if (
-                    answer.is_error
-                    and answer.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-                ):
-                    answer.read()
-                    _check(answer)
-                yield answer
-        except httpx.HTTPError as error:
-            raise StorageError(f"{where}: {error or type(error).__name__}") from None
 
     def download(self, url: str, path: str | os.PathLike[str]) -> Path:
         """Save the file at an address of a document; the key is not sent to another host."""

@@ -181,11 +181,6 @@ class Session(StoredSession):
 
         set_camera_side(self, side, by=by)
 
-    def correctable(self, what: str) -> Session:
-        """Return this session where `what` ("correct its repetitions") may be done to it."""
-        self.store.require_writable()
-        return self
-
     def rollback_if_refused(self) -> AbstractContextManager[None]:
         """Undo the corrections made inside where they or their analysis raise BadInputError.
 

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-WANTED = ".[s3,docs,test,virtual-lab,cross-checks]"
+WANTED = ".[docs,test,virtual-lab,cross-checks]"
 LEFT_OUT = re.compile(r"mobility|setuptools|torch.*|triton|nvidia-.*|cuda-.*")
 HEAD = """\
 # Versions that were tested together; `make` installs them, `make versions` renews them.

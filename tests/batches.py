@@ -111,32 +111,25 @@ def rows_of(summary):
 def results(store):
     """Content of all results in a store, by video and file; there is nothing else but records."""
     stored = {}
-    opened = Store(store)
-    for session in opened.sessions():
+    for session in Store(store).sessions():
         assert session.record.state == "analyzed"
-        opened.backend.fetch_below(session.id, "")
         names = {file.name for file in session.folder.iterdir()}
         assert names - {"session.json"} == set(RESULTS)
         stored |= contents(session)
-    opened.close()
     return stored
 
 
-def in_the_end(place, undisturbed, store=FOLDER, s3=None):
+def in_the_end(place, undisturbed):
     """After one more run all is there, with the bytes of a run without a fault."""
-    status, summary, err = batch(place, "--workers", 1, store=store)
+    status, summary, err = batch(place, "--workers", 1)
     assert (status, summary["failed"]) == (0, 0), err
-    assert results(store if s3 is not None else place / store) == undisturbed
-    nothing_is_left(place, store, s3)
+    assert results(place / FOLDER) == undisturbed
+    nothing_is_left(place)
 
 
-def nothing_is_left(place, store=FOLDER, s3=None):
-    """Of a bucket only sessions and participants, no lock, and no working copy on this machine."""
+def nothing_is_left(place):
     hidden = [file.name for file in (place / "reports").rglob(".*")]
     assert not [name for name in hidden if "unfinished" in name or ".tmp" in name]
-    if s3 is not None:
-        assert not [name for name in s3.files(store) if name.startswith(".")]
-        assert list((place / "tmp").glob("mobility-store-*")) == []
 
 
 def contents(session):

@@ -7,12 +7,9 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +17,6 @@ from typing import Any
 import pytest
 from extras import require, skip
 from hypothesis import settings
-from other_processes import wait_for
 
 # A machine that checks a change says the same of it each time; elsewhere new examples are tried.
 settings.register_profile("mobility", derandomize=bool(os.environ.get("CI")), deadline=None)
@@ -205,88 +201,6 @@ def browse() -> Callable[..., Any]:
         return json.loads(done.stdout)
 
     return see
-
-
-@dataclass
-class S3:
-    """A real S3 server on this machine, and how to take it away for a while."""
-
-    process: subprocess.Popen[str]
-    away: Path
-    environment: dict[str, str]
-    bucket: str = "lab"
-    made: int = 0
-    read: dict[tuple[str, str], bytes] = field(default_factory=dict)
-
-    def url(self) -> str:
-        """A store that nobody used before."""
-        self.made += 1
-        return f"s3://{self.bucket}/store-{self.made}"
-
-    def files(self, url: str) -> dict[str, bytes]:
-        """All objects of a store, by their name below its URL."""
-        import fsspec
-
-        system = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
-        root = url.removeprefix("s3://")
-        files = {}
-        for path, facts in system.find(root, detail=True).items():
-            mark = (path, facts["ETag"])
-            if mark not in self.read:
-                self.read[mark] = system.cat_file(path)
-            files[path.removeprefix(f"{root}/")] = self.read[mark]
-        return files
-
-    @contextmanager
-    def gone(self) -> Iterator[None]:
-        """Let nobody answer inside."""
-        self.away.touch()
-        try:
-            wait_for(lambda: not self.answers())
-            yield
-        finally:
-            self.away.unlink(missing_ok=True)
-            wait_for(self.answers)
-
-    def answers(self) -> bool:
-        port = int(self.environment["AWS_ENDPOINT_URL"].rpartition(":")[2])
-        with socket.socket() as tried:
-            return tried.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    """The server, for all tests of a process."""
-    away = tmp_path_factory.mktemp("s3") / "away"
-    script = Path(__file__).with_name("s3_server.py")
-    with subprocess.Popen(
-        [sys.executable, str(script), "lab", str(away)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            port = int(process.stdout.readline())
-            environment = {
-                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-                "AWS_ACCESS_KEY_ID": "test",
-                "AWS_SECRET_ACCESS_KEY": "test",
-                "AWS_DEFAULT_REGION": "us-east-1",
-            }
-            server = S3(process, away, environment)
-            wait_for(server.answers)
-            yield server
-        finally:
-            process.kill()
-
-
-@pytest.fixture
-def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
-    """The server, where the environment says it is."""
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    return s3_server
 
 
 @pytest.fixture(scope="session")

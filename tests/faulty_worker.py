@@ -80,14 +80,6 @@ def _install() -> None:
     sys.modules.update(modules)
 
 
-def _be_impatient() -> None:
-    """Give up on a store that does not answer after ``PATIENCE`` seconds, where that is set."""
-    if "PATIENCE" in os.environ:
-        from mobility.sessions import objects
-
-        objects.PATIENCE_S = objects.FIRST_PATIENCE_S = float(os.environ["PATIENCE"])
-
-
 def _fail_to_start() -> None:
     """Fail once to come back after the first fault, where ``START_FAULT`` is set."""
     folder = Path(os.environ["FAULT_FOLDER"])
@@ -99,5 +91,4 @@ def _fail_to_start() -> None:
 
 
 _fail_to_start()
-_be_impatient()
 _install()

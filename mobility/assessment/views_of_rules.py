@@ -114,27 +114,8 @@ def another_view(seen: Mapping[str, Any], meant: str | None) -> list[dict[str, A
     return [tables.warning("warnings.other_view", **words)]
 
 
-def films_for(findings: Sequence[Finding], view: str) -> dict[str, list[Finding]]:
-    """Say which other films would decide what one film does not, with as few films as possible.
-
-    Parameters
-    ----------
-    findings
-        Of one film; only those that are not visible or inconclusive count.
-    view
-        Its kind of view.
-
-    Returns
-    -------
-    dict
-        Findings by the view of the film: a kind of view or, if one side alone is not visible,
-        "left" and "right". What no other view shows, or shows clearly better, is left out.
-    """
-    return films_beside(findings, [view])
-
-
 def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[str, list[Finding]]:
-    """Say which further film would decide what several films together do not decide.
+    """Say which further films would decide what films do not, with as few films as possible.
 
     Parameters
     ----------
@@ -146,14 +127,15 @@ def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[st
     Returns
     -------
     dict
-        As of :func:`films_for`: films that are worth more than each that there is.
+        Findings by the view of the film: a kind of view or, if one side alone is not visible,
+        "left" and "right". What no other view shows, or shows clearly better, is left out.
     """
     sides = Counter(each.rule for each in findings if each.result == "not_visible")
     kinds = {view if view == UNKNOWN else view_kind(view) for view in views}
     asked = {}
     for number, finding in enumerate(findings):
         one_side = finding.hidden or sides[finding.rule] == 1
-        beside = [_films_for(finding, kind, of_one_side=one_side) for kind in kinds]
+        beside = [_films_of_finding(finding, kind, of_one_side=one_side) for kind in kinds]
         films = set.intersection(*(set(worth) for worth in beside)) - {*views, *kinds}
         asked[number] = {film: min(worth[film] for worth in beside) for film in films}
     order = (*VIEWS, "left", "right")
@@ -168,7 +150,7 @@ def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[st
     return findings_of_film
 
 
-def _films_for(finding: Finding, view: str, *, of_one_side: bool) -> dict[str, float]:
+def _films_of_finding(finding: Finding, view: str, *, of_one_side: bool) -> dict[str, float]:
     """Give the views of films that would decide one finding, and how much each is worth."""
     if finding.result == "inconclusive":
         return surer_views(finding.rule, view)

@@ -12,6 +12,7 @@ import functools
 import inspect
 import math
 import os
+import re
 import reprlib
 import types
 import typing
@@ -96,13 +97,17 @@ def quoted(value: Any) -> str:
     return type(value).__name__
 
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""Begin of a URL; a Path of one has one slash, and a drive one letter."""
+
+
 def check_path(path: Any) -> str | os.PathLike[str]:
     """Return the path of a file or folder as it is, if it can be one.
 
     Raises
     ------
     BadInputError
-        It is no text and no path, empty, too long, or holds what no path can.
+        It is no text and no path, empty, too long, a URL, or holds what no path can.
     """
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
@@ -111,6 +116,10 @@ def check_path(path: Any) -> str | os.PathLike[str]:
         raise BadInputError("is empty; name a file or a folder")
     if "\0" in text:
         raise BadInputError("holds a zero byte, which no path can")
+    if _URL.match(text):
+        raise BadInputError(
+            "is a URL; copy or mount what it names, and give the path of the file or folder"
+        )
     if len(text) > _LONGEST_PATH:
         raise BadInputError(f"is too long; a path has at most {_LONGEST_PATH} characters")
     return typing.cast("str | os.PathLike[str]", path)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mobility.base.options import likely, validate
+from mobility.base.options import likely, require_path, validate
 from mobility.base.parsing import read_csv
 from mobility.base.progress import progress_bar
 from mobility.base.provenance import sha256
@@ -149,7 +149,7 @@ def read_manifest(
     refused alone. `here` says whether this machine does the work, and so has to have the pose
     models.
     """
-    refuse_url(path, what="manifest")
+    require_path(path, what="manifest")
     manifest = Path(path)
     if manifest.is_dir():
         return _rows_of_folder(manifest, participant, exercise)
@@ -179,17 +179,6 @@ def _absent_models(rows: Sequence[Row]) -> list[Problem]:
 
 def _model_of(row: Row) -> tuple[str, str | None]:
     return row.options["model"], row.options.get("detector")
-
-
-def refuse_url(path: str | os.PathLike[str], *, what: str) -> None:
-    """Say that only folders and files of this machine can be used, where `path` is a URL."""
-    text = os.fspath(path)
-    scheme, separator, _ = text.replace(":/", "://", 1).partition("://")
-    if separator and scheme.isalnum() and len(scheme) > 1:
-        fault = (
-            "is a URL; only files and folders can be used here, so mount or synchronise it first"
-        )
-        raise BadInputError.of({what: f"{text} {fault}"})
 
 
 def check_rows(
@@ -426,7 +415,7 @@ def _check(
 
 
 def _place(folder: Path, text: str, *, what: str) -> Path:
-    refuse_url(text, what=what)
+    require_path(text, what=what)
     check_decodable(text, what=what)
     return Path(os.path.abspath(folder / text))  # noqa: PTH100 - keeps what links are called
 

@@ -39,7 +39,6 @@ from mobility.capture.pose_process import processors
 from mobility.errors import BadInputError, ConflictError, MobilityError, StorageError
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.files import lock, make_folder, open_private, writing
-from mobility.sessions.objects import one_line
 from mobility.sessions.record import now
 from mobility.sessions.scratch import scratch
 from mobility.store import Session, Store
@@ -99,7 +98,6 @@ def run_batch(
     resume
         Whether the last interrupted batch of these rows goes on in its folder, if there is one.
     """
-    store.require_shared("a batch")
     store = store.absolute()
     started = now()
     began = time.monotonic()  # the clock may be set meanwhile
@@ -108,7 +106,6 @@ def run_batch(
     outcome_by_row = {row.number: outcome_of_refused(row) for row in refused}
     rows_digest = _digest([asdict(row) for row in good])
     with contextlib.ExitStack() as stack:
-        stack.callback(store.close)
         # Before its folder is made: a batch whose workers cannot start leaves none.
         at_most = min(workers or processors(), len(good))
         client = stack.enter_context(cluster_client(at_most, scheduler)) if good else None
@@ -174,7 +171,7 @@ def work_on(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
     """Bring the session of one row up to date, and return a :class:`BatchRow` as JSON values.
 
     Runs in a worker, and never raises. `task` has ``store``, ``reports``, ``folder`` of the
-    summary (absolute paths, or a URL), ``code`` (digest of all code), ``pose_workers`` and, where
+    summary (absolute paths), ``code`` (digest of all code), ``pose_workers`` and, where
     somebody listens, ``stages`` (the topic to which stages are sent).
     """
     logging.getLogger("mobility").setLevel(logging.INFO)
@@ -258,7 +255,7 @@ def _update_session(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
     what = f"session {row.session_id}"
     # A lock for this work only: that of the session itself a reader may want meanwhile.
     guard = store.session_locked(row.session_id, "work", what=what, wait_s=WAIT_S)
-    with contextlib.closing(store), guard:
+    with guard:
         session = _open_or_create(row, store)
         session.redescribe(session_name=row.name, joints=row.joints)
         stages_before = dict(session.record.stages)
@@ -421,6 +418,11 @@ def outcomes(
         client.unsubscribe_topic(shared["stages"])
 
 
+def _one_line(error: BaseException) -> str:
+    """Message of an error in one line; its kind where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def _label(row: Row | BatchRow) -> str:
     """Label of a row in the log; a deletion finds its lines by the participant."""
     if isinstance(row, Row):
@@ -484,7 +486,7 @@ def _client_of_scheduler(scheduler: str) -> Any:
     try:
         return Client(scheduler, timeout=SCHEDULER_WAIT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        fault = f"{scheduler} cannot be reached ({one_line(error)})"
+        fault = f"{scheduler} cannot be reached ({_one_line(error)})"
         raise BadInputError.of({"scheduler": fault}) from None
 
 
@@ -515,7 +517,7 @@ def _client_of_processes(workers: int) -> Iterator[Any]:
                     ),
                 )
         except (RuntimeError, OSError) as error:
-            reason = one_line(error.__cause__ or error)
+            reason = _one_line(error.__cause__ or error)
             raise StorageError(
                 f"the workers could not be started ({reason}); in a script, call this below "
                 'if __name__ == "__main__":'

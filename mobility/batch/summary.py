@@ -11,7 +11,6 @@ from pathlib import Path
 
 import htpy as h
 
-from mobility import tables
 from mobility.base.formatting import quantity, rounded, timed
 from mobility.base.writing import plain_cell
 from mobility.batch.batch_record import BatchRow, BatchSummary
@@ -120,13 +119,9 @@ def _page(summary: BatchSummary) -> str:
     counts = ", ".join(f"{n} {state}" for state, n in summary.counts.items() if n)
     began_and_ended = (summary.ended - summary.started).total_seconds()
     took = datetime.timedelta(seconds=round(summary.took_s or began_and_ended))
-    counts_line = tables.sentence(
-        "pages.batch.counts",
-        videos=len(summary.rows),
-        counts=counts,
-        began=timed(summary.started),
-        ended=timed(summary.ended),
-        took=took,
+    counts_line = (
+        f"{len(summary.rows)} videos: {counts}. From {timed(summary.started)} to "
+        f"{timed(summary.ended)} ({took})."
     )
     csp = {"http-equiv": "Content-Security-Policy"}
     heads = ("Video", "Participant", "Exercise", "State", "Report, or why there is none")
@@ -147,7 +142,9 @@ def _page(summary: BatchSummary) -> str:
                 ],
                 h.div(".table")[
                     h.table[
-                        h.caption[tables.sentence("pages.batch.caption")],
+                        h.caption[
+                            "The result of each row. “Skipped” rows were already up to date."
+                        ],
                         h.thead[
                             h.tr[
                                 h.th(".number", scope="col")["Row"],

@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,7 +26,7 @@ from mobility.batch.manifest import ManifestError, Refused, Row, check_rows, ent
 from mobility.batch.run import LOG, cluster_client, logged, outcome_of_refused, outcomes
 from mobility.catalogue import registry
 from mobility.errors import BadInputError, NotFoundError, StorageError
-from mobility.sessions.files import make_folder, writing
+from mobility.sessions.folder import session_ids
 from mobility.sessions.record import Document, now
 from mobility.store import Store
 
@@ -95,14 +95,13 @@ def watch(
     folder = folder.absolute()
     if not folder.is_dir():
         raise NotFoundError(f"{folder}: no such folder")
-    store.require_shared("a watch")
     store = store.absolute()
     digest = _digest(str(folder))[:16]
     ledger = f".watch/{digest}.json"
     looks: dict[str, _Look] = {}
-    with closing(store), store.locked(f".watch/{digest}", what=f"the watch of {folder}"):
+    with store.locked(f".watch/{digest}", what=f"the watch of {folder}"):
         watched = _read(store, ledger)
-        with logged(_log_file(store, digest)), ExitStack() as stack:
+        with logged(store.path / ".watch" / LOG), ExitStack() as stack:
             # Workers are started for the first video.
             client = functools.cache(
                 lambda: stack.enter_context(cluster_client(workers, scheduler))
@@ -135,7 +134,7 @@ def watch(
                     store.write_document(ledger, watched.model_dump(mode="json"))
                     on_outcome(outcome)
                 if on_visit is not None and (due := watched.pages_due):
-                    filmed = [each for each in store.backend.ids() if _digest(each) in due]
+                    filmed = [each for each in session_ids(store.path) if _digest(each) in due]
                     for visit in render_visits(store, filmed):
                         on_visit(visit)
                     due.clear()
@@ -210,19 +209,10 @@ def _process(
                 )
 
 
-def _log_file(store: Store, digest: str) -> Path:
-    """Path of the log: in the store, or with the reports if the store is behind a URL."""
-    if store.local_path is not None:
-        return store.local_path / ".watch" / LOG
-    with writing(store.reports):
-        make_folder(store.reports)
-    return store.reports / f"watch-{digest}.log"
-
-
 def _read(store: Store, ledger: str) -> Watched:
-    place = store.location_of(store.path / ledger)
+    place = store.path / ledger
     try:
-        return validate(Watched, store.document(ledger), what=place)
+        return validate(Watched, store.document(ledger), what=f"{place}")
     except NotFoundError:
         return Watched()
     except BadInputError as error:

@@ -68,15 +68,9 @@ def _run(
     A session that cannot be analysed is deleted; after an interruption, or where the report fails,
     it is kept.
     """
-    from mobility.errors import StorageError
-
     try:
         session.analyze(workers=workers)
-    except Exception as error:
-        if isinstance(error, StorageError) and error.retryable:
-            kept_sentence = tables.sentence("command_line.analysis.kept", session=session.id)
-            error.args = (f"{error}; {kept_sentence}",)
-            raise
+    except Exception:
         with suppress(MobilityError):
             session.delete()
         raise

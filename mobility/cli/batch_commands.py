@@ -79,10 +79,9 @@ def batch(
     nothing could be run.
     """
     from mobility.batch.batch_visits import render_visits
-    from mobility.batch.manifest import ManifestError, read_manifest, refuse_url
+    from mobility.batch.manifest import ManifestError, read_manifest
     from mobility.batch.run import run_at_end, run_batch, split_command
 
-    refuse_url(opened.reports, what="reports")
     if scheduler is not None and workers is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both")
     if on_end is not None:
@@ -170,19 +169,15 @@ def watch_folder(
     named after a participant. With --once, status 1 if a video failed.
     """
     from mobility.batch.batch_record import BatchRow
-    from mobility.batch.manifest import refuse_url
     from mobility.batch.watch import watch
     from mobility.sessions.creation import check_creation
 
-    for place, what in ((folder, "folder"), (opened.reports, "reports")):
-        refuse_url(place, what=what)
     if scheduler is not None and workers is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both")
     exercise, _, _ = check_creation(
         user_id=user_id, exercise_name=exercise_name, session_name=None, body_joint_angles="all"
     )
-    local = opened.local_path
-    if local is not None and local.resolve().is_relative_to(folder.resolve()):
+    if opened.path.resolve().is_relative_to(folder.resolve()):
         raise BadInputError(f"{folder}: holds the store; watch another folder")
 
     state_of = {}

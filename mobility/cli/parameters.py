@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 import typer
 
 from mobility import tables
-from mobility.base.options import MOST_WORKERS
+from mobility.base.options import MOST_WORKERS, check_path, quoted
 from mobility.catalogue import registry
 from mobility.errors import BadInputError, StorageError
 from mobility.sessions.analysis_options import AnalysisOptions, given_options, offered_at
@@ -27,18 +27,10 @@ if TYPE_CHECKING:
 
 def given_path(path: str | Path) -> Path:
     """Refuse the empty path, which would mean the current folder, and a URL."""
-    if not str(path):
-        raise typer.BadParameter("must not be empty")
-    if "://" in str(path):
-        raise typer.BadParameter(
-            f"{path} is a URL; only --store can be one: copy or mount what it names first"
-        )
-    return Path(path)
-
-
-def given_store(place: str | Path) -> str | Path:
-    """Take a folder, or a URL as it is written."""
-    return str(place) if "://" in str(place) else given_path(place)
+    try:
+        return Path(check_path(path))
+    except BadInputError as error:
+        raise typer.BadParameter(f"{error} (got {quoted(path)})") from None
 
 
 class Command(typer.core.TyperCommand):
@@ -122,14 +114,7 @@ def takes_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 StoreOption = Annotated[
-    Any,
-    option(
-        "--store",
-        "PATH",
-        help="Folder of the sessions, or s3://bucket/prefix.",
-        parser=given_store,
-        envvar="MOBILITY_STORE",
-    ),
+    Path, path_option("--store", "PATH", help="Folder of the sessions.", envvar="MOBILITY_STORE")
 ]
 ReportsOption = Annotated[
     Path, path_option("--reports", "PATH", help="Folder of the reports.", envvar="MOBILITY_REPORTS")
@@ -205,8 +190,7 @@ def check_output(
 
     place = Path(os.path.realpath(path))
     above = [place, *place.parents]
-    local = None if store is None else store.local_path
-    stores = [] if local is None else [Path(os.path.realpath(local))]
+    stores = [] if store is None else [Path(os.path.realpath(store.path))]
     for folder in above:
         if folder in stores or is_of_a_store(folder):
             raise BadInputError(f"{path}: is inside {folder}, part of a store; name another")
@@ -260,9 +244,7 @@ def open_store(
     """Open the store that the options name."""
     from mobility.store import Store
 
-    opened = Store(store, reports=reports)
-    opened.require_shared("a command")
-    return opened
+    return Store(store, reports=reports)
 
 
 def open_session(

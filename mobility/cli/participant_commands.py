@@ -172,7 +172,7 @@ def participants_delete(
     keys = Keys(opened)
     key_ids = [key.id for key in keys.all() if key.user_id == user_id]
     for place in places:
-        typer.echo(opened.location_of(place))
+        typer.echo(f"{place}")
     for key in key_ids:
         typer.echo(f"key {key}")
     if yes:

@@ -157,7 +157,7 @@ def validate(
         print_json({**comparison.document, "report": uris(page)})
         return
     _say_agreement(comparison.document)
-    typer.echo(f"data    {session.store.location_of(comparison.folder)}")
+    typer.echo(f"data    {comparison.folder}")
     if page:
         typer.echo(f"report  {page['html']}")
 

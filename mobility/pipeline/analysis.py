@@ -47,6 +47,7 @@ from mobility.errors import (
 from mobility.keypoints.sources import MEDIAPIPE, Origin
 from mobility.sessions.analysis_options import AnalysisOptions, check_movement, given_options
 from mobility.sessions.files import atomic, read_dataset, sweep, write_dataset, write_json
+from mobility.sessions.folder import session_locked
 from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, now
 from mobility.sessions.stored_session import TITLE, StoredSession, is_whole
 
@@ -199,13 +200,11 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
         check_movement(chosen["movement"], session.record.kind, session.record.joints)
     what = f"session {session.id}"
     with session.unless_deleted(), store.session_locked(session.id, what=what, wait_s=2):
-        store.backend.sweep_session(session.id)
         sweep(session.folder, "session.json", *(step.file for step in STEPS))
         while True:
             edits = session.edits()
             record = _analyze(session, edits, chosen, workers)
             # A correction made during the analysis could not start another one: repeat here.
-            store.backend.pull(session.id)
             if session.edits() == edits:
                 return record
 
@@ -213,7 +212,7 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
 def why_not_again(session: StoredSession) -> str:
     """Say that a video or keypoints of a session with results are gone; empty where none are."""
     record = session.record
-    if not record.stages or session.store.local_path is None:  # a bucket has them
+    if not record.stages:
         return ""
     videos = (record.video, record.second_video)
     for file in (*videos, record.keypoints, record.second_keypoints):
@@ -410,7 +409,6 @@ def _analyze(
         entry = record.stages.get(step.name)
         if entry is None or entry.key != keys[step.name]:
             return False
-        session.store.backend.fetch(session.id, entry.file)
         return is_whole(session.folder, entry)
 
     if plan.fault is not None and not all(is_done(step) for step in plan.steps if not step.needs):
@@ -484,7 +482,6 @@ def _analyze(
         for step in STEPS:
             if step.name not in record.stages:
                 (session.folder / step.file).unlink(missing_ok=True)
-                session.store.backend.discard(session.id, step.file)
     except Exception as error:
         if isinstance(error, MobilityError):
             error.args = (_with_original_names(str(error), session, record), *error.args[1:])
@@ -808,7 +805,7 @@ def forget_edited(session: StoredSession, kind: str) -> None:
     A running analysis notices the correction itself before it ends.
     """
     # An analysis that is just ending may have read the edits already: wait for it.
-    with session.store.backend.session_locked(session.id, wait_s=1) as free:
+    with session_locked(session.store.path, session.id, wait_s=1) as free:
         record = session.record
         edited = [step.name for step in _steps(record) if kind in step.edits]
         outdated = [name for name in edited if name in record.stages]
@@ -836,7 +833,6 @@ def give_up(session: StoredSession, reason: str) -> None:
 
 def _save(session: StoredSession, record: SessionRecord) -> None:
     write_json(session.folder / "session.json", record.model_dump(mode="json"))
-    session.store.backend.publish(session.id)
 
 
 def _digest(value: Any) -> str:

@@ -121,7 +121,6 @@ def rollback_if_refused(session: StoredSession) -> Iterator[None]:
                 else:
                     (session.folder / "edits.json").unlink(missing_ok=True)
                 write_json(session.folder / "session.json", record.model_dump(mode="json"))
-                session.store.backend.publish(session.id)
         raise
 
 

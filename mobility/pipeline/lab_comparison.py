@@ -274,8 +274,6 @@ def validations(
     session: StoredSession, *, folder: str | os.PathLike[str] | None = None
 ) -> list[Validation]:
     """List the stored comparisons of a session with lab data, by name."""
-    if folder is None:
-        session.store.backend.fetch_below(session.id, "validation")
     place = Path(folder or session.folder / "validation")
     documents = sorted(place.glob(f"[!.]*/{_DOCUMENT}"))
     return [Validation(file.parent, read_json(file)) for file in documents]

@@ -24,6 +24,7 @@ from mobility.sessions.files import (
     not_all_deleted,
     read_json,
 )
+from mobility.sessions.folder import delete_document
 from mobility.sessions.reports import Trace, remove_visits_of, report_places
 from mobility.sessions.scratch import sweep_scratch
 from mobility.store import Store
@@ -107,11 +108,9 @@ def prune(store: Store, item: ToDelete) -> None:
 def files_of_participant(store: Store, user_id: str) -> list[Path]:
     """List the files and folders of a participant: record, sessions, and reports on these.
 
-    For a store behind a URL, those of its working copy. A session with a damaged record counts if
-    that still names the participant.
+    A session with a damaged record counts if that still names the participant.
     """
     check_id(user_id, what="user_id")
-    store.backend.fetch_document(f"{PARTICIPANTS}/{user_id}.json")
     record = store.path / PARTICIPANTS / f"{user_id}.json"
     paths = [record] if record.is_file() else []
     for session_id in sessions_of(store, user_id):
@@ -179,7 +178,7 @@ def erase(store: Store, user_id: str) -> list[str]:
     if (fault := fault_of(remove_visits_of, store.reports, user_id)) is not None:
         faults.append(fault)
     try:
-        if store.backend.delete_document(f"{PARTICIPANTS}/{user_id}.json"):
+        if delete_document(store.path, f"{PARTICIPANTS}/{user_id}.json"):
             deleted.append("participant")
     except StorageError as error:
         faults.append(error)

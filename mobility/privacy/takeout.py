@@ -45,8 +45,6 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
     sources = files_of_participant(store, user_id)
     if not sources:
         raise nothing_stored_error(store, user_id)
-    for source in sources:
-        store.backend.fetch_below(source.name, "")
     target = Path(path)
     sweep(target.parent, target.name)
     with (

@@ -128,7 +128,7 @@ def render_report(
     # The notebook opens the demo itself, whose folder is not a store.
     which = {"session_id": "", "exercise": exercise.slug} if exercise.has("report") else {}
     if not session.store.read_only:
-        which = {"store": session.store.path_from(folder), "session_id": session.id}
+        which = {"store": _relative(session.store.path, folder), "session_id": session.id}
     return render_notebook(
         find_notebook(exercise.table["notebook"]),
         folder,
@@ -171,7 +171,7 @@ def render_visit(
         **{"participant": visit.user_id, "date": f"{visit.date}"},
         **{"sessions": ", ".join(own), "earlier": ", ".join(earlier) or "-"},
     }
-    places = {"store": store.path_from(folder), "reports": _relative(store.reports, folder)}
+    places = {"store": _relative(store.path, folder), "reports": _relative(store.reports, folder)}
 
     def begin(place: Path) -> None:
         write_json(place / SESSIONS_ON_PAGE, list(named))
@@ -210,7 +210,7 @@ def render_cohort(
     """
     folder = Path(folder)
     _check_free(folder, COHORT)
-    values = {"store": store.path_from(folder), "out": ".", **(parameters or {})}
+    values = {"store": _relative(store.path, folder), "out": ".", **(parameters or {})}
     files = render_notebook(
         find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=values
     )
@@ -244,7 +244,7 @@ def render_validation(
     if session.store.read_only:
         which |= {"folder": _relative(comparison.folder.parent, folder)}
     else:
-        which |= {"store": session.store.path_from(folder), "session_id": session.id}
+        which |= {"store": _relative(session.store.path, folder), "session_id": session.id}
     return render_notebook(
         find_notebook("lab_validation"),
         folder,

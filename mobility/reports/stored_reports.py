@@ -18,6 +18,7 @@ from mobility.documents.contract import ReportDocument
 from mobility.errors import NotFoundError, NotPermittedError, StorageError
 from mobility.pipeline.analysis import bring_up_to_date, try_to_bring_up_to_date, why_not_again
 from mobility.sessions.files import atomic, lock, read_json, write_json
+from mobility.sessions.folder import session_locked
 from mobility.sessions.notebooks import find_notebook
 from mobility.sessions.record import Rendering
 from mobility.sessions.references import references
@@ -137,7 +138,7 @@ def _note_rendering(session: StoredSession, seconds: float) -> None:
     if session.store.read_only:
         return
     try:
-        with session.store.backend.session_locked(session.id, wait_s=1) as free:
+        with session_locked(session.store.path, session.id, wait_s=1) as free:
             if free:
                 record = session.record
                 record.report = Rendering(

@@ -93,7 +93,7 @@ def trial_data(
     body_points, body = ([], np.empty((0, 3))) if fitted is None else _body_points(fitted)
     head = {
         "kind": "trial",
-        # Sessions from a server lack `video_fps`: assume 120 frames/s, the shortest frame.
+        # Without `video_fps`, assume 120 frames/s, the shortest frame.
         "picture_s": 1 / float(pose.attrs.get("video_fps", 120.0)),
         "time": np.round(angles["time"].values.astype(float), 6).tolist(),
         "width": int(pose.attrs.get("image_width", 0)),
@@ -191,7 +191,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
         "noun": session.record.kind.noun,
         "turn": session.record.kind.words["turn"],
         "can_correct": False,
-        "not_served": notes,
+        "notes": notes,
         "warnings": [],
         "others": [],
         "notice": {},

@@ -36,8 +36,8 @@ _KEYS = f"{PRIVATE_FOLDER}/keys.json"
 
 
 def private_folder(store: Store) -> Path:
-    """Folder for what a server keeps; for a store behind a URL, beside the reports."""
-    return (store.local_path or store.reports) / PRIVATE_FOLDER
+    """Folder for what a server keeps."""
+    return store.path / PRIVATE_FOLDER
 
 
 _FORM = re.compile(r"mob_([0-9a-f]{12})_([A-Za-z0-9]{43})")
@@ -161,7 +161,7 @@ class Keys:
 
     def _stored(self) -> dict[str, StoredKey]:
         """Keys by id, read each time, so that a revocation takes effect at once."""
-        place = self._store.location_of(self._store.path / _KEYS)
+        place = self._store.path / _KEYS
         try:
             document = self._store.document(_KEYS)
             if document != self._read[0]:

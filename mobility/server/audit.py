@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Audit:
-    """``.server/audit.jsonl`` in the store, or with the reports where that is behind a URL.
+    """``.server/audit.jsonl`` in the store.
 
     Lines hold ids of keys and sessions, and no names: once a participant's keys are deleted,
     nothing leads from a line to them.

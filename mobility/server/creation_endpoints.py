@@ -21,6 +21,7 @@ from mobility.server.access import Owner, owner_of, permit
 from mobility.server.handler import Handler
 from mobility.server.states import state_of
 from mobility.server.uploads import OVERHEAD_BYTES, Upload, too_large
+from mobility.sessions.folder import session_ids
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +167,7 @@ class Sessions(Creation):
         # Looked up once: looking at the queue for each session would take quadratic time.
         places = self.served.queue.positions()
         entries = []
-        for session_id in self.served.store.backend.ids():
+        for session_id in session_ids(self.served.store.path):
             # Records are cached, not read again for each caller.
             try:
                 session = answers.session(session_id)

@@ -141,9 +141,8 @@ class Answers:
         user_id = self.record(session).user_id
         keys = sorted(session.report_folder.glob(".*.key"))
         names = ("session.json", "edits.json", "config.json")
-        participant = session.store.backend.read(f"{PARTICIPANTS}/{user_id}.json")
-        files = (*(session.folder / name for name in names), *keys)
-        return (*_mark(*files), (hash(participant), 0, 0))
+        participant = session.store.path / PARTICIPANTS / f"{user_id}.json"
+        return _mark(*(session.folder / name for name in names), participant, *keys)
 
 
 def _mark(*files: Path) -> Mark:

@@ -22,7 +22,6 @@ def load(app: Any) -> None:
     """Add the handlers to a server and start the queue."""
     settings = MobilityServer(parent=app)
     store = Store(settings.store_place(), reports=settings.reports_path())
-    store.require_shared("the HTTP interface")
     served = Served(settings, store)
     keep_keys_out(app.web_app.settings)
     app.web_app.settings[SERVED] = served

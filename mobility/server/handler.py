@@ -322,21 +322,16 @@ class Handler(JupyterHandler):
         """No hash: documents are not cached by clients."""
         return None
 
-    async def signed_caller(self, of: str, name: str) -> Caller | None:
+    def signed_caller(self, of: str, name: str) -> Caller | None:
         """Caller by the signed address of a file, if their key is still valid."""
         media_key = self.get_query_argument("media_key", "")
         who = self.served.media_keys.signed_for(of, name, media_key) if media_key else None
         if who is None:
             return None
         kind, _, key_id = who.partition(" ")
-        if kind == "key" and not await self._looked_up(self.served.keys.is_valid_id, key_id):
+        if kind == "key" and not self.served.keys.is_valid_id(key_id):
             return None
         return Caller(who, SIGNED, None)
-
-    async def _looked_up(self, look: Callable[[str], Any], key: str) -> Any:
-        """Look a key up; in a thread where the store answers over a network."""
-        is_quick = self.served.store.local_path is not None
-        return look(key) if is_quick else await asyncio.to_thread(look, key)
 
     async def authenticated(self) -> Caller:
         """Caller by their key, else by Jupyter's login; raises if neither is valid."""
@@ -344,7 +339,7 @@ class Handler(JupyterHandler):
         scheme, _, value = header.rpartition(" ")
         stored = None
         if header and (not scheme or scheme.strip().lower() in _SCHEMES):
-            stored = await self._looked_up(self.served.keys.find, value)
+            stored = self.served.keys.find(value)
         if stored is not None:
             phone_key = stored.id if stored.role == PHONE else None
             return Caller(f"key {stored.id}", stored.role, stored.user_id, phone_key)

@@ -34,7 +34,7 @@ class Media(Handler):
     async def authenticated(self) -> Caller:
         """Caller by a signed address, else by a key."""
         session_id, name = self.path_args
-        signed = await self.signed_caller(signed_name(session_id, demo=self.asks_demo()), name)
+        signed = self.signed_caller(signed_name(session_id, demo=self.asks_demo()), name)
         return signed or await super().authenticated()
 
     async def get(self, session_id: str, name: str) -> None:

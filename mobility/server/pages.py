@@ -91,7 +91,7 @@ class Phone(_Unsigned):
         """Answer with the page if there is a key of this id; the key itself is not needed."""
         if not self._keys.is_valid_id(key_id):
             self.set_status(HTTPStatus.FORBIDDEN)
-            self.finish(f"<p>{tables.sentence('pages.phone.refused')}</p>")
+            self.finish("<p>This code is not valid, or has expired. Scan a new one.</p>")
             return
         self.finish(
             _page(

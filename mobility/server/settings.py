@@ -8,16 +8,14 @@ from pathlib import Path
 from traitlets import Enum, Float, Int, Unicode
 from traitlets.config import Configurable
 
+from mobility.base.options import require_path
 from mobility.server.api_keys import PHONE, ROLES
 
 
 class MobilityServer(Configurable):  # type: ignore[misc]
     """The HTTP interface of mobility."""
 
-    store = Unicode(
-        help="Folder of the sessions, or s3://bucket/prefix; default: MOBILITY_STORE, else "
-        "data/sessions."
-    )
+    store = Unicode(help="Folder of the sessions; default: MOBILITY_STORE, else data/sessions.")
     reports = Unicode(help="Folder of the reports; default: MOBILITY_REPORTS, else reports.")
     jupyter_role = Enum(
         ("", *(role for role in ROLES if role != PHONE)),
@@ -79,9 +77,10 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     )
 
     def store_place(self) -> str:
-        """Folder or URL of the sessions."""
+        """Folder of the sessions."""
         place = self.store or os.environ.get("MOBILITY_STORE") or "data/sessions"
-        return place if "://" in place else str(Path(place).absolute())
+        require_path(place, what="store")
+        return str(Path(place).absolute())
 
     def reports_path(self) -> Path:
         """Folder of the reports."""

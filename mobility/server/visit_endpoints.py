@@ -82,7 +82,7 @@ class Page(VisitHandler):
     async def authenticated(self) -> Caller:
         """Caller by a signed address, else by a key."""
         user_id, date, name = self.path_args
-        signed = await self.signed_caller(_signed_name(user_id, date), name)
+        signed = self.signed_caller(_signed_name(user_id, date), name)
         return signed or await super().authenticated()
 
     async def get(self, user_id: str, date: str, name: str) -> None:

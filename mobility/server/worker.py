@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +31,22 @@ def do(request: Mapping[str, Any], send: Send) -> Any:
     """Do one request: ``do``, "take in", "check", "analyze", "report", "visit" or "still"."""
     if request.get("code", code_digest(None)) != code_digest(None):
         raise ConflictError("mobility was updated; ask whoever runs the server to start it again")
-    with closing(Store(request["store"], reports=request["reports"])) as store:
-        if request["do"] == "take in":
-            return _create(store, request, send)
-        if request["do"] == "visit":
-            store.render_visit(request["user_id"], on=request["date"])
-            return {}
-        if request["do"] == "report":
-            demo = request.get("demo")
-            session = store.demo(demo) if demo else store.session(request["session_id"])
-            current_report(session)
-            return {}
-        if request["do"] == "check":
-            return store.session(request["session_id"]).check_recording()
-        if request["do"] == "still":
-            return {"jpeg": b64encode(store.session(request["session_id"]).still()).decode()}
-        return analyze(store.session(request["session_id"]), request["pose_workers"])
+    store = Store(request["store"], reports=request["reports"])
+    if request["do"] == "take in":
+        return _create(store, request, send)
+    if request["do"] == "visit":
+        store.render_visit(request["user_id"], on=request["date"])
+        return {}
+    if request["do"] == "report":
+        demo = request.get("demo")
+        session = store.demo(demo) if demo else store.session(request["session_id"])
+        current_report(session)
+        return {}
+    if request["do"] == "check":
+        return store.session(request["session_id"]).check_recording()
+    if request["do"] == "still":
+        return {"jpeg": b64encode(store.session(request["session_id"]).still()).decode()}
+    return analyze(store.session(request["session_id"]), request["pose_workers"])
 
 
 def _create(store: Store, request: Mapping[str, Any], send: Send) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""A session is a folder of files, here or behind a URL; nothing of science."""
+"""A session is a folder of files; nothing of science."""

@@ -21,7 +21,8 @@ from mobility.catalogue.registry import ExerciseName
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import UNKNOWN
-from mobility.sessions.files import REFERENCES
+from mobility.sessions.files import REFERENCES, entries_with_prefix
+from mobility.sessions.folder import delete_document
 from mobility.sessions.record import Document, Finite, Number
 from mobility.sessions.store_files import StoreFiles
 
@@ -216,7 +217,7 @@ def delete_reference(store: StoreFiles, name: str) -> None:
     store.require_writable()
     check_name(name)
     with store.locked(f".locks/{REFERENCES}", what="the references", wait_s=10):
-        if not store.backend.delete_document(_key(name)):
+        if not delete_document(store.path, _key(name)):
             raise _not_found(store, name)
 
 
@@ -226,8 +227,8 @@ def _key(name: str) -> str:
 
 def reference_names(store: StoreFiles) -> list[str]:
     """List the names of the references of a store, damaged ones too."""
-    files = store.backend.names(REFERENCES)
-    stems = (file.removesuffix(".json") for file in files if file.endswith(".json"))
+    files = entries_with_prefix(store.path / REFERENCES, "")
+    stems = (file.stem for file in files if file.suffix == ".json")
     return sorted(stem for stem in stems if re.match(_NAME, stem))
 
 

@@ -1,4 +1,4 @@
-"""Sessions and participants in a folder, or behind a URL: :class:`SessionStore`."""
+"""Sessions and participants in a folder: :class:`SessionStore`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from mobility.sessions.files import (
     write_json,
     writing,
 )
+from mobility.sessions.folder import forget_locks, session_ids
 from mobility.sessions.notebooks import demo_places
 from mobility.sessions.record import (
     SessionRecord,
@@ -156,7 +157,6 @@ class SessionStore(StoreFiles, Generic[S]):
         if session_id is None:
             session_id = new_session_id(created)
         check_new_id(session_id)
-        self.backend.pull(session_id)
         self.sweep()
         with self.session_locked(session_id, what=f"session {session_id}"):
             if (self.path / session_id).exists():
@@ -185,14 +185,14 @@ class SessionStore(StoreFiles, Generic[S]):
                     hidden.rename(self.path / session_id)
             except BaseException:
                 shutil.rmtree(hidden, ignore_errors=True)
-                self.backend.forget_locks(session_id)
+                forget_locks(self.path, session_id)
                 raise
             sync_folder(self.path)
         return self._opened(self.path / session_id)
 
     def sessions(self) -> list[S]:
         """All sessions, the oldest first; a damaged one is left out and logged."""
-        sessions, damaged = self._read_records(self.backend.pull_all())
+        sessions, damaged = self._read_records(session_ids(self.path))
         for fault in damaged.values():
             log.warning("left out: %s", fault)
         return sessions
@@ -202,15 +202,13 @@ class SessionStore(StoreFiles, Generic[S]):
 
         The latter include folders that may be sessions (:meth:`possible_sessions`).
         """
-        return self._read_records(sorted({*self.backend.pull_all()} | self.possible_sessions()))
+        return self._read_records(sorted({*session_ids(self.path)} | self.possible_sessions()))
 
     def _read_records(self, session_ids: Iterable[str]) -> tuple[list[S], dict[str, str]]:
         dated, damaged = [], {}
         for session_id in session_ids:
             session = self._opened(self.path / session_id)
             try:
-                if not session.folder.is_dir():  # the list of its files may be damaged
-                    self.backend.pull(session_id)
                 dated.append((session.record.created_at, session_id, session))
             except MobilityError as error:
                 damaged[session_id] = str(error)

@@ -1,10 +1,8 @@
-"""Files of a store: a folder with sessions, participants and documents, or the same behind a URL.
+"""Files of a store: a folder with sessions, participants and documents.
 
 A session is a folder with a record (``session.json``), a video, and what the
 analysis made of it. Nothing is written until there is something to keep: a
-store that is only read may be read-only or absent. A store behind a URL (a bucket) has a
-working copy in this process, see :mod:`mobility.sessions.bucket`. The store's
-:class:`~mobility.sessions.backend.Backend` handles what differs there.
+store that is only read may be read-only or absent.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from mobility.errors import (
     NotPermittedError,
     StorageError,
 )
-from mobility.sessions.backend import open_backend
+from mobility.sessions import folder
 from mobility.sessions.files import (
     LOCKS,
     PARTICIPANTS,
@@ -34,10 +32,12 @@ from mobility.sessions.files import (
     check_id,
     check_key,
     check_name,
+    entries_with_prefix,
     in_use,
     is_id,
     is_reserved,
     json_bytes,
+    lock_if_free,
     not_all_deleted,
     read_json,
     refuse_link,
@@ -53,20 +53,16 @@ REPORTS_VARIABLE = "MOBILITY_REPORTS"
 
 
 class StoreFiles:
-    """A folder of sessions and participants, or the same behind a URL.
+    """A folder of sessions and participants.
 
     Parameters
     ----------
     path
-        The folder; it is made when something is first written. Or a URL, ``s3://bucket/prefix``:
-        ``docs/stores.md`` says which, and what holds there. A session behind a URL is as it was
-        when it was opened or one of its locks was taken last.
+        The folder; it is made when something is first written.
     reports
         Folder of the rendered reports; by default the environment variable
         ``MOBILITY_REPORTS``, else ``reports``.
     """
-
-    on_server = False
 
     def __init__(
         self, path: str | os.PathLike[str], *, reports: str | os.PathLike[str] | None = None
@@ -75,8 +71,7 @@ class StoreFiles:
             if place is not None or what == "store":
                 require_path(place, what=what)
         check_decodable(os.fspath(path), what="store")
-        self.backend = open_backend(os.fspath(path))
-        self.path = self.backend.folder
+        self.path = Path(path)
         # A missing store counts as empty, but a folder can be made there only below a folder.
         existing = next(p for p in (self.path, *self.path.parents) if os.path.lexists(p))
         if not existing.is_dir():
@@ -94,25 +89,12 @@ class StoreFiles:
 
     @property
     def place(self) -> str:
-        """Folder or URL of the store."""
-        return self.location_of(self.path)
-
-    @property
-    def local_path(self) -> Path | None:
-        """Folder of the store; None if it is not on this machine and answers over a network."""
-        return self.backend.local_path
-
-    def location_of(self, path: Path) -> str:
-        """Path of a file of the store as a user finds it; its URL behind a URL."""
-        return self.backend.location_of(path)
-
-    def close(self) -> None:
-        """Remove the working copy of a store behind a URL now, not when the process ends."""
-        self.backend.close()
+        """Path of the folder of the store."""
+        return os.fspath(self.path)
 
     def absolute(self) -> Self:
         """Open the same store by absolute paths, valid in any working folder."""
-        return type(self)(self.location_of(self.path.absolute()), reports=self.reports.absolute())
+        return type(self)(self.path.absolute(), reports=self.reports.absolute())
 
     def require_session(self, session_id: str) -> None:
         """Raise that there is no such session, if there is none."""
@@ -124,7 +106,7 @@ class StoreFiles:
                     "still running; finish deleting it with: mobility sessions delete "
                     f"{session_id}"
                 )
-            others = [each for each in self.backend.ids() if each != session_id]
+            others = [each for each in folder.session_ids(self.path) if each != session_id]
             raise NotFoundError(
                 f"session {session_id}: not in the store {self.place}"
                 f"{likely(session_id, others) or '; list them with: mobility sessions list'}"
@@ -135,7 +117,6 @@ class StoreFiles:
         """Whether there is such a session."""
         if not is_id(session_id) or is_reserved(session_id):
             return False
-        self.backend.pull(session_id)
         return (self.path / session_id / "session.json").is_file()
 
     def possible_sessions(self) -> set[str]:
@@ -143,7 +124,7 @@ class StoreFiles:
 
         A folder with anything else is not ours.
         """
-        return {*self.backend.possible()}
+        return {*folder.possible_ids(self.path)}
 
     def delete(self, session_id: str) -> None:
         """Delete a session with its video, results and reports; nothing is kept.
@@ -157,12 +138,12 @@ class StoreFiles:
             if (fault := swept[session_id]) is not None:
                 raise not_all_deleted(f"session {session_id}", fault) from fault
             return
-        if not self.backend.holds(session_id):
+        if not folder.holds(self.path, session_id):
             self.require_session(session_id)
         for place in report_places(self.reports, session_id):
             refuse_link(place)
         try:
-            self.backend.delete(session_id, self.remove_reports)
+            folder.delete_session(self.path, session_id, self.remove_reports)
         except InUseError:
             raise
         except StorageError as error:
@@ -173,11 +154,11 @@ class StoreFiles:
 
         Maps the id of each session that left something to the error that kept it, or None.
         """
-        return self.backend.sweep(self.remove_reports)
+        return folder.sweep_sessions(self.path, self.remove_reports)
 
     def unfinished(self) -> list[str]:
         """Ids of sessions whose creation or deletion is unfinished or still running."""
-        return self.backend.unfinished()
+        return folder.unfinished_ids(self.path)
 
     def set_participant(self, user_id: str, /, **fields: Any) -> dict[str, Any]:
         """Store data of a participant; fields not named stay as they are.
@@ -227,7 +208,7 @@ class StoreFiles:
 
     def participants(self) -> list[str]:
         """Ids of the participants who have a record or a session, in order; not the demo."""
-        names = self.backend.names(PARTICIPANTS)
+        names = [each.name for each in entries_with_prefix(self.path / PARTICIPANTS, "")]
         user_ids = {Path(name).stem for name in names if re.fullmatch(r"[^.].*\.json", name)}
         for user_id in self.owners().values():
             with suppress(BadInputError):  # of a damaged record
@@ -237,7 +218,7 @@ class StoreFiles:
     def owners(self) -> dict[str, str]:
         """Participant of each session whose record still names one, even if damaged otherwise."""
         owners = {}
-        for session_id in self.backend.pull_all():
+        for session_id in folder.session_ids(self.path):
             with suppress(MobilityError):
                 record = read_json(self.path / session_id / "session.json")
                 if isinstance(record, dict) and isinstance(record.get("user_id"), str):
@@ -246,8 +227,8 @@ class StoreFiles:
 
     def document(self, key: str) -> Any:
         """JSON document of the store, by its path in it."""
-        place = self.location_of(self.path / check_key(key))
-        content = self.backend.read(key)
+        place = self.path / check_key(key)
+        content = folder.read_document(self.path, key)
         if content is None:
             raise NotFoundError(f"{place}: no such document")
         try:
@@ -257,31 +238,17 @@ class StoreFiles:
 
     def write_document(self, key: str, document: Any) -> None:
         """Write a document of the store; its lock is held."""
-        self.backend.write(check_key(key), json_bytes(document))
-
-    def require_shared(self, what: str) -> None:
-        """Refuse a store that other processes do not see."""
-        if not self.backend.is_shared:
-            raise BadInputError(
-                f"store {self.place}: exists in the memory of this process only, and {what} "
-                "needs other processes; use a folder or an s3:// store"
-            )
-
-    def path_from(self, folder: Path) -> str:
-        """Path or URL by which a notebook that runs in `folder` opens the store."""
-        self.require_shared("a report")
-        return self.backend.path_from(folder)
+        folder.write_document(self.path, check_key(key), json_bytes(document))
 
     def require_writable(self) -> None:
-        """Refuse to write the demo, or a store behind a URL that can only be read."""
+        """Refuse to write the demo."""
         if self.read_only:
             raise NotPermittedError("the demo cannot be changed; create a session of your own")
-        self.backend.require_writable()
 
     @contextmanager
     def locked(self, key: str, *, what: str, wait_s: float = 0.0) -> Iterator[None]:
         """Hold the lock ``<key>.lock`` of the store, or raise that `what` is in use."""
-        with self.backend.locked(check_key(key), wait_s=wait_s) as is_held:
+        with lock_if_free(self.path / f"{check_key(key)}.lock", wait_s=wait_s) as is_held:
             if not is_held:
                 raise in_use(what)
             yield
@@ -290,20 +257,20 @@ class StoreFiles:
     def session_locked(
         self, session_id: str, part: str = "session", *, what: str, wait_s: float = 0.0
     ) -> Iterator[None]:
-        """Hold a lock of a session, or raise that `what` is in use.
-
-        Behind a URL the session is brought up to date first, and published after.
-        """
+        """Hold a lock of a session, or raise that `what` is in use."""
         check_id(session_id, what="session_id")
         check_id(part, what="part")
-        with self.backend.session_locked(session_id, part, wait_s=wait_s) as is_held:
+        with folder.session_locked(self.path, session_id, part, wait_s=wait_s) as is_held:
             if not is_held:
                 raise in_use(what)
             yield
 
     def is_in_work(self, session_id: str) -> bool:
         """Whether any process works on a session now."""
-        return is_id(session_id) and not self.read_only and self.backend.is_in_work(session_id)
+        if self.read_only or not is_id(session_id):
+            return False
+        with folder.session_locked(self.path, session_id) as is_free:
+            return not is_free
 
     def remove_reports(self, session_id: str) -> None:
         """Remove the reports that hold a session; before its folder, so that none is orphaned."""
@@ -313,7 +280,7 @@ class StoreFiles:
         """Record of a participant; None where there is none."""
         key = f"{PARTICIPANTS}/{user_id}.json"
         try:
-            return validate(Participant, self.document(key), what=self.location_of(self.path / key))
+            return validate(Participant, self.document(key), what=f"{self.path / key}")
         except NotFoundError:
             return None
         except BadInputError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import getpass
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from mobility.catalogue.joints import MEASURED, Joint
 from mobility.catalogue.registry import names
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.sessions.files import check_name, read_dataset, read_json, report_place, write_json
+from mobility.sessions.folder import forget_locks
 from mobility.sessions.record import (
     Edits,
     Participant,
@@ -111,7 +113,7 @@ class StoredSession:
         except Exception as error:
             if self.folder.is_dir():
                 raise
-            self.store.backend.forget_locks(self.folder.name)
+            forget_locks(self.store.path, self.folder.name)
             raise self._deleted() from error
 
     def _deleted(self) -> NotFoundError:
@@ -151,28 +153,27 @@ class StoredSession:
 
     def copy_of(self, video: VideoFile) -> Path:
         """Path of a file that was given."""
-        self.store.backend.fetch(self.folder.name, video.file, required=True)
         return self.folder / video.file
 
     @property
     def annotated_video(self) -> Path:
         """Path of the annotated video, which may not exist."""
-        self.store.backend.fetch(self.folder.name, "analyzed.mp4")
         return self.folder / "analyzed.mp4"
 
     @property
     def place(self) -> str:
-        """Folder or URL of the session."""
-        return self.store.location_of(self.folder)
+        """Path of the folder of the session."""
+        return os.fspath(self.folder)
 
     @property
     def size(self) -> int:
         """Bytes of all its files."""
-        return self.store.backend.size(self.folder.name)
+        files = self.folder.rglob("*")
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     def place_of(self, name: str) -> str:
-        """Address of one of its files: a ``file://`` URI, or the URL of its object."""
-        return self.store.backend.uri_of(self.folder.name, name)
+        """``file://`` URI of one of its files."""
+        return (self.folder / name).resolve().as_uri()
 
     @property
     def report_folder(self) -> Path:
@@ -274,11 +275,10 @@ class StoredSession:
 
     @checked
     def result_file(self, stage: Annotated[str, Field(max_length=64)]) -> Path:
-        """Path of the file of a stage, whole and up to date with the store."""
+        """Path of the file of a stage, whole."""
         before = None
         # Another process may replace it meanwhile.
         while (entry := self._stage_entry(stage)) != before:
-            self.store.backend.fetch(self.folder.name, entry.file)
             if is_whole(self.folder, entry):
                 return self.folder / entry.file
             before = entry

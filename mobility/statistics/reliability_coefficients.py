@@ -194,31 +194,6 @@ def measurement_error(values: ArrayLike, *, kind: Kind = "agreement") -> Estimat
 
 
 @checked
-def coefficient_of_variation(values: ArrayLike, *, kind: Kind = "agreement") -> Estimate:
-    r"""Within-target coefficient of variation, as a share, with its 95 % interval.
-
-    It is :math:`\sqrt{\exp(s^2) - 1}` with the :func:`measurement_error` s of the logarithms, and
-    means something only where zero means none (durations, lengths, speeds; no joint angle, whose
-    zero is a convention). NaN where a value is zero or negative, or the error has none; the upper
-    end of agreement may be infinite with 2 columns.
-
-    Quan & Shih 1996, Biometrics 52:1195; Bland & Altman 1996, BMJ 313:106.
-    """
-    table = numbers(values, what="coefficient of variation")
-    if np.nanmin(table, initial=np.inf) <= 0:
-        return _missing(len(table), "CV: a value is zero or negative")
-    return share_of_error(measurement_error(np.log(table), kind=kind))
-
-
-def share_of_error(of_logarithms: Estimate) -> Estimate:
-    """Give the coefficient of variation from the error of measurement of the logarithms."""
-    with np.errstate(over="ignore"):
-        value, low, high = np.sqrt(np.expm1(np.square(of_logarithms[1:4]))).tolist()
-    reason = of_logarithms.reason.replace("SEM", "CV")
-    return of_logarithms._replace(value=value, low=low, high=high, reason=reason)
-
-
-@checked
 def weighted_kappa(
     values: ArrayLike, *, weights: Literal["linear", "quadratic"] = "quadratic"
 ) -> Estimate:

@@ -33,7 +33,6 @@ from mobility.statistics.reliability_coefficients import (
     intraclass_correlation,
     mdc95,
     measurement_error,
-    share_of_error,
     share_within,
     weighted_kappa,
 )
@@ -159,7 +158,6 @@ def reliability(
     *,
     metrics: Names | None = None,
     ordinal: Names = (),
-    ratio: Names | None = None,
 ) -> Reliability:
     """Say how reliable measures are, from values of participants who were measured repeatedly.
 
@@ -184,9 +182,6 @@ def reliability(
         Names of the metrics, all by default.
     ordinal
         Metrics whose values are ordered categories in whole numbers (scores): kappa is given.
-    ratio
-        Metrics whose zero means none, so that they have a coefficient of variation; by default
-        those whose unit says so (durations, lengths, speeds).
 
     Returns
     -------
@@ -202,7 +197,6 @@ def reliability(
           estimate, and of new changes by error alone fewer than 95 of 100 are within it: their
           share is ``within``, by t with Satterthwaite's degrees of freedom of the SEM (consistency:
           0.924 of 12 people with two visits, 0.878 of 5; ``benchmarks/reliability.md``).
-        - `cv`, within-participant coefficient of variation, as a share.
         - `change`, mean change from the first level to another, with the interval and `p` of the
           paired t test; `sd_change`, `limit_low` and `limit_high`, 95 % limits of agreement.
         - `component`, standard deviation of each term of the design.
@@ -243,8 +237,7 @@ def reliability(
     """
     rows = _checked(table, metrics)
     names = rows["metric"].unique().tolist()
-    for what, chosen in (("ordinal", ordinal), ("ratio", ratio or ())):
-        _check_names(what, chosen, names)
+    _check_names("ordinal", ordinal, names)
     varying = [name for name in FACTORS if name in rows and rows[name].nunique() > 1]
     if not varying or rows.groupby([PARTICIPANT, "metric", "side"], observed=True).size().max() < 2:
         raise BadInputError(
@@ -254,7 +247,6 @@ def reliability(
     cells = [PARTICIPANT, *varying]
     _check_unique(rows, cells)
     ways = [name for name in varying if name != TRIAL] or [TRIAL]
-    zero_is_none = tables.load("studies")["ratio_units"]["values"]
     statistics: list[dict[str, Any]] = []
     for (metric, side), each in rows.groupby(["metric", "side"], sort=False):
         used, without = each[each["value"].notna()], each[each["value"].isna()]
@@ -263,8 +255,6 @@ def reliability(
             of_metric = _kappas(used, ways)
         else:
             of_metric = _of_values(used, ways)
-            if (units in zero_is_none) if ratio is None else (metric in ratio):
-                of_metric += _variations(used, ways)
             for way in ways:
                 of_metric += _changes(used, way, ways)
         of_metric += _stated(used)
@@ -463,19 +453,6 @@ def _errors(used: pd.DataFrame, ways: Sequence[str], components: Components) -> 
                 )
             )
     return rows
-
-
-def _variations(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
-    """Coefficients of variation, from the errors of the logarithms."""
-    if len(used) and used["value"].min() <= 0:
-        reason = tables.sentence("studies.reason.not_positive")
-        return [_Row("cv", _without(used, reason), units="1")]
-    logarithms = used.assign(value=np.log(used["value"]))
-    errors = _errors(logarithms, ways, _components(logarithms, ways))
-    return [
-        row._replace(statistic="cv", estimate=share_of_error(row.estimate), units="1")
-        for row in errors
-    ]
 
 
 def _changes(used: pd.DataFrame, way: str, ways: Sequence[str]) -> list[_Row]:

@@ -197,7 +197,7 @@ def retest_curves(
     units = unit_of(rows)
     percents, at = np.unique(rows["percent"], return_inverse=True)
     labels = [f"{percent:.17g}" for percent in percents]
-    result = reliability(rows.assign(metric=np.array(labels)[at]), ratio=[])
+    result = reliability(rows.assign(metric=np.array(labels)[at]))
     sides = [side for side in (*SIDES, NO_SIDE) if side in set(rows["side"])]
     numbers = {key: np.full((len(sides), len(labels)), np.nan) for key in _NUMBERS}
     people, reasons = np.zeros((len(sides), len(labels)), np.int64), [""] * len(sides)

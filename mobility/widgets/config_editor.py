@@ -11,13 +11,12 @@ import numpy as np
 import traitlets
 from markupsafe import Markup
 
-from mobility import tables
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.documents.fill import SIDES, series
 from mobility.errors import NotFoundError
-from mobility.widgets.sessions import AnySession, repetitions_of
-from mobility.widgets.widget import Act, Widget, module
+from mobility.store import Session
+from mobility.widgets.widget import Act, Widget, module, repetitions_of
 
 MOST_POINTS = 1200
 """Points of a curve that the page gets; a longer one is thinned."""
@@ -29,8 +28,7 @@ class ConfigEditor(Widget):
     Parameters
     ----------
     session
-        A session of single joints, of a store or of a server
-        (:class:`mobility.widgets.remote.RemoteSession`).
+        A session of single joints.
 
     Attributes
     ----------
@@ -63,7 +61,7 @@ class ConfigEditor(Widget):
     can_undo = traitlets.Bool().tag(sync=True)
     answered = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, session: AnySession) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
         stored = session.stored_config()
         self._past: list[tuple[list[str], dict[str, str]]] = []
@@ -120,7 +118,7 @@ class ConfigEditor(Widget):
             self.revision += 1
         self._stored = self._now
         self.unsaved = False
-        self.say("done", tables.sentence("widgets.notice.settings_saved"))
+        self.say("done", "saved; the next report uses these settings")
         return answer
 
     def undo(self) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import traitlets
 
-from mobility import tables
 from mobility.store import Session
 from mobility.widgets.widget import Act, Widget, module
 
@@ -42,7 +41,7 @@ class FilmCheck(Widget):
             finally:
                 then(session)
 
-        self.in_background(tables.sentence("widgets.notice.checking"), work, on=session.id)
+        self.in_background("checking the film", work, on=session.id)
 
     def keep(self, session_ids: set[str]) -> None:
         """Show nothing of sessions that are not among `session_ids` any more."""

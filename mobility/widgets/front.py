@@ -8,14 +8,13 @@ from typing import Any
 
 import traitlets
 
-from mobility import tables
 from mobility.base.progress import send_first_page_to
 from mobility.errors import NotFoundError
 from mobility.server import phones
 from mobility.store import Session, Store
 from mobility.widgets.film_check import FilmCheck
 from mobility.widgets.media import address
-from mobility.widgets.session_browser import SessionBrowser
+from mobility.widgets.session_browser import MAKING_REPORT, SessionBrowser
 from mobility.widgets.trial_viewer import TrialViewer
 from mobility.widgets.upload_form import UploadForm
 from mobility.widgets.widget import Act, Widget, module
@@ -174,7 +173,7 @@ class Front:
 
     def _analyzed(self, session: Session) -> None:
         self.show_trial("trial", session)
-        self.browser.set_step(tables.sentence("widgets.notice.rendering"))
+        self.browser.set_step(MAKING_REPORT)
         self.report.show(session)
 
 

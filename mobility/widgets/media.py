@@ -4,14 +4,12 @@ The browser gets them in ranges of bytes.
 
 The files route of the Jupyter server serves files below its folder, with its login, to any browser.
 A small server in the kernel serves other files, to browsers on the same machine only, under random
-addresses. A file on another server has a signed address, which needs no key for a while; where that
-server signs none, the small one fetches the file with the key, which the page never sees.
+addresses.
 """
 
 from __future__ import annotations
 
 import functools
-import logging
 import mimetypes
 import secrets
 import threading
@@ -19,29 +17,23 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
-from mobility.errors import MobilityError, NotFoundError
+from mobility.errors import NotFoundError
 from mobility.server.fences import fence
 from mobility.server.ranges import requested_range
 
-if TYPE_CHECKING:
-    from mobility.widgets.remote import RemoteMedia
-
-log = logging.getLogger(__name__)
-
 _BLOCK = 1 << 18
-_RELAYED_HEADERS = ("Content-Type", "Content-Length", "Content-Range", "Accept-Ranges", "ETag")
 
 
-def address(file: Path | RemoteMedia, page: Mapping[str, Any]) -> str:
+def address(file: Path, page: Mapping[str, Any]) -> str:
     """Address under which the browser of `page` gets `file`.
 
     Parameters
     ----------
     file
-        An existing file, on this machine or on another server.
+        An existing file.
     page
         Jupyter server of the page: ``base`` (path of its address) and ``root`` (its folder), empty
         if there is none; ``local`` to use the server in the kernel.
@@ -53,11 +45,7 @@ def address(file: Path | RemoteMedia, page: Mapping[str, Any]) -> str:
     """
     if not file.is_file():
         raise NotFoundError(f"{file}: no such file")
-    uses_kernel = bool(page.get("local"))
-    if not isinstance(file, Path):
-        signed = "" if uses_kernel else file.signed
-        return signed or _server().share(file)
-    if not uses_kernel:
+    if not page.get("local"):
         route = _files_route(file, str(page.get("base") or ""), str(page.get("root") or ""))
         if route:
             return route
@@ -93,9 +81,9 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.shared: dict[str, Path | RemoteMedia] = {}
+        self.shared: dict[str, Path] = {}
 
-    def share(self, file: Path | RemoteMedia) -> str:
+    def share(self, file: Path) -> str:
         name = next((key for key, shared in self.shared.items() if shared == file), None)
         if name is None:
             name = f"{secrets.token_urlsafe(24)}/{quote(file.name)}"
@@ -123,9 +111,6 @@ class _Handler(BaseHTTPRequestHandler):
         if file is None or not file.is_file() or host not in ("127.0.0.1", "localhost"):
             self._refuse(HTTPStatus.NOT_FOUND)
             return
-        if not isinstance(file, Path):
-            self._relay(file, with_body=with_body)
-            return
         size = file.stat().st_size
         requested = requested_range(self.headers.get("Range", ""), size)
         start, stop = requested or (0, size)
@@ -144,31 +129,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if with_body:
             self._send(file, start, stop)
-
-    def _relay(self, file: RemoteMedia, *, with_body: bool) -> None:
-        has_answered = False
-        try:
-            with file.ranged(self.headers.get("Range")) as answer:
-                has_answered = True
-                self.send_response(answer.status_code)
-                self.send_header("Content-Security-Policy", fence(file.name))
-                for name in _RELAYED_HEADERS:
-                    if name in answer.headers:
-                        self.send_header(name, answer.headers[name])
-                self.send_header("Cache-Control", "private, no-store")
-                if "Content-Length" not in answer.headers:  # then closing ends the body
-                    self.close_connection = True
-                self.end_headers()
-                if with_body:
-                    for block in answer.iter_raw(_BLOCK):
-                        self.wfile.write(block)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True  # the browser stopped reading
-        except MobilityError as error:
-            log.warning("%s: %s", file.name, error)
-            self.close_connection = True
-            if not has_answered:
-                self._refuse(HTTPStatus.BAD_GATEWAY)
 
     def _send(self, file: Path, start: int, stop: int) -> None:
         try:

@@ -12,7 +12,6 @@ import htpy as h
 import traitlets
 from markupsafe import Markup
 
-from mobility import tables
 from mobility.assessment.verdict import LEVELS, warning_lines
 from mobility.base.formatting import dated, timed
 from mobility.base.progress import send_first_page_to
@@ -20,8 +19,8 @@ from mobility.documents.fill import user_name
 from mobility.errors import MobilityError, NotFoundError
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.record import ANONYMOUS, Participant, SessionRecord, verdict_in_words
+from mobility.store import Session, Store
 from mobility.widgets.media import address
-from mobility.widgets.sessions import AnySession, StoreOfVisits
 from mobility.widgets.widget import Act, Widget, module
 
 log = logging.getLogger(__name__)
@@ -30,13 +29,28 @@ Activity = Literal["queued", "running", "report"]
 """Work of a widget on a session: it waits for its analysis, is analysed, its report is rendered."""
 
 
+MAKING_REPORT = "making the report"
+
+_STATES = {
+    "created": "not analysed",
+    "analyzing": "interrupted",
+    "analyzed": "analysed",
+    "edited": "corrected",
+    "failed": "failed",
+    "queued": "waiting",
+    "running": "being analysed",
+    "damaged": "damaged",
+}
+"""States of a session, as the table calls them."""
+
+
 class SessionBrowser(Widget):
     """Participants of a store with their visits, and a table of all sessions.
 
     Parameters
     ----------
     store
-        A store, or one on a server (:class:`mobility.widgets.remote.RemoteStore`).
+        The store.
     analysis
         Options of the analyses that the widget starts (:func:`mobility.pipeline.analysis.analyze`).
     view
@@ -67,7 +81,7 @@ class SessionBrowser(Widget):
 
     def __init__(
         self,
-        store: StoreOfVisits,
+        store: Store,
         *,
         analysis: Mapping[str, Any] | None = None,
         view: Literal["people", "sessions"] = "sessions",
@@ -82,7 +96,7 @@ class SessionBrowser(Widget):
         self.refresh()
 
     @property
-    def session(self) -> AnySession | None:
+    def session(self) -> Session | None:
         """The session opened last; None if none was."""
         return self.store.session(self.opened) if self.opened else None
 
@@ -110,7 +124,7 @@ class SessionBrowser(Widget):
     def _add_callback(self, what: str, callback: Callable[..., Any]) -> None:
         self._callbacks.setdefault(what, []).append(callback)
 
-    def _call_back(self, what: str, session: AnySession, *texts: str) -> None:
+    def _call_back(self, what: str, session: Session, *texts: str) -> None:
         for callback in self._callbacks.get(what, []):
             callback(session, *texts)
 
@@ -157,7 +171,7 @@ class SessionBrowser(Widget):
                 self._activities[session_id] = activity
             self.refresh()
 
-    def open_session(self, session_id: str) -> AnySession:
+    def open_session(self, session_id: str) -> Session:
         """Choose a session.
 
         Raises
@@ -186,22 +200,22 @@ class SessionBrowser(Widget):
             The session is being analysed already, or its report rendered.
         """
         session = self.store.session(session_id)
-        before = None if self.store.on_server else self._last_analysis
+        before = self._last_analysis
 
         def work() -> None:
             try:
                 if before is not None:
                     self._mark(session.id, "queued")
                     before.join()
-                self.set_step(tables.sentence("widgets.notice.analysing"))
+                self.set_step("analysing")
                 self._mark(session.id, "running")
                 session.analyze(**self._analysis)
             finally:
                 self._mark(session.id, None)
             self._call_back("analyzed", session)
-            self.say("done", tables.sentence("widgets.notice.analysed", title=session.record.name))
+            self.say("done", f"{session.record.name} is analysed")
 
-        waiting = tables.sentence("widgets.browser.state.queued")
+        waiting = _STATES["queued"]
         self._last_analysis = self.in_background(waiting, work, on=session.id)
 
     def report(self, session_id: str) -> None:
@@ -223,12 +237,17 @@ class SessionBrowser(Widget):
                     session.render_report()
             finally:
                 self._mark(session.id, None)
-            when = "now" if session.report_is_current() else "then"
-            self.say("done", tables.sentence(f"widgets.notice.rendered.{when}"))
+            self.say(
+                "done",
+                "the report is ready"
+                if session.report_is_current()
+                else "the report is of other code or other data, and is shown as it was, for the "
+                "video is gone",
+            )
             self.send({"kind": "rendered", "session": session.id})
             self._call_back("report", session)
 
-        self.in_background(tables.sentence("widgets.notice.rendering"), work, on=session.id)
+        self.in_background(MAKING_REPORT, work, on=session.id)
 
     def visit(
         self, user_id: str, date: datetime.date | str, *, page: Mapping[str, Any] | None = None
@@ -250,7 +269,7 @@ class SessionBrowser(Widget):
 
         def work() -> None:
             file = self.store.render_visit(user_id, on=date)["html"]
-            self.say("done", tables.sentence("widgets.notice.visit_rendered"))
+            self.say("done", "the page of the visit is ready")
             self.send(
                 {
                     "kind": "visit",
@@ -261,8 +280,8 @@ class SessionBrowser(Widget):
                 }
             )
 
-        what = tables.sentence("widgets.notice.visit_rendering")
-        self.in_background(what, work, on=f"visit {user_id} {date}")
+        on = f"visit {user_id} {date}"
+        self.in_background("making the page of the visit", work, on=on)
 
     def _visit(self, content: Mapping[str, Any]) -> None:
         whose, date = str(content.get("participant")), str(content.get("date"))
@@ -280,7 +299,7 @@ class SessionBrowser(Widget):
         """
         self.store.delete(session_id)
         self.refresh()
-        self.say("done", tables.sentence("widgets.notice.deleted", session=session_id))
+        self.say("done", f"session {session_id} is deleted")
 
     def static_html(self) -> Markup:
         """Show the table, without its buttons."""
@@ -313,14 +332,14 @@ class SessionBrowser(Widget):
 
 
 def _session_row(
-    session: AnySession, activity: Activity | None, people: dict[str, Participant | None]
+    session: Session, activity: Activity | None, people: dict[str, Participant | None]
 ) -> dict[str, Any]:
     """Row of a session; `people` keeps the participants that were read for earlier rows."""
     record = session.record
     if record.user_id not in people:
         people[record.user_id] = _participant(session, record)
     state: str = record.state
-    if activity in ("queued", "running") and state not in ("queued", "held", "running"):
+    if activity in ("queued", "running"):
         state = activity
     elif state == "analyzing" and session.store.is_in_work(session.id):
         state = "running"
@@ -333,7 +352,7 @@ def _session_row(
         "participant": user_name(record, people[record.user_id]),
         "exercise": record.exercise,
         "state": state,
-        "state_text": tables.sentence(f"widgets.browser.state.{state}"),
+        "state_text": _STATES[state],
         "busy": state == "running" or activity == "report",
         "reason": record.reason,
         "warnings": warning_lines(record.warnings),
@@ -346,7 +365,7 @@ def _session_row(
     }
 
 
-def _participant(session: AnySession, record: SessionRecord) -> Participant | None:
+def _participant(session: Session, record: SessionRecord) -> Participant | None:
     try:
         return session.participant
     except MobilityError as error:
@@ -361,7 +380,7 @@ def _damaged_row(session_id: str, fault: str) -> dict[str, Any]:
         "id": session_id,
         "name": session_id,
         "state": "damaged",
-        "state_text": tables.sentence("widgets.browser.state.damaged"),
+        "state_text": _STATES["damaged"],
         "busy": False,
         "reason": fault,
         "warnings": [],

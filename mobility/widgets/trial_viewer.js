@@ -70,7 +70,7 @@ function drawTrial({ model, el }) {
 
   const warned = h("div", { role: "status" });
   const showWarnings = () =>
-    warned.replaceChildren(...[...model.get("not_served"), ...model.get("warnings")].map((text) => h("p", { class: "mobility-dim" }, text)));
+    warned.replaceChildren(...[...model.get("notes"), ...model.get("warnings")].map((text) => h("p", { class: "mobility-dim" }, text)));
 
   place.append(
     h("h3", {}, model.get("title")),
@@ -148,7 +148,7 @@ function drawTrial({ model, el }) {
   });
   listen("msg:custom", received);
   listen("change:others", showPeople);
-  listen("change:warnings change:not_served", showWarnings);
+  listen("change:warnings change:notes", showWarnings);
   listen("change:shown", () => player.trial && curves.build());
   listen("change:repetitions change:by_hand", repetitions.load);
   listen("change:progress", () => player.trial && repetitions.showTable());

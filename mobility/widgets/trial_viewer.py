@@ -11,15 +11,14 @@ import htpy as h
 import traitlets
 from markupsafe import Markup
 
-from mobility import tables
 from mobility.assessment.verdict import warning_lines
 from mobility.base.options import check_point, likely
 from mobility.errors import BadInputError, NotFoundError
 from mobility.reports.curve_data import angle_names
 from mobility.reports.trial_player import repetition_rows, shown_at_first, trial_data
+from mobility.store import Session
 from mobility.widgets.media import address
-from mobility.widgets.sessions import AnySession, repetitions_of
-from mobility.widgets.widget import Act, Widget, module
+from mobility.widgets.widget import Act, Widget, module, repetitions_of
 
 
 class TrialViewer(Widget):
@@ -28,8 +27,7 @@ class TrialViewer(Widget):
     Parameters
     ----------
     session
-        An analysed session of a store or of a server
-        (:class:`mobility.widgets.remote.RemoteSession`).
+        An analysed session.
 
     Attributes
     ----------
@@ -42,14 +40,14 @@ class TrialViewer(Widget):
     noun
         "repetition", or "movement" for single joints.
     can_correct
-        Whether repetitions can be corrected; not on a server.
-    not_served
-        Data that a server does not give, in words; for a session of a store, doubt about its sides.
+        Whether repetitions can be corrected; not on the page of a report.
+    notes
+        Doubt about the sides of the session, in words.
     warnings
         Warnings of the analysis, in words.
     others
         Other people in the picture who can be followed instead: `time` at which each is first
-        seen, and `point`, x and y in pixels; empty on a server.
+        seen, and `point`, x and y in pixels.
     drawn
         Counts shown sessions, so that the page draws itself anew.
 
@@ -67,17 +65,17 @@ class TrialViewer(Widget):
     by_hand = traitlets.Bool().tag(sync=True)
     noun = traitlets.Unicode("repetition").tag(sync=True)
     turn = traitlets.Unicode("bottom").tag(sync=True)
-    can_correct = traitlets.Bool().tag(sync=True)
-    not_served = traitlets.List().tag(sync=True)
+    can_correct = traitlets.Bool(True).tag(sync=True)
+    notes = traitlets.List().tag(sync=True)
     warnings = traitlets.List().tag(sync=True)
     others = traitlets.List().tag(sync=True)
     drawn = traitlets.Int().tag(sync=True)
 
-    def __init__(self, session: AnySession) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(**self._traits_of(session))
         self._load_repetitions()
 
-    def show(self, session: AnySession) -> None:
+    def show(self, session: Session) -> None:
         """Show another session instead of this one.
 
         Raises
@@ -93,7 +91,7 @@ class TrialViewer(Widget):
             self.notice, self.errors = {}, {}
             self.drawn += 1
 
-    def _traits_of(self, session: AnySession) -> dict[str, Any]:
+    def _traits_of(self, session: Session) -> dict[str, Any]:
         curves = session.angles()
         self.session = session
         self._angle_names = angle_names(curves)
@@ -102,8 +100,7 @@ class TrialViewer(Widget):
             "shown": shown_at_first(session.record, curves, repetitions_of(session)),
             "noun": session.record.kind.noun,
             "turn": session.record.kind.words["turn"],
-            "can_correct": not session.store.on_server,
-            "not_served": session.notes(),
+            "notes": session.notes(),
             "warnings": warning_lines(session.record.warnings),
             "others": _other_people(session),
         }
@@ -141,10 +138,9 @@ class TrialViewer(Widget):
             An analysis is running already.
         NotPermittedError
             The session is a demo.
-        NotFoundError
-            The session is on a server.
         """
-        session = self.session.correctable(f"correct its {self.noun}s")
+        session = self.session
+        session.store.require_writable()
 
         def work() -> None:
             with session.rollback_if_refused():
@@ -152,9 +148,9 @@ class TrialViewer(Widget):
                 session.analyze()
             self._load_repetitions()
             self.warnings = warning_lines(session.record.warnings)
-            self.say("done", tables.sentence(f"widgets.notice.corrected_{self.noun}"))
+            self.say("done", f"saved; the next report uses these {self.noun}s")
 
-        self.in_background(tables.sentence("widgets.notice.analysing_again"), work)
+        self.in_background("analysing again", work)
 
     def follow(self, point: Any) -> None:
         """Measure another person in the picture by a new analysis, beside the notebook.
@@ -171,10 +167,9 @@ class TrialViewer(Widget):
             `point` is no point, or an analysis is running already.
         NotPermittedError
             The session is a demo.
-        NotFoundError
-            The session is on a server.
         """
-        session = self.session.correctable("choose another person")
+        session = self.session
+        session.store.require_writable()
         place = check_point(point, name="subject")
 
         def work() -> None:
@@ -186,9 +181,9 @@ class TrialViewer(Widget):
             self._load_repetitions()
             self.warnings = warning_lines(session.record.warnings)
             self._send_trial()
-            self.say("done", tables.sentence("widgets.notice.measured", x=place[0], y=place[1]))
+            self.say("done", f"the person at {place[0]:.0f},{place[1]:.0f} is measured now")
 
-        self.in_background(tables.sentence("widgets.notice.analysing_again"), work)
+        self.in_background("analysing again", work)
 
     def static_html(self) -> Markup:
         """Show the curves, with the repetitions."""
@@ -227,7 +222,7 @@ class TrialViewer(Widget):
         self.send({"kind": "video", "url": address(file, page), "annotated": annotated})
 
 
-def _other_people(session: AnySession) -> list[dict[str, Any]]:
-    """Other people in the survey of a session; none for a server, or keypoints that were given."""
+def _other_people(session: Session) -> list[dict[str, Any]]:
+    """Other people in the survey of a session; none for keypoints that were given."""
     people = json.loads(session.pose().attrs.get("survey", "{}")).get("other_people", [])
     return [{"time": person["first_seen_s"], "point": person["subject"]} for person in people]

@@ -6,7 +6,6 @@ function uploadForm({ model, el }) {
   const place = root(el, "upload", "Add films");
   const size = (bytes) =>
     bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
-  const isLocal = model.get("is_local");
   const ofPerson = model.get("options").filter((option) => option.of_person);
   const ofFilm = model.get("options").filter((option) => !option.of_person);
   let films = []; // what is to be added, a card each
@@ -119,7 +118,7 @@ function uploadForm({ model, el }) {
     });
     const more = h("details", { "aria-label": `More on ${file.name}` }, h("summary", {}, "More"),
       labelled("Title", title, faults("session_name", title)),
-      isLocal ? labelled("Second video", second, help("The same trial from another camera."), faults("second_video", second)) : null,
+      labelled("Second video", second, help("The same trial from another camera."), faults("second_video", second)),
       ...options, jointRow);
     model.on("change:errors", () => {
       if (more.querySelector(".mobility-fault:not([hidden])")) more.open = true;
@@ -184,7 +183,7 @@ function uploadForm({ model, el }) {
     ...ofPerson.map(({ name, label, help: text }) => labelled(label, measures[name], help(text), faultLine(model, name, measures[name]))));
   const person = h("div", { class: "mobility-card mobility-who", role: "group", "aria-label": "Participant" },
     h("div", {}, labelled("Participant", who, whom, faultLine(model, "user_id", who)), lacking.age, lacking.sex, norms,
-      isLocal ? labelled("Filmed on", date, help("Empty: today."), faultLine(model, "date", date)) : null, ofPerson.length ? moreOfPerson : null));
+      labelled("Filmed on", date, help("Empty: today."), faultLine(model, "date", date)), ofPerson.length ? moreOfPerson : null));
   /** Who is meant by what was typed: an id, or a name that one participant alone has. */
   function participant() {
     const text = who.value.trim();
@@ -194,14 +193,14 @@ function uploadForm({ model, el }) {
   }
   function showPerson() {
     const found = participant();
-    const lacks = !isLocal || !who.value.trim() ? [] : found ? found.lacks : ["age", "sex"];
+    const lacks = !who.value.trim() ? [] : found ? found.lacks : ["age", "sex"];
     for (const [name, row] of Object.entries(lacking)) {
       // A fault of a field that was hidden since must be seen.
       row.hidden = !lacks.includes(name) && !(model.get("errors")[name] || []).length;
       if (row.hidden) row.querySelector("input, select").value = "";
     }
     norms.hidden = lacking.age.hidden && lacking.sex.hidden;
-    whom.textContent = !who.value.trim() ? "" : found ? (found.name ? `${found.name}, ${found.id}` : "") : isLocal ? "A new participant." : "";
+    whom.textContent = !who.value.trim() ? "" : found ? (found.name ? `${found.name}, ${found.id}` : "") : "A new participant.";
   }
   const showParticipants = () => {
     suggestions.replaceChildren(...model.get("participants").map(({ id, name }) => h("option", { value: id }, name)));

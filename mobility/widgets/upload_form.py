@@ -33,7 +33,7 @@ from mobility.sessions.creation import check_creation, taken_at
 from mobility.sessions.files import check_file_name, open_private, writing
 from mobility.sessions.record import ANONYMOUS, GivenParticipant, Participant, now
 from mobility.sessions.scratch import scratch_folder
-from mobility.widgets.sessions import AnySession, AnyStore
+from mobility.store import Session, Store
 from mobility.widgets.widget import Act, Widget, module
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,8 @@ SILENT_S = {"open": 2.0, "notebook": 20.0}
 The page of ``mobility open`` is on this computer; in a notebook the answer may wait behind a part.
 """
 
+_NO_VIDEO = "choose a film"
+
 _OF_PERSON = ("age", "sex")
 """Fields of the participant's record, which decide what norms a report shows."""
 
@@ -65,8 +67,7 @@ class UploadForm(Widget):
     Parameters
     ----------
     store
-        Where the session goes: a store, or that of a server
-        (:class:`mobility.widgets.remote.RemoteStore`).
+        Where the session goes.
     most_bytes
         Size of the largest video that is taken in.
 
@@ -76,8 +77,6 @@ class UploadForm(Widget):
         Id of the session that was made last; "" for none.
     participants
         By ``id``: ``name`` (of display), and which of age and sex the record ``lacks``.
-    is_local
-        Whether the store takes a second video and a date, which a server does not.
     sending
         ``page`` that sends films, and their ``names``; empty if none does.
     """
@@ -100,10 +99,9 @@ class UploadForm(Widget):
     participants = traitlets.List().tag(sync=True)
     most_bytes = traitlets.Float(MOST_BYTES).tag(sync=True)
     created = traitlets.Unicode().tag(sync=True)
-    is_local = traitlets.Bool().tag(sync=True)
     sending = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, store: AnyStore, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, store: Store, *, most_bytes: int = MOST_BYTES) -> None:
         self.store = store
         self._films: list[_Film] = []
         self._heard_at = 0.0
@@ -123,12 +121,11 @@ class UploadForm(Widget):
                 for name, _, how in offered_at("form")
             ],
             participants=_participants(store),
-            is_local=not store.on_server,
             most_bytes=most_bytes,
         )
 
     @property
-    def session(self) -> AnySession | None:
+    def session(self) -> Session | None:
         """The session that was made last; None where none was, or it was deleted."""
         try:
             return self.store.session(self.created) if self.created else None
@@ -157,13 +154,15 @@ class UploadForm(Widget):
 
     def static_html(self) -> Markup:
         """Say what is here when a kernel runs."""
-        return h.p[tables.sentence("widgets.upload.still")].__html__()
+        return h.p["A form to add a video."].__html__()
 
     def _begin(self, content: Mapping[str, Any]) -> None:
         self.store.require_writable()
         if self._films or self._works:
             self._look_for_sender(content)
-            raise BadInputError(tables.sentence("widgets.upload.busy"))
+            raise BadInputError(
+                "Other videos are still being added. Wait until they are here, or choose Cancel."
+            )
         faults: dict[str, list[str]] = {}
         fields = dict(content.get("person") or {})
         user_id = self._user_id(str(fields.pop("user_id", "")))
@@ -180,10 +179,12 @@ class UploadForm(Widget):
             for number, film in enumerate(content.get("films") or [])
         ]
         if not films:
-            faults["video"] = [tables.sentence("widgets.field.video")]
+            faults["video"] = [_NO_VIDEO]
         person: dict[str, Any] = {}
         if of_person and not user_id:
-            faults["user_id"] = [tables.sentence("widgets.field.who")]
+            faults["user_id"] = [
+                "say who it is, for example p01; age and sex are kept with the participant"
+            ]
         elif user_id:
             try:
                 whose = {**of_person, "user_id": user_id}
@@ -226,9 +227,13 @@ class UploadForm(Widget):
     def _lose(self) -> None:
         """Drop films that cannot arrive any more, and name them."""
         names = [film.name for film in self._films]
-        kind = "one" if len(names) == 1 else "several"
         self._drop()
-        self.say("error", tables.sentence(f"widgets.upload.lost.{kind}", names=listed(names)))
+        films, them = ("the whole video", "it") if len(names) == 1 else ("these videos", "them")
+        self.say(
+            "error",
+            f"Not added: {listed(names)}. The page was closed or reloaded before {films} had "
+            f"arrived. Choose {them} again.",
+        )
 
     def _user_id(self, text: str) -> str:
         """Id of a participant, who may be called by a name that nobody else has."""
@@ -267,13 +272,17 @@ class UploadForm(Widget):
                 faults["user_id"] = of_participant
             faults_of_film.update(error.fields)
         if not fields["exercise_name"]:
-            faults_of_film["exercise_name"] = [tables.sentence("widgets.field.exercise")]
+            faults_of_film["exercise_name"] = ["choose the exercise"]
         faults.update({f"{name}-{number}": lines for name, lines in faults_of_film.items()})
         files = [] if faults_of_film else named
         uploads = [_Upload(which, *file) for which, file in enumerate(files)]
-        user: str | None = user_id or (None if self.store.on_server else ANONYMOUS)
         name = str(content.get("name") or "")
-        return _Film(number, name, uploads, {**fields, **when, "user_id": user, "options": options})
+        return _Film(
+            number,
+            name,
+            uploads,
+            {**fields, **when, "user_id": user_id or ANONYMOUS, "options": options},
+        )
 
     def _lacking(self, participant: Participant, names: Iterable[str]) -> dict[str, Any]:
         """Give the named fields that the participant's record lacks.
@@ -295,8 +304,11 @@ class UploadForm(Widget):
             if earlier in ([], [None]):
                 lacking[name] = value
             elif value not in earlier:
-                words = {"participant": participant.user_id, "name": name, "stored": earlier[-1]}
-                faults[name] = tables.sentence("widgets.field.differs", **words)
+                faults[name] = (
+                    f"the record of {participant.user_id} says {earlier[-1]}; if it is them, leave "
+                    "this empty, or correct the record by mobility participants set "
+                    f"{participant.user_id} --{name}"
+                )
         if faults:
             raise BadInputError.of(faults, what="not added")
         return lacking
@@ -307,9 +319,9 @@ class UploadForm(Widget):
         """Name and size of a file that is to come; what is wrong with them goes to `faults`."""
         name, size = str(content.get("name") or ""), int(content.get("size") or 0)
         if not name:
-            faults[field] = [tables.sentence("widgets.field.video")]
+            faults[field] = [_NO_VIDEO]
         elif size == 0:
-            faults[field] = [tables.sentence("widgets.field.empty", name=name)]
+            faults[field] = [f"{name}: is empty; choose another file"]
         elif size > self.most_bytes:
             limit = TooLargeError(
                 f"{name}: has {size / 1e6:.1f} MB, at most {self.most_bytes / 1e6:.1f} MB are "
@@ -343,7 +355,7 @@ class UploadForm(Widget):
             return
         self._films = self._films[1:]
         self.send({"kind": "received"})
-        what = tables.sentence("widgets.notice.adding", name=upload.file.name)
+        what = f"adding {upload.file.name}"
         self.in_background(what, lambda: self._add(film), on=upload.id)
 
     def _add(self, film: _Film) -> None:
@@ -372,17 +384,12 @@ class UploadForm(Widget):
         if self._faults:
             raise BadInputError.of(self._faults, what="not added")
         name = session.record.name if self._number == 1 else ""
-        text = tables.sentence(
-            "widgets.notice.added" if name else "widgets.notice.added_all",
-            name=name,
-            count=self._number,
-        )
-        self.say("done", text)
+        self.say("done", f"{name} is added" if name else f"{self._number} films are added")
 
-    def _create(self, film: _Film) -> AnySession:
+    def _create(self, film: _Film) -> Session:
         fields = film.fields
-        # The participant's next sessions need the height too; a server has no such call.
-        is_kept = not self.store.on_server and fields["user_id"] != ANONYMOUS
+        # The participant's next sessions need the height too.
+        is_kept = fields["user_id"] != ANONYMOUS
         height = fields["options"].pop("height_m", None) if is_kept else None
         person = {**self._of_person, **({} if height is None else {"height_m": height})}
         try:
@@ -434,16 +441,15 @@ def _checked_options(fields: Mapping[str, Any], faults: dict[str, list[str]]) ->
         return {}
 
 
-def _participants(store: AnyStore) -> list[dict[str, Any]]:
+def _participants(store: Store) -> list[dict[str, Any]]:
     """List who has a record or a session, for suggestions."""
     rows = []
     for user_id in store.participants():
         if user_id == ANONYMOUS:
             continue
         stored = None
-        if not store.on_server:
-            with suppress(MobilityError):  # a damaged record
-                stored = store.stored_participant(user_id)
+        with suppress(MobilityError):  # a damaged record
+            stored = store.stored_participant(user_id)
         of_age = stored is not None and (stored.age, stored.birth_year) != (None, None)
         knows = {"age": of_age, "sex": stored is not None and stored.sex is not None}
         name = stored.display_name if stored is not None else None

@@ -14,27 +14,38 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import htpy as h
 import traitlets
 from markupsafe import Markup
 
-from mobility import tables
 from mobility.base.progress import report_progress_to
 from mobility.errors import BadInputError, ConflictError, MobilityError
 from mobility.reports.es_module import joined
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.store import Session
 
 log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
 _PROGRESS_EVERY_S = 0.1
+_NOT_DONE = "not done: the faults are beside the fields"
+_STILL = "This is a picture from when the cell ran. Run the cell again to use it."
 
 Act = Callable[[Mapping[str, Any], Sequence[memoryview]], object]
 
 _WORK: contextvars.ContextVar[_Work] = contextvars.ContextVar("work of a widget")
 """The work to which the running code belongs."""
+
+
+def repetitions_of(session: Session) -> xr.Dataset | None:
+    """Give the repetitions of a session; None where it has none."""
+    return session.repetitions() if "repetitions" in session.record.stages else None
 
 
 def module(name: str) -> str:
@@ -114,7 +125,7 @@ class Widget(anywidget.AnyWidget):
             # Of several of a kind a field ends with its number: "video-0".
             names = {name.partition("-")[0] for name in error.fields}
             beside = names and names <= self.fields_of_page
-            self.say("error", tables.sentence("widgets.notice.not_done") if beside else str(error))
+            self.say("error", _NOT_DONE if beside else str(error))
         except ConflictError as error:
             self.say("conflict", str(error))
         except MobilityError as error:
@@ -122,7 +133,9 @@ class Widget(anywidget.AnyWidget):
         except Exception as error:
             log.exception("%s", type(self).__name__)
             message = f"{type(error).__name__}: {error}"
-            self.say("error", tables.sentence("widgets.notice.bug", error=message))
+            self.say(
+                "error", f"this is a fault of mobility, please report it with the log: {message}"
+            )
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Wait until all work in the background has ended."""
@@ -203,7 +216,7 @@ class Widget(anywidget.AnyWidget):
             log.info("%s without a still picture: %s", type(self).__name__, error)
             picture_html = Markup()
         if picture_html:
-            caption = h.p[h.small[tables.sentence("widgets.still")]]
+            caption = h.p[h.small[_STILL]]
             still = h.div(data_mobility_still=self.still)[picture_html, caption]
             picture = {"text/html": str(still), "text/plain": type(self).__name__}
             display(picture, raw=True)  # type: ignore[no-untyped-call]

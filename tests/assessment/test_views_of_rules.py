@@ -9,7 +9,7 @@ import pytest
 
 from mobility import tables
 from mobility.assessment.findings import Finding, all_rules, find
-from mobility.assessment.views_of_rules import films_for, surer_views, views_that_answer
+from mobility.assessment.views_of_rules import films_beside, surer_views, views_that_answer
 from mobility.keypoints.view import VIEWS
 
 FRONTAL = ("knee_inside_foot", "knee_flexion_asymmetry", "one_leg_knee_asymmetry")
@@ -76,15 +76,15 @@ def test_one_film_for_all_that_is_hidden_and_another_for_what_it_does_not_show()
         ),
     ]
     told = [finding("heel_rise", "right"), finding("arms_fall_forward", result="not_reported")]
-    ((film, shown),) = films_for([*hidden, *told], "side").items()
+    ((film, shown),) = films_beside([*hidden, *told], ["side"]).items()
     assert shown == hidden
     assert film in ("front", "front-oblique")
     # Of a leg behind the other what is seen from the side alone needs the other side.
     far = [finding("depth_not_reached", "left", result="not_visible", hidden=True)]
-    assert films_for(far, "side") == {"left": far}
+    assert films_beside(far, ["side"]) == {"left": far}
     heels = [finding("heel_rise", side, result="not_visible") for side in ("left", "right")]
-    assert films_for(heels, "front") == {"side": heels}
-    assert films_for(heels[1:], "front") == {"back-oblique": heels[1:]}
+    assert films_beside(heels, ["front"]) == {"side": heels}
+    assert films_beside(heels[1:], ["front"]) == {"back-oblique": heels[1:]}
     open_arms = [finding("arms_fall_forward", result="inconclusive")]
-    assert films_for(open_arms, "front") == {"side": open_arms}
-    assert films_for(open_arms, "side") == films_for(open_arms, "unknown") == {}
+    assert films_beside(open_arms, ["front"]) == {"side": open_arms}
+    assert films_beside(open_arms, ["side"]) == films_beside(open_arms, ["unknown"]) == {}

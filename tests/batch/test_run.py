@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,8 +26,10 @@ from batches import (
     results,
     rows_of,
     start,
+    surroundings,
     write_ended,
 )
+from distributed import Client
 from other_processes import command, refused, wait_for
 
 from mobility.base.provenance import code_digest
@@ -35,14 +38,7 @@ from mobility.batch.manifest import read_manifest
 from mobility.errors import BadInputError, InUseError
 from mobility.store import Session, Store
 
-
-@pytest.fixture(params=["folder", "bucket"])
-def kept(request, place):
-    """Where a batch keeps its sessions, and the server of it where that is a bucket."""
-    if request.param == "folder":
-        return {"store": place / FOLDER, "s3": None}
-    s3 = request.getfixturevalue("s3")
-    return {"store": s3.url(), "s3": s3}
+ONE_WORKER = ("batch", "m.csv", "--json", "--store", FOLDER, "--workers", 1)
 
 
 def test_no_cell_of_the_summary_is_a_formula(tmp_path):
@@ -56,34 +52,33 @@ def test_no_cell_of_the_summary_is_a_formula(tmp_path):
 
 
 @pytest.mark.slow
-def test_done_is_skipped_and_what_changed_is_redone_from_there(place, kept, undisturbed):
-    store = kept["store"]
-    status, first, err = batch(place, "--workers", 2, store=store)
+def test_done_is_skipped_and_what_changed_is_redone_from_there(place, undisturbed):
+    store = place / FOLDER
+    status, first, err = batch(place, "--workers", 2)
     assert (status, counts(first)) == (0, {"done": 3, "skipped": 0, "failed": 0}), err
     assert results(store) == undisturbed
     summary_is_complete(first)
     assert Store(store).participant("p01")["height_m"] == 1.7
-    if kept["s3"] is None:
-        # A damaged result is made again with what depends on it; what is done is skipped.
-        (damaged,) = Store(place / store).path.glob(f"{rows_of(first)[0]['session_id']}/fitted.nc")
-        damaged.write_bytes(damaged.read_bytes()[:-100])
-        again = batch(place, "--workers", 2, store=store)[1]
-        assert counts(again) == {"done": 1, "skipped": 2, "failed": 0}
-        assert rows_of(again)[0]["redone"].startswith("fitted; angles")
-        assert results(store) == undisturbed
-    assert batch(place, "--workers", 2, store=store)[1]["skipped"] == 3
+    # A damaged result is made again with what depends on it; what is done is skipped.
+    damaged = store / rows_of(first)[0]["session_id"] / "fitted.nc"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    again = batch(place, "--workers", 2)[1]
+    assert counts(again) == {"done": 1, "skipped": 2, "failed": 0}
+    assert rows_of(again)[0]["redone"].startswith("fitted; angles")
+    assert results(store) == undisturbed
+    assert batch(place, "--workers", 2)[1]["skipped"] == 3
     # Another height: the pose of its two videos stays; a blurred face: only the video is new.
     (place / "m.csv").write_text(
         "video,participant,height_m,options\n"
         "a.mp4,p01,1.8,\nb.mp4,p01,1.8,\nc.mp4,p02,,blur_face=yes\n"
     )
-    status, changed, _ = batch(place, "--workers", 2, store=store)
+    status, changed, _ = batch(place, "--workers", 2)
     redone = {row["video"]: row["redone"].split("; ") for row in rows_of(changed)}
     assert (status, changed["done"]) == (0, 3)
     assert "pose" not in redone["a.mp4"]
     assert redone["a.mp4"][0] == "fitted"
     assert redone["c.mp4"] == ["annotated", "report"]
-    nothing_is_left(place, **kept)
+    nothing_is_left(place)
 
 
 def summary_is_complete(summary):
@@ -171,8 +166,7 @@ def test_what_cannot_be_run_is_told_in_full_before_anything_runs(place, monkeypa
         ("--scheduler tcp://a:1 --workers 2", "not both"),
         ("--on-end=", "--on-end: must not be empty"),
         ("--reports s3://bucket/reports", "is a URL"),
-        ("--store nonsense://a", "store nonsense://a: Protocol not known"),
-        ("--store memory://a", "store memory://a: exists in the memory of this process"),
+        ("--store s3://bucket/prefix", "--store: is a URL; copy or mount what it names"),
         ("--workers 0", "--workers: Input should be greater than or equal to 1"),
     ):
         refused(command("batch", "m.csv", "--json", *typed.split()), words)
@@ -188,20 +182,15 @@ def test_a_scheduler_that_is_not_there(place):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kept", "stage"),
-    # What a stage writes is written by the same lines: one with a file, the last, one in a bucket.
-    [("folder", "fitted"), ("folder", "report"), ("bucket", "annotated")],
-    indirect=["kept"],
-)
-def test_a_worker_that_is_killed_loses_nothing(place, kept, undisturbed, stage):
-    fault = f"{stage}:kill:1"
-    status, summary, err = batch(place, "--workers", 2, store=kept["store"], fault=fault)
+# What a stage writes is written by the same lines: one with a file, and the last.
+@pytest.mark.parametrize("stage", ["fitted", "report"])
+def test_a_worker_that_is_killed_loses_nothing(place, undisturbed, stage):
+    status, summary, err = batch(place, "--workers", 2, fault=f"{stage}:kill:1")
     assert (place / "fault-0").exists()
     assert (status, summary["failed"]) == (0, 0), err
     # But how far it is, where that takes long.
     assert [line for line in err.splitlines() if " batch: " not in line] == []
-    in_the_end(place, undisturbed, **kept)
+    in_the_end(place, undisturbed)
 
 
 @pytest.mark.slow
@@ -228,18 +217,9 @@ def test_a_worker_that_does_not_come_back_is_replaced(place, undisturbed, monkey
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kept", "number"),
-    [
-        *(("folder", each) for each in (signal.SIGKILL, signal.SIGTERM)),
-        # On this machine it is seen that the holders of its locks are dead.
-        ("bucket", signal.SIGKILL),
-    ],
-    indirect=["kept"],
-)
-def test_a_batch_that_was_ended_is_resumed(place, kept, undisturbed, number):
-    command = ("batch", "m.csv", "--json", "--store", kept["store"], "--workers", 1)
-    process = start(place, *command, fault="metrics:wait:1")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_batch_that_was_ended_is_resumed(place, undisturbed, number):
+    process = start(place, *ONE_WORKER, fault="metrics:wait:1")
     wait_for(lambda: (place / "fault-0").exists())
     family = psutil.Process(process.pid).children(recursive=True)
     assert family
@@ -253,26 +233,57 @@ def test_a_batch_that_was_ended_is_resumed(place, kept, undisturbed, number):
     assert alive == []
     (folder,) = (place / "reports").glob("batch-*")
     assert not (folder / "summary.json").exists()
-    status, summary, _ = batch(place, "--workers", 2, "--resume", store=kept["store"])
+    status, summary, _ = batch(place, "--workers", 2, "--resume")
     assert (status, summary["failed"]) == (0, 0)
     # In the folder of the batch that was interrupted, and of all its rows.
     assert Path(summary["summary"]["json"]) == folder / "summary.json"
     assert len(rows_of(summary)) == 3
     assert list(folder.glob(".*")) == []
-    in_the_end(place, undisturbed, **kept)
+    in_the_end(place, undisturbed)
 
 
 @pytest.mark.slow
-def test_two_batches_on_one_store(place, kept, undisturbed):
-    store = kept["store"]
-    command = ("batch", "m.csv", "--json", "--store", kept["store"], "--workers", 1)
-    both = [start(place, *command, fault="metrics:slow:9") for _ in range(2)]
+def test_two_batches_on_one_store(place, undisturbed):
+    both = [start(place, *ONE_WORKER, fault="metrics:slow:9") for _ in range(2)]
     summaries = [json.loads(process.communicate(timeout=300)[0]) for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sum(each["done"] for each in summaries) == 3
     assert sum(each["skipped"] for each in summaries) == 3
-    assert results(store) == undisturbed
-    nothing_is_left(place, **kept)
+    assert results(place / FOLDER) == undisturbed
+    nothing_is_left(place)
+
+
+@pytest.mark.slow
+def test_two_workers_that_share_only_a_folder(place, undisturbed, tmp_path_factory):
+    """A dask cluster as of two machines: each worker has its own working and temporary folder."""
+    own = [tmp_path_factory.mktemp("worker") for _ in range(2)]
+    file = tmp_path_factory.mktemp("scheduler") / "address.json"
+
+    def dask(folder, *words):
+        places = {"HOME": str(folder), "TMPDIR": str(folder)}
+        environment = {**surroundings(folder, "metrics:touch=worked:9"), **places}
+        words = [sys.executable, "-m", *words, "--scheduler-file", str(file)]
+        return subprocess.Popen(words, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+
+    scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0")
+    worker = ("distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny", "--no-dashboard")
+    processes = [dask(file.parent, *scheduler, "--dashboard-address", "127.0.0.1:0")]
+    try:
+        processes += [dask(folder, *worker) for folder in own]
+        wait_for(file.is_file)
+        address = json.loads(file.read_text())["address"]
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+        status, summary, err = batch(place, "--scheduler", address)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert (status, counts(summary)) == (0, {"done": 3, "skipped": 0, "failed": 0}), err
+    assert [(folder / "worked").is_file() for folder in own] == [True, True]
+    assert results(place / FOLDER) == undisturbed
+    summary_is_complete(summary)
+    nothing_is_left(place)
 
 
 @pytest.mark.slow

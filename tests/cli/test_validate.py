@@ -101,7 +101,7 @@ def test_bad_input(store: Store, demo, lab, tmp_path, validate) -> None:
     for words, *typed in (
         ("lab file", "--demo"),
         ("none.trc", "s1", tmp_path / "none.trc"),
-        ("must not be empty", "s1", ""),
+        ("is empty; name a file or a folder", "s1", ""),
         ("mapping", "s1", lab, "--mapping", "nothing"),
         ("--study", "s1", lab, "--out", tmp_path),
         ("--study", "s1", "--study", tmp_path / "none.csv"),

@@ -57,16 +57,14 @@ def test_the_page_says_what_is_blurred_or_left_out(demo, monkeypatch) -> None:
     monkeypatch.setattr(trial_player, "QUALITIES", (51,))
     monkeypatch.setattr(trial_player, "small_video", lambda *_, **__: b"film")
     for faces in (False, True):
-        notices = json.loads(trial_player.embedded(demo, faces=faces)["data"])["state"][
-            "not_served"
-        ]
+        notices = json.loads(trial_player.embedded(demo, faces=faces)["data"])["state"]["notes"]
         assert notices == ([] if faces else [tables.sentence("report.blurred")])
     monkeypatch.undo()
     monkeypatch.setattr(trial_player, "MOST_BYTES", 1000)
     monkeypatch.setattr(trial_player, "QUALITIES", (51,))
     data = json.loads(trial_player.embedded(demo)["data"])
     assert data["video"] == ""
-    assert "too long for a page" in data["state"]["not_served"][0]
+    assert "too long for a page" in data["state"]["notes"][0]
 
 
 def test_no_text_ends_the_data() -> None:

@@ -8,7 +8,6 @@ import stat
 from functools import partial
 
 import pytest
-import serving
 import time_machine
 from other_processes import command
 
@@ -110,34 +109,3 @@ def test_the_commands(tmp_path):
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     assert document["key"] not in wrong.stderr
     assert run("create", "--role", "boss").returncode == 2
-
-
-@pytest.mark.slow
-def test_a_key_of_the_command_line_opens_a_server_on_a_bucket(s3, tmp_path):
-    """And what the server keeps for itself is with the reports; only a key is in the bucket."""
-    url = s3.url()
-
-    def run(*words):
-        return command("keys", *words, "--store", url)
-
-    made = json.loads(run("create", "--role", "administrator", "--json").stdout)
-    with serving.serving(tmp_path / "server", store=url) as server:
-        key = f"API-KEY {made['key']}"
-        assert server.ask("GET", "/sessions/", key).json() == []
-        one = server.upload(key, user_id="p01")
-        assert one.status_code == 200, one.text
-        session_id = one.json()["session_id"]
-        server.until(key, session_id, "analyzed")
-        (listed,) = server.ask("GET", "/sessions/", key).json()
-        assert listed["session_id"] == session_id
-        document = server.ask("GET", f"/sessions/{session_id}/", key).json()
-        for medium in ("video_url", "analyzed_video_url"):
-            assert server.ask("GET", document[medium]).status_code == 200
-        assert f"{session_id}/files.json" in s3.files(url)
-        assert server.ask("GET", "/participants/p01/export/", key).status_code == 200
-        assert server.ask("DELETE", "/participants/p01/", key).status_code == 204
-        assert set(s3.files(url)) == {".server/keys.json"}
-        assert run("revoke", made["id"]).returncode == 0
-        assert server.ask("GET", "/sessions/", key).status_code == 401
-    assert (server.reports / ".server" / "audit.jsonl").read_text().count("\n") >= 4
-    assert not (tmp_path / "server" / "s3:").exists()

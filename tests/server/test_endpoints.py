@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from mobility.client import Client
+from mobility.errors import BadInputError, ConflictError, NotFoundError
 from mobility.sessions.files import read_json
 from mobility.store import Store
 
@@ -334,3 +336,27 @@ def test_the_list_has_all_that_a_list_of_people_needs(server, admin, record_of):
         *("squat.mp4", "Ann Miller", "2026-03-11", ""),
     ]
     assert [states["listed-2"][each] for each in told] == ["A first try", "anonymous", None, ""]
+
+
+def test_display_settings_that_somebody_else_saved_are_not_overwritten(server, admin, analysed):
+    """The tag of what is stored says which it is."""
+    session_id = analysed("settings", "p-settings", exercise="joint-angle-mobility")
+    path = f"/sessions/{session_id}/joint-mobility-config/"
+    with Client(server.url, admin.removeprefix("API-KEY ")) as client:
+        with pytest.raises(BadInputError) as caught:
+            client.save_config(session_id, shown_angles=["knee_angle"])
+        assert "shown_angles" in caught.value.fields
+        with pytest.raises(NotFoundError):
+            client.stored_config(session_id)
+        for shown in (["elbow_angle"], ["right_elbow_angle"]):
+            client.save_config(session_id, shown_angles=shown, comments={"elbow_angle": "Straight"})
+        stored = client.stored_config(session_id)
+        assert (stored.shown_angles, stored.revision) == (["right_elbow_angle"], 2)
+        assert server.ask("GET", path, admin).headers["ETag"] == '"2"'
+        body = {"shown_angles": []}
+        for tag, status in (('"1"', 409), ('"3"', 409), ("*", 409), ("2", 409), ('W/"2"', 200)):
+            answer = server.ask("POST", path, admin, json=body, headers={"If-Match": tag})
+            assert answer.status_code == status, (tag, answer.text)
+        with pytest.raises(ConflictError):
+            client.save_config(session_id, shown_angles=[], revision=1)
+        assert client.save_config(session_id, comments={}).comments == {}

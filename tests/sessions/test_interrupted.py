@@ -1,7 +1,7 @@
 """Wherever work is interrupted, nothing is half there, and the next run leaves nothing.
 
-In a folder a copy of this process is stopped at its n-th step in the file system; in memory each
-life of this process ends before or after its n-th write. ``pytest -rP`` prints at how many points.
+A copy of this process is stopped at its n-th step in the file system. ``pytest -rP`` prints at how
+many points.
 """
 
 from __future__ import annotations
@@ -14,22 +14,19 @@ import shutil
 import signal
 import sys
 import zipfile
-from contextlib import redirect_stderr, redirect_stdout, suppress
-from secrets import token_hex
-from types import SimpleNamespace
+from contextlib import redirect_stderr, redirect_stdout
 
-import fsspec
 import pytest
 from batches import done_rows, write_begun, write_ended
 from other_processes import in_child
 
 from mobility.cli import main as cli
 from mobility.errors import NotFoundError
-from mobility.privacy.retention import erase, prune, to_prune
+from mobility.privacy.retention import erase
 from mobility.privacy.takeout import write_takeout
 from mobility.server.api_keys import Keys
-from mobility.sessions import leases, objects
 from mobility.sessions.files import write_json
+from mobility.sessions.folder import session_ids
 from mobility.store import Store
 
 # These processes have no threads that a copy could miss.
@@ -39,45 +36,6 @@ ANN, BOB = "ann-3f9", "bob-7c1"
 VIDEO = b"video of ann, number %d"
 FILE = "squat by Ann.mp4"
 LINE = "2026-01-02 03:04:05,678 INFO mobility.batch.run: "
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: nothing catches it."""
-
-
-@pytest.fixture
-def live(monkeypatch):
-    """Give a function that begins another life of this process, which ends at a write.
-
-    Before it, or after it if `is_done`. Each life is taken for a process of its own.
-    """
-    writes = ("put_if", "put", "put_file", "delete")
-    real = {name: getattr(objects.Objects, name) for name in (*writes, "get")}
-    now = SimpleNamespace(left=10**9, is_done=False, dead=False, life=0)
-
-    def dying(name):
-        def act(self, *args, **more):
-            if not now.dead:
-                now.left -= name in writes
-                now.dead = now.left < 0
-                if not now.dead or now.is_done:
-                    result = real[name](self, *args, **more)
-                if not now.dead:
-                    return result
-            raise Killed
-
-        return act
-
-    def begin(writes_left=10**9, *, is_done=False):
-        now.left, now.is_done, now.dead, now.life = writes_left, is_done, False, now.life + 1
-
-    for name in real:
-        monkeypatch.setattr(objects.Objects, name, dying(name))
-    # A renewal would be a write too, at some time or other.
-    monkeypatch.setattr(leases, "BEAT_S", 600.0)
-    monkeypatch.setattr(leases, "this_process", lambda: {"life": now.life})
-    monkeypatch.setattr(leases, "is_dead", lambda held: held.get("life") != now.life)
-    return begin
 
 
 def worked(store, video, subject=(10, 20)):
@@ -97,50 +55,25 @@ def worked(store, video, subject=(10, 20)):
 
 
 def content(session):
-    """Bytes of all that was made, wherever it is; each is there that the record names."""
+    """Bytes of all that was made; each is there that the record names."""
     stages = session.record.stages.values()
-    for stage in stages:
-        session.store.backend.fetch(session.id, stage.file)
     return {stage.file: (session.folder / stage.file).read_bytes() for stage in stages}
 
 
-def names(store):
-    """Names of all objects of a store in memory, but of locks."""
-    system, root = fsspec.url_to_fs(store.place)
-    paths = [path.removeprefix(f"{root}/") for path in system.find(root)]
-    return [name for name in paths if not name.startswith(".locks/")]
-
-
 @pytest.mark.parametrize("every", [pytest.param(7, marks=pytest.mark.slow), 61])
-@pytest.mark.parametrize("where", ["folder", "memory, before", "memory, after"])
-def test_killed_at_any_point_it_resumes_to_the_same_results(
-    where, every, tmp_path, stand_ins, live
-):
+def test_killed_at_any_point_it_resumes_to_the_same_results(every, tmp_path, stand_ins):
     video = stand_ins.video(tmp_path / "in")
-    is_here, is_done = where == "folder", where.endswith("after")
-    base = str(tmp_path / "store") if is_here else f"memory://{token_hex(8)}"
-    undisturbed = worked(Store(f"{base}-undisturbed"), video)
+    undisturbed = worked(Store(tmp_path / "undisturbed"), video)
     expected = content(undisturbed)
     points = 0
     for number in range(1, 1000, every):
-        place = f"{base}-{number}"
-        killed = False
-        if is_here:
-            status = in_child(lambda place=place: worked(Store(place), video), step=number)
-            killed = status == -signal.SIGKILL
-            assert killed or status == 0
-        else:
-            live(number - 1, is_done=is_done)
-            with suppress(Killed):
-                killed = True
-                worked(Store(place), video)
-                killed = False
-        if not killed:
+        store = Store(tmp_path / f"store-{number}")
+        status = in_child(lambda store=store: worked(store, video), step=number)
+        if status != -signal.SIGKILL:
+            assert status == 0
             break
         points += 1
-        live()
-        store = Store(place)
-        assert set(store.backend.ids()) <= {"one"}, number
+        assert set(session_ids(store.path)) <= {"one"}, number
         for session in store.sessions():
             # Whatever its record names can be read, and is whole.
             assert session.video.read_bytes() == video.read_bytes(), number
@@ -154,13 +87,10 @@ def test_killed_at_any_point_it_resumes_to_the_same_results(
         assert content(session) == expected, number
         # What the dead has left is swept by the next making.
         store.create(video, user_id="p", exercise_name="Overhead Squat", session_id="two").delete()
-        if is_here:
-            left = {path.name for path in store.path.rglob("*") if ".locks" not in path.parts}
-            kept = {path.name for path in undisturbed.folder.iterdir()}
-            assert left - {"one"} == kept, number
-        else:
-            assert len(names(store)) == 9, number
-    sys.stdout.write(f"{where}: {points} points, nothing half there\n")
+        left = {path.name for path in store.path.rglob("*") if ".locks" not in path.parts}
+        kept = {path.name for path in undisturbed.folder.iterdir()}
+        assert left - {"one"} == kept, number
+    sys.stdout.write(f"{points} points, nothing half there\n")
     assert points > 40 / every
 
 
@@ -369,43 +299,3 @@ def test_interrupted_anywhere_the_next_deletion_leaves_nothing(kind, number, mad
 def test_interrupted_at_some_steps_the_next_deletion_leaves_nothing(kind, made, tmp_path):
     for number, step in ((signal.SIGKILL, 12), (signal.SIGTERM, 9)):
         check_at(step, kind, number, made, tmp_path)
-
-
-@pytest.mark.parametrize("is_done", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", ["Store.delete", "prune", "erase"])
-def test_a_deletion_in_memory_that_is_killed_is_finished_by_the_next(
-    kind, is_done, stand_ins, live, tmp_path
-):
-    """Nothing of one who is deleted is left among the objects and in the reports."""
-    delete = {
-        "Store.delete": lambda store: store.delete("one"),
-        "prune": lambda store: [prune(store, one) for one in to_prune(store, keep=0)],
-        "erase": lambda store: erase(store, "p01"),
-    }[kind]
-    squat = {"user_id": "p01", "exercise_name": "Overhead Squat", "session_id": "one"}
-    for number in range(1000):
-        live()
-        store = Store(f"memory://{token_hex(8)}", reports=tmp_path / f"reports-{number}")
-        store.create(stand_ins.video(tmp_path / "in"), **squat)
-        store.set_participant("p01", height_m=1.7)
-        (store.reports / "one").mkdir(parents=True)
-        (store.reports / "one" / "report.html").write_text("p01")
-        killed = False
-        live(number, is_done=is_done)
-        try:
-            delete(store)
-        except Killed:
-            killed = True
-            live()
-            again = Store(store.place, reports=store.reports)
-            if kind == "prune":
-                again.sweep()
-            with suppress(NotFoundError):
-                delete(again)
-        left = names(store)
-        assert left == ([] if kind == "erase" else ["participants/p01.json"]), number
-        assert list(store.reports.iterdir()) == []
-        assert store.unfinished() == []
-        if not killed:
-            break
-    assert number > 4

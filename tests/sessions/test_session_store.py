@@ -271,6 +271,9 @@ def test_where_store_and_reports_may_be(tmp_path, monkeypatch):
     for name in ("", "a\udcff"):
         with pytest.raises(BadInputError, match="store"):
             Store(name)
+    for url in ("s3://bucket/prefix", f"file://{tmp_path}", Path("memory://a")):
+        with pytest.raises(BadInputError, match=r"^store: is a URL; copy or mount what it names"):
+            Store(url)
     (tmp_path / "sessions").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "sessions")
     for reports in ("sessions", "link", "sessions/../sessions"):

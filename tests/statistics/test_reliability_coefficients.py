@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from mobility.errors import BadInputError
 from mobility.statistics.reliability_coefficients import (
     chi_square_draws,
-    coefficient_of_variation,
     concordance,
     intraclass_correlation,
     mdc95,
@@ -225,7 +224,7 @@ def test_bad_input_says_what_is_wrong():
         (concordance, ([1, 2], [1, 2, 3]), "must be paired"),
         (intraclass_correlation, (table,), "1 of 24 values are infinite"),
         (measurement_error, (-table,), "1 of 24 values are infinite"),
-        (coefficient_of_variation, (table,), "1 of 24 values are infinite"),
+        (measurement_error, (table,), "1 of 24 values are infinite"),
         (weighted_kappa, ([1, 2, 3],), "at least two ratings"),
         (weighted_kappa, ([[1, 2], [0.5, 1]],), "whole numbers"),
         (concordance, ([1, -np.inf, 3], [1, 2, 3]), "concordance: 1 of 3 values are infinite"),
@@ -256,10 +255,10 @@ def test_intervals_of_two_methods_hold_what_they_promise():
 
 
 def test_intervals_for_columns_drawn_from_many_hold_what_they_promise():
-    """16 between targets, 8 between columns, 4 of error; in logarithms a hundredth of it."""
+    """16 between targets, 8 between columns, 4 of error."""
     rng = np.random.default_rng(10)
     n, k, draws = 10, 3, 600
-    hit = dict.fromkeys((*FORMS, "sem", "cv"), 0)
+    hit = dict.fromkeys((*FORMS, "sem"), 0)
     single, mean = 16 / 28, 16 / (16 + 12 / k)
     truth = {"A,1": single, "A,k": mean, "C,1": 0.8, "C,k": 16 / (16 + 4 / k)}
     for _ in range(draws):
@@ -270,8 +269,6 @@ def test_intervals_for_columns_drawn_from_many_hold_what_they_promise():
             hit[form] += icc.low <= truth[form] <= icc.high
         sem = measurement_error(table)
         hit["sem"] += sem.low <= 12**0.5 <= sem.high
-        cv = coefficient_of_variation(np.exp(table / 10))
-        hit["cv"] += cv.low <= np.expm1(0.12) ** 0.5 <= cv.high
     # Two standard errors of 600 draws are 0.018.
     assert {name: 0.93 <= count / draws <= 0.975 for name, count in hit.items()} == dict.fromkeys(
         hit, True
@@ -299,19 +296,6 @@ def test_share_of_new_changes_within_mdc95_is_that_of_t():
     # Agreement, where visits are alike: 93 of 100 of 12 people.
     many = [measurement_error(rng.normal(size=(12, 2))).freedom for _ in range(200)]
     assert share_within(np.median(many)) == pytest.approx(0.929, abs=0.007)
-
-
-def test_coefficient_of_variation_is_the_share_that_was_commanded():
-    rng = np.random.default_rng(2)
-    people = np.exp(rng.normal(1, 0.4, (4000, 1)))
-    # Quan & Shih: of a lognormal factor with sd s the coefficient of variation is sqrt(exp(s^2)-1).
-    cv = coefficient_of_variation(people * np.exp(rng.normal(0, 0.1, (4000, 3))))
-    assert cv.value == pytest.approx(np.sqrt(np.expm1(0.01)), rel=0.03)
-    twice = coefficient_of_variation(2.54 * published.SHROUT_FLEISS)
-    assert twice == pytest.approx(coefficient_of_variation(published.SHROUT_FLEISS))
-    for values in ([[1, 2], [0, 1], [2, 3]], [[1, 2], [-1, 1], [2, 3]]):
-        assert coefficient_of_variation(values).reason == "CV: a value is zero or negative"
-    assert "3 are needed" in coefficient_of_variation([[1, 2], [np.nan, 1], [2, 3]]).reason
 
 
 RATINGS = np.array([[0, 0], [1, 1], [2, 1], [3, 3], [1, 0], [2, 2], [3, 1], [0, 1], [2, 3], [1, 1]])

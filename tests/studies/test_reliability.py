@@ -12,7 +12,6 @@ from mobility.errors import BadInputError
 from mobility.statistics import mixed_model
 from mobility.statistics.limits_of_agreement import bland_altman
 from mobility.statistics.reliability_coefficients import (
-    coefficient_of_variation,
     intraclass_correlation,
     mdc95,
     measurement_error,
@@ -64,8 +63,6 @@ def test_shrout_and_fleiss_from_a_long_table():
         assert change["units"] == "degree"
     parts = rows(results, "component").set_index("of")["value"]
     assert parts.round(2).to_dict() == {"participant": 1.60, "operator": 2.29, "residual": 1.01}
-    # An angle has a zero by convention.
-    assert rows(results, "cv").empty
 
 
 def test_a_residual_that_is_not_the_standard_error_of_measurement_says_why():
@@ -242,20 +239,6 @@ def test_trials_alone_are_what_visits_are():
     by_trial, by_visit = reliability(table), reliability(table.rename(columns={"trial": "visit"}))
     values = by_trial.statistics["value"]
     assert values.tolist() == pytest.approx(by_visit.statistics["value"].tolist(), nan_ok=True)
-
-
-def test_durations_have_a_coefficient_of_variation_and_angles_have_none():
-    durations = np.exp(published.SHROUT_FLEISS / 10)
-    results = reliability(long(durations, units="s"))
-    for kind in ("agreement", "consistency"):
-        expected = coefficient_of_variation(durations, kind=kind)[1:4]
-        assert ends(one(results, "cv", form=kind)) == pytest.approx(expected)
-    assert rows(reliability(long(durations, units="s"), ratio=[]), "cv").empty
-    chosen = reliability(long(durations), ratio=["knee_flexion"])
-    assert len(rows(chosen, "cv")) == 2
-    negative = one(reliability(long(durations - 3, units="s")), "cv")
-    assert np.isnan(negative["value"])
-    assert "zero or negative" in negative["reason"]
 
 
 def test_scores_have_a_kappa_in_place_of_a_correlation():

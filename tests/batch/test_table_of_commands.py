@@ -1,4 +1,4 @@
-"""Batches and commands on a store behind a URL, with a real S3 server and its faults."""
+"""Every command once, on one store; then nothing is left of a participant who was deleted."""
 
 from __future__ import annotations
 
@@ -9,35 +9,16 @@ import shlex
 import shutil
 import sys
 import zipfile
-from contextlib import closing
 
 import pytest
 import typer
-from batches import batch, in_the_end, rows_of, run
+from batches import FOLDER, run
 from demo_sessions import with_current_keys
-from other_processes import command, wait_for
+from other_processes import command
 
 from mobility.cli.main import app
 from mobility.reports.stored_reports import report_files
 from mobility.store import Store
-
-
-@pytest.mark.slow
-def test_the_server_stops_for_longer(s3, place, undisturbed, monkeypatch):
-    """The rows that need it fail, each with that reason; the next run finishes them."""
-    url = s3.url()
-    monkeypatch.setenv("PATIENCE", "1")
-    try:
-        status, summary, _ = batch(place, store=url, fault=f"metrics:touch={s3.away}:1")
-    finally:
-        s3.away.unlink(missing_ok=True)
-    wait_for(s3.answers)
-    assert (status, summary["failed"] > 0) == (1, True)
-    for row in rows_of(summary):
-        assert row["state"] != "failed" or "is its server running" in row["reason"]
-    monkeypatch.delenv("PATIENCE")
-    in_the_end(place, undisturbed, url, s3)
-
 
 TABLE = """
     demo --json
@@ -127,8 +108,8 @@ def test_the_table_has_every_command():
 
 
 @pytest.mark.slow
-def test_the_table_of_commands_on_a_bucket(s3, place, request, monkeypatch):
-    """Each ends as in a folder, and in the end nothing is left."""
+def test_the_table_of_commands(place, request, monkeypatch):
+    """Each ends as it is meant to, and in the end nothing is left."""
     # What is real imports what is real, before there are stand-ins for what takes long.
     real = [importlib.import_module(f"mobility.{name}") for name in REAL]
     stand_ins = request.getfixturevalue("stand_ins")
@@ -145,19 +126,19 @@ def test_the_table_of_commands_on_a_bucket(s3, place, request, monkeypatch):
         return paths
 
     monkeypatch.setattr(sys.modules["mobility.reports.render"], "render_report", rendered)
-    url = s3.url()
+    store = place / FOLDER
     (place / "uploads").mkdir()
     shutil.copy2(place / "c.mp4", place / "uploads")
     for name, content in FILES.items():
         (place / name).write_text(content)
     monkeypatch.chdir(place)
-    monkeypatch.setenv("MOBILITY_STORE", url)
-    with closing(Store(url)) as opened:
-        # As the commands do later: who is changed is measured anew, here by stand-ins.
-        opened.set_participant("p01", **json.loads(FILES["person.json"]))
-        put_demo(opened, "moves", "Joint Angle Mobility", "p01")
-        put_demo(opened, "squat", "Overhead Squat", "p01")
-        put_demo(opened, "visited", "Overhead Squat", "p02")
+    monkeypatch.setenv("MOBILITY_STORE", str(store))
+    opened = Store(store)
+    # As the commands do later: who is changed is measured anew, here by stand-ins.
+    opened.set_participant("p01", **json.loads(FILES["person.json"]))
+    put_demo(opened, "moves", "Joint Angle Mobility", "p01")
+    put_demo(opened, "squat", "Overhead Squat", "p01")
+    put_demo(opened, "visited", "Overhead Squat", "p02")
     meant = {}
     for row in TABLE.strip().splitlines():
         words = [meant.get(word, word) for word in shlex.split(row.strip(" !"))]
@@ -175,11 +156,10 @@ def test_the_table_of_commands_on_a_bucket(s3, place, request, monkeypatch):
         assert {"moves/metrics.nc", "squat/video.mp4"} <= {
             name.removeprefix("sessions/") for name in archive.namelist()
         }
-    # Of whoever was deleted nothing is left, and no lock or working copy of anybody.
-    for name, content in s3.files(url).items():
-        assert ".locks" not in name
-        assert b"p01" not in content
-        assert "p01" not in name
+    # Of whoever was deleted nothing is left.
+    for path in store.rglob("*"):
+        assert "p01" not in path.name
+        assert path.is_dir() or b"p01" not in path.read_bytes(), path
 
 
 def put_demo(store, session_id, exercise, user_id="demo"):
@@ -195,19 +175,3 @@ def put_demo(store, session_id, exercise, user_id="demo"):
         record = demo.record.model_copy(update={**kept, "session_name": "Demo"})
         record = with_current_keys(session, record)
         (session.folder / "session.json").write_text(record.model_dump_json())
-
-
-@pytest.mark.slow
-def test_a_real_report_from_a_bucket(s3, tmp_path):
-    """By a kernel that opens the store itself; the same page as from a folder."""
-    pages = {}
-    for place in (str(tmp_path / "sessions"), s3.url()):
-        store = Store(place, reports=tmp_path / f"reports-{place.partition(':')[0][-2:]}")
-        put_demo(store, "one", "Overhead Squat")
-        made = store.session("one").render_report()
-        pages[place] = made["html"].read_bytes()
-        assert store.session("one").report_is_current()
-        text = made["notebook"].read_text()
-        assert (place in text) == place.startswith("s3")
-    first, second = pages.values()
-    assert first == second
