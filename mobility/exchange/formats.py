@@ -24,6 +24,7 @@ from mobility.exchange.hdf5 import SIGNATURE, damage_refused, require_plain
 from mobility.exchange.identities import Detection, followed
 from mobility.exchange.size_limits import require_few
 from mobility.keypoints.names import points_of
+from mobility.kinematics.datasets import check_attributes
 
 Array = NDArray[np.float64]
 
@@ -413,7 +414,7 @@ def _csv(path: Path, film: _Film) -> FilePoints:
 
     moments, frame = np.unique(numbers(clock, may_be_empty=False), return_inverse=True)
     if clock == "frame":
-        if not (moments == np.round(moments)).all():
+        if not (np.isfinite(moments) & (moments == np.round(moments))).all():
             raise BadInputError(f"{path}: column frame must hold whole numbers")
         _require_all([int(each) for each in moments], what=path)
     points, point = _names_in(value_of["point"])
@@ -634,6 +635,10 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
             )
     plural = [name for name in ("keypoints", "individuals") if name in dataset.dims]
     dataset = dataset.rename({name: name.removesuffix("s") for name in plural})
+    try:
+        check_attributes(dataset)
+    except BadInputError as error:
+        raise BadInputError(f"{path}: {error}") from None
     axes = {"time", "space", "keypoint"}
     if "position" not in dataset or not axes <= set(dataset["position"].dims):
         raise BadInputError(

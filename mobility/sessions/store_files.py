@@ -14,9 +14,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from mobility.base.options import checked, likely, require_path, validate
+from pydantic import AfterValidator
+
+from mobility.base.options import (
+    check_path,
+    checked_methods,
+    likely,
+    quoted,
+    require_path,
+    validate,
+)
 from mobility.base.parsing import parse_json
 from mobility.errors import (
     BadInputError,
@@ -48,7 +57,11 @@ from mobility.sessions.reports import remove_reports, report_places
 
 REPORTS_VARIABLE = "MOBILITY_REPORTS"
 
+Key = Annotated[str, AfterValidator(check_path)]
+"""Path of a document or lock in a store."""
 
+
+@checked_methods
 class StoreFiles:
     """A folder of sessions and participants, or the same behind a URL.
 
@@ -127,7 +140,6 @@ class StoreFiles:
                 f"{likely(session_id, others) or '; list them with: mobility sessions list'}"
             )
 
-    @checked
     def has(self, session_id: str) -> bool:
         """Whether there is such a session."""
         if not ID_PATTERN.fullmatch(session_id) or is_reserved(session_id):
@@ -236,7 +248,7 @@ class StoreFiles:
                     owners[session_id] = record["user_id"]
         return owners
 
-    def document(self, key: str) -> Any:
+    def document(self, key: Key) -> Any:
         """JSON document of the store, by its path in it."""
         place = self.location_of(self.path / key)
         content = self.backend.read(key)
@@ -247,9 +259,14 @@ class StoreFiles:
         except ValueError as error:
             raise BadInputError(f"{place}: is not a JSON document ({error})") from None
 
-    def write_document(self, key: str, document: Any) -> None:
+    def write_document(self, key: Key, document: Any) -> None:
         """Write a document of the store; its lock is held."""
-        self.backend.write(key, json_bytes(document))
+        try:
+            content = json_bytes(document)
+        except (TypeError, ValueError, RecursionError):
+            fault = f"must be of texts, finite numbers, lists and objects (got {quoted(document)})"
+            raise BadInputError.of({"document": fault}) from None
+        self.backend.write(key, content)
 
     def require_shared(self, what: str) -> None:
         """Refuse a store that other processes do not see."""
@@ -271,7 +288,7 @@ class StoreFiles:
         self.backend.require_writable()
 
     @contextmanager
-    def locked(self, key: str, *, what: str, wait_s: float = 0.0) -> Iterator[None]:
+    def locked(self, key: Key, *, what: str, wait_s: float = 0.0) -> Iterator[None]:
         """Hold the lock ``<key>.lock`` of the store, or raise that `what` is in use."""
         with self.backend.locked(key, wait_s=wait_s) as is_held:
             if not is_held:
@@ -280,7 +297,7 @@ class StoreFiles:
 
     @contextmanager
     def session_locked(
-        self, session_id: str, part: str = "session", *, what: str, wait_s: float = 0.0
+        self, session_id: str, part: Key = "session", *, what: str, wait_s: float = 0.0
     ) -> Iterator[None]:
         """Hold a lock of a session, or raise that `what` is in use.
 
