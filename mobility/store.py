@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import SkipValidation
 
 from mobility.base.options import Day, FilePath, Names, checked, checked_methods
 from mobility.documents.exercise_documents import documents_of
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from mobility.sessions.references import LabReferences, Reference
 
 T = TypeVar("T")
+
+Intervals = Annotated[Sequence[Mapping[str, Any]] | None, SkipValidation]
+"""Repetitions by hand, which the correction checks with the movements."""
 
 
 @checked_methods
@@ -147,9 +152,7 @@ class Session(StoredSession):
 
         bring_up_to_date(self)
 
-    def set_repetitions(
-        self, intervals: Sequence[Mapping[str, Any]] | None, *, by: str | None = None
-    ) -> None:
+    def set_repetitions(self, intervals: Intervals, *, by: str | None = None) -> None:
         """Correct repetitions, or movements of single joints, by hand.
 
         See :func:`mobility.pipeline.corrections.set_repetitions`.

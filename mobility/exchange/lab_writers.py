@@ -308,6 +308,9 @@ def write_csv(dataset: Recording, path: FilePath) -> Path:
     parts = []
     for name in angle_names:
         values, sd = dataset[name], dataset.get(f"{name}_sd")
+        for each in (values, sd):
+            if each is not None:
+                check_dimensions(str(each.name), each, ("time",), beside=("side",))
         sides = (
             [side for side in SIDES if side in values["side"]] if "side" in values.dims else [""]
         )

@@ -89,6 +89,9 @@ def from_movement(
         check_attributes(dataset)
     except BadInputError as error:
         raise BadInputError(f"from_movement: {error}") from None
+    for name in ("position", "confidence"):
+        if name in dataset and not set(dataset[name].dims) <= set(_DIMS):
+            raise BadInputError(f"from_movement: '{name}' has a dimension too many; select one")
     if dataset.attrs.get("time_unit", "seconds") != "seconds":
         raise BadInputError(
             "from_movement: its times are frames; load it with fps=, the frame rate of the video"

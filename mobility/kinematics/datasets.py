@@ -424,7 +424,7 @@ def _check_sides(dataset: xr.Dataset) -> None:
 
 def check_metrics(value: Any) -> xr.Dataset:
     """Return metrics unchanged, if what has units is a number, and ``side`` is left and right."""
-    dataset = _dataset(value, "must be a Dataset of metrics, as from overhead_squat")
+    dataset = _dataset(value, "must be a Dataset of metrics of an exercise")
     _check_sides(dataset)
     for name, values in dataset.data_vars.items():
         if name == "accepted_repetitions":

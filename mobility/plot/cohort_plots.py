@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
@@ -186,6 +186,7 @@ def group_curves(
         When `curves` has not that side, or two sides of several groups are to be drawn on one `ax`.
     """
     sides = [str(each) for each in curves["side"].values]
+    _require_sides(sides, "plot.group_curves")
     if side is not None and side not in sides:
         raise BadInputError(f"plot.group_curves: the curves have no side {quoted(side)}")
     drawn_sides = sides if side is None else [side]
@@ -332,6 +333,11 @@ def reliability(
     if_missing = {"metric": "value", "side": "", "units": ""}
     missing = if_missing.keys() - set(table.columns)
     rows = table.reset_index(drop=True).assign(**{name: if_missing[name] for name in missing})
+    for column in ("participant", "metric", "side", over):
+        if not all(isinstance(each, Hashable) for each in rows[column]):
+            raise BadInputError(
+                f"plot.reliability: the column {quoted(column)} must be plain values"
+            )
     rows = _of_side(rows, side, "plot.reliability")
     names = [str(each) for each in rows["metric"].unique()]
     if metric is None and len(names) > 1:
@@ -395,6 +401,7 @@ def retest_curves(
         When there is no such side.
     """
     sides = [str(each) for each in errors["side"].values]
+    _require_sides(sides, "plot.retest_curves")
     if side is not None and side not in sides:
         raise BadInputError(f"plot.retest_curves: the errors have no side {quoted(side)}")
     ax = axes_or_new(ax)
@@ -458,6 +465,11 @@ def _row_of_axes(count: int, *, share_y: bool = False) -> list[Axes]:
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     return list(axes)
+
+
+def _require_sides(sides: Sequence[str], what: str) -> None:
+    if unknown := set(sides) - {*_SIDE_ORDER}:
+        raise BadInputError(f"{what}: side {quoted(min(unknown))} is none of left, right and empty")
 
 
 def _of_side(rows: pd.DataFrame, side: str | None, what: str) -> pd.DataFrame:

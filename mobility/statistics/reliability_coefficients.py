@@ -207,7 +207,7 @@ def coefficient_of_variation(values: Values, *, kind: Kind = "agreement") -> Est
     """
     table = numbers(values, what="coefficient of variation")
     if np.nanmin(table, initial=np.inf) <= 0:
-        return _missing(len(table), "CV: a value is zero or negative")
+        return _missing(len(np.atleast_1d(table)), "CV: a value is zero or negative")
     return share_of_error(measurement_error(np.log(table), kind=kind))
 
 

@@ -244,7 +244,7 @@ def _require_arrangements(different: float, alpha: float, what: str) -> None:
 
 
 def _require_spread(curves: Array, spread: Array, difference: Array) -> None:
-    rounding = _EQUAL * max(1.0, float(np.abs(curves).max()))
+    rounding = _EQUAL * max(1.0, float(np.abs(curves).max(initial=0.0)))
     if ((spread <= rounding) & (np.abs(difference) > rounding)).any():
         raise BadInputError("test of curves: the curves do not vary at some points")
 
