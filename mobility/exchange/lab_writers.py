@@ -308,9 +308,9 @@ def write_csv(dataset: Recording, path: FilePath) -> Path:
     parts = []
     for name in angle_names:
         values, sd = dataset[name], dataset.get(f"{name}_sd")
-        for each in (values, sd):
-            if each is not None:
-                check_dimensions(str(each.name), each, ("time",), beside=("side",))
+        check_dimensions(name, values, ("time",), beside=("side",))
+        if sd is not None:
+            check_dimensions(f"{name}_sd", sd, [str(dim) for dim in values.dims])
         sides = (
             [side for side in SIDES if side in values["side"]] if "side" in values.dims else [""]
         )

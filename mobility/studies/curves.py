@@ -392,6 +392,8 @@ def compare_curves(
         There is no such group, a person is in both groups that are not paired, or on both sides
         the people are too few: for any p to reach `alpha`, or for a spread of each group.
     """
+    if not curves.sizes["percent"]:
+        raise BadInputError("compare_curves: the curves have no point; give them as they were made")
     groups = [str(group) for group in curves["group"].values]
     for group in (first, second):
         if group not in groups:
