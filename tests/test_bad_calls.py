@@ -604,6 +604,7 @@ def faults_of(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_bad_calls_give_one_line_or_a_valid_result(demo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     raw = [

@@ -284,7 +284,7 @@ def _welch(groups: Sequence[tuple[Array, Array]]) -> Array:
 def _ratio(difference: Array, variance: Array) -> Array:
     """Return t, 0 where nothing differs (but for rounding) and nothing varies."""
     error = np.sqrt(np.maximum(variance, 0.0))
-    same = np.abs(difference) <= _EQUAL * max(1.0, float(np.abs(difference).max()))
+    same = np.abs(difference) <= _EQUAL * max(1.0, float(np.abs(difference).max(initial=0.0)))
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.nan_to_num(difference / error, nan=0.0, posinf=np.inf, neginf=-np.inf)
     return np.where(same & (error <= _EQUAL), 0.0, t)
