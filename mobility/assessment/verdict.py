@@ -370,7 +370,7 @@ def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
 
 
 def _without_repetition(metrics: xr.Dataset) -> bool:
-    return "accepted_repetitions" in metrics and float(metrics["accepted_repetitions"]) == 0
+    return "accepted_repetitions" in metrics and int(metrics["accepted_repetitions"]) == 0
 
 
 def _rule_out_all(reasons: Iterable[Reason]) -> bool:

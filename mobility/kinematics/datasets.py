@@ -427,11 +427,11 @@ def check_metrics(value: Any) -> xr.Dataset:
     dataset = _dataset(value, "must be a Dataset of metrics of an exercise")
     _check_sides(dataset)
     for name, values in dataset.data_vars.items():
-        if name == "accepted_repetitions":
-            check_dimensions(name, values, ())
         if values.dtype.kind not in "fiu" and not {"kind", "units"} & values.attrs.keys():
             continue  # a text or a flag, as the joint of a movement
         _check_values(str(name), values)
+        if name == "accepted_repetitions" and (values.dims or not values >= 0):
+            raise BadInputError(f"'{name}' must be one count")
         of = str(name).rpartition("_")[0]
         if (
             str(name).endswith(("_sd", "_sem"))

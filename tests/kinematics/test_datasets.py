@@ -184,6 +184,7 @@ def test_metrics_are_numbers_of_both_sides(demo):
         (metrics.isel(side=[0, 0, 1]), "a name of 'side' twice"),
         (metrics.astype(str), "must hold numbers"),
         (metrics.assign({sd.name: sd.isel(side=0)}), "must have the dimensions of"),
+        (metrics.assign(accepted_repetitions=np.nan), "must be one count"),
         (metrics["depth"], "must be a Dataset"),
     ):
         with pytest.raises(BadInputError, match=fault):
