@@ -652,7 +652,7 @@ def low_pass(
     series: NDArray[np.float64],
     *,
     cutoff_hz: Annotated[float, Field(gt=0)],
-    rate_hz: Annotated[float, Field(gt=0)],
+    rate_hz: Annotated[float, Field(gt=0, allow_inf_nan=False)],
 ) -> NDArray[np.float64]:
     r"""Low-pass regular series without lag: Butterworth of order 2, forwards and backwards.
 
