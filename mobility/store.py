@@ -6,14 +6,14 @@ rooms above it make results, documents and reports of them.
 
 from __future__ import annotations
 
-import datetime
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from mobility.base.options import FilePath, Names, checked
+from pydantic import SkipValidation
+
+from mobility.base.options import Day, FilePath, Names, checked, checked_methods
 from mobility.documents.exercise_documents import documents_of
 from mobility.sessions.record import Side
 from mobility.sessions.session_store import SessionStore
@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Intervals = Annotated[Sequence[Mapping[str, Any]] | None, SkipValidation]
+"""Repetitions by hand, which the correction checks with the movements."""
 
+
+@checked_methods
 class Session(StoredSession):
     """One session of a store; made by :meth:`Store.create` or :meth:`Store.session`."""
 
@@ -53,7 +57,6 @@ class Session(StoredSession):
 
         return self._read(of_session.camera_side)
 
-    @checked
     def angles(self, *, refused: bool = False) -> xr.Dataset:
         """Joint angles over time, degrees, as in the report.
 
@@ -95,7 +98,7 @@ class Session(StoredSession):
 
         return self._read(of_session.checks)
 
-    def verdict(self, metrics: xr.Dataset | None = None) -> Verdict:
+    def verdict(self, metrics: Any = None) -> Verdict:
         """Say what the recording is good for; of its `metrics`, where they are at hand."""
         from mobility.documents import of_session
 
@@ -149,9 +152,7 @@ class Session(StoredSession):
 
         bring_up_to_date(self)
 
-    def set_repetitions(
-        self, intervals: Sequence[Mapping[str, Any]] | None, *, by: str | None = None
-    ) -> None:
+    def set_repetitions(self, intervals: Intervals, *, by: str | None = None) -> None:
         """Correct repetitions, or movements of single joints, by hand.
 
         See :func:`mobility.pipeline.corrections.set_repetitions`.
@@ -247,7 +248,6 @@ class Session(StoredSession):
         self.bring_up_to_date()
         return documents_of(self.record.kind).report(self)
 
-    @checked
     def render_report(self, *, faces: bool | None = None) -> dict[str, Path]:
         """Render the report unless it exists with the same inputs.
 
@@ -348,7 +348,7 @@ class Session(StoredSession):
 
         return append_message(self, thread_id, text, by=by)
 
-    def export_lab(self, path: str | os.PathLike[str], **options: Any) -> Path:
+    def export_lab(self, path: FilePath, **options: Any) -> Path:
         """Write positions, angles and events for OpenSim and labs: C3D, TRC, MOT, STO or CSV.
 
         The options are those of :func:`mobility.pipeline.lab_export.export_lab`.
@@ -357,7 +357,7 @@ class Session(StoredSession):
 
         return self._read(export_lab, path, **options)
 
-    def validate(self, lab_file: str | os.PathLike[str], **options: Any) -> Validation:
+    def validate(self, lab_file: FilePath, **options: Any) -> Validation:
         """Compare the angles with what a lab measured in the same trial, and keep it.
 
         The options are those of :func:`mobility.pipeline.lab_comparison.validate`.
@@ -383,6 +383,7 @@ class Session(StoredSession):
         return validations(self)
 
 
+@checked_methods
 class Store(SessionStore[Session]):
     """A folder of sessions and participants.
 
@@ -392,12 +393,11 @@ class Store(SessionStore[Session]):
     def _opened(self, folder: Path) -> Session:
         return Session(folder, self)
 
-    @checked
     def visit(
         self,
         user_id: str,
         *,
-        on: datetime.date | str | None = None,
+        on: Day | None = None,
         only: Names = (),
         without: Names = (),
     ) -> Visit:
@@ -413,9 +413,9 @@ class Store(SessionStore[Session]):
         self,
         user_id: str,
         *,
-        on: datetime.date | str | None = None,
-        only: Sequence[str] = (),
-        without: Sequence[str] = (),
+        on: Day | None = None,
+        only: Names = (),
+        without: Names = (),
         faces: bool | None = None,
     ) -> dict[str, Path]:
         """Render the page of a visit unless it exists with the same inputs.
@@ -441,7 +441,7 @@ class Store(SessionStore[Session]):
 
         return reference(self, name)
 
-    def save_reference(self, reference: Reference) -> None:
+    def save_reference(self, reference: Any) -> None:
         """Keep norms (:func:`mobility.make_norms`) or errors; one of the same name is replaced."""
         from mobility.sessions.references import save_reference
 

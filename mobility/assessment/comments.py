@@ -19,6 +19,7 @@ from mobility.base.options import checked
 from mobility.base.provenance import AnalysisWarning, warnings_of
 from mobility.base.wording import capital, listed, spoken
 from mobility.catalogue.registry import exercise_of
+from mobility.kinematics.datasets import Metrics
 from mobility.kinematics.expected_error import half_width
 
 GROUPS = ("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion")
@@ -45,7 +46,7 @@ def _of_kind(findings: Sequence[Finding], kind: Result | None) -> list[Finding]:
 
 @checked
 def comments(
-    metrics: xr.Dataset,
+    metrics: Metrics,
     *,
     name: str | None = None,
     level: Level = "participant",
@@ -117,7 +118,7 @@ def comments(
 
 @checked
 def recommendations(
-    metrics: xr.Dataset,
+    metrics: Metrics,
     *,
     name: str | None = None,
     level: Level = "participant",

@@ -20,6 +20,7 @@ from mobility.assessment.estimates import estimate, seen_sides
 from mobility.base import formatting, provenance
 from mobility.base.options import checked
 from mobility.base.wording import listed
+from mobility.kinematics.datasets import Metrics
 
 Array = NDArray[np.float64]
 
@@ -113,7 +114,7 @@ def probability_in_words(probability: float) -> str:
 
 
 @checked
-def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset:
+def fms_deep_squat(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
     """Probability that each criterion of the FMS deep squat is met, and what score that allows.
 
     Parameters
@@ -226,7 +227,7 @@ def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
 
 
 @checked
-def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset:
+def compensations(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
     """Probability of each compensation of the overhead squat assessment that a camera can see.
 
     Parameters

@@ -53,7 +53,8 @@ def trunk_in_picture(
     pose, standing, bottoms
         As in :func:`leans_far_forward`.
     """
-    image = pose["image_position"].isel(individual=0, drop=True).sel(pixel="v", drop=True)
+    image = pose["image_position"].isel(individual=0, drop=True, missing_dims="ignore")
+    image = image.sel(pixel="v", drop=True)
 
     def height(joint: str) -> NDArray[np.float64]:
         names = [f"{side}_{joint}" for side in SIDES]

@@ -22,6 +22,7 @@ from mobility.assessment.results import DECIDED
 from mobility.base import provenance
 from mobility.base.options import checked
 from mobility.base.wording import listed
+from mobility.kinematics.datasets import Metrics
 from mobility.kinematics.expected_error import sd_of
 
 Array = NDArray[np.float64]
@@ -62,7 +63,7 @@ def score_of(excess: Array | float, large: float) -> Array:
 
 
 @checked
-def mobility_index(metrics: xr.Dataset) -> xr.Dataset:
+def mobility_index(metrics: Metrics) -> xr.Dataset:
     """Mobility index of a squat with raised arms: how far its joints bend, by the least.
 
     Parameters
@@ -88,7 +89,7 @@ def mobility_index(metrics: xr.Dataset) -> xr.Dataset:
 
 
 @checked
-def quality_index(metrics: xr.Dataset) -> xr.Dataset:
+def quality_index(metrics: Metrics) -> xr.Dataset:
     """Quality index of a squat with raised arms: how well it is done, by its worst part.
 
     Parameters

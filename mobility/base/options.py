@@ -7,6 +7,7 @@ annotations before it runs. What an annotation of Python cannot say, a kind does
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import functools
 import inspect
@@ -36,6 +37,7 @@ from mobility.errors import BadInputError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+K = TypeVar("K")
 
 _LONGEST_NAME = 100
 _LONGEST_QUOTE = 60
@@ -51,6 +53,10 @@ _MOST_LISTED = 5
 MOST_WORKERS = 256
 Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
 """Number of processes that share the work."""
+
+
+Seed = Annotated[int, Field(ge=0)]
+"""Seed of random numbers."""
 
 
 def likely(name: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str:
@@ -101,6 +107,11 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 """Begin of a URL; a Path of one has one slash, and a drive one letter."""
 
 
+def is_word(value: Any, *words: str) -> bool:
+    """Whether a value is one of some words; arrays and tables cannot be compared with a text."""
+    return isinstance(value, str) and value in words
+
+
 def check_path(path: Any) -> str | os.PathLike[str]:
     """Return the path of a file or folder as it is, if it can be one.
 
@@ -132,6 +143,48 @@ def require_path(path: Any, *, what: str) -> None:
     except BadInputError as error:
         raise BadInputError.of({what: f"{error} (got {quoted(path)})"}) from None
 
+
+def check_day(value: Any) -> datetime.date | str:
+    """Return a date, a date and time, or the text of one, of pandas too.
+
+    Raises
+    ------
+    BadInputError
+        It is something else, or the date that pandas has where there is none (NaT).
+    """
+    if isinstance(value, datetime.date) and value == value:
+        plain = getattr(value, "to_pydatetime", None)
+        return value if plain is None else plain(warn=False)
+    if not isinstance(value, str):
+        raise BadInputError('must be a date, or its text as "2026-11-30"')
+    return value
+
+
+Day = Annotated[datetime.datetime | datetime.date | str, PlainValidator(check_day)]
+"""A date or its text, with or without a time."""
+
+
+def check_table(value: Any) -> Any:
+    """Return a DataFrame unchanged, if each column has a name of its own.
+
+    It is known by what it can do: importing pandas takes long.
+    """
+    columns = getattr(value, "columns", None)
+    if columns is None or not callable(getattr(value, "groupby", None)):
+        raise BadInputError(f"must be a DataFrame (got {quoted(value)})")
+    if not columns.is_unique:
+        twice = columns[columns.duplicated()][0]
+        raise BadInputError(f"has the column {quoted(twice)} twice; rename or drop one of them")
+    return value
+
+
+if typing.TYPE_CHECKING:
+    import pandas as pd
+
+    Table = pd.DataFrame
+else:
+    Table = Annotated[Any, PlainValidator(check_table)]
+    """A DataFrame."""
 
 Names = Annotated[
     Sequence[str], BeforeValidator(lambda names: [names] if isinstance(names, str) else names)
@@ -193,9 +246,9 @@ class Number:
         return {"anyOf": [words, number]} if self.words else number
 
     def _check(self, value: Any) -> Any:
-        if value in self.words:
+        if is_word(value, *self.words):
             return value
-        if value in (None, "auto") and not self.words:
+        if not self.words and (value is None or is_word(value, "auto")):
             return None
         try:
             number = parse_number(value) if isinstance(value, str) else float(value)
@@ -264,7 +317,7 @@ def check_times(times: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
     except (TypeError, ValueError, KeyError, IndexError, OverflowError):
         raise BadInputError(
             f"{what}: must have start, bottom (of a movement its turn) and end, in seconds "
-            f"(got {times!r})"
+            f"(got {quoted(times)})"
         ) from None
     return start, bottom, end
 
@@ -389,16 +442,24 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Validate the arguments of `function` before it runs.
 
     The annotations, with ``Annotated[..., Field(...)]`` where a range is meant and a kind where a
-    type does not say enough, are the only statement of what is allowed. The models are built at
+    type does not say enough, are the only statement of what is allowed. What a function takes as
+    ``**options`` is handed on as it is, to the function that checks it. The models are built at
     the first call, so that decorating costs nothing at import.
     """
-    signature = inspect.signature(function)
+    parameters = inspect.signature(function).parameters
+    kinds = {name: parameter.kind for name, parameter in parameters.items()}
     options = {
         name: parameter
-        for name, parameter in signature.parameters.items()
+        for name, parameter in parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    data = {name: each for name, each in signature.parameters.items() if name not in options}
+    data = {
+        name: parameter
+        for name, parameter in parameters.items()
+        if name not in options and parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    }
+    by_name = {name for name in data if kinds[name] is not inspect.Parameter.POSITIONAL_ONLY}
+    hands_on = inspect.Parameter.VAR_KEYWORD in kinds.values()
 
     @functools.cache
     def model(which: Literal["data", "options"]) -> type[BaseModel]:
@@ -417,16 +478,30 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         arguments = dict(zip(data, args, strict=False))
-        if len(args) > len(data) or not arguments.keys().isdisjoint(kwargs):
+        if len(args) > len(data) or not by_name.isdisjoint(arguments.keys() & kwargs.keys()):
             return function(*args, **kwargs)  # Python says what is wrong
-        arguments |= {name: value for name, value in kwargs.items() if name in data}
-        others = {name: value for name, value in kwargs.items() if name not in data}
+        arguments |= {name: value for name, value in kwargs.items() if name in by_name}
+        others = {name: value for name, value in kwargs.items() if name not in by_name}
+        handed_on: dict[str, Any] = {}
+        if hands_on:
+            handed_on = {name: value for name, value in others.items() if name not in options}
+            others = {name: value for name, value in others.items() if name in options}
         name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
         chosen = validate(model("options"), others, what=f"options of {name}")
         valid = validate(model("data"), arguments, what=name)
         return function(
             *(getattr(valid, name) for name in data),
             **{name: getattr(chosen, name) for name in options},
+            **handed_on,
         )
 
     return wrapper
+
+
+def checked_methods(kind: type[K]) -> type[K]:
+    """Validate the arguments of each public method of a class as :func:`checked` does."""
+    for name, method in [*vars(kind).items()]:
+        is_public = inspect.isfunction(method) and not name.startswith("_")
+        if is_public and len(inspect.signature(method).parameters) > 1:
+            setattr(kind, name, checked(method))
+    return kind

@@ -174,11 +174,15 @@ def history(dataset: xr.Dataset) -> list[dict[str, Any]]:
     text = dataset.attrs.get("history", "[]")
     try:
         entries = json.loads(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         entries = None
-    if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
+    if isinstance(entries, list) and all(_is_operation(entry) for entry in entries):
         return entries
     return [{"operation": "of another program", "arguments": {}, "text": str(text)}]
+
+
+def _is_operation(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("operation"), str)
 
 
 def with_history(

@@ -9,14 +9,14 @@ from __future__ import annotations
 import datetime
 import functools
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
 from mobility.assessment.findings import Finding, find, in_place, threshold_of
 from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.assessment.views_of_rules import films_beside
-from mobility.base.options import likely, quoted, validate
+from mobility.base.options import Day, Names, checked, checked_methods, likely, quoted, validate
 from mobility.base.wording import measure_of, shortened
 from mobility.catalogue.registry import exercise as registered
 from mobility.catalogue.registry import names
@@ -36,6 +36,7 @@ from mobility.sessions.files import check_id
 from mobility.sessions.record import ANONYMOUS
 from mobility.sessions.references import references
 from mobility.sessions.session_store import store_of
+from mobility.sessions.stored_session import StoredSession
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mobility.sessions.session_store import SessionStore
-    from mobility.sessions.stored_session import StoredSession
 
 _EVERYTHING = Verdict("good", "")
 """What films' verdicts rule out is not among merged numbers."""
@@ -52,6 +52,7 @@ _OF_ALL_FILMS = ("pose_source", "source_software", "software", "standing", "stat
 """Columns that name each value that films of an exercise have."""
 
 
+@checked_methods
 class Visit:
     """The sessions of a participant on one day.
 
@@ -74,6 +75,7 @@ class Visit:
         Ids of the sessions with which alone it is compared; None for all of days before.
     """
 
+    @checked
     def __init__(
         self,
         user_id: str,
@@ -82,7 +84,7 @@ class Visit:
         *,
         recordings: Sequence[Level] = LEVELS,
         name: str = "",
-        earlier: Collection[str] | None = None,
+        earlier: frozenset[str] | None = None,
     ) -> None:
         self.user_id = user_id
         self.date = date
@@ -117,7 +119,8 @@ class Visit:
 
         Those of other code or other data than the present are left out.
         """
-        return [film for row, film in self._read if film and row["exercise"] == exercise]
+        name = registered(exercise).name
+        return [film for row, film in self._read if film and row["exercise"] == name]
 
     def metrics(self, exercise: str) -> xr.Dataset:
         """Merge the films of an exercise: see :func:`mobility.cohorts.merging.merge`.
@@ -129,15 +132,7 @@ class Visit:
         BadInputError
             It measures single joints, of which :meth:`joints` has the numbers.
         """
-        kind = registered(exercise)
-        if kind.noun != "repetition":
-            fault = f"{kind.name} has no metrics of a whole movement; ask for the joints"
-            raise BadInputError.of({"exercise": fault})
-        if not self.films_of(kind.name):
-            raise NotFoundError(
-                f"visit of {self.user_id} on {self.date}: has no results of {kind.name}"
-            )
-        return self._merged(kind.name).copy()
+        return self._merged(exercise).copy()
 
     def checks(self) -> list[dict[str, Any]]:
         """Results of the rules of each exercise, of numbers merged over its films.
@@ -159,7 +154,7 @@ class Visit:
     def findings(self, exercise: str) -> list[tuple[Finding, list[Film]]]:
         """Give the findings of an exercise, each with the films that the number is from.
 
-        What is not merged has a finding for each film.
+        What is not merged has a finding for each film. It raises as :meth:`metrics`.
         """
         films, merged = {film.id: film for film in self.films_of(exercise)}, self._merged(exercise)
         able = [film for film in films.values() if "findings" not in film.verdict.rules_out]
@@ -235,15 +230,16 @@ class Visit:
         """Put the merged numbers into the table of :func:`visits_to_dataframe`."""
         return visits_to_frame([self])
 
-    def compared_with(self, earlier: Collection[str]) -> Visit:
+    def compared_with(self, earlier: Names) -> Visit:
         """Give the visit, compared with none but some sessions of days before."""
         return Visit(self.user_id, self.date, self.sessions, earlier=frozenset(earlier))
 
     def before(self, exercise: str) -> Visit | None:
         """Find the last earlier visit that has a number of an exercise, or outdated results."""
-        first = self.sessions[0]
-        if first.store.read_only:
+        exercise = registered(exercise).name
+        if not self.sessions or self.sessions[0].store.read_only:
             return None
+        first = self.sessions[0]
         days = visits(store_of(first), self.user_id)
         for day in sorted((day for day in days if day < self.date), reverse=True):
             of_day = [
@@ -292,6 +288,7 @@ class Visit:
 
     def numbers(self, exercise: str) -> list[Measured]:
         """List the numbers of an exercise that are compared with those of another visit."""
+        exercise = registered(exercise).name
         films = self.films_of(exercise)
         if registered(exercise).noun == "movement":
             return [
@@ -352,11 +349,14 @@ class Visit:
 
     def of_exercise(self, exercise: str) -> tuple[dict[str, Any], pa.Table]:
         """Give what is the same in all rows of an exercise in the table, and the rows."""
+        exercise = registered(exercise).name
         read = [
             (session, row, film)
             for session, (row, film) in zip(self.sessions, self._read, strict=True)
             if row["exercise"] == exercise
         ]
+        if not read:
+            raise self._without(exercise)
         films = [film for *_, film in read if film is not None]
         used = [session for session, _, film in read if film is not None] or [read[0][0]]
         of_films = [cohort.session_columns(each, each.record, {}, None) for each in used]
@@ -432,9 +432,20 @@ class Visit:
         return same
 
     def _merged(self, exercise: str) -> xr.Dataset:
-        if exercise not in self._datasets:
-            self._datasets[exercise] = merging.merge(self.films_of(exercise))
-        return self._datasets[exercise]
+        kind = registered(exercise)
+        if kind.noun != "repetition":
+            fault = f"{kind.name} has no metrics of a whole movement; ask for the joints"
+            raise BadInputError.of({"exercise": fault})
+        films = self.films_of(kind.name)
+        if not films:
+            raise self._without(kind.name)
+        if kind.name not in self._datasets:
+            self._datasets[kind.name] = merging.merge(films)
+        return self._datasets[kind.name]
+
+    def _without(self, exercise: str) -> NotFoundError:
+        of = f"visit of {self.user_id} on {self.date}"
+        return NotFoundError(f"{of}: has no results of {exercise}")
 
     @functools.cached_property
     def _datasets(self) -> dict[str, xr.Dataset]:
@@ -668,7 +679,7 @@ def visits_to_frame(found: Iterable[Visit], unnamed: Sequence[StoredSession] = (
     return frame.assign(trial=frame["trial"].mask(frame["trial"].notna()))
 
 
-def as_date(on: datetime.date | str) -> datetime.date:
+def as_date(on: Day) -> datetime.date:
     """Read a day as "2026-11-30"."""
     if isinstance(on, datetime.datetime):
         return on.date()

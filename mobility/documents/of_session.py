@@ -12,6 +12,7 @@ from mobility.assessment.findings import find
 from mobility.documents import fill
 from mobility.documents.exercise_documents import documents_of
 from mobility.keypoints.view import near_side
+from mobility.kinematics.datasets import check_metrics
 from mobility.sessions.record import Side
 from mobility.sessions.stored_session import StoredSession
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 def verdict_of(session: StoredSession, metrics: xr.Dataset | None = None) -> Verdict:
     """Say what the recording is good for; of its `metrics`, where they are at hand."""
-    record, metrics = session.record, session.metrics() if metrics is None else metrics
+    record = session.record
+    metrics = session.metrics() if metrics is None else check_metrics(metrics)
     verdict = stages_of(record.kind).verdict(
         record.kind, session.capture_quality(), metrics, session.fitted, record.warnings
     )

@@ -25,6 +25,7 @@ from mobility.exchange.hdf5 import SIGNATURE, damage_refused, require_plain, tex
 from mobility.exchange.identities import Detection, followed
 from mobility.exchange.size_limits import require_few
 from mobility.keypoints.names import points_of
+from mobility.kinematics.datasets import check_attributes
 
 Array = NDArray[np.float64]
 
@@ -644,6 +645,10 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
             )
     plural = [name for name in ("keypoints", "individuals") if name in dataset.dims]
     dataset = dataset.rename({name: name.removesuffix("s") for name in plural})
+    try:
+        check_attributes(dataset)
+    except BadInputError as error:
+        raise BadInputError(f"{path}: {error}") from None
     axes = {"time", "space", "keypoint"}
     if "position" not in dataset or not axes <= set(dataset["position"].dims):
         raise BadInputError(

@@ -24,7 +24,7 @@ from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.exchange.lab_datasets import EVENTS
 from mobility.exchange.lab_mappings import OURS, OURS_C3D, built_in
 from mobility.exchange.lab_text import BY_US
-from mobility.kinematics.datasets import Angles, Repetitions
+from mobility.kinematics.datasets import Angles, Recording, Repetitions, check_dimensions
 from mobility.kinematics.geometry import Array
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 
@@ -90,7 +90,7 @@ def resampled(dataset: xr.Dataset, rate: float) -> xr.Dataset:
 
 
 @checked
-def write_trc(pose: xr.Dataset, path: FilePath, *, fill: Fill | None = None) -> Path:
+def write_trc(pose: Recording, path: FilePath, *, fill: Fill | None = None) -> Path:
     """Write positions as TRC, which OpenSim and Pose2Sim read.
 
     `pose` is a pose (``position``, one person) or markers (``marker_position``), metres, y up;
@@ -122,7 +122,7 @@ def write_trc(pose: xr.Dataset, path: FilePath, *, fill: Fill | None = None) -> 
 
 
 @checked
-def write_mot(angles: xr.Dataset, path: FilePath, *, fill: Fill | None = None) -> Path:
+def write_mot(angles: Angles, path: FilePath, *, fill: Fill | None = None) -> Path:
     """Write angles as an OpenSim motion (MOT or STO), degrees, with OpenSim's names and signs.
 
     ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
@@ -170,7 +170,7 @@ def write_mot(angles: xr.Dataset, path: FilePath, *, fill: Fill | None = None) -
 
 @checked
 def write_c3d(
-    pose: xr.Dataset,
+    pose: Recording,
     path: FilePath,
     *,
     angles: Angles | None = None,
@@ -337,7 +337,7 @@ def _add_events(file: Any, repetitions: xr.Dataset) -> None:
 
 
 @checked
-def write_csv(dataset: xr.Dataset, path: FilePath) -> Path:
+def write_csv(dataset: Recording, path: FilePath) -> Path:
     """Write a pose, markers or angles as a tidy table.
 
     Positions have a row for each time and keypoint: ``time, keypoint, x_m, y_m, z_m``. Angles have
@@ -362,6 +362,9 @@ def write_csv(dataset: xr.Dataset, path: FilePath) -> Path:
     parts = []
     for name in angle_names:
         values, sd = dataset[name], dataset.get(f"{name}_sd")
+        check_dimensions(name, values, ("time",), beside=("side",))
+        if sd is not None:
+            check_dimensions(f"{name}_sd", sd, [str(dim) for dim in values.dims])
         sides = (
             [side for side in SIDES if side in values["side"]] if "side" in values.dims else [""]
         )
@@ -450,18 +453,15 @@ def _require_whole(written: Path, numbers: int, target: Path) -> None:
 def _write_text(path: Path, text: str) -> Path:
     _require_folder(path)
     with atomic(path) as hidden:
-        hidden.write_text(text, encoding="utf-8")
+        # The name of a file, which the text has, may be none in UTF-8.
+        hidden.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 
 def _time(dataset: xr.Dataset, *, what: str) -> Array:
-    if not isinstance(dataset, xr.Dataset) or "time" not in dataset.coords:
-        raise BadInputError(f"{what}: not a Dataset with times")
     time: Array = dataset["time"].to_numpy().astype(np.float64)
     if time.size < 2:
         raise BadInputError(f"{what}: has {time.size} frames; at least 2 are needed")
-    if not (np.isfinite(time).all() and (np.diff(time) > 0).all()):
-        raise BadInputError(f"{what}: the times do not increase strictly")
     return time
 
 
@@ -485,6 +485,9 @@ def _positions(dataset: xr.Dataset, *, what: str) -> tuple[list[str], Array, Arr
         position, names = dataset["marker_position"], "marker"
     else:
         raise BadInputError(f"{what}: the Dataset has no positions; give a pose or markers")
+    check_dimensions(str(position.name), position, ("time", "space", names))
+    if not {"x", "y", "z"} <= set(position["space"].to_numpy().tolist()):
+        raise BadInputError(f"{what}: the coordinate 'space' must be x, y, z")
     array = position.sel(space=["x", "y", "z"]).transpose("time", names, "space")
     values = array.to_numpy().astype(np.float64)
     values = np.where(np.isnan(values).any(axis=-1, keepdims=True), np.nan, values)

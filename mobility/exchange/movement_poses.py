@@ -17,7 +17,7 @@ from mobility.base.wording import shortened
 from mobility.errors import BadInputError
 from mobility.keypoints.names import landmarks_of
 from mobility.keypoints.sources import OTHER, pose_source
-from mobility.kinematics.datasets import Pose, check_times, require_positions
+from mobility.kinematics.datasets import Pose, check_attributes, check_times, require_positions
 from mobility.kinematics.skeleton import KEYPOINTS
 
 _DIMS = ("time", "space", "keypoint", "individual")
@@ -83,6 +83,15 @@ def from_movement(
             raise BadInputError(
                 f"from_movement: '{name}' must hold numbers (got {dataset[name].dtype})"
             )
+    # Of movement what is not known is None.
+    dataset.attrs = {name: each for name, each in dataset.attrs.items() if each is not None}
+    try:
+        check_attributes(dataset)
+    except BadInputError as error:
+        raise BadInputError(f"from_movement: {error}") from None
+    for name in ("position", "confidence"):
+        if name in dataset and not set(dataset[name].dims) <= set(_DIMS):
+            raise BadInputError(f"from_movement: '{name}' has a dimension too many; select one")
     if dataset.attrs.get("time_unit", "seconds") != "seconds":
         raise BadInputError(
             "from_movement: its times are frames; load it with fps=, the frame rate of the video"

@@ -64,8 +64,8 @@ def own_pose(
     BadInputError
         It is no pose, is of a picture of another size, or says of itself what cannot be.
     """
-    pose = _checked(pose, file)
     attrs = _checked_attrs(pose.attrs, file)
+    pose = _checked(pose.drop_attrs(deep=False).assign_attrs(attrs), file)
     stored = tuple(int(attrs.get(name, 0)) for name in ("image_width", "image_height"))
     if size is not None and all(stored) and stored != size:
         raise BadInputError(

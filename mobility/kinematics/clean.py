@@ -652,7 +652,7 @@ def low_pass(
     series: NDArray[np.float64],
     *,
     cutoff_hz: Annotated[float, Field(gt=0)],
-    rate_hz: Annotated[float, Field(gt=0)],
+    rate_hz: Annotated[float, Field(gt=0, allow_inf_nan=False)],
 ) -> NDArray[np.float64]:
     r"""Low-pass regular series without lag: Butterworth of order 2, forwards and backwards.
 
@@ -662,6 +662,8 @@ def low_pass(
     """
     from scipy.signal import butter, filtfilt
 
+    if series.dtype.kind not in "fiu" or len(series) < 2 or not np.isfinite(series).all():
+        raise BadInputError("low_pass: the series must be 2 finite numbers or more")
     if cutoff_hz >= rate_hz / 2:
         raise BadInputError(
             f"low_pass: a cutoff of {cutoff_hz:g} Hz needs more than {2 * cutoff_hz:g} samples/s, "

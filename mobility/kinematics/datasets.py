@@ -1,14 +1,16 @@
 """The kinds of Dataset that functions take, each with its check.
 
 :func:`mobility.base.options.checked` checks a parameter that is annotated with a kind: its
-dimensions and names, that its times are seconds, and that its values can be those of a person.
-Times in milliseconds, for one, would give numbers that are wrong and look right.
+dimensions and names, the types of its attributes, that its times are seconds, and that its values
+can be those of a person. Times in milliseconds, for one, would give numbers that are wrong and
+look right.
 """
 
 from __future__ import annotations
 
+import json
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from mobility.base.options import quoted
 from mobility.base.wording import shortened
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array, definitions
-from mobility.kinematics.skeleton import KEYPOINTS, SIDES
+from mobility.kinematics.skeleton import FITTED, KEYPOINTS, SIDES
 
 _DEGREES = ("degree", "degrees", "deg", "°")
 """Values of the attribute ``units`` that mean degrees, in small letters."""
@@ -46,6 +48,40 @@ none were missing: a day. Repetitions are searched on regular times, for which t
 
 _POINTS = {"position": ("space", ("x", "y", "z")), "image_position": ("pixel", ("u", "v"))}
 _BESIDE_POINTS = ("image_depth", "confidence", "presence")
+
+_DRAWS = ("fit_time", "fit_space", "fit_keypoint")
+"""Dimensions of the variables of a fitted pose that have its uncertainty."""
+
+_LABELS = (
+    *("side", "keypoint", "space", "pixel", "marker", "fit_keypoint", "fit_space"),
+    *("group", "angle", "metric", "phase", "fms_criterion", "compensation", "bound"),
+    *("quality_part", "mobility_part"),
+)
+"""Dimensions whose coordinate names each entry."""
+
+_TEXTS = (
+    *("units", "long_name", "note", "quantity", "method", "kind", "reference", "phase"),
+    *("version", "source_software", "exercise", "source_file", "pose_source", "video_sha256"),
+    *("model_sha256", "title", "time_unit", "statistic", "verdict", "score", "pain"),
+    *("segments", "plane", "zero", "positive", "norm", "hidden_side", "absent_side", "group"),
+    *("ancillary_variables", "part_units", "case", "refused", "ds_type", "schema_version"),
+    *("history", "mapping", "over", "moment"),
+)
+_OBJECTS = (
+    *("survey", "sides_exchanged", "notes", "not_assessed", "views", "references"),
+    *("joint_centres", "mapping_content", "definition_differences", "versions"),
+)
+_NUMBERS = (
+    *("fps", "video_fps", "image_width", "image_height", "refused_share", "lost_share"),
+    *("added_sd_deg", "margin_deg", "norm_limit", "stated", "opposite", "cutoff_hz"),
+    *("rate_hz", "legs_exchanged"),
+)
+_TYPES = {
+    **dict.fromkeys(_TEXTS, "a text"),
+    **dict.fromkeys(_OBJECTS, "a JSON object, as text"),
+    **dict.fromkeys(_NUMBERS, "a number"),
+}
+"""Attributes that the package reads: texts, JSON objects as text, and numbers."""
 
 _TIMES_OF_REPETITION = ("start", "bottom_start", "bottom", "bottom_end", "end")
 _FLAGS_OF_REPETITION = ("accepted", "complete", "start_seen", "end_seen")
@@ -97,7 +133,40 @@ def check_times(times: ArrayLike | xr.DataArray) -> Array:
 def _dataset(value: Any, instead: str) -> xr.Dataset:
     if not isinstance(value, xr.Dataset):
         raise BadInputError(f"{instead} (got {quoted(value)})")
+    for name in _LABELS:
+        if name in value.indexes:
+            _check_labels(name, value.indexes[name])
+    check_attributes(value)
     return value
+
+
+def _check_labels(name: str, index: Any) -> None:
+    if not all(isinstance(each, str) for each in index):
+        raise BadInputError(f"the coordinate '{name}' must be names, as text")
+    if not index.is_unique:
+        raise BadInputError(f"has a name of '{name}' twice; select each once")
+
+
+def check_attributes(dataset: xr.Dataset) -> None:
+    """Raise where an attribute that the package reads has another type than it writes."""
+    holders = {"": dataset.attrs}
+    holders |= {f" of '{name}'": each.attrs for name, each in dataset.variables.items()}
+    for of, attrs in holders.items():
+        for name, value in attrs.items():
+            if (kind := _TYPES.get(name)) is not None and not _is_of(kind, value):
+                raise BadInputError(
+                    f"its attribute '{name}'{of} must be {kind} (got {quoted(value)}); correct it "
+                    "or leave it out"
+                )
+
+
+def _is_of(kind: str, value: Any) -> bool:
+    if kind == "a number":
+        return isinstance(value, int | float | np.number)
+    try:
+        return isinstance(value, str) and (kind == "a text" or isinstance(json.loads(value), dict))
+    except (ValueError, RecursionError):
+        return False
 
 
 def check_recording(value: Any) -> xr.Dataset:
@@ -126,12 +195,10 @@ def check_recording(value: Any) -> xr.Dataset:
 def check_angles(value: Any) -> xr.Dataset:
     """Return a recording unchanged, if its angles are over time, or over time and side."""
     dataset = check_recording(value)
-    if "side" in dataset.dims and not dataset.get_index("side").is_unique:
-        raise BadInputError("has a side twice")
     angle_names = definitions()
     for name, values in dataset.data_vars.items():
         if str(name).removesuffix("_sd") in angle_names:
-            _check_dimensions(str(name), values, ("time",), beside=("side",))
+            check_dimensions(str(name), values, ("time",), beside=("side",))
     return dataset
 
 
@@ -142,7 +209,7 @@ def in_degrees(units: Any) -> bool:
 
 def _check_values(name: str, values: xr.DataArray) -> None:
     """Raise unless a variable holds numbers, or NaN where there is none."""
-    if values.dtype.kind not in "fiub":
+    if values.dtype.kind not in "fiu":
         raise BadInputError(f"'{name}' must hold numbers (got {values.dtype})")
     if values.dtype.kind == "f" and bool(np.isinf(values.to_numpy()).any()):
         raise BadInputError(f"'{name}' holds infinite values; what is missing must be NaN")
@@ -162,9 +229,6 @@ def check_pose(value: Any) -> xr.Dataset:
     points = next((name for name in _POINTS if name in dataset), None)
     if points is None:
         raise BadInputError(no_pose)
-    for name in ("keypoint", "space"):
-        if name in dataset.dims and not dataset.get_index(name).is_unique:
-            raise BadInputError(f"the pose has a name of '{name}' twice")
     people = dataset[points].sizes.get("individual", 1)
     if people != 1:
         raise BadInputError(
@@ -175,17 +239,41 @@ def check_pose(value: Any) -> xr.Dataset:
             _check_points(name, dataset[name], axis, labels)
     for name in _BESIDE_POINTS:
         if name in dataset:
-            _check_dimensions(name, dataset[name], ("time", "keypoint"), beside=("individual",))
+            check_dimensions(name, dataset[name], ("time", "keypoint"), beside=("individual",))
             _check_values(name, dataset[name])
     check_recording(dataset)
+    _check_draws(dataset)
     for name in ("image_width", "image_height"):
-        size = dataset.attrs.get(name, 1)
-        if not (isinstance(size, int | float | np.number) and 0 < size < np.inf):
+        if not 0 < dataset.attrs.get(name, 1) < np.inf:
             raise BadInputError(f"its attribute {name} must be a number of pixels")
     if "position" in dataset:
         position = dataset["position"].transpose("time", "space", "keypoint", ...).to_numpy()
         _check_metres(position.reshape(*position.shape[:3]))
     return dataset
+
+
+def _check_draws(pose: xr.Dataset) -> None:
+    """Raise where a pose has a part of the uncertainty of a fit, and not the whole."""
+    if "position_draws" not in pose:
+        return
+    whole = "give the pose as fit_body makes it"
+    if "fit_position" not in pose or "position" not in pose or "fit_time" not in pose.coords:
+        raise BadInputError(f"has 'position_draws' without what belongs to them; {whole}")
+    check_dimensions("fit_position", pose["fit_position"], _DRAWS)
+    check_dimensions("position_draws", pose["position_draws"], ("draw", *_DRAWS))
+    for name, needed in (("fit_space", ("x", "y", "z")), ("fit_keypoint", FITTED)):
+        if name not in pose.coords or not set(needed) <= set(pose[name].to_numpy().tolist()):
+            raise BadInputError(
+                f"its coordinate '{name}' lacks {shortened(needed, most=5)}; {whole}"
+            )
+    if not (pose.sizes["draw"] and pose.sizes["fit_time"]):
+        raise BadInputError(f"has no draw, or no time of them; {whole}")
+    try:
+        check_times(pose["fit_time"])
+    except BadInputError as error:
+        raise BadInputError(f"of 'fit_time', {error}") from None
+    for name in ("fit_position", "position_draws"):
+        _check_values(name, pose[name])
 
 
 def require_positions(pose: xr.Dataset, *, what: str) -> None:
@@ -198,7 +286,7 @@ def require_positions(pose: xr.Dataset, *, what: str) -> None:
 
 
 def _check_points(name: str, values: xr.DataArray, axis: str, labels: Sequence[str]) -> None:
-    _check_dimensions(name, values, ("time", axis, "keypoint"), beside=("individual",))
+    check_dimensions(name, values, ("time", axis, "keypoint"), beside=("individual",))
     present = values[axis].to_numpy().tolist()
     if not set(labels) <= set(present):
         raise BadInputError(f"the coordinate '{axis}' of '{name}' must be {', '.join(labels)}")
@@ -209,9 +297,10 @@ def _check_points(name: str, values: xr.DataArray, axis: str, labels: Sequence[s
     _check_values(name, values)
 
 
-def _check_dimensions(
+def check_dimensions(
     name: str, values: xr.DataArray, needed: Sequence[str], *, beside: Sequence[str] = ()
 ) -> None:
+    """Raise unless a variable has the dimensions `needed`, and no other than those `beside`."""
     lacking = sorted(set(needed) - set(map(str, values.dims)))
     if lacking:
         raise BadInputError(f"'{name}' has no dimension {', '.join(lacking)}")
@@ -281,13 +370,15 @@ def check_repetitions(value: Any) -> xr.Dataset:
         raise BadInputError(
             f"the repetitions have no {', '.join(lacking)}; make them with find_repetitions"
         )
-    for name in (*_TIMES_OF_REPETITION, *_FLAGS_OF_REPETITION, "depth"):
+    for name in (*_TIMES_OF_REPETITION, "depth"):
         if name in dataset:
-            _check_dimensions(name, dataset[name], ("rep",))
+            check_dimensions(name, dataset[name], ("rep",))
             _check_values(name, dataset[name])
     for name in _FLAGS_OF_REPETITION:
-        if name in dataset and not np.isin(dataset[name].to_numpy(), (False, True)).all():
-            raise BadInputError(f"'{name}' must be true or false for each repetition")
+        if name in dataset:
+            check_dimensions(name, dataset[name], ("rep",))
+            if not np.isin(dataset[name].to_numpy(), (False, True)).all():
+                raise BadInputError(f"'{name}' must be true or false for each repetition")
     start, end = dataset["start"].to_numpy(), dataset["end"].to_numpy()
     if not (np.isfinite(start).all() and np.isfinite(end).all() and (start < end).all()):
         raise BadInputError("a repetition has no start or end, or does not begin before its end")
@@ -295,8 +386,9 @@ def check_repetitions(value: Any) -> xr.Dataset:
         check_recording(dataset)
         for name in ("hip_height", "standing"):
             if name in dataset:
-                _check_dimensions(name, dataset[name], ("time",))
-                _check_values(name, dataset[name])
+                check_dimensions(name, dataset[name], ("time",))
+                if name == "hip_height":
+                    _check_values(name, dataset[name])
     return dataset
 
 
@@ -317,7 +409,7 @@ def check_markers(value: Any) -> xr.Dataset:
     if "marker_position" not in dataset:
         raise BadInputError(no_markers)
     values = dataset["marker_position"]
-    _check_dimensions("marker_position", values, ("time", "space", "marker"))
+    check_dimensions("marker_position", values, ("time", "space", "marker"))
     if not {"x", "y", "z"} <= set(values["space"].to_numpy().tolist()):
         raise BadInputError("the coordinate 'space' of 'marker_position' must be x, y, z")
     _check_values("marker_position", values)
@@ -328,6 +420,85 @@ def check_trial(value: Any) -> xr.Dataset:
     """Return angles over time, or metrics over repetitions, unchanged."""
     dataset = _dataset(value, "must be a Dataset of angles over time, or of metrics over rep")
     return check_angles(dataset) if "time" in dataset.dims else dataset
+
+
+def check_normalised(value: Any) -> xr.Dataset:
+    """Return angles over ``rep`` and ``percent`` unchanged, if both sides or none are there."""
+    dataset = _dataset(value, "must be a Dataset of mobility.normalise")
+    _check_sides(dataset)
+    for name, values in dataset.data_vars.items():
+        if str(name).removesuffix("_sd") in definitions():
+            check_dimensions(str(name), values, ("rep", "percent"), beside=("side",))
+            _check_values(str(name), values)
+    return dataset
+
+
+def _check_sides(dataset: xr.Dataset) -> None:
+    if "side" in dataset.dims and set(dataset["side"].to_numpy().tolist()) != set(SIDES):
+        raise BadInputError("its sides must be left and right, each once")
+
+
+def check_metrics(value: Any) -> xr.Dataset:
+    """Return metrics unchanged, if what has units is a number, and ``side`` is left and right."""
+    dataset = _dataset(value, "must be a Dataset of metrics of an exercise")
+    _check_sides(dataset)
+    for name, values in dataset.data_vars.items():
+        if values.dtype.kind not in "fiu" and not {"kind", "units"} & values.attrs.keys():
+            continue  # a text or a flag, as the joint of a movement
+        _check_values(str(name), values)
+        if name == "accepted_repetitions" and (values.dims or not values >= 0):
+            raise BadInputError(f"'{name}' must be one count")
+        of = str(name).rpartition("_")[0]
+        if (
+            str(name).endswith(("_sd", "_sem"))
+            and of in dataset
+            and values.dims != dataset[of].dims
+        ):
+            raise BadInputError(f"'{name}' must have the dimensions of '{of}'")
+    return dataset
+
+
+def kind_made_by(
+    made_by: str,
+    numbers: Mapping[str, str],
+    *,
+    texts: Mapping[str, str] = {},
+    attributes: Mapping[str, str] = {},
+    beside: Sequence[str] = (),
+) -> Callable[[Any], xr.Dataset]:
+    """Return the check of a Dataset that a function makes, and another takes.
+
+    Parameters
+    ----------
+    made_by
+        The function, for the message ("mobility.mean_curves").
+    numbers, texts
+        Dimensions, separated by blanks, of each variable that must be there.
+    attributes
+        Attributes that each variable ("": the Dataset) must have, separated by blanks.
+    beside
+        Further dimensions that variables may have.
+    """
+    no_such = f"must be a Dataset of {made_by}"
+
+    def check(value: Any) -> xr.Dataset:
+        dataset = _dataset(value, no_such)
+        for name, needed in {**numbers, **texts}.items():
+            dims = set(needed.split())
+            if name not in dataset.variables or set(dataset[name].dims) - {*beside} != dims:
+                raise BadInputError(f"{no_such}; it has no '{name}' over {', '.join(sorted(dims))}")
+            if name in numbers:
+                _check_values(name, dataset[name])
+            elif not all(isinstance(each, str) for each in np.ravel(dataset[name].to_numpy())):
+                raise BadInputError(f"'{name}' must hold texts (got {dataset[name].dtype})")
+        for name, needed in attributes.items():
+            attrs = dataset[name].attrs if name else dataset.attrs
+            if lacking := [each for each in needed.split() if each not in attrs]:
+                of = f" of '{name}'" if name else ""
+                raise BadInputError(f"{no_such}; it has no attribute {', '.join(lacking)}{of}")
+        return dataset
+
+    return check
 
 
 def one_or_several(check: Callable[[Any], xr.Dataset]) -> Callable[[Any], Any]:
@@ -363,6 +534,9 @@ Angles = Annotated[xr.Dataset, PlainValidator(check_angles)]
 
 Repetitions = Annotated[xr.Dataset, PlainValidator(check_repetitions)]
 """``start`` and ``end`` of repetitions over ``rep``, in seconds."""
+
+Metrics = Annotated[xr.Dataset, PlainValidator(check_metrics)]
+"""Numbers of a trial, over nothing, ``rep``, ``side``, ``phase`` or parts of an index."""
 
 Markers = Annotated[xr.Dataset, PlainValidator(check_markers)]
 """``marker_position(time, space, marker)`` in metres."""

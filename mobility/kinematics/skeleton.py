@@ -18,6 +18,13 @@ SIDES: tuple[str, str] = ("left", "right")
 KEYPOINTS: tuple[str, ...] = tuple(_TABLE["landmarks"]["names"])
 """The 33 landmarks in MediaPipe's order."""
 
+FITTED: tuple[str, ...] = tuple(
+    f"{side}_{name}"
+    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index")
+    for side in SIDES
+)
+"""The joints that are fitted; all other landmarks are carried along for drawing."""
+
 INDEX: Mapping[str, int] = {name: i for i, name in enumerate(KEYPOINTS)}
 """Position of each landmark in :data:`KEYPOINTS`."""
 

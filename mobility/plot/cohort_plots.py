@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,10 +13,11 @@ from pydantic import PlainValidator
 
 from mobility import tables
 from mobility.base.formatting import count_range
-from mobility.base.options import checked, likely, quoted
+from mobility.base.options import check_table, checked, likely, quoted
 from mobility.base.provenance import warnings_of
 from mobility.base.wording import capital, measure_in_words
 from mobility.errors import BadInputError
+from mobility.kinematics.datasets import kind_made_by
 from mobility.kinematics.expected_error import half_width
 from mobility.plot.axes import (
     COLOURS,
@@ -82,11 +83,8 @@ _SIDE_ORDER = ("left", "right", "")
 
 def _with_columns(columns: Sequence[str], origin: str) -> PlainValidator:
     def check(table: Any) -> Any:
-        # Checked by what it has: importing pandas would slow pages that draw no table.
-        present = getattr(table, "columns", None)
-        if present is None or not callable(getattr(table, "groupby", None)):
-            raise BadInputError(f"must be a DataFrame {origin} (got {quoted(table)})")
-        if lacking := [name for name in columns if name not in present]:
+        table = check_table(table)
+        if lacking := [name for name in columns if name not in table]:
             raise BadInputError(f"must be a DataFrame {origin}; it has no {', '.join(lacking)}")
         if not len(table):
             raise BadInputError("the table is empty")
@@ -111,16 +109,20 @@ def _check_pair(value: Any) -> Any:
     return pair
 
 
-def _check_test(value: Any) -> Any:
-    if value is not None and not (isinstance(value, xr.Dataset) and "cluster_start" in value):
-        raise BadInputError(f"must be a Dataset of mobility.compare_curves (got {quoted(value)})")
-    return value
-
-
-def _check_retest(value: Any) -> Any:
-    if not (isinstance(value, xr.Dataset) and {"sem", "percent"} <= set(value.variables)):
-        raise BadInputError(f"must be a Dataset of mobility.retest_curves (got {quoted(value)})")
-    return value
+_check_test = kind_made_by(
+    "mobility.compare_curves",
+    dict.fromkeys(("cluster_start", "cluster_end", "cluster_p"), "cluster"),
+    texts={"cluster_side": "cluster"},
+)
+_check_retest = kind_made_by(
+    "mobility.retest_curves",
+    {
+        "percent": "percent",
+        **dict.fromkeys(("sem", "low", "high", "participants"), "side percent"),
+    },
+    texts={"side": "side", "reason": "side"},
+    attributes={"": "kind title"},
+)
 
 
 if TYPE_CHECKING:
@@ -137,7 +139,9 @@ else:
             _COLUMNS_OF_LONG_TABLE, f"with the columns {', '.join(_COLUMNS_OF_LONG_TABLE)}"
         ),
     ]
-    CurveTests = Annotated[Any, PlainValidator(_check_test)]
+    CurveTests = Annotated[
+        Any, PlainValidator(lambda test: test if test is None else _check_test(test))
+    ]
     RetestCurves = Annotated[Any, PlainValidator(_check_retest)]
     Pair = Annotated[Any, PlainValidator(_check_pair)]
 
@@ -182,6 +186,7 @@ def group_curves(
         When `curves` has not that side, or two sides of several groups are to be drawn on one `ax`.
     """
     sides = [str(each) for each in curves["side"].values]
+    _require_sides(sides, "plot.group_curves")
     if side is not None and side not in sides:
         raise BadInputError(f"plot.group_curves: the curves have no side {quoted(side)}")
     drawn_sides = sides if side is None else [side]
@@ -327,7 +332,12 @@ def reliability(
         raise BadInputError(f"plot.reliability: the table has no column {quoted(over)}")
     if_missing = {"metric": "value", "side": "", "units": ""}
     missing = if_missing.keys() - set(table.columns)
-    rows = table.assign(**{name: if_missing[name] for name in missing})
+    rows = table.reset_index(drop=True).assign(**{name: if_missing[name] for name in missing})
+    for column in ("participant", "metric", "side", over):
+        if not all(isinstance(each, Hashable) for each in rows[column]):
+            raise BadInputError(
+                f"plot.reliability: the column {quoted(column)} must be plain values"
+            )
     rows = _of_side(rows, side, "plot.reliability")
     names = [str(each) for each in rows["metric"].unique()]
     if metric is None and len(names) > 1:
@@ -391,6 +401,7 @@ def retest_curves(
         When there is no such side.
     """
     sides = [str(each) for each in errors["side"].values]
+    _require_sides(sides, "plot.retest_curves")
     if side is not None and side not in sides:
         raise BadInputError(f"plot.retest_curves: the errors have no side {quoted(side)}")
     ax = axes_or_new(ax)
@@ -454,6 +465,11 @@ def _row_of_axes(count: int, *, share_y: bool = False) -> list[Axes]:
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     return list(axes)
+
+
+def _require_sides(sides: Sequence[str], what: str) -> None:
+    if unknown := set(sides) - {*_SIDE_ORDER}:
+        raise BadInputError(f"{what}: side {quoted(min(unknown))} is none of left, right and empty")
 
 
 def _of_side(rows: pd.DataFrame, side: str | None, what: str) -> pd.DataFrame:

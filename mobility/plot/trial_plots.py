@@ -17,7 +17,13 @@ from mobility.base.options import checked, likely, quoted
 from mobility.base.wording import capital
 from mobility.errors import BadInputError
 from mobility.keypoints.view import camera_view
-from mobility.kinematics.datasets import Angles, Pose, Repetitions
+from mobility.kinematics.datasets import (
+    Angles,
+    Pose,
+    Repetitions,
+    kind_made_by,
+    require_positions,
+)
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import BONES, SIDES, landmarks
 from mobility.plot.axes import (
@@ -46,22 +52,15 @@ View = Literal["left", "right", "front"]
 VIEWS: tuple[View, ...] = ("left", "right", "front")
 
 
-def _check_agreement(value: Any) -> xr.Dataset:
-    if not isinstance(value, xr.Dataset):
-        raise BadInputError(f"must be a Dataset of mobility.agreement (got {quoted(value)})")
-    over = {name: {"rep", "metric", "angle", "side"} for name in ("video_values", "lab_values")}
-    over |= {
-        name: {"metric", "angle", "side"}
-        for line in LIMITS
-        for name in (line, f"{line}_low", f"{line}_high")
-    }
-    for name, dims in over.items():
-        if name not in value or not dims <= set(value[name].dims):
-            raise BadInputError(
-                f"not a Dataset of mobility.agreement: it has no '{name}' over "
-                f"{', '.join(sorted(dims))}"
-            )
-    return value
+_check_agreement = kind_made_by(
+    "mobility.agreement",
+    {
+        **dict.fromkeys(("video_values", "lab_values"), "rep metric angle side"),
+        **{f"{line}{end}": "metric angle side" for line in LIMITS for end in ("", "_low", "_high")},
+    },
+    texts={"metric": "metric", "angle": "angle", "side": "side"},
+    beside=("comparison",),
+)
 
 
 @checked
@@ -202,6 +201,7 @@ def body(
     BadInputError
         `pose` is no pose, `view` is unknown, or nobody is seen at that time.
     """
+    require_positions(pose, what="plot.body")
     view = view or _nearest_view(pose)
     horizontal, up = projected(pose, view)
     hips = np.stack([up["left_hip"], up["right_hip"]]).mean(axis=0)
@@ -380,14 +380,16 @@ def require_angles(angles: xr.Dataset, names: Sequence[str]) -> None:
 def show_repetitions(axis: Axes, repetitions: xr.Dataset) -> None:
     """Shade accepted repetitions, hatch rejected ones, mark bottoms."""
     for rep in range(repetitions.sizes["rep"]):
-        start, bottom, end = (float(repetitions[n][rep]) for n in ("start", "bottom", "end"))
-        if bool(repetitions["accepted"][rep]):
+        start, end = (float(repetitions[n][rep]) for n in ("start", "end"))
+        if "accepted" not in repetitions or bool(repetitions["accepted"][rep]):
             axis.axvspan(start, end, facecolor="#F2F2F2", edgecolor="none", zorder=0)
         else:
             axis.axvspan(
                 start, end, facecolor="none", edgecolor="#D9D9D9", hatch="///", lw=0, zorder=0
             )
-        axis.axvline(bottom, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+        if "bottom" in repetitions:
+            bottom = float(repetitions["bottom"][rep])
+            axis.axvline(bottom, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
 
 
 def projected(pose: xr.Dataset, view: View) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -29,6 +29,7 @@ from mobility.base.options import (
     Strict,
     check_path,
     check_point,
+    is_word,
     validate,
 )
 from mobility.capture.detector_packages import BUILT_IN
@@ -58,17 +59,19 @@ class Offered:
 
 
 def _point(value: Any) -> Any:
-    if value is None or value == "largest":
+    if value is None or is_word(value, "largest"):
         return value
     return check_point(value.split(",") if isinstance(value, str) else value)
 
 
 def _view_name(value: Any) -> str | None:
-    if value in (None, "auto"):
+    if value is None or is_word(value, "auto"):
         return None
+    if not isinstance(value, str):
+        raise BadInputError("must be the name of a view, as text")
     from mobility.keypoints.view import view_name
 
-    return view_name(str(value))
+    return view_name(value)
 
 
 Person = Annotated[
@@ -80,7 +83,7 @@ Person = Annotated[
 ]
 Movement = Annotated[
     str | None,
-    BeforeValidator(lambda value: None if value == "auto" else value),
+    BeforeValidator(lambda value: None if is_word(value, "auto") else value),
     PlainSerializer(lambda value: "auto" if value is None else value),
 ]
 StandingOfExercise = Annotated[
@@ -93,7 +96,7 @@ Model = Annotated[str, BeforeValidator(lambda value: os.fspath(check_path(value)
 
 Detector = Annotated[
     str | None,
-    BeforeValidator(lambda value: None if value in ("auto", BUILT_IN) else value),
+    BeforeValidator(lambda value: None if is_word(value, "auto", BUILT_IN) else value),
 ]
 
 

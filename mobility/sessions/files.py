@@ -90,7 +90,7 @@ def check_key(key: str) -> str:
     """Return `key` if it is the path of a document or lock in the store: ids, with slashes."""
     parts = key.split("/") if isinstance(key, str) else [""]
     if not all(is_id(part.removeprefix(".").removesuffix(".json")) for part in parts):
-        raise BadInputError.of({"key": f"must be a path in the store (got {quoted(key)})"})
+        raise BadInputError(f"must be a path in the store (got {quoted(key)})")
     return key
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 import os
 import shutil
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from mobility.base.options import FilePath, checked
+from mobility.base.options import Day, FilePath, checked_methods
 from mobility.base.provenance import SCHEMA_VERSION
 from mobility.base.writing import FOLDER_MODE
 from mobility.capture.detector_packages import require_detector
@@ -52,6 +51,7 @@ def store_of(session: StoredSession) -> SessionStore[Any]:
     return cast("SessionStore[Any]", session.store)
 
 
+@checked_methods
 class SessionStore(StoreFiles, Generic[S]):
     """A store that hands out its sessions.
 
@@ -62,7 +62,6 @@ class SessionStore(StoreFiles, Generic[S]):
         """Session in a folder of this store, of the class that the store hands out."""
         return cast("S", StoredSession(folder, self))
 
-    @checked
     def create(
         self,
         video: FilePath,
@@ -79,7 +78,7 @@ class SessionStore(StoreFiles, Generic[S]):
         keypoints_model: str | None = None,
         options: Mapping[str, Any] | None = None,
         phone_key: str | None = None,
-        date: datetime.datetime | datetime.date | str | None = None,
+        date: Day | None = None,
     ) -> S:
         """Add a video as a new session; everything is checked before anything is written.
 

@@ -12,9 +12,17 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from mobility.base.options import checked, likely, require_path, validate
+from pydantic import AfterValidator
+
+from mobility.base.options import (
+    checked_methods,
+    likely,
+    quoted,
+    require_path,
+    validate,
+)
 from mobility.base.parsing import parse_json
 from mobility.errors import (
     BadInputError,
@@ -51,7 +59,11 @@ from mobility.sessions.reports import remove_reports, report_places
 
 REPORTS_VARIABLE = "MOBILITY_REPORTS"
 
+Key = Annotated[str, AfterValidator(check_key)]
+"""Path of a document or lock in a store."""
 
+
+@checked_methods
 class StoreFiles:
     """A folder of sessions and participants.
 
@@ -112,7 +124,6 @@ class StoreFiles:
                 f"{likely(session_id, others) or '; list them with: mobility sessions list'}"
             )
 
-    @checked
     def has(self, session_id: str) -> bool:
         """Whether there is such a session."""
         if not is_id(session_id) or is_reserved(session_id):
@@ -225,9 +236,9 @@ class StoreFiles:
                     owners[session_id] = record["user_id"]
         return owners
 
-    def document(self, key: str) -> Any:
+    def document(self, key: Key) -> Any:
         """JSON document of the store, by its path in it."""
-        place = self.path / check_key(key)
+        place = self.path / key
         content = folder.read_document(self.path, key)
         if content is None:
             raise NotFoundError(f"{place}: no such document")
@@ -236,9 +247,14 @@ class StoreFiles:
         except ValueError as error:
             raise BadInputError(f"{place}: is not a JSON document ({error})") from None
 
-    def write_document(self, key: str, document: Any) -> None:
+    def write_document(self, key: Key, document: Any) -> None:
         """Write a document of the store; its lock is held."""
-        folder.write_document(self.path, check_key(key), json_bytes(document))
+        try:
+            content = json_bytes(document)
+        except (TypeError, ValueError, RecursionError):
+            fault = f"must be of texts, finite numbers, lists and objects (got {quoted(document)})"
+            raise BadInputError.of({"document": fault}) from None
+        folder.write_document(self.path, key, content)
 
     def require_writable(self) -> None:
         """Refuse to write the demo."""
@@ -246,9 +262,9 @@ class StoreFiles:
             raise NotPermittedError("the demo cannot be changed; create a session of your own")
 
     @contextmanager
-    def locked(self, key: str, *, what: str, wait_s: float = 0.0) -> Iterator[None]:
+    def locked(self, key: Key, *, what: str, wait_s: float = 0.0) -> Iterator[None]:
         """Hold the lock ``<key>.lock`` of the store, or raise that `what` is in use."""
-        with lock_if_free(self.path / f"{check_key(key)}.lock", wait_s=wait_s) as is_held:
+        with lock_if_free(self.path / f"{key}.lock", wait_s=wait_s) as is_held:
             if not is_held:
                 raise in_use(what)
             yield

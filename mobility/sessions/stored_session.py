@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 from pydantic import Field
 
 from mobility.base.formatting import dated
-from mobility.base.options import checked, validate
+from mobility.base.options import checked_methods, validate
 from mobility.base.provenance import sha256
 from mobility.catalogue.joints import MEASURED, Joint
 from mobility.catalogue.registry import names
@@ -42,6 +42,7 @@ TITLE = "title"
 """Attribute (CF) with stage, participant and exercise, added to a Dataset when it is read."""
 
 
+@checked_methods
 class StoredSession:
     """The files of one session of a store."""
 
@@ -273,7 +274,6 @@ class StoredSession:
             raise NotFoundError(f"session {self.id} {reasons[record.state]}")
         return record
 
-    @checked
     def result_file(self, stage: Annotated[str, Field(max_length=64)]) -> Path:
         """Path of the file of a stage, whole."""
         before = None

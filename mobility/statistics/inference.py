@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 from pydantic import Field
 
-from mobility.base.options import checked
-from mobility.statistics.limits_of_agreement import LEAST, numbers, paired, too_few
+from mobility.base.options import Seed, checked
+from mobility.statistics.limits_of_agreement import LEAST, Values, numbers, paired, too_few
 
 LEAST_CLUSTERS = 5
 """Fewest participants of a bootstrap: fewer give hardly any different draws."""
@@ -38,8 +37,8 @@ class Equivalence(NamedTuple):
 
 @checked
 def tost_paired(
-    first: ArrayLike,
-    second: ArrayLike,
+    first: Values,
+    second: Values,
     *,
     margin: Annotated[float, Field(gt=0, allow_inf_nan=False)],
 ) -> Equivalence:
@@ -71,7 +70,7 @@ def tost_paired(
 
 @checked
 def cluster_bootstrap(
-    values: ArrayLike, *, draws: Annotated[int, Field(ge=100)] = 10_000, seed: int = 0
+    values: Values, *, draws: Annotated[int, Field(ge=100)] = 10_000, seed: Seed = 0
 ) -> tuple[float, float]:
     """95 % interval of the mean over participants, by drawing them with replacement.
 

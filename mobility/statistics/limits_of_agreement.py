@@ -8,10 +8,10 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
 from mobility import tables
-from mobility.base.options import checked
+from mobility.base.options import checked, quoted
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import Z95, half_width
 from mobility.kinematics.geometry import Array
@@ -101,9 +101,13 @@ def limits_of_agreement(means: Array, variances: Array, counts: Array) -> Limits
     )
 
 
+Values = Annotated[ArrayLike, SkipValidation]
+"""Numbers, which :func:`numbers` checks."""
+
+
 @checked
 def bland_altman(
-    first: ArrayLike, second: ArrayLike, *, participants: Sequence[str | int] | None = None
+    first: Values, second: Values, *, participants: Sequence[str | int] | None = None
 ) -> BlandAltman:
     r"""Limits of agreement of two methods, with their 95 % confidence intervals.
 
@@ -325,7 +329,10 @@ def numbers(values: ArrayLike, *, what: str) -> Array:
 
     Infinite values are refused: they are not missing, but come from a faulty computation.
     """
-    raw = np.asarray(values)
+    try:
+        raw = np.asarray(values)
+    except (TypeError, ValueError):
+        raise BadInputError(f"{what}: must be numbers (got {quoted(values)})") from None
     if raw.dtype.kind not in "fiub":
         raise BadInputError(f"{what}: must be numbers (got {raw.dtype})")
     array = raw.astype(np.float64)

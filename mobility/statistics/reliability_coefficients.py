@@ -19,6 +19,7 @@ from mobility.kinematics.expected_error import MDC95, Z95
 from mobility.kinematics.geometry import Array
 from mobility.statistics.limits_of_agreement import (
     LEAST,
+    Values,
     even_points,
     numbers,
     paired,
@@ -92,7 +93,7 @@ def mean_squares(values: ArrayLike) -> MeanSquares:
 
 @checked
 def intraclass_correlation(
-    values: ArrayLike, *, form: Form = "A,1", columns: Columns = "random"
+    values: Values, *, form: Form = "A,1", columns: Columns = "random"
 ) -> Estimate:
     r"""Intraclass correlation coefficient of a two-way design, with its 95 % confidence interval.
 
@@ -153,7 +154,7 @@ def intraclass_correlation(
 
 
 @checked
-def measurement_error(values: ArrayLike, *, kind: Kind = "agreement") -> Estimate:
+def measurement_error(values: Values, *, kind: Kind = "agreement") -> Estimate:
     r"""Give the standard error of measurement of values over (target, column), and its interval.
 
     Consistency: :math:`\sqrt{E}`, with the exact interval from chi-square. Agreement:
@@ -195,7 +196,7 @@ def measurement_error(values: ArrayLike, *, kind: Kind = "agreement") -> Estimat
 
 @checked
 def weighted_kappa(
-    values: ArrayLike, *, weights: Literal["linear", "quadratic"] = "quadratic"
+    values: Values, *, weights: Literal["linear", "quadratic"] = "quadratic"
 ) -> Estimate:
     r"""Weighted kappa of ordinal ratings over (target, rating), with its 95 % interval.
 

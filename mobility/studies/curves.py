@@ -18,7 +18,7 @@ from pydantic import Field, PlainValidator
 
 from mobility import tables
 from mobility.assessment.estimates import reason_of_side
-from mobility.base.options import Names, checked, likely, quoted
+from mobility.base.options import Names, Seed, checked, likely, quoted
 from mobility.base.provenance import with_history
 from mobility.base.wording import listed
 from mobility.cohorts.cohort import COMPARED, check_recordings
@@ -26,7 +26,12 @@ from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError
 from mobility.keypoints.sources import Origin
 from mobility.kinematics.angle_errors import angle_deviations, legs_unseen_sd
-from mobility.kinematics.datasets import Repetitions, check_recording
+from mobility.kinematics.datasets import (
+    Repetitions,
+    check_normalised,
+    check_recording,
+    kind_made_by,
+)
 from mobility.kinematics.expected_error import trial_factors
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
@@ -93,8 +98,14 @@ def _check_trials(given: Any) -> list[Any]:
         raise BadInputError("must be a list of sessions, or of Datasets of mobility.normalise")
     trials = list(given)
     for number, trial in enumerate(trials, start=1):
-        normalised = isinstance(trial, xr.Dataset) and {"rep", "percent"} <= set(trial.dims)
-        if not (normalised or isinstance(trial, StoredSession)):
+        if isinstance(trial, StoredSession):
+            continue
+        if isinstance(trial, xr.Dataset) and {"rep", "percent"} <= set(trial.dims):
+            try:
+                check_normalised(trial)
+            except BadInputError as error:
+                raise BadInputError(f"number {number}: {error}") from None
+        else:
             raise BadInputError(
                 f"number {number}: must be a session, or a Dataset of mobility.normalise (got "
                 f"{quoted(trial)})"
@@ -117,10 +128,21 @@ def _check_labels(given: Any) -> list[str] | None:
     return [str(label) for label in labels]
 
 
-def _check_curves(given: Any) -> xr.Dataset:
-    if not (isinstance(given, xr.Dataset) and "curve" in given and "group" in given.dims):
-        raise BadInputError(f"must be a Dataset of mobility.mean_curves (got {quoted(given)})")
-    return given
+_OVER = "group side percent"
+
+_check_curves = kind_made_by(
+    "mobility.mean_curves",
+    {
+        **{"percent": "percent", "curve": f"participant {_OVER}"},
+        **dict.fromkeys(("n_at", "mean", "sd", "mean_error_sd", "lower", "upper"), _OVER),
+        **dict.fromkeys(("lower_whole", "upper_whole"), _OVER),
+    },
+    texts={
+        **{"group": "group", "side": "side", "reason": "trial side"},
+        **dict.fromkeys(("trial_group", "trial_participant", "trial_view"), "trial"),
+    },
+    attributes={"curve": "units long_name"},
+)
 
 
 if TYPE_CHECKING:
@@ -332,7 +354,7 @@ def compare_curves(
     paired: bool,
     alpha: Annotated[float, Field(gt=0, lt=1)] = ALPHA,
     arrangements: Annotated[int, Field(ge=100, le=1_000_000)] = ARRANGEMENTS,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> xr.Dataset:
     """Test where along 0 to 100 % the mean curves of two groups differ, by flips of signs.
 
@@ -370,6 +392,8 @@ def compare_curves(
         There is no such group, a person is in both groups that are not paired, or on both sides
         the people are too few: for any p to reach `alpha`, or for a spread of each group.
     """
+    if not curves.sizes["percent"]:
+        raise BadInputError("compare_curves: the curves have no point; give them as they were made")
     groups = [str(group) for group in curves["group"].values]
     for group in (first, second):
         if group not in groups:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.base.formatting import MISSING, digits_and_suffix, rounded
-from mobility.base.options import Names, checked, likely, quoted
+from mobility.base.options import Names, Table, checked, likely, quoted
 from mobility.base.wording import difference_in_words, level_in_words, listed, shortened
 from mobility.cohorts.cohort import with_origin
 from mobility.errors import BadInputError
@@ -94,7 +94,7 @@ def _mean_and_sd(n: int, mean: float, sd: float, units: str) -> str:
 
 @checked
 def groups(
-    table: Any,
+    table: Table,
     *,
     by: str,
     within: Names = (),
@@ -203,7 +203,7 @@ def holm(p: pd.Series) -> pd.Series:
 
 
 def check_groups(
-    table: Any,
+    table: Table,
     *,
     by: str,
     within: Sequence[str] = (),

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.base.options import Names, checked, likely_measure, quoted
+from mobility.base.options import Names, Table, checked, likely_measure, quoted
 from mobility.base.wording import measure_of
 from mobility.catalogue.registry import exercises
 from mobility.cohorts.cohort import AGE_BANDS, choose_measures, with_origin
@@ -31,7 +31,7 @@ _TEXTS = ("user_id", "metric", "side", "units", "version", "sex")
 
 
 @checked
-def make_norms(frame: pd.DataFrame, *, name: str, metrics: Names | None = None) -> Norms:
+def make_norms(frame: Table, *, name: str, metrics: Names | None = None) -> Norms:
     """Make norms of a cohort.
 
     Parameters
@@ -60,7 +60,7 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Names | None = None) 
     """
     check_name(name)
     frame = with_origin(frame)
-    for column in (*_CONDITIONS, *_TEXTS, "level", "item", "kind", "age", "value"):
+    for column in (*_CONDITIONS, *_TEXTS, "level", "item", "kind", "age", "value", "session_id"):
         if column not in frame:
             raise BadInputError.of(
                 {"frame": f"has no column '{column}'; mobility.cohorts.cohort.to_dataframe has"}

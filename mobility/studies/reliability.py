@@ -12,7 +12,7 @@ from scipy import stats
 
 from mobility import tables
 from mobility.base.formatting import MISSING, between, digits_and_suffix, rounded
-from mobility.base.options import Names, checked, likely, likely_measure, quoted
+from mobility.base.options import Names, Table, checked, likely, likely_measure, quoted
 from mobility.base.wording import difference_in_words, listed
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array
@@ -154,7 +154,7 @@ class _Row(NamedTuple):
 
 @checked
 def reliability(
-    table: pd.DataFrame,
+    table: Table,
     *,
     metrics: Names | None = None,
     ordinal: Names = (),

@@ -11,7 +11,7 @@ import xarray as xr
 from pydantic import BeforeValidator
 
 from mobility import tables
-from mobility.base.options import checked, likely, quoted
+from mobility.base.options import check_table, checked, likely, quoted
 from mobility.base.provenance import with_history
 from mobility.base.wording import spoken
 from mobility.cohorts.cohort import COMPARED, check_recordings
@@ -126,7 +126,7 @@ def _curves_of(session: StoredSession, names: Sequence[str]) -> list[pd.DataFram
 def _require_curves(table: Any) -> Any:
     if table is None:
         raise BadInputError("the study was read without curves; read it with curves=True")
-    return table
+    return check_table(table)
 
 
 @checked

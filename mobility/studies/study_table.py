@@ -515,13 +515,11 @@ def checked_values(
     Raises
     ------
     BadInputError
-        A column is there twice, a row lacks one of those `named`, or has no number; a number, also
+        A row lacks one of those `named`, or has no number; a number, also
         of the `covariates`, is too large or too small to compute with.
     """
     import pandas as pd
 
-    for name in table.columns[table.columns.duplicated()]:
-        raise BadInputError.of({"table": f"has the column '{name}' twice"})
     if (
         "level" in table
         and table["level"].eq("visit").any()
@@ -570,7 +568,7 @@ def unit_of(values: pd.DataFrame) -> str:
     """
     if "units" not in values:
         return ""
-    different = [str(unit) for unit in values["units"].dropna().unique() if unit]
+    different = [unit for unit in values["units"].dropna().astype(str).unique() if unit]
     if len(different) > 1:
         metric = values["metric"].iloc[0]
         raise BadInputError(

@@ -264,7 +264,7 @@ def test_inputs_are_not_changed_and_bad_ones_refused():
     fms_deep_squat(metrics, view="front")
     xr.testing.assert_identical(metrics, before)
     wrong = metrics.assign(arm_fall=("rep", [1.0, 2.0]))
-    with pytest.raises(BadInputError, match="arm_fall: has the dimensions"):
+    with pytest.raises(BadInputError, match="must have the dimensions of 'arm_fall'"):
         compensations(wrong)
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated, Literal
 
+import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 from pydantic import BaseModel, Field, model_validator
 
 from mobility.base.options import (
+    Day,
     Names,
     Standing,
     check_point,
+    check_table,
     check_times,
     checked,
+    checked_methods,
+    is_word,
     likely,
     likely_measure,
     validate,
@@ -151,3 +159,62 @@ def test_standing_is_a_word_or_degrees():
             stand(standing=given)
     with pytest.raises(BadInputError, match=r"did you mean 'straight'\?"):
         stand(standing="straigth")
+
+
+@checked_methods
+class Shelf:
+    """Methods with and without arguments."""
+
+    def put(self, what: str, /, *, count: int = 1, **others: str) -> tuple[str, int, dict]:
+        return what, count, others
+
+    def count(self) -> int:
+        return 1
+
+    def _hidden(self, what: str) -> str:
+        return what
+
+
+def test_the_arguments_of_each_public_method_are_checked():
+    shelf = Shelf()
+    assert shelf.put("a", count=2, what="b") == ("a", 2, {"what": "b"})
+    assert shelf.count() == 1
+    assert shelf._hidden(3) == 3
+    for wrong in (lambda: shelf.put(None), lambda: shelf.put("a", count="many")):
+        with pytest.raises(BadInputError, match="put: "):
+            wrong()
+    with pytest.raises(TypeError, match="positional"):
+        shelf.put("a", "b")
+
+
+@checked
+def on(day: Day) -> object:
+    """Return what was given."""
+    return day
+
+
+def test_a_day_is_a_date_or_its_text():
+    moment = datetime.datetime(2026, 11, 30, 10, 15)
+    assert on(moment) == moment
+    assert on(moment.date()) == moment.date()
+    assert on("2026-11-30") == "2026-11-30"
+    assert type(on(pd.Timestamp(moment))) is datetime.datetime
+    for wrong in (pd.NaT, None, 3, np.datetime64("2026-11-30"), [moment]):
+        with pytest.raises(BadInputError, match="day: must be a date"):
+            on(wrong)
+
+
+def test_a_table_has_each_column_once():
+    table = pd.DataFrame({"a": [1], "b": [2]})
+    assert check_table(table) is table
+    for wrong in (table.rename(columns={"b": "a"}), table["a"], table.to_numpy(), None, {"a": [1]}):
+        with pytest.raises(BadInputError, match=r"must be a DataFrame|the column 'a' twice"):
+            check_table(wrong)
+
+
+@pytest.mark.parametrize("value", [xr.Dataset({"a": 1}), np.array(["a", "b"]), pd.NA, None])
+def test_what_cannot_be_compared_with_a_text_is_no_word(value):
+    assert is_word("a", "a", "b")
+    assert not is_word(value, "a", "b")
+    with pytest.raises(BadInputError, match="must be straight, free"):
+        stand(standing=[value])

@@ -512,3 +512,16 @@ def test_the_films_are_not_changed(store: Store, demo: Path) -> None:
     visit.table()
     assert {file: file.read_bytes() for file in store.path.rglob("*") if file.is_file()} == before
     assert json.dumps(visit.checks())
+
+
+def test_an_unknown_exercise_and_one_without_results_are_errors(store: Store, demo: Path) -> None:
+    add(store, demo, "one")
+    visit = store.visit("ann")
+    assert [film.id for film in visit.films_of("overhead-squat")] == ["one"]
+    assert visit.films_of("Squat") == []
+    for method in (visit.films_of, visit.findings, visit.numbers, visit.of_exercise, visit.before):
+        with pytest.raises(BadInputError, match="there is no 'Squaat'; did you mean 'Squat'"):
+            method("Squaat")
+    for method in (visit.metrics, visit.findings, visit.numbers, visit.of_exercise):
+        with pytest.raises(NotFoundError, match="has no results of Squat"):
+            method("squat")

@@ -440,7 +440,7 @@ def test_what_is_not_fit_to_write(squat, angles, repetitions, tmp_path: Path) ->
         (write_trc, angles, path, "has no positions"),
         (write_mot, squat, path, "no joint angles"),
         (write_csv, other, path, "neither positions nor joint angles"),
-        (write_csv, xr.Dataset(), path, "not a Dataset with times"),
+        (write_csv, xr.Dataset(), path, "has no coordinate 'time'"),
         (write_trc, two, path, "has 2 individuals"),
         (write_trc, squat.assign(position=squat["position"] * np.nan), path, "every position is m"),
         (write_mot, angles.isel(time=[0]), path, "at least 2 are needed"),

@@ -13,10 +13,13 @@ from mobility.base.provenance import history
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import (
     check_angles,
+    check_attributes,
+    check_metrics,
     check_pose,
     check_recording,
     check_repetitions,
     check_times,
+    kind_made_by,
 )
 
 
@@ -146,3 +149,79 @@ def test_repetitions_that_cannot_be_are_refused(pose):
     ):
         with pytest.raises(BadInputError, match=fault):
             check_repetitions(reps.assign({name: reps[name] * 0 + value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("fps", (30, 29.97, np.float32(30)), ("30", [30], np.array([30.0]), None)),
+        ("history", ("[]", "of a camera", "[" * 100_000), (3, ["made"], None, b"[]")),
+        ("survey", ("{}", '{"people": 1}'), ("[]", "words", "[" * 100_000, {}, 3)),
+        ("weather", ("rain", 3, [3], None), ()),
+    ],
+)
+def test_an_attribute_that_is_read_has_the_type_that_is_written(angles, name, right, wrong):
+    for value in right:
+        check_attributes(angles.assign_attrs({name: value}))
+        history(angles.assign_attrs({name: value}))
+    for value in wrong:
+        for changed in (
+            angles.assign_attrs({name: value}),
+            angles.assign(knee_flexion=angles["knee_flexion"].assign_attrs({name: value})),
+        ):
+            with pytest.raises(BadInputError, match=f"its attribute '{name}'.* must be a "):
+                check_angles(changed)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda pose: pose.drop_vars("fit_position"), "without what belongs to them"),
+        (lambda pose: pose.drop_vars("fit_time"), "without what belongs to them"),
+        (lambda pose: pose.isel(draw=0), "'position_draws' has no dimension draw"),
+        (lambda pose: pose.isel(draw=slice(0)), "has no draw"),
+        (lambda pose: pose.isel(fit_space=[0, 1]), "'fit_space' lacks x, y, z"),
+        (lambda pose: pose.isel(fit_keypoint=slice(9)), "'fit_keypoint' lacks left_shoulder"),
+        (lambda pose: pose.isel(fit_keypoint=[0, *range(16)]), "'fit_keypoint' twice"),
+        (lambda pose: pose.isel(fit_time=[0, 0, 1]), "of 'fit_time', its times do not increase"),
+        (lambda pose: pose.assign(position_draws=pose["position_draws"] > 0), "must hold numbers"),
+        (lambda pose: pose.astype(bool), "'position' must hold numbers"),
+    ],
+)
+def test_a_fitted_pose_that_was_cut_is_refused(demo, change, fault):
+    fitted = xr.load_dataset(demo / "fitted.nc")
+    assert check_pose(fitted) is fitted
+    check_pose(fitted.isel(draw=slice(4)))
+    with pytest.raises(BadInputError, match=fault):
+        check_pose(change(fitted))
+
+
+def test_metrics_are_numbers_of_both_sides(demo):
+    metrics = xr.load_dataset(demo / "metrics.nc")
+    assert check_metrics(metrics) is metrics
+    sd = metrics["knee_flexion_peak_sd"]
+    for changed, fault in (
+        (metrics.isel(side=[0]), "must be left and right"),
+        (metrics.isel(side=[0, 0, 1]), "a name of 'side' twice"),
+        (metrics.astype(str), "must hold numbers"),
+        (metrics.assign({sd.name: sd.isel(side=0)}), "must have the dimensions of"),
+        (metrics.assign(accepted_repetitions=np.nan), "must be one count"),
+        (metrics["depth"], "must be a Dataset"),
+    ):
+        with pytest.raises(BadInputError, match=fault):
+            check_metrics(changed)
+
+
+def test_a_dataset_of_a_function_has_what_that_makes():
+    check = kind_made_by(
+        "f", {"n": "group"}, texts={"group": "group"}, attributes={"n": "units"}, beside=["trial"]
+    )
+    made = xr.Dataset({"n": ("group", [1, 2], {"units": "m"})}, {"group": ["a", "b"]})
+    assert check(made) is made
+    check(made.expand_dims(trial=2))
+    for changed in (
+        *(made.isel(group=0), made.drop_vars("n"), made.drop_vars("group"), made.astype(str)),
+        *(made.expand_dims(side=2), made.drop_attrs(), made.assign_coords(group=[1, 2]), None),
+    ):
+        with pytest.raises(BadInputError):
+            check(changed)

@@ -30,7 +30,7 @@ from mobility.exercises.joint_angle_mobility.excursions import (
 )
 from mobility.keypoints.view import camera_view
 from mobility.kinematics.angle_errors import legs_unseen
-from mobility.kinematics.datasets import require_angles, require_pose
+from mobility.kinematics.datasets import require_angles, require_pose, require_positions
 from mobility.kinematics.geometry import angle_between
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, landmarks
@@ -83,7 +83,7 @@ def courses_of(
     movement: str | None = None,
 ) -> list[Course]:
     """Curve of each joint and side, what of it was refused and why, and its movements."""
-    require_pose(pose, what="joint_mobility")
+    require_positions(pose, what="joint_mobility")
     table = constants()
     wanted = [joint_table()[joint]["angle"] for joint in joints]
     require_angles(angles, wanted, what="joint_mobility")

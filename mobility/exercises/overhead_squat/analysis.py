@@ -185,7 +185,7 @@ def _hands_not_overhead(
 
     Arms that begin overhead and fall, however far, are a fault of one.
     """
-    place = pose["position"].isel(individual=0, drop=True)
+    place = pose["position"].isel(individual=0, drop=True, missing_dims="ignore")
 
     def of_sides(joint: str) -> xr.DataArray:
         points = place.sel(keypoint=[f"{side}_{joint}" for side in SIDES])

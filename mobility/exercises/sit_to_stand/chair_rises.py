@@ -376,7 +376,7 @@ def _seated_unseen(pose: xr.Dataset, signals: _Signals) -> str:
     if "confidence" not in pose:  # of a lab
         return ""
     hips = pose["confidence"].sel(keypoint=[f"{side}_hip" for side in SIDES])
-    better = hips.max("keypoint").isel(individual=0).to_numpy()
+    better = hips.max("keypoint").isel(individual=0, missing_dims="ignore").to_numpy()
     seated = (
         np.interp(signals.hips.time, signals.hips.grid, signals.hips.height)
         <= signals.seat + OFF_SEAT * signals.way

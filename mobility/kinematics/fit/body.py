@@ -11,17 +11,11 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.keypoints.sources import MEDIAPIPE, pose_source
+from mobility.kinematics.skeleton import FITTED as FITTED
 from mobility.kinematics.skeleton import SIDES
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-FITTED: tuple[str, ...] = tuple(
-    f"{side}_{name}"
-    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index")
-    for side in SIDES
-)
-"""The joints that are fitted; all other landmarks are carried along for drawing."""
 
 LS, RS, LE, RE, LW, RW, LH, RH, LK, RK, LA, RA, LC, RC, LT, RT = range(16)
 LEFT = {"shoulder": LS, "elbow": LE, "wrist": LW, "hip": LH, "knee": LK, "ankle": LA}
