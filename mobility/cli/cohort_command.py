@@ -173,8 +173,9 @@ def _say_what_is_in(sessions: pd.DataFrame, not_listed: Mapping[str, int]) -> No
 
     left_out = {**cohort.left_out(sessions), **not_listed}
     compared, count = sessions["reason"].eq("").sum(), len(sessions) + sum(not_listed.values())
-    which = "compared" if left_out else "all_compared"
-    typer.echo(tables.sentence(f"command_line.cohort.{which}", compared=compared, count=count))
+    which = "some" if left_out else "all"
+    words = tables.sentence(f"command_line.cohort.counted.{which}", compared=compared, count=count)
+    typer.echo(words)
     for reason, number in left_out.items():
         typer.echo(tables.sentence("command_line.cohort.left_out", count=number, reason=reason))
 

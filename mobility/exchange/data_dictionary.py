@@ -53,7 +53,7 @@ def data_dictionary(
         "name": re.sub(r"[^a-z0-9._-]+", "-", files[0].stem.lower()),
         "title": tables.sentence("cohort.dictionary.title"),
         "description": f"{tables.sentence('cohort.dictionary.about')} "
-        f"{tables.sentence('report.purpose')}",
+        f"{tables.sentence('warnings.export.purpose')}",
         "version": __version__,
         "resources": resources,
     }

@@ -159,7 +159,7 @@ def write_mot(angles: Angles, path: FilePath, *, fill: Fill | None = None) -> Pa
         "inDegrees=yes",
         "",
         f"{BY_US} hip_flexion is trunk to thigh, not pelvis to thigh.",
-        tables.sentence("report.purpose"),
+        tables.sentence("warnings.export.purpose"),
         *([angles.attrs[RESAMPLED]] if RESAMPLED in angles.attrs else []),
         *note,
         "endheader",
@@ -228,7 +228,7 @@ def write_c3d(
     file.add_parameter("POINT", "X_SCREEN", ["+X"])
     file.add_parameter("POINT", "Y_SCREEN", ["+Y"])
     file.add_parameter("MANUFACTURER", "SOFTWARE", ["mobility"])
-    file.add_parameter("MANUFACTURER", "PURPOSE", [tables.sentence("report.purpose")])
+    file.add_parameter("MANUFACTURER", "PURPOSE", [tables.sentence("warnings.export.purpose")])
     if RESAMPLED in pose.attrs:
         file.add_parameter("MANUFACTURER", "PROCESSING", [pose.attrs[RESAMPLED]])
     last = first + time.size

@@ -495,7 +495,7 @@ def to_html(node: Any, *, title: str, trial: Mapping[str, str] | None = None) ->
         and sections below second-level headings can be folded.
     """
     html: str
-    purpose = tables.sentence("report.purpose")
+    purpose = tables.sentence("warnings.export.purpose")
     resources = {"metadata": {"name": title}, "trial": trial, "end": "", "purpose": purpose}
     if trial is not None:
         node, resources["end"] = _folded(node)

@@ -41,7 +41,13 @@ def test_a_row_needs_its_video_only(place):
     # Complete, so that an option that is taken out again goes back to its default.
     assert row.options == {
         **dict.fromkeys(("model", "field_of_view", "camera_pitch", "height_m", "movement"), "auto"),
-        **{"subject": "largest", "standing": "usual", "fit": True, "annotate": True},
+        **{
+            "subject": "largest",
+            "standing": "usual",
+            "fit": True,
+            "annotate": True,
+            "advice": True,
+        },
         **{"keep_raw": False, "blur_face": False, "rate": "usual"},
     }
 

@@ -91,7 +91,7 @@ def test_bad_videos(tmp_path, store, clips):
     for video, *words in (
         (folder / "missing.mp4", "missing.mp4"),
         (folder, "this is a folder"),
-        ("/dev/null", "device"),
+        ("/dev/null", "neither a file nor a folder"),
         (folder / "a\nb.mp4", "a\\nb.mp4"),
         (folder / ("a" * 5000), "too long"),
         ("", "VIDEO", "is empty; name a file or a folder"),
