@@ -158,7 +158,7 @@ Judgement = Literal["better", "worse", "met", ""]
 """How a change lies to a target: nearer or farther, both visits meet it, or it has none."""
 
 
-def judged(before: float, now: float, *, goal: float, direction: str) -> Judgement:
+def judged(before: float, now: float, *, goal: float, direction: str, alike: bool) -> Judgement:
     """Say whether a change is for the better.
 
     Parameters
@@ -170,8 +170,12 @@ def judged(before: float, now: float, *, goal: float, direction: str) -> Judgeme
     direction
         That of the rule: "below" (values below the target are outside it), "above" or "outside"
         (farther from zero than the target).
+    alike
+        Whether both visits were filmed and analysed alike. If not, nothing is said: a change that
+        comes from another place of the camera is the same for all of a person's numbers of a kind,
+        so that one of many seems to be for the better or the worse too often.
     """
-    if not (math.isfinite(goal) and direction):
+    if not (alike and math.isfinite(goal) and direction):
         return ""
 
     def beyond(value: float) -> float:

@@ -99,7 +99,10 @@ def changes(
                 **{"before": old.value, "now": number.value, "change": change, "least": least},
                 **{"exceeds": abs(change) > least, "units": number.units},
                 "judged": judged(
-                    old.value, number.value, goal=number.goal, direction=number.direction
+                    *(old.value, number.value),
+                    goal=number.goal,
+                    direction=number.direction,
+                    alike=alike,
                 ),
                 "repetitions": min(old.repetitions, number.repetitions),
                 **{"error": "retest" if alike else "own", "error_of": whose},

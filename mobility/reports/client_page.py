@@ -6,7 +6,7 @@ Those are on the page for the professional.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -177,7 +177,10 @@ def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
             )
     day = dated(last)
     if not parts:
-        return tables.sentence("client.changed.none", day=day)
+        is_compared = any(row["error"] == "retest" for row in rows if row["since"] == last)
+        if is_compared:
+            return tables.sentence("client.changed.none", day=day)
+        return tables.sentence("client.changed.filmed_differently", day=day)
     return tables.sentence("client.changed.since", day=day, parts="; ".join(parts))
 
 
@@ -216,22 +219,12 @@ def _rule_of(exercise: str, metric: str) -> str:
 
 
 def _way(row: Mapping[str, Any]) -> str:
-    """Whether a change is "better" or "worse"; empty for what has no target, or meets it twice."""
+    """Whether a change is "better" or "worse"; empty if it is neither, or not said."""
     metric, movement = metric_and_item(row["metric"])
-    if movement:
-        return ("better" if row["change"] > 0 else "worse") if metric == END else ""
-    rule = all_rules().get(_rule_of(row["exercise"], metric))
-    if rule is None or isinstance(rule["threshold"], Mapping):
-        return ""
-    limit = float(rule["threshold"])
-    beyond: Callable[[float], float] = {
-        "below": lambda value: limit - value,
-        "above": lambda value: value - limit,
-    }.get(rule["direction"], lambda value: abs(value) - limit)
-    before, now = beyond(row["before"]), beyond(row["now"])
-    if max(before, now) <= 0:
-        return ""
-    return "better" if now < before else "worse"
+    if movement:  # without a target: more is better
+        is_said = metric == END and row["error"] == "retest"
+        return ("better" if row["change"] > 0 else "worse") if is_said else ""
+    return row["judged"] if row["judged"] in ("better", "worse") else ""
 
 
 def _in_exercises(phrases: Mapping[str, Sequence[str]], *, several: bool) -> str:

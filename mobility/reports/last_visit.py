@@ -110,7 +110,12 @@ def changes(before: list[Gauge], now: list[Gauge], *, same_view: bool) -> list[C
             if math.isfinite(least):
                 name = f"{gauge.name}, {side}" if side else gauge.name
                 before_it = old.values[side][0]
-                towards = judged(before_it, value, goal=gauge.goal, direction=gauge.direction)
+                towards = judged(
+                    *(before_it, value),
+                    goal=gauge.goal,
+                    direction=gauge.direction,
+                    alike=same_view,
+                )
                 change = value - before_it
                 compared.append(Change(name, change, least, gauge.units, whose, towards))
     return compared

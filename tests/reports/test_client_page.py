@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mobility.assessment.advice import advise, all_work, drawing_of
+from mobility.assessment.between_visits import judged
 from mobility.assessment.findings import Finding, all_rules
 from mobility.reports.client_page import (
     changes_in_words,
@@ -130,7 +131,11 @@ def test_smoothness_prescribes_nothing() -> None:
 def change(metric: str, before: float, now: float, **more) -> dict:
     """Make a row of the changes of a visit."""
     row = {"exercise": "Squat", "metric": metric, "before": before, "now": now, "least": 5.0}
-    row |= {"change": now - before, "exceeds": abs(now - before) > 5.0}
+    rule = next(each for each in all_rules().values() if each["metric"] == metric)
+    goal = {"goal": rule["threshold"], "direction": rule["direction"]}
+    alike = more.get("error", "retest") == "retest"
+    row |= {"change": now - before, "exceeds": abs(now - before) > 5.0, "error": "retest"}
+    row |= {"judged": judged(before, now, **goal, alike=alike)}
     return {**row, "since": datetime.date(2026, 3, 2), **more}
 
 
@@ -145,6 +150,8 @@ def test_a_change_is_better_if_it_goes_to_the_target_and_only_beyond_the_error()
     none = "Since 2 Mar 2026, no change is large enough to be measured."
     assert changes_in_words([change(knee, limit - 10, limit - 7)]) == none
     assert changes_in_words([change(knee, limit + 5, limit + 20)]) == none  # both meet it
+    other = changes_in_words([change(knee, limit - 30, limit - 10, error="own")])
+    assert other.endswith("were filmed differently, so the two days are not compared here.")
 
 
 def test_a_joint_is_told_with_what_people_reach() -> None:
