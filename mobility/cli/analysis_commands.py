@@ -42,6 +42,7 @@ from mobility.cli.parameters import (
     warn,
 )
 from mobility.errors import BadInputError, MobilityError
+from mobility.sessions.record import ANONYMOUS
 
 if TYPE_CHECKING:
     from mobility.store import Session
@@ -104,6 +105,8 @@ def _say_in_short(
         names = film_names or [video.original_name for video in session.record.videos]
         points = keypoints or session.record.given_keypoints
         flags = [part for name in points for part in ("--keypoints", str(name))]
+        if (user_id := session.record.user_id) != ANONYMOUS:
+            flags += ["--user-id", user_id]
         analyze = shlex.join(["mobility", "analyze", *names, *flags, "--exercise", instead])
         delete = f"mobility sessions delete {session.id}"
         typer.echo(tables.sentence("command_line.analysis.instead", analyze=analyze, delete=delete))

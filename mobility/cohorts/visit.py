@@ -98,8 +98,15 @@ class Visit:
 
     @property
     def exercises(self) -> list[str]:
-        """Exercises of the sessions, in the order of the registry."""
-        filmed = {row["exercise"] for row in self.films()}
+        """Exercises of the sessions, in the order of the registry.
+
+        That of a session whose video counts as another exercise is none.
+        """
+        filmed = {
+            session.record.exercise
+            for session, same in zip(self.sessions, self._same_as, strict=True)
+            if same is None or same.record.exercise == session.record.exercise
+        }
         return [name for name in names() if name in filmed]
 
     def films(self) -> list[dict[str, Any]]:
@@ -412,12 +419,16 @@ class Visit:
         """Session that stands for each one whose video it shares; None for those that count.
 
         Of several the one counts that gives findings, then the one of two cameras, then the first.
+        A video that gives findings as one exercise does not count as another, of which it gives
+        none.
         """
 
-        def worth(number: int) -> tuple[bool, int]:
+        def has_findings(number: int) -> bool:
             film = self._read_apart[number][1]
-            has_findings = film is not None and "findings" not in film.verdict.rules_out
-            return has_findings, len(self.sessions[number].record.videos)
+            return film is not None and "findings" not in film.verdict.rules_out
+
+        def worth(number: int) -> tuple[bool, int]:
+            return has_findings(number), len(self.sessions[number].record.videos)
 
         counted: dict[tuple[str, ...], StoredSession] = {}
         same: list[StoredSession | None] = [None] * len(self.sessions)
@@ -425,10 +436,13 @@ class Visit:
             if self._read_apart[number][1] is None:
                 continue
             session = self.sessions[number]
-            keys = [(*_measured_in(session), video.sha256) for video in session.record.videos]
-            same[number] = next((counted[key] for key in keys if key in counted), None)
+            videos = [(video.sha256,) for video in session.record.videos]
+            of_exercise = [(*_measured_in(session), *video) for video in videos]
+            stand_for_it = of_exercise if has_findings(number) else [*of_exercise, *videos]
+            same[number] = next((counted[key] for key in stand_for_it if key in counted), None)
             if same[number] is None:
-                counted |= dict.fromkeys(keys, session)
+                counted |= dict.fromkeys(of_exercise, session)
+                counted |= dict.fromkeys(videos if has_findings(number) else [], session)
         return same
 
     def _merged(self, exercise: str) -> xr.Dataset:

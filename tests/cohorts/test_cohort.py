@@ -655,7 +655,7 @@ def test_what_was_found_comes_first_who_changed_and_the_groups() -> None:
     same = made_up({"ann": [10.0, 10.5]}, long_name="knee flexion")
     words = cohort_sections.changes_in_short(same, {"m": cohort.changes(same, "m")})
     assert "Knee flexion: nobody of 1 people changed beyond error" in words
-    assert "of the package" in words
+    assert "by this program&#39;s errors" in words
     once = made_up({"ann": [10.0]})
     words = cohort_sections.changes_in_short(once, {"m": cohort.changes(once, "m")})
     assert "Nobody was measured twice" in words

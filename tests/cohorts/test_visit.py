@@ -103,6 +103,17 @@ def test_equal_videos_count_once_and_make_no_visit_surer(store: Store, demo: Pat
     assert store.visit("ann").metrics("Overhead Squat")[f"{TRUNK}_sd"] < 4.0
 
 
+def test_a_video_of_another_exercise_counts_only_as_that(store: Store, demo: Path) -> None:
+    """Somebody adds it as an overhead squat, is told that it is none, and adds it as a squat."""
+    add(store, demo, "a", warnings=["no_squat"], video="a")
+    add(store, demo.parent / "squat", "b", video="a")
+    visit = store.visit("ann")
+    assert visit.exercises == ["Squat"]
+    assert "number 2" in visit.films()[0]["reason"]
+    add(store, demo, "c", video="a")  # found as both: it counts as both
+    assert set(store.visit("ann").exercises) == {"Overhead Squat", "Squat"}
+
+
 def test_of_equal_videos_the_one_with_findings_counts(store: Store, demo: Path) -> None:
     add(store, demo, "a", warnings=["no_squat"], video="a")
     add(store, demo, "b", video="a")

@@ -173,7 +173,7 @@ def test_a_change_counts_beyond_the_errors_of_both() -> None:
     (one,) = last_visit.changes(*pair, same_view=True)
     assert (one.name, one.change, one.units) == ("Knee flexion, left", 6.0, "degree")
     assert one.least == 5.0  # the root of 3² + 4²
-    assert one.whose == "of the package"
+    assert one.whose == "by this program's errors"
     unknown = last_visit.changes([knee(100.0, math.nan)], [knee(106.0)], same_view=True)
     assert unknown == []
     assert last_visit.changes([], [knee(106.0, again=4.0)], same_view=True) == []
@@ -197,7 +197,7 @@ def test_the_error_of_the_lab_goes_before_that_of_the_package() -> None:
     # From another place neither holds, and errors of two studies do not go together.
     (elsewhere,) = last_visit.changes([before], [now], same_view=False)
     assert elsewhere.least == pytest.approx(math.hypot(30.0, 40.0, 5.0))
-    assert elsewhere.whose == "of the package"
+    assert elsewhere.whose == "by this program's errors"
     for other in (knee(100.0, 30.0, 3.0, (6.0, others)), knee(100.0, 30.0, 3.0)):
         (mixed,) = last_visit.changes([other], [now], same_view=True)
         assert (mixed.least, mixed.whose) == (5.0, "of the package")
