@@ -40,6 +40,7 @@ from mobility.kinematics.calibration import read_calibration
 from mobility.sessions.files import write_dataset
 from tests.analytic import squat_pose
 
+SIZE, RATE = (160, 120), 30
 MEMORY = 8 << 30
 SECONDS = 120
 HERE = Path(__file__).parent
@@ -108,10 +109,16 @@ FORMATS: dict[str, Callable[[Path], Path]] = {
 
 
 def _pose(file: Path) -> Path:
-    pose = squat_pose(fps=20, reps=1, descent=0.6, hold=0.2, ascent=0.6, rest=0.4).pose
-    image = pose["position"].sel(space=["x", "y"]).rename(space="pixel") * 100 + 200
-    write_dataset(file, pose.assign(image_position=image.assign_coords(pixel=["u", "v"])))
+    pose = _squat()
+    image = (pose["position"].sel(space=["x", "y"]).rename(space="pixel") + 0.5) * 50
+    pose = pose.assign(image_position=image.assign_coords(pixel=["u", "v"]))
+    pose.attrs |= dict(zip(("image_width", "image_height"), SIZE, strict=True))
+    write_dataset(file, pose)
     return file
+
+
+def _squat() -> xr.Dataset:
+    return squat_pose(fps=RATE, reps=1, descent=0.6, hold=0.2, ascent=0.6, rest=0.4).pose
 
 
 TYPES = ("null", "[]", "{}", "true", '"text"', "", "-1")
@@ -222,7 +229,10 @@ DAMAGES = {
 
 
 def damaged(number: int, seed: int) -> list[tuple[str, str, Outcome]]:
-    """Format, damage and outcome of each of so many files."""
+    """Format, damage and outcome of each of so many files; undamaged, each format is read."""
+    for make in FORMATS.values():
+        with tempfile.TemporaryDirectory() as folder:
+            mb.read_keypoints(make(Path(folder)), rate=RATE, size=SIZE)
     draw = random.Random(seed)
     rows = []
     for place in range(number):
@@ -236,7 +246,7 @@ def damaged(number: int, seed: int) -> list[tuple[str, str, Outcome]]:
             except (ValueError, TypeError, OSError) as error:  # such a file cannot be written
                 rows.append((name, damage, Outcome("not written", 0, 0, str(error))))
                 continue
-            outcome = outcome_of(partial(mb.read_keypoints, path, rate=30, size=(160, 120)))
+            outcome = outcome_of(partial(mb.read_keypoints, path, rate=RATE, size=SIZE))
             rows.append((name, damage, outcome))
             if outcome.how in ("raw exception", "killed"):
                 print(name, damage, outcome)
@@ -298,7 +308,7 @@ def _rows(file: Path, row: Callable[[int], str], *, megabytes: int = 64) -> Path
 
 
 def _wrong_time(seconds: float) -> object:
-    pose = squat_pose(fps=20, reps=1, descent=0.6, hold=0.2, ascent=0.6, rest=0.4).pose
+    pose = _squat()
     time_s = pose["time"].to_numpy().copy()
     time_s[-1] = seconds
     return mb.find_repetitions(pose.assign_coords(time=time_s))
@@ -314,7 +324,7 @@ def bombs(folder: Path) -> dict[str, tuple[Callable[[], Path | None], Callable[[
     """Return what makes a file that asks for too much, and what reads it, by its name."""
 
     def keypoints(path: Path) -> object:
-        return mb.read_keypoints(path, rate=30)
+        return mb.read_keypoints(path, rate=RATE)
 
     def fifo() -> Path:
         os.mkfifo(folder / "pipe")
