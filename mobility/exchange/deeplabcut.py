@@ -75,7 +75,9 @@ def read_hdf5(group: Any, path: Path) -> tuple[list[Label], int, Callable[[], ND
             table, shape = group["block0_values"], group["block0_values"].shape
             levels = range(int(group.attrs["block0_items_nlevels"]))
             if len(levels) > _LEVELS or any(
-                group[f"block0_items_label{level}"].shape != shape[1:] for level in levels
+                group[f"block0_items_label{level}"].shape != shape[1:]
+                or group[f"block0_items_level{level}"].ndim != 1
+                for level in levels
             ):
                 raise ValueError("its labels are not those of its values")
             if shape[-1] > MOST_COLUMNS:
