@@ -287,9 +287,9 @@ class Session(StoredSession):
         self,
         /,
         *,
-        shown_angles: Sequence[str] | None = None,
-        comments: Mapping[str, str] | None = None,
-        revision: int | None = None,
+        shown_angles: Annotated[Sequence[str] | None, SkipValidation] = None,
+        comments: Annotated[Mapping[str, str] | None, SkipValidation] = None,
+        revision: Annotated[int | None, SkipValidation] = None,
         **unknown: Any,
     ) -> dict[str, Any]:
         """Save the display settings; a field that is not given stays as it is.

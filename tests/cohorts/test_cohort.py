@@ -26,7 +26,7 @@ from mobility.sessions.files import read_dataset, read_json, write_json
 from mobility.sessions.references import Norms, RetestErrors
 from mobility.store import Store
 
-KNEES = {"left": (100.0, 112.0, 130.0), "right": (104.0, 106.0, 101.0)}
+KNEES = {"left": (100.0, 113.5, 130.0), "right": (104.0, 106.0, 101.0)}
 SD = 5.0
 DICTIONARY = "cohort.datapackage.json"
 MDC = 1.96 * math.sqrt(2) * SD  # 13.86
@@ -126,7 +126,7 @@ def test_every_value_of_the_datasets_is_in_the_table(store, frame) -> None:
         assert sd == float(metrics["knee_flexion_phase_sd"].sel(at))
     assert set(own["level"]) == {"session", "repetition", "phase"}
     knee = cohort.of_metric(frame, "knee_flexion").set_index(["session_id", "side"])
-    assert knee.loc[("a1", "left"), "upper"] == pytest.approx(112 + 1.96 * SD)
+    assert knee.loc[("a1", "left"), "upper"] == pytest.approx(113.5 + 1.96 * SD)
 
 
 def test_who_and_how_stand_in_each_row_but_no_name(frame) -> None:
@@ -475,7 +475,7 @@ def test_a_change_counts_from_the_smallest_detectable_change_on(frame) -> None:
     assert table["mdc95"].to_numpy() == pytest.approx((1.96 * math.sqrt(2) * sem).to_numpy())
     assert (table["mdc95"] < MDC).all()
     assert table.loc["left", "verdict"].tolist() == ["first", "larger", "larger"]
-    assert table.loc["left", "change"].tolist() == [0, 12, 30]
+    assert table.loc["left", "change"].tolist() == [0, 13.5, 30]
     assert table.loc["right", "verdict"].tolist() == ["first", "within error", "within error"]
 
 
@@ -567,7 +567,7 @@ def test_a_person_counts_once_in_a_group(frame) -> None:
     values = cohort.by_group(frame, "knee_flexion", "sex")
     left = values[values["side"].eq("left")].set_index("group")
     assert list(values["group"].cat.categories) == ["female", "male", "not known"]
-    assert left.loc["female", "value"] == 112
+    assert left.loc["female", "value"] == 113.5
     assert left.loc["female", "sessions"] == 3
     assert len(left.loc[["not known"]]) == 2, "nobody knows whether these are one person"
 

@@ -200,7 +200,7 @@ def test_the_error_of_the_lab_goes_before_that_of_the_package() -> None:
     assert elsewhere.whose == "by this program's errors"
     for other in (knee(100.0, 30.0, 3.0, (6.0, others)), knee(100.0, 30.0, 3.0)):
         (mixed,) = last_visit.changes([other], [now], same_view=True)
-        assert (mixed.least, mixed.whose) == (5.0, "of the package")
+        assert (mixed.least, mixed.whose) == (5.0, "by this program's errors")
 
 
 CONDITIONS = Conditions(
@@ -346,7 +346,9 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(
         assert "The keypoints are of MediaPipe here, and were of HRNet then" in of_other
         assert "part of a difference may be the model&#39;s" in of_other
     write_json(file, stored)
-    unchanged = "No change is larger than the smallest detectable change (of the package)."
+    unchanged = (
+        "No change is larger than the smallest detectable change (by this program&#39;s errors)."
+    )
     assert unchanged in since([knee(104.0, again=5.0)], [knee(100.0, again=5.0)])
     assert since([knee(1.0)], [], of="a") == ""
     # Results of two codes are not compared.
