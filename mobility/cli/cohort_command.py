@@ -173,7 +173,7 @@ def _say_what_is_in(sessions: pd.DataFrame, not_listed: Mapping[str, int]) -> No
 
     left_out = {**cohort.left_out(sessions), **not_listed}
     compared, count = sessions["reason"].eq("").sum(), len(sessions) + sum(not_listed.values())
-    which = "some" if left_out else "all"
+    which = "some" if left_out else "all" if count else "none"
     words = tables.sentence(f"command_line.cohort.counted.{which}", compared=compared, count=count)
     typer.echo(words)
     for reason, number in left_out.items():
