@@ -187,7 +187,16 @@ else:
     """A DataFrame."""
 
 Names = Annotated[
-    Sequence[str], BeforeValidator(lambda names: [names] if isinstance(names, str) else names)
+    Sequence[str],
+    BeforeValidator(
+        lambda names: (
+            [names]
+            if isinstance(names, str)
+            else sorted(names, key=str)
+            if isinstance(names, set | frozenset)
+            else names
+        )
+    ),
 ]
 """Some names; a single text is one of them."""
 

@@ -267,7 +267,11 @@ class VisitChange(Document):
     least: Annotated[Finite, Field(description="the smallest detectable change (95 %)")]
     exceeds: bool
     judged: Annotated[
-        Judgement, Field(description="towards the target, away from it, or met by both visits")
+        Judgement,
+        Field(
+            description="towards the target, away from it, or met by both visits; empty without a "
+            "target, and if the visits were not filmed and analysed alike"
+        ),
     ]
     repetitions: Annotated[int, Field(description="of the visit with fewer; 0 if not counted")]
     units: str

@@ -23,6 +23,7 @@ from mobility.errors import BadInputError, NotFoundError
 from mobility.exchange.deeplabcut import TABLE, read_hdf5
 from mobility.exchange.hdf5 import SIGNATURE, damage_refused, require_plain, texts_in
 from mobility.exchange.identities import Detection, followed
+from mobility.exchange.movement_poses import with_read_attributes
 from mobility.exchange.size_limits import require_few
 from mobility.keypoints.names import points_of
 from mobility.kinematics.datasets import check_attributes
@@ -645,6 +646,7 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
             )
     plural = [name for name in ("keypoints", "individuals") if name in dataset.dims]
     dataset = dataset.rename({name: name.removesuffix("s") for name in plural})
+    dataset = with_read_attributes(dataset)
     try:
         check_attributes(dataset)
     except BadInputError as error:

@@ -48,6 +48,9 @@ _CSV_HEADS = ("time,keypoint,x_m,y_m,z_m", "time,angle,side,value_deg,sd_deg")
 _RATES_HZ = (1.0, 1000.0)
 """Least and largest rate to which frames are resampled."""
 
+_LONGEST_STEP = 3.0
+"""Usual steps between frames, over which values are still interpolated."""
+
 RESAMPLED, RATE_BEFORE, FRAMES_BEFORE = "resampled", "rate_before", "frames_before"
 """Attributes of a resampled Dataset: what was done, in words, and what it was before."""
 
@@ -56,7 +59,8 @@ def resampled(dataset: xr.Dataset, rate: float) -> xr.Dataset:
     """Resample positions or angles to even times, multiples of 1 / `rate` seconds.
 
     Values are interpolated linearly between neighbouring frames. A value next to a missing one is
-    missing. Its attributes say what was done, which the writers put into the file.
+    missing, and so is what lies between frames that are more than three usual steps (and 0.1 s)
+    apart. Its attributes say what was done, which the writers put into the file.
 
     Raises
     ------
@@ -77,11 +81,16 @@ def resampled(dataset: xr.Dataset, rate: float) -> xr.Dataset:
         for name, values in dataset.data_vars.items()
         if "time" in values.dims and values.dtype.kind == "f"
     ]
-    before = (time.size - 1) / (time[-1] - time[0])
+    steps = np.diff(time)
+    left = np.searchsorted(time, even, side="right").clip(1, time.size - 1) - 1
+    is_between = (even - time[left] > 1e-9) & (time[left + 1] - even > 1e-9)
+    in_gap = is_between & (steps[left] > max(_LONGEST_STEP * float(np.median(steps)), 0.1))
+    before = 1.0 / float(np.median(steps))
     words = tables.sentence("warnings.export.resampled", rate=rate, before=before)
     return (
         dataset[of_frames]
         .interp(time=even, method="linear")
+        .where(xr.DataArray(~in_gap, dims="time", coords={"time": even}))
         .assign_attrs(
             dataset.attrs
             | {RESAMPLED: words, RATE_BEFORE: float(f"{before:.9g}"), FRAMES_BEFORE: time.size}

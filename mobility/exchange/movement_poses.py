@@ -21,10 +21,20 @@ from mobility.kinematics.datasets import Pose, check_attributes, check_times, re
 from mobility.kinematics.skeleton import KEYPOINTS
 
 _DIMS = ("time", "space", "keypoint", "individual")
+_READ = ("fps", "time_unit", "source_software", "source_file")
+
 _FORMERLY = {"keypoints": "keypoint", "individuals": "individual"}
 """Dimensions of movement before its version 0.16."""
 
 _Pixels = Annotated[int, Field(gt=0)]
+
+
+def with_read_attributes(dataset: xr.Dataset) -> xr.Dataset:
+    """Keep the attributes of another program that are read here; others may say anything."""
+    attrs = {name: dataset.attrs[name] for name in _READ if dataset.attrs.get(name) is not None}
+    if "source_file" in attrs:
+        attrs["source_file"] = str(attrs["source_file"])
+    return dataset.drop_attrs().assign_attrs(attrs)
 
 
 @checked
@@ -83,8 +93,7 @@ def from_movement(
             raise BadInputError(
                 f"from_movement: '{name}' must hold numbers (got {dataset[name].dtype})"
             )
-    # Of movement what is not known is None.
-    dataset.attrs = {name: each for name, each in dataset.attrs.items() if each is not None}
+    dataset = with_read_attributes(dataset)
     try:
         check_attributes(dataset)
     except BadInputError as error:

@@ -40,6 +40,8 @@ _SLOW = ((1.0, 1800.0), (10.0, 60.0))
 """Interval between frames, and duration of the recording, that together mean milliseconds: there,
 frames are 1 apart at 1000 frames/s, 10 at 100, and seconds last thousands."""
 
+_EVEN = 10.0
+"""Usual steps between frames, below which no time is said to be wrong."""
 _LONGEST_GAP_S = 3600.0
 _MOST_FRAMES = 24 * 3600 * 60
 """Seconds without a frame, and frames of a recording at its usual interval, or at 60 a second, if
@@ -121,6 +123,11 @@ def check_times(times: ArrayLike | xr.DataArray) -> Array:
             "with less than 10 s between frames"
         )
     gap = int(np.argmax(steps))
+    if steps[gap] < _EVEN * step and lasts * max(60.0, 1 / step) > _MOST_FRAMES:
+        raise BadInputError(
+            f"has {seconds.size} frames in {lasts:.4g} s, more than the {_MOST_FRAMES} of a day at "
+            "60 a second; give a part of it"
+        )
     if steps[gap] > _LONGEST_GAP_S or lasts * max(60.0, 1 / step) > _MOST_FRAMES:
         raise BadInputError(
             f"its times cannot be those of a recording: after frame {gap}, at {seconds[gap]:.6g} "

@@ -171,8 +171,10 @@ def erase(store: Store, user_id: str) -> list[str]:
             deleted.append(session_id)
         except NotFoundError:
             continue  # gone meanwhile
-        except BadInputError as error:  # a folder whose name is no id, as of a copy
-            faults.append(StorageError(f"{error}"))
+        except BadInputError:  # a folder whose name is no id, as of a copy
+            place = store.path / session_id
+            words = f"{place}: its name is no id of a session; delete this folder by hand"
+            faults.append(StorageError(words))
         except StorageError as error:
             faults.append(error)
     if (fault := fault_of(remove_visits_of, store.reports, user_id)) is not None:

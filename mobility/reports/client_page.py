@@ -177,10 +177,12 @@ def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
             )
     day = dated(last)
     if not parts:
-        is_compared = any(row["error"] == "retest" for row in rows if row["since"] == last)
-        if is_compared:
+        of_day = [row for row in rows if row["since"] == last]
+        if not any(row["exceeds"] for row in of_day):
             return tables.sentence("client.changed.none", day=day)
-        return tables.sentence("client.changed.filmed_differently", day=day)
+        if all(row["error"] == "own" for row in of_day):
+            return tables.sentence("client.changed.filmed_differently", day=day)
+        return ""
     return tables.sentence("client.changed.since", day=day, parts="; ".join(parts))
 
 

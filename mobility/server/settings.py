@@ -84,7 +84,9 @@ class MobilityServer(Configurable):  # type: ignore[misc]
 
     def reports_path(self) -> Path:
         """Folder of the reports."""
-        return Path(self.reports or os.environ.get("MOBILITY_REPORTS") or "reports").absolute()
+        place = self.reports or os.environ.get("MOBILITY_REPORTS") or "reports"
+        require_path(place, what="reports")
+        return Path(place).absolute()
 
 
 for _trait in MobilityServer.class_own_traits().values():

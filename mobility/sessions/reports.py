@@ -84,7 +84,8 @@ def remove_visits(reports: Path, session_id: str) -> None:
     """Remove the pages of visits that may name a session, the unfinished ones too."""
     for listing in sorted((reports / VISITS).glob(f"*/*/{SESSIONS_ON_PAGE}")):
         with suppress(MobilityError):
-            if session_id not in read_json(listing):
+            named = read_json(listing)
+            if isinstance(named, list) and session_id not in named:
                 continue
         remove_page(listing.parent)
 
@@ -132,7 +133,11 @@ def remove_reports(reports: Path, session_id: str) -> None:
         report.remove()
     remove_visits(reports, session_id)
     for named in reports.glob(f"[!.]*/{NAMES_VISIT}"):
-        if named.read_bytes() == session_id.encode():  # made anew when it is next used
+        try:
+            content = named.read_bytes()
+        except OSError:  # gone meanwhile, or no file
+            continue
+        if content == session_id.encode():  # made anew when it is next used
             remove(named.parent)
 
 

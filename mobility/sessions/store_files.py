@@ -79,16 +79,18 @@ class StoreFiles:
     def __init__(
         self, path: str | os.PathLike[str], *, reports: str | os.PathLike[str] | None = None
     ) -> None:
-        for what, place in (("store", path), ("reports", reports)):
-            if place is not None or what == "store":
-                require_path(place, what=what)
+        require_path(path, what="store")
+        if reports is not None:
+            require_path(reports, what="reports")
         check_decodable(os.fspath(path), what="store")
         self.path = Path(path)
         # A missing store counts as empty, but a folder can be made there only below a folder.
         existing = next(p for p in (self.path, *self.path.parents) if os.path.lexists(p))
         if not existing.is_dir():
             raise BadInputError(f"store {self.path}: {existing} is not a folder; name one")
-        self.reports = Path(reports or os.environ.get(REPORTS_VARIABLE) or "reports")
+        place = reports or os.environ.get(REPORTS_VARIABLE) or "reports"
+        require_path(place, what="reports")
+        self.reports = Path(place)
         if os.path.realpath(self.reports) == os.path.realpath(self.path):
             raise BadInputError(
                 f"reports {self.reports}: is the folder of the store, where a report would "

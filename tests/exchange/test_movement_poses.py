@@ -219,3 +219,12 @@ def test_with_movement_itself(project, tmp_path) -> None:
     knee = mb.picture_angles(pose, view="right")["knee_flexion"].sel(side="right")
     np.testing.assert_allclose(knee, BEND, atol=2.0)
     assert pose.attrs["source_software"] == "SLEAP"
+
+
+def test_attributes_of_others_may_say_anything() -> None:
+    """CF's `references` is a text, of which ours is an object; only what is read must fit."""
+    poses = in_movement(joints={"knee": BEND})
+    noted = poses.assign_attrs(references="Smith et al. 2020", notes=3, group=["a"], score=None)
+    assert mb.from_movement(noted).equals(mb.from_movement(poses))
+    with pytest.raises(BadInputError, match="fps"):
+        mb.from_movement(poses.assign_attrs(fps="many"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import mobility as mb
 from mobility.errors import BadInputError
@@ -104,3 +105,17 @@ def test_uneven_frames_come_as_c3d_when_they_are_resampled(store, tmp_path: Path
     for rate in (0.5, 1e6, float("nan")):
         with pytest.raises(BadInputError, match="rate: must be from 1 to 1000"):
             store.demo("Overhead Squat").export_lab(tmp_path / "e.c3d", rate=rate)
+
+
+def test_nothing_is_made_up_where_frames_are_missing() -> None:
+    """Four seconds without a frame stay without values."""
+    time = np.r_[np.arange(0, 1, 1 / 30), np.arange(5, 6, 1 / 30)]
+    angles = xr.Dataset({"trunk_lean": ("time", 10.0 * time)}, {"time": time})
+    even = resampled(angles, 30)
+    missing = even["time"].values[even["trunk_lean"].isnull()]
+    assert missing.min() == pytest.approx(1.0, abs=0.04)
+    assert missing.max() == pytest.approx(5.0, abs=0.04)
+    assert missing.size == pytest.approx(4 * 30, abs=2)
+    seen = even["trunk_lean"].dropna("time")
+    np.testing.assert_allclose(seen, 10.0 * seen["time"], atol=1e-6)
+    assert even.attrs["rate_before"] == pytest.approx(30, rel=1e-3)

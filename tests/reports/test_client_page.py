@@ -149,9 +149,9 @@ def test_a_change_is_better_if_it_goes_to_the_target_and_only_beyond_the_error()
     assert worse == "Since 2 Mar 2026: got worse: knee flexion."
     none = "Since 2 Mar 2026, no change is large enough to be measured."
     assert changes_in_words([change(knee, limit - 10, limit - 7)]) == none
-    assert changes_in_words([change(knee, limit + 5, limit + 20)]) == none  # both meet it
+    assert changes_in_words([change(knee, limit + 5, limit + 20)]) == ""  # both meet it
     other = changes_in_words([change(knee, limit - 30, limit - 10, error="own")])
-    assert other.endswith("were filmed differently, so the two days are not compared here.")
+    assert "were filmed or analysed differently" in other
 
 
 def test_a_joint_is_told_with_what_people_reach() -> None:
