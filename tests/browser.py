@@ -927,7 +927,7 @@ def see_open(page: Page, url: str, folder: Path | None) -> Seen:
     sessions.get_by_text(re.compile("^analysing: ")).wait_for()
     seen["watched"] = [sessions.locator("progress").is_visible()]
     rows = sessions.locator("tbody tr")
-    here = rows.filter(has_text="p08").filter(has_text="being analysed")
+    here = rows.filter(has_text="p08").filter(has_text="analysed")
     here.wait_for()
     # The form is empty for the next film, which is of the same person only if one says so.
     seen["emptied"] = [upload.locator(".mobility-card:visible").count(), participant.input_value()]
