@@ -87,7 +87,7 @@ def delete_session(store: Path, session_id: str, remove_reports: Callable[[str],
             raise storage_fault(error, folder) from error
         try:
             remove_reports(session_id)
-        except BaseException:
+        except Exception:
             hidden.rename(folder)
             raise
         forget_locks(store, session_id)

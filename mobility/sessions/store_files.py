@@ -80,15 +80,15 @@ class StoreFiles:
         self, path: str | os.PathLike[str], *, reports: str | os.PathLike[str] | None = None
     ) -> None:
         require_path(path, what="store")
-        if reports is not None:
-            require_path(reports, what="reports")
         check_decodable(os.fspath(path), what="store")
         self.path = Path(path)
         # A missing store counts as empty, but a folder can be made there only below a folder.
         existing = next(p for p in (self.path, *self.path.parents) if os.path.lexists(p))
         if not existing.is_dir():
             raise BadInputError(f"store {self.path}: {existing} is not a folder; name one")
-        place = reports or os.environ.get(REPORTS_VARIABLE) or "reports"
+        place = reports
+        if place is None:
+            place = os.environ.get(REPORTS_VARIABLE) or "reports"
         require_path(place, what="reports")
         self.reports = Path(place)
         if os.path.realpath(self.reports) == os.path.realpath(self.path):
