@@ -27,8 +27,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.calibration import known_cameras
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
-from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, landmarks
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, angles_from_points, landmarks
 from mobility.sessions.files import read_dataset, write_dataset
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,12 +9,12 @@ import mediapipe as mp
 import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
 
-from mobility.capture import offline
+from mobility.capture import pose_process
 
 
 def main(video: str, model: str) -> None:
     """Run the loop over all frames of `video`."""
-    offline.cut_off()
+    pose_process.cut_off()
     options = vision.PoseLandmarkerOptions(
         base_options=BaseOptions(model_asset_path=model), running_mode=vision.RunningMode.VIDEO
     )

@@ -35,9 +35,9 @@ from scipy.special import digamma, polygamma
 
 import mobility as mb
 from mobility import tables
-from mobility.assessment import between_visits
-from mobility.assessment.between_visits import known_of, visit_sem
+from mobility.assessment import trial_errors
 from mobility.assessment.findings import in_place
+from mobility.assessment.trial_errors import known_of, visit_sem
 from mobility.base.formatting import quantity
 from mobility.catalogue.registry import exercise as registered
 from mobility.kinematics.expected_error import half_width, retest_sems
@@ -46,7 +46,7 @@ from mobility.sessions.files import read_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_suffix(".md")
-KNOWN = ROOT / "mobility" / "tables" / f"{between_visits.TABLE}.yaml"
+KNOWN = ROOT / "mobility" / "tables" / f"{trial_errors.TABLE}.yaml"
 KINDS = ("median", "from_standing", "asymmetry")
 LAB = {
     "a": ("real_motions/squats_a.trc.gz", None),
@@ -267,7 +267,7 @@ def shares(compared: pd.DataFrame, *, camera: bool, days: bool, seed: int = 0) -
 
 def evaluated(markers: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Shares by source; and for each metric of the videos, its least change and false ones."""
-    by_hand = tables.load(between_visits.TABLE)
+    by_hand = tables.load(trial_errors.TABLE)
     parts: dict[str, list[pd.DataFrame]] = {"markers": [], "videos": []}
     for source, rows in (("markers", markers), ("videos", videos)):
         for person, own in rows.groupby("person"):

@@ -35,7 +35,7 @@ import xarray as xr
 
 import mobility as mb
 from mobility.errors import MobilityError
-from mobility.keypoints.names import points_of
+from mobility.keypoints.sources import points_of
 from mobility.kinematics.calibration import read_calibration
 from mobility.sessions.files import write_dataset
 from tests.analytic import squat_pose

@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mobility.statistics.waveforms import independent_curve_test
 from mobility.studies.groups import groups
+from mobility.studies.statistics.waveforms import independent_curve_test
 
 STUDIES = 500
 LOST_STUDIES = 60

@@ -40,8 +40,8 @@ from mobility.exercises.joint_angle_mobility.courses import (
 )
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
-from mobility.kinematics.geometry import angle_between, direction
-from mobility.statistics.reliability_coefficients import mdc95
+from mobility.kinematics.skeleton import angle_between, direction
+from mobility.studies.statistics.reliability_coefficients import mdc95
 from mobility.virtual_lab.case import (
     Case,
     case_from,

@@ -16,8 +16,8 @@ import pandas as pd
 import xarray as xr
 
 from mobility.errors import BadInputError
+from mobility.lab.synchronise import find_lag
 from mobility.sessions.files import read_dataset
-from mobility.validation.synchronise import find_lag
 
 ANGLES = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion")
 

@@ -26,8 +26,8 @@ from real import body_of, clips, markdown
 
 import mobility as mb
 from mobility.assessment.findings import find
-from mobility.assessment.gross_lean import gross_lean_limit, trunk_in_picture
 from mobility.assessment.phases import phase_frames
+from mobility.assessment.posture import gross_lean_limit, trunk_in_picture
 from mobility.keypoints.view import trial_view, view_of_azimuth
 from mobility.sessions.files import read_dataset
 from mobility.virtual_lab.case import read_case, read_truth, truth_pose, write_dataset

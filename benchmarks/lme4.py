@@ -23,7 +23,12 @@ import numpy as np
 import pandas as pd
 
 from mobility.sessions.files import atomic
-from mobility.statistics.components import RESIDUAL, TIMES, groups_of_terms, variance_components
+from mobility.studies.statistics.components import (
+    RESIDUAL,
+    TIMES,
+    groups_of_terms,
+    variance_components,
+)
 
 TABLE = Path(__file__).with_suffix(".csv")
 USUAL, HARDLY_ANY_RESIDUAL = 192, 8

@@ -38,28 +38,21 @@ from scipy import stats
 import mobility as mb
 from mobility import tables
 from mobility.assessment.body_axes import points_of
-from mobility.assessment.knee_movement import knee
+from mobility.assessment.kernels import knee
 from mobility.assessment.phases import within_repetitions
 from mobility.assessment.posture import posture as of_body
 from mobility.assessment.propagation import values_and_sd
 from mobility.capture.sampling import choose_frames
 from mobility.capture.video import write_video
 from mobility.errors import BadInputError
-from mobility.exchange.lab_files import read_lab
 from mobility.keypoints.view import TWO_CAMERAS, camera_view, hides_frontal_plane, trial_view
 from mobility.kinematics.angle_errors import largest_sd, legs_unseen
 from mobility.kinematics.angles import image_plane_angles
 from mobility.kinematics.expected_error import TABLE as ERRORS
-from mobility.kinematics.expected_error import (
-    Z95,
-    alike_kinds,
-    kind_of,
-    metric_sd,
-    spread_factors,
-)
+from mobility.kinematics.expected_error import Z95, alike_kinds, kind_of, metric_sd, spread_factors
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
-from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import KEYPOINTS, SIDES, landmarks
+from mobility.kinematics.skeleton import KEYPOINTS, SIDES, angles_from_points, landmarks
+from mobility.lab.lab_files import read_lab
 from mobility.sessions.files import read_dataset
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -21,9 +21,9 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from mobility.sessions.files import atomic
-from mobility.statistics.components import parts, variance_components
-from mobility.statistics.limits_of_agreement import bland_altman, variance_interval
-from mobility.statistics.reliability_coefficients import (
+from mobility.studies.statistics.components import parts, variance_components
+from mobility.studies.statistics.limits_of_agreement import bland_altman, variance_interval
+from mobility.studies.statistics.reliability_coefficients import (
     interval,
     intraclass_correlation,
     mdc95,

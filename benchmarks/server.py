@@ -26,7 +26,7 @@ import httpx
 import numpy as np
 import psutil
 
-from mobility.server.api_keys import Keys
+from mobility.serve.api_keys import Keys
 from mobility.store import Store
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -74,7 +74,7 @@ def serving(folder: Path) -> Iterator[Server]:
                 *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"),
                 *(f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1"),
                 "--ServerApp.jpserver_extensions="
-                f"{ {'mobility.server': True} | dict.fromkeys((*others, 'notebook_shim'), False) }",
+                f"{ {'mobility.serve': True} | dict.fromkeys((*others, 'notebook_shim'), False) }",
                 *(
                     f"--MobilityServer.store={folder / 'sessions'}",
                     "--MobilityServer.pose_workers=1",

@@ -24,9 +24,8 @@ import pandas as pd
 import xarray as xr
 
 import mobility as mb
-from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, landmarks
-from mobility.validation.joint_centres import harrington_hips
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, angles_from_points, landmarks
+from mobility.lab.joint_centres import harrington_hips
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE_HZ = 100.0

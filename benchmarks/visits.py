@@ -31,8 +31,8 @@ from mobility.assessment.findings import Finding, all_rules, find
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.results import RESULTS
 from mobility.assessment.verdict import Verdict
-from mobility.cohorts.merging import Film, merge
 from mobility.keypoints.view import camera_view
+from mobility.studies.merging import Film, merge
 from mobility.virtual_lab.case import Case
 from mobility.virtual_lab.grid import grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_folder, read_pose, sweep

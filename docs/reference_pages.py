@@ -110,7 +110,7 @@ def api() -> Iterator[str]:
             else:
                 yield f"\n```{{eval-rst}}\n.. autofunction:: mobility.{name}\n```"
     yield "\n## Visits\n\nWhat `Store.visit` gives."
-    yield "\n```{eval-rst}\n.. autoclass:: mobility.cohorts.visit.Visit\n   :members:\n```"
+    yield "\n```{eval-rst}\n.. autoclass:: mobility.studies.visit.Visit\n   :members:\n```"
     yield "\n## Options of an analysis"
     yield "\nBy name, of `Session.analyze`, and in `options` of `Store.create`.\n"
     fields = AnalysisOptions.model_fields.items()

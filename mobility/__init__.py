@@ -26,19 +26,19 @@ PUBLIC = {
     "overhead_squat": "mobility.exercises.overhead_squat.analysis",
     "check_recording": "mobility.pipeline.recording_check",
     "reference_range": "mobility.assessment.reference_ranges",
-    "read_lab": "mobility.exchange.lab_files",
-    "lab_pose": "mobility.validation.joint_centres",
+    "read_lab": "mobility.lab.lab_files",
+    "lab_pose": "mobility.lab.joint_centres",
     "read_keypoints": "mobility.exchange.keypoint_files",
     "from_movement": "mobility.exchange.movement_poses",
     "to_movement": "mobility.exchange.movement_poses",
-    "find_lag": "mobility.validation.synchronise",
-    "align": "mobility.validation.synchronise",
-    "agreement": "mobility.validation.agreement",
-    "read_study": "mobility.batch.study",
+    "find_lag": "mobility.lab.synchronise",
+    "align": "mobility.lab.synchronise",
+    "agreement": "mobility.lab.agreement",
+    "read_study": "mobility.studies.study",
     "groups": "mobility.studies.groups",
     "make_norms": "mobility.studies.norms",
     "reliability": "mobility.studies.reliability",
-    "retest_curves": "mobility.studies.retest_curves",
+    "retest_curves": "mobility.studies.retest",
     "normalise": "mobility.studies.curves",
     "mean_curves": "mobility.studies.curves",
     "compare_curves": "mobility.studies.curves",
@@ -47,7 +47,7 @@ PUBLIC = {
 }
 """Module of each public name."""
 
-_MODULES = {"plot": "mobility.plot", "plan": "mobility.statistics.planning"}
+_MODULES = {"plot": "mobility.plot", "plan": "mobility.studies.statistics.planning"}
 
 __all__ = [*PUBLIC, *_MODULES]
 

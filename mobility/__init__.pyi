@@ -2,12 +2,10 @@ from collections.abc import Mapping
 
 from mobility import plot as plot
 from mobility.assessment.reference_ranges import reference_range as reference_range
-from mobility.batch.study import read_study as read_study
 from mobility.capture.detectors import Detector as Detector
 from mobility.capture.detectors import Keypoints as Keypoints
 from mobility.capture.pose import estimate_pose as estimate_pose
 from mobility.exchange.keypoint_files import read_keypoints as read_keypoints
-from mobility.exchange.lab_files import read_lab as read_lab
 from mobility.exchange.movement_poses import from_movement as from_movement
 from mobility.exchange.movement_poses import to_movement as to_movement
 from mobility.exercises.joint_angle_mobility.joint_mobility import (
@@ -22,8 +20,12 @@ from mobility.kinematics.clean import clean_pose as clean_pose
 from mobility.kinematics.fit.entry import fit_body as fit_body
 from mobility.kinematics.in_picture import picture_angles as picture_angles
 from mobility.kinematics.repetitions import find_repetitions as find_repetitions
+from mobility.lab.agreement import agreement as agreement
+from mobility.lab.joint_centres import lab_pose as lab_pose
+from mobility.lab.lab_files import read_lab as read_lab
+from mobility.lab.synchronise import align as align
+from mobility.lab.synchronise import find_lag as find_lag
 from mobility.pipeline.recording_check import check_recording as check_recording
-from mobility.statistics import planning
 from mobility.store import Session as Session
 from mobility.store import Store as Store
 from mobility.studies.curves import compare_curves as compare_curves
@@ -32,11 +34,9 @@ from mobility.studies.curves import normalise as normalise
 from mobility.studies.groups import groups as groups
 from mobility.studies.norms import make_norms as make_norms
 from mobility.studies.reliability import reliability as reliability
-from mobility.studies.retest_curves import retest_curves as retest_curves
-from mobility.validation.agreement import agreement as agreement
-from mobility.validation.joint_centres import lab_pose as lab_pose
-from mobility.validation.synchronise import align as align
-from mobility.validation.synchronise import find_lag as find_lag
+from mobility.studies.retest import retest_curves as retest_curves
+from mobility.studies.statistics import planning
+from mobility.studies.study import read_study as read_study
 
 __version__: str
 PUBLIC: Mapping[str, str]

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mobility.assessment.verdict import Verdict
-    from mobility.cohorts.visit import Visit
-    from mobility.pipeline.lab_comparison import Validation
-    from mobility.sessions.references import LabReferences, Reference
+    from mobility.lab.lab_comparison import Validation
+    from mobility.studies.references import LabReferences, Reference
+    from mobility.studies.visit import Visit
 
 T = TypeVar("T")
 
@@ -114,10 +114,10 @@ class Session(StoredSession):
     def to_dataframe(self) -> pd.DataFrame:
         """All metrics as one long table: a row for each metric, side and repetition.
 
-        The columns are those of :func:`mobility.cohorts.cohort.to_dataframe`; whatever the verdict
+        The columns are those of :func:`mobility.studies.cohort.to_dataframe`; whatever the verdict
         on the recording.
         """
-        from mobility.cohorts.cohort import to_dataframe
+        from mobility.studies.cohort import to_dataframe
 
         return to_dataframe([self], recordings=["all"])
 
@@ -351,18 +351,18 @@ class Session(StoredSession):
     def export_lab(self, path: FilePath, **options: Any) -> Path:
         """Write positions, angles and events for OpenSim and labs: C3D, TRC, MOT, STO or CSV.
 
-        The options are those of :func:`mobility.pipeline.lab_export.export_lab`.
+        The options are those of :func:`mobility.lab.lab_writers.export_lab`.
         """
-        from mobility.pipeline.lab_export import export_lab
+        from mobility.lab.lab_writers import export_lab
 
         return self._read(export_lab, path, **options)
 
     def validate(self, lab_file: FilePath, **options: Any) -> Validation:
         """Compare the angles with what a lab measured in the same trial, and keep it.
 
-        The options are those of :func:`mobility.pipeline.lab_comparison.validate`.
+        The options are those of :func:`mobility.lab.lab_comparison.validate`.
         """
-        from mobility.pipeline.lab_comparison import validate
+        from mobility.lab.lab_comparison import validate
 
         return validate(self, lab_file, **options)
 
@@ -370,15 +370,15 @@ class Session(StoredSession):
         """Find norms and errors of the lab's own studies that hold for this session.
 
         Nothing holds for results of older code; see
-        :meth:`mobility.sessions.references.LabReferences.of_session`.
+        :meth:`mobility.studies.references.LabReferences.of_session`.
         """
-        from mobility.reports import lab_norms
+        from mobility.studies import norms
 
-        return lab_norms.of_session(self)
+        return norms.of_session(self)
 
     def validations(self) -> list[Validation]:
         """Comparisons with lab data that are stored, by name."""
-        from mobility.pipeline.lab_comparison import validations
+        from mobility.lab.lab_comparison import validations
 
         return validations(self)
 
@@ -403,9 +403,9 @@ class Store(SessionStore[Session]):
     ) -> Visit:
         """Collect the sessions of a participant on one day, by default the last, merged.
 
-        See :func:`mobility.cohorts.visit.visit`.
+        See :func:`mobility.studies.visit.visit`.
         """
-        from mobility.cohorts.visit import visit
+        from mobility.studies.visit import visit
 
         return visit(self, user_id, on=on, only=only, without=without)
 
@@ -420,36 +420,36 @@ class Store(SessionStore[Session]):
     ) -> dict[str, Path]:
         """Render the page of a visit unless it exists with the same inputs.
 
-        See :func:`mobility.reports.stored_visits.current_visit`.
+        See :func:`mobility.studies.stored_visits.current_visit`.
         """
-        from mobility.reports.stored_visits import current_visit
+        from mobility.studies.stored_visits import current_visit
 
         return current_visit(self, user_id, on=on, only=only, without=without, faces=faces)
 
     def references(self) -> list[Reference]:
         """Read what the lab's own studies found: norms, errors of measuring again; newest first.
 
-        See :func:`mobility.sessions.references.references`.
+        See :func:`mobility.studies.references.references`.
         """
-        from mobility.sessions.references import references
+        from mobility.studies.references import references
 
         return references(self)
 
     def reference(self, name: str) -> Reference:
-        """Return one reference; see :func:`mobility.sessions.references.reference`."""
-        from mobility.sessions.references import reference
+        """Return one reference; see :func:`mobility.studies.references.reference`."""
+        from mobility.studies.references import reference
 
         return reference(self, name)
 
     def save_reference(self, reference: Any) -> None:
         """Keep norms (:func:`mobility.make_norms`) or errors; one of the same name is replaced."""
-        from mobility.sessions.references import save_reference
+        from mobility.studies.references import save_reference
 
         save_reference(self, reference)
 
     def delete_reference(self, name: str) -> None:
         """Delete the one of this name."""
-        from mobility.sessions.references import delete_reference
+        from mobility.studies.references import delete_reference
 
         delete_reference(self, name)
 

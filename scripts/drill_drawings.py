@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from mobility.assessment.advice import all_work, drawing_of
+from mobility.assessment.comments import all_work, drawing_of
 
 Point = tuple[float, float]
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from mobility import tables
 from mobility.assessment.movements import TABLE, how_to_film
 from mobility.assessment.reference_ranges import reference_range
-from mobility.base.wording import capital, spoken
+from mobility.base.formatting import capital, spoken
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = PROJECT / "docs" / "joint-mobility.md"

@@ -10,9 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mobility.batch.batch_record import BatchRow, BatchSummary
-from mobility.batch.run import JOURNAL
-from mobility.batch.summary import write_summary
+from mobility.serve.batch.run import JOURNAL
+from mobility.serve.batch.summary import BatchRow, BatchSummary, write_summary
 from mobility.sessions.files import read_dataset
 from mobility.store import Store
 

@@ -12,8 +12,7 @@ from analytic import pose_dataset
 
 from mobility.kinematics.fit import body as parts
 from mobility.kinematics.fit import entry
-from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import INDEX
+from mobility.kinematics.skeleton import INDEX, angles_from_points
 
 SIZE = (720, 1280)
 FOCAL = 1100.0

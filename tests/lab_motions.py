@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from mobility.kinematics.angles import joint_angles
-from mobility.kinematics.geometry import Array
+from mobility.kinematics.skeleton import Array
 from mobility.virtual_lab.case import Case, true_positions, truth_pose
 from mobility.virtual_lab.parametric_body import Body
 from mobility.virtual_lab.standing_body import Trial

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 from demo_sessions import copy_of, taken_as_current
 
-from mobility.exchange.lab_writers import write_trc
 from mobility.kinematics.angles import joint_angles
+from mobility.lab.lab_writers import write_trc
 from mobility.store import Session, Store
 from mobility.virtual_lab.case import read_truth, truth_pose
 

@@ -107,7 +107,7 @@ class Server:
 
     def key(self, role: str = "administrator", user_id: str | None = None, **more: Any) -> str:
         """Make a key, as the command does."""
-        from mobility.server.api_keys import Keys
+        from mobility.serve.api_keys import Keys
         from mobility.store import Store
 
         return f"API-KEY {Keys(Store(self.store)).create(role, user_id=user_id, **more)[0]}"
@@ -175,7 +175,7 @@ def serving(
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     store, reports, log = folder / "sessions", folder / "reports", folder / "server.log"
-    extensions = {"mobility.server": True, **dict.fromkeys(_OTHERS, False)}
+    extensions = {"mobility.serve": True, **dict.fromkeys(_OTHERS, False)}
     places = {
         name: str(folder / name.lower())
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
@@ -217,7 +217,7 @@ def serving(
 def _worker() -> None:
     if sys.argv[1] != "intake":
         _stand_in()
-    from mobility.server import worker
+    from mobility.serve import worker
 
     if sys.argv[1] == "quick":
         worker.analyze = lambda *_: {}
@@ -284,7 +284,7 @@ def main() -> None:
         return
     from jupyter_server import serverapp
 
-    from mobility.server import worker_processes
+    from mobility.serve import worker_processes
 
     if sys.argv[1] != "real":
         worker_processes.PROGRAM = (Path(__file__).stem, sys.argv[1], "worker")

@@ -39,12 +39,12 @@ from matplotlib.axes import Axes
 import mobility as mb
 from mobility.base import options
 from mobility.base.options import quoted
-from mobility.cohorts.cohort import to_dataframe
-from mobility.cohorts.visit import Visit
 from mobility.errors import MobilityError
+from mobility.lab.synchronise import Synchronisation
 from mobility.sessions.analysis_options import AnalysisOptions
 from mobility.sessions.record import GivenParticipant
-from mobility.validation.synchronise import Synchronisation
+from mobility.studies.cohort import to_dataframe
+from mobility.studies.visit import Visit
 
 LONGEST_MESSAGE = 400
 

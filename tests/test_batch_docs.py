@@ -8,7 +8,7 @@ import shutil
 import pytest
 from other_processes import ended
 
-from mobility.batch.manifest import COLUMNS
+from mobility.serve.batch.manifest import COLUMNS
 from mobility.sessions.analysis_options import options_at
 
 

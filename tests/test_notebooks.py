@@ -17,10 +17,10 @@ from notebook_cells import run_every_cell, workbench
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from mobility.batch.study import read_study
 from mobility.catalogue.registry import exercises
 from mobility.reports.render import check_parameters, render_cohort
 from mobility.store import Store
+from mobility.studies.study import read_study
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[!m]*.ipynb"))
 """Those of the package: `make lab` makes my_workbench.ipynb."""

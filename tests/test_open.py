@@ -22,8 +22,8 @@ from other_processes import end_group, free_port, wait_for
 from mobility.base.formatting import dated
 from mobility.capture.video import read_frames, write_video
 from mobility.errors import ConflictError
-from mobility.server.api_keys import Keys
-from mobility.server.phones import network_address
+from mobility.serve.api_keys import Keys
+from mobility.serve.local import network_address
 from mobility.sessions.files import write_json
 from mobility.sessions.record import now
 from mobility.store import Store

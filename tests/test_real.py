@@ -13,7 +13,7 @@ import xarray as xr
 import yaml
 from scipy import stats
 
-from mobility.exchange.lab_files import read_lab
+from mobility.lab.lab_files import read_lab
 
 TIME = np.arange(200) / 20
 KNEE = np.concatenate([np.full(80, 5.0), np.linspace(5.0, 105.0, 80), np.full(40, 105.0)])

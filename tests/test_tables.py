@@ -10,8 +10,7 @@ import numpy as np
 
 from mobility import tables
 from mobility.catalogue.registry import exercises
-from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import KEYPOINTS
+from mobility.kinematics.skeleton import KEYPOINTS, angles_from_points
 
 DECIDING = ("criteria", "findings", "indices", "movements", "reference_ranges")
 """Tables of thresholds and references."""

@@ -56,7 +56,7 @@ def run(program: Path, *arguments: str, away: Path) -> subprocess.CompletedProce
 def test_the_extension_of_jupyter_is_on(installed: Path, tmp_path: Path) -> None:
     command = ("-m", "jupyter_server.extension.serverextension", "list")
     listed = run(installed / "python", *command, away=tmp_path)
-    assert re.search("mobility.server.*enabled", listed.stdout + listed.stderr), listed
+    assert re.search("mobility.serve.*enabled", listed.stdout + listed.stderr), listed
     settings = installed.parent / "share" / "jupyter" / "lab" / "settings" / "overrides.d"
     assert (settings / "mobility.json").is_file()
 

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from mobility.keypoints.names import points_of
+from mobility.keypoints.sources import points_of
 
 BODY_25 = points_of("body_25")
 RATE = 30.0

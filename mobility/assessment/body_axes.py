@@ -9,8 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility.assessment.phases import Moments, standing_of_main_stance
-from mobility.kinematics.geometry import body_frame
-from mobility.kinematics.skeleton import SIDES, landmarks
+from mobility.kinematics.skeleton import SIDES, body_frame, landmarks
 
 Array = NDArray[np.float64]
 

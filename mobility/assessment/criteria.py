@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.assessment.estimates import estimate, seen_sides
 from mobility.base import formatting, provenance
+from mobility.base.formatting import listed
 from mobility.base.options import checked
-from mobility.base.wording import listed
 from mobility.kinematics.datasets import Metrics
 
 Array = NDArray[np.float64]

@@ -122,7 +122,7 @@ def frames_of(kernel: PointKernel, pose: xr.Dataset, repetitions: xr.Dataset) ->
     Parameters
     ----------
     kernel
-        :data:`mobility.assessment.knee_movement.knee` or
+        :data:`mobility.assessment.kernels.knee` or
         :data:`mobility.assessment.posture.posture`.
     pose, repetitions
         Datasets of the same frames, metres, y up.

@@ -20,8 +20,8 @@ from mobility.assessment.findings import Finding, find
 from mobility.assessment.kinds import BESIDE, ERROR
 from mobility.assessment.results import DECIDED
 from mobility.base import provenance
+from mobility.base.formatting import listed
 from mobility.base.options import checked
-from mobility.base.wording import listed
 from mobility.kinematics.datasets import Metrics
 from mobility.kinematics.expected_error import sd_of
 

@@ -13,7 +13,6 @@ from mobility import tables
 from mobility.assessment.body_axes import lean_at_rest
 from mobility.assessment.estimates import GROSS, HIDDEN, HIDDEN_SIDE
 from mobility.assessment.frame_quantities import frame_quantities
-from mobility.assessment.gross_lean import leans_far_forward
 from mobility.assessment.kernels import (
     MeasuredTrial,
     PointKernel,
@@ -37,6 +36,7 @@ from mobility.assessment.phases import (
     same_frames,
     standing_of_main_stance,
 )
+from mobility.assessment.posture import leans_far_forward
 from mobility.assessment.propagation import sd_of_means
 from mobility.assessment.trial_errors import trial_errors
 from mobility.base import provenance

@@ -12,11 +12,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.asymmetry import SYMMETRY
-from mobility.assessment.between_visits import known_of, sem_over_repetitions
 from mobility.assessment.metric import add, refuse_uncertain
 from mobility.assessment.phases import between, moving_phases, standing_of_main_stance
 from mobility.assessment.summaries import (
+    SYMMETRY,
     extreme_of_phases,
     independent,
     median_within,
@@ -27,7 +26,8 @@ from mobility.assessment.summaries import (
     right_minus_left,
     sample_sd,
 )
-from mobility.base.wording import listed
+from mobility.assessment.trial_errors import known_of, sem_over_repetitions
+from mobility.base.formatting import listed
 from mobility.catalogue.exercise import Exercise, main_moment
 from mobility.errors import BadInputError
 from mobility.kinematics.repetitions import normalise_repetitions

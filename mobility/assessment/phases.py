@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.base.wording import shortened
+from mobility.base.formatting import shortened
 from mobility.catalogue.exercise import Exercise
 from mobility.errors import BadInputError
 from mobility.kinematics.stances import stance_at, steps_of

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from mobility import tables
 from mobility.assessment.findings import Finding, find, refused
 from mobility.assessment.results import RESULTS, in_words
+from mobility.base.formatting import capital, listed
 from mobility.base.provenance import AnalysisWarning
-from mobility.base.wording import capital, listed
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
 from mobility.catalogue.registry import exercise_of

@@ -15,12 +15,11 @@ import numpy as np
 
 from mobility.base.processes import Process
 from mobility.capture import survey
-from mobility.capture.chunk_jobs import Chunk
 from mobility.capture.detector_packages import require_detector
 from mobility.capture.detector_worker import DetectorJob
 from mobility.capture.detectors import AboutDetector
 from mobility.capture.landmarks import Landmarks, nobody
-from mobility.capture.passes import WARM_UP_S, Pass, Work, pass_of, search
+from mobility.capture.passes import WARM_UP_S, Chunk, Pass, Work, pass_of, search
 from mobility.errors import EndedError, ModelError
 
 _MODULE = "mobility.capture.detector_worker"

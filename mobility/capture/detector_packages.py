@@ -13,9 +13,9 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
+from mobility.base.formatting import listed
 from mobility.base.options import likely_of_all, quoted
 from mobility.base.provenance import sha256
-from mobility.base.wording import listed
 from mobility.errors import BadInputError, ModelError
 
 ENTRY_POINTS = "mobility.detectors"

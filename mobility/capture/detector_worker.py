@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mobility.base.processes import Send, serve
-from mobility.capture import offline, shots, survey
-from mobility.capture.chunk_jobs import ChunksJob
+from mobility.capture import pose_process, shots, survey
 from mobility.capture.detectors import loaded
 from mobility.capture.landmarks import Image, Landmarks, arrays_as_bytes, nobody
+from mobility.capture.passes import ChunksJob
 
 PROGRESS_FRAMES = 4
 """Frames between two messages of progress; many models are slow."""
@@ -89,7 +89,7 @@ def _send(chunk: _Chunk, changes: shots.PictureChanges, send: Send) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    offline.cut_off()
+    pose_process.cut_off()
     serve(do)
 
 

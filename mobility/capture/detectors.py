@@ -16,13 +16,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from mobility.base.formatting import listed, shortened
 from mobility.base.options import quoted
-from mobility.base.wording import listed, shortened
 from mobility.capture.detector_packages import entry_point_of, failing_as
 from mobility.capture.landmarks import Array, Image, Landmarks, is_somebody, nobody
 from mobility.errors import BadInputError, ModelError
-from mobility.keypoints.names import LANDMARKS, landmarks_of, points_of
-from mobility.keypoints.sources import OTHER, pose_source
+from mobility.keypoints.sources import LANDMARKS, OTHER, landmarks_of, points_of, pose_source
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mobility.keypoints.names import LANDMARKS
+from mobility.keypoints.sources import LANDMARKS
 
 Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]

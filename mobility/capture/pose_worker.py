@@ -16,8 +16,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from mobility.base.processes import Send, serve
-from mobility.capture import offline, shots, survey
-from mobility.capture.chunk_jobs import ChunksJob
+from mobility.capture import pose_process, shots, survey
 from mobility.capture.landmarker import Landmarker, Region, around
 from mobility.capture.landmarks import (
     Box,
@@ -31,6 +30,7 @@ from mobility.capture.landmarks import (
     stacked,
     upside_down,
 )
+from mobility.capture.passes import ChunksJob
 
 SURVEY_PEOPLE = 4
 """Most people that a look searches for."""
@@ -217,7 +217,7 @@ def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float, pose: Land
 
 def main() -> None:
     """Entry point of the process."""
-    offline.cut_off()
+    pose_process.cut_off()
     serve(do, prepare=_import_mediapipe)
 
 

@@ -45,7 +45,7 @@ from mobility.errors import BadInputError, MobilityError
 from mobility.sessions.record import ANONYMOUS
 
 if TYPE_CHECKING:
-    from mobility.store import Session
+    from mobility import Session
 
 
 def _warn(session: Session) -> None:
@@ -93,7 +93,7 @@ def _say_in_short(
 ) -> None:
     """Print findings, steps and verdict; files as they were given, else their names."""
     from mobility.reports.first_page import in_short
-    from mobility.reports.steps import steps_in_a_line
+    from mobility.reports.recording import steps_in_a_line
 
     findings, trust = in_short(session)
     typer.echo(f"session {session.id}: {findings}")
@@ -125,8 +125,8 @@ def demo(
     from mobility.capture.pose_process import started_ahead
 
     with started_ahead(workers):
-        from mobility.sessions.notebooks import demo_video
         from mobility.sessions.record import DEMO
+        from mobility.sessions.reports import demo_video
 
         usual, opened = registry.usual(), open_store(store, reports)
         session = opened.create(
@@ -322,7 +322,7 @@ def export_lab(
     Positions as TRC, angles as MOT, STO or CSV, both as C3D with start, bottom and end of each
     repetition as events. The angles are those of the report. Prints what the file holds.
     """
-    from mobility.exchange.lab_writers import is_export
+    from mobility.lab.lab_writers import is_export
 
     check_output(out, store=session.store, is_ours=is_export)
     written = session.export_lab(
@@ -333,8 +333,8 @@ def export_lab(
 
 def _content_of(written: Path) -> str:
     """Say what a file for labs holds, as it is read."""
-    from mobility.base.wording import listed
-    from mobility.exchange.lab_files import read_lab
+    from mobility.base.formatting import listed
+    from mobility.lab.lab_files import read_lab
 
     trial = read_lab(written)
     time = trial["time"].to_numpy()
@@ -373,7 +373,7 @@ def report(
     """
     page = session.render_report(faces=faces)["client" if client else "html"].resolve()
     if pdf:
-        from mobility.reports.pdf import to_pdf
+        from mobility.reports.html import to_pdf
 
         page = to_pdf(page)
     if as_json:

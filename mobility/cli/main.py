@@ -30,84 +30,86 @@ class _Place(NamedTuple):
 
 
 _COMMANDS = {
-    "demo": _Place("analysis_commands.demo", help="Analyse the demo video and make its report."),
+    "demo": _Place(
+        "cli.analysis_commands.demo", help="Analyse the demo video and make its report."
+    ),
     "open": _Place(
-        "open_command.open_page", help="Open a page to add videos and see sessions and reports."
+        "serve.commands.open_page", help="Open a page to add videos and see sessions and reports."
     ),
     "analyze": _Place(
-        "analysis_commands.analyze", help="Analyse a video, or two of the same trial."
+        "cli.analysis_commands.analyze", help="Analyse a video, or two of the same trial."
     ),
     "report": _Place(
-        "analysis_commands.report", help="Make the report of a session, and print where it is."
+        "cli.analysis_commands.report", help="Make the report of a session, and print where it is."
     ),
     "visit": _Place(
-        "visit_command.visit",
+        "studies.commands.visit",
         help="Make one page of a participant's sessions on a day, and print where it is.",
     ),
     "joint-mobility": _Place(
-        "analysis_commands.joint_mobility",
+        "cli.analysis_commands.joint_mobility",
         help="Print the document of single joints (always JSON).",
     ),
     "summary": _Place(
-        "analysis_commands.summary",
+        "cli.analysis_commands.summary",
         help="Print the summary of an exercise with repetitions (always JSON).",
     ),
     "threads": _Place(
-        "analysis_commands.threads", help="Write a comment on each metric, and print their ids."
+        "cli.analysis_commands.threads", help="Write a comment on each metric, and print their ids."
     ),
     "repetitions": _Place(
-        "analysis_commands.repetitions",
+        "cli.analysis_commands.repetitions",
         help="Print repetitions or movements, or correct them by hand.",
     ),
     "edit": _Place(
-        "analysis_commands.edit", help="Correct subject or camera side, and analyse again."
+        "cli.analysis_commands.edit", help="Correct subject or camera side, and analyse again."
     ),
-    "batch": _Place("batch_commands.batch", help="Analyse many videos and make their reports."),
+    "batch": _Place("serve.commands.batch", help="Analyse many videos and make their reports."),
     "watch": _Place(
-        "batch_commands.watch_folder", help="Analyse each video that arrives in a folder."
+        "serve.commands.watch_folder", help="Analyse each video that arrives in a folder."
     ),
     "cohort": _Place(
-        "cohort_command.cohort", help="Put all sessions into one table, and report on it."
+        "studies.commands.cohort", help="Put all sessions into one table, and report on it."
     ),
     "reliability": _Place(
-        "study_commands.reliability",
+        "studies.commands.reliability",
         help="Say how reliable measures are, between visits, operators, phones or trials.",
     ),
     "groups": _Place(
-        "study_commands.groups", help="Compare groups of people, or visits of the same people."
+        "studies.commands.groups", help="Compare groups of people, or visits of the same people."
     ),
     "validate": _Place(
-        "validation_command.validate", help="Compare a session with lab data of the same trial."
+        "lab.commands.validate", help="Compare a session with lab data of the same trial."
     ),
     "export-lab": _Place(
-        "analysis_commands.export_lab",
+        "cli.analysis_commands.export_lab",
         help="Write positions, angles and events for OpenSim and labs.",
     ),
     "prune": _Place(
-        "batch_commands.prune", help="List sessions by age or number; --yes deletes them."
+        "serve.commands.prune", help="List sessions by age or number; --yes deletes them."
     ),
     "models": _Place(
-        "analysis_commands.models", help="Print where the pose model is, and its SHA-256."
+        "cli.analysis_commands.models", help="Print where the pose model is, and its SHA-256."
     ),
     "sessions": _Place(
-        "session_commands.sessions_app", help="List, show, export or delete sessions."
+        "cli.session_commands.sessions_app", help="List, show, export or delete sessions."
     ),
     "participants": _Place(
-        "participant_commands.participants_app",
+        "serve.commands.participants_app",
         help="Set, show, list, export or delete participants.",
     ),
     "references": _Place(
-        "reference_commands.references_app",
+        "studies.commands.references_app",
         help="List, show or delete norms and errors of your own studies.",
     ),
     "config": _Place(
-        "session_commands.config_app", help="Choose what the report of single joints shows."
+        "cli.session_commands.config_app", help="Choose what the report of single joints shows."
     ),
     "keys": _Place(
-        "key_commands.keys_app", help="Make, list or revoke API keys of the HTTP interface."
+        "serve.commands.keys_app", help="Make, list or revoke API keys of the HTTP interface."
     ),
     "virtual-lab": _Place(
-        "virtual_lab_commands.lab_app", help="Render people with known angles (extra virtual-lab)."
+        "virtual_lab.commands.lab_app", help="Render people with known angles (extra virtual-lab)."
     ),
 }
 """Commands and groups in the order of the help."""
@@ -115,8 +117,8 @@ _COMMANDS = {
 
 @functools.cache
 def _command(name: str) -> Any:
-    module, _, attribute = _COMMANDS[name].attribute.partition(".")
-    command = getattr(import_module(f"mobility.cli.{module}"), attribute)
+    module, _, attribute = _COMMANDS[name].attribute.rpartition(".")
+    command = getattr(import_module(f"mobility.{module}"), attribute)
     parent = typer.Typer(rich_markup_mode=None)
     if isinstance(command, typer.Typer):
         parent.add_typer(command, name=name)

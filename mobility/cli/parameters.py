@@ -20,9 +20,9 @@ from mobility.errors import BadInputError, StorageError
 from mobility.sessions.analysis_options import AnalysisOptions, given_options, offered_at
 
 if TYPE_CHECKING:
+    from mobility import Session, Store
     from mobility.sessions.session_store import SessionStore
     from mobility.sessions.store_files import StoreFiles
-    from mobility.store import Session, Store
 
 
 def given_path(path: str | Path) -> Path:
@@ -179,7 +179,7 @@ def check_output(
     """
     import os
 
-    from mobility.server.api_keys import PRIVATE_FOLDER
+    from mobility.serve.api_keys import PRIVATE_FOLDER
     from mobility.sessions.files import PARTICIPANTS
 
     def is_of_a_store(folder: Path) -> bool:
@@ -242,7 +242,7 @@ def open_store(
     store: StoreOption = DEFAULT_STORE, reports: ReportsOption = DEFAULT_REPORTS
 ) -> Store:
     """Open the store that the options name."""
-    from mobility.store import Store
+    from mobility import Store
 
     return Store(store, reports=reports)
 

@@ -27,7 +27,7 @@ from mobility.cli.parameters import (
 from mobility.errors import BadInputError, MobilityError
 
 if TYPE_CHECKING:
-    from mobility.store import Session, Store
+    from mobility import Session, Store
 
 sessions_app = group(help="List, show, export or delete sessions.")
 config_app = group(help="Choose what the report of single joints shows.")

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from mobility.assessment.between_visits import Judgement
 from mobility.assessment.results import Result, Status, in_current_words
+from mobility.assessment.trial_errors import Judgement
 from mobility.catalogue.registry import ExerciseName
 from mobility.sessions.record import Document, Finite, Number, Numbers, Sha256, Side
 

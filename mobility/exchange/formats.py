@@ -15,17 +15,22 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from mobility.base.formatting import shortened
 from mobility.base.options import likely, quoted
 from mobility.base.parsing import parse_json, parse_number, read_csv, read_file, require_regular
 from mobility.base.provenance import sha256
-from mobility.base.wording import shortened
 from mobility.errors import BadInputError, NotFoundError
-from mobility.exchange.deeplabcut import TABLE, read_hdf5
-from mobility.exchange.hdf5 import SIGNATURE, damage_refused, require_plain, texts_in
-from mobility.exchange.identities import Detection, followed
+from mobility.exchange.deeplabcut import (
+    SIGNATURE,
+    TABLE,
+    damage_refused,
+    read_hdf5,
+    require_plain,
+    texts_in,
+)
+from mobility.exchange.identities import Detection, followed, require_few
 from mobility.exchange.movement_poses import with_read_attributes
-from mobility.exchange.size_limits import require_few
-from mobility.keypoints.names import points_of
+from mobility.keypoints.sources import points_of
 from mobility.kinematics.datasets import check_attributes
 
 Array = NDArray[np.float64]

@@ -14,17 +14,16 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility import tables
+from mobility.base.formatting import shortened
 from mobility.base.options import FilePath, checked, likely
 from mobility.base.provenance import with_history
-from mobility.base.wording import shortened
 from mobility.capture.video import presentation_times, probe
 from mobility.errors import BadInputError
 from mobility.exchange.checks import check_places, checked_confidence
 from mobility.exchange.formats import MOST_DIFFERENT, FilePoints, digest, read
 from mobility.exchange.identities import LEAST_PRESENT, choose, seen_points
 from mobility.exchange.own_poses import own_pose
-from mobility.keypoints.names import LANDMARKS, is_known, landmarks_of
-from mobility.keypoints.sources import OTHER
+from mobility.keypoints.sources import LANDMARKS, OTHER, is_known, landmarks_of
 from mobility.kinematics.datasets import check_times
 
 Array = NDArray[np.float64]

@@ -11,12 +11,11 @@ import xarray as xr
 from pydantic import Field
 
 from mobility import tables
+from mobility.base.formatting import shortened
 from mobility.base.options import checked, likely, quoted
 from mobility.base.provenance import with_history
-from mobility.base.wording import shortened
 from mobility.errors import BadInputError
-from mobility.keypoints.names import landmarks_of
-from mobility.keypoints.sources import OTHER, pose_source
+from mobility.keypoints.sources import OTHER, landmarks_of, pose_source
 from mobility.kinematics.datasets import Pose, check_attributes, check_times, require_positions
 from mobility.kinematics.skeleton import KEYPOINTS
 

@@ -9,8 +9,14 @@ from mobility import tables
 from mobility.base.provenance import cameras_of
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import TABLE, spread_factors
-from mobility.kinematics.geometry import Array, angles_from_points, definitions
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
+from mobility.kinematics.skeleton import (
+    INDEX,
+    KEYPOINTS,
+    SIDES,
+    Array,
+    angles_from_points,
+    definitions,
+)
 
 DEFAULT_METHOD = "mediapipe_world"
 """Method assumed for the positions of a pose whose attrs have no ``method``."""

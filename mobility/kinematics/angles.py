@@ -15,10 +15,9 @@ import xarray as xr
 from pydantic import Field
 
 from mobility import tables
-from mobility.base.formatting import plus_minus
+from mobility.base.formatting import capital, plus_minus
 from mobility.base.options import checked, likely
 from mobility.base.provenance import cameras_of, with_history
-from mobility.base.wording import capital
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import is_without_depth
 from mobility.keypoints.view import camera_view
@@ -31,14 +30,17 @@ from mobility.kinematics.expected_error import (
     landmark_error,
     spread_factors,
 )
-from mobility.kinematics.geometry import (
+from mobility.kinematics.in_picture import measured_angles
+from mobility.kinematics.skeleton import (
+    FEET,
+    SIDES,
     angles_from_points,
     angles_in,
     definitions,
+    is_without_feet,
+    landmarks,
     of_single_joints,
 )
-from mobility.kinematics.in_picture import measured_angles
-from mobility.kinematics.skeleton import FEET, SIDES, is_without_feet, landmarks
 from mobility.kinematics.unseen_arms import unseen_arms
 
 _REFUSED_SHARE = 0.05

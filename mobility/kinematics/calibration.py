@@ -21,10 +21,10 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
+from mobility.base.formatting import listed
 from mobility.base.parsing import parse_toml, parse_yaml, read_file
-from mobility.base.wording import listed
 from mobility.errors import BadInputError, NotFoundError
-from mobility.kinematics.geometry import Array
+from mobility.kinematics.skeleton import Array
 
 LARGEST_BYTES = 4 << 20
 

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility import tables
+from mobility.base.formatting import listed
 from mobility.base.options import checked
 from mobility.base.provenance import with_history
-from mobility.base.wording import listed
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import Pose
-from mobility.kinematics.geometry import Array, nan_mean
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SEGMENTS, other_side
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SEGMENTS, Array, nan_mean, other_side
 
 log = logging.getLogger(__name__)
 

@@ -18,11 +18,10 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from pydantic import PlainValidator
 
+from mobility.base.formatting import shortened
 from mobility.base.options import quoted
-from mobility.base.wording import shortened
 from mobility.errors import BadInputError
-from mobility.kinematics.geometry import Array, definitions
-from mobility.kinematics.skeleton import FITTED, KEYPOINTS, SIDES
+from mobility.kinematics.skeleton import FITTED, KEYPOINTS, SIDES, Array, definitions
 
 _DEGREES = ("degree", "degrees", "deg", "°")
 """Values of the attribute ``units`` that mean degrees, in small letters."""

@@ -22,8 +22,14 @@ from mobility.keypoints.sources import is_without_depth, source_of
 from mobility.kinematics.angle_errors import angle_sd, legs_unseen_sd
 from mobility.kinematics.datasets import Pose
 from mobility.kinematics.expected_error import half_width
-from mobility.kinematics.geometry import Array, angles_from_points, of_single_joints
-from mobility.kinematics.skeleton import INDEX, SIDES, landmarks
+from mobility.kinematics.skeleton import (
+    INDEX,
+    SIDES,
+    Array,
+    angles_from_points,
+    landmarks,
+    of_single_joints,
+)
 
 TABLE = "in_picture"
 

@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility import tables
+from mobility.base.formatting import listed
 from mobility.base.options import check_intervals, checked
 from mobility.base.provenance import cuts_of, repeats_of, with_history
-from mobility.base.wording import listed
 from mobility.errors import BadInputError
 from mobility.keypoints.view import UNKNOWN, camera_view
 from mobility.kinematics.clean import low_pass
 from mobility.kinematics.datasets import Pose, Recording, Repetitions, require_overlap, require_pose
-from mobility.kinematics.geometry import Array, angle_between
-from mobility.kinematics.skeleton import SIDES, landmarks
+from mobility.kinematics.skeleton import SIDES, Array, angle_between, landmarks
 from mobility.kinematics.stances import is_stepping, stance_at, stances_of, steps_of
 
 _GRID_HZ = 60.0

@@ -1,8 +1,12 @@
-"""The body model: landmarks, sides, segments and bones, read from ``tables/landmarks.yaml``."""
+"""The body model: landmarks, sides, segments and bones, read from ``tables/landmarks.yaml``.
+
+Definition of each angle as a function of points.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -75,3 +79,253 @@ def other_side(name: str) -> str:
     if "left" in name:
         return name.replace("left", "right")
     return name.replace("right", "left")
+
+
+Array = NDArray[np.float64]
+
+_CUT = -90.0
+"""Degrees; signed angles are given in (-90, 270], so that they jump where no joint goes."""
+
+_MIN_LENGTH = 1e-9
+"""Metres; a shorter vector has no direction."""
+
+_LYING = np.cos(np.radians(60.0))
+"""Horizontal part of the unit hip line below which (60 degrees) the right side is undefined."""
+
+_KNEE = (10.0, 30.0)
+_ELBOW = (15.0, 20.0)
+"""Degrees by which a straight joint is bent at most: sideways (varus, valgus; the carrying angle of
+the elbow), and in any direction (hyperextension). Twice as much is flexion."""
+
+_CREASE = (45.0, 90.0)
+"""Elevation of the arm, degrees: the elbow's crease faces forward up to 45, anywhere from 90 on."""
+
+_BEHIND = (110.0, 150.0)
+"""Degrees from straight forward: an arm is beside the body up to the first (20 behind the side, as
+its plane is that uncertain), and extended backwards from the second on."""
+
+_EXTENSION = (60.0, 90.0)
+"""Degrees; an arm is extended backwards up to the first and overhead above the second."""
+
+
+def nan_mean(values: Array, *, axis: int) -> Array:
+    """Mean of the values that are not NaN, as np.nanmean but without a warning where all are."""
+    present = ~np.isnan(values)
+    count = present.sum(axis=axis)
+    total = np.where(present, values, 0.0).sum(axis=axis)
+    mean: Array = total / np.where(count, count, np.nan)
+    return mean
+
+
+def direction(v: Array) -> Array:
+    """Scale vectors (last axis) to unit length; NaN where the length is zero."""
+    length = np.sqrt((v * v).sum(axis=-1, keepdims=True))
+    unit: Array = v / np.where(length > _MIN_LENGTH, length, np.nan)
+    return unit
+
+
+def angle_between(u: Array, v: Array) -> Array:
+    r"""Unsigned angle between vectors, degrees: :math:`\mathrm{atan2}(|u \times v|, u \cdot v)`.
+
+    Accurate near 0 and 180 degrees, where an arc cosine is not. NaN if either has no length.
+    """
+    u, v = direction(u), direction(v)
+    cross = np.cross(u, v)
+    sine, cosine = np.sqrt((cross * cross).sum(axis=-1)), (u * v).sum(axis=-1)
+    angle: Array = np.degrees(np.arctan2(sine, cosine))
+    return angle
+
+
+def body_frame(left_hip: Array, right_hip: Array) -> Array:
+    """Forward, up and right unit vectors of the subject (..., 3, 3), from both hips (..., 3), y up.
+
+    NaN where the hip line is more than 60 degrees from the horizontal (the subject lies on the
+    side) or has no length.
+    """
+    across = direction(right_hip - left_hip)
+    flat = across * np.array([1.0, 0.0, 1.0])
+    level = np.hypot(flat[..., 0], flat[..., 2])
+    right = direction(np.where((level >= _LYING)[..., None], flat, np.nan))
+    up = np.broadcast_to(np.array([0.0, 1.0, 0.0]), right.shape)
+    up = np.where(np.isnan(right), np.nan, up)
+    return np.stack([np.cross(up, right), up, right], axis=-2)
+
+
+def sagittal_angle(u: Array, v: Array, frame: Array) -> Array:
+    """Signed angle from `u` to `v` about eZ, degrees in (-90, 270].
+
+    Components along eZ are removed first. The branch is cut at -90 rather than at 180 degrees,
+    because arms that hang at the sides lie at 180 and would jump by 360 with every small movement,
+    and nothing measured here is near -90.
+    """
+    ux, uy = _forward_and_up(u, frame)
+    vx, vy = _forward_and_up(v, frame)
+    flat = np.minimum(np.hypot(ux, uy), np.hypot(vx, vy))
+    angle = np.degrees(np.arctan2(ux * vy - uy * vx, ux * vx + uy * vy))
+    return np.where(flat > _MIN_LENGTH, _unwrapped(angle), np.nan)
+
+
+def knee_flexion(thigh: Array, shank: Array, across: Array) -> Array:
+    """Angle between thigh and shank, negative when the knee is hyperextended, degrees.
+
+    It is the angle in space, except near straight, where that folds at zero. There it is the
+    component about the hip line, since up to 10 degrees of bend sideways are varus or valgus. A
+    bend of more than 20 degrees sideways or 60 in any direction is no varus or hyperextension but
+    a turned or bent leg, and counts as flexion in full. Between 10 and 20 degrees sideways, and 30
+    and 60 altogether, one blends into the other, so that the angle does not jump. It has no sign
+    where the line `across` from the left to the right hip has no length.
+    """
+    size, cosine = _bend(thigh, shank, -across)
+    return _signed_flexion(size, cosine, *_KNEE)
+
+
+def elbow_flexion(upper_arm: Array, forearm: Array, down: Array, across: Array) -> Array:
+    """Angle between upper arm and forearm, negative when a hanging elbow is hyperextended, degrees.
+
+    As :func:`knee_flexion`, with 15 to 30 degrees sideways for the carrying angle and 20 to 40
+    altogether, but only while the arm hangs (`down` the trunk), when the crease of the elbow faces
+    forward. On a raised arm its direction depends on the axial rotation of the upper arm, which
+    shoulder, elbow and wrist in one line do not show. The sign therefore fades out between 45 and
+    90 degrees of elevation.
+    """
+    size, cosine = _bend(upper_arm, forearm, across)
+    raised = _share(angle_between(down, upper_arm), _CREASE)
+    return _signed_flexion(size, np.where(np.isnan(raised), np.nan, cosine), *_ELBOW, raised)
+
+
+def shoulder_flexion(down: Array, upper_arm: Array, across: Array) -> Array:
+    """Angle between trunk and upper arm, negative when the arm is behind the trunk, degrees.
+
+    The angle is positive in front of and beside the trunk, up to a plane of elevation of 110
+    degrees, negative (extension) from 150 on, and goes through zero between them. Nobody extends an
+    arm by more than some 60 degrees: beyond 90 it is overhead, on whichever side of the head. The
+    angle has no sign where the line `across` from the left to the right hip has no length.
+    """
+    size, cosine = _bend(down, upper_arm, across)
+    azimuth = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+    behind = _share(azimuth, _BEHIND) * (1.0 - _share(size, _EXTENSION))
+    return np.where(np.isnan(cosine), size, size * (1.0 - 2.0 * behind))
+
+
+def _bend(u: Array, v: Array, hinge: Array) -> tuple[Array, Array]:
+    """Angle from `u` to `v`, and the cosine between the axis of that turn and `hinge`.
+
+    Only the part of `hinge` across `u` counts. The cosine is NaN where the turn has no axis.
+    """
+    u = direction(u)
+    hinge = direction(hinge)
+    hinge = direction(hinge - (hinge * u).sum(axis=-1, keepdims=True) * u)
+    axis = direction(np.cross(u, direction(v)))
+    return angle_between(u, v), (axis * hinge).sum(axis=-1)
+
+
+def _signed_flexion(
+    size: Array, cosine: Array, sideways: float, back: float, unsigned: Array | float = 0.0
+) -> Array:
+    """Component of a bend about a hinge where it is small, the whole bend where it is large."""
+    along = size * cosine
+    aside = size * np.sqrt(np.clip(1.0 - cosine**2, 0.0, None))
+    size_share = np.maximum(_share(aside, (sideways, 2 * sideways)), _share(size, (back, 2 * back)))
+    size_share = np.maximum(size_share, unsigned)
+    return np.where(np.isnan(cosine), size, along + size_share * (size - along))
+
+
+def _share(value: Array, ends: tuple[float, float]) -> Array:
+    """Position of a value between `ends`, from 0 to 1."""
+    return np.clip((value - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
+
+
+def _forward_and_up(v: Array, frame: Array) -> tuple[Array, Array]:
+    return (v * frame[..., 0, :]).sum(axis=-1), (v * frame[..., 1, :]).sum(axis=-1)
+
+
+def _unwrapped(angle: Array) -> Array:
+    return np.where(angle <= _CUT, angle + 360.0, angle)
+
+
+def angles_from_points(points: Array) -> dict[str, Array]:
+    """All angles of positions (time, 33, 3) in MediaPipe's order, metres, y up.
+
+    Degrees by name: (time, 2) for left and right, (time,) for the body as a whole.
+    """
+    left, right = (points[:, INDEX[f"{side}_hip"]] for side in SIDES)
+    return angles_in(points, body_frame(left, right), right - left)
+
+
+def angles_in(points: Array, frame: Array, across: Array) -> dict[str, Array]:
+    """Angles in the subject's frame (time, 3, 3), whose rows are forward, up and right.
+
+    `across` (time, 3) is the line of the hips; where it is NaN, knees, elbows and shoulders have no
+    sign.
+    """
+
+    def pair(name: str) -> Array:
+        return points[:, [INDEX[f"{side}_{name}"] for side in SIDES]]
+
+    shoulder, elbow, wrist = pair("shoulder"), pair("elbow"), pair("wrist")
+    hip, knee, ankle = pair("hip"), pair("knee"), pair("ankle")
+    foot = pair("foot_index") - pair("heel")
+    frames, hip_line = frame[:, None], across[:, None]
+    thigh, shank = knee - hip, ankle - knee
+    mid_hip, mid_shoulder = hip.mean(axis=1), shoulder.mean(axis=1)
+    spine = mid_shoulder - mid_hip
+    down = -spine[:, None]
+    outwards = np.array([-1.0, 1.0])
+    defined = np.where(np.isnan(frame[:, 1, 1]), np.nan, 1.0)
+
+    def lean(v: Array, axes: Array) -> Array:
+        forward, up = _forward_and_up(direction(v), axes)
+        return _unwrapped(np.degrees(np.arctan2(forward, up)))
+
+    def elevation(v: Array) -> Array:
+        unit = direction(v)
+        return np.degrees(np.arctan2(unit[..., 1], np.hypot(unit[..., 0], unit[..., 2])))
+
+    def aside(v: Array, axis: Array) -> Array:
+        sine = (direction(v) * axis).sum(axis=-1)
+        return np.asarray(np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))))
+
+    upper_arm = elbow - shoulder
+    arms = wrist.mean(axis=1) - mid_shoulder
+    return {
+        "knee_flexion": knee_flexion(thigh, shank, hip_line),
+        "hip_flexion": sagittal_angle(down, thigh, frames),
+        "ankle_dorsiflexion": 90.0 - angle_between(foot, -shank),
+        "hip_abduction": outwards * aside(thigh, direction(hip_line)),
+        "shoulder_flexion": shoulder_flexion(down, upper_arm, hip_line),
+        "elbow_flexion": elbow_flexion(upper_arm, wrist - elbow, down, hip_line),
+        "tibia_inclination": lean(-shank, frames),
+        "thigh_elevation": elevation(-thigh) * defined[:, None],
+        "trunk_lean": lean(spine, frame),
+        "trunk_lateral_lean": aside(spine, frame[:, 2]),
+        "pelvis_obliquity": elevation(hip[:, 1] - hip[:, 0]) * defined,
+        "arm_fall": _unwrapped(-sagittal_angle(spine, arms, frame)),
+    }
+
+
+def called(angle: str) -> str:
+    """Name of an angle as people read it, without brackets: "pelvic obliquity"."""
+    entry = tables.load("angles").get(angle, {})
+    return str(entry.get("long_name", angle.replace("_", " "))).partition(" (")[0]
+
+
+def definitions() -> dict[str, Mapping[str, Any]]:
+    """Definitions of all angles, including those of single joints only."""
+    pictured = tables.load("in_picture")["angles"].items()
+    single = {name: entry["definition"] for name, entry in pictured if "definition" in entry}
+    return {**tables.load("angles"), **single}
+
+
+def of_single_joints(body: Mapping[str, Array]) -> dict[str, Array]:
+    """Angles that only analyses of single joints have, (..., side).
+
+    `body` are the angles of the whole body, or deviations of them; what it lacks is NaN.
+    """
+    angles = {}
+    for name, entry in tables.load("in_picture")["angles"].items():
+        if "definition" in entry:
+            right = (
+                body[entry["body"]] if "body" in entry else np.full_like(body["trunk_lean"], np.nan)
+            )
+            angles[name] = np.stack([-right, right], axis=-1)
+    return angles

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.base.provenance import cameras_of, history, last_of
-from mobility.kinematics.geometry import Array, angle_between, direction
-from mobility.kinematics.skeleton import INDEX, SIDES, landmarks
+from mobility.kinematics.skeleton import INDEX, SIDES, Array, angle_between, direction, landmarks
 
 TABLE = "unseen_arms"
 

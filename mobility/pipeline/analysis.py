@@ -523,7 +523,7 @@ def _origin_of(pose: xr.Dataset) -> dict[str, Any]:
 
 def _warnings_and_verdict(run: _Run) -> tuple[list[AnalysisWarning], Level]:
     """Give the warnings that concern the exercise, and the verdict on the recording."""
-    from mobility.assessment.views_of_rules import another_view
+    from mobility.assessment.findings import another_view
 
     exercise, quality, metrics = run.record.kind, run.session.capture_quality(), run["metrics"]
     of_view = another_view(quality.get("view", {}), run.options.view)
@@ -619,7 +619,7 @@ def _given_pose(run: _Run, number: Literal[1, 2]) -> xr.Dataset | None:
     keypoints = run.session.keypoints(number)
     if keypoints is None:
         return None
-    from mobility.capture.given import pose_of_keypoints
+    from mobility.capture.pose import pose_of_keypoints
 
     video = run.session.first_video if number == 1 else run.session.second_video
     assert video is not None

@@ -37,7 +37,7 @@ def metrics_table(metrics: xr.Dataset) -> pa.Table:
     -------
     pyarrow.Table
         Columns `TEXTS` (empty where there is nothing to say), `NUMBERS` and ``rep``, as
-        :func:`mobility.cohorts.cohort.to_dataframe` describes them.
+        :func:`mobility.studies.cohort.to_dataframe` describes them.
     """
     method = str(metrics.attrs.get("method", ""))
     metrics = stages_of(exercise_of(metrics)).reported(metrics)

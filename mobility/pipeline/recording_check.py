@@ -16,10 +16,10 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.assessment.exercise_stages import Trial, stages_of
-from mobility.assessment.views_of_rules import another_view, hidden_in_words
+from mobility.assessment.findings import another_view, hidden_in_words
+from mobility.base.formatting import listed
 from mobility.base.options import FilePath, Workers, checked
 from mobility.base.provenance import AnalysisWarning, warnings_of
-from mobility.base.wording import listed
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
 from mobility.documents.contract import CheckReason, RecordingCheck, SeenInFilm

@@ -8,8 +8,7 @@ import numpy as np
 import xarray as xr
 from pydantic import PlainValidator
 
-from mobility.base.formatting import rounded
-from mobility.base.wording import capital
+from mobility.base.formatting import capital, rounded
 from mobility.errors import BadInputError
 
 if TYPE_CHECKING:

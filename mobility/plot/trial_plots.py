@@ -12,9 +12,8 @@ from pydantic import Field, PlainValidator
 
 from mobility import tables
 from mobility.assessment.body_axes import body_axes
-from mobility.base.formatting import quantity
+from mobility.base.formatting import capital, quantity
 from mobility.base.options import checked, likely, quoted
-from mobility.base.wording import capital
 from mobility.errors import BadInputError
 from mobility.keypoints.view import camera_view
 from mobility.kinematics.datasets import (

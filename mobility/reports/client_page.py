@@ -14,16 +14,15 @@ import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.advice import Work, advise, drawing_of
+from mobility.assessment.comments import Work, advise, drawing_of
 from mobility.assessment.findings import Finding, all_rules, excess, in_place, name_of, place
-from mobility.base.formatting import dated, quantity
-from mobility.base.wording import capital, listed, metric_and_item, spoken
+from mobility.base.formatting import capital, dated, listed, metric_and_item, quantity, spoken
 from mobility.catalogue.registry import exercise as registered
 from mobility.catalogue.registry import exercises
-from mobility.cohorts.visit_joints import END
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports import key_frames
 from mobility.reports.html import html, paragraphs
+from mobility.studies.visit_changes import END
 
 if TYPE_CHECKING:
     import datetime
@@ -154,7 +153,7 @@ def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
     Parameters
     ----------
     rows
-        Of :meth:`mobility.cohorts.visit.Visit.changes`; empty without an earlier visit.
+        Of :meth:`mobility.studies.visit.Visit.changes`; empty without an earlier visit.
     """
     rows = list(rows)
     if not rows:

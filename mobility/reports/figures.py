@@ -2,6 +2,8 @@
 
 Every function returns a matplotlib Figure that belongs to no window and no global state;
 :func:`png` turns it into bytes that are the same every time.
+
+Curves for the page: float32 numbers, NaN where a value was refused.
 """
 
 from __future__ import annotations
@@ -17,8 +19,7 @@ from numpy.typing import NDArray
 
 from mobility import plot, tables
 from mobility.assessment.phases import phase_frames
-from mobility.base.formatting import quantity, rounded
-from mobility.base.wording import capital
+from mobility.base.formatting import capital, quantity, rounded
 from mobility.catalogue.registry import exercise_of
 from mobility.errors import BadInputError
 from mobility.keypoints.view import azimuths
@@ -42,6 +43,62 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
+
+BESIDE = ("_sd", "_raw", "_image")
+"""Endings of variables that belong to an angle."""
+
+
+def angle_names(angles: xr.Dataset) -> list[str]:
+    """Names of the angles over time that are not refused as a whole."""
+    return [
+        str(name)
+        for name, values in angles.data_vars.items()
+        if "time" in values.dims
+        and not str(name).endswith(BESIDE)
+        and not ("refused" in values.attrs and values.isnull().all())
+    ]
+
+
+def curve_buffers(
+    angles: xr.Dataset, names: Sequence[str]
+) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """Curves of `names` as descriptions and buffers.
+
+    Returns
+    -------
+    descriptions
+        For each curve ``name``, ``label``, ``units`` and ``side`` ("" for none).
+    buffers
+        For each curve one of float32: all values, then all standard deviations.
+    """
+    described, buffers = [], []
+    for name in names:
+        sides = ("left", "right") if "side" in angles[name].dims else ("",)
+        for side in sides:
+            value, sd = (_angle_of_side(angles, each, side) for each in (name, f"{name}_sd"))
+            described.append(
+                {"name": name, "side": side, **_name_and_units(angles[name])},
+            )
+            buffers.append(np.concatenate([value, sd]).astype(np.float32).tobytes())
+    return described, buffers
+
+
+def _angle_of_side(angles: xr.Dataset, name: str, side: str) -> Array:
+    if name not in angles:
+        return np.full(angles.sizes["time"], np.nan)
+    values = angles[name].sel(side=side) if side else angles[name]
+    return np.asarray(values.transpose("time").values, dtype=float)
+
+
+def _name_and_units(values: xr.DataArray) -> dict[str, str]:
+    label = str(values.attrs.get("long_name", values.name)).partition(" (")[0]
+    units = str(values.attrs.get("units", ""))
+    return {
+        "label": label[:1].upper() + label[1:],
+        "units": "°" if units == "degree" else units,
+    }
+
+
 _WIDTH = 9.0  # inches: 900 pixels at the resolution of a page
 _SEEN_DIRECTLY_DEG = 20.0
 """Angle to the nearest camera up to which a picture counts as seen: "front" in views.yaml."""

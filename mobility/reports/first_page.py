@@ -15,6 +15,8 @@ from mobility.assessment.findings import (
     Finding,
     all_rules,
     excess,
+    films_beside,
+    hidden_in_words,
     label,
     name_of,
     place,
@@ -25,8 +27,7 @@ from mobility.assessment.findings import (
 from mobility.assessment.results import OF_A_VALUE, RESULTS, Result
 from mobility.assessment.results import in_words as result_in_words
 from mobility.assessment.verdict import Part, Verdict
-from mobility.assessment.views_of_rules import films_beside, hidden_in_words
-from mobility.base.wording import capital, listed, spoken
+from mobility.base.formatting import capital, listed, spoken
 from mobility.documents.of_session import verdict_of
 from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
 from mobility.reports.exercise_page import page_of

@@ -17,17 +17,17 @@ from mobility.base.formatting import between, digits_and_suffix, plus_minus, qua
 from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
-from mobility.reports import lab_norms
 from mobility.reports.charts import round_step
 from mobility.reports.html import Row, measured, table
 from mobility.reports.values import factor_of, units_of, value_of
-from mobility.sessions.references import LabReferences
+from mobility.studies import norms as lab_norms
 from mobility.studies.norms import z_score
+from mobility.studies.references import LabReferences
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.sessions.references import Norm
+    from mobility.studies.references import Norm
 
 MOST = 14
 """Gauges on a first page."""

@@ -2,13 +2,22 @@
 
 Every function returns HTML as Markup, which may be added up and stand in elements of htpy; all
 other text is escaped there.
+
+ES modules of pages that load nothing: each with what it imports, as one text.
+
+A page as PDF, printed by a browser that is installed.
 """
 
 from __future__ import annotations
 
 import math
+import os
+import re
+import shutil
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import htpy as h
@@ -16,6 +25,29 @@ from markupsafe import Markup, escape
 
 from mobility import tables
 from mobility.base.formatting import MISSING, plus_minus, quantity
+from mobility.errors import NotFoundError, ReportError
+from mobility.sessions.files import atomic, scratch
+
+_IMPORT = re.compile(r'^import [^;]+ from "(\.[^"]+)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+
+
+def joined(file: Path) -> str:
+    """Text of a module, after that of the modules that it imports; each is there once.
+
+    All share one scope, so that names are imported as they are, and each is used once.
+    """
+    texts: dict[Path, str] = {}
+
+    def add(path: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+        for imported in _IMPORT.findall(text):
+            if (needed := (path.parent / imported).resolve()) not in texts:
+                add(needed)
+        texts[path] = _EXPORT.sub("", _IMPORT.sub("", text)).lstrip("\n")
+
+    add(file.resolve())
+    return "\n".join(texts.values())
 
 
 @dataclass(frozen=True)
@@ -118,3 +150,59 @@ def bullets(texts: Iterable[h.Node]) -> Markup:
     """Set texts as a list; empty without any."""
     items = [h.li[text] for text in texts]
     return html(h.ul[items] if items else None)
+
+
+BROWSERS = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
+    *("msedge", "microsoft-edge"),
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
+"""Browsers that print without a window, in the order in which they are looked for."""
+
+_TIMEOUT_S = 120
+
+
+def to_pdf(page: Path) -> Path:
+    """Print a page to a PDF beside it, without a network.
+
+    Parameters
+    ----------
+    page
+        An HTML file.
+
+    Raises
+    ------
+    NotFoundError
+        No such browser is installed.
+    ReportError
+        The browser did not print it.
+    StorageError
+        The PDF cannot be written.
+    """
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        raise NotFoundError(
+            f"PDF: no browser found that can make one ({', '.join(BROWSERS[:3])} …); install "
+            f"Chromium, or print {page} from a browser"
+        )
+    target = page.with_suffix(".pdf")
+    with scratch("print") as place, atomic(target) as hidden:
+        command = [
+            *(browser, "--headless", "--disable-gpu", "--no-first-run", "--no-pdf-header-footer"),
+            # Chromium does not start its sandbox for the superuser; the page is ours.
+            *(["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+            *("--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND"),
+            *(f"--user-data-dir={place}", f"--print-to-pdf={hidden}", page.resolve().as_uri()),
+        ]
+        try:
+            done = subprocess.run(  # noqa: S603, the browser that was found
+                command, capture_output=True, timeout=_TIMEOUT_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ReportError(f"PDF: {browser} did not print {page}: {error}") from None
+        if done.returncode or not hidden.is_file() or not hidden.stat().st_size:
+            output = done.stderr.decode(errors="replace").strip().splitlines()
+            raise ReportError(
+                f"PDF: {browser} did not print {page}: {output[-1] if output else done.returncode}"
+            )
+    return target

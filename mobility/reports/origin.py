@@ -10,9 +10,8 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.base.formatting import MISSING, dated
+from mobility.base.formatting import MISSING, capital, dated, listed
 from mobility.base.provenance import history
-from mobility.base.wording import capital, listed
 from mobility.keypoints.sources import MEDIAPIPE, Origin
 from mobility.reports.html import Row, facts, table
 from mobility.reports.repetition_tables import ANGLES

@@ -13,14 +13,13 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility import plot, tables
-from mobility.assessment.advice import advise
+from mobility.assessment.comments import advise
 from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.assessment.results import DECIDED, in_words
 from mobility.assessment.summaries import least_for_spread
-from mobility.base.formatting import quantity, rounded
-from mobility.base.wording import capital, spoken
+from mobility.base.formatting import capital, quantity, rounded, spoken
 from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES

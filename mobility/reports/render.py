@@ -22,34 +22,33 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, create_model
 
 from mobility import errors, tables
-from mobility.base.formatting import dated
+from mobility.base.formatting import capital, dated
 from mobility.base.options import Strict, validate
 from mobility.base.progress import first_page_listener, progress_bar
-from mobility.base.wording import capital
 from mobility.documents import of_session
 from mobility.documents.exercise_documents import documents_of
 from mobility.errors import BadInputError, MobilityError, ReportError
 from mobility.reports import warm_kernels
 from mobility.reports.exercise_page import page_of
 from mobility.reports.trial_player import embedded
-from mobility.sessions.files import open_private, replace_folder, write_json, writing
-from mobility.sessions.notebooks import (
+from mobility.sessions.files import open_private, replace_folder, scratch, write_json, writing
+from mobility.sessions.reports import (
     COHORT,
     GROUPS,
     RELIABILITY,
+    SESSIONS_ON_PAGE,
     VALIDATION,
+    VALIDATION_ENDING,
     VISIT,
     find_notebook,
 )
-from mobility.sessions.reports import SESSIONS_ON_PAGE, VALIDATION_ENDING
-from mobility.sessions.scratch import scratch
 
 if TYPE_CHECKING:
-    from mobility.cohorts.visit import Visit
-    from mobility.pipeline.lab_comparison import StudyResult, Validation
+    from mobility.lab.lab_comparison import StudyResult, Validation
     from mobility.sessions.session_store import SessionStore
     from mobility.sessions.stored_session import StoredSession
     from mobility.studies.study_table import Study
+    from mobility.studies.visit import Visit
 
 logger = logging.getLogger(__name__)
 
@@ -228,7 +227,7 @@ def render_validation(
     session
         The session.
     comparison
-        From :func:`mobility.pipeline.lab_comparison.validate`.
+        From :func:`mobility.lab.lab_comparison.validate`.
     reports
         Folder of the reports; by default that of the store.
 
@@ -261,7 +260,7 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
     Parameters
     ----------
     result
-        From :func:`mobility.pipeline.lab_comparison.run_study`, with at least one trial.
+        From :func:`mobility.lab.lab_comparison.run_study`, with at least one trial.
     folder
         Where the report goes: a folder that is absent, empty, or an earlier such report,
         which is replaced.

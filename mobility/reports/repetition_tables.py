@@ -11,13 +11,12 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.base.formatting import quantity, rounded
-from mobility.base.wording import capital
+from mobility.base.formatting import capital, quantity, rounded
 from mobility.catalogue.exercise import main_moment
 from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
 from mobility.reports.html import Cell, Row, html, measured, paragraphs, table
-from mobility.reports.steps import steps_in_a_line
+from mobility.reports.recording import steps_in_a_line
 from mobility.reports.values import (
     cell,
     cells_of_sides,

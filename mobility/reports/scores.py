@@ -13,8 +13,7 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.assessment.criteria import probability_in_words
 from mobility.assessment.findings import in_units, interval_text
-from mobility.base.formatting import MISSING, quantity, rounded
-from mobility.base.wording import capital
+from mobility.base.formatting import MISSING, capital, quantity, rounded
 from mobility.kinematics.expected_error import half_width
 from mobility.reports.gauges import INDICES, interval
 from mobility.reports.html import Cell, bullets, html, measured, paragraphs, table

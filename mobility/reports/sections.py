@@ -20,19 +20,19 @@ from mobility.reports import (
     first_page,
     gauges,
     key_frames,
-    lab_norms,
     origin,
     part_sections,
-    recording_checks,
     repetition_tables,
 )
 from mobility.reports import recording as filmed
+from mobility.reports import recording as recording_checks
 from mobility.reports import scores as score_tables
 from mobility.reports.exercise_page import page_of
 from mobility.reports.gauges import Gauge
 from mobility.reports.html import bullets, html, paragraphs
-from mobility.reports.last_visit import since_last_visit
 from mobility.reports.page import ReportPage, Section, section
+from mobility.studies import norms
+from mobility.studies.last_visit import since_last_visit
 
 if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
@@ -88,7 +88,7 @@ def first(page: ReportPage) -> Markup:
 
 def _gauges_of(session: StoredSession) -> list[Gauge]:
     """Numbers of another visit, to compare with."""
-    shows, lab = verdict_of(session).shows, lab_norms.of_session(session)
+    shows, lab = verdict_of(session).shows, norms.of_session(session)
     return gauges.of_rules(session.metrics(), shows, most=None, lab=lab)
 
 

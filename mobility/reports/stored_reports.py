@@ -19,11 +19,10 @@ from mobility.errors import NotFoundError, NotPermittedError, StorageError
 from mobility.pipeline.analysis import bring_up_to_date, try_to_bring_up_to_date, why_not_again
 from mobility.sessions.files import atomic, lock, read_json, write_json
 from mobility.sessions.folder import session_locked
-from mobility.sessions.notebooks import find_notebook
 from mobility.sessions.record import Rendering
-from mobility.sessions.references import references
-from mobility.sessions.reports import NAMES_VISIT
+from mobility.sessions.reports import NAMES_VISIT, find_notebook
 from mobility.sessions.stored_session import StoredSession
+from mobility.studies.references import references
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +71,8 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
     paths, key_file = report_files(session)
     if _is_current(key_file, _accepted_keys(session, faces), paths.values()):
         return paths
-    from mobility.reports.last_visit import last_visit
     from mobility.reports.render import render_report
+    from mobility.studies.last_visit import last_visit
 
     # Beside the folder, not in it: a rendering replaces the folder.
     guard = session.report_folder.with_name(f".{session.report_folder.name}.asked.lock")

@@ -24,11 +24,11 @@ from mobility.kinematics.clean import with_sides_exchanged_as_in
 from mobility.kinematics.skeleton import BONES
 from mobility.kinematics.stances import steps_of
 from mobility.pipeline.overlay import VISIBLE, only_the_body
-from mobility.reports.curve_data import angle_names, curve_buffers
-from mobility.reports.es_module import joined
 from mobility.reports.exercise_page import page_of
-from mobility.reports.steps import step_in_words
-from mobility.sessions.scratch import scratch
+from mobility.reports.figures import angle_names, curve_buffers
+from mobility.reports.html import joined
+from mobility.reports.recording import step_in_words
+from mobility.sessions.files import scratch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +70,7 @@ def trial_data(
     pose
         ``image_position`` and ``confidence``.
     angles
-        Variables over time, as :func:`mobility.reports.curve_data.angle_names` finds them.
+        Variables over time, as :func:`mobility.reports.figures.angle_names` finds them.
     fitted
         The fitted body, or None.
 

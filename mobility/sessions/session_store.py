@@ -34,10 +34,10 @@ from mobility.sessions.files import (
     writing,
 )
 from mobility.sessions.folder import forget_locks, session_ids
-from mobility.sessions.notebooks import demo_places
 from mobility.sessions.record import (
     SessionRecord,
 )
+from mobility.sessions.reports import demo_places
 from mobility.sessions.store_files import StoreFiles
 from mobility.sessions.stored_session import StoredSession
 

@@ -18,10 +18,9 @@ from pydantic import Field, PlainValidator
 
 from mobility import tables
 from mobility.assessment.estimates import reason_of_side
+from mobility.base.formatting import listed
 from mobility.base.options import Names, Seed, checked, likely, quoted
 from mobility.base.provenance import with_history
-from mobility.base.wording import listed
-from mobility.cohorts.cohort import COMPARED, check_recordings
 from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError
 from mobility.keypoints.sources import Origin
@@ -37,8 +36,9 @@ from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.sessions.stored_session import StoredSession
-from mobility.statistics.limits_of_agreement import LEAST
-from mobility.statistics.waveforms import (
+from mobility.studies.cohort import COMPARED, check_recordings
+from mobility.studies.statistics.limits_of_agreement import LEAST
+from mobility.studies.statistics.waveforms import (
     ALPHA,
     ARRANGEMENTS,
     BAND_COVERAGE,
@@ -289,7 +289,7 @@ def mean_curves(
         95 % confidence interval of each point (t; from three people on), `lower_whole` and
         `upper_whole` of a band for the whole mean curve of those without gaps at once (from five
         on; sign flips, the largest t,
-        :func:`mobility.statistics.waveforms.band_factor`), `mean_error_sd`, and
+        :func:`mobility.studies.statistics.waveforms.band_factor`), `mean_error_sd`, and
         `n_at`, of how many people. `n` people over (group, side), `n_whole` without a gap.
 
         Over (trial, side): `reason` why a trial is left out, empty where it is not.

@@ -12,14 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.base.formatting import MISSING, digits_and_suffix, rounded
+from mobility.base.formatting import (
+    MISSING,
+    difference_in_words,
+    digits_and_suffix,
+    level_in_words,
+    listed,
+    rounded,
+    shortened,
+)
 from mobility.base.options import Names, Table, checked, likely, quoted
-from mobility.base.wording import difference_in_words, level_in_words, listed, shortened
-from mobility.cohorts.cohort import with_origin
 from mobility.errors import BadInputError
 from mobility.keypoints.view import UNKNOWN
-from mobility.statistics.limits_of_agreement import too_few
-from mobility.statistics.mixed_model import MixedModel, fit_mixed_model
+from mobility.studies.cohort import with_origin
+from mobility.studies.statistics.limits_of_agreement import too_few
+from mobility.studies.statistics.mixed_model import MixedModel, fit_mixed_model
 from mobility.studies.study_table import (
     FACTORS,
     OF_VALUE,
@@ -295,7 +302,7 @@ def _told_apart(
 def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
     """Give one value for each participant, group and side, for a picture: the mean.
 
-    Its columns are those of :func:`mobility.cohorts.cohort.by_group`: ``group`` (ordered),
+    Its columns are those of :func:`mobility.studies.cohort.by_group`: ``group`` (ordered),
     ``user_id``, ``side``, ``value``, ``units``.
     """
     import pandas as pd

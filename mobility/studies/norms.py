@@ -1,23 +1,30 @@
-"""A lab's own norms: what a cohort measured, by sex and age where there are enough people."""
+"""A lab's own norms: what a cohort measured, by sex and age where there are enough people.
+
+What a lab's own studies found, in the words and numbers of a report.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.base.formatting import between, measure_of
 from mobility.base.options import Names, Table, checked, likely_measure, quoted
-from mobility.base.wording import measure_of
 from mobility.catalogue.registry import exercises
-from mobility.cohorts.cohort import AGE_BANDS, choose_measures, with_origin
 from mobility.errors import BadInputError
 from mobility.keypoints.view import UNKNOWN as NO_VIEW
+from mobility.pipeline.analysis import is_current
 from mobility.sessions.record import ANONYMOUS, now
-from mobility.sessions.references import Conditions, Norm, Norms, check_name
+from mobility.studies.cohort import AGE_BANDS, choose_measures, with_origin
+from mobility.studies.references import Conditions, LabReferences, Norm, Norms, check_name
+
+if TYPE_CHECKING:
+    from mobility.sessions.stored_session import StoredSession
 
 LEAST = 20
 """Fewest people of a norm: the SD of 20 has a 95 % interval from 0.76 to 1.46 of it."""
@@ -37,7 +44,7 @@ def make_norms(frame: Table, *, name: str, metrics: Names | None = None) -> Norm
     Parameters
     ----------
     frame
-        Of :func:`mobility.cohorts.cohort.to_dataframe`. A person counts once, with the median of
+        Of :func:`mobility.studies.cohort.to_dataframe`. A person counts once, with the median of
         their sessions on each side; the values of both sides are put together. Sessions of people
         without an id, of unknown view, or of older code are left out.
     name
@@ -63,7 +70,7 @@ def make_norms(frame: Table, *, name: str, metrics: Names | None = None) -> Norm
     for column in (*_CONDITIONS, *_TEXTS, "level", "item", "kind", "age", "value", "session_id"):
         if column not in frame:
             raise BadInputError.of(
-                {"frame": f"has no column '{column}'; mobility.cohorts.cohort.to_dataframe has"}
+                {"frame": f"has no column '{column}'; mobility.studies.cohort.to_dataframe has"}
             )
     rows = frame[frame["level"].eq("session") & frame["value"].notna()]
     rows = rows[rows["units"].ne("") & rows["kind"].ne("count")]
@@ -182,3 +189,74 @@ def _norm(
 def z_score(value: float, norm: Norm) -> float:
     """Distance of a value from the mean of the norm, in its standard deviations."""
     return (value - norm.mean) / norm.sd
+
+
+def of_session(session: StoredSession) -> LabReferences:
+    """Find norms and errors of the lab that hold for a session; none for results of older code."""
+    return LabReferences.of_session(session) if is_current(session) else LabReferences()
+
+
+def error_of(people: int, name: str) -> str:
+    """Say whose error it is: "of this lab's 24 people, NAME"."""
+    return tables.sentence("report.lab.error", people=people, name=name)
+
+
+def package() -> str:
+    """Say that an error is the one that this package states."""
+    return tables.sentence("report.lab.package")
+
+
+def band(norm: Norm) -> tuple[float, float]:
+    """Range of most people of a norm, between its outermost percentiles."""
+    return norm.percentiles[0][1], norm.percentiles[-1][1]
+
+
+def scaled(norm: Norm, factor: float) -> Norm:
+    """Give a norm in units that are `factor` times smaller."""
+    values = {"mean": factor * norm.mean, "sd": factor * norm.sd}
+    percentiles = [(share, factor * value) for share, value in norm.percentiles]
+    return norm.model_copy(update={**values, "percentiles": percentiles})
+
+
+def drawn(norms: Iterable[tuple[Norm, str]]) -> list[str]:
+    """Say once for all norms of the same people whose they are, and how many of them lie within."""
+    counts: dict[tuple[int, str, str], list[int]] = {}
+    for norm, name in norms:
+        share = round(norm.percentiles[-1][0] - norm.percentiles[0][0])
+        counts.setdefault((share, _who(norm), name), []).append(norm.people)
+    return [
+        tables.sentence(
+            "report.lab.drawn", share=share, people=_people(min(each), max(each), who), name=name
+        )
+        for (share, who, name), each in counts.items()
+    ]
+
+
+def _people(least: int, most: int, who: str) -> str:
+    count = f"{least}" if least == most else between(least, most)
+    return tables.sentence(f"report.lab.people.{'some' if who else 'all'}", count=count, who=who)
+
+
+def _who(norm: Norm) -> str:
+    """Name sex and age of the people of a norm; empty for everybody."""
+    ages = ""
+    if norm.age is not None:
+        youngest, oldest = norm.age
+        kind = "from" if oldest is None else "between"
+        ages = tables.sentence(f"report.lab.age.{kind}", youngest=youngest, oldest=oldest)
+    return ", ".join(filter(None, [norm.sex, ages]))
+
+
+def of_whom(norm: Norm, name: str) -> str:
+    """Say of whom a norm is: "45 people, female, 20 to 44 years (NAME)"."""
+    return f"{_people(norm.people, norm.people, _who(norm))} ({name})"
+
+
+def percentile(value: float, norm: Norm) -> str:
+    """Say between which percentiles of the norm a value lies."""
+    below = [share for share, limit in norm.percentiles if limit <= value]
+    above = [share for share, limit in norm.percentiles if limit > value]
+    if not below or not above:
+        kind, share = ("below", above[0]) if above else ("above", below[-1])
+        return tables.sentence(f"report.lab.beyond.{kind}", share=share)
+    return tables.sentence("report.lab.percentile", low=below[-1], high=above[0])

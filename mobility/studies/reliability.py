@@ -11,12 +11,18 @@ import pandas as pd
 from scipy import stats
 
 from mobility import tables
-from mobility.base.formatting import MISSING, between, digits_and_suffix, rounded
+from mobility.base.formatting import (
+    MISSING,
+    between,
+    difference_in_words,
+    digits_and_suffix,
+    listed,
+    rounded,
+)
 from mobility.base.options import Names, Table, checked, likely, likely_measure, quoted
-from mobility.base.wording import difference_in_words, listed
 from mobility.errors import BadInputError
-from mobility.kinematics.geometry import Array
-from mobility.statistics.components import (
+from mobility.kinematics.skeleton import Array
+from mobility.studies.statistics.components import (
     PARTICIPANT,
     RESIDUAL,
     Components,
@@ -24,8 +30,8 @@ from mobility.statistics.components import (
     parts,
     variance_components,
 )
-from mobility.statistics.limits_of_agreement import LEAST, bland_altman, too_few
-from mobility.statistics.reliability_coefficients import (
+from mobility.studies.statistics.limits_of_agreement import LEAST, bland_altman, too_few
+from mobility.studies.statistics.reliability_coefficients import (
     Estimate,
     Form,
     Kind,
@@ -169,7 +175,7 @@ def reliability(
 
     With one value of each participant at each level of one column, the statistics are those of a
     two-way analysis of variance. With several columns, repeated trials or missing values they are
-    those of :func:`~mobility.statistics.components.variance_components`, with all values that there
+    those of :func:`~mobility.studies.statistics.components.variance_components`, with all values that there
     are (REML).
 
     Parameters

@@ -1,26 +1,44 @@
-"""What a study of reliability found, as errors that later changes are held against."""
+"""What a study of reliability found, as errors that later changes are held against.
+
+How well curves over 0 to 100 % of a repetition repeat, between visits, operators or phones.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
+from pydantic import BeforeValidator
 from scipy import stats
 
 from mobility import tables
-from mobility.cohorts.cohort import with_origin
-from mobility.errors import BadInputError
+from mobility.base.formatting import spoken
+from mobility.base.options import check_table, checked, likely, quoted
+from mobility.base.provenance import with_history
+from mobility.documents import of_session
+from mobility.errors import BadInputError, MobilityError
 from mobility.keypoints.view import UNKNOWN as NO_VIEW
+from mobility.kinematics.skeleton import SIDES
 from mobility.sessions.record import now
-from mobility.sessions.references import Conditions, RetestError, RetestErrors, check_name
-from mobility.statistics.reliability_coefficients import Kind
+from mobility.studies.cohort import COMPARED, check_recordings, with_origin
+from mobility.studies.curves import (
+    NO_SIDE,
+    mean_over_repetitions,
+    normalise,
+    require_counted,
+    why_no_curve,
+)
+from mobility.studies.references import Conditions, RetestError, RetestErrors, check_name
 from mobility.studies.reliability import Reliability, people_again, reliability
-from mobility.studies.study_table import DECISION
+from mobility.studies.statistics.reliability_coefficients import Kind
+from mobility.studies.study_table import DECISION, unit_of
 
 if TYPE_CHECKING:
+    from mobility.sessions.stored_session import StoredSession
     from mobility.studies.study_table import Study
 
 LEAST = 10
@@ -136,3 +154,209 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
         }
         raise BadInputError(tables.sentence("studies.retest.too_few", least=LEAST, **counts))
     return RetestErrors(name=name, made=now(), errors=errors)
+
+
+POINTS = 21
+"""Points of a curve, every 5 %: the variance is estimated at each."""
+
+_DECIMALS = 6
+"""Of a percent: what differs by less is the same point, rounded."""
+
+_ABOUT = ["metric", "side", "units", "long_name"]
+COLUMNS = ("session_id", *_ABOUT, "percent", "value", "reason")
+
+
+def session_curves(
+    sessions: Iterable[StoredSession],
+    names: Sequence[str],
+    *,
+    recordings: Sequence[str] = COMPARED,
+) -> pd.DataFrame:
+    """Put the mean curves of sessions over 0 to 100 % of a repetition into a table.
+
+    Parameters
+    ----------
+    sessions
+        Of one exercise.
+    names
+        Angles; one that no session has is left out.
+    recordings
+        Verdicts on a recording with which a session counts, as of :func:`mobility.mean_curves`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each session, angle (``metric``), side and ``percent`` with the columns `COLUMNS`:
+        ``value`` is the mean of the repetitions without gaps or, where each has one, of those that
+        have a value there, in ``units``; or NaN with the ``reason`` why there is none, which is
+        empty elsewhere.
+    """
+    compared = check_recordings(recordings)
+    ids, parts = [], []
+    none = tables.sentence("studies.not_measured")
+    reasons: dict[str, str] = {}
+    for session in sessions:
+        ids.append(session.id)
+        try:
+            require_counted(session, compared)
+            parts += _curves_of(session, names)
+        except MobilityError as error:
+            reasons[session.id] = str(error)
+    if not parts:  # the sides of the angles are unknown
+        over = {"session_id": ids, "metric": names, "percent": np.linspace(0, 100, POINTS)}
+        every = pd.MultiIndex.from_product(over.values(), names=over).to_frame(index=False)
+        every = every.assign(side="", units="", long_name=every["metric"].map(spoken), value=np.nan)
+        every["reason"] = every["session_id"].map(reasons).astype("object").fillna(none)
+        return every[list(COLUMNS)]
+    made = pd.concat(parts, ignore_index=True)
+    # An angle has the name and unit of the first session, which may be of other code.
+    key = ["metric", "side", "percent"]
+    about = made[[*_ABOUT, "percent"]].drop_duplicates(key)
+    values = made[["session_id", *key, "value", "reason"]]
+    every = pd.DataFrame({"session_id": ids}).merge(about, how="cross")
+    every = every.merge(values, on=["session_id", *key], how="left")
+    left_out = every["session_id"].map(reasons).astype("object").fillna(none)
+    every["reason"] = every["reason"].fillna(left_out)
+    return every[list(COLUMNS)]
+
+
+def _curves_of(session: StoredSession, names: Sequence[str]) -> list[pd.DataFrame]:
+    """Mean curves of a session, a table for each angle and side."""
+    angles = of_session.angles(session)
+    angles = angles[[name for name in names if name in angles]]
+    normalised = normalise(angles, session.repetitions(), points=POINTS)
+    made = []
+    for name, values in normalised.data_vars.items():
+        sides = list(SIDES) if "side" in values.dims else [NO_SIDE]
+        if "side" not in values.dims:
+            values = values.expand_dims(side=sides)
+        values = values.sel(side=sides).transpose("rep", "side", "percent")
+        mean, _ = mean_over_repetitions(values.to_numpy())
+        why = why_no_curve(values)
+        about = {
+            "session_id": session.id,
+            "metric": str(name),
+            "units": str(values.attrs.get("units", "")),
+            "long_name": str(values.attrs.get("long_name", name)),
+        }
+        for side, curve in zip(sides, mean, strict=True):
+            over = {"percent": normalised["percent"].to_numpy(), "value": curve}
+            reason = np.where(np.isfinite(curve), "", why)
+            made.append(pd.DataFrame(over | about | {"side": side, "reason": reason}))
+    return made
+
+
+def _require_curves(table: Any) -> Any:
+    if table is None:
+        raise BadInputError("the study was read without curves; read it with curves=True")
+    return check_table(table)
+
+
+@checked
+def retest_curves(
+    table: Annotated[pd.DataFrame, BeforeValidator(_require_curves)],
+    name: str | None = None,
+    *,
+    kind: Kind = KIND,
+) -> xr.Dataset:
+    """Say at each percent of a repetition by how much two measurements of a person differ.
+
+    Parameters
+    ----------
+    table
+        Curves of people who were measured repeatedly: a row for each point, with ``participant``,
+        ``percent``, ``value`` (NaN where there is none), one or more of ``visit``, ``operator``,
+        ``device``, ``camera``, ``trial``; and, where they are there, ``metric``, ``side``,
+        ``units``, ``long_name`` and ``reason``. ``curves`` of :func:`mobility.read_study` is one.
+    name
+        Which angle; None: the only one.
+    kind
+        ``"agreement"`` counts what differs between visits in all people, of which few visits say
+        little, so that its interval is wide; ``"consistency"`` does not.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over (side, percent): `sem`, the standard error of measurement, `low` and `high` of its 95 %
+        interval, and `mdc95`, the smallest change that exceeds it. They are those of
+        :func:`mobility.reliability` at each point, over all that differs between two measurements,
+        which the attribute ``over`` names; `participants` of whom they are. Over (side): `reason`
+        where a point has none. ``side`` is left and right, or "".
+
+    Raises
+    ------
+    BadInputError
+        A column lacks, nothing differs within participants, a point is there twice, or there is no
+        such angle.
+
+    Notes
+    -----
+    Each interval is of one point, not of the whole curve. As repetitions are compared at the
+    same percent, a difference of timing counts as one of angle where the curve is steep.
+    """
+    for column in ("participant", "percent", "value"):
+        if column not in table:
+            raise BadInputError(f"retest_curves: the table has no column {quoted(column)}")
+    percents = pd.to_numeric(table["percent"], errors="coerce").to_numpy(np.float64)
+    if not np.isfinite(percents).all():
+        raise BadInputError("retest_curves: the column 'percent' must be numbers")
+    rows = table.assign(percent=percents.round(_DECIMALS))
+    if "metric" not in rows:
+        rows["metric"] = "value"
+    names = list(dict.fromkeys(rows["metric"].astype(str)))
+    if not names:
+        raise BadInputError("retest_curves: the table has no row")
+    if name is None and len(names) > 1:
+        raise BadInputError(f"retest_curves: name one of the angles {', '.join(names[:5])}")
+    chosen = names[0] if name is None else name
+    if chosen not in names:
+        raise BadInputError(f"retest_curves: no angle {quoted(chosen)}{likely(chosen, names)}")
+    rows = rows[rows["metric"].astype(str).eq(chosen)]
+    rows["side"] = rows["side"].astype("object").fillna(NO_SIDE) if "side" in rows else NO_SIDE
+    unknown = set(rows["side"]) - {*SIDES, NO_SIDE}
+    if unknown:
+        fault = f"side {quoted(min(map(str, unknown)))} is none of left, right and empty"
+        raise BadInputError(f"retest_curves: {fault}")
+    units = unit_of(rows)
+    percents, at = np.unique(rows["percent"], return_inverse=True)
+    labels = [f"{percent:.17g}" for percent in percents]
+    result = reliability(rows.assign(metric=np.array(labels)[at]))
+    sides = [side for side in (*SIDES, NO_SIDE) if side in set(rows["side"])]
+    numbers = {key: np.full((len(sides), len(labels)), np.nan) for key in _NUMBERS}
+    people, reasons = np.zeros((len(sides), len(labels)), np.int64), [""] * len(sides)
+    over = ""
+    there = set(zip(result.statistics["metric"], result.statistics["side"], strict=True))
+    for s, side in enumerate(sides):
+        for p, label in enumerate(labels):
+            if (label, side) not in there:
+                reasons[s] = reasons[s] or tables.sentence("studies.no_reason")
+                continue
+            sem, mdc = (
+                main_error(result, label, side, what, kind=kind) for what in ("sem", "mdc95")
+            )
+            numbers["sem"][s, p], numbers["mdc95"][s, p] = sem["value"], mdc["value"]
+            numbers["low"][s, p], numbers["high"][s, p] = sem["low"], sem["high"]
+            people[s, p], over = sem["participants"], str(sem["over"]) or over
+            reasons[s] = reasons[s] or sem["reason"]
+    curve = str(rows["long_name"].iloc[0]) if "long_name" in rows else chosen
+    made = xr.Dataset(
+        {
+            **{
+                key: (("side", "percent"), numbers[key], {"units": units, "long_name": words})
+                for key, words in _NUMBERS.items()
+            },
+            "participants": (("side", "percent"), people, {"long_name": "people of whom it is"}),
+            "reason": ("side", np.array(reasons, dtype=object)),
+        },
+        coords={"side": sides, "percent": ("percent", percents, {"units": "percent"})},
+        attrs={"angle": chosen, "title": curve, "over": over, "kind": kind},
+    )
+    return with_history(made, "retest_curves", {"name": chosen, "kind": kind})
+
+
+_NUMBERS = {
+    "sem": "standard error of measurement",
+    "low": "95 % interval of the standard error of measurement, lower",
+    "high": "95 % interval of the standard error of measurement, upper",
+    "mdc95": "smallest detectable change of one curve at one point",
+}

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mobility import tables
+from mobility.base.formatting import measure_of, shortened
 from mobility.base.options import FilePath, checked, likely_measure, quoted, validate
 from mobility.base.parsing import is_control, read_csv
-from mobility.base.wording import measure_of, shortened
-from mobility.cohorts.cohort import (
+from mobility.errors import BadInputError
+from mobility.sessions.record import ANONYMOUS, Participant
+from mobility.studies.cohort import (
     COMPARED,
     check_recordings,
     choose_measures,
@@ -24,9 +26,7 @@ from mobility.cohorts.cohort import (
     write_rows,
     write_table,
 )
-from mobility.cohorts.visit import Visit, visits_to_frame
-from mobility.errors import BadInputError
-from mobility.sessions.record import ANONYMOUS, Participant
+from mobility.studies.visit import Visit, visits_to_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,7 @@ class Study:
         Names of the columns that the study itself has beside session and participant.
     curves
         Mean curves of the sessions as of
-        :func:`mobility.studies.retest_curves.session_curves`, with ``participant`` and the study's
+        :func:`mobility.studies.retest.session_curves`, with ``participant`` and the study's
         columns; None where none were asked for.
     """
 
@@ -309,13 +309,13 @@ def study_table(
         The sessions that it names.
     recordings
         Verdicts on a recording with which a session is used, as of
-        :func:`mobility.cohorts.cohort.to_dataframe`.
+        :func:`mobility.studies.cohort.to_dataframe`.
     level
         Whether a row is the value of a session (over its accepted repetitions) or of one
         repetition.
     visits
         Whether a row is of a visit in place of a session, its films merged
-        (:mod:`mobility.cohorts.visit`): the sessions of a participant on one day that are the same
+        (:mod:`mobility.studies.visit`): the sessions of a participant on one day that are the same
         in the columns of the list, but for ``device``, ``camera`` and ``trial``, which are left out
         where they differ within a visit.
     name

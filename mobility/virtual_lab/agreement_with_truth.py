@@ -15,9 +15,8 @@ from mobility.base.provenance import with_history
 from mobility.errors import BadInputError
 from mobility.keypoints.view import VIEWS, view_of_azimuth
 from mobility.kinematics.expected_error import half_width
-from mobility.kinematics.geometry import Array
-from mobility.kinematics.skeleton import SIDES
-from mobility.statistics.limits_of_agreement import limits_of_agreement
+from mobility.kinematics.skeleton import SIDES, Array
+from mobility.studies.statistics.limits_of_agreement import limits_of_agreement
 from mobility.virtual_lab.case import Case, case_from
 from mobility.virtual_lab.squat import Squat
 from mobility.virtual_lab.standing_body import FOLDED

@@ -14,12 +14,11 @@ import htpy as h
 import numpy as np
 import xarray as xr
 
-from mobility.base.formatting import between, percent, quantity, rounded
-from mobility.base.wording import capital
+from mobility.base.formatting import between, capital, percent, quantity, rounded
 from mobility.base.writing import atomic, writing
 from mobility.keypoints.view import VIEWS
 from mobility.kinematics.expected_error import half_width
-from mobility.kinematics.geometry import called
+from mobility.kinematics.skeleton import called
 from mobility.virtual_lab.agreement_with_truth import BENT
 from mobility.virtual_lab.case import write_dataset
 from mobility.virtual_lab.sweep import Done

@@ -22,7 +22,7 @@ from scipy.optimize import brentq
 from mobility import tables
 from mobility.base.options import checked
 from mobility.errors import BadInputError
-from mobility.kinematics.geometry import Array
+from mobility.kinematics.skeleton import Array
 
 JOINT_BONES: Mapping[str, str] = {
     "shoulder": "upperarm01",

@@ -13,7 +13,7 @@ from pydantic import Field
 from mobility.base.options import Strict
 from mobility.base.progress import progress_bar
 from mobility.errors import BadInputError
-from mobility.kinematics.geometry import Array
+from mobility.kinematics.skeleton import Array
 from mobility.virtual_lab.parametric_body import Body, skinned
 from mobility.virtual_lab.standing_body import Trial
 

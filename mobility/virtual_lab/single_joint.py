@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from mobility.base.options import Strict
-from mobility.kinematics.geometry import Array, direction
+from mobility.kinematics.skeleton import Array, direction
 from mobility.virtual_lab.parametric_body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
 from mobility.virtual_lab.squat import Squat, perform
 from mobility.virtual_lab.standing_body import (

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from mobility.errors import BadInputError
-from mobility.kinematics.geometry import Array
+from mobility.kinematics.skeleton import Array
 from mobility.virtual_lab.parametric_body import SUFFIX, Body, keypoints, transforms
 from mobility.virtual_lab.standing_body import (
     Legs,

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from mobility import tables
 from mobility.base.options import Strict
 from mobility.errors import BadInputError
-from mobility.kinematics.geometry import Array, direction
+from mobility.kinematics.skeleton import Array, direction
 from mobility.virtual_lab.parametric_body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
 
 Corners = tuple[tuple[float, float, float], tuple[float, float, float]]

@@ -31,8 +31,7 @@ from mobility.errors import BadInputError, EndedError, MobilityError, NotFoundEr
 from mobility.kinematics.angles import image_plane_angles, joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
-from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import SIDES, landmarks
+from mobility.kinematics.skeleton import SIDES, angles_from_points, landmarks
 from mobility.virtual_lab.case import (
     Case,
     read_case,

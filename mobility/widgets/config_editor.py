@@ -11,11 +11,11 @@ import numpy as np
 import traitlets
 from markupsafe import Markup
 
+from mobility import Session
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.documents.fill import SIDES, series
 from mobility.errors import NotFoundError
-from mobility.store import Session
 from mobility.widgets.widget import Act, Widget, module, repetitions_of
 
 MOST_POINTS = 1200

@@ -1,23 +1,68 @@
-"""Widgets of the page of ``mobility open``, each in its part of the page."""
+"""Widgets of the page of ``mobility open``, each in its part of the page.
+
+Whether the films that were just added are good, while there is time to film again.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import traitlets
 
+from mobility import Session, Store
 from mobility.base.progress import send_first_page_to
 from mobility.errors import NotFoundError
-from mobility.server import phones
-from mobility.store import Session, Store
-from mobility.widgets.film_check import FilmCheck
+from mobility.serve import local
 from mobility.widgets.media import address
 from mobility.widgets.session_browser import MAKING_REPORT, SessionBrowser
 from mobility.widgets.trial_viewer import TrialViewer
 from mobility.widgets.upload_form import UploadForm
 from mobility.widgets.widget import Act, Widget, module
+
+
+class FilmCheck(Widget):
+    """Checks films that were added, and shows what is found until it is put away.
+
+    Attributes
+    ----------
+    checks
+        Of each film, the newest first: ``session``, its ``title``, and the document of
+        :func:`mobility.check_recording`. It is kept nowhere else.
+    """
+
+    _esm = module("film_check")
+
+    checks = traitlets.List().tag(sync=True)
+
+    def acts(self) -> dict[str, Act]:
+        """Acts that the page may ask for, by name."""
+        return {"put away": lambda content, _: self._put_away(content)}
+
+    def check(self, session: Session, then: Callable[[Session], object]) -> None:
+        """Check the film of a session beside the page, and do what follows, whatever is found."""
+
+        def work() -> None:
+            try:
+                document = session.check_recording()
+                shown = {**document, "session": session.id, "title": session.record.name}
+                with self._guard:
+                    self.checks = [shown, *self.checks]
+            finally:
+                then(session)
+
+        self.in_background("checking the film", work, on=session.id)
+
+    def keep(self, session_ids: set[str]) -> None:
+        """Show nothing of sessions that are not among `session_ids` any more."""
+        with self._guard:
+            checks_left = [each for each in self.checks if each["session"] in session_ids]
+            if len(checks_left) < len(self.checks):
+                self.checks = checks_left
+
+    def _put_away(self, content: Mapping[str, Any]) -> None:
+        self.keep({each["session"] for each in self.checks} - {content.get("session")})
 
 
 class ReportPage(Widget):
@@ -83,7 +128,7 @@ class PhoneCodes(Widget):
     _esm = module("phone_codes")
     fields_of_page = frozenset({"user_id"})
 
-    hours = traitlets.Int(phones.HOURS).tag(sync=True)
+    hours = traitlets.Int(local.HOURS).tag(sync=True)
 
     def __init__(self, store: Store, network: str) -> None:
         self._store = store
@@ -96,8 +141,8 @@ class PhoneCodes(Widget):
 
     def _send_code(self, content: Mapping[str, Any]) -> None:
         user_id = str(content.get("user_id") or "") or None
-        url = phones.new_code(self._store, self._network, user_id=user_id)
-        self.send({"kind": "code", "address": url, "picture": phones.picture(url)})
+        url = local.new_code(self._store, self._network, user_id=user_id)
+        self.send({"kind": "code", "address": url, "picture": local.picture(url)})
 
 
 class Front:
@@ -184,4 +229,4 @@ def show() -> None:
     """Make the widgets of the page, once per kernel: a reloaded page shows them again."""
     if not _FRONT:
         store = Store(os.environ["MOBILITY_STORE"], reports=os.environ["MOBILITY_REPORTS"])
-        _FRONT.append(Front(store, os.environ.get(phones.PHONES_VARIABLE, "")))
+        _FRONT.append(Front(store, os.environ.get(local.PHONES_VARIABLE, "")))

@@ -21,8 +21,8 @@ from typing import Any
 from urllib.parse import quote
 
 from mobility.errors import NotFoundError
-from mobility.server.fences import fence
-from mobility.server.ranges import requested_range
+from mobility.serve.fences import fence
+from mobility.serve.ranges import requested_range
 
 _BLOCK = 1 << 18
 

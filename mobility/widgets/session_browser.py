@@ -12,6 +12,7 @@ import htpy as h
 import traitlets
 from markupsafe import Markup
 
+from mobility import Session, Store
 from mobility.assessment.verdict import LEVELS, warning_lines
 from mobility.base.formatting import dated, timed
 from mobility.base.progress import send_first_page_to
@@ -19,7 +20,6 @@ from mobility.documents.fill import user_name
 from mobility.errors import MobilityError, NotFoundError
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.record import ANONYMOUS, Participant, SessionRecord, verdict_in_words
-from mobility.store import Session, Store
 from mobility.widgets.media import address
 from mobility.widgets.widget import Act, Widget, module
 

@@ -11,12 +11,12 @@ import htpy as h
 import traitlets
 from markupsafe import Markup
 
+from mobility import Session
 from mobility.assessment.verdict import warning_lines
 from mobility.base.options import check_point, likely
 from mobility.errors import BadInputError, NotFoundError
-from mobility.reports.curve_data import angle_names
+from mobility.reports.figures import angle_names
 from mobility.reports.trial_player import repetition_rows, shown_at_first, trial_data
-from mobility.store import Session
 from mobility.widgets.media import address
 from mobility.widgets.widget import Act, Widget, module, repetitions_of
 

@@ -15,10 +15,10 @@ import htpy as h
 import traitlets
 from markupsafe import Markup
 
-from mobility import tables
+from mobility import Session, Store, tables
 from mobility.assessment.movements import how_to_film
+from mobility.base.formatting import listed
 from mobility.base.options import validate
-from mobility.base.wording import listed
 from mobility.catalogue import registry
 from mobility.catalogue.joints import JOINTS, MEASURED
 from mobility.catalogue.registry import of_single_joints
@@ -30,10 +30,8 @@ from mobility.sessions.analysis_options import (
     options_at,
 )
 from mobility.sessions.creation import check_creation, taken_at
-from mobility.sessions.files import check_file_name, open_private, writing
+from mobility.sessions.files import check_file_name, open_private, scratch_folder, writing
 from mobility.sessions.record import ANONYMOUS, GivenParticipant, Participant, now
-from mobility.sessions.scratch import scratch_folder
-from mobility.store import Session, Store
 from mobility.widgets.widget import Act, Widget, module
 
 log = logging.getLogger(__name__)

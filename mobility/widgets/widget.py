@@ -23,12 +23,12 @@ from markupsafe import Markup
 
 from mobility.base.progress import report_progress_to
 from mobility.errors import BadInputError, ConflictError, MobilityError
-from mobility.reports.es_module import joined
+from mobility.reports.html import joined
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.store import Session
+    from mobility import Session
 
 log = logging.getLogger(__name__)
 

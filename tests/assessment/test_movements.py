@@ -17,7 +17,7 @@ from mobility.assessment.movements import (
 )
 from mobility.assessment.reference_ranges import reference_range
 from mobility.errors import BadInputError
-from mobility.kinematics.geometry import definitions
+from mobility.kinematics.skeleton import definitions
 
 NAMES = tuple(tables.load(TABLE))
 

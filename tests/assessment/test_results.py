@@ -12,8 +12,7 @@ import xarray as xr
 from hand_made import GOOD, metrics_of
 
 from mobility import tables
-from mobility.assessment.advice import advise
-from mobility.assessment.comments import SUMMARY, comments, recommendations
+from mobility.assessment.comments import SUMMARY, advise, comments, recommendations
 from mobility.assessment.criteria import (
     compensations,
     fms_deep_squat,

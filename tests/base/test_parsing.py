@@ -22,9 +22,9 @@ from mobility.capture.video import probe
 from mobility.errors import BadInputError, MobilityError
 from mobility.exchange.formats import digest
 from mobility.exchange.keypoint_files import read_keypoints
-from mobility.exchange.lab_files import read_lab
-from mobility.exchange.lab_mappings import given_mapping
 from mobility.kinematics.calibration import read_calibration
+from mobility.lab.lab_files import read_lab
+from mobility.lab.lab_mappings import given_mapping
 from mobility.sessions.files import read_json
 from mobility.virtual_lab.case import read_case
 

@@ -16,7 +16,7 @@ from mobility.base.provenance import history, warnings_of
 from mobility.capture import detector_packages
 from mobility.capture.detectors import LoadedDetector
 from mobility.errors import BadInputError, MobilityError, ModelError, VideoError
-from mobility.keypoints.names import LANDMARKS, points_of
+from mobility.keypoints.sources import LANDMARKS, points_of
 
 HEAD = """
 import os, sys

@@ -23,7 +23,7 @@ from mobility.exchange import formats, identities
 from mobility.exchange.formats import digest
 from mobility.exchange.identities import Detection, followed
 from mobility.exchange.keypoint_files import keypoints_of_video
-from mobility.keypoints.names import LANDMARKS, landmark_of, points_of
+from mobility.keypoints.sources import LANDMARKS, landmark_of, points_of
 from tests.limbs import limb_pose
 
 SIZE = (160, 120)

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from mobility import tables
-from mobility.assessment.advice import all_work
+from mobility.assessment.comments import all_work
 from mobility.assessment.exercise_stages import stages_of
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
 from mobility.catalogue.exercise_checks import check, check_functions
 from mobility.catalogue.exercise_folders import BASE
-from mobility.sessions.notebooks import find_notebook
+from mobility.sessions.reports import find_notebook
 
 READ = (".py", ".yaml", ".js", ".html", ".css")
 

@@ -7,8 +7,7 @@ import pytest
 from filmed_body import body, squat
 from scipy.spatial.transform import Rotation
 
-from mobility.kinematics.fit.anatomy import is_possible
-from mobility.kinematics.fit.body import FITTED
+from mobility.kinematics.fit.body import FITTED, is_possible
 from mobility.kinematics.skeleton import INDEX
 
 UP = np.array([0.0, 1.0, 0.0])

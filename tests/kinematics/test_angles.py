@@ -19,13 +19,13 @@ from mobility.kinematics.angles import (
     joint_angles,
     with_raw_angles,
 )
-from mobility.kinematics.geometry import (
+from mobility.kinematics.skeleton import (
+    KEYPOINTS,
     angle_between,
     elbow_flexion,
     knee_flexion,
     shoulder_flexion,
 )
-from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.sessions.files import read_dataset
 
 THREE_POINT = (

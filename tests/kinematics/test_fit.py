@@ -34,8 +34,7 @@ from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.fit import body as parts
 from mobility.kinematics.fit import entry, solver, terms, whole_trial
 from mobility.kinematics.fit import standing as standing_of_fit
-from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import INDEX, SIDES
+from mobility.kinematics.skeleton import INDEX, SIDES, angles_from_points
 
 
 def test_angles_are_found_from_every_side_in_front_within_their_errors() -> None:

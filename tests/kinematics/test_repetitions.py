@@ -11,7 +11,6 @@ from analytic import minimum_jerk, with_step
 
 from mobility.base.provenance import cuts_of, history, repeats_of, warnings_of
 from mobility.errors import BadInputError
-from mobility.exchange.lab_files import read_lab
 from mobility.keypoints.view import camera_view
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
@@ -21,7 +20,8 @@ from mobility.kinematics.repetitions import (
     repetitions_of_signal,
     set_repetitions,
 )
-from mobility.validation.joint_centres import lab_pose
+from mobility.lab.joint_centres import lab_pose
+from mobility.lab.lab_files import read_lab
 
 
 def codes(dataset):

@@ -16,8 +16,7 @@ from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit import entry
 from mobility.kinematics.fit.body import FITTED, point_errors
 from mobility.kinematics.fit.foreshortening import foreshortened
-from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import INDEX, other_side
+from mobility.kinematics.skeleton import INDEX, angles_from_points, other_side
 
 LEG = ("knee", "ankle", "heel", "foot_index")
 FEET = [f"{side}_{name}" for side in ("left", "right") for name in ("heel", "foot_index")]

@@ -23,8 +23,8 @@ from mobility.pipeline import analysis
 from mobility.reports import stored_reports
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.filming import filming_of
-from mobility.sessions.references import Norms
 from mobility.store import Session, Store
+from mobility.studies.references import Norms
 
 # These processes have no threads that a copy could miss.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")

@@ -12,7 +12,7 @@ from other_processes import command
 
 import mobility as mb
 from mobility.capture.video import read_frames, write_video
-from mobility.keypoints.names import landmark_of, points_of
+from mobility.keypoints.sources import landmark_of, points_of
 from mobility.sessions.files import read_dataset
 from mobility.store import Store
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mobility.assessment.advice import advise, all_work, drawing_of
-from mobility.assessment.between_visits import judged
+from mobility.assessment.comments import advise, all_work, drawing_of
 from mobility.assessment.findings import Finding, all_rules
+from mobility.assessment.trial_errors import judged
 from mobility.reports.client_page import (
     changes_in_words,
     joints_in_words,

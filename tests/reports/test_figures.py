@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from mobility.assessment.frame_quantities import frames_of
-from mobility.assessment.knee_movement import knee as kernel
+from mobility.assessment.kernels import knee as kernel
 from mobility.errors import BadInputError
 from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles

@@ -13,7 +13,7 @@ import pytest
 from mobility.assessment.findings import Finding, all_rules, find, say
 from mobility.assessment.results import RESULTS, Result
 from mobility.assessment.verdict import Verdict, judge
-from mobility.base.wording import listed
+from mobility.base.formatting import listed
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
 from mobility.reports.first_page import MOST_FINDINGS, in_lines, main_findings

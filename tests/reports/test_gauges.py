@@ -20,12 +20,14 @@ from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
 from mobility.catalogue.registry import exercise_of
 from mobility.errors import NotFoundError
-from mobility.reports import gauges, last_visit, pdf
+from mobility.reports import gauges, html
 from mobility.reports.gauges import Gauge
 from mobility.reports.page import ReportPage
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import now
-from mobility.sessions.references import (
+from mobility.store import Store
+from mobility.studies import last_visit
+from mobility.studies.references import (
     Conditions,
     LabReferences,
     Norm,
@@ -33,7 +35,6 @@ from mobility.sessions.references import (
     RetestError,
     RetestErrors,
 )
-from mobility.store import Store
 
 
 def knee(
@@ -374,6 +375,6 @@ def test_without_a_browser_a_pdf_is_one_line_of_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(pdf, "BROWSERS", pdf.BROWSERS[:-1])
+    monkeypatch.setattr(html, "BROWSERS", html.BROWSERS[:-1])
     with pytest.raises(NotFoundError, match=r"PDF: no browser .* install Chromium, or print"):
-        pdf.to_pdf(tmp_path / "page.html")
+        html.to_pdf(tmp_path / "page.html")

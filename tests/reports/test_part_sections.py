@@ -13,28 +13,28 @@ from demo_sessions import record
 from read_pages import text_of
 
 from mobility import tables
-from mobility.assessment.advice import advise
-from mobility.assessment.comments import comments
+from mobility.assessment.comments import advise, comments
 from mobility.assessment.criteria import fms_deep_squat
 from mobility.assessment.estimates import GROSS
-from mobility.assessment.findings import Finding, all_rules, excess, find, in_place, label, say
+from mobility.assessment.findings import (
+    Finding,
+    all_rules,
+    excess,
+    find,
+    in_place,
+    label,
+    say,
+    surer_views,
+)
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.verdict import judge
-from mobility.assessment.views_of_rules import surer_views
+from mobility.base.formatting import capital, listed
 from mobility.base.provenance import AnalysisWarning
-from mobility.base.wording import capital, listed
 from mobility.catalogue.registry import exercise
 from mobility.documents.fill import check_rows
 from mobility.exercises.repeated import page
-from mobility.reports import (
-    first_page,
-    gauges,
-    part_sections,
-    recording,
-    recording_checks,
-    scores,
-    values,
-)
+from mobility.reports import first_page, gauges, part_sections, recording, scores, values
+from mobility.reports import recording as recording_checks
 from mobility.reports.literature import References
 from mobility.sessions.record import Participant
 from mobility.store import Store

@@ -29,10 +29,10 @@ from mobility.documents.contract import ReportDocument
 from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.pipeline import analysis
 from mobility.reports import render as reports
-from mobility.reports.pdf import to_pdf
+from mobility.reports.html import to_pdf
 from mobility.sessions.files import write_dataset, write_json
 from mobility.sessions.record import Provenance, SessionRecord, Stage, VideoFile
-from mobility.sessions.references import Norms, RetestErrors
+from mobility.studies.references import Norms, RetestErrors
 
 HOSTILE = "Anna <img src=x onerror=alert(1)> & Ødegård"
 

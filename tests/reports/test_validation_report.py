@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from lab_trials import true_angles
 
-from mobility.pipeline.lab_comparison import statistics
-from mobility.reports import validation_figures as figures
-from mobility.reports import validation_sections as sections
+from mobility.lab import validation_figures as figures
+from mobility.lab import validation_sections as sections
+from mobility.lab.lab_comparison import statistics
+from mobility.lab.lab_trial import Reference, Trial, compare
 from mobility.sessions.files import read_dataset
-from mobility.validation.lab_trial import Reference, Trial, compare
 
 PRIMARY = "fitted_lab_formulas"
 

@@ -10,7 +10,7 @@ import typer
 from mobility.catalogue.registry import of_single_joints
 from mobility.cli.main import app
 from mobility.errors import BadInputError
-from mobility.server.http_documents import CreationForm
+from mobility.serve.http_documents import CreationForm
 from mobility.sessions.analysis_options import (
     AnalysisOptions,
     check_movement,

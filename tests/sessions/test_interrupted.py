@@ -22,9 +22,8 @@ from other_processes import in_child
 
 from mobility.cli import main as cli
 from mobility.errors import NotFoundError
-from mobility.privacy.retention import erase
-from mobility.privacy.takeout import write_takeout
-from mobility.server.api_keys import Keys
+from mobility.serve.api_keys import Keys
+from mobility.serve.privacy import erase, write_takeout
 from mobility.sessions.files import write_json
 from mobility.sessions.folder import session_ids
 from mobility.store import Store
@@ -35,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning
 ANN, BOB = "ann-3f9", "bob-7c1"
 VIDEO = b"video of ann, number %d"
 FILE = "squat by Ann.mp4"
-LINE = "2026-01-02 03:04:05,678 INFO mobility.batch.run: "
+LINE = "2026-01-02 03:04:05,678 INFO mobility.serve.batch.run: "
 
 
 def worked(store, video, subject=(10, 20)):
@@ -151,7 +150,7 @@ FUNCTIONS = {
 @pytest.fixture
 def made(tmp_path, stand_ins):
     """Give a function that gives a new store of two people, with all that can name one."""
-    importlib.import_module("mobility.server.jobs")  # once, and not in each copy
+    importlib.import_module("mobility.serve.jobs")  # once, and not in each copy
     store = Store(tmp_path / "first" / "sessions", reports=tmp_path / "first" / "reports")
     store.set_participant(ANN, height_m=1.7)
     for number, user_id in enumerate((ANN, ANN, BOB), start=1):

@@ -25,14 +25,13 @@ from mobility.errors import (
     StorageError,
     VideoError,
 )
-from mobility.privacy.retention import files_of_participant
 from mobility.reports import stored_reports
 from mobility.reports.stored_reports import report_key
+from mobility.serve.privacy import files_of_participant
 from mobility.sessions.files import read_dataset, read_json, write_json
-from mobility.sessions.notebooks import demo_video
-from mobility.sessions.references import RetestErrors
-from mobility.sessions.reports import NAMES_VISIT
+from mobility.sessions.reports import NAMES_VISIT, demo_video
 from mobility.store import Store
+from mobility.studies.references import RetestErrors
 
 # These processes have no threads that a copy could miss.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -489,7 +488,7 @@ def test_a_report_is_made_again_if_the_session_that_it_names_was_deleted_meanwhi
 
 
 def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
-    monkeypatch.setattr("mobility.sessions.notebooks.beside_package", tmp_path.joinpath)
+    monkeypatch.setattr("mobility.sessions.reports.beside_package", tmp_path.joinpath)
     for act in (store.demo, demo_video):
         with pytest.raises(NotFoundError, match="demo of Overhead Squat: is not part"):
             act("Overhead Squat")
@@ -700,7 +699,7 @@ def test_the_demo_is_read_only(store, video, tmp_path, monkeypatch):
     session = store.create(video, **SQUAT).analyze()
     checkout = tmp_path / "checkout"
     shutil.copytree(session.folder, checkout / "data" / "demo" / "overhead-squat")
-    monkeypatch.setattr("mobility.sessions.notebooks.beside_package", checkout.joinpath)
+    monkeypatch.setattr("mobility.sessions.reports.beside_package", checkout.joinpath)
     demo = store.demo("Overhead Squat")
     assert demo.id == session.id
     assert demo_video("Overhead Squat").read_bytes() == video.read_bytes()

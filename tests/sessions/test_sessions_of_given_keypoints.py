@@ -15,9 +15,8 @@ from mobility.errors import BadInputError, NotFoundError
 from mobility.exchange.formats import digest
 from mobility.pipeline import analysis
 from mobility.pipeline.recording_check import check_session
-from mobility.privacy.takeout import write_takeout
-from mobility.privacy.traces import traces_of
 from mobility.reports.origin import provenance
+from mobility.serve.privacy import traces_of, write_takeout
 from mobility.sessions.files import read_dataset, write_json
 from mobility.sessions.record import Stage, now
 from mobility.store import Store
@@ -67,7 +66,9 @@ def test_a_pose_of_the_keypoints_is_kept_and_says_of_what(store, video, openpose
         assert "sessions/one/keypoints.nc" in archive.namelist()
     log = store.reports / "watch-1.log"
     log.parent.mkdir(exist_ok=True)
-    log.write_text("2026-01-02 03:04:05,678 INFO mobility.batch.run: session one: json of walk\n")
+    log.write_text(
+        "2026-01-02 03:04:05,678 INFO mobility.serve.batch.run: session one: json of walk\n"
+    )
     for trace in traces_of(store, "p01", ["one"]):
         trace.remove()
     assert "walk" not in log.read_text()

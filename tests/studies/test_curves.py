@@ -17,8 +17,8 @@ from mobility.base.provenance import warnings_of
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
-from mobility.statistics.waveforms import band_factor
-from mobility.studies.retest_curves import session_curves
+from mobility.studies.retest import session_curves
+from mobility.studies.statistics.waveforms import band_factor
 
 PERCENT = np.linspace(0, 100, 101)
 SHAPE = 100 * np.sin(np.pi * PERCENT / 100)

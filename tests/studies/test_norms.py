@@ -12,19 +12,19 @@ import pandas as pd
 import pytest
 from cohort_cases import add_session
 
-from mobility.cohorts.cohort import COLUMNS, to_dataframe
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import now
-from mobility.sessions.references import (
+from mobility.store import Store
+from mobility.studies.cohort import COLUMNS, to_dataframe
+from mobility.studies.norms import make_norms, z_score
+from mobility.studies.references import (
     Conditions,
     LabReferences,
     RetestError,
     RetestErrors,
     reference_names,
 )
-from mobility.store import Store
-from mobility.studies.norms import make_norms, z_score
 
 SIDE = Conditions(
     exercise="Overhead Squat", view="side left", method="fitted_body", cameras=1, software="0.1.0"

@@ -9,15 +9,15 @@ import pytest
 
 from mobility.base.formatting import MISSING
 from mobility.errors import BadInputError
-from mobility.statistics import mixed_model
-from mobility.statistics.limits_of_agreement import bland_altman
-from mobility.statistics.reliability_coefficients import (
+from mobility.studies.reliability import COLUMNS, reliability
+from mobility.studies.statistics import mixed_model
+from mobility.studies.statistics.limits_of_agreement import bland_altman
+from mobility.studies.statistics.reliability_coefficients import (
     intraclass_correlation,
     mdc95,
     measurement_error,
     weighted_kappa,
 )
-from mobility.studies.reliability import COLUMNS, reliability
 
 
 def long(table, *, way="visit", metric="knee_flexion", units="degree", **more):

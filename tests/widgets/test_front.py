@@ -12,8 +12,8 @@ import pytest
 
 from mobility.base.progress import first_page_listener
 from mobility.errors import BadInputError, VideoError
-from mobility.server import phones
-from mobility.server.api_keys import Keys
+from mobility.serve import local
+from mobility.serve.api_keys import Keys
 from mobility.store import Session
 from mobility.widgets.front import Front, PhoneCodes
 from mobility.widgets.upload_form import UploadForm
@@ -161,7 +161,7 @@ def test_a_code_is_a_key_of_a_phone_that_expires(store, ask, sent):
     first, second = keys.all()
     assert (first.role, first.user_id) == ("phone", "p01")
     assert second.user_id.startswith("phone-")
-    assert first.expires_at - first.created_at == datetime.timedelta(hours=phones.HOURS)
+    assert first.expires_at - first.created_at == datetime.timedelta(hours=local.HOURS)
     for message, stored in zip(messages, (first, second), strict=True):
         address = urlsplit(message["address"])
         assert address.netloc == "192.168.1.5:8891"
@@ -175,7 +175,7 @@ def test_a_code_is_a_key_of_a_phone_that_expires(store, ask, sent):
 
 def test_a_code_reads_as_what_it_says_and_without_the_extra_one_line_says_so(monkeypatch):
     address = "http://192.168.1.5:8891/mobility/phone/0123456789ab#mob_0123456789ab_" + "x" * 43
-    lines = phones.text(address).splitlines()
+    lines = local.text(address).splitlines()
     light = [[half in letters for half in line] for line in lines for letters in ("█▀", "█▄")]
     picture = 255 * np.kron(np.array(light), np.ones((6, 6))).astype(np.uint8)
     content, *_ = cv2.QRCodeDetector().detectAndDecode(picture)
@@ -184,4 +184,4 @@ def test_a_code_reads_as_what_it_says_and_without_the_extra_one_line_says_so(mon
     with pytest.raises(
         BadInputError, match=r"need the extra open: pip install 'mobility-workbench\[open\]'"
     ):
-        phones.text("http://192.168.1.5")
+        local.text("http://192.168.1.5")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment import movements as movement_table
+from mobility.base.formatting import listed, spoken
 from mobility.base.provenance import cameras_of, cuts_of, repeats_of
-from mobility.base.wording import listed, spoken
 from mobility.catalogue.joints import joint_table, joints_that
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.excursions import (
@@ -31,9 +31,8 @@ from mobility.exercises.joint_angle_mobility.excursions import (
 from mobility.keypoints.view import camera_view
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.datasets import require_angles, require_pose, require_positions
-from mobility.kinematics.geometry import angle_between
 from mobility.kinematics.in_picture import guessed_landmarks
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, landmarks
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, angle_between, landmarks
 
 
 def single_joint_limits() -> dict[str, float]:

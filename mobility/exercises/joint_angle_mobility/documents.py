@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobility.assessment.movements import movement
-from mobility.base.wording import spoken
+from mobility.base.formatting import spoken
 from mobility.catalogue.joints import ANGLE_OF_JOINT, SIDEWAYS
 from mobility.documents import fill
 from mobility.documents.contract import JointAngle, JointMobilityDocument

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility import tables
+from mobility.base.formatting import listed
 from mobility.base.options import check_times, likely_of_all, quoted
-from mobility.base.wording import listed
 from mobility.catalogue.joints import JOINTS, Joint, joint_table
 from mobility.catalogue.registry import of_single_joints
 from mobility.errors import BadInputError

@@ -16,8 +16,8 @@ from mobility.assessment import movements as movement_table
 from mobility.assessment.kinds import BESIDE
 from mobility.assessment.reference_ranges import Sex
 from mobility.base import provenance
+from mobility.base.formatting import capital, listed, spoken
 from mobility.base.options import checked
-from mobility.base.wording import capital, listed, spoken
 from mobility.catalogue import registry
 from mobility.catalogue.joints import JOINTS, joint_table
 from mobility.errors import BadInputError
@@ -54,9 +54,8 @@ from mobility.exercises.joint_angle_mobility.joint_values import (
 )
 from mobility.kinematics.angle_errors import angle_draws
 from mobility.kinematics.datasets import Angles, Pose
-from mobility.kinematics.geometry import of_single_joints
 from mobility.kinematics.in_picture import measured_angles
-from mobility.kinematics.skeleton import SIDES, landmarks
+from mobility.kinematics.skeleton import SIDES, landmarks, of_single_joints
 
 _STATISTIC = {
     "maximum": "median over the movements of the turn at the larger angle",
@@ -255,7 +254,7 @@ def joint_mobility(
     both sides alike cancels; without draws, and of ``added_sd_deg``, the sides are independent.
 
     ``detectable_change`` is 1.96 sqrt(2) times ``end_of_range_sem``, the standard error of
-    measurement between visits (:func:`~mobility.assessment.between_visits.visit_sem`) of n turns
+    measurement between visits (:func:`~mobility.assessment.trial_errors.visit_sem`) of n turns
     with their own spread, of another recording (movements that were filmed twice) and of another
     day (published), both of ``constants.yaml``. What is wrong in every recording of a set-up
     cancels in a change and is in none of them.

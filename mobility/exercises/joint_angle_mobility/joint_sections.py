@@ -16,9 +16,19 @@ from markupsafe import Markup
 
 from mobility import plot, tables
 from mobility.assessment.movements import how_to_film, movement
-from mobility.base.formatting import MISSING, between, plus_minus, quantity, rounded
+from mobility.base.formatting import (
+    MISSING,
+    between,
+    both_sides,
+    capital,
+    listed,
+    measure_of,
+    plus_minus,
+    quantity,
+    rounded,
+    spoken,
+)
 from mobility.base.provenance import cameras_of
-from mobility.base.wording import both_sides, capital, listed, measure_of, spoken
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents.fill import SIDES, joint_angles_shown
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
@@ -34,19 +44,20 @@ from mobility.exercises.joint_angle_mobility.joint_verdict import (
 )
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.expected_error import half_width
-from mobility.kinematics.geometry import definitions
-from mobility.reports import errors_in_words, lab_norms, recording_checks
+from mobility.kinematics.skeleton import definitions
+from mobility.reports import errors_in_words, recording
 from mobility.reports.charts import charts
-from mobility.reports.curve_data import angle_names
+from mobility.reports.figures import angle_names
 from mobility.reports.first_page import trust
 from mobility.reports.gauges import Gauge, show
 from mobility.reports.html import Cell, Row, bullets, facts, html, measured, paragraphs, table
-from mobility.sessions.references import LabReferences
+from mobility.studies import norms
+from mobility.studies.references import LabReferences
 
 if TYPE_CHECKING:
     from mobility.base.provenance import AnalysisWarning
     from mobility.sessions.record import SessionRecord, StoredConfig
-    from mobility.sessions.references import Norm
+    from mobility.studies.references import Norm
 
 _MOST_SENTENCES = 3
 """Sentences on how far the joints go on a first page."""
@@ -513,7 +524,7 @@ def gauges_of(
     for reach in drawn:
         beside = reach.beside(alone=alone)
         if norm := _lab_norm(reach, lab):
-            low, high = map(rounded, lab_norms.band(norm[0]))
+            low, high = map(rounded, norms.band(norm[0]))
             beside = tables.sentence("joints.gauge.lab", low=low, high=high)
         grouped.setdefault((capital(reach.name), beside), []).append(reach)
     return [
@@ -540,10 +551,10 @@ def _gauge(
         "degree",
         norm[0].mean if norm else first.mean,
         beside,
-        lab_norms.band(norm[0]) if norm else (first.low, first.high),
+        norms.band(norm[0]) if norm else (first.low, first.high),
         retest={side: half_width(sem) for side, sem in sems.items() if math.isfinite(sem)},
         lab_retest={
-            side: (half_width(error[0].sem), lab_norms.error_of(error[0].participants, error[1]))
+            side: (half_width(error[0].sem), norms.error_of(error[0].participants, error[1]))
             for side, error in of_lab.items()
             if error
         },
@@ -858,7 +869,7 @@ def capture_quality(
     """
     if unmeasured(metrics)[0]:
         return html()
-    return recording_checks.capture_quality(quality_for_joints(quality, metrics, pose))
+    return recording.capture_quality(quality_for_joints(quality, metrics, pose))
 
 
 def posture(metrics: xr.Dataset) -> Markup:

@@ -12,8 +12,8 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment import movements as movement_table
-from mobility.assessment.between_visits import Known, visit_sem
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
+from mobility.assessment.trial_errors import Known, visit_sem
 from mobility.catalogue.joints import ANGLE_OF_JOINT, joint_table
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.courses import planes_of, postures_of

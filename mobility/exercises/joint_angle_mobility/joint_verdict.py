@@ -11,8 +11,8 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.movements import movement, movements_of, refusal_advice
 from mobility.assessment.verdict import PARTS, Verdict, headline, judge
+from mobility.base.formatting import both_sides, capital, listed, spoken
 from mobility.base.provenance import AnalysisWarning, history
-from mobility.base.wording import both_sides, capital, listed, spoken
 from mobility.catalogue.joints import ANGLE_OF_JOINT, joint_table
 from mobility.catalogue.registry import of_single_joints
 from mobility.kinematics.expected_error import half_width

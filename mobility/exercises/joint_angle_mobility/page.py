@@ -11,7 +11,7 @@ import numpy as np
 
 from mobility import tables
 from mobility.assessment.movements import movement
-from mobility.base.wording import spoken
+from mobility.base.formatting import spoken
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.exercises.joint_angle_mobility.joint_sections import places, reached, shown
 from mobility.exercises.joint_angle_mobility.joint_values import end_is_certain

@@ -67,7 +67,7 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
         :func:`~mobility.assessment.posture.posture`, ``depth``, ``descent_duration``,
         ``bottom_duration``, ``ascent_duration``, ``tempo_ratio`` (descent over ascent),
         ``descent_sparc``, ``ascent_sparc``, ``descent_ldlj``, ``ascent_ldlj`` (smoothness of the
-        speed of the hips, see :mod:`mobility.assessment.smoothness`). Start and end are the
+        speed of the hips, see :mod:`mobility.assessment.kernels`). Start and end are the
         turning points; the bottom includes the ends of descent and ascent, as far as the hips
         are within 3 % of the depth of their lowest place, so that its duration is longer, and
         those of descent and ascent are shorter, than between turning points.
@@ -78,7 +78,7 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
         (SD at 101 points of the repetitions, their mean), ``<angle>_from_standing`` (bottom minus
         standing, NaN where nobody is seen standing), ``<angle>_asymmetry_index``,
         ``<angle>_limb_symmetry_index`` and ``<angle>_symmetry_angle`` (percent, where the mean of
-        both sides is at least 20 degrees; see :mod:`mobility.assessment.asymmetry`),
+        both sides is at least 20 degrees; see :mod:`mobility.assessment.summaries`),
         ``knee_ankle_separation_ratio`` (median of the
         smallest over mid-descent, bottom and mid-ascent) and its
         ``knee_ankle_separation_ratio_standing``, ``knee_deviation`` (median of the
@@ -125,7 +125,7 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     - of **right minus left** in one trial, ``<angle>_asymmetry_sd`` and
       ``<angle>_bottom_asymmetry_sd``: a difference counts where value ± 1.96 times it excludes 0;
     - of a **change between visits**, ``<metric>_sem``: the standard error of measurement of
-      another recording on another day (:func:`~mobility.assessment.between_visits.visit_sem`). A
+      another recording on another day (:func:`~mobility.assessment.trial_errors.visit_sem`). A
       change counts beyond 1.96 sqrt(2) times it (cohort, visits). Without one none is claimed.
 
     A value whose error exceeds the limit of its angle (``tables/angles.yaml``) is NaN, and so is

@@ -16,9 +16,9 @@ from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.exercise_stages import stages_of
 from mobility.assessment.measures import measure
 from mobility.assessment.verdict import Verdict, judge
+from mobility.base.formatting import capital
 from mobility.base.options import check_intervals
 from mobility.base.provenance import AnalysisWarning, warnings_of, with_history
-from mobility.base.wording import capital
 from mobility.catalogue import registry
 from mobility.exercises.joint_angle_mobility.courses import single_joint_limits
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_movements

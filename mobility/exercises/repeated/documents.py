@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.frame_quantities import frames_of
-from mobility.assessment.knee_movement import knee
+from mobility.assessment.kernels import knee
 from mobility.documents.fill import report_document
 from mobility.documents.of_session import verdict_of
 from mobility.sessions.record import Side

@@ -6,10 +6,16 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.kernels import MeasuredTrial, Values, of_trial
-from mobility.assessment.knee_movement import knee as knee
+from mobility.assessment.kernels import (
+    LONGEST_GAP,
+    PHASES,
+    MeasuredTrial,
+    Values,
+    hip_smoothness,
+    of_trial,
+)
+from mobility.assessment.kernels import knee as knee
 from mobility.assessment.posture import posture as posture
-from mobility.assessment.smoothness import LONGEST_GAP, PHASES, hip_smoothness
 from mobility.kinematics.angle_errors import DEFAULT_METHOD
 
 

@@ -16,7 +16,7 @@ from mobility.assessment.estimates import side_shown
 from mobility.assessment.findings import find
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.results import in_words
-from mobility.base.wording import capital
+from mobility.base.formatting import capital
 from mobility.catalogue.exercise import main_moment
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.catalogue.registry import exercise_of

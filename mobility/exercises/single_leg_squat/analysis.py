@@ -23,7 +23,7 @@ from mobility.base.provenance import AnalysisWarning, history, with_history
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
 from mobility.exercises.repeated import analysis as repeated
-from mobility.exercises.single_leg_squat.standing_feet import (
+from mobility.exercises.single_leg_squat.kernels import (
     Mask,
     alone_on,
     feet_down,

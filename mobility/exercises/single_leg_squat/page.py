@@ -12,8 +12,7 @@ from markupsafe import Markup
 
 from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.findings import Finding
-from mobility.base.formatting import quantity
-from mobility.base.wording import capital
+from mobility.base.formatting import capital, quantity
 from mobility.exercises.repeated.page import curves_first as usual_curves
 from mobility.exercises.repeated.page import squat_moments
 from mobility.exercises.single_leg_squat.crossley_criteria import (

@@ -16,8 +16,8 @@ from mobility.assessment.looks_like import on_feet, sits
 from mobility.assessment.measures import measure
 from mobility.exercises.repeated import analysis as repeated
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, seated, set_chair_rises
-from mobility.exercises.sit_to_stand.lab import times_of_both, with_seat_off
 from mobility.keypoints.view import UNKNOWN, camera_view
+from mobility.lab.sit_to_stand_times import times_of_both, with_seat_off
 
 if TYPE_CHECKING:
     from mobility.assessment.exercise_stages import Trial

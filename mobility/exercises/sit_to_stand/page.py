@@ -10,8 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from mobility.assessment.estimates import side_shown
-from mobility.base.formatting import plus_minus, quantity, rounded
-from mobility.base.wording import listed
+from mobility.base.formatting import listed, plus_minus, quantity, rounded
 from mobility.exercises.repeated.page import reported
 from mobility.kinematics.expected_error import half_width
 from mobility.reports.drawn_angles import clearer_side

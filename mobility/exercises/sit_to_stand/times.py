@@ -11,7 +11,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.body_axes import in_body_axes, points_of
-from mobility.base.wording import listed
+from mobility.base.formatting import listed
 from mobility.catalogue.exercise import Exercise
 
 _DURATIONS = {

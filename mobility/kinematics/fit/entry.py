@@ -53,7 +53,6 @@ from mobility.kinematics.fit.body import (
     up_of,
 )
 from mobility.kinematics.fit.cameras import camera_entries, warnings_of_cameras, with_cameras
-from mobility.kinematics.fit.determined import is_determined
 from mobility.kinematics.fit.observed import (
     LEAST_WEIGHT,
     camera_shift,
@@ -65,7 +64,7 @@ from mobility.kinematics.fit.observed import (
     starting_point,
     with_depths,
 )
-from mobility.kinematics.fit.one_view import Fit, better_of, contradiction
+from mobility.kinematics.fit.one_view import Fit, better_of, contradiction, is_determined
 from mobility.kinematics.fit.planted_feet import (
     Planted,
     lasting_stances,
@@ -76,13 +75,7 @@ from mobility.kinematics.fit.planted_feet import (
 from mobility.kinematics.fit.problem import Problem
 from mobility.kinematics.fit.standing import WhyNotStanding, with_standing
 from mobility.kinematics.fit.whole_trial import COARSE_HZ, SolvedTrial, solve_trial
-from mobility.kinematics.skeleton import (
-    INDEX,
-    KEYPOINTS,
-    is_without_feet,
-    landmarks,
-    never_there,
-)
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, is_without_feet, landmarks, never_there
 
 log = logging.getLogger(__name__)
 

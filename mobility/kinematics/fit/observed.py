@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
+from mobility.base.formatting import listed
 from mobility.base.provenance import history, last_of
-from mobility.base.wording import listed
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import MEDIAPIPE, delay_of, is_without_depth, source_of
 from mobility.kinematics.calibration import KnownCameras

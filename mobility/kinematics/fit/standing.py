@@ -37,7 +37,7 @@ from mobility.kinematics.fit.planted_feet import intervals_of
 from mobility.kinematics.fit.problem import Problem, part_of
 from mobility.kinematics.fit.solver import sampled, schur_complement, shifts, solve
 from mobility.kinematics.fit.whole_trial import first_shared, windows_of
-from mobility.kinematics.geometry import angle_between
+from mobility.kinematics.skeleton import angle_between
 
 WhyNotStanding = Literal["feet_move", "unseen", "low", "not_still", "bent"]
 """Why nobody stands straight: names under `standing` in ``sentences_reasons.yaml``."""

@@ -9,13 +9,12 @@ import xarray as xr
 
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import cross_matrix
-from mobility.kinematics.correlation import cross_correlation, normalised, peak, rival_peaks
 from mobility.kinematics.datasets import require_pose
+from mobility.kinematics.expected_error import cross_correlation, normalised, peak, rival_peaks
 from mobility.kinematics.fit.body import FITTED
 from mobility.kinematics.fit.observed import Detections
 from mobility.kinematics.fit.problem import TimeOffset
-from mobility.kinematics.geometry import Array
-from mobility.kinematics.skeleton import INDEX, landmarks
+from mobility.kinematics.skeleton import INDEX, Array, landmarks
 
 log = logging.getLogger(__name__)
 

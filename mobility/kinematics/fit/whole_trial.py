@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mobility.base.progress import progress_bar
-from mobility.kinematics.fit.anatomy import is_possible
 from mobility.kinematics.fit.body import (
     ANKLES,
     FEET,
@@ -32,6 +31,7 @@ from mobility.kinematics.fit.body import (
     UPPER,
     USUAL_RATIOS,
     Array,
+    is_possible,
     up_of,
 )
 from mobility.kinematics.fit.problem import Problem, Solution, part_of, usual_angles

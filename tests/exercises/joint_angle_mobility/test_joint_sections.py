@@ -34,7 +34,7 @@ from mobility.pipeline.metrics_table import metrics_table
 from mobility.reports import key_frames
 from mobility.reports.drawn_angles import DRAWN, turn_of
 from mobility.sessions.record import StoredConfig, now
-from mobility.sessions.references import (
+from mobility.studies.references import (
     Conditions,
     LabReferences,
     Norm,

@@ -12,13 +12,13 @@ import xarray as xr
 from analytic import fitted, offset, with_step
 
 from mobility import tables
-from mobility.assessment.between_visits import known_of, visit_sem
 from mobility.assessment.body_axes import lean_at_rest
 from mobility.assessment.findings import find
 from mobility.assessment.frame_quantities import frames_of
+from mobility.assessment.kernels import knee
 from mobility.assessment.kinds import owners
-from mobility.assessment.knee_movement import knee
 from mobility.assessment.phases import phase_frames, usual_moments
+from mobility.assessment.trial_errors import known_of, visit_sem
 from mobility.base.provenance import warnings_of
 from mobility.errors import BadInputError
 from mobility.exercises.overhead_squat.analysis import overhead_squat

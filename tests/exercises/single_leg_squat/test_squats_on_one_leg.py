@@ -19,12 +19,8 @@ from mobility.catalogue.registry import exercise
 from mobility.errors import BadInputError
 from mobility.exercises.single_leg_squat import analysis
 from mobility.exercises.single_leg_squat.crossley_criteria import judged_criteria, rated_good
+from mobility.exercises.single_leg_squat.kernels import feet_down, height_above_other_foot, stances
 from mobility.exercises.single_leg_squat.page import legs
-from mobility.exercises.single_leg_squat.standing_feet import (
-    feet_down,
-    height_above_other_foot,
-    stances,
-)
 from mobility.kinematics.skeleton import INDEX, SIDES
 from mobility.reports.page import ReportPage
 

@@ -22,11 +22,11 @@ from mobility.documents.fill import group_metrics
 from mobility.exercises.sit_to_stand import analysis
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
 from mobility.exercises.sit_to_stand.kernels import slope
-from mobility.exercises.sit_to_stand.lab import stick_figure
 from mobility.exercises.sit_to_stand.page import rises
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
+from mobility.lab.sit_to_stand_times import stick_figure
 from mobility.reports.page import ReportPage
 from mobility.sessions.files import read_dataset
 from mobility.store import Store

@@ -1,0 +1,286 @@
+"""The command that compares with lab data; see :mod:`mobility.cli.main`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mobility import tables
+from mobility.base.formatting import MISSING, listed, plus_minus
+from mobility.cli.parameters import (
+    DEFAULT_REPORTS,
+    DEFAULT_STORE,
+    DemoOption,
+    IdArgument,
+    JsonOption,
+    LogOption,
+    RenderOption,
+    ReportsOption,
+    StoreOption,
+    check_output,
+    given_path,
+    log_to,
+    open_session_or_demo,
+    open_store,
+    option,
+    path_option,
+    print_json,
+    say,
+    uris,
+    warn,
+)
+from mobility.errors import BadInputError
+
+if TYPE_CHECKING:
+    from mobility import Session, Store
+
+
+def validate(
+    session_id: IdArgument = None,
+    lab_file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="LAB_FILE",
+            help="Markers or angles of the same trial: C3D, TRC, MOT, STO, CSV. With --demo, the "
+            "only argument. Without a file, the stored comparisons are listed.",
+        ),
+    ] = None,
+    *,
+    demo: DemoOption = False,
+    lab_angles: Annotated[
+        Path | None, path_option("--lab-angles", "FILE", help="Angles of the lab's own model.")
+    ] = None,
+    static: Annotated[Path | None, path_option("--static", "FILE", help="A static trial.")] = None,
+    mapping: Annotated[
+        str | None,
+        option("--mapping", "FILE", help="Names of the lab: a YAML file, or a built-in mapping."),
+    ] = None,
+    units: Annotated[
+        str | None,
+        option("--units", "UNIT", help="m, cm, mm, degree or radian, where the file does not say."),
+    ] = None,
+    vertical_axis: Annotated[
+        str | None, option("--vertical-axis", "AXIS", help="Axis that points up: y, z, -x, ...")
+    ] = None,
+    lag_s: Annotated[
+        float | None,
+        option("--lag-s", "S", help="Added to video time to get lab time; default: estimated."),
+    ] = None,
+    max_lag_s: Annotated[
+        float | None, option("--max-lag-s", "S", help="Largest lag to try.")
+    ] = None,
+    margin_deg: Annotated[
+        float | None,
+        option(
+            "--margin-deg",
+            "DEG",
+            help="Largest mean difference that does not matter, chosen before you saw the data; "
+            "without it equivalence is not tested.",
+        ),
+    ] = None,
+    study: Annotated[
+        Path | None,
+        path_option(
+            "--study",
+            "CSV",
+            help="Many trials: columns session, lab_file, and any of participant, condition, "
+            "static, mapping, lab_angles.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, path_option("--out", "PATH", help="Folder of the report of a study.")
+    ] = None,
+    sd: Annotated[
+        float | None,
+        option(
+            "--sample-size",
+            "SD",
+            help="Only print how precise limits of agreement would be with different numbers of "
+            "participants, for this standard deviation of the differences.",
+        ),
+    ] = None,
+    report: RenderOption = True,
+    as_json: JsonOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    log_file: LogOption = None,
+) -> None:
+    """Compare a session with lab data of the same trial.
+
+    The report says how well the angles agree.
+    """
+    log_to(log_file, store=store)
+    if sd is not None:
+        if any(value is not None for value in (session_id, lab_file, study)) or demo:
+            fault = "leave out the session, the lab file, --study and --demo"
+            raise BadInputError.of({"sd": fault})
+        _say_sample_size(sd, as_json=as_json)
+        return
+    settings: dict[str, Any] = {"max_lag_s": max_lag_s, "margin_deg": margin_deg}
+    of_one: dict[str, Any] = {
+        **{"lab_angles": lab_angles, "static": static, "mapping": mapping},
+        **{"units": units, "vertical_axis": vertical_axis, "lag_s": lag_s},
+    }
+    if study is not None:
+        if session_id is not None or demo or any(v is not None for v in of_one.values()):
+            fault = "the file names the sessions and lab files; leave out ID, LAB_FILE and the"
+            raise BadInputError.of({"study": f"{fault} options of one trial"})
+        folder = out or reports / f"study-{study.stem}"
+        opened = open_store(store, reports)
+        if out is not None:
+            check_output(out, store=opened)
+        _validate_study(opened, study, folder, settings, report=report, as_json=as_json)
+        return
+    if out is not None:
+        raise BadInputError.of({"out": "is only for --study"})
+    if demo and session_id is not None and lab_file is None:
+        session_id, lab_file = None, session_id
+    session = open_session_or_demo(session_id, demo, store, reports)
+    if lab_file is None:
+        if demo:
+            raise BadInputError("give the lab file after --demo")
+        _list_validations(session, as_json=as_json)
+        return
+    from mobility.lab.lab_comparison import validate as compare
+    from mobility.reports.render import render_validation
+    from mobility.sessions.reports import VALIDATION_ENDING
+
+    data_folder = reports / f"{session.id}{VALIDATION_ENDING}-data" if demo else None
+    comparison = compare(session, given_path(lab_file), **of_one, **settings, folder=data_folder)
+    for warning in comparison.document["warnings"]:
+        warn(warning["message"])
+    page = render_validation(session, comparison, reports) if report else None
+    if as_json:
+        print_json({**comparison.document, "report": uris(page)})
+        return
+    _say_agreement(comparison.document)
+    typer.echo(f"data    {comparison.folder}")
+    if page:
+        typer.echo(f"report  {page['html']}")
+
+
+def _validate_study(
+    opened: Store, study: Path, folder: Path, settings: Any, *, report: bool, as_json: bool
+) -> None:
+    """Compare all trials of a study; status 1 where some failed."""
+    from mobility.lab.lab_comparison import run_study
+    from mobility.reports.render import check_study_folder, render_study
+
+    check_study_folder(folder)
+    result = run_study(opened, study, **settings)
+    failed = result.document["failed"]
+    for trial in failed:
+        say(tables.sentence("command_line.validation.failed_trial", **trial))
+    for warning in result.document["warnings"]:
+        if warning["code"] == "several_models":
+            warn(warning["message"])
+    page = render_study(result, folder) if report and result.agreement is not None else None
+    if as_json:
+        print_json({**result.document, "report": uris(page)})
+    else:
+        counts = {"compared": len(result.document["trials"]), "failed": len(failed)}
+        typer.echo(tables.sentence("command_line.validation.trials", **counts))
+        if result.agreement is not None:
+            _say_agreement(result.document)
+        if page:
+            typer.echo(f"report  {page['html']}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _say_agreement(document: dict[str, Any]) -> None:
+    from mobility.kinematics.expected_error import half_width
+
+    if "lag_s" in document:
+        sd = document["lag_sd_s"]
+        kind = "lag_given" if sd is None else "lag"
+        lag = {"lag": document["lag_s"], "error": half_width(sd or 0.0)}
+        typer.echo(tables.sentence(f"command_line.validation.{kind}", **lag))
+    values = [name for name in document["values"] if name != "range"]
+    words = listed([document["values"][name] for name in values])
+    typer.echo(tables.sentence("command_line.validation.columns", values=words))
+    for angle, sides in document["angles"].items():
+        for side, statistics in sides.items():
+            if statistics["rmse"] is not None:
+                differences = [_signed(statistics[name]["mean_difference"], 1) for name in values]
+                curve = f"{statistics['rmse']:.1f}, {statistics['bias']:+.1f}"
+                typer.echo(f"{angle} {side}: {'; '.join([curve, ', '.join(differences)])}")
+    if differing := _other_definitions(document):
+        typer.echo(tables.sentence("command_line.validation.definitions", **differing))
+    if document["times"]:
+        typer.echo(tables.sentence("command_line.validation.times"))
+    for name, statistics in document["times"].items():
+        means = f"{statistics['video']:.2f}, {statistics['lab']:.2f}"
+        difference = _signed(statistics["mean_difference"], 2)
+        typer.echo(f"{name} ({statistics['long_name']}): {means}; {difference}")
+
+
+def _signed(value: float | None, digits: int) -> str:
+    return MISSING if value is None else f"{value:+.{digits}f}"
+
+
+def _other_definitions(document: dict[str, Any]) -> dict[str, str]:
+    """Name the angles that the lab's model defines otherwise, and how it does the worst of them.
+
+    Empty where the lab's own model is not what the video is compared with.
+    """
+    from mobility.kinematics.skeleton import called
+
+    if not document["primary"].endswith("_lab_model"):
+        return {}
+    of_video, of_lab = document["angles"], document["definition_differences"]
+    apart = {name: _farthest(of_video[name]) for name in of_lab if name in of_video}
+    if not apart:
+        return {}
+    worst = max(apart, key=apart.__getitem__)
+    names = listed([called(name) for name in of_video if name in apart])
+    return {"angles": names, "angle": called(worst), "definition": " ".join(of_lab[worst].split())}
+
+
+def _farthest(sides: dict[str, Any]) -> float:
+    """Give the largest mean difference of an angle, or of one of its values."""
+    numbers = [each["bias"] for each in sides.values()]
+    parts = [part for each in sides.values() for part in each.values() if isinstance(part, dict)]
+    numbers += [part["mean_difference"] for part in parts]
+    return float(max(abs(number or 0.0) for number in numbers))
+
+
+def _list_validations(session: Session, *, as_json: bool) -> None:
+    from mobility.lab.lab_comparison import is_stale
+
+    rows = [
+        {
+            "validation": comparison.name,
+            "made": comparison.document["made"],
+            "lag_s": comparison.document["lag_s"],
+            "stale": is_stale(session, comparison),
+        }
+        for comparison in session.validations()
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        say(tables.sentence("command_line.validation.none", session=session.id))
+    for row in rows:
+        old = tables.sentence("command_line.validation.old") if row["stale"] else ""
+        line = f"{row['validation']}  {row['made']}  lag {row['lag_s']:+.3f} s  {old}"
+        typer.echo(line.rstrip())
+
+
+def _say_sample_size(sd: float, *, as_json: bool) -> None:
+    from mobility.studies.statistics.limits_of_agreement import limits_interval_width
+
+    sizes = (5, 10, 15, 20, 30, 40, 50, 75, 100, 200)
+    rows = [
+        {"participants": n, "limit_half_interval": round(limits_interval_width(n, sd=sd) / 2, 3)}
+        for n in sizes
+    ]
+    if as_json:
+        print_json({"sd": sd, "sizes": rows})
+        return
+    typer.echo(tables.sentence("command_line.validation.sample_sizes"))
+    for row in rows:
+        typer.echo(f"{row['participants']:>4}: {plus_minus(row['limit_half_interval'], digits=1)}")

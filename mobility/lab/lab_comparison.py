@@ -1,0 +1,752 @@
+"""Agreement of a session with lab data of the same trial, and of many sessions together.
+
+A comparison is kept in the session, in ``validation/<name>/``: the curves on one clock
+(``curves.nc``), the statistics (``agreement.nc``), and their inputs (``validation.json``). The next
+comparison with the same lab file replaces it as a whole; a new analysis makes it stale.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from mobility import tables
+from mobility.assessment.exercise_stages import stages_of
+from mobility.base.formatting import listed, shortened
+from mobility.base.options import FilePath, Strict, checked, likely
+from mobility.base.options import validate as checked_model
+from mobility.base.parsing import read_csv
+from mobility.base.progress import progress_bar
+from mobility.base.provenance import (
+    COMPARISON,
+    SCHEMA_VERSION,
+    code_digest,
+    package_versions,
+    warnings_of,
+)
+from mobility.catalogue import registry
+from mobility.errors import BadInputError, MobilityError, NotFoundError
+from mobility.keypoints.sources import Origin
+from mobility.pipeline.analysis import bring_up_to_date
+from mobility.sessions.files import (
+    check_id,
+    make_folder,
+    read_dataset,
+    read_json,
+    replace_folder,
+    scratch,
+    write_dataset,
+    write_json,
+    writing,
+)
+from mobility.sessions.record import ANONYMOUS, Finite, now
+from mobility.sessions.session_store import SessionStore
+from mobility.sessions.stored_session import StoredSession
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.lab.lab_trial import Reference, Trial
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+MOST_SHOWN = 4
+"""Most trials of a study whose curves over time are shown."""
+
+_OF_TIMES = (
+    *("long_name", "units", "video", "lab", "pairs", "mean_difference", "mean_difference_low"),
+    *("mean_difference_high", "sd_difference", "lower_limit", "lower_limit_low"),
+    *("lower_limit_high", "upper_limit", "upper_limit_low", "upper_limit_high"),
+    *("value_coverage", "value_reason"),
+)
+"""What is kept of the agreement of times."""
+
+_STUDY, _STUDY_AGREEMENT = "study.json", "study.nc"
+_CURVES, _AGREEMENT, _DOCUMENT = "curves.nc", "agreement.nc", "validation.json"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A comparison of a session with lab data, as it is stored in a folder.
+
+    The document has lag, statistics of the primary comparison, files and warnings.
+    """
+
+    folder: Path
+    document: dict[str, Any]
+    held: tuple[xr.Dataset, xr.Dataset] | None = None
+    """Curves and agreement in memory, where there are no files."""
+
+    @property
+    def name(self) -> str:
+        """Name of the comparison, by default that of the lab file."""
+        return str(self.document["validation"])
+
+    def curves(self) -> dict[str, xr.Dataset]:
+        """Angles of video and lab at the times of the video, degrees, by the name of the trial."""
+        return {self.name: self.held[0] if self.held else read_dataset(self.folder / _CURVES)}
+
+    def agreement(self) -> xr.Dataset:
+        """Statistics of all comparisons, see :mod:`mobility.lab.agreement`."""
+        return self.held[1] if self.held else read_dataset(self.folder / _AGREEMENT)
+
+
+@checked
+def validate(
+    session: StoredSession,
+    lab_file: FilePath,
+    *,
+    lab_angles: FilePath | None = None,
+    static: FilePath | None = None,
+    mapping: FilePath | Mapping[str, Any] | None = None,
+    units: str | None = None,
+    vertical_axis: str | None = None,
+    margin_deg: Positive | None = None,
+    lag_s: Finite | None = None,
+    max_lag_s: Positive | None = None,
+    name: str | None = None,
+    folder: FilePath | None = None,
+) -> Validation:
+    """Compare an analysed session with what a lab measured in the same trial, and keep it.
+
+    Parameters
+    ----------
+    session
+        An analysed session. What is compared of it, its exercise says (``lab`` of its table).
+    lab_file
+        Markers or angles of the lab: C3D, TRC, MOT, STO or CSV.
+    lab_angles
+        Angles of the lab's own model, where they are in a file of their own.
+    static
+        A static trial with the markers that were taken off for the movement.
+    mapping
+        Meaning of markers and columns that no built-in mapping has.
+    units, vertical_axis
+        Those of `lab_file`, where it does not say.
+    margin_deg
+        Largest mean difference that does not matter, degrees, chosen before the data were seen;
+        without it equivalence is not tested.
+    lag_s
+        To be added to video time to get lab time, where it need not be estimated.
+    max_lag_s
+        Largest lag that is possible.
+    name
+        Name of the comparison; by default that of the lab file.
+    folder
+        Where it is kept; by default in the session. Needed for the demo, which is not changed.
+
+    Raises
+    ------
+    NotFoundError
+        The session is not analysed, or there is no such file.
+    BadInputError
+        A file cannot be used, or its movement does not match that of the video.
+    StorageError
+        It cannot be written.
+    """
+    from mobility.lab.lab_trial import read_reference
+
+    record = session.analyzed()
+    if folder is None:
+        session.store.require_writable()
+    comparison = (
+        _name_for(lab_file) if name is None else check_id(name, what="name of the comparison")
+    )
+    reference = read_reference(
+        lab_file,
+        lab_angles=lab_angles,
+        static=static,
+        mapping=mapping,
+        units=units,
+        vertical_axis=vertical_axis,
+    )
+    if folder is None:
+        bring_up_to_date(session)
+        record = session.analyzed()
+    trial = _compared(session, reference, margin_deg=margin_deg, lag_s=lag_s, max_lag_s=max_lag_s)
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "session_id": session.id,
+        "validation": comparison,
+        "made": now().isoformat(),
+        "of": _digests(session),
+        "user_id": record.user_id,
+        "exercise": record.exercise,
+        **session.record.origin._asdict(),
+        "files": {kind: dict(described) for kind, described in reference.files.items()},
+        "joint_centres": {}
+        if reference.pose is None
+        else json.loads(reference.pose.attrs["joint_centres"]),
+        "lag_s": trial.sync.lag_s,
+        "lag_sd_s": _json_value(trial.sync.lag_sd_s),
+        "synchronisation": trial.sync.document(),
+        "margin_deg": margin_deg,
+        "definition_differences": dict(reference.differences),
+        **_all_statistics(trial.agreement),
+        "times": times_statistics([trial.curves], [record.user_id]),
+        "warnings": [dict(warning) for warning in trial.warnings],
+        "versions": dict(package_versions()),
+    }
+    target = Path(folder or session.folder / "validation").absolute() / comparison
+
+    def write() -> None:
+        with writing(target):
+            make_folder(target.parent)
+        with replace_folder(
+            target, what=f"the comparison {comparison} of session {session.id}"
+        ) as hidden:
+            write_dataset(hidden / _CURVES, trial.curves)
+            write_dataset(hidden / _AGREEMENT, trial.agreement)
+            write_json(hidden / _DOCUMENT, document)
+
+    if folder is not None:
+        write()
+    else:
+        # A running analysis or deletion must not see half of this.
+        with session.store.session_locked(session.id, what=f"session {session.id}", wait_s=10):
+            if not (session.folder / "session.json").is_file():
+                raise NotFoundError(f"session {session.id}: was deleted meanwhile")
+            write()
+    return Validation(target, document)
+
+
+def _compared(session: StoredSession, reference: Reference, **options: Any) -> Trial:
+    """Compare what the exercise of a session compares, also its times."""
+    from mobility.lab.lab_trial import compare
+
+    exercise, metrics = session.record.kind, session.metrics()
+    repetitions = session.repetitions()
+    measured = _with_raw(session, session.measured_angles())
+    angles, shown = stages_of(exercise).compared(exercise, measured, repetitions, metrics)
+    # What is not compared needs no warning, nor one that counts it.
+    unused = set(measured.data_vars) - (set() if "compared" in shown else set(angles.data_vars))
+    if not shown["accepted"].any():
+        raise BadInputError(
+            f"session {session.id}: has no accepted {exercise.noun} to compare; see its report"
+        )
+    values = exercise.table["lab"]["values"]
+    trial = compare(angles, shown, reference, values=values, **options)
+    report = exercise.table.get("report", {})
+    moment = exercise.words["at"] if report else ""
+    of_exercise = {"moment": moment, "shown": " ".join(report.get("trial", ()))}
+    agreement = trial.agreement.assign_attrs(of_exercise)
+    curves = trial.curves.assign_attrs(of_exercise, values=" ".join(values))
+    recordings = [
+        each.assign_coords(time=each["time"] - trial.sync.lag_s)
+        for each in (reference.pose, reference.formulas, reference.model)
+        if each is not None
+    ]
+    times = stages_of(exercise).compared_times(exercise, repetitions, metrics, recordings)
+    warnings = [each for each in trial.warnings if each.get("values", {}).get("name") not in unused]
+    if times is not None:
+        curves = curves.merge(times, combine_attrs="override")
+        if why := times.attrs["refused"]:
+            warnings.append(tables.warning("warnings.lab_lacks_times", why=why))
+    return replace(trial, agreement=agreement, curves=curves, warnings=tuple(warnings))
+
+
+def times_statistics(
+    curves: Sequence[xr.Dataset], participants: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Agreement of the times of trials as JSON values, by quantity; empty where there are none."""
+    from mobility.lab.agreement import agreement_of_times
+
+    result = agreement_of_times(curves, participants)
+    if result is None:
+        return {}
+    return {
+        quantity: {
+            name: _json_value(result[name].sel(quantity=quantity).item()) for name in _OF_TIMES
+        }
+        for quantity in result["quantity"].values.tolist()
+    }
+
+
+def validations(
+    session: StoredSession, *, folder: str | os.PathLike[str] | None = None
+) -> list[Validation]:
+    """List the stored comparisons of a session with lab data, by name."""
+    place = Path(folder or session.folder / "validation")
+    documents = sorted(place.glob(f"[!.]*/{_DOCUMENT}"))
+    return [Validation(file.parent, read_json(file)) for file in documents]
+
+
+def validation(
+    session: StoredSession, name: str, *, folder: str | os.PathLike[str] | None = None
+) -> Validation:
+    """One stored comparison."""
+    by_name = {each.name: each for each in validations(session, folder=folder)}
+    if name not in by_name:
+        raise NotFoundError(
+            f"session {session.id}: no comparison '{name}' with lab data"
+            f"{likely(name, by_name) or '; make it with: mobility validate'}"
+        )
+    return by_name[name]
+
+
+def open_comparison(
+    store: str,
+    *,
+    session_id: str = "",
+    comparison: str = "",
+    folder: str = "",
+    study: str = "",
+) -> Validation | Study:
+    """Open the subject of a report: a comparison of a session, a study, or the demo.
+
+    Without `session_id` it is the demo; `comparison` may be empty where there is only one; `folder`
+    holds the comparisons, if the session does not. With the folder of a `study` there is no
+    session.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such session, comparison or study.
+    BadInputError
+        Several comparisons, and none is named.
+    """
+    if study:
+        if not (Path(study) / _STUDY).is_file():
+            raise NotFoundError(
+                f"{study}: holds no study; make one with: mobility validate --study"
+            )
+        return Study(Path(study), read_json(Path(study) / _STUDY))
+    opened: SessionStore[StoredSession] = SessionStore(store)
+    if not session_id and not folder:
+        return demo_validation(opened)
+    session = opened.session(session_id) if session_id else opened.demo(registry.USUAL)
+    place = folder or None
+    if comparison:
+        return _warned_if_stale(session, validation(session, comparison, folder=place))
+    stored = validations(session, folder=place)
+    if len(stored) != 1:
+        names = ", ".join(each.name for each in stored) or "none"
+        raise BadInputError(f"session {session.id}: name one of its comparisons ({names})")
+    return _warned_if_stale(session, stored[0])
+
+
+def _warned_if_stale(session: StoredSession, comparison: Validation) -> Validation:
+    if not is_stale(session, comparison):
+        return comparison
+    warnings = [tables.warning("warnings.stale"), *comparison.document["warnings"]]
+    return replace(comparison, document={**comparison.document, "warnings": warnings})
+
+
+def demo_validation(store: SessionStore[Any]) -> Validation:
+    """Compare the demo with its truth, whose clock is set 0.25 s late; nothing is kept."""
+    from mobility.lab.lab_writers import write_trc
+
+    session = store.demo(registry.USUAL)
+    with scratch("demo") as place:
+        truth = read_dataset(session.folder / "truth.nc")
+        late = truth.assign_coords(time=truth["time"] + 0.25)
+        write_trc(late, place / "truth.trc")
+        comparison = validate(session, place / "truth.trc", folder=place / "kept")
+        return replace(
+            comparison, held=(comparison.curves()[comparison.name], comparison.agreement())
+        )
+
+
+class StudyRow(Strict):
+    """A line of a study: a session and the lab file of the same trial."""
+
+    session: Annotated[str, Field(min_length=1)]
+    lab_file: Annotated[str, Field(min_length=1)]
+    participant: str = ""
+    condition: str = ""
+    static: str = ""
+    mapping: str = ""
+    lab_angles: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Many trials compared with lab data, with the statistics across participants, in a folder.
+
+    The document has trials, failures and statistics.
+    """
+
+    folder: Path
+    document: dict[str, Any]
+
+    def agreement(self) -> xr.Dataset:
+        """Statistics of all comparisons across participants."""
+        return read_dataset(self.folder / _STUDY_AGREEMENT)
+
+    def curves(self) -> dict[str, xr.Dataset]:
+        """Curves of the trials, where there are few enough to show."""
+        files = sorted((self.folder / "curves").glob("*.nc"))
+        return {file.stem: read_dataset(file) for file in files}
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Results of a study, before they are written."""
+
+    document: dict[str, Any]
+    agreement: xr.Dataset | None
+    conditions: Mapping[str, xr.Dataset]
+    curves: Mapping[str, xr.Dataset]
+
+    def write(self, folder: Path) -> None:
+        """Write all files into an existing folder."""
+        write_json(folder / _STUDY, self.document)
+        if self.agreement is None:
+            return
+        write_dataset(folder / _STUDY_AGREEMENT, self.agreement)
+        for number, condition in enumerate(self.conditions.values(), start=1):
+            write_dataset(folder / f"condition-{number}.nc", condition)
+        if 0 < len(self.curves) <= MOST_SHOWN:
+            with writing(folder):
+                (folder / "curves").mkdir()
+            for name, curve in self.curves.items():
+                write_dataset(folder / "curves" / f"{name}.nc", curve)
+
+
+def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
+    """Read the list of a study, a CSV with a header.
+
+    The columns are those of :class:`StudyRow`; paths are taken from the folder of the file.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    BadInputError
+        It has no rows, an unknown or missing column, or an empty field that is needed.
+    """
+    file = Path(path)
+    columns, table = read_csv(file, what="study")
+    if twice := [name for name in columns if columns.count(name) > 1]:
+        raise BadInputError(f"study {file.name}: has the column '{twice[0]}' twice")
+    allowed = list(StudyRow.model_fields)
+    for name in columns:
+        if name not in allowed:
+            close = likely(name, allowed) or f"; known: {', '.join(allowed)}"
+            raise BadInputError(f"study {file.name}: unknown column '{name}'{close}")
+    for name in ("session", "lab_file"):
+        if name not in columns:
+            raise BadInputError(f"study {file.name}: has no column '{name}'")
+    rows = []
+    for number, values in table:
+        where = f"study {file.name}, line {number}"
+        if len(values) != len(columns):
+            raise BadInputError(f"{where}: does not have {len(columns)} fields")
+        rows.append(checked_model(StudyRow, dict(zip(columns, values, strict=True)), what=where))
+    return rows
+
+
+@checked
+def run_study(
+    store: SessionStore[Any],
+    study: FilePath,
+    *,
+    margin_deg: Positive | None = None,
+    max_lag_s: Positive | None = None,
+) -> StudyResult:
+    """Compare every trial of a study with its lab file, and all together across participants.
+
+    Each session keeps its own comparison; the options are those of :func:`validate`. A trial that
+    fails is listed with the reason and does not stop the others; where all failed there is no
+    `agreement`. With several conditions there are statistics of each.
+
+    Raises
+    ------
+    BadInputError
+        The list (:func:`read_study`) cannot be used.
+    """
+    file = Path(study)
+    rows = read_study(file)
+    _check_sessions(store, rows, file)
+    compared: list[tuple[StudyRow, str, Validation]] = []
+    failed: list[dict[str, Any]] = []
+    with progress_bar("comparing with lab data", total=len(rows), unit="trial") as bar:
+        for number, row in enumerate(rows, start=1):
+            there = file.parent / row.mapping  # else it is the name of a built-in one
+            try:
+                session = store.session(row.session)
+                comparison = validate(
+                    session,
+                    file.parent / row.lab_file,
+                    static=file.parent / row.static if row.static else None,
+                    lab_angles=file.parent / row.lab_angles if row.lab_angles else None,
+                    mapping=(there if there.is_file() else row.mapping) if row.mapping else None,
+                    margin_deg=margin_deg,
+                    max_lag_s=max_lag_s,
+                )
+                compared.append((row, row.participant or session.record.user_id, comparison))
+            except MobilityError as error:
+                trial = {"row": number, "session": row.session, "lab_file": row.lab_file}
+                failed.append({**trial, "error": _without_places(str(error), store, file)})
+            bar.update()
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "study": file.stem,
+        "made": now().isoformat(),
+        "margin_deg": margin_deg,
+        "trials": [
+            {
+                "session_id": comparison.document["session_id"],
+                "participant": participant,
+                "condition": row.condition,
+                **Origin.of(comparison.document)._asdict(),
+                "lab_file": comparison.document["files"]["lab"]["source_file"],
+                "lag_s": comparison.document["lag_s"],
+                "lag_sd_s": comparison.document["lag_sd_s"],
+                "correlation": comparison.document["synchronisation"]["correlation"],
+            }
+            for row, participant, comparison in compared
+        ],
+        "failed": failed,
+        "warnings": [],
+        "versions": dict(package_versions()),
+    }
+    if not compared:
+        return StudyResult(document, None, {}, {})
+    _require_one_reference(compared, file)
+    curves = [next(iter(comparison.curves().values())) for _, _, comparison in compared]
+    people = [participant for _, participant, _ in compared]
+    whole = _pooled(curves, people, margin_deg)
+    models = sorted({trial["source_software"] for trial in document["trials"]})
+    conditions = {}
+    named = list(dict.fromkeys(row.condition for row, _, _ in compared))
+    for condition in named if len(named) > 1 else []:
+        chosen = [i for i, (row, _, _) in enumerate(compared) if row.condition == condition]
+        conditions[condition or "none"] = _pooled(
+            [curves[i] for i in chosen], [people[i] for i in chosen], margin_deg
+        ).assign_attrs(condition=condition or "none")
+    document |= {
+        "exercise": compared[0][2].document["exercise"],
+        **_all_statistics(whole),
+        "times": times_statistics(curves, people),
+        "conditions": {
+            name: statistics(pooled, str(pooled.attrs["primary"]))
+            for name, pooled in conditions.items()
+        },
+        "definition_differences": {
+            angle: text
+            for trial_curves in curves
+            for angle, text in json.loads(trial_curves.attrs["definition_differences"]).items()
+        },
+        "warnings": [tables.warning("warnings.trial_failed", **fault) for fault in failed]
+        + [tables.warning("warnings.several_models", models=listed(models))] * (len(models) > 1)
+        + [dict(w) for w in warnings_of(whole)]
+        + [
+            {**w, "message": f"{comparison.document['session_id']}: {w['message']}"}
+            for _, _, comparison in compared
+            for w in comparison.document["warnings"]
+        ],
+    }
+    named_curves = {
+        f"{number:02d}-{comparison.document['session_id']}": trial_curves
+        for number, ((_, _, comparison), trial_curves) in enumerate(
+            zip(compared, curves, strict=True), start=1
+        )
+    }
+    return StudyResult(document, whole, conditions, named_curves)
+
+
+def _require_one_reference(
+    compared: Sequence[tuple[StudyRow, str, Validation]], file: Path
+) -> None:
+    """Refuse trials whose labs measured different things: one table would be of some of them."""
+    trials: dict[str, list[str]] = {}
+    for row, _, comparison in compared:
+        trials.setdefault(comparison.document["primary"], []).append(row.session)
+    if len(trials) > 1:
+        groups = "; ".join(shortened(names, most=3) for names in trials.values())
+        raise BadInputError(
+            f"{file}: some lab files have markers, others only angles of the lab's own model "
+            f"({groups}); make a study of each kind"
+        )
+
+
+def _check_sessions(store: SessionStore[Any], rows: Sequence[StudyRow], file: Path) -> None:
+    """Refuse a list that mixes exercises, or could mix up participants.
+
+    Rows of sessions that are not in the store are left to the run, which lists them as failed.
+    """
+    seen: set[tuple[str, str]] = set()
+    owners: dict[str, str] = {}
+    exercise = ""
+    for number, row in enumerate(rows, start=1):
+        where = f"study {file.name}, row {number}"
+        if (row.session, row.lab_file) in seen:
+            raise BadInputError(f"{where}: session {row.session} and its lab file are listed twice")
+        seen.add((row.session, row.lab_file))
+        try:
+            record = store.session(row.session).record
+        except MobilityError:
+            continue
+        exercise = exercise or record.exercise
+        if record.exercise != exercise:
+            raise BadInputError(
+                f"{where}: session {row.session} is of {record.exercise}, those before it of "
+                f"{exercise}; make a study of each exercise"
+            )
+        person = row.participant or record.user_id
+        if not row.participant and person == ANONYMOUS and len(rows) > 1:
+            raise BadInputError(
+                f"{where}: session {row.session} is anonymous; fill in the column participant, "
+                "which says which trials are of the same person"
+            )
+        if owners.setdefault(row.session, person) != person:
+            raise BadInputError(
+                f"{where}: session {row.session} belongs to {owners[row.session]} in another row"
+            )
+
+
+def _without_places(message: str, store: SessionStore[Any], study: Path) -> str:
+    """Message without paths of this machine, as reports are passed on."""
+    for place in (store.path.absolute(), study.parent.absolute(), store.path):
+        message = message.replace(f"{place}{os.sep}", "").replace(f"{place}", place.name)
+    return message
+
+
+def _pooled(
+    curves: Sequence[xr.Dataset], participants: Sequence[str], margin_deg: float | None
+) -> xr.Dataset:
+    """Statistics of all comparisons across participants."""
+    from mobility.lab.agreement import agreement
+    from mobility.lab.lab_trial import COMPARISONS, angles_of, repetitions_of, stacked
+
+    pooled = {}
+    for comparison in COMPARISONS:
+        pairs = []
+        for of_trial in curves:
+            estimators = [str(e) for e in of_trial["estimator"].values]
+            wanted = (comparison.measured, comparison.reference)
+            pairs.append(
+                [angles_of(of_trial, each if each in estimators else "") for each in wanted]
+            )
+        common = sorted({str(name) for v, r in pairs for name in v.data_vars if name in r})
+        if not common:
+            continue
+        video, lab = (
+            [
+                _completed(each, common, of_trial)
+                for each, of_trial in zip(side, curves, strict=True)
+            ]
+            for side in zip(*pairs, strict=True)
+        )
+        pooled[comparison.name] = agreement(
+            video,
+            lab,
+            [repetitions_of(of_trial) for of_trial in curves],
+            participants=list(participants),
+            margin_deg=margin_deg,
+            values=curves[0].attrs["values"].split(),
+        )
+    of_exercise = {name: curves[0].attrs[name] for name in ("moment", "shown")}
+    return stacked(pooled).assign_attrs(of_exercise)
+
+
+def _completed(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.Dataset:
+    """Angles of one estimator, NaN for those that this trial does not have."""
+    missing = {
+        name: (curves[name].isel(estimator=0, drop=True) * float("nan")).assign_attrs(
+            units="degree"
+        )
+        for name in names
+        if name not in angles and name in curves
+    }
+    return angles.assign(missing).assign_coords(time=curves["time"])
+
+
+def is_stale(session: StoredSession, comparison: Validation) -> bool:
+    """Whether the session was analysed anew or corrected since, or the code changed."""
+    return session.record.state != "analyzed" or comparison.document["of"] != _digests(session)
+
+
+def _all_statistics(agreement: xr.Dataset) -> dict[str, Any]:
+    primary = str(agreement.attrs["primary"])
+    by_comparison = {
+        str(name): statistics(agreement, str(name)) for name in agreement["comparison"].values
+    }
+    return {
+        "primary": primary,
+        "values": {
+            str(name): value_words(agreement, str(name)) for name in agreement["metric"].values
+        },
+        "angles": by_comparison.pop(primary),
+        "comparisons": by_comparison,
+    }
+
+
+def value_words(agreement: xr.Dataset, name: str) -> str:
+    """Say which value of a repetition it is, the bottom in the words of the exercise."""
+    if name == "bottom" and (moment := agreement.attrs.get("moment")):
+        return str(moment)
+    return str(tables.load("lab_contents")["compared"][name]["words"])
+
+
+def statistics(agreement: xr.Dataset, comparison: str) -> dict[str, Any]:
+    """Statistics of a comparison as JSON values, by angle and side.
+
+    Statistics of curves have their names; those of values of repetitions are under the names of the
+    values, as ``bottom``, ``peak`` and ``range``. A refused value is None, with its reason among
+    them.
+    """
+    selected = agreement.sel(comparison=comparison)
+    # As plain arrays: selecting each number by labels takes seconds.
+    waveform, discrete = (
+        {
+            str(n): v.transpose(*dims).to_numpy()
+            for n, v in selected.data_vars.items()
+            if set(v.dims) == set(dims)
+        }
+        for dims in (("angle", "side"), ("metric", "angle", "side"))
+    )
+    by_angle: dict[str, Any] = {}
+    for a, angle in enumerate(selected["angle"].values.tolist()):
+        for s, side in enumerate(selected["side"].values.tolist()):
+            if not (waveform["repetitions_compared"][a, s] or waveform["frames_compared"][a, s]):
+                continue
+            entry: dict[str, Any] = {
+                n: _json_value(values[a, s].item()) for n, values in waveform.items()
+            }
+            for m, metric in enumerate(selected["metric"].values.tolist()):
+                entry[metric] = {
+                    n: _json_value(values[m, a, s].item()) for n, values in discrete.items()
+                }
+            by_angle.setdefault(angle, {})[side] = entry
+    return by_angle
+
+
+def _json_value(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def _name_for(lab_file: str | os.PathLike[str]) -> str:
+    """Name of a comparison: that of the lab file, made fit for a folder."""
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(lab_file).stem)
+    stem = re.sub(r"\.{2,}", ".", stem).strip("-._")[:64]
+    return stem or "lab"
+
+
+def _digests(session: StoredSession) -> dict[str, str]:
+    """Hashes of the results that a comparison uses, and of its code."""
+    stages = session.record.stages
+    results = {n: s.sha256 for n, s in stages.items() if n in ("angles", "repetitions")}
+    exercise = registry.digest(session.record.kind)
+    return {**results, "code": code_digest(COMPARISON), "exercise": exercise}
+
+
+def _with_raw(session: StoredSession, angles: xr.Dataset) -> xr.Dataset:
+    """Angles with those of unfitted landmarks, in space and in the picture."""
+    from mobility.kinematics.angles import with_raw_angles
+    from mobility.kinematics.clean import clean_pose
+
+    if "knee_flexion_raw" in angles or angles.attrs.get("method") != "fitted_body":
+        return angles
+    return with_raw_angles(angles, clean_pose(session.pose()))

@@ -1,0 +1,429 @@
+"""One table of what video and lab measured in each repetition of each trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.assessment.phases import within
+from mobility.assessment.summaries import median_within, peak_within
+from mobility.base.formatting import shortened
+from mobility.errors import BadInputError
+from mobility.kinematics.datasets import in_degrees
+from mobility.kinematics.expected_error import half_width
+from mobility.kinematics.repetitions import normalise_repetitions
+from mobility.kinematics.skeleton import SIDES, Array
+from mobility.studies.statistics.limits_of_agreement import numbers
+from mobility.studies.statistics.waveforms import curve_errors
+
+Values = dict[str, tuple[tuple[str, ...], Any]]
+
+DISCRETE = ("bottom", "peak", "range")
+"""Values of a repetition: median within the bottom, extreme, largest less smallest."""
+
+_EXTREMES = ("peak", "largest", "smallest", "range")
+"""Values of a whole repetition; each other one is the median of a part of it."""
+
+CURVE_ERRORS = ("bias", "mae", "rmse", "rmse_offset_removed")
+
+POINTS = 101
+"""Points of the curve of a repetition."""
+
+_HALF_TURN = 180.0
+_FRAMES = {
+    "frames_compared": "frames with a value of both",
+    "frames_refused": "frames of which the lab has a value and the video none",
+    "frames_lab_missing": "frames without a value of the lab",
+}
+_VALUES = {
+    "video_values": "values of the video",
+    "lab_values": "values of the lab",
+    "video_values_sd": "values of the video, standard deviation of the error",
+}
+
+
+class _Layout(NamedTuple):
+    """Names of all angles (or metrics), whether each has sides, and all sides."""
+
+    names: list[str]
+    sided: list[bool]
+    sides: list[str]
+
+
+def paired_angles(
+    videos: Sequence[xr.Dataset],
+    labs: Sequence[xr.Dataset],
+    repetitions: Sequence[xr.Dataset],
+    participants: Sequence[str],
+    values: Sequence[str] = DISCRETE,
+) -> tuple[xr.Dataset, list[dict[str, str]]]:
+    """Measure each accepted repetition in the angles of both, with the arguments of `agreement`.
+
+    The table is over ``rep``, numbered through all trials, with the coordinates ``participant``,
+    ``trial``, ``repetition``, and over ``angle`` ``units``, ``sided`` and ``peak_kind``:
+    `video_curves`, `lab_curves` (rep, angle, side, percent); `video_values`, `lab_values`,
+    `video_values_sd` (rep, metric, angle, side); `repetition_bias` and the other errors,
+    `repetition_coverage` and `repetition_frames_...` (rep, angle, side). Angles are in degrees. The
+    second result is the list of warnings.
+    """
+    shared = [
+        _shared_angles(v, r, t + 1) for t, (v, r) in enumerate(zip(videos, labs, strict=True))
+    ]
+    layout = _layout(videos, shared)
+    _check_values(values, repetitions)
+    warnings: list[dict[str, str]] = []
+    parts: list[Values] = []
+    owners: list[tuple[str, int, Array]] = []
+    for t, (video, lab, windows) in enumerate(zip(videos, labs, repetitions, strict=True)):
+        accepted = _accepted(windows, t + 1)
+        if not accepted.sizes["rep"]:
+            warnings.append(tables.warning("warnings.trial_without_repetition", trial=t + 1))
+            continue
+        parts.append(_one_trial(video, lab, accepted, shared[t], layout, values))
+        owners.append((participants[t], t + 1, accepted["rep"].to_numpy()))
+    if not parts:
+        raise BadInputError("agreement: there is no accepted repetition in any trial")
+    table = _table(parts, owners, layout, ["degree"] * len(layout.names), list(values))
+    table = table.assign_coords(
+        percent=(
+            "percent",
+            np.linspace(0, 100, POINTS),
+            {"units": "percent", "long_name": "of the repetition"},
+        ),
+        peak_kind=("angle", [_peak_kind(name) for name in layout.names]),
+    )
+    for name in ("video_curves", "lab_curves"):
+        what = name.split("_")[0]
+        table[name].attrs = {"units": "degree", "long_name": f"curves of the {what}"}
+    errors = curve_errors(table["video_curves"], table["lab_curves"], dim="percent")
+    table = table.assign({f"repetition_{name}": errors[name] for name in CURVE_ERRORS})
+    text = tables.load("agreement")["coverage"]["long_name"]
+    table["repetition_coverage"].attrs = {"units": "1", "long_name": text}
+    for name, text in _FRAMES.items():
+        table[f"repetition_{name}"].attrs = {"units": "1", "long_name": text}
+    largest = abs(table["video_curves"] - table["lab_curves"]).max(["rep", "side", "percent"])
+    wrapping = [str(name) for name in largest["angle"].values[largest.values > _HALF_TURN]]
+    if wrapping:
+        warnings.append(tables.warning("warnings.angle_wraps", angles=", ".join(wrapping)))
+    return table, warnings
+
+
+def paired_metrics(
+    videos: Sequence[xr.Dataset], labs: Sequence[xr.Dataset], participants: Sequence[str]
+) -> xr.Dataset:
+    """Put the metrics per repetition of both into one table, with their names as angles.
+
+    The table is that of :func:`paired_angles` with a single metric ``value``, without curves.
+    """
+    units: dict[str, str] = {}
+    shared = []
+    for t, (video, lab) in enumerate(zip(videos, labs, strict=True)):
+        what = f"agreement: trial {t + 1}"
+        for dataset in (video, lab):
+            if "rep" not in dataset.coords:
+                raise BadInputError(f"{what}: neither angles over 'time' nor metrics over 'rep'")
+        if not np.array_equal(video["rep"].values, lab["rep"].values):
+            raise BadInputError(f"{what}: video and lab do not have the same repetitions")
+        names = [name for name in _names(video, "rep") if name in _names(lab, "rep")]
+        if not names:
+            raise BadInputError(f"{what}: video and lab have no metric per repetition in common")
+        for name in names:
+            unit_pair = [d[name].attrs.get("units", "not stated") for d in (video, lab)]
+            if unit_pair[0] != unit_pair[1] or units.setdefault(name, unit_pair[0]) != unit_pair[0]:
+                raise BadInputError(
+                    f"{what}: {name} is in other units ({unit_pair[0]} and {unit_pair[1]}, first"
+                    f" {units.get(name, unit_pair[0])})"
+                )
+            _same_sides(video, lab, name, what)
+        shared.append(names)
+    layout = _layout(videos, shared)
+    dims = ("rep", "metric", "angle", "side")
+    parts: list[Values] = []
+    owners: list[tuple[str | list[str], int, Array]] = []
+    for t, (video, lab) in enumerate(zip(videos, labs, strict=True)):
+        ours, theirs, sd = _arrays_of_both(video, lab, shared[t], layout, "rep")
+        parts.append(
+            {
+                name: (dims, values[:, None])
+                for name, values in zip(_VALUES, (ours, theirs, sd), strict=True)
+            }
+        )
+        owner: str | list[str] = participants[t]
+        if "participant" in video.coords:
+            owner = [str(name) for name in video["participant"].values]
+        owners.append((owner, t + 1, video["rep"].to_numpy()))
+    if not sum(len(numbers) for _, _, numbers in owners):
+        raise BadInputError("agreement: there is no repetition in any trial")
+    return _table(parts, owners, layout, [units[name] for name in layout.names], ["value"])
+
+
+def common_units(units: Sequence[str]) -> str:
+    """Return the unit that all metrics share, or where to find the unit of each."""
+    return units[0] if len(set(units)) == 1 else "as the coordinate units"
+
+
+def _table(
+    parts: Sequence[Values],
+    owners: Sequence[tuple[str | list[str], int, Array]],
+    layout: _Layout,
+    units: list[str],
+    metrics: list[str],
+) -> xr.Dataset:
+    """Concatenate the repetitions of all trials."""
+    counts = [len(numbers) for _, _, numbers in owners]
+    participants = [
+        name
+        for (names, _, _), n in zip(owners, counts, strict=True)
+        for name in ([names] * n if isinstance(names, str) else names)
+    ]
+    table = xr.Dataset(
+        {
+            name: (dims, np.concatenate([part[name][1] for part in parts]))
+            for name, (dims, _) in parts[0].items()
+        },
+        coords={
+            "rep": np.arange(1, sum(counts) + 1),
+            "participant": ("rep", np.array(participants, dtype=str)),
+            "trial": ("rep", np.repeat([trial for _, trial, _ in owners], counts)),
+            "repetition": ("rep", np.concatenate([numbers for _, _, numbers in owners])),
+            "metric": np.array(metrics),
+            "angle": np.array(layout.names),
+            "side": np.array(layout.sides),
+            "units": ("angle", np.array(units)),
+            "sided": ("angle", np.array(layout.sided)),
+        },
+    )
+    for name, text in _VALUES.items():
+        table[name].attrs = {"units": common_units(units), "long_name": text}
+    return table
+
+
+def _layout(datasets: Sequence[xr.Dataset], shared: Sequence[list[str]]) -> _Layout:
+    """Names and sides of all trials."""
+    sided: dict[str, bool] = {}
+    for t, (dataset, names) in enumerate(zip(datasets, shared, strict=True)):
+        for name in names:
+            has = "side" in dataset[name].dims
+            if sided.setdefault(name, has) != has:
+                raise BadInputError(
+                    f"agreement: trial {t + 1}: {name} has sides in some of the trials only"
+                )
+    sides = [*(SIDES if any(sided.values()) else ()), *(() if all(sided.values()) else ("middle",))]
+    return _Layout(list(sided), list(sided.values()), sides)
+
+
+def _names(dataset: xr.Dataset, dim: str) -> list[str]:
+    """Names of numeric variables over `dim` and maybe side, without standard deviations."""
+    return [
+        str(name)
+        for name, variable in dataset.data_vars.items()
+        if dim in variable.dims
+        and set(variable.dims) <= {dim, "side"}
+        and variable.dtype.kind in "fiu"
+        and not str(name).endswith("_sd")
+    ]
+
+
+def _same_sides(video: xr.Dataset, lab: xr.Dataset, name: str, what: str) -> None:
+    if ("side" in video[name].dims) != ("side" in lab[name].dims):
+        raise BadInputError(f"{what}: {name} has sides in one of video and lab only")
+    for dataset in (video, lab):
+        if "side" in dataset[name].dims:
+            sides = dataset["side"].values.tolist() if "side" in dataset.coords else []
+            if not sides or not set(sides) <= set(SIDES):
+                raise BadInputError(f"{what}: the sides of {name} must be left and right")
+
+
+def _shared_angles(video: xr.Dataset, lab: xr.Dataset, number: int) -> list[str]:
+    """Names of the angles that both have, if both are on the same frames and in degrees."""
+    what = f"agreement: trial {number}"
+    for source, dataset in (("video", video), ("lab", lab)):
+        if "time" not in dataset.dims:
+            raise BadInputError(f"{what}: the {source} has no dimension 'time'")
+    times = video["time"].to_numpy(), lab["time"].to_numpy()
+    if len(times[0]) != len(times[1]) or not np.allclose(times[0], times[1], rtol=0, atol=1e-6):
+        raise BadInputError(
+            f"{what}: video and lab are not on the same times"
+            f" ({len(times[0])} and {len(times[1])}); synchronise them first"
+        )
+    ours, theirs = _names(video, "time"), _names(lab, "time")
+    names = [name for name in ours if name in theirs]
+    if not names:
+        raise BadInputError(
+            f"{what}: video and lab have no angle in common (video: {shortened(ours, most=5)};"
+            f" lab: {shortened(theirs, most=5)})"
+        )
+    for name in names:
+        for source, dataset in (("video", video), ("lab", lab)):
+            units = dataset[name].attrs.get("units", "not stated")
+            if not in_degrees(units):
+                raise BadInputError(
+                    f"{what}: {name} of the {source} must be in degrees (units: {units})"
+                )
+        _same_sides(video, lab, name, what)
+    return names
+
+
+def _peak_kind(angle: str) -> str:
+    entry = tables.load("measures")["measures"].get(angle)
+    return str(entry["peak"]) if entry else "maximum"
+
+
+def _arrays_of_both(
+    video: xr.Dataset, lab: xr.Dataset, shared: Sequence[str], layout: _Layout, dim: str
+) -> tuple[Array, Array, Array]:
+    """Values of video and lab, and sd of the video, (dim, angle, side); NaN where missing."""
+    columns = {side: s for s, side in enumerate(layout.sides)}
+    shape = (video.sizes[dim], len(layout.names), len(layout.sides))
+    arrays = tuple(np.full(shape, np.nan) for _ in range(3))
+    for values, dataset, suffix in zip(arrays, (video, lab, video), ("", "", "_sd"), strict=True):
+        for a, name in enumerate(layout.names):
+            if name not in shared or f"{name}{suffix}" not in dataset:
+                continue
+            variable = dataset[f"{name}{suffix}"]
+            numbers(variable.to_numpy(), what=f"agreement: {name}{suffix}")
+            if not layout.sided[a]:
+                values[:, a, columns["middle"]] = variable.to_numpy()
+                continue
+            for s, side in enumerate(variable["side"].values.tolist()):
+                values[:, a, columns[side]] = variable.transpose(dim, "side").to_numpy()[:, s]
+    return arrays[0], arrays[1], arrays[2]
+
+
+def _check_values(values: Sequence[str], repetitions: Sequence[xr.Dataset]) -> None:
+    parts = [name for name in values if name not in (*_EXTREMES, "bottom")]
+    for name in parts:
+        if not all(f"{name}_{end}" in each for each in repetitions for end in ("start", "end")):
+            raise BadInputError(
+                f"agreement: values: the repetitions have no {name}_start and {name}_end"
+            )
+
+
+def _accepted(repetitions: xr.Dataset, number: int) -> xr.Dataset:
+    """Keep the accepted repetitions, with their numbers."""
+    lacking = [name for name in ("start", "end") if name not in repetitions]
+    if lacking:
+        raise BadInputError(
+            f"agreement: trial {number}: the repetitions have no {', '.join(lacking)}"
+        )
+    if "rep" not in repetitions.coords:
+        repetitions = repetitions.assign_coords(rep=np.arange(1, repetitions.sizes["rep"] + 1))
+    if "accepted" not in repetitions:
+        return repetitions.assign(accepted=("rep", np.ones(repetitions.sizes["rep"], bool)))
+    return repetitions.isel(rep=np.flatnonzero(repetitions["accepted"].to_numpy().astype(bool)))
+
+
+def _one_trial(
+    video: xr.Dataset,
+    lab: xr.Dataset,
+    repetitions: xr.Dataset,
+    shared: list[str],
+    layout: _Layout,
+    names: Sequence[str],
+) -> Values:
+    """Curves, values and counts of frames of each repetition."""
+    ours, theirs, sd = _arrays_of_both(video, lab, shared, layout, "time")
+    time = video["time"].to_numpy()
+    dims = ("time", "angle", "side")
+    shown = _shown(repetitions, layout)
+    curves = normalise_repetitions(
+        xr.Dataset({"video": (dims, ours), "lab": (dims, theirs)}, coords={"time": time}),
+        repetitions,
+        points=POINTS,
+    ).transpose("rep", "angle", "side", "percent")
+    inside = _windows(time, repetitions, "start", "end")
+    both, has_lab = np.isfinite(ours - theirs), np.isfinite(theirs)
+    has_sd = both & np.isfinite(sd)
+    hit = has_sd & (np.abs(ours - theirs) <= half_width(np.where(has_sd, sd, 0)))
+    with_sd = _count(has_sd, inside)
+    coverage = np.divide(
+        _count(hit, inside), with_sd, out=np.full(with_sd.shape, np.nan), where=with_sd > 0
+    )
+    measured: Values = {
+        f"{what}_curves": (
+            ("rep", "angle", "side", "percent"),
+            np.where(shown[..., None], curves[what].to_numpy(), np.nan),
+        )
+        for what in ("video", "lab")
+    }
+    over = ("rep", "angle", "side")
+    measured["repetition_coverage"] = (over, np.where(shown, coverage, np.nan))
+    for name, frames in zip(_FRAMES, (both, has_lab & ~both, ~has_lab), strict=True):
+        measured[f"repetition_{name}"] = (over, np.where(shown, _count(frames, inside), 0))
+    parts = {
+        name: _windows(time, repetitions, f"{name}_start", f"{name}_end")
+        for name in names
+        if name not in _EXTREMES and f"{name}_start" in repetitions and f"{name}_end" in repetitions
+    }
+    video_values, video_sd = _discrete(ours, sd, inside, parts, layout.names, names)
+    lab_values, _ = _discrete(theirs, np.full_like(sd, np.nan), inside, parts, layout.names, names)
+    for name, values in zip(_VALUES, (video_values, lab_values, video_sd), strict=True):
+        kept = np.where(shown[:, None], values, np.nan)
+        measured[name] = (("rep", "metric", "angle", "side"), kept)
+    return measured
+
+
+def _shown(repetitions: xr.Dataset, layout: _Layout) -> NDArray[np.bool_]:
+    """Say what each repetition shows, (rep, angle, side): all, or what its ``compared`` says."""
+    shown = np.ones((repetitions.sizes["rep"], len(layout.names), len(layout.sides)), bool)
+    if "compared" not in repetitions:
+        return shown
+    by_side = repetitions["compared"].astype(bool)
+    if "angle" in by_side.dims:
+        by_side = by_side.reindex(angle=layout.names, fill_value=False)
+    else:
+        by_side = by_side.expand_dims(angle=layout.names)
+    for side in set(layout.sides) & set(SIDES):
+        values = by_side.sel(side=side).transpose("rep", "angle").to_numpy()
+        shown[:, :, layout.sides.index(side)] = values
+    return shown
+
+
+def _windows(time: Array, repetitions: xr.Dataset, first: str, last: str) -> NDArray[np.bool_]:
+    """Frames of each repetition between two of its times, (rep, time)."""
+    edges = zip(repetitions[first].to_numpy(), repetitions[last].to_numpy(), strict=True)
+    return np.stack([within(time, start, end) for start, end in edges])
+
+
+def _count(frames: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[np.int64]:
+    return np.stack([frames[window].sum(axis=0) for window in inside])
+
+
+def _discrete(
+    values: Array,
+    sd: Array,
+    inside: NDArray[np.bool_],
+    parts: Mapping[str, NDArray[np.bool_]],
+    angles: Sequence[str],
+    names: Sequence[str],
+) -> tuple[Array, Array]:
+    """Values of repetitions of one system and their sd, (rep, metric, angle, side)."""
+    dims = ("time", "angle", "side")
+    series, errors = xr.DataArray(values, dims=dims), xr.DataArray(sd, dims=dims)
+    frames = xr.DataArray(inside, dims=("rep", "time"))
+    kinds = [_peak_kind(name) for name in angles]
+    extremes = {
+        kind: [part.to_numpy() for part in peak_within(series, errors, frames, kind)]
+        for kind in dict.fromkeys(("maximum", "minimum", *kinds))
+    }
+    spread = extremes["maximum"][0] - extremes["minimum"][0]
+    missing = np.full_like(spread, np.nan)
+    of_name: dict[str, Sequence[Array]] = {
+        "largest": extremes["maximum"],
+        "smallest": extremes["minimum"],
+        "range": (spread, missing),
+        "peak": [
+            np.stack([extremes[kind][part][:, a] for a, kind in enumerate(kinds)], axis=1)
+            for part in (0, 1)
+        ],
+    }
+    for name, windows in parts.items():
+        medians = median_within(series, errors, xr.DataArray(windows, dims=("rep", "time")))
+        of_name[name] = [part.to_numpy() for part in medians]
+    both = [of_name.get(name, (missing, missing)) for name in names]
+    return np.stack([value for value, _ in both], axis=1), np.stack([e for _, e in both], axis=1)

@@ -1,0 +1,286 @@
+"""Figures of the comparison with a lab: curves on one clock, and agreement of values.
+
+They take the curves and agreement Datasets of :mod:`mobility.lab.lab_trial`. Every function
+returns a matplotlib Figure that belongs to no window; the colours and dashes of the sides are those
+of the other reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from mobility import plot, tables
+from mobility.base.formatting import capital, spoken
+from mobility.kinematics.expected_error import half_width
+from mobility.lab.lab_comparison import value_words
+from mobility.plot.axes import COLOURS, GREY, LINES, MARKERS, NORMAL
+from mobility.reports.figures import legend, line, panels, patch
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_STYLES: dict[str, dict[str, Any]] = {
+    "raw": {"color": "#9AA0A6", "lw": 1.0, "ls": "-", "zorder": 2},
+    "image": {"color": "#9AA0A6", "lw": 1.0, "ls": (0, (1, 2)), "zorder": 2},
+    "landmarks": {"color": "#0072B2", "lw": 1.6, "ls": "-", "zorder": 4},
+    "fitted": {"color": "#0072B2", "lw": 1.6, "ls": "-", "zorder": 4},
+    "lab_formulas": {"color": "black", "lw": 1.4, "ls": "-", "zorder": 5},
+    "lab_model": {"color": "#009E73", "lw": 1.5, "ls": (0, (5, 2)), "zorder": 6},
+}
+"""Style of each estimator.
+
+`lab_formulas`: our formulas on the lab's joint centres, `lab_model`: the lab's own angles.
+"""
+
+
+def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
+    """Draw the angles of video and lab over time, one row for each angle, one column for each side.
+
+    All estimators; the video with the 95 % band of its error; repetitions are shaded.
+    """
+    figure, axes = panels(len(names), 2, height=1.1 + 1.75 * len(names), sharex=True)
+    time = curves["time"].to_numpy()
+    estimators = [str(e) for e in curves["estimator"].values]
+    for row, name in enumerate(names):
+        limits = _axis_limits(curves, name)
+        for column, side in enumerate(("left", "right")):
+            axis = axes[2 * row + column]
+            _shade(axis, curves)
+            values = curves[name].sel(side=side)
+            for estimator in estimators:
+                axis.plot(time, values.sel(estimator=estimator), **_STYLES[estimator])
+            if f"{name}_sd" in curves:
+                estimator_with_sd = "fitted" if "fitted" in estimators else "landmarks"
+                middle = values.sel(estimator=estimator_with_sd).to_numpy()
+                half = half_width(curves[f"{name}_sd"].sel(side=side).to_numpy())
+                axis.fill_between(
+                    time, middle - half, middle + half, color=COLOURS["left"], alpha=0.13, lw=0
+                )
+            axis.set_ylim(limits)
+            axis.set_title(f"{capital(spoken(name))}, {side}", fontsize=NORMAL, loc="left", pad=4)
+            if column == 0:
+                axis.set_ylabel("Degrees", fontsize=NORMAL)
+    for axis in axes[-2:]:
+        axis.set_xlabel(tables.sentence("validation.time"), fontsize=NORMAL)
+        axis.set_xlim(time[0], time[-1])
+    handles = [line(tables.sentence(f"validation.ways.{e}"), **_STYLES[e]) for e in estimators]
+    handles.append(
+        patch(tables.sentence("validation.error_of_video"), color=COLOURS["left"], alpha=0.2)
+    )
+    legend(figure, handles, ncols=3)
+    return figure
+
+
+def difference_curves(
+    agreement: xr.Dataset, *, comparison: str, names: Sequence[str], title: str
+) -> Figure:
+    """Draw the mean difference of two ways to an angle over a repetition, 0 to 100 %.
+
+    Mean of the independent units (repetitions of one participant, else participants) with one
+    standard deviation between them.
+
+    Parameters
+    ----------
+    agreement
+        With the dimension `comparison`.
+    comparison
+        Which one.
+    names
+        Angles.
+    title
+        Title of the legend: what is subtracted from what.
+    """
+    selected = agreement.sel(comparison=comparison)
+    figure, axes = _panels(names, height=2.4, xlabel="Repetition (%)", ylabel="Degrees")
+    percent = selected["percent"].to_numpy()
+    seen: dict[str, None] = {}
+    for axis, name in zip(axes, names, strict=True):
+        axis.axhline(0, color=GREY, lw=0.8)
+        for side in selected["side"].values.tolist():
+            curve = selected["difference_curve"].sel(angle=name, side=side).to_numpy()
+            if not np.isfinite(curve).any():
+                continue
+            seen[side] = None
+            key = "" if side == "middle" else side
+            spread = selected["difference_curve_sd"].sel(angle=name, side=side).to_numpy()
+            axis.plot(percent, curve, color=COLOURS[key], ls=LINES[key], lw=1.8)
+            axis.fill_between(
+                percent, curve - spread, curve + spread, color=COLOURS[key], alpha=0.15, lw=0
+            )
+        axis.set_xlim(0, 100)
+    handles = [
+        line(s.capitalize(), color=COLOURS[s], ls=LINES[s], lw=1.8) for s in seen if s != "middle"
+    ]
+    handles.append(patch("± SD", color=GREY, alpha=0.2))
+    legend(figure, handles, title=title)
+    return figure
+
+
+def bland_altman(
+    agreement: xr.Dataset, *, comparison: str, metric: str, names: Sequence[str]
+) -> Figure:
+    """Draw differences of values of repetitions over their means, with bias and limits.
+
+    A mark for each repetition (with several participants another colour for each); the mean
+    difference and the 95 % limits of agreement, with their 95 % confidence intervals as bars.
+
+    Parameters
+    ----------
+    agreement
+        With the dimension `comparison`.
+    comparison, metric
+        Which comparison, and which value of the repetitions.
+    names
+        Angles, one row for each; a column for each side.
+    """
+    selected = agreement.sel(comparison=comparison)
+    figure, axes = panels(len(names), 2, height=1.1 + 2.0 * len(names))
+    colours = _colours_of_people(selected)
+    for row, name in enumerate(names):
+        for column, side in enumerate(("left", "right")):
+            axis = axes[2 * row + column]
+            marks = [colours[person] or COLOURS[side] for person in selected["participant"].values]
+            plot.bland_altman(selected, name, side=side, metric=metric, ax=axis, colours=marks)
+            axis.set_xlabel("")
+            axis.set_title(f"{capital(spoken(name))}, {side}", fontsize=NORMAL, loc="left", pad=4)
+            if column:
+                axis.set_ylabel("")
+    for axis in axes[-2:]:
+        axis.set_xlabel("Mean of both (°)", fontsize=NORMAL)
+    handles = [
+        line("mean difference", color="black", lw=1.1),
+        line(tables.sentence("validation.limits"), color="black", lw=1.1, ls=(0, (4, 2))),
+        line(tables.sentence("validation.intervals_of_limits"), color="black", lw=3, alpha=0.35),
+    ]
+    legend(
+        figure,
+        handles,
+        title=tables.sentence("validation.of_the_repetitions", metric=_words(agreement, metric)),
+    )
+    return figure
+
+
+def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Sequence[str]) -> Figure:
+    """Draw values of the video over those of the lab, with the line of identity.
+
+    A mark for each repetition and side; with several participants a colour for each.
+
+    Parameters
+    ----------
+    agreement, comparison, metric, names
+        As for :func:`bland_altman`; a panel for each angle.
+    """
+    selected = agreement.sel(comparison=comparison, metric=metric)
+    figure, axes = _panels(names, height=2.9, xlabel="Lab (°)", ylabel="Video (°)")
+    colours = _colours_of_people(selected)
+    for axis, name in zip(axes, names, strict=True):
+        everything = []
+        for side in selected["side"].values.tolist():
+            here = selected.sel(angle=name, side=side)
+            ours, theirs = here["video_values"].to_numpy(), here["lab_values"].to_numpy()
+            both = np.isfinite(ours) & np.isfinite(theirs)
+            everything += [ours[both], theirs[both]]
+            for person, colour in colours.items():
+                of_person = both & (selected["participant"].values == person)
+                key = "" if side == "middle" else side
+                axis.plot(
+                    theirs[of_person],
+                    ours[of_person],
+                    ls="",
+                    marker=MARKERS.get(side, "D"),
+                    mfc="white",
+                    mec=colour or COLOURS[key],
+                    ms=5.5,
+                )
+        flat = np.concatenate(everything)
+        if flat.size:
+            pad = max(2.0, 0.08 * float(np.ptp(flat)))
+            ends = (float(flat.min()) - pad, float(flat.max()) + pad)
+            axis.plot(ends, ends, color=GREY, lw=0.9, zorder=1)
+            axis.set_xlim(ends)
+            axis.set_ylim(ends)
+        axis.set_aspect("equal")
+    handles = [
+        line(
+            s.capitalize(),
+            color=GREY if len(colours) > 1 else COLOURS[s],
+            marker=MARKERS[s],
+            ls="",
+            mfc="white",
+            ms=6,
+        )
+        for s in ("left", "right")
+    ]
+    handles.append(line("identity", color=GREY, lw=0.9))
+    legend(
+        figure,
+        handles,
+        title=tables.sentence("validation.of_the_repetitions", metric=_words(agreement, metric)),
+    )
+    return figure
+
+
+def _words(agreement: xr.Dataset, metric: str) -> str:
+    return capital(value_words(agreement, metric))
+
+
+def _panels(
+    names: Sequence[str], *, height: float, xlabel: str, ylabel: str
+) -> tuple[Figure, list[Axes]]:
+    """Axes for each angle, up to three in a row, of this height (inches), labelled."""
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = panels(rows, columns, height=0.9 + height * rows)
+    for axis in axes[len(names) :]:
+        axis.remove()
+    used = list(axes[: len(names)])
+    for i, (axis, name) in enumerate(zip(used, names, strict=True)):
+        axis.set_title(capital(spoken(name)), fontsize=NORMAL, loc="left", pad=4)
+        axis.set_xlabel(xlabel, fontsize=NORMAL)
+        if i % columns == 0:
+            axis.set_ylabel(ylabel, fontsize=NORMAL)
+    return figure, used
+
+
+def _colours_of_people(agreement: xr.Dataset) -> dict[str, str]:
+    """Colour of each participant; "" (the colour of the side) if there is only one."""
+    people = list(dict.fromkeys(agreement["participant"].values.tolist()))
+    if len(people) == 1:
+        return {people[0]: ""}
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    shades = colormaps["viridis"](np.linspace(0, 0.9, len(people)))
+    return {person: to_hex(shade) for person, shade in zip(people, shades, strict=True)}
+
+
+def _axis_limits(curves: xr.Dataset, name: str) -> tuple[float, float]:
+    """Limits of the y axis, by all estimators except the raw ones, whose outliers are cut off."""
+    estimators = [e for e in curves["estimator"].values if e not in ("raw", "image")]
+    values = curves[name].sel(estimator=estimators).to_numpy()
+    seen = values[np.isfinite(values)]
+    if not seen.size:
+        return (0.0, 1.0)
+    low, high = float(seen.min()), float(seen.max())
+    pad = max(5.0, 0.12 * (high - low))
+    return (low - pad, high + pad)
+
+
+def _shade(axis: Axes, curves: xr.Dataset) -> None:
+    if "repetition_start" not in curves:
+        return
+    accepted = curves.get("repetition_accepted")
+    for i in range(curves.sizes["rep"]):
+        if accepted is None or bool(accepted[i]):
+            axis.axvspan(
+                float(curves["repetition_start"][i]),
+                float(curves["repetition_end"][i]),
+                color="#F0F0F0",
+                lw=0,
+                zorder=0,
+            )

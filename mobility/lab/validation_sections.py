@@ -1,0 +1,811 @@
+"""The parts of the report on agreement with a lab: as HTML, and as tables for a paper.
+
+They take agreement Datasets with the dimension `comparison`, and documents of
+:mod:`mobility.lab.lab_comparison`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import htpy as h
+import numpy as np
+import xarray as xr
+from markupsafe import Markup
+
+from mobility import tables
+from mobility.base.formatting import (
+    MISSING,
+    between,
+    capital,
+    listed,
+    percent,
+    plus_minus,
+    probability,
+    quantity,
+    rounded,
+    spoken,
+)
+from mobility.base.writing import plain_cells
+from mobility.keypoints.sources import MEDIAPIPE, Origin
+from mobility.kinematics.expected_error import half_width
+from mobility.kinematics.skeleton import called
+from mobility.lab.lab_comparison import value_words
+from mobility.lab.lab_trial import COMPARISONS, DEFINITIONS
+from mobility.reports.html import (
+    Cell,
+    Row,
+    bullets,
+    facts,
+    html,
+    opening,
+    paragraphs,
+    sentence,
+    table,
+)
+from mobility.sessions.files import atomic, make_folder, writing
+from mobility.studies.statistics.limits_of_agreement import (
+    BOOTSTRAP_COVERAGE,
+    LEAST,
+    limits_interval_width,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SIZES = (10, 20, 30, 50, 100, 200)
+"""Numbers of participants for which the width of the intervals is given."""
+
+_TITLES = {comparison.name: comparison.title for comparison in COMPARISONS}
+
+
+def shown(agreement: xr.Dataset, comparison: str, *, sided: bool = False) -> list[str]:
+    """List the compared angles that the exercise draws of a trial; all, if it has none of them.
+
+    Figures show those that are `sided`.
+    """
+    names = agreement.attrs.get("shown", "").split()
+    selected = agreement.sel(comparison=comparison)
+    compared = [
+        str(a)
+        for a in selected["angle"].values
+        if int(selected["repetitions_compared"].sel(angle=a).sum()) > 0
+    ]
+    chosen = [name for name in compared if name in names] or compared
+    return [name for name in chosen if tables.load("angles")[name]["sided"] or not sided]
+
+
+def metric_names(agreement: xr.Dataset) -> list[str]:
+    """Values of repetitions that figures show: all but the range."""
+    return [str(name) for name in agreement["metric"].values if name != "range"]
+
+
+def header(document: Mapping[str, Any]) -> Markup:
+    """Say what was compared with what: a trial, or a study with its trials and failures."""
+    if "study" not in document:
+        return trial_facts(document)
+    trials, failed = document["trials"], document["failed"]
+    people = len({trial["participant"] for trial in trials})
+    conditions = list(dict.fromkeys(t["condition"] for t in trials if t["condition"]))
+    overview = facts(
+        {
+            "Study": document["study"],
+            "Exercise": document["exercise"],
+            "Trials": tables.sentence(
+                "validation.compared", compared=len(trials), count=len(trials) + len(failed)
+            ),
+            "Participants": str(people),
+            "Conditions": ", ".join(conditions) or None,
+            "Keypoints": _models(trials),
+            "Margin of equivalence, as given": _margin(document),
+        }
+    )
+    rows = [
+        [
+            trial["session_id"],
+            Cell(trial["participant"], "text"),
+            Cell(trial["condition"] or MISSING, "text"),
+            Cell(trial["lab_file"], "text"),
+            quantity(
+                trial["lag_s"],
+                "",
+                half=half_width(math.nan if trial["lag_sd_s"] is None else trial["lag_sd_s"]),
+                digits=3,
+                signed=True,
+            ),
+            rounded(trial["correlation"], 3),
+        ]
+        for trial in trials
+    ]
+    head = ["Session", "Participant", "Condition", "Lab file", "Lag, s", "Correlation"]
+    listing = table(head, rows, caption="", numeric=True)
+    return overview + opening(tables.sentence("validation.trials"), listing)
+
+
+def _margin(document: Mapping[str, Any]) -> str | None:
+    margin = document["margin_deg"]
+    return None if margin is None else f"{margin:g}°"
+
+
+def about_the_lag(document: Mapping[str, Any]) -> Markup:
+    """Say that the lag also includes the delay of the video."""
+    delay = tables.load("synchronisation")["video_delay"]
+    sync = document.get("synchronisation")
+    by_hand = sync is not None and sync["given"]
+    about = tables.sentence(
+        f"validation.about_the_lag.{'given' if by_hand else 'found'}",
+        late=1000 * delay["mean_s"],
+        half=1000 * half_width(delay["sd_s"]),
+    )
+    return paragraphs(about)
+
+
+def about_the_curves(curves: Mapping[str, xr.Dataset]) -> Markup:
+    """Say how to read the curves over time; empty where none are shown."""
+    if not curves:
+        return html()
+    drawn = {str(each) for trial in curves.values() for each in trial["estimator"].values}
+    sentences = [
+        tables.sentence(f"validation.curves_of_{of_lab}")
+        for of_lab in ("formulas", "model")
+        if f"lab_{of_lab}" in drawn
+    ]
+    return paragraphs(" ".join([tables.sentence("validation.curves"), *sentences]))
+
+
+def condition_table(agreement: xr.Dataset, document: Mapping[str, Any]) -> Markup:
+    """Show the errors of the curves of a study, one column for each condition."""
+    names = shown(agreement, document["primary"])
+    conditions: Mapping[str, Any] = document.get("conditions", {})
+    rows: list[Row] = []
+    for angle, sides in document["angles"].items():
+        for side in sides:
+            by_condition = [by_angle.get(angle, {}).get(side) for by_angle in conditions.values()]
+            if angle in names and any(each is not None for each in by_condition):
+                cells = [_condition_cell(each) for each in by_condition]
+                rows.append([_name_with_side(angle, side), *cells])
+    return table(
+        ["Angle", *conditions],
+        rows,
+        caption=tables.sentence("validation.conditions"),
+        numeric=True,
+    )
+
+
+def _condition_cell(errors: Mapping[str, Any] | None) -> h.Node:
+    if errors is None or errors["rmse"] is None:
+        return MISSING
+    row = {
+        k: math.nan if errors[k] is None else errors[k] for k in ("bias", "bias_low", "bias_high")
+    }
+    bias = _with_interval(row, "bias", signed=True)
+    return _one(errors["rmse"]), h.br, h.span(".interval")[bias]
+
+
+def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> Markup:
+    """Tables of the comparison with the lab's own model, where there is one."""
+    models = [n for n in agreement["comparison"].values.tolist() if n.endswith("_lab_model")]
+    differences = document["definition_differences"]
+    others = (waveform_table(agreement, name) for name in models if name != document["primary"])
+    parts = html(definition_table(agreement, differences), others)
+    unknown = document["primary"] in models
+    return parts or paragraphs(
+        tables.sentence("validation.no_definitions" if unknown else "validation.no_model")
+    )
+
+
+def methods_part(document: Mapping[str, Any], agreement: xr.Dataset) -> Markup:
+    """Set the paragraph for the methods section as a quotation."""
+    return html(h.blockquote[paragraphs(methods_text(document, agreement))])
+
+
+def files_of(files: Sequence[Path], folder: str) -> Markup:
+    """Name the tables that were written."""
+    if not files:
+        return html()
+    names = [h.code[file.relative_to(folder).as_posix()] for file in files]
+    return paragraphs(sentence("validation.files", names=Markup(", ").join(names)))
+
+
+def trial_facts(document: Mapping[str, Any]) -> Markup:
+    """Say what was compared with what, and how the clocks were brought together."""
+    sync = document["synchronisation"]
+    files = {kind: file["source_file"] for kind, file in document["files"].items()}
+    return facts(
+        {
+            "Session": document["session_id"],
+            "Exercise": document["exercise"],
+            "Participant": document["user_id"],
+            "Keypoints": _models([document]),
+            "Lab file": _with_mapping(document["files"]["lab"]),
+            "Angles of the lab's model": (
+                _with_mapping(document["files"]["angles"]) if "angles" in files else None
+            ),
+            "Static trial": files.get("static"),
+            "Lag": lag_text(sync),
+            "Match": match_text(sync),
+            "Margin of equivalence, as given": _margin(document),
+        }
+    )
+
+
+def _with_mapping(file: Mapping[str, str]) -> str:
+    return tables.sentence(
+        "validation.names", file=file["source_file"], mapping=file.get("mapping", "unknown")
+    )
+
+
+def lag_text(sync: Mapping[str, Any]) -> str:
+    """Say the lag with its interval: lab time = video time + lag."""
+    lag = rounded(sync["lag_s"], 3, signed=True)
+    if sync["given"]:
+        return tables.sentence("validation.lag.given", lag=lag)
+    return tables.sentence("validation.lag.found", lag=lag, half=half_width(sync["lag_sd_s"]))
+
+
+def match_text(sync: Mapping[str, Any]) -> str:
+    """Say how well the angles match at the lag, and at the second best."""
+    alone = sync["second_correlation"] is None
+    match = tables.sentence(
+        "validation.match.alone" if alone else "validation.match.second",
+        correlation=sync["correlation"],
+        overlap=sync["overlap_s"],
+        second=sync["second_correlation"],
+        lag="" if alone else rounded(sync["second_lag_s"], 2, signed=True),
+    )
+    if not sync["signals"]:
+        return match
+    names = ", ".join(spoken(signal) for signal in sync["signals"])
+    return tables.sentence(
+        "validation.match.signals", match=match, count=len(sync["signals"]), names=names
+    )
+
+
+def warning_list(document: Mapping[str, Any]) -> Markup:
+    """List what limits the trust in this comparison."""
+    messages = list(dict.fromkeys(w["message"] for w in document["warnings"]))
+    if not messages:
+        return html()
+    return html(h.aside(".distrust", aria_label="How sure this is")[bullets(messages)])
+
+
+def counts(agreement: xr.Dataset) -> Markup:
+    """Give the numbers of participants and repetitions, and the meaning of the intervals."""
+    people = _people(agreement)
+    about = tables.sentence(
+        f"validation.counts.{'one' if people == 1 else 'several'}",
+        repetitions=agreement.sizes["rep"],
+        people=people,
+    )
+    return paragraphs(about)
+
+
+def _people(agreement: xr.Dataset) -> int:
+    return len(set(agreement["participant"].values.tolist()))
+
+
+def waveform_frame(agreement: xr.Dataset) -> pd.DataFrame:
+    """Statistics of the curves as a table: a row for each comparison, angle and side."""
+    import pandas as pd
+
+    rows = []
+    names = ("rmse", "mae", "bias", "rmse_offset_removed", "coverage")
+    for comparison, angle, side, here in _compared(agreement):
+        row: dict[str, Any] = {"comparison": comparison, "angle": angle, "side": side}
+        for name in names:
+            row |= {key: float(here[key]) for key in (name, f"{name}_low", f"{name}_high")}
+        row["cmc"] = float(here["cmc"])
+        row |= {
+            key: int(here[key])
+            for key in (
+                *("repetitions_compared", "participants_compared", "frames_compared"),
+                *("frames_refused", "frames_lab_missing"),
+            )
+        }
+        row["reason"] = str(here["waveform_reason"].item())
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def value_frame(agreement: xr.Dataset) -> pd.DataFrame:
+    """Statistics of the values of repetitions as a table: also by metric."""
+    names = [
+        str(name)
+        for name, value in agreement.data_vars.items()
+        if set(value.dims) == {"comparison", "metric", "angle", "side"}
+    ]
+    return _rows_of(agreement, names, ["comparison", "angle", "side", "metric"], over=["metric"])
+
+
+def repetition_frame(agreement: xr.Dataset) -> pd.DataFrame:
+    """Values of video and lab of every repetition, to recompute the statistics."""
+    names = {"video_values": "measured", "lab_values": "reference"}
+    key = ["comparison", "participant", "trial", "repetition", "angle", "side", "metric"]
+    return _rows_of(agreement, list(names), key, over=["metric", "rep"]).rename(columns=names)
+
+
+def _rows_of(
+    agreement: xr.Dataset, names: list[str], key: list[str], *, over: list[str]
+) -> pd.DataFrame:
+    """Rows of the variables `names` over the dimensions `over`, for all that was compared."""
+    import pandas as pd
+
+    parts = [
+        here[names].to_dataframe(dim_order=over).reset_index() for *_, here in _compared(agreement)
+    ]
+    columns = [*key, *names]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def waveform_table(agreement: xr.Dataset, comparison: str) -> Markup:
+    """Make the table of errors of the curves of one comparison."""
+    cells = _waveform_cells(waveform_frame(agreement.sel(comparison=[comparison])))
+    return _agreement_table(*cells, _of_curves(comparison), tables.sentence("validation.no_angle"))
+
+
+def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> Markup:
+    """Make the table of agreement of values of the repetitions, of the angles that are shown.
+
+    All angles are in the files of :func:`write_tables`.
+    """
+    frame = value_frame(agreement.sel(comparison=[comparison]))
+    chosen = shown(agreement, comparison)
+    cells = _value_cells(frame[frame["metric"].eq(metric) & frame["angle"].isin(chosen)])
+    return _agreement_table(
+        *cells, _of_values(agreement, comparison, metric), tables.sentence("validation.no_value")
+    )
+
+
+def times_part(document: Mapping[str, Any]) -> Markup:
+    """Make the table of the times of repetitions and of tests; empty where none were compared."""
+    head = ["Time", "n", "Video", "Lab", "Mean difference", "Lower limit", "Upper limit"]
+    rows = [
+        [
+            f"{capital(each['long_name'])}, {each['units']}",
+            str(each["pairs"]),
+            *(_in_hundredths(each[system]) for system in ("video", "lab")),
+            *(
+                _with_interval(_nan_for_none(each), name, signed=True, digits=2)
+                for name in ("mean_difference", "lower_limit", "upper_limit")
+            ),
+        ]
+        for each in document["times"].values()
+    ]
+    if not rows:
+        return html()
+    about = paragraphs(tables.sentence("validation.about_times"))
+    return about + _agreement_table(head, rows, tables.sentence("validation.times"), "")
+
+
+def _nan_for_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: math.nan if value is None else value for key, value in values.items()}
+
+
+def _agreement_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, without: str
+) -> Markup:
+    lines = [[*map(_two_lines, row)] for row in rows]
+    return table(head, lines, caption=caption, numeric=True) or paragraphs(without)
+
+
+def estimator_table(agreement: xr.Dataset) -> Markup:
+    """Compare the estimators of the video, against the same formulas."""
+    ways = {
+        "fitted_lab_formulas": "fitted",
+        "landmarks_lab_formulas": "raw",
+        "raw_lab_formulas": "raw",
+        "image_lab_formulas": "image",
+    }
+    ways_compared = [name for name in ways if name in agreement["comparison"].values]
+    if len(ways_compared) < 2:
+        return html()
+    rows = []
+    for angle in agreement["angle"].values.tolist():
+        for side in agreement["side"].values.tolist():
+            here = agreement["mae"].sel(angle=angle, side=side)
+            values = [float(here.sel(comparison=name)) for name in ways_compared]
+            if np.isfinite(values).any():
+                rows.append([_name_with_side(angle, side), *(_one(v) for v in values)])
+    return table(
+        ["Angle", *(tables.sentence(f"validation.ways.{ways[name]}") for name in ways_compared)],
+        rows,
+        caption=tables.sentence("validation.ways_compared"),
+        numeric=True,
+    )
+
+
+def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> Markup:
+    """Say how the lab's definitions differ from ours: in words, and measured on the same trial.
+
+    Parameters
+    ----------
+    agreement
+        With the comparison `DEFINITIONS`, else only the words are there.
+    differences
+        By angle, from the mapping of the lab's names.
+    """
+    measured = DEFINITIONS in agreement["comparison"].values
+    rows = []
+    for angle in agreement["angle"].values.tolist():
+        difference = differences.get(angle)
+        if difference is None and not measured:
+            continue
+        row: list[h.Node | Cell] = [
+            capital(called(angle)),
+            Cell(difference or MISSING, "words"),
+        ]
+        if measured:
+            curve = agreement["difference_curve"].sel(comparison=DEFINITIONS, angle=angle)
+            middle = curve.mean("side", skipna=True).to_numpy()
+            if not np.isfinite(middle).any():
+                continue
+            half = len(middle) // 2
+            row += [_signed(middle[0]), _signed(middle[half]), _span(middle)]
+        rows.append(row)
+    head = ["Angle", tables.sentence("validation.definition")]
+    if measured:
+        head += ["At the start", "Half-way", "Least … largest"]
+    return table(
+        head,
+        rows,
+        caption=tables.sentence(
+            "validation.definitions_measured" if measured else "validation.definitions"
+        ),
+        numeric=True,
+    )
+
+
+def size_table(agreement: xr.Dataset, comparison: str) -> Markup:
+    """Show how wide the intervals of the limits would be with more participants.
+
+    The standard deviation of a difference is that of this study; it needs several participants.
+    """
+    metric = metric_names(agreement)[0]
+    selected = agreement.sel(comparison=comparison, metric=metric)
+    if _people(agreement) < LEAST:
+        command = html(h.code["mobility validate --sample-size SD"])
+        return paragraphs(sentence("validation.few_people", least=LEAST, command=command))
+    rows = []
+    for angle in shown(agreement, comparison, sided=True):
+        for side in selected["side"].values.tolist():
+            here = selected.sel(angle=angle, side=side)
+            sd = float(here["sd_difference"])
+            if not math.isfinite(sd) or sd <= 0:
+                continue
+            widths = [limits_interval_width(n, sd=sd) for n in SIZES]
+            halves = (plus_minus(width / 2, digits=1) for width in widths)
+            rows.append([_name_with_side(angle, side), _one(sd), *halves])
+    return table(
+        ["Angle", "SD of a difference", *(f"n = {n}" for n in SIZES)],
+        rows,
+        caption=tables.sentence("validation.sizes", metric=value_words(agreement, metric)),
+        numeric=True,
+    )
+
+
+def _model_and_version(origin: Origin, versions: Mapping[str, str]) -> str:
+    """Name a model of keypoints; of the package's own with its version."""
+    version = versions.get(MEDIAPIPE, "") if origin.pose_source == MEDIAPIPE else ""
+    return f"{origin.source_software} {version}".strip()
+
+
+def _models(documents: Sequence[Mapping[str, Any]]) -> str:
+    """Name the models of the keypoints of comparisons."""
+    return listed(sorted({Origin.of(each).source_software for each in documents}))
+
+
+def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
+    """Write the paragraph for the methods section of a paper, with versions and settings.
+
+    Parameters
+    ----------
+    document
+        Document of a comparison, or of a study.
+    agreement
+        Its statistics.
+    """
+    people = _people(agreement)
+    versions = document["versions"]
+    origins = sorted({Origin.of(trial) for trial in document.get("trials", [document])})
+    of_package = any(origin.pose_source == MEDIAPIPE for origin in origins)
+    named = [
+        name
+        for name in ("mobility", MEDIAPIPE, "numpy", "scipy", "xarray")
+        if name in versions and (name != MEDIAPIPE or of_package)
+    ]
+    software = ", ".join(f"{name} {versions[name]}" for name in named)
+    primary = str(document["primary"])
+    how = "fitted" if primary.startswith("fitted") else "landmarks"
+    to = "same_formulas" if primary.endswith("lab_formulas") else "lab_model"
+    number = "one" if people == 1 else "several"
+    parts = [
+        tables.sentence(
+            f"validation.methods.measured.{how}",
+            mobility=versions.get("mobility", ""),
+            models=listed([_model_and_version(each, versions) for each in origins]),
+        ),
+        tables.sentence(f"validation.methods.reference.{to}"),
+        _clocks_text(document),
+        tables.sentence(
+            "validation.methods.repetitions",
+            values=listed(
+                [value_words(agreement, str(each)) for each in agreement["metric"].values]
+            ),
+        ),
+        *([tables.sentence("validation.methods.times")] if document["times"] else []),
+        tables.sentence(
+            f"validation.methods.{number}.curves", people=people, coverage=BOOTSTRAP_COVERAGE
+        ),
+        tables.sentence(f"validation.methods.{number}.values"),
+    ]
+    if people > 1 and document["margin_deg"] is not None:
+        margin = document["margin_deg"]
+        parts.append(tables.sentence("validation.methods.several.equivalence", margin=margin))
+    centres = [
+        f"{spoken(landmark.removeprefix('left_'))} {how}"
+        for landmark, how in document.get("joint_centres", {}).items()
+        if landmark.startswith("left_") and how != landmark  # else the lab gave it
+    ]
+    if centres:
+        parts.append(tables.sentence("validation.methods.centres", centres="; ".join(centres)))
+    parts.append(tables.sentence("validation.methods.refused", software=software))
+    return " ".join(parts)
+
+
+def _clocks_text(document: Mapping[str, Any]) -> str:
+    sync = document.get("synchronisation")
+    if sync is None:
+        return tables.sentence("validation.methods.clocks.study")
+    lag, correlation = sync["lag_s"], sync["correlation"]
+    if sync["given"]:
+        return tables.sentence("validation.methods.clocks.given", lag=lag, correlation=correlation)
+    return tables.sentence(
+        "validation.methods.clocks.found",
+        names=_signals_in_words(sync["signals"]),
+        lag=lag,
+        sd=sync["lag_sd_s"],
+        correlation=correlation,
+    )
+
+
+def _signals_in_words(signals: Sequence[str]) -> str:
+    names = list(dict.fromkeys(spoken(signal.split()[0]) for signal in signals))
+    return listed(names)
+
+
+def grras_table(agreement: xr.Dataset) -> Markup:
+    """Make the list of reporting items: those in this report, and those left to write."""
+    is_one_person = _people(agreement) == 1
+    items = [
+        {**item, "done": item["done"] and not (is_one_person and item.get("of_several", False))}
+        for item in tables.load("grras")["items"]
+    ]
+    rows = [
+        [
+            str(item["number"]),
+            item["part"],
+            item["text"],
+            "☑" if item["done"] else "☐",
+            item["where"] if item["done"] else item["todo"],
+        ]
+        for item in items
+    ]
+    return table(
+        ["Item", "Part", "To report", "Told", tables.sentence("validation.item_done")],
+        rows,
+        caption=tables.sentence("validation.items", source=tables.load("grras")["source"]),
+    )
+
+
+def provenance(document: Mapping[str, Any]) -> Markup:
+    """List the files and software behind the numbers."""
+    entries: dict[str, str | None] = {}
+    for kind, file in document.get("files", {}).items():
+        entries[f"SHA-256 of {file['source_file']} ({kind})"] = file["source_sha256"]
+    versions = ", ".join(f"{name} {v}" for name, v in document["versions"].items())
+    return facts({**entries, "Software": versions, "Made": document["made"]})
+
+
+def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write the tables for a paper: CSV with all digits, LaTeX as printed, and the paragraph.
+
+    Parameters
+    ----------
+    agreement, document
+        Those of a comparison or a study.
+    folder
+        Made if absent.
+    """
+    import pandas as pd
+
+    folder = Path(folder)
+    with writing(folder):
+        make_folder(folder)
+    curves, values = waveform_frame(agreement), value_frame(agreement)
+    primary = str(document["primary"])
+    count = _people(agreement)
+    people = tables.sentence(
+        "validation.one_participant" if count == 1 else "validation.participants", count=count
+    )
+    texts = {
+        "curves.csv": plain_cells(curves).to_csv(index=False),
+        "values.csv": plain_cells(values).to_csv(index=False),
+        "repetitions.csv": plain_cells(repetition_frame(agreement)).to_csv(index=False),
+        "methods.txt": methods_text(document, agreement) + "\n",
+        "curves.tex": latex(
+            *_waveform_cells(curves[curves["comparison"].eq(primary)]),
+            caption=tables.sentence(
+                "validation.of_repetitions", caption=_of_curves(primary), people=people
+            ),
+            label="tab:curves",
+        ),
+    }
+    for metric in map(str, agreement["metric"].values):
+        of_metric = values[values["comparison"].eq(primary) & values["metric"].eq(metric)]
+        texts[f"values-{metric}.tex"] = latex(
+            *_value_cells(of_metric),
+            caption=tables.sentence(
+                "validation.n_of_repetitions",
+                caption=_of_values(agreement, primary, metric),
+                people=people,
+            ),
+            label=f"tab:{metric}",
+        )
+    if times := document["times"]:
+        rows = [{"time": name, **entry} for name, entry in times.items()]
+        texts["times.csv"] = plain_cells(pd.DataFrame(rows)).to_csv(index=False)
+    files = []
+    for name, text in texts.items():
+        with atomic(folder / name) as hidden:
+            hidden.write_text(text, encoding="utf-8")
+        files.append(folder / name)
+    return files
+
+
+def _of_curves(comparison: str) -> str:
+    return tables.sentence("validation.of_curves", title=_TITLES[comparison])
+
+
+def _of_values(agreement: xr.Dataset, comparison: str, metric: str) -> str:
+    title, words = _TITLES[comparison], value_words(agreement, metric)
+    return tables.sentence("validation.of_values", title=title, metric=words)
+
+
+def latex(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, label: str) -> str:
+    r"""Set cells as a LaTeX table (packages booktabs and graphicx).
+
+    Parameters
+    ----------
+    head, rows
+        Texts; the first column is set to the left.
+    caption, label
+        Caption and label of the table.
+    """
+    body = " \\\\\n".join(" & ".join(_tex(cell) for cell in row) for row in rows)
+    names = " & ".join(_tex(cell) for cell in head)
+    return (
+        "\\begin{table}\n\\centering\n"
+        f"\\caption{{{_tex(caption)}}}\n\\label{{{label}}}\n"
+        "\\resizebox{\\textwidth}{!}{%\n"
+        f"\\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}\n\\toprule\n{names} \\\\\n\\midrule\n"
+        f"{body} \\\\\n\\bottomrule\n\\end{{tabular}}}}\n\\end{{table}}\n"
+    )
+
+
+_TEX = {
+    "\\": r"\textbackslash{}",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": "$-$",
+    "±": r"$\pm$",
+    "°": r"$^\circ$",
+    "–": "--",
+    "…": r"\ldots{}",
+    "<": "$<$",
+}
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(character, character) for character in text)
+
+
+def _compared(agreement: xr.Dataset) -> list[tuple[str, str, str, xr.Dataset]]:
+    """Comparison, angle, side and statistics of all that was compared."""
+    compared = []
+    for comparison in agreement["comparison"].values.tolist():
+        for angle in agreement["angle"].values.tolist():
+            for side in agreement["side"].values.tolist():
+                here = agreement.sel(comparison=comparison, angle=angle, side=side)
+                if int(here["frames_compared"]):
+                    compared.append((comparison, angle, side, here))
+    return compared
+
+
+def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    head = ["Angle", "RMSE", "MAE", "Bias", "RMSE, offset removed", "CMC", "In 1.96 SD", "Refused"]
+    rows = []
+    for row in frame.to_dict("records"):
+        whole = row["frames_compared"] + row["frames_refused"]
+        rows.append(
+            [
+                _name_with_side(row["angle"], row["side"]),
+                *(_with_interval(row, name) for name in ("rmse", "mae")),
+                _with_interval(row, "bias", signed=True),
+                _one(row["rmse_offset_removed"]),
+                rounded(row["cmc"], 2),
+                percent(row["coverage"]),
+                percent(row["frames_refused"] / whole if whole else math.nan),
+            ]
+        )
+    return head, rows
+
+
+def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    head = [
+        *("Angle", "n", "Mean difference", "Lower limit", "Upper limit"),
+        *("ICC(A,1)", "SEM, video for lab", "Error of method, 95 %", "TOST p"),
+    ]
+    rows = [
+        [
+            _name_with_side(row["angle"], row["side"]),
+            str(int(row["pairs"])),
+            *(
+                _with_interval(row, name, signed=True)
+                for name in ("mean_difference", "lower_limit", "upper_limit")
+            ),
+            _with_interval(row, "icc", digits=2),
+            _one(row["sem_agreement"]),
+            _one(row["method_error95_agreement"]),
+            probability(row.get("tost_p", math.nan), 3),
+        ]
+        for row in frame.to_dict("records")
+    ]
+    return _without_empty_columns(head, rows)
+
+
+def _without_empty_columns(
+    head: list[str], rows: list[list[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Leave out empty columns, such as those that need several participants."""
+    kept = [i for i in range(len(head)) if not rows or any(row[i] != MISSING for row in rows)]
+    return [head[i] for i in kept], [[row[i] for i in kept] for row in rows]
+
+
+def _two_lines(cell: str) -> h.Node:
+    """Set an interval below its value."""
+    value, begins, interval = cell.partition(" (")
+    if not (begins and interval.endswith(")") and " to " in interval):
+        return cell
+    return value, h.br, h.span(".interval")[f"({interval}"]
+
+
+def _with_interval(
+    row: Mapping[str, Any], name: str, *, signed: bool = False, digits: int = 1
+) -> str:
+    value, low, high = (float(row[key]) for key in (name, f"{name}_low", f"{name}_high"))
+    text = rounded(value, digits, signed=signed)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return text
+    return f"{text} ({between(low, high, digits=digits, signed=signed)})"
+
+
+def _in_hundredths(value: float | None) -> str:
+    return MISSING if value is None else rounded(value, 2)
+
+
+_one = partial(rounded, digits=1)
+_signed = partial(rounded, digits=1, signed=True)
+
+
+def _span(values: Any) -> str:
+    return f"{_signed(float(np.nanmin(values)))} … {_signed(float(np.nanmax(values)))}"
+
+
+def _name_with_side(angle: str, side: str) -> str:
+    words = capital(called(angle))
+    return words if side == "middle" else f"{words}, {side}"

@@ -1,1 +1,0 @@
-"""Data of participants: retention, export, deletion."""

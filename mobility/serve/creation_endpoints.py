@@ -1,0 +1,252 @@
+"""Creation and listing of sessions.
+
+State of a session: its record, and its place in the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import nullcontext
+from typing import Any
+
+from tornado.ioloop import PeriodicCallback
+
+from mobility import Session
+from mobility.documents import fill as documents
+from mobility.errors import (
+    ConflictError,
+    MobilityError,
+    NotFoundError,
+    TooLargeError,
+    TooManyRequestsError,
+    TooSlowError,
+)
+from mobility.serve.access import Owner, owner_of, permit
+from mobility.serve.handler import Handler, Served
+from mobility.serve.http_documents import SessionState
+from mobility.serve.jobs import Place
+from mobility.serve.privacy import sessions_of
+from mobility.serve.uploads import OVERHEAD_BYTES, Upload, too_large
+from mobility.sessions.folder import session_ids
+
+
+def state_of(served: Served, session: Session, place: Place | None) -> dict[str, Any]:
+    """State of a session, from its record and its place in the queue, if it is queued."""
+    record = served.answers.record(session)
+    state: Any = record.state
+    reason = record.reason if state == "failed" else ""
+    if place is not None:
+        reason = served.queue.pause_reason(session.id)
+        state = "analyzing" if place[0] == "running" else "held" if reason else "queued"
+    # Not `session.title`, which reads the record three times.
+    participant = session.store.stored_participant(record.user_id)
+    return SessionState(
+        session_id=session.id,
+        title=documents.title(record, participant),
+        name=record.name,
+        user_id=record.user_id,
+        display_name=documents.user_name(record, participant),
+        visit=record.visit_day,
+        exercise=record.exercise,
+        joints=record.joints,
+        created_at=record.created_at,
+        state=state,
+        waiting_before=place[1] if place else 0,
+        stages=list(record.stages),
+        reason=served.without_places(reason),
+        verdict=record.verdict if state == "analyzed" else "",
+        warnings=[served.without_places(warning.message) for warning in record.warnings],
+    ).model_dump(mode="json")
+
+
+class State(Handler):
+    """Serves the state of a session, and queues its analysis."""
+
+    what = "state"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with the state."""
+        session = await self.opened(session_id, "read")
+        self.finish_json(await self._state(session))
+
+    async def post(self, session_id: str) -> None:
+        """Queue the analysis of a session that failed, was corrected, or is not analysed."""
+        session = await self.opened(session_id, "annotate")
+        record = self.served.answers.record(session)
+        if record.state == "analyzed":
+            raise ConflictError(f"session {session.id}: is analysed already")
+        self.served.queue.add(session.id, record.user_id, shared=self.is_limited())
+        self.finish_json(await self._state(session))
+
+    async def _state(self, session: Session) -> dict[str, Any]:
+        place = self.served.queue.position(session.id)
+        return await asyncio.to_thread(state_of, self.served, session, place)
+
+
+class RecordingCheck(Handler):
+    """Serves a first look at the film of a session that waits for its analysis."""
+
+    what = "check of the film"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with whether the film is good, or why to film again, after some seconds."""
+        session = await self.opened(session_id, "read")
+        self.finish_json(await self.served.queue.check(session.id))
+
+
+log = logging.getLogger(__name__)
+
+
+class Creation(Handler):
+    """Takes a video in as a new session."""
+
+    what = "creation"
+    both_errors = True
+    for_others = False
+    """Whether this is the path for sessions of somebody else."""
+
+    def initialize(self, *args: Any, **shared: Any) -> None:
+        """Take what the handlers share."""
+        super().initialize(*args, **shared)
+        self._upload: Upload | None = None
+        self._counted = False
+        self._seen = 0
+        self._watch = PeriodicCallback(
+            self._end_stalled, self.served.settings.upload_stall_seconds * 1000
+        )
+
+    def most_bytes(self) -> int:
+        """Size of the largest body that is taken."""
+        return int(self.served.settings.most_bytes) + OVERHEAD_BYTES
+
+    def too_large(self) -> TooLargeError:
+        """Fault of a body that is larger."""
+        return too_large(self.served.settings.most_bytes)
+
+    def begin_body(self, connection: Any) -> None:
+        """Make ready for a video, or refuse it before it is sent."""
+        if self.request.method != "POST":
+            return
+        settings = self.served.settings
+        if self.for_others:
+            permit(self.caller, "create for others", Owner(""))
+        self.served.queue.check_room(self.caller.user_id if self.is_limited() else None)
+        uploads, name = self.served.uploads, self.caller.name
+        share = settings.uploads_per_key if self.is_limited() else 0
+        if uploads.total() >= settings.uploads_at_once or (share and uploads[name] >= share):
+            raise TooManyRequestsError("too many uploads at once; send it again", retry_after_s=5)
+        self._upload = Upload(
+            self.request.headers.get("Content-Type", ""),
+            folder=self.served.queue.uploads,
+            most_bytes=settings.most_bytes,
+            before_file=self.served.queue.require_hold,
+        )
+        uploads[name] += 1
+        self._counted = True
+        self.release_slot()  # it has one of the uploads
+        connection.set_body_timeout(None)
+        self._watch.start()
+
+    def take(self, chunk: bytes) -> None:
+        """Hand the next bytes of the body on to the disk."""
+        if self._upload is not None:
+            self._upload.take(chunk)
+
+    def refuse(self, error: MobilityError) -> None:
+        """Answer with a fault, and leave nothing of the upload."""
+        self._clean_up()
+        super().refuse(error)
+
+    async def post(self) -> None:
+        """Make the session, and answer at once; its analysis waits in the queue."""
+        self._watch.stop()
+        assert self._upload is not None
+        fields = self._upload.finish(default_id=self.caller.user_id, for_others=self.for_others)
+        fields["phone_key"] = self.caller.phone_key
+        permit(self.caller, "create", Owner(fields["user_id"], fields["phone_key"]))
+        is_counted = self.served.settings.sessions_per_user or self.is_limited()
+        turn = self.served.creating_for.setdefault(fields["user_id"], asyncio.Lock())
+        async with turn if is_counted else nullcontext():
+            await asyncio.to_thread(self._check_number, fields["user_id"])
+            assert self._upload.video is not None
+            # If its key still holds: the video may have taken an hour.
+            created = await self.served.queue.create(
+                self._upload.video, confirm=self.authenticated, shared=self.is_limited(), **fields
+            )
+        self.audited = created["session_id"]
+        self.finish_json(created)
+
+    def finish(self, chunk: Any = None) -> Any:
+        """Answer, when nothing is left of the upload."""
+        self._clean_up()
+        return super().finish(chunk)
+
+    def on_connection_close(self) -> None:
+        """Remove what a broken-off upload left."""
+        super().on_connection_close()
+        # A complete body is used, even if its client is gone.
+        if self._watch.is_running():
+            self._clean_up()
+
+    def _end_stalled(self) -> None:
+        """End an upload that hardly moves."""
+        settings = self.served.settings
+        if self.received - self._seen < settings.upload_least_bytes:
+            error = TooSlowError(
+                f"the upload is too slow: less than {settings.upload_least_bytes} bytes in "
+                f"{settings.upload_stall_seconds:g} s; send it again"
+            )
+            self.refuse(error)
+        self._seen = self.received
+
+    def _check_number(self, user_id: str) -> None:
+        most = self.served.settings.sessions_per_user
+        if not most:
+            return
+        if len(sessions_of(self.served.store, user_id)) >= most:
+            raise NotFoundError(
+                f"this user has too many sessions: at most {most} are allowed; delete one first"
+            )
+
+    def _clean_up(self) -> None:
+        self._watch.stop()
+        if self._upload is not None:
+            self._upload.close()
+        if self._counted:
+            self._counted = False
+            self.served.uploads[self.caller.name] -= 1
+
+
+class CreationForOthers(Creation):
+    """Takes a video in for somebody else, which administrators may."""
+
+    for_others = True
+
+
+class Sessions(Creation):
+    """The sessions that the caller may see; takes a video in as a new one."""
+
+    what = "sessions"
+
+    async def get(self) -> None:
+        """Answer with the sessions, the oldest first."""
+        self.audited = "list of sessions"
+        self.finish_json(await asyncio.to_thread(self._listed))
+
+    def _listed(self) -> list[dict[str, Any]]:
+        answers = self.served.answers
+        # Looked up once: looking at the queue for each session would take quadratic time.
+        places = self.served.queue.positions()
+        entries = []
+        for session_id in session_ids(self.served.store.path):
+            # Records are cached, not read again for each caller.
+            try:
+                session = answers.session(session_id)
+                record = answers.record(session)
+                if self.caller.may("read", owner_of(record)):
+                    state = state_of(self.served, session, places.get(session_id))
+                    entries.append((record.created_at, session_id, state))
+            except MobilityError as error:
+                log.warning("left out: %s", error)
+        return [state for *_, state in sorted(entries, key=lambda each: each[:2])]

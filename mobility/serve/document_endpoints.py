@@ -1,0 +1,311 @@
+"""The documented endpoints of one session.
+
+Files of a session: videos, pictures, reports, whole or in ranges; and its still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from base64 import b64decode
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from typing import ClassVar
+
+from mobility import Session
+from mobility.catalogue import registry
+from mobility.errors import BadInputError, ConflictError, NotFoundError
+from mobility.reports.still import stored_still
+from mobility.serve.access import Caller
+from mobility.serve.fences import fence
+from mobility.serve.handler import Handler, signed_name
+from mobility.serve.http_documents import ETAG
+from mobility.serve.ranges import requested_range
+from mobility.serve.uploads import refuse_unknown
+from mobility.sessions.files import check_id
+
+
+class SessionHandler(Handler):
+    """A document of one session, or the demo's in its place."""
+
+    document: ClassVar[str] = "report"
+    """What a session must have; the demo is of the first exercise that has it."""
+
+    async def served_session(self, session_id: str) -> Session:
+        """Open the session that is asked for, to read it."""
+        if self.asks_demo():
+            check_id(session_id, what="session_id")
+            return await asyncio.to_thread(self.served.store.demo, self.demo_of())
+        return await self.opened(session_id, "read")
+
+    def demo_of(self) -> str:
+        """Name the exercise whose demo stands for a session."""
+        return registry.that_have(self.document)[0].name
+
+    async def with_report(self, session: Session) -> Session:
+        """Have the report rendered, where it is absent or old."""
+        self.require("report", session, "such a report")
+        self.require_not_waiting(session)
+        if not await asyncio.to_thread(session.report_is_current):
+            demo = self.demo_of() if session.store.read_only else None
+            await self.served.queue.render(session.id, demo=demo)
+        return session
+
+    def require(self, document: str, session: Session, what: str = "") -> None:
+        """Answer with Not Found where the exercise of a session has no such document."""
+        try:
+            self.served.answers.record(session).require(document, what)
+        except BadInputError as error:
+            raise NotFoundError(str(error)) from None
+
+    async def up_to_date(self, session: Session) -> Session:
+        """Have a worker analyse a session again that other code analysed; see its report."""
+        self.require_not_waiting(session)
+        if not await asyncio.to_thread(session.is_current):
+            await self.served.queue.render(session.id)
+        return session
+
+    def require_not_waiting(self, session: Session) -> None:
+        """Refuse what needs the results of a session that waits for them."""
+        if not session.store.read_only and self.served.queue.position(session.id):
+            raise NotFoundError(
+                f"session {session.id}: is not analysed yet; ask for its state, and again later"
+            )
+
+
+class Details(SessionHandler):
+    """Details of a session."""
+
+    what = "details"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with the session document."""
+        session = await self.served_session(session_id)
+        if not self.served.queue.position(session.id):
+            await self.up_to_date(session)
+        await self.answer(session, "details", Session.details)
+
+    async def delete(self, session_id: str) -> None:
+        """Delete the session, and all that was made of it."""
+        # Before it may say that there is no such session.
+        await asyncio.to_thread(self.served.store.sweep)
+        session = await self.opened(session_id, "delete")
+        await self.served.queue.forget(session.id)
+        await asyncio.to_thread(self.served.store.delete, session.id)
+        await self.served.deleted(session.id)
+        self.set_status(HTTPStatus.NO_CONTENT)
+
+
+class Export(SessionHandler):
+    """Landmarks and angles of a session."""
+
+    what = "export"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with the export document."""
+        session = await self.up_to_date(await self.served_session(session_id))
+        await self.answer(session, "export", Session.export)
+
+
+class Checks(SessionHandler):
+    """Results of the rules of an exercise."""
+
+    what = "checks"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with the rows; of an exercise without rules there are none."""
+        session = await self.up_to_date(await self.served_session(session_id))
+        await self.answer(session, "checks", Session.checks)
+
+
+class Report(SessionHandler):
+    """Report of an exercise with repetitions."""
+
+    what = "report"
+
+    async def post(self, session_id: str) -> None:
+        """Answer with the report, rendering it where it is absent or old."""
+        session = await self.with_report(await self.served_session(session_id))
+        await self.answer(session, "report", Session.report)
+
+
+class Threads(SessionHandler):
+    """Base of the handlers that make threads."""
+
+    async def made(self, session_id: str, make: Callable[..., dict[str, str]]) -> None:
+        """Make threads, in the measurement system that is asked for, and answer with their ids."""
+        session = await self.opened(session_id, "annotate")
+        self.require("threads", session)
+        await self.up_to_date(session)
+        fields = self.form()
+        refuse_unknown(fields, frozenset({"system"}), "the body")
+        systems = [*self.get_query_arguments("system"), *fields.get("system", [])] or ["metric"]
+        if len(set(systems)) > 1:
+            raise BadInputError.of(
+                {"system": "is given more than once; give it once"}, what="the threads"
+            )
+        self.finish_json(await asyncio.to_thread(partial(make, session, system=systems[0])))
+
+
+class Recommendation(Threads):
+    """Recommendation threads."""
+
+    what = "recommendation threads"
+
+    async def post(self, session_id: str) -> None:
+        """Make the threads."""
+        await self.made(session_id, Session.create_recommendation_threads)
+
+
+class Summary(Threads):
+    """Summary, and its threads."""
+
+    what = "summary"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with the summary document."""
+        session = await self.with_report(await self.served_session(session_id))
+        await self.answer(session, "summary", Session.summary)
+
+    async def post(self, session_id: str) -> None:
+        """Make the threads."""
+        await self.made(session_id, Session.create_summary_threads)
+
+
+class JointMobility(SessionHandler):
+    """Report of single joints."""
+
+    what = "joint mobility"
+    document = "joint-mobility"
+
+    async def post(self, session_id: str) -> None:
+        """Answer with the document."""
+        session = await self.up_to_date(await self.served_session(session_id))
+        await self.answer(session, "joint-mobility", Session.joint_mobility)
+
+
+class Config(SessionHandler):
+    """Display settings of a session of single joints."""
+
+    what = "display settings"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with the settings that are stored."""
+        session = await self.opened(session_id, "read")
+        self.require("display settings", session)
+        stored = await asyncio.to_thread(session.stored_config)
+        if stored is not None:
+            self.set_header("ETag", f'"{stored.revision}"')
+            self.finish_json(stored.model_dump(include={"shown_angles", "comments"}))
+            return
+        self.finish_json(await asyncio.to_thread(session.config))
+
+    async def post(self, session_id: str) -> None:
+        """Save settings; a field that is not given stays as it is.
+
+        With ``If-Match`` (the ``ETag`` that was read; "0" where there were none yet) what
+        somebody else saved meanwhile is not overwritten: that is a conflict.
+        """
+        session = await self.opened(session_id, "annotate")
+        fields = self.json_object()
+        absent = {
+            name: ["is null; leave it out"] for name, value in fields.items() if value is None
+        }
+        if absent:
+            raise BadInputError.of(absent, what="the display settings")
+        if "revision" in fields:
+            raise BadInputError.of(
+                {"revision": "is not one of their fields"}, what="the display settings"
+            )
+        matched = self.request.headers.get("If-Match")
+        if matched is not None:
+            fields["revision"] = _revision(matched)
+        self.require("display settings", session)
+        self.finish_json(await asyncio.to_thread(partial(session.save_config, **fields)))
+
+
+def _revision(tag: str) -> int:
+    match = re.fullmatch(ETAG, tag.strip())
+    if match is None:
+        raise ConflictError(
+            "the header If-Match is not an ETag of these display settings; read them again"
+        )
+    return int(match[1])
+
+
+_KINDS = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".qt": "video/quicktime",
+    ".webm": "video/webm",
+    ".mkv": "video/x-matroska",
+    ".avi": "video/x-msvideo",
+    ".png": "image/png",
+    ".html": "text/html; charset=UTF-8",
+}
+
+
+class Media(Handler):
+    """Serves the files of a session."""
+
+    what = "media"
+
+    async def authenticated(self) -> Caller:
+        """Caller by a signed address, else by a key."""
+        session_id, name = self.path_args
+        signed = self.signed_caller(signed_name(session_id, demo=self.asks_demo()), name)
+        return signed or await super().authenticated()
+
+    async def get(self, session_id: str, name: str) -> None:
+        """Answer with the file or the requested range of it; to HEAD with the headers."""
+        with_body = self.request.method == "GET"
+        session = await self.opened(session_id, "read", demo=self.asks_demo())
+        file = self.served.answers.media(session).get(name)
+        if file is None or not file.is_file():
+            raise NotFoundError(f"session {session_id}: has no such file")
+        status = file.stat()
+        tag = f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"'
+        self.set_header("ETag", tag)
+        self.set_header("Accept-Ranges", "bytes")
+        self.set_header("Content-Type", _KINDS.get(file.suffix, "application/octet-stream"))
+        self.set_header("Content-Security-Policy", fence(file.name))
+        self.set_header("Content-Disposition", "inline" if file.suffix in _KINDS else "attachment")
+        if self.check_etag_header():
+            self.set_status(HTTPStatus.NOT_MODIFIED)
+            self.finish()
+            return
+        start, stop = 0, status.st_size
+        header = self.request.headers.get("Range", "") if with_body else ""
+        requested = requested_range(header, status.st_size)
+        if requested and self.request.headers.get("If-Range", tag) == tag:
+            start, stop = requested
+            if start >= stop:
+                self.set_header("Content-Range", f"bytes */{status.st_size}")
+                self.set_status(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+                self.finish_json({"error": "there is no such range in this file"})
+                return
+            self.set_status(HTTPStatus.PARTIAL_CONTENT)
+            self.set_header("Content-Range", f"bytes {start}-{stop - 1}/{status.st_size}")
+        self.set_header("Content-Length", str(stop - start))
+        if with_body:
+            await self.send_file(file, start, stop)
+
+
+class Still(Handler):
+    """Serves the still of a session, which a worker makes."""
+
+    what = "still"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with the picture."""
+        session = await self.opened(session_id, "look")
+        picture = await asyncio.to_thread(stored_still, session)
+        if not picture:
+            made: dict[str, str] = await self.served.queue.still(session.id)
+            picture = b64decode(made["jpeg"])
+        if not picture:
+            raise NotFoundError(f"session {session_id}: its video gives no still")
+        self.set_header("Content-Type", "image/jpeg")
+        self.finish(picture)

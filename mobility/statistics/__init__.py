@@ -1,1 +1,0 @@
-"""Statistics of lab comparisons and studies: coefficients, intervals, mixed models, planning."""

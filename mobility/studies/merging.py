@@ -1,0 +1,618 @@
+"""The films of one exercise in a visit, merged into one Dataset of metrics of the usual form.
+
+Of a number that several films give it is the mean that errs least, given how alike they err;
+``tables/merging.yaml`` says by how much they do, and what is not merged.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.assessment.estimates import (
+    ABSENT_SIDE,
+    CONTRADICTED,
+    GROSS,
+    HIDDEN,
+    HIDDEN_SIDE,
+    reason_missing,
+)
+from mobility.assessment.kinds import BESIDE
+from mobility.assessment.metric import CARRIED
+from mobility.assessment.verdict import LEVELS, Verdict
+from mobility.base.formatting import listed, quantity
+from mobility.base.provenance import with_history
+from mobility.catalogue import registry
+from mobility.catalogue.registry import exercise_of
+from mobility.errors import BadInputError
+from mobility.keypoints.sources import Origin
+from mobility.keypoints.view import TWO_CAMERAS, UNKNOWN, VIEWS, view_in_words, view_kind
+from mobility.kinematics.expected_error import error_depends_on_value, factor_with_value
+from mobility.kinematics.skeleton import SIDES
+
+Array = NDArray[np.float64]
+
+FILMS = "films"
+"""Attribute of a metric, ``films_left`` of one side: ids of the films that it is from."""
+
+_OF_ONE_FILM = ("note", "refused", "refused_share", "phase", GROSS, HIDDEN, BESIDE)
+"""Attributes that hold for one film alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """One film of an exercise.
+
+    Attributes
+    ----------
+    id
+        Of its session.
+    metrics
+        Its metrics Dataset.
+    verdict
+        What it is good for.
+    view, azimuth
+        From where the camera sees the subject: name, and degrees (NaN where it is unknown).
+    """
+
+    id: str
+    metrics: xr.Dataset = field(repr=False)
+    verdict: Verdict = field(repr=False)
+    view: str = UNKNOWN
+    azimuth: float = math.nan
+
+    @property
+    def variables(self) -> Mapping[Any, xr.Variable]:
+        """Plain variables of its metrics, because hundreds of numbers are read."""
+        return self.metrics.variables
+
+    @property
+    def origin(self) -> Origin:
+        """Whose keypoints it is of."""
+        return Origin.of(self.metrics.attrs)
+
+    @property
+    def kind(self) -> str:
+        """Kind of its view."""
+        return self.view if self.view == UNKNOWN else view_kind(self.view)
+
+    @property
+    def from_front(self) -> int:
+        """Place of its kind of view, the front first; two cameras see as much as that."""
+        kinds = (*VIEWS, UNKNOWN)
+        return 0 if self.kind == TWO_CAMERAS else kinds.index(self.kind)
+
+
+class Merged(NamedTuple):
+    """A number that films give together, or why they do not.
+
+    Attributes
+    ----------
+    value, sd, sem
+        Mean, standard deviation of its error, standard error of measuring again; NaN where unknown.
+    films
+        Of which it is made.
+    reason
+        Why there is no value.
+    is_hidden, is_contradicted
+        Whether no film can see it; whether the films contradict each other.
+    weights, widened
+        Of the films in the mean, and by how much their differences widen its error.
+    """
+
+    value: float = math.nan
+    sd: float = math.nan
+    sem: float = math.nan
+    films: tuple[Film, ...] = ()
+    reason: str = ""
+    is_hidden: bool = False
+    is_contradicted: bool = False
+    weights: tuple[float, ...] = ()
+    widened: float = 1.0
+
+
+class Given(NamedTuple):
+    """What one film has of one number, or why it has none."""
+
+    film: Film
+    value: float = math.nan
+    sd: float = math.nan
+    sem: float = math.nan
+    reason: str = ""
+    is_hidden: bool = False
+
+
+class Mean(NamedTuple):
+    """A mean of :func:`weighted_mean`."""
+
+    value: float
+    sd: float
+    p: float
+    weights: Array
+    widened: float
+
+
+def weighted_mean(values: Array, sds: Array, correlation: Array) -> Mean:
+    """Compute the mean that errs least of numbers whose errors go together.
+
+    Parameters
+    ----------
+    values, sds
+        Numbers, and the standard deviations of their errors.
+    correlation
+        Of the errors.
+
+    Returns
+    -------
+    Mean
+        Its ``weights`` are those of generalized least squares that are not below 0, so that no
+        number makes it worse. ``sd`` is that of the error, ``widened`` by ``max(1, sqrt(chi2 / (n -
+        1)))`` (Birge 1932, Phys Rev 40:207); ``p`` the probability of so large a ``chi2``, of
+        errors with the ``share_of_correlation``, if errors alone differ.
+    """
+    from scipy.optimize import nnls
+    from scipy.special import chdtrc
+
+    precision = sds.min() / sds
+    root = np.linalg.cholesky(correlation)
+    least = nnls(root.T, np.linalg.solve(root, precision))[0] * precision
+    weights = least / least.sum()
+    # Of errors that go together the differences alone count, not where the mean is.
+    differing = tables.load("merging")["contradiction"]["share_of_correlation"] * correlation
+    np.fill_diagonal(differing, 1.0)
+    root = np.linalg.cholesky(differing)
+    whitened, ones = np.linalg.solve(root, np.array([values / sds, 1 / sds]).T).T
+    residuals = whitened - ones * (ones @ whitened) / (ones @ ones)
+    chi2, free = float(residuals @ residuals), len(values) - 1
+    widened = max(1.0, math.sqrt(chi2 / free))
+    sd = widened * math.sqrt(weights * sds @ correlation @ (weights * sds))
+    return Mean(float(weights @ values), sd, float(chdtrc(free, chi2)), weights, widened)
+
+
+def merge(films: Sequence[Film]) -> xr.Dataset:
+    """Merge the films of one exercise.
+
+    What a film's verdict rules out does not enter; nor do sides of a film whose sides may have been
+    exchanged, if another one has either. Right minus left of the knee is that of the films of the
+    frontmost kind of view, unless the others are surer than they. The sides are made to agree with
+    the difference, so that their errors are least. Of legs that stand in turn each is merged by
+    itself. What is measured in two ways, as by two versions, has no value.
+
+    Parameters
+    ----------
+    films
+        At least one; their order makes no difference.
+
+    Returns
+    -------
+    xarray.Dataset
+        Metrics over the accepted repetitions, as of one session, each with ``_sd`` and, where it is
+        known, ``_sem``. ``films`` (``films_left``, ``films_right``) names the films that a number
+        is from; where they contradict each other there is none, and ``contradicted`` names the
+        sides. ``source_software`` names the models of all films. Of one film these are its own
+        numbers.
+
+    Raises
+    ------
+    BadInputError
+        The films are of several exercises.
+    """
+    by_id = sorted(films, key=lambda film: film.id)
+    films = sorted(by_id, key=lambda film: LEVELS.index(film.verdict.level))
+    _check_alike(by_id)
+    names = list(dict.fromkeys(name for film in films for name in _numbers(film.metrics)))
+    in_turn = any(ABSENT_SIDE in film.metrics.attrs for film in films)
+    merged: dict[str, xr.DataArray] = {}
+    for name in names:
+        measured = [film for film in films if name in film.variables]
+        variable = measured[0].variables[name]
+        units = str(variable.attrs.get("units", ""))
+        if refused := _measured_unlike(measured, name):
+            sides = dict.fromkeys(SIDES if variable.dims else ("",), refused)
+        elif not any(is_merged(film.metrics, name) for film in measured):
+            sides = {
+                side: _of_one_alone(_cells(measured, name, side))
+                for side in (SIDES if variable.dims else ("",))
+            }
+        elif not variable.dims:
+            sides = {"": _unsided(measured, name, in_turn=in_turn)}
+        else:
+            cells = {side: _cells(measured, name, side) for side in SIDES}
+            sides = {side: _of_value(name, cells[side], units) for side in SIDES}
+            difference = f"{name}_asymmetry"
+            if difference in names and not in_turn:
+                having = [film for film in films if difference in film.variables]
+                if not _measured_unlike(having, difference):
+                    apart = _unsided(having, difference)
+                    sides = _agreeing(measured, name, sides, apart)
+        _add(merged, name, measured, sides)
+    result = xr.Dataset(merged)
+    first = by_id[0].metrics.attrs
+    result.attrs = {key: first[key] for key in CARRIED if key in first and _shared(films, key)}
+    origins = {film.origin for film in films}
+    if len(origins) > 1:
+        by_name = sorted(origins, key=lambda each: each.source_software)
+        result.attrs |= Origin.together(by_name)._asdict()
+    result.attrs |= {"ds_type": "metrics", "exercise": exercise_of(by_id[0].metrics).name}
+    for key in (HIDDEN_SIDE, ABSENT_SIDE):
+        if key in first and _shared(films, key):
+            result.attrs[key] = first[key]
+    views = {film.id: film.view for film in by_id}
+    result.attrs["views"] = json.dumps(views)
+    return with_history(result, "merge", {"films": list(views)})
+
+
+def films_of(metrics: xr.Dataset, name: str, side: str = "") -> list[str]:
+    """Name the films that a merged number is from."""
+    attrs = metrics[name].attrs if name in metrics else {}
+    return str(attrs.get(f"{FILMS}_{side}" if side else FILMS, "")).split()
+
+
+def views_of(metrics: xr.Dataset) -> dict[str, str]:
+    """Give the view of each film that was merged."""
+    views: dict[str, str] = json.loads(metrics.attrs["views"])
+    return views
+
+
+def is_merged(metrics: xr.Dataset, name: str) -> bool:
+    """Whether a metric is merged; others are those of each film."""
+    table, attrs = tables.load("merging"), metrics.variables[name].attrs
+    return (
+        f"{name}_sd" in metrics.variables
+        and attrs.get("kind") in table["kinds"]
+        and attrs.get("units") not in table["each_film"]["units"]
+        and attrs.get("quantity") not in _of_each_film(exercise_of(metrics).name)
+    )
+
+
+@functools.cache
+def _of_each_film(exercise: str) -> frozenset[str]:
+    """Name the quantities whose kernels give what each performance has of its own."""
+    kernels = tables.load("merging")["each_film"]["kernels"]
+    measures = registry.exercise(exercise).measures
+    return frozenset(n for n, each in measures.items() if each["from"].split(".")[0] in kernels)
+
+
+def _numbers(metrics: xr.Dataset) -> list[str]:
+    """Name the numbers over the repetitions that a visit has."""
+    table = tables.load("merging")
+    kinds = (*table["kinds"], *table["each_film"]["kinds"])
+    return [
+        str(name)
+        for name, variable in metrics.variables.items()
+        if variable.attrs.get("kind") in kinds and variable.dims in ((), ("side",))
+    ]
+
+
+def _shared(films: Sequence[Film], key: str) -> bool:
+    """Whether an attribute is the same in all metrics."""
+    return len({str(film.metrics.attrs.get(key)) for film in films}) == 1
+
+
+def _check_alike(films: Sequence[Film]) -> None:
+    first = films[0]
+    for film in films:
+        theirs, of_this = (str(each.metrics.attrs.get("exercise")) for each in (first, film))
+        if theirs != of_this:
+            what = f"are of {theirs} and {of_this}; merge the films of one exercise"
+            raise BadInputError(f"sessions {first.id} and {film.id}: {what}")
+
+
+def _measured_unlike(films: Sequence[Film], name: str) -> Merged | None:
+    """Refuse a number that some films measure in another unit, or by another version."""
+    shown = [film for film in films if film.verdict.shows(name)]
+    variables = {film.id: film.variables[name] for film in shown}
+    return unlike(
+        {
+            film: (each.dims, each.attrs.get("units"), each.attrs.get("version"))
+            for film, each in variables.items()
+        }
+    )
+
+
+def unlike(ways: Mapping[str, Any]) -> Merged | None:
+    """Refuse a number of films, by id, that is not measured in one way."""
+    ids = sorted(ways)
+    other = next((each for each in ids if ways[each] != ways[ids[0]]), None)
+    if other is None:
+        return None
+    return Merged(reason=tables.sentence("reasons.unlike", sessions=listed([ids[0], other])))
+
+
+def _cells(films: Sequence[Film], name: str, side: str) -> list[Given]:
+    """Give what each film has of a number.
+
+    Left out are films that do not show the leg, if others do; and those whose sides may have been
+    exchanged, if another one has either side.
+    """
+    shown = [film for film in films if not side or film.metrics.attrs.get(ABSENT_SIDE) != side]
+    is_sided = side or films[0].variables[name].attrs.get("kind") == "asymmetry"
+    certain = [film for film in films if not film.verdict.sides_in_doubt]
+    if is_sided and any(_has_a_side(film, name.removesuffix("_asymmetry")) for film in certain):
+        shown = [film for film in shown if film in certain] or certain
+    return [_cell(film, name, side) for film in shown or films]
+
+
+def _has_a_side(film: Film, name: str) -> bool:
+    """Whether a film gives either side of a metric, or their difference."""
+    places = [(name, side) for side in SIDES if name in film.variables]
+    cells = [_cell(film, each, side) for each, side in (*places, (f"{name}_asymmetry", ""))]
+    return any(math.isfinite(cell.value) for cell in cells)
+
+
+def _cell(film: Film, name: str, side: str) -> Given:
+    if name not in film.variables:
+        return Given(film)
+    if not film.verdict.shows(name):
+        return Given(film, reason=film.verdict.why_without(name))
+    value, sd, sem = (_number(film, each, side) for each in (name, f"{name}_sd", f"{name}_sem"))
+    if math.isfinite(value):
+        return Given(film, value, sd, sem)
+    attrs = film.metrics.attrs
+    unseen = str(film.variables[name].attrs.get(HIDDEN, "")).split()
+    is_hidden = side in unseen or attrs.get(HIDDEN_SIDE) == side if side else bool(unseen)
+    reason = reason_missing(film.variables, attrs, name, side)
+    return Given(film, reason=reason, is_hidden=is_hidden)
+
+
+def _number(film: Film, name: str, side: str) -> float:
+    if name not in film.variables:
+        return math.nan
+    values = film.variables[name].values
+    return float(values[film.variables["side"].values.tolist().index(side)] if side else values)
+
+
+def _of_one_alone(cells: Sequence[Given]) -> Merged:
+    """Give a number that is not merged, where one film alone has it."""
+    given = [cell for cell in cells if math.isfinite(cell.value)]
+    if len(given) > 1:
+        return Merged(reason=tables.sentence("reasons.each_film"))
+    return merge_numbers(given or cells)
+
+
+def _of_value(name: str, cells: Sequence[Given], units: str) -> Merged:
+    """Merge what films have of a number whose error may depend on its value.
+
+    Films are weighed by their errors of one and the same value: by those of their own values the
+    smaller value would always win.
+    """
+    if not error_depends_on_value(name):
+        return merge_numbers(cells, units)
+
+    def factor(value: float) -> float:
+        return float(factor_with_value(name, xr.DataArray(value)))
+
+    alike = [cell._replace(sd=cell.sd / factor(cell.value)) for cell in cells]
+    merged = merge_numbers(alike, units)
+    return merged._replace(sd=merged.sd * factor(merged.value))
+
+
+def merge_numbers(cells: Sequence[Given], units: str = "") -> Merged:
+    """Merge what films have of a number, in `units`: the mean that errs least, if any."""
+    given = [cell for cell in cells if math.isfinite(cell.value)]
+    weighed = [cell for cell in given if math.isfinite(cell.sd) and cell.sd > 0]
+    if len(given) > 1 and not weighed:
+        return Merged(reason=tables.sentence("reasons.each_film"))
+    if len(weighed) < 2:
+        for cell in weighed or given:
+            return Merged(cell.value, cell.sd, cell.sem, (cell.film,), weights=(1.0,))
+        # That no film can see it is said only where this is so of all.
+        without = sorted(cells, key=lambda cell: cell.is_hidden)
+        return Merged(reason=without[0].reason, is_hidden=all(cell.is_hidden for cell in cells))
+    values, sds, sems = (
+        np.array([getattr(cell, each) for cell in weighed]) for each in ("value", "sd", "sem")
+    )
+    together = tuple(cell.film for cell in weighed)
+    mean = weighted_mean(values, sds, _correlation(together))
+    if mean.p < tables.load("merging")["contradiction"]["value"]:
+        return Merged(films=together, reason=_contradiction(weighed, units), is_contradicted=True)
+    # As if those of measuring again were the same in all films: with no correlation it is larger.
+    counts = mean.weights > 0
+    sem = float(mean.weights[counts] @ sems[counts])
+    weights = tuple(mean.weights.tolist())
+    return Merged(mean.value, mean.sd, sem, together, weights=weights, widened=mean.widened)
+
+
+def _correlation(films: Sequence[Film]) -> Array:
+    """Give the correlation of the errors of films.
+
+    What films of one view have alike an unknown view has of all that are known, in equal parts.
+    """
+    table = tables.load("merging")["correlation"]
+    other, same = (float(table[each]["value"]) for each in ("other_view", "same_view"))
+    kinds = [film.kind for film in films]
+    known = sorted({*kinds} - {UNKNOWN}) or [UNKNOWN]
+    unknown = [len(known) ** -0.5] * len(known)
+    parts = np.array(
+        [[float(kind == each) for each in known] if kind in known else unknown for kind in kinds]
+    )
+    correlation: Array = other + (same - other) * (parts @ parts.T)
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
+
+
+def _unsided(films: Sequence[Film], name: str, *, in_turn: bool = False) -> Merged:
+    """Merge a number without sides; a difference of the sides may be that of one film."""
+    cells: Sequence[Given] = _cells(films, name, "")
+    attrs = films[0].variables[name].attrs
+    of_one = tables.load("merging")["difference_of_one_film"]["quantities"]
+    if attrs.get("kind") == "asymmetry" and attrs.get("quantity") in of_one:
+        cells = _frontmost(cells)
+    merged = merge_numbers(cells, str(attrs.get("units", "")))
+    if in_turn and attrs.get("kind") == "asymmetry" and not merged.films:
+        return _of_own_films(films, str(attrs["quantity"]), merged)
+    return merged
+
+
+def _frontmost(cells: Sequence[Given]) -> Sequence[Given]:
+    """Choose the films of the frontmost kind of view, unless the others are surer than they."""
+    given = [cell for cell in cells if math.isfinite(cell.value + cell.sd)]
+    least = min((cell.film.from_front for cell in given), default=0)
+    front = [cell for cell in given if cell.film.from_front == least]
+    others = [cell for cell in given if cell not in front]
+    if not others:
+        return front or cells
+    ahead, behind = merge_numbers(front), merge_numbers(others)
+    return cells if math.isnan(ahead.value) or behind.sd < ahead.sd else front
+
+
+def _of_own_films(films: Sequence[Film], name: str, otherwise: Merged) -> Merged:
+    """Compare legs that stand in turn and were filmed apart."""
+    measured = [film for film in films if name in film.variables]
+    left, right = (merge_numbers(_cells(measured, name, side)) for side in SIDES)
+    return right_minus_left(left, right, otherwise)
+
+
+def right_minus_left(left: Merged, right: Merged, otherwise: Merged) -> Merged:
+    """Compare sides that were merged apart, as if their errors were independent."""
+    if not (math.isfinite(left.value) and math.isfinite(right.value)):
+        return otherwise._replace(value=math.nan, sd=math.nan, sem=math.nan, films=())
+    films = (*left.films, *(film for film in right.films if film not in left.films))
+    sd, sem = math.hypot(left.sd, right.sd), math.hypot(left.sem, right.sem)
+    return Merged(right.value - left.value, sd, sem, films)
+
+
+def _agreeing(
+    films: Sequence[Film], name: str, sides: dict[str, Merged], difference: Merged
+) -> dict[str, Merged]:
+    """Give sides of several films whose difference is that of the metric beside them.
+
+    What their own difference lacks is shared between them so that their errors are least.
+    """
+    several = {film.id for each in sides.values() for film in each.films}
+    numbers = (*sides.values(), difference)
+    if len(several) < 2 or not all(math.isfinite(each.value + each.sd) for each in numbers):
+        return sides
+    left, right = (sides[side].value for side in SIDES)
+    together = tuple(film for film in films if any(film in each.films for each in numbers))
+    correlation = _correlation(together)
+    errors = _errors(together, name, "sd", numbers, [each.widened for each in numbers])
+    lacks = errors[2] - (errors[1] - errors[0])
+    squared = _product(lacks, lacks, correlation)
+    share = 0.5
+    if squared > 1e-9 * difference.sd**2:
+        share += _product(errors[0] + errors[1], lacks, correlation) / (2 * squared)
+    shares = np.clip([-share, 1 - share], [-1, 0], [0, 1])
+    values = np.array([left, right]) + shares * (difference.value - (right - left))
+    again = _errors(together, name, "sem", numbers, [1.0] * len(numbers))
+    lacks_again = again[2] - (again[1] - again[0])
+    agreeing = {}
+    for place, side in enumerate(SIDES):
+        error = errors[place] + shares[place] * lacks
+        sem = again[place] + shares[place] * lacks_again
+        agreeing[side] = Merged(
+            float(values[place]),
+            math.sqrt(_product(error, error, correlation)),
+            math.sqrt(_product(sem, sem, np.ones_like(correlation))),
+            together,
+        )
+    return agreeing
+
+
+def _product(one: Array, other: Array, correlation: Array) -> float:
+    """Give the covariance of two errors that films make by what each of them errs."""
+    return float(np.einsum("ik,ij,jk", one, correlation, other))
+
+
+def _errors(
+    films: Sequence[Film],
+    name: str,
+    error: str,
+    numbers: Sequence[Merged],
+    widened: Sequence[float],
+) -> Array:
+    """Give how the merged left and right side, and their difference, err by each film.
+
+    Each film errs by two numbers of variance 1, by which its sides go together as the error of its
+    own difference says; where that is unknown, as in the other films.
+    """
+    stated = np.array(
+        [
+            [_number(film, f"{name}_{error}", side) for side in SIDES]
+            + [_number(film, f"{name}_asymmetry_{error}", "")]
+            for film in films
+        ]
+    )
+    left, right, apart = stated.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alike = np.clip((left**2 + right**2 - apart**2) / (2 * left * right), -0.99, 0.99)
+    known = np.isfinite(alike)
+    alike[~known] = alike[known].mean() if known.any() else 0.0
+    half, rest = np.sqrt(1 + alike) / 2, np.sqrt(1 - alike) / 2
+    of_sides = np.array([[half + rest, half - rest], [half - rest, half + rest]])
+    of_sides = of_sides.transpose(2, 0, 1) * stated[:, :2, np.newaxis]
+    of_difference = of_sides[:, 1] - of_sides[:, 0]
+    length = np.linalg.norm(of_difference, axis=1)
+    unseen = ~(length > 0)
+    of_difference[unseen], length[unseen] = (-1.0, 1.0), math.sqrt(2)
+    of_difference *= (apart / length)[:, np.newaxis]
+    loads = (of_sides[:, 0], of_sides[:, 1], of_difference)
+    merged = np.zeros((len(numbers), len(films), 2))
+    for place, number in enumerate(numbers):
+        for film, weight in zip(number.films, number.weights, strict=True):
+            if weight > 0:
+                at = films.index(film)
+                merged[place, at] = widened[place] * weight * loads[place][at]
+    return merged
+
+
+def _add(
+    merged: dict[str, xr.DataArray],
+    name: str,
+    films: Sequence[Film],
+    sides: Mapping[str, Merged],
+) -> None:
+    """Add a number of all sides, or without sides, in place, with its errors."""
+    from_films = list(dict.fromkeys(film for each in sides.values() for film in each.films))
+    source, *others = from_films or films
+    attrs = dict(source.variables[name].attrs)
+    dropped = (HIDDEN, BESIDE) if not others else _OF_ONE_FILM
+    attrs = {key: value for key, value in attrs.items() if key not in dropped}
+    for side, each in sides.items():
+        behind = f"_{side}" if side else ""
+        if each.films:
+            attrs[f"{FILMS}{behind}"] = " ".join(sorted(film.id for film in each.films))
+        if math.isfinite(each.value):
+            continue
+        attrs[f"note{behind}"] = each.reason
+        attrs.setdefault("note", each.reason)
+        for key, applies in ((HIDDEN, each.is_hidden), (CONTRADICTED, each.is_contradicted)):
+            if applies:
+                attrs[key] = f"{attrs.get(key, '')} {side or ' '.join(SIDES)}".strip()
+
+    def added(error: str, described: Mapping[str, Any]) -> None:
+        numbers = [getattr(each, error or "value") for each in sides.values()]
+        behind = f"_{error}" if error else ""
+        merged[f"{name}{behind}"] = (
+            xr.DataArray(numbers[0], attrs=described)
+            if "" in sides
+            else xr.DataArray(numbers, {"side": list(sides)}, ("side",), attrs=described)
+        )
+
+    added("", attrs)
+    beside = []
+    for error in ("sd", "sem"):
+        having = [film for film in films if f"{name}_{error}" in film.variables]
+        if having:
+            of_error = having[0].variables[f"{name}_{error}"].attrs
+            added(error, {key: of_error[key] for key in of_error if key not in _OF_ONE_FILM})
+            beside.append(f"{name}_{error}")
+    if beside:
+        merged[name].attrs[BESIDE] = " ".join(beside)
+
+
+def _contradiction(given: Sequence[Given], units: str) -> str:
+    """Say what each film has of a number."""
+    values = []
+    for film, value in ((each.film, each.value) for each in given):
+        values.append(f"{quantity(value, units)} {view_in_words(film.view)}")
+    return tables.sentence("reasons.contradicted", values=listed(values))

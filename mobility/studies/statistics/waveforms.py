@@ -1,0 +1,303 @@
+"""Comparison of curves over a repetition: errors, similarity, and tests over the whole curve."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.kinematics.skeleton import Array
+from mobility.studies.statistics.limits_of_agreement import numbers
+
+LEAST_CURVES = 5
+"""Fewest curves of a band, and of a group that is compared with another one: with three, flips of
+signs find a difference in many studies in which there is none."""
+
+ARRANGEMENTS = 10_000
+"""Flips of signs of a test: all where there are no more, else so many are drawn."""
+
+ALPHA = 0.05
+
+BAND_COVERAGE = (
+    "holds the whole mean curve in 94 to 96 % of simulated studies of 5 to 40 people whose curves"
+    " are normal; of people whose values are strongly skewed (log-normal) in 70 to 80 %"
+)
+"""Coverage of the 95 % band of :func:`band_factor`."""
+
+_EQUAL = 1e-9
+"""Relative difference below which two statistics are equal but for rounding."""
+
+
+class CurveTest(NamedTuple):
+    """Test of curves by flips of signs, with the error rate controlled over the whole curve.
+
+    `t` and `p` are over the points: the statistic, and the share of arrangements whose largest
+    |t| of all points is at least as large (Westfall and Young). |t| is beyond `threshold`
+    where p is at most the level of the test. `arrangements` were tried: all that there are where
+    `exact`.
+    """
+
+    t: Array
+    p: Array
+    threshold: float
+    arrangements: int
+    exact: bool
+
+
+class Cluster(NamedTuple):
+    """Neighbouring points that are all beyond the threshold: first, last, peak, and its p."""
+
+    first: int
+    last: int
+    peak: int
+    p: float
+
+
+def curve_errors(measured: xr.DataArray, reference: xr.DataArray, *, dim: str) -> xr.Dataset:
+    r"""Errors of curves against the reference along `dim`, in their unit.
+
+    `bias` (mean of measured - reference), `mae`, `rmse` and `rmse_offset_removed`, with
+    :math:`RMSE^2 = bias^2 + RMSE_{offset\,removed}^2`; the latter is the standard deviation of the
+    difference, divided by n. Points that are NaN in either are left out; errors are NaN if these
+    are more than half of the points of the reference.
+    """
+    largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
+    difference = measured - reference
+    compared = difference.notnull().sum(dim)
+    enough = (compared > 0) & (compared >= (1 - largest) * reference.notnull().sum(dim))
+    bias = difference.mean(dim).where(enough)
+    units = {key: measured.attrs[key] for key in ("units",) if key in measured.attrs}
+    parts: dict[str, tuple[xr.DataArray, str]] = {
+        "bias": (bias, "mean difference of the curves"),
+        "mae": (abs(difference).mean(dim), "mean absolute difference of the curves"),
+        "rmse": ((difference**2).mean(dim) ** 0.5, "root mean square difference of the curves"),
+        "rmse_offset_removed": (
+            ((difference - bias) ** 2).mean(dim) ** 0.5,
+            "root mean square difference of the curves after their mean difference is removed",
+        ),
+    }
+    return xr.Dataset(
+        {
+            name: value.where(enough).assign_attrs(units, long_name=text)
+            for name, (value, text) in parts.items()
+        }
+    )
+
+
+def multiple_correlation(curves: ArrayLike) -> float:
+    r"""Coefficient of multiple correlation of curves (CMC).
+
+    With Y of cycle g, protocol p, frame f, the mean over protocols :math:`\bar Y_{gf}` and the
+    mean of a cycle :math:`\bar Y_g`,
+
+    .. math:: \sqrt{1 - \frac{\sum (Y - \bar Y_{gf})^2 / \sum_g F_g (P - 1)}
+                             {\sum (Y - \bar Y_g)^2 / \sum_g (P F_g - 1)}}
+
+    `curves` are over (cycle, protocol, frame): for each cycle, the same movement as seen by each of
+    the protocols (Ferrari, Cutti, Cappello 2010, Gait Posture 31:540). With repetitions in place of
+    protocols, and sessions in place of cycles, it is the repeatability of one protocol (Kadaba et
+    al. 1989, J Orthop Res 7:849). Frames that are NaN in one protocol are left out.
+
+    It is 1 for equal curves; NaN if the curves differ more than they move, or with fewer than two
+    frames. It hardly falls with errors that are small compared with the range of motion, so it is
+    no proof of agreement by itself.
+    """
+    values = numbers(curves, what="multiple_correlation")
+    if values.ndim != 3:
+        raise BadInputError(
+            "multiple_correlation: curves must be over (cycle, protocol, frame) (got "
+            f"{values.shape}); of a single cycle give [curves]"
+        )
+    protocols = values.shape[1]
+    between_protocols = within_cycle = 0.0
+    freedom_between = freedom_within = 0
+    for cycle in values:
+        complete = cycle[:, np.isfinite(cycle).all(axis=0)]
+        frames = complete.shape[1]
+        if frames == 0:
+            continue
+        between_protocols += float(((complete - complete.mean(axis=0)) ** 2).sum())
+        within_cycle += float(((complete - complete.mean()) ** 2).sum())
+        freedom_between += frames * (protocols - 1)
+        freedom_within += protocols * frames - 1
+    if freedom_within <= freedom_between or within_cycle <= 0:
+        return np.nan
+    square = 1 - (between_protocols / freedom_between) / (within_cycle / freedom_within)
+    return float(np.sqrt(square)) if square >= 0 else np.nan
+
+
+def paired_curve_test(
+    differences: ArrayLike, *, alpha: float = ALPHA, most: int = ARRANGEMENTS, seed: int = 0
+) -> CurveTest:
+    """Test whether a mean difference curve is zero everywhere, by flipping signs, two-tailed.
+
+    Parameters
+    ----------
+    differences
+        Over (pair, point), one curve of each participant; curves with NaN are left out.
+    alpha
+        Level of the test.
+    most, seed
+        If there are more sign flips than `most`, so many are drawn, always the same for a `seed`.
+
+    Raises
+    ------
+    BadInputError
+        There are too few pairs for any p to reach `alpha`, or the differences are all alike.
+
+    Notes
+    -----
+    Under the hypothesis each difference is as likely with the other sign. The largest |t| of a
+    curve is compared with those of all flips (max-t; Nichols and Holmes 2002, Hum Brain Mapp 15:1),
+    so that each point beyond the threshold differs, with one error rate for all.
+    """
+    curves = _without_gaps(differences)
+    count = len(curves)
+    _require_arrangements(2.0 ** max(count - 1, 0), alpha, f"{count} pairs")
+    _require_spread(curves, curves.std(axis=0), curves.mean(axis=0))
+    signs, exact = _signs(count, most, seed)
+    return _tested(_t_of_flips(signs, curves), alpha, exact=exact)
+
+
+def independent_curve_test(
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    alpha: float = ALPHA,
+    most: int = ARRANGEMENTS,
+    seed: int = 0,
+) -> CurveTest:
+    """Test whether two groups have the same mean curve (second less first), however they vary.
+
+    As :func:`paired_curve_test`, of curves of different participants. The statistic is Welch's t;
+    it is compared with those of curves about their group's mean whose signs are flipped (wild
+    bootstrap-t, as of :func:`band_factor`), so that no group lends its spread to the other one, as
+    it does where people are exchanged between groups. How often it finds a difference that is not
+    there is in ``benchmarks/groups.md``.
+    """
+    groups = [_without_gaps(curves) for curves in (first, second)]
+    counts = [len(curves) for curves in groups]
+    if min(counts) < LEAST_CURVES:
+        raise BadInputError(
+            f"test of curves: groups of {counts[0]} and {counts[1]}, needs {LEAST_CURVES} in each, "
+            "for each has its own spread"
+        )
+    _require_arrangements(2.0 ** (sum(counts) - 1), alpha, f"groups of {counts[0]} and {counts[1]}")
+    means = [curves.mean(axis=0) for curves in groups]
+    spread = np.sqrt(sum(curves.var(axis=0) for curves in groups))
+    _require_spread(np.concatenate(groups), spread, means[1] - means[0])
+    signs, exact = _signs(sum(counts), most, seed)
+    flips = np.split(signs, [counts[0]], axis=1)
+    about = [curves - mean for curves, mean in zip(groups, means, strict=True)]
+    t = _welch([_of_flips(*each) for each in zip(flips, about, strict=True)])
+    t[0] = _welch([_of_flips(np.ones((1, len(curves))), curves) for curves in groups])[0]
+    return _tested(t, alpha, exact=exact)
+
+
+def clusters_beyond(test: CurveTest) -> list[Cluster]:
+    """Stretches of points beyond the threshold of a test, each of one sign."""
+    beyond = np.where(np.abs(test.t) > test.threshold, np.sign(test.t), 0.0)
+    edges = np.flatnonzero(np.diff(beyond, prepend=0.0, append=0.0))
+    clusters = []
+    for first, after in itertools.pairwise(edges.tolist()):
+        if beyond[first]:
+            peak = first + int(np.abs(test.t[first:after]).argmax())
+            clusters.append(Cluster(first, after - 1, peak, float(test.p[peak])))
+    return clusters
+
+
+def band_factor(curves: ArrayLike, *, most: int = ARRANGEMENTS) -> float:
+    """Return the standard errors about a mean curve that hold all of it at once in 95 % of studies.
+
+    `curves` are over (participant, point). The factor is the quantile of the largest |t| when the
+    signs of the residuals are flipped (wild bootstrap-t; Mammen 1993, Ann Stat 21:255).
+    :data:`BAND_COVERAGE` is its coverage. NaN with fewer than five curves without gaps.
+    """
+    complete = _without_gaps(curves)
+    if len(complete) < LEAST_CURVES:
+        return math.nan
+    signs, _ = _signs(len(complete), most, seed=0)
+    largest = _largest(_t_of_flips(signs, complete - complete.mean(axis=0)))
+    return float(np.sort(largest)[math.ceil(0.95 * len(largest)) - 1])
+
+
+def _without_gaps(curves: ArrayLike) -> Array:
+    values = numbers(curves, what="test of curves")
+    if values.ndim != 2:
+        raise BadInputError(f"test of curves: must be over (curve, point) (got {values.shape})")
+    return values[np.isfinite(values).all(axis=1)]
+
+
+def _require_arrangements(different: float, alpha: float, what: str) -> None:
+    if alpha * different < 1:
+        raise BadInputError(
+            f"test of curves: {what} without gaps allow no p below {1 / different:.2g}, the level "
+            f"is {alpha:g}; give more participants"
+        )
+
+
+def _require_spread(curves: Array, spread: Array, difference: Array) -> None:
+    rounding = _EQUAL * max(1.0, float(np.abs(curves).max()))
+    if ((spread <= rounding) & (np.abs(difference) > rounding)).any():
+        raise BadInputError("test of curves: the curves do not vary at some points")
+
+
+def _signs(count: int, most: int, seed: int) -> tuple[Array, bool]:
+    """Sign flips over (arrangement, curve), the first as given.
+
+    With all signs exchanged |t| is the same, so that the last curve keeps its sign.
+    """
+    if 2 ** (count - 1) <= most:
+        bits = np.arange(2 ** (count - 1))[:, None] >> np.arange(count) & 1
+        return np.where(bits, -1.0, 1.0), True
+    drawn: Array = np.random.default_rng(seed).choice([-1.0, 1.0], size=(most, count))
+    drawn[0] = 1.0
+    return drawn, False
+
+
+def _of_flips(signs: Array, curves: Array) -> tuple[Array, Array]:
+    """Mean of the curves and its variance, over (arrangement, point)."""
+    count = len(curves)
+    mean: Array = signs @ curves / count
+    variance: Array = ((curves**2).sum(axis=0) - count * mean**2) / (count - 1)
+    return mean, variance / count
+
+
+def _t_of_flips(signs: Array, curves: Array) -> Array:
+    """Return t of the mean of the curves, over (arrangement, point)."""
+    return _ratio(*_of_flips(signs, curves))
+
+
+def _welch(groups: Sequence[tuple[Array, Array]]) -> Array:
+    """Welch's t of two means with their variances, second less first."""
+    (first, of_first), (second, of_second) = groups
+    return _ratio(second - first, of_first + of_second)
+
+
+def _ratio(difference: Array, variance: Array) -> Array:
+    """Return t, 0 where nothing differs (but for rounding) and nothing varies."""
+    error = np.sqrt(np.maximum(variance, 0.0))
+    same = np.abs(difference) <= _EQUAL * max(1.0, float(np.abs(difference).max(initial=0.0)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.nan_to_num(difference / error, nan=0.0, posinf=np.inf, neginf=-np.inf)
+    return np.where(same & (error <= _EQUAL), 0.0, t)
+
+
+def _largest(t: Array) -> Array:
+    largest: Array = np.abs(t).max(axis=1)
+    return largest
+
+
+def _tested(t: Array, alpha: float, *, exact: bool) -> CurveTest:
+    largest = np.sort(_largest(t))
+    count = len(largest)
+    smaller = np.searchsorted(largest, np.abs(t[0]) * (1 - _EQUAL))
+    threshold = largest[count - 1 - math.floor(alpha * count + _EQUAL)] * (1 + _EQUAL)
+    return CurveTest(t[0], (count - smaller) / count, float(threshold), count, exact)

@@ -1,0 +1,190 @@
+"""Pages of visits: rendered once, and served until a session of it changes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mobility
+from mobility.base.options import validate
+from mobility.base.provenance import code_digest, sha256
+from mobility.catalogue import registry
+from mobility.documents.contract import VisitDocument
+from mobility.errors import MobilityError, ReportError
+from mobility.pipeline.analysis import is_current, try_to_bring_up_to_date, why_not_again
+from mobility.reports.render import render_visit
+from mobility.sessions.files import atomic, lock, make_folder, read_json, writing
+from mobility.sessions.reports import VISIT, find_notebook, remove_page, remove_visits, visit_folder
+from mobility.sessions.session_store import store_of
+from mobility.studies.references import references
+from mobility.studies.visit import visit as find_visit
+from mobility.studies.visit import visits
+
+if TYPE_CHECKING:
+    import datetime
+
+    from mobility.sessions.session_store import SessionStore
+    from mobility.sessions.stored_session import StoredSession
+    from mobility.studies.visit import Visit
+
+log = logging.getLogger(__name__)
+
+_MOST_TIMES = 5
+"""How often a page is made where sessions of it change meanwhile; then it stays out of date."""
+
+_ENDINGS = {"html": "html", "client": "client.html", "notebook": "ipynb", "json": "json"}
+
+
+def current_visit(
+    store: SessionStore[Any],
+    user_id: str,
+    *,
+    on: datetime.date | str | None = None,
+    only: Sequence[str] = (),
+    without: Sequence[str] = (),
+    faces: bool | None = None,
+) -> dict[str, Path]:
+    """Render the page of a visit unless it exists with the same inputs.
+
+    Outdated sessions are analysed again first; what fails there, the page says of that session.
+
+    Parameters
+    ----------
+    store, user_id, on, only, without
+        As of :func:`mobility.studies.visit.visit`.
+    faces
+        Whether faces and surroundings are shown rather than blurred; None accepts an existing
+        page either way, and blurs in a new one.
+
+    Returns
+    -------
+    dict
+        Paths of "html", "client" (the page for the client), "notebook" and "json".
+    """
+
+    def found() -> Visit:
+        return find_visit(store, user_id, on=on, only=only, without=without)
+
+    visit = found()
+    # Sessions that other code analysed have another key afterwards.
+    for session in visit.sessions:
+        try_to_bring_up_to_date(session)
+    if _is_current(visit, faces):
+        return files_of(visit)
+    before = [visit.before(exercise) for exercise in visit.exercises]
+    for session in (session for each in before if each for session in each.sessions):
+        try_to_bring_up_to_date(session)
+    visit = found()
+    folder = folder_of(visit)
+    with writing(folder.parent):
+        make_folder(folder.parent)
+    guard = folder.with_name(f".{folder.name}.asked.lock")
+    what = f"the page of the visit of {user_id} on {visit.date}"
+    with _nothing_left(folder), lock(guard, what=what, wait_s=600):
+        for _ in range(_MOST_TIMES):
+            if _is_current(visit, faces):
+                break
+            key, named = _key(visit, faces=bool(faces)), sessions_on_page(visit)
+            fault = None
+            try:
+                render_visit(visit, folder, [each.id for each in named], faces=bool(faces))
+            except MobilityError as error:
+                fault = error
+            if gone := [each.id for each in named if not store.has(each.id)]:
+                # Deleted meanwhile: the page may have its numbers.
+                remove_visits(store.reports, gone[0])
+                visit = found()
+                continue
+            if fault is not None:
+                raise fault
+            visit = found()
+            if key == _key(visit, faces=bool(faces)):
+                with atomic(_key_file(folder)) as hidden:
+                    hidden.write_text(key, encoding="utf-8")
+        if not folder.is_dir():
+            raise ReportError(f"{what}: its sessions are being deleted; ask for it again")
+    return files_of(visit)
+
+
+@contextmanager
+def _nothing_left(folder: Path) -> Iterator[None]:
+    """Leave no folder of the participant behind where no page was made."""
+    try:
+        yield
+    finally:
+        if not folder.is_dir():
+            remove_page(folder)
+
+
+def stored_document(file: Path) -> dict[str, Any]:
+    """Read the document of a page: that of :meth:`mobility.studies.visit.Visit.document`."""
+    return validate(VisitDocument, read_json(file), what=f"{file}").json_values()
+
+
+def page_is_current(visit: Visit) -> bool:
+    """Whether the page of a visit exists, and nothing of it has to be made anew."""
+    with suppress(MobilityError):
+        return _is_current(visit, None)
+    return False
+
+
+def files_of(visit: Visit) -> dict[str, Path]:
+    """Paths of the files of the page of a visit."""
+    folder = folder_of(visit)
+    return {kind: folder / f"{VISIT}.{ending}" for kind, ending in _ENDINGS.items()}
+
+
+def _key_file(folder: Path) -> Path:
+    return folder / f".{VISIT}.key"
+
+
+def _is_current(visit: Visit, faces: bool | None) -> bool:
+    keys = {_key(visit, faces=each) for each in (True, False) if faces in (each, None)}
+    key_file = _key_file(folder_of(visit))
+    return (
+        key_file.is_file()
+        and key_file.read_text(encoding="utf-8") in keys
+        and all(path.is_file() for path in files_of(visit).values())
+    )
+
+
+def folder_of(visit: Visit) -> Path:
+    """Folder of the page of a visit; of some of its sessions alone it is another."""
+    store = store_of(visit.sessions[0])
+    chosen = [session.id for session in visit.sessions]
+    of_day = visits(store, visit.user_id).get(visit.date, [])
+    if chosen == [session.id for session in of_day]:
+        chosen = []
+    return visit_folder(store.reports.absolute(), visit.user_id, f"{visit.date}", chosen)
+
+
+def sessions_on_page(visit: Visit) -> list[StoredSession]:
+    """List the sessions whose numbers may be on the page: its own, and those of days before."""
+    days = visits(store_of(visit.sessions[0]), visit.user_id)
+    before = [each for day, of_day in days.items() if day < visit.date for each in of_day]
+    return [*visit.sessions, *before]
+
+
+def _key(visit: Visit, *, faces: bool) -> str:
+    """Digest of the inputs of a page; another one where faces are shown."""
+    first = visit.sessions[0]
+    inputs = [
+        *(mobility.__version__, code_digest(), sha256(find_notebook(VISIT)), f"{faces}"),
+        first.participant.model_dump_json() if first.participant else "",
+        *(each.model_dump_json() for each in references(first.store)),
+    ]
+    for session in sessions_on_page(visit):
+        inputs.append(session.record.model_dump_json(exclude={"report"}))
+        inputs.append(f"{session.report_page.is_file()}")  # to which the page then has a link
+        try:
+            inputs.append(registry.digest(session.record.kind, pages=True))
+            inputs.append(session.edits().model_dump_json())
+            # Brought up to date before, if that can be: else it is not tried again.
+            inputs.append(f"{is_current(session)} {why_not_again(session)}")
+        except MobilityError as error:  # damaged, which the page says
+            inputs.append(str(error))
+    return hashlib.sha256("\n".join(inputs).encode()).hexdigest()

@@ -1,1 +1,0 @@
-"""Agreement with lab data: joint centres, one clock, agreement of the angles."""
