@@ -28,9 +28,9 @@ $(READY): pyproject.toml constraints.txt $(SYSTEM)
 	@echo "fetching the pose model, if it is not there"
 	$(BIN)/mobility models
 	mkdir -p $(VENV)/etc/jupyter/jupyter_server_config.d
-	cp mobility/server/jupyter_server_config.d/mobility.json $(VENV)/etc/jupyter/jupyter_server_config.d/
+	cp mobility/serve/jupyter_server_config.d/mobility.json $(VENV)/etc/jupyter/jupyter_server_config.d/
 	mkdir -p $(VENV)/share/jupyter/lab/settings/overrides.d
-	cp mobility/server/overrides.d/mobility.json $(VENV)/share/jupyter/lab/settings/overrides.d/
+	cp mobility/serve/overrides.d/mobility.json $(VENV)/share/jupyter/lab/settings/overrides.d/
 	touch $@
 
 $(LAB): $(READY)
