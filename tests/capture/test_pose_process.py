@@ -14,7 +14,7 @@ from other_processes import wait_for
 from mobility.base.processes import Process
 from mobility.capture import pose_process
 
-CUT_OFF = "from mobility.capture import offline; offline.cut_off(); "
+CUT_OFF = "from mobility.capture import pose_process; pose_process.cut_off(); "
 
 
 def printed(code: str) -> str:
