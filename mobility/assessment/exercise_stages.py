@@ -153,21 +153,6 @@ class ExerciseStages(Protocol):
         that is not all; the median of a value is taken from ``<value>_start`` to ``<value>_end``.
         """
 
-    def compared_times(
-        self,
-        exercise: Exercise,
-        repetitions: xr.Dataset,
-        metrics: xr.Dataset,
-        recordings: Sequence[xr.Dataset],
-    ) -> xr.Dataset | None:
-        """Give times of the repetitions beside those found in a lab's recordings.
-
-        These are its joint centres and its angles, as far as it has them, on the clock of the
-        video. The result has ``times(system, quantity, rep)`` and ``times_sd(quantity, rep)``, with
-        ``units`` and ``long_name`` of each quantity, and the attribute ``refused``: what is
-        lacking, and why. None: the exercise compares no times.
-        """
-
 
 def stages_of(exercise: Exercise) -> ExerciseStages:
     """Give the stages of an exercise, and the verdict on its recording."""

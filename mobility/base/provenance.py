@@ -7,8 +7,8 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -47,64 +47,31 @@ def sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@dataclass(frozen=True)
-class Code:
-    """The part of this package that makes a result.
+Code = tuple[str, ...]
+"""Modules with which a computation begins. What they import belongs to it, also in functions."""
 
-    Attributes
-    ----------
-    modules
-        Rooms and modules on which the result may depend, by the import contracts; none: all but
-        the exercises, which have digests of their own.
-    sentences
-        Tables of sentences whose texts results store as warnings and reasons.
-    tables
-        Tables of numbers that these load; None: all.
-    """
-
-    modules: tuple[str, ...] = ()
-    sentences: tuple[str, ...] = ()
-    tables: tuple[str, ...] | None = None
-
-
-_LOWEST = ("base", "errors", "keypoints", "tables")
-
-POSE = Code(
-    modules=("capture", *_LOWEST),
-    sentences=("capture",),
-    tables=(
-        *("angles", "capture_quality", "keypoint_names", "landmarks", "pose_model"),
-        *("pose_sources", "views"),
-    ),
+POSE: Code = (
+    *("mobility.capture.pose", "mobility.capture.pose"),
+    *("mobility.capture.pose_worker", "mobility.capture.detector_worker"),
 )
 """Code of a pose, without the model. A pose takes minutes, everything else seconds."""
 
-RESULTS = Code(
-    modules=(
-        *("assessment", "catalogue", "kinematics", *POSE.modules),
-        *("pipeline.analysis", "pipeline.metrics_table", "pipeline.overlay"),
-    ),
-    sentences=("capture", "comments", "joints", "reasons", "results", "warnings"),
-)
-"""Code of the results of a session, from its poses."""
+RESULTS: Code = (*POSE, "mobility.pipeline.analysis")
+"""Code of the results of a session, from its poses, without that of its exercise."""
 
-COMPARISON = replace(
-    RESULTS,
-    modules=(
-        *RESULTS.modules,
-        *("statistics", "exchange", "validation", "pipeline.lab_comparison"),
-    ),
-    sentences=(*RESULTS.sentences, "cohort", "studies"),
-)
+COMPARISON: Code = (*RESULTS, "mobility.lab.lab_comparison")
 """Code of a comparison with a lab, from the results of sessions."""
 
-PAGES = Code()
-"""Code of reports and comments, without that of the exercises."""
+PAGES: Code = ()
+"""Code of reports and comments: all files but those of the exercises."""
+
+_BEYOND = ("mobility.sessions", "mobility.store")
+"""Not followed: what a result needs of its session is in its key, by value."""
 
 
 @functools.cache
 def code_digest(code: Code | None = PAGES) -> str:
-    """SHA-256 of the files of a part of this package, None: all, and of library versions.
+    """SHA-256 of the code of a result, None: all of this package, and of library versions.
 
     Raises
     ------
@@ -114,37 +81,180 @@ def code_digest(code: Code | None = PAGES) -> str:
     # The files of this package are more specific than its version.
     versions = {name: each for name, each in package_versions().items() if name != "mobility"}
     digest = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
-    for file in package_files(_HERE, code):
-        # Not by the clock, which may be behind that of the installation.
-        if (time := file.stat().st_mtime_ns) != _AT_START.get(file, time):
-            raise ConflictError(
-                f"{file.name} of mobility was changed while this process ran; start it again"
-            )
-        digest.update(f"{file.relative_to(_HERE).as_posix()} {sha256(file)}\n".encode())
+    if code:
+        return sha256_of_lines([digest.hexdigest(), *computation(modules_of(code))])
+    for file in package_files(_HERE):
+        place = file.relative_to(_HERE).as_posix()
+        if code is None or not place.startswith("exercises/"):
+            _check_unchanged(file)
+            digest.update(f"{place} {sha256(file)}\n".encode())
     return digest.hexdigest()
 
 
-def package_files(package: Path, code: Code | None = None) -> list[Path]:
-    """Files that are installed with a package, or with a part of it; no hidden ones and backups."""
+def package_files(package: Path) -> list[Path]:
+    """Files that are installed with a package; no hidden ones and backups."""
     folders = [init.parent for init in package.rglob("__init__.py")]
     files = (file for folder in folders for file in folder.iterdir() if file.is_file())
-    visible = (f for f in files if not (f.name.startswith(".") or f.name.endswith("~")))
-    return sorted(f for f in visible if code is None or _belongs_to(code, f.relative_to(package)))
+    return sorted(f for f in files if not (f.name.startswith(".") or f.name.endswith("~")))
 
 
 _AT_START = {file: file.stat().st_mtime_ns for file in package_files(_HERE)}
 
 
-def _belongs_to(code: Code, file: Path) -> bool:
-    name = file.stem
-    if not code.modules:
-        return file.parts[0] != "exercises"
-    if file.parts[0] == "tables" and file.suffix != ".py":
-        if name.startswith("sentences_"):
-            return name.removeprefix("sentences_") in code.sentences
-        return code.tables is None or name in code.tables
-    parts = file.with_suffix("").parts
-    return any(".".join(parts[:length]) in code.modules for length in (1, 2))
+def _check_unchanged(file: Path) -> None:
+    # Not by the clock, which may be behind that of the installation.
+    if (time := file.stat().st_mtime_ns) != _AT_START.get(file, time):
+        raise ConflictError(
+            f"{file.name} of mobility was changed while this process ran; start it again"
+        )
+
+
+def modules_of(code: Code) -> list[Path]:
+    """Files of the modules with which a computation begins."""
+    return [file for name in code for file, _ in [_module_of(name)] if file is not None]
+
+
+def computation(modules: Iterable[Path]) -> list[str]:
+    """Digests of modules, of all that they import from this package, and of the tables they name.
+
+    They depend on no comment or docstring, nor on where a module is or what it is called.
+    """
+    reached = reached_modules(modules)
+    tables = {_HERE / "tables" / f"{name}.yaml" for name in named_tables(reached)}
+    for file in reached | tables:
+        _check_unchanged(file)
+    return sorted({*map(_with_imports, reached), *map(sha256, tables)})
+
+
+def reached_modules(modules: Iterable[Path]) -> set[Path]:
+    """Follow the imports of modules within this package, also those inside functions."""
+    waiting, reached = [*modules], set[Path]()
+    while waiting:
+        if (module := waiting.pop()) not in reached:
+            reached.add(module)
+            targets = (_module_of(name) for _, name in _source(module).imports)
+            waiting += [file for file, _ in targets if file is not None]
+    return reached
+
+
+def named_tables(modules: Iterable[Path]) -> set[str]:
+    """Tables that strings in modules name: "angles", or "reasons.chair" for sentences."""
+    texts = set[str]().union(*(_source(module).texts for module in modules))
+    keys = {tuple(text.split(".")[:2]) for text in texts if "." in text}
+    named = set()
+    for file in (_HERE / "tables").glob("*.yaml"):
+        sentences = file.stem.removeprefix("sentences_")
+        if sentences == file.stem:
+            named |= {file.stem} & texts
+        else:
+            lines = f"\n{file.read_text(encoding='utf-8')}"
+            named |= {file.stem for part, key in keys if part == sentences and f"\n{key}" in lines}
+    return named
+
+
+def _with_imports(module: Path) -> str:
+    """SHA-256 of a module, and of what its imports stand for; not of what these import in turn."""
+    source = _source(module)
+    imports = []
+    for alias, name in source.imports:
+        file, rest = _module_of(name)
+        imports.append(f"{alias} {rest} {_source(file).digest if file else ''}")
+    return sha256_of_lines([source.digest, *sorted(imports)])
+
+
+def _module_of(name: str) -> tuple[Path | None, str]:
+    """Find the file of an imported name in this package, None beyond it, and the name in it.
+
+    What :mod:`mobility` hands out comes from its own module.
+    """
+    parts = name.split(".")
+    if name.startswith("mobility.") and parts[1] in mobility.PUBLIC:
+        parts = [*mobility.PUBLIC[parts[1]].split("."), *parts[1:]]
+    for length in range(len(parts), 1, -1) if parts[0] == "mobility" else ():
+        place = _HERE.joinpath(*parts[1:length])
+        for file in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
+            if file.is_file():
+                is_beyond = ".".join(parts[:2]) in _BEYOND
+                return None if is_beyond else file, ".".join(parts[length:])
+    return None, name
+
+
+class _Source(NamedTuple):
+    """What is read from the source of a module.
+
+    Attributes
+    ----------
+    digest
+        SHA-256 of its code without imports, comments, docstrings and names of modules.
+    imports
+        For each import its name in the code, and what it is, as ``a.b.name``.
+    texts
+        Its strings but for docstrings.
+    """
+
+    digest: str
+    imports: list[tuple[str, str]]
+    texts: set[str]
+
+
+def _source(module: Path) -> _Source:
+    inside = module.relative_to(_HERE.parent).parent if module.is_relative_to(_HERE) else Path()
+    return _read_source(module.read_bytes(), ".".join(inside.parts))
+
+
+@functools.cache
+def _read_source(source: bytes, package: str) -> _Source:
+    imports, texts, code = list[tuple[str, str]](), set[str](), list[str]()
+    modules, numbers = dict[str, str](), dict[str, int]()
+
+    def read(node: Any) -> None:
+        match node:
+            case ast.Import() | ast.ImportFrom():
+                for alias, name in _imports_of(node, package):
+                    if _module_of(name)[1]:
+                        imports.append((alias, name))
+                    else:
+                        modules[alias] = name
+            case ast.Expr(ast.Constant(str())) | ast.expr_context():
+                pass
+            case ast.Name(alias) if alias in modules:
+                code.append(f"module {numbers.setdefault(alias, len(numbers))}")
+            case ast.Constant(str() as text):
+                texts.add(text)
+                is_module = text.startswith("mobility.") and not _module_of(text)[1]
+                code.append("module" if is_module else repr(text))
+            case ast.AST():
+                match node:
+                    case ast.Attribute(ast.Name(alias)) if (alias, "mobility") in imports:
+                        imports.append((node.attr, f"mobility.{node.attr}"))  # mb.fit_body
+                    case ast.Call(ast.Name("import_module"), [ast.Constant(str() as name)]):
+                        imports.append(("", name))
+                code.append(type(node).__name__)
+                # Not what is empty: another version of Python may have more of it.
+                for name, value in ast.iter_fields(node):
+                    if value not in (None, []):
+                        code.append(name)
+                        read(value)
+            case list():
+                for each in node:
+                    read(each)
+                code.append("end")
+            case _:
+                code.append(repr(node))
+
+    read(ast.parse(source))
+    imports += [(f"module {numbers.get(alias)}", name) for alias, name in modules.items()]
+    return _Source(sha256_of_lines(code), imports, texts)
+
+
+def _imports_of(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, str]]:
+    """List what an import is called, and what it is: of ``from a import b`` it is ``a.b``."""
+    within = []
+    if isinstance(node, ast.ImportFrom):
+        above = package.split(".")[: 1 - node.level or None] if node.level else []
+        within = [*above, *filter(None, [node.module])]
+    for each in node.names:
+        yield each.asname or each.name, ".".join([*within, each.name])
 
 
 @functools.cache
@@ -153,17 +263,13 @@ def imported_modules(source: bytes, *, package: str) -> set[str]:
 
     What :mod:`mobility` hands out is of the module that it comes from.
     """
-    modules: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            modules |= {each.name for each in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: 1 - node.level or None] if node.level else []
-            whence = ".".join([*above, *filter(None, [node.module])])
-            modules |= {f"{whence}.{each.name}" for each in node.names}
-    if "mobility" in modules:
-        modules |= {*mobility.PUBLIC.values()}
-    return modules | {mobility.PUBLIC.get(name.removeprefix("mobility."), name) for name in modules}
+    names = {name for _, name in _read_source(source, package).imports}
+    return {mobility.PUBLIC.get(name.removeprefix("mobility."), name) for name in names}
+
+
+def sha256_of_lines(lines: Iterable[str]) -> str:
+    """SHA-256 of lines, in their order."""
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def history(dataset: xr.Dataset) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from mobility.base.parsing import YAML_LOADER
-from mobility.base.provenance import imported_modules, sha256
+from mobility.base.provenance import computation, imported_modules, sha256, sha256_of_lines
 from mobility.catalogue.exercise_table import checked_table
 from mobility.errors import BadInputError, MobilityError
 
@@ -58,7 +58,6 @@ def files_digest(package: str, packages: tuple[str, ...], *, pages: bool) -> str
 
     That is its folder, that of what it is like, and those that these import.
     """
-    digest = hashlib.sha256()
     folders = followed_folders(package, pages=pages)
     asked = dict[str, Path]()
     if BASE in folders:  # whose verdict asks all exercises that recognise themselves
@@ -66,13 +65,16 @@ def files_digest(package: str, packages: tuple[str, ...], *, pages: bool) -> str
             file = Path(str(files(each))) / "analysis.py"
             if file.is_file() and b"def recognised_in" in file.read_bytes():
                 asked |= followed_folders(each, pages=False)
+    lines, modules = list[str](), list[Path]()
     for named, with_pages in ((folders, pages), (asked, False)):
         for name, folder in sorted(named.items()):  # wherever installed
             for file in _files_of(folder, pages=with_pages):
-                place = file.relative_to(folder).as_posix()
-                content = sha256(file) if with_pages else _sha256_of_result(file)
-                digest.update(f"{name} {place} {content}\n".encode())
-    return digest.hexdigest()
+                if file.suffix == ".py" and not with_pages:
+                    modules.append(file)
+                else:
+                    content = sha256(file) if with_pages else _sha256_of_result(file)
+                    lines.append(f"{name} {file.relative_to(folder).as_posix()} {content}")
+    return sha256_of_lines([*lines, *computation(modules)])
 
 
 def _sha256_of_result(file: Path) -> str:
@@ -86,8 +88,8 @@ def _sha256_of_result(file: Path) -> str:
 def followed_folders(package: str, *, pages: bool) -> dict[str, Path]:
     """Give by package the folders of an exercise, of what it is like, and of what these import.
 
-    Only imports of exercises, and of what comes with them, are followed: all else of this package
-    is of :func:`mobility.base.provenance.code_digest`.
+    Only imports of exercises, and of what comes with them, are followed: of all else of this
+    package :func:`mobility.base.provenance.computation` follows the imports.
     """
     followed = f"{PACKAGE}.", f"{package.partition('.')[0]}."
     if package.startswith(PACKAGE):  # not all of this package

@@ -25,7 +25,6 @@ from mobility.cli.parameters import (
     ReportsOption,
     StoreOption,
     WorkersOption,
-    check_output,
     flag,
     log_to,
     open_session,
@@ -283,70 +282,6 @@ def analyze(
         )
         films = [video] if second_video is None else [video, second_video]
         _run(session, films, keypoints or (), report=report, as_json=as_json, workers=workers)
-
-
-@takes(open_session_or_demo)
-def export_lab(
-    session: Session,
-    *,
-    out: Annotated[Path, path_option("--out", "PATH", help="The file.")],
-    file_format: Annotated[
-        Literal["trc", "c3d", "mot", "sto", "csv"] | None,
-        typer.Option("--format", help="Format; default: the ending of the file."),
-    ] = None,
-    positions: Annotated[
-        bool,
-        typer.Option("--positions", help="Positions alone: not angles in CSV, nor both in C3D."),
-    ] = False,
-    landmarks: Annotated[
-        bool, typer.Option("--landmarks", help="Landmarks as detected, not the fitted body.")
-    ] = False,
-    fill: Annotated[
-        Literal["interpolate"] | None,
-        typer.Option(
-            "--fill", help="Fill gaps in TRC, MOT and STO, at which OpenSim stops; default: no."
-        ),
-    ] = None,
-    rate: Annotated[
-        float | None,
-        option(
-            "--rate",
-            "HZ",
-            help="Resample to this many frames per second (not CSV); the file says so. C3D needs "
-            "it if the frame rate of the video varies.",
-        ),
-    ] = None,
-) -> None:
-    """Write positions, angles and events for OpenSim and labs.
-
-    Positions as TRC, angles as MOT, STO or CSV, both as C3D with start, bottom and end of each
-    repetition as events. The angles are those of the report. Prints what the file holds.
-    """
-    from mobility.lab.lab_writers import is_export
-
-    check_output(out, store=session.store, is_ours=is_export)
-    written = session.export_lab(
-        out, file_format=file_format, positions=positions, landmarks=landmarks, fill=fill, rate=rate
-    )
-    typer.echo(f"{written}\n{_content_of(written)}")
-
-
-def _content_of(written: Path) -> str:
-    """Say what a file for labs holds, as it is read."""
-    from mobility.base.formatting import listed
-    from mobility.lab.lab_files import read_lab
-
-    trial = read_lab(written)
-    time = trial["time"].to_numpy()
-    parts = [f"{time.size} frames from {time[0]:.2f} to {time[-1]:.2f} s"]
-    if "marker_position" in trial:
-        parts.append(f"{trial.sizes['marker']} points")
-    angles = [name for name in tables.load("angles") if name in trial]
-    if angles:
-        parts.append(listed([name.replace("_", " ") for name in angles]))
-    if "event_time" in trial:
-        parts.append(f"{trial['event_time'].size} events")
-    return "; ".join(parts)
 
 
 @wraps(open_session_or_demo)

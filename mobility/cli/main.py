@@ -82,7 +82,7 @@ _COMMANDS = {
         "lab.commands.validate", help="Compare a session with lab data of the same trial."
     ),
     "export-lab": _Place(
-        "cli.analysis_commands.export_lab",
+        "lab.commands.export_lab",
         help="Write positions, angles and events for OpenSim and labs.",
     ),
     "prune": _Place(

@@ -179,8 +179,7 @@ def check_output(
     """
     import os
 
-    from mobility.serve.api_keys import PRIVATE_FOLDER
-    from mobility.sessions.files import PARTICIPANTS
+    from mobility.sessions.files import PARTICIPANTS, PRIVATE_FOLDER
 
     def is_of_a_store(folder: Path) -> bool:
         beside = folder.name in (PARTICIPANTS, PRIVATE_FOLDER)

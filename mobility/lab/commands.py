@@ -1,9 +1,9 @@
-"""The command that compares with lab data; see :mod:`mobility.cli.main`."""
+"""Commands that compare with lab data, or write files for labs; see :mod:`mobility.cli.main`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -28,6 +28,7 @@ from mobility.cli.parameters import (
     path_option,
     print_json,
     say,
+    takes,
     uris,
     warn,
 )
@@ -144,7 +145,7 @@ def validate(
         _list_validations(session, as_json=as_json)
         return
     from mobility.lab.lab_comparison import validate as compare
-    from mobility.reports.render import render_validation
+    from mobility.lab.validation_report import render_validation
     from mobility.sessions.reports import VALIDATION_ENDING
 
     data_folder = reports / f"{session.id}{VALIDATION_ENDING}-data" if demo else None
@@ -166,7 +167,7 @@ def _validate_study(
 ) -> None:
     """Compare all trials of a study; status 1 where some failed."""
     from mobility.lab.lab_comparison import run_study
-    from mobility.reports.render import check_study_folder, render_study
+    from mobility.lab.validation_report import check_study_folder, render_study
 
     check_study_folder(folder)
     result = run_study(opened, study, **settings)
@@ -284,3 +285,66 @@ def _say_sample_size(sd: float, *, as_json: bool) -> None:
     typer.echo(tables.sentence("command_line.validation.sample_sizes"))
     for row in rows:
         typer.echo(f"{row['participants']:>4}: {plus_minus(row['limit_half_interval'], digits=1)}")
+
+
+@takes(open_session_or_demo)
+def export_lab(
+    session: Session,
+    *,
+    out: Annotated[Path, path_option("--out", "PATH", help="The file.")],
+    file_format: Annotated[
+        Literal["trc", "c3d", "mot", "sto", "csv"] | None,
+        typer.Option("--format", help="Format; default: the ending of the file."),
+    ] = None,
+    positions: Annotated[
+        bool,
+        typer.Option("--positions", help="Positions alone: not angles in CSV, nor both in C3D."),
+    ] = False,
+    landmarks: Annotated[
+        bool, typer.Option("--landmarks", help="Landmarks as detected, not the fitted body.")
+    ] = False,
+    fill: Annotated[
+        Literal["interpolate"] | None,
+        typer.Option(
+            "--fill", help="Fill gaps in TRC, MOT and STO, at which OpenSim stops; default: no."
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        option(
+            "--rate",
+            "HZ",
+            help="Resample to this many frames per second (not CSV); the file says so. C3D needs "
+            "it if the frame rate of the video varies.",
+        ),
+    ] = None,
+) -> None:
+    """Write positions, angles and events for OpenSim and labs.
+
+    Positions as TRC, angles as MOT, STO or CSV, both as C3D with start, bottom and end of each
+    repetition as events. The angles are those of the report. Prints what the file holds.
+    """
+    from mobility.lab.lab_writers import is_export
+
+    check_output(out, store=session.store, is_ours=is_export)
+    written = session.export_lab(
+        out, file_format=file_format, positions=positions, landmarks=landmarks, fill=fill, rate=rate
+    )
+    typer.echo(f"{written}\n{_content_of(written)}")
+
+
+def _content_of(written: Path) -> str:
+    """Say what a file for labs holds, as it is read."""
+    from mobility.lab.lab_files import read_lab
+
+    trial = read_lab(written)
+    time = trial["time"].to_numpy()
+    parts = [f"{time.size} frames from {time[0]:.2f} to {time[-1]:.2f} s"]
+    if "marker_position" in trial:
+        parts.append(f"{trial.sizes['marker']} points")
+    angles = [name for name in tables.load("angles") if name in trial]
+    if angles:
+        parts.append(listed([name.replace("_", " ") for name in angles]))
+    if "event_time" in trial:
+        parts.append(f"{trial['event_time'].size} events")
+    return "; ".join(parts)

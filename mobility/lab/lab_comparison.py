@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,6 +55,7 @@ from mobility.sessions.stored_session import StoredSession
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.catalogue.exercise import Exercise
     from mobility.lab.lab_trial import Reference, Trial
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -244,13 +246,34 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
         for each in (reference.pose, reference.formulas, reference.model)
         if each is not None
     ]
-    times = stages_of(exercise).compared_times(exercise, repetitions, metrics, recordings)
+    times = _times_of_both(exercise, repetitions, metrics, recordings)
     warnings = [each for each in trial.warnings if each.get("values", {}).get("name") not in unused]
     if times is not None:
         curves = curves.merge(times, combine_attrs="override")
         if why := times.attrs["refused"]:
             warnings.append(tables.warning("warnings.lab_lacks_times", why=why))
     return replace(trial, agreement=agreement, curves=curves, warnings=tuple(warnings))
+
+
+def _times_of_both(
+    exercise: Exercise,
+    repetitions: xr.Dataset,
+    metrics: xr.Dataset,
+    recordings: Sequence[xr.Dataset],
+) -> xr.Dataset | None:
+    """Give times of rises from a seat beside those in a lab's recordings; None: there are none.
+
+    The recordings are its joint centres and its angles, as far as it has them, on the clock of the
+    video. The result has ``times(system, quantity, rep)`` and ``times_sd(quantity, rep)``, with
+    ``units`` and ``long_name`` of each quantity, and the attribute ``refused``: what is lacking,
+    and why.
+    """
+    if "seat_off" not in repetitions:
+        return None
+    # No import: the exercises are above this room.
+    rises = import_module("mobility.lab.sit_to_stand_times")
+    times: xr.Dataset = rises.times_of_both(exercise, repetitions, metrics, recordings)
+    return times
 
 
 def times_statistics(

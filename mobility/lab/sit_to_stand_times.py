@@ -1,4 +1,4 @@
-"""Chair rises beside those of a lab: when the hips leave the seat, and the times, in its file."""
+"""Times of chair rises beside those in recordings of a lab."""
 
 from __future__ import annotations
 
@@ -25,14 +25,6 @@ _SYSTEMS = ("video", "lab")
 
 _BEFORE_S = 0.5
 """Seconds by which the hips may leave the seat in the lab before the video's rise begins."""
-
-
-def with_seat_off(repetitions: xr.Dataset) -> xr.Dataset:
-    """Add the frame in which the hips leave the seat, and its neighbours, as a part of a rise."""
-    times = repetitions["time"].to_numpy()
-    frame = float(np.median(np.diff(times))) if times.size > 1 else 0.0
-    seat_off = repetitions[_SEAT_OFF]
-    return repetitions.assign(seat_off_start=seat_off - frame, seat_off_end=seat_off + frame)
 
 
 def times_of_both(

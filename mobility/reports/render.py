@@ -37,14 +37,11 @@ from mobility.sessions.reports import (
     GROUPS,
     RELIABILITY,
     SESSIONS_ON_PAGE,
-    VALIDATION,
-    VALIDATION_ENDING,
     VISIT,
     find_notebook,
 )
 
 if TYPE_CHECKING:
-    from mobility.lab.lab_comparison import StudyResult, Validation
     from mobility.sessions.session_store import SessionStore
     from mobility.sessions.stored_session import StoredSession
     from mobility.studies.study_table import Study
@@ -127,7 +124,7 @@ def render_report(
     # The notebook opens the demo itself, whose folder is not a store.
     which = {"session_id": "", "exercise": exercise.slug} if exercise.has("report") else {}
     if not session.store.read_only:
-        which = {"store": _relative(session.store.path, folder), "session_id": session.id}
+        which = {"store": relative(session.store.path, folder), "session_id": session.id}
     return render_notebook(
         find_notebook(exercise.table["notebook"]),
         folder,
@@ -170,7 +167,7 @@ def render_visit(
         **{"participant": visit.user_id, "date": f"{visit.date}"},
         **{"sessions": ", ".join(own), "earlier": ", ".join(earlier) or "-"},
     }
-    places = {"store": _relative(store.path, folder), "reports": _relative(store.reports, folder)}
+    places = {"store": relative(store.path, folder), "reports": relative(store.reports, folder)}
 
     def begin(place: Path) -> None:
         write_json(place / SESSIONS_ON_PAGE, list(named))
@@ -208,80 +205,13 @@ def render_cohort(
         ``"html"``, ``"notebook"``, ``"csv"`` and ``"parquet"``: paths in `folder`.
     """
     folder = Path(folder)
-    _check_free(folder, COHORT)
-    values = {"store": _relative(store.path, folder), "out": ".", **(parameters or {})}
+    check_free(folder, COHORT)
+    values = {"store": relative(store.path, folder), "out": ".", **(parameters or {})}
     files = render_notebook(
         find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=values
     )
     tables = {kind: files["html"].with_suffix(f".{kind}") for kind in ("csv", "parquet")}
     return {"html": files["html"], "notebook": files["notebook"], **tables}
-
-
-def render_validation(
-    session: StoredSession, comparison: Validation, reports: Path | None = None
-) -> dict[str, Path]:
-    """Render the report of the comparison of a session with lab data.
-
-    Parameters
-    ----------
-    session
-        The session.
-    comparison
-        From :func:`mobility.lab.lab_comparison.validate`.
-    reports
-        Folder of the reports; by default that of the store.
-
-    Returns
-    -------
-    dict
-        ``"html"``, ``"notebook"`` and ``"json"``: paths in
-        ``<reports>/<session_id>.validation/<name>/``, beside ``tables`` and ``images``.
-    """
-    place = reports or session.store.reports
-    folder = place / f"{session.id}{VALIDATION_ENDING}" / comparison.name
-    which = {"comparison": comparison.name}
-    if session.store.read_only:
-        which |= {"folder": _relative(comparison.folder.parent, folder)}
-    else:
-        which |= {"store": _relative(session.store.path, folder), "session_id": session.id}
-    return render_notebook(
-        find_notebook("lab_validation"),
-        folder,
-        name=VALIDATION,
-        title=f"Agreement with lab data: {of_session.title(session)}",
-        parameters={**which, "out": "."},
-        finish=lambda out: write_json(out / f"{VALIDATION}.json", comparison.document),
-    )
-
-
-def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
-    """Render the report of a study.
-
-    Parameters
-    ----------
-    result
-        From :func:`mobility.lab.lab_comparison.run_study`, with at least one trial.
-    folder
-        Where the report goes: a folder that is absent, empty, or an earlier such report,
-        which is replaced.
-
-    Returns
-    -------
-    dict
-        ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`, beside ``study.nc``,
-        ``tables`` and ``images``.
-    """
-    folder = Path(folder)
-    check_study_folder(folder)
-    return render_notebook(
-        find_notebook("lab_validation"),
-        folder,
-        name=VALIDATION,
-        title=f"Agreement with lab data: {result.document['study']}",
-        parameters={"study": ".", "out": "."},
-        begin=result.write,
-        finish=lambda place: write_json(place / f"{VALIDATION}.json", result.document),
-    )
 
 
 def render_groups(
@@ -324,7 +254,7 @@ def render_reliability(
 def _render_study(
     study: Study, folder: Path, name: str, title: str, parameters: Mapping[str, str]
 ) -> dict[str, Path]:
-    _check_free(folder, name)
+    check_free(folder, name)
     _check_sessions(folder, study)
     files = render_notebook(
         find_notebook(name),
@@ -349,12 +279,7 @@ def _check_sessions(folder: Path, study: Study) -> None:
         raise BadInputError(f"{folder}: has a report on other sessions; name another folder")
 
 
-def check_study_folder(folder: Path) -> None:
-    """Refuse a folder for a study that holds something else than an earlier report of one."""
-    _check_free(folder, VALIDATION)
-
-
-def _check_free(folder: Path, name: str) -> None:
+def check_free(folder: Path, name: str) -> None:
     """Refuse a folder that holds something else than an earlier report of this name."""
     ours = (folder / f"{name}.ipynb").is_file()
     if folder.exists() and not folder.is_dir():
@@ -824,7 +749,7 @@ def _quick_import() -> Iterator[None]:
             sys.modules.pop(name, None)
 
 
-def _relative(path: Path, start: Path) -> str:
+def relative(path: Path, start: Path) -> str:
     """`path` relative to `start`, so that a report can be moved with its data."""
     try:
         return Path(os.path.relpath(path.absolute(), start.absolute())).as_posix()

@@ -21,16 +21,13 @@ from pydantic import Field
 from mobility import Store
 from mobility.base.options import likely, validate
 from mobility.errors import BadInputError, NotFoundError, StorageError
-from mobility.sessions.files import check_id
+from mobility.sessions.files import PRIVATE_FOLDER, check_id
 from mobility.sessions.record import Document, Sha256
 
 Role = Literal["administrator", "professional", "participant", "phone"]
 ROLES: tuple[Role, ...] = get_args(Role)
 PHONE: Role = "phone"
 """Role of a key that may add videos, and see what it added."""
-
-PRIVATE_FOLDER = ".server"
-"""Folder in the store for what the server keeps beside the sessions."""
 
 _KEYS = f"{PRIVATE_FOLDER}/keys.json"
 

@@ -14,14 +14,14 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from mobility import Session
+from mobility.base.ranges import requested_range
 from mobility.catalogue import registry
 from mobility.errors import BadInputError, ConflictError, NotFoundError
+from mobility.reports.fences import fence
 from mobility.reports.still import stored_still
 from mobility.serve.access import Caller
-from mobility.serve.fences import fence
 from mobility.serve.handler import Handler, signed_name
 from mobility.serve.http_documents import ETAG
-from mobility.serve.ranges import requested_range
 from mobility.serve.uploads import refuse_unknown
 from mobility.sessions.files import check_id
 

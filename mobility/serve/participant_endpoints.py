@@ -25,8 +25,8 @@ from mobility.errors import (
     StorageError,
     TooManyRequestsError,
 )
+from mobility.reports.fences import fence
 from mobility.serve.access import Caller, Owner, permit
-from mobility.serve.fences import fence
 from mobility.serve.handler import PREFIX, Handler
 from mobility.serve.privacy import erase, sessions_of, unassigned, write_takeout
 from mobility.sessions.files import check_id, make_folder, read_file, writing

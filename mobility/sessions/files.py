@@ -53,6 +53,9 @@ PARTICIPANTS, REFERENCES = "participants", "references"
 """Folders of the participants' records and of what the lab's studies found. No valid session ids:
 there, the record of a participant "session" would pass for that of a session."""
 
+PRIVATE_FOLDER = ".server"
+"""Folder in the store for what a server keeps beside the sessions."""
+
 VISITS = "visits"
 """Folder of the reports, with the pages of visits, each in a folder of its participant."""
 

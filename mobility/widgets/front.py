@@ -5,7 +5,6 @@ Whether the films that were just added are good, while there is time to film aga
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +13,6 @@ import traitlets
 from mobility import Session, Store
 from mobility.base.progress import send_first_page_to
 from mobility.errors import NotFoundError
-from mobility.serve import local
 from mobility.widgets.media import address
 from mobility.widgets.session_browser import MAKING_REPORT, SessionBrowser
 from mobility.widgets.trial_viewer import TrialViewer
@@ -114,37 +112,6 @@ class ReportPage(Widget):
         self.send({"kind": "address", "url": address(file, content.get("page") or {})})
 
 
-class PhoneCodes(Widget):
-    """Codes by which phones in the same network add videos.
-
-    Parameters
-    ----------
-    store
-        Store for their videos.
-    network
-        Address for phones ("http://192.168.1.5:8891").
-    """
-
-    _esm = module("phone_codes")
-    fields_of_page = frozenset({"user_id"})
-
-    hours = traitlets.Int(local.HOURS).tag(sync=True)
-
-    def __init__(self, store: Store, network: str) -> None:
-        self._store = store
-        self._network = network
-        super().__init__()
-
-    def acts(self) -> dict[str, Act]:
-        """Acts that the page may ask for, by name."""
-        return {"code": lambda content, _: self._send_code(content)}
-
-    def _send_code(self, content: Mapping[str, Any]) -> None:
-        user_id = str(content.get("user_id") or "") or None
-        url = local.new_code(self._store, self._network, user_id=user_id)
-        self.send({"kind": "code", "address": url, "picture": local.picture(url)})
-
-
 class Front:
     """The widgets of the page, connected with one another.
 
@@ -152,8 +119,8 @@ class Front:
     ----------
     store
         The store.
-    network
-        Address for phones; "" to let none in.
+    codes
+        Widget with the codes for phones; None to let none in.
 
     Attributes
     ----------
@@ -164,7 +131,7 @@ class Front:
         The open trial, and the one beside it, by their place.
     """
 
-    def __init__(self, store: Store, network: str = "") -> None:
+    def __init__(self, store: Store, codes: Widget | None = None) -> None:
         self.form = UploadForm(store)
         self.check = FilmCheck()
         self.browser = SessionBrowser(store, view="people")
@@ -177,9 +144,8 @@ class Front:
         self.browser.on_first_page(self.report.show_first)
         self.browser.on_report(self.report.show)
         self.browser.observe(lambda _: self._leave_what_is_gone(), names=["rows"])
-        self.codes = PhoneCodes(store, network) if network else None
         for place, widget in (
-            ("phone", self.codes),
+            ("phone", codes),
             ("upload", self.form),
             ("check", self.check),
             ("sessions", self.browser),
@@ -220,13 +186,3 @@ class Front:
         self.show_trial("trial", session)
         self.browser.set_step(MAKING_REPORT)
         self.report.show(session)
-
-
-_FRONT: list[Front] = []
-
-
-def show() -> None:
-    """Make the widgets of the page, once per kernel: a reloaded page shows them again."""
-    if not _FRONT:
-        store = Store(os.environ["MOBILITY_STORE"], reports=os.environ["MOBILITY_REPORTS"])
-        _FRONT.append(Front(store, os.environ.get(local.PHONES_VARIABLE, "")))

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from mobility.base.ranges import requested_range
 from mobility.errors import NotFoundError
-from mobility.serve.fences import fence
-from mobility.serve.ranges import requested_range
+from mobility.reports.fences import fence
 
 _BLOCK = 1 << 18
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import source_from_cache
@@ -19,13 +19,24 @@ from demo_sessions import beginning
 
 import mobility
 from mobility.base import provenance
-from mobility.base.provenance import COMPARISON, POSE, RESULTS, Code, code_digest, package_files
+from mobility.base.provenance import (
+    COMPARISON,
+    PAGES,
+    POSE,
+    RESULTS,
+    Code,
+    code_digest,
+    named_tables,
+    package_files,
+    reached_modules,
+)
 from mobility.catalogue import exercise_folders
 from mobility.catalogue.exercise_folders import exercise_table, files_digest, own_table
 from mobility.errors import ConflictError
 
 LIKE = {"overhead_squat", "squat", "single_leg_squat", "sit_to_stand"}
 ALL = {"joint_angle_mobility", *LIKE}
+CODES = (POSE, RESULTS, COMPARISON)
 
 
 @pytest.fixture
@@ -43,9 +54,9 @@ def copied(project, tmp_path, monkeypatch) -> Iterator[Path]:
 
 @contextmanager
 def edited(file: Path) -> Iterator[None]:
-    """Another byte at the end of a file; what was there before may be nothing."""
+    """Something more at the end of a file; what was there before may be nothing."""
     before = file.read_bytes() if file.is_file() else None
-    file.write_bytes((before or b"") + b"\n")
+    file.write_bytes((before or b"") + (b"\n_MORE = 1\n" if file.suffix == ".py" else b"\n"))
     code_digest.cache_clear()
     yield
     file.unlink() if before is None else file.write_bytes(before)
@@ -62,61 +73,49 @@ def changed(files: list[Path], *, by: Code) -> set[Path]:
     return matter
 
 
-@pytest.fixture(scope="module")
-def contracts(project) -> tuple[list[list[str]], dict[str, list[str]]]:
-    """Layers of the rooms, the highest first, and what the stages may not import."""
-    settings = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    layers, forbidden = settings["tool"]["importlinter"]["contracts"][:2]
-    rows = [[name.removeprefix("mobility.") for name in r.split(" | ")] for r in layers["layers"]]
-    names = {
-        key: [name.removeprefix("mobility.") for name in forbidden[key]]
-        for key in ("source_modules", "forbidden_modules")
+@pytest.mark.parametrize("code", CODES)
+def test_the_code_of_a_result_begins_in_modules_that_exist(code):
+    assert len(provenance.modules_of(code)) == len(code)
+
+
+def test_no_result_depends_on_pages_documents_studies_and_ways_in(project):
+    """Nor do the modules of an exercise that make results; the room of sessions is not followed."""
+    package = project / "mobility"
+
+    def rooms(modules: set[Path]) -> set[str]:
+        return {module.relative_to(package).parts[0] for module in modules}
+
+    pose = {"base", "capture", "errors.py", "keypoints", "tables"}
+    assert rooms(reached_modules(provenance.modules_of(POSE))) == pose
+    computing = {"assessment", "catalogue", "kinematics", "pipeline", *pose}
+    results = reached_modules(provenance.modules_of(RESULTS))
+    assert rooms(results) == computing
+    stages = {"analysis", "metrics_table", "overlay"}
+    assert {module.stem for module in results if module.parent.name == "pipeline"} == stages
+    of_exercises = {
+        file
+        for file in (package / "exercises").rglob("*.py")
+        if file.name not in exercise_folders.NO_RESULTS
     }
-    return rows, names
+    reached = reached_modules(of_exercises)
+    assert rooms(reached) <= {*computing, "exercises"}
+    assert {file for file in reached if "exercises" in file.parts} == of_exercises
 
 
-def test_the_code_of_a_result_is_what_the_import_contracts_let_it_use(project, contracts):
-    rows, stages = contracts
-
-    def at_and_below(room: str) -> set[str]:
-        floor = next(y for y, row in enumerate(rows) if room in row)
-        return {room}.union(*rows[floor + 1 :])
-
-    rooms, modules = at_and_below("assessment"), stages["source_modules"]
-    assert set(POSE.modules) == at_and_below("capture")
-    assert set(RESULTS.modules) == rooms | set(modules)
-    of_labs = {"pipeline.lab_comparison", *at_and_below("validation")}
-    assert set(COMPARISON.modules) == of_labs | set(RESULTS.modules)
-    for code in (POSE, RESULTS, COMPARISON):
-        for name in code.modules:
-            place = project / "mobility" / name.replace(".", "/")
-            assert place.is_dir() or place.with_suffix(".py").is_file(), name
-    # Of all else that they could import only files of a session are allowed, and the options and
-    # keypoints that were given, whose values are in the keys.
-    others = {f"pipeline.{file.stem}" for file in (project / "mobility" / "pipeline").glob("*.py")}
-    others |= at_and_below("pipeline") - {"pipeline", "pipeline.__init__"}
-    allowed = {"sessions", "exchange", "pipeline.__init__", *RESULTS.modules}
-    assert set(stages["forbidden_modules"]) == others - allowed
-
-
-@pytest.mark.parametrize("code", [POSE, RESULTS, COMPARISON])
+@pytest.mark.parametrize("code", CODES)
 def test_the_tables_of_a_result_are_those_that_its_code_loads(project, code):
     """A result keeps warnings and reasons as texts, so sentences belong to it as numbers do."""
-    numbers, sentences = set(), set()
-    files = package_files(project / "mobility", code)
-    if "catalogue" in code.modules:  # and what it finds, whose digest is in the keys besides
-        folders = (project / "mobility" / "exercises").rglob("*.py")
-        files += [file for file in folders if file.name not in exercise_folders.NO_RESULTS]
-    for file in files:
-        tree = ast.parse(file.read_bytes() if file.suffix == ".py" else b"")
-        for node in ast.walk(tree):
+    modules = reached_modules(provenance.modules_of(code))
+    loaded = set()
+    for module in modules:
+        for node in ast.walk(ast.parse(module.read_bytes())):
             match node:
                 case ast.Call(ast.Attribute(ast.Name("tables"), "sentence" | "warning"), [key, *_]):
-                    sentences |= {text.partition(".")[0] for text in texts(key)}
-                case ast.Call(ast.Attribute(ast.Name("tables"), "load"), [key]) if code.tables:
-                    numbers |= texts(key)
-    assert sentences == set(code.sentences)
-    assert numbers == set(code.tables or ())
+                    loaded |= {f"sentences_{text.partition('.')[0]}" for text in texts(key)}
+                case ast.Call(ast.Attribute(ast.Name("tables"), "load"), [ast.Constant(name)]):
+                    loaded.add(name)
+    assert "sentences_capture" in loaded
+    assert loaded <= named_tables(modules)
 
 
 def texts(key: ast.expr) -> set[str]:
@@ -129,39 +128,66 @@ def texts(key: ast.expr) -> set[str]:
     raise AssertionError(f"no table can be read from {ast.unparse(key)}")
 
 
-def test_a_change_of_what_computes_changes_the_key(copied):
-    """A file of each room, those of the stages, every table, and a new file."""
-    rooms = {
-        file.relative_to(copied).parts[0]: file
-        for file in package_files(copied)
-        if file.suffix == ".py"
-    }
-    stages = {f"pipeline.{file.stem}": file for file in (copied / "pipeline").glob("*.py")}
-    assert {name for name in rooms if changed([rooms[name]], by=POSE)} == {
-        *("capture", "keypoints", "tables", "base", "errors.py"),
-    }
-    at_work = {name for name in rooms if changed([rooms[name]], by=RESULTS)}
-    assert at_work >= {"assessment", "kinematics", "capture", "tables", "keypoints", "base"}
-    assert at_work.isdisjoint({"widgets", "server", "reports", "documents", "cli", "sessions"})
-    assert {name for name in stages if changed([stages[name]], by=RESULTS)} == {
-        *("pipeline.analysis", "pipeline.metrics_table", "pipeline.overlay")
-    }
-    new = [copied / name for name in ("kinematics/new.py", "tables/new.nc", "kinematics/fit/n.nc")]
-    assert changed(new, by=RESULTS) == set(new)
-    assert changed(new, by=POSE) == set()
+def rewrite(file: Path, pattern: str, new: str) -> None:
+    content = file.read_text(encoding="utf-8")
+    file.write_text(re.sub(pattern, new, content, flags=re.M), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "outdated"),
+    [
+        ("kinematics/clean.py", "^_SWAP_RATIO = 0.5", "_SWAP_RATIO = 0.6", {RESULTS, COMPARISON}),
+        ("capture/survey.py", "^DENSE_S = 0.5", "DENSE_S = 0.6", {POSE, RESULTS, COMPARISON}),
+        # What a name stands for.
+        ("pipeline/overlay.py", "import BONES, INDEX", "import BONES, SIDES as INDEX", {RESULTS}),
+        ("kinematics/clean.py", "^import numpy as np", "import cupy as np", {RESULTS, COMPARISON}),
+        ("lab/pairing.py", "return ", "return not ", {COMPARISON}),
+        ("reports/page.py", "return ", "return not ", set()),
+        ("studies/curves.py", "return ", "return not ", set()),
+        ("documents/fill.py", "return ", "return not ", set()),
+        ("kinematics/clean.py", "$", "  # as measured", set()),
+        ("kinematics/clean.py", '^"""', '"""Also ', set()),
+    ],
+)
+def test_a_change_of_what_computes_changes_the_key(copied, file, old, new, outdated):
+    before, content = [code_digest(code) for code in CODES], (copied / file).read_bytes()
+    rewrite(copied / file, old, new)
+    assert (copied / file).read_bytes() != content
+    code_digest.cache_clear()
+    after = [code_digest(code) for code in CODES]
+    # Whoever compares with a lab takes the results of sessions.
+    outdated = outdated | ({COMPARISON} if RESULTS in outdated else set())
+    pairs = zip(CODES, before, after, strict=True)
+    assert {code for code, earlier, now in pairs if earlier != now} == outdated
+
+
+def test_where_a_module_is_and_what_it_is_called_changes_no_key(copied):
+    before = [code_digest(code) for code in CODES]
+    (copied / "zeal").mkdir()
+    for old, new in (("kinematics.clean", "zeal.cleaning"), ("capture.detected", "zeal.seeking")):
+        place, target = (copied.joinpath(*name.split(".")) for name in (old, new))
+        place.with_suffix(".py").rename(target.with_suffix(".py"))
+        for file in copied.rglob("*.py"):
+            rewrite(file, rf"\bmobility\.{old}\b", f"mobility.{new}")
+    pose = copied / "capture" / "pose.py"
+    rewrite(pose, "import detected, survey", "import survey\nfrom mobility.zeal import seeking")
+    rewrite(pose, r"\bdetected\.opened", "seeking.opened")
+    code_digest.cache_clear()
+    assert [code_digest(code) for code in CODES] == before
+    rewrite(copied / "zeal" / "cleaning.py", "^_SWAP_RATIO = 0.5", "_SWAP_RATIO = 0.6")
+    code_digest.cache_clear()
+    changed = [code_digest(code) != each for code, each in zip(CODES, before, strict=True)]
+    assert changed == [False, True, True]
 
 
 def test_a_change_of_a_table_changes_the_keys_of_those_who_load_it(copied):
     tables = sorted((copied / "tables").glob("*.yaml"))
-    sentences = {file for file in tables if file.stem.startswith("sentences_")}
-    left_out = {file.stem.removeprefix("sentences_") for file in sentences} - set(RESULTS.sentences)
-    assert left_out >= {"cohort", "command_line", "report", "validation"}
-    redo = changed(tables, by=RESULTS)
-    assert {file.stem for file in sentences - redo} == {f"sentences_{name}" for name in left_out}
-    assert redo >= set(tables) - sentences
+    redo = {file.stem for file in changed(tables, by=RESULTS)}
+    pages = {f"sentences_{name}" for name in ("cohort", "command_line", "report", "validation")}
+    assert redo.isdisjoint({*pages, "sentences_studies", "cohort_columns", "merging"})
+    assert redo >= {"fit", "expected_error", "landmarks", "sentences_reasons", "sentences_warnings"}
     assert {file.stem for file in changed(tables, by=POSE)} == {
-        *("angles", "capture_quality", "keypoint_names", "landmarks", "pose_model"),
-        *("pose_sources", "views"),
+        *("keypoint_names", "landmarks", "pose_model", "pose_sources"),
         "sentences_capture",  # warnings are stored with the pose
     }
 
@@ -235,7 +261,7 @@ def test_a_change_of_an_exercise_changes_the_keys_of_those_that_use_it(
         ("def late():\n    import mobility.exercises.squat.page", {"squat"}),
         ("from ..squat.page import nothing", {"squat"}),
         ("from mobility import overhead_squat", {"overhead_squat", "repeated"}),
-        ("import mobility as mb", {"overhead_squat", "repeated"}),
+        ("import mobility as mb\nmb.overhead_squat", {"overhead_squat", "repeated"}),
         ("from mobility import tables", set()),
     ],
 )
@@ -281,7 +307,7 @@ def test_code_that_was_changed_under_a_process_is_not_taken_for_its_own(copied, 
     monkeypatch.setattr(provenance, "_AT_START", times)
     code_digest(None)
     with edited(copied / "kinematics" / "angles.py"):
-        for code in (None, RESULTS):
+        for code in (None, PAGES, RESULTS):
             with pytest.raises(ConflictError, match=r"angles\.py of mobility was changed while"):
                 code_digest(code)
         code_digest(POSE)  # of which it is no part
@@ -289,8 +315,8 @@ def test_code_that_was_changed_under_a_process_is_not_taken_for_its_own(copied, 
 
 def test_copies_of_an_editor_are_no_code(copied):
     copies = [copied / "kinematics" / name for name in (".angles.py.swp", "angles.py~")]
-    for code in (None, RESULTS):
-        assert changed(copies, by=code) == set()
+    assert changed(copies, by=None) == set()
+    assert changed([copied / "kinematics" / "new.nc"], by=None)
 
 
 @pytest.mark.slow
@@ -317,4 +343,8 @@ def test_the_pose_reads_no_file_of_which_its_digest_does_not_know(
     read = {Path(source_from_cache(line) if ".pyc" in line else line) for line in lines}
     read = {file for file in read if file.is_file()}
     assert package / "capture" / "pose_worker.py" in read
-    assert read - {package / "__init__.py"} <= set(package_files(package, POSE))
+    modules = reached_modules(provenance.modules_of(POSE))
+    tables = {package / "tables" / f"{name}.yaml" for name in named_tables(modules)}
+    # Of the folders that modules are in, only what is above them.
+    rest = {file for file in read - modules - tables if file.name != "__init__.py"}
+    assert not rest

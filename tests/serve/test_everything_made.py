@@ -16,12 +16,11 @@ from lab_trials import write_truth
 from serving import serving
 
 from mobility.lab.lab_comparison import run_study
+from mobility.lab.validation_report import render_study, render_validation
 from mobility.reports.render import (
     render_cohort,
     render_groups,
     render_reliability,
-    render_study,
-    render_validation,
 )
 from mobility.serve.batch.run import LOG
 from mobility.serve.privacy import erase, prune, to_prune

@@ -14,8 +14,9 @@ from mobility.base.progress import first_page_listener
 from mobility.errors import BadInputError, VideoError
 from mobility.serve import local
 from mobility.serve.api_keys import Keys
+from mobility.serve.open_page import PhoneCodes
 from mobility.store import Session
-from mobility.widgets.front import Front, PhoneCodes
+from mobility.widgets.front import Front
 from mobility.widgets.upload_form import UploadForm
 
 CHECK = {
@@ -44,7 +45,6 @@ def test_a_video_that_is_taken_in_is_analysed_and_shown(analysed, store, monkeyp
     heard = []
     monkeypatch.setattr(UploadForm, "on_created", lambda _, callback: heard.append(callback))
     front = Front(store)
-    assert front.codes is None
     assert [w.place for w in (front.form, front.check, front.browser, front.report)] == [
         "upload",
         "check",

@@ -166,12 +166,3 @@ def compared(
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """Compare each movement of a joint that was chosen, in the angle of this joint."""
     return compared_movements(angles, metrics)
-
-
-def compared_times(
-    exercise: Exercise,
-    repetitions: xr.Dataset,
-    metrics: xr.Dataset,
-    recordings: Sequence[xr.Dataset],
-) -> None:
-    """Compare no times: how far a joint moves does not depend on its pace."""

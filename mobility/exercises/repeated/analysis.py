@@ -205,15 +205,6 @@ def compared(
     return angles[angles_compared], repetitions
 
 
-def compared_times(
-    exercise: Exercise,
-    repetitions: xr.Dataset,
-    metrics: xr.Dataset,
-    recordings: Sequence[xr.Dataset],
-) -> None:
-    """Compare no times: those of a squat are its pace."""
-
-
 def angles_in_video(
     angles: xr.Dataset, metrics: xr.Dataset, joints: Sequence[str]
 ) -> tuple[xr.Dataset, None]:

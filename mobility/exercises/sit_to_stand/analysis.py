@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ from mobility.assessment.measures import measure
 from mobility.exercises.repeated import analysis as repeated
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, seated, set_chair_rises
 from mobility.keypoints.view import UNKNOWN, camera_view
-from mobility.lab.sit_to_stand_times import times_of_both, with_seat_off
 
 if TYPE_CHECKING:
     from mobility.assessment.exercise_stages import Trial
@@ -100,16 +99,11 @@ def recognised_in(pose: xr.Dataset) -> list[dict[str, Any]]:
 def compared(
     exercise: Exercise, angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset
 ) -> tuple[xr.Dataset, xr.Dataset]:
-    """Compare when the hips leave the seat."""
+    """Compare also the frame in which the hips leave the seat, with its neighbours."""
     angles, repetitions = repeated.compared(exercise, angles, repetitions, metrics)
-    return angles, with_seat_off(repetitions)
-
-
-def compared_times(
-    exercise: Exercise,
-    repetitions: xr.Dataset,
-    metrics: xr.Dataset,
-    recordings: Sequence[xr.Dataset],
-) -> xr.Dataset:
-    """Compare the times of the rises, and of the tests, with those in the lab's own file."""
-    return times_of_both(exercise, repetitions, metrics, recordings)
+    times = repetitions["time"].to_numpy()
+    frame = float(np.median(np.diff(times))) if times.size > 1 else 0.0
+    seat_off = repetitions["seat_off"]
+    return angles, repetitions.assign(
+        seat_off_start=seat_off - frame, seat_off_end=seat_off + frame
+    )

@@ -1,5 +1,5 @@
-// Draws the widgets of mobility.widgets.front outside of JupyterLab: talks to a kernel of this Jupyter
-// server, keeps their traits, and shows each in the part of the page that its `place` names.
+// Draws the widgets of mobility.serve.open_page outside of JupyterLab: talks to a kernel of this
+// Jupyter server, keeps their traits, and shows each in the part of the page that its `place` names.
 const config = JSON.parse(document.getElementById("jupyter-config-data").textContent);
 const at = (path) => `${config.baseUrl}${path}`;
 const stateLine = document.getElementById("state");
@@ -166,7 +166,7 @@ async function start() {
   socket = new WebSocket(address);
   socket.binaryType = "arraybuffer";
   socket.onopen = () => {
-    const code = "import mobility.widgets.front\nmobility.widgets.front.show()";
+    const code = "from mobility.serve import open_page\nfront = open_page.show()";
     send("execute_request", { code, silent: false, store_history: false, user_expressions: {}, allow_stdin: false, stop_on_error: true });
     send("comm_info_request", { target_name: "jupyter.widget" });
   };

@@ -26,7 +26,7 @@ from mobility.exercises.sit_to_stand.page import rises
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
-from mobility.lab.sit_to_stand_times import stick_figure
+from mobility.lab.sit_to_stand_times import stick_figure, times_of_both
 from mobility.reports.page import ReportPage
 from mobility.sessions.files import read_dataset
 from mobility.store import Store
@@ -163,9 +163,7 @@ def test_times_stand_beside_those_of_the_same_rise_of_the_lab(pose_of: Made) -> 
     late = pose.assign_coords(time=pose["time"] + 0.1)
 
     def compared(*recordings: xr.Dataset) -> xr.Dataset:
-        times = stages_of(exercise).compared_times(
-            exercise, find_chair_rises(pose), metrics, recordings
-        )
+        times = times_of_both(exercise, find_chair_rises(pose), metrics, recordings)
         return times.set_index(quantity="quantity")
 
     times = compared(late)
