@@ -34,12 +34,12 @@ PUBLIC = {
     "find_lag": "mobility.lab.synchronise",
     "align": "mobility.lab.synchronise",
     "agreement": "mobility.lab.agreement",
-    "read_study": "mobility.studies.study",
+    "read_study": "mobility.serve.batch.study",
     "groups": "mobility.studies.groups",
     "make_norms": "mobility.studies.norms",
     "reliability": "mobility.studies.reliability",
     "retest_curves": "mobility.studies.retest",
-    "normalise": "mobility.studies.curves",
+    "normalise": "mobility.documents.normalised",
     "mean_curves": "mobility.studies.curves",
     "compare_curves": "mobility.studies.curves",
     "Store": "mobility.store",
@@ -47,7 +47,10 @@ PUBLIC = {
 }
 """Module of each public name."""
 
-_MODULES = {"plot": "mobility.plot", "plan": "mobility.studies.statistics.planning"}
+REPORT_ADDITIONS = ("mobility.studies.additions_to_reports",)
+"""Modules of wings that add to the report of a session: :mod:`mobility.reports.additions`."""
+
+_MODULES = {"plot": "mobility.plots", "plan": "mobility.studies.statistics.planning"}
 
 __all__ = [*PUBLIC, *_MODULES]
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mobility.assessment.verdict import Verdict
+    from mobility.documents.lab_references import LabReferences, Reference
     from mobility.lab.lab_comparison import Validation
-    from mobility.studies.references import LabReferences, Reference
     from mobility.studies.visit import Visit
 
 T = TypeVar("T")
@@ -370,7 +370,7 @@ class Session(StoredSession):
         """Find norms and errors of the lab's own studies that hold for this session.
 
         Nothing holds for results of older code; see
-        :meth:`mobility.studies.references.LabReferences.of_session`.
+        :func:`mobility.studies.references.lab_references`.
         """
         from mobility.studies import norms
 

@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility import plot, tables
+from mobility import tables
 from mobility.assessment.phases import phase_frames
 from mobility.base.formatting import capital, quantity, rounded
 from mobility.catalogue.registry import exercise_of
@@ -25,6 +25,7 @@ from mobility.errors import BadInputError
 from mobility.keypoints.view import azimuths
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.skeleton import SIDES
+from mobility.plot import trial_plots
 from mobility.plot.axes import (
     COLOURS,
     GREY,
@@ -184,7 +185,7 @@ def angle_curves(
     require_angles(angles, names)
     figure, axes = panels(len(names), 1, height=0.9 + 1.9 * len(names), sharex=True)
     for axis, name in zip(axes, names, strict=True):
-        plot.curves(angles, name, repetitions=repetitions, ax=axis, legend=False)
+        trial_plots.curves(angles, name, repetitions=repetitions, ax=axis, legend=False)
         axis.set_xlabel("")
     axes[-1].set_xlabel("Time (s)", fontsize=NORMAL)
     handles: list[Any] = []

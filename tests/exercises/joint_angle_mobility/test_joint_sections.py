@@ -16,6 +16,14 @@ from mobility import tables
 from mobility.assessment.movements import refusal_advice
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
+from mobility.documents.lab_references import (
+    Conditions,
+    LabReferences,
+    Norm,
+    Norms,
+    RetestError,
+    RetestErrors,
+)
 from mobility.exercises.joint_angle_mobility import joint_sections as report
 from mobility.exercises.joint_angle_mobility.courses import Course
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
@@ -34,14 +42,6 @@ from mobility.pipeline.metrics_table import metrics_table
 from mobility.reports import key_frames
 from mobility.reports.drawn_angles import DRAWN, turn_of
 from mobility.sessions.record import StoredConfig, now
-from mobility.studies.references import (
-    Conditions,
-    LabReferences,
-    Norm,
-    Norms,
-    RetestError,
-    RetestErrors,
-)
 from tests.analytic import minimum_jerk
 from tests.limbs import limb_pose, there_and_back
 
