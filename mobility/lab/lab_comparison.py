@@ -27,7 +27,6 @@ from mobility.base.options import validate as checked_model
 from mobility.base.parsing import read_csv
 from mobility.base.progress import progress_bar
 from mobility.base.provenance import (
-    COMPARISON,
     SCHEMA_VERSION,
     code_digest,
     package_versions,
@@ -36,7 +35,7 @@ from mobility.base.provenance import (
 from mobility.catalogue import registry
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.keypoints.sources import Origin
-from mobility.pipeline.analysis import bring_up_to_date
+from mobility.pipeline.analysis import RESULTS, bring_up_to_date
 from mobility.sessions.files import (
     check_id,
     make_folder,
@@ -59,6 +58,9 @@ if TYPE_CHECKING:
     from mobility.lab.lab_trial import Reference, Trial
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+COMPARISON = (*RESULTS, __name__)
+"""Code of a comparison with a lab, from the results of sessions."""
 
 MOST_SHOWN = 4
 """Most trials of a study whose curves over time are shown."""
