@@ -50,7 +50,7 @@ PUBLIC = {
 REPORT_ADDITIONS = ("mobility.studies.additions_to_reports",)
 """Modules of wings that add to the report of a session: :mod:`mobility.reports.additions`."""
 
-_MODULES = {"plot": "mobility.plots", "plan": "mobility.studies.statistics.planning"}
+_MODULES = {"plot": "mobility.plot", "plan": "mobility.studies.statistics.planning"}
 
 __all__ = [*PUBLIC, *_MODULES]
 

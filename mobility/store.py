@@ -351,9 +351,9 @@ class Session(StoredSession):
     def export_lab(self, path: FilePath, **options: Any) -> Path:
         """Write positions, angles and events for OpenSim and labs: C3D, TRC, MOT, STO or CSV.
 
-        The options are those of :func:`mobility.lab.lab_writers.export_lab`.
+        The options are those of :func:`mobility.lab.lab_export.export_lab`.
         """
-        from mobility.lab.lab_writers import export_lab
+        from mobility.lab.lab_export import export_lab
 
         return self._read(export_lab, path, **options)
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "images" / "rooms.svg"
 FACE = "mobility"
 WIDTH, HEIGHT, ROW, LEFT = 132, 28, 46, 90
-DOORS = {"store", "plots"}
+DOORS = {"store", "plot"}
 WINGS = {"serve", "lab", "virtual_lab", "studies"}
 FILL = {"door": "#ffffff", "wing": "#fdf3e3", "core": "#e8f0f8"}
 

@@ -17,8 +17,8 @@ from mobility import tables
 from mobility.base.formatting import capital, spoken
 from mobility.kinematics.expected_error import half_width
 from mobility.lab.lab_comparison import value_words
-from mobility.plot import trial_plots
-from mobility.plot.axes import COLOURS, GREY, LINES, MARKERS, NORMAL
+from mobility.plotting import trial_plots
+from mobility.plotting.axes import COLOURS, GREY, LINES, MARKERS, NORMAL
 from mobility.reports.figures import legend, line, panels, patch
 
 if TYPE_CHECKING:

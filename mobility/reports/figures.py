@@ -25,8 +25,8 @@ from mobility.errors import BadInputError
 from mobility.keypoints.view import azimuths
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.skeleton import SIDES
-from mobility.plot import trial_plots
-from mobility.plot.axes import (
+from mobility.plotting import trial_plots
+from mobility.plotting.axes import (
     COLOURS,
     GREY,
     LINES,
@@ -37,7 +37,7 @@ from mobility.plot.axes import (
     bare,
     say_empty,
 )
-from mobility.plot.trial_plots import VIEWS, View, draw_body, projected, require_angles
+from mobility.plotting.trial_plots import VIEWS, View, draw_body, projected, require_angles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

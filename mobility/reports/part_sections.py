@@ -23,7 +23,7 @@ from mobility.base.formatting import capital, quantity, rounded, spoken
 from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
-from mobility.plot import trial_plots
+from mobility.plotting import trial_plots
 from mobility.reports.charts import charts
 from mobility.reports.html import Cell, Row, bullets, html, paragraphs, sentence, table
 from mobility.reports.literature import References

@@ -18,7 +18,7 @@ from mobility.base.provenance import warnings_of
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import kind_made_by
 from mobility.kinematics.expected_error import half_width
-from mobility.plot.axes import (
+from mobility.plotting.axes import (
     COLOURS,
     GREY,
     LIMITS,

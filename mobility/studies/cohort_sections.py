@@ -33,7 +33,7 @@ from mobility.base.formatting import (
 from mobility.base.options import likely
 from mobility.catalogue import registry
 from mobility.kinematics.expected_error import half_width
-from mobility.plot.axes import COLOURS, GREY, MARKERS, NORMAL, SMALL, in_words
+from mobility.plotting.axes import COLOURS, GREY, MARKERS, NORMAL, SMALL, in_words
 from mobility.reports import lab_norms
 from mobility.reports.figures import legend, line, panels, patch
 from mobility.reports.first_page import CLASS_OF_LEVEL

@@ -46,7 +46,7 @@ from mobility.exercises.joint_angle_mobility.joint_verdict import (
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import definitions
-from mobility.plot import trial_plots
+from mobility.plotting import trial_plots
 from mobility.reports import errors_in_words, recording
 from mobility.reports import lab_norms as norms
 from mobility.reports.charts import charts

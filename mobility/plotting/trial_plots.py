@@ -26,7 +26,7 @@ from mobility.kinematics.datasets import (
 )
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import BONES, SIDES, landmarks
-from mobility.plot.axes import (
+from mobility.plotting.axes import (
     COLOURS,
     GREY,
     LIMITS,
