@@ -47,7 +47,7 @@ PUBLIC = {
 }
 """Module of each public name."""
 
-REPORT_ADDITIONS = ("mobility.studies.additions_to_reports",)
+REPORT_ADDITIONS = ("mobility.studies.last_visit",)
 """Modules of wings that add to the report of a session: :mod:`mobility.reports.additions`."""
 
 _MODULES = {"plot": "mobility.plot", "plan": "mobility.studies.statistics.planning"}

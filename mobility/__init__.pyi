@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 
+from mobility import plot as plot
 from mobility.assessment.reference_ranges import reference_range as reference_range
 from mobility.capture.detectors import Detector as Detector
 from mobility.capture.detectors import Keypoints as Keypoints

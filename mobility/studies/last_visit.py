@@ -21,12 +21,14 @@ from mobility.documents.of_session import verdict_of
 from mobility.errors import MobilityError
 from mobility.pipeline.analysis import is_current
 from mobility.reports import lab_norms
+from mobility.reports.additions import Additions
 from mobility.reports.gauges import Gauge, of_rules
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.sessions.filming import filmed_alike, filming_of
 from mobility.sessions.record import ANONYMOUS
 from mobility.sessions.session_store import store_of
 from mobility.studies import norms
+from mobility.studies.references import references
 from mobility.studies.visit_changes import fewest_repetitions
 
 if TYPE_CHECKING:
@@ -232,3 +234,19 @@ def about_changes(before: int, now: int, *, whose: Collection[str]) -> list[str]
     if lab_norms.package() in whose:
         sentences.append(tables.sentence("report.change.day"))
     return sentences
+
+
+def _references_of_exercise(session: StoredSession) -> list[str]:
+    """List the references of the exercise; none for a demo and for a session that a phone added."""
+    record = session.record
+    if session.store.read_only or record.phone_key is not None:
+        return []
+    return [
+        each.model_dump_json()
+        for each in references(session.store)
+        if record.exercise in each.exercises
+    ]
+
+
+REPORT = Additions(norms.of_session, since_last_visit, last_visit, _references_of_exercise)
+"""What studies add to the report of a session."""
