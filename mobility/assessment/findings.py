@@ -1,6 +1,6 @@
 """Findings: statements about a participant that the metrics support, from a table of rules.
 
-From which view a rule is decided, and which film would decide what one film does not.
+A rule also says from which view it is decided, and so which other video would decide it.
 """
 
 from __future__ import annotations

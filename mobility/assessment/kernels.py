@@ -1,12 +1,9 @@
-"""What computes measures: kernels, whose outputs measures name as ``from: <kernel>.<output>``.
+"""Functions that compute measures; a measure names one as ``from: <kernel>.<output>``.
 
 A kernel of points computes quantities of every frame, and is called once for all measures that ask
 for it; their errors come from calling it with displaced points. A kernel of a trial computes what
-is no quantity of a frame: times, counts, slopes.
-
-Smoothness of a movement from its speed: spectral arc length and dimensionless jerk.
-
-Knee movement: separation of the knees, and their deviation from the line of the foot.
+is not a quantity of a frame: times, counts, slopes, and smoothness (spectral arc length,
+dimensionless jerk).
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Posture: heels, trunk against the shanks, arms, weight to one side, feet, stance.
-
-Recognise a trunk that leans far forward in a picture from the front.
-"""
+"""Posture: heels, trunk against the shanks, arms, weight to one side, feet, stance, forward lean."""
 
 from __future__ import annotations
 

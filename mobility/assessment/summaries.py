@@ -1,9 +1,7 @@
-"""Medians, peaks and spreads of the frames of phases and of repetitions, with their errors.
+"""Medians, peaks and spreads over frames and repetitions, and ratios between the sides.
 
-Ratios that compare the sides of the body, in percent.
-
-They explode where both values are small, so they are given only for large ones; the difference in
-degrees, right less left, is the primary measure.
+Ratios become very large if both values are small, so they are reported only for large values; the
+difference in degrees, right minus left, is the primary measure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Numbers and dates as people read them.
-
-Names and lists for sentences.
-"""
+"""Numbers, dates, names and lists as people read them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Searches of a video by processes, each of which does a run of its chunks.
-
-What a process that searches a video is asked for: a run of its chunks.
-"""
+"""Searches of a video by processes, each of which searches a run of chunks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Estimation of the pose Dataset from a video: 33 keypoints, world metres and image pixels.
 
-Pose of a session whose keypoints were given, in the frames in which a model would look.
+If the keypoints were given, the pose has them in the frames in which a model would have looked.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Pose processes, some of which can be started before there is a job for them.
+"""Pose processes: started before there is a job for them, and cut off from the network.
 
 A process needs half a second to import MediaPipe. A command starts the first ones before its other
-imports, so that both happen at once.
-
-Cut a process off the network, because MediaPipe sends usage metrics to its maker.
+imports, so that both happen at once. MediaPipe sends usage metrics to its maker, so the process
+may open no socket.
 """
 
 from __future__ import annotations

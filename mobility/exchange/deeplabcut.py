@@ -1,6 +1,6 @@
 """DeepLabCut's tables in HDF5, as pandas writes them with PyTables, which need not be installed.
 
-What an HDF5 file asks of whoever reads it: other files, and memory.
+Before a file is read, it is checked for links to other files and for the memory that it needs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Who is who from frame to frame, where a file only lists the persons of each frame.
+"""Who is who from frame to frame if a file only lists the persons of each frame.
 
-How much keypoints may be, which small files can claim to be without limit.
+A small file can claim a very large number of keypoints, so their number has a limit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What gives keypoints, and what is known of it: the table ``pose_sources``.
+"""Sources of keypoints, and the landmark that each keypoint of another pose model is.
 
-Which landmark a keypoint of another pose model is: the table ``keypoint_names``.
+The tables are ``pose_sources`` and ``keypoint_names``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Measured factors that turn the spread of a fit's draws into stated errors.
-
-Correlation of two recordings of the same movement, for every lag between them.
-"""
+"""Measured factors that turn the spread of a fit's draws into stated errors, and correlations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The body model: landmarks, sides, segments and bones, read from ``tables/landmarks.yaml``.
-
-Definition of each angle as a function of points.
-"""
+"""The body model, from ``tables/landmarks.yaml``, and each angle as a function of its points."""
 
 from __future__ import annotations
 

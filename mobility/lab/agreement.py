@@ -1,7 +1,4 @@
-"""Agreement of angles and metrics from video with those of a lab, on the same trials.
-
-Agreement of times of repetitions and of tests, from video and from a lab's own file.
-"""
+"""Agreement of angles, metrics and times from video with those of a lab, on the same trials."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 Every function returns a matplotlib Figure that belongs to no window and no global state;
 :func:`png` turns it into bytes that are the same every time.
-
-Curves for the page: float32 numbers, NaN where a value was refused.
 """
 
 from __future__ import annotations

@@ -1,11 +1,7 @@
-"""Elements of a page: tables, lists and lines of text, of plain values.
+"""Elements of a page (tables, lists, lines of text), its ES modules as one text, and its PDF.
 
-Every function returns HTML as Markup, which may be added up and stand in elements of htpy; all
-other text is escaped there.
-
-ES modules of pages that load nothing: each with what it imports, as one text.
-
-A page as PDF, printed by a browser that is installed.
+The functions for elements return Markup, which may be added up and used within elements of htpy;
+they escape all other text. Nothing loads from a network. An installed browser prints the PDF.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""The recording: who was filmed, when, by which cameras, and what was found in it.
+"""The recording: who was filmed, when, by which cameras, its steps, and the checks of its quality.
 
-Steps of a trial in words: where to, and when; how far is not measured well enough.
-
-How well a recording can be measured: its checks in words.
+A step is reported with its direction and time; its length is not measured well enough.
 """
 
 from __future__ import annotations

@@ -1,15 +1,10 @@
-"""Permissions: one table of actions, which every handler checks.
+"""Who may do what on the server: settings, permissions, limits, signed addresses, audit log.
 
-Settings of a lab, in the configuration of its Jupyter Server: ``c.MobilityServer...``.
-
-Limits the requests of each caller: token buckets that refill with time.
-
-Addresses of videos and pictures that work for a while without a key.
-
-Players send no Authorization header. So the addresses in documents carry a signature, valid for one
-file and a limited time. Each process has another secret: a restart makes all of them invalid.
-
-Who read or changed which session: one line of JSON each, append-only.
+One table of actions holds the permissions, and every handler checks it. Token buckets limit the
+requests of each caller and refill with time. Players send no Authorization header, so addresses of
+videos and pictures carry a signature, valid for one file and a limited time; each process has its
+own secret, so a restart makes all of them invalid. The audit log has one line of JSON for each read
+or change of a session, and is only appended to.
 """
 
 from __future__ import annotations

@@ -1,11 +1,4 @@
-"""The command that serves a page for people without notebooks; see :mod:`mobility.cli.main`.
-
-Commands on API keys of the server; see :mod:`mobility.cli.main`.
-
-Commands on participants; see :mod:`mobility.cli.main`.
-
-Commands on many sessions: batch, watch, prune; see :mod:`mobility.cli.main`.
-"""
+"""Commands that serve, process many videos, and manage keys and participants."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Creation and listing of sessions.
-
-State of a session: its record, and its place in the queue.
-"""
+"""Creation, listing and states of sessions."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The documented endpoints of one session.
-
-Files of a session: videos, pictures, reports, whole or in ranges; and its still.
-"""
+"""Documents and files of one session: JSON, videos, pictures, reports, whole or in ranges."""
 
 from __future__ import annotations
 

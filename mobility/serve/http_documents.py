@@ -1,7 +1,4 @@
-"""Documents of the HTTP interface that the workbench itself does not have.
-
-Documents of sessions as bytes, cached until their sources change.
-"""
+"""Documents that only the HTTP interface has, and documents as bytes, cached until they change."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A Jupyter Server for one page: ``mobility open``.
-
-Keys for phones in the same network, as codes that a phone scans.
-"""
+"""A Jupyter Server for one page (``mobility open``), and keys that phones scan as codes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Visits of a participant, and export and deletion of all their data.
-
-Visits of a participant: the document of a day, and its page.
-"""
+"""Visits of a participant, and export and deletion of all their data."""
 
 from __future__ import annotations
 

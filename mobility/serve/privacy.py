@@ -1,12 +1,9 @@
-"""Traces of a participant beside sessions and record: in logs, and in reports on several people.
+"""What is kept about a participant: where it is, how it is handed over and deleted.
 
-In logs the participant's names are struck out; summaries of batches lose the participant's rows.
-Reports of a cohort or a study have their numbers in every figure: such a report is removed as a
-whole, and can be rendered again without them. Other files in the same folder stay.
-
-Deletion of sessions by age, number or participant, and of summaries of old batches.
-
-All data of a participant, as one file to hand over.
+In logs, the names of the participant are struck out; summaries of batches lose the rows of the
+participant. Reports of a cohort or a study have the numbers of a person in every figure, so such a
+report is deleted as a whole and can be rendered again without that person. Other files in its
+folder stay.
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
-"""Files that are whole or absent: atomic writes, locks, and the names that are allowed.
+"""Files that are whole or absent: atomic writes, locks, allowed names, and temporary folders.
 
-Everything is written beside its place under a hidden name, flushed to the
-disk, and renamed into place. A process that dies leaves at most a hidden
-leftover, which :func:`sweep` removes.
+Everything is written under a hidden name next to its place, flushed to the disk, and renamed into
+place. A process that dies leaves at most a hidden file, which :func:`sweep` removes. Temporary
+folders do not outlive their process, even if it is killed.
 
-What is absent is a NotFoundError, what is malformed a BadInputError, a place that
-cannot be written a StorageError, and a lock that somebody else holds an InUseError.
-
-Temporary folders that do not outlive their process, even if it is killed.
+An absent file is a NotFoundError, a malformed one a BadInputError, a place that cannot be written a
+StorageError, and a lock that somebody else holds an InUseError.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Reports, deleted with any session or participant that they hold.
-
-Where notebooks, demo and its reports are: beside the package, not in it.
-"""
+"""Where reports, notebooks and the demo are, and which reports a deletion includes."""
 
 from __future__ import annotations
 

@@ -1,11 +1,7 @@
-"""The parts of the cohort report as HTML, with a sentence in place of an empty table.
+"""Sections and figures of the cohort report; an empty table becomes a sentence.
 
-They take tables of :mod:`mobility.studies.cohort`.
-
-Figures of many sessions: repeated ones over time, and people by group.
-
-They take tables of :mod:`mobility.studies.cohort`. Every function returns a matplotlib Figure
-that belongs to no window; the colours and marks of the sides are those of the reports.
+They take tables of :mod:`mobility.studies.cohort`. A figure belongs to no window, and has the
+colours and marks of the reports.
 """
 
 from __future__ import annotations

@@ -1,11 +1,4 @@
-"""The command ``visit``: one page about a participant's sessions of one day.
-
-The command ``cohort``: one table of all sessions; see :mod:`mobility.cli.main`.
-
-Commands on norms and errors of the lab's own studies; see :mod:`mobility.cli.main`.
-
-Commands for studies of many sessions; see :mod:`mobility.cli.main`.
-"""
+"""Commands on many sessions: visit, cohort, references, reliability, groups, plan."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a study of reliability found, as errors that later changes are held against.
-
-How well curves over 0 to 100 % of a repetition repeat, between visits, operators or phones.
-"""
+"""Test-retest errors that a study of reliability found, and how well curves repeat."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
-"""What changed since an earlier visit, beyond the errors of both.
+"""What changed since an earlier visit by more than the errors of both, and movements of joints.
 
-These are the standard errors of measurement between visits (``assessment/trial_errors.py``), of
-the package or of the lab. They hold for one way of filming: if both visits were not filmed and
-analysed alike, the errors of the numbers themselves count too.
-
-Movements of single joints in a visit, merged over their films; rows of a visit in a table.
+The errors are the standard errors of measurement between visits (``assessment/trial_errors.py``),
+either of the package or of the lab. They hold for one way of filming: if the visits were not filmed
+and analysed alike, the errors of the numbers themselves count too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Widgets of the page of ``mobility open``, each in its part of the page.
-
-Whether the films that were just added are good, while there is time to film again.
-"""
+"""Widgets of the page of ``mobility open``, and the check of videos that were just added."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What computes the measures of a standing leg: knee in the frontal plane, pelvis, trunk.
-
-Which feet are on the floor in each frame, from the heights of ankles and toes.
-"""
+"""Measures of a standing leg (knee in the frontal plane, pelvis, trunk), and which feet stand."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
-"""The body that is fitted: joints, segments, offsets of landmarks, and what all frames share.
+"""The body that is fitted: joints, segments, offsets of landmarks, and limits of its joints.
 
-Whether a solution can be a body at all: limits of the table ``fit``, entry range_of_motion.
-
-A pose without depth fits a body and its mirror image in depth about as well. Of these only one
-bends its knees and elbows as people do.
+A pose without depth fits a body and its mirror image in depth about equally well. Only one of the
+two bends its knees and elbows as people do (table ``fit``, entry range_of_motion).
 """
 
 from __future__ import annotations

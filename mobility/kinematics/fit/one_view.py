@@ -1,9 +1,8 @@
-"""Two views of a trial that contradict each other: one of them is then measured alone.
+"""Whether one view of a trial must be measured alone, and whether a pose without depth is enough.
 
-Whether a pose without depth tells somebody who is near and bent from who is far and straight.
-
-Both look alike. What tells them apart are feet that stay on the floor, and a moment in which the
-person is seen to stand straight; a picture in which thighs look short beside shanks is not of one.
+Without depth, a person who is close and bent looks like a person who is far away and straight. Feet
+that stay on the floor distinguish the two, and so does a moment in which the person visibly stands
+straight. A picture in which the thighs look short compared with the shanks is no such moment.
 """
 
 from __future__ import annotations

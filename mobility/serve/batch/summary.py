@@ -1,8 +1,6 @@
-"""Summary of a batch: CSV and JSON for programs, a page for people that links every report.
+"""Summary of a batch: its stored form, CSV and JSON, a page with links to every report.
 
-Stored documents of a batch, field by field.
-
-Pages of the visits whose videos a batch or a watch has processed.
+The pages of the visits that a batch or a watch has processed are made here too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Limits of agreement of two methods, and their precision for planning a study.
-
-Equivalence within a margin, and bootstrap intervals over participants.
-"""
+"""Limits of agreement of two methods, equivalence within a margin, and bootstrap intervals."""
 
 from __future__ import annotations
 
