@@ -1,4 +1,4 @@
-"""Posture: heels, trunk against the shanks, arms, weight to one side, feet, stance, forward lean."""
+"""Posture: heels, trunk against the shanks, arms, weight to one side, feet, stance, lean."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 NaN becomes ``nan`` in TRC, MOT and STO, an empty cell in CSV, and a residual of -1 in C3D. Files
 are written atomically.
-
-A session as a file for OpenSim and labs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The documented HTTP interface, as an extension of Jupyter Server.
+"""The ways in from outside: the documented HTTP interface, many videos, and privacy.
 
-The installed package turns it on. It calls the same :class:`mobility.store.Store` as notebooks and
-command line.
+
+The HTTP interface is an extension of Jupyter Server, which the installed package turns on. It
+calls the same :class:`mobility.store.Store` as notebooks and commands.
 """
 
 from __future__ import annotations

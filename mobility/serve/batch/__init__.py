@@ -1,1 +1,1 @@
-"""batch."""
+"""Many videos: their list, the work, its summary, and a folder that is watched."""

@@ -1,1 +1,1 @@
-"""statistics."""
+"""Coefficients, intervals, mixed models and planning, for studies and for comparisons."""
