@@ -1,6 +1,5 @@
 """The ways in from outside: the documented HTTP interface, many videos, and privacy.
 
-
 The HTTP interface is an extension of Jupyter Server, which the installed package turns on. It
 calls the same :class:`mobility.store.Store` as notebooks and commands.
 """
