@@ -34,18 +34,21 @@ PUBLIC = {
     "find_lag": "mobility.lab.synchronise",
     "align": "mobility.lab.synchronise",
     "agreement": "mobility.lab.agreement",
-    "read_study": "mobility.studies.study",
+    "read_study": "mobility.serve.batch.study",
     "groups": "mobility.studies.groups",
     "make_norms": "mobility.studies.norms",
     "reliability": "mobility.studies.reliability",
     "retest_curves": "mobility.studies.retest",
-    "normalise": "mobility.studies.curves",
+    "normalise": "mobility.documents.normalised",
     "mean_curves": "mobility.studies.curves",
     "compare_curves": "mobility.studies.curves",
     "Store": "mobility.store",
     "Session": "mobility.store",
 }
 """Module of each public name."""
+
+REPORT_ADDITIONS = ("mobility.studies.last_visit",)
+"""Modules of wings that add to the report of a session: :mod:`mobility.reports.additions`."""
 
 _MODULES = {"plot": "mobility.plot", "plan": "mobility.studies.statistics.planning"}
 

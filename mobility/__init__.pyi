@@ -5,6 +5,7 @@ from mobility.assessment.reference_ranges import reference_range as reference_ra
 from mobility.capture.detectors import Detector as Detector
 from mobility.capture.detectors import Keypoints as Keypoints
 from mobility.capture.pose import estimate_pose as estimate_pose
+from mobility.documents.normalised import normalise as normalise
 from mobility.exchange.keypoint_files import read_keypoints as read_keypoints
 from mobility.exchange.movement_poses import from_movement as from_movement
 from mobility.exchange.movement_poses import to_movement as to_movement
@@ -26,18 +27,18 @@ from mobility.lab.lab_files import read_lab as read_lab
 from mobility.lab.synchronise import align as align
 from mobility.lab.synchronise import find_lag as find_lag
 from mobility.pipeline.recording_check import check_recording as check_recording
+from mobility.serve.batch.study import read_study as read_study
 from mobility.store import Session as Session
 from mobility.store import Store as Store
 from mobility.studies.curves import compare_curves as compare_curves
 from mobility.studies.curves import mean_curves as mean_curves
-from mobility.studies.curves import normalise as normalise
 from mobility.studies.groups import groups as groups
 from mobility.studies.norms import make_norms as make_norms
 from mobility.studies.reliability import reliability as reliability
 from mobility.studies.retest import retest_curves as retest_curves
 from mobility.studies.statistics import planning
-from mobility.studies.study import read_study as read_study
 
 __version__: str
 PUBLIC: Mapping[str, str]
+REPORT_ADDITIONS: tuple[str, ...]
 plan = planning

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mobility.assessment.verdict import Verdict
+    from mobility.documents.lab_references import LabReferences, Reference
     from mobility.lab.lab_comparison import Validation
-    from mobility.studies.references import LabReferences, Reference
     from mobility.studies.visit import Visit
 
 T = TypeVar("T")
@@ -351,9 +351,9 @@ class Session(StoredSession):
     def export_lab(self, path: FilePath, **options: Any) -> Path:
         """Write positions, angles and events for OpenSim and labs: C3D, TRC, MOT, STO or CSV.
 
-        The options are those of :func:`mobility.lab.lab_writers.export_lab`.
+        The options are those of :func:`mobility.lab.lab_export.export_lab`.
         """
-        from mobility.lab.lab_writers import export_lab
+        from mobility.lab.lab_export import export_lab
 
         return self._read(export_lab, path, **options)
 
@@ -370,7 +370,7 @@ class Session(StoredSession):
         """Find norms and errors of the lab's own studies that hold for this session.
 
         Nothing holds for results of older code; see
-        :meth:`mobility.studies.references.LabReferences.of_session`.
+        :func:`mobility.studies.references.lab_references`.
         """
         from mobility.studies import norms
 

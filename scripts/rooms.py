@@ -1,7 +1,8 @@
 """Draw the rooms of the package and what each imports: ``python scripts/rooms.py``.
 
-A room is a folder of the package, or a module beside them. An arrow is left out where a longer way
-says the same.
+A room is a folder of the package, or a module next to the folders. Doors hand out what the rooms
+below them do, wings add to the core, and the core is all that a video needs to become a page. An
+arrow is left out if a longer way says the same.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "images" / "rooms.svg"
 FACE = "mobility"
-WIDTH, HEIGHT, ROW, LEFT = 132, 34, 74, 20
+WIDTH, HEIGHT, ROW, LEFT = 132, 28, 46, 90
+DOORS = {"store", "plot"}
+WINGS = {"serve", "lab", "virtual_lab", "studies"}
+FILL = {"door": "#ffffff", "wing": "#fdf3e3", "core": "#e8f0f8"}
 
 
 def _contract() -> dict[str, list[str]]:
@@ -35,7 +39,8 @@ def imports() -> dict[str, set[str]]:
         name = file.relative_to(ROOT / FACE).with_suffix("").parts[0]
         if name != "__init__":
             found.setdefault(name, set()).update(_rooms_in(file))
-    return {room: others - {room} for room, others in found.items()}
+    # What ``mobility`` itself hands out is no room.
+    return {room: (others - {room}) & found.keys() for room, others in found.items()}
 
 
 def _rooms_in(file: Path) -> set[str]:
@@ -48,7 +53,7 @@ def _rooms_in(file: Path) -> set[str]:
         else:
             continue
         rooms |= {name.split(".")[1] for name in names if name.startswith(f"{FACE}.")}
-    return {room for room in rooms if room != "__version__"}
+    return rooms
 
 
 def without_shortcuts(found: dict[str, set[str]]) -> dict[str, set[str]]:
@@ -82,19 +87,23 @@ def picture() -> str:
     for room, others in sorted(without_shortcuts(imports()).items()):
         for other in sorted(others):
             (x, y), (u, v) = place[room], place[other]
-            bend = 0 if v - y == ROW else 90 if u + v > x + y else -90
+            bend = 0 if v - y == ROW else 90 if (len(room) + len(other)) % 2 else -90
             lines.append(
                 f'<path d="M{x + WIDTH / 2:g} {y + HEIGHT:g} C{x + WIDTH / 2 + bend:g} '
-                f"{y + HEIGHT + 30:g} {u + WIDTH / 2 + bend:g} {v - 30:g} {u + WIDTH / 2:g} {v:g}"
+                f"{y + HEIGHT + 18:g} {u + WIDTH / 2 + bend:g} {v - 18:g} {u + WIDTH / 2:g} {v:g}"
                 '" fill="none" stroke="#8a97a6"/>'
             )
     for room, (x, y) in place.items():
+        fill = FILL["door" if room in DOORS else "wing" if room in WINGS else "core"]
         lines += [
-            f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="5" fill="#eef3f8" '
+            f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="5" fill="{fill}" '
             'stroke="#2f5d8a"/>',
-            f'<text x="{x + WIDTH / 2:g}" y="{y + 22:g}" text-anchor="middle" fill="#16324f">'
+            f'<text x="{x + WIDTH / 2:g}" y="{y + 19:g}" text-anchor="middle" fill="#16324f">'
             f"{escape(room)}</text>",
         ]
+    for kind, row in (("door", DOORS), ("wing", WINGS), ("core", place.keys() - DOORS - WINGS)):
+        first = min(place[room][1] for room in row)
+        lines.append(f'<text x="6" y="{first + 19:g}" fill="#5b6875">{kind}</text>')
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 

@@ -1,7 +1,7 @@
 """Print how large the package and its tests are: ``python scripts/size.py``.
 
 A code line is a line with more than a comment or a docstring. A suffix is a string, formatted or
-not, or an attribute that ends in ``_sd`` or ``_sem``.
+not, or an attribute that ends in ``_sd`` or ``_sem``. The core is ``mobility`` without its wings.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+WINGS = ("studies", "lab", "virtual_lab", "serve")
 SUFFIXES = ("_sd", "_sem")
 BLANK = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 
@@ -49,7 +50,8 @@ def main() -> None:
             path = file.relative_to(ROOT)
             room = path.parts[1] if top == "mobility" and len(path.parts) > 2 else ""
             code_lines, suffix_count = size(file)
-            for place in {top, f"{top}/{room}".rstrip("/")}:
+            part = "core" if top == "mobility" and room not in WINGS else ""
+            for place in {top, part, f"{top}/{room}".rstrip("/")} - {""}:
                 lines[place] += code_lines
                 files[place] += 1
             if top == "mobility" and suffix_count:

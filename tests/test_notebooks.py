@@ -18,9 +18,10 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from mobility.catalogue.registry import exercises
-from mobility.reports.render import check_parameters, render_cohort
+from mobility.reports.render import check_parameters
+from mobility.serve.batch.study import read_study
 from mobility.store import Store
-from mobility.studies.study import read_study
+from mobility.studies.study_reports import render_cohort
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[!m]*.ipynb"))
 """Those of the package: `make lab` makes my_workbench.ipynb."""

@@ -14,7 +14,7 @@ import mobility as mb
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions, normalise_repetitions
-from mobility.plot.axes import COLOURS
+from mobility.plotting.axes import COLOURS
 
 mpl.use("agg")
 

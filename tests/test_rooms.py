@@ -24,13 +24,17 @@ def test_the_picture_shows_what_is_imported_now(rooms):
 
 
 OF_EACH_EXERCISE = {"analysis.py", "documents.py", "kernels.py", "page.py"}
+OF_EACH_WING = {"commands.py"}
 
 
 def test_a_file_is_found_by_its_name(project):
     """But for the files that each exercise may have, and what a room has of the same name."""
     package = project / "mobility"
     exercises = {f"{folder.name}.py" for folder in package.glob("exercises/*/")}
-    for top, more in ((package, {"__init__.py", *exercises}), (project / "tests", {"conftest.py"})):
+    for top, more in (
+        (package, {"__init__.py", *exercises, *OF_EACH_WING}),
+        (project / "tests", {"conftest.py", "test_commands.py"}),
+    ):
         files = [
             file.name
             for file in sorted(top.rglob("*.py"))

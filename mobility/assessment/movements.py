@@ -12,6 +12,9 @@ from mobility.errors import BadInputError
 
 TABLE = "movements"
 
+END = "end_of_range"
+"""Metric of the end of range of a movement."""
+
 Plane = Literal["sagittal", "frontal"]
 
 

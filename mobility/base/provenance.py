@@ -50,18 +50,6 @@ def sha256(path: str | os.PathLike[str]) -> str:
 Code = tuple[str, ...]
 """Modules with which a computation begins. What they import belongs to it, also in functions."""
 
-POSE: Code = (
-    *("mobility.capture.pose", "mobility.capture.pose"),
-    *("mobility.capture.pose_worker", "mobility.capture.detector_worker"),
-)
-"""Code of a pose, without the model. A pose takes minutes, everything else seconds."""
-
-RESULTS: Code = (*POSE, "mobility.pipeline.analysis")
-"""Code of the results of a session, from its poses, without that of its exercise."""
-
-COMPARISON: Code = (*RESULTS, "mobility.lab.lab_comparison")
-"""Code of a comparison with a lab, from the results of sessions."""
-
 PAGES: Code = ()
 """Code of reports and comments: all files but those of the exercises."""
 
@@ -162,6 +150,7 @@ def _with_imports(module: Path) -> str:
     return sha256_of_lines([source.digest, *sorted(imports)])
 
 
+@functools.cache
 def _module_of(name: str) -> tuple[Path | None, str]:
     """Find the file of an imported name in this package, None beyond it, and the name in it.
 
@@ -207,40 +196,42 @@ def _read_source(source: bytes, package: str) -> _Source:
     imports, texts, code = list[tuple[str, str]](), set[str](), list[str]()
     modules, numbers = dict[str, str](), dict[str, int]()
 
-    def read(node: Any) -> None:
+    def read(node: ast.AST) -> None:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for alias, name in _imports_of(node, package):
+                if _module_of(name)[1]:
+                    imports.append((alias, name))
+                else:
+                    modules[alias] = name
+            return
+        if isinstance(node, ast.Name) and node.id in modules:
+            code.append(f"module {numbers.setdefault(node.id, len(numbers))}")
+            return
+        if isinstance(node, ast.Constant) and isinstance(text := node.value, str):
+            texts.add(text)
+            is_module = text.startswith("mobility.") and not _module_of(text)[1]
+            code.append("module" if is_module else repr(text))
+            return
         match node:
-            case ast.Import() | ast.ImportFrom():
-                for alias, name in _imports_of(node, package):
-                    if _module_of(name)[1]:
-                        imports.append((alias, name))
-                    else:
-                        modules[alias] = name
-            case ast.Expr(ast.Constant(str())) | ast.expr_context():
-                pass
-            case ast.Name(alias) if alias in modules:
-                code.append(f"module {numbers.setdefault(alias, len(numbers))}")
-            case ast.Constant(str() as text):
-                texts.add(text)
-                is_module = text.startswith("mobility.") and not _module_of(text)[1]
-                code.append("module" if is_module else repr(text))
-            case ast.AST():
-                match node:
-                    case ast.Attribute(ast.Name(alias)) if (alias, "mobility") in imports:
-                        imports.append((node.attr, f"mobility.{node.attr}"))  # mb.fit_body
-                    case ast.Call(ast.Name("import_module"), [ast.Constant(str() as name)]):
-                        imports.append(("", name))
-                code.append(type(node).__name__)
-                # Not what is empty: another version of Python may have more of it.
-                for name, value in ast.iter_fields(node):
-                    if value not in (None, []):
-                        code.append(name)
-                        read(value)
-            case list():
-                for each in node:
+            case ast.Expr(ast.Constant(str())):
+                return
+            case ast.Attribute(ast.Name(alias), name) if (alias, "mobility") in imports:
+                imports.append((name, f"mobility.{name}"))  # mb.fit_body
+            case ast.Call(ast.Name("import_module"), [ast.Constant(str() as name)]):
+                imports.append(("", name))
+        code.append(type(node).__name__)
+        for name in node._fields:
+            value = getattr(node, name, None)
+            # Not what is empty: another version of Python may have more of it.
+            if value is None or value == [] or isinstance(value, ast.expr_context):
+                continue
+            code.append(name)
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, ast.AST):
                     read(each)
-                code.append("end")
-            case _:
-                code.append(repr(node))
+                else:
+                    code.append(repr(each))
+            code.append("end")
 
     read(ast.parse(source))
     imports += [(f"module {numbers.get(alias)}", name) for alias, name in modules.items()]

@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +26,6 @@ from mobility.base.options import validate as checked_model
 from mobility.base.parsing import read_csv
 from mobility.base.progress import progress_bar
 from mobility.base.provenance import (
-    COMPARISON,
     SCHEMA_VERSION,
     code_digest,
     package_versions,
@@ -36,7 +34,8 @@ from mobility.base.provenance import (
 from mobility.catalogue import registry
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.keypoints.sources import Origin
-from mobility.pipeline.analysis import bring_up_to_date
+from mobility.lab.sit_to_stand_times import times_of_both
+from mobility.pipeline.analysis import RESULTS, bring_up_to_date
 from mobility.sessions.files import (
     check_id,
     make_folder,
@@ -55,10 +54,12 @@ from mobility.sessions.stored_session import StoredSession
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.catalogue.exercise import Exercise
     from mobility.lab.lab_trial import Reference, Trial
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+COMPARISON = (*RESULTS, __name__)
+"""Code of a comparison with a lab, from the results of sessions."""
 
 MOST_SHOWN = 4
 """Most trials of a study whose curves over time are shown."""
@@ -246,34 +247,15 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
         for each in (reference.pose, reference.formulas, reference.model)
         if each is not None
     ]
-    times = _times_of_both(exercise, repetitions, metrics, recordings)
+    times = None
+    if "seat_off" in repetitions:
+        times = times_of_both(exercise, repetitions, metrics, recordings)
     warnings = [each for each in trial.warnings if each.get("values", {}).get("name") not in unused]
     if times is not None:
         curves = curves.merge(times, combine_attrs="override")
         if why := times.attrs["refused"]:
             warnings.append(tables.warning("warnings.lab_lacks_times", why=why))
     return replace(trial, agreement=agreement, curves=curves, warnings=tuple(warnings))
-
-
-def _times_of_both(
-    exercise: Exercise,
-    repetitions: xr.Dataset,
-    metrics: xr.Dataset,
-    recordings: Sequence[xr.Dataset],
-) -> xr.Dataset | None:
-    """Give times of rises from a seat beside those in a lab's recordings; None: there are none.
-
-    The recordings are its joint centres and its angles, as far as it has them, on the clock of the
-    video. The result has ``times(system, quantity, rep)`` and ``times_sd(quantity, rep)``, with
-    ``units`` and ``long_name`` of each quantity, and the attribute ``refused``: what is lacking,
-    and why.
-    """
-    if "seat_off" not in repetitions:
-        return None
-    # No import: the exercises are above this room.
-    rises = import_module("mobility.lab.sit_to_stand_times")
-    times: xr.Dataset = rises.times_of_both(exercise, repetitions, metrics, recordings)
-    return times
 
 
 def times_statistics(

@@ -20,16 +20,14 @@ import xarray as xr
 
 from mobility import tables
 from mobility.base.formatting import shortened
-from mobility.base.options import FilePath, checked, likely
+from mobility.base.options import FilePath, checked
 from mobility.base.writing import atomic, plain_cells
-from mobility.documents import of_session
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.datasets import Angles, Recording, Repetitions, check_dimensions
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES, Array
 from mobility.lab.lab_datasets import EVENTS
 from mobility.lab.lab_mappings import OURS, OURS_C3D, built_in
 from mobility.lab.lab_text import BY_US
-from mobility.sessions.stored_session import StoredSession
 
 _LARGEST_JITTER = 0.5
 """Frames by which times may differ from an even clock, for a format without times."""
@@ -508,75 +506,3 @@ def _positions(dataset: xr.Dataset, *, what: str) -> tuple[list[str], Array, Arr
         raise BadInputError(f"{what}: every position is missing")
     names_kept = [str(name) for name in array[names].to_numpy()[ever_seen]]
     return names_kept, values[:, ever_seen], time
-
-
-Format = Literal["trc", "c3d", "mot", "sto", "csv"]
-
-
-@checked
-def export_lab(
-    session: StoredSession,
-    path: FilePath,
-    *,
-    file_format: Format | None = None,
-    positions: bool = False,
-    landmarks: bool = False,
-    fill: Fill | None = None,
-    rate: float | None = None,
-) -> Path:
-    """Write positions, angles and events of a session for OpenSim and labs.
-
-    Parameters
-    ----------
-    session
-        The session, analysed.
-    path
-        The file. C3D has positions, angles, and start, bottom and end of each repetition; TRC
-        positions; MOT, STO and CSV the angles of the report.
-    file_format
-        By default the ending of `path`.
-    positions
-        Positions alone: instead of angles in CSV, without them in C3D.
-    landmarks
-        Positions of the landmarks as detected, not of the fitted body.
-    fill
-        "interpolate" fills gaps in TRC, MOT and STO, at which OpenSim stops.
-    rate
-        Frames per second to which C3D, TRC, MOT and STO are resampled; the file says so. By default
-        the times of the video. C3D, which has no times, takes a video whose frame rate varies only
-        so.
-
-    Raises
-    ------
-    BadInputError
-        There is no such format, or an option does not fit it.
-    """
-    path = Path(path)
-    kind = file_format or path.suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        raise BadInputError(
-            f"{path}: no format '{kind}'{likely(kind, FORMATS)}; choose from {', '.join(FORMATS)}"
-        )
-    if positions and kind in ("mot", "sto"):
-        raise BadInputError.of({"positions": f"{kind} holds angles only; write trc, c3d or csv"})
-    of_angles = kind in ("mot", "sto", "csv") and not positions
-    if landmarks and of_angles:
-        fault = "these are positions; write trc, c3d, or csv with positions"
-        raise BadInputError.of({"landmarks": fault})
-    if fill and kind in ("c3d", "csv"):
-        raise BadInputError.of({"fill": f"{kind} has gaps; only trc, mot and sto can be filled"})
-    if rate is not None and kind == "csv":
-        raise BadInputError.of({"rate": "csv has the times of all frames; leave it out"})
-
-    def at_rate(dataset: xr.Dataset) -> xr.Dataset:
-        return dataset if rate is None else resampled(dataset, rate)
-
-    if of_angles:
-        dataset = at_rate(of_session.angles(session))
-    else:
-        dataset = at_rate(session.pose() if landmarks else session.fitted())
-    options: dict[str, Any] = {"fill": fill} if fill else {}
-    if kind == "c3d" and not positions:
-        angles = at_rate(of_session.angles(session))
-        options = {"angles": angles, "repetitions": session.repetitions()}
-    return FORMATS[kind](dataset, path, **options)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from mobility import plot, tables
+from mobility import tables
 from mobility.base.formatting import capital, spoken
 from mobility.kinematics.expected_error import half_width
 from mobility.lab.lab_comparison import value_words
-from mobility.plot.axes import COLOURS, GREY, LINES, MARKERS, NORMAL
+from mobility.plotting import trial_plots
+from mobility.plotting.axes import COLOURS, GREY, LINES, MARKERS, NORMAL
 from mobility.reports.figures import legend, line, panels, patch
 
 if TYPE_CHECKING:
@@ -145,7 +146,9 @@ def bland_altman(
         for column, side in enumerate(("left", "right")):
             axis = axes[2 * row + column]
             marks = [colours[person] or COLOURS[side] for person in selected["participant"].values]
-            plot.bland_altman(selected, name, side=side, metric=metric, ax=axis, colours=marks)
+            trial_plots.bland_altman(
+                selected, name, side=side, metric=metric, ax=axis, colours=marks
+            )
             axis.set_xlabel("")
             axis.set_title(f"{capital(spoken(name))}, {side}", fontsize=NORMAL, loc="left", pad=4)
             if column:

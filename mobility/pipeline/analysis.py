@@ -1,10 +1,9 @@
 """The analysis of a session: stages in the order in which data flows, each done once.
 
 A stage has a key, the SHA-256 of all that its result depends on: the keys of the stages that it
-needs, its options and corrections, the video, the model, and the code (``POSE`` and ``RESULTS`` of
-:mod:`mobility.base.provenance`: a pose takes minutes, all else seconds). A stage with the stored
-key and an intact file is not repeated: an interrupted analysis resumes, and a changed option redoes
-only what depends on it.
+needs, its options and corrections, the video, the model, and the code (:data:`POSE` or
+:data:`RESULTS`). A stage with the stored key and an intact file is not repeated: an interrupted
+analysis resumes, and a changed option redoes only what depends on it.
 """
 
 from __future__ import annotations
@@ -25,9 +24,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.base.options import Workers
 from mobility.base.provenance import (
-    POSE,
-    RESULTS,
     AnalysisWarning,
+    Code,
     code_digest,
     history,
     last_of,
@@ -57,6 +55,15 @@ if TYPE_CHECKING:
     from mobility.assessment.verdict import Level
 
 log = logging.getLogger(__name__)
+
+POSE: Code = (
+    *("mobility.capture.pose", "mobility.capture.pose"),
+    *("mobility.capture.pose_worker", "mobility.capture.detector_worker"),
+)
+"""Code of a pose, without the model. A pose takes minutes, everything else seconds."""
+
+RESULTS: Code = (*POSE, __name__)
+"""Code of the results of a session, from its poses, without that of its exercise."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
 from mobility.base.formatting import rounded
-from mobility.plot.axes import GREY, NORMAL, SMALL
+from mobility.plotting.axes import GREY, NORMAL, SMALL
 
 _WIDE, _HIGH = 324.0, 194.4
 """Size in points, so that the text is legible at the width of a phone."""

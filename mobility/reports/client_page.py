@@ -16,13 +16,13 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.assessment.comments import Work, advise, drawing_of
 from mobility.assessment.findings import Finding, all_rules, excess, in_place, name_of, place
+from mobility.assessment.movements import END
 from mobility.base.formatting import capital, dated, listed, metric_and_item, quantity, spoken
 from mobility.catalogue.registry import exercise as registered
 from mobility.catalogue.registry import exercises
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports import key_frames
 from mobility.reports.html import html, paragraphs
-from mobility.studies.visit_changes import END
 
 if TYPE_CHECKING:
     import datetime

@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility import plot, tables
+from mobility import tables
 from mobility.assessment.phases import phase_frames
 from mobility.base.formatting import capital, quantity, rounded
 from mobility.catalogue.registry import exercise_of
@@ -25,7 +25,8 @@ from mobility.errors import BadInputError
 from mobility.keypoints.view import azimuths
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.skeleton import SIDES
-from mobility.plot.axes import (
+from mobility.plotting import trial_plots
+from mobility.plotting.axes import (
     COLOURS,
     GREY,
     LINES,
@@ -36,7 +37,7 @@ from mobility.plot.axes import (
     bare,
     say_empty,
 )
-from mobility.plot.trial_plots import VIEWS, View, draw_body, projected, require_angles
+from mobility.plotting.trial_plots import VIEWS, View, draw_body, projected, require_angles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -184,7 +185,7 @@ def angle_curves(
     require_angles(angles, names)
     figure, axes = panels(len(names), 1, height=0.9 + 1.9 * len(names), sharex=True)
     for axis, name in zip(axes, names, strict=True):
-        plot.curves(angles, name, repetitions=repetitions, ax=axis, legend=False)
+        trial_plots.curves(angles, name, repetitions=repetitions, ax=axis, legend=False)
         axis.set_xlabel("")
     axes[-1].set_xlabel("Time (s)", fontsize=NORMAL)
     handles: list[Any] = []

@@ -15,19 +15,19 @@ from mobility.assessment.findings import Finding, in_place, threshold_of
 from mobility.assessment.results import OF_A_VALUE, RESULTS, Result, in_words
 from mobility.base.formatting import between, digits_and_suffix, plus_minus, quantity
 from mobility.catalogue.registry import exercise_of
+from mobility.documents.lab_references import LabReferences
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
+from mobility.reports import lab_norms
 from mobility.reports.charts import round_step
 from mobility.reports.html import Row, measured, table
+from mobility.reports.lab_norms import z_score
 from mobility.reports.values import factor_of, units_of, value_of
-from mobility.studies import norms as lab_norms
-from mobility.studies.norms import z_score
-from mobility.studies.references import LabReferences
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.studies.references import Norm
+    from mobility.documents.lab_references import Norm
 
 MOST = 14
 """Gauges on a first page."""

@@ -17,6 +17,7 @@ import sys
 from contextlib import suppress
 from typing import Any, NoReturn
 
+import mobility
 from mobility.catalogue.registry import exercises
 from mobility.errors import MobilityError
 
@@ -26,7 +27,7 @@ IMPORTS = (
     *("PIL.PngImagePlugin", "pyarrow.pandas_compat", "scipy.io", "xarray"),
     *("mobility.assessment.findings", "mobility.assessment.measures"),
     *("mobility.capture.quality", "mobility.reports.figures", "mobility.pipeline.overlay"),
-    *("mobility.reports.sections", "mobility.store"),
+    *("mobility.reports.sections", "mobility.store", *mobility.REPORT_ADDITIONS),
 )
 """Modules of the reports of sessions, with those that these import late."""
 

@@ -20,19 +20,19 @@ from mobility.assessment.verdict import PARTS, Part, Verdict
 from mobility.base.formatting import capital, spoken
 from mobility.documents.of_session import verdict_of
 from mobility.keypoints.view import UNKNOWN, trial_view, view_kind
+from mobility.reports import additions
 from mobility.reports.first_page import absent, doubt
 from mobility.reports.gauges import Gauge, of_rules
 from mobility.reports.html import paragraphs
 from mobility.reports.literature import References
-from mobility.studies import norms
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from mobility.catalogue.exercise import Exercise
+    from mobility.documents.lab_references import LabReferences
     from mobility.sessions.record import Edits, Participant, SessionRecord
     from mobility.sessions.stored_session import StoredSession
-    from mobility.studies.references import LabReferences
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class ReportPage:
     @cached_property
     def lab(self) -> LabReferences:
         """Norms and errors of the lab itself that hold for the session."""
-        return norms.of_session(self.session)
+        return additions.lab_references(self.session)
 
     @cached_property
     def gauges(self) -> list[Gauge]:

@@ -12,7 +12,7 @@ import htpy as h
 import xarray as xr
 from markupsafe import Markup
 
-from mobility import plot, tables
+from mobility import tables
 from mobility.assessment.comments import advise
 from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
@@ -24,6 +24,7 @@ from mobility.base.formatting import capital, quantity, rounded, spoken
 from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
+from mobility.plotting import trial_plots
 from mobility.reports.charts import charts
 from mobility.reports.html import Cell, Row, bullets, html, paragraphs, sentence, table
 from mobility.reports.literature import References
@@ -68,7 +69,7 @@ def curves(
         return html()
     panels = [
         (
-            partial(plot.repetitions, angles, repetitions, name, legend=False),
+            partial(trial_plots.repetitions, angles, repetitions, name, legend=False),
             tables.sentence("report.curves.repetition", angle=capital(spoken(name))),
         )
         for name in drawn
@@ -80,7 +81,7 @@ def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence
     """Draw angles over the whole recording, with their errors and the repetitions."""
     panels = [
         (
-            partial(plot.curves, angles, name, repetitions=repetitions, legend=False),
+            partial(trial_plots.curves, angles, name, repetitions=repetitions, legend=False),
             tables.sentence("report.curves.recording", angle=capital(spoken(name))),
         )
         for name in names

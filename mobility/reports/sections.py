@@ -14,8 +14,8 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.catalogue.exercise import Exercise
 from mobility.catalogue.exercise_checks import check_sections
-from mobility.documents.of_session import verdict_of
 from mobility.reports import (
+    additions,
     errors_in_words,
     first_page,
     gauges,
@@ -28,14 +28,11 @@ from mobility.reports import recording as filmed
 from mobility.reports import recording as recording_checks
 from mobility.reports import scores as score_tables
 from mobility.reports.exercise_page import page_of
-from mobility.reports.gauges import Gauge
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.reports.page import ReportPage, Section, section
-from mobility.studies import norms
-from mobility.studies.last_visit import since_last_visit
 
 if TYPE_CHECKING:
-    from mobility.sessions.stored_session import StoredSession
+    pass
 
 
 def sections_of(exercise: Exercise) -> list[Section]:
@@ -65,7 +62,7 @@ def first(page: ReportPage) -> Markup:
         others = first_page.in_lines(page.checks, marked=marked, view=page.view_kind)
     fms = Markup() if "fms" in page.verdict.rules_out else first_page.fms_in_short(page.metrics)
     expected = [each for each in page.gauges if each.expected]
-    since = since_last_visit(page.session, expected, _gauges_of)
+    since = additions.first_page(page.session, expected)
     most = 1 if since else 2
     advice = first_page.findings_and_advice(
         page.checks, page.verdict, most=most, view=page.view_kind
@@ -84,12 +81,6 @@ def first(page: ReportPage) -> Markup:
         + html(h.div(".halves")[h.div[shown, fms], h.div[advice, since]])
         + others
     )
-
-
-def _gauges_of(session: StoredSession) -> list[Gauge]:
-    """Numbers of another visit, to compare with."""
-    shows, lab = verdict_of(session).shows, norms.of_session(session)
-    return gauges.of_rules(session.metrics(), shows, most=None, lab=lab)
 
 
 @section("The trial")

@@ -17,12 +17,12 @@ from mobility.catalogue import registry
 from mobility.documents.contract import ReportDocument
 from mobility.errors import NotFoundError, NotPermittedError, StorageError
 from mobility.pipeline.analysis import bring_up_to_date, try_to_bring_up_to_date, why_not_again
+from mobility.reports import additions
 from mobility.sessions.files import atomic, lock, read_json, write_json
 from mobility.sessions.folder import session_locked
 from mobility.sessions.record import Rendering
 from mobility.sessions.reports import NAMES_VISIT, find_notebook
 from mobility.sessions.stored_session import StoredSession
-from mobility.studies.references import references
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,6 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
     if _is_current(key_file, _accepted_keys(session, faces), paths.values()):
         return paths
     from mobility.reports.render import render_report
-    from mobility.studies.last_visit import last_visit
 
     # Beside the folder, not in it: a rendering replaces the folder.
     guard = session.report_folder.with_name(f".{session.report_folder.name}.asked.lock")
@@ -81,7 +80,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
         if not _is_current(key_file, _accepted_keys(session, faces), paths.values()):
             started = time.perf_counter()
             while True:
-                if (before := last_visit(session)) is not None:
+                if (before := additions.compared_with(session)) is not None:
                     try_to_bring_up_to_date(before)
                 key = report_key(session, faces=bool(faces))
                 names_visit = session.report_folder / NAMES_VISIT
@@ -170,7 +169,7 @@ def report_key(session: StoredSession, *, faces: bool = False) -> str:
         participant.model_dump_json() if participant else "",
         session.edits().model_dump_json(),
         *_shown_settings(session),
-        *_lab_references(session),
+        *additions.inputs(session),
         *(["faces"] if faces else []),
     )
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
@@ -193,18 +192,6 @@ def _shown_settings(session: StoredSession) -> list[str]:
         return []
     stored = session.stored_config()
     return [stored.model_dump_json(include={"shown_angles", "comments"})] if stored else []
-
-
-def _lab_references(session: StoredSession) -> list[str]:
-    """Give what the lab's own studies found of the exercise; demo and phones are shown none."""
-    record = session.record
-    if session.store.read_only or record.phone_key is not None:
-        return []
-    return [
-        each.model_dump_json()
-        for each in references(session.store)
-        if record.exercise in each.exercises
-    ]
 
 
 def _accepted_keys(session: StoredSession, faces: bool | None) -> set[str]:

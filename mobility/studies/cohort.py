@@ -26,6 +26,7 @@ from mobility.base.writing import plain_cells
 from mobility.catalogue import registry
 from mobility.documents import of_session
 from mobility.documents.data_dictionary import ENDING, FORMATS, columns_of, data_dictionary
+from mobility.documents.lab_references import Conditions, RetestErrors
 from mobility.errors import BadInputError, MobilityError
 from mobility.keypoints.sources import WHOSE, Origin
 from mobility.kinematics.expected_error import MDC95
@@ -40,7 +41,6 @@ from mobility.sessions.files import atomic, make_folder, write_json, writing
 from mobility.sessions.filming import Filming, filmed_alike
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.sessions.reports import GROUPED_BY
-from mobility.studies.references import Conditions, RetestErrors
 
 if TYPE_CHECKING:
     import os
@@ -48,10 +48,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from mobility.documents.lab_references import Reference
     from mobility.sessions.record import SessionRecord
     from mobility.sessions.session_store import SessionStore
     from mobility.sessions.stored_session import StoredSession
-    from mobility.studies.references import Reference
 
 COLUMNS = tuple(tables.load("cohort_columns")["columns"])
 """Columns of the table, in order; the table ``cohort_columns`` says what they hold."""

@@ -18,7 +18,7 @@ from mobility.base.provenance import warnings_of
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import kind_made_by
 from mobility.kinematics.expected_error import half_width
-from mobility.plot.axes import (
+from mobility.plotting.axes import (
     COLOURS,
     GREY,
     LIMITS,
@@ -318,9 +318,9 @@ def reliability(
     list of matplotlib.axes.Axes
         Left, the difference of each later visit from the first over the mean of both, with the mean
         difference, the 95 % limits of agreement and their confidence intervals (Bland and Altman;
-        a person's values are not independent,
-        :func:`mobility.studies.statistics.limits_of_agreement.bland_altman`). Right, a line for each person
-        and side from visit to visit, and the mean of those who have all visits.
+        values of one person are not independent,
+        :func:`~mobility.studies.statistics.limits_of_agreement.bland_altman`). Right, a line for
+        each person and side from visit to visit, and the mean of those who have all visits.
 
     Raises
     ------

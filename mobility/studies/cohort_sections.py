@@ -19,7 +19,7 @@ import htpy as h
 import numpy as np
 from markupsafe import Markup
 
-from mobility import plot, tables
+from mobility import tables
 from mobility.base.formatting import (
     MISSING,
     dated,
@@ -33,12 +33,13 @@ from mobility.base.formatting import (
 from mobility.base.options import likely
 from mobility.catalogue import registry
 from mobility.kinematics.expected_error import half_width
-from mobility.plot.axes import COLOURS, GREY, MARKERS, NORMAL, SMALL, in_words
+from mobility.plotting.axes import COLOURS, GREY, MARKERS, NORMAL, SMALL, in_words
+from mobility.reports import lab_norms
 from mobility.reports.figures import legend, line, panels, patch
 from mobility.reports.first_page import CLASS_OF_LEVEL
 from mobility.reports.html import Cell, Row, bullets, html, measured, opening, paragraphs, table
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
-from mobility.studies import norms
+from mobility.studies import cohort_plots
 from mobility.studies.cohort import (
     OUTDATED,
     choose_measures,
@@ -87,7 +88,7 @@ def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
     sides = [side for side in ("left", "right", "") if side in set(changes["side"])]
     for axis, user_id in zip(axes, people, strict=False):
         of_person = changes[changes["user_id"].eq(user_id)]
-        plot.change(of_person, ax=axis, legend=False)
+        cohort_plots.change(of_person, ax=axis, legend=False)
         axis.set_xlabel(tables.sentence("cohort.days"), fontsize=SMALL)
         axis.set_ylabel("")
     for axis in axes[len(people) :]:
@@ -298,8 +299,8 @@ def _of_person(participant: str, rows: pd.DataFrame) -> str:
 def _whose(row: Any) -> str:
     """Say whose error a change is held against."""
     if row.error_people:
-        return norms.error_of(row.error_people, row.error_of)
-    return norms.package()
+        return lab_norms.error_of(row.error_people, row.error_of)
+    return lab_norms.package()
 
 
 def groups_in_short(

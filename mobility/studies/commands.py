@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mobility import Store
-    from mobility.studies.references import Reference
+    from mobility.documents.lab_references import Reference
     from mobility.studies.study_table import Study
 
 _IDS = "Comma-separated ids of sessions"
@@ -157,9 +157,9 @@ def cohort(
     import pandas as pd
 
     from mobility.base.formatting import split_names
-    from mobility.reports.render import render_cohort
     from mobility.studies import cohort, visit
     from mobility.studies.references import check_name
+    from mobility.studies.study_reports import render_cohort
 
     if save_norms is not None:
         check_name(save_norms, parameter="save_norms")
@@ -380,11 +380,11 @@ def groups(
     Each measure has a mixed model with participants as random effects; p values are adjusted over
     the measures. Videos that are not analysed yet are analysed first.
     """
+    from mobility import read_study
     from mobility.base.formatting import split_names
-    from mobility.reports.render import render_groups
     from mobility.studies.groups import check_groups
     from mobility.studies.groups import groups as compare
-    from mobility.studies.study import read_study
+    from mobility.studies.study_reports import render_groups
     from mobility.studies.study_sections import (
         differences_in_words,
         reasons_without_result,
@@ -455,13 +455,13 @@ def reliability(
     ICC by its forms, standard error of measurement, smallest detectable change, systematic change,
     variance components, with their intervals. Videos that are not analysed yet are analysed first.
     """
+    from mobility import read_study
     from mobility.base.formatting import split_names
-    from mobility.reports.render import render_reliability
     from mobility.studies.references import check_name
     from mobility.studies.reliability import document
     from mobility.studies.reliability import reliability as compute
     from mobility.studies.retest import retest_errors
-    from mobility.studies.study import read_study
+    from mobility.studies.study_reports import render_reliability
     from mobility.studies.study_sections import (
         reasons_without_result,
         reliability_in_words,

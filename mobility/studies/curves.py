@@ -22,17 +22,15 @@ from mobility.base.formatting import listed
 from mobility.base.options import Names, Seed, checked, likely, quoted
 from mobility.base.provenance import with_history
 from mobility.documents import of_session
+from mobility.documents.normalised import POINTS, Phase, normalise
 from mobility.errors import BadInputError, MobilityError
 from mobility.keypoints.sources import Origin
 from mobility.kinematics.angle_errors import angle_deviations, legs_unseen_sd
 from mobility.kinematics.datasets import (
-    Repetitions,
     check_normalised,
-    check_recording,
     kind_made_by,
 )
 from mobility.kinematics.expected_error import trial_factors
-from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.sessions.stored_session import StoredSession
@@ -50,23 +48,13 @@ from mobility.studies.statistics.waveforms import (
 )
 
 Array = NDArray[np.float64]
-Phase = Literal["repetition", "descent", "bottom", "ascent"]
 Of = Literal["value", "from_start", "right_minus_left"]
 
-POINTS = 101
 NO_SIDE = ""
 """Side of what has none, as in the tables of cohorts."""
 
 NO_GROUP = "all"
 """Name of the group where none is given."""
-
-_PARTS: dict[Phase, tuple[str, str, tuple[str, ...]]] = {
-    "repetition": ("start", "end", ("complete",)),
-    "descent": ("start", "bottom_start", ("start_seen",)),
-    "bottom": ("bottom_start", "bottom_end", ()),
-    "ascent": ("bottom_end", "end", ("end_seen",)),
-}
-"""First and last time of each phase, and which flags say that the recording has all of it."""
 
 _FACTOR = {"from_start": "from_standing", "right_minus_left": "sides"}
 """Number of the table ``trial_errors`` whose factor holds for a difference."""
@@ -82,10 +70,6 @@ _SUFFIX = {
     "from_start": ", less that at 0 %",
     "right_minus_left": ", right minus left",
 }
-
-
-def _check_recorded(given: Any) -> Any:
-    return given if isinstance(given, StoredSession) else check_recording(given)
 
 
 def _is_list(given: Any) -> bool:
@@ -146,81 +130,13 @@ _check_curves = kind_made_by(
 
 
 if TYPE_CHECKING:
-    Recorded = xr.Dataset | StoredSession
     TrialsOfPeople = Sequence[xr.Dataset | StoredSession]
     Labels = Sequence[str] | None
     Curves = xr.Dataset
 else:
-    Recorded = Annotated[Any, PlainValidator(_check_recorded)]
     TrialsOfPeople = Annotated[Any, PlainValidator(_check_trials)]
     Labels = Annotated[Any, PlainValidator(_check_labels)]
     Curves = Annotated[Any, PlainValidator(_check_curves)]
-
-
-@checked
-def normalise(
-    recording: Recorded,
-    repetitions: Repetitions | None = None,
-    *,
-    phase: Phase = "repetition",
-    points: Annotated[int, Field(ge=2, le=100_001)] = POINTS,
-) -> xr.Dataset:
-    """Bring every accepted repetition, or a phase of it, to 0 to 100 % of its duration.
-
-    Parameters
-    ----------
-    recording
-        A session, whose angles are taken as its report has them (NaN where refused); or angles, a
-        pose, anything over ``time`` in seconds.
-    repetitions
-        With times of the same clock, as from :func:`find_repetitions`; None takes those of the
-        session.
-    phase
-        ``"repetition"``, or ``"descent"`` (to the start of the bottom), ``"bottom"`` or
-        ``"ascent"`` (from the end of the bottom).
-    points
-        Number of points, both ends included.
-
-    Returns
-    -------
-    xarray.Dataset
-        The numeric variables over time, in their units, over (rep, percent, ...), linearly
-        interpolated. NaN next to frames that are NaN, throughout what the recording cuts off,
-        which has no percent, and for the leg that hangs in a squat on the other. ``rep`` keeps the
-        numbers of the repetitions; one without that phase is left out.
-
-    Raises
-    ------
-    BadInputError
-        If `recording` is not over time, no repetitions are given or none is in the recording.
-    """
-    if isinstance(recording, StoredSession):
-        chosen = recording.repetitions() if repetitions is None else repetitions
-        recording = of_session.angles(recording)
-    elif repetitions is None:
-        raise BadInputError(
-            "normalise: give the repetitions of the recording too, as from find_repetitions"
-        )
-    else:
-        chosen = repetitions
-    first, last, flags = _PARTS[phase]
-    if lacking := [name for name in (first, last, "accepted") if name not in chosen]:
-        raise BadInputError(f"normalise: the repetitions have no {listed(lacking)}")
-    lasts = chosen["accepted"].astype(bool) & (chosen[last] > chosen[first])
-    used = chosen.isel(rep=np.flatnonzero(lasts.to_numpy()))
-    whole = xr.ones_like(used["accepted"], dtype=bool)
-    for flag in flags:
-        whole &= used[flag].astype(bool) if flag in used else True
-    part = used.assign(start=used[first], end=used[last], complete=whole)
-    result = normalise_repetitions(recording, part, points=points)
-    if "leg" in used:
-        stands = used["leg"] == xr.DataArray(list(SIDES), dims="side", coords={"side": list(SIDES)})
-        result = result.map(
-            lambda values: values.where(stands) if "side" in values.dims else values,
-            keep_attrs=True,
-        )
-    result["percent"].attrs.update(long_name=f"of the {phase}", phase=phase)
-    return with_history(result, "normalise", {"phase": phase, "points": points})
 
 
 class _Trial(NamedTuple):

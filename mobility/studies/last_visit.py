@@ -17,14 +17,18 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.assessment.trial_errors import Judgement, judged, visit_error
 from mobility.base.formatting import digits_and_suffix, listed, quantity, timed
+from mobility.documents.of_session import verdict_of
 from mobility.errors import MobilityError
 from mobility.pipeline.analysis import is_current
-from mobility.reports.gauges import Gauge
+from mobility.reports import lab_norms
+from mobility.reports.additions import Additions
+from mobility.reports.gauges import Gauge, of_rules
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.sessions.filming import filmed_alike, filming_of
 from mobility.sessions.record import ANONYMOUS
 from mobility.sessions.session_store import store_of
 from mobility.studies import norms
+from mobility.studies.references import references
 from mobility.studies.visit_changes import fewest_repetitions
 
 if TYPE_CHECKING:
@@ -53,6 +57,12 @@ def last_visit(session: StoredSession) -> StoredSession | None:
         if same and "metrics" in earlier.stages:
             latest = candidate
     return latest
+
+
+def gauges_of(session: StoredSession) -> list[Gauge]:
+    """Numbers of a visit, to compare with those of another."""
+    shows, lab = verdict_of(session).shows, norms.of_session(session)
+    return of_rules(session.metrics(), shows, most=None, lab=lab)
 
 
 class Change(NamedTuple):
@@ -131,7 +141,7 @@ def _errors(
         float(visit_error(each.values[side][1], each.retest.get(side, math.nan), alike=same_view))
         for each in (before, now)
     )
-    return (first, second), norms.package()
+    return (first, second), lab_norms.package()
 
 
 def _same_conditions(before: StoredSession, session: StoredSession) -> bool:
@@ -143,7 +153,9 @@ def _same_conditions(before: StoredSession, session: StoredSession) -> bool:
 
 
 def since_last_visit(
-    session: StoredSession, now: list[Gauge], measure: Callable[[StoredSession], list[Gauge]]
+    session: StoredSession,
+    now: list[Gauge],
+    measure: Callable[[StoredSession], list[Gauge]] = gauges_of,
 ) -> Markup:
     """Say what changed beyond the errors; empty without an earlier visit that measured the same.
 
@@ -219,6 +231,22 @@ def about_changes(before: int, now: int, *, whose: Collection[str]) -> list[str]
         tables.sentence("report.change.one", which=tables.sentence(f"report.change.which.{which}"))
         for which in [name for name, is_so in few.items() if is_so][:1]
     ]
-    if norms.package() in whose:
+    if lab_norms.package() in whose:
         sentences.append(tables.sentence("report.change.day"))
     return sentences
+
+
+def _references_of_exercise(session: StoredSession) -> list[str]:
+    """List the references of the exercise; none for a demo and for a session that a phone added."""
+    record = session.record
+    if session.store.read_only or record.phone_key is not None:
+        return []
+    return [
+        each.model_dump_json()
+        for each in references(session.store)
+        if record.exercise in each.exercises
+    ]
+
+
+REPORT = Additions(norms.of_session, since_last_visit, last_visit, _references_of_exercise)
+"""What studies add to the report of a session."""

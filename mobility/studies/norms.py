@@ -1,11 +1,8 @@
-"""A lab's own norms: what a cohort measured, by sex and age where there are enough people.
-
-What a lab's own studies found, in the words and numbers of a report.
-"""
+"""A lab's own norms: what a cohort measured, by sex and age where there are enough people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,15 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.base.formatting import between, measure_of
+from mobility.base.formatting import measure_of
 from mobility.base.options import Names, Table, checked, likely_measure, quoted
 from mobility.catalogue.registry import exercises
+from mobility.documents.lab_references import Conditions, LabReferences, Norm, Norms
 from mobility.errors import BadInputError
 from mobility.keypoints.view import UNKNOWN as NO_VIEW
 from mobility.pipeline.analysis import is_current
 from mobility.sessions.record import ANONYMOUS, now
 from mobility.studies.cohort import AGE_BANDS, choose_measures, with_origin
-from mobility.studies.references import Conditions, LabReferences, Norm, Norms, check_name
+from mobility.studies.references import check_name, lab_references
 
 if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
@@ -186,77 +184,6 @@ def _norm(
     ]
 
 
-def z_score(value: float, norm: Norm) -> float:
-    """Distance of a value from the mean of the norm, in its standard deviations."""
-    return (value - norm.mean) / norm.sd
-
-
 def of_session(session: StoredSession) -> LabReferences:
     """Find norms and errors of the lab that hold for a session; none for results of older code."""
-    return LabReferences.of_session(session) if is_current(session) else LabReferences()
-
-
-def error_of(people: int, name: str) -> str:
-    """Say whose error it is: "of this lab's 24 people, NAME"."""
-    return tables.sentence("report.lab.error", people=people, name=name)
-
-
-def package() -> str:
-    """Say that an error is the one that this package states."""
-    return tables.sentence("report.lab.package")
-
-
-def band(norm: Norm) -> tuple[float, float]:
-    """Range of most people of a norm, between its outermost percentiles."""
-    return norm.percentiles[0][1], norm.percentiles[-1][1]
-
-
-def scaled(norm: Norm, factor: float) -> Norm:
-    """Give a norm in units that are `factor` times smaller."""
-    values = {"mean": factor * norm.mean, "sd": factor * norm.sd}
-    percentiles = [(share, factor * value) for share, value in norm.percentiles]
-    return norm.model_copy(update={**values, "percentiles": percentiles})
-
-
-def drawn(norms: Iterable[tuple[Norm, str]]) -> list[str]:
-    """Say once for all norms of the same people whose they are, and how many of them lie within."""
-    counts: dict[tuple[int, str, str], list[int]] = {}
-    for norm, name in norms:
-        share = round(norm.percentiles[-1][0] - norm.percentiles[0][0])
-        counts.setdefault((share, _who(norm), name), []).append(norm.people)
-    return [
-        tables.sentence(
-            "report.lab.drawn", share=share, people=_people(min(each), max(each), who), name=name
-        )
-        for (share, who, name), each in counts.items()
-    ]
-
-
-def _people(least: int, most: int, who: str) -> str:
-    count = f"{least}" if least == most else between(least, most)
-    return tables.sentence(f"report.lab.people.{'some' if who else 'all'}", count=count, who=who)
-
-
-def _who(norm: Norm) -> str:
-    """Name sex and age of the people of a norm; empty for everybody."""
-    ages = ""
-    if norm.age is not None:
-        youngest, oldest = norm.age
-        kind = "from" if oldest is None else "between"
-        ages = tables.sentence(f"report.lab.age.{kind}", youngest=youngest, oldest=oldest)
-    return ", ".join(filter(None, [norm.sex, ages]))
-
-
-def of_whom(norm: Norm, name: str) -> str:
-    """Say of whom a norm is: "45 people, female, 20 to 44 years (NAME)"."""
-    return f"{_people(norm.people, norm.people, _who(norm))} ({name})"
-
-
-def percentile(value: float, norm: Norm) -> str:
-    """Say between which percentiles of the norm a value lies."""
-    below = [share for share, limit in norm.percentiles if limit <= value]
-    above = [share for share, limit in norm.percentiles if limit > value]
-    if not below or not above:
-        kind, share = ("below", above[0]) if above else ("above", below[-1])
-        return tables.sentence(f"report.lab.beyond.{kind}", share=share)
-    return tables.sentence("report.lab.percentile", low=below[-1], high=above[0])
+    return lab_references(session) if is_current(session) else LabReferences()

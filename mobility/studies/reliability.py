@@ -175,8 +175,8 @@ def reliability(
 
     With one value of each participant at each level of one column, the statistics are those of a
     two-way analysis of variance. With several columns, repeated trials or missing values they are
-    those of :func:`~mobility.studies.statistics.components.variance_components`, with all values that there
-    are (REML).
+    those of :func:`~mobility.studies.statistics.components.variance_components`, with all values
+    that there are (REML).
 
     Parameters
     ----------

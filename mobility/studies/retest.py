@@ -20,19 +20,15 @@ from mobility.base.formatting import spoken
 from mobility.base.options import check_table, checked, likely, quoted
 from mobility.base.provenance import with_history
 from mobility.documents import of_session
+from mobility.documents.lab_references import Conditions, RetestError, RetestErrors
+from mobility.documents.normalised import normalise
 from mobility.errors import BadInputError, MobilityError
 from mobility.keypoints.view import UNKNOWN as NO_VIEW
 from mobility.kinematics.skeleton import SIDES
 from mobility.sessions.record import now
 from mobility.studies.cohort import COMPARED, check_recordings, with_origin
-from mobility.studies.curves import (
-    NO_SIDE,
-    mean_over_repetitions,
-    normalise,
-    require_counted,
-    why_no_curve,
-)
-from mobility.studies.references import Conditions, RetestError, RetestErrors, check_name
+from mobility.studies.curves import NO_SIDE, mean_over_repetitions, require_counted, why_no_curve
+from mobility.studies.references import check_name
 from mobility.studies.reliability import Reliability, people_again, reliability
 from mobility.studies.statistics.reliability_coefficients import Kind
 from mobility.studies.study_table import DECISION, unit_of

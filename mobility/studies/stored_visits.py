@@ -16,11 +16,11 @@ from mobility.catalogue import registry
 from mobility.documents.contract import VisitDocument
 from mobility.errors import MobilityError, ReportError
 from mobility.pipeline.analysis import is_current, try_to_bring_up_to_date, why_not_again
-from mobility.reports.render import render_visit
 from mobility.sessions.files import atomic, lock, make_folder, read_json, writing
 from mobility.sessions.reports import VISIT, find_notebook, remove_page, remove_visits, visit_folder
 from mobility.sessions.session_store import store_of
 from mobility.studies.references import references
+from mobility.studies.study_reports import render_visit
 from mobility.studies.visit import visit as find_visit
 from mobility.studies.visit import visits
 

@@ -16,21 +16,22 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mobility import tables
+from mobility.assessment.movements import END
 from mobility.assessment.movements import movement as movement_table
 from mobility.assessment.trial_errors import judged, least_change, visit_error
+from mobility.documents.lab_references import Conditions, RetestErrors
 from mobility.errors import MobilityError
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.pipeline.metrics_table import as_table, metrics_table
 from mobility.sessions.filming import Filming, filmed_alike, filming_of
 from mobility.studies.merging import Film, Given, Merged, merge_numbers, right_minus_left, unlike
-from mobility.studies.references import Conditions, RetestErrors
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mobility.documents.lab_references import Reference
     from mobility.sessions.stored_session import StoredSession
-    from mobility.studies.references import Reference
 
 
 class Measured(NamedTuple):
@@ -197,7 +198,7 @@ def _of_study(
     return None
 
 
-END, DIFFERENCE = "end_of_range", "side_difference"
+DIFFERENCE = "side_difference"
 COMPARED = (END, DIFFERENCE)
 """What is compared between visits."""
 

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.assessment.comments import advise
 from mobility.assessment.findings import Finding, excess, in_place, name_of
+from mobility.assessment.movements import END
 from mobility.assessment.results import OF_A_VALUE, RESULTS, in_words
 from mobility.assessment.verdict import Verdict
 from mobility.base.formatting import (
@@ -45,7 +46,7 @@ from mobility.reports.sections import section_of
 from mobility.sessions.record import verdict_in_words
 from mobility.studies.merging import films_of, is_merged
 from mobility.studies.visit import Visit
-from mobility.studies.visit_changes import DIFFERENCE, END
+from mobility.studies.visit_changes import DIFFERENCE
 
 if TYPE_CHECKING:
     import datetime

@@ -20,10 +20,7 @@ from demo_sessions import beginning
 import mobility
 from mobility.base import provenance
 from mobility.base.provenance import (
-    COMPARISON,
     PAGES,
-    POSE,
-    RESULTS,
     Code,
     code_digest,
     named_tables,
@@ -33,10 +30,17 @@ from mobility.base.provenance import (
 from mobility.catalogue import exercise_folders
 from mobility.catalogue.exercise_folders import exercise_table, files_digest, own_table
 from mobility.errors import ConflictError
+from mobility.lab.lab_comparison import COMPARISON
+from mobility.pipeline.analysis import POSE, RESULTS
 
 LIKE = {"overhead_squat", "squat", "single_leg_squat", "sit_to_stand"}
 ALL = {"joint_angle_mobility", *LIKE}
 CODES = (POSE, RESULTS, COMPARISON)
+
+
+def as_in_a_new_process() -> None:
+    for cached in (code_digest, provenance._module_of, provenance._read_source):
+        cached.cache_clear()
 
 
 @pytest.fixture
@@ -45,11 +49,10 @@ def copied(project, tmp_path, monkeypatch) -> Iterator[Path]:
     package = tmp_path / "checkout" / "mobility"
     shutil.copytree(project / "mobility", package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(provenance, "_HERE", package)
-    # As if each look were that of a new process.
     monkeypatch.setattr(provenance, "_AT_START", {})
-    code_digest.cache_clear()
+    as_in_a_new_process()
     yield package
-    code_digest.cache_clear()
+    as_in_a_new_process()
 
 
 @contextmanager
@@ -57,10 +60,10 @@ def edited(file: Path) -> Iterator[None]:
     """Something more at the end of a file; what was there before may be nothing."""
     before = file.read_bytes() if file.is_file() else None
     file.write_bytes((before or b"") + (b"\n_MORE = 1\n" if file.suffix == ".py" else b"\n"))
-    code_digest.cache_clear()
+    as_in_a_new_process()
     yield
     file.unlink() if before is None else file.write_bytes(before)
-    code_digest.cache_clear()
+    as_in_a_new_process()
 
 
 def changed(files: list[Path], *, by: Code) -> set[Path]:
@@ -153,7 +156,7 @@ def test_a_change_of_what_computes_changes_the_key(copied, file, old, new, outda
     before, content = [code_digest(code) for code in CODES], (copied / file).read_bytes()
     rewrite(copied / file, old, new)
     assert (copied / file).read_bytes() != content
-    code_digest.cache_clear()
+    as_in_a_new_process()
     after = [code_digest(code) for code in CODES]
     # Whoever compares with a lab takes the results of sessions.
     outdated = outdated | ({COMPARISON} if RESULTS in outdated else set())
@@ -172,10 +175,10 @@ def test_where_a_module_is_and_what_it_is_called_changes_no_key(copied):
     pose = copied / "capture" / "pose.py"
     rewrite(pose, "import detected, survey", "import survey\nfrom mobility.zeal import seeking")
     rewrite(pose, r"\bdetected\.opened", "seeking.opened")
-    code_digest.cache_clear()
+    as_in_a_new_process()
     assert [code_digest(code) for code in CODES] == before
     rewrite(copied / "zeal" / "cleaning.py", "^_SWAP_RATIO = 0.5", "_SWAP_RATIO = 0.6")
-    code_digest.cache_clear()
+    as_in_a_new_process()
     changed = [code_digest(code) != each for code, each in zip(CODES, before, strict=True)]
     assert changed == [False, True, True]
 
@@ -202,8 +205,9 @@ def keys(copied, monkeypatch) -> Callable[[], dict[str, tuple[str, str]]]:
     monkeypatch.setattr(exercise_folders, "files", folder_of)
 
     def now() -> dict[str, tuple[str, str]]:
-        for cached in (exercise_table, own_table, files_digest, code_digest):
+        for cached in (exercise_table, own_table, files_digest):
             cached.cache_clear()
+        as_in_a_new_process()
         names = sorted(path.parent.name for path in copied.glob("exercises/*/exercise.yaml"))
         packages = tuple(f"{exercise_folders.PACKAGE}.{name}" for name in names)
         return {
@@ -290,11 +294,11 @@ def test_results_are_of_the_version_of_the_code_that_made_them():
 def test_another_version_of_a_library_is_other_code(copied, monkeypatch, code):
     versions, before = dict(provenance.package_versions()), code_digest(code)
     monkeypatch.setattr(provenance, "package_versions", lambda: versions | {"numpy": "99"})
-    code_digest.cache_clear()
+    as_in_a_new_process()
     assert code_digest(code) != before
     # The package itself is judged by its files: a new number on the same code changes nothing.
     monkeypatch.setattr(provenance, "package_versions", lambda: versions | {"mobility": "99"})
-    code_digest.cache_clear()
+    as_in_a_new_process()
     assert code_digest(code) == before
 
 

@@ -26,9 +26,9 @@ from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning, with_history
 from mobility.capture.video import read_frames, write_video
 from mobility.cli.main import app
+from mobility.documents.lab_references import RetestErrors
 from mobility.store import Session, Store
 from mobility.studies import cohort
-from mobility.studies.references import RetestErrors
 
 
 def files_below(folder: Path) -> list[str]:

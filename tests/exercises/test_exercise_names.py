@@ -30,6 +30,7 @@ ROOMS = ("exercises", "virtual_lab")
 PLACES = {
     "__init__.py": (4, "the public functions, and where they are"),
     "lab/lab_comparison.py": (1, "times of rises from a seat, beside those of a lab"),
+    "lab/sit_to_stand_times.py": (2, "what it imports of that exercise"),
     "assessment/criteria.py": (1, "long name of a metric in stored results"),
     "tables/advice.yaml": (1, "name of a physical exercise, facing a wall"),
     "tables/sentences_warnings.yaml": (1, "the warning that only that exercise gives"),

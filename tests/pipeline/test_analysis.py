@@ -15,16 +15,17 @@ from other_processes import in_children
 from own_detectors import install
 
 from mobility import __version__
-from mobility.base.provenance import POSE, RESULTS, Code, code_digest, sha256, with_history
+from mobility.base.provenance import Code, code_digest, sha256, with_history
 from mobility.capture.detector_packages import detector_digest
+from mobility.documents.lab_references import Norms
 from mobility.errors import BadInputError, ModelError, NotFoundError, VideoError
 from mobility.keypoints.sources import Origin
 from mobility.pipeline import analysis
+from mobility.pipeline.analysis import POSE, RESULTS
 from mobility.reports import stored_reports
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.filming import filming_of
 from mobility.store import Session, Store
-from mobility.studies.references import Norms
 
 # These processes have no threads that a copy could miss.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")

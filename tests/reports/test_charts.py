@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from mobility import plot
-from mobility.plot.axes import COLOURS
+from mobility.plotting.axes import COLOURS
 from mobility.reports.charts import Chart
 
 BOX = "{http://www.w3.org/2000/svg}"

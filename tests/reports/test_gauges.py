@@ -19,6 +19,14 @@ from mobility.assessment.findings import find, in_place
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
 from mobility.catalogue.registry import exercise_of
+from mobility.documents.lab_references import (
+    Conditions,
+    LabReferences,
+    Norm,
+    Norms,
+    RetestError,
+    RetestErrors,
+)
 from mobility.errors import NotFoundError
 from mobility.reports import gauges, html
 from mobility.reports.gauges import Gauge
@@ -27,14 +35,6 @@ from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import now
 from mobility.store import Store
 from mobility.studies import last_visit
-from mobility.studies.references import (
-    Conditions,
-    LabReferences,
-    Norm,
-    Norms,
-    RetestError,
-    RetestErrors,
-)
 
 
 def knee(

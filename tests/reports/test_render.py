@@ -26,13 +26,13 @@ import mobility as mb
 from mobility.base.progress import report_progress_to, send_first_page_to
 from mobility.base.provenance import sha256
 from mobility.documents.contract import ReportDocument
+from mobility.documents.lab_references import Norms, RetestErrors
 from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.pipeline import analysis
 from mobility.reports import render as reports
 from mobility.reports.html import to_pdf
 from mobility.sessions.files import write_dataset, write_json
 from mobility.sessions.record import Provenance, SessionRecord, Stage, VideoFile
-from mobility.studies.references import Norms, RetestErrors
 
 HOSTILE = "Anna <img src=x onerror=alert(1)> & Ødegård"
 

@@ -15,19 +15,15 @@ from demo_sessions import change_record, copy_of, taken_as_current
 from lab_trials import write_truth
 from serving import serving
 
+from mobility.documents.lab_references import RetestErrors
 from mobility.lab.lab_comparison import run_study
 from mobility.lab.validation_report import render_study, render_validation
-from mobility.reports.render import (
-    render_cohort,
-    render_groups,
-    render_reliability,
-)
 from mobility.serve.batch.run import LOG
+from mobility.serve.batch.study import read_study
 from mobility.serve.privacy import erase, prune, to_prune
 from mobility.sessions.record import now
 from mobility.store import Store
-from mobility.studies.references import RetestErrors
-from mobility.studies.study import read_study
+from mobility.studies.study_reports import render_cohort, render_groups, render_reliability
 
 pytestmark = pytest.mark.usefixtures("one_server")
 

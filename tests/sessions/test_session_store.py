@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from other_processes import in_children
 
 from mobility.base.formatting import dated
+from mobility.documents.lab_references import RetestErrors
 from mobility.errors import (
     BadInputError,
     NotFoundError,
@@ -31,7 +32,6 @@ from mobility.serve.privacy import files_of_participant
 from mobility.sessions.files import read_dataset, read_json, write_json
 from mobility.sessions.reports import NAMES_VISIT, demo_video
 from mobility.store import Store
-from mobility.studies.references import RetestErrors
 
 # These processes have no threads that a copy could miss.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")

@@ -18,13 +18,13 @@ from other_processes import ended
 from mobility import tables
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import sha256
+from mobility.documents.lab_references import Norms, RetestErrors
 from mobility.errors import BadInputError, StorageError
 from mobility.pipeline.metrics_table import write_metrics_table
 from mobility.sessions.files import read_dataset, read_json, write_json
 from mobility.store import Store
 from mobility.studies import cohort, cohort_sections
 from mobility.studies import cohort_sections as cohort_figures
-from mobility.studies.references import Norms, RetestErrors
 
 KNEES = {"left": (100.0, 113.5, 130.0), "right": (104.0, 106.0, 101.0)}
 SD = 5.0
@@ -691,7 +691,7 @@ def test_of_many_people_those_who_changed_most_are_drawn() -> None:
 
 
 def test_a_folder_with_something_else_is_not_replaced(store, tmp_path) -> None:
-    from mobility.reports.render import render_cohort
+    from mobility.studies.study_reports import render_cohort
 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.docx").write_text("years")

@@ -20,8 +20,9 @@ from demo_sessions import change_record, copy_of, taken_as_current
 from other_processes import command, refused
 
 from mobility.assessment.verdict import LEVELS
+from mobility.serve.batch import study
 from mobility.store import Store
-from mobility.studies import cohort, study
+from mobility.studies import cohort
 from mobility.studies.references import reference, references
 
 WHEN = "2026-05-04T09:00:00+02:00"

@@ -12,19 +12,15 @@ import pandas as pd
 import pytest
 from cohort_cases import add_session
 
+from mobility.documents.lab_references import Conditions, LabReferences, RetestError, RetestErrors
 from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.reports.lab_norms import z_score
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import now
 from mobility.store import Store
 from mobility.studies.cohort import COLUMNS, to_dataframe
-from mobility.studies.norms import make_norms, z_score
-from mobility.studies.references import (
-    Conditions,
-    LabReferences,
-    RetestError,
-    RetestErrors,
-    reference_names,
-)
+from mobility.studies.norms import make_norms
+from mobility.studies.references import lab_references, reference_names
 
 SIDE = Conditions(
     exercise="Overhead Squat", view="side left", method="fitted_body", cameras=1, software="0.1.0"
@@ -256,7 +252,7 @@ def test_what_holds_for_a_session(tmp_path: Path, demo: Path) -> None:
     session = store.session("one")
     store.set_participant("ann", sex="female", age=30)
     store.save_reference(make_norms(cohort(20), name="ours"))
-    lab = LabReferences.of_session(session)
+    lab = lab_references(session)
     assert lab.conditions == Conditions(
         exercise="Overhead Squat",
         view=session.capture_quality()["view"]["name"],
@@ -277,10 +273,10 @@ def test_what_holds_for_a_session(tmp_path: Path, demo: Path) -> None:
     assert lab.versions["mobility_index"]
     assert not session.is_current()  # nothing is compared with results of older code
     assert session.references().conditions is None
-    assert LabReferences.of_session(store.demo("Overhead Squat")).conditions is None
+    assert lab_references(store.demo("Overhead Squat")).conditions is None
     file = session.folder / "session.json"
     write_json(file, read_json(file) | {"phone_key": "0123456789ab"})
-    assert LabReferences.of_session(store.session("one")).conditions is None
+    assert lab_references(store.session("one")).conditions is None
 
 
 def test_norms_do_not_tell_what_the_few_others_have() -> None:

@@ -12,12 +12,12 @@ from cohort_cases import add_study
 from read_pages import text_of
 
 import mobility as mb
-from mobility.reports.render import render_groups, render_reliability
+from mobility.serve.batch.study import read_study
 from mobility.store import Store
 from mobility.studies import study_sections as sections
 from mobility.studies.groups import Groups
 from mobility.studies.reliability import Reliability
-from mobility.studies.study import read_study
+from mobility.studies.study_reports import render_groups, render_reliability
 from mobility.studies.study_table import Study
 
 FACTORS = {"by": "group", "within": ["visit"]}

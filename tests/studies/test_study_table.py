@@ -8,8 +8,8 @@ import pytest
 from cohort_cases import add_failed, add_session
 
 from mobility.errors import BadInputError, NotFoundError
+from mobility.serve.batch.study import read_study
 from mobility.store import Store
-from mobility.studies.study import read_study
 from mobility.studies.study_table import choose_metrics, read_list, scores
 
 

@@ -17,13 +17,14 @@ from demo_sessions import put_result
 
 import mobility as mb
 from mobility.base.provenance import sha256
+from mobility.documents.lab_references import Conditions, RetestError, RetestErrors
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.expected_error import MDC95
+from mobility.serve.batch.study import read_study
 from mobility.sessions.files import read_dataset, read_json, write_json
 from mobility.store import Store
 from mobility.studies.cohort import changes, to_dataframe
-from mobility.studies.references import Conditions, LabReferences, RetestError, RetestErrors
-from mobility.studies.study import read_study
+from mobility.studies.references import lab_references
 from mobility.studies.visit import Visit, checks, visits_to_dataframe
 
 TRUNK = "trunk_tibia_difference"
@@ -405,7 +406,7 @@ def test_films_say_of_which_model_they_are_and_the_table_names_all(
 def error_of_lab(store: Store, name: str, **conditions: Any) -> RetestErrors:
     """Keep an error of measuring again of the knees' difference, 2 degrees."""
     session = store.session("a")
-    holds = LabReferences.of_session(session).conditions or Conditions(
+    holds = lab_references(session).conditions or Conditions(
         exercise=session.record.exercise,
         view=session.capture_quality()["view"]["name"],
         method=session.metrics().attrs["method"],
@@ -429,7 +430,7 @@ def test_errors_of_a_lab_for_one_film_are_not_those_of_visits(store: Store, demo
     difference = ("knee_flexion_asymmetry", "")
 
     def whose() -> tuple[str, Any]:
-        of_session = LabReferences.of_session(store.session("b")).retest_error(*difference)
+        of_session = lab_references(store.session("b")).retest_error(*difference)
         found = None if of_session is None else of_session[1]
         return changes_of(store.visit("ann"))[difference]["error_of"], found
 
@@ -444,7 +445,7 @@ def test_errors_of_a_lab_for_one_film_are_not_those_of_visits(store: Store, demo
     error_of_lab(store, "films", source_software="RTMPose", pose_source="other")
     assert whose() == ("package", None)
     add(store, demo, "c", date="2026-03-09", model="RTMPose")
-    of_model = LabReferences.of_session(store.session("c")).retest_error(*difference)
+    of_model = lab_references(store.session("c")).retest_error(*difference)
     assert of_model is not None
     assert of_model[1] == "films"
     shutil.rmtree(store.path / "c")

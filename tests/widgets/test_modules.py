@@ -12,7 +12,7 @@ import pytest
 from other_processes import ended
 
 from mobility import widgets
-from mobility.plot.axes import COLOURS
+from mobility.plotting.axes import COLOURS
 from mobility.widgets.widget import FOLDER, module, stylesheet
 
 WIDGETS = ("config_editor", "session_browser", "trial_viewer", "upload_form")

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from markupsafe import Markup
 
-from mobility import plot, tables
+from mobility import tables
 from mobility.assessment.movements import how_to_film, movement
 from mobility.assessment.number import reason_missing
 from mobility.base.formatting import (
@@ -32,6 +32,7 @@ from mobility.base.formatting import (
 from mobility.base.provenance import cameras_of
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents.fill import SIDES, joint_angles_shown
+from mobility.documents.lab_references import LabReferences
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.excursions import constants
 from mobility.exercises.joint_angle_mobility.joint_values import end_is_certain, reason_withheld
@@ -46,19 +47,19 @@ from mobility.exercises.joint_angle_mobility.joint_verdict import (
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import definitions
+from mobility.plotting import trial_plots
 from mobility.reports import errors_in_words, recording
+from mobility.reports import lab_norms as norms
 from mobility.reports.charts import charts
 from mobility.reports.figures import angle_names
 from mobility.reports.first_page import trust
 from mobility.reports.gauges import Gauge, show
 from mobility.reports.html import Cell, Row, bullets, facts, html, measured, paragraphs, table
-from mobility.studies import norms
-from mobility.studies.references import LabReferences
 
 if TYPE_CHECKING:
     from mobility.base.provenance import AnalysisWarning
+    from mobility.documents.lab_references import Norm
     from mobility.sessions.record import SessionRecord, StoredConfig
-    from mobility.studies.references import Norm
 
 _MOST_SENTENCES = 3
 """Sentences on how far the joints go on a first page."""
@@ -894,5 +895,5 @@ def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
         for name in angle_names(curves):
             if curves[name].notnull().any():
                 caption = tables.sentence("report.curves.recording", angle=capital(spoken(name)))
-                drawn.append((partial(plot.curves, curves, name, legend=False), caption))
+                drawn.append((partial(trial_plots.curves, curves, name, legend=False), caption))
     return charts(*drawn)

@@ -17,6 +17,14 @@ from mobility.assessment.movements import refusal_advice
 from mobility.assessment.number import reason_missing
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
+from mobility.documents.lab_references import (
+    Conditions,
+    LabReferences,
+    Norm,
+    Norms,
+    RetestError,
+    RetestErrors,
+)
 from mobility.exercises.joint_angle_mobility import joint_sections as report
 from mobility.exercises.joint_angle_mobility.courses import Course
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
@@ -36,14 +44,6 @@ from mobility.reports import key_frames
 from mobility.reports.drawn_angles import DRAWN, turn_of
 from mobility.sessions.record import StoredConfig, now
 from mobility.store import Store
-from mobility.studies.references import (
-    Conditions,
-    LabReferences,
-    Norm,
-    Norms,
-    RetestError,
-    RetestErrors,
-)
 from tests.analytic import minimum_jerk
 from tests.limbs import limb_pose, there_and_back
 
@@ -710,5 +710,7 @@ def test_page_and_long_table_give_the_same_reason_for_a_joint_that_is_not_measur
     assert why == "elbow is hidden from the camera in all frames"
     assert f"not measured: {why}" in report.overview(metrics, [ELBOW])
     rows = metrics_table(metrics).to_pandas()
-    missing = rows[rows["value"].isna() & (rows["text"] == "") & (rows["side"] == "right")]
+    missing = rows[
+        rows["value"].isna() & rows["units"].str.startswith("degree") & (rows["side"] == "right")
+    ]
     assert set(missing["reason"]) == {why}

@@ -10,9 +10,9 @@ import pytest
 from cohort_cases import add_session
 
 from mobility.errors import BadInputError
+from mobility.serve.batch import study
+from mobility.serve.batch.study import read_study
 from mobility.store import Store
-from mobility.studies import study
-from mobility.studies.study import read_study
 
 
 def test_videos_are_analysed_first_and_only_once(

@@ -4,7 +4,7 @@ Each draws on the matplotlib Axes of `ax`, or on a new figure, and returns the A
 limits and colours can be changed afterwards.
 """
 
-from mobility.plot.trial_plots import bland_altman, body, compare, curves, repetitions
+from mobility.plotting.trial_plots import bland_altman, body, compare, curves, repetitions
 from mobility.studies.cohort_plots import change, group_curves, reliability, retest_curves
 
 __all__ = [

@@ -14,6 +14,7 @@ from mobility import tables
 from mobility.assessment.body_axes import body_axes
 from mobility.base.formatting import capital, quantity
 from mobility.base.options import checked, likely, quoted
+from mobility.documents.normalised import normalise
 from mobility.errors import BadInputError
 from mobility.keypoints.view import camera_view
 from mobility.kinematics.datasets import (
@@ -25,7 +26,7 @@ from mobility.kinematics.datasets import (
 )
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import BONES, SIDES, landmarks
-from mobility.plot.axes import (
+from mobility.plotting.axes import (
     COLOURS,
     GREY,
     LIMITS,
@@ -41,7 +42,6 @@ from mobility.plot.axes import (
     say_empty,
     side_style,
 )
-from mobility.studies.curves import normalise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,107 @@
+"""Curves of a recording over 0 to 100 % of each repetition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+import xarray as xr
+from pydantic import Field, PlainValidator
+
+from mobility.base.formatting import listed
+from mobility.base.options import checked
+from mobility.base.provenance import with_history
+from mobility.documents import of_session
+from mobility.errors import BadInputError
+from mobility.kinematics.datasets import Repetitions, check_recording
+from mobility.kinematics.repetitions import normalise_repetitions
+from mobility.kinematics.skeleton import SIDES
+from mobility.sessions.stored_session import StoredSession
+
+Phase = Literal["repetition", "descent", "bottom", "ascent"]
+
+POINTS = 101
+
+_PARTS: dict[Phase, tuple[str, str, tuple[str, ...]]] = {
+    "repetition": ("start", "end", ("complete",)),
+    "descent": ("start", "bottom_start", ("start_seen",)),
+    "bottom": ("bottom_start", "bottom_end", ()),
+    "ascent": ("bottom_end", "end", ("end_seen",)),
+}
+"""First and last time of each phase, and which flags say that the recording has all of it."""
+
+
+def _check_recorded(given: Any) -> Any:
+    return given if isinstance(given, StoredSession) else check_recording(given)
+
+
+if TYPE_CHECKING:
+    Recorded = xr.Dataset | StoredSession
+else:
+    Recorded = Annotated[Any, PlainValidator(_check_recorded)]
+
+
+@checked
+def normalise(
+    recording: Recorded,
+    repetitions: Repetitions | None = None,
+    *,
+    phase: Phase = "repetition",
+    points: Annotated[int, Field(ge=2, le=100_001)] = POINTS,
+) -> xr.Dataset:
+    """Bring every accepted repetition, or a phase of it, to 0 to 100 % of its duration.
+
+    Parameters
+    ----------
+    recording
+        A session, whose angles are taken as its report has them (NaN where refused); or angles, a
+        pose, anything over ``time`` in seconds.
+    repetitions
+        With times of the same clock, as from :func:`find_repetitions`; None takes those of the
+        session.
+    phase
+        ``"repetition"``, or ``"descent"`` (to the start of the bottom), ``"bottom"`` or
+        ``"ascent"`` (from the end of the bottom).
+    points
+        Number of points, both ends included.
+
+    Returns
+    -------
+    xarray.Dataset
+        The numeric variables over time, in their units, over (rep, percent, ...), linearly
+        interpolated. NaN next to frames that are NaN, throughout what the recording cuts off,
+        which has no percent, and for the leg that hangs in a squat on the other. ``rep`` keeps the
+        numbers of the repetitions; one without that phase is left out.
+
+    Raises
+    ------
+    BadInputError
+        If `recording` is not over time, no repetitions are given or none is in the recording.
+    """
+    if isinstance(recording, StoredSession):
+        chosen = recording.repetitions() if repetitions is None else repetitions
+        recording = of_session.angles(recording)
+    elif repetitions is None:
+        raise BadInputError(
+            "normalise: give the repetitions of the recording too, as from find_repetitions"
+        )
+    else:
+        chosen = repetitions
+    first, last, flags = _PARTS[phase]
+    if lacking := [name for name in (first, last, "accepted") if name not in chosen]:
+        raise BadInputError(f"normalise: the repetitions have no {listed(lacking)}")
+    lasts = chosen["accepted"].astype(bool) & (chosen[last] > chosen[first])
+    used = chosen.isel(rep=np.flatnonzero(lasts.to_numpy()))
+    whole = xr.ones_like(used["accepted"], dtype=bool)
+    for flag in flags:
+        whole &= used[flag].astype(bool) if flag in used else True
+    part = used.assign(start=used[first], end=used[last], complete=whole)
+    result = normalise_repetitions(recording, part, points=points)
+    if "leg" in used:
+        stands = used["leg"] == xr.DataArray(list(SIDES), dims="side", coords={"side": list(SIDES)})
+        result = result.map(
+            lambda values: values.where(stands) if "side" in values.dims else values,
+            keep_attrs=True,
+        )
+    result["percent"].attrs.update(long_name=f"of the {phase}", phase=phase)
+    return with_history(result, "normalise", {"phase": phase, "points": points})

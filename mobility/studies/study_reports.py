@@ -1,0 +1,170 @@
+"""Pages of a visit, a cohort and a study, made by their notebooks."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobility import tables
+from mobility.base.formatting import capital, dated
+from mobility.errors import BadInputError
+from mobility.reports.render import check_free, relative, render_notebook
+from mobility.sessions.files import write_json
+from mobility.sessions.reports import (
+    COHORT,
+    GROUPS,
+    RELIABILITY,
+    SESSIONS_ON_PAGE,
+    VISIT,
+    find_notebook,
+)
+
+if TYPE_CHECKING:
+    from mobility.sessions.session_store import SessionStore
+    from mobility.studies.study_table import Study
+    from mobility.studies.visit import Visit
+
+
+def render_visit(
+    visit: Visit, folder: Path, named: Sequence[str], *, faces: bool = False
+) -> dict[str, Path]:
+    """Render the page of a visit.
+
+    Parameters
+    ----------
+    visit
+        The visit; its sessions are up to date.
+    folder
+        Where the page goes; an earlier page there is replaced.
+    named
+        Ids of the sessions whose numbers alone it may have, with which it is deleted.
+    faces
+        Whether faces and surroundings are shown rather than blurred.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"client"`` (the page for the client), ``"notebook"`` and ``"json"``: paths in
+        `folder`.
+    """
+    store = visit.sessions[0].store
+    own = [session.id for session in visit.sessions]
+    earlier = [each for each in named if each not in own]
+    # What is added meanwhile is not on a page that is not deleted with it.
+    visit = visit.compared_with(earlier)
+    which = {
+        **{"participant": visit.user_id, "date": f"{visit.date}"},
+        **{"sessions": ", ".join(own), "earlier": ", ".join(earlier) or "-"},
+    }
+    places = {"store": relative(store.path, folder), "reports": relative(store.reports, folder)}
+
+    def begin(place: Path) -> None:
+        write_json(place / SESSIONS_ON_PAGE, list(named))
+
+    return render_notebook(
+        find_notebook(VISIT),
+        folder,
+        name=VISIT,
+        title=tables.sentence("visit.page", name=visit.user_id, day=dated(visit.date)),
+        parameters={**places, **which, **({"faces": True} if faces else {})},
+        begin=begin,
+        finish=lambda place: write_json(place / f"{VISIT}.json", visit.document()),
+        client=True,
+    )
+
+
+def render_cohort(
+    store: SessionStore[Any], folder: Path, *, parameters: Mapping[str, Any] | None = None
+) -> dict[str, Path]:
+    """Render the report of many sessions of a store, with their table and pictures.
+
+    Parameters
+    ----------
+    store
+        Where the sessions are; nothing in it is changed.
+    folder
+        Where the report goes: a folder that is absent, empty, or an earlier such report,
+        which is replaced.
+    parameters
+        Parameters of the notebook ``cohort.ipynb`` besides ``store`` and ``out``.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"notebook"``, ``"csv"`` and ``"parquet"``: paths in `folder`.
+    """
+    folder = Path(folder)
+    check_free(folder, COHORT)
+    values = {"store": relative(store.path, folder), "out": ".", **(parameters or {})}
+    files = render_notebook(
+        find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=values
+    )
+    tables = {kind: files["html"].with_suffix(f".{kind}") for kind in ("csv", "parquet")}
+    return {"html": files["html"], "notebook": files["notebook"], **tables}
+
+
+def render_groups(
+    study: Study, folder: Path, *, title: str, parameters: Mapping[str, str]
+) -> dict[str, Path]:
+    """Render the comparison of the groups of a study.
+
+    Parameters
+    ----------
+    study
+        From :func:`mobility.studies.study_table.study_table`.
+    folder
+        Where the report goes: a folder that is absent, empty, or an earlier such report,
+        which is replaced.
+    title
+        Name of the study.
+    parameters
+        Parameters of the notebook ``groups.ipynb``: names of columns, with commas.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"notebook"``, ``"differences"`` and ``"description"``: paths in `folder`,
+        beside the tables of the study.
+    """
+    return _render_study(study, Path(folder), GROUPS, title, parameters)
+
+
+def render_reliability(
+    study: Study, folder: Path, *, title: str, parameters: Mapping[str, str]
+) -> dict[str, Path]:
+    """Render the report of a study of reliability.
+
+    The parameters are those of :func:`render_groups`, for the notebook ``reliability.ipynb``; the
+    files ``"statistics"`` and ``"without_value"``.
+    """
+    return _render_study(study, Path(folder), RELIABILITY, title, parameters)
+
+
+def _render_study(
+    study: Study, folder: Path, name: str, title: str, parameters: Mapping[str, str]
+) -> dict[str, Path]:
+    check_free(folder, name)
+    _check_sessions(folder, study)
+    files = render_notebook(
+        find_notebook(name),
+        folder,
+        name=name,
+        title=f"{capital(name)}: {title}",
+        parameters={"study": ".", "out": ".", **parameters},
+        begin=study.write,
+    )
+    tables = {path.stem: path for path in sorted(folder.absolute().glob("*.csv"))}
+    return {"html": files["html"], "notebook": files["notebook"], **tables}
+
+
+def _check_sessions(folder: Path, study: Study) -> None:
+    """Refuse a folder with the report of a study that has none of these sessions."""
+    earlier = folder / "sessions.csv"
+    if not earlier.is_file():
+        return
+    with earlier.open(encoding="utf-8", newline="") as file:
+        listed = {row.get("session_id") for row in csv.DictReader(file)}
+    if listed.isdisjoint(study.sessions["session_id"]):
+        raise BadInputError(f"{folder}: has a report on other sessions; name another folder")
