@@ -18,6 +18,7 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.criteria import fms_verdict, probability_in_words
 from mobility.assessment.findings import Finding, Level, excess, find, label, say
+from mobility.assessment.number import number_of, reason_missing
 from mobility.assessment.results import DECIDED, Result, in_words
 from mobility.assessment.verdict import Part, Verdict, judge
 from mobility.base.formatting import System, capital, in_system, listed, spoken, stature
@@ -337,8 +338,8 @@ def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
         words = capital(spoken(name))
         value = float(metrics[name])
         if not math.isfinite(value):
-            reason = metrics[name].attrs.get("note", "")
-            if level == "participant" or not reason:
+            reason = reason_missing(metrics, name)
+            if level == "participant":
                 reason = tables.sentence("comments.index.too_little")
             sentences.append(tables.sentence("comments.index.none", index=words, reason=reason))
             continue
@@ -393,7 +394,7 @@ def _stance(metrics: xr.Dataset, level: Level, system: System) -> list[str]:
     if not math.isfinite(width):
         return []
     text = in_system(width, "m", system=system, digits=0)
-    sd = _value(metrics, "stance_width_m_sd")
+    sd = number_of(metrics, "stance_width_m").sd
     if math.isfinite(sd):
         low, high = (
             in_system(width + sign * half_width(sd), "m", system=system, digits=0)

@@ -16,7 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.estimates import estimate, seen_sides
+from mobility.assessment.number import numbers_of, seen_sides
 from mobility.base import formatting, provenance
 from mobility.base.formatting import listed
 from mobility.base.options import checked
@@ -282,16 +282,15 @@ def compensations(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
 
 def _fault(metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str | None) -> _Fault:
     """Probability that a metric, on any side of the body, is beyond its threshold."""
-    metric = estimate(metrics, entry["measure"])
-    threshold = entry["threshold"]
-    probabilities = np.atleast_1d(probability_of(metric.value, metric.sd, threshold, side=side))
-    visible_sides, note = seen_sides(metric, view)
-    of_visible = probabilities[visible_sides] if visible_sides else probabilities
-    finite = of_visible[np.isfinite(of_visible)]
+    seen, note = seen_sides(metrics, entry["measure"], view)
+    numbers = seen or numbers_of(metrics, entry["measure"])
+    values, sds = (np.array([getattr(n, each) for n in numbers]) for each in ("value", "sd"))
+    probabilities = probability_of(values, sds, entry["threshold"], side=side)
+    finite = probabilities[np.isfinite(probabilities)]
     states_fault = bool(finite.size) and is_stated(float(finite.max()))  # one side is enough for it
-    if not visible_sides:
+    if not seen:
         return _Fault(float(finite.max()) if states_fault else np.nan, note)
-    if finite.size < of_visible.size and not states_fault:
+    if finite.size < probabilities.size and not states_fault:
         return _Fault(np.nan, tables.sentence("reasons.no_error"))
     return _Fault(float(finite.max()), note)
 

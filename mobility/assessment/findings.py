@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
 from mobility.assessment.criteria import is_stated, probability_in_words, probability_of
-from mobility.assessment.estimates import (
+from mobility.assessment.number import (
     ABSENT_SIDE,
     CONTRADICTED,
     GROSS,
     HIDDEN,
     HIDDEN_SIDE,
-    reason_missing,
+    number_of,
     reason_of_side,
+    value_at,
 )
 from mobility.assessment.numbers import COMPARES_SIDES
 from mobility.assessment.results import Result, Status
@@ -39,7 +40,7 @@ from mobility.keypoints.view import (
     view_in_words,
     view_kind,
 )
-from mobility.kinematics.expected_error import half_width, sd_of
+from mobility.kinematics.expected_error import sd_of
 from mobility.kinematics.skeleton import other_side
 
 if TYPE_CHECKING:
@@ -378,10 +379,10 @@ def _with_norm(metrics: xr.Dataset, rule: Mapping[str, Any]) -> Mapping[str, Any
 def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) -> Finding:
     metric = rule["metric"]
     rule = _with_norm(metrics, rule)
-    value = _number_of(metrics, metric, side)
-    if not math.isfinite(value):
-        reason = reason_missing(metrics.variables, metrics.attrs, metric, side)
-        finding = _refused(name, rule, side, reason)
+    number = number_of(metrics, metric, side)
+    value, sd = number.value, number.sd
+    if not number.is_measured:
+        finding = _refused(name, rule, side, number.reason)
         unseen = str(metrics[metric].attrs.get(HIDDEN, "")).split()
         is_hidden = side in unseen or (unseen and not side)
         if is_hidden:
@@ -394,7 +395,6 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
         return _refused(name, rule, side, reason, value)
     if rule.get("spread"):
         return _finding_of_spread(metrics, name, rule, side, value)
-    sd = _number_of(metrics, f"{metric}_sd", side)
     if not (math.isfinite(sd) and sd >= 0):
         return _refused(name, rule, side, tables.sentence("reasons.no_error"), value)
     limit, direction = rule["threshold"], rule["direction"]
@@ -402,8 +402,7 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
     beyond = None
     if "margin" in rule:
         beyond = _farther(value, sd, limit, rule["margin"]["value"], direction)
-    interval = (value - half_width(sd), value + half_width(sd))
-    finding = _decided(name, rule, side, value, interval, probability, beyond)
+    finding = _decided(name, rule, side, value, number.interval, probability, beyond)
     return _with_gross(finding, rule) if metrics[metric].attrs.get(GROSS) else finding
 
 
@@ -429,7 +428,7 @@ def _finding_of_spread(
     """Judge a standard deviation over repetitions by its chi-square distribution."""
     from scipy.special import chdtr, chdtri
 
-    count = _number_of(metrics, "accepted_repetitions", "")
+    count = value_at(metrics, "accepted_repetitions")
     if not math.isfinite(count):
         reason = tables.sentence("reasons.unknown_repetitions")
         return _refused(name, rule, side, reason, value)
@@ -521,16 +520,6 @@ def _with_sentences(finding: Finding) -> Finding:
         participant=say([finding], "participant"),
         professional=say([finding], "professional"),
     )
-
-
-def _number_of(metrics: xr.Dataset, name: str, side: str) -> float:
-    """Value of a variable, at a side if it has sides; NaN if it is absent."""
-    if name not in metrics:
-        return math.nan
-    variable = metrics[name]
-    if "side" in variable.dims:
-        variable = variable.sel(side=side)
-    return float(variable)
 
 
 def _oriented(finding: Finding, rule: Mapping[str, Any]) -> Finding:

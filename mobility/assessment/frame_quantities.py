@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.body_axes import median_of
-from mobility.assessment.estimates import HIDDEN
 from mobility.assessment.kernels import PointKernel, output_of
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history
+from mobility.assessment.number import HIDDEN
 from mobility.assessment.phases import (
     REPETITION,
     main_stance,

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.body_axes import lean_at_rest
-from mobility.assessment.estimates import GROSS, HIDDEN, HIDDEN_SIDE
 from mobility.assessment.frame_quantities import frame_quantities
 from mobility.assessment.kernels import (
     MeasuredTrial,
@@ -25,6 +24,7 @@ from mobility.assessment.kernels import (
 from mobility.assessment.kinds import BESIDE, ERROR, RETEST_ERROR, owners
 from mobility.assessment.looks_like import falls, support_of_hands
 from mobility.assessment.metric import CARRIED, add_note, merged_history
+from mobility.assessment.number import GROSS, HIDDEN, HIDDEN_SIDE
 from mobility.assessment.numbers import COMPARES_SIDES, Quantity, Repetitions, add_numbers, signed
 from mobility.assessment.phases import (
     REPETITION,

@@ -10,9 +10,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.kernels import limits_of
 from mobility.assessment.kinds import entry_of
+from mobility.assessment.number import HIDDEN_SIDE
 from mobility.catalogue.exercise import Exercise
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises
 from mobility.exercises.sit_to_stand.times import Rises, durations, event_sd

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.exercise_stages import Trial, stages_of
+from mobility.assessment.number import HIDDEN_SIDE
 from mobility.base.options import check_point, quoted
 from mobility.documents import fill, of_session
 from mobility.errors import BadInputError, NotFoundError

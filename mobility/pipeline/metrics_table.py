@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobility.assessment.estimates import reason_missing
 from mobility.assessment.exercise_stages import stages_of
 from mobility.assessment.kinds import owners
+from mobility.assessment.number import reason_missing
 from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
 
@@ -127,7 +127,7 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
             row |= {"value": value, "sd": error, "lower": lower, "upper": upper}
             row["sem"] = math.nan if retest is None else float(retest[index])
             if not math.isfinite(value):
-                row["reason"] = _reason_missing(metrics, name, where)
+                row["reason"] = reason_missing(metrics, name, **where)
             rows.append(row)
     return rows
 
@@ -162,18 +162,3 @@ def _labels_of(where: Mapping[str, Any]) -> dict[str, Any]:
 
 _LABELS = ("movement_joint", "movement_side", "movement_number")
 """Variables that say which movement the others are of."""
-
-_WITH_NOTE = (
-    *("maximum", "minimum", "end_of_range", "opposite_end", "range_of_motion"),
-    *("score", "repeatability", "detectable_change"),
-)
-"""Values that the note of a joint and side explains."""
-
-
-def _reason_missing(metrics: xr.Dataset, name: str, where: Mapping[str, Any]) -> str:
-    variables = metrics.variables
-    if where.keys() == {"joint", "side"} and name in _WITH_NOTE:
-        places = [variables[dim].values.tolist().index(where[dim]) for dim in ("joint", "side")]
-        if note := variables["note"].values[tuple(places)]:
-            return str(note)
-    return reason_missing(variables, metrics.attrs, name, str(where.get("side", "")))

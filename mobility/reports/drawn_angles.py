@@ -260,7 +260,7 @@ def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -
     """Choose the side whose angle in the picture is nearer to the measured one.
 
     Of equally certain legs, one may bend towards the camera and the other across its view. It is
-    the last resort of :func:`mobility.assessment.estimates.side_shown`.
+    the last resort of :func:`mobility.assessment.number.side_shown`.
     """
     points = points_in_picture(pose)[int(np.argmin(np.abs(pose["time"].values - time)))]
     here = angles[name].isel(time=int(np.argmin(np.abs(angles["time"].values - time))))

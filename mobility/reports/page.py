@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.findings import Finding, find
+from mobility.assessment.number import nothing_measured, without_hidden_side
 from mobility.assessment.verdict import PARTS, Part, Verdict
 from mobility.base.formatting import capital, spoken
 from mobility.documents.of_session import verdict_of
@@ -25,7 +25,6 @@ from mobility.reports.first_page import absent, doubt
 from mobility.reports.gauges import Gauge, of_rules
 from mobility.reports.html import paragraphs
 from mobility.reports.literature import References
-from mobility.reports.values import reason_missing
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -168,9 +167,7 @@ class ReportPage:
     def _why_without(self, metric: str) -> str:
         if why := self.verdict.why_without(metric):
             return why
-        if metric in self.metrics and self.metrics[metric].notnull().any():
-            return ""
-        return reason_missing(self.metrics, metric, self.repetitions)
+        return nothing_measured(self.metrics, metric)
 
 
 @dataclass(frozen=True)

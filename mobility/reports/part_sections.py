@@ -16,6 +16,7 @@ from mobility import tables
 from mobility.assessment.comments import advise
 from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
+from mobility.assessment.number import nothing_measured
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.assessment.results import DECIDED, in_words
 from mobility.assessment.summaries import least_for_spread
@@ -32,8 +33,6 @@ from mobility.reports.values import (
     cell,
     cells_of_sides,
     missing,
-    nothing_measured,
-    reason_missing,
     units_of,
     value_of,
     which_is_larger,
@@ -65,11 +64,7 @@ def curves(
     names
         Angles; one whose metric was refused is not drawn, as its curve is equally uncertain.
     """
-    drawn = [
-        name
-        for name in names
-        if name in angles and not nothing_measured(metrics, name, repetitions)
-    ]
+    drawn = [name for name in names if name in angles and not nothing_measured(metrics, name)]
     if not drawn or not int((repetitions["accepted"] & repetitions["complete"]).sum()):
         return html()
     panels = [
@@ -250,14 +245,14 @@ def value_table(
             head = tables.sentence("report.plus", measure=head, meaning=meaning)
         sided = "side" in metrics[name].dims
         if sided:
-            cells = cells_of_sides(metrics, name, repetitions)
+            cells = cells_of_sides(metrics, name)
         else:
-            value = cell(metrics, name, repetitions, signed=entry_of(name).get("signed", False))
+            value = cell(metrics, name, signed=entry_of(name).get("signed", False))
             cells = [Cell(value, "both", columns=3)]
         named = head, _cited(metrics, name, references)
         lacks = len(cells) == 1 and (sided or not math.isfinite(value_of(metrics, name)))
         if lacks:
-            reason = reason_missing(metrics, name, repetitions)
+            reason = nothing_measured(metrics, name)
             of_reason = without.setdefault(reason, [])
             of_reason.append(("; ", named) if of_reason else named)
         else:
@@ -305,7 +300,7 @@ def tempo_table(
         listing += paragraphs(out, kind="missing")
     elif "smoothness_sparc" in metrics:
         sides = SIDES if "side" in metrics["smoothness_sparc"].dims else (None,)
-        each = (cell(metrics, "smoothness_sparc", repetitions, side=side) for side in sides)
+        each = (cell(metrics, "smoothness_sparc", side=side) for side in sides)
         listing += paragraphs(sentence("report.tempo.smoothness", value=Markup(" / ").join(each)))
     return listing
 
@@ -366,7 +361,7 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
         rows.append(
             [
                 capital(spoken(name)),
-                cell(metrics, difference, repetitions, signed=True),
+                cell(metrics, difference, signed=True),
                 Cell(which_is_larger(metrics, difference), "text"),
                 *(
                     quantity(value_of(metrics, each), "percent", digits=1)

@@ -53,11 +53,11 @@ def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
         if name not in metrics:  # the exercise does not measure it
             continue
         if group == "knee_movement":
-            ratio = cell(metrics, "knee_ankle_separation_ratio", repetitions)
+            ratio = cell(metrics, "knee_ankle_separation_ratio")
             rows.append([f"{RATIO}, smallest {moving}", Cell(ratio, "both", columns=2), "", ""])
             heading = f"Knee deviation, farthest inwards {moving}, of the ankle width"
         compared = which_is_larger(metrics, f"{name}_asymmetry")
-        rows.append([heading, *cells_of_sides(metrics, name, repetitions), compared])
+        rows.append([heading, *cells_of_sides(metrics, name), compared])
     return table(
         ["Measure", "Left", "Right", "Right − left", "Difference is"],
         rows,

@@ -13,12 +13,12 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.assessment.criteria import probability_in_words
 from mobility.assessment.findings import in_units, interval_text
+from mobility.assessment.number import Number, number_of, reason_missing, value_at
 from mobility.base.formatting import MISSING, capital, quantity, rounded
-from mobility.kinematics.expected_error import half_width
 from mobility.reports.gauges import INDICES, interval
 from mobility.reports.html import Cell, bullets, html, measured, paragraphs, table
 from mobility.reports.literature import References
-from mobility.reports.values import factor_of, units_of, value_of
+from mobility.reports.values import factor_of, shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,24 +50,21 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> Marku
         return paragraphs(explanation, kind="missing")
     index, dim = metrics[name], _DIM[name]
     entry, rules = tables.load("indices")[name], tables.load("findings")["rules"]
-    notes = json.loads(index.attrs.get("notes", "{}"))
     rows = []
     for part in map(str, metrics[dim].values):
         described = entry["parts"][part]
         rule = rules[described["rule"]]
-        value, sd, score = (
-            _part_value(metrics, f"{name}_{kind}", dim, part)
-            for kind in ("part", "part_sd", "part_score")
-        )
+        number = number_of(metrics, f"{name}_part", **{dim: part})
+        score = value_at(metrics, f"{name}_part_score", **{dim: part})
         scored: str | Cell = rounded(score)
         if not math.isfinite(score):
-            why = notes.get(part, "") or tables.sentence("report.scores.part_not_told")
+            why = reason_missing(metrics, f"{name}_part_score", **{dim: part})
             scored = Cell(why, "text missing")
         limit = {"below": "at least", "above": "at most", "outside": "within ±"}[rule["direction"]]
         rows.append(
             [
                 (part.capitalize(), references.cite(rule["source"], described["source"])),
-                interval_of(value, sd, rule),
+                interval_of(number, rule),
                 f"{limit} {in_units(float(rule['threshold']), rule)}",
                 scored,
             ]
@@ -82,7 +79,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> Marku
     )
     value = float(index)
     if not math.isfinite(value):
-        why = index.attrs.get("note") or tables.sentence("report.scores.nothing")
+        why = reason_missing(metrics, name)
         return listing + paragraphs(tables.sentence("report.scores.not_given", why=why))
     scale = tables.load("indices")["scale"]
     low, high = interval(metrics, name)
@@ -93,13 +90,12 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> Marku
     return html(listing, about, bullets(scale["lines"]))
 
 
-def interval_of(value: float, sd: float, rule: Mapping[str, Any]) -> h.Node:
-    """Write a value in the unit of a rule with its 95 % interval."""
-    if not math.isfinite(value):
+def interval_of(number: Number, rule: Mapping[str, Any]) -> h.Node:
+    """Write a number in the unit of a rule with its 95 % interval."""
+    if not number.is_measured:
         return MISSING
-    half = half_width(sd)
-    between = interval_text((value - half, value + half), rule)
-    return in_units(value, rule), " ", h.span(".interval")[f"({between})"]
+    between = interval_text(number.interval, rule)
+    return in_units(number.value, rule), " ", h.span(".interval")[f"({between})"]
 
 
 def fms_table(metrics: xr.Dataset, references: References) -> Markup:
@@ -144,8 +140,7 @@ def _criteria(
         p = float(probabilities.sel({dim: name}))
         in_words: h.Node = probability_in_words(p)
         if not math.isfinite(p):
-            why = notes.get(name, "") or tables.sentence("report.scores.nothing")
-            why = tables.sentence("report.scores.cannot_be_told", why=why)
+            why = tables.sentence("report.scores.cannot_be_told", why=notes[name])
             in_words = h.span(".missing")[why]
         elif name in notes:
             in_words = in_words, " ", h.span(".note")[f"({notes[name]})"]
@@ -185,13 +180,9 @@ def _measured_in_words(metrics: xr.Dataset, name: str) -> h.Node:
         return f"{words}: {MISSING}"
 
     def in_words(side: str | None = None) -> Markup:
-        half = half_width(value_of(metrics, f"{name}_sd", side))
-        return measured(value_of(metrics, name, side), units_of(metrics, name), half=half)
+        number = shown(metrics, name, side)
+        return measured(number.value, number.units, half=number.half_width)
 
     if "side" not in metrics[name].dims:
         return f"{words}: ", in_words()
     return f"{words}: left ", in_words("left"), ", right ", in_words("right")
-
-
-def _part_value(metrics: xr.Dataset, name: str, dim: str, part: str) -> float:
-    return float(metrics[name].sel({dim: part})) if name in metrics else math.nan

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PlainValidator
 
 from mobility import tables
-from mobility.assessment.estimates import reason_of_side
+from mobility.assessment.number import reason_of_side
 from mobility.base.formatting import listed
 from mobility.base.options import Names, Seed, checked, likely, quoted
 from mobility.base.provenance import with_history

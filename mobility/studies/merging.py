@@ -18,7 +18,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.estimates import (
+from mobility.assessment.kinds import BESIDE
+from mobility.assessment.metric import CARRIED
+from mobility.assessment.number import (
     ABSENT_SIDE,
     CONTRADICTED,
     GROSS,
@@ -26,8 +28,6 @@ from mobility.assessment.estimates import (
     HIDDEN_SIDE,
     reason_missing,
 )
-from mobility.assessment.kinds import BESIDE
-from mobility.assessment.metric import CARRIED
 from mobility.assessment.verdict import LEVELS, Verdict
 from mobility.base.formatting import listed, quantity
 from mobility.base.provenance import with_history
@@ -360,7 +360,7 @@ def _cell(film: Film, name: str, side: str) -> Given:
     attrs = film.metrics.attrs
     unseen = str(film.variables[name].attrs.get(HIDDEN, "")).split()
     is_hidden = side in unseen or attrs.get(HIDDEN_SIDE) == side if side else bool(unseen)
-    reason = reason_missing(film.variables, attrs, name, side)
+    reason = reason_missing(film.metrics, name, side)
     return Given(film, reason=reason, is_hidden=is_hidden)
 
 

@@ -16,9 +16,9 @@ from analytic import FOOT, FOREARM, THIGH, TRUNK, UPPER_ARM, fitted, moved, squa
 import mobility as mb
 from mobility import tables
 from mobility.assessment.comments import comments
-from mobility.assessment.estimates import GROSS
 from mobility.assessment.findings import Finding, find, refused, say_gross
 from mobility.assessment.frame_quantities import frames_of
+from mobility.assessment.number import GROSS
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.posture import leans_far_forward, posture, trunk_in_picture
 from mobility.assessment.verdict import judge

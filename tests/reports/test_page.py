@@ -47,7 +47,7 @@ def test_a_section_has_the_name_of_its_function_and_shows_what_it_makes(page: Re
         ({"accepted_repetitions": 0}, "", "Nothing is measured without a repetition that counts."),
         ({}, "no_squat", "Findings are not given: a joint moves (left elbow)."),
         ({}, "hands_not_overhead", "Arm fall is not given: the hands are not held above the head."),
-        ({"arm_fall": None}, "", "Arm fall is not given: not part of this analysis."),
+        ({"arm_fall": None}, "", "Arm fall is not given: it is not part of this analysis."),
         ({"arm_fall": np.nan}, "", "Arm fall is not given: it is dark."),
     ],
 )

@@ -15,7 +15,6 @@ from read_pages import text_of
 from mobility import tables
 from mobility.assessment.comments import advise, comments
 from mobility.assessment.criteria import fms_deep_squat
-from mobility.assessment.estimates import GROSS
 from mobility.assessment.findings import (
     Finding,
     all_rules,
@@ -27,6 +26,7 @@ from mobility.assessment.findings import (
     surer_views,
 )
 from mobility.assessment.indices import mobility_index, quality_index
+from mobility.assessment.number import GROSS
 from mobility.assessment.verdict import judge
 from mobility.base.formatting import capital, listed
 from mobility.base.provenance import AnalysisWarning
@@ -288,7 +288,7 @@ def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
     assert "(left)" not in named
     reasons = text_of(first_page.not_decided(findings, data))
     assert reasons.count("the right side is hidden behind the left one") == 1
-    assert "right side is hidden" in values.cell(data, "knee_flexion", repetitions(), side="right")
+    assert "right side is hidden" in values.cell(data, "knee_flexion", side="right")
 
 
 def test_a_fault_of_the_recording_stands_in_the_verdict_and_in_the_table() -> None:

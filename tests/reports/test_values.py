@@ -44,22 +44,8 @@ def test_refused_angle_has_its_reason_in_place_of_the_number(demo: Path) -> None
     assert reason == tables.sentence("reasons.uncertain")
     assert metrics["hip_abduction"].isnull().all()
     for side in ("left", "right"):
-        shown = values.cell(metrics, "hip_abduction", repetitions, side=side)
+        shown = values.cell(metrics, "hip_abduction", side=side)
         assert shown == f'<span class="missing">not measured: {reason}</span>'
     group = group_metrics(metrics)["hip_abduction"]
     assert group["left_hip_abduction"] is None
     assert json.dumps(group["right_hip_abduction"]) == "null"
-
-
-def test_a_difference_is_missing_for_its_error_where_both_sides_are_measured() -> None:
-    attrs = {"units": "degree", "quantity": "knee_flexion", "kind": "asymmetry"}
-    repetitions = xr.Dataset({"accepted": ("rep", [True] * 3)}, coords={"rep": [1, 2, 3]})
-    for knees, why in (
-        ([120.0, 110.0], "it is too uncertain in this recording"),
-        ([120.0, np.nan], "it needs both sides"),
-    ):
-        metrics = xr.Dataset(
-            {"knee_flexion": ("side", knees), "knee_flexion_asymmetry": ((), np.nan, attrs)},
-            coords={"side": ["left", "right"]},
-        )
-        assert values.reason_missing(metrics, "knee_flexion_asymmetry", repetitions) == why

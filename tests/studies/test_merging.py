@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mobility.assessment.estimates import ABSENT_SIDE, HIDDEN, HIDDEN_SIDE
 from mobility.assessment.findings import find
+from mobility.assessment.number import ABSENT_SIDE, HIDDEN, HIDDEN_SIDE
 from mobility.assessment.verdict import Reason, Verdict
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import Origin

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.movements import movement as movement_entry
+from mobility.assessment.number import without_hidden_side
 from mobility.assessment.verdict import Verdict
 from mobility.base.provenance import AnalysisWarning
 from mobility.catalogue.joints import ANGLE_OF_JOINT, joints_that

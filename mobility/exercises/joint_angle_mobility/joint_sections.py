@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.movements import how_to_film, movement
+from mobility.assessment.number import reason_missing
 from mobility.base.formatting import (
     MISSING,
     between,
@@ -142,7 +143,7 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
             name = f"{_side_head(metrics, side)} {_movement_name(one, angle.joint)}"
             row: list[h.Node | Cell] = [name]
             if not np.isfinite([float(one["maximum"]), float(one["minimum"])]).any():
-                why = str(one["note"].item()) or tables.sentence("joints.not_seen")
+                why = reason_missing(metrics, "end_of_range", side, joint=angle.joint)
                 explanation = tables.sentence("joints.not_measured", why=why)
                 row.append(Cell(explanation, "missing words", columns=len(head) - 1 + scored))
             else:

@@ -12,9 +12,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.exercise_stages import stages_of
 from mobility.assessment.measures import measure
+from mobility.assessment.number import without_hidden_side
 from mobility.assessment.verdict import Verdict, judge
 from mobility.base.formatting import capital
 from mobility.base.options import check_intervals

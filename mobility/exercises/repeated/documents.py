@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.kernels import knee
+from mobility.assessment.number import without_hidden_side
 from mobility.documents.fill import report_document
 from mobility.documents.of_session import verdict_of
 from mobility.sessions.record import Side

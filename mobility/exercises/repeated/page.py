@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobility import tables
-from mobility.assessment.estimates import side_shown
 from mobility.assessment.findings import find
+from mobility.assessment.number import side_shown
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.results import in_words
 from mobility.base.formatting import capital

@@ -12,11 +12,11 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.estimates import ABSENT_SIDE, HIDDEN_SIDE
 from mobility.assessment.exercise_stages import Trial
 from mobility.assessment.kinds import owners
 from mobility.assessment.measures import measure
 from mobility.assessment.metric import add, merged_history
+from mobility.assessment.number import ABSENT_SIDE, HIDDEN_SIDE
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.summaries import independent, right_minus_left
 from mobility.base.provenance import AnalysisWarning, history, with_history

@@ -10,8 +10,8 @@ import htpy as h
 import numpy as np
 from markupsafe import Markup
 
-from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.findings import Finding
+from mobility.assessment.number import HIDDEN_SIDE
 from mobility.base.formatting import capital, quantity
 from mobility.exercises.repeated.page import curves_first as usual_curves
 from mobility.exercises.repeated.page import squat_moments

@@ -11,9 +11,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.looks_like import on_feet, sits
 from mobility.assessment.measures import measure
+from mobility.assessment.number import HIDDEN_SIDE
 from mobility.exercises.repeated import analysis as repeated
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, seated, set_chair_rises
 from mobility.keypoints.view import UNKNOWN, camera_view

@@ -9,7 +9,7 @@ import htpy as h
 import numpy as np
 from markupsafe import Markup
 
-from mobility.assessment.estimates import side_shown
+from mobility.assessment.number import side_shown
 from mobility.base.formatting import listed, plus_minus, quantity, rounded
 from mobility.exercises.repeated.page import reported
 from mobility.kinematics.expected_error import half_width

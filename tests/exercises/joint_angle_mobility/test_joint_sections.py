@@ -14,6 +14,7 @@ from demo_sessions import record
 
 from mobility import tables
 from mobility.assessment.movements import refusal_advice
+from mobility.assessment.number import reason_missing
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
 from mobility.documents.lab_references import (
@@ -42,6 +43,7 @@ from mobility.pipeline.metrics_table import metrics_table
 from mobility.reports import key_frames
 from mobility.reports.drawn_angles import DRAWN, turn_of
 from mobility.sessions.record import StoredConfig, now
+from mobility.store import Store
 from tests.analytic import minimum_jerk
 from tests.limbs import limb_pose, there_and_back
 
@@ -700,3 +702,15 @@ def test_an_arm_that_is_held_bent_is_no_movement(raised_s: float) -> None:
     assert re.search(r"held at 9[3-7]° ± \d+°, no movement", row)
     assert row.count("°") == 2
     assert "Did not move: right elbow." in report.in_words(metrics, [ELBOW])
+
+
+def test_page_and_long_table_give_the_same_reason_for_a_joint_that_is_not_measured() -> None:
+    metrics = Store("absent").demo("Joint Angle Mobility").metrics()
+    why = reason_missing(metrics, "end_of_range", "right", joint="elbow")
+    assert why == "elbow is hidden from the camera in all frames"
+    assert f"not measured: {why}" in report.overview(metrics, [ELBOW])
+    rows = metrics_table(metrics).to_pandas()
+    missing = rows[
+        rows["value"].isna() & rows["units"].str.startswith("degree") & (rows["side"] == "right")
+    ]
+    assert set(missing["reason"]) == {why}
