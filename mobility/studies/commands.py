@@ -1,4 +1,4 @@
-"""Commands on many sessions: visit, cohort, references, reliability, groups, plan."""
+"""Commands on many sessions: visit, cohort, references, reliability, groups."""
 
 from __future__ import annotations
 
