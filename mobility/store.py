@@ -372,9 +372,9 @@ class Session(StoredSession):
         Nothing holds for results of older code; see
         :func:`mobility.studies.references.lab_references`.
         """
-        from mobility.studies import norms
+        from mobility.studies.references import current_lab_references
 
-        return norms.of_session(self)
+        return current_lab_references(self)
 
     def validations(self) -> list[Validation]:
         """Comparisons with lab data that are stored, by name."""

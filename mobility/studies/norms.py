@@ -13,16 +13,15 @@ from mobility import tables
 from mobility.base.formatting import measure_of
 from mobility.base.options import Names, Table, checked, likely_measure, quoted
 from mobility.catalogue.registry import exercises
-from mobility.documents.lab_references import Conditions, LabReferences, Norm, Norms
+from mobility.documents.lab_references import Conditions, Norm, Norms
 from mobility.errors import BadInputError
 from mobility.keypoints.view import UNKNOWN as NO_VIEW
-from mobility.pipeline.analysis import is_current
 from mobility.sessions.record import ANONYMOUS, now
 from mobility.studies.cohort import AGE_BANDS, choose_measures, with_origin
-from mobility.studies.references import check_name, lab_references
+from mobility.studies.references import check_name
 
 if TYPE_CHECKING:
-    from mobility.sessions.stored_session import StoredSession
+    pass
 
 LEAST = 20
 """Fewest people of a norm: the SD of 20 has a 95 % interval from 0.76 to 1.46 of it."""
@@ -182,8 +181,3 @@ def _norm(
             version=about["version"],
         )
     ]
-
-
-def of_session(session: StoredSession) -> LabReferences:
-    """Find norms and errors of the lab that hold for a session; none for results of older code."""
-    return lab_references(session) if is_current(session) else LabReferences()

@@ -23,6 +23,7 @@ from mobility.documents.lab_references import (
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import UNKNOWN
+from mobility.pipeline.analysis import is_current
 from mobility.sessions.files import REFERENCES, entries_with_prefix
 from mobility.sessions.folder import delete_document
 from mobility.sessions.record import Document
@@ -184,6 +185,11 @@ def lab_references(session: StoredSession) -> LabReferences:
         return LabReferences(conditions, result, versions)
     age = participant.age_in(record.created_at.year)
     return LabReferences(conditions, result, versions, participant.sex, age)
+
+
+def current_lab_references(session: StoredSession) -> LabReferences:
+    """Find norms and errors of the lab that hold for a session; none for results of older code."""
+    return lab_references(session) if is_current(session) else LabReferences()
 
 
 def check_name(name: str, *, parameter: str = "name") -> None:

@@ -34,14 +34,8 @@ from mobility.sessions.stored_session import StoredSession
 from mobility.studies import cohort, merging, visit_changes
 from mobility.studies.merging import Film
 from mobility.studies.references import references
-from mobility.studies.visit_changes import (
-    COMPARED,
-    Measured,
-    fewest_repetitions,
-    joint_rows,
-    merged_joints,
-    visit_rows,
-)
+from mobility.studies.visit_changes import Measured, fewest_repetitions
+from mobility.studies.visit_joints import COMPARED, joint_rows, merged_joints, visit_rows
 
 if TYPE_CHECKING:
     import pandas as pd

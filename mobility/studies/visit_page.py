@@ -46,7 +46,7 @@ from mobility.reports.sections import section_of
 from mobility.sessions.record import verdict_in_words
 from mobility.studies.merging import films_of, is_merged
 from mobility.studies.visit import Visit
-from mobility.studies.visit_changes import DIFFERENCE
+from mobility.studies.visit_joints import DIFFERENCE
 
 if TYPE_CHECKING:
     import datetime

@@ -75,11 +75,11 @@ REAL = (
     *(
         "capture.video",
         "exercises.joint_angle_mobility.joint_mobility",
-        "validation.lab_trial",
-        "pipeline.lab_export",
+        "lab.lab_trial",
+        "lab.lab_export",
     ),
-    *("reports.render", "reports.first_page", "reports.cohort_sections"),
-    "pipeline.lab_comparison",
+    *("reports.render", "reports.first_page", "studies.cohort_sections"),
+    "lab.lab_comparison",
 )
 
 FILES = {
