@@ -22,6 +22,7 @@ from mobility.assessment.results import DECIDED
 from mobility.base import provenance
 from mobility.base.formatting import listed
 from mobility.base.options import checked
+from mobility.base.uncertain import sd_name
 from mobility.kinematics.datasets import Metrics
 from mobility.kinematics.expected_error import sd_of
 
@@ -231,6 +232,6 @@ def _dataset(
     rules = tables.load("findings")["rules"]
     entries = tables.load("indices")[name]["parts"]
     units = {key: rules[entries[key]["rule"]]["unit"] for key in parts}
-    for key in ("part", "part_sd"):
+    for key in ("part", sd_name("part")):
         result[f"{name}_{key}"].attrs |= {"units": "", "part_units": json.dumps(units)}
     return provenance.with_history(result, name, {"version": about["version"]}, source=metrics)

@@ -40,6 +40,7 @@ from mobility.assessment.posture import leans_far_forward
 from mobility.assessment.propagation import sd_of_means
 from mobility.assessment.trial_errors import trial_errors
 from mobility.base import provenance
+from mobility.base.uncertain import sd_name
 from mobility.catalogue.exercise import Exercise, main_moment
 from mobility.errors import BadInputError
 from mobility.keypoints.view import hides_frontal_plane, near_side
@@ -149,9 +150,9 @@ def measure(
         for output in tables.load(ERRORS)["metrics"]["with_value"]:
             for name, entry in measures.items():
                 if entry["from"] == f"posture.{output}" and name in metrics:
-                    sd = metrics[f"{name}_sd"]
+                    sd = metrics[sd_name(name)]
                     factor = factor_with_value(output, metrics[name])
-                    metrics[f"{name}_sd"] = sd.copy(data=(sd * factor).transpose(*sd.dims))
+                    metrics[sd_name(name)] = sd.copy(data=(sd * factor).transpose(*sd.dims))
     warnings += other_exercise(pose, frames, all_repetitions.accepted)
     lowest = frames.sel(phase=main_moment(moments)).to_numpy()[all_repetitions.accepted]
     if _LEAN in metrics:
@@ -221,7 +222,7 @@ def _add_angles(
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
     for name, entry in entries.items():
         angle_name = entry["from"].partition(".")[2]
-        angle, sd = (repetitions.angles[each] for each in (angle_name, f"{angle_name}_sd"))
+        angle, sd = (repetitions.angles[each] for each in (angle_name, sd_name(angle_name)))
         elsewhere = not {"extreme", "over", "at"}.isdisjoint(entry)
         of_numbers = {
             number: errors[f"{angle_name}_{number}"]
@@ -270,7 +271,7 @@ def _add_of_points(
         pose, repetitions.dataset, kernel, entries, limits=limits
     )
     for name, entry in entries.items():
-        value, sd = quantities[name], quantities[f"{name}_sd"]
+        value, sd = quantities[name], quantities[sd_name(name)]
         errors: dict[str, xr.DataArray] = {}
         output = entry["from"].partition(".")[2]
         quantity = Quantity(name, entry, signed(value, entry), sd, repetitions, errors, None)

@@ -14,6 +14,7 @@ from mobility import tables
 from mobility.assessment.kinds import BESIDE, ERROR, RETEST_ERROR, entry_of
 from mobility.base import provenance
 from mobility.base.formatting import digits_and_suffix, plus_minus
+from mobility.base.uncertain import sd_name, sem_name
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 
@@ -70,8 +71,8 @@ def add(
 
     metrics[name] = described(value, kind=kind, long_name=long_name, statistic=statistic)
     errors = {
-        f"{name}_sd": (sd, ERROR, "standard deviation of the error"),
-        f"{name}_sem": (sem, RETEST_ERROR, "standard error of measurement between visits"),
+        sd_name(name): (sd, ERROR, "standard deviation of the error"),
+        sem_name(name): (sem, RETEST_ERROR, "standard error of measurement between visits"),
     }
     for error_name, (error, of_kind, which) in errors.items():
         if error is None:

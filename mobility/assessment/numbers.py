@@ -133,10 +133,10 @@ class Quantity:
     @cached_property
     def phases(self) -> tuple[xr.DataArray, xr.DataArray]:
         """Medians of value and sd over the frames of each phase."""
-        return median_within(self.value, self._sd, self.repetitions.frames)
+        return median_within(self.value, self._error, self.repetitions.frames)
 
     @property
-    def _sd(self) -> xr.DataArray:
+    def _error(self) -> xr.DataArray:
         return xr.full_like(self.value, np.nan) if self.sd is None else self.sd
 
     @cached_property
@@ -165,14 +165,14 @@ class Quantity:
         if "over" in entry:
             first, last = (repetitions.full_span[event] for event in entry["over"])
             inside = between(repetitions.dataset["time"], first, last)
-            value, sd = peak_within(self.value, self._sd, inside, entry["peak"])
+            value, sd = peak_within(self.value, self._error, inside, entry["peak"])
             return RepetitionValues(value, sd.where(value.notnull()), statistic)
         statistic_of_median = statistic or f"median {words['within']}"
         if self.has_error_of_mean:
             value, sd, _ = self._certain_means
             return RepetitionValues(value, sd, statistic_of_median)
         if "at" in entry:
-            value, sd = median_within(self.value, self._sd, self.frames)
+            value, sd = median_within(self.value, self._error, self.frames)
             return RepetitionValues(value, sd, statistic_of_median)
         value, sd = self.at_moment
         sd = self.errors.get("absolute", sd)
@@ -213,7 +213,7 @@ class Quantity:
     @cached_property
     def _certain_means(self) -> tuple[xr.DataArray, xr.DataArray, bool]:
         """Value and sd of each repetition without uncertain ones; whether there were such."""
-        value, sd = median_within(self.value, self._sd, self.frames)
+        value, sd = median_within(self.value, self._error, self.frames)
         sd = self.entry["error"].get("factor", 1.0) * self.errors.get("mean", sd)
         if "leg" in self.repetitions.dataset and "side" in value.dims:  # the other leg is lifted
             value = value.where(self.repetitions.dataset["leg"] == value["side"])
@@ -326,7 +326,7 @@ def _bottom(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
 def _peak(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     repetitions, which = q.repetitions.dataset, q.entry["peak"]
     inside = between(repetitions["time"], repetitions["start"], repetitions["end"])
-    value, sd = peak_within(q.value, q._sd, inside, which)
+    value, sd = peak_within(q.value, q._error, inside, which)
     words = "value farthest from zero" if which == "magnitude" else which
     statistic = f"{words} in the repetition"
     _add(metrics, q, kind, value, sd, statistic, suffix=f", {words} of each repetition")
@@ -349,7 +349,7 @@ def _sides_sd(q: Quantity) -> xr.DataArray:
     if "sides" in q.errors:
         return q.errors["sides"]
     sd = q.of_repetition.sd
-    return independent(q._sd if sd is None else sd)
+    return independent(q._error if sd is None else sd)
 
 
 def _median(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
@@ -469,7 +469,7 @@ def _standing(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
         # Of the whole stance: there may be no standing before the first repetition.
         dataset = q.repetitions.dataset
         standing = dataset["standing"].copy(data=standing_of_main_stance(dataset))
-        value, sd = median_within(q.value, q._sd, standing)
+        value, sd = median_within(q.value, q._error, standing)
     _add(metrics, q, kind, value, sd, "median in standing", name=name, suffix=suffix)
 
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from mobility import tables
 from mobility.base.options import Strict, likely, quoted, validate
+from mobility.base.uncertain import sd_name, sem_name
 from mobility.errors import BadInputError
 
 ONE_FOR_ALL = {"findings": ("rules",), "advice": ("exercises",), "measures": ("measures",)}
@@ -614,7 +615,7 @@ def check_unique(described: Mapping[str, Any], moment: str, what: str) -> None:
     owner: dict[str, str] = {}
     for name, entry in described.items():
         for _, number in names_of_numbers(name, entry, moment):
-            for variable in (number, f"{number}_sd", f"{number}_sem"):
+            for variable in (number, sd_name(number), sem_name(number)):
                 if variable in owner:
                     raise BadInputError(
                         f"{what}: measures: {name} and {owner[variable]} have a number of one "

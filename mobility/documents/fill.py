@@ -18,6 +18,7 @@ from mobility.assessment.comments import comments, parts_left_out
 from mobility.assessment.findings import Finding, all_rules, find, label, row_name
 from mobility.assessment.verdict import Verdict, judge
 from mobility.base.formatting import dated
+from mobility.base.uncertain import sd_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents.contract import (
     Check,
@@ -266,7 +267,7 @@ def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
     def asymmetry(name: str, digits: int) -> float | None:
         difference = f"{name}_asymmetry"
         most = largest["1" if name == "knee_deviation" else "degree"]
-        if f"{difference}_sd" in metrics and half_width(metrics[f"{difference}_sd"]) > most:
+        if sd_name(difference) in metrics and half_width(metrics[sd_name(difference)]) > most:
             return None
         return rounded(abs(metrics[difference]), digits) if difference in metrics else None
 

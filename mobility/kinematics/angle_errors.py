@@ -7,6 +7,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.base.provenance import cameras_of
+from mobility.base.uncertain import sd_name
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import TABLE, spread_factors
 from mobility.kinematics.skeleton import (
@@ -127,7 +128,7 @@ def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
         columns = values.reshape(knots.size, -1)
         sd = np.stack([np.interp(time, knots, c) for c in columns.T], axis=-1)
         sd[no_hips] = np.nan
-        variables[f"{name}_sd"] = (
+        variables[sd_name(name)] = (
             ("time", "side")[: values.ndim],
             sd.reshape(time.size, *values.shape[1:]),
             {"units": "degree", "long_name": f"standard deviation of the error of {name}"},

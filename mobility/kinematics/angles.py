@@ -18,6 +18,7 @@ from mobility import tables
 from mobility.base.formatting import capital, plus_minus
 from mobility.base.options import checked, likely
 from mobility.base.provenance import cameras_of, with_history
+from mobility.base.uncertain import sd_name
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import is_without_depth
 from mobility.keypoints.view import camera_view
@@ -160,7 +161,7 @@ def joint_angles(
         elif posterior is not None:
             source = "the picture's own angle"
             if body_angle is not None:
-                sd = posterior[f"{body_angle}_sd"].to_numpy()
+                sd = posterior[sd_name(body_angle)].to_numpy()
                 if sd.shape != values.shape:  # against the vertical, and no camera is level
                     level = tables.load("in_picture")["vertical"]["sd_deg"]
                     sd = np.hypot(np.stack([sd, sd], axis=-1), level)
@@ -169,7 +170,7 @@ def joint_angles(
                 source = "spread of the angle over the draws of the fit's posterior"
                 source += f", times {factors[body_angle]:g} (table {TABLE})"
             if name in pictured:
-                sd = pictured[f"{name}_sd"].to_numpy()
+                sd = pictured[sd_name(name)].to_numpy()
                 if body_angle is not None:
                     source += ", and the picture's own angle, each weighed by its error"
                 variables[name].attrs |= pictured[name].attrs
@@ -219,7 +220,7 @@ def joint_angles(
                         "warnings.angle_refused.unseen_arm", **words, share=shares[why], reason=why
                     )
                 )
-        variables[f"{name}_sd"] = xr.DataArray(
+        variables[sd_name(name)] = xr.DataArray(
             np.where(present & ~refused, sd, np.nan),
             dims=dims,
             attrs={

@@ -20,6 +20,7 @@ from pydantic import PlainValidator
 
 from mobility.base.formatting import shortened
 from mobility.base.options import quoted
+from mobility.base.uncertain import is_error, name_of_value, sd_name
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import FITTED, KEYPOINTS, SIDES, Array, definitions
 
@@ -191,7 +192,7 @@ def check_recording(value: Any) -> xr.Dataset:
     check_times(time)
     angle_names = definitions()
     for name, values in dataset.data_vars.items():
-        if str(name).removesuffix("_sd") in angle_names:
+        if name_of_value(name) in angle_names:
             _check_degrees(str(name), values)
         elif "time" in values.dims and values.dtype.kind == "f":
             _check_values(str(name), values)
@@ -203,7 +204,7 @@ def check_angles(value: Any) -> xr.Dataset:
     dataset = check_recording(value)
     angle_names = definitions()
     for name, values in dataset.data_vars.items():
-        if str(name).removesuffix("_sd") in angle_names:
+        if name_of_value(name) in angle_names:
             check_dimensions(str(name), values, ("time",), beside=("side",))
     return dataset
 
@@ -356,13 +357,13 @@ def require_angles(angles: xr.Dataset, names: Iterable[str], *, what: str) -> No
 
     `what` is the function that takes them.
     """
-    needed = [variable for name in names for variable in (name, f"{name}_sd")]
+    needed = [variable for name in names for variable in (name, sd_name(name))]
     if absent := [name for name in needed if name not in angles]:
         raise BadInputError(
             f"{what}: the angles have no {shortened(absent, most=5)}; make them with joint_angles"
         )
     for name in needed:
-        dims = ("time", "side") if definitions()[name.removesuffix("_sd")]["sided"] else ("time",)
+        dims = ("time", "side") if definitions()[name_of_value(name)]["sided"] else ("time",)
         if set(angles[name].dims) != set(dims) or angles.sizes.get("side", 2) != len(SIDES):
             sides = ", left and right" if "side" in dims else ""
             raise BadInputError(f"{what}: '{name}' must be over {' and '.join(dims)}{sides}")
@@ -433,7 +434,7 @@ def check_normalised(value: Any) -> xr.Dataset:
     dataset = _dataset(value, "must be a Dataset of mobility.normalise")
     _check_sides(dataset)
     for name, values in dataset.data_vars.items():
-        if str(name).removesuffix("_sd") in definitions():
+        if name_of_value(name) in definitions():
             check_dimensions(str(name), values, ("rep", "percent"), beside=("side",))
             _check_values(str(name), values)
     return dataset
@@ -455,11 +456,7 @@ def check_metrics(value: Any) -> xr.Dataset:
         if name == "accepted_repetitions" and (values.dims or not values >= 0):
             raise BadInputError(f"'{name}' must be one count")
         of = str(name).rpartition("_")[0]
-        if (
-            str(name).endswith(("_sd", "_sem"))
-            and of in dataset
-            and values.dims != dataset[of].dims
-        ):
+        if is_error(name) and of in dataset and values.dims != dataset[of].dims:
             raise BadInputError(f"'{name}' must have the dimensions of '{of}'")
     return dataset
 

@@ -17,6 +17,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.base.options import checked
+from mobility.base.uncertain import sd_name
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import is_without_depth, source_of
 from mobility.kinematics.angle_errors import angle_sd, legs_unseen_sd
@@ -167,7 +168,7 @@ def picture_angles(
         values, sd, out = (np.stack(each, axis=-1) for each in zip(*columns, strict=True))
         over, degree = ("time", "side"), {"units": "degree"}
         variables[name] = (over, values, {**degree, **plane_attrs})
-        variables[f"{name}_sd"] = (over, np.where(np.isnan(values), np.nan, sd), degree)
+        variables[sd_name(name)] = (over, np.where(np.isnan(values), np.nan, sd), degree)
         variables[f"{name}_out_of_plane"] = (over, np.where(np.isnan(values), np.nan, out), degree)
     return xr.Dataset(variables, coords={"time": pose["time"].variable, "side": list(SIDES)})
 
@@ -213,7 +214,7 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
         # Lateral flexion is one line: what is too much to one side is too little to the other.
         shared = 0.0 if entry.get("sideways") else tables.load(TABLE)["sides"]["shared"]
         ends = np.sqrt(shared) * common_ends + np.sqrt(1.0 - shared) * side_ends
-        in_picture, picture_sd = pictured[name].to_numpy(), pictured[f"{name}_sd"].to_numpy()
+        in_picture, picture_sd = pictured[name].to_numpy(), pictured[sd_name(name)].to_numpy()
         fit_sd = np.hypot(_body_sd(name, fitted_sds), added_sds.get(name, 0.0))
         in_body = np.where(np.isnan(fit_sd), np.nan, fitted_angles[name])
         if name == "shoulder_flexion":  # the body's has no sign beside the trunk
@@ -246,7 +247,7 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
                 angle_attrs[f"disagree_{side}"] = round(float(disagree[valid, k].mean()), 3)
         over, degree = ("time", "side"), {"units": "degree"}
         variables[name] = (over, value, {**degree, **angle_attrs})
-        variables[f"{name}_sd"] = (over, sd, degree)
+        variables[sd_name(name)] = (over, sd, degree)
         variables[f"{name}_in_picture"] = (over, weight, {"units": "1"})
         drawn = _error_draws(value, sd, ends)
         at_knots = np.stack(
@@ -268,12 +269,12 @@ def _vertical_sd(name: str) -> float:
 
 def _body_sd(name: str, fitted_sds: xr.Dataset) -> Array:
     """Error of an angle of a fitted body, (time, side); NaN for an angle that it does not have."""
-    if f"{name}_sd" in fitted_sds:
-        return fitted_sds[f"{name}_sd"].to_numpy()
+    if sd_name(name) in fitted_sds:
+        return fitted_sds[sd_name(name)].to_numpy()
     body_angle = tables.load(TABLE)["angles"][name].get("body")
     sd = np.full(fitted_sds.sizes["time"], np.nan)
     if body_angle is not None:
-        sd = np.hypot(fitted_sds[f"{body_angle}_sd"].to_numpy(), _vertical_sd(name))
+        sd = np.hypot(fitted_sds[sd_name(body_angle)].to_numpy(), _vertical_sd(name))
     return np.stack([sd, sd], axis=-1)
 
 

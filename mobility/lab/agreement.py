@@ -15,6 +15,7 @@ from mobility import tables
 from mobility.assessment.metric import merged_history
 from mobility.base import provenance
 from mobility.base.options import checked
+from mobility.base.uncertain import sd_name
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import Datasets, RepetitionsOfTrials, Trials, in_degrees
 from mobility.kinematics.expected_error import half_width
@@ -171,7 +172,7 @@ def agreement(
     variables |= _discrete(rows, unit_means, margin_deg)
     result = xr.Dataset(variables, coords=rows.coords)
     for name, entry in tables.load("agreement").items():
-        for key in (name, f"{name}_sd", f"{name}_low", f"{name}_high"):
+        for key in (name, sd_name(name), f"{name}_low", f"{name}_high"):
             if key in result and "long_name" not in result[key].attrs:
                 result[key].attrs |= _attrs(key, name, entry, rows)
     for key in map(str, result.data_vars):
@@ -286,7 +287,7 @@ def _waveforms(rows: xr.Dataset, unit_means: Callable[[Array], Array]) -> dict[s
             low[at], high[at] = cluster_bootstrap(column)
         variables |= {
             name: (dims, mean),
-            f"{name}_sd": (dims, sd),
+            sd_name(name): (dims, sd),
             f"{name}_low": (dims, low),
             f"{name}_high": (dims, high),
         }
@@ -364,7 +365,7 @@ def _curves(
         mean, text = curves.mean("unit"), long_names[what]
         variables[f"{what}_curve"] = (dims, mean.to_numpy(), attrs | {"long_name": text})
         text += ", standard deviation"
-        variables[f"{what}_curve_sd"] = (dims, sd.to_numpy(), attrs | {"long_name": text})
+        variables[sd_name(f"{what}_curve")] = (dims, sd.to_numpy(), attrs | {"long_name": text})
     t = np.full(means["lab"].shape[1:], np.nan)
     threshold, p = (np.full(t.shape[:2], np.nan) for _ in range(2))
     tested = {
@@ -397,7 +398,7 @@ def _discrete(
     dims = ("metric", "angle", "side")
     ours, theirs, sd = (
         rows[name].transpose("rep", *dims).to_numpy()
-        for name in ("video_values", "lab_values", "video_values_sd")
+        for name in ("video_values", "lab_values", sd_name("video_values"))
     )
     shape = ours.shape[1:]
     participants = rows["participant"].values
@@ -506,7 +507,7 @@ def _pair_statistics(
 def _attrs(key: str, name: str, entry: dict[str, Any], rows: xr.Dataset) -> dict[str, str]:
     """Attributes of a statistic, or of its spread or interval."""
     suffix = {
-        f"{name}_sd": ", standard deviation between the independent units",
+        sd_name(name): ", standard deviation between the independent units",
         f"{name}_low": ", lower end of the 95 % interval",
         f"{name}_high": ", upper end of the 95 % interval",
     }.get(key, "")
@@ -575,8 +576,8 @@ def _by_name(trial: xr.Dataset, system: str) -> xr.Dataset:
 
 
 def _errors(trial: xr.Dataset) -> dict[str, xr.DataArray]:
-    of_name = _split(trial["times_sd"], {})
-    return {f"{name}_sd": values for name, values in of_name.data_vars.items()}
+    of_name = _split(trial[sd_name("times")], {})
+    return {sd_name(name): values for name, values in of_name.data_vars.items()}
 
 
 def _split(values: xr.DataArray, attrs: dict[str, list[Any]]) -> xr.Dataset:

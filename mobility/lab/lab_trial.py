@@ -20,6 +20,7 @@ import xarray as xr
 from mobility import tables
 from mobility.base.formatting import listed, rounded
 from mobility.base.provenance import warnings_of, with_history
+from mobility.base.uncertain import sd_name
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import SIDES, called
@@ -223,8 +224,8 @@ def angles_of(curves: xr.Dataset, estimator: str) -> xr.Dataset:
         values = curves[name].sel(estimator=estimator, drop=True)
         if bool(values.notnull().any()):
             angles[name] = values
-            if estimator in ("fitted", "landmarks") and f"{name}_sd" in curves:
-                angles[f"{name}_sd"] = curves[f"{name}_sd"]
+            if estimator in ("fitted", "landmarks") and sd_name(name) in curves:
+                angles[sd_name(name)] = curves[sd_name(name)]
     return xr.Dataset(angles, attrs=curves.attrs)
 
 
@@ -343,7 +344,7 @@ def _curves(
         if not np.isnan(values).all():
             attrs = {"units": "degree", "long_name": definition["long_name"]}
             variables[angle] = (("estimator", *dims), values, attrs)
-            sd = f"{angle}_sd"
+            sd = sd_name(angle)
             if sd in video:
                 variables[sd] = video[sd].transpose(*dims).drop_vars("time").variable
     coords: dict[str, Any] = {}

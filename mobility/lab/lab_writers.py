@@ -19,6 +19,7 @@ import xarray as xr
 from mobility import tables
 from mobility.base.formatting import shortened
 from mobility.base.options import FilePath, checked
+from mobility.base.uncertain import sd_name
 from mobility.base.writing import atomic, plain_cells
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.datasets import Angles, Recording, Repetitions, check_dimensions
@@ -369,10 +370,10 @@ def write_csv(dataset: Recording, path: FilePath) -> Path:
         )
     parts = []
     for name in angle_names:
-        values, sd = dataset[name], dataset.get(f"{name}_sd")
+        values, sd = dataset[name], dataset.get(sd_name(name))
         check_dimensions(name, values, ("time",), beside=("side",))
         if sd is not None:
-            check_dimensions(f"{name}_sd", sd, [str(dim) for dim in values.dims])
+            check_dimensions(sd_name(name), sd, [str(dim) for dim in values.dims])
         sides = (
             [side for side in SIDES if side in values["side"]] if "side" in values.dims else [""]
         )

@@ -13,6 +13,7 @@ from mobility import tables
 from mobility.assessment.phases import within
 from mobility.assessment.summaries import median_within, peak_within
 from mobility.base.formatting import shortened
+from mobility.base.uncertain import is_sd, sd_name
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import in_degrees
 from mobility.kinematics.expected_error import half_width
@@ -43,7 +44,7 @@ _FRAMES = {
 _VALUES = {
     "video_values": "values of the video",
     "lab_values": "values of the lab",
-    "video_values_sd": "values of the video, standard deviation of the error",
+    sd_name("video_values"): "values of the video, standard deviation of the error",
 }
 
 
@@ -225,7 +226,7 @@ def _names(dataset: xr.Dataset, dim: str) -> list[str]:
         if dim in variable.dims
         and set(variable.dims) <= {dim, "side"}
         and variable.dtype.kind in "fiu"
-        and not str(name).endswith("_sd")
+        and not is_sd(name)
     ]
 
 

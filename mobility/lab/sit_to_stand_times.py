@@ -13,6 +13,7 @@ from mobility import tables
 from mobility.assessment.kernels import limits_of
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.number import HIDDEN_SIDE
+from mobility.base.uncertain import sd_name
 from mobility.catalogue.exercise import Exercise
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises
 from mobility.exercises.sit_to_stand.times import Rises, durations, event_sd
@@ -74,7 +75,7 @@ def times_of_both(
     return xr.Dataset(
         {
             "times": (("system", "quantity", "rep"), times),
-            "times_sd": (("quantity", "rep"), sd),
+            sd_name("times"): (("quantity", "rep"), sd),
         },
         coords={
             "system": list(_SYSTEMS),

@@ -17,6 +17,7 @@ from pydantic import Field
 from mobility import tables
 from mobility.base.options import checked
 from mobility.base.provenance import with_history
+from mobility.base.uncertain import is_sd
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import Angles, Recording, Times
 from mobility.kinematics.expected_error import cross_correlation, peak, rival_peaks
@@ -289,7 +290,7 @@ def _signals(video: xr.Dataset, lab: xr.Dataset) -> list[list[tuple[str, str]]]:
     """List the angles and sides that both recordings have, by group; "" for one without sides."""
     both = [str(name) for name in video.data_vars if name in lab.data_vars]
     groups = [[name for name in group if name in both] for group in SIGNALS]
-    groups.append([name for name in both if not name.endswith("_sd")])
+    groups.append([name for name in both if not is_sd(name)])
     if not any(groups):
         raise BadInputError(
             "video and lab file have no angle in common; name the columns or markers of the lab "

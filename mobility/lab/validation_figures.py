@@ -15,6 +15,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.base.formatting import capital, spoken
+from mobility.base.uncertain import sd_name
 from mobility.kinematics.expected_error import half_width
 from mobility.lab.lab_comparison import value_words
 from mobility.plotting import trial_plots
@@ -55,10 +56,10 @@ def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
             values = curves[name].sel(side=side)
             for estimator in estimators:
                 axis.plot(time, values.sel(estimator=estimator), **_STYLES[estimator])
-            if f"{name}_sd" in curves:
+            if sd_name(name) in curves:
                 estimator_with_sd = "fitted" if "fitted" in estimators else "landmarks"
                 middle = values.sel(estimator=estimator_with_sd).to_numpy()
-                half = half_width(curves[f"{name}_sd"].sel(side=side).to_numpy())
+                half = half_width(curves[sd_name(name)].sel(side=side).to_numpy())
                 axis.fill_between(
                     time, middle - half, middle + half, color=COLOURS["left"], alpha=0.13, lw=0
                 )
@@ -108,7 +109,7 @@ def difference_curves(
                 continue
             seen[side] = None
             key = "" if side == "middle" else side
-            spread = selected["difference_curve_sd"].sel(angle=name, side=side).to_numpy()
+            spread = selected[sd_name("difference_curve")].sel(angle=name, side=side).to_numpy()
             axis.plot(percent, curve, color=COLOURS[key], ls=LINES[key], lw=1.8)
             axis.fill_between(
                 percent, curve - spread, curve + spread, color=COLOURS[key], alpha=0.15, lw=0

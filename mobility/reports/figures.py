@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.assessment.phases import phase_frames
 from mobility.base.formatting import capital, quantity, rounded
+from mobility.base.uncertain import sd_name
 from mobility.catalogue.registry import exercise_of
 from mobility.errors import BadInputError
 from mobility.keypoints.view import azimuths
@@ -74,7 +75,7 @@ def curve_buffers(
     for name in names:
         sides = ("left", "right") if "side" in angles[name].dims else ("",)
         for side in sides:
-            value, sd = (_angle_of_side(angles, each, side) for each in (name, f"{name}_sd"))
+            value, sd = (_angle_of_side(angles, each, side) for each in (name, sd_name(name)))
             described.append(
                 {"name": name, "side": side, **_name_and_units(angles[name])},
             )
@@ -189,7 +190,7 @@ def angle_curves(
     handles: list[Any] = []
     if any("side" in angles[name].dims for name in names):
         handles += [line(capital(side), color=COLOURS[side], ls=LINES[side]) for side in SIDES]
-    if any(f"{name}_sd" in angles for name in names):
+    if any(sd_name(name) in angles for name in names):
         handles.append(patch(tables.sentence("report.figures.band"), color="#BBBBBB", alpha=0.6))
     if repetitions is not None:
         accepted = repetitions["accepted"].values.astype(bool)

@@ -14,6 +14,7 @@ from mobility import tables
 from mobility.assessment.findings import Finding, in_place, threshold_of
 from mobility.assessment.results import OF_A_VALUE, RESULTS, Result, in_words
 from mobility.base.formatting import between, digits_and_suffix, plus_minus, quantity
+from mobility.base.uncertain import sd_name, sem_name
 from mobility.catalogue.registry import exercise_of
 from mobility.documents.lab_references import LabReferences
 from mobility.kinematics.expected_error import half_width
@@ -172,9 +173,9 @@ def of_rules(
         goal = factor * threshold_of(metrics, rule)
         better = {"below": "≥", "above": "≤", "outside": "within ±"}[rule["direction"]]
         errors = {
-            side: half_width(value_of(metrics, f"{metric}_sem", side or None))
+            side: half_width(value_of(metrics, sem_name(metric), side or None))
             for side in values
-            if f"{metric}_sem" in metrics
+            if sem_name(metric) in metrics
         }
         goal_text = f"{better} {quantity(goal, units)}" if math.isfinite(goal) else ""
         own = {
@@ -206,7 +207,7 @@ def of_indices(metrics: xr.Dataset) -> list[Gauge]:
     for name, words in INDICES.items():
         value = value_of(metrics, name)
         if math.isfinite(value):
-            half = half_width(value_of(metrics, f"{name}_sd"))
+            half = half_width(value_of(metrics, sd_name(name)))
             share = value_of(metrics, f"{name}_coverage")
             goal = tables.sentence(
                 "report.index.in_part" if share < 1 else "report.index.whole", share=share
@@ -231,7 +232,7 @@ def values_of(metrics: xr.Dataset, metric: str) -> dict[str, tuple[float, float]
     for side in sides:
         value = value_of(metrics, metric, side or None)
         if math.isfinite(value):
-            values[side] = (value, half_width(value_of(metrics, f"{metric}_sd", side or None)))
+            values[side] = (value, half_width(value_of(metrics, sd_name(metric), side or None)))
     return values
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mobility import tables
 from mobility.base.formatting import quantity
+from mobility.base.uncertain import sd_name
 from mobility.kinematics.expected_error import half_width
 
 if TYPE_CHECKING:
@@ -80,5 +81,5 @@ def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) 
     label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
     sided = "side" in angles[name].dims
     return Moment(
-        title, time, name, side if sided else "", at(name), at(f"{name}_sd"), "degree", label
+        title, time, name, side if sided else "", at(name), at(sd_name(name)), "degree", label
     )

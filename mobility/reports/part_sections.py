@@ -21,6 +21,7 @@ from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference
 from mobility.assessment.results import DECIDED, in_words
 from mobility.assessment.summaries import least_for_spread
 from mobility.base.formatting import capital, quantity, rounded, spoken
+from mobility.base.uncertain import sd_name
 from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
@@ -350,7 +351,7 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
     cites: dict[str, Markup] = {}
     for name in SYMMETRY:
         difference = f"{name}_asymmetry"
-        value, sd = (value_of(metrics, each) for each in (difference, f"{difference}_sd"))
+        value, sd = (value_of(metrics, each) for each in (difference, sd_name(difference)))
         # Without an error, all are shown.
         if not math.isfinite(value) or abs(value) <= half_width(sd):
             continue

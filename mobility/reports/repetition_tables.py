@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.base.formatting import capital, quantity, rounded
+from mobility.base.uncertain import sd_name
 from mobility.catalogue.exercise import main_moment
 from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
@@ -80,7 +81,7 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
         value, sd = (
             factor_of(metrics, name)
             * _median(here[each] if side is None else here[each].sel(side=side))
-            for each in (name, f"{name}_sd")
+            for each in (name, sd_name(name))
         )
         return measured(value, units_of(metrics, name), half=half_width(sd))
 

@@ -15,6 +15,7 @@ from mobility import tables
 from mobility.base.formatting import capital, count_range, measure_in_words
 from mobility.base.options import check_table, checked, likely, quoted
 from mobility.base.provenance import warnings_of
+from mobility.base.uncertain import sd_name
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import kind_made_by
 from mobility.kinematics.expected_error import half_width
@@ -530,9 +531,9 @@ def _band_of(curve: xr.Dataset, band: str) -> tuple[Any, Any, str]:
 
 def _draw_error(axis: Axes, curves: xr.Dataset) -> None:
     """Draw the model's error of a mean as a bar at the right, about the middle of the panel."""
-    if not curves["mean_error_sd"].notnull().any():
+    if not curves[sd_name("mean_error")].notnull().any():
         return
-    half = half_width(float(curves["mean_error_sd"].median("percent").max()))
+    half = half_width(float(curves[sd_name("mean_error")].median("percent").max()))
     middle = float(np.mean(axis.get_ylim()))
     beside: dict[str, Any] = {"transform": axis.get_yaxis_transform(), "clip_on": False}
     axis.plot([1.03, 1.03], [middle - half, middle + half], color=GREY, lw=2, **beside)

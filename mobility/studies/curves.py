@@ -21,6 +21,7 @@ from mobility.assessment.number import reason_of_side
 from mobility.base.formatting import listed
 from mobility.base.options import Names, Seed, checked, likely, quoted
 from mobility.base.provenance import with_history
+from mobility.base.uncertain import sd_name
 from mobility.documents import of_session
 from mobility.documents.normalised import POINTS, Phase, normalise
 from mobility.errors import BadInputError, MobilityError
@@ -118,7 +119,7 @@ _check_curves = kind_made_by(
     "mobility.mean_curves",
     {
         **{"percent": "percent", "curve": f"participant {_OVER}"},
-        **dict.fromkeys(("n_at", "mean", "sd", "mean_error_sd", "lower", "upper"), _OVER),
+        **dict.fromkeys(("n_at", "mean", "sd", sd_name("mean_error"), "lower", "upper"), _OVER),
         **dict.fromkeys(("lower_whole", "upper_whole"), _OVER),
     },
     texts={
@@ -400,10 +401,13 @@ def _tested_curves(
     """Put the tests of the sides together, with their clusters."""
     percent, sides = pair[0]["percent"], pair[0]["side"]
     units = {"units": pair[0]["curve"].attrs["units"]}
-    errors = [part["mean_error_sd"].transpose("side", "percent").to_numpy() for part in pair]
+    errors = [part[sd_name("mean_error")].transpose("side", "percent").to_numpy() for part in pair]
     over: dict[str, tuple[Any, str]] = {
         "difference": ([each.difference for each in tests], words),
-        "error_sd": (np.hypot(*errors), "model's error of the difference, if nothing cancels"),
+        sd_name("error"): (
+            np.hypot(*errors),
+            "model's error of the difference, if nothing cancels",
+        ),
         "t": ([each.test.t for each in tests], f"t of {words}"),
         "p": ([each.test.p for each in tests], "p, adjusted for the whole curve"),
     }
@@ -439,7 +443,7 @@ def _tested_curves(
         },
         coords={"side": sides, "percent": percent},
     )
-    for name in ("difference", "error_sd", "cluster_difference"):
+    for name in ("difference", sd_name("error"), "cluster_difference"):
         result[name].attrs |= units
     return result
 
@@ -517,7 +521,7 @@ def _curve_of(
     except MobilityError as error:
         return made._replace(reasons=[str(error)] * len(sides))
     if errors is None:
-        sd = normalised.get(f"{name}_sd", normalised[name] * np.nan)
+        sd = normalised.get(sd_name(name), normalised[name] * np.nan)
         errors = _frame_error(sd, of, sides)
     values = _of(normalised[name], of, sides)
     curve, used = mean_over_repetitions(values)
@@ -576,7 +580,7 @@ def _of_session(
 ) -> tuple[xr.Dataset, Array | None]:
     """Normalised angle of a session, and the error of a difference if draws say it."""
     angles, repetitions = of_session.angles(session), session.repetitions()
-    parts = [each for each in (name, f"{name}_sd") if each in angles]
+    parts = [each for each in (name, sd_name(name)) if each in angles]
     normalised = normalise(angles[parts], repetitions, phase=phase, points=points)
     if of == "value":
         return normalised, None
@@ -670,12 +674,12 @@ def _of_people(
     return xr.Dataset(
         {
             "curve": ((*over, "percent"), curve, units | {"long_name": label}),
-            "error_sd": (
+            sd_name("error"): (
                 (*over, "percent"),
                 error,
                 units | {"long_name": f"standard deviation of the model's error: {_ERROR[of]}"},
             ),
-            "repetition_sd": (
+            sd_name("repetition"): (
                 (*over, "percent"),
                 spread,
                 units | {"long_name": "standard deviation of the repetitions of a session"},
@@ -726,7 +730,7 @@ def _with_means(people: xr.Dataset) -> xr.Dataset:
         warnings.filterwarnings("ignore", "Degrees of freedom|Mean of empty", RuntimeWarning)
         mean = curve.mean("participant")
         sd = curve.std("participant", ddof=1).where(n > 1)
-        error = people["error_sd"].mean("participant")
+        error = people[sd_name("error")].mean("participant")
         whole = curve.where(present.all("percent"))
         n_whole = whole.notnull().sum("participant")
         mean_whole = whole.mean("participant")
@@ -752,7 +756,7 @@ def _with_means(people: xr.Dataset) -> xr.Dataset:
         "n_at": n.assign_attrs(long_name="people who have a value there"),
         "mean": mean.assign_attrs(units, long_name=f"mean of {label}"),
         "sd": sd.assign_attrs(units, long_name="standard deviation between people"),
-        "mean_error_sd": error.assign_attrs(
+        sd_name("mean_error"): error.assign_attrs(
             units, long_name="standard deviation of the model's error of the mean, if all share it"
         ),
     }

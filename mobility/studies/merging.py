@@ -31,6 +31,7 @@ from mobility.assessment.number import (
 from mobility.assessment.verdict import LEVELS, Verdict
 from mobility.base.formatting import listed, quantity
 from mobility.base.provenance import with_history
+from mobility.base.uncertain import sd_name, sem_name
 from mobility.catalogue import registry
 from mobility.catalogue.registry import exercise_of
 from mobility.errors import BadInputError
@@ -267,7 +268,7 @@ def is_merged(metrics: xr.Dataset, name: str) -> bool:
     """Whether a metric is merged; others are those of each film."""
     table, attrs = tables.load("merging"), metrics.variables[name].attrs
     return (
-        f"{name}_sd" in metrics.variables
+        sd_name(name) in metrics.variables
         and attrs.get("kind") in table["kinds"]
         and attrs.get("units") not in table["each_film"]["units"]
         and attrs.get("quantity") not in _of_each_film(exercise_of(metrics).name)
@@ -354,7 +355,7 @@ def _cell(film: Film, name: str, side: str) -> Given:
         return Given(film)
     if not film.verdict.shows(name):
         return Given(film, reason=film.verdict.why_without(name))
-    value, sd, sem = (_number(film, each, side) for each in (name, f"{name}_sd", f"{name}_sem"))
+    value, sd, sem = (_number(film, each, side) for each in (name, sd_name(name), sem_name(name)))
     if math.isfinite(value):
         return Given(film, value, sd, sem)
     attrs = film.metrics.attrs

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.base.provenance import with_history
+from mobility.base.uncertain import sd_name
 from mobility.errors import BadInputError
 from mobility.keypoints.view import VIEWS, view_of_azimuth
 from mobility.kinematics.expected_error import half_width
@@ -188,7 +189,7 @@ def _errors(
         counted &= ~refused
     has_truth = np.isfinite(true)
     share = float((np.isfinite(error) & ~refused)[has_truth].mean()) if has_truth.any() else np.nan
-    error, sd = error[counted], series(f"{angle}_sd")[counted]
+    error, sd = error[counted], series(sd_name(angle))[counted]
     with_sd = np.isfinite(sd)
     n = len(error)
     return {

@@ -24,6 +24,7 @@ from mobility.base.options import FilePath, Workers, checked
 from mobility.base.processes import Process
 from mobility.base.progress import progress_bar
 from mobility.base.provenance import package_versions, with_history
+from mobility.base.uncertain import sd_name
 from mobility.base.writing import writing
 from mobility.capture.models import model_sha256
 from mobility.capture.pose import estimate_pose
@@ -222,9 +223,9 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
             if estimator in reported:
                 angle = reported[estimator][name].to_numpy()
                 refused[e] = np.isfinite(values[e]) & ~np.isfinite(angle)
-        sd[ESTIMATORS.index("fitted")] = reported["fitted"][f"{name}_sd"].to_numpy()
+        sd[ESTIMATORS.index("fitted")] = reported["fitted"][sd_name(name)].to_numpy()
         variables[name] = (dims, values.astype(np.float32), text)
-        variables[f"{name}_sd"] = (dims, sd.astype(np.float32), {"units": "degree"})
+        variables[sd_name(name)] = (dims, sd.astype(np.float32), {"units": "degree"})
         variables[f"{name}_refused"] = (dims, refused, {"long_name": f"{name} is refused"})
         variables[f"{name}_true"] = (
             dims[1:], true[name].to_numpy().astype(np.float32), {**text, "method": "truth"},

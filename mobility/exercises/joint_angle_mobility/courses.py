@@ -13,6 +13,7 @@ from mobility import tables
 from mobility.assessment import movements as movement_table
 from mobility.base.formatting import listed, spoken
 from mobility.base.provenance import cameras_of, cuts_of, repeats_of
+from mobility.base.uncertain import sd_name
 from mobility.catalogue.joints import joint_table, joints_that
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.excursions import (
@@ -110,7 +111,7 @@ def courses_of(
             name = entry.get(plane, entry["angle"])
             angle = angles[name].sel(side=side)
             values = angle.to_numpy().astype(np.float64)
-            sd = angles[f"{name}_sd"].sel(side=side).to_numpy().astype(np.float64)
+            sd = angles[sd_name(name)].sel(side=side).to_numpy().astype(np.float64)
             reasons = []
             other, beside = entry.get("other_side", []), _why_camera_off_view(entry, azimuth)
             needed_landmarks = [*entry["landmarks"], *other]

@@ -9,6 +9,7 @@ import numpy as np
 
 from mobility.assessment.movements import movement
 from mobility.base.formatting import spoken
+from mobility.base.uncertain import sd_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT, SIDEWAYS
 from mobility.documents import fill
 from mobility.documents.contract import JointAngle, JointMobilityDocument
@@ -101,7 +102,7 @@ def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
     """
     curves: dict[str, xr.DataArray] = {}
     notes: dict[str, dict[str, str]] = {}
-    empty = metrics[["angle", "angle_sd"]].isel(joint=0, drop=True) * np.nan
+    empty = metrics[["angle", sd_name("angle")]].isel(joint=0, drop=True) * np.nan
     for joint in map(str, metrics["joint"].to_numpy()):
         for one_side in SIDES:
             one = metrics.sel(joint=joint, side=one_side)

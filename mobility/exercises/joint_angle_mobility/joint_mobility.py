@@ -18,6 +18,7 @@ from mobility.assessment.reference_ranges import Sex
 from mobility.base import provenance
 from mobility.base.formatting import capital, listed, spoken
 from mobility.base.options import checked
+from mobility.base.uncertain import sd_name, sem_name
 from mobility.catalogue import registry
 from mobility.catalogue.joints import JOINTS, joint_table
 from mobility.errors import BadInputError
@@ -284,9 +285,9 @@ def joint_mobility(
     shape = (len(joints), len(SIDES))
     reach = ("maximum", "minimum", "end_of_range", "opposite_end", "range_of_motion")
     measured = (*reach, "peak_velocity", "mean_velocity", "score")
-    bare = ("repeatability", "detectable_change", "end_of_range_sem")
+    bare = ("repeatability", "detectable_change", sem_name("end_of_range"))
     numbers = {name: np.full(shape, np.nan) for name in (*measured, *bare)}
-    numbers |= {f"{name}_sd": np.full(shape, np.nan) for name in measured}
+    numbers |= {sd_name(name): np.full(shape, np.nan) for name in measured}
     numbers |= {"reference": np.full(shape, np.nan), "refused_share": np.ones(shape)}
     counts = np.zeros(shape, dtype=int)
     numbers |= {"off_picture": np.full(shape, np.nan)}
@@ -344,7 +345,7 @@ def joint_mobility(
                 numbers["reference"][place] = reference.mean
                 references[f"{course.side}_{course.joint}"] = described_reference(reference)
                 score, score_sd, why = score_of(values, reference, moved=bool(course.accepted))
-                values |= {"score": score, "score_sd": score_sd}
+                values |= {"score": score, sd_name("score"): score_sd}
                 remarks += [why] if why else []
             elif course.accepted:
                 remarks.append(differs or tables.sentence("reasons.reference.unknown"))
@@ -369,9 +370,9 @@ def joint_mobility(
     variables["angle"] = (
         over_time,
         curves,
-        {**degree, "long_name": "angle of the joint", BESIDE: "angle_sd"},
+        {**degree, "long_name": "angle of the joint", BESIDE: sd_name("angle")},
     )
-    variables["angle_sd"] = (
+    variables[sd_name("angle")] = (
         over_time,
         curves_sd,
         {**degree, "long_name": "standard deviation of the error of the angle"},
@@ -448,14 +449,14 @@ def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, An
     units = {"peak_velocity": "degree/s", "mean_velocity": "degree/s", "score": "percent"}
     units |= {"refused_share": "1"}
     variables = {}
-    errors = {f"{name}_sd": name for name in numbers}
-    retest = {f"{name}_sem": name for name in numbers}
+    errors = {sd_name(name): name for name in numbers}
+    retest = {sem_name(name): name for name in numbers}
     for name, values in numbers.items():
         base = errors.get(name, retest.get(name, name))
         attrs = {"units": units.get(base, "degree")}
         text = base.replace("_", " ")
-        if f"{name}_sd" in numbers:
-            beside = [each for each in (f"{name}_sd", f"{name}_sem") if each in numbers]
+        if sd_name(name) in numbers:
+            beside = [each for each in (sd_name(name), sem_name(name)) if each in numbers]
             attrs[BESIDE] = " ".join(beside)
         if name in errors:
             attrs["long_name"] = f"standard deviation of the error of {text}"
@@ -477,7 +478,8 @@ def _differences(
     """Differences of the sides over (joint), where both show the same movement."""
     of_place = {(course.joint, course.side): course for course in courses}
     numbers = {
-        name: np.full(len(joints), np.nan) for name in ("side_difference", "side_difference_sd")
+        name: np.full(len(joints), np.nan)
+        for name in ("side_difference", sd_name("side_difference"))
     }
     for place, joint in enumerate(joints):
         left, right = (of_place.get((joint, side)) for side in SIDES)

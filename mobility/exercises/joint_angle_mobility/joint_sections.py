@@ -30,6 +30,7 @@ from mobility.base.formatting import (
     spoken,
 )
 from mobility.base.provenance import cameras_of
+from mobility.base.uncertain import sd_name, sem_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents.fill import SIDES, joint_angles_shown
 from mobility.documents.lab_references import LabReferences
@@ -176,7 +177,7 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
 
 def _held(one: xr.Dataset) -> str:
     """Angle at which a joint that did not move was held, most of the time."""
-    half = half_width(float(one["maximum_sd"]))
+    half = half_width(float(one[sd_name("maximum")]))
     return quantity(float(np.nanmedian(one["angle"])), "degree", half=half)
 
 
@@ -362,7 +363,7 @@ def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
             continue
         name = moved[joint, side]
         one = metrics.sel(joint=joint, side=side)
-        value, half = float(one["end_of_range"]), half_width(float(one["end_of_range_sd"]))
+        value, half = float(one["end_of_range"]), half_width(float(one[sd_name("end_of_range")]))
         if not math.isfinite(value):
             continue
         reach = Reach(joint, side, name, value, half, certain=end_is_certain(metrics, joint, side))
@@ -380,7 +381,7 @@ def _opposite_reach(one: xr.Dataset, shown: Reach) -> Reach | None:
     value = float(one["opposite_end"]) if name else math.nan
     if not math.isfinite(value):
         return None
-    sd = float(one["opposite_end_sd"])
+    sd = float(one[sd_name("opposite_end")])
     certain = not sd > constants()["certain"]["largest_sd_deg"]
     half = half_width(sd)
     return replace(shown, movement=name, value=value, half=half, certain=certain, opposite=True)
@@ -441,7 +442,10 @@ def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Diffe
     wanted = dict.fromkeys(joint for joint, _ in places(metrics, angles))
     for joint in wanted:
         one = metrics.sel(joint=joint)
-        value, half = float(one["side_difference"]), half_width(float(one["side_difference_sd"]))
+        value, half = (
+            float(one["side_difference"]),
+            half_width(float(one[sd_name("side_difference")])),
+        )
         certain = all(
             (joint, side) in places(metrics, angles) and end_is_certain(metrics, joint, side)
             for side in SIDES
@@ -491,7 +495,7 @@ def _begins(metrics: xr.Dataset, reach: Reach) -> tuple[float, float] | None:
     """Where a movement begins, in its own direction, and half of the interval, if that is told."""
     one = metrics.sel(joint=reach.joint, side=reach.side)
     (name, sign), _ = _ends(one)
-    value, sd = sign * float(one[name]), float(one[f"{name}_sd"])
+    value, sd = sign * float(one[name]), float(one[sd_name(name)])
     if reach.opposite or not math.isfinite(value) or sd > constants()["certain"]["largest_sd_deg"]:
         return None
     return value, half_width(sd)
@@ -541,7 +545,7 @@ def _gauge(
     """Make the gauge of a movement, of the sides that are compared with the same people."""
     first, norm = alike[0], _lab_norm(alike[0], lab)
     sems = {
-        each.side: float(metrics["end_of_range_sem"].sel(joint=each.joint, side=each.side))
+        each.side: float(metrics[sem_name("end_of_range")].sel(joint=each.joint, side=each.side))
         for each in alike
         if not each.opposite
     }
@@ -674,7 +678,7 @@ def _angle_of(joint: str, name: str) -> str:
 
 def _cell(one: xr.Dataset, name: str, *, sign: int = 1) -> Markup:
     units = str(one[name].attrs["units"])
-    half = half_width(float(one[f"{name}_sd"]))
+    half = half_width(float(one[sd_name(name)]))
     return measured(sign * float(one[name]), units, half=half)
 
 

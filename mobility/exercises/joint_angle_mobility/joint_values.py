@@ -14,6 +14,7 @@ from mobility import tables
 from mobility.assessment import movements as movement_table
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.assessment.trial_errors import Known, visit_sem
+from mobility.base.uncertain import sd_name, sem_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT, joint_table
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.courses import planes_of, postures_of
@@ -79,7 +80,7 @@ def repeatability_of(course: Course) -> tuple[dict[str, float], str]:
         known=Known(scatter=math.nan, freedom=0, day=day),
     )
     values = {"repeatability": spread, "detectable_change": MDC95 * float(sem)}
-    return values | {"end_of_range_sem": float(sem)}, ""
+    return values | {sem_name("end_of_range"): float(sem)}, ""
 
 
 def opposite_of(course: Course, shown: str) -> str:
@@ -109,7 +110,7 @@ def end_of_range_of(shown: str, values: Mapping[str, float]) -> dict[str, float]
     name = "maximum" if end == "largest" else "minimum"
     return {
         "end_of_range": movement_table.in_own_direction(shown, values.get(name, np.nan)),
-        "end_of_range_sd": values.get(f"{name}_sd", np.nan),
+        sd_name("end_of_range"): values.get(sd_name(name), np.nan),
     }
 
 
@@ -121,7 +122,7 @@ def reason_withheld(one: xr.Dataset) -> str:
     """
     if int(one["movements"]) and not one["shown"].item():
         return tables.sentence("joints.unnamed")
-    sd = float(one["end_of_range_sd"])
+    sd = float(one[sd_name("end_of_range")])
     if sd > constants()["certain"]["largest_sd_deg"]:
         return tables.sentence("joints.untold", half=half_width(sd))
     return ""
@@ -135,7 +136,7 @@ def end_is_certain(metrics: xr.Dataset, joint: str, side: str) -> bool:
 def without_uncertain_ends(metrics: xr.Dataset) -> xr.Dataset:
     """Blank the ends that :func:`reason_withheld` withholds, and what follows from them."""
     certain = metrics.copy(deep=True)
-    is_certain = certain["opposite_end_sd"] <= constants()["certain"]["largest_sd_deg"]
+    is_certain = certain[sd_name("opposite_end")] <= constants()["certain"]["largest_sd_deg"]
     certain["opposite_end"] = certain["opposite_end"].where(is_certain)
     for joint, side in itertools.product(map(str, metrics["joint"].values), SIDES):
         place = {"joint": joint, "side": side}
@@ -174,12 +175,12 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
     shared: dict[str, Array | float] = {}
     for name, turns in (("maximum", course.highs), ("minimum", course.lows)):
         if not turns:
-            shared[name] = numbers[name] = numbers[f"{name}_sd"] = np.nan
+            shared[name] = numbers[name] = numbers[sd_name(name)] = np.nan
             continue
         values = np.array([value for _, value in turns])
         shared[name] = _shared_error(course, turns, draws)
         numbers[name] = float(np.median(values))
-        numbers[f"{name}_sd"] = _combined(shared[name], values, added=course.added_sd)
+        numbers[sd_name(name)] = _combined(shared[name], values, added=course.added_sd)
     high, low = shared["maximum"], shared["minimum"]
     difference: Array | float
     if isinstance(high, float) or isinstance(low, float):
@@ -189,7 +190,7 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
     sizes = np.array([each.excursion for each in accepted])
     numbers["range_of_motion"] = numbers["maximum"] - numbers["minimum"]
     both = np.sqrt(2) * course.added_sd
-    numbers["range_of_motion_sd"] = _combined(difference, sizes, added=both)
+    numbers[sd_name("range_of_motion")] = _combined(difference, sizes, added=both)
     # Both speeds are of the same movements, or a mean could be above the peak.
     with_velocity = [each for each in accepted if np.isfinite(each.mean_velocity)]
     timed = with_velocity or accepted
@@ -201,14 +202,14 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
         at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in slopes])
         # As the range: an uncertainty of both ends is one of the way between.
         less = both / float(np.median(sizes)) * numbers["peak_velocity"]
-        numbers["peak_velocity_sd"] = _combined(np.nanmedian(at, axis=1), peaks, added=less)
+        numbers[sd_name("peak_velocity")] = _combined(np.nanmedian(at, axis=1), peaks, added=less)
     elif len(peaks) > 1:
-        numbers["peak_velocity_sd"] = float(peaks.std(ddof=1) / np.sqrt(len(peaks)))
+        numbers[sd_name("peak_velocity")] = float(peaks.std(ddof=1) / np.sqrt(len(peaks)))
     if with_velocity:
         means = np.array([each.mean_velocity for each in with_velocity])
         numbers["mean_velocity"] = float(np.median(means))
         relative = float(np.hypot(root_mean_square(difference), both)) / float(np.median(sizes))
-        numbers["mean_velocity_sd"] = _combined(relative * numbers["mean_velocity"], means)
+        numbers[sd_name("mean_velocity")] = _combined(relative * numbers["mean_velocity"], means)
     return numbers
 
 
@@ -237,7 +238,7 @@ def difference_of_sides(
     ]
     return {
         "side_difference": ends[1] - ends[0],
-        "side_difference_sd": float(np.hypot(root_mean_square(apart), math.hypot(*of_each))),
+        sd_name("side_difference"): float(np.hypot(root_mean_square(apart), math.hypot(*of_each))),
     }
 
 
@@ -264,7 +265,12 @@ def _values_without_movement(course: Course) -> dict[str, float]:
     finite_values = course.values[np.isfinite(course.values)]
     low, high = np.percentile(finite_values, [2.5, 97.5])
     sd = local_sd(course)
-    return {"maximum": float(high), "maximum_sd": sd, "minimum": float(low), "minimum_sd": sd}
+    return {
+        "maximum": float(high),
+        sd_name("maximum"): sd,
+        "minimum": float(low),
+        sd_name("minimum"): sd,
+    }
 
 
 def _combined(shared: Array | float, values: Array, *, added: float = 0.0) -> float:
@@ -328,7 +334,11 @@ def score_of(
         other = tables.sentence("reasons.reference.no_score", reason=reference.note)
         return np.nan, np.nan, other
     score = 100 * float(np.clip(reached / reference.mean, 0, 1))
-    return score, 100 * values.get("end_of_range_sd", values["maximum_sd"]) / reference.mean, ""
+    return (
+        score,
+        100 * values.get(sd_name("end_of_range"), values[sd_name("maximum")]) / reference.mean,
+        "",
+    )
 
 
 def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:

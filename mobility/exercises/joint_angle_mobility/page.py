@@ -12,6 +12,7 @@ import numpy as np
 from mobility import tables
 from mobility.assessment.movements import movement
 from mobility.base.formatting import spoken
+from mobility.base.uncertain import sd_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.exercises.joint_angle_mobility.joint_sections import places, reached, shown
 from mobility.exercises.joint_angle_mobility.joint_values import end_is_certain
@@ -125,8 +126,8 @@ def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) ->
     moments = []
     for title, when in (("Start", start), ("On the way", (start + turn) / 2), ("Farthest", turn)):
         row = int(np.argmin(np.abs(time - when)))
-        value, sd = sign * float(one["angle"].values[row]), float(one["angle_sd"].values[row])
+        value, sd = sign * float(one["angle"].values[row]), float(one[sd_name("angle")].values[row])
         if title == "Farthest" and math.isfinite(reported):
-            value, sd = reported, float(one["end_of_range_sd"])
+            value, sd = reported, float(one[sd_name("end_of_range")])
         moments.append(Moment(title, float(time[row]), name, side, value, sd, "degree", label))
     return moments

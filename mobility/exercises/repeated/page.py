@@ -17,6 +17,7 @@ from mobility.assessment.number import side_shown
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.results import in_words
 from mobility.base.formatting import capital
+from mobility.base.uncertain import sd_name
 from mobility.catalogue.exercise import main_moment
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.catalogue.registry import exercise_of
@@ -194,7 +195,7 @@ def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
         return moment
     value, sd = (
         value_of(metrics, name, moment.side or None)
-        for name in (moment.angle, f"{moment.angle}_sd")
+        for name in (moment.angle, sd_name(moment.angle))
     )
     return replace(moment, value=value, sd=sd) if math.isfinite(value) else moment
 

@@ -20,6 +20,7 @@ from mobility.assessment.number import ABSENT_SIDE, HIDDEN_SIDE
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.summaries import independent, right_minus_left
 from mobility.base.provenance import AnalysisWarning, history, with_history
+from mobility.base.uncertain import sd_name
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
 from mobility.exercises.repeated import analysis as repeated
@@ -156,7 +157,7 @@ def metrics(trial: Trial) -> xr.Dataset:
         leg_warnings = history(of_leg)[-1]["warnings"]
         warnings += [warning for warning in leg_warnings if warning not in warnings]
         factors = trial.exercise.own_table("measures")["factors"]
-        wider = {f"{name}_sd": factor["value"] for name, factor in factors.items()}
+        wider = {sd_name(name): factor["value"] for name, factor in factors.items()}
         of_leg = of_leg.assign(
             {
                 sd: of_leg[sd].copy(data=factor * of_leg[sd].to_numpy())
@@ -261,7 +262,7 @@ def _add_asymmetries(
     for name, value in list(joined.items()):
         if value.attrs["kind"] != "median" or value.dims != ("side",):
             continue
-        difference, sd = right_minus_left(value), independent(joined[f"{name}_sd"])
+        difference, sd = right_minus_left(value), independent(joined[sd_name(name)])
         if few := min(counts) < least:
             difference, sd = difference.where(False), sd.where(False)
         statistic = f"right minus left: {value.attrs['statistic']}"

@@ -13,6 +13,7 @@ from mobility.assessment.kernels import MeasuredTrial, Values, of_trial
 from mobility.assessment.looks_like import on_feet
 from mobility.assessment.phases import between, never_standing_there
 from mobility.assessment.summaries import nanmedian, peak_within
+from mobility.base.uncertain import sd_name
 from mobility.exercises.sit_to_stand.chair_rises import seated
 from mobility.exercises.sit_to_stand.times import (
     Rises,
@@ -51,7 +52,7 @@ def rising(trial: MeasuredTrial) -> dict[str, Values]:
 def _lateral_lean(trial: MeasuredTrial) -> Values:
     """Lean to the side, farthest from that in standing, in the first half of each rise."""
     repetitions, time = trial.repetitions, trial.repetitions["time"]
-    lean, sd = trial.angles["trunk_lateral_lean"], trial.angles["trunk_lateral_lean_sd"]
+    lean, sd = trial.angles["trunk_lateral_lean"], trial.angles[sd_name("trunk_lateral_lean")]
     stance = xr.DataArray(stance_at(repetitions, time.to_numpy()), dims="time")
     standing = repetitions["standing"].astype(bool)
     at_rest = sum(
@@ -84,7 +85,7 @@ def _seated_thigh(trial: MeasuredTrial) -> tuple[xr.DataArray, xr.DataArray]:
     on_seat = between(time, repetitions["seated_since"], repetitions["start"]).any("rep")
     value, sd = (
         nanmedian(trial.angles[name].mean("side").where(on_seat), "time")
-        for name in ("thigh_elevation", "thigh_elevation_sd")
+        for name in ("thigh_elevation", sd_name("thigh_elevation"))
     )
     return value, sd.where(value.notnull())
 

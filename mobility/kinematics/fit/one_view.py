@@ -16,6 +16,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.base.provenance import history
+from mobility.base.uncertain import sd_name
 from mobility.kinematics.angle_errors import angle_sd
 from mobility.kinematics.fit.body import (
     ANKLES,
@@ -173,7 +174,7 @@ def contradiction(one: xr.Dataset, other: xr.Dataset, offset: float) -> Contradi
         values, variances = [], []
         for body, at in zip((one, other), rows, strict=True):
             values.append(angles_from_points(landmarks(body))[name][at])
-            variances.append(angle_sd(body)[f"{name}_sd"].to_numpy()[at] ** 2)
+            variances.append(angle_sd(body)[sd_name(name)].to_numpy()[at] ** 2)
         square = (values[0] - values[1]) ** 2
         ratio = _root_mean(square / (variances[0] + variances[1]))
         contradictions.append(Contradiction(name, _root_mean(square), ratio))
