@@ -160,7 +160,7 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     mean = "mean over the draws"
     variables = {
         "": (total.mean(), "", f"{mean} of the worst score", "score"),
-        "_sd": (total.std(), ", standard deviation of the error", "of the draws", ERROR),
+        sd_name(""): (total.std(), ", standard deviation of the error", "of the draws", ERROR),
         "_interval": ([lower, upper], ", 95 % interval", "of the draws", "interval"),
         "_coverage": (coverage, ", parts that are told", "share of the parts", "coverage"),
         "_part": (
@@ -169,7 +169,7 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
             "worse side",
             "part",
         ),
-        "_part_sd": (
+        sd_name("_part"): (
             [part.sd for part in drawn_parts],
             ", error of each part",
             "worse side",
@@ -228,7 +228,7 @@ def _dataset(
         coords={dim: list(parts), "bound": ["lower", "upper"]},
     )
     result[name].attrs[BESIDE] = f"{name}_sd {name}_interval"
-    result[f"{name}_part"].attrs[BESIDE] = f"{name}_part_sd"
+    result[f"{name}_part"].attrs[BESIDE] = sd_name(f"{name}_part")
     rules = tables.load("findings")["rules"]
     entries = tables.load("indices")[name]["parts"]
     units = {key: rules[entries[key]["rule"]]["unit"] for key in parts}

@@ -7,13 +7,8 @@ and taken apart here, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
-
 import numpy as np
 import xarray as xr
-
-Values = TypeVar("Values")
 
 SD, SEM = "_sd", "_sem"
 
@@ -43,12 +38,7 @@ def name_of_value(name: object) -> str:
     return str(name).removesuffix(SD)
 
 
-def sd_of(dataset: xr.Dataset, name: str) -> xr.DataArray:
+def sd_beside(dataset: xr.Dataset, name: str) -> xr.DataArray:
     """Give the standard deviation of the error of a variable; NaN if it has none."""
     sd = dataset.get(sd_name(name))
     return xr.full_like(dataset[name], np.nan, dtype=np.float64) if sd is None else sd
-
-
-def with_sd(values: Mapping[str, Values], sds: Mapping[str, Values]) -> dict[str, Values]:
-    """Name values, and the standard deviations of their errors beside them."""
-    return {**values, **{sd_name(name): sd for name, sd in sds.items()}}

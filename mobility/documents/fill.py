@@ -16,9 +16,9 @@ import numpy.typing as npt
 from mobility import tables
 from mobility.assessment.comments import comments, parts_left_out
 from mobility.assessment.findings import Finding, all_rules, find, label, row_name
+from mobility.assessment.number import number_of
 from mobility.assessment.verdict import Verdict, judge
 from mobility.base.formatting import dated
-from mobility.base.uncertain import sd_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents.contract import (
     Check,
@@ -32,7 +32,6 @@ from mobility.documents.contract import (
     SummaryDocument,
     UserInfo,
 )
-from mobility.kinematics.expected_error import half_width
 from mobility.sessions.record import Participant, SessionRecord, Side
 
 if TYPE_CHECKING:
@@ -267,9 +266,8 @@ def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
     def asymmetry(name: str, digits: int) -> float | None:
         difference = f"{name}_asymmetry"
         most = largest["1" if name == "knee_deviation" else "degree"]
-        if sd_name(difference) in metrics and half_width(metrics[sd_name(difference)]) > most:
-            return None
-        return rounded(abs(metrics[difference]), digits) if difference in metrics else None
+        number = number_of(metrics, difference)
+        return None if number.half_width > most else rounded(abs(number.value), digits)
 
     groups: dict[str, dict[str, float | None]] = {}
     for group, name in DOCUMENT_NAME.items():

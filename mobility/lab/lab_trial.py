@@ -20,7 +20,7 @@ import xarray as xr
 from mobility import tables
 from mobility.base.formatting import listed, rounded
 from mobility.base.provenance import warnings_of, with_history
-from mobility.base.uncertain import sd_name
+from mobility.base.uncertain import SD, sd_name
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import SIDES, called
@@ -308,7 +308,7 @@ def _warn_of_lacking(video: xr.Dataset, curves: xr.Dataset) -> list[dict[str, An
     of_lab = [each for each in ("lab_formulas", "lab_model") if each in curves["estimator"].values]
     lacking = []
     for name, values in video.data_vars.items():
-        if str(name).endswith(("_sd", "_raw", "_image")):
+        if str(name).endswith((SD, "_raw", "_image")):
             continue
         seen = values.notnull().any("time")
         if name in curves:

@@ -15,6 +15,7 @@ import numpy as np
 from mobility.assessment.exercise_stages import stages_of
 from mobility.assessment.kinds import owners
 from mobility.assessment.number import reason_missing
+from mobility.base.uncertain import sd_name, sem_name
 from mobility.catalogue.registry import exercise_of
 from mobility.kinematics.expected_error import half_width
 
@@ -89,7 +90,7 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
         if name in beside or name in _LABELS:
             continue
         variable = variables[name]
-        sd, sem = (variables.get(f"{name}_{error}") for error in ("sd", "sem"))
+        sd, sem = (variables.get(each) for each in (sd_name(name), sem_name(name)))
         interval = variables.get(f"{name}_interval")
         described = {
             "metric": name,

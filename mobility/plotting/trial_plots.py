@@ -14,7 +14,7 @@ from mobility import tables
 from mobility.assessment.body_axes import body_axes
 from mobility.base.formatting import capital, quantity
 from mobility.base.options import checked, likely, quoted
-from mobility.base.uncertain import sd_name
+from mobility.base.uncertain import sd_beside
 from mobility.documents.normalised import normalise
 from mobility.errors import BadInputError
 from mobility.keypoints.view import camera_view
@@ -505,7 +505,7 @@ def _mean_and_spread(
 
 
 def _sides_of(angles: xr.Dataset, name: str) -> list[tuple[str, Array, Array]]:
-    sd = angles.get(sd_name(name), xr.full_like(angles[name], np.nan))
+    sd = sd_beside(angles, name)
     pairs = zip(_by_side(angles[name]), _by_side(sd), strict=True)
     return [(side, value, error) for (side, value), (_, error) in pairs]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.assessment.phases import phase_frames
 from mobility.base.formatting import capital, quantity, rounded
-from mobility.base.uncertain import sd_name
+from mobility.base.uncertain import SD, sd_name
 from mobility.catalogue.registry import exercise_of
 from mobility.errors import BadInputError
 from mobility.keypoints.view import azimuths
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-BESIDE = ("_sd", "_raw", "_image")
+BESIDE = (SD, "_raw", "_image")
 """Endings of variables that belong to an angle."""
 
 

@@ -12,9 +12,10 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.findings import Finding, in_place, threshold_of
+from mobility.assessment.number import number_of
 from mobility.assessment.results import OF_A_VALUE, RESULTS, Result, in_words
 from mobility.base.formatting import between, digits_and_suffix, plus_minus, quantity
-from mobility.base.uncertain import sd_name, sem_name
+from mobility.base.uncertain import sem_name
 from mobility.catalogue.registry import exercise_of
 from mobility.documents.lab_references import LabReferences
 from mobility.kinematics.expected_error import half_width
@@ -23,7 +24,7 @@ from mobility.reports import lab_norms
 from mobility.reports.charts import round_step
 from mobility.reports.html import Row, measured, table
 from mobility.reports.lab_norms import z_score
-from mobility.reports.values import factor_of, units_of, value_of
+from mobility.reports.values import factor_of, shown, units_of, value_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -173,7 +174,7 @@ def of_rules(
         goal = factor * threshold_of(metrics, rule)
         better = {"below": "≥", "above": "≤", "outside": "within ±"}[rule["direction"]]
         errors = {
-            side: half_width(value_of(metrics, sem_name(metric), side or None))
+            side: half_width(shown(metrics, metric, side or None).sem)
             for side in values
             if sem_name(metric) in metrics
         }
@@ -205,15 +206,23 @@ def of_indices(metrics: xr.Dataset) -> list[Gauge]:
     """Give the indices, from 0 to 100."""
     gauges = []
     for name, words in INDICES.items():
-        value = value_of(metrics, name)
-        if math.isfinite(value):
-            half = half_width(value_of(metrics, sd_name(name)))
+        number = number_of(metrics, name)
+        if number.is_measured:
             share = value_of(metrics, f"{name}_coverage")
             goal = tables.sentence(
                 "report.index.in_part" if share < 1 else "report.index.whole", share=share
             )
             bounds = interval(metrics, name)
-            gauges.append(Gauge(words, {"": (value, half)}, "", math.nan, goal, interval=bounds))
+            gauges.append(
+                Gauge(
+                    words,
+                    {"": (number.value, number.half_width)},
+                    "",
+                    math.nan,
+                    goal,
+                    interval=bounds,
+                )
+            )
     return gauges
 
 
@@ -228,12 +237,8 @@ def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
 def values_of(metrics: xr.Dataset, metric: str) -> dict[str, tuple[float, float]]:
     """Give value and half of the 95 % interval of a metric for each measured side."""
     sides: Iterable[str] = SIDES if "side" in metrics[metric].dims else ("",)
-    values = {}
-    for side in sides:
-        value = value_of(metrics, metric, side or None)
-        if math.isfinite(value):
-            values[side] = (value, half_width(value_of(metrics, sd_name(metric), side or None)))
-    return values
+    numbers = {side: shown(metrics, metric, side or None) for side in sides}
+    return {s: (each.value, each.half_width) for s, each in numbers.items() if each.is_measured}
 
 
 def show(gauges: Sequence[Gauge], *, caption: str) -> Markup:

@@ -16,14 +16,12 @@ from mobility import tables
 from mobility.assessment.comments import advise
 from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
-from mobility.assessment.number import nothing_measured
+from mobility.assessment.number import nothing_measured, number_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.assessment.results import DECIDED, in_words
 from mobility.assessment.summaries import least_for_spread
 from mobility.base.formatting import capital, quantity, rounded, spoken
-from mobility.base.uncertain import sd_name
 from mobility.catalogue.registry import exercise_of
-from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.plotting import trial_plots
 from mobility.reports.charts import charts
@@ -351,9 +349,9 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
     cites: dict[str, Markup] = {}
     for name in SYMMETRY:
         difference = f"{name}_asymmetry"
-        value, sd = (value_of(metrics, each) for each in (difference, sd_name(difference)))
+        number = number_of(metrics, difference)
         # Without an error, all are shown.
-        if not math.isfinite(value) or abs(value) <= half_width(sd):
+        if not number.is_measured or abs(number.value) <= number.half_width:
             continue
         kinds = {kind: f"{name}_{kind}" for kind in ratios}
         cites |= {

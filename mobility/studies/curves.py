@@ -21,7 +21,7 @@ from mobility.assessment.number import reason_of_side
 from mobility.base.formatting import listed
 from mobility.base.options import Names, Seed, checked, likely, quoted
 from mobility.base.provenance import with_history
-from mobility.base.uncertain import sd_name
+from mobility.base.uncertain import sd_beside, sd_name
 from mobility.documents import of_session
 from mobility.documents.normalised import POINTS, Phase, normalise
 from mobility.errors import BadInputError, MobilityError
@@ -521,7 +521,7 @@ def _curve_of(
     except MobilityError as error:
         return made._replace(reasons=[str(error)] * len(sides))
     if errors is None:
-        sd = normalised.get(sd_name(name), normalised[name] * np.nan)
+        sd = sd_beside(normalised, name)
         errors = _frame_error(sd, of, sides)
     values = _of(normalised[name], of, sides)
     curve, used = mean_over_repetitions(values)

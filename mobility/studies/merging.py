@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,7 +26,8 @@ from mobility.assessment.number import (
     GROSS,
     HIDDEN,
     HIDDEN_SIDE,
-    reason_missing,
+    number_of,
+    value_at,
 )
 from mobility.assessment.verdict import LEVELS, Verdict
 from mobility.base.formatting import listed, quantity
@@ -355,21 +356,13 @@ def _cell(film: Film, name: str, side: str) -> Given:
         return Given(film)
     if not film.verdict.shows(name):
         return Given(film, reason=film.verdict.why_without(name))
-    value, sd, sem = (_number(film, each, side) for each in (name, sd_name(name), sem_name(name)))
-    if math.isfinite(value):
-        return Given(film, value, sd, sem)
+    number = number_of(film.metrics, name, side)
+    if number.is_measured:
+        return Given(film, number.value, number.sd, number.sem)
     attrs = film.metrics.attrs
     unseen = str(film.variables[name].attrs.get(HIDDEN, "")).split()
     is_hidden = side in unseen or attrs.get(HIDDEN_SIDE) == side if side else bool(unseen)
-    reason = reason_missing(film.metrics, name, side)
-    return Given(film, reason=reason, is_hidden=is_hidden)
-
-
-def _number(film: Film, name: str, side: str) -> float:
-    if name not in film.variables:
-        return math.nan
-    values = film.variables[name].values
-    return float(values[film.variables["side"].values.tolist().index(side)] if side else values)
+    return Given(film, reason=number.reason, is_hidden=is_hidden)
 
 
 def _of_one_alone(cells: Sequence[Given]) -> Merged:
@@ -496,7 +489,7 @@ def _agreeing(
     left, right = (sides[side].value for side in SIDES)
     together = tuple(film for film in films if any(film in each.films for each in numbers))
     correlation = _correlation(together)
-    errors = _errors(together, name, "sd", numbers, [each.widened for each in numbers])
+    errors = _errors(together, name, sd_name, numbers, [each.widened for each in numbers])
     lacks = errors[2] - (errors[1] - errors[0])
     squared = _product(lacks, lacks, correlation)
     share = 0.5
@@ -504,7 +497,7 @@ def _agreeing(
         share += _product(errors[0] + errors[1], lacks, correlation) / (2 * squared)
     shares = np.clip([-share, 1 - share], [-1, 0], [0, 1])
     values = np.array([left, right]) + shares * (difference.value - (right - left))
-    again = _errors(together, name, "sem", numbers, [1.0] * len(numbers))
+    again = _errors(together, name, sem_name, numbers, [1.0] * len(numbers))
     lacks_again = again[2] - (again[1] - again[0])
     agreeing = {}
     for place, side in enumerate(SIDES):
@@ -527,7 +520,7 @@ def _product(one: Array, other: Array, correlation: Array) -> float:
 def _errors(
     films: Sequence[Film],
     name: str,
-    error: str,
+    error_name: Callable[[str], str],
     numbers: Sequence[Merged],
     widened: Sequence[float],
 ) -> Array:
@@ -538,8 +531,8 @@ def _errors(
     """
     stated = np.array(
         [
-            [_number(film, f"{name}_{error}", side) for side in SIDES]
-            + [_number(film, f"{name}_asymmetry_{error}", "")]
+            [value_at(film.metrics, error_name(name), side) for side in SIDES]
+            + [value_at(film.metrics, error_name(f"{name}_asymmetry"))]
             for film in films
         ]
     )
@@ -590,23 +583,23 @@ def _add(
             if applies:
                 attrs[key] = f"{attrs.get(key, '')} {side or ' '.join(SIDES)}".strip()
 
-    def added(error: str, described: Mapping[str, Any]) -> None:
-        numbers = [getattr(each, error or "value") for each in sides.values()]
-        behind = f"_{error}" if error else ""
-        merged[f"{name}{behind}"] = (
+    def added(variable: str, key: str, described: Mapping[str, Any]) -> None:
+        numbers = [getattr(each, key) for each in sides.values()]
+        merged[variable] = (
             xr.DataArray(numbers[0], attrs=described)
             if "" in sides
             else xr.DataArray(numbers, {"side": list(sides)}, ("side",), attrs=described)
         )
 
-    added("", attrs)
+    added(name, "value", attrs)
     beside = []
-    for error in ("sd", "sem"):
-        having = [film for film in films if f"{name}_{error}" in film.variables]
+    for key, error in (("sd", sd_name(name)), ("sem", sem_name(name))):
+        having = [film for film in films if error in film.variables]
         if having:
-            of_error = having[0].variables[f"{name}_{error}"].attrs
-            added(error, {key: of_error[key] for key in of_error if key not in _OF_ONE_FILM})
-            beside.append(f"{name}_{error}")
+            of_error = having[0].variables[error].attrs
+            described = {k: v for k, v in of_error.items() if k not in _OF_ONE_FILM}
+            added(error, key, described)
+            beside.append(error)
     if beside:
         merged[name].attrs[BESIDE] = " ".join(beside)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mobility.assessment.movements import movement
 from mobility.base.formatting import spoken
-from mobility.base.uncertain import sd_name
+from mobility.base.uncertain import SD, sd_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT, SIDEWAYS
 from mobility.documents import fill
 from mobility.documents.contract import JointAngle, JointMobilityDocument
@@ -109,7 +109,7 @@ def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
             movement_made = str(one["shown"].item())
             name = str(movement(movement_made)["angle"]) if movement_made else ANGLE_OF_JOINT[joint]
             notes.setdefault(name, {})[one_side] = str(one["note"].item())
-            for ending, what in (("", ""), ("_sd", "standard deviation of the error of ")):
+            for ending, what in (("", ""), (SD, "standard deviation of the error of ")):
                 curve = curves.setdefault(f"{name}{ending}", empty[f"angle{ending}"].copy())
                 curve.attrs = {"units": "degree", "long_name": f"{what}{spoken(name)}"}
                 curve.loc[{"side": one_side}] = one[f"angle{ending}"]

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.movements import how_to_film, movement
-from mobility.assessment.number import reason_missing
+from mobility.assessment.number import number_of, reason_missing
 from mobility.base.formatting import (
     MISSING,
     between,
@@ -30,7 +30,6 @@ from mobility.base.formatting import (
     spoken,
 )
 from mobility.base.provenance import cameras_of
-from mobility.base.uncertain import sd_name, sem_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents.fill import SIDES, joint_angles_shown
 from mobility.documents.lab_references import LabReferences
@@ -177,7 +176,7 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
 
 def _held(one: xr.Dataset) -> str:
     """Angle at which a joint that did not move was held, most of the time."""
-    half = half_width(float(one[sd_name("maximum")]))
+    half = number_of(one, "maximum").half_width
     return quantity(float(np.nanmedian(one["angle"])), "degree", half=half)
 
 
@@ -363,10 +362,11 @@ def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
             continue
         name = moved[joint, side]
         one = metrics.sel(joint=joint, side=side)
-        value, half = float(one["end_of_range"]), half_width(float(one[sd_name("end_of_range")]))
-        if not math.isfinite(value):
+        end = number_of(one, "end_of_range")
+        if not end.is_measured:
             continue
-        reach = Reach(joint, side, name, value, half, certain=end_is_certain(metrics, joint, side))
+        certain = end_is_certain(metrics, joint, side)
+        reach = Reach(joint, side, name, end.value, end.half_width, certain=certain)
         reach = replace(reach, named=side_label(metrics, side))
         compared.append(_with_range(reach, _references(metrics).get(f"{side}_{joint}")))
         if opposite := _opposite_reach(one, reach):
@@ -378,13 +378,12 @@ def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
 def _opposite_reach(one: xr.Dataset, shown: Reach) -> Reach | None:
     """How far the joint went at the other end of its movement; None where that is not told."""
     name = str(one["opposite"].item())
-    value = float(one["opposite_end"]) if name else math.nan
-    if not math.isfinite(value):
+    end = number_of(one, "opposite_end")
+    if not name or not end.is_measured:
         return None
-    sd = float(one[sd_name("opposite_end")])
-    certain = not sd > constants()["certain"]["largest_sd_deg"]
-    half = half_width(sd)
-    return replace(shown, movement=name, value=value, half=half, certain=certain, opposite=True)
+    certain = not end.sd > constants()["certain"]["largest_sd_deg"]
+    reach = replace(shown, movement=name, value=end.value, half=end.half_width)
+    return replace(reach, certain=certain, opposite=True)
 
 
 def _with_range(reach: Reach, reference: Mapping[str, Any] | None) -> Reach:
@@ -442,10 +441,8 @@ def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Diffe
     wanted = dict.fromkeys(joint for joint, _ in places(metrics, angles))
     for joint in wanted:
         one = metrics.sel(joint=joint)
-        value, half = (
-            float(one["side_difference"]),
-            half_width(float(one[sd_name("side_difference")])),
-        )
+        difference = number_of(one, "side_difference")
+        value, half = difference.value, difference.half_width
         certain = all(
             (joint, side) in places(metrics, angles) and end_is_certain(metrics, joint, side)
             for side in SIDES
@@ -495,10 +492,10 @@ def _begins(metrics: xr.Dataset, reach: Reach) -> tuple[float, float] | None:
     """Where a movement begins, in its own direction, and half of the interval, if that is told."""
     one = metrics.sel(joint=reach.joint, side=reach.side)
     (name, sign), _ = _ends(one)
-    value, sd = sign * float(one[name]), float(one[sd_name(name)])
-    if reach.opposite or not math.isfinite(value) or sd > constants()["certain"]["largest_sd_deg"]:
+    start, largest = number_of(one, name), constants()["certain"]["largest_sd_deg"]
+    if reach.opposite or not start.is_measured or start.sd > largest:
         return None
-    return value, half_width(sd)
+    return sign * start.value, start.half_width
 
 
 def gauges_of(
@@ -545,7 +542,7 @@ def _gauge(
     """Make the gauge of a movement, of the sides that are compared with the same people."""
     first, norm = alike[0], _lab_norm(alike[0], lab)
     sems = {
-        each.side: float(metrics[sem_name("end_of_range")].sel(joint=each.joint, side=each.side))
+        each.side: number_of(metrics, "end_of_range", each.side, joint=each.joint).sem
         for each in alike
         if not each.opposite
     }
@@ -677,9 +674,8 @@ def _angle_of(joint: str, name: str) -> str:
 
 
 def _cell(one: xr.Dataset, name: str, *, sign: int = 1) -> Markup:
-    units = str(one[name].attrs["units"])
-    half = half_width(float(one[sd_name(name)]))
-    return measured(sign * float(one[name]), units, half=half)
+    number = number_of(one, name)
+    return measured(sign * number.value, number.units, half=number.half_width)
 
 
 def _references(metrics: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:

@@ -14,7 +14,7 @@ from mobility import tables
 from mobility.assessment import movements as movement_table
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.assessment.trial_errors import Known, visit_sem
-from mobility.base.uncertain import sd_name, sem_name
+from mobility.base.uncertain import SD, sd_name, sem_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT, joint_table
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.courses import planes_of, postures_of
@@ -371,7 +371,7 @@ def compared_movements(angles: xr.Dataset, metrics: xr.Dataset) -> tuple[xr.Data
         plane = angles[entry["angle"]].attrs.get(f"plane_{of_side}", "")
         name = str(entry.get(plane, entry["angle"]))
         names.append(name)
-        for ending in ("", "_sd"):
+        for ending in ("", SD):
             curve = metrics[f"angle{ending}"].sel(joint=of_joint, drop=True)
             shown = curve["side"] == of_side
             before = measured.get(f"{name}{ending}", curve.where(False))

@@ -10,13 +10,12 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.movements import movement, movements_of, refusal_advice
+from mobility.assessment.number import number_of
 from mobility.assessment.verdict import PARTS, Verdict, headline, judge
 from mobility.base.formatting import both_sides, capital, listed, spoken
 from mobility.base.provenance import AnalysisWarning, history
-from mobility.base.uncertain import sd_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT, joint_table
 from mobility.catalogue.registry import of_single_joints
-from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import SIDES
 
@@ -215,7 +214,7 @@ def _view_for_joints(view: Mapping[str, Any], metrics: xr.Dataset) -> dict[str, 
     elif not moved and asked and not _filmed_from_its_view(asked, azimuth):
         advice = refusal_advice(asked)
     halves = [
-        half_width(float(metrics[sd_name("end_of_range")].sel(joint=joint, side=side)))
+        number_of(metrics, "end_of_range", side, joint=joint).half_width
         for joint, side, _ in beside
     ]
     well = bool(halves) and max(halves) <= limits["narrow_deg"]["value"]

@@ -17,7 +17,6 @@ from mobility.assessment.number import side_shown
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.results import in_words
 from mobility.base.formatting import capital
-from mobility.base.uncertain import sd_name
 from mobility.catalogue.exercise import main_moment
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.catalogue.registry import exercise_of
@@ -27,7 +26,7 @@ from mobility.kinematics.stances import stance_at
 from mobility.reports.drawn_angles import DRAWN, clearer_side
 from mobility.reports.first_page import findings_in_words
 from mobility.reports.moments import Moment, of_angle
-from mobility.reports.values import value_of
+from mobility.reports.values import shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -193,11 +192,8 @@ def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
     """Give a moment the value that the page reports, so that one angle has one number."""
     if moment.angle not in metrics:
         return moment
-    value, sd = (
-        value_of(metrics, name, moment.side or None)
-        for name in (moment.angle, sd_name(moment.angle))
-    )
-    return replace(moment, value=value, sd=sd) if math.isfinite(value) else moment
+    number = shown(metrics, moment.angle, moment.side or None)
+    return replace(moment, value=number.value, sd=number.sd) if number.is_measured else moment
 
 
 def _of_extreme(

@@ -9,11 +9,9 @@ import htpy as h
 import numpy as np
 from markupsafe import Markup
 
-from mobility.assessment.number import side_shown
+from mobility.assessment.number import number_of, side_shown
 from mobility.base.formatting import listed, plus_minus, quantity, rounded
-from mobility.base.uncertain import sd_name
 from mobility.exercises.repeated.page import reported
-from mobility.kinematics.expected_error import half_width
 from mobility.reports.drawn_angles import clearer_side
 from mobility.reports.html import paragraphs
 from mobility.reports.moments import Moment, of_angle
@@ -65,10 +63,10 @@ def rises(page: ReportPage) -> Markup:
     metrics, words = page.metrics, page.exercise.own_table("sentences")
     times, without = [], dict[tuple[str, str], list[str]]()
     for name, until in words["until"].items():
-        value, half = value_of(metrics, name), half_width(value_of(metrics, sd_name(name)))
-        if np.isfinite(value):
-            times.append(f"{quantity(value, 's', half=half)} {until}")
-        kind = "no_norm" if np.isfinite(value) else "no_time"
+        number = number_of(metrics, name)
+        if number.is_measured:
+            times.append(f"{quantity(number.value, 's', half=number.half_width)} {until}")
+        kind = "no_norm" if number.is_measured else "no_time"
         if reason := metrics[name].attrs.get("no_norm" if kind == "no_norm" else "note", ""):
             without.setdefault((kind, reason), []).append(until)
     tests = [words["five"].format(times=listed(times))] if times else []
@@ -76,7 +74,7 @@ def rises(page: ReportPage) -> Markup:
         tests.append(words["in_30_s"].format(count=round(count)))
     counted = page.repetitions["accepted"].to_numpy().astype(bool)
     durations = metrics["repetition_duration"].to_numpy()[counted]
-    errors = [half_width(value_of(metrics, sd_name(name))) for name in words["until"]]
+    errors = [number_of(metrics, name).half_width for name in words["until"]]
     error = next(filter(np.isfinite, errors), np.nan)
     each = words["all" if counted.all() else "some"].format(
         accepted=counted.sum(),
