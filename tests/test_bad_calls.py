@@ -280,7 +280,7 @@ def entrances() -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {
         name: each for name, each in PUBLIC.items() if not inspect.isclass(each)
     }
-    for folder in ("assessment", "exchange", "kinematics", "statistics", "studies"):
+    for folder in ("assessment", "exchange", "kinematics", "lab", "studies"):
         for module in pkgutil.walk_packages(
             importlib.import_module(f"mobility.{folder}").__path__, f"mobility.{folder}."
         ):

@@ -408,7 +408,7 @@ def test_a_page_whose_maker_is_killed_is_the_old_one_and_goes_with_its_session(
     before = page.read_bytes()
     script = (
         "import sys, time, mobility as mb\nfrom pathlib import Path\n"
-        "from mobility.reports import render\n"
+        "from mobility.studies import study_reports as render\n"
         "def stop(place, document):\n    Path(sys.argv[3]).touch(); time.sleep(600)\n"
         "write = render.write_json\n"
         "render.write_json = lambda p, d: (stop if p.name == 'visit.json' else write)(p, d)\n"
