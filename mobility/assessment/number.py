@@ -175,8 +175,9 @@ def reason_missing(metrics: xr.Dataset, name: str, side: str | None = None, **pl
     accepted = variables.get("accepted_repetitions")
     count = np.nan if accepted is None else float(accepted.values)
     if count == 0:
-        none = "none_accepted" if metrics.sizes.get("rep") else "no_repetition"
-        return tables.sentence(f"reasons.{none}")
+        if metrics.sizes.get("rep"):
+            return tables.sentence("reasons.none_accepted")
+        return tables.sentence("reasons.no_repetition")
     variable = variables[name]
     if of_place := _note_of_place(metrics, variable, side, place):
         return of_place

@@ -7,8 +7,10 @@ and taken apart here, and nowhere else.
 
 from __future__ import annotations
 
-import numpy as np
-import xarray as xr
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 SD, SEM = "_sd", "_sem"
 
@@ -40,5 +42,9 @@ def name_of_value(name: object) -> str:
 
 def sd_beside(dataset: xr.Dataset, name: str) -> xr.DataArray:
     """Give the standard deviation of the error of a variable; NaN if it has none."""
+    # Imported late: the catalogue of exercises needs the names alone.
+    import numpy as np
+    import xarray as xr
+
     sd = dataset.get(sd_name(name))
     return xr.full_like(dataset[name], np.nan, dtype=np.float64) if sd is None else sd
