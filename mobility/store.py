@@ -372,9 +372,9 @@ class Session(StoredSession):
         Nothing holds for results of older code; see
         :func:`mobility.studies.references.lab_references`.
         """
-        from mobility.studies.references import current_lab_references
+        from mobility.studies.references import lab_references
 
-        return current_lab_references(self)
+        return lab_references(self)
 
     def validations(self) -> list[Validation]:
         """Comparisons with lab data that are stored, by name."""

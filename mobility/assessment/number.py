@@ -50,9 +50,9 @@ class Number:
     sem
         Standard error of measurement between visits; NaN if it is unknown.
     units, side
-        Those of the value; `side` is empty if it has none.
+        Units and side of the value; `side` is empty if it has no side.
     statistic
-        How it was taken.
+        How the value was taken, for example as a median over the repetitions.
     reason
         Why there is no value; empty if there is one.
     """
@@ -81,7 +81,7 @@ class Number:
         return self.value - self.half_width, self.value + self.half_width
 
     def scaled(self, factor: float, units: str) -> Number:
-        """Give the same number in other units, of which one of its own has `factor`."""
+        """Return the number in other `units`: its value and errors times `factor`."""
         value, sd, sem = (factor * each for each in (self.value, self.sd, self.sem))
         return replace(self, value=value, sd=sd, sem=sem, units=units)
 
@@ -156,7 +156,7 @@ def reason_of_side(metrics: xr.Dataset, side: str | None) -> str:
 
 
 def reason_missing(metrics: xr.Dataset, name: str, side: str | None = None, **place: Any) -> str:
-    """Say in a clause why a metric has no value: the one place that decides it, for all to show.
+    """Decide why a metric has no value, as a clause that every page, table and document shows.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Names of the variables that hold the errors of another one, in files and Datasets.
+"""Names of variables that hold the errors of another variable, in files and Datasets.
 
 A variable ``knee_flexion`` has the standard deviation of its error in ``knee_flexion_sd``, and the
-standard error of measurement between visits in ``knee_flexion_sem``. The names are put together
-and taken apart here, and nowhere else.
+standard error of measurement between visits in ``knee_flexion_sem``. Only this module puts these
+names together and takes them apart.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def is_error(name: object) -> bool:
 
 
 def name_of_value(name: object) -> str:
-    """Name the variable of whose error `name` is the standard deviation; else `name`."""
+    """Return the name of the value of which `name` is the error; any other name is unchanged."""
     return str(name).removesuffix(SD)
 
 
 def sd_beside(dataset: xr.Dataset, name: str) -> xr.DataArray:
     """Give the standard deviation of the error of a variable; NaN if it has none."""
-    # Imported late: the catalogue of exercises needs the names alone.
+    # Imported late: the catalogue of exercises needs only the names, and must load quickly.
     import numpy as np
     import xarray as xr
 

@@ -1,4 +1,4 @@
-"""What wings add to the report of a session, which knows none of them by name."""
+"""Additions of wings to the report of a session. The report knows no wing by name."""
 
 from __future__ import annotations
 
@@ -20,19 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Additions:
-    """What one wing adds: ``REPORT`` of its module in ``mobility.REPORT_ADDITIONS``.
+    """Functions with which one wing adds to a report: ``REPORT`` of its registered module.
 
     Attributes
     ----------
     references
-        Norms and errors of the lab that hold for a session.
+        Finds the norms and errors of the lab that hold for a session.
     first_page
-        What the first page shows beside the findings, from its numbers; empty if there is nothing.
+        Makes what the first page shows next to the findings, from the session and the numbers of
+        the page. Empty if there is nothing to show.
     compared_with
-        The session whose numbers the report shows too: it is brought up to date first, and the
-        report is deleted with it. None if there is no such session.
+        Finds the session whose numbers the report shows too. It is brought up to date first, and
+        the report is deleted with it. None if there is no such session.
     inputs
-        What the report depends on besides the session; if it changes, the report is made again.
+        Lists what the report depends on besides the session. If it changes, the report is made
+        again.
     """
 
     references: Callable[[StoredSession], LabReferences]

@@ -27,7 +27,7 @@ from mobility.reports.html import bullets, html, paragraphs
 from mobility.sessions.filming import filmed_alike, filming_of
 from mobility.sessions.record import ANONYMOUS
 from mobility.sessions.session_store import store_of
-from mobility.studies.references import current_lab_references, references
+from mobility.studies.references import lab_references, references
 from mobility.studies.visit_changes import fewest_repetitions
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def last_visit(session: StoredSession) -> StoredSession | None:
 
 def gauges_of(session: StoredSession) -> list[Gauge]:
     """Numbers of a visit, to compare with those of another."""
-    shows, lab = verdict_of(session).shows, current_lab_references(session)
+    shows, lab = verdict_of(session).shows, lab_references(session)
     return of_rules(session.metrics(), shows, most=None, lab=lab)
 
 
@@ -247,5 +247,5 @@ def _references_of_exercise(session: StoredSession) -> list[str]:
     ]
 
 
-REPORT = Additions(current_lab_references, since_last_visit, last_visit, _references_of_exercise)
+REPORT = Additions(lab_references, since_last_visit, last_visit, _references_of_exercise)
 """What studies add to the report of a session."""

@@ -1,4 +1,4 @@
-"""References in the store of a lab: what its own studies found is kept, read and deleted here."""
+"""Save, read and delete what a lab's own studies found, as references in its store."""
 
 from __future__ import annotations
 
@@ -152,12 +152,15 @@ def _not_found(store: StoreFiles, name: str) -> NotFoundError:
 
 
 def lab_references(session: StoredSession) -> LabReferences:
-    """Find what holds for an analysed session.
+    """Find the norms and errors of the lab that hold for an analysed session.
 
-    Nothing does for a demo, for a session that a phone added, or if the view is unknown.
+    None hold for a demo, for a session that a phone added, for results of an older version, or if
+    the view is unknown.
     """
     record = session.record
     if session.store.read_only or record.phone_key is not None or record.provenance is None:
+        return LabReferences()
+    if not is_current(session):
         return LabReferences()
     result = references(session.store)
     view = (session.capture_quality().get("view") or {}).get("name", UNKNOWN)
@@ -185,11 +188,6 @@ def lab_references(session: StoredSession) -> LabReferences:
         return LabReferences(conditions, result, versions)
     age = participant.age_in(record.created_at.year)
     return LabReferences(conditions, result, versions, participant.sex, age)
-
-
-def current_lab_references(session: StoredSession) -> LabReferences:
-    """Find norms and errors of the lab that hold for a session; none for results of older code."""
-    return lab_references(session) if is_current(session) else LabReferences()
 
 
 def check_name(name: str, *, parameter: str = "name") -> None:

@@ -183,12 +183,12 @@ DAY = datetime.timedelta(days=1)
 
 
 @pytest.fixture
-def store_of_retention(tmp_path, stand_ins):
+def aged_store(tmp_path, stand_ins):
     """Sessions of 1, 2, 3 and 4 days ago, by turns of two people, and one of tomorrow."""
-    store_of_retention = Store(tmp_path / "store", reports=tmp_path / "reports")
+    aged_store = Store(tmp_path / "store", reports=tmp_path / "reports")
     now = datetime.datetime.now().astimezone()
     for number, days in enumerate((4, 3, 2, 1, -1)):
-        session = store_of_retention.create(
+        session = aged_store.create(
             stand_ins.video(tmp_path),
             user_id=f"p{number % 2}",
             exercise_name="Overhead Squat",
@@ -199,66 +199,66 @@ def store_of_retention(tmp_path, stand_ins):
         write_json(session.folder / "session.json", record.model_dump(mode="json"))
         session.report_folder.mkdir(parents=True)
         (session.report_folder / "a.html").write_text("report")
-    return store_of_retention
+    return aged_store
 
 
-def ids(store_of_retention, **rule):
-    return [each.name for each in to_prune(store_of_retention, **rule)]
+def ids(aged_store, **rule):
+    return [each.name for each in to_prune(aged_store, **rule)]
 
 
-def test_by_age_and_by_number(store_of_retention):
-    assert ids(store_of_retention, older_than=2.5 * DAY) == ["s4", "s3"]
-    assert ids(store_of_retention, older_than=2.5 * DAY, user_id="p1") == ["s3"]
+def test_by_age_and_by_number(aged_store):
+    assert ids(aged_store, older_than=2.5 * DAY) == ["s4", "s3"]
+    assert ids(aged_store, older_than=2.5 * DAY, user_id="p1") == ["s3"]
     # A session of tomorrow (a clock that was wrong) is not old.
-    assert ids(store_of_retention, older_than=datetime.timedelta(hours=1)) == [
+    assert ids(aged_store, older_than=datetime.timedelta(hours=1)) == [
         "s4",
         "s3",
         "s2",
         "s1",
     ]
-    assert ids(store_of_retention, keep=2) == ["s4", "s3", "s2"]
-    assert ids(store_of_retention, keep=1, user_id="p0") == ["s4", "s2"]
-    assert ids(store_of_retention, keep=9) == []
-    assert len(ids(store_of_retention, keep=0)) == 5
-    (first, *_) = to_prune(store_of_retention, keep=2)
+    assert ids(aged_store, keep=2) == ["s4", "s3", "s2"]
+    assert ids(aged_store, keep=1, user_id="p0") == ["s4", "s2"]
+    assert ids(aged_store, keep=9) == []
+    assert len(ids(aged_store, keep=0)) == 5
+    (first, *_) = to_prune(aged_store, keep=2)
     assert (first.user_id, first.kind) == ("p0", "session")
     assert first.bytes > len("report")
-    assert len(store_of_retention.sessions()) == 5
+    assert len(aged_store.sessions()) == 5
 
 
-def test_exactly_one_rule(store_of_retention):
+def test_exactly_one_rule(aged_store):
     for text in ("999999d", "999999w"):
         with pytest.raises(BadInputError, match=r"older_than: .* go back to before the year 1"):
-            to_prune(store_of_retention, older_than=duration(text))
+            to_prune(aged_store, older_than=duration(text))
     for rule in ({}, {"keep": 1, "older_than": DAY}, {"keep": -1}, {"keep": 1, "user_id": "../p"}):
         with pytest.raises(BadInputError):
-            to_prune(store_of_retention, **rule)
+            to_prune(aged_store, **rule)
 
 
-def test_a_damaged_session_is_never_listed(store_of_retention):
+def test_a_damaged_session_is_never_listed(aged_store):
     # A time without an offset is damage too.
-    file = store_of_retention.path / "s3" / "session.json"
+    file = aged_store.path / "s3" / "session.json"
     record = json.loads(file.read_text())
     file.write_text(json.dumps({**record, "created_at": "2026-01-02T03:04:05"}))
-    (store_of_retention.path / "s4" / "session.json").write_text("{")
-    assert [session.id for session in store_of_retention.sessions()] == ["s2", "s1", "s-1"]
-    assert ids(store_of_retention, keep=0) == ["s2", "s1", "s-1"]
-    assert ids(store_of_retention, older_than=DAY / 24) == ["s2", "s1"]
+    (aged_store.path / "s4" / "session.json").write_text("{")
+    assert [session.id for session in aged_store.sessions()] == ["s2", "s1", "s-1"]
+    assert ids(aged_store, keep=0) == ["s2", "s1", "s-1"]
+    assert ids(aged_store, older_than=DAY / 24) == ["s2", "s1"]
 
 
-def test_batches_go_by_age(store_of_retention):
+def test_batches_go_by_age(aged_store):
     ended = datetime.datetime.now().astimezone() - 10 * DAY
-    folder = store_of_retention.reports / "batch-20200101-000000"
+    folder = aged_store.reports / "batch-20200101-000000"
     folder.mkdir()
     summary = {"manifest": "m.csv", "versions": {}, "rows": []}
     summary |= dict.fromkeys(("started", "ended"), ended.isoformat())
     (folder / "summary.json").write_text(json.dumps(summary))
     # One that has not ended may be resumed.
-    (store_of_retention.reports / "batch-20200102-000000").mkdir()
-    assert ids(store_of_retention, older_than=9 * DAY) == [folder.name]
-    assert ids(store_of_retention, older_than=9 * DAY, user_id="p0") == []
-    assert folder.name not in ids(store_of_retention, keep=0)
-    prune(store_of_retention, to_prune(store_of_retention, older_than=9 * DAY)[0])
+    (aged_store.reports / "batch-20200102-000000").mkdir()
+    assert ids(aged_store, older_than=9 * DAY) == [folder.name]
+    assert ids(aged_store, older_than=9 * DAY, user_id="p0") == []
+    assert folder.name not in ids(aged_store, keep=0)
+    prune(aged_store, to_prune(aged_store, older_than=9 * DAY)[0])
     assert not folder.exists()
 
 
@@ -272,17 +272,17 @@ def test_lengths_of_time():
     assert [duration(text) / DAY for text in ("12h", "90d", "6w")] == [0.5, 90, 42]
 
 
-def test_nothing_goes_without_yes(store_of_retention):
+def test_nothing_goes_without_yes(aged_store):
     def pruned(*options):
-        return command("prune", "--keep", "3", *options, store=store_of_retention.path)
+        return command("prune", "--keep", "3", *options, store=aged_store.path)
 
     dry = pruned()
     assert dry.returncode == 0
     assert [line.split()[2] for line in dry.stdout.splitlines()] == ["s4", "s3"]
     assert "nothing was deleted yet: give --yes" in dry.stderr
-    assert len(store_of_retention.sessions()) == 5
+    assert len(aged_store.sessions()) == 5
     # One that is in use stays, and the others go.
-    with store_of_retention.session_locked("s4", what="s4"):
+    with aged_store.session_locked("s4", what="s4"):
         done = pruned("--yes", "--json")
     assert done.returncode == 1
     assert "s4 is in use" in done.stderr
@@ -290,29 +290,29 @@ def test_nothing_goes_without_yes(store_of_retention):
         "s4": False,
         "s3": True,
     }
-    assert [session.id for session in store_of_retention.sessions()] == ["s4", "s2", "s1", "s-1"]
-    assert not (store_of_retention.reports / "s3").exists()
+    assert [session.id for session in aged_store.sessions()] == ["s4", "s2", "s1", "s-1"]
+    assert not (aged_store.reports / "s3").exists()
 
 
 @pytest.fixture
-def store_of_takeout(tmp_path, stand_ins):
-    store_of_takeout = Store(tmp_path / "sessions", reports=tmp_path / "reports")
-    store_of_takeout.set_participant("ann", height_m=1.7)
-    store_of_takeout.set_participant("bob", height_m=1.8)
+def store_of_two(tmp_path, stand_ins):
+    store_of_two = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    store_of_two.set_participant("ann", height_m=1.7)
+    store_of_two.set_participant("bob", height_m=1.8)
     for user_id, number in (("ann", 1), ("ann", 2), ("bob", 3)):
         video = small_results.video(tmp_path, content=b"video %d" % number)
-        store_of_takeout.create(
+        store_of_two.create(
             video, user_id=user_id, exercise_name="Overhead Squat", session_id=f"s{number}"
         )
-    store_of_takeout.session("s1").analyze()
-    store_of_takeout.session("s1").render_report()
-    (store_of_takeout.reports / "s1.validation").mkdir()
-    (store_of_takeout.reports / "s1.validation" / "lab.html").write_text("lab")
-    return store_of_takeout
+    store_of_two.session("s1").analyze()
+    store_of_two.session("s1").render_report()
+    (store_of_two.reports / "s1.validation").mkdir()
+    (store_of_two.reports / "s1.validation" / "lab.html").write_text("lab")
+    return store_of_two
 
 
-def test_all_files_of_one_and_of_no_other_are_handed_over(store_of_takeout, tmp_path):
-    write_takeout(store_of_takeout, "ann", tmp_path / "ann.zip")
+def test_all_files_of_one_and_of_no_other_are_handed_over(store_of_two, tmp_path):
+    write_takeout(store_of_two, "ann", tmp_path / "ann.zip")
     with zipfile.ZipFile(tmp_path / "ann.zip") as archive:
         names = set(archive.namelist())
         assert archive.testzip() is None
@@ -325,96 +325,96 @@ def test_all_files_of_one_and_of_no_other_are_handed_over(store_of_takeout, tmp_
     assert not [name for name in names if "s3" in name or "bob" in name]
     for nobody, error in (("eve", NotFoundError), ("../ann", BadInputError)):
         with pytest.raises(error):
-            write_takeout(store_of_takeout, nobody, tmp_path / "eve.zip")
+            write_takeout(store_of_two, nobody, tmp_path / "eve.zip")
     assert not (tmp_path / "eve.zip").exists()
 
 
-def test_all_of_one_and_of_no_other_is_deleted(store_of_takeout):
-    copy = store_of_takeout.path / "participants" / ".ipynb_checkpoints" / "ann-checkpoint.json"
+def test_all_of_one_and_of_no_other_is_deleted(store_of_two):
+    copy = store_of_two.path / "participants" / ".ipynb_checkpoints" / "ann-checkpoint.json"
     copy.parent.mkdir()
     copy.write_text("Ann")  # JupyterLab makes it when somebody saves the record there
     # A session with a damaged record goes too.
-    (store_of_takeout.path / "s2" / "session.json").write_text('{"user_id": "ann", "exercise": 7}')
-    assert [session.id for session in store_of_takeout.sessions()] == ["s1", "s3"]
-    assert erase(store_of_takeout, "ann") == ["s1", "s2", "participant"]
-    assert files_of_participant(store_of_takeout, "ann") == []
+    (store_of_two.path / "s2" / "session.json").write_text('{"user_id": "ann", "exercise": 7}')
+    assert [session.id for session in store_of_two.sessions()] == ["s1", "s3"]
+    assert erase(store_of_two, "ann") == ["s1", "s2", "participant"]
+    assert files_of_participant(store_of_two, "ann") == []
     assert not copy.exists()
-    assert not (store_of_takeout.path / "s2").exists()
-    assert [session.id for session in store_of_takeout.sessions()] == ["s3"]
-    assert store_of_takeout.participants() == ["bob"]
-    assert not [place for place in store_of_takeout.reports.rglob("*") if "s1" in place.name]
-    assert erase(store_of_takeout, "ann") == []
+    assert not (store_of_two.path / "s2").exists()
+    assert [session.id for session in store_of_two.sessions()] == ["s3"]
+    assert store_of_two.participants() == ["bob"]
+    assert not [place for place in store_of_two.reports.rglob("*") if "s1" in place.name]
+    assert erase(store_of_two, "ann") == []
 
 
 @pytest.mark.parametrize("damage", ["{", '{"user_id": 7}', None])
-def test_a_session_of_nobody_knows_whom_is_told(store_of_takeout, damage):
-    record = store_of_takeout.path / "s2" / "session.json"
+def test_a_session_of_nobody_knows_whom_is_told(store_of_two, damage):
+    record = store_of_two.path / "s2" / "session.json"
     record.unlink() if damage is None else record.write_text(damage)
-    typed = ("participants", "delete", "ann", "--yes", "--reports", store_of_takeout.reports)
+    typed = ("participants", "delete", "ann", "--yes", "--reports", store_of_two.reports)
     for _ in range(2):
-        done = command(*typed, store=store_of_takeout.path)
+        done = command(*typed, store=store_of_two.path)
         assert done.returncode == 1
         assert "session s2: its record is damaged" in done.stderr
         assert "deleted everything that is known to belong to ann" in done.stderr
         assert "deleted everything of" not in done.stderr
         assert "nothing is stored" not in done.stderr
-    assert unassigned(store_of_takeout) == ["s2"]
-    assert not (store_of_takeout.path / "s1").exists()
-    assert [session.id for session in store_of_takeout.sessions()] == ["s3"]
+    assert unassigned(store_of_two) == ["s2"]
+    assert not (store_of_two.path / "s1").exists()
+    assert [session.id for session in store_of_two.sessions()] == ["s3"]
     # As the message advises, whatever its record is like.
-    store_of_takeout.delete("s2")
-    assert not (store_of_takeout.path / "s2").exists()
-    assert unassigned(store_of_takeout) == []
+    store_of_two.delete("s2")
+    assert not (store_of_two.path / "s2").exists()
+    assert unassigned(store_of_two) == []
 
 
-def test_what_is_in_use_is_told_and_the_rest_is_gone(store_of_takeout):
+def test_what_is_in_use_is_told_and_the_rest_is_gone(store_of_two):
     with (
-        store_of_takeout.session_locked("s1", what="s1"),
+        store_of_two.session_locked("s1", what="s1"),
         pytest.raises(StorageError, match="not everything was deleted"),
     ):
-        erase(store_of_takeout, "ann")
-    assert [session.id for session in store_of_takeout.sessions()] == ["s1", "s3"]
-    assert erase(store_of_takeout, "ann") == ["s1"]
+        erase(store_of_two, "ann")
+    assert [session.id for session in store_of_two.sessions()] == ["s1", "s3"]
+    assert erase(store_of_two, "ann") == ["s1"]
 
 
-def test_what_is_left_of_another_does_not_count_against_one(store_of_takeout, caplog):
-    (store_of_takeout.path / "s3").rename(store_of_takeout.path / ".deleting-s3")
-    with store_of_takeout.session_locked("s3", what="s3"):
-        assert erase(store_of_takeout, "ann") == ["s1", "s2", "participant"]
+def test_what_is_left_of_another_does_not_count_against_one(store_of_two, caplog):
+    (store_of_two.path / "s3").rename(store_of_two.path / ".deleting-s3")
+    with store_of_two.session_locked("s3", what="s3"):
+        assert erase(store_of_two, "ann") == ["s1", "s2", "participant"]
         assert "another participant is still there: session s3" in caplog.text
         with pytest.raises(InUseError, match=r"participant bob: not everything.*session s3"):
-            erase(store_of_takeout, "bob")
+            erase(store_of_two, "bob")
 
 
-def test_keys_that_cannot_be_revoked_keep_nothing_else_from_going(store_of_takeout, monkeypatch):
-    keys = Keys(store_of_takeout)
+def test_keys_that_cannot_be_revoked_keep_nothing_else_from_going(store_of_two, monkeypatch):
+    keys = Keys(store_of_two)
     keys.create("participant", user_id="ann")
 
     def full(*_):
         raise StorageError("the disk is full")
 
     monkeypatch.setattr(Store, "write_document", full)
-    typed = ("participants", "delete", "ann", "--yes", "--reports", store_of_takeout.reports)
-    done = command(*typed, store=store_of_takeout.path)
+    typed = ("participants", "delete", "ann", "--yes", "--reports", store_of_two.reports)
+    done = command(*typed, store=store_of_two.path)
     assert (done.returncode, "the disk is full" in done.stderr) == (2, True)
-    assert files_of_participant(store_of_takeout, "ann") == []
+    assert files_of_participant(store_of_two, "ann") == []
     assert [key.user_id for key in keys.all()] == ["ann"]
 
 
-def test_one_who_is_called_session_is_not_taken_for_everybody(store_of_takeout, tmp_path):
+def test_one_who_is_called_session_is_not_taken_for_everybody(store_of_two, tmp_path):
     # Their record has the name of that of a session, in the folder of all records.
-    store_of_takeout.set_participant("session", height_m=1.9)
-    write_takeout(store_of_takeout, "session", tmp_path / "one.zip")
+    store_of_two.set_participant("session", height_m=1.9)
+    write_takeout(store_of_two, "session", tmp_path / "one.zip")
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
         assert archive.namelist() == ["sessions/participants/session.json"]
-    assert [session.id for session in store_of_takeout.sessions()] == ["s1", "s2", "s3"]
+    assert [session.id for session in store_of_two.sessions()] == ["s1", "s2", "s3"]
     with pytest.raises(NotFoundError):
-        store_of_takeout.delete("participants")
-    assert erase(store_of_takeout, "session") == ["participant"]
-    assert store_of_takeout.participants() == ["ann", "bob"]
+        store_of_two.delete("participants")
+    assert erase(store_of_two, "session") == ["participant"]
+    assert store_of_two.participants() == ["ann", "bob"]
     with pytest.raises(BadInputError, match="folder of the store"):
-        store_of_takeout.create(
-            store_of_takeout.session("s1").video,
+        store_of_two.create(
+            store_of_two.session("s1").video,
             user_id="ann",
             exercise_name="Overhead Squat",
             session_id="participants",
@@ -422,11 +422,11 @@ def test_one_who_is_called_session_is_not_taken_for_everybody(store_of_takeout, 
 
 
 def test_the_numbers_of_visits_are_handed_over_as_a_table(tmp_path, demo):
-    store_of_takeout = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    store_of_two = Store(tmp_path / "sessions", reports=tmp_path / "reports")
     for name, user_id in (("a", "ann"), ("b", "ann"), ("c", "bob")):
-        add_session(store_of_takeout, demo, name, user_id=user_id, date="2026-03-01")
-        taken_as_current(store_of_takeout.session(name))
-    write_takeout(store_of_takeout, "ann", tmp_path / "ann.zip")
+        add_session(store_of_two, demo, name, user_id=user_id, date="2026-03-01")
+        taken_as_current(store_of_two.session(name))
+    write_takeout(store_of_two, "ann", tmp_path / "ann.zip")
     with zipfile.ZipFile(tmp_path / "ann.zip") as archive:
         rows = list(csv.DictReader(archive.read("visits.csv").decode().splitlines()))
         assert "visits.datapackage.json" in archive.namelist()

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cohort_cases import add_session
+from demo_sessions import taken_as_current
 
 from mobility.documents.lab_references import Conditions, LabReferences, RetestError, RetestErrors
 from mobility.errors import BadInputError, NotFoundError, StorageError
@@ -252,7 +253,9 @@ def test_what_holds_for_a_session(tmp_path: Path, demo: Path) -> None:
     session = store.session("one")
     store.set_participant("ann", sex="female", age=30)
     store.save_reference(make_norms(cohort(20), name="ours"))
-    lab = lab_references(session)
+    assert not session.is_current()  # nothing is compared with results of older code
+    assert session.references().conditions is None
+    lab = lab_references(taken_as_current(session))
     assert lab.conditions == Conditions(
         exercise="Overhead Squat",
         view=session.capture_quality()["view"]["name"],
@@ -267,12 +270,10 @@ def test_what_holds_for_a_session(tmp_path: Path, demo: Path) -> None:
     first = rows.iloc[0]
     for name in ("exercise", "view", "method", "cameras"):
         assert getattr(lab.conditions, name) == first[name]
-    assert first["software"] == f"{lab.conditions.software}, outdated"
+    assert first["software"] == lab.conditions.software
     versions = dict(zip(rows["metric"], rows["version"], strict=True))
     assert {name: lab.versions.get(name, "") for name in versions} == versions
     assert lab.versions["mobility_index"]
-    assert not session.is_current()  # nothing is compared with results of older code
-    assert session.references().conditions is None
     assert lab_references(store.demo("Overhead Squat")).conditions is None
     file = session.folder / "session.json"
     write_json(file, read_json(file) | {"phone_key": "0123456789ab"})

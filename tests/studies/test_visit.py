@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cohort_cases import add_failed, add_session
-from demo_sessions import put_result
+from demo_sessions import put_result, taken_as_current
 
 import mobility as mb
 from mobility.base.provenance import sha256
@@ -406,7 +406,7 @@ def test_films_say_of_which_model_they_are_and_the_table_names_all(
 def error_of_lab(store: Store, name: str, **conditions: Any) -> RetestErrors:
     """Keep an error of measuring again of the knees' difference, 2 degrees."""
     session = store.session("a")
-    holds = lab_references(session).conditions or Conditions(
+    holds = Conditions(
         exercise=session.record.exercise,
         view=session.capture_quality()["view"]["name"],
         method=session.metrics().attrs["method"],
@@ -430,7 +430,7 @@ def test_errors_of_a_lab_for_one_film_are_not_those_of_visits(store: Store, demo
     difference = ("knee_flexion_asymmetry", "")
 
     def whose() -> tuple[str, Any]:
-        of_session = lab_references(store.session("b")).retest_error(*difference)
+        of_session = lab_references(taken_as_current(store.session("b"))).retest_error(*difference)
         found = None if of_session is None else of_session[1]
         return changes_of(store.visit("ann"))[difference]["error_of"], found
 
@@ -445,7 +445,7 @@ def test_errors_of_a_lab_for_one_film_are_not_those_of_visits(store: Store, demo
     error_of_lab(store, "films", source_software="RTMPose", pose_source="other")
     assert whose() == ("package", None)
     add(store, demo, "c", date="2026-03-09", model="RTMPose")
-    of_model = lab_references(store.session("c")).retest_error(*difference)
+    of_model = lab_references(taken_as_current(store.session("c"))).retest_error(*difference)
     assert of_model is not None
     assert of_model[1] == "films"
     shutil.rmtree(store.path / "c")

@@ -41,7 +41,7 @@ from mobility.kinematics.skeleton import (
     landmarks,
 )
 
-_RULE = SETTINGS["depth_unknown"]
+_WITHOUT_DEPTH = SETTINGS["depth_unknown"]
 _MOVED_M = SETTINGS["planted"]["moved_m"]
 
 
@@ -55,7 +55,7 @@ def is_determined(problem: Problem, shared: Array) -> bool:
     intervals = intervals_of(problem)
     if problem.standing is None or not intervals:
         return False
-    if abs(np.degrees(np.arctan(shared[PITCH]))) > _RULE["most_pitch_deg"]:
+    if abs(np.degrees(np.arctan(shared[PITCH]))) > _WITHOUT_DEPTH["most_pitch_deg"]:
         return False
     rows = np.zeros(len(problem.knots), bool)
     for first, last in intervals:
@@ -79,7 +79,8 @@ def _feet_are_down(problem: Problem, rows: Mask) -> bool:
     apart = np.diff(heights, axis=1)[:, 0] * problem.distance[rows_with_ankles]
     lifted = np.percentile(np.abs(apart - np.median(apart)), 90)
     return bool(
-        np.percentile(np.abs(apart), 90) < _RULE["feet_level_m"] and lifted < _RULE["foot_lifted_m"]
+        np.percentile(np.abs(apart), 90) < _WITHOUT_DEPTH["feet_level_m"]
+        and lifted < _WITHOUT_DEPTH["foot_lifted_m"]
     )
 
 
@@ -107,10 +108,10 @@ def _is_straight(problem: Problem, stands: Mask) -> bool:
             lines = np.stack([at[:, b] - at[:, a] for a, b in pairs])
             size = np.median(np.linalg.norm(lines, axis=-1), axis=1)
             looks.append(size / size.sum() / (usual / usual.sum()))
-    return bool(looks) and bool(np.mean(looks, axis=0).min() > _RULE["shortest_look"])
+    return bool(looks) and bool(np.mean(looks, axis=0).min() > _WITHOUT_DEPTH["shortest_look"])
 
 
-_RULE_of_one_view: Mapping[str, Any] = SETTINGS["one_view"]
+_TWO_VIEWS: Mapping[str, Any] = SETTINGS["one_view"]
 
 
 class Fit(NamedTuple):
@@ -141,9 +142,9 @@ def may_contradict(one: Array, other: Array) -> bool:
     """
     angles = [_angles(joints) for joints in (one, other)]
     differences = [
-        _root_mean((angles[0][name] - angles[1][name]) ** 2) for name in _RULE_of_one_view["angles"]
+        _root_mean((angles[0][name] - angles[1][name]) ** 2) for name in _TWO_VIEWS["angles"]
     ]
-    return bool(max(differences) > _RULE_of_one_view["look_deg"])
+    return bool(max(differences) > _TWO_VIEWS["look_deg"])
 
 
 def contradiction(one: xr.Dataset, other: xr.Dataset, offset: float) -> Contradiction | None:
@@ -170,7 +171,7 @@ def contradiction(one: xr.Dataset, other: xr.Dataset, offset: float) -> Contradi
     both = np.abs(later[nearest] - time) <= usual
     rows = np.flatnonzero(both), nearest[both]
     contradictions = []
-    for name in _RULE_of_one_view["angles"]:
+    for name in _TWO_VIEWS["angles"]:
         values, variances = [], []
         for body, at in zip((one, other), rows, strict=True):
             values.append(angles_from_points(landmarks(body))[name][at])
@@ -179,7 +180,7 @@ def contradiction(one: xr.Dataset, other: xr.Dataset, offset: float) -> Contradi
         ratio = _root_mean(square / (variances[0] + variances[1]))
         contradictions.append(Contradiction(name, _root_mean(square), ratio))
     largest = max(contradictions, key=lambda contradiction: contradiction.ratio)
-    return largest if largest.ratio > _RULE_of_one_view["largest_ratio"] else None
+    return largest if largest.ratio > _TWO_VIEWS["largest_ratio"] else None
 
 
 def better_of(alone: Sequence[Fit], why: Contradiction, poses: Sequence[xr.Dataset]) -> xr.Dataset:
