@@ -24,7 +24,8 @@ from mobility.cli.parameters import (
     takes,
     warn,
 )
-from mobility.errors import BadInputError, MobilityError
+from mobility.documents.display_settings import refuse_null
+from mobility.errors import MobilityError
 
 if TYPE_CHECKING:
     from mobility import Session, Store
@@ -143,9 +144,7 @@ def config_set(
     What the file leaves out stays as it is.
     """
     fields = read_object(file)
-    absent = {name: ["is null; leave it out"] for name, value in fields.items() if value is None}
-    if absent:
-        raise BadInputError.of(absent, what=f"{file}")
+    refuse_null(fields, what=f"{file}")
     config = session.save_config(**fields)
     if as_json:
         print_json(config)

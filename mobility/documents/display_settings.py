@@ -14,10 +14,10 @@ from mobility.base.options import likely
 from mobility.catalogue.joints import MEASURED
 from mobility.errors import BadInputError, ConflictError, NotFoundError
 from mobility.sessions.files import sweep, write_json
-from mobility.sessions.record import StoredConfig
+from mobility.sessions.record import DisplayConfig, StoredConfig
 from mobility.sessions.stored_session import StoredSession
 
-FIELDS = ("shown_angles", "comments")
+FIELDS = tuple(DisplayConfig.model_fields)
 COMMENT_LENGTH = 2000
 """Characters that a comment may have."""
 
@@ -25,6 +25,13 @@ COMMENT_LENGTH = 2000
 def angle_keys(joints: Sequence[str]) -> list[str]:
     """Keys of the angles of `joints`: each joint, then its left and its right side."""
     return [f"{side}{joint}_angle" for joint in joints for side in ("", "left_", "right_")]
+
+
+def refuse_null(values: Mapping[str, Any], *, what: str) -> None:
+    """Refuse settings without a value, which somebody who sends them leaves out."""
+    faults = {name: "is null; leave it out" for name, value in values.items() if value is None}
+    if faults:
+        raise BadInputError.of(faults, what=what)
 
 
 def check_settings(
@@ -111,7 +118,7 @@ def config(session: StoredSession) -> dict[str, Any]:
     stored = session.stored_config()
     if stored is None:
         raise NotFoundError(f"session {session.id}: has no display settings yet; save some first")
-    return stored.model_dump(include={"shown_angles", "comments"})
+    return stored.settings()
 
 
 def save_config(
@@ -151,4 +158,4 @@ def save_config(
         saved = StoredConfig.model_validate({**kept, **settings, "revision": now + 1})
         sweep(session.folder, "config.json")
         write_json(session.folder / "config.json", saved.model_dump(mode="json"))
-    return saved.model_dump(include={"shown_angles", "comments"})
+    return saved.settings()

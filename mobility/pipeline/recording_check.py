@@ -109,9 +109,7 @@ def check_recording(
     from mobility.capture.video import probe
 
     name, joints, _ = check_creation(
-        user_id="nobody",
         exercise_name=exercise or (None if movement else registry.USUAL),
-        session_name=None,
         body_joint_angles=body_joint_angles,
         movement=movement,
     )

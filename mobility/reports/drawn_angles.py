@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.pipeline.overlay import VISIBLE
 from mobility.reports.moments import Moment
@@ -142,7 +141,7 @@ DRAWN: Mapping[str, Any] = {
 
 def draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment) -> None:
     """Draw the angle of a moment into its picture, in place; `points` are its landmarks, pixels."""
-    body = _Body(points, moment.side)
+    body = _Body(points, moment.number.side)
     if moment.angle == "knees":
         for part in ("knee", "ankle"):
             _dashed(image, body.of(part, "left"), body.of(part, "right"))
@@ -157,10 +156,10 @@ def draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment) 
         _dashed(image, np.array([foot[0], hands[1]]), hands)
         _write(image, moment.measured, (np.array([foot[0], hands[1]]) + hands) / 2 + (0.0, 30.0))
         return
-    half, size = half_width(moment.sd), abs(moment.value)
+    half, size = moment.number.half_width, abs(moment.number.value)
     if moment.angle not in DRAWN or not moment.measured or half > max(_SURE_DEG, size):
         return
-    first, turn = turn_of(points, moment.angle, moment.side)
+    first, turn = turn_of(points, moment.angle, moment.number.side)
     if not math.isfinite(turn):
         return
     at, start, end = (np.asarray(point, float) for point in DRAWN[moment.angle](body))

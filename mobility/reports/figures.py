@@ -6,13 +6,16 @@ Every function returns a matplotlib Figure that belongs to no window and no glob
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import htpy as h
 import numpy as np
 import xarray as xr
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from mobility import tables
@@ -37,6 +40,7 @@ from mobility.plotting.axes import (
     say_empty,
 )
 from mobility.plotting.trial_plots import VIEWS, View, draw_body, projected, require_angles
+from mobility.reports.html import html
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,8 +134,8 @@ def png(figure: Figure, *, dpi: int = 150) -> bytes:
 
 def show(
     figure: Figure, *, alt: str, caption: str = "", width: int = 860, file: Path | None = None
-) -> None:
-    """Display a figure in a notebook with a description.
+) -> Markup:
+    """Show a figure on a page, with a description.
 
     Parameters
     ----------
@@ -146,18 +150,14 @@ def show(
     file
         PNG file to keep the picture in; its folder is made if absent.
     """
-    from IPython.display import display
-
     picture = png(figure)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(picture)
     height = round(width * figure.get_figheight() / figure.get_figwidth())
-    display(  # type: ignore[no-untyped-call]
-        {"image/png": picture, "text/plain": f"{alt}\n{caption}".strip()},
-        raw=True,
-        metadata={"image/png": {"width": width, "height": height, "alt": alt, "caption": caption}},
-    )
+    source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+    image = h.img(".chart", src=source, alt=alt, width=width, height=height)
+    return html(h.figure[image, h.figcaption[caption] if caption else None])
 
 
 def angle_curves(

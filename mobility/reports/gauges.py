@@ -12,10 +12,9 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.findings import Finding, in_place, threshold_of
-from mobility.assessment.number import number_of
+from mobility.assessment.number import Number, number_of
 from mobility.assessment.results import OF_A_VALUE, RESULTS, Result, in_words
 from mobility.base.formatting import between, digits_and_suffix, plus_minus, quantity
-from mobility.base.uncertain import sem_name
 from mobility.catalogue.registry import exercise_of
 from mobility.documents.lab_references import LabReferences
 from mobility.kinematics.expected_error import half_width
@@ -49,7 +48,7 @@ class Gauge:
     name
         What it is, in words.
     values
-        Value and half of the 95 % interval (NaN where unknown), by side: "left", "right", "".
+        The number, by side: "left", "right", "".
     units
         As of :func:`mobility.base.formatting.quantity`.
     goal
@@ -61,16 +60,13 @@ class Gauge:
     interval
         95 % interval that is not symmetrical about the value, as of an index, which ends at 0 and
         100; NaN where it is symmetrical.
-    retest
-        1.96 times the standard error of measurement between visits, with the camera put up again
-        at the same place, by side; absent if it is not known.
     lab_retest
-        The same where the lab itself measured it under the conditions of the session, and whose
-        error it is in words.
+        1.96 times the standard error of measurement between visits that the lab itself measured
+        under the conditions of the session, and whose error it is in words, by side.
     norm
         Norm of the lab itself, in `units`, and the name of its reference.
     begins
-        Where a movement begins whose end is the value, and half of the 95 % interval, by side.
+        Where a movement begins whose end is the value, by side.
     results
         Result of the rule, by side.
     direction
@@ -81,16 +77,15 @@ class Gauge:
     """
 
     name: str
-    values: dict[str, tuple[float, float]]
+    values: dict[str, Number]
     units: str
     goal: float
     goal_text: str
     usual: tuple[float, float] = _UNKNOWN
     interval: tuple[float, float] = _UNKNOWN
-    retest: dict[str, float] = field(default_factory=dict)
     lab_retest: dict[str, tuple[float, str]] = field(default_factory=dict)
     norm: tuple[Norm, str] | None = None
-    begins: dict[str, tuple[float, float]] = field(default_factory=dict)
+    begins: dict[str, Number] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     direction: str = ""
     expected: bool = True
@@ -122,12 +117,11 @@ class Gauge:
         met_or_unknown = "met" in results or without_target
         return bool(results & {"outside", "borderline"}) or (self.expected and met_or_unknown)
 
-    def ends(self, value: float, half: float) -> tuple[float, float]:
+    def ends(self, number: Number) -> tuple[float, float]:
         """Give the ends of the interval of a value; both are the value if its error is unknown."""
         if math.isfinite(self.interval[0]):
             return self.interval
-        half = half if math.isfinite(half) else 0.0
-        return value - half, value + half
+        return number.interval if math.isfinite(number.sd) else (number.value, number.value)
 
 
 def of_rules(
@@ -173,11 +167,6 @@ def of_rules(
         units, factor = units_of(metrics, metric), factor_of(metrics, metric)
         goal = factor * threshold_of(metrics, rule)
         better = {"below": "≥", "above": "≤", "outside": "within ±"}[rule["direction"]]
-        errors = {
-            side: half_width(shown(metrics, metric, side or None).sem)
-            for side in values
-            if sem_name(metric) in metrics
-        }
         goal_text = f"{better} {quantity(goal, units)}" if math.isfinite(goal) else ""
         own = {
             side: (factor * half_width(error.sem), lab_norms.error_of(error.participants, of))
@@ -191,7 +180,6 @@ def of_rules(
         gauges.append(
             Gauge(
                 *(rule["row"], values, units, goal, goal_text, usual),
-                retest=errors,
                 lab_retest=own,
                 norm=norm,
                 results=results.get(name, {}),
@@ -216,7 +204,7 @@ def of_indices(metrics: xr.Dataset) -> list[Gauge]:
             gauges.append(
                 Gauge(
                     words,
-                    {"": (number.value, number.half_width)},
+                    {"": number},
                     "",
                     math.nan,
                     goal,
@@ -234,11 +222,11 @@ def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
     return float(bounds.sel(bound="lower")), float(bounds.sel(bound="upper"))
 
 
-def values_of(metrics: xr.Dataset, metric: str) -> dict[str, tuple[float, float]]:
-    """Give value and half of the 95 % interval of a metric for each measured side."""
+def values_of(metrics: xr.Dataset, metric: str) -> dict[str, Number]:
+    """Read a metric, as it is shown, for each measured side."""
     sides: Iterable[str] = SIDES if "side" in metrics[metric].dims else ("",)
     numbers = {side: shown(metrics, metric, side or None) for side in sides}
-    return {s: (each.value, each.half_width) for s, each in numbers.items() if each.is_measured}
+    return {side: number for side, number in numbers.items() if number.is_measured}
 
 
 def show(gauges: Sequence[Gauge], *, caption: str) -> Markup:
@@ -263,13 +251,14 @@ def own_norms(gauges: Sequence[Gauge]) -> Markup:
         if gauge.norm is None:
             continue
         norm, name = gauge.norm
-        for side, (value, half) in gauge.values.items():
+        for side, number in gauge.values.items():
+            half, z = number.half_width, z_score(number.value, norm)
             rows.append(
                 [
                     f"{gauge.name}, {side}" if side else gauge.name,
-                    measured(value, gauge.units, half=half),
-                    measured(z_score(value, norm), "z", half=half / norm.sd, signed=True),
-                    lab_norms.percentile(value, norm),
+                    measured(number.value, gauge.units, half=half),
+                    measured(z, "z", half=half / norm.sd, signed=True),
+                    lab_norms.percentile(number.value, norm),
                     between(*lab_norms.band(norm), gauge.units),
                     lab_norms.of_whom(norm, name),
                 ]
@@ -280,25 +269,25 @@ def own_norms(gauges: Sequence[Gauge]) -> Markup:
 
 def _values(gauge: Gauge) -> h.Node:
     parts: list[h.Node] = []
-    for side, (value, half) in gauge.values.items():
+    for side, number in gauge.values.items():
         letter = (h.span(class_=f"{side}-text")[side[0].upper()], " ") if side else None
-        error = _error(gauge, half)
+        error = _error(gauge, number)
         if math.isfinite(gauge.interval[0]):
             error = f" ({between(*gauge.interval)})"
         below = h.br if parts else None
-        number = quantity(value, gauge.units)
+        value = quantity(number.value, gauge.units)
         first: h.Node = None
         if begins := gauge.begins.get(side):
-            of_first = h.span(".interval")[_error(gauge, begins[1])]
-            first = quantity(begins[0], gauge.units), of_first, " to "
+            of_first = h.span(".interval")[_error(gauge, begins)]
+            first = quantity(begins.value, gauge.units), of_first, " to "
         of_value = h.span(".interval")[error]
-        parts.append((below, letter, first, number, of_value, _result(gauge, side)))
+        parts.append((below, letter, first, value, of_value, _result(gauge, side)))
     return parts
 
 
-def _error(gauge: Gauge, half: float) -> str:
+def _error(gauge: Gauge, number: Number) -> str:
     digits, _ = digits_and_suffix(gauge.units)
-    return f" {plus_minus(half, digits=digits)}" if half > 0 else ""
+    return f" {plus_minus(number.half_width, digits=digits)}" if number.sd > 0 else ""
 
 
 def _result(gauge: Gauge, side: str) -> h.Node:
@@ -344,15 +333,15 @@ def _bar(gauge: Gauge) -> h.Node:
         anchor = "start" if left == 0 else "end" if left + room >= 1 else "middle"
         x = {"start": "0%", "end": "100%"}.get(anchor, at(number))
         parts.append(h.text(x=x, y=28, text_anchor=anchor)[text])
-    for number, (side, (value, half)) in enumerate(gauge.values.items()):
-        y = 9 if len(gauge.values) == 1 else 5 + 8 * number
+    for row, (side, measure) in enumerate(gauge.values.items()):
+        y = 9 if len(gauge.values) == 1 else 5 + 8 * row
         kind = side or "both"
-        if math.isfinite(half):
-            first, last = gauge.ends(value, half)
+        if math.isfinite(measure.sd):
+            first, last = gauge.ends(measure)
             parts.append(h.line(class_=kind, x1=at(first), x2=at(last), y1=y, y2=y))
-        parts.append(h.circle(class_=kind, cx=at(value), cy=y, r="3.5"))
+        parts.append(h.circle(class_=kind, cx=at(measure.value), cy=y, r="3.5"))
         if begins := gauge.begins.get(side):
-            parts.append(h.circle(class_=kind, cx=at(begins[0]), cy=y, r="2"))
+            parts.append(h.circle(class_=kind, cx=at(begins.value), cy=y, r="2"))
     return h.svg(aria_hidden="true", focusable="false")[parts]
 
 
@@ -360,8 +349,8 @@ def _scale(gauge: Gauge) -> tuple[float, float]:
     """Choose the ends of a bar: round numbers around all that is drawn on it."""
     if not gauge.units:
         return 0.0, 100.0
-    ends = [end for measured in gauge.values.values() for end in gauge.ends(*measured)]
-    ends += [value for value, _ in gauge.begins.values()]
+    ends = [end for number in gauge.values.values() for end in gauge.ends(number)]
+    ends += [number.value for number in gauge.begins.values()]
     # Without a comparison from the neutral position on: else the value would fill its bar.
     goals = (gauge.goal, -gauge.goal) if gauge.both_ways else (gauge.goal,)
     ends += [each for each in (*goals, *gauge.usual) if math.isfinite(each)] or [0.0]

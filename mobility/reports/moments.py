@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mobility import tables
+from mobility.assessment.number import Number
 from mobility.base.formatting import quantity
 from mobility.base.uncertain import sd_name
-from mobility.kinematics.expected_error import half_width
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,44 +27,39 @@ class Moment:
         What the moment is.
     time
         Seconds.
-    angle, side
-        What is drawn: a name of :data:`DRAWN`, "" for nothing; "left", "right" or "".
-    value, sd
-        What was measured there, in `units`; NaN where it is not known.
-    units
-        As for :func:`mobility.base.formatting.quantity`.
+    angle
+        What is drawn: a name of :data:`DRAWN`, "" for nothing.
+    number
+        What was measured there, on the side that is drawn.
     label
-        Name of the value, in words.
+        Name of the number, in words.
     doubt
-        Whether `side` may be the other one.
+        Whether its side may be the other one.
     """
 
     title: str
     time: float
     angle: str = ""
-    side: str = ""
-    value: float = math.nan
-    sd: float = math.nan
-    units: str = "degree"
+    number: Number = field(default_factory=Number)
     label: str = ""
     doubt: bool = False
 
     @property
     def measured(self) -> str:
         """Value as text, without its error; empty where it is not known."""
-        return quantity(self.value, self.units) if math.isfinite(self.value) else ""
+        return quantity(self.number.value, self.number.units) if self.number.is_measured else ""
 
     @property
     def caption(self) -> str:
         """Moment, and the value measured in it with half of its 95 % interval, if any."""
-        side = self.side
+        number, side = self.number, self.number.side
         if side and self.doubt:
             side = tables.sentence("joints.side_in_doubt", side=side)
         of = " ".join(part for part in (side, self.label) if part)
         if not self.measured:
             title = self.title
             return tables.sentence("report.picture_without", title=title, what=of) if of else title
-        value = quantity(self.value, self.units, half=half_width(self.sd))
+        value = quantity(number.value, number.units, half=number.half_width)
         return f"{self.title}: {of} {value}"
 
 
@@ -79,7 +74,7 @@ def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) 
         return float(values.sel(side=side) if "side" in values.dims else values)
 
     label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
-    sided = "side" in angles[name].dims
+    side = side if "side" in angles[name].dims else ""
     return Moment(
-        title, time, name, side if sided else "", at(name), at(sd_name(name)), "degree", label
+        title, time, name, Number(at(name), at(sd_name(name)), units="degree", side=side), label
     )

@@ -1,7 +1,7 @@
-"""The page of a session: what its sections have at hand, and what a section is.
+"""Pages: what a section is, and what the sections of the page of a session have at hand.
 
-A section is one function from the page to what it shows, made by :func:`section`, which also says
-what it needs. An exercise lists its sections by name, see :mod:`mobility.reports.sections`.
+A section is one function from the page to what it shows. Every page is a list of sections; an
+exercise lists its own by name, see :mod:`mobility.reports.sections`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from markupsafe import Markup
 
@@ -35,8 +35,23 @@ if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
 
 
+class Page:
+    """What the sections of a page have at hand; one without a verdict lacks and doubts nothing."""
+
+    def lacks(self, needs: Iterable[str]) -> Markup:
+        """Say what of `needs` there is not; empty where all is there."""
+        return Markup()
+
+    def doubt(self) -> Markup:
+        """Say that the sides may have been exchanged; empty where they were not."""
+        return Markup()
+
+
+P = TypeVar("P", bound=Page)
+
+
 @dataclass(frozen=True)
-class ReportPage:
+class ReportPage(Page):
     """What every section has at hand, read and computed when it is first asked for.
 
     Attributes
@@ -164,6 +179,10 @@ class ReportPage:
                 return paragraphs(words, kind="missing")
         return Markup()
 
+    def doubt(self) -> Markup:
+        """Say that the sides may have been exchanged; empty where they were not."""
+        return doubt(self.verdict)
+
     def _why_without(self, metric: str) -> str:
         if why := self.verdict.why_without(metric):
             return why
@@ -171,13 +190,11 @@ class ReportPage:
 
 
 @dataclass(frozen=True)
-class Section:
+class Section(Generic[P]):
     """A part of a page.
 
     Attributes
     ----------
-    name
-        As ``page`` of an ``exercise.yaml`` has it.
     heading
         Empty for the first page.
     make
@@ -187,37 +204,43 @@ class Section:
         metric. It then says why it is missing.
     sided
         Whether it begins by saying that the sides may have been exchanged.
+    about
+        Text below the heading, in Markdown; a section that has one is shown even if it is empty.
+    name
+        As ``page`` of an ``exercise.yaml`` has it.
     """
 
-    name: str
     heading: str
-    make: Callable[[ReportPage], Markup]
+    make: Callable[[P], Markup]
     needs: tuple[str, ...] = ()
     sided: bool = False
+    about: str = ""
+    name: str = ""
 
-    def of(self, page: ReportPage) -> Markup:
+    def of(self, page: P) -> Markup:
         """Make it, or say why it is missing."""
         if lacking := page.lacks(self.needs):
             return lacking
-        return (doubt(page.verdict) if self.sided else Markup()) + self.make(page)
+        return (page.doubt() if self.sided else Markup()) + self.make(page)
 
 
 def section(
     heading: str, *, needs: Iterable[str] = (), sided: bool = False
-) -> Callable[[Callable[[ReportPage], Markup]], Section]:
+) -> Callable[[Callable[[ReportPage], Markup]], Section[ReportPage]]:
     """Make a section of a function, under its name; see :class:`Section`."""
 
-    def made(function: Callable[[ReportPage], Markup]) -> Section:
-        return Section(function.__name__, heading, function, tuple(needs), sided)
+    def made(function: Callable[[ReportPage], Markup]) -> Section[ReportPage]:
+        return Section(heading, function, tuple(needs), sided, name=function.__name__)
 
     return made
 
 
-def show(sections: Iterable[Section], page: ReportPage) -> None:
+def show(sections: Iterable[Section[P]], page: P) -> None:
     """Display sections in a notebook, each below its heading."""
     from IPython.display import HTML, Markdown, display
 
     for each in sections:
-        if content := each.of(page):
-            heading = [Markdown(f"## {each.heading}")] if each.heading else []  # type: ignore[no-untyped-call]
+        if (content := each.of(page)) or each.about:
+            text = f"## {each.heading}\n\n{each.about}".strip()
+            heading = [Markdown(text)] if each.heading else []  # type: ignore[no-untyped-call]
             display(*heading, HTML(content), metadata={"tags": [each.name]})  # type: ignore[no-untyped-call]

@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     pass
 
 
-def sections_of(exercise: Exercise) -> list[Section]:
+def sections_of(exercise: Exercise) -> list[Section[ReportPage]]:
     """Sections of the page of an exercise, in their order."""
     check_sections(exercise)
     return [section_of(exercise, name) for name in exercise.sections]
 
 
-def section_of(exercise: Exercise, name: str) -> Section:
+def section_of(exercise: Exercise, name: str) -> Section[ReportPage]:
     """Give a section of an exercise by its name."""
     both = getattr(page_of(exercise), name, None), globals().get(name)
     return next(each for each in both if isinstance(each, Section))

@@ -191,7 +191,7 @@ def _shown_settings(session: StoredSession) -> list[str]:
     if not session.record.kind.has("display settings"):
         return []
     stored = session.stored_config()
-    return [stored.model_dump_json(include={"shown_angles", "comments"})] if stored else []
+    return [f"{stored.settings()}"] if stored else []
 
 
 def _accepted_keys(session: StoredSession, faces: bool | None) -> set[str]:

@@ -497,9 +497,7 @@ def watch_folder(
 
     if scheduler is not None and workers is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both")
-    exercise, _, _ = check_creation(
-        user_id=user_id, exercise_name=exercise_name, session_name=None, body_joint_angles="all"
-    )
+    exercise, _, _ = check_creation(user_id=user_id, exercise_name=exercise_name)
     if opened.path.resolve().is_relative_to(folder.resolve()):
         raise BadInputError(f"{folder}: holds the store; watch another folder")
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 from mobility import Session
 from mobility.base.ranges import requested_range
 from mobility.catalogue import registry
+from mobility.documents.display_settings import refuse_null
 from mobility.errors import BadInputError, ConflictError, NotFoundError
 from mobility.reports.fences import fence
 from mobility.reports.still import stored_still
@@ -194,7 +195,7 @@ class Config(SessionHandler):
         stored = await asyncio.to_thread(session.stored_config)
         if stored is not None:
             self.set_header("ETag", f'"{stored.revision}"')
-            self.finish_json(stored.model_dump(include={"shown_angles", "comments"}))
+            self.finish_json(stored.settings())
             return
         self.finish_json(await asyncio.to_thread(session.config))
 
@@ -206,11 +207,7 @@ class Config(SessionHandler):
         """
         session = await self.opened(session_id, "annotate")
         fields = self.json_object()
-        absent = {
-            name: ["is null; leave it out"] for name, value in fields.items() if value is None
-        }
-        if absent:
-            raise BadInputError.of(absent, what="the display settings")
+        refuse_null(fields, what="the display settings")
         if "revision" in fields:
             raise BadInputError.of(
                 {"revision": "is not one of their fields"}, what="the display settings"

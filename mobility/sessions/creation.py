@@ -30,7 +30,7 @@ from mobility.sessions.files import (
     write_dataset,
     writing,
 )
-from mobility.sessions.record import CalibrationFile, KeypointsFile, VideoFile, now
+from mobility.sessions.record import ANONYMOUS, CalibrationFile, KeypointsFile, VideoFile, now
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -81,10 +81,10 @@ def _read_date(date: datetime.date | str) -> datetime.date:
 
 def check_creation(
     *,
-    user_id: str,
-    exercise_name: str | None,
-    session_name: str | None,
-    body_joint_angles: str | Sequence[str],
+    user_id: str = ANONYMOUS,
+    exercise_name: str | None = None,
+    session_name: str | None = None,
+    body_joint_angles: str | Sequence[str] = "all",
     movement: str | None = None,
 ) -> tuple[str, list[Joint], str | None]:
     """Exercise, joints and name of a session that is to be made."""

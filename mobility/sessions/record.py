@@ -73,6 +73,10 @@ class StoredConfig(DisplayConfig):
     schema_version: Literal["1"] = "1"
     revision: Annotated[int, Field(ge=1)]
 
+    def settings(self) -> dict[str, Any]:
+        """Return the settings alone."""
+        return self.model_dump(include=set(DisplayConfig.model_fields))
+
 
 class Participant(Document):
     """What is known of a participant; nothing but the id is required."""

@@ -19,6 +19,7 @@ from mobility.assessment.trial_errors import Judgement, judged, visit_error
 from mobility.base.formatting import digits_and_suffix, listed, quantity, timed
 from mobility.documents.of_session import verdict_of
 from mobility.errors import MobilityError
+from mobility.kinematics.expected_error import half_width
 from mobility.pipeline.analysis import is_current
 from mobility.reports import lab_norms
 from mobility.reports.additions import Additions
@@ -109,7 +110,7 @@ def changes(before: list[Gauge], now: list[Gauge], *, same_view: bool) -> list[C
     earlier = {(gauge.name, side): gauge for gauge in before for side in gauge.values}
     compared = []
     for gauge in now:
-        for side, (value, _) in gauge.values.items():
+        for side, number in gauge.values.items():
             old = earlier.get((gauge.name, side))
             if old is None:
                 continue
@@ -117,14 +118,14 @@ def changes(before: list[Gauge], now: list[Gauge], *, same_view: bool) -> list[C
             least = math.hypot(*errors)
             if math.isfinite(least):
                 name = f"{gauge.name}, {side}" if side else gauge.name
-                before_it = old.values[side][0]
+                before_it = old.values[side].value
                 towards = judged(
-                    *(before_it, value),
+                    *(before_it, number.value),
                     goal=gauge.goal,
                     direction=gauge.direction,
                     alike=same_view,
                 )
-                change = value - before_it
+                change = number.value - before_it
                 compared.append(Change(name, change, least, gauge.units, whose, towards))
     return compared
 
@@ -137,8 +138,8 @@ def _errors(
     if same_view and earlier[1] and earlier[1] == later[1]:
         return (earlier[0], later[0]), earlier[1]
     first, second = (
-        float(visit_error(each.values[side][1], each.retest.get(side, math.nan), alike=same_view))
-        for each in (before, now)
+        float(visit_error(each.half_width, half_width(each.sem), alike=same_view))
+        for each in (before.values[side], now.values[side])
     )
     return (first, second), lab_norms.package()
 

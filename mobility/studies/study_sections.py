@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import htpy as h
 from markupsafe import Markup
@@ -420,7 +420,7 @@ def _digits(units: str, *values: float) -> int:
 _MOST_DIGITS = 4
 
 
-def drawn(result: Reliability, usual: Sequence[str]) -> list[tuple[str, str]]:
+def drawn(result: Reliability, usual: Sequence[str]) -> list[tuple[str, Literal["left", ""]]]:
     """Choose the measures and sides of the pictures."""
     errors = _statistic(result, "sem")
     given = errors[errors["value"].notna() & errors["metric"].isin(list(usual))]

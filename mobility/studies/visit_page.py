@@ -40,7 +40,7 @@ from mobility.reports import client_page, first_page, gauges, key_frames
 from mobility.reports.first_page import CLASS_OF_LEVEL
 from mobility.reports.gauges import Gauge
 from mobility.reports.html import Row, bullets, html, measured, paragraphs, table
-from mobility.reports.page import ReportPage
+from mobility.reports.page import Page, ReportPage, Section
 from mobility.reports.recording import model_in_words, person
 from mobility.reports.sections import section_of
 from mobility.sessions.record import verdict_in_words
@@ -64,7 +64,7 @@ _GIVEN = Verdict("good", "")
 
 
 @dataclass(frozen=True)
-class VisitPage:
+class VisitPage(Page):
     """What the parts of the page have at hand.
 
     Attributes
@@ -446,6 +446,10 @@ class VisitPage:
             table(head, listing, caption=caption if kinds else "", numeric=True),
             h.div(".undecided")[lines] if lines else None,
         )
+
+
+FIRST, NUMBERS = Section("", VisitPage.front), Section("", VisitPage.numbers)
+"""The sections of the page."""
 
 
 def _change(sides: Sequence[Mapping[str, Any]]) -> h.Node:

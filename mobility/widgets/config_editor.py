@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from mobility import Session
 from mobility.catalogue.joints import ANGLE_OF_JOINT
-from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
+from mobility.documents.display_settings import COMMENT_LENGTH, FIELDS, angle_keys
 from mobility.documents.fill import SIDES, series
 from mobility.errors import NotFoundError
 from mobility.widgets.widget import Act, Widget, module, repetitions_of
@@ -48,7 +48,7 @@ class ConfigEditor(Widget):
     """
 
     _esm = module("config_editor")
-    fields_of_page = frozenset({"shown_angles", "comments"})
+    fields_of_page = frozenset(FIELDS)
 
     title = traitlets.Unicode().tag(sync=True)
     angles = traitlets.List().tag(sync=True)

@@ -13,7 +13,7 @@ import pytest
 from mobility.catalogue.joints import JOINTS
 from mobility.cli import main as cli
 from mobility.documents.contract import FieldErrors
-from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
+from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys, refuse_null
 from mobility.errors import (
     BadInputError,
     ConflictError,
@@ -252,3 +252,9 @@ def test_config_on_the_command_line(session, run, tmp_path):
     status, _, err = run("config", "get")
     assert status == 2
     assert "or --demo" in err
+
+
+def test_null_is_no_setting():
+    with pytest.raises(BadInputError) as refused:
+        refuse_null({"comments": None, "shown_angles": []}, what="settings")
+    assert refused.value.fields == {"comments": ["is null; leave it out"]}

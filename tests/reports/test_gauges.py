@@ -16,6 +16,7 @@ from demo_sessions import taken_as_current
 
 from mobility import tables
 from mobility.assessment.findings import find, in_place
+from mobility.assessment.number import Number
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
 from mobility.catalogue.registry import exercise_of
@@ -43,10 +44,10 @@ def knee(
     again: float | None = None,
     lab: tuple[float, str] | None = None,
 ) -> Gauge:
-    values = {"left": (left, half)}
+    sem = math.nan if again is None else again / 1.96
+    values = {"left": Number(left, half / 1.96, sem, side="left")}
     return Gauge(
         *("Knee flexion", values, "degree", 120.0, "aim ≥ 120°"),
-        retest={} if again is None else {"left": again},
         lab_retest={} if lab is None else {"left": lab},
     )
 
@@ -70,8 +71,8 @@ def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> Non
     assert len(shown) == 11
     assert len(gauges.of_rules(metrics, most=5)) == 5
     bend = shown["Knee flexion"]
-    assert bend.values["left"][0] == float(metrics["knee_flexion"].sel(side="left"))
-    assert bend.values["left"][1] == 1.96 * float(metrics["knee_flexion_sd"].sel(side="left"))
+    assert bend.values["left"].value == float(metrics["knee_flexion"].sel(side="left"))
+    assert bend.values["left"].sd == float(metrics["knee_flexion_sd"].sel(side="left"))
     assert (bend.goal, bend.goal_text) == (120.0, "≥ 120°")
     refused = metrics.assign(knee_flexion=xr.full_like(metrics["knee_flexion"], np.nan))
     assert "Knee flexion" not in {gauge.name for gauge in gauges.of_rules(refused)}
@@ -104,7 +105,7 @@ def test_an_index_says_of_how_many_parts_it_is_and_has_the_interval_of_its_draws
     data = xr.Dataset({"mobility_index": 90.0, **known})
     (index,) = gauges.of_indices(data)
     assert index.goal_text == "of 100, from 40 % of its parts"
-    assert index.values[""] == (90.0, pytest.approx(3.92))
+    assert (index.values[""].value, index.values[""].half_width) == (90.0, pytest.approx(3.92))
     # Near 0 it is not symmetrical: 3 ± 10 would be less than nothing.
     low = data.assign(
         mobility_index=3.0,
@@ -288,8 +289,8 @@ def test_gauges_have_the_retest_errors_of_the_metrics() -> None:
     sem = xr.DataArray([2.0, 3.0], dims="side", attrs=metrics["knee_flexion"].attrs)
     measured = metrics.assign(knee_flexion_sem=sem)
     shown = {gauge.name: gauge for gauge in gauges.of_rules(measured)}
-    assert shown["Knee flexion"].retest == {"left": 1.96 * 2.0, "right": 1.96 * 3.0}
-    assert shown["Ankle dorsiflexion"].retest == {} or "ankle_dorsiflexion_sem" in metrics
+    sems = [number.sem for number in shown["Knee flexion"].values.values()]
+    assert sems == [2.0, 3.0]
 
 
 def test_the_last_visit_is_the_one_before_of_the_same_person(

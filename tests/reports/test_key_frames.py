@@ -12,6 +12,7 @@ import pytest
 from demo_sessions import moments_of
 
 from mobility.assessment.findings import find
+from mobility.assessment.number import Number
 from mobility.capture.video import presentation_times, write_video
 from mobility.kinematics.clean import with_sides_exchanged_as_in
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
@@ -64,21 +65,22 @@ def test_what_is_not_seen_or_hardly_known_is_not_drawn() -> None:
         draw(picture, points, moment)
         return picture
 
-    moment = Moment("Bottom", 1.0, "knee_flexion", "left", 90.0)
+    moment = Moment("Bottom", 1.0, "knee_flexion", Number(90.0, units="degree", side="left"))
     points = leg(90)
     points[INDEX["left_ankle"]] = np.nan
     assert not drawn(points, moment).any()
-    assert not drawn(leg(90), replace(moment, value=math.nan)).any()
+    assert not drawn(leg(90), replace(moment, number=Number())).any()
     assert not drawn(body(), replace(moment, angle="knees")).any()
     for value, half, written in ((32, 24, False), (32, 14, True), (70, 24, True)):
-        unsure = replace(moment, value=value, sd=half / 1.96)
+        number = replace(moment.number, value=value, sd=half / 1.96)
+        unsure = replace(moment, number=number)
         place = leg(value) + np.array([180, 380])
-        exact = drawn(place, replace(moment, value=value, sd=0.0))
+        exact = drawn(place, replace(moment, number=replace(number, sd=0.0)))
         assert exact.any()
         assert np.array_equal(exact, drawn(place, unsure)) == written
         assert f"± {half}" in unsure.caption
     # What may be no angle at all would be a blob on a line.
-    almost_straight = replace(moment, value=5.0, sd=17 / 1.96)
+    almost_straight = replace(moment, number=replace(number, value=5.0, sd=17 / 1.96))
     assert not drawn(leg(5) + np.array([180, 380]), almost_straight).any()
 
 

@@ -13,7 +13,7 @@ from read_pages import text_of
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
 from mobility.reports.html import paragraphs
-from mobility.reports.page import ReportPage, Section, section
+from mobility.reports.page import Page, ReportPage, Section, section, show
 from mobility.store import Store
 
 GOOD = {"light": {"verdict": "ok", "advice": None}}
@@ -62,3 +62,16 @@ def test_what_a_section_needs_and_is_missing_is_said_in_its_place(
     warnings = [AnalysisWarning(warning, "", values)] if warning else []
     vars(page).update(metrics=metrics, verdict=judge(warnings, GOOD))
     assert shown(arms, page) == why
+
+
+def test_a_section_of_any_page_is_shown_if_it_has_content_or_a_text_below_its_heading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outputs: list[str] = []
+    monkeypatch.setattr(
+        "IPython.display.display", lambda *parts, **_: outputs.extend(part.data for part in parts)
+    )
+    empty, full = (lambda page, text=text: Markup(text) for text in ("", "<p>5</p>"))
+    sections = [Section("Left out", empty), Section("Ours", empty, about="Why."), Section("", full)]
+    show(sections, Page())
+    assert outputs == ["## Ours\n\nWhy.", "", "<p>5</p>"]

@@ -85,7 +85,7 @@ def test_the_index_shown_is_that_of_the_dataset_with_its_scale_and_parts() -> No
     assert ": 60 , 95 % interval 60 to 60." in shown
     assert all(line in shown for line in tables.load("indices")["scale"]["lines"])
     (gauge, _) = gauges.of_indices(data)
-    assert gauge.values[""][0] == pytest.approx(60, abs=0.5)
+    assert gauge.values[""].value == pytest.approx(60, abs=0.5)
     parts = table(data, "quality_index")
     assert re.search(r"Depth \[ 1 \] 10° \(10 to 10°\) at most 0° 60", parts)
     assert "equals its worst part" in parts

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.movements import how_to_film, movement
-from mobility.assessment.number import number_of, reason_missing
+from mobility.assessment.number import Number, number_of, reason_missing
 from mobility.base.formatting import (
     MISSING,
     between,
@@ -194,7 +194,7 @@ def _places_that_move(metrics: xr.Dataset) -> set[tuple[str, str]]:
 def _opposite_row(metrics: xr.Dataset, joint: str, side: str, *, averaged: bool) -> Row:
     """Give the row of the other end of a movement; empty where that is not told."""
     one = metrics.sel(joint=joint, side=side)
-    reach = _opposite_reach(one, Reach(joint, side, "", math.nan, math.nan))
+    reach = _opposite_reach(one, Reach(joint, "", Number(side=side)))
     if reach is None or not reach.certain:
         return []
     average = [_average_cell(metrics, f"{joint}_opposite", side)] if averaged else []
@@ -232,9 +232,9 @@ def reached(metrics: xr.Dataset) -> list[str]:
         elif not each.certain:
             phrases.append(tables.sentence("joints.reached_untold", name=name))
         else:
-            phrases.append(f"{name} {quantity(each.value, 'degree', half=each.half)}")
+            phrases.append(f"{name} {each.measured}")
     return phrases + [
-        f"{each.named} {each.name} {quantity(each.value, 'degree', half=each.half)}"
+        f"{each.named} {each.name} {each.measured}"
         for each in all_reaches
         if each.opposite and each.certain
     ]
@@ -246,10 +246,10 @@ class Reach:
 
     Attributes
     ----------
-    joint, side, movement
+    joint, movement
         What moved; `movement` is "" where it is none of the table ``movements``.
-    value, half
-        How far, in the direction of the movement, and half of its 95 % interval; degrees.
+    number
+        How far, in the direction of the movement.
     people
         Whom the study measured with which it is compared; "" without one.
     low, mean, high
@@ -265,10 +265,8 @@ class Reach:
     """
 
     joint: str
-    side: str
     movement: str
-    value: float
-    half: float
+    number: Number
     people: str = ""
     low: float = math.nan
     mean: float = math.nan
@@ -279,9 +277,19 @@ class Reach:
     opposite: bool = False
 
     @property
+    def side(self) -> str:
+        """Which side moved."""
+        return self.number.side
+
+    @property
     def name(self) -> str:
         """What moved: "elbow flexion"."""
         return spoken(self.movement or self.joint)
+
+    @property
+    def measured(self) -> str:
+        """How far, with the error: "112° ± 14°"."""
+        return quantity(self.number.value, "degree", half=self.number.half_width)
 
     @property
     def compared(self) -> str:
@@ -292,31 +300,33 @@ class Reach:
             return "none"
         if self.note:
             return "others"
-        if not math.isfinite(self.half):
+        if not math.isfinite(self.number.sd):
             return "unsure"
         spread = math.isfinite(self.low)
         low, high = (self.low, self.high) if spread else (self.mean, self.mean)
-        if self.value + self.half < low:
+        least, most = self.number.interval
+        if most < low:
             return "less" if spread else "below"
-        if self.value - self.half > high:
+        if least > high:
             return "farther" if spread else "above"
         if not spread:
             return "near"
-        if self.value - self.half >= low:
+        if least >= low:
             return "usual"
-        return "uncertain" if 2 * self.half > high - low else "close"
+        return "uncertain" if 2 * self.number.half_width > high - low else "close"
 
     @property
     def sentence(self) -> str:
         """The comparison in one sentence."""
-        size = rounded(self.value)
-        error = f" {plus_minus(self.half)}" if math.isfinite(self.half) else ""
+        value, half = self.number.value, self.number.half_width
+        size = rounded(value)
+        error = f" {plus_minus(half)}" if math.isfinite(half) else ""
         kind = self.movement or "other"
-        if self.from_straight and abs(round(self.value)) <= round(self.half, 0):  # as shown
+        if self.from_straight and abs(round(value)) <= round(half, 0):  # as shown
             kind += ".about"
         elif self.from_straight:
-            kind += ".short" if round(self.value) < 0 else ".beyond"
-            size = rounded(abs(self.value))
+            kind += ".short" if round(value) < 0 else ".beyond"
+            size = rounded(abs(value))
         reached = tables.sentence(
             f"joints.reaches.{kind}",
             side=self.named or self.side,
@@ -327,7 +337,7 @@ class Reach:
             f"joints.compared.{self.compared}",
             reaches=reached,
             name=capital(f"{self.named or self.side} {self.name}"),
-            half=rounded(self.half),
+            half=rounded(half),
             **self._range,
         )
 
@@ -362,12 +372,11 @@ def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
             continue
         name = moved[joint, side]
         one = metrics.sel(joint=joint, side=side)
-        end = number_of(one, "end_of_range")
+        end = number_of(metrics, "end_of_range", side, joint=joint)
         if not end.is_measured:
             continue
         certain = end_is_certain(metrics, joint, side)
-        reach = Reach(joint, side, name, end.value, end.half_width, certain=certain)
-        reach = replace(reach, named=side_label(metrics, side))
+        reach = Reach(joint, name, end, certain=certain, named=side_label(metrics, side))
         compared.append(_with_range(reach, _references(metrics).get(f"{side}_{joint}")))
         if opposite := _opposite_reach(one, reach):
             reference = _references(metrics).get(f"{side}_{joint}_opposite")
@@ -382,8 +391,8 @@ def _opposite_reach(one: xr.Dataset, shown: Reach) -> Reach | None:
     if not name or not end.is_measured:
         return None
     certain = not end.sd > constants()["certain"]["largest_sd_deg"]
-    reach = replace(shown, movement=name, value=end.value, half=end.half_width)
-    return replace(reach, certain=certain, opposite=True)
+    number = replace(end, side=shown.side)
+    return replace(shown, movement=name, number=number, certain=certain, opposite=True)
 
 
 def _with_range(reach: Reach, reference: Mapping[str, Any] | None) -> Reach:
@@ -405,27 +414,28 @@ def _with_range(reach: Reach, reference: Mapping[str, Any] | None) -> Reach:
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much farther the right side goes than the left, and half of its 95 % interval."""
+    """By how much farther the right side goes than the left."""
 
     name: str
-    value: float
-    half: float
+    number: Number
 
     @property
     def exceeds_error(self) -> bool:
         """Whether it is more than its error, both in whole degrees as they are shown."""
-        return abs(round(self.value)) > round(self.half, 0)
+        return abs(round(self.number.value)) > round(self.number.half_width, 0)
 
     @property
     def measured(self) -> Markup:
         """The difference, right less left, with its error."""
-        return measured(self.value, "degree", half=self.half, signed=True)
+        number = self.number
+        return measured(number.value, "degree", half=number.half_width, signed=True)
 
     @property
     def sentence(self) -> str:
         """The difference in a sentence."""
-        kind = "right" if self.value > 0 else "left"
-        size = {"value": rounded(abs(self.value)), "half": rounded(self.half)}
+        value, half = self.number.value, self.number.half_width
+        kind = "right" if value > 0 else "left"
+        size = {"value": rounded(abs(value)), "half": rounded(half)}
         return tables.sentence(f"joints.difference.{kind}", name=capital(self.name), **size)
 
 
@@ -442,14 +452,15 @@ def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Diffe
     for joint in wanted:
         one = metrics.sel(joint=joint)
         difference = number_of(one, "side_difference")
-        value, half = difference.value, difference.half_width
         certain = all(
             (joint, side) in places(metrics, angles) and end_is_certain(metrics, joint, side)
             for side in SIDES
         )
-        if certain and math.isfinite(value) and math.isfinite(half):
-            compared.append(Difference(spoken(str(one["shown"].values[0])), value, half))
-    return sorted(compared, key=lambda each: -abs(each.value) / max(each.half, 1e-6))
+        if certain and difference.is_measured and math.isfinite(difference.sd):
+            compared.append(Difference(spoken(str(one["shown"].values[0])), difference))
+    return sorted(
+        compared, key=lambda each: -abs(each.number.value) / max(each.number.half_width, 1e-6)
+    )
 
 
 def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
@@ -457,7 +468,7 @@ def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
     of_sides = differences(metrics, angles)
     apart = [each.sentence for each in of_sides if each.exceeds_error][:_MOST_DIFFERENCES]
     alike = [
-        f"{each.name} ({quantity(each.value, 'degree', half=each.half)})"
+        f"{each.name} ({quantity(each.number.value, 'degree', half=each.number.half_width)})"
         for each in of_sides
         if not each.exceeds_error
     ]
@@ -488,14 +499,14 @@ def _with_gauge(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
     ]
 
 
-def _begins(metrics: xr.Dataset, reach: Reach) -> tuple[float, float] | None:
-    """Where a movement begins, in its own direction, and half of the interval, if that is told."""
+def _begins(metrics: xr.Dataset, reach: Reach) -> Number | None:
+    """Where a movement begins, in its own direction, if that is told."""
     one = metrics.sel(joint=reach.joint, side=reach.side)
     (name, sign), _ = _ends(one)
     start, largest = number_of(one, name), constants()["certain"]["largest_sd_deg"]
     if reach.opposite or not start.is_measured or start.sd > largest:
         return None
-    return sign * start.value, start.half_width
+    return replace(start, value=sign * start.value)
 
 
 def gauges_of(
@@ -541,21 +552,15 @@ def _gauge(
 ) -> Gauge:
     """Make the gauge of a movement, of the sides that are compared with the same people."""
     first, norm = alike[0], _lab_norm(alike[0], lab)
-    sems = {
-        each.side: number_of(metrics, "end_of_range", each.side, joint=each.joint).sem
-        for each in alike
-        if not each.opposite
-    }
     begins = {each.side: _begins(metrics, each) for each in alike}
     of_lab = {each.side: lab.retest_error(_measure(each), each.side) for each in alike}
     return Gauge(
         name,
-        {each.side: (each.value, each.half) for each in alike},
+        {each.side: each.number for each in alike},
         "degree",
         norm[0].mean if norm else first.mean,
         beside,
         norms.band(norm[0]) if norm else (first.low, first.high),
-        retest={side: half_width(sem) for side, sem in sems.items() if math.isfinite(sem)},
         lab_retest={
             side: (half_width(error[0].sem), norms.error_of(error[0].participants, error[1]))
             for side, error in of_lab.items()

@@ -11,6 +11,7 @@ import numpy as np
 
 from mobility import tables
 from mobility.assessment.movements import movement
+from mobility.assessment.number import Number
 from mobility.base.formatting import spoken
 from mobility.base.uncertain import sd_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT
@@ -88,9 +89,9 @@ def joint_moments(
     moments_of_joints = [_of_joint(angles, metrics, joint, side) for joint, side in certain]
 
     def last(moments: list[Moment]) -> tuple[bool, float]:
-        turn = moments[-1]
-        beside = pose is not None and not _in_plane(pose, turn)
-        size = abs(turn.value - moments[0].value) / turn.sd if turn.sd > 0 else 0.0
+        start, turn = moments[0].number, moments[-1].number
+        beside = pose is not None and not _in_plane(pose, moments[-1])
+        size = abs(turn.value - start.value) / turn.sd if turn.sd > 0 else 0.0
         return beside, -float(np.nan_to_num(size))
 
     moments_of_joints.sort(key=last)
@@ -102,8 +103,8 @@ def joint_moments(
 def _in_plane(pose: xr.Dataset, moment: Moment) -> bool:
     """Whether the picture of a moment shows the angle about as it was measured."""
     row = int(np.argmin(np.abs(pose["time"].values - moment.time)))
-    turn = turn_of(points_in_picture(pose)[row], moment.angle, moment.side)[1]
-    return abs(abs(turn) - abs(moment.value)) <= _IN_PLANE_DEG
+    turn = turn_of(points_in_picture(pose)[row], moment.angle, moment.number.side)[1]
+    return abs(abs(turn) - abs(moment.number.value)) <= _IN_PLANE_DEG
 
 
 def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) -> list[Moment]:
@@ -129,5 +130,6 @@ def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) ->
         value, sd = sign * float(one["angle"].values[row]), float(one[sd_name("angle")].values[row])
         if title == "Farthest" and math.isfinite(reported):
             value, sd = reported, float(one[sd_name("end_of_range")])
-        moments.append(Moment(title, float(time[row]), name, side, value, sd, "degree", label))
+        number = Number(value, sd, units="degree", side=side)
+        moments.append(Moment(title, float(time[row]), name, number, label))
     return moments

@@ -13,7 +13,7 @@ import numpy as np
 
 from mobility import tables
 from mobility.assessment.findings import find
-from mobility.assessment.number import side_shown
+from mobility.assessment.number import Number, side_shown
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.results import in_words
 from mobility.base.formatting import capital
@@ -180,7 +180,8 @@ def squat_moments(
         value, sd, units = 100 * value, 100 * sd, "percent"
     elif base == "dowel_offset":
         units = "foot length"
-    main = Moment("Main finding", when, drawn, on, value, sd, units, label)
+    number = Number(value, sd, units=units, side=on)
+    main = Moment("Main finding", when, drawn, number, label)
     if when != bottom:
         return [*first_moments, main]
     # One frame has one picture.
@@ -192,8 +193,8 @@ def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
     """Give a moment the value that the page reports, so that one angle has one number."""
     if moment.angle not in metrics:
         return moment
-    number = shown(metrics, moment.angle, moment.side or None)
-    return replace(moment, value=number.value, sd=number.sd) if number.is_measured else moment
+    number = shown(metrics, moment.angle, moment.number.side or None)
+    return replace(moment, number=number) if number.is_measured else moment
 
 
 def _of_extreme(

@@ -136,7 +136,7 @@ def legs(page: ReportPage) -> Markup:
         parts = [words[amount].format(counted=counted, found=of_leg)]
         for name, what in words["measures"].items():
             if side in (values := values_of(page.metrics, name)):
-                value, half = values[side]
+                value, half = values[side].value, values[side].half_width
                 parts.append(f"{what} {quantity(value, 'degree', half=half)}")
         if of_leg:
             lines.append((h.strong[words["leg"].format(side=capital(side))], " ", ", ".join(parts)))

@@ -243,9 +243,7 @@ def entry_of(folder: Path, video: Path, participant: str) -> dict[str, str]:
 
 def _rows_of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refused]:
     # Checked once for all videos: no single one is to blame.
-    exercise, _, _ = check_creation(
-        user_id=participant, exercise_name=exercise, session_name=None, body_joint_angles="all"
-    )
+    exercise, _, _ = check_creation(user_id=participant, exercise_name=exercise)
     entries = [entry_of(folder, video, participant) for video in videos_in(folder)]
     if not entries:
         raise BadInputError(

@@ -14,7 +14,7 @@ from demo_sessions import record
 
 from mobility import tables
 from mobility.assessment.movements import refusal_advice
-from mobility.assessment.number import reason_missing
+from mobility.assessment.number import Number, reason_missing
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
 from mobility.documents.lab_references import (
@@ -332,7 +332,8 @@ def test_one_sentence_says_how_far_a_joint_goes() -> None:
         (110, np.nan, RANGE, "unsure", "bends to 110 degrees. Its error is not known"),
         (110, 8, (np.nan,) * 3, "none", "There is no norm: no published range is of the same"),
     ):
-        one = report.Reach("elbow", "right", "elbow_flexion", value, half_, "men", *ends)
+        reached = Number(value, half_ / 1.96, side="right")
+        one = report.Reach("elbow", "elbow_flexion", reached, "men", *ends)
         assert one.compared == compared
         assert words in one.sentence
         # Of whom the study did not measure nothing is said but the value.
@@ -347,7 +348,8 @@ def test_one_sentence_says_how_far_a_joint_goes() -> None:
         (6.2, f"{unclear}(6 ± 6 degrees)"),
         (-5.2, f"{unclear}(−5 ± 6 degrees)"),
     ):
-        knee = report.Reach("knee", "left", "knee_extension", value, 6.0)
+        reached = Number(value, 6.0 / 1.96, side="left")
+        knee = report.Reach("knee", "knee_extension", reached)
         assert knee.sentence.startswith(words)
 
 
@@ -455,7 +457,7 @@ def test_a_side_in_doubt_has_a_question_mark_wherever_it_is_named(metrics: xr.Da
             report.reference_table(doubted, chosen),
             report.Shown("", "", ("left",)).heading(doubted),
         ),
-        key_frames.Moment("Start", 0.0, side="left", value=5.0, label="knee", doubt=True).caption,
+        key_frames.Moment("Start", 0.0, "", Number(5.0, side="left"), "knee", doubt=True).caption,
     ]
     for text in texts:
         named = re.findall(r"\b(?:[Ll]eft|[Rr]ight)\b(?! and)(.{4})", text)
@@ -469,7 +471,7 @@ def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
     (one,) = report.reaches(metrics)
     assert (one.joint, one.side, one.movement) == ("elbow", "left", "elbow_flexion")
     assert one.people == "boys and men up to 54 years"
-    assert one.value == pytest.approx(130, abs=0.5)
+    assert one.number.value == pytest.approx(130, abs=0.5)
     # Boone & Azen: 142.9, standard deviation 5.6.
     assert (one.low, one.high) == pytest.approx((142.9 - 1.96 * 5.6, 142.9 + 1.96 * 5.6))
     text = report.in_words(metrics)
@@ -561,11 +563,9 @@ def test_what_the_picture_shows_comes_first() -> None:
 def test_gauges_have_the_range_of_such_people(metrics: xr.Dataset) -> None:
     (gauge,) = report.gauges_of(metrics)
     assert (gauge.name, gauge.goal_text) == ("Elbow flexion", "132 to 154°")
-    assert gauge.begins["left"][0] == pytest.approx(10, abs=1)
+    assert gauge.begins["left"].value == pytest.approx(10, abs=1)
     sd = float(metrics["end_of_range_sd"].sel(joint="elbow", side="left"))
-    assert {side: interval for side, (_, interval) in gauge.values.items()} == {
-        "left": pytest.approx(1.96 * sd)
-    }
+    assert {side: number.sd for side, number in gauge.values.items()} == {"left": sd}
     html = report.show_gauges(metrics)
     assert "Shaded: 95 of 100 boys and men up to 54 years" in html
     assert html.count('class="usual"') == 1
@@ -624,15 +624,15 @@ def test_norms_and_errors_of_the_lab_stand_on_the_gauge(metrics: xr.Dataset) -> 
         name = f"end_of_range[{other}]"
         elsewhere = Norms(norms=[Norm(**norm | {"metric": name}, sex=None, age=None)], **kept)
         lab = LabReferences(of_here, [elsewhere])
-        assert report.gauges_of(metrics, lab=lab) == report.gauges_of(metrics)
+        assert report.show_gauges(metrics, lab=lab) == report.show_gauges(metrics)
 
 
 def test_a_change_is_held_against_the_error_of_filming_again(metrics: xr.Dataset) -> None:
     again = metrics.assign(end_of_range_sem=xr.full_like(metrics["end_of_range"], 1.5))
     (gauge,) = report.gauges_of(again)
-    assert gauge.retest["left"] == pytest.approx(1.96 * 1.5)
+    assert gauge.values["left"].sem == 1.5
     (unknown,) = report.gauges_of(again.assign(end_of_range_sem=metrics["end_of_range"] * np.nan))
-    assert unknown.retest == {}
+    assert np.isnan(unknown.values["left"].sem)
 
 
 def test_an_elbow_that_is_straight_between_flexions_tells_both_ends() -> None:

@@ -10,6 +10,7 @@ import xarray as xr
 from demo_sessions import moments_of
 
 from mobility.assessment.findings import find
+from mobility.assessment.number import Number
 from mobility.reports.drawn_angles import DRAWN
 from mobility.reports.first_page import main_finding
 from mobility.store import Store
@@ -29,11 +30,16 @@ def test_three_moments_of_a_squat_with_what_was_measured(demo) -> None:
     standing, bottom, up = moments
     assert standing.time < bottom.time < up.time
     assert bottom.time in repetitions["bottom"].values
-    assert standing.value < 15 < 60 < up.value < bottom.value
+    assert standing.number.value < 15 < 60 < up.number.value < bottom.number.value
     # What the page reports, so that no two numbers stand for one angle.
-    for name, value in (("knee_flexion", bottom.value), ("knee_flexion_sd", bottom.sd)):
-        assert value == float(metrics[name].sel(side=bottom.side))
-    assert bottom.caption.startswith(f"Bottom: {bottom.side} knee flexion {bottom.value:.0f}° ± ")
+    for name, value in (
+        ("knee_flexion", bottom.number.value),
+        ("knee_flexion_sd", bottom.number.sd),
+    ):
+        assert value == float(metrics[name].sel(side=bottom.number.side))
+    assert bottom.caption.startswith(
+        f"Bottom: {bottom.number.side} knee flexion {bottom.number.value:.0f}° ± "
+    )
     none = repetitions.assign(accepted=("rep", [False] * repetitions.sizes["rep"]))
     assert moments_of(demo, repetitions=none) == []
 
@@ -47,7 +53,7 @@ def test_a_recording_that_begins_on_the_way_down_shows_standing_where_it_is(demo
     standing, bottom, _ = moments_of(demo, repetitions=after)
     assert standing.title == STANDING
     assert standing.time > end > bottom.time
-    assert standing.value < 15
+    assert standing.number.value < 15
     never = after.assign(standing=xr.zeros_like(after["standing"]))
     assert moments_of(demo, repetitions=never)[0].title == "Start"
 
@@ -59,14 +65,14 @@ def test_the_main_finding_has_a_picture_and_no_frame_has_two(demo) -> None:
     assert {each.rule for each in main} == {"trunk_leans_forward"}
     _, bottom, way = moments_of(demo, main, metrics=metrics)
     assert (bottom.title, bottom.angle) == ("Bottom, main finding", "trunk_tibia_difference")
-    assert bottom.value == pytest.approx(main[0].value)
+    assert bottom.number.value == pytest.approx(main[0].value)
     assert way.title == "On the way up"
     metrics = demo.metrics()
     metrics["knee_flexion"] = metrics["knee_flexion"] - 50
     main = [each for each in find(metrics) if each.rule == "knee_flexion_limited"]
     _, bottom, _ = moments_of(demo, main, metrics=metrics)
     assert (bottom.title, bottom.angle) == ("Bottom, main finding", "knee_flexion")
-    assert bottom.side in {each.side for each in main}
+    assert bottom.number.side in {each.side for each in main}
     titles = set()
     for finding in find(demo.metrics()):  # every one has a picture, or nothing to draw
         moments = moments_of(demo, [finding])
@@ -81,9 +87,9 @@ def test_a_picture_whose_number_is_refused_says_so(demo) -> None:
     refused["knee_flexion"] = refused["knee_flexion"] * np.nan
     standing = moments_of(demo, angles=refused)[0]
     assert standing.caption == (
-        f"{STANDING}: {standing.side} knee flexion not measured well enough"
+        f"{STANDING}: {standing.number.side} knee flexion not measured well enough"
     )
-    assert replace(standing, label="", side="").caption == STANDING
+    assert replace(standing, label="", number=Number()).caption == STANDING
 
 
 @pytest.mark.parametrize(("near", "far"), [("left", "right"), ("right", "left")])
@@ -97,10 +103,10 @@ def test_pictures_are_of_the_leg_that_the_camera_sees_or_that_is_surer(demo, nea
     main = main_finding(find(hidden))
     assert {each.side for each in main} == {near}
     for findings in ([], main):
-        assert {each.side for each in moments_of(demo, findings, metrics=hidden)} == {near}
+        assert {each.number.side for each in moments_of(demo, findings, metrics=hidden)} == {near}
     for name in ("knee_flexion_sd", "thigh_elevation_sd"):
         low[name] = xr.where(low["side"] == near, 3.0, 6.0)
     main = [each for each in find(low) if each.rule == "knee_flexion_limited"]
     assert len(main) == 2
     for findings in ([], main, main[::-1]):
-        assert {each.side for each in moments_of(demo, findings, metrics=low)} == {near}
+        assert {each.number.side for each in moments_of(demo, findings, metrics=low)} == {near}
