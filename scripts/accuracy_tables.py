@@ -29,8 +29,8 @@ TRUSTED_DEG, TRUSTED_RENDERED_DEG = 4.0, 6.0
 CAREFUL_DEG, LEAST_GIVEN = 10.0, 50.0
 """Beyond this error, or with fewer percent of the values given, it is not to be trusted."""
 
-KINDS = ("front", "oblique", "from_the_side")
-"""Kinds of fits of which the README gives differences."""
+KINDS = {"front": "front", "oblique": "diagonal", "from_the_side": "side"}
+"""Views for which the margins of a report's numbers are listed, by the names of the benchmarks."""
 
 VERDICTS = ("**trust**", "**take care**", "**do not trust**")
 
@@ -67,7 +67,7 @@ class Film:
 
 
 class Row(NamedTuple):
-    """One line of the README."""
+    """One line of the tables of what to trust."""
 
     what: str
     clips: Sequence[str]
@@ -88,17 +88,18 @@ def _cells(line: str) -> list[str]:
 
 
 def rows(film: Film) -> list[Row]:
-    """Choose what the README speaks of."""
+    """List the angles and movements of the tables; the report shows the first one first."""
     standing, both = film.clips("standing"), ("knee flexion", "hip flexion")
     ankle, elbow = ("ankle dorsiflexion",), ("elbow flexion",)
     return [
+        Row("knee at the bottom of a squat", SQUATS, both[:1], "bottom", "knee_flexion"),
         Row("trunk lean in a squat", SQUATS, ("trunk lean",), "all", "trunk_lean"),
         Row("knee flexion in a squat", SQUATS, ("knee flexion",), "all", "knee_flexion"),
         Row("ankle in a squat, feet flat", SQUATS, ankle, "all", "ankle_dorsiflexion"),
         Row("hip flexion in a squat", SQUATS, ("hip flexion",), "all", "hip_flexion"),
-        Row("hip at the bottom of a squat", SQUATS, ("hip flexion",), "bottom", None),
-        Row("ankle at the bottom of a squat", SQUATS, ankle, "bottom", None),
-        Row("knees and hips of people who stand straight", standing, both, "all", None),
+        Row("hip at the bottom of a squat", SQUATS, both[1:], "bottom", "hip_flexion"),
+        Row("ankle at the bottom of a squat", SQUATS, ankle, "bottom", "ankle_dorsiflexion"),
+        Row("knee and hip in straight standing", standing, both, "all", None),
         Row("knee and hip while walking", WALKERS, both, "all", None),
         Row("shoulder in a squat", SQUATS, ("shoulder flexion",), "all", "shoulder_flexion"),
         Row("elbow in a squat or walking", (*SQUATS, *WALKERS), elbow, "all", "elbow_flexion"),
@@ -115,43 +116,71 @@ def verdict(errors: Sequence[float], given: float, rendered: float | None) -> in
     return 0 if trusted else 1
 
 
-def ten_rows(film: Film, lab: xr.Dataset) -> Iterator[str]:
-    """Say what to trust, with an error each."""
-    yield "| | | error on film, degrees | values given | rendered people |"
-    yield "|---|---|---|---|---|"
+class Trusted(NamedTuple):
+    """What is known of a row."""
+
+    what: str
+    which: int
+    errors: Sequence[float]
+    people: int
+    given: float
+    rendered: float | None
+
+
+def trusted(film: Film, lab: xr.Dataset) -> list[Trusted]:
+    """Measure every row, the best verdict first."""
     found = []
     for row in rows(film):
         each = [film.of(c, a, row.posture) for c in row.clips for a in row.angles]
         measured = [one for one in each if one is not None]
         errors, given = [m.error for m in measured], float(np.mean([m.given for m in measured]))
-        rendered = None if row.rendered is None else _rendered(lab, row.rendered, "mae")
-        shown = "" if rendered is None else f"{rendered:.1f}"
+        part = "deep" if row.posture == "bottom" else "all"
+        rendered = None if row.rendered is None else _rendered(lab, row.rendered, "mae", part=part)
         which = verdict(errors, given, rendered)
-        count = people(row.clips)
-        error = _span(errors) + (f", {count} people" if count > 1 else "")
-        if given == 0:
-            error = f"refused ({error})"
-        cells = (VERDICTS[which], row.what, error, f"{given:.0f} %", shown)
-        found.append((which, f"| {' | '.join(cells)} |"))
-    yield from (line for _, line in sorted(found, key=lambda one: one[0]))
+        found.append(Trusted(row.what, which, errors, people(row.clips), given, rendered))
+    return sorted(found, key=lambda one: one.which)
 
 
-def differences(film: Film, lab: xr.Dataset) -> Iterator[str]:
-    """Half-widths of the intervals of a value and of what cancels the bias of a trial."""
+def in_brief(film: Film, lab: xr.Dataset) -> Iterator[str]:
+    """List one error and the verdict for each row, and the range on rendered people."""
+    yield "| angle | mean error, degrees | verdict |"
+    yield "|---|---|---|"
+    for one in trusted(film, lab):
+        yield f"| {one.what} | {np.mean(one.errors):.1f} | {VERDICTS[one.which]} |"
+    arms = ("shoulder", "elbow")
+    found = [one for one in trusted(film, lab) if not one.what.startswith(arms)]
+    rendered = [one.rendered for one in found if one.rendered is not None]
+    yield f"\nOn {lab.sizes['case']} rendered people, seen from all sides, the errors of knee, hip,"
+    yield f"ankle and trunk in a squat are {_span(rendered)} degrees."
+
+
+def in_full(film: Film, lab: xr.Dataset) -> Iterator[str]:
+    """List what the verdicts follow from."""
+    rendered = f"{lab.sizes['case']} rendered people"
+    yield f"| | | mean error on video | largest | people | values given | {rendered} |"
+    yield "|---|---|---|---|---|---|---|"
+    for one in trusted(film, lab):
+        mean, largest = f"{np.mean(one.errors):.1f}", f"{max(one.errors):.1f}"
+        shown = "" if one.rendered is None else f"{one.rendered:.1f}"
+        cells = (VERDICTS[one.which], one.what, mean, largest, str(one.people))
+        yield f"| {' | '.join([*cells, f'{one.given:.0f} %', shown])} |"
+
+
+def margins(film: Film, lab: xr.Dataset) -> Iterator[str]:
+    """List the margins of error of a value, and of differences that cancel the bias of a video."""
     text = (PROJECT / "benchmarks" / "reported.md").read_text(encoding="utf-8")
     again = _table(text[text.index("\n## Measured again") :])
     halves = {
         (row["kind"], row["number"], row["angle"]): row["rendered: half"] for row in _table(text)
     } | {(row["kind"], "again", row["metric"]): row["mdc95"] for row in again}
-    yield "| ± degrees, 95 % | at the bottom | from standing | right − left | between visits |"
-    yield "|---|---|---|---|---|"
+    yield "| | view | at the bottom | from standing | right − left | between sessions |"
+    yield "|---|---|---|---|---|---|"
     for angle in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"):
-        cells = []
-        for number in ("absolute", "from_standing", "sides", "again"):
-            each = [halves.get((kind, number, angle)) for kind in KINDS]
-            shown = [f"{float(half):.0f}" if half else "–" for half in each]
-            cells.append("/".join(shown) if any(each) else "")
-        yield f"| {angle.replace('_', ' ')} | {' | '.join(cells)} |"
+        for kind, view in KINDS.items():
+            numbers = ("absolute", "from_standing", "sides", "again")
+            found = [halves.get((kind, number, angle)) for number in numbers]
+            cells = [f"{float(half):.0f}" if half else "" for half in found]
+            yield f"| {angle.replace('_', ' ')} | {view} | {' | '.join(cells)} |"
 
 
 def film_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
@@ -197,8 +226,10 @@ def people(clips: Sequence[str]) -> int:
     return len({yaml.safe_load(text)["clips"][clip]["person"] for clip in clips})
 
 
-def _rendered(lab: xr.Dataset, angle: str, what: str, view: str = "all") -> float:
-    chosen = {"estimator": "fitted", "angle": angle, "view": view, "clips": "all", "part": "all"}
+def _rendered(
+    lab: xr.Dataset, angle: str, what: str, view: str = "all", part: str = "all"
+) -> float:
+    chosen = {"estimator": "fitted", "angle": angle, "view": view, "clips": "all", "part": part}
     return float(lab[what].sel(chosen))
 
 
@@ -208,8 +239,9 @@ def _span(errors: Sequence[float]) -> str:
 
 
 TABLES: Mapping[str, Callable[[Film, xr.Dataset], Iterator[str]]] = {
-    "what to trust": ten_rows,
-    "differences": differences,
+    "what to trust": in_full,
+    "what to trust, in brief": in_brief,
+    "margins": margins,
     "on film": film_table,
     "rendered": rendered_table,
 }

@@ -31,7 +31,7 @@ def pages(modules, tmp_path_factory):
 def test_the_readme_is_short(project):
     text = (project / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 120
-    assert len(text.split()) <= 900
+    assert len(text.split()) <= 700
     assert len((project / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 200
 
 
@@ -52,7 +52,7 @@ def test_the_figures_are_those_of_the_benchmarks(modules, project):
     """After a change of the benchmarks' outputs: ``python scripts/accuracy_tables.py``."""
     for name in modules[0].FILES:
         text = (project / name).read_text(encoding="utf-8")
-        assert "<!-- made by scripts/accuracy_tables.py: what to trust -->\n\n|" in text
+        assert re.search(r"accuracy_tables.py: what to trust(, in brief)? -->\n\n\|", text)
         assert modules[0].filled(text) == text, name
 
 

@@ -124,8 +124,9 @@ def test_readme_names_every_file_it_links_to(project):
 
 
 @pytest.mark.slow
-def test_the_python_of_the_readme_runs(project, tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", (project / "README.md").read_text(), re.DOTALL)
+def test_the_first_script_runs(project, tmp_path):
+    page = (project / "docs" / "get-started.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "demo").symlink_to(project / "data" / "demo")
     done = ended([sys.executable, "-c", code], cwd=tmp_path)

@@ -34,7 +34,7 @@ def test_a_session_and_its_report(store: Store, demo, lab, validate) -> None:
     document = json.loads(done.stdout)
     assert document["lag_s"] == pytest.approx(0.233, abs=0.02)
     assert document["lag_sd_s"] > 0
-    # About what is expected of a knee from the front (README: half-width 11).
+    # About what is expected of a knee from the front (docs/accuracy.md: 11 degrees from standing).
     assert document["angles"]["knee_flexion"]["left"]["rmse"] < 10
     page = Path(document["report"]["html"].removeprefix("file://"))
     assert page == store.reports / "s1.validation" / "truth" / "lab-validation.html"
