@@ -207,8 +207,7 @@ def main(arguments: Iterable[str] | None = None) -> str | None:
     if options.write:
         text = lowered(text, counts)
         TABLE.write_text(text, "utf-8")
-    faults += rises(counts, yaml.safe_load(text)["ceilings"])
-    return "\n".join(faults) or None
+    return "\n".join([*faults, *rises(counts, yaml.safe_load(text)["ceilings"])]) or None
 
 
 if __name__ == "__main__":
