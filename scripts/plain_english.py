@@ -50,10 +50,10 @@ class Hit(NamedTuple):
 
 
 def markdown(text: str) -> Iterator[str]:
-    """Give the paragraphs of a page, without code, tables, comments, headings and front matter."""
+    """Give the paragraphs of a page, without code, tables, headings and what a script made."""
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     text = re.sub(r"^( *)(`{3,}|~{3,}).*?^\1\2$", "", text, flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(r"<!--.*?-->|\$\$.*?\$\$", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!-- made by .*?<!-- end -->|<!--.*?-->|\$\$.*?\$\$", "", text, flags=re.DOTALL)
     lines: list[str] = []
     for line in [*text.splitlines(), ""]:
         outside = not line.strip() or line.lstrip().startswith(("|", "#"))
@@ -70,7 +70,7 @@ def plain(text: str) -> str:
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"(:\w+:)?(``.*?``|`[^`]*`)|\$[^$]*\$|\{[^{}]*\}", "X", text)
     return re.sub(
-        r"\s+", " ", re.sub(r"\*\*|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)", "", text)
+        r"\s+", " ", re.sub(r"\*|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)", "", text)
     ).strip()
 
 

@@ -71,7 +71,11 @@ skipped
 ```
 
 <!-- skipped -->
-- An item.
+- An *item*.
+
+<!-- made by skipped.py -->
+Skipped.
+<!-- end -->
 """
     paragraphs = [check.plain(part) for part in check.markdown(page)]
     assert paragraphs == ["Read X, this et al. 2010. Then go on.", "An item."]
