@@ -69,9 +69,7 @@ def plain(text: str) -> str:
     text = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", text)
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"(:\w+:)?(``.*?``|`[^`]*`)|\$[^$]*\$|\{[^{}]*\}", "X", text)
-    return re.sub(
-        r"\s+", " ", re.sub(r"\*|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)", "", text)
-    ).strip()
+    return re.sub(r"\s+", " ", re.sub(r"\*|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)", "", text)).strip()
 
 
 def sentences(paragraph: str) -> list[str]:

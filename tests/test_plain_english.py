@@ -140,10 +140,3 @@ def test_a_ceiling_only_falls(check):
     assert ceilings == {"docs": {"is of": 2, "trial": 1}, "help": {"is of": 4}}
     (message,) = check.rises(counts, ceilings)
     assert message.startswith("docs, trial: 2 hits, more than the ceiling of 1.")
-
-
-def test_nothing_is_above_its_ceiling(check, table, project):
-    found, faults = check.read(project, table)
-    seen = {surface: [hit.pattern for hit in part] for surface, part in found.items()}
-    counts = {s: {name: part.count(name) for name in part} for s, part in seen.items()}
-    assert [*faults, *check.rises(counts, table["ceilings"])] == []
