@@ -75,6 +75,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/nbstripout --verify notebooks/[!m]*.ipynb
+	$(BIN)/python scripts/plain_english.py
 
 # JupyterLab saves what it runs: that is done in a copy, which is the user's, made once.
 lab: $(READY) notebooks/my_workbench.ipynb
