@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,8 @@ from mobility.base.writing import plain_cells
 from mobility.keypoints.sources import MEDIAPIPE, Origin
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import called
-from mobility.lab.lab_comparison import value_words
+from mobility.lab import validation_figures as figures
+from mobility.lab.lab_comparison import Study, Validation, value_words
 from mobility.lab.lab_trial import COMPARISONS, DEFINITIONS
 from mobility.reports.html import (
     Cell,
@@ -47,6 +49,7 @@ from mobility.reports.html import (
     sentence,
     table,
 )
+from mobility.reports.page import PageWithFiles, Section
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.studies.statistics.limits_of_agreement import (
     BOOTSTRAP_COVERAGE,
@@ -56,6 +59,7 @@ from mobility.studies.statistics.limits_of_agreement import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 SIZES = (10, 20, 30, 50, 100, 200)
 """Numbers of participants for which the width of the intervals is given."""
@@ -809,3 +813,143 @@ def _span(values: Any) -> str:
 def _name_with_side(angle: str, side: str) -> str:
     words = capital(called(angle))
     return words if side == "middle" else f"{words}, {side}"
+
+
+@dataclass(frozen=True)
+class ValidationPage(PageWithFiles):
+    """What the sections of the page have at hand: a comparison with a lab, or a study."""
+
+    comparison: Validation | Study
+
+    @cached_property
+    def document(self) -> Mapping[str, Any]:
+        """Its document."""
+        return self.comparison.document
+
+    @cached_property
+    def primary(self) -> str:
+        """The comparison that the page is about."""
+        return str(self.document["primary"])
+
+    @cached_property
+    def agreement(self) -> xr.Dataset:
+        """Its statistics."""
+        return self.comparison.agreement()
+
+    @cached_property
+    def sided(self) -> list[str]:
+        """Angles of both sides that figures show."""
+        return shown(self.agreement, self.primary, sided=True)
+
+    @cached_property
+    def drawn(self) -> list[str]:
+        """Angles of the figures that need no side, too."""
+        return self.sided or shown(self.agreement, self.primary)
+
+    def figure(self, drawn: Figure, name: str, *, alt: str, caption: str = "") -> Markup:
+        """Show a figure, and keep its picture among the others."""
+        return super().figure(drawn, f"images/{name}", alt=alt, caption=caption)
+
+    def head(self) -> Markup:
+        """Say what was compared with what, and how sure that is."""
+        return (
+            header(self.document)
+            + warning_list(self.document)
+            + counts(self.agreement)
+            + about_the_lag(self.document)
+        )
+
+    def curves(self) -> Markup:
+        """Draw the curves over time and over a repetition, and list their errors."""
+        agreement, trials = self.agreement, self.comparison.curves()
+        pictures = Markup()
+        for trial, curves in trials.items() if self.sided else ():
+            pictures += self.figure(
+                figures.overlays(curves, names=self.sided),
+                f"curves-{trial}",
+                alt=f"Angles of video and lab over time, {trial}",
+                caption=trial if len(trials) > 1 else "",
+            )
+        return (
+            pictures
+            + about_the_curves(trials)
+            + waveform_table(agreement, self.primary)
+            + condition_table(agreement, self.document)
+            + self._difference(
+                self.primary,
+                self.drawn,
+                "difference",
+                title="Video less lab over a repetition",
+                alt="Mean difference of video and lab over a repetition, for each angle",
+            )
+            + estimator_table(agreement)
+        )
+
+    def _difference(
+        self, comparison: str, names: Sequence[str], file: str, *, title: str, alt: str
+    ) -> Markup:
+        drawn = figures.difference_curves(
+            self.agreement, comparison=comparison, names=names, title=title
+        )
+        return self.figure(drawn, file, alt=alt)
+
+    def values(self) -> Markup:
+        """Draw and list the values of repetitions."""
+        agreement, primary, pictures = self.agreement, self.primary, Markup()
+        metrics = metric_names(agreement)
+        which: dict[str, Any] = {"comparison": primary, "names": self.sided}
+        for metric in metrics if self.sided else ():
+            pictures += self.figure(
+                figures.bland_altman(agreement, metric=metric, **which),
+                f"bland-altman-{metric}",
+                alt=f"Differences of video and lab over their means, {metric}",
+            )
+        pictures += self.figure(
+            figures.scatter(agreement, metric=metrics[-1], **which | {"names": self.drawn}),
+            f"scatter-{metrics[-1]}",
+            alt="Values of the video over those of the lab, with the line of identity",
+        )
+        values = (value_table(agreement, primary, str(m)) for m in agreement["metric"].values)
+        return pictures + html(values) + times_part(self.document)
+
+    def definitions(self) -> Markup:
+        """Draw and say how the lab's model defines its angles in another way."""
+        drawn = Markup()
+        if DEFINITIONS in self.agreement["comparison"]:
+            drawn = self._difference(
+                DEFINITIONS,
+                shown(self.agreement, DEFINITIONS),
+                "definitions",
+                title="The lab's model less our formulas",
+                alt="Difference of the two definitions over a repetition, for each angle",
+            )
+        return drawn + definition_part(self.agreement, self.document)
+
+    def methods(self) -> Markup:
+        """Write what a paper needs, and keep its tables."""
+        folder = Path(self.out) / "tables"
+        files = write_tables(self.agreement, self.document, folder) if self.out else []
+        return (
+            methods_part(self.document, self.agreement)
+            + grras_table(self.agreement)
+            + files_of(files, self.out)
+        )
+
+
+VALIDATION: tuple[Section[ValidationPage], ...] = (
+    Section("", ValidationPage.head),
+    Section("Curves", ValidationPage.curves),
+    Section(
+        "Values of repetitions",
+        ValidationPage.values,
+        about=tables.sentence("validation.about.values"),
+    ),
+    Section(
+        "Definitions",
+        ValidationPage.definitions,
+        about=tables.sentence("validation.about.definitions"),
+    ),
+    Section("Planning", lambda p: size_table(p.agreement, p.primary)),
+    Section("For the methods section", ValidationPage.methods),
+    Section("What was used", lambda p: provenance(p.document)),
+)

@@ -7,8 +7,9 @@ exercise lists its own by name, see :mod:`mobility.reports.sections`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from markupsafe import Markup
@@ -20,7 +21,7 @@ from mobility.assessment.verdict import PARTS, Part, Verdict
 from mobility.base.formatting import capital, spoken
 from mobility.documents.of_session import verdict_of
 from mobility.keypoints.view import UNKNOWN, trial_view, view_kind
-from mobility.reports import additions
+from mobility.reports import additions, figures
 from mobility.reports.first_page import absent, doubt
 from mobility.reports.gauges import Gauge, of_rules
 from mobility.reports.html import paragraphs
@@ -28,6 +29,7 @@ from mobility.reports.literature import References
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from mobility.catalogue.exercise import Exercise
     from mobility.documents.lab_references import LabReferences
@@ -45,6 +47,18 @@ class Page:
     def doubt(self) -> Markup:
         """Say that the sides may have been exchanged; empty where they were not."""
         return Markup()
+
+
+@dataclass(frozen=True)
+class PageWithFiles(Page):
+    """A page that also keeps its pictures and tables in the folder `out`, if there is one."""
+
+    out: str = field(default="", kw_only=True)
+
+    def figure(self, drawn: Figure, name: str, *, alt: str, caption: str = "") -> Markup:
+        """Show a figure, and keep its picture under `name`."""
+        file = Path(self.out) / f"{name}.png" if self.out else None
+        return figures.show(drawn, alt=alt, caption=caption, file=file)
 
 
 P = TypeVar("P", bound=Page)
