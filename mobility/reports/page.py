@@ -6,12 +6,13 @@ exercise lists its own by name, see :mod:`mobility.reports.sections`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
@@ -21,10 +22,10 @@ from mobility.assessment.verdict import PARTS, Part, Verdict
 from mobility.base.formatting import capital, spoken
 from mobility.documents.of_session import verdict_of
 from mobility.keypoints.view import UNKNOWN, trial_view, view_kind
-from mobility.reports import additions, figures
+from mobility.reports import additions, figures, key_frames, recording
 from mobility.reports.first_page import absent, doubt
 from mobility.reports.gauges import Gauge, of_rules
-from mobility.reports.html import paragraphs
+from mobility.reports.html import html, paragraphs
 from mobility.reports.literature import References
 
 if TYPE_CHECKING:
@@ -197,6 +198,21 @@ class ReportPage(Page):
         """Say that the sides may have been exchanged; empty where they were not."""
         return doubt(self.verdict)
 
+    def front(
+        self, trust: Markup, numbers: h.Node, words: h.Node, findings: Sequence[Finding] = ()
+    ) -> Markup:
+        """Lay out the first page: who was filmed, how good that is, pictures, numbers and words."""
+        pictures = key_frames.of_session(self.session, findings, faces=self.faces)
+        return (
+            html(h.h1[self.record.exercise.capitalize()])
+            + recording.in_a_line(
+                self.record, self.participant, self.repetitions, self.quality, self.edits
+            )
+            + trust
+            + key_frames.as_html(pictures)
+            + html(h.div(".halves")[h.div[numbers], h.div[words]])
+        )
+
     def _why_without(self, metric: str) -> str:
         if why := self.verdict.why_without(metric):
             return why
@@ -257,4 +273,5 @@ def show(sections: Iterable[Section[P]], page: P) -> None:
         if (content := each.of(page)) or each.about:
             text = f"## {each.heading}\n\n{each.about}".strip()
             heading = [Markdown(text)] if each.heading else []  # type: ignore[no-untyped-call]
-            display(*heading, HTML(content), metadata={"tags": [each.name]})  # type: ignore[no-untyped-call]
+            tags = {"tags": [each.name]} if each.name else {}
+            display(*heading, HTML(content), metadata=tags)  # type: ignore[no-untyped-call]

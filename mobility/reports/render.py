@@ -211,7 +211,7 @@ def render_notebook(
 
             nbformat.write(node, unfinished / f"{name}.ipynb")
             node, for_client = _apart(node)
-            page = to_html(node if not client else _with_front(node), title=title, trial=parts)
+            page = to_html(node, title=title, trial=parts)
             (unfinished / f"{name}.html").write_text(page, encoding="utf-8")
             if client or trial is not None:
                 first = to_html(for_client if for_client.cells else _first_page(node), title=title)
@@ -266,10 +266,12 @@ def to_html(node: Any, *, title: str, trial: Mapping[str, str] | None = None) ->
         and sections below second-level headings can be folded.
     """
     html: str
-    purpose = tables.sentence("warnings.export.purpose")
-    resources = {"metadata": {"name": title}, "trial": trial, "end": "", "purpose": purpose}
-    if trial is not None:
-        node, resources["end"] = _folded(node)
+    resources = {
+        "metadata": {"name": title},
+        "trial": trial,
+        "purpose": tables.sentence("warnings.export.purpose"),
+    }
+    node = _laid_out(node, folds=trial is not None)
     with _exporting:
         html, _ = _exporter().from_notebook_node(node, resources=resources)
     return html
@@ -307,17 +309,18 @@ def _first_page(node: Any) -> Any:
     kept.cells = list(
         itertools.takewhile(lambda cell: not (_heading(cell) or _has(SECTIONS, cell)), kept.cells)
     )
-    if kept.cells:
+    if kept.cells and not _has(CLIENT_CELL, kept.cells[0]):
         kept.cells[0].metadata["before"] = _FRONT
         kept.cells[-1].metadata["after"] = "</section>"
     return kept
 
 
-def _with_front(node: Any) -> Any:
-    """Set the first page off from the sections, which do not open."""
-    front = _first_page(node)
-    front.cells += node.cells[len(front.cells) :]
-    return front
+def _laid_out(node: Any, *, folds: bool) -> Any:
+    """Set the first page off from the sections, which open if the page `folds` them."""
+    page = _first_page(node)
+    sections = list(_cells_of_sections(copy.deepcopy(node.cells[len(page.cells) :])))
+    page.cells += _folded(sections) if folds else sections
+    return page
 
 
 def _first_page_shown(notebook: Any, show: Callable[[Any], None]) -> Callable[..., None]:
@@ -334,24 +337,24 @@ def _first_page_shown(notebook: Any, show: Callable[[Any], None]) -> Callable[..
     return executed
 
 
-def _folded(node: Any) -> tuple[Any, str]:
-    """Make the sections below second-level headings foldable; also give the closing HTML."""
-    folded = copy.deepcopy(node)
-    folded.cells = _without_empty_sections(list(_cells_of_sections(folded.cells)))
-    end = "</section>"
-    for index, cell in enumerate(folded.cells):
-        before = _FRONT if index == 0 else ""
+def _folded(cells: list[Any]) -> list[Any]:
+    """Make the sections below second-level headings foldable."""
+    end = ""
+    for cell in cells:
         if title := _heading(cell):
             cell.source = cell.source.partition("\n")[2]
             is_open = " open" if _has(TRIAL, cell) else ""
-            before += f"{end}<details{is_open}><summary><h2>{escape(title)}</h2>"
-            before += "</summary><div class='inside'>"
+            cell.metadata["before"] = (
+                f"{end}<details{is_open}><summary><h2>{escape(title)}</h2>"
+                "</summary><div class='inside'>"
+            )
             end = "</div></details>"
         elif _has(TRIAL, cell):
-            before += "<div class='live' id='mobility-trial'></div><div class='still'>"
-            cell.metadata["after"] = "</div>"
-        cell.metadata["before"] = before
-    return folded, end
+            player = "<div class='live' id='mobility-trial'></div>"
+            cell.metadata |= {"before": f"{player}<div class='still'>", "after": "</div>"}
+    if cells:
+        cells[-1].metadata["after"] = cells[-1].metadata.get("after", "") + end
+    return cells
 
 
 def _cells_of_sections(cells: list[Any]) -> Iterator[Any]:
@@ -371,23 +374,6 @@ def _cells_of_sections(cells: list[Any]) -> Iterator[Any]:
 
 def _has(tag: str, cell: Any) -> bool:
     return tag in cell.metadata.get("tags", [])
-
-
-def _without_empty_sections(cells: list[Any]) -> list[Any]:
-    """Leave out sections without output."""
-    starts = [k for k, cell in enumerate(cells) if _heading(cell)]
-    kept = cells[: starts[0]] if starts else list(cells)
-    for first, end in itertools.pairwise([*starts, len(cells)]):
-        if any(map(_has_output, cells[first:end])):
-            kept += cells[first:end]
-    return kept
-
-
-def _has_output(cell: Any) -> bool:
-    """Whether a cell shows something besides the heading with which it begins."""
-    if cell.cell_type == "markdown":
-        return bool(cell.source.partition("\n")[2].strip() if _heading(cell) else cell.source)
-    return any(output.get("data", {}).get("text/html", "-") for output in cell.get("outputs", ()))
 
 
 def _heading(cell: Any) -> str:

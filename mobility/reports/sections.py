@@ -6,7 +6,6 @@ An exercise lists them in ``page`` of its ``exercise.yaml``; its own stand in it
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
 
 import htpy as h
 from markupsafe import Markup
@@ -19,20 +18,15 @@ from mobility.reports import (
     errors_in_words,
     first_page,
     gauges,
-    key_frames,
     origin,
     part_sections,
     repetition_tables,
 )
 from mobility.reports import recording as filmed
-from mobility.reports import recording as recording_checks
 from mobility.reports import scores as score_tables
 from mobility.reports.exercise_page import page_of
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.reports.page import ReportPage, Section, section
-
-if TYPE_CHECKING:
-    pass
 
 
 def sections_of(exercise: Exercise) -> list[Section[ReportPage]]:
@@ -50,9 +44,6 @@ def section_of(exercise: Exercise, name: str) -> Section[ReportPage]:
 @section("")
 def first(page: ReportPage) -> Markup:
     """Show on one page of paper who was filmed, what it is good for, and what stands out."""
-    pictures = key_frames.of_session(
-        page.session, first_page.main_finding(page.findings), faces=page.faces
-    )
     indices = [] if "indices" in page.verdict.rules_out else gauges.of_indices(page.metrics)
     numbers = [each for each in page.gauges if each.is_shown][: gauges.MOST - len(indices)]
     shown = gauges.show([*numbers, *indices], caption=page.chosen["gauges"])
@@ -62,25 +53,16 @@ def first(page: ReportPage) -> Markup:
         others = first_page.in_lines(page.checks, marked=marked, view=page.view_kind)
     fms = Markup() if "fms" in page.verdict.rules_out else first_page.fms_in_short(page.metrics)
     expected = [each for each in page.gauges if each.expected]
-    since = additions.first_page(page.session, expected)
+    since = additions.first_page(page.session, expected, lambda before: ReportPage(before).gauges)
     most = 1 if since else 2
     advice = first_page.findings_and_advice(
         page.checks, page.verdict, most=most, view=page.view_kind
     )
     opening = page.chosen.get("opening")
     begins = section_of(page.exercise, opening).of(page) if opening else Markup()
-    return (
-        html(h.h1[page.record.exercise.capitalize()])
-        + filmed.in_a_line(
-            page.record, page.participant, page.repetitions, page.quality, page.edits
-        )
-        + first_page.trust(page.verdict)
-        + first_page.what_the_view_hides(page.pose, page.verdict)
-        + begins
-        + key_frames.as_html(pictures)
-        + html(h.div(".halves")[h.div[shown, fms], h.div[advice, since]])
-        + others
-    )
+    trust = first_page.trust(page.verdict) + first_page.what_the_view_hides(page.pose, page.verdict)
+    main = first_page.main_finding(page.findings)
+    return page.front(trust + begins, [shown, fms], [advice, since], main) + others
 
 
 @section("The trial")
@@ -168,7 +150,7 @@ def recording(page: ReportPage) -> Markup:
         + errors_in_words.distrust(page.record.warnings, page.pose)
         + filmed.cameras(page.pose)
         + errors_in_words.calibration(page.pose)
-        + recording_checks.capture_quality(page.quality)
+        + filmed.capture_quality(page.quality)
     )
 
 
