@@ -163,15 +163,12 @@ def main_findings(
 
 def gross_in_words(findings: Sequence[Finding], view: str | Sequence[str]) -> Markup:
     """Say what the picture shows beside an inconclusive check, and which film measures it."""
-    views = [view] if isinstance(view, str) else view
     shown = list({each.rule: each for each in findings if each.gross}.values())
-    films = {
-        each.rule: film for film, beside in films_beside(shown, views).items() for each in beside
-    }
+    films = _films_of(shown, view)
     sentences = []
     for each in shown:
         sentences.append(say_gross(each, "participant"))
-        if film := films.get(each.rule):
+        if film := films.get(each.id):
             place = film_in_words(film)
             sentences.append(tables.sentence("report.first_page.gross_film", film=place))
     return paragraphs(" ".join(sentences)) if sentences else Markup()
@@ -183,33 +180,30 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
     Of what a reader expects to be told, the largest `most`; what is outside on the other side is
     told already.
     """
-    views = [view] if isinstance(view, str) else view
     outside = {each.rule for each in findings if each.result == "outside"}
     likely: dict[str, list[Finding]] = {}
     for each in findings:
         if is_likely(each) and not each.gross and each.rule not in outside:
             likely.setdefault(each.rule, []).append(each)
     largest = sorted(likely.values(), key=lambda of_rule: -max(map(excess, of_rule)))[:most]
-    films = {
-        each.rule: film
-        for film, shown in films_beside([of_rule[0] for of_rule in largest], views).items()
-        for each in shown
-    }
+    films = _films_of([of_rule[0] for of_rule in largest], view)
     named: dict[str, list[str]] = {}
     for of_rule in largest:
-        rule = of_rule[0].rule
-        named.setdefault(films.get(rule, ""), []).append(_may(rule) + _one_side(of_rule))
+        phrase = _may(of_rule[0].rule) + _one_side(of_rule)
+        named.setdefault(films.get(of_rule[0].id, ""), []).append(phrase)
     sentences = []
     for film, phrases in named.items():
-        names = capital(listed(phrases))
-        if film:
-            sentence = tables.sentence(
-                "report.first_page.likely_with_film", names=names, film=film_in_words(film)
-            )
-        else:
-            sentence = tables.sentence("report.first_page.likely", names=names)
-        sentences.append(sentence)
+        words = {"names": capital(listed(phrases))}
+        words |= {"film": film_in_words(film)} if film else {}
+        kind = "likely_with_film" if film else "likely"
+        sentences.append(tables.sentence(f"report.first_page.{kind}", **words))
     return paragraphs(" ".join(sentences)) if sentences else Markup()
+
+
+def _films_of(findings: Sequence[Finding], view: str | Sequence[str]) -> dict[str, str]:
+    """Give the film that decides each finding, by its id."""
+    films = films_beside(findings, [view] if isinstance(view, str) else view)
+    return {each.id: film for film, decided in films.items() for each in decided}
 
 
 def is_likely(finding: Finding) -> bool:
@@ -284,15 +278,12 @@ def in_lines(
         Kind of the view, or the views of several films: what is not visible in any is named with
         one that shows it.
     """
-    views = [view] if isinstance(view, str) else view
     hidden = [each for each in checks if each.result == "not_visible"]
     sides_of_rule: dict[str, set[str]] = {}
     for each in checks:
         sides_of_rule.setdefault(each.rule, set()).add(each.side)
     gross = {each.rule: each.gross for each in checks if each.gross}
-    film_of = {
-        each.id: film for film, shown in films_beside(hidden, views).items() for each in shown
-    }
+    film_of = _films_of(hidden, view)
     lines: dict[tuple[Result, str, str], dict[str, list[str]]] = {}
     for each in checks:
         if each.side in marked.get(row_name(each.rule), ()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import htpy as h
@@ -129,10 +129,9 @@ def of_rules(
     keeps: Callable[[str], bool] = lambda _: True,
     *,
     findings: Sequence[Finding] = (),
-    most: int | None = MOST,
     lab: LabReferences | None = None,
 ) -> list[Gauge]:
-    """Choose the numbers of the first page among those that were measured.
+    """Give the numbers of the rules that were measured.
 
     Parameters
     ----------
@@ -142,8 +141,6 @@ def of_rules(
         Whether the verdict keeps a metric.
     findings
         Findings of the rules; what is outside its target comes first, then borderline, then met.
-    most
-        Number of gauges at most; None: all.
     lab
         Norms and errors of the lab itself that hold for the session.
     """
@@ -187,7 +184,7 @@ def of_rules(
                 expected="checkpoint" in rule,
             )
         )
-    return gauges[:most]
+    return gauges
 
 
 def of_indices(metrics: xr.Dataset) -> list[Gauge]:
@@ -252,12 +249,12 @@ def own_norms(gauges: Sequence[Gauge]) -> Markup:
             continue
         norm, name = gauge.norm
         for side, number in gauge.values.items():
-            half, z = number.half_width, z_score(number.value, norm)
+            z = Number(z_score(number.value, norm), number.sd / norm.sd, units="z")
             rows.append(
                 [
                     f"{gauge.name}, {side}" if side else gauge.name,
-                    measured(number.value, gauge.units, half=half),
-                    measured(z, "z", half=half / norm.sd, signed=True),
+                    measured(replace(number, units=gauge.units)),
+                    measured(z, signed=True),
                     lab_norms.percentile(number.value, norm),
                     between(*lab_norms.band(norm), gauge.units),
                     lab_norms.of_whom(norm, name),

@@ -59,8 +59,7 @@ class Moment:
         if not self.measured:
             title = self.title
             return tables.sentence("report.picture_without", title=title, what=of) if of else title
-        value = quantity(number.value, number.units, half=number.half_width)
-        return f"{self.title}: {of} {value}"
+        return f"{self.title}: {of} {number.text}"
 
 
 def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) -> Moment:

@@ -165,7 +165,7 @@ class ReportPage(Page):
     def gauges(self) -> list[Gauge]:
         """Numbers and what they are compared with, first those outside their target."""
         shows = self.verdict.shows
-        return of_rules(self.metrics, shows, findings=self.findings, most=None, lab=self.lab)
+        return of_rules(self.metrics, shows, findings=self.findings, lab=self.lab)
 
     @cached_property
     def references(self) -> References:

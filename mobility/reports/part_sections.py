@@ -212,7 +212,6 @@ def _ages(participant: Participant | None, record: SessionRecord) -> tuple[float
 
 def value_table(
     metrics: xr.Dataset,
-    repetitions: xr.Dataset,
     names: Sequence[str],
     references: References,
     *,
@@ -224,7 +223,7 @@ def value_table(
 
     Parameters
     ----------
-    metrics, repetitions
+    metrics
         The session's.
     names
         Metrics in their order; those that the analysis does not have are left out.
@@ -338,7 +337,7 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     )
 
 
-def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: References) -> Markup:
+def symmetry_table(metrics: xr.Dataset, references: References) -> Markup:
     """Show the differences of the sides whose 95 % interval excludes 0."""
     rows: list[Row] = []
     ratios = {

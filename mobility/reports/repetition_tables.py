@@ -11,11 +11,11 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility import tables
+from mobility.assessment.number import Number
 from mobility.base.formatting import capital, quantity, rounded
 from mobility.base.uncertain import sd_name
 from mobility.catalogue.exercise import main_moment
 from mobility.catalogue.registry import exercise_of
-from mobility.kinematics.expected_error import half_width
 from mobility.reports.html import Cell, Row, html, measured, paragraphs, table
 from mobility.reports.recording import steps_in_a_line
 from mobility.reports.values import (
@@ -45,7 +45,7 @@ ANGLES = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion")
 """The angles among the groups."""
 
 
-def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
+def at_a_glance(metrics: xr.Dataset) -> Markup:
     """Make the table of the five groups: left, right and their difference with 95 % intervals."""
     moving = exercise_of(metrics).words["moving"]
     rows: list[Row] = []
@@ -83,7 +83,7 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
             * _median(here[each] if side is None else here[each].sel(side=side))
             for each in (name, sd_name(name))
         )
-        return measured(value, units_of(metrics, name), half=half_width(sd))
+        return measured(Number(value, sd, units=units_of(metrics, name)))
 
     rows: list[Row] = []
     exercise = exercise_of(metrics)

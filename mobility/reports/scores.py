@@ -180,8 +180,7 @@ def _measured_in_words(metrics: xr.Dataset, name: str) -> h.Node:
         return f"{words}: {MISSING}"
 
     def in_words(side: str | None = None) -> Markup:
-        number = shown(metrics, name, side)
-        return measured(number.value, number.units, half=number.half_width)
+        return measured(shown(metrics, name, side))
 
     if "side" not in metrics[name].dims:
         return f"{words}: ", in_words()

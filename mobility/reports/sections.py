@@ -78,16 +78,12 @@ def measures(page: ReportPage) -> Markup:
     metrics, repetitions, chosen = page.metrics, page.repetitions, page.chosen
     values = (
         part_sections.value_table(
-            metrics,
-            repetitions,
-            page.kept(each["names"]),
-            page.references,
-            caption=each["caption"],
+            metrics, page.kept(each["names"]), page.references, caption=each["caption"]
         )
         for each in chosen["tables"]
     )
     return (
-        repetition_tables.at_a_glance(metrics, repetitions)
+        repetition_tables.at_a_glance(metrics)
         + repetition_tables.phase_table(metrics, repetitions)
         + html(values)
         + part_sections.published_ranges(
@@ -137,7 +133,7 @@ def repetitions(page: ReportPage) -> Markup:
         shown += (
             part_sections.tempo_table(metrics, found, page.references, page.verdict)
             + part_sections.spread_table(metrics, found)
-            + part_sections.symmetry_table(metrics, found, page.references)
+            + part_sections.symmetry_table(metrics, page.references)
         )
     return shown
 

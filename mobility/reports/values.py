@@ -28,7 +28,7 @@ def cell(
     number = shown(metrics, name, side)
     if not number.is_measured:
         return missing(number.reason)
-    return measured(number.value, number.units, half=number.half_width, signed=signed)
+    return measured(number, signed=signed)
 
 
 def missing(why: str) -> Markup:

@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from mobility import tables
+from mobility.assessment.number import Number
 from mobility.base.formatting import (
     MISSING,
     dated,
@@ -26,7 +27,6 @@ from mobility.base.formatting import (
 )
 from mobility.base.options import likely
 from mobility.catalogue import registry
-from mobility.kinematics.expected_error import half_width
 from mobility.plotting.axes import COLOURS, GREY, MARKERS, NORMAL, SMALL, in_words
 from mobility.reports import lab_norms
 from mobility.reports.figures import legend, line, panels, patch
@@ -429,7 +429,7 @@ def changes_table(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -> M
                     f"{row.user_id}: {title}",
                     row.side or MISSING,
                     dated(row.date),
-                    measured(row.value, units, half=half_width(row.sd)),
+                    measured(Number(row.value, row.sd, units=units)),
                     "" if row.verdict == "first" else quantity(row.change, units, signed=True),
                     quantity(row.mdc95, units),
                     Cell(_whose(row), "text"),

@@ -206,7 +206,7 @@ def differences(study: Study, made: Groups) -> Markup:
         *("People (values missing)", "Detectable", "… without error"),
     ]
     caption = tables.sentence("studies.groups.caption", adjusted=_adjusted(made))
-    shown = _folded(table(head, rows, caption=caption, numeric=True), len(rows))
+    shown = _listing(head, rows, caption)
     return html(shown, paragraphs(_spread(made)), without_result(study, made.differences))
 
 
@@ -272,7 +272,7 @@ def description(study: Study, made: Groups) -> Markup:
     ]
     head = ["Measure", *paper.columns[2:]]
     caption = tables.sentence("studies.groups.description")
-    return _folded(table(head, rows, caption=caption, numeric=True), len(rows))
+    return _listing(head, rows, caption)
 
 
 def missing(study: Study, without_value: pd.DataFrame) -> Markup:
@@ -294,8 +294,7 @@ def missing(study: Study, without_value: pd.DataFrame) -> Markup:
         for (metric, side, why), count in by_reason.sort_values(ascending=False).items()
     ]
     head = ["Measure", "Values missing", "Why"]
-    made = table(head, rows, caption=tables.sentence("studies.missing"), numeric=True)
-    return _folded(made, len(rows))
+    return _listing(head, rows, tables.sentence("studies.missing"))
 
 
 def largest(study: Study, made: Groups, count: int) -> list[str]:
@@ -456,16 +455,17 @@ def reliability_table(study: Study, result: Reliability) -> Markup:
         forms = _shown_forms(of_over.loc[of_over["statistic"].eq("icc"), "form"])
         head = ["Measure", "People", *forms, "SEM", "MDC₉₅"]
         caption = tables.sentence("studies.reliability.caption", over=over)
-        made.append(_folded(table(head, rows, caption=caption, numeric=True), len(rows)))
+        made.append(_listing(head, rows, caption))
     notes = dict.fromkeys(errors.loc[errors["note"].ne(""), "note"])
     return html(*made, bullets(notes), without_result(study, _statistic(result, "sem")))
 
 
-def _folded(shown: Markup, rows: int) -> Markup:
-    """Put a long table into a part that opens."""
-    if rows <= MOST_OPEN:
-        return shown
-    return html(h.details[h.summary[tables.sentence("studies.all_rows", count=rows)], shown])
+def _listing(head: Sequence[str], rows: Sequence[Row], caption: str) -> Markup:
+    """Make a table, in a part that opens if it is long."""
+    made = table(head, rows, caption=caption, numeric=True)
+    if len(rows) <= MOST_OPEN:
+        return made
+    return opening(tables.sentence("studies.all_rows", count=len(rows)), made)
 
 
 def _only_here_without(study: Study, result: Reliability, statistics: pd.DataFrame) -> Markup:
@@ -523,7 +523,7 @@ def changes_of_levels(study: Study, result: Reliability) -> Markup:
         )
     head = ["Measure", "Of", "Mean change", "95 % interval", "p", "Limits of agreement"]
     caption = tables.sentence("studies.reliability.change_caption")
-    made = _folded(table(head, rows, caption=caption, numeric=True), len(rows))
+    made = _listing(head, rows, caption)
     return html(made, _kappas(study, result), _only_here_without(study, result, changed))
 
 
@@ -636,7 +636,7 @@ def components(study: Study, result: Reliability) -> Markup:
         )
     head = ["Measure", *(capital(term) for term in terms)]
     caption = tables.sentence("studies.reliability.components_caption")
-    made = _folded(table(head, rows, caption=caption, numeric=True), len(rows))
+    made = _listing(head, rows, caption)
     notes = [capital(note) for note in dict.fromkeys(given["note"]) if note]
     return html(made, bullets(notes), _only_here_without(study, result, parts))
 

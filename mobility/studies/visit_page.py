@@ -6,6 +6,7 @@ the numbers of each exercise, merged over its films.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from mobility import tables
 from mobility.assessment.comments import advise
 from mobility.assessment.findings import Finding, excess, in_place, name_of
 from mobility.assessment.movements import END
+from mobility.assessment.number import Number
 from mobility.assessment.results import OF_A_VALUE, RESULTS, in_words
 from mobility.assessment.verdict import Verdict
 from mobility.base.formatting import (
@@ -34,7 +36,6 @@ from mobility.base.formatting import (
 from mobility.catalogue.registry import exercise as registered
 from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import view_in_words
-from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports import client_page, first_page, gauges, key_frames
 from mobility.reports.first_page import CLASS_OF_LEVEL
@@ -223,26 +224,27 @@ class VisitPage(Page):
 
     def _differing(self, exercise: str) -> list[str]:
         """Say what each film has where one is outside a target, or likely is, and another not."""
-        of_place: dict[tuple[str, str], list[tuple[Finding, list[Film]]]] = {}
+        of_place: dict[tuple[str, str], list[tuple[Finding, str]]] = {}
         for finding, films in self.visit.findings(exercise):
-            if finding.value is not None and finding.result in OF_A_VALUE:
-                of_place.setdefault((finding.rule, finding.side), []).append((finding, films))
-        lines = []
-        for (rule, side), given in of_place.items():
-            said = [each.result == "outside" or first_page.is_likely(each) for each, _ in given]
-            if len({each.result for each, _ in given}) == 1 or not any(said):
+            if finding.value is None or finding.result not in OF_A_VALUE:
                 continue
-            values = [
-                tables.sentence(
-                    "visit.differing.film",
-                    film=self._films_in_words(film.id for film in films),
-                    value=quantity(finding.value or 0.0, finding.units),
-                    result=in_words(finding.result),
-                )
-                for finding, films in given
-            ]
+            sentence = tables.sentence(
+                "visit.differing.film",
+                film=self._films_in_words(film.id for film in films),
+                value=quantity(finding.value, finding.units),
+                result=in_words(finding.result),
+            )
+            of_place.setdefault((finding.rule, finding.side), []).append((finding, sentence))
+        lines = []
+        for (rule, side), of_films in of_place.items():
+            findings, sentences = zip(*of_films, strict=True)
+            outside = [each.result == "outside" or first_page.is_likely(each) for each in findings]
+            if len({each.result for each in findings}) == 1 or not any(outside):
+                continue
             name = name_of(rule) + (f" ({side})" if side else "")
-            lines.append(tables.sentence("visit.differing.line", name=name, films=listed(values)))
+            lines.append(
+                tables.sentence("visit.differing.line", name=name, films=listed(sentences))
+            )
         return lines
 
     def _verdict(self, exercise: str) -> Verdict:
@@ -381,7 +383,7 @@ class VisitPage(Page):
 
         rows: list[Gauge] = []
         together = [finding for finding, _ in findings if in_all(finding.metric)]
-        for gauge in gauges.of_rules(merged, in_all, findings=together, most=None):
+        for gauge in gauges.of_rules(merged, in_all, findings=together):
             ids = {
                 each
                 for side in gauge.values
@@ -391,7 +393,7 @@ class VisitPage(Page):
         for film in films:
             alone = [f for f, of in findings if of == [film] and not in_all(f.metric)]
             judged = {each.metric for each in alone if film.verdict.shows(each.metric)}
-            of_film = gauges.of_rules(film.metrics, judged.__contains__, findings=alone, most=None)
+            of_film = gauges.of_rules(film.metrics, judged.__contains__, findings=alone)
             rows += [self._with_films(gauge, {film.id}, films) for gauge in of_film]
         return sorted(rows, key=_worst)
 
@@ -514,6 +516,7 @@ def _worst(gauge: Gauge) -> int:
 def _number(row: Mapping[str, Any] | None) -> h.Node:
     if row is None or row["value"] is None:
         return ""
-    half = half_width(row["sd"]) if row["sd"] is not None else float("nan")
-    signed = row["metric"] == DIFFERENCE
-    return measured(row["value"], row["units"], half=half, signed=signed)
+    sd = math.nan if row["sd"] is None else row["sd"]
+    return measured(
+        Number(row["value"], sd, units=row["units"]), signed=row["metric"] == DIFFERENCE
+    )

@@ -295,7 +295,7 @@ class Reach:
     @property
     def measured(self) -> str:
         """How far, with the error: "112° ± 14°"."""
-        return quantity(self.number.value, "degree", half=self.number.half_width)
+        return self.number.text
 
     @property
     def compared(self) -> str:
@@ -433,8 +433,7 @@ class Difference:
     @property
     def measured(self) -> Markup:
         """The difference, right less left, with its error."""
-        number = self.number
-        return measured(number.value, "degree", half=number.half_width, signed=True)
+        return measured(self.number, signed=True)
 
     @property
     def sentence(self) -> str:
@@ -473,11 +472,7 @@ def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
     """Give a sentence for each difference that exceeds its error, and one for all others."""
     of_sides = differences(metrics, angles)
     apart = [each.sentence for each in of_sides if each.exceeds_error][:_MOST_DIFFERENCES]
-    alike = [
-        f"{each.name} ({quantity(each.number.value, 'degree', half=each.number.half_width)})"
-        for each in of_sides
-        if not each.exceeds_error
-    ]
+    alike = [f"{each.name} ({each.number.text})" for each in of_sides if not each.exceeds_error]
     without_difference = (
         [tables.sentence("joints.difference.none", names=listed(alike))] if alike else []
     )
@@ -686,7 +681,7 @@ def _angle_of(joint: str, name: str) -> str:
 
 def _cell(one: xr.Dataset, name: str, *, sign: int = 1) -> Markup:
     number = number_of(one, name)
-    return measured(sign * number.value, number.units, half=number.half_width)
+    return measured(replace(number, value=sign * number.value))
 
 
 def _references(metrics: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:
