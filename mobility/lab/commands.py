@@ -167,9 +167,11 @@ def _validate_study(
 ) -> None:
     """Compare all trials of a study; status 1 where some failed."""
     from mobility.lab.lab_comparison import run_study
-    from mobility.lab.validation_report import check_study_folder, render_study
+    from mobility.lab.validation_report import render_study
+    from mobility.reports.render import check_free
+    from mobility.sessions.reports import VALIDATION
 
-    check_study_folder(folder)
+    check_free(folder, VALIDATION)
     result = run_study(opened, study, **settings)
     failed = result.document["failed"]
     for trial in failed:

@@ -202,11 +202,6 @@ def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> Marku
     )
 
 
-def methods_part(document: Mapping[str, Any], agreement: xr.Dataset) -> Markup:
-    """Set the paragraph for the methods section as a quotation."""
-    return html(h.blockquote[paragraphs(methods_text(document, agreement))])
-
-
 def files_of(files: Sequence[Path], folder: str) -> Markup:
     """Name the tables that were written."""
     if not files:
@@ -930,7 +925,7 @@ class ValidationPage(PageWithFiles):
         folder = Path(self.out) / "tables"
         files = write_tables(self.agreement, self.document, folder) if self.out else []
         return (
-            methods_part(self.document, self.agreement)
+            html(h.blockquote[paragraphs(methods_text(self.document, self.agreement))])
             + grras_table(self.agreement)
             + files_of(files, self.out)
         )

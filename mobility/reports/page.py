@@ -62,7 +62,7 @@ class PageWithFiles(Page):
         return figures.show(drawn, alt=alt, caption=caption, file=file)
 
 
-P = TypeVar("P", bound=Page)
+P = TypeVar("P", bound=Page, contravariant=True)
 
 
 @dataclass(frozen=True)

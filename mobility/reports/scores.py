@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 _DIM = {"mobility_index": "mobility_part", "quality_index": "quality_part"}
 
 
-def index_tables(metrics: xr.Dataset, references: References) -> Markup:
-    """Show both indices with every part of them."""
-    return html(index_table(metrics, name, references) for name in INDICES)
-
-
 def index_table(metrics: xr.Dataset, name: str, references: References) -> Markup:
     """Show every part of an index with value, limit and score, and the meaning of its scale.
 

@@ -116,7 +116,8 @@ def scores(page: ReportPage) -> Markup:
     metrics, out = page.metrics, page.verdict.rules_out
     shown = page.absent("indices", "fms", "findings")
     if "indices" not in out:
-        shown += score_tables.index_tables(metrics, page.references)
+        for name in gauges.INDICES:
+            shown += score_tables.index_table(metrics, name, page.references)
     if "fms" not in out:
         shown += score_tables.fms_table(metrics, page.references)
     if "findings" not in out:

@@ -377,7 +377,7 @@ def groups(
     from mobility.base.formatting import split_names
     from mobility.studies.groups import check_groups
     from mobility.studies.groups import groups as compare
-    from mobility.studies.study_reports import render_groups
+    from mobility.studies.study_reports import render_statistics
     from mobility.studies.study_sections import (
         differences_in_words,
         reasons_without_result,
@@ -399,7 +399,9 @@ def groups(
     check_groups(of_study.table, **options)
     page_files = None
     if report:
-        page_files = render_groups(of_study, folder, title=study.stem, parameters=question)
+        page_files = render_statistics(
+            "groups", of_study, folder, title=study.stem, parameters=question
+        )
     compared = compare(of_study.table, **options)
     if as_json:
         flow = [{"step": step, "count": count} for step, count in of_study.flow()]
@@ -454,7 +456,7 @@ def reliability(
     from mobility.studies.reliability import document
     from mobility.studies.reliability import reliability as compute
     from mobility.studies.retest import retest_errors
-    from mobility.studies.study_reports import render_reliability
+    from mobility.studies.study_reports import render_statistics
     from mobility.studies.study_sections import (
         reasons_without_result,
         reliability_in_words,
@@ -475,7 +477,9 @@ def reliability(
     result = compute(of_study.table, metrics=names, ordinal=ordinal)
     page_files = None
     if report:
-        page_files = render_reliability(of_study, folder, title=study.stem, parameters=parameters)
+        page_files = render_statistics(
+            "reliability", of_study, folder, title=study.stem, parameters=parameters
+        )
     if as_json:
         if save is not None:
             opened.save_reference(retest_errors(of_study, save, metrics=names))

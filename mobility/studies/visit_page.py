@@ -450,8 +450,7 @@ class VisitPage(Page):
         )
 
 
-FIRST, NUMBERS = Section("", VisitPage.front), Section("", VisitPage.numbers)
-"""The sections of the page."""
+VISIT = (Section("", VisitPage.front), Section("", VisitPage.numbers))
 
 
 def _change(sides: Sequence[Mapping[str, Any]]) -> h.Node:

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -59,9 +58,9 @@ from mobility.reports.first_page import trust
 from mobility.reports.gauges import Gauge
 from mobility.reports.html import Cell, Row, bullets, facts, html, measured, paragraphs, table
 from mobility.reports.page import ReportPage, Section
+from mobility.reports.sections import sources
 
 if TYPE_CHECKING:
-    from mobility.assessment.verdict import Verdict
     from mobility.base.provenance import AnalysisWarning
     from mobility.documents.lab_references import Norm
     from mobility.sessions.record import SessionRecord, StoredConfig
@@ -912,17 +911,8 @@ class JointPage(ReportPage):
     @cached_property
     def metrics(self) -> xr.Dataset:
         """Metrics, which also say whether the sides may have been exchanged."""
-        return with_side_doubt(self.session.metrics(), self.verdict)
-
-    @cached_property
-    def angles(self) -> xr.Dataset:
-        """Angles over time, refused ones too."""
-        return self.session.measured_angles()
-
-    @cached_property
-    def verdict(self) -> Verdict:
-        """What the recording is good for."""
-        return verdict_of(self.session)
+        metrics = self.session.metrics()
+        return with_side_doubt(metrics, verdict_of(self.session, metrics))
 
     @cached_property
     def joints(self) -> list[Shown]:
@@ -979,11 +969,6 @@ class JointPage(ReportPage):
             + origin.definitions_in_short(self.angles, self.references, names)
         )
 
-    def provenance(self) -> Markup:
-        """List video, software and literature."""
-        made = origin.provenance(self.record, self.pose, self.metrics, made_on=date.today())
-        return made + html(h.h3["References"]) + self.references.listed()
-
 
 JOINTS: tuple[Section[JointPage], ...] = (
     Section("", JointPage.first),
@@ -992,5 +977,5 @@ JOINTS: tuple[Section[JointPage], ...] = (
     Section("Reference ranges", lambda page: reference_table(page.metrics, page.joints)),
     Section("The recording", JointPage.recording),
     Section("Method and limits", JointPage.method, about=tables.sentence("joints.method")),
-    Section("Where the numbers come from", JointPage.provenance),
+    sources,
 )
