@@ -30,9 +30,7 @@ from mobility.reports import warm_kernels
 from mobility.reports.exercise_page import page_of
 from mobility.reports.trial_player import embedded
 from mobility.sessions.files import open_private, replace_folder, scratch, write_json, writing
-from mobility.sessions.reports import (
-    find_notebook,
-)
+from mobility.sessions.reports import find_notebook, page_files
 
 if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
@@ -40,9 +38,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 IMAGES = "images"
-
-CLIENT = "client"
-"""Part of the file name of the page for the client."""
 
 TRIAL = "trial"
 """Tag of the cell that a page replaces by the player of the trial."""
@@ -215,12 +210,11 @@ def render_notebook(
             (unfinished / f"{name}.html").write_text(page, encoding="utf-8")
             if client or trial is not None:
                 first = to_html(for_client if for_client.cells else _first_page(node), title=title)
-                (unfinished / f"{name}.{CLIENT}.html").write_text(first, encoding="utf-8")
+                page_files(unfinished, name)["client"].write_text(first, encoding="utf-8")
         if finish is not None:
             finish(unfinished)
-    endings = {"html": "html", "notebook": "ipynb", "json": "json"}
-    endings |= {"client": f"{CLIENT}.html"} if client or trial is not None else {}
-    return {kind: folder / f"{name}.{ending}" for kind, ending in endings.items()}
+    files = page_files(folder, name)
+    return {kind: files[kind] for kind in files if kind != "client" or client or trial is not None}
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:

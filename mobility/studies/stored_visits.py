@@ -16,8 +16,16 @@ from mobility.catalogue import registry
 from mobility.documents.contract import VisitDocument
 from mobility.errors import MobilityError, ReportError
 from mobility.pipeline.analysis import is_current, try_to_bring_up_to_date, why_not_again
+from mobility.reports.stored_reports import is_made
 from mobility.sessions.files import atomic, lock, make_folder, read_json, writing
-from mobility.sessions.reports import VISIT, find_notebook, remove_page, remove_visits, visit_folder
+from mobility.sessions.reports import (
+    VISIT,
+    find_notebook,
+    page_files,
+    remove_page,
+    remove_visits,
+    visit_folder,
+)
 from mobility.sessions.session_store import store_of
 from mobility.studies.references import references
 from mobility.studies.study_reports import render_visit
@@ -35,8 +43,6 @@ log = logging.getLogger(__name__)
 
 _MOST_TIMES = 5
 """How often a page is made where sessions of it change meanwhile; then it stays out of date."""
-
-_ENDINGS = {"html": "html", "client": "client.html", "notebook": "ipynb", "json": "json"}
 
 
 def current_visit(
@@ -134,8 +140,7 @@ def page_is_current(visit: Visit) -> bool:
 
 def files_of(visit: Visit) -> dict[str, Path]:
     """Paths of the files of the page of a visit."""
-    folder = folder_of(visit)
-    return {kind: folder / f"{VISIT}.{ending}" for kind, ending in _ENDINGS.items()}
+    return page_files(folder_of(visit), VISIT)
 
 
 def _key_file(folder: Path) -> Path:
@@ -143,13 +148,8 @@ def _key_file(folder: Path) -> Path:
 
 
 def _is_current(visit: Visit, faces: bool | None) -> bool:
-    keys = {_key(visit, faces=each) for each in (True, False) if faces in (each, None)}
     key_file = _key_file(folder_of(visit))
-    return (
-        key_file.is_file()
-        and key_file.read_text(encoding="utf-8") in keys
-        and all(path.is_file() for path in files_of(visit).values())
-    )
+    return is_made(files_of(visit), key_file, lambda shown: _key(visit, faces=shown), faces)
 
 
 def folder_of(visit: Visit) -> Path:
