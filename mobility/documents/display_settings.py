@@ -154,8 +154,8 @@ def save_config(
                 f"{what}: somebody else has saved them since you loaded them (revision {now}, "
                 f"yours is {revision}); load them again and repeat your change"
             )
-        kept = stored.model_dump() if stored else {"shown_angles": [], "comments": {}}
-        saved = StoredConfig.model_validate({**kept, **settings, "revision": now + 1})
+        stored_settings = stored.model_dump() if stored else {"shown_angles": [], "comments": {}}
+        saved = StoredConfig.model_validate({**stored_settings, **settings, "revision": now + 1})
         sweep(session.folder, "config.json")
         write_json(session.folder / "config.json", saved.model_dump(mode="json"))
     return saved.settings()

@@ -125,12 +125,14 @@ def user_info(record: SessionRecord, participant: Participant | None) -> UserInf
 
 def camera_side(pose: xr.Dataset) -> Side:
     """Side of the body whose landmarks have the higher mean visibility; "left" if equal."""
-    seen = {}
+    mean_visibility = {}
     for side in SIDES:
         names = [str(name) for name in pose.keypoint.values if str(name).startswith(f"{side}_")]
         visibility = pose["confidence"].sel(keypoint=names).values
-        seen[side] = float(np.nanmean(visibility)) if np.isfinite(visibility).any() else 0.0
-    return "right" if seen["right"] > seen["left"] else "left"
+        mean_visibility[side] = (
+            float(np.nanmean(visibility)) if np.isfinite(visibility).any() else 0.0
+        )
+    return "right" if mean_visibility["right"] > mean_visibility["left"] else "left"
 
 
 def angle_series(

@@ -52,8 +52,8 @@ def create_threads(session: StoredSession, kind: str, *, system: str = "metric")
     kg) or "imperial" (inches, pounds). It gives the id of the thread by metric; ``final_summary``
     is on the whole.
     """
-    chosen, units = check_threads(session, kind, system=system)
-    threads_now = list(_threads_now(session, chosen, units))
+    checked_kind, units = check_threads(session, kind, system=system)
+    threads_now = list(_threads_now(session, checked_kind, units))
     ids: dict[str, str] = {thread.metric: thread.id for thread in threads_now}
     if session.store.read_only or _is_current(session, threads_now):
         return ids
@@ -63,7 +63,7 @@ def create_threads(session: StoredSession, kind: str, *, system: str = "metric")
             if not file.is_file():
                 write_json(file, thread.model_dump(mode="json"))
         for thread in _stored(session):
-            if (thread.kind, thread.system) != (chosen, units):
+            if (thread.kind, thread.system) != (checked_kind, units):
                 continue
             new = ids[thread.metric]
             superseded_by = None if new == thread.id else new
@@ -77,11 +77,11 @@ def check_threads(
     session: StoredSession, kind: str, *, system: str
 ) -> tuple[ThreadKind, MeasurementSystem]:
     """Refuse, before any analysis, what :func:`create_threads` would refuse."""
-    chosen: ThreadKind = _checked_choice(KINDS, kind, "kind")
+    checked_kind: ThreadKind = _checked_choice(KINDS, kind, "kind")
     units: MeasurementSystem = _checked_choice(SYSTEMS, system, "system")
     session.record.require("threads", f"{kind} threads")
     session.analyzed()
-    return chosen, units
+    return checked_kind, units
 
 
 def thread(session: StoredSession, thread_id: str) -> dict[str, Any]:
@@ -149,8 +149,8 @@ def _threads_now(
     # keep their ids, so that links to them stay valid.
     code = (code_digest(), registry.digest(record.kind, pages=True))
     words = () if session.store.read_only else (*code, verdict.text)
-    data = (record.stages["metrics"].sha256, name, *person.values(), *words)
-    data_key = hashlib.sha256(repr(data).encode()).hexdigest()
+    inputs = (record.stages["metrics"].sha256, name, *person.values(), *words)
+    data_key = hashlib.sha256(repr(inputs).encode()).hexdigest()
     say = _TEXTS[kind]
     person |= {"system": system, "verdict": verdict}
     plain = say(metrics, name=name, level="participant", **person)

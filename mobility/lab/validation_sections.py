@@ -79,8 +79,8 @@ def shown(agreement: xr.Dataset, comparison: str, *, sided: bool = False) -> lis
         for a in selected["angle"].values
         if int(selected["repetitions_compared"].sel(angle=a).sum()) > 0
     ]
-    chosen = [name for name in compared if name in names] or compared
-    return [name for name in chosen if tables.load("angles")[name]["sided"] or not sided]
+    names_shown = [name for name in compared if name in names] or compared
+    return [name for name in names_shown if tables.load("angles")[name]["sided"] or not sided]
 
 
 def metric_names(agreement: xr.Dataset) -> list[str]:
@@ -194,8 +194,10 @@ def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> Marku
     """Tables of the comparison with the lab's own model, where there is one."""
     models = [n for n in agreement["comparison"].values.tolist() if n.endswith("_lab_model")]
     differences = document["definition_differences"]
-    others = (waveform_table(agreement, name) for name in models if name != document["primary"])
-    parts = html(definition_table(agreement, differences), others)
+    tables_of_models = (
+        waveform_table(agreement, name) for name in models if name != document["primary"]
+    )
+    parts = html(definition_table(agreement, differences), tables_of_models)
     unknown = document["primary"] in models
     return parts or paragraphs(
         tables.sentence("validation.no_definitions" if unknown else "validation.no_model")
@@ -352,8 +354,8 @@ def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> Markup:
     All angles are in the files of :func:`write_tables`.
     """
     frame = value_frame(agreement.sel(comparison=[comparison]))
-    chosen = shown(agreement, comparison)
-    cells = _value_cells(frame[frame["metric"].eq(metric) & frame["angle"].isin(chosen)])
+    angles = shown(agreement, comparison)
+    cells = _value_cells(frame[frame["metric"].eq(metric) & frame["angle"].isin(angles)])
     return _agreement_table(
         *cells, _of_values(agreement, comparison, metric), tables.sentence("validation.no_value")
     )
@@ -729,7 +731,7 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     head = ["Angle", "RMSE", "MAE", "Bias", "RMSE, offset removed", "CMC", "In 1.96 SD", "Refused"]
     rows = []
     for row in frame.to_dict("records"):
-        whole = row["frames_compared"] + row["frames_refused"]
+        frames = row["frames_compared"] + row["frames_refused"]
         rows.append(
             [
                 _name_with_side(row["angle"], row["side"]),
@@ -738,7 +740,7 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
                 _one(row["rmse_offset_removed"]),
                 rounded(row["cmc"], 2),
                 percent(row["coverage"]),
-                percent(row["frames_refused"] / whole if whole else math.nan),
+                percent(row["frames_refused"] / frames if frames else math.nan),
             ]
         )
     return head, rows
@@ -771,8 +773,8 @@ def _without_empty_columns(
     head: list[str], rows: list[list[str]]
 ) -> tuple[list[str], list[list[str]]]:
     """Leave out empty columns, such as those that need several participants."""
-    kept = [i for i in range(len(head)) if not rows or any(row[i] != MISSING for row in rows)]
-    return [head[i] for i in kept], [[row[i] for i in kept] for row in rows]
+    filled = [i for i in range(len(head)) if not rows or any(row[i] != MISSING for row in rows)]
+    return [head[i] for i in filled], [[row[i] for i in filled] for row in rows]
 
 
 def _two_lines(cell: str) -> h.Node:

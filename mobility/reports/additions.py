@@ -52,8 +52,8 @@ def _additions() -> tuple[Additions, ...]:
 
 def lab_references(session: StoredSession) -> LabReferences:
     """Find norms and errors of the lab that hold for a session."""
-    found = [each.references(session) for each in _additions()]
-    return next((each for each in found if each.references), LabReferences())
+    candidates = [each.references(session) for each in _additions()]
+    return next((each for each in candidates if each.references), LabReferences())
 
 
 def first_page(session: StoredSession, numbers: list[Gauge], measure: Measure) -> Markup:
@@ -66,8 +66,8 @@ def first_page(session: StoredSession, numbers: list[Gauge], measure: Measure) -
 
 def compared_with(session: StoredSession) -> StoredSession | None:
     """Find the session whose numbers the report shows too."""
-    found = [each.compared_with(session) for each in _additions()]
-    return next((each for each in found if each is not None), None)
+    candidates = [each.compared_with(session) for each in _additions()]
+    return next((each for each in candidates if each is not None), None)
 
 
 def inputs(session: StoredSession) -> list[str]:

@@ -266,8 +266,8 @@ def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -
 
     def apart(side: str) -> float:
         turn = turn_of(points, name, side)[1]
-        off = abs(abs(turn) - abs(float(here.sel(side=side))))
-        return off if math.isfinite(off) else math.inf
+        difference = abs(abs(turn) - abs(float(here.sel(side=side))))
+        return difference if math.isfinite(difference) else math.inf
 
     return min(("right", "left"), key=apart)
 
@@ -281,5 +281,5 @@ def points_in_picture(pose: xr.Dataset) -> NDArray[np.float64]:
         .to_numpy()
         .astype(float)
     )
-    seen = person["confidence"].transpose("time", "keypoint").to_numpy() >= VISIBLE
-    return np.where(seen[..., None], places, np.nan)
+    visible = person["confidence"].transpose("time", "keypoint").to_numpy() >= VISIBLE
+    return np.where(visible[..., None], places, np.nan)

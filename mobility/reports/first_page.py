@@ -136,15 +136,15 @@ def main_findings(
     """
     if ruled_out := absent(verdict, "findings"):
         return ruled_out
-    found = _by_rule_and_reason([f for f in findings if f.status == "found"])
-    found.sort(key=lambda each: -max(map(excess, each)))
-    items = (h.li[say(each, "participant")] for each in found[:MOST_FINDINGS])
+    outside = _by_rule_and_reason([f for f in findings if f.status == "found"])
+    outside.sort(key=lambda each: -max(map(excess, each)))
+    items = (h.li[say(each, "participant")] for each in outside[:MOST_FINDINGS])
     page = html(h.ol[items])
-    if more := len(found[MOST_FINDINGS:]):
+    if more := len(outside[MOST_FINDINGS:]):
         page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
-    most = min(MOST_LIKELY, max(MOST_FINDINGS - len(found), 0))
+    most = min(MOST_LIKELY, max(MOST_FINDINGS - len(outside), 0))
     likely = gross_in_words(findings, view) + likely_in_words(findings, view, most=most)
-    if not found and findings:
+    if not outside and findings:
         judged = [each.result in ("borderline", "met") for each in findings]
         if all(judged):
             page = paragraphs(tables.sentence("report.first_page.none_outside"))
@@ -158,7 +158,7 @@ def main_findings(
                     else "report.first_page.nothing_judged"
                 )
             )
-    return (page + likely if found else likely + page) + in_words(findings)
+    return (page + likely if outside else likely + page) + in_words(findings)
 
 
 def gross_in_words(findings: Sequence[Finding], view: str | Sequence[str]) -> Markup:
@@ -242,12 +242,12 @@ def in_words(findings: Sequence[Finding]) -> Markup:
     names = dict.fromkeys(f.rule for f in findings if "checkpoint" in rules[f.rule])
     for name in sorted(names, key=place):
         of_rule = [f for f in findings if f.rule == name]
-        seen = [f for f in of_rule if not f.hidden]
-        results = {f.result for f in seen}
+        visible = [f for f in of_rule if not f.hidden]
+        results = {f.result for f in visible}
         if results and results <= parts.keys():
             part = str(rules[name]["checkpoint"]["name"])
-            if len(seen) < len(of_rule):
-                part = f"{part} ({seen[0].side})"
+            if len(visible) < len(of_rule):
+                part = f"{part} ({visible[0].side})"
             parts["borderline" if "borderline" in results else "met"].append(part)
     lines = [_line("alone", each, names=listed(parts[each])) for each in parts if parts[each]]
     return paragraphs(*lines)
@@ -317,9 +317,9 @@ def in_lines(
 
 def main_finding(findings: Sequence[Finding]) -> list[Finding]:
     """Choose the main finding: the largest by :func:`excess`, and the other side of its rule."""
-    found = [finding for finding in findings if finding.status == "found"]
-    rule = max(found, key=excess).rule if found else ""
-    return sorted((each for each in found if each.rule == rule), key=lambda each: -excess(each))
+    outside = [finding for finding in findings if finding.status == "found"]
+    rule = max(outside, key=excess).rule if outside else ""
+    return sorted((each for each in outside if each.rule == rule), key=lambda each: -excess(each))
 
 
 def not_decided(findings: Sequence[Finding], metrics: xr.Dataset) -> Markup:

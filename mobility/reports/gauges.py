@@ -165,19 +165,19 @@ def of_rules(
         goal = factor * threshold_of(metrics, rule)
         better = {"below": "≥", "above": "≤", "outside": "within ±"}[rule["direction"]]
         goal_text = f"{better} {quantity(goal, units)}" if math.isfinite(goal) else ""
-        own = {
+        lab_retest = {
             side: (factor * half_width(error.sem), lab_norms.error_of(error.participants, of))
             for side in values
             for error, of in filter(None, [lab.retest_error(metric, side)])
         }
         norm = None
-        if found := lab.norm(metric):
-            norm = lab_norms.scaled(found[0], factor), found[1]
+        if norm_and_name := lab.norm(metric):
+            norm = lab_norms.scaled(norm_and_name[0], factor), norm_and_name[1]
         usual = lab_norms.band(norm[0]) if norm else _UNKNOWN
         gauges.append(
             Gauge(
                 *(rule["row"], values, units, goal, goal_text, usual),
-                lab_retest=own,
+                lab_retest=lab_retest,
                 norm=norm,
                 results=results.get(name, {}),
                 direction=rule["direction"],

@@ -80,14 +80,14 @@ def provenance(
 
 def _of_keypoints(record: SessionRecord) -> dict[str, str | None]:
     """Whose keypoints were given, and of which files."""
-    given = [each for each in (record.keypoints, record.second_keypoints) if each is not None]
-    if not given:
+    files = [each for each in (record.keypoints, record.second_keypoints) if each is not None]
+    if not files:
         return {}
-    models = dict.fromkeys(each.model for each in given)
+    models = dict.fromkeys(each.model for each in files)
     return {
         "Keypoints of": listed(list(models)),
-        "Keypoints": listed([each.original_name for each in given]),
-        "SHA-256 of the keypoints": listed([each.sha256 for each in given]),
+        "Keypoints": listed([each.original_name for each in files]),
+        "SHA-256 of the keypoints": listed([each.sha256 for each in files]),
     }
 
 

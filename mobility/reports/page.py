@@ -91,7 +91,7 @@ class ReportPage(Page):
         return self.record.kind
 
     @cached_property
-    def chosen(self) -> dict[str, Any]:
+    def contents(self) -> dict[str, Any]:
         """What its exercise shows: ``report`` of its ``exercise.yaml``."""
         return cast("dict[str, Any]", self.exercise.table["report"])
 
@@ -172,7 +172,7 @@ class ReportPage(Page):
         """Literature, numbered in the order in which the sections cite it."""
         return References()
 
-    def kept(self, names: Iterable[str]) -> list[str]:
+    def shown_names(self, names: Iterable[str]) -> list[str]:
         """Choose the metrics and angles that the verdict keeps."""
         return [name for name in names if self.verdict.keeps(name)]
 

@@ -229,8 +229,8 @@ def cameras(pose: xr.Dataset) -> Markup:
         The fitted pose.
     """
     rows: list[Row] = []
-    seen = zip(cameras_of(pose), azimuths(pose), strict=False)
-    for number, (camera, azimuth) in enumerate(seen, start=1):
+    with_azimuths = zip(cameras_of(pose), azimuths(pose), strict=False)
+    for number, (camera, azimuth) in enumerate(with_azimuths, start=1):
         offset = tables.sentence("report.camera_table.first")
         if "time_offset_s" in camera:
             half = half_width(camera["time_offset_sd_s"])
@@ -269,19 +269,19 @@ def capture_quality(quality: Mapping[str, Any]) -> Markup:
     if second := quality.get("second_camera"):
         first = {name: value for name, value in quality.items() if name != "second_camera"}
         cameras = {"First camera": first, "Second camera": second}
-        for head, seen in cameras.items():
+        for head, of_camera in cameras.items():
             # The other camera may see angles that a view does not support.
-            view = {k: v for k, v in seen.get("view", {}).items() if k != "supports"}
-            cameras[head] = {**seen, "view": view}
-        return html((h.h3[head], capture_quality(seen)) for head, seen in cameras.items())
+            view = {k: v for k, v in of_camera.get("view", {}).items() if k != "supports"}
+            cameras[head] = {**of_camera, "view": view}
+        return html((h.h3[head], capture_quality(of_camera)) for head, of_camera in cameras.items())
     # Nobody looked for other people, cuts and movement of the camera.
-    given = "given" in quality.get("frames", {})
-    others = quality.get("other_people")
+    is_given = "given" in quality.get("frames", {})
+    other_people = quality.get("other_people")
     nobody = tables.sentence("report.checks.no_others")
     overview = facts(
         {
             "Visibility": _shares(quality.get("visibility", {})),
-            "Other people": None if others is None else str(others or nobody),
+            "Other people": None if other_people is None else str(other_people or nobody),
         }
     )
     done = {name: quality[name] for name in _CHECKS if name in quality}
@@ -292,7 +292,7 @@ def capture_quality(quality: Mapping[str, Any]) -> Markup:
         level = Cell(check["verdict"], check["verdict"]) if check["verdict"] else not_known
         advice = [check["advice"]] if advised else []
         result = _result_in_words(name, check)
-        if given and name in _OF_SEARCH and check["verdict"] is None:
+        if is_given and name in _OF_SEARCH and check["verdict"] is None:
             result = tables.sentence("report.checks.not_checked")
         rows.append([_CHECKS[name][0], result, level, *advice])
     checks = table(
@@ -300,7 +300,7 @@ def capture_quality(quality: Mapping[str, Any]) -> Markup:
         rows,
         caption=tables.sentence("report.checks.caption"),
     )
-    if given:
+    if is_given:
         overview += paragraphs(tables.sentence("report.checks.given"))
     return overview + checks + _unsupported_angles(quality.get("view", {}))
 

@@ -291,22 +291,22 @@ def _exporter() -> Any:
 
 def _apart(node: Any) -> tuple[Any, Any]:
     """Set the cell that makes the page for the client apart from all others."""
-    others, for_client = copy.copy(node), copy.copy(node)
-    others.cells = [cell for cell in node.cells if not _has(CLIENT_CELL, cell)]
+    for_professional, for_client = copy.copy(node), copy.copy(node)
+    for_professional.cells = [cell for cell in node.cells if not _has(CLIENT_CELL, cell)]
     for_client.cells = [cell for cell in node.cells if _has(CLIENT_CELL, cell)]
-    return others, for_client
+    return for_professional, for_client
 
 
 def _first_page(node: Any) -> Any:
     """Keep the cells before the first second-level heading."""
-    kept = copy.deepcopy(node)
-    kept.cells = list(
-        itertools.takewhile(lambda cell: not (_heading(cell) or _has(SECTIONS, cell)), kept.cells)
+    page = copy.deepcopy(node)
+    page.cells = list(
+        itertools.takewhile(lambda cell: not (_heading(cell) or _has(SECTIONS, cell)), page.cells)
     )
-    if kept.cells and not _has(CLIENT_CELL, kept.cells[0]):
-        kept.cells[0].metadata["before"] = _FRONT
-        kept.cells[-1].metadata["after"] = "</section>"
-    return kept
+    if page.cells and not _has(CLIENT_CELL, page.cells[0]):
+        page.cells[0].metadata["before"] = _FRONT
+        page.cells[-1].metadata["after"] = "</section>"
+    return page
 
 
 def _laid_out(node: Any, *, folds: bool) -> Any:
@@ -358,12 +358,12 @@ def _cells_of_sections(cells: list[Any]) -> Iterator[Any]:
             yield cell
             continue
         for number, output in enumerate(cell.outputs):
-            own = copy.copy(cell)
-            own.id, own.outputs = f"{cell.id}-{number}", [output]
-            own.metadata = output.get("metadata", type(cell)())
+            part = copy.copy(cell)
+            part.id, part.outputs = f"{cell.id}-{number}", [output]
+            part.metadata = output.get("metadata", type(cell)())
             if heading := output.get("data", {}).get("text/markdown"):
-                own.cell_type, own.source = "markdown", heading
-            yield own
+                part.cell_type, part.source = "markdown", heading
+            yield part
 
 
 def _has(tag: str, cell: Any) -> bool:

@@ -123,9 +123,9 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     rows: list[Row] = []
     for number in repetitions["rep"].values:
         here = repetitions.sel(rep=number)
-        whole = bool(here["complete"])
+        is_complete = bool(here["complete"])
         used = tables.sentence(
-            "report.repetitions.whole" if whole else "report.repetitions.cut_off"
+            "report.repetitions.whole" if is_complete else "report.repetitions.cut_off"
         )
         if not bool(here["accepted"]):
             used = str(here["reason"].item())

@@ -113,9 +113,9 @@ def compensation_table(metrics: xr.Dataset, references: References, verdict: Ver
     probabilities = metrics["compensation_probability"]
     entries = tables.load("criteria")["compensations"]["assessed"]
     names = map(str, probabilities["compensation"].values)
-    seen = [name for name in names if verdict.keeps(entries[name]["measure"])]
+    visible = [name for name in names if verdict.keeps(entries[name]["measure"])]
     return _criteria(
-        metrics, probabilities.sel(compensation=seen), entries, references, "compensations"
+        metrics, probabilities.sel(compensation=visible), entries, references, "compensations"
     )
 
 

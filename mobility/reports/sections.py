@@ -46,11 +46,11 @@ def first(page: ReportPage) -> Markup:
     """Show on one page of paper who was filmed, what it is good for, and what stands out."""
     indices = [] if "indices" in page.verdict.rules_out else gauges.of_indices(page.metrics)
     numbers = [each for each in page.gauges if each.is_shown][: gauges.MOST - len(indices)]
-    shown = gauges.show([*numbers, *indices], caption=page.chosen["gauges"])
-    others = Markup()
+    shown = gauges.show([*numbers, *indices], caption=page.contents["gauges"])
+    undecided = Markup()
     if "findings" not in page.verdict.rules_out:
         marked = {each.name: each.marks for each in numbers}
-        others = first_page.in_lines(page.checks, marked=marked, view=page.view_kind)
+        undecided = first_page.in_lines(page.checks, marked=marked, view=page.view_kind)
     fms = Markup() if "fms" in page.verdict.rules_out else first_page.fms_in_short(page.metrics)
     expected = [each for each in page.gauges if each.expected]
     since = additions.first_page(page.session, expected, lambda before: ReportPage(before).gauges)
@@ -58,39 +58,41 @@ def first(page: ReportPage) -> Markup:
     advice = first_page.findings_and_advice(
         page.checks, page.verdict, most=most, view=page.view_kind
     )
-    opening = page.chosen.get("opening")
+    opening = page.contents.get("opening")
     begins = section_of(page.exercise, opening).of(page) if opening else Markup()
     trust = first_page.trust(page.verdict) + first_page.what_the_view_hides(page.pose, page.verdict)
     main = first_page.main_finding(page.findings)
-    return page.front(trust + begins, [shown, fms], [advice, since], main) + others
+    return page.front(trust + begins, [shown, fms], [advice, since], main) + undecided
 
 
 @section("The trial")
 def trial(page: ReportPage) -> Markup:
     """Draw the angles over the whole recording; a page plays the trial in their place."""
-    names = [name for name in page.chosen["trial"] if name in page.angles]
+    names = [name for name in page.contents["trial"] if name in page.angles]
     return part_sections.whole_recording(page.angles, page.repetitions, names)
 
 
 @section("All measures", needs=["repetitions", "findings"], sided=True)
 def measures(page: ReportPage) -> Markup:
     """Show what was measured: its values, published ranges, norms of the lab, and its curves."""
-    metrics, repetitions, chosen = page.metrics, page.repetitions, page.chosen
+    metrics, repetitions, contents = page.metrics, page.repetitions, page.contents
     values = (
         part_sections.value_table(
-            metrics, page.kept(each["names"]), page.references, caption=each["caption"]
+            metrics, page.shown_names(each["names"]), page.references, caption=each["caption"]
         )
-        for each in chosen["tables"]
+        for each in contents["tables"]
     )
     return (
         repetition_tables.at_a_glance(metrics)
         + repetition_tables.phase_table(metrics, repetitions)
         + html(values)
         + part_sections.published_ranges(
-            page.kept(chosen["ranges"]), page.participant, page.record, page.references
+            page.shown_names(contents["ranges"]), page.participant, page.record, page.references
         )
         + gauges.own_norms(page.gauges)
-        + part_sections.curves(page.angles, repetitions, metrics, page.kept(chosen["curves"]))
+        + part_sections.curves(
+            page.angles, repetitions, metrics, page.shown_names(contents["curves"])
+        )
     )
 
 
@@ -128,12 +130,12 @@ def scores(page: ReportPage) -> Markup:
 @section("Repetitions and sides", sided=True)
 def repetitions(page: ReportPage) -> Markup:
     """Show each repetition, how much they differ, and how much the sides do."""
-    metrics, found = page.metrics, page.repetitions
-    shown = repetition_tables.repetition_table(metrics, found)
+    metrics, intervals = page.metrics, page.repetitions
+    shown = repetition_tables.repetition_table(metrics, intervals)
     if page.accepted:
         shown += (
-            part_sections.tempo_table(metrics, found, page.references, page.verdict)
-            + part_sections.spread_table(metrics, found)
+            part_sections.tempo_table(metrics, intervals, page.references, page.verdict)
+            + part_sections.spread_table(metrics, intervals)
             + part_sections.symmetry_table(metrics, page.references)
         )
     return shown

@@ -25,8 +25,8 @@ def still(session: StoredSession) -> bytes:
     and is kept beside it. Empty if the video cannot be read: a list is useful without it.
     """
     try:
-        if kept := stored_still(session):
-            return kept
+        if stored := stored_still(session):
+            return stored
         picture = _picture(session)
         if picture and not session.store.read_only:
             _keep(session, picture)

@@ -155,11 +155,11 @@ def _is_current(visit: Visit, faces: bool | None) -> bool:
 def folder_of(visit: Visit) -> Path:
     """Folder of the page of a visit; of some of its sessions alone it is another."""
     store = store_of(visit.sessions[0])
-    chosen = [session.id for session in visit.sessions]
+    ids = [session.id for session in visit.sessions]
     of_day = visits(store, visit.user_id).get(visit.date, [])
-    if chosen == [session.id for session in of_day]:
-        chosen = []
-    return visit_folder(store.reports.absolute(), visit.user_id, f"{visit.date}", chosen)
+    if ids == [session.id for session in of_day]:
+        ids = []
+    return visit_folder(store.reports.absolute(), visit.user_id, f"{visit.date}", ids)
 
 
 def sessions_on_page(visit: Visit) -> list[StoredSession]:

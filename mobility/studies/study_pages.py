@@ -95,9 +95,9 @@ class CohortPage(PageWithFiles):
 
     def in_short(self) -> Markup:
         """Say who changed and how groups differ, and name what nobody has."""
-        first, *others = (each.unknown for each in self.exercises)
+        first, *unknown_elsewhere = (each.unknown for each in self.exercises)
         # A metric of one exercise need not be one of another.
-        nowhere = [name for name in first if all(name in unknown for unknown in others)]
+        nowhere = [name for name in first if all(name in unknown for unknown in unknown_elsewhere)]
         return of_cohort.not_measured(self.table, nowhere) + self._of_each(
             lambda each: (
                 of_cohort.changes_in_short(each.rows, each.changed)
@@ -224,9 +224,9 @@ class GroupsPage(StudyPage):
     def compared(self) -> Groups:
         """The comparison, of which the tables are kept."""
         factors = {"within": self.within, "adjust": self.adjust}
-        made = groups(self.study.table, by=self.by, **factors, metrics=self.metrics or None)
-        self.write(differences=made.differences, description=made.description)
-        return made
+        comparison = groups(self.study.table, by=self.by, **factors, metrics=self.metrics or None)
+        self.write(differences=comparison.differences, description=comparison.description)
+        return comparison
 
     def largest(self) -> Markup:
         """Draw the measures with the largest differences."""
@@ -275,12 +275,12 @@ class ReliabilityPage(StudyPage):
         return choose_metrics(self.study.table, self.metrics or None)
 
     @cached_property
-    def found(self) -> Reliability:
+    def result(self) -> Reliability:
         """The statistics, which are kept."""
         ordinal = [name for name in scores(self.study.table) if name in self.names]
-        made = reliability(self.study.table, metrics=self.names, ordinal=ordinal)
-        self.write(statistics=made.statistics, without_value=made.without_value)
-        return made
+        statistics = reliability(self.study.table, metrics=self.names, ordinal=ordinal)
+        self.write(statistics=statistics.statistics, without_value=statistics.without_value)
+        return statistics
 
     @cached_property
     def usual(self) -> list[str]:
@@ -295,7 +295,7 @@ class ReliabilityPage(StudyPage):
     def drawn(self) -> Markup:
         """Draw the usual measures."""
         shown = Markup()
-        for metric, side in parts.drawn(self.found, self.usual):
+        for metric, side in parts.drawn(self.result, self.usual):
             name = parts.name_of(self.study.table, metric, side)
             figure, axes = panels(1, 2, height=3.6)
             cohort_plots.reliability(self.study.table, metric, side=side or None, axes=axes)
@@ -327,19 +327,19 @@ class ReliabilityPage(StudyPage):
 
 
 RELIABILITY: tuple[Section[ReliabilityPage], ...] = (
-    Section("", lambda p: parts.flow(p.study, p.found.flow) + parts.people(p.study)),
+    Section("", lambda p: parts.flow(p.study, p.result.flow) + parts.people(p.study)),
     Section(
         "What was found",
-        lambda p: parts.reliability_in_short(p.study, p.found, p.usual) + p.drawn(),
+        lambda p: parts.reliability_in_short(p.study, p.result, p.usual) + p.drawn(),
     ),
     Section(
         "All measures",
-        lambda p: parts.reliability_table(p.study, p.found),
+        lambda p: parts.reliability_table(p.study, p.result),
         about=sentence("studies.reliability.about.measures"),
     ),
     Section(
         "Systematic change",
-        lambda p: parts.changes_of_levels(p.study, p.found),
+        lambda p: parts.changes_of_levels(p.study, p.result),
         about=sentence("studies.reliability.about.changes"),
     ),
     Section(
@@ -347,16 +347,16 @@ RELIABILITY: tuple[Section[ReliabilityPage], ...] = (
         ReliabilityPage.over_repetition,
         about=sentence("studies.reliability.about.curves"),
     ),
-    Section("Where the variance comes from", lambda p: parts.components(p.study, p.found)),
+    Section("Where the variance comes from", lambda p: parts.components(p.study, p.result)),
     Section(
         "Missing values",
-        lambda p: parts.missing(p.study, p.found.without_value),
+        lambda p: parts.missing(p.study, p.result.without_value),
         about=sentence("studies.reliability.about.missing"),
     ),
-    Section("Methods", lambda p: parts.reliability_methods(p.study, p.found)),
+    Section("Methods", lambda p: parts.reliability_methods(p.study, p.result)),
     Section(
         "What a report of such a study states",
-        lambda p: parts.guidelines(p.found),
+        lambda p: parts.guidelines(p.result),
         about=sentence("studies.reliability.about.guidelines"),
     ),
     Section("Sessions", lambda p: parts.sessions(p.study)),

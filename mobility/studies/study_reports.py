@@ -48,13 +48,13 @@ def render_visit(
         `folder`.
     """
     store = visit.sessions[0].store
-    own = [session.id for session in visit.sessions]
-    earlier = [each for each in named if each not in own]
+    of_day = [session.id for session in visit.sessions]
+    earlier = [each for each in named if each not in of_day]
     # What is added meanwhile is not on a page that is not deleted with it.
     visit = visit.compared_with(earlier)
     which = {
         **{"participant": visit.user_id, "date": f"{visit.date}"},
-        **{"sessions": ", ".join(own), "earlier": ", ".join(earlier) or "-"},
+        **{"sessions": ", ".join(of_day), "earlier": ", ".join(earlier) or "-"},
     }
     places = {"store": relative(store.path, folder), "reports": relative(store.reports, folder)}
 

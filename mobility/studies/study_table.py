@@ -258,13 +258,13 @@ def _numbers_or_words(listed: pd.DataFrame, name: str, file: Path) -> pd.Series:
     import pandas as pd
 
     texts = listed[name]
-    given = texts.ne("")
+    filled = texts.ne("")
     plain = texts.str.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", flags=re.ASCII)
     numbers = pd.to_numeric(texts.where(plain), errors="coerce")
     numbers = numbers.where(_in_size(numbers))
-    meant = numbers.notna() | (given & texts.map(_is_meant_as_number))
-    wrong = given & numbers.isna()
-    if name in OF_PERSON or 2 * meant.sum() > given.sum():
+    meant = numbers.notna() | (filled & texts.map(_is_meant_as_number))
+    wrong = filled & numbers.isna()
+    if name in OF_PERSON or 2 * meant.sum() > filled.sum():
         if wrong.any():
             row = listed[wrong].iloc[0]
             why = "" if name in OF_PERSON else ", as most of the column are"
@@ -383,22 +383,22 @@ def _of_visits(
     grouped = design.assign(day=days).groupby([*keys, "day"], sort=False, dropna=False)
     compared = check_recordings(recordings)
     rows: list[dict[str, Any]] = []
-    found: list[Visit] = []
+    visits: list[Visit] = []
     for _, of_visit in grouped:
         first = of_visit.iloc[0]
         place = (str(first["participant"]), first["day"])
-        again = sum((visit.user_id, visit.date) == place for visit in found)
+        again = sum((visit.user_id, visit.date) == place for visit in visits)
         visit = Visit(
             *place,
             [by_id[each] for each in of_visit["session_id"]],
             recordings=compared,
             name=str(again + 1) if again else "",
         )
-        found.append(visit)
+        visits.append(visit)
         rows.append({**first, "session_id": visit.id_of(exercises.iloc[0])})
     differ = [each for each in of_film if (grouped[each].nunique(dropna=False) > 1).any()]
     merged = pd.DataFrame(rows).drop(columns=["day", *differ])
-    return merged.astype(design[merged.columns].dtypes.to_dict()), visits_to_frame(found)
+    return merged.astype(design[merged.columns].dtypes.to_dict()), visits_to_frame(visits)
 
 
 def _with_participants(listed: pd.DataFrame, owner_of: pd.Series, name: str) -> pd.DataFrame:
@@ -423,8 +423,8 @@ def _with_participants(listed: pd.DataFrame, owner_of: pd.Series, name: str) -> 
 
 def _of_study(listed: pd.DataFrame) -> list[str]:
     """Columns in which sessions may differ, and the study's own ones."""
-    others = {"line", "session_id", *NAMED}
-    return [name for name in listed.columns if name not in others or name in FACTORS]
+    not_of_study = {"line", "session_id", *NAMED}
+    return [name for name in listed.columns if name not in not_of_study or name in FACTORS]
 
 
 def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
@@ -496,12 +496,12 @@ def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[s
         return [name for name in available if name in with_values]
     if not metrics:
         raise BadInputError.of({"metrics": "names no measure; leave it out for all"})
-    chosen = choose_measures(metrics, available)
-    for name in chosen:
+    measures = choose_measures(metrics, available)
+    for name in measures:
         if name not in available:
             close = likely_measure(name, available)
             raise BadInputError.of({"metrics": f"the study has no measure {quoted(name)}{close}"})
-    return chosen
+    return measures
 
 
 def checked_values(

@@ -113,13 +113,15 @@ class VisitPage(Page):
             for session, row in zip(self.visit.sessions, films, strict=True)
             if any(film.id == session.id for film in self.visit.films_of(row["exercise"]))
         ]
-        given = {
+        findings = {
             exercise: findings
             for exercise, findings in self.findings.items()
             if "findings" not in self._verdict(exercise).rules_out
         }
         advised = {each.id for each in self._findings_for_advice()[0] if each.status == "found"}
-        named = [each for of_exercise in given.values() for each in client_page.named(of_exercise)]
+        named = [
+            each for of_exercise in findings.values() for each in client_page.named(of_exercise)
+        ]
         works = advise(each for each in named if each.id in advised)
         if len(used) == 1:
             pictures = [("", each) for each in key_frames.stills(used[0], faces=self.faces)]
@@ -131,7 +133,7 @@ class VisitPage(Page):
             tables.sentence("client.visit", day=dated(self.visit.date)),
             "" if participant is None else participant.display_name or "",
             client_page.sentences_of(
-                given,
+                findings,
                 works,
                 client_page.changes_in_words(self.visit.changes()),
                 client_page.joints_in_words(self.visit.joints()),
@@ -141,7 +143,7 @@ class VisitPage(Page):
             not_judged=[
                 exercise
                 for exercise in self.visit.exercises
-                if exercise not in given
+                if exercise not in findings
                 and (exercise in self.findings or not self.visit.films_of(exercise))
             ],
         )
@@ -326,8 +328,8 @@ class VisitPage(Page):
             elif len(able) == len(films):
                 advised += findings
             else:
-                kept = [session for session in self.visit.sessions if session.id in able]
-                alone = Visit(self.visit.user_id, self.visit.date, kept)
+                sessions = [session for session in self.visit.sessions if session.id in able]
+                alone = Visit(self.visit.user_id, self.visit.date, sessions)
                 advised += [finding for finding, _ in alone.findings(exercise)]
         return advised, ruled_out
 
@@ -501,11 +503,11 @@ def _once(findings: Sequence[tuple[Finding, Sequence[Film]]]) -> list[Finding]:
     of_place: dict[tuple[str, str], list[Finding]] = {}
     for finding, _ in findings:
         of_place.setdefault((finding.rule, finding.side), []).append(finding)
-    chosen = []
-    for given in of_place.values():
-        with_value = [each for each in given if each.result in OF_A_VALUE]
-        chosen += with_value or sorted(given, key=lambda each: each.result == "not_visible")[:1]
-    return chosen
+    once = []
+    for of_films in of_place.values():
+        with_value = [each for each in of_films if each.result in OF_A_VALUE]
+        once += with_value or sorted(of_films, key=lambda each: each.result == "not_visible")[:1]
+    return once
 
 
 def _worst(gauge: Gauge) -> int:
