@@ -54,7 +54,7 @@ def normalise(
     Parameters
     ----------
     recording
-        A session, whose angles are taken as its report has them (NaN where refused); or angles, a
+        A session, whose angles are taken as its report has them (NaN if refused); or angles, a
         pose, anything over ``time`` in seconds.
     repetitions
         With times of the same clock, as from :func:`find_repetitions`; None takes those of the

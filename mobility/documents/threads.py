@@ -45,7 +45,7 @@ _TEXTS = {"summary": comments, "recommendation": recommendations}
 
 
 def create_threads(session: StoredSession, kind: str, *, system: str = "metric") -> dict[str, str]:
-    """Give the threads of a session on its present data; missing ones are made.
+    """Return the threads of a session on its present data; missing ones are made.
 
     Older threads of the same kind and system are kept, and marked as superseded. The `kind` is
     "summary" (what was found) or "recommendation" (what to do about it); the `system` "metric" (cm,
@@ -85,12 +85,12 @@ def check_threads(
 
 
 def thread(session: StoredSession, thread_id: str) -> dict[str, Any]:
-    """Give one thread."""
+    """Return one thread."""
     return _thread(session, thread_id).model_dump(mode="json")
 
 
 def threads(session: StoredSession, kind: str | None = None) -> list[dict[str, Any]]:
-    """Give all threads of a session, or those of one kind, the oldest first.
+    """Return all threads of a session, or those of one kind, the oldest first.
 
     The demo has those on its data, in both systems.
     """

@@ -814,7 +814,7 @@ def _name_with_side(angle: str, side: str) -> str:
 
 @dataclass(frozen=True)
 class ValidationPage(PageWithFiles):
-    """What the sections of the page have at hand: a comparison with a lab, or a study."""
+    """What the sections of the page have available: a comparison with a lab, or a study."""
 
     comparison: Validation | Study
 

@@ -68,7 +68,7 @@ class Chart:
         self._x = float(low), float(high)
 
     def get_ylim(self) -> tuple[float, float]:
-        """Give the ends of the y axis: around all that is drawn, unless they were set."""
+        """Return the ends of the y axis: around all that is drawn, unless they were set."""
         if self._y is not None:
             return self._y
         drawn = [values[np.isfinite(values)] for values in self._values]
@@ -204,7 +204,7 @@ class Chart:
         return np.asarray(_BOTTOM - share * (_BOTTOM - _TOP))
 
     def _runs(self, x: ArrayLike, y: NDArray[np.float64]) -> Iterator[list[tuple[float, float]]]:
-        """Give the points of each part without a gap, tenths of a point apart at least."""
+        """Return the points of each part without a gap, tenths of a point apart at least."""
         tenths = np.round(10 * self._across(x))
         places = np.stack([tenths / 10, np.round(self._up(y), 1)], axis=-1)
         apart = np.diff(tenths, prepend=-np.inf) != 0

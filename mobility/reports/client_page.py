@@ -104,7 +104,7 @@ def show(
     title, who
         What the page is of, and the client's name, if there is one.
     sentences
-        Of :func:`sentences_of`.
+        From :func:`sentences_of`.
     pictures
         Each with its caption.
     works
@@ -153,7 +153,7 @@ def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
     Parameters
     ----------
     rows
-        Of :meth:`mobility.studies.visit.Visit.changes`; empty without an earlier visit.
+        From :meth:`mobility.studies.visit.Visit.changes`; empty without an earlier visit.
     """
     rows = list(rows)
     if not rows:
@@ -297,7 +297,7 @@ def _on_side(rule: str, named_sides: Mapping[str, object], of_side: Mapping[str,
 
 
 def _least_excess(finding: Finding) -> float:
-    """Give the excess over the target at the end of the interval that is nearest to the target."""
+    """Return the excess over the target at the end of the interval nearest to the target."""
     if finding.interval is None or finding.threshold is None:
         return 0.0
     low, high = finding.interval

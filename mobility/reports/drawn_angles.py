@@ -258,8 +258,8 @@ def _text(text: str, size: int) -> NDArray[np.uint8]:
 def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -> str:
     """Choose the side whose angle in the picture is nearer to the measured one.
 
-    Of equally certain legs, one may bend towards the camera and the other across its view. It is
-    the last resort of :func:`mobility.assessment.number.side_shown`.
+    Two legs may be equally certain although only one of them bends towards the camera. This is the
+    last resort of :func:`mobility.assessment.number.side_shown`.
     """
     points = points_in_picture(pose)[int(np.argmin(np.abs(pose["time"].values - time)))]
     here = angles[name].isel(time=int(np.argmin(np.abs(angles["time"].values - time))))

@@ -65,7 +65,7 @@ def trust(verdict: Verdict) -> Markup:
 def what_the_view_hides(pose: xr.Dataset, verdict: Verdict) -> Markup:
     """Say in a line what the view of the camera hides or shows less well.
 
-    Empty where the verdict rules out findings, with two cameras, and where the view is unknown.
+    Empty if the verdict rules out findings, with two cameras, and if the view is unknown.
     """
     if "findings" in verdict.rules_out or trial_view(pose) in (TWO_CAMERAS, UNKNOWN):
         return Markup()
@@ -73,19 +73,19 @@ def what_the_view_hides(pose: xr.Dataset, verdict: Verdict) -> Markup:
 
 
 def doubt(verdict: Verdict) -> Markup:
-    """Say in a line that the sides may have been exchanged; empty where that is not in doubt."""
+    """Say in a line that the sides may have been exchanged; empty if that is not in doubt."""
     sentence = f"{tables.sentence('report.sides_in_doubt')}."
     return paragraphs(sentence, kind="note") if verdict.sides_in_doubt else Markup()
 
 
 def absent(verdict: Verdict, *parts: Part) -> Markup:
-    """Say in a paragraph which parts are not given, and why; empty where all are."""
+    """Say in a paragraph which parts are not given, and why; empty if all are."""
     sentence = verdict.absent(*parts)
     return paragraphs(sentence, kind="missing") if sentence else Markup()
 
 
 def in_short(session: StoredSession) -> tuple[str, str]:
-    """Give the findings of a session in one line, and the verdict in another."""
+    """Return the findings of a session in one line, and the verdict in another."""
     counted, verdict = count_repetitions(session.repetitions()), verdict_of(session)
     return page_of(session.record.kind).in_short(session, counted, verdict), verdict.text
 
@@ -96,7 +96,7 @@ def findings_in_words(findings: Sequence[Finding]) -> str:
 
 
 def fms_in_short(metrics: xr.Dataset) -> Markup:
-    """Give the score of the FMS deep squat in a line; empty where the score is undecided."""
+    """Return the score of the FMS deep squat in a line; empty if the score is undecided."""
     probabilities = metrics.get("fms_probability")
     score, words = ("open", "") if probabilities is None else fms_verdict(probabilities)
     if score == "open":
@@ -132,7 +132,7 @@ def main_findings(
 ) -> Markup:
     """State the largest findings in words, one for each rule, and what is likely but not decided.
 
-    Sorted by :func:`excess`, largest first; of two sides the larger counts.
+    They are sorted by :func:`excess`, largest first. If both sides have one, the larger counts.
     """
     if ruled_out := absent(verdict, "findings"):
         return ruled_out
@@ -162,7 +162,7 @@ def main_findings(
 
 
 def gross_in_words(findings: Sequence[Finding], view: str | Sequence[str]) -> Markup:
-    """Say what the picture shows beside an inconclusive check, and which film measures it."""
+    """Say what the picture shows beside an inconclusive check, and which view measures it."""
     shown = list({each.rule: each for each in findings if each.gross}.values())
     films = _films_of(shown, view)
     sentences = []
@@ -175,10 +175,10 @@ def gross_in_words(findings: Sequence[Finding], view: str | Sequence[str]) -> Ma
 
 
 def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, most: int) -> Markup:
-    """Say what is inconclusive and more likely outside than not, and which film would decide it.
+    """Say what is inconclusive and more likely outside than not, and which view would decide it.
 
-    Of what a reader expects to be told, the largest `most`; what is outside on the other side is
-    told already.
+    Only the largest `most` that a reader expects are named. If the other side is outside its
+    target, the check is named already.
     """
     outside = {each.rule for each in findings if each.result == "outside"}
     likely: dict[str, list[Finding]] = {}
@@ -201,7 +201,7 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
 
 
 def _films_of(findings: Sequence[Finding], view: str | Sequence[str]) -> dict[str, str]:
-    """Give the film that decides each finding, by its id."""
+    """Return the view that decides each finding, by its id."""
     films = films_beside(findings, [view] if isinstance(view, str) else view)
     return {each.id: film for film, decided in films.items() for each in decided}
 
@@ -223,19 +223,19 @@ def _one_side(findings: Sequence[Finding]) -> str:
 
 
 def _may(rule_name: str) -> str:
-    """Words for a finding that may be there; empty where a rule has none."""
+    """Words for a finding that may be there; empty if a rule has none."""
     return str(all_rules()[rule_name].get("checkpoint", {}).get("may", ""))
 
 
 def film_in_words(film: str) -> str:
-    """Say from where a film is taken: a view that :func:`films_beside` gives."""
+    """Say from where to film: a view that :func:`films_beside` returns."""
     return tables.sentence(f"report.another_film.{film.replace('-', '_')}")
 
 
 def in_words(findings: Sequence[Finding]) -> Markup:
-    """Say of what a reader expects to be told which is met, and which is borderline.
+    """List the checks that a reader expects: those that are met, and those that are borderline.
 
-    All sides are that the camera sees; where it does not see one, the other is named.
+    A result holds for all sides that the camera sees. If it does not see one, the other is named.
     """
     parts: dict[Result, list[str]] = {"met": [], "borderline": []}
     rules = all_rules()
@@ -266,7 +266,7 @@ def in_lines(
 ) -> Markup:
     """Name in a line each the checks without a mark: inconclusive, not reported, not visible...
 
-    A side is named where the other has another result, or another reason.
+    A side is named if the other has another result, or another reason.
 
     Parameters
     ----------
@@ -275,8 +275,8 @@ def in_lines(
     marked
         Sides whose result is in a row, by the name of the row.
     view
-        Kind of the view, or the views of several films: what is not visible in any is named with
-        one that shows it.
+        Kind of the view, or the views of several videos. A check that is visible in none is named
+        with a view that shows it.
     """
     hidden = [each for each in checks if each.result == "not_visible"]
     sides_of_rule: dict[str, set[str]] = {}
@@ -350,7 +350,7 @@ def not_decided(findings: Sequence[Finding], metrics: xr.Dataset) -> Markup:
 
 
 def _label(findings: Sequence[Finding]) -> str:
-    """Give the label of findings of one rule, with the side if there is only one."""
+    """Return the label of findings of one rule, with the side if there is only one."""
     sides = {f.side for f in findings} - {""}
     return label(findings[0]) + (f" ({sides.pop()})" if len(sides) == 1 else "")
 

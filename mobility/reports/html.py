@@ -94,7 +94,7 @@ def table(
     rows
         Cells of each row.
     caption
-        What the table shows; empty where that stands above it.
+        What the table shows; empty if that stands above it.
     numeric
         Whether all columns after the first are numbers, set to the right.
     """
@@ -139,7 +139,7 @@ def facts(entries: Mapping[str, str | None]) -> Markup:
 
 
 def paragraphs(*texts: h.Node, kind: str | None = None) -> Markup:
-    """Set texts as paragraphs, of a class of the style sheet where they have one."""
+    """Set texts as paragraphs, with a class of the style sheet if one is given."""
     return html(h.p(class_=kind)[text] for text in texts)
 
 

@@ -126,7 +126,7 @@ def key_frames(
 def _time_ranges(
     wanted: Iterable[float], near: float, keyframes: NDArray[np.float64]
 ) -> list[tuple[float, float]]:
-    """Time ranges to decode; a new one starts where a keyframe (`keyframes`) lies in a gap."""
+    """Time ranges to decode; a new one starts if one of the `keyframes` lies in a gap."""
     ranges: list[tuple[float, float]] = []
     for want in sorted(wanted):
         first, last = want - near, want + near
@@ -178,14 +178,14 @@ def _plain(session: StoredSession, which: slice, *, last: bool, faces: bool) -> 
 def of_session(
     session: StoredSession, findings: Sequence[Finding] = (), *, faces: bool = False
 ) -> list[KeyFrame]:
-    """Take the pictures of an analysed session; none where its video is not kept.
+    """Take the pictures of an analysed session; none if its video is not kept.
 
     Parameters
     ----------
     session
         The session.
     findings
-        The main finding, with those of the same rule on the other side, where there are findings.
+        The main finding, with those of the same rule on the other side, if there are findings.
     faces
         Whether faces and surroundings are shown rather than blurred.
     """

@@ -46,12 +46,12 @@ class Moment:
 
     @property
     def measured(self) -> str:
-        """Value as text, without its error; empty where it is not known."""
+        """Value as text, without its error; empty if it is not known."""
         return quantity(self.number.value, self.number.units) if self.number.is_measured else ""
 
     @property
     def caption(self) -> str:
-        """Moment, and the value measured in it with half of its 95 % interval, if any."""
+        """Moment, and the value measured in it with half the 95 % interval, if any."""
         number, side = self.number, self.number.side
         if side and self.doubt:
             side = tables.sentence("joints.side_in_doubt", side=side)

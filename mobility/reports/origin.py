@@ -1,4 +1,4 @@
-"""Where numbers come from: how angles are defined, and of which video and code they are."""
+"""Where numbers come from: how angles are defined, and which video and code they come from."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def provenance(
 
 
 def _of_keypoints(record: SessionRecord) -> dict[str, str | None]:
-    """Whose keypoints were given, and of which files."""
+    """Name the models and files of given keypoints."""
     files = [each for each in (record.keypoints, record.second_keypoints) if each is not None]
     if not files:
         return {}

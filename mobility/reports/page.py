@@ -1,4 +1,4 @@
-"""Pages: what a section is, and what the sections of the page of a session have at hand.
+"""Pages: what a section is, and what the sections of the page of a session have available.
 
 A section is one function from the page to what it shows. Every page is a list of sections; an
 exercise lists its own by name, see :mod:`mobility.reports.sections`.
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 
 
 class Page:
-    """What the sections of a page have at hand; one without a verdict lacks and doubts nothing."""
+    """What the sections of a page have available; by default nothing is missing or in doubt."""
 
     def lacks(self, needs: Iterable[str]) -> Markup:
-        """Say what of `needs` there is not; empty where all is there."""
+        """Say which of the `needs` are missing; empty if none is."""
         return Markup()
 
     def doubt(self) -> Markup:
-        """Say that the sides may have been exchanged; empty where they were not."""
+        """Say that the sides may have been exchanged; empty if they were not."""
         return Markup()
 
 
@@ -67,7 +67,7 @@ P = TypeVar("P", bound=Page, contravariant=True)
 
 @dataclass(frozen=True)
 class ReportPage(Page):
-    """What every section has at hand, read and computed when it is first asked for.
+    """What every section has available, read and computed when it is first asked for.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class ReportPage(Page):
 
     @cached_property
     def participant(self) -> Participant | None:
-        """The participant; None where there is no record."""
+        """The participant; None if there is no record."""
         return self.session.participant
 
     @cached_property
@@ -177,11 +177,11 @@ class ReportPage(Page):
         return [name for name in names if self.verdict.keeps(name)]
 
     def absent(self, *parts: Part) -> Markup:
-        """Say which parts of the verdict are not given, and why; empty where all are."""
+        """Say which parts of the verdict are not given, and why; empty if all are."""
         return absent(self.verdict, *parts)
 
     def lacks(self, needs: Iterable[str]) -> Markup:
-        """Say what of `needs` there is not; empty where all is there."""
+        """Say which of the `needs` are missing; empty if none is."""
         for need in needs:
             if need == "repetitions":
                 if not self.accepted:
@@ -195,7 +195,7 @@ class ReportPage(Page):
         return Markup()
 
     def doubt(self) -> Markup:
-        """Say that the sides may have been exchanged; empty where they were not."""
+        """Say that the sides may have been exchanged; empty if they were not."""
         return doubt(self.verdict)
 
     def front(
@@ -228,9 +228,9 @@ class Section(Generic[P]):
     heading
         Empty for the first page.
     make
-        Gives what it shows; where that is empty, the page leaves the section out.
+        Returns what the section shows. If that is empty, the page leaves the section out.
     needs
-        What it says nothing without: "repetitions" (an accepted one), a part of the verdict, or a
+        What it needs to show anything: "repetitions" (an accepted one), a part of the verdict, or a
         metric. It then says why it is missing.
     sided
         Whether it begins by saying that the sides may have been exchanged.

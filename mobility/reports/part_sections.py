@@ -132,14 +132,14 @@ def published_ranges(
     record: SessionRecord,
     references: References,
 ) -> Markup:
-    """List published largest angles of people like this one, where there are any.
+    """List published largest angles of people like this one, if there are any.
 
     Parameters
     ----------
     angles
         Names of the angles.
     participant, record
-        Sex and age at the session; of an unknown one all possible groups are given.
+        Sex and age at the session. If one is unknown, all possible groups are listed.
     references
         Where the studies are numbered.
     """

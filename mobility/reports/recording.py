@@ -68,7 +68,7 @@ def step_in_words(step: Step) -> str:
 
 
 def steps_in_a_line(trial: xr.Dataset) -> str:
-    """Name the steps of a trial, and what they mean for repetitions; empty without any."""
+    """Name the steps in a recording, and what they mean for repetitions; empty without any."""
     steps = [step_in_words(step) for step in steps_of(trial)]
     if not steps:
         return ""
@@ -141,9 +141,9 @@ def in_a_line(
     quality: Mapping[str, Any],
     edits: Edits,
 ) -> Markup:
-    """Say in two lines who was filmed, when, from where, how often, and in which film.
+    """Say in two lines who was filmed, when, from where, how often, and in which video.
 
-    A third says when the feet came to another place.
+    A third line says when the feet moved to another place.
     """
     view = quality.get("view") or {}
     noun = record.kind.noun
@@ -169,7 +169,7 @@ def model_in_words(origin: Origin) -> str:
 
 
 def films(record: SessionRecord) -> str:
-    """Name the films that were measured, as they were called, and one that was left out."""
+    """Name the videos that were measured, and one that was left out, by their file names."""
     measured = [video.original_name for video in record.videos]
     if len(measured) > 1:
         return tables.sentence("report.films.two", films=listed(measured))
@@ -181,9 +181,9 @@ def films(record: SessionRecord) -> str:
 
 
 def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None:
-    """Say what was corrected by hand, by whom and when; None where nothing was.
+    """Say what was corrected by hand, by whom and when; None if nothing was.
 
-    `repetitions` is their name: movements, where single joints move.
+    `repetitions` is what they are called: movements, if joints are filmed.
     """
     last = {edit.kind: edit for edit in edits.edits}
     names = {"repetitions": repetitions}

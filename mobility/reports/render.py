@@ -160,11 +160,11 @@ def render_notebook(
     begin, finish
         Called with the unfinished folder before and after the run, to add files of their own.
     trial
-        What makes the parts of :func:`mobility.reports.trial_player.embedded`. With it the page has
-        a first page, headings that open below it, and a page for the client: of the cell tagged
-        :data:`CLIENT_CELL` or, without one, the first page alone.
+        Makes the parts of :func:`mobility.reports.trial_player.embedded`. The page then has
+        headings that open, and there is a page for the client. It comes from the cell tagged
+        :data:`CLIENT_CELL`; without such a cell it is the first page alone.
     client
-        Whether there is a page for the client without a trial, too.
+        Whether there is a page for the client although nothing is played.
 
     Returns
     -------
@@ -256,8 +256,8 @@ def to_html(node: Any, *, title: str, trial: Mapping[str, str] | None = None) ->
     title
         Title of the page.
     trial
-        Parts of :func:`mobility.reports.trial_player.embedded`: the trial then plays in its cell,
-        and sections below second-level headings can be folded.
+        Parts of :func:`mobility.reports.trial_player.embedded`. The recording then plays in its
+        cell, and sections below second-level headings can be folded.
     """
     html: str
     resources = {
@@ -352,7 +352,7 @@ def _folded(cells: list[Any]) -> list[Any]:
 
 
 def _cells_of_sections(cells: list[Any]) -> Iterator[Any]:
-    """Give each section that a cell shows with others cells of its own: heading and content."""
+    """Turn each section that a cell shows into separate cells: heading and content."""
     for cell in cells:
         if not _has(SECTIONS, cell):
             yield cell
@@ -543,7 +543,7 @@ def _kernel_manager(scratch: str, server: Any) -> type:
                 await super().start_kernel(**kwargs, stdout=log, stderr=log)
 
         def client(self, **kwargs: Any) -> Any:
-            """Give a client, which removes the file of the kernel's key when both have read it."""
+            """Return a client that removes the file of the kernel's key when both have read it."""
             client = super().client(**kwargs)
             wait = client.wait_for_ready
 

@@ -70,7 +70,7 @@ def at_a_glance(metrics: xr.Dataset) -> Markup:
 def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     """Make the table of knee movement by phase over accepted repetitions; empty without values.
 
-    Medians, ± half of the 95 % interval: the median error of a repetition.
+    Medians, ± half the 95 % interval: the median error of a repetition.
     """
     metrics = metrics.isel(rep=np.flatnonzero(repetitions["accepted"].values))
     ratio, deviation = "knee_ankle_separation_ratio_phase", "knee_deviation_phase"
@@ -162,7 +162,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
 
 
 def _durations(exercise: Exercise) -> dict[str, Any]:
-    """Head and metrics of the durations of which every repetition consists."""
+    """Heading and metrics of the durations that make up a repetition."""
     words = exercise.words
     turn = "low" if words["turn"] == "bottom" else words["turn"]
     return {

@@ -1,4 +1,4 @@
-"""The sections of which the page of an exercise with repetitions is made, by name.
+"""The sections of the page of an exercise with repetitions, by name.
 
 An exercise lists them in ``page`` of its ``exercise.yaml``; its own stand in its ``page.py``.
 """
@@ -36,7 +36,7 @@ def sections_of(exercise: Exercise) -> list[Section[ReportPage]]:
 
 
 def section_of(exercise: Exercise, name: str) -> Section[ReportPage]:
-    """Give a section of an exercise by its name."""
+    """Return a section of an exercise by its name."""
     both = getattr(page_of(exercise), name, None), globals().get(name)
     return next(each for each in both if isinstance(each, Section))
 
@@ -67,7 +67,7 @@ def first(page: ReportPage) -> Markup:
 
 @section("The trial")
 def trial(page: ReportPage) -> Markup:
-    """Draw the angles over the whole recording; a page plays the trial in their place."""
+    """Draw the angles over the whole recording; a page plays the recording in their place."""
     names = [name for name in page.contents["trial"] if name in page.angles]
     return part_sections.whole_recording(page.angles, page.repetitions, names)
 
@@ -98,7 +98,7 @@ def measures(page: ReportPage) -> Markup:
 
 @section("Findings", needs=["findings"], sided=True)
 def findings(page: ReportPage) -> Markup:
-    """List what was found, what not, and what cannot be told."""
+    """List what is outside its target, what is met, and what is not decided."""
     return (
         part_sections.in_detail(page.findings, page.references)
         + html(h.h3["Not decided"])

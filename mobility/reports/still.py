@@ -37,7 +37,7 @@ def still(session: StoredSession) -> bytes:
 
 
 def stored_still(session: StoredSession) -> bytes:
-    """Read the still that was made of the present repetitions; empty where there is none."""
+    """Read the still that was made of the present repetitions; empty if there is none."""
     with suppress(FileNotFoundError):
         return (session.folder / _name(session)).read_bytes()
     return b""

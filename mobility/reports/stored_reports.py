@@ -99,9 +99,9 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
 
 
 def shown_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
-    """Give the report as :func:`current_report`; where it cannot be made again, that of then.
+    """Return the report as :func:`current_report`; if it cannot be made again, the earlier one.
 
-    The log says so. It is only given as it is, whatever faces it shows: `faces` must be None.
+    The log says so. An earlier report is returned as it is, so `faces` must be None.
     """
     try:
         return current_report(session, faces=faces)
@@ -147,7 +147,7 @@ def _note_rendering(session: StoredSession, seconds: float) -> None:
 
 
 def report_key(session: StoredSession, *, faces: bool = False) -> str:
-    """Digest of the inputs of a report; another one where faces are shown."""
+    """Digest of the inputs of a report; another one if faces are shown."""
     record = session.record
     participant = session.participant
     absent = {
@@ -184,7 +184,7 @@ def _code_digests(session: StoredSession) -> list[str]:
 
 
 def _shown_settings(session: StoredSession) -> list[str]:
-    """Display settings, where the exercise has them and some were saved."""
+    """Display settings, if the exercise has them and some were saved."""
     if not session.record.kind.has("display settings"):
         return []
     stored = session.stored_config()
@@ -199,7 +199,7 @@ def _is_current(session: StoredSession, faces: bool | None) -> bool:
 def is_made(
     paths: Mapping[str, Path], key_file: Path, key: Callable[[bool], str], faces: bool | None
 ) -> bool:
-    """Whether a page is there with the key of its inputs; of `faces` None either key will do."""
+    """Whether a page exists with the key of its inputs; either key will do if `faces` is None."""
     return (
         key_file.is_file()
         and key_file.read_text(encoding="utf-8")

@@ -63,7 +63,7 @@ _HOST = Path(__file__).with_name("trial_host.js")
 def trial_data(
     pose: xr.Dataset, angles: xr.Dataset, fitted: xr.Dataset | None
 ) -> tuple[dict[str, Any], list[bytes]]:
-    """Describe a trial for the trial viewer, with its numbers as buffers.
+    """Describe a recording for the trial viewer, with its numbers as buffers.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any =
     curves
         As :func:`mobility.documents.of_session.angles` gives them.
     repetitions
-        Its repetitions or movements; None where there are none.
+        Its repetitions or movements; None if there are none.
     """
     wanted = [name for name in angle_names(curves) if curves[name].notnull().any()]
     preferred = ["knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
@@ -205,7 +205,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
 
 
 def page_parts(content: Mapping[str, Any]) -> dict[str, str]:
-    """Give script, style and data of a page that holds `content`."""
+    """Return script, style and data of a page that holds `content`."""
     module = joined(_HOST)
     digest = base64.b64encode(hashlib.sha256(module.encode()).digest()).decode()
     return {
@@ -218,7 +218,7 @@ def page_parts(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
-    """Make a video small enough for a page; empty where there is none, or it is too long.
+    """Make a video small enough for a page; empty if there is none, or it is too long.
 
     At most :data:`HEIGHT` pixels high, 30 frames/s and :data:`MOST_BYTES`; all but the subject's
     body is blurred unless `faces`.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CohortPage(PageWithFiles):
-    """What the sections of the page of a cohort have at hand.
+    """What the sections of the page of a cohort have available.
 
     Attributes
     ----------
@@ -193,7 +193,7 @@ COHORT: tuple[Section[CohortPage], ...] = (
 
 @dataclass(frozen=True)
 class StudyPage(PageWithFiles):
-    """What the sections of the page of a study have at hand.
+    """What the sections of the page of a study have available.
 
     Attributes
     ----------

@@ -66,7 +66,7 @@ _GIVEN = Verdict("good", "")
 
 @dataclass(frozen=True)
 class VisitPage(Page):
-    """What the parts of the page have at hand.
+    """What the parts of the page have available.
 
     Attributes
     ----------

@@ -906,7 +906,7 @@ def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
 
 @dataclass(frozen=True)
 class JointPage(ReportPage):
-    """What the sections of the page of single joints have at hand."""
+    """What the sections of the page of single joints have available."""
 
     @cached_property
     def metrics(self) -> xr.Dataset:
