@@ -371,9 +371,9 @@ def not_listed(store: SessionStore[Any], listed: Iterable[StoredSession]) -> dic
     """Count the sessions of a store that are not among the `listed`, by the reason."""
     ids = {session.id for session in listed}
     sessions, damaged = store.sessions_and_damaged()
-    others = [session.record for session in sessions if session.id not in ids]
-    demos = sum(record.is_demo for record in others)
-    counts = {"damaged": len(damaged), "demo": demos, "other": len(others) - demos}
+    unlisted = [session.record for session in sessions if session.id not in ids]
+    demos = sum(record.is_demo for record in unlisted)
+    counts = {"damaged": len(damaged), "demo": demos, "other": len(unlisted) - demos}
     return {
         tables.sentence(f"cohort.not_listed.{why}"): count for why, count in counts.items() if count
     }
@@ -385,8 +385,8 @@ def by_exercise(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     Exercises of which no session is compared are left out; without any, the table is one part,
     without a name.
     """
-    with_metrics = frame.loc[frame["metric"].ne(""), "exercise"].astype("str")
-    names = [each.name for each in registry.exercises() if each.name in set(with_metrics)]
+    measured = frame.loc[frame["metric"].ne(""), "exercise"].astype("str")
+    names = [exercise.name for exercise in registry.exercises() if exercise.name in set(measured)]
     return {name: frame[frame["exercise"].eq(name)] for name in names} or {"": frame}
 
 
@@ -426,12 +426,12 @@ def metrics_of(frame: pd.DataFrame) -> list[str]:
 
 def choose_measures(asked: Sequence[str], available: Sequence[str]) -> list[str]:
     """Choose measures by their names; that of a metric with items stands for all of them."""
-    chosen = []
+    measures = []
     for name in asked:
-        with_items = [each for each in available if metric_and_item(each)[0] == name]
+        with_items = [measure for measure in available if metric_and_item(measure)[0] == name]
         stands_for_items = name not in available and with_items
-        chosen += with_items if stands_for_items else [name]
-    return list(dict.fromkeys(chosen))
+        measures += with_items if stands_for_items else [name]
+    return list(dict.fromkeys(measures))
 
 
 def of_metric(frame: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -104,7 +104,7 @@ def _check_pair(value: Any) -> Any:
         pair = list(value)
     except TypeError:
         pair = []
-    if len(pair) != 2 or not all(callable(getattr(each, "set_ylim", None)) for each in pair):
+    if len(pair) != 2 or not all(callable(getattr(axes, "set_ylim", None)) for axes in pair):
         raise BadInputError("must be two Axes of matplotlib, as from pyplot.subplots(1, 2)[1]")
     return pair
 
@@ -185,13 +185,13 @@ def group_curves(
     BadInputError
         When `curves` has not that side, or two sides of several groups are to be drawn on one `ax`.
     """
-    sides = [str(each) for each in curves["side"].values]
+    sides = [str(value) for value in curves["side"].values]
     _require_sides(sides, "plot.group_curves")
     if side is not None and side not in sides:
         raise BadInputError(f"plot.group_curves: the curves have no side {quoted(side)}")
     drawn_sides = sides if side is None else [side]
     is_one_group = curves.sizes["group"] == 1
-    sides_of_panels = [drawn_sides] if is_one_group else [[each] for each in drawn_sides]
+    sides_of_panels = [drawn_sides] if is_one_group else [[name] for name in drawn_sides]
     count = len(sides_of_panels)
     if ax is not None and count > 1:
         raise BadInputError(
@@ -266,7 +266,7 @@ def change(
     """
     rows = _of_side(changes, side, "plot.change")
     if participant is not None:
-        people = [str(each) for each in rows["user_id"].unique()]
+        people = [str(user_id) for user_id in rows["user_id"].unique()]
         if participant not in people:
             raise BadInputError(
                 f"plot.change: no participant {quoted(participant)} with two sessions"
@@ -274,8 +274,8 @@ def change(
             )
         rows = rows[rows["user_id"].astype(str).eq(participant)]
     ax = axes_or_new(ax)
-    sides = [each for each in _SIDE_ORDER if each in set(rows["side"])]
-    handles = [_mark(each, capital(each)) for each in sides if each]
+    sides = [known_side for known_side in _SIDE_ORDER if known_side in set(rows["side"])]
+    handles = [_mark(drawn_side, capital(drawn_side)) for drawn_side in sides if drawn_side]
     handles.append(_mark("", tables.sentence("cohort.beyond"), color=GREY, mfc=GREY))
     if rows["user_id"].nunique() == 1:
         _draw_one_person(ax, rows, sides)
@@ -334,12 +334,12 @@ def reliability(
     missing = if_missing.keys() - set(table.columns)
     rows = table.reset_index(drop=True).assign(**{name: if_missing[name] for name in missing})
     for column in ("participant", "metric", "side", over):
-        if not all(isinstance(each, Hashable) for each in rows[column]):
+        if not all(isinstance(value, Hashable) for value in rows[column]):
             raise BadInputError(
                 f"plot.reliability: the column {quoted(column)} must be plain values"
             )
     rows = _of_side(rows, side, "plot.reliability")
-    names = [str(each) for each in rows["metric"].unique()]
+    names = [str(metric_name) for metric_name in rows["metric"].unique()]
     if metric is None and len(names) > 1:
         raise BadInputError(f"plot.reliability: name one of the metrics {', '.join(names[:5])}")
     name = names[0] if metric is None else metric
@@ -400,7 +400,7 @@ def retest_curves(
     BadInputError
         When there is no such side.
     """
-    sides = [str(each) for each in errors["side"].values]
+    sides = [str(value) for value in errors["side"].values]
     _require_sides(sides, "plot.retest_curves")
     if side is not None and side not in sides:
         raise BadInputError(f"plot.retest_curves: the errors have no side {quoted(side)}")
@@ -432,7 +432,7 @@ def retest_curves(
     in_units = f" ({units})" if units else ""
     ax.set_ylabel(f"SEM of {kind}{in_units}", fontsize=NORMAL)
     if not counts:
-        reasons = [str(each) for each in errors["reason"].values if each]
+        reasons = [str(reason) for reason in errors["reason"].values if reason]
         say_empty(ax, reasons[0] if reasons else "")
         return ax
     highest = float(errors["sem"].sel(side=list(counts)).max())
@@ -511,7 +511,7 @@ def _draw_means(axis: Axes, curves: xr.Dataset, sides: Sequence[str], band: str)
     for words in band_words:
         _name_band(axis, words)
     if not axis.lines:
-        reasons = [str(each) for each in np.ravel(curves["reason"].values) if each]
+        reasons = [str(reason) for reason in np.ravel(curves["reason"].values) if reason]
         most_frequent = max(reasons, key=reasons.count, default="")
         say_empty(axis, most_frequent)
 
@@ -523,7 +523,7 @@ def _band_of(curve: xr.Dataset, band: str) -> tuple[Any, Any, str]:
         return mean - sd, mean + sd, "± 1 SD between people" if np.isfinite(sd).any() else ""
     # Of few people there is no band of the whole curve: that of its points takes its place.
     for kind in ("whole", "points") if band == "whole" else ("points",):
-        low, high = (curve[each].to_numpy() for each in _BAND_LIMITS[kind])
+        low, high = (curve[limit].to_numpy() for limit in _BAND_LIMITS[kind])
         if np.isfinite(low).any():
             return low, high, _WORDS_OF_BANDS[kind]
     return mean, mean, ""
@@ -544,7 +544,7 @@ def _draw_error(axis: Axes, curves: xr.Dataset) -> None:
 def _draw_clusters(axis: Axes, test: xr.Dataset, sides: Sequence[str]) -> None:
     """Mark the clusters of the sides below the curves, with their p."""
     below = axis.get_xaxis_transform()  # y as a share of the height
-    cluster_sides = [str(each) for each in test["cluster_side"].values]
+    cluster_sides = [str(value) for value in test["cluster_side"].values]
     clusters = [i for i, side in enumerate(cluster_sides) if side in sides]
     style: dict[str, Any] = {"color": "black", "lw": 4, "solid_capstyle": "butt"}
     for i in clusters:
@@ -684,8 +684,8 @@ def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
     repeats = len(later_visits)
     early = np.tile(values.iloc[:, 0].to_numpy(), repeats)
     late = np.concatenate([values[visit].to_numpy() for visit in later_visits])
-    people = [str(each) for each in values.index.get_level_values("participant")] * repeats
-    sides = [str(each) for each in values.index.get_level_values("side")] * repeats
+    people = [str(name) for name in values.index.get_level_values("participant")] * repeats
+    sides = [str(value) for value in values.index.get_level_values("side")] * repeats
     complete = np.isfinite(early - late)
     limits = bland_altman(late, early, participants=people)
     ax.axhline(0, color=GREY, lw=0.7)
@@ -694,7 +694,7 @@ def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
     of_upper = limits.upper, limits.upper_low, limits.upper_high
     for line, (value, low, high) in zip(LIMITS, (of_lower, of_mean, of_upper), strict=True):
         line_with_interval(ax, line, float(value), float(low), float(high))
-    sides_there = [each for each in _SIDE_ORDER if each in sides]
+    sides_there = [known_side for known_side in _SIDE_ORDER if known_side in sides]
     for side in sides_there:
         is_of_side = complete & (np.array(sides) == side)
         style: dict[str, Any] = {
@@ -723,7 +723,7 @@ def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
 
 def _draw_lines(ax: Axes, values: pd.DataFrame, visits: Sequence[Any]) -> None:
     sides = values.index.get_level_values("side").astype(str)
-    drawn_sides = [each for each in _SIDE_ORDER if each in set(sides)]
+    drawn_sides = [known_side for known_side in _SIDE_ORDER if known_side in set(sides)]
     at = np.arange(len(visits))
     for i, side in enumerate(drawn_sides):
         of_side = values[sides == side].to_numpy()

@@ -274,7 +274,7 @@ def references_list(opened: Store, *, as_json: JsonOption = False) -> None:
     references, damaged = references_and_damaged(opened)
     if as_json:
         faults = [{"name": name, "kind": "damaged", "reason": why} for name, why in damaged.items()]
-        print_json([*(_reference_row(each) for each in references), *faults])
+        print_json([*(_reference_row(reference) for reference in references), *faults])
         return
     if not (references or damaged):
         say(tables.sentence("command_line.references.none", store=opened.place))
@@ -418,7 +418,7 @@ def groups(
             lines += [sentence, *(f"  {item}" for item in items)]
     if not lines:
         reasons = reasons_without_result(of_study, compared.differences)
-        lines = [tables.sentence("studies.groups.nothing"), *(f"  {each}" for each in reasons)]
+        lines = [tables.sentence("studies.groups.nothing"), *(f"  {why}" for why in reasons)]
     _say(of_study, lines + warnings_in_words(compared), page_files)
     _exit(opened, of_study)
 
@@ -490,11 +490,11 @@ def reliability(
         _exit(opened, of_study)
     first = names if metrics else usual_measures(of_study, names)
     lead, items, notes = reliability_in_words(of_study, result, first)
-    lines = [lead, *(f"  {each}" for each in items), *notes]
+    lines = [lead, *(f"  {item}" for item in items), *notes]
     if not items:
         errors = result.statistics[result.statistics["statistic"].eq("sem")]
         reasons = reasons_without_result(of_study, errors)
-        lines = [tables.sentence("studies.reliability.none"), *(f"  {each}" for each in reasons)]
+        lines = [tables.sentence("studies.reliability.none"), *(f"  {why}" for why in reasons)]
     _say(of_study, lines, page_files)
     if save is not None:  # last: what cannot be kept loses nothing of the study
         errors_of_study = retest_errors(of_study, save, metrics=names)
@@ -520,7 +520,7 @@ _LONGEST = 100
 def _exit(opened: Store, of_study: Study) -> NoReturn:
     """End with status 1 where a session of the study has no results."""
     ids = of_study.sessions.loc[of_study.sessions["reason"].ne(""), "session_id"]
-    failed = any(opened.session(each).record.state != "analyzed" for each in ids)
+    failed = any(opened.session(session_id).record.state != "analyzed" for session_id in ids)
     raise typer.Exit(1 if failed else 0)
 
 

@@ -73,15 +73,15 @@ _SUFFIX = {
 }
 
 
-def _is_list(given: Any) -> bool:
+def _is_list(value: Any) -> bool:
     """Whether there is something in it to go through: not in an array without a dimension."""
-    return isinstance(given, Iterable) and getattr(given, "ndim", 1) > 0
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0
 
 
-def _check_trials(given: Any) -> list[Any]:
-    if isinstance(given, StoredSession | xr.Dataset | str) or not _is_list(given):
+def _check_trials(value: Any) -> list[Any]:
+    if isinstance(value, StoredSession | xr.Dataset | str) or not _is_list(value):
         raise BadInputError("must be a list of sessions, or of Datasets of mobility.normalise")
-    trials = list(given)
+    trials = list(value)
     for number, trial in enumerate(trials, start=1):
         if isinstance(trial, StoredSession):
             continue
@@ -100,13 +100,13 @@ def _check_trials(given: Any) -> list[Any]:
     return trials
 
 
-def _check_labels(given: Any) -> list[str] | None:
+def _check_labels(value: Any) -> list[str] | None:
     """Return a list, or a column of a table, as texts."""
-    if given is None:
+    if value is None:
         return None
-    if isinstance(given, str | bytes) or not _is_list(given):
+    if isinstance(value, str | bytes) or not _is_list(value):
         raise BadInputError("must be a list, one for each trial")
-    labels = list(given)
+    labels = list(value)
     for number, label in enumerate(labels, start=1):
         if not isinstance(label, str | int | float | np.generic) or label != label or label == "":
             raise BadInputError(f"number {number} must be a name (got {quoted(label)})")
@@ -227,8 +227,8 @@ def mean_curves(
     were measured at the bottom of squats (``tables/trial_errors.yaml``). Without a fit the errors
     of two values count as independent.
     """
-    _require_each(groups, len(trials), "groups")
-    _require_each(participants, len(trials), "participants")
+    _require_label_per_trial(groups, len(trials), "groups")
+    _require_label_per_trial(participants, len(trials), "participants")
     labels = [NO_GROUP] * len(trials) if groups is None else groups
     if participants is None and any(isinstance(trial, xr.Dataset) for trial in trials):
         raise BadInputError("mean_curves: name the participants of the Datasets")
@@ -330,7 +330,7 @@ def compare_curves(
         _test_of_side(*(part["curve"].sel(side=side) for part in pair), paired=paired, **how)
         for side in curves["side"].values
     ]
-    if all(each.reason for each in tests):
+    if all(side.reason for side in tests):
         raise BadInputError(f"compare_curves: {listed([*dict.fromkeys(t.reason for t in tests)])}")
     result = _tested_curves(pair, tests, words=f"{second} less {first}")
     result["left_out"] = len(of_first | of_second) - result["people"]
@@ -354,8 +354,8 @@ def compare_curves(
         result,
         "compare_curves",
         {"first": first, "second": second, "paired": paired, "alpha": alpha, "seed": seed},
-        arrangements=[each.test.arrangements for each in tests],
-        exact=[each.test.exact for each in tests],
+        arrangements=[side.test.arrangements for side in tests],
+        exact=[side.test.exact for side in tests],
         **noted,
     )
 
@@ -403,25 +403,25 @@ def _tested_curves(
     units = {"units": pair[0]["curve"].attrs["units"]}
     errors = [part[sd_name("mean_error")].transpose("side", "percent").to_numpy() for part in pair]
     over: dict[str, tuple[Any, str]] = {
-        "difference": ([each.difference for each in tests], words),
+        "difference": ([side.difference for side in tests], words),
         sd_name("error"): (
             np.hypot(*errors),
             "model's error of the difference, if nothing cancels",
         ),
-        "t": ([each.test.t for each in tests], f"t of {words}"),
-        "p": ([each.test.p for each in tests], "p, adjusted for the whole curve"),
+        "t": ([side.test.t for side in tests], f"t of {words}"),
+        "p": ([side.test.p for side in tests], "p, adjusted for the whole curve"),
     }
     of_side: dict[str, tuple[Any, str]] = {
-        "threshold": ([each.test.threshold for each in tests], "t of either sign that p allows"),
-        "n_first": ([each.counts[0] for each in tests], "people of the first group"),
-        "n_second": ([each.counts[1] for each in tests], "people of the second group"),
-        "people": ([each.counts[2] for each in tests], "people of both"),
-        "reason": (np.array([each.reason for each in tests], object), "why there is no test"),
+        "threshold": ([side.test.threshold for side in tests], "t of either sign that p allows"),
+        "n_first": ([side.counts[0] for side in tests], "people of the first group"),
+        "n_second": ([side.counts[1] for side in tests], "people of the second group"),
+        "people": ([side.counts[2] for side in tests], "people of both"),
+        "reason": (np.array([side.reason for side in tests], object), "why there is no test"),
     }
     of_sides = [
-        (side, each.difference, cluster)
-        for side, each in zip(sides.values, tests, strict=True)
-        for cluster in clusters_beyond(each.test)
+        (side, side_test.difference, cluster)
+        for side, side_test in zip(sides.values, tests, strict=True)
+        for cluster in clusters_beyond(side_test.test)
     ]
     at = percent.to_numpy()
     clusters = {
@@ -454,7 +454,7 @@ def _views_of(curves: xr.Dataset, group: str) -> list[str]:
     return sorted({str(view) for view in curves["trial_view"].values[used.to_numpy()] if view})
 
 
-def _require_each(labels: Labels, count: int, what: str) -> None:
+def _require_label_per_trial(labels: Labels, count: int, what: str) -> None:
     if labels is not None and len(labels) != count:
         raise BadInputError(f"mean_curves: {len(labels)} {what} for {count} trials; give one each")
 
@@ -503,23 +503,23 @@ def _curve_of(
 ) -> _Trial:
     """Mean curve of one recording, or the reason why there is none."""
     nothing = np.full((len(sides), points), np.nan)
-    made = _Trial(
+    mean = _Trial(
         str(number), "", "", "", nothing, nothing, nothing, np.zeros(nothing.shape, int), []
     )
     try:
         if isinstance(trial, StoredSession):
             who = trial.record.user_id
-            made = made._replace(name=trial.id, participant=trial.id if who == ANONYMOUS else who)
+            mean = mean._replace(name=trial.id, participant=trial.id if who == ANONYMOUS else who)
             view = require_counted(trial, compared)
-            made = made._replace(view=view)
+            mean = mean._replace(view=view)
             normalised, errors = _of_session(trial, name, phase, of, points, sides)
         else:
             normalised, errors = trial, None
         if name not in normalised:
             raise BadInputError(tables.sentence("curves.not_measured", name=name))
-        made = made._replace(model=Origin.of(normalised.attrs).source_software)
+        mean = mean._replace(model=Origin.of(normalised.attrs).source_software)
     except MobilityError as error:
-        return made._replace(reasons=[str(error)] * len(sides))
+        return mean._replace(reasons=[str(error)] * len(sides))
     if errors is None:
         sd = sd_beside(normalised, name)
         errors = _frame_error(sd, of, sides)
@@ -533,10 +533,10 @@ def _curve_of(
     why = why_no_curve(normalised[name])
     metrics = trial.metrics() if isinstance(trial, StoredSession) and not has.all() else None
     reasons = [
-        "" if each else (metrics is not None and reason_of_side(metrics, side)) or why
-        for each, side in zip(has, sides, strict=True)
+        "" if has_curve else (metrics is not None and reason_of_side(metrics, side)) or why
+        for has_curve, side in zip(has, sides, strict=True)
     ]
-    return made._replace(
+    return mean._replace(
         curve=curve, squares=squares, error=error_sd, repetitions=counted, reasons=reasons
     )
 
@@ -548,8 +548,8 @@ def mean_over_repetitions(values: Array) -> tuple[Array, NDArray[np.bool_]]:
     where none is whole. NaN where no repetition has a value.
     """
     used = np.isfinite(values)
-    whole = used.all(axis=2, keepdims=True)
-    used &= whole | ~whole.any(axis=0)
+    has_no_gap = used.all(axis=2, keepdims=True)
+    used &= has_no_gap | ~has_no_gap.any(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(used, values, 0.0).sum(axis=0) / used.sum(axis=0)
     return mean, used
@@ -580,15 +580,15 @@ def _of_session(
 ) -> tuple[xr.Dataset, Array | None]:
     """Normalised angle of a session, and the error of a difference if draws say it."""
     angles, repetitions = of_session.angles(session), session.repetitions()
-    parts = [each for each in (name, sd_name(name)) if each in angles]
+    parts = [variable for variable in (name, sd_name(name)) if variable in angles]
     normalised = normalise(angles[parts], repetitions, phase=phase, points=points)
     if of == "value":
         return normalised, None
     fitted = session.fitted()
     if "position_draws" not in fitted or not parts:
         return normalised, None
-    off = angle_deviations(fitted)[[name]].rename(fit_time="time")
-    draws = normalise(off, repetitions, phase=phase, points=points)[name]
+    deviations = angle_deviations(fitted)[[name]].rename(fit_time="time")
+    draws = normalise(deviations, repetitions, phase=phase, points=points)[name]
     return normalised, _draw_error(draws, fitted, name, of, sides)
 
 
@@ -645,13 +645,13 @@ def _of_people(
         (groups.index(label), people.index(trial.participant))
         for trial, label in zip(measured, labels, strict=True)
     ]
-    has_whole = np.zeros(shape, np.bool_)
+    has_full_curve = np.zeros(shape, np.bool_)
     for at, trial in zip(places, measured, strict=True):
-        has_whole[at] |= (trial.repetitions > 0).all(axis=1)
+        has_full_curve[at] |= (trial.repetitions > 0).all(axis=1)
     for at, trial in zip(places, measured, strict=True):
         used = trial.repetitions > 0
         # A mean of whole sessions has no step where another has a gap, as one of repetitions.
-        used &= (used.all(axis=1) | ~has_whole[at])[:, None]
+        used &= (used.all(axis=1) | ~has_full_curve[at])[:, None]
         total[at] += np.where(used, trial.curve, 0.0)
         errors[at] += np.where(used, trial.error**2, 0.0)
         squares[at] += np.where(used, trial.squares, 0.0)
@@ -731,20 +731,20 @@ def _with_means(people: xr.Dataset) -> xr.Dataset:
         mean = curve.mean("participant")
         sd = curve.std("participant", ddof=1).where(n > 1)
         error = people[sd_name("error")].mean("participant")
-        whole = curve.where(present.all("percent"))
-        n_whole = whole.notnull().sum("participant")
-        mean_whole = whole.mean("participant")
-        sd_whole = whole.std("participant", ddof=1).where(n_whole > 1)
+        curve_without_gaps = curve.where(present.all("percent"))
+        n_without_gaps = curve_without_gaps.notnull().sum("participant")
+        mean_without_gaps = curve_without_gaps.mean("participant")
+        sd_without_gaps = curve_without_gaps.std("participant", ddof=1).where(n_without_gaps > 1)
     factor = xr.zeros_like(n.isel(percent=0, drop=True), dtype=float)
     for at in np.ndindex(factor.shape):
-        chosen = dict(zip(factor.dims, at, strict=True))
-        factor[chosen] = band_factor(curve[chosen].transpose("participant", "percent").to_numpy())
+        cell = dict(zip(factor.dims, at, strict=True))
+        factor[cell] = band_factor(curve[cell].transpose("participant", "percent").to_numpy())
     t = xr.apply_ufunc(lambda count: stats.t.ppf(0.975, np.maximum(count - 1, 1)), n)
     bands = {
         "": (mean, t.where(n >= LEAST) * sd / n.where(n > 0) ** 0.5, "interval of each point"),
         "_whole": (
-            mean_whole,
-            factor * sd_whole / n_whole.where(n_whole > 0) ** 0.5,
+            mean_without_gaps,
+            factor * sd_without_gaps / n_without_gaps.where(n_without_gaps > 0) ** 0.5,
             "band of the whole curve, of people without gaps",
         ),
     }

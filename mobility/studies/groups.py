@@ -82,7 +82,7 @@ class Groups:
             for row in zip(*(rows[c] for c in ("participants", "mean", "sd", "units")), strict=True)
         ]
         cells = [c for c in rows.columns if c not in {*_DESCRIBED, "metric", "side", "units"}]
-        levels = rows[cells].apply(lambda of: [level_in_words(str(of.name), each) for each in of])
+        levels = rows[cells].apply(lambda of: [level_in_words(str(of.name), level) for level in of])
         named = rows.assign(cell=levels.agg(", ".join, axis=1), text=texts)
         names = {"metric": "Measure", "side": "Side", "units": "Unit"}
         named = named.rename(columns=names)
@@ -164,16 +164,16 @@ def groups(
     """
     import pandas as pd
 
-    chosen = check_groups(table, by=by, within=within, adjust=adjust, metrics=metrics)
+    measured_rows = check_groups(table, by=by, within=within, adjust=adjust, metrics=metrics)
     if "side" not in (by, *within):
-        sides = chosen["side"].astype(str)
+        sides = measured_rows["side"].astype(str)
     else:
-        sides = pd.Series("both", index=chosen.index)
-    levels = {name: _levels(chosen, name) for name in (by, *within)}
+        sides = pd.Series("both", index=measured_rows.index)
+    levels = {name: _levels(measured_rows, name) for name in (by, *within)}
     rows: list[dict[str, Any]] = []
     described: list[dict[str, Any]] = []
     without_value: list[dict[str, Any]] = []
-    for (metric, side), values in chosen.groupby(["metric", sides], sort=False):
+    for (metric, side), values in measured_rows.groupby(["metric", sides], sort=False):
         about = {"metric": metric, "side": side, "units": unit_of(values)}
         described += _description(values, about, levels)
         without_value += _missing_reasons(values, about, by, (*within, *adjust))
@@ -185,7 +185,7 @@ def groups(
         pd.DataFrame(described),
         pd.DataFrame(without_value, columns=["metric", "side", by, "reason", "values"]),
         tuple(adjust),
-        (*_confounded_views(chosen, levels), *_confounded_models(chosen, levels)),
+        (*_confounded_views(measured_rows, levels), *_confounded_models(measured_rows, levels)),
     )
 
 
@@ -228,75 +228,75 @@ def check_groups(
     for option, names in (("by", [by]), ("within", within), ("adjust", adjust)):
         for name in names:
             if name not in columns:
-                choices = [each for each in columns if each not in ("participant", *OF_VALUE)]
+                choices = [column for column in columns if column not in ("participant", *OF_VALUE)]
                 close = likely(name.lower(), choices) or f"; it has {shortened(choices)}"
                 raise BadInputError.of({option: f"the study has no column {quoted(name)}{close}"})
     if twice := [name for name in (*within, *adjust) if [by, *within, *adjust].count(name) > 1]:
         option = "within" if twice[0] in within else "adjust"
         raise BadInputError.of({option: f"{twice[0]!r} is given twice; give it once"})
     rows = checked_values(table, named=("participant", "metric"), covariates=adjust)
-    chosen: pd.DataFrame = rows[rows["metric"].isin(choose_metrics(rows, metrics))]
+    measured_rows: pd.DataFrame = rows[rows["metric"].isin(choose_metrics(rows, metrics))]
     of_row = [name for name in ("session_id", "metric", "side", "rep") if name in columns]
-    if len(of_row) == 4 and (again := chosen.duplicated(of_row)).any():
-        row = chosen.loc[again.idxmax()]
+    if len(of_row) == 4 and (again := measured_rows.duplicated(of_row)).any():
+        row = measured_rows.loc[again.idxmax()]
         where = f"{row['metric']} {row['side']}".strip()
         raise BadInputError.of({"table": f"{where} of session {row['session_id']} is there twice"})
     for option, names in (("by", [by]), ("within", within)):
         for name in names:
-            values = _levels(chosen, name)
+            values = _levels(measured_rows, name)
             if not 2 <= (count := len(values)) <= _MOST_GROUPS:
                 key = {0: "no_value", 1: "one_value"}.get(count, "many_values")
                 about = {"name": name, "value": ", ".join(map(str, values[:1])), "count": count}
                 fault = tables.sentence(f"studies.groups.levels.{key}", most=_MOST_GROUPS, **about)
                 raise BadInputError.of({option: fault})
-    _check_one_group(chosen, by)
-    return chosen
+    _check_one_group(measured_rows, by)
+    return measured_rows
 
 
-def _check_one_group(chosen: pd.DataFrame, by: str) -> None:
+def _check_one_group(rows: pd.DataFrame, by: str) -> None:
     """Refuse a participant of two groups where most are in one; visits are of all, or of many."""
     if by in (*FACTORS, "side"):
         return
-    with_group = chosen[~_not_given(chosen[by])]
+    with_group = rows[~_is_missing(rows[by])]
     levels = with_group.groupby("participant", observed=True)[by].unique()
     several = levels[levels.map(len).gt(1)]
     if 0 < 2 * len(several) < len(levels):
-        first, names = several.index[0], listed([str(each) for each in several.iloc[0]])
+        first, names = several.index[0], listed([str(level) for level in several.iloc[0]])
         why = tables.sentence("studies.in_two_groups", participant=first, groups=names)
         raise BadInputError.of({"by": why})
 
 
 def _confounded_views(
-    chosen: pd.DataFrame, levels: Mapping[str, Sequence[Any]]
+    rows: pd.DataFrame, levels: Mapping[str, Sequence[Any]]
 ) -> Iterator[dict[str, Any]]:
     """Warn of each factor two levels of which share no view."""
-    if "view" not in chosen:
+    if "view" not in rows:
         return
-    known = chosen[~_not_given(chosen["view"]) & chosen["view"].ne(UNKNOWN)]
-    for name, words in _told_apart(known, "view", levels):
+    rows_with_view = rows[~_is_missing(rows["view"]) & rows["view"].ne(UNKNOWN)]
+    for name, words in _levels_apart(rows_with_view, "view", levels):
         yield tables.warning("studies.confounded_views", name=name, views=words)
 
 
 def _confounded_models(
-    chosen: pd.DataFrame, levels: Mapping[str, Sequence[Any]]
+    rows: pd.DataFrame, levels: Mapping[str, Sequence[Any]]
 ) -> Iterator[dict[str, Any]]:
     """Warn of each factor two levels of which share no model of keypoints."""
-    for name, words in _told_apart(with_origin(chosen), "source_software", levels):
+    for name, words in _levels_apart(with_origin(rows), "source_software", levels):
         if name != "source_software":
             yield tables.warning("studies.confounded_models", name=name, models=words)
 
 
-def _told_apart(
-    chosen: pd.DataFrame, column: str, levels: Mapping[str, Sequence[Any]]
+def _levels_apart(
+    rows: pd.DataFrame, column: str, levels: Mapping[str, Sequence[Any]]
 ) -> Iterator[tuple[str, str]]:
     """Name each factor two levels of which share no value of a column, and what each level has."""
-    seen = chosen[chosen["value"].notna()]
+    used = rows[rows["value"].notna()]
     for name, names in levels.items():
-        of_level = {each: sorted(set(seen.loc[seen[name].eq(each), column])) for each in names}
-        given = [set(values) for values in of_level.values() if values]
-        if any(one.isdisjoint(other) for one, other in itertools.combinations(given, 2)):
-            values = {level_in_words(name, level): each for level, each in of_level.items() if each}
-            yield name, "; ".join(f"{level}: {listed(each)}" for level, each in values.items())
+        values = {level: sorted(set(used.loc[used[name].eq(level), column])) for level in names}
+        sets = [set(level_values) for level_values in values.values() if level_values]
+        if any(one.isdisjoint(other) for one, other in itertools.combinations(sets, 2)):
+            texts = [f"{level_in_words(name, n)}: {listed(v)}" for n, v in values.items() if v]
+            yield name, "; ".join(texts)
 
 
 def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
@@ -314,13 +314,13 @@ def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
     return named.assign(units=unit_of(rows))
 
 
-def _levels(chosen: pd.DataFrame, name: str) -> list[Any]:
+def _levels(rows: pd.DataFrame, name: str) -> list[Any]:
     """List the groups as a categorical column orders them, else as numbers and letters do."""
-    if hasattr(chosen[name], "cat"):
-        order = list(chosen[name].cat.categories)
-        levels = [level for level in order if chosen[name].eq(level).any()]
+    if hasattr(rows[name], "cat"):
+        order = list(rows[name].cat.categories)
+        levels = [level for level in order if rows[name].eq(level).any()]
     else:
-        levels = sorted(set(chosen[name].dropna()), key=lambda v: (isinstance(v, str), v))
+        levels = sorted(set(rows[name].dropna()), key=lambda v: (isinstance(v, str), v))
     return [level for level in levels if level != ""]
 
 
@@ -353,14 +353,14 @@ def _description(
 
 
 def _missing_reasons(
-    values: pd.DataFrame, about: Mapping[str, Any], by: str, others: Sequence[str]
+    values: pd.DataFrame, about: Mapping[str, Any], by: str, within: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Count the values that no model has, by group: missing ones, and those of an unknown level."""
     import pandas as pd
 
     why = pd.Series("", index=values.index, dtype=object)
-    for name in (*reversed(others), by):
-        why[_not_given(values[name])] = tables.sentence("studies.not_given", name=name)
+    for name in (*reversed(within), by):
+        why[_is_missing(values[name])] = tables.sentence("studies.not_given", name=name)
     none = values["value"].isna()
     reasons = values["reason"] if "reason" in values else values["value"].map(lambda _: "")
     reasons = reasons.astype(object).fillna("").replace("", tables.sentence("studies.no_reason"))
@@ -401,11 +401,11 @@ def _differences(
         row |= {"values": len(used), "missing": missing, "reason": why}
         if model is not None:
             weights, _ = _comparisons(by, within, compared)[effect, comparison]
-            chosen = np.logical_and.reduce([used[n].isin(pair) for n, pair in pairs.items()])
+            in_pair = np.logical_and.reduce([used[n].isin(pair) for n, pair in pairs.items()])
             changes = {n: pair for n, pair in pairs.items() if n in changing}
             try:
-                _check_people_again(used[chosen], strata[chosen], changes)
-                row |= _contrast_row(model, weights, used, set(strata[chosen]))
+                _check_people_again(used[in_pair], strata[in_pair], changes)
+                row |= _contrast_row(model, weights, used, set(strata[in_pair]))
                 row["method"] = _method(used, strata, adjust)
             except BadInputError as error:
                 row["reason"] = str(error)
@@ -414,11 +414,11 @@ def _differences(
 
 
 def _check_people_again(
-    chosen: pd.DataFrame, strata: NDArray[np.object_], changes: Mapping[str, tuple[Any, Any]]
+    pair_rows: pd.DataFrame, strata: NDArray[np.object_], changes: Mapping[str, tuple[Any, Any]]
 ) -> None:
     """Refuse a change that too few people of a group have, to know how much it varies in them."""
     for name, (one, other) in changes.items():
-        again = chosen.groupby([strata, "participant"], observed=True)[name].nunique().eq(2)
+        again = pair_rows.groupby([strata, "participant"], observed=True)[name].nunique().eq(2)
         for stratum, people in again.groupby(level=0).sum().items():
             if people < LEAST:
                 words = [stratum, difference_in_words(name, other, one)]
@@ -451,20 +451,20 @@ def _fit_of(
 ) -> _Fit:
     """Fit the model of the values of these levels, or say why there is none."""
     for name, names in levels.items():
-        values = values[values[name].isin(names) | _not_given(values[name])]
-    whole = values["value"].notna()
+        values = values[values[name].isin(names) | _is_missing(values[name])]
+    is_complete = values["value"].notna()
     for name in (*levels, *adjust):
-        whole &= ~_not_given(values[name])
-    used = values[whole]
+        is_complete &= ~_is_missing(values[name])
+    used = values[is_complete]
     missing = len(values) - len(used)
     of_people = used.groupby("participant", observed=True)[list(levels)].nunique()
     changing = [name for name in levels if of_people[name].gt(1).any()]
-    between = [[level_in_words(n, each) for each in used[n]] for n in levels if n not in changing]
+    between = [[level_in_words(n, level) for level in used[n]] for n in levels if n not in changing]
     strata = np.array([", ".join(words) for words in zip(*between, strict=True)], dtype=object)
     strata = strata if between else np.full(len(used), "", dtype=object)
     none = _Fit(used, missing, None, strata, changing, _too_few(used, levels))
     for name in adjust:
-        if _not_given(values[name]).all():
+        if _is_missing(values[name]).all():
             none = none._replace(why=tables.sentence("studies.not_given", name=name))
     if none.why:
         return none
@@ -474,7 +474,7 @@ def _fit_of(
         return none._replace(why=str(error))
 
 
-def _not_given(column: pd.Series) -> pd.Series:
+def _is_missing(column: pd.Series) -> pd.Series:
     absent: pd.Series = column.isna() | column.astype(object).eq("")
     return absent
 
@@ -508,9 +508,9 @@ def _codes(level: Any, names: Sequence[Any]) -> Array:
 
 def _design_row(cell: Sequence[Any], levels: Mapping[str, Sequence[Any]]) -> Array:
     """Effects of a cell: the mean, each factor, and the first factor with each of the others."""
-    by, *others = (_codes(level, names) for level, names in zip(cell, levels.values(), strict=True))
-    together = [np.outer(by, other).ravel() for other in others]
-    return np.concatenate([[1.0], by, *others, *together])
+    by, *rest = (_codes(level, names) for level, names in zip(cell, levels.values(), strict=True))
+    together = [np.outer(by, other).ravel() for other in rest]
+    return np.concatenate([[1.0], by, *rest, *together])
 
 
 def _fit(
@@ -595,7 +595,7 @@ def _contrast_row(
     difference, error, freedom = model.contrast(padded)
     freedom = max(freedom, 1.0)
     half = float(stats.t.ppf(0.975, freedom)) * error
-    total = max(float(np.mean([sum(model.variances[each].values()) for each in strata])), 0.0)
+    total = max(float(np.mean([sum(model.variances[stratum].values()) for stratum in strata])), 0.0)
     size = _effect_size(difference, error, freedom, math.sqrt(total))
     needed = float(stats.t.ppf(0.975, freedom) + stats.t.ppf(POWER, freedom))
     share = _error_share(used, model.weights @ padded, error)

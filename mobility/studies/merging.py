@@ -242,7 +242,7 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     result.attrs = {key: first[key] for key in CARRIED if key in first and _shared(films, key)}
     origins = {film.origin for film in films}
     if len(origins) > 1:
-        by_name = sorted(origins, key=lambda each: each.source_software)
+        by_name = sorted(origins, key=lambda origin: origin.source_software)
         result.attrs |= Origin.together(by_name)._asdict()
     result.attrs |= {"ds_type": "metrics", "exercise": exercise_of(by_id[0].metrics).name}
     for key in (HIDDEN_SIDE, ABSENT_SIDE):
@@ -272,16 +272,16 @@ def is_merged(metrics: xr.Dataset, name: str) -> bool:
         sd_name(name) in metrics.variables
         and attrs.get("kind") in table["kinds"]
         and attrs.get("units") not in table["each_film"]["units"]
-        and attrs.get("quantity") not in _of_each_film(exercise_of(metrics).name)
+        and attrs.get("quantity") not in _performance_quantities(exercise_of(metrics).name)
     )
 
 
 @functools.cache
-def _of_each_film(exercise: str) -> frozenset[str]:
+def _performance_quantities(exercise: str) -> frozenset[str]:
     """Name the quantities whose kernels give what each performance has of its own."""
     kernels = tables.load("merging")["each_film"]["kernels"]
     measures = registry.exercise(exercise).measures
-    return frozenset(n for n, each in measures.items() if each["from"].split(".")[0] in kernels)
+    return frozenset(n for n, row in measures.items() if row["from"].split(".")[0] in kernels)
 
 
 def _numbers(metrics: xr.Dataset) -> list[str]:
@@ -303,7 +303,7 @@ def _shared(films: Sequence[Film], key: str) -> bool:
 def _check_alike(films: Sequence[Film]) -> None:
     first = films[0]
     for film in films:
-        theirs, of_this = (str(each.metrics.attrs.get("exercise")) for each in (first, film))
+        theirs, of_this = (str(one.metrics.attrs.get("exercise")) for one in (first, film))
         if theirs != of_this:
             what = f"are of {theirs} and {of_this}; merge the films of one exercise"
             raise BadInputError(f"sessions {first.id} and {film.id}: {what}")
@@ -315,8 +315,8 @@ def _measured_unlike(films: Sequence[Film], name: str) -> Merged | None:
     variables = {film.id: film.variables[name] for film in shown}
     return unlike(
         {
-            film: (each.dims, each.attrs.get("units"), each.attrs.get("version"))
-            for film, each in variables.items()
+            film: (variable.dims, variable.attrs.get("units"), variable.attrs.get("version"))
+            for film, variable in variables.items()
         }
     )
 
@@ -324,7 +324,7 @@ def _measured_unlike(films: Sequence[Film], name: str) -> Merged | None:
 def unlike(ways: Mapping[str, Any]) -> Merged | None:
     """Refuse a number of films, by id, that is not measured in one way."""
     ids = sorted(ways)
-    other = next((each for each in ids if ways[each] != ways[ids[0]]), None)
+    other = next((one_id for one_id in ids if ways[one_id] != ways[ids[0]]), None)
     if other is None:
         return None
     return Merged(reason=tables.sentence("reasons.unlike", sessions=listed([ids[0], other])))
@@ -347,7 +347,7 @@ def _cells(films: Sequence[Film], name: str, side: str) -> list[Given]:
 def _has_a_side(film: Film, name: str) -> bool:
     """Whether a film gives either side of a metric, or their difference."""
     places = [(name, side) for side in SIDES if name in film.variables]
-    cells = [_cell(film, each, side) for each, side in (*places, (f"{name}_asymmetry", ""))]
+    cells = [_cell(film, place, side) for place, side in (*places, (f"{name}_asymmetry", ""))]
     return any(math.isfinite(cell.value) for cell in cells)
 
 
@@ -367,10 +367,10 @@ def _cell(film: Film, name: str, side: str) -> Given:
 
 def _of_one_alone(cells: Sequence[Given]) -> Merged:
     """Give a number that is not merged, where one film alone has it."""
-    given = [cell for cell in cells if math.isfinite(cell.value)]
-    if len(given) > 1:
+    with_value = [cell for cell in cells if math.isfinite(cell.value)]
+    if len(with_value) > 1:
         return Merged(reason=tables.sentence("reasons.each_film"))
-    return merge_numbers(given or cells)
+    return merge_numbers(with_value or cells)
 
 
 def _of_value(name: str, cells: Sequence[Given], units: str) -> Merged:
@@ -392,18 +392,18 @@ def _of_value(name: str, cells: Sequence[Given], units: str) -> Merged:
 
 def merge_numbers(cells: Sequence[Given], units: str = "") -> Merged:
     """Merge what films have of a number, in `units`: the mean that errs least, if any."""
-    given = [cell for cell in cells if math.isfinite(cell.value)]
-    weighed = [cell for cell in given if math.isfinite(cell.sd) and cell.sd > 0]
-    if len(given) > 1 and not weighed:
+    with_value = [cell for cell in cells if math.isfinite(cell.value)]
+    weighed = [cell for cell in with_value if math.isfinite(cell.sd) and cell.sd > 0]
+    if len(with_value) > 1 and not weighed:
         return Merged(reason=tables.sentence("reasons.each_film"))
     if len(weighed) < 2:
-        for cell in weighed or given:
+        for cell in weighed or with_value:
             return Merged(cell.value, cell.sd, cell.sem, (cell.film,), weights=(1.0,))
         # That no film can see it is said only where this is so of all.
         without = sorted(cells, key=lambda cell: cell.is_hidden)
         return Merged(reason=without[0].reason, is_hidden=all(cell.is_hidden for cell in cells))
     values, sds, sems = (
-        np.array([getattr(cell, each) for cell in weighed]) for each in ("value", "sd", "sem")
+        np.array([getattr(cell, key) for cell in weighed]) for key in ("value", "sd", "sem")
     )
     together = tuple(cell.film for cell in weighed)
     mean = weighted_mean(values, sds, _correlation(together))
@@ -422,12 +422,12 @@ def _correlation(films: Sequence[Film]) -> Array:
     What films of one view have alike an unknown view has of all that are known, in equal parts.
     """
     table = tables.load("merging")["correlation"]
-    other, same = (float(table[each]["value"]) for each in ("other_view", "same_view"))
+    other, same = (float(table[relation]["value"]) for relation in ("other_view", "same_view"))
     kinds = [film.kind for film in films]
-    known = sorted({*kinds} - {UNKNOWN}) or [UNKNOWN]
-    unknown = [len(known) ** -0.5] * len(known)
+    views = sorted({*kinds} - {UNKNOWN}) or [UNKNOWN]
+    unknown = [len(views) ** -0.5] * len(views)
     parts = np.array(
-        [[float(kind == each) for each in known] if kind in known else unknown for kind in kinds]
+        [[float(kind == view) for view in views] if kind in views else unknown for kind in kinds]
     )
     correlation: Array = other + (same - other) * (parts @ parts.T)
     np.fill_diagonal(correlation, 1.0)
@@ -443,23 +443,23 @@ def _unsided(films: Sequence[Film], name: str, *, in_turn: bool = False) -> Merg
         cells = _frontmost(cells)
     merged = merge_numbers(cells, str(attrs.get("units", "")))
     if in_turn and attrs.get("kind") == "asymmetry" and not merged.films:
-        return _of_own_films(films, str(attrs["quantity"]), merged)
+        return _apart_filmed_sides(films, str(attrs["quantity"]), merged)
     return merged
 
 
 def _frontmost(cells: Sequence[Given]) -> Sequence[Given]:
     """Choose the films of the frontmost kind of view, unless the others are surer than they."""
-    given = [cell for cell in cells if math.isfinite(cell.value + cell.sd)]
-    least = min((cell.film.from_front for cell in given), default=0)
-    front = [cell for cell in given if cell.film.from_front == least]
-    others = [cell for cell in given if cell not in front]
-    if not others:
+    with_error = [cell for cell in cells if math.isfinite(cell.value + cell.sd)]
+    least = min((cell.film.from_front for cell in with_error), default=0)
+    front = [cell for cell in with_error if cell.film.from_front == least]
+    from_other_kinds = [cell for cell in with_error if cell not in front]
+    if not from_other_kinds:
         return front or cells
-    ahead, behind = merge_numbers(front), merge_numbers(others)
+    ahead, behind = merge_numbers(front), merge_numbers(from_other_kinds)
     return cells if math.isnan(ahead.value) or behind.sd < ahead.sd else front
 
 
-def _of_own_films(films: Sequence[Film], name: str, otherwise: Merged) -> Merged:
+def _apart_filmed_sides(films: Sequence[Film], name: str, otherwise: Merged) -> Merged:
     """Compare legs that stand in turn and were filmed apart."""
     measured = [film for film in films if name in film.variables]
     left, right = (merge_numbers(_cells(measured, name, side)) for side in SIDES)
@@ -482,14 +482,14 @@ def _agreeing(
 
     What their own difference lacks is shared between them so that their errors are least.
     """
-    several = {film.id for each in sides.values() for film in each.films}
+    several = {film.id for side_number in sides.values() for film in side_number.films}
     numbers = (*sides.values(), difference)
-    if len(several) < 2 or not all(math.isfinite(each.value + each.sd) for each in numbers):
+    if len(several) < 2 or not all(math.isfinite(number.value + number.sd) for number in numbers):
         return sides
     left, right = (sides[side].value for side in SIDES)
-    together = tuple(film for film in films if any(film in each.films for each in numbers))
+    together = tuple(film for film in films if any(film in number.films for number in numbers))
     correlation = _correlation(together)
-    errors = _errors(together, name, sd_name, numbers, [each.widened for each in numbers])
+    errors = _errors(together, name, sd_name, numbers, [number.widened for number in numbers])
     lacks = errors[2] - (errors[1] - errors[0])
     squared = _product(lacks, lacks, correlation)
     share = 0.5
@@ -539,8 +539,8 @@ def _errors(
     left, right, apart = stated.T
     with np.errstate(divide="ignore", invalid="ignore"):
         alike = np.clip((left**2 + right**2 - apart**2) / (2 * left * right), -0.99, 0.99)
-    known = np.isfinite(alike)
-    alike[~known] = alike[known].mean() if known.any() else 0.0
+    is_finite = np.isfinite(alike)
+    alike[~is_finite] = alike[is_finite].mean() if is_finite.any() else 0.0
     half, rest = np.sqrt(1 + alike) / 2, np.sqrt(1 - alike) / 2
     of_sides = np.array([[half + rest, half - rest], [half - rest, half + rest]])
     of_sides = of_sides.transpose(2, 0, 1) * stated[:, :2, np.newaxis]
@@ -566,25 +566,25 @@ def _add(
     sides: Mapping[str, Merged],
 ) -> None:
     """Add a number of all sides, or without sides, in place, with its errors."""
-    from_films = list(dict.fromkeys(film for each in sides.values() for film in each.films))
-    source, *others = from_films or films
+    from_films = list(dict.fromkeys(film for number in sides.values() for film in number.films))
+    source, *other_films = from_films or films
     attrs = dict(source.variables[name].attrs)
-    dropped = (HIDDEN, BESIDE) if not others else _OF_ONE_FILM
+    dropped = (HIDDEN, BESIDE) if not other_films else _OF_ONE_FILM
     attrs = {key: value for key, value in attrs.items() if key not in dropped}
-    for side, each in sides.items():
+    for side, number in sides.items():
         behind = f"_{side}" if side else ""
-        if each.films:
-            attrs[f"{FILMS}{behind}"] = " ".join(sorted(film.id for film in each.films))
-        if math.isfinite(each.value):
+        if number.films:
+            attrs[f"{FILMS}{behind}"] = " ".join(sorted(film.id for film in number.films))
+        if math.isfinite(number.value):
             continue
-        attrs[f"note{behind}"] = each.reason
-        attrs.setdefault("note", each.reason)
-        for key, applies in ((HIDDEN, each.is_hidden), (CONTRADICTED, each.is_contradicted)):
+        attrs[f"note{behind}"] = number.reason
+        attrs.setdefault("note", number.reason)
+        for key, applies in ((HIDDEN, number.is_hidden), (CONTRADICTED, number.is_contradicted)):
             if applies:
                 attrs[key] = f"{attrs.get(key, '')} {side or ' '.join(SIDES)}".strip()
 
     def added(variable: str, key: str, described: Mapping[str, Any]) -> None:
-        numbers = [getattr(each, key) for each in sides.values()]
+        numbers = [getattr(number, key) for number in sides.values()]
         merged[variable] = (
             xr.DataArray(numbers[0], attrs=described)
             if "" in sides
@@ -604,9 +604,9 @@ def _add(
         merged[name].attrs[BESIDE] = " ".join(beside)
 
 
-def _contradiction(given: Sequence[Given], units: str) -> str:
+def _contradiction(cells: Sequence[Given], units: str) -> str:
     """Say what each film has of a number."""
     values = []
-    for film, value in ((each.film, each.value) for each in given):
+    for film, value in ((cell.film, cell.value) for cell in cells):
         values.append(f"{quantity(value, units)} {view_in_words(film.view)}")
     return tables.sentence("reasons.contradicted", values=listed(values))
