@@ -72,7 +72,7 @@ def make_norms(frame: Table, *, name: str, metrics: Names | None = None) -> Norm
     rows = frame[frame["level"].eq("session") & frame["value"].notna()]
     rows = rows[rows["units"].ne("") & rows["kind"].ne("count")]
     # The movements of single joints are measures; the parts of an index are not.
-    of_joints = [each.name for each in exercises() if each.noun == "movement"]
+    of_joints = [exercise.name for exercise in exercises() if exercise.noun == "movement"]
     rows = rows[rows["item"].eq("") | rows["exercise"].isin(of_joints)]
     rows = rows.assign(metric=list(map(measure_of, rows["metric"].astype(str), rows["item"])))
     available = list(dict.fromkeys(rows["metric"].astype(str)))
@@ -81,25 +81,25 @@ def make_norms(frame: Table, *, name: str, metrics: Names | None = None) -> Norm
         if metric not in available:
             close = likely_measure(metric, available)
             raise BadInputError.of({"metrics": f"no session has {quoted(metric)}{close}"})
-    rows = rows.astype({each: "str" for each in (*_CONDITIONS, *_TEXTS) if each != "cameras"})
+    rows = rows.astype({column: "str" for column in (*_CONDITIONS, *_TEXTS) if column != "cameras"})
     usable = (
         rows["user_id"].ne(ANONYMOUS)
         & ~rows["view"].isin(["", NO_VIEW])
         & ~rows["software"].str.endswith("outdated")
     )
     rows = rows[usable & rows["metric"].isin(metrics)]
-    made = []
+    norms = []
     by = [*_CONDITIONS, "metric", "version", "units"]
     for of, values in rows.groupby(by, sort=False, observed=True):
         about = dict(zip(by, of, strict=True))
-        conditions = Conditions(**{each: about[each] for each in _CONDITIONS})
+        conditions = Conditions(**{name: about[name] for name in _CONDITIONS})
         for sex, age, group in _groups_of(values):
-            made += _norm(group, conditions, about, sex, age)
-    if not made:
+            norms += _norm(group, conditions, about, sex, age)
+    if not norms:
         outdated = frame.loc[frame["software"].astype(str).str.endswith("outdated"), "session_id"]
         counts = {"sessions": frame["session_id"].nunique(), "outdated": outdated.nunique()}
         raise BadInputError(tables.sentence("studies.norms.too_few", least=LEAST, **counts))
-    return Norms(name=name, made=now(), norms=made)
+    return Norms(name=name, made=now(), norms=norms)
 
 
 _Group = tuple[str | None, tuple[int, int | None] | None]
@@ -117,23 +117,23 @@ def _groups_of(values: pd.DataFrame) -> Iterator[tuple[*_Group, pd.DataFrame]]:
     band = np.searchsorted(years, people["age"].to_numpy(float), side="right")
     band[people["age"].isna()] = 0
     sexes: tuple[str | None, ...] = (None, "female", "male")
-    sex = np.array([sexes.index(each) if each in sexes else 0 for each in people["sex"]])
+    sex = np.array([sexes.index(one) if one in sexes else 0 for one in people["sex"]])
     kinds, kind_of, counts = np.unique([sex, band], axis=1, return_inverse=True, return_counts=True)
-    given: list[NDArray[np.bool_]] = []
+    groups: list[NDArray[np.bool_]] = []
     for one_sex, one_band in sorted(np.ndindex(len(sexes), len(bands)), key=_breadth):
         of_kind = ((kinds[0] == one_sex) | (one_sex == 0)) & (
             (kinds[1] == one_band) | (one_band == 0)
         )
-        if counts[of_kind].sum() < LEAST or _tell_of_few([*given, of_kind], counts):
+        if counts[of_kind].sum() < LEAST or _tell_of_few([*groups, of_kind], counts):
             continue
-        given.append(of_kind)
+        groups.append(of_kind)
         members = people.index[of_kind[np.ravel(kind_of)]]
         yield sexes[one_sex], bands[one_band], values[values["user_id"].isin(members)]
 
 
 def _breadth(group: tuple[int, ...]) -> int:
     """Order groups: everybody, one sex or band, both."""
-    return sum(each > 0 for each in group)
+    return sum(part > 0 for part in group)
 
 
 def _tell_of_few(groups: Sequence[NDArray[np.bool_]], counts: NDArray[np.int64]) -> bool:

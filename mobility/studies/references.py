@@ -53,10 +53,10 @@ def save_reference(store: StoreFiles, reference: Any) -> None:
         raise BadInputError.of({"reference": fault})
     store.require_writable()
     with store.locked(f".locks/{REFERENCES}", what="the references", wait_s=10):
-        others, damaged = references_and_damaged(store)
+        stored, damaged = references_and_damaged(store)
         if reference.name in damaged:
             raise StorageError(damaged[reference.name])
-        for other in others:
+        for other in stored:
             if other.name == reference.name and other.kind != reference.kind:
                 fault = (
                     f"{reference.name!r} is the name of {other.kind} of this store; choose another"
@@ -74,7 +74,7 @@ def save_reference(store: StoreFiles, reference: Any) -> None:
 def _measures(reference: Reference) -> set[str]:
     """Name the measures of a reference, with their exercise."""
     entries = reference.errors if isinstance(reference, RetestErrors) else reference.norms
-    return {f"{each.metric} ({each.conditions.exercise})" for each in entries}
+    return {f"{entry.metric} ({entry.conditions.exercise})" for entry in entries}
 
 
 def references(store: StoreFiles) -> list[Reference]:
@@ -102,7 +102,7 @@ def references_and_damaged(store: StoreFiles) -> tuple[list[Reference], dict[str
                 f"{_key(name)}: is damaged ({reason}); delete it with: "
                 f"mobility references delete {name}"
             )
-    return sorted(read, key=lambda each: each.made, reverse=True), damaged
+    return sorted(read, key=lambda item: item.made, reverse=True), damaged
 
 
 def reference(store: StoreFiles, name: str) -> Reference:
@@ -119,9 +119,9 @@ def reference(store: StoreFiles, name: str) -> Reference:
     read, damaged = references_and_damaged(store)
     if name in damaged:
         raise StorageError(damaged[name])
-    for each in read:
-        if each.name == name:
-            return each
+    for item in read:
+        if item.name == name:
+            return item
     raise _not_found(store, name)
 
 

@@ -77,12 +77,12 @@ class Reliability(NamedTuple):
         ``.to_latex()`` and ``.to_csv()`` of pandas write it.
         """
         rows = self.statistics
-        chosen = rows["statistic"].isin(["icc", "sem", "mdc95"]) & rows["form"].isin(_OF_ONE_VALUE)
+        shown = rows["statistic"].isin(["icc", "sem", "mdc95"]) & rows["form"].isin(_OF_ONE_VALUE)
         lines = []
-        for (metric, side, over), group in rows[chosen].groupby(_KEY, sort=False):
+        for (metric, side, over), group in rows[shown].groupby(_KEY, sort=False):
             texts = {row["statistic"]: _with_interval(row) for _, row in group.iterrows()}
             sem = group[group["statistic"].eq("sem")].iloc[0]
-            errors = [texts.get(each, MISSING) for each in ("icc", "sem", "mdc95")]
+            errors = [texts.get(statistic, MISSING) for statistic in ("icc", "sem", "mdc95")]
             lines.append([metric, side, over, sem["units"], sem["participants"], *errors])
         head = ["Measure", "Side", "Over", "Unit", "n", "ICC", "SEM", "MDC95"]
         return pd.DataFrame(lines, columns=head)
@@ -254,9 +254,9 @@ def reliability(
     _check_unique(rows, cells)
     ways = [name for name in varying if name != TRIAL] or [TRIAL]
     statistics: list[dict[str, Any]] = []
-    for (metric, side), each in rows.groupby(["metric", "side"], sort=False):
-        used, without = each[each["value"].notna()], each[each["value"].isna()]
-        units = unit_of(each)
+    for (metric, side), values in rows.groupby(["metric", "side"], sort=False):
+        used, without = values[values["value"].notna()], values[values["value"].isna()]
+        units = unit_of(values)
         if metric in ordinal:
             of_metric = _kappas(used, ways)
         else:
@@ -311,8 +311,8 @@ def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame
     return plain
 
 
-def _check_names(what: str, chosen: Sequence[str], names: Sequence[str]) -> None:
-    for name in chosen:
+def _check_names(what: str, metrics: Sequence[str], names: Sequence[str]) -> None:
+    for name in metrics:
         if name not in names:
             raise BadInputError(
                 f"{what} {quoted(name)}: no such metric in the table{likely_measure(name, names)}"
@@ -322,7 +322,7 @@ def _check_names(what: str, chosen: Sequence[str], names: Sequence[str]) -> None
 def _levels(column: pd.Series) -> list[str]:
     """Levels in order: that of categories, numbers by size, else as they come."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return [str(each) for each in column.cat.categories if (column == each).any()]
+        return [str(level) for level in column.cat.categories if (column == level).any()]
     present = list(dict.fromkeys(column.astype(str)))
     try:
         return sorted(present, key=float)
@@ -400,14 +400,14 @@ def _correlations(used: pd.DataFrame, ways: Sequence[str], components: Component
         levels = {way: int(each_has[way].nunique().max()) for way in over}
         for count in ("1", "k") if over else ("1",):
             several = levels if count == "k" else dict.fromkeys(over, 1)
-            each = parts(components.terms, several)
-            for kind, letter in _kinds(each).items():
-                error = each.relative | (each.systematic if letter == "A" else {})
-                true, wrong = components.sum(each.true), components.sum(error)
-                share = components.draws(each.relative)
+            term_parts = parts(components.terms, several)
+            for kind, letter in _kinds(term_parts).items():
+                error = term_parts.relative | (term_parts.systematic if letter == "A" else {})
+                true, wrong = components.sum(term_parts.true), components.sum(error)
+                share = components.draws(term_parts.relative)
                 if letter == "A":
-                    share = share + components.draws(each.systematic)
-                of_true = components.draws(each.true)
+                    share = share + components.draws(term_parts.systematic)
+                of_true = components.draws(term_parts.true)
                 low, high = interval(of_true / (of_true + share))
                 coefficient = Estimate(0, true / (true + wrong), low, high, "")
                 rows.append(
@@ -443,9 +443,9 @@ def _errors(used: pd.DataFrame, ways: Sequence[str], components: Components) -> 
         return [_Row("sem", none)]
     rows = []
     for over in _differing(used, ways):
-        each = parts(components.terms, dict.fromkeys(over, 1))
-        for kind in _kinds(each):
-            error = each.relative | (each.systematic if kind == "agreement" else {})
+        term_parts = parts(components.terms, dict.fromkeys(over, 1))
+        for kind in _kinds(term_parts):
+            error = term_parts.relative | (term_parts.systematic if kind == "agreement" else {})
             low, high = components.interval(error)
             freedom = components.freedom_of(error)
             variance = Estimate(0, components.sum(error), low, high, "", freedom)
@@ -546,8 +546,8 @@ def people_again(used: pd.DataFrame, over: Sequence[str]) -> int:
     """Count who has values at two levels of what differs; without, two in all that is the same."""
     factors = [name for name in FACTORS if name in used and name != TRIAL]
     names = [PARTICIPANT, *(over or factors)]
-    chosen = used.drop_duplicates(names) if over else used[used.duplicated(names, keep=False)]
-    per_person = chosen.groupby(PARTICIPANT, observed=True).size()
+    rows = used.drop_duplicates(names) if over else used[used.duplicated(names, keep=False)]
+    per_person = rows.groupby(PARTICIPANT, observed=True).size()
     return int(per_person.gt(1).sum())
 
 
@@ -598,7 +598,7 @@ def _few_levels(used: pd.DataFrame, over: Sequence[str]) -> str:
 
 
 def _mapped(estimate: Estimate, function: Callable[[float], float]) -> Estimate:
-    value, low, high = (function(each) for each in estimate[1:4])
+    value, low, high = (function(value) for value in estimate[1:4])
     return estimate._replace(value=value, low=low, high=high)
 
 
@@ -610,8 +610,8 @@ def _without_value(rows: pd.DataFrame) -> pd.DataFrame:
     """Count the missing values by metric, side and reason."""
     missing = tables.sentence("studies.no_reason")
     without = rows[rows["value"].isna()].assign(
-        reason=lambda each: each["reason"].where(each["reason"].ne(""), missing),
-        participant=lambda each: each[PARTICIPANT].astype(str),
+        reason=lambda frame: frame["reason"].where(frame["reason"].ne(""), missing),
+        participant=lambda frame: frame[PARTICIPANT].astype(str),
     )
     return without.groupby(["metric", "side", "reason"], sort=False, as_index=False).agg(
         values=("reason", "size"), participants=(PARTICIPANT, "nunique")

@@ -65,7 +65,7 @@ def main_error(
         ],
         index=rows.index,
     )
-    return rows.loc[max(order.index, key=lambda each: order[each])]
+    return rows.loc[max(order.index, key=lambda index: order[index])]
 
 
 def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = None) -> RetestErrors:
@@ -107,7 +107,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
         if "visit" not in rows:
             continue
         of_measures = rows[rows["value"].notna()].groupby(["metric", "side"], observed=True)
-        again = of_measures.apply(lambda each: people_again(each, ["visit"]))
+        again = of_measures.apply(lambda values: people_again(values, ["visit"]))
         enough = again[again >= LEAST].index
         rows = rows[pd.MultiIndex.from_frame(rows[["metric", "side"]]).isin(enough)]
         named = rows["value"].notna() if metrics is None else rows["metric"].isin(list(metrics))
@@ -201,11 +201,11 @@ def session_curves(
         every = every.assign(side="", units="", long_name=every["metric"].map(spoken), value=np.nan)
         every["reason"] = every["session_id"].map(reasons).astype("object").fillna(none)
         return every[list(COLUMNS)]
-    made = pd.concat(parts, ignore_index=True)
+    curves = pd.concat(parts, ignore_index=True)
     # An angle has the name and unit of the first session, which may be of other code.
     key = ["metric", "side", "percent"]
-    about = made[[*_ABOUT, "percent"]].drop_duplicates(key)
-    values = made[["session_id", *key, "value", "reason"]]
+    about = curves[[*_ABOUT, "percent"]].drop_duplicates(key)
+    values = curves[["session_id", *key, "value", "reason"]]
     every = pd.DataFrame({"session_id": ids}).merge(about, how="cross")
     every = every.merge(values, on=["session_id", *key], how="left")
     left_out = every["session_id"].map(reasons).astype("object").fillna(none)
@@ -218,7 +218,7 @@ def _curves_of(session: StoredSession, names: Sequence[str]) -> list[pd.DataFram
     angles = of_session.angles(session)
     angles = angles[[name for name in names if name in angles]]
     normalised = normalise(angles, session.repetitions(), points=POINTS)
-    made = []
+    curves = []
     for name, values in normalised.data_vars.items():
         sides = list(SIDES) if "side" in values.dims else [NO_SIDE]
         if "side" not in values.dims:
@@ -235,8 +235,8 @@ def _curves_of(session: StoredSession, names: Sequence[str]) -> list[pd.DataFram
         for side, curve in zip(sides, mean, strict=True):
             over = {"percent": normalised["percent"].to_numpy(), "value": curve}
             reason = np.where(np.isfinite(curve), "", why)
-            made.append(pd.DataFrame(over | about | {"side": side, "reason": reason}))
-    return made
+            curves.append(pd.DataFrame(over | about | {"side": side, "reason": reason}))
+    return curves
 
 
 def _require_curves(table: Any) -> Any:
@@ -301,10 +301,10 @@ def retest_curves(
         raise BadInputError("retest_curves: the table has no row")
     if name is None and len(names) > 1:
         raise BadInputError(f"retest_curves: name one of the angles {', '.join(names[:5])}")
-    chosen = names[0] if name is None else name
-    if chosen not in names:
-        raise BadInputError(f"retest_curves: no angle {quoted(chosen)}{likely(chosen, names)}")
-    rows = rows[rows["metric"].astype(str).eq(chosen)]
+    angle = names[0] if name is None else name
+    if angle not in names:
+        raise BadInputError(f"retest_curves: no angle {quoted(angle)}{likely(angle, names)}")
+    rows = rows[rows["metric"].astype(str).eq(angle)]
     rows["side"] = rows["side"].astype("object").fillna(NO_SIDE) if "side" in rows else NO_SIDE
     unknown = set(rows["side"]) - {*SIDES, NO_SIDE}
     if unknown:
@@ -331,8 +331,8 @@ def retest_curves(
             numbers["low"][s, p], numbers["high"][s, p] = sem["low"], sem["high"]
             people[s, p], over = sem["participants"], str(sem["over"]) or over
             reasons[s] = reasons[s] or sem["reason"]
-    curve = str(rows["long_name"].iloc[0]) if "long_name" in rows else chosen
-    made = xr.Dataset(
+    curve = str(rows["long_name"].iloc[0]) if "long_name" in rows else angle
+    errors = xr.Dataset(
         {
             **{
                 key: (("side", "percent"), numbers[key], {"units": units, "long_name": words})
@@ -342,9 +342,9 @@ def retest_curves(
             "reason": ("side", np.array(reasons, dtype=object)),
         },
         coords={"side": sides, "percent": ("percent", percents, {"units": "percent"})},
-        attrs={"angle": chosen, "title": curve, "over": over, "kind": kind},
+        attrs={"angle": angle, "title": curve, "over": over, "kind": kind},
     )
-    return with_history(made, "retest_curves", {"name": chosen, "kind": kind})
+    return with_history(errors, "retest_curves", {"name": angle, "kind": kind})
 
 
 _NUMBERS = {

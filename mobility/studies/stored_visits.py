@@ -66,19 +66,19 @@ def current_visit(
         Paths of "html", "client" (the page for the client), "notebook" and "json".
     """
 
-    def found() -> Visit:
+    def read_visit() -> Visit:
         return find_visit(store, user_id, on=on, only=only, without=without)
 
-    visit = found()
+    visit = read_visit()
     # Sessions that other code analysed have another key afterwards.
     for session in visit.sessions:
         try_to_bring_up_to_date(session)
     if _is_current(visit, faces):
         return files_of(visit)
     before = [visit.before(exercise) for exercise in visit.exercises]
-    for session in (session for each in before if each for session in each.sessions):
+    for session in (session for earlier in before if earlier for session in earlier.sessions):
         try_to_bring_up_to_date(session)
-    visit = found()
+    visit = read_visit()
     folder = folder_of(visit)
     with writing(folder.parent):
         make_folder(folder.parent)
@@ -91,17 +91,17 @@ def current_visit(
             key, named = _key(visit, faces=bool(faces)), sessions_on_page(visit)
             fault = None
             try:
-                render_visit(visit, folder, [each.id for each in named], faces=bool(faces))
+                render_visit(visit, folder, [session.id for session in named], faces=bool(faces))
             except MobilityError as error:
                 fault = error
-            if gone := [each.id for each in named if not store.has(each.id)]:
+            if gone := [session.id for session in named if not store.has(session.id)]:
                 # Deleted meanwhile: the page may have its numbers.
                 remove_visits(store.reports, gone[0])
-                visit = found()
+                visit = read_visit()
                 continue
             if fault is not None:
                 raise fault
-            visit = found()
+            visit = read_visit()
             if key == _key(visit, faces=bool(faces)):
                 with atomic(_key_file(folder)) as hidden:
                     hidden.write_text(key, encoding="utf-8")
@@ -143,7 +143,7 @@ def _key_file(folder: Path) -> Path:
 
 
 def _is_current(visit: Visit, faces: bool | None) -> bool:
-    keys = {_key(visit, faces=each) for each in (True, False) if faces in (each, None)}
+    keys = {_key(visit, faces=shown) for shown in (True, False) if faces in (shown, None)}
     key_file = _key_file(folder_of(visit))
     return (
         key_file.is_file()
@@ -155,17 +155,17 @@ def _is_current(visit: Visit, faces: bool | None) -> bool:
 def folder_of(visit: Visit) -> Path:
     """Folder of the page of a visit; of some of its sessions alone it is another."""
     store = store_of(visit.sessions[0])
-    chosen = [session.id for session in visit.sessions]
+    ids = [session.id for session in visit.sessions]
     of_day = visits(store, visit.user_id).get(visit.date, [])
-    if chosen == [session.id for session in of_day]:
-        chosen = []
-    return visit_folder(store.reports.absolute(), visit.user_id, f"{visit.date}", chosen)
+    if ids == [session.id for session in of_day]:
+        ids = []
+    return visit_folder(store.reports.absolute(), visit.user_id, f"{visit.date}", ids)
 
 
 def sessions_on_page(visit: Visit) -> list[StoredSession]:
     """List the sessions whose numbers may be on the page: its own, and those of days before."""
     days = visits(store_of(visit.sessions[0]), visit.user_id)
-    before = [each for day, of_day in days.items() if day < visit.date for each in of_day]
+    before = [session for day, of_day in days.items() if day < visit.date for session in of_day]
     return [*visit.sessions, *before]
 
 
@@ -175,7 +175,7 @@ def _key(visit: Visit, *, faces: bool) -> str:
     inputs = [
         *(mobility.__version__, code_digest(), sha256(find_notebook(VISIT)), f"{faces}"),
         first.participant.model_dump_json() if first.participant else "",
-        *(each.model_dump_json() for each in references(first.store)),
+        *(reference.model_dump_json() for reference in references(first.store)),
     ]
     for session in sessions_on_page(visit):
         inputs.append(session.record.model_dump_json(exclude={"report"}))

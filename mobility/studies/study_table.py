@@ -258,13 +258,13 @@ def _numbers_or_words(listed: pd.DataFrame, name: str, file: Path) -> pd.Series:
     import pandas as pd
 
     texts = listed[name]
-    given = texts.ne("")
+    has_text = texts.ne("")
     plain = texts.str.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", flags=re.ASCII)
     numbers = pd.to_numeric(texts.where(plain), errors="coerce")
     numbers = numbers.where(_in_size(numbers))
-    meant = numbers.notna() | (given & texts.map(_is_meant_as_number))
-    wrong = given & numbers.isna()
-    if name in OF_PERSON or 2 * meant.sum() > given.sum():
+    meant = numbers.notna() | (has_text & texts.map(_is_meant_as_number))
+    wrong = has_text & numbers.isna()
+    if name in OF_PERSON or 2 * meant.sum() > has_text.sum():
         if wrong.any():
             row = listed[wrong].iloc[0]
             why = "" if name in OF_PERSON else ", as most of the column are"
@@ -372,33 +372,33 @@ def _of_visits(
     import pandas as pd
 
     by_id = {session.id: session for session in sessions}
-    people = pd.Series({each: session.record.user_id for each, session in by_id.items()})
+    people = pd.Series({name: session.record.user_id for name, session in by_id.items()})
     design = _with_participants(listed, people, name)
-    days = design["session_id"].map(lambda each: by_id[each].record.created_at.date())
-    exercises = design["session_id"].map(lambda each: by_id[each].record.exercise)
+    days = design["session_id"].map(lambda session_id: by_id[session_id].record.created_at.date())
+    exercises = design["session_id"].map(lambda session_id: by_id[session_id].record.exercise)
     if exercises.nunique() > 1:
         raise _several_exercises(exercises, name)
-    of_film = [each for each in OF_FILM if each in design]
-    keys = [each for each in design if each not in {"line", "session_id", *of_film}]
+    of_film = [column for column in OF_FILM if column in design]
+    keys = [column for column in design if column not in {"line", "session_id", *of_film}]
     grouped = design.assign(day=days).groupby([*keys, "day"], sort=False, dropna=False)
     compared = check_recordings(recordings)
     rows: list[dict[str, Any]] = []
-    found: list[Visit] = []
+    visits: list[Visit] = []
     for _, of_visit in grouped:
         first = of_visit.iloc[0]
         place = (str(first["participant"]), first["day"])
-        again = sum((visit.user_id, visit.date) == place for visit in found)
+        again = sum((visit.user_id, visit.date) == place for visit in visits)
         visit = Visit(
             *place,
-            [by_id[each] for each in of_visit["session_id"]],
+            [by_id[session_id] for session_id in of_visit["session_id"]],
             recordings=compared,
             name=str(again + 1) if again else "",
         )
-        found.append(visit)
+        visits.append(visit)
         rows.append({**first, "session_id": visit.id_of(exercises.iloc[0])})
-    differ = [each for each in of_film if (grouped[each].nunique(dropna=False) > 1).any()]
+    differ = [column for column in of_film if (grouped[column].nunique(dropna=False) > 1).any()]
     merged = pd.DataFrame(rows).drop(columns=["day", *differ])
-    return merged.astype(design[merged.columns].dtypes.to_dict()), visits_to_frame(found)
+    return merged.astype(design[merged.columns].dtypes.to_dict()), visits_to_frame(visits)
 
 
 def _with_participants(listed: pd.DataFrame, owner_of: pd.Series, name: str) -> pd.DataFrame:
@@ -423,8 +423,8 @@ def _with_participants(listed: pd.DataFrame, owner_of: pd.Series, name: str) -> 
 
 def _of_study(listed: pd.DataFrame) -> list[str]:
     """Columns in which sessions may differ, and the study's own ones."""
-    others = {"line", "session_id", *NAMED}
-    return [name for name in listed.columns if name not in others or name in FACTORS]
+    left_out = {"line", "session_id", *NAMED}
+    return [name for name in listed.columns if name not in left_out or name in FACTORS]
 
 
 def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
@@ -496,12 +496,12 @@ def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[s
         return [name for name in available if name in with_values]
     if not metrics:
         raise BadInputError.of({"metrics": "names no measure; leave it out for all"})
-    chosen = choose_measures(metrics, available)
-    for name in chosen:
+    measures = choose_measures(metrics, available)
+    for name in measures:
         if name not in available:
             close = likely_measure(name, available)
             raise BadInputError.of({"metrics": f"the study has no measure {quoted(name)}{close}"})
-    return chosen
+    return measures
 
 
 def checked_values(

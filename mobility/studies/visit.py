@@ -168,22 +168,22 @@ class Visit:
             (film, film.verdict.checks(find(film.metrics)))
             for film in able or [*films.values()][:1]
         ]
-        given: list[tuple[Finding, list[Film]]] = []
+        findings_with_films: list[tuple[Finding, list[Film]]] = []
         done: set[str] = set()
         for finding in find(merged):
             metric = finding.metric
             if metric in merged and merging.is_merged(merged, metric):
                 ids = merging.films_of(merged, metric, finding.side)
-                given.append((finding, [films[each] for each in ids]))
+                findings_with_films.append((finding, [films[film_id] for film_id in ids]))
             elif finding.rule not in done:
                 done.add(finding.rule)
-                given += [
-                    (each, [film])
+                findings_with_films += [
+                    (repeated, [film])
                     for film, findings in of_films
-                    for each in findings
-                    if each.rule == finding.rule
+                    for repeated in findings
+                    if repeated.rule == finding.rule
                 ]
-        return given
+        return findings_with_films
 
     def further_films(self) -> list[dict[str, Any]]:
         """Say which further film would decide checks that all films together do not decide.
@@ -201,7 +201,7 @@ class Visit:
             findings = find(self._merged(exercise))
             beside = films_beside(findings, {film.view for film in films}) if films else {}
             for view, answered in beside.items():
-                ids = [each.id for each in answered]
+                ids = [finding.id for finding in answered]
                 rows.append({"exercise": exercise, "view": view, "checks": ids})
         return rows
 
@@ -249,10 +249,10 @@ class Visit:
         days = visits(store_of(first), self.user_id)
         for day in sorted((day for day in days if day < self.date), reverse=True):
             of_day = [
-                each
-                for each in days[day]
-                if each.record.exercise == exercise
-                and (self._earlier is None or each.id in self._earlier)
+                session
+                for session in days[day]
+                if session.record.exercise == exercise
+                and (self._earlier is None or session.id in self._earlier)
             ]
             earlier = Visit(self.user_id, day, of_day)
             if earlier.films_of(exercise):
@@ -277,9 +277,9 @@ class Visit:
             earlier = self.before(exercise) if self.films_of(exercise) else None
             if earlier is None or not earlier.films_of(exercise):
                 continue
-            old, new = (each.numbers(exercise) for each in (earlier, self))
-            found = visit_changes.changes(old, new, references(self.sessions[0].store))
-            rows += [{**row, "since": earlier.date} for row in found]
+            old, new = (one.numbers(exercise) for one in (earlier, self))
+            changed = visit_changes.changes(old, new, references(self.sessions[0].store))
+            rows += [{**row, "since": earlier.date} for row in changed]
         return rows
 
     def not_compared(self) -> dict[str, datetime.date]:
@@ -329,7 +329,7 @@ class Visit:
             math.nan if row[name] is None else float(row[name]) for name in ("value", "sd", "sem")
         )
         sessions = tuple(session for session in self.sessions if session.id in films)
-        counts = [count for each in sessions if (count := fewest_repetitions(each))]
+        counts = [count for session in sessions if (count := fewest_repetitions(session))]
         return Measured(
             exercise=row["exercise"],
             metric=metric,
@@ -365,7 +365,7 @@ class Visit:
             raise self._without(exercise)
         films = [film for *_, film in read if film is not None]
         used = [session for session, _, film in read if film is not None] or [read[0][0]]
-        of_films = [cohort.session_columns(each, each.record, {}, None) for each in used]
+        of_films = [cohort.session_columns(session, session.record, {}, None) for session in used]
         levels = [film.verdict.level for film in films]
         about = {
             **of_films[0],
@@ -391,9 +391,9 @@ class Visit:
     def _with_rules(self) -> list[str]:
         """Exercises whose films have metrics to be judged."""
         return [
-            each
-            for each in self.exercises
-            if registered(each).noun == "repetition" and self.films_of(each)
+            exercise
+            for exercise in self.exercises
+            if registered(exercise).noun == "repetition" and self.films_of(exercise)
         ]
 
     @functools.cached_property
@@ -470,15 +470,15 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {name: _rounded(each) for name, each in value.items()}
-    return [_rounded(each) for each in value] if isinstance(value, list) else value
+        return {name: _rounded(part) for name, part in value.items()}
+    return [_rounded(part) for part in value] if isinstance(value, list) else value
 
 
 def _alike(rows: Sequence[Mapping[str, Any]], name: str) -> Any:
     """Give the value of a column that is the same in all rows, else all of them as a text."""
     values = {row[name] for row in rows}
     return (
-        values.pop() if len(values) == 1 else ", ".join(sorted(str(each or "") for each in values))
+        values.pop() if len(values) == 1 else ", ".join(sorted(str(item or "") for item in values))
     )
 
 
@@ -574,11 +574,11 @@ def visit(
         raise BadInputError.of({"without": "give sessions to leave out, or only some, not both"})
     days = visits(store, user_id)
     if not days:
-        others = store.participants()
-        if user_id in others:
+        participants = store.participants()
+        if user_id in participants:
             raise NotFoundError(f"participant {user_id}: has no session in {store.place}")
         raise NotFoundError(
-            f"participant {user_id}: not in the store {store.place}{likely(user_id, others)}"
+            f"participant {user_id}: not in the store {store.place}{likely(user_id, participants)}"
         )
     date = max(days) if on is None else as_date(on)
     if date not in days:
@@ -586,15 +586,15 @@ def visit(
         raise NotFoundError(f"participant {user_id}: has no session on {date}; there are {listed}")
     of_day = days[date]
     ids = [session.id for session in of_day]
-    for what, chosen in (("only", only), ("without", without)):
-        for each in chosen:
-            if each not in ids:
-                fault = f"{quoted(each)} is no session of {user_id} on {date}{likely(each, ids)}"
+    for what, session_ids in (("only", only), ("without", without)):
+        for name in session_ids:
+            if name not in ids:
+                fault = f"{quoted(name)} is no session of {user_id} on {date}{likely(name, ids)}"
                 raise BadInputError.of({what: fault})
-    kept = [each for each in of_day if each.id in (only or ids) and each.id not in without]
-    if not kept:
+    sessions = [one for one in of_day if one.id in (only or ids) and one.id not in without]
+    if not sessions:
         raise BadInputError.of({"without": f"leaves no session of {user_id} on {date}"})
-    return Visit(user_id, date, kept)
+    return Visit(user_id, date, sessions)
 
 
 def visits(store: SessionStore[Any], user_id: str) -> dict[datetime.date, list[StoredSession]]:
@@ -644,8 +644,8 @@ def _visits_of(
             unnamed.append(session)
         else:
             days.setdefault((record.user_id, day), []).append(session)
-    found = [Visit(*place, days[place], recordings=compared) for place in sorted(days)]
-    return found, unnamed
+    sorted_visits = [Visit(*place, days[place], recordings=compared) for place in sorted(days)]
+    return sorted_visits, unnamed
 
 
 def checks(
@@ -664,12 +664,12 @@ def checks(
     first = frame.drop_duplicates("session_id").astype({"session_id": "str", "exercise": "str"})
     about = {row["session_id"]: row for row in first.to_dict("records")}
     rows: list[dict[str, Any]] = []
-    for each in _visits_of(sessions, recordings)[0]:
+    for visit in _visits_of(sessions, recordings)[0]:
         rows_of: dict[str, list[dict[str, Any]]] = {}
-        for row in each.checks():
+        for row in visit.checks():
             rows_of.setdefault(row["exercise"], []).append(row)
-        for exercise in each.exercises:
-            of_exercise = about[each.id_of(exercise)]
+        for exercise in visit.exercises:
+            of_exercise = about[visit.id_of(exercise)]
             for row in rows_of.get(exercise, [] if of_exercise["metric"] else [{}]):
                 lower, upper = row.get("interval") or (None, None)
                 rows.append({**of_exercise, "value": None, **row, "lower": lower, "upper": upper})
@@ -679,9 +679,9 @@ def checks(
 def visits_to_frame(found: Iterable[Visit], unnamed: Sequence[StoredSession] = ()) -> pd.DataFrame:
     """Put visits, and sessions that make none, into the table of :func:`visits_to_dataframe`."""
     columns, parts = [], []
-    for each in found:
-        for exercise in each.exercises:
-            about, rows = each.of_exercise(exercise)
+    for visit in found:
+        for exercise in visit.exercises:
+            about, rows = visit.of_exercise(exercise)
             columns.append(about)
             parts.append(rows)
     if unnamed:

@@ -217,15 +217,15 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
     intervals). Brennan 2001, Generalizability Theory, Springer (the designs).
     """
     y = numbers(values, what="variance components")
-    labels = {name: np.asarray(each, dtype=object) for name, each in factors.items()}
-    if PARTICIPANT not in labels or any(each.shape != y.shape for each in labels.values()):
+    labels = {name: np.asarray(values, dtype=object) for name, values in factors.items()}
+    if PARTICIPANT not in labels or any(label.shape != y.shape for label in labels.values()):
         raise BadInputError(
             "variance components: give the label of each value of each factor, the participant's"
             f" among them (got {', '.join(labels) or 'none'})"
         )
     valid = np.isfinite(y)
     y = y[valid]
-    codes = {name: _codes(each[valid]) for name, each in labels.items()}
+    codes = {name: _codes(label[valid]) for name, label in labels.items()}
     people = len(np.unique(codes[PARTICIPANT]))
 
     def without(reason: str) -> Components:
@@ -239,7 +239,7 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
         return without(f"components: {too_few(people, 'value')}")
     if np.ptp(y) == 0:
         return without("components: all values are the same")
-    design = _design(tuple((name, tuple(each.tolist())) for name, each in codes.items()))
+    design = _design(tuple((name, tuple(code.tolist())) for name, code in codes.items()))
     if design.reason:
         return without(f"components: {design.reason}")
     y, scale = y - y.mean(), float(y.std())
@@ -281,24 +281,24 @@ def _codes(labels: NDArray[np.object_]) -> NDArray[np.int64]:
 
 @functools.lru_cache(maxsize=64)
 def _design(factors: tuple[tuple[str, tuple[int, ...]], ...]) -> _Design:
-    codes = {name: np.array(each) for name, each in factors}
+    codes = {name: np.array(levels) for name, levels in factors}
     none = np.empty(0)
     empty = _Design((), {}, (), none, (), none, np.empty(0, np.bool_), False, "")
     try:
         partitions = groups_of_terms(codes)
     except BadInputError as error:
         return empty._replace(reason=str(error))
-    incidence = {term: np.eye(int(each.max()) + 1)[each] for term, each in partitions.items()}
+    incidence = {term: np.eye(int(groups.max()) + 1)[groups] for term, groups in partitions.items()}
     count = len(next(iter(codes.values())))
     intercept = np.ones((count, 1))
     bases: dict[str, Array] = {}
     for term in partitions:
-        others = [
+        other_terms = [
             incidence[factor]
-            for factor, each in partitions.items()
-            if not _refines(each, partitions[term])
+            for factor, groups in partitions.items()
+            if not _refines(groups, partitions[term])
         ]
-        bases[term] = _basis_beyond(np.hstack([intercept, *others]), incidence[term])
+        bases[term] = _basis_beyond(np.hstack([intercept, *other_terms]), incidence[term])
         if not bases[term].shape[1]:
             names = term.split(TIMES)
             kind = "together" if len(names) > 1 else "alone"
@@ -307,9 +307,9 @@ def _design(factors: tuple[tuple[str, tuple[int, ...]], ...]) -> _Design:
     every = _span(np.hstack([intercept, *incidence.values()]))
     if every.shape[1] == count:
         return empty._replace(reason=tables.sentence("studies.components.no_residual"))
-    loads = tuple(tuple(basis.T @ each for each in incidence.values()) for basis in bases.values())
+    loads = tuple(tuple(basis.T @ z for z in incidence.values()) for basis in bases.values())
     ranks = [*(basis.shape[1] for basis in bases.values()), count - every.shape[1]]
-    shared = [not _refines(each, partitions[PARTICIPANT]) for each in partitions.values()]
+    shared = [not _refines(groups, partitions[PARTICIPANT]) for groups in partitions.values()]
     return _Design(
         (*partitions, RESIDUAL),
         partitions,
@@ -331,34 +331,34 @@ def groups_of_terms(codes: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray
     BadInputError
         Two factors change together.
     """
-    varying = {name: each for name, each in codes.items() if each.max() > 0}
-    others = [name for name in varying if name != PARTICIPANT]
-    for one, other in combinations(others, 2):
+    varying = {name: levels for name, levels in codes.items() if levels.max() > 0}
+    factors = [name for name in varying if name != PARTICIPANT]
+    for one, other in combinations(factors, 2):
         if _same(varying[one], varying[other]):
             raise BadInputError(
                 tables.sentence("studies.components.together", one=one, other=other)
             )
-    names = [PARTICIPANT, *others]
-    chosen: list[tuple[str, ...]] = [(name,) for name in names]
-    chosen += combinations(names, 2)
+    names = [PARTICIPANT, *factors]
+    candidates: list[tuple[str, ...]] = [(name,) for name in names]
+    candidates += combinations(names, 2)
     if len(names) > 2:
-        chosen.append(tuple(names))
+        candidates.append(tuple(names))
     count = len(codes[PARTICIPANT])
-    kept: dict[str, NDArray[np.int64]] = {}
-    for term in chosen:
+    distinct: dict[str, NDArray[np.int64]] = {}
+    for term in candidates:
         together = np.stack([varying[name] for name in term])
         groups = np.unique(together, axis=1, return_inverse=True)[1].ravel()
-        twins = [name for name, each in kept.items() if _same(each, groups)]
+        twins = [name for name, twin in distinct.items() if _same(twin, groups)]
         if len(np.unique(groups)) == count:  # that is the residual
             continue
         if not twins:
-            kept[TIMES.join(term)] = groups
+            distinct[TIMES.join(term)] = groups
         elif twins[0] != PARTICIPANT and term[0] == PARTICIPANT:  # nested in participants
-            del kept[twins[0]]
-            kept[TIMES.join(term)] = groups
-    if PARTICIPANT not in kept:
+            del distinct[twins[0]]
+            distinct[TIMES.join(term)] = groups
+    if PARTICIPANT not in distinct:
         raise BadInputError(tables.sentence("studies.components.once"))
-    return kept
+    return distinct
 
 
 def _refines(fine: NDArray[np.int64], coarse: NDArray[np.int64]) -> bool:
@@ -390,7 +390,7 @@ def _is_balanced(bases: Sequence[Array], loads: Sequence[Sequence[Array]], compl
         return False
     together = np.hstack(bases)
     squares = [together.T @ together, *(load @ load.T for row in loads for load in row)]
-    return all(np.allclose(each, each[0, 0] * np.eye(len(each)), atol=1e-6) for each in squares)
+    return all(np.allclose(part, part[0, 0] * np.eye(len(part)), atol=1e-6) for part in squares)
 
 
 def _freedom(design: _Design, variances: Array) -> Array:

@@ -293,8 +293,8 @@ def _with_sum(parts: Array, freedom: Array, total: float) -> Array:
     most = float(freedom.max() / parts.max())
     while at(most).sum() > total:
         most *= 4
-    found = brentq(lambda multiplier: at(multiplier).sum() - total, 0.0, most, rtol=1e-6)
-    return at(found)
+    multiplier = brentq(lambda multiplier: at(multiplier).sum() - total, 0.0, most, rtol=1e-6)
+    return at(multiplier)
 
 
 @functools.lru_cache(maxsize=16)
@@ -459,7 +459,7 @@ def cluster_bootstrap(
     n = len(means)
     if n < LEAST_CLUSTERS:
         return np.nan, np.nan
-    chosen = np.random.default_rng(seed).integers(n, size=(draws, n))
+    drawn = np.random.default_rng(seed).integers(n, size=(draws, n))
     tail = float(stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf(0.025, n - 1)))
-    low, high = np.quantile(means[chosen].mean(axis=1), [tail, 1 - tail])
+    low, high = np.quantile(means[drawn].mean(axis=1), [tail, 1 - tail])
     return float(low), float(high)

@@ -140,21 +140,21 @@ def fit_mixed_model(
     start = np.linalg.lstsq(x, y, rcond=None)[0]
     residual = y - x @ start
     scale = float(residual @ residual) / (len(y) - x.shape[1])
-    spread = [float((residual[each.codes >= 0] ** 2).mean()) for each in terms]
+    spread = [float((residual[term.codes >= 0] ** 2).mean()) for term in terms]
     if min(spread) <= (1e-12 * np.abs(y).max()) ** 2:
         raise BadInputError(f"mixed model: {_SAME}")
     model = _Model(residual / np.sqrt(scale), x, terms, np.array(spread) / scale, *_blocks(terms))
-    found = _most_likely(model)
-    state, free = found.state, found.free
+    search = _most_likely(model)
+    state, free = search.state, search.free
     information = np.where(np.outer(free, free), state.information, 0.0)
     uncertain = np.linalg.pinv(information, hermitian=True)
     crossed = np.einsum("iab,bc,jcd->ijad", state.wide, state.covariance, state.wide)
     added = np.einsum("ij,ijab->ab", uncertain, state.wider - crossed)
     adjusted = state.covariance + 2 * state.covariance @ added @ state.covariance
-    if not found.ended:  # effects of least squares, on which the variances have no influence
+    if not search.ended:  # effects of least squares, on which the variances have no influence
         adjusted = state.covariance
     variances: dict[str, dict[str, float]] = {}
-    for term, variance in zip(terms, found.theta * scale, strict=True):
+    for term, variance in zip(terms, search.theta * scale, strict=True):
         variances.setdefault(term.stratum, {})[term.name] = float(variance)
     return MixedModel(
         start + state.estimate * np.sqrt(scale),
@@ -164,7 +164,7 @@ def fit_mixed_model(
         uncertain * scale**2,
         state.slopes,
         state.weights,
-        0.0 if found.ended else _FLOOR * scale,
+        0.0 if search.ended else _FLOOR * scale,
     )
 
 
@@ -182,10 +182,10 @@ def nonnegative_variances(values: ArrayLike, groupings: Mapping[str, ArrayLike])
     y = np.asarray(values, float)
     terms = _terms(groupings, np.full(len(y), ""))
     model = _Model(y, np.ones((len(y), 1)), terms, np.ones(len(terms)), *_blocks(terms))
-    found = _search_bounded(model)
-    if not found.ended:
+    search = _search_bounded(model)
+    if not search.ended:
         raise BadInputError(_ENDLESS)
-    return found.theta
+    return search.theta
 
 
 _SAME = "all values of a group are the same"
@@ -232,21 +232,21 @@ def _most_likely(model: _Model) -> _Found:
     Without limits, a covariance can become singular. Where all values count alike in the effects,
     as in balanced studies, these do not depend on it; else none may be negative.
     """
-    found = _search(model)
-    if found.ended and not _nearly_singular(model, found.theta):
-        if found.theta[model.residuals].min() > _NO_ERROR:
-            return found
-    elif found.ended and _as_least_squares(model, found.state):
-        return found
+    search = _search(model)
+    if search.ended and not _nearly_singular(model, search.theta):
+        if search.theta[model.residuals].min() > _NO_ERROR:
+            return search
+    elif search.ended and _as_least_squares(model, search.state):
+        return search
     stopped = _search(model, floor=_FLOOR)
     if _as_least_squares(model, stopped.state):
         return stopped
-    found = _search_bounded(model)
-    if found.theta[model.residuals].min() <= (_NO_ERROR if found.ended else _FLOOR):
+    search = _search_bounded(model)
+    if search.theta[model.residuals].min() <= (_NO_ERROR if search.ended else _FLOOR):
         raise BadInputError("mixed model: too few people with several values to estimate the error")
-    if not found.ended:
+    if not search.ended:
         raise BadInputError(_ENDLESS)
-    return found
+    return search
 
 
 _NO_ERROR = 1e-8
@@ -411,7 +411,7 @@ def _state(model: _Model, theta: Array, floor: float) -> _State | None:
     covariance = np.asarray(np.linalg.inv(xvx), float)
     beta = covariance @ xvy
     information, score = np.zeros((k, k)), np.zeros(k)
-    cq = [covariance @ each for each in q]
+    cq = [covariance @ matrix for matrix in q]
     for i, j in itertools.combinations_with_replacement(range(k), 2):
         information[i, j] = information[j, i] = 0.5 * (
             traces[j, i]
@@ -422,7 +422,7 @@ def _state(model: _Model, theta: Array, floor: float) -> _State | None:
         fitted = yqy[i] - 2 * float(qy[i] @ beta) + float(beta @ q[i] @ beta)
         score[i] = 0.5 * (fitted - trace[i] + cq[i].trace())
     likelihood = -0.5 * (determinant + float(np.linalg.slogdet(xvx)[1]) + yvy - float(xvy @ beta))
-    slopes = np.array([covariance @ each @ covariance for each in q])
+    slopes = np.array([covariance @ matrix @ covariance for matrix in q])
     weights = weighted @ covariance
     return _State(likelihood, score, information, beta, covariance, slopes, weights, q, qq)
 

@@ -232,10 +232,10 @@ def weighted_kappa(
         return _missing(n, f"kappa: {too_few(n, 'ratings')}")
     power = 2 if weights == "quadratic" else 1
     of_pairs = [_kappa(one, other, power=power) for one, other in combinations(table.T, 2)]
-    value = float(np.mean([each for each, _ in of_pairs]))
+    value = float(np.mean([kappa for kappa, _ in of_pairs]))
     if not np.isfinite(value):
         return _missing(n, "kappa: the ratings have one category only")
-    without = np.mean([each for _, each in of_pairs], axis=0)
+    without = np.mean([kappas for _, kappas in of_pairs], axis=0)
     why = ""
     if not np.isfinite(without).all():
         why = "all ratings but those of one person are the same"
@@ -351,8 +351,8 @@ def _kappa(one: Array, other: Array, *, power: int) -> tuple[float, Array]:
     without = total - distance.sum(axis=0) - distance.sum(axis=1) + observed
     with np.errstate(invalid="ignore", divide="ignore"):
         value = 1 - float(observed.mean()) / np.float64(total / n**2)
-        others = 1 - (observed.sum() - observed) / (n - 1) / (without / (n - 1) ** 2)
-    return float(value), others
+        leave_one_out = 1 - (observed.sum() - observed) / (n - 1) / (without / (n - 1) ** 2)
+    return float(value), leave_one_out
 
 
 def _of_mean(single: float, k: int) -> float:

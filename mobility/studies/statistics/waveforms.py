@@ -196,7 +196,7 @@ def independent_curve_test(
     signs, exact = _signs(sum(counts), most, seed)
     flips = np.split(signs, [counts[0]], axis=1)
     about = [curves - mean for curves, mean in zip(groups, means, strict=True)]
-    t = _welch([_of_flips(*each) for each in zip(flips, about, strict=True)])
+    t = _welch([_of_flips(*flipped) for flipped in zip(flips, about, strict=True)])
     t[0] = _welch([_of_flips(np.ones((1, len(curves))), curves) for curves in groups])[0]
     return _tested(t, alpha, exact=exact)
 
