@@ -589,9 +589,7 @@ def visit(
     date = max(days) if on is None else as_date(on)
     if date not in days:
         listed = shortened([f"{day}" for day in sorted(days, reverse=True)], most=5)
-        raise NotFoundError(
-            f"participant {user_id}: has no session on {date}; choose from {listed}"
-        )
+        raise NotFoundError(f"participant {user_id}: no session on {date}; choose from {listed}")
     of_day = days[date]
     ids = [session.id for session in of_day]
     for what, session_ids in (("only", only), ("without", without)):
