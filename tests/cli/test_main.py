@@ -224,7 +224,7 @@ def test_threads_of_the_demo(store):
         ("cohort --exercise Lunge", "--exercise: there is no 'Lunge'"),
         ("cohort --table a.xlsx", "a.xlsx: name a file that ends in .csv or .parquet"),
         ("cohort --table b.csv --out c", "--table: makes no report"),
-        ("cohort --visits", "--visits: makes a table alone, without norms; give --table FILE"),
+        ("cohort --visits", "--visits: makes only a table, without norms; add --table FILE"),
         ("cohort --save-norms ../x", "--save-norms: name a reference with 1 to 64"),
         ("references delete ../x", "NAME: name a reference with 1 to 64"),
         ("references show ours", "reference ours: the store has none of this name"),
