@@ -318,9 +318,9 @@ def _correlations(rows: xr.Dataset, add_reason: Callable[[tuple[int, ...], str],
     result = np.full(shape, np.nan)
     for at in np.ndindex(shape):
         values = [
-            multiple_correlation(curves[chosen, :, *at])
+            multiple_correlation(curves[of_person, :, *at])
             for name in dict.fromkeys(participants.tolist())
-            if (chosen := (participants == name) & usable[:, *at]).any()
+            if (of_person := (participants == name) & usable[:, *at]).any()
         ]
         if not values:
             continue
@@ -490,9 +490,9 @@ def _pair_statistics(
         "ccc": concordant[1:4],
     }.items():
         statistics |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    reasons = [each.reason for each in (limits, line, absolute, consistent, concordant)]
+    reasons = [result.reason for result in (limits, line, absolute, consistent, concordant)]
     # Without an error no value is missing, only the interval, which is not given here.
-    reasons += [each.reason for each in (sem_agreement,) if np.isnan(each.value)]
+    reasons += [error.reason for error in (sem_agreement,) if np.isnan(error.value)]
     if margin_deg is not None and participants is None:
         statistics |= dict.fromkeys(("tost_p", "tost_low", "tost_high"), np.nan)
     elif margin_deg is not None and in_degrees:
@@ -552,13 +552,13 @@ def agreement_of_times(
     names = [
         name
         for name in (timed[0][0]["quantity"].values.tolist() if timed else [])
-        if any(bool(each.sel(quantity=name)) for each in paired)
+        if any(bool(pair.sel(quantity=name)) for pair in paired)
     ]
     if not names:
         return None
-    chosen = [trial.sel(quantity=names) for trial, _ in timed]
-    videos = [_by_name(each, "video").assign(_errors(each)) for each in chosen]
-    labs = [_by_name(each, "lab") for each in chosen]
+    measured = [trial.sel(quantity=names) for trial, _ in timed]
+    videos = [_by_name(trial, "video").assign(_errors(trial)) for trial in measured]
+    labs = [_by_name(trial, "lab") for trial in measured]
     compared = agreement(videos, labs, participants=[who for _, who in timed])
     compared = compared.sel(metric="value", side="middle", drop=True)
     both = (compared["video_values"] - compared["lab_values"]).notnull()
@@ -566,7 +566,7 @@ def agreement_of_times(
         system: compared[f"{system}_values"].where(both).mean("rep") for system in ("video", "lab")
     }
     result = compared.assign(means).rename(angle="quantity")
-    return result.assign_coords(long_name=("quantity", chosen[0]["long_name"].to_numpy()))
+    return result.assign_coords(long_name=("quantity", measured[0]["long_name"].to_numpy()))
 
 
 def _by_name(trial: xr.Dataset, system: str) -> xr.Dataset:

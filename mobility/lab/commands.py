@@ -242,8 +242,8 @@ def _other_definitions(document: dict[str, Any]) -> dict[str, str]:
 
 def _farthest(sides: dict[str, Any]) -> float:
     """Give the largest mean difference of an angle, or of one of its values."""
-    numbers = [each["bias"] for each in sides.values()]
-    parts = [part for each in sides.values() for part in each.values() if isinstance(part, dict)]
+    numbers = [side["bias"] for side in sides.values()]
+    parts = [part for side in sides.values() for part in side.values() if isinstance(part, dict)]
     numbers += [part["mean_difference"] for part in parts]
     return float(max(abs(number or 0.0) for number in numbers))
 

@@ -135,12 +135,12 @@ def lab_pose(
     >>> pose = lab_pose(trial, static=read_lab("standing.c3d"))  # doctest: +SKIP
     >>> angles = joint_angles(pose)  # doctest: +SKIP
     """
-    chosen = _chosen_mapping(markers, mapping)
-    builder = _LandmarkBuilder(markers, static, chosen)
+    lab_mapping = _chosen_mapping(markers, mapping)
+    builder = _LandmarkBuilder(markers, static, lab_mapping)
     builder.joint_centres()
     builder.hip_centres()
     builder.shoulder_centres()
-    pitch = builder.level(chosen.level_feet if level_feet is None else level_feet)
+    pitch = builder.level(lab_mapping.level_feet if level_feet is None else level_feet)
     builder.check()
     turned = builder.face_z()
     position = np.full((markers.sizes["time"], 3, len(KEYPOINTS), 1), np.nan)
@@ -149,8 +149,8 @@ def lab_pose(
     for name in KEYPOINTS:
         if name not in builder.centres:
             builder.reasons.setdefault(name, "no marker of the mapping is near it")
-    kept = ("source_file", "source_sha256", "source_format", "rate_hz")
-    attrs: dict[str, Any] = {name: markers.attrs[name] for name in kept if name in markers.attrs}
+    copied = ("source_file", "source_sha256", "source_format", "rate_hz")
+    attrs: dict[str, Any] = {name: markers.attrs[name] for name in copied if name in markers.attrs}
     pose = xr.Dataset(
         {
             "position": (
@@ -181,7 +181,7 @@ def lab_pose(
         pose,
         "lab_pose",
         {
-            "mapping": chosen.name,
+            "mapping": lab_mapping.name,
             "static": static.attrs.get("source_file", "given") if static is not None else None,
             "level_feet": level_feet,
         },
@@ -223,11 +223,11 @@ def harrington_hips(
     across, ahead = right_asis - left_asis, front - psis
     if width is None or depth is None:
         widths, depths = np.linalg.norm(across, axis=-1), np.linalg.norm(ahead, axis=-1)
-        seen = ~np.isnan(widths + depths)
-        if not seen.any():
+        has_spines = ~np.isnan(widths + depths)
+        if not has_spines.any():
             raise BadInputError("the iliac spines are never seen together")
-        width = float(np.median(widths[seen])) if width is None else width
-        depth = float(np.median(depths[seen])) if depth is None else depth
+        width = float(np.median(widths[has_spines])) if width is None else width
+        depth = float(np.median(depths[has_spines])) if depth is None else depth
     z = direction(across)
     x = direction(ahead - (ahead * z).sum(axis=-1, keepdims=True) * z)
     y = np.cross(z, x)
@@ -245,17 +245,17 @@ def carry_point(static: Array, moving: Array, point: Array) -> tuple[Array, Arra
     markers are seen or they lie in one line, and the root mean square residual of the markers
     (time,).
     """
-    seen = ~np.isnan(moving).any(axis=-1)
+    is_visible = ~np.isnan(moving).any(axis=-1)
     places = np.full((len(moving), 3), np.nan)
     residual = np.full(len(moving), np.nan)
-    for visible in np.unique(seen, axis=0):
+    for visible in np.unique(is_visible, axis=0):
         if visible.sum() < _LEAST_MARKERS:
             continue
         visible_static = static[visible]
         centre = visible_static.mean(axis=0)
         if np.linalg.svd(visible_static - centre, compute_uv=False)[1] < _LEAST_WIDTH:
             continue
-        frames = np.flatnonzero((seen == visible).all(axis=1))
+        frames = np.flatnonzero((is_visible == visible).all(axis=1))
         visible_moving = moving[frames][:, visible]
         middle = visible_moving.mean(axis=1)
         spread = np.einsum("tmi,mj->tij", visible_moving - middle[:, None], visible_static - centre)
@@ -310,17 +310,17 @@ class _LandmarkBuilder:
                 f"the static trial has none of the markers of mapping {self.mapping.name}"
             )
         for name in mapped:
-            seen = values[str(name)]
-            seen = seen[~np.isnan(seen).any(axis=-1)]
-            if len(seen) and float(seen.std(axis=0).max()) > _STILL:
+            positions = values[str(name)]
+            positions = positions[~np.isnan(positions).any(axis=-1)]
+            if len(positions) and float(positions.std(axis=0).max()) > _STILL:
                 raise BadInputError(
-                    f"the static trial moves: {name} by {seen.std(axis=0).max():.3f} m "
+                    f"the static trial moves: {name} by {positions.std(axis=0).max():.3f} m "
                     "(standard deviation); give one in which the person stands still"
                 )
         return names, {
-            name: np.median(seen, axis=0) if len(seen) else np.full(3, np.nan)
+            name: np.median(positions, axis=0) if len(positions) else np.full(3, np.nan)
             for name, v in values.items()
-            for seen in [v[~np.isnan(v).any(axis=-1)]]
+            for positions in [v[~np.isnan(v).any(axis=-1)]]
         }
 
     def joint_centres(self) -> None:
@@ -527,8 +527,8 @@ class _LandmarkBuilder:
                 [names.find(name) for name in self.mapping.joint_centres[landmark]]
                 for landmark in (heel, toe)
             ]
-            if all(name is not None for each in markers for name in each):
-                ends = [np.mean([places[str(n)] for n in each], axis=0) for each in markers]
+            if all(name is not None for place in markers for name in place):
+                ends = [np.mean([places[str(n)] for n in place], axis=0) for place in markers]
                 foot = ends[1] - ends[0]
                 if not np.isnan(foot).any():
                     return float(foot[1]), float(np.hypot(foot[0], foot[2]))

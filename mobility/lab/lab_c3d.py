@@ -160,7 +160,7 @@ def _events(what: str, groups: Any) -> list[Event]:
     if times.ndim != 2 or len(times) != 2:  # minutes and seconds, one below the other
         raise BadInputError(f"{what}: its events have no times of minutes and seconds")
     words = {
-        name: [str(each).strip() for each in _value(groups, "EVENT", name, [])]
+        name: [str(text).strip() for text in _value(groups, "EVENT", name, [])]
         for name in ("LABELS", "CONTEXTS", "DESCRIPTIONS")
     }
     count = int(_value(groups, "EVENT", "USED", [times.shape[1]])[0])
@@ -168,7 +168,7 @@ def _events(what: str, groups: Any) -> list[Event]:
         60.0 * minutes + seconds_of_minute
         for minutes, seconds_of_minute in times.T[:count].tolist()
     ]
-    padded = ([*each, *[""] * len(seconds)][: len(seconds)] for each in words.values())
+    padded = ([*texts, *[""] * len(seconds)][: len(seconds)] for texts in words.values())
     return sorted(map(Event, seconds, *padded))
 
 

@@ -243,14 +243,14 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
     agreement = trial.agreement.assign_attrs(of_exercise)
     curves = trial.curves.assign_attrs(of_exercise, values=" ".join(values))
     recordings = [
-        each.assign_coords(time=each["time"] - trial.sync.lag_s)
-        for each in (reference.pose, reference.formulas, reference.model)
-        if each is not None
+        recording.assign_coords(time=recording["time"] - trial.sync.lag_s)
+        for recording in (reference.pose, reference.formulas, reference.model)
+        if recording is not None
     ]
     times = None
     if "seat_off" in repetitions:
         times = times_of_both(exercise, repetitions, metrics, recordings)
-    warnings = [each for each in trial.warnings if each.get("values", {}).get("name") not in unused]
+    warnings = [w for w in trial.warnings if w.get("values", {}).get("name") not in unused]
     if times is not None:
         curves = curves.merge(times, combine_attrs="override")
         if why := times.attrs["refused"]:
@@ -288,7 +288,7 @@ def validation(
     session: StoredSession, name: str, *, folder: str | os.PathLike[str] | None = None
 ) -> Validation:
     """One stored comparison."""
-    by_name = {each.name: each for each in validations(session, folder=folder)}
+    by_name = {stored.name: stored for stored in validations(session, folder=folder)}
     if name not in by_name:
         raise NotFoundError(
             f"session {session.id}: no comparison '{name}' with lab data"
@@ -333,7 +333,7 @@ def open_comparison(
         return _warned_if_stale(session, validation(session, comparison, folder=place))
     stored = validations(session, folder=place)
     if len(stored) != 1:
-        names = ", ".join(each.name for each in stored) or "none"
+        names = ", ".join(one.name for one in stored) or "none"
         raise BadInputError(f"session {session.id}: name one of its comparisons ({names})")
     return _warned_if_stale(session, stored[0])
 
@@ -519,18 +519,18 @@ def run_study(
     _require_one_reference(compared, file)
     curves = [next(iter(comparison.curves().values())) for _, _, comparison in compared]
     people = [participant for _, participant, _ in compared]
-    whole = _pooled(curves, people, margin_deg)
+    pooled = _pooled(curves, people, margin_deg)
     models = sorted({trial["source_software"] for trial in document["trials"]})
     conditions = {}
     named = list(dict.fromkeys(row.condition for row, _, _ in compared))
     for condition in named if len(named) > 1 else []:
-        chosen = [i for i, (row, _, _) in enumerate(compared) if row.condition == condition]
+        indices = [i for i, (row, _, _) in enumerate(compared) if row.condition == condition]
         conditions[condition or "none"] = _pooled(
-            [curves[i] for i in chosen], [people[i] for i in chosen], margin_deg
+            [curves[i] for i in indices], [people[i] for i in indices], margin_deg
         ).assign_attrs(condition=condition or "none")
     document |= {
         "exercise": compared[0][2].document["exercise"],
-        **_all_statistics(whole),
+        **_all_statistics(pooled),
         "times": times_statistics(curves, people),
         "conditions": {
             name: statistics(pooled, str(pooled.attrs["primary"]))
@@ -543,7 +543,7 @@ def run_study(
         },
         "warnings": [tables.warning("warnings.trial_failed", **fault) for fault in failed]
         + [tables.warning("warnings.several_models", models=listed(models))] * (len(models) > 1)
-        + [dict(w) for w in warnings_of(whole)]
+        + [dict(w) for w in warnings_of(pooled)]
         + [
             {**w, "message": f"{comparison.document['session_id']}: {w['message']}"}
             for _, _, comparison in compared
@@ -556,7 +556,7 @@ def run_study(
             zip(compared, curves, strict=True), start=1
         )
     }
-    return StudyResult(document, whole, conditions, named_curves)
+    return StudyResult(document, pooled, conditions, named_curves)
 
 
 def _require_one_reference(
@@ -579,14 +579,14 @@ def _check_sessions(store: SessionStore[Any], rows: Sequence[StudyRow], file: Pa
 
     Rows of sessions that are not in the store are left to the run, which lists them as failed.
     """
-    seen: set[tuple[str, str]] = set()
+    pairs: set[tuple[str, str]] = set()
     owners: dict[str, str] = {}
     exercise = ""
     for number, row in enumerate(rows, start=1):
         where = f"study {file.name}, row {number}"
-        if (row.session, row.lab_file) in seen:
+        if (row.session, row.lab_file) in pairs:
             raise BadInputError(f"{where}: session {row.session} and its lab file are listed twice")
-        seen.add((row.session, row.lab_file))
+        pairs.add((row.session, row.lab_file))
         try:
             record = store.session(row.session).record
         except MobilityError:
@@ -630,15 +630,15 @@ def _pooled(
             estimators = [str(e) for e in of_trial["estimator"].values]
             wanted = (comparison.measured, comparison.reference)
             pairs.append(
-                [angles_of(of_trial, each if each in estimators else "") for each in wanted]
+                [angles_of(of_trial, e if e in estimators else "") for e in wanted]
             )
         common = sorted({str(name) for v, r in pairs for name in v.data_vars if name in r})
         if not common:
             continue
         video, lab = (
             [
-                _completed(each, common, of_trial)
-                for each, of_trial in zip(side, curves, strict=True)
+                _completed(angles, common, of_trial)
+                for angles, of_trial in zip(side, curves, strict=True)
             ]
             for side in zip(*pairs, strict=True)
         )

@@ -212,8 +212,8 @@ def _of_events(events: Sequence[Event]) -> dict[str, Any]:
         for name, label in EVENTS.items()
     }
     count = len(times["start"])
-    if count and all(len(each) == count for each in times.values()):
-        variables |= {name: ("rep", each, second) for name, each in times.items()}
+    if count and all(len(seconds) == count for seconds in times.values()):
+        variables |= {name: ("rep", seconds, second) for name, seconds in times.items()}
         variables["accepted"] = ("rep", np.ones(count, bool))
         variables["rep"] = ("rep", np.arange(count) + 1)
     return variables

@@ -147,7 +147,7 @@ class FileNames:
 
     def nearest(self, name: str) -> str:
         """Return the names of the file that are most like `name`, for a message."""
-        forms = {_plain(each): each for each in self.names}
+        forms = {_plain(one): one for one in self.names}
         close = difflib.get_close_matches(_plain(name), list(forms), n=3, cutoff=0.4)
         if close:
             return "nearest: " + ", ".join(forms[form] for form in close)
@@ -193,7 +193,7 @@ def other_content_of_column(column: str) -> str | None:
 def other_content_of_header(header: Iterable[str]) -> str | None:
     """Content that a header declares and that is neither angles nor markers; else None."""
     patterns = _content_patterns("header").items()
-    return next((text for line in header for text, each in patterns if each.fullmatch(line)), None)
+    return next((text for line in header for text, p in patterns if p.fullmatch(line)), None)
 
 
 def from_dict(

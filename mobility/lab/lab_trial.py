@@ -117,9 +117,9 @@ def read_reference(
     # One mapping may describe markers, angles, or both.
     for_markers = for_angles = None
     if mapping is not None:
-        chosen = given_mapping(mapping)
-        for_markers = chosen if chosen.joint_centres or chosen.pelvis else None
-        for_angles = chosen if chosen.angles else None
+        lab_mapping = given_mapping(mapping)
+        for_markers = lab_mapping if lab_mapping.joint_centres or lab_mapping.pelvis else None
+        for_angles = lab_mapping if lab_mapping.angles else None
     main_mapping = mapping if lab_angles is None else for_markers
     main = read_lab(lab_file, mapping=main_mapping, units=units, vertical_axis=vertical_axis)
     files = {"lab": _source_attrs(main)}
@@ -182,10 +182,10 @@ def compare(
     What the video has and the lab lacks is named in a warning.
     """
     warnings: list[dict[str, Any]] = list(reference.warnings)
-    both = [each for each in (reference.formulas, reference.model) if each is not None]
+    both = [angles for angles in (reference.formulas, reference.model) if angles is not None]
     if not both:
         raise BadInputError("compare: the lab files hold no angle that the video has")
-    first = next((each for each in both if _has_any(each, video)), both[0])
+    first = next((angles for angles in both if _has_any(angles, video)), both[0])
     sync = find_lag(video, first, max_lag_s=max_lag_s, lag_s=lag_s)
     delay = tables.load("synchronisation")["video_delay"]
     if not sync.given:
@@ -249,7 +249,7 @@ def stacked(agreements: Mapping[str, xr.Dataset]) -> xr.Dataset:
     order = {"angle": _ANGLE_NAMES, "side": (*SIDES, "middle")}
     labels = {
         dim: [
-            each for each in names if any(each in part[dim].values for part in agreements.values())
+            one for one in names if any(one in part[dim].values for part in agreements.values())
         ]
         for dim, names in order.items()
     }
@@ -305,18 +305,18 @@ def _has_any(lab: xr.Dataset, video: xr.Dataset) -> bool:
 
 def _warn_of_lacking(video: xr.Dataset, curves: xr.Dataset) -> list[dict[str, Any]]:
     """Name the angles of the video that no file of the lab has."""
-    of_lab = [each for each in ("lab_formulas", "lab_model") if each in curves["estimator"].values]
+    of_lab = [name for name in ("lab_formulas", "lab_model") if name in curves["estimator"].values]
     lacking = []
     for name, values in video.data_vars.items():
         if str(name).endswith((SD, "_raw", "_image")):
             continue
-        seen = values.notnull().any("time")
+        has_value = values.notnull().any("time")
         if name in curves:
-            seen &= ~curves[name].sel(estimator=of_lab).notnull().any(["estimator", "time"])
-        if "side" not in seen.dims or bool(seen.all()):
-            lacking += [called(str(name))] if bool(seen.any()) else []
+            has_value &= ~curves[name].sel(estimator=of_lab).notnull().any(["estimator", "time"])
+        if "side" not in has_value.dims or bool(has_value.all()):
+            lacking += [called(str(name))] if bool(has_value.any()) else []
         else:
-            lacking += [f"{side} {called(str(name))}" for side in SIDES if seen.sel(side=side)]
+            lacking += [f"{side} {called(str(name))}" for side in SIDES if has_value.sel(side=side)]
     return [tables.warning("warnings.lab_lacks", what=listed(lacking))] if lacking else []
 
 
@@ -339,7 +339,7 @@ def _curves(
     for angle in _ANGLE_NAMES:
         definition = tables.load("angles")[angle]
         dims = ("time", "side") if definition["sided"] else ("time",)
-        named = [(sources[each][0], f"{angle}{sources[each][1]}") for each in estimators]
+        named = [(sources[name][0], f"{angle}{sources[name][1]}") for name in estimators]
         values = np.stack([_angle_values(source, name, dims, time.size) for source, name in named])
         if not np.isnan(values).all():
             attrs = {"units": "degree", "long_name": definition["long_name"]}
@@ -348,11 +348,11 @@ def _curves(
             if sd in video:
                 variables[sd] = video[sd].transpose(*dims).drop_vars("time").variable
     coords: dict[str, Any] = {}
-    for each, kept in repetitions.data_vars.items():
-        name = str(each)
+    for key, stored in repetitions.data_vars.items():
+        name = str(key)
         if re.fullmatch(r"(\w+_)?(start|end)|bottom|accepted|compared", str(name)):
-            variables[f"repetition_{name}"] = kept.variable
-            coords |= {str(d): repetitions[d].variable for d in kept.dims if d in repetitions}
+            variables[f"repetition_{name}"] = stored.variable
+            coords |= {str(d): repetitions[d].variable for d in stored.dims if d in repetitions}
     result = xr.Dataset(
         variables,
         coords={

@@ -299,7 +299,7 @@ def _arrays_of_both(
 def _check_values(values: Sequence[str], repetitions: Sequence[xr.Dataset]) -> None:
     parts = [name for name in values if name not in (*_EXTREMES, "bottom")]
     for name in parts:
-        if not all(f"{name}_{end}" in each for each in repetitions for end in ("start", "end")):
+        if not all(f"{name}_{end}" in trial for trial in repetitions for end in ("start", "end")):
             raise BadInputError(
                 f"agreement: values: the repetitions have no {name}_start and {name}_end"
             )
@@ -364,8 +364,8 @@ def _one_trial(
     video_values, video_sd = _discrete(ours, sd, inside, parts, layout.names, names)
     lab_values, _ = _discrete(theirs, np.full_like(sd, np.nan), inside, parts, layout.names, names)
     for name, values in zip(_VALUES, (video_values, lab_values, video_sd), strict=True):
-        kept = np.where(shown[:, None], values, np.nan)
-        measured[name] = (("rep", "metric", "angle", "side"), kept)
+        shown_values = np.where(shown[:, None], values, np.nan)
+        measured[name] = (("rep", "metric", "angle", "side"), shown_values)
     return measured
 
 

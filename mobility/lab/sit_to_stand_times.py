@@ -41,9 +41,9 @@ def times_of_both(
     """
     limits = limits_of(exercise)
     of_recordings = [
-        find_chair_rises(each if "position" in each else stick_figure(each)) for each in recordings
+        find_chair_rises(one if "position" in one else stick_figure(one)) for one in recordings
     ]
-    lab = next((each for each in of_recordings if each["accepted"].any()), of_recordings[0])
+    lab = next((rises for rises in of_recordings if rises["accepted"].any()), of_recordings[0])
     partner = _partners(repetitions, lab)
     moments, totals = (
         [{_SEAT_OFF: rises[_SEAT_OFF], **durations(rises)} for rises in (repetitions, lab)],
@@ -63,7 +63,7 @@ def times_of_both(
         sd[row, both] = of_moment if name == _SEAT_OFF else math.sqrt(2) * of_moment
     refused = [] if both.size else [tables.sentence("reasons.chair.not_in_lab")]
     for row, name in enumerate(totals[0], start=len(moments[0])):
-        (of_video, _), (of_lab, why) = (each[name] for each in totals)
+        (of_video, _), (of_lab, why) = (total[name] for total in totals)
         if times.shape[2]:
             times[:, row, 0] = of_video, of_lab
             sd[row, 0] = math.sqrt(2) * of_moment
@@ -129,12 +129,12 @@ def stick_figure(angles: xr.Dataset) -> xr.Dataset:
         turned: Array = np.radians(of_subject.to_numpy().astype(np.float64))
         return turned
 
-    knee, hip, trunk = (degrees(each) for each in ("knee_flexion", "hip_flexion", "trunk_lean"))
+    knee, hip, trunk = (degrees(angle) for angle in ("knee_flexion", "hip_flexion", "trunk_lean"))
     ankle = degrees("ankle_dorsiflexion")
     shank = np.where(np.isfinite(ankle), ankle, knee - (hip - trunk))
     thigh = knee - shank
     lean = np.where(np.isfinite(trunk), trunk, hip - thigh)
-    ratio = {name: each["ratio"] for name, each in tables.load("body_segments")["segments"].items()}
+    ratio = {name: one["ratio"] for name, one in tables.load("body_segments")["segments"].items()}
     place = {"ankle": np.zeros((time.size, 2))}
     for name, below, length, turn in (
         ("knee", "ankle", ratio["shank"], shank),

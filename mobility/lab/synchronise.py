@@ -171,7 +171,7 @@ def find_lag(
     for names in groups:
         start_a, a = _on_grid(video, names, what="video")
         start_b, b = _on_grid(lab, names, what="lab file")
-        size = np.array([[_movement(x) for x in each] for each in (a, b)])
+        size = np.array([[_movement(x) for x in signals] for signals in (a, b)])
         least = np.maximum(_LEAST_MOVEMENT, _LEAST_OF_LARGEST * size.max(axis=1)[:, None])
         moving = (size >= least).all(axis=0)
         if moving.any():
@@ -226,7 +226,7 @@ def find_lag(
         second_lag_s=second[1],
         overlap_s=float(overlap[best]),
         signals=tuple(labels),
-        signal_lags_s=tuple(float(lag + each) for each in lag_differences),
+        signal_lags_s=tuple(float(lag + difference) for difference in lag_differences),
     )
 
 
@@ -405,7 +405,7 @@ def _parts(video: tuple[float, Array], lab: tuple[float, Array], lag: float) -> 
     (start_a, a), (start_b, b) = video, lab
     length, reach = (round(settings[name] * RATE_HZ) for name in ("part_s", "reach_s"))
     first = round((start_a + lag - start_b) * RATE_HZ)
-    found = []
+    best_fits = []
     for start in range(0, a.shape[1] - length + 1, length):
         places = first + start - reach + np.arange(length + 2 * reach)
         inside = (places >= 0) & (places < b.shape[1])
@@ -426,8 +426,8 @@ def _parts(video: tuple[float, Array], lab: tuple[float, Array], lag: float) -> 
             misfit = 1 - rho * np.abs(rho)
             fits = np.flatnonzero(misfit <= settings["as_well"] * misfit.min() + 1e-12) - reach
             later = int(fits[np.abs(fits).argmin()]) / RATE_HZ
-            found.append((float(rho[reach]), later, float(power_x[reach])))
-    correlation, later_s, movement = np.array(found).reshape(-1, 3).T
+            best_fits.append((float(rho[reach]), later, float(power_x[reach])))
+    correlation, later_s, movement = np.array(best_fits).reshape(-1, 3).T
     moving = movement > settings["least_movement"] * movement.max(initial=0.0)
     return _Parts(correlation[moving], later_s[moving], movement[moving])
 
@@ -511,15 +511,15 @@ def _sd_of_lag(residual: Array, slope: Array, labels: Sequence[str]) -> float:
     power = slope**2
     score = (residual * slope).sum(axis=0)
     score = score - score.mean()
-    whole = float(power.sum())
+    total = float(power.sum())
     variances = [0.0]
     for blocks, sums in _block_sums(score):
-        variances.append(blocks**2 / (blocks - 1) * float((sums**2).mean()) / whole**2)
+        variances.append(blocks**2 / (blocks - 1) * float((sums**2).mean()) / total**2)
     joints = np.array([label.split()[0] for label in labels])
     names = np.unique(joints)
     if names.size > 1:
-        joint_score = np.array([(residual * slope)[joints == name].sum() / whole for name in names])
-        weight = np.array([power[joints == name].sum() / whole for name in names])
+        joint_score = np.array([(residual * slope)[joints == name].sum() / total for name in names])
+        weight = np.array([power[joints == name].sum() / total for name in names])
         deviation = joint_score - weight * joint_score.sum()
         variances.append(names.size / (names.size - 1) * float((deviation**2).sum()))
     return float(np.sqrt(max(variances)))

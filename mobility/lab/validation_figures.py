@@ -100,14 +100,14 @@ def difference_curves(
     selected = agreement.sel(comparison=comparison)
     figure, axes = _panels(names, height=2.4, xlabel="Repetition (%)", ylabel="Degrees")
     percent = selected["percent"].to_numpy()
-    seen: dict[str, None] = {}
+    drawn: dict[str, None] = {}
     for axis, name in zip(axes, names, strict=True):
         axis.axhline(0, color=GREY, lw=0.8)
         for side in selected["side"].values.tolist():
             curve = selected["difference_curve"].sel(angle=name, side=side).to_numpy()
             if not np.isfinite(curve).any():
                 continue
-            seen[side] = None
+            drawn[side] = None
             key = "" if side == "middle" else side
             spread = selected[sd_name("difference_curve")].sel(angle=name, side=side).to_numpy()
             axis.plot(percent, curve, color=COLOURS[key], ls=LINES[key], lw=1.8)
@@ -116,7 +116,7 @@ def difference_curves(
             )
         axis.set_xlim(0, 100)
     handles = [
-        line(s.capitalize(), color=COLOURS[s], ls=LINES[s], lw=1.8) for s in seen if s != "middle"
+        line(s.capitalize(), color=COLOURS[s], ls=LINES[s], lw=1.8) for s in drawn if s != "middle"
     ]
     handles.append(patch("± SD", color=GREY, alpha=0.2))
     legend(figure, handles, title=title)
@@ -267,10 +267,10 @@ def _axis_limits(curves: xr.Dataset, name: str) -> tuple[float, float]:
     """Limits of the y axis, by all estimators except the raw ones, whose outliers are cut off."""
     estimators = [e for e in curves["estimator"].values if e not in ("raw", "image")]
     values = curves[name].sel(estimator=estimators).to_numpy()
-    seen = values[np.isfinite(values)]
-    if not seen.size:
+    finite_values = values[np.isfinite(values)]
+    if not finite_values.size:
         return (0.0, 1.0)
-    low, high = float(seen.min()), float(seen.max())
+    low, high = float(finite_values.min()), float(finite_values.max())
     pad = max(5.0, 0.12 * (high - low))
     return (low - pad, high + pad)
 
