@@ -346,7 +346,7 @@ def _times(
     if rate is not None and abs(measured / rate - 1.0) > _RATES_AGREE:
         if options.rate_hz is None:
             raise BadInputError(
-                f"{what}: its {origin} is {rate:g} frames/s, but its times step by "
+                f"{what}: {rate:g} frames/s in its {origin}, but its times step by "
                 f"{1 / measured:g} s ({measured:g} frames/s); set rate_hz to the right one"
             )
         # # The first frame keeps its number: its time is scaled from the rate of the times.
