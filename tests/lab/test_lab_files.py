@@ -714,7 +714,7 @@ def test_a_c3d_that_was_cut(lab: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.c3d"
     for keep in (0, 1, 300, 600, 5000, 2_157_000):
         path.write_bytes(whole[:keep])
-        refused(path, match=r"cut\.c3d.*(empty|in its header|only its beginning)")
+        refused(path, match=r"cut\.c3d.*(empty|cut off|in its header|only its beginning)")
 
 
 # Files that are something else, or not whole.
@@ -738,8 +738,8 @@ def test_a_file_of_another_kind_is_named_and_there_may_be_none(tmp_path: Path) -
     for content, kind in (
         (b"\x89HDF\r\n\x1a\n\0\0\0", "NetCDF or HDF5; export it as C3D"),
         (b"PK\3\4\x14\0\6\0", r"a spreadsheet \(XLSX\) or another packed file; export it"),
-        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<OpenSimDocument>\n", "XML; give"),
-        (b'{"time": [0, 1],\n "knee": [1, 2]}\n', "JSON; give"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<OpenSimDocument>\n", "XML; export it"),
+        (b'{"time": [0, 1],\n "knee": [1, 2]}\n', "JSON; export it"),
         (b"A licence\nof words\n", "not a table: line 2 has no number under the names"),
     ):
         path.write_bytes(content)
@@ -779,7 +779,7 @@ WRONG = {
     "trc": [
         ("NumMarkers", "Markers", "header lacks NumMarkers; add these names to line 2"),
         ("\t5\t14\tm", "\t9\t14\tm", "has 9 frames, the file 5"),
-        ("\t14\tm", "\t13\tm", "says 13 markers and names 14"),
+        ("\t14\tm", "\t13\tm", "has 13 markers, but 14 names"),
         ("r_toe", "L_toe", "L_toe more than once"),
         ("0.500000", "half", "line 7: 'half' is not a number"),
         *(

@@ -449,7 +449,12 @@ def test_what_is_not_fit_to_write(squat, angles, repetitions, tmp_path: Path) ->
         (write_trc, squat.assign(position=squat["position"] * np.nan), path, "every position is m"),
         (write_mot, angles.isel(time=[0]), path, "at least 2 are needed"),
         (write_c3d, squat, path, r"must end in \.c3d"),
-        (partial(write_c3d, angles=angles.isel(time=slice(9))), squat, c3d, "have different frames"),
+        (
+            partial(write_c3d, angles=angles.isel(time=slice(9))),
+            squat,
+            c3d,
+            "have different frames",
+        ),
         (partial(write_c3d, repetitions=many), squat, c3d, "have 300 events, but a C3D has 255"),
         (write_csv, angles, tmp_path, "is a folder"),
     ):

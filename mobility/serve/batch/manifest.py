@@ -309,7 +309,7 @@ def _check_header(manifest: Path, names: Sequence[str]) -> None:
         if names.count(name) > 1
     ]
     if "video" not in names:
-        problems.append(Problem(1, "video", f"is missing; add it to {', '.join(COLUMNS)}"))
+        problems.append(Problem(1, "video", f"is missing; add it (columns: {', '.join(COLUMNS)})"))
     if problems:
         raise ManifestError(manifest, problems)
 
