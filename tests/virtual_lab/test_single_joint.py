@@ -143,7 +143,7 @@ def test_what_cannot_be_asked() -> None:
         ({"movement": "trunk_lateral_flexion", "to": 30}, "side: should be left or right"),
         (aside, "side: should be left or right"),
         ({"movement": "shoulder_flexion", "to": 90, "arms": "sideways"}, "if the elbow moves"),
-        (bend | {"elbow_to": 90}, "for a shoulder that moves"),
+        (bend | {"elbow_to": 90}, "only applies to a moving shoulder"),
         (bend | {"depth": 50}, "depth: unknown"),
     ):
         with pytest.raises(BadInputError, match=message):
