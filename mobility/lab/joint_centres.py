@@ -90,11 +90,12 @@ def lab_pose(
     A centre is the mean of the markers in the mapping (medial and lateral). Some markers are only
     worn in the static trial. They are reconstructed from the other markers of their segment in each
     frame, by the rotation and translation that fit these best by least squares (Soderkvist & Wedin
-    1993, J Biomech 26:1473). Hips are the markers or functional centres in the mapping; without
-    them they come from the iliac spines by :func:`harrington_hips`. If the mapping marks the
-    shoulders as acromion markers, the joint is assumed 0.12 of the distance between both acromia
-    below them (after Rab et al. 2002, Gait Posture 15:113). Otherwise arms held forward would be
-    some 7 to 10 degrees too low.
+    1993, J Biomech 26:1473).
+
+    Hips are the markers or functional centres in the mapping; without them they come from the iliac
+    spines by :func:`harrington_hips`. If the mapping marks the shoulders as acromion markers, the
+    joint is assumed 0.12 of the distance between both acromia below them (after Rab et al. 2002,
+    Gait Posture 15:113). Otherwise arms held forward would be some 7 to 10 degrees too low.
 
     Heel and toe markers on shoes differ in height. The toe is therefore lowered or raised so that
     the line from heel to toe is level while the person stands: in the static trial if there is one,

@@ -97,7 +97,7 @@ def read_lab(
     NotFoundError
         There is no such file.
     BadInputError
-        The file is empty, cut off, of another format, or contains only other data, such as forces,
+        The file is empty, cut off, in another format, or contains only other data, such as forces,
         which the message names; units, rate or axes contradict each other or cannot be determined;
         or a mapping does not fit.
 

@@ -1,4 +1,4 @@
-"""Times of sit-to-stand repetitions beside those in recordings of a lab."""
+"""Times of repetitions from a chair beside those in recordings of a lab."""
 
 from __future__ import annotations
 

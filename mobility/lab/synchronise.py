@@ -150,9 +150,11 @@ def find_lag(
 
     The error of the lag comes from the residuals. With r the residuals of the video's angles after
     regression on the lab's, and b' the derivative of the lab's angles, the lag of a part of the
-    trial differs from that of the whole by :math:`\sum r b' / \sum b'^2`. The variance of the whole
-    comes from sums over blocks of the trial, all joints together, with the block length that gives
-    the largest variance (Künsch 1989), or from the lags of single joints if these differ by more.
+    trial differs from that of the whole by :math:`\sum r b' / \sum b'^2`.
+
+    The variance of the whole comes from sums over blocks of the trial, all joints together, with
+    the block length that gives the largest variance (Künsch 1989), or from the lags of single
+    joints if these differ by more.
 
     The movement is the same if :math:`\rho` is at least 0.9, and parts of 2 s fit best at lags that
     hardly differ (root mean square 0.06 s), because another trial has other pauses. With three

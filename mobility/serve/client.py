@@ -70,7 +70,7 @@ class Client:
     Raises
     ------
     MobilityError
-        In every function: the error that the server reports, of the class of its status.
+        In every function: the error that the server reports; its class depends on the status.
         StorageError if the server cannot be reached, or if the response is not the expected
         document.
     """

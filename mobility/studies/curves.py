@@ -468,7 +468,7 @@ def _require_alike(trials: Sequence[xr.Dataset | StoredSession], phase: Phase, p
     done = {trial.record.exercise for trial in trials if isinstance(trial, StoredSession)}
     if len(done) > 1:
         raise BadInputError(
-            f"mean_curves: the sessions are of {listed(sorted(done))}; give those of one exercise"
+            f"mean_curves: the sessions show {listed(sorted(done))}; use those of one exercise"
         )
     for number, trial in enumerate(trials, start=1):
         if isinstance(trial, xr.Dataset):

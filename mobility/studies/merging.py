@@ -188,9 +188,11 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     Excluded are values that the verdict on a video rules out, and the sides of a video whose sides
     may have been exchanged, if another video has either side. The difference right minus left of
     the knee comes from the videos with the frontmost kind of view, unless the other videos are more
-    precise. Left and right are then adjusted to agree with the difference, with the smallest
-    errors. If the legs are performed in turn, each leg is merged separately. A quantity that was
-    measured in two ways, for example by two versions, has no value.
+    precise.
+
+    Left and right are then adjusted to agree with the difference, with the smallest errors. If the
+    legs are performed in turn, each leg is merged separately. A quantity that was measured in two
+    ways, for example by two versions, has no value.
 
     Parameters
     ----------

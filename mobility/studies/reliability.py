@@ -214,13 +214,14 @@ def reliability(
 
         ``over`` is what differs between two values ("visit": all else is the same; "visit,
         operator": both). ``of`` is the term of a component, or the two levels of a change.
-        ``value``, ``low`` and ``high`` (95 %) are NaN if ``reason`` says why. ``values`` is the
-        number of values used, and ``participants`` the number of people behind them. For `icc`,
-        `sem` and `mdc95` these are people with values at two levels of what differs, at least
-        three, because others contain no information on an error. ``refused`` (with a reason) and
-        ``missing`` (without) count the values not used. ``method`` is "analysis of variance",
-        "REML" or "paired differences", "" without a value. ``note`` has what a reader should know
-        about a value.
+        ``value``, ``low`` and ``high`` (95 %) are NaN if ``reason`` says why.
+
+        ``values`` is the number of values used, and ``participants`` the number of people behind
+        them. For `icc`, `sem` and `mdc95` these are people with values at two levels of what
+        differs, at least three, because others contain no information on an error. ``refused``
+        (with a reason) and ``missing`` (without) count the values not used. ``method`` is "analysis
+        of variance", "REML" or "paired differences", "" without a value. ``note`` has what a reader
+        should know about a value.
 
         ``without_value``: how many values are missing for each metric and side, by ``reason``.
 

@@ -85,7 +85,7 @@ class Case(Strict):
     def stance(self) -> Stance:
         """The motion, if the subject stands on the feet."""
         if not isinstance(self.motion, Stance):
-            raise BadInputError(f"{self.name}: its motion moves a single joint; use a standing one")
+            raise BadInputError(f"{self.name}: its motion moves only one joint; use a standing one")
         return self.motion
 
     @property
@@ -213,7 +213,7 @@ def perform_case(case: Case, time: NDArray[np.float64] | None = None) -> tuple[B
 
 
 def film_case(case: Case, body: Body, trial: Trial) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Yield times and pictures, (height, width, 3), of a trial from the camera of a case."""
+    """Film a trial with the camera of a case: yield times and pictures (height, width, 3)."""
     film = case.video
     return frames(
         body,

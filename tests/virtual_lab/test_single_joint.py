@@ -150,6 +150,6 @@ def test_what_cannot_be_asked() -> None:
             case_from({"motion": motion})
     case = case_from({"name": "arm", "motion": bend})
     assert isinstance(case.motion, JointMotion)
-    with pytest.raises(BadInputError, match="arm: its motion is no squat on both legs"):
+    with pytest.raises(BadInputError, match="arm: its motion is not a squat on both legs"):
         _ = case.squat
     assert case_from({"motion": {"depth": 40}}).squat.depth == 40

@@ -48,8 +48,8 @@ class BatchRow(Document):
     redone: Annotated[list[str], Field(description="stages that were not skipped")] = Field(
         default_factory=list
     )
-    seconds: Annotated[dict[str, float], Field(description="by stage, of those redone")] = Field(
-        default_factory=dict
+    seconds: Annotated[dict[str, float], Field(description="for each redone stage")] = (
+        Field(default_factory=dict)
     )
     took_s: Annotated[
         float | None, Field(description="in its worker, with what belongs to no stage")

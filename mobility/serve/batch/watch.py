@@ -94,9 +94,11 @@ def watch(
     checked every `every_s`, without end or, with `once`, until no video is growing or waiting. If a
     video is replaced by another file with the same name, it is processed again. The name of a
     subfolder is the participant of its videos; `participant` and `exercise` apply to videos without
-    one. `on_outcome` is called with the outcome of each video. If `on_visit` is given, pages of
-    visits with processed videos are made, and it is called with each. If a watch was stopped before
-    it made them, the next one does.
+    one.
+
+    `on_outcome` is called with the outcome of each video. If `on_visit` is given, pages of visits
+    with processed videos are made, and it is called with each. If a watch was stopped before it
+    made them, the next one does.
     """
     folder = folder.absolute()
     if not folder.is_dir():

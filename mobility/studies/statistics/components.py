@@ -179,12 +179,13 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
     balanced design without negative estimates they equal those of the analysis of variance.
 
     The intervals are those of modified large samples. Their lower end is calibrated by a parametric
-    bootstrap so that the truth is below it in about 2.5 % of studies. Each term has a mean square
-    of what it explains beyond the terms that do not contain it (type II), with expectation
-    :math:`\sum_s c_{ts} \sigma^2_s`. Solved for the variances, these are sums of mean squares. In a
-    balanced design the mean squares are independent and distributed as chi-square; in others their
-    degrees of freedom are Satterthwaite's. A factor with two levels has one degree of freedom, and
-    an upper end that is far away.
+    bootstrap so that the truth is below it in about 2.5 % of studies.
+
+    Each term has a mean square of what it explains beyond the terms that do not contain it (type
+    II), with expectation :math:`\sum_s c_{ts} \sigma^2_s`. Solved for the variances, these are sums
+    of mean squares. In a balanced design the mean squares are independent and distributed as
+    chi-square; in others their degrees of freedom are Satterthwaite's. A factor with two levels has
+    one degree of freedom, and an upper end that is far away.
 
     Simulated studies had 10, 20 and 40 participants, two operators and two or three visits
     (``benchmarks/reliability.md``). The intervals held sums of variances in 94 to 98 %, and their

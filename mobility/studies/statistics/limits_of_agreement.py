@@ -233,10 +233,11 @@ def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, floa
     `parts` are the mean squares, each times its coefficient, which may be negative. With one part
     the interval is exact. With several, the upper limit is that of modified large samples. Their
     lower limit is too high if one part has few degrees of freedom, as with two visits: the truth is
-    below it in 3 to 5 % of studies. The lower limit is therefore calibrated by a parametric
-    bootstrap: it is the sum for which 2.5 % of studies would have a lower limit of modified large
-    samples above the one that was computed. For each sum that is tried, the expectations of the
-    mean squares are the most likely ones.
+    below it in 3 to 5 % of studies.
+
+    The lower limit is therefore calibrated by a parametric bootstrap: it is the sum for which 2.5 %
+    of studies would have a lower limit of modified large samples above the one that was computed.
+    For each sum that is tried, the expectations of the mean squares are the most likely ones.
 
     If a part with few degrees of freedom is truly small, the truth is above the interval in fewer
     than 2.5 % of studies. This cannot be avoided, because the upper limit has to allow for a large

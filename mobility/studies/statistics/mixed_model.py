@@ -105,7 +105,7 @@ def fit_mixed_model(
     values
         Values (n,) in any unit, without NaN.
     fixed
-        Design matrix X (n, p), of full rank.
+        Design matrix X (n, p) with full rank.
     groupings
         The group of each value (n,), by name: the participant, the participant and side, ... Each
         grouping has random intercepts; nested and crossed groupings may be mixed. A grouping that

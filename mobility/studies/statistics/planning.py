@@ -58,11 +58,12 @@ def icc(
     With k trials and z = 1.96, :math:`n = 1 + 8 z^2 (1 - \rho)^2 (1 + (k-1) \rho)^2 / (k (k-1)
     w^2)`. With two trials and :math:`\rho \ge 0.7`, 5 ρ are added (Bonett). A few people are added
     if the interval of :func:`mobility.reliability` (consistency; McGraw and Wong) is still wider
-    than w on average. The interval is wider than w in about half of the studies. With `assurance`,
-    it is at most w in that share of studies: Zou's number, and more if the interval needs it (Zou's
-    number gives 70 % in place of 80 % for coefficients above 0.9). `reached` is the average width
-    of that interval; with `assurance`, it is the width that this share of the studies does not
-    exceed.
+    than w on average.
+
+    The interval is wider than w in about half of the studies. With `assurance`, it is at most w in
+    that share of studies: Zou's number, and more if the interval needs it (Zou's number gives 70 %
+    in place of 80 % for coefficients above 0.9). `reached` is the average width of that interval;
+    with `assurance`, it is the width that this share of the studies does not exceed.
 
     Parameters
     ----------

@@ -162,9 +162,11 @@ def measurement_error(values: Values, *, kind: Kind = "agreement") -> Estimate:
     :math:`\sqrt{\max(0, (C - E) / n) + E}`, which also includes the differences between columns.
     Its interval is for columns that are a sample of many, such as visits, by modified large samples
     with a lower limit that is calibrated by a parametric bootstrap; with 2 columns the upper limit
-    is far away. In simulated studies the true error of agreement was below its interval in 1.2 to
-    3.7 % and above it in 0 to 3.2 %. It is seldom above if columns hardly differ, because two or
-    three columns cannot show that they are alike (``benchmarks/reliability.md``). For one value,
+    is far away.
+
+    In simulated studies the true error of agreement was below its interval in 1.2 to 3.7 % and
+    above it in 0 to 3.2 %. It is seldom above if columns hardly differ, because two or three
+    columns cannot show that they are alike (``benchmarks/reliability.md``). For one value,
     :func:`mdc95` of the error is the smallest detectable change. For two methods, the error is not
     a change but the error of the method (:func:`~mobility.lab.agreement.agreement`).
 
