@@ -288,7 +288,7 @@ def test_bad_input_is_one_line(trial: Any) -> None:
         (lambda: plot.group_curves(angles), "Dataset of mobility.mean_curves"),
         (lambda: plot.group_curves(group, test=angles), "Dataset of mobility.compare_curves"),
         (lambda: plot.change(table), "DataFrame of cohort.changes; it has no user_id"),
-        (lambda: plot.change(changes_of(2, 2), participant="p9"), "'p9' does not have two sessions"),
+        (lambda: plot.change(changes_of(2, 2), participant="p9"), "'p9' does not have two"),
         (lambda: plot.change(3), "must be a DataFrame"),
         (lambda: plot.change(changes_of(2, 2).astype({"date": str})), "'date' must be dates"),
         (lambda: plot.reliability(table.astype({"value": str})), "'value' must be numbers"),

@@ -43,7 +43,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
     """Draw the angles of video and lab over time, with a row for each angle and a column per side.
 
-    All estimators are drawn; the video has the 95 % band of its error; repetitions are shaded.
+    All estimators are sides_drawn; the video has the 95 % band of its error; repetitions are shaded.
     """
     figure, axes = panels(len(names), 2, height=1.1 + 1.75 * len(names), sharex=True)
     time = curves["time"].to_numpy()
@@ -100,14 +100,14 @@ def difference_curves(
     selected = agreement.sel(comparison=comparison)
     figure, axes = _panels(names, height=2.4, xlabel="Repetition (%)", ylabel="Degrees")
     percent = selected["percent"].to_numpy()
-    drawn: dict[str, None] = {}
+    sides_drawn: dict[str, None] = {}
     for axis, name in zip(axes, names, strict=True):
         axis.axhline(0, color=GREY, lw=0.8)
         for side in selected["side"].values.tolist():
             curve = selected["difference_curve"].sel(angle=name, side=side).to_numpy()
             if not np.isfinite(curve).any():
                 continue
-            drawn[side] = None
+            sides_drawn[side] = None
             key = "" if side == "middle" else side
             spread = selected[sd_name("difference_curve")].sel(angle=name, side=side).to_numpy()
             axis.plot(percent, curve, color=COLOURS[key], ls=LINES[key], lw=1.8)
@@ -116,7 +116,9 @@ def difference_curves(
             )
         axis.set_xlim(0, 100)
     handles = [
-        line(s.capitalize(), color=COLOURS[s], ls=LINES[s], lw=1.8) for s in drawn if s != "middle"
+        line(s.capitalize(), color=COLOURS[s], ls=LINES[s], lw=1.8)
+        for s in sides_drawn
+        if s != "middle"
     ]
     handles.append(patch("± SD", color=GREY, alpha=0.2))
     legend(figure, handles, title=title)
@@ -267,10 +269,10 @@ def _axis_limits(curves: xr.Dataset, name: str) -> tuple[float, float]:
     """Return limits of the y axis from all estimators except raw ones, whose outliers are cut."""
     estimators = [e for e in curves["estimator"].values if e not in ("raw", "image")]
     values = curves[name].sel(estimator=estimators).to_numpy()
-    finite_values = values[np.isfinite(values)]
-    if not finite_values.size:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
         return (0.0, 1.0)
-    low, high = float(finite_values.min()), float(finite_values.max())
+    low, high = float(finite.min()), float(finite.max())
     pad = max(5.0, 0.12 * (high - low))
     return (low - pad, high + pad)
 

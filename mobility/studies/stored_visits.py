@@ -144,7 +144,7 @@ def _key_file(folder: Path) -> Path:
 
 
 def _is_current(visit: Visit, faces: bool | None) -> bool:
-    keys = {_key(visit, faces=shown) for shown in (True, False) if faces in (shown, None)}
+    keys = {_key(visit, faces=each) for each in (True, False) if faces in (each, None)}
     key_file = _key_file(folder_of(visit))
     return (
         key_file.is_file()

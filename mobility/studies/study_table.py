@@ -257,13 +257,13 @@ def _numbers_or_words(listed: pd.DataFrame, name: str, file: Path) -> pd.Series:
     import pandas as pd
 
     texts = listed[name]
-    has_text = texts.ne("")
+    filled = texts.ne("")
     plain = texts.str.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", flags=re.ASCII)
     numbers = pd.to_numeric(texts.where(plain), errors="coerce")
     numbers = numbers.where(_in_size(numbers))
-    meant = numbers.notna() | (has_text & texts.map(_is_meant_as_number))
-    wrong = has_text & numbers.isna()
-    if name in OF_PERSON or 2 * meant.sum() > has_text.sum():
+    meant = numbers.notna() | (filled & texts.map(_is_meant_as_number))
+    wrong = filled & numbers.isna()
+    if name in OF_PERSON or 2 * meant.sum() > filled.sum():
         if wrong.any():
             row = listed[wrong].iloc[0]
             why = "" if name in OF_PERSON else ", as most of the column are"
@@ -421,8 +421,8 @@ def _with_participants(listed: pd.DataFrame, owner_of: pd.Series, name: str) -> 
 
 def _of_study(listed: pd.DataFrame) -> list[str]:
     """Return the columns in which sessions may differ, and the study's own columns."""
-    left_out = {"line", "session_id", *NAMED}
-    return [name for name in listed.columns if name not in left_out or name in FACTORS]
+    not_of_study = {"line", "session_id", *NAMED}
+    return [name for name in listed.columns if name not in not_of_study or name in FACTORS]
 
 
 def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
