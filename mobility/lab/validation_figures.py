@@ -43,7 +43,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
     """Draw the angles of video and lab over time, with a row for each angle and a column per side.
 
-    All estimators are sides_drawn; the video has the 95 % band of its error; repetitions are shaded.
+    All estimators are drawn; the video has the 95 % band of its error; repetitions are shaded.
     """
     figure, axes = panels(len(names), 2, height=1.1 + 1.75 * len(names), sharex=True)
     time = curves["time"].to_numpy()

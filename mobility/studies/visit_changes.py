@@ -167,7 +167,7 @@ def _of_study(
     number: Measured, references: Sequence[Reference], filmings: dict[str, Filming | None]
 ) -> tuple[float, str] | None:
     """Return the newest test-retest error that applies to the videos of a number."""
-    alike = [each for s in number.sessions if (each := _filming(s, filmings)) is not None]
+    alike = [f for s in number.sessions if (f := _filming(s, filmings)) is not None]
     conditions = Conditions(
         exercise=number.exercise,
         view=number.views,
