@@ -294,7 +294,7 @@ def test_bad_input_is_one_line(trial: Any) -> None:
         (lambda: plot.reliability(table.astype({"value": str})), "'value' must be numbers"),
         (lambda: plot.change(changes_of(2, 2)[:0]), "the table is empty"),
         (lambda: plot.reliability(table, "hip_flexion"), "no metric 'hip_flexion'"),
-        (lambda: plot.reliability(table[table["visit"].eq(0)]), "one visit only"),
+        (lambda: plot.reliability(table[table["visit"].eq(0)]), "only one visit"),
         (lambda: plot.reliability(table, over="operator"), "no column 'operator'"),
         (lambda: plot.reliability(table, axes=plot), "two Axes"),
     ):

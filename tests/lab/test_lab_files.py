@@ -740,7 +740,7 @@ def test_a_file_of_another_kind_is_named_and_there_may_be_none(tmp_path: Path) -
         (b"PK\3\4\x14\0\6\0", r"a spreadsheet \(XLSX\) or another packed file; export it"),
         (b"\xef\xbb\xbf<?xml version='1.0'?>\n<OpenSimDocument>\n", "XML; export it"),
         (b'{"time": [0, 1],\n "knee": [1, 2]}\n', "JSON; export it"),
-        (b"A licence\nof words\n", "not a table: line 2 has no number under the names"),
+        (b"A licence\nof words\n", "not a table; line 2 has no number under the names"),
     ):
         path.write_bytes(content)
         refused(path, match=rf"^trial\.txt: is {kind}")

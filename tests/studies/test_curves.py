@@ -312,7 +312,7 @@ def test_frames_that_are_refused_take_no_other_frame_with_them(demo: Any, store:
 
 def test_sessions_of_two_exercises_and_single_joints_are_not_averaged(demo: Any) -> None:
     shop = mb.Store(demo.parent)
-    with pytest.raises(BadInputError, match="of Overhead Squat and Squat; give those of one"):
+    with pytest.raises(BadInputError, match="show Overhead Squat and Squat; use those of one"):
         mb.mean_curves([shop.demo("Overhead Squat"), shop.demo("Squat")])
     joints = mb.mean_curves([shop.demo("Joint Angle Mobility")], "elbow_flexion")
     assert set(joints["reason"].values.ravel()) == {
