@@ -179,8 +179,8 @@ def mean_curves(
     name
         Name of an angle.
     groups, participants
-        Group and participant of each trial, in the same order, as a list or a column of a table.
-        With None, all trials form one group, and the participants come from the records of the
+        Group and participant of each entry, in the same order, as a list or a column of a table.
+        With None, all form one group, and the participants come from the records of the
         sessions. Each session of "anonymous" then counts as another person.
     phase, points
         As in :func:`mobility.normalise`.
@@ -210,12 +210,12 @@ def mean_curves(
         number of people at each percent. Over (group, side): `n` people, of whom `n_whole` have no
         gap.
 
-        Over (trial, side): `reason` why a trial is left out, empty if it is not.
+        Over (trial, side): `reason` why it is left out, empty if it is not.
 
     Raises
     ------
     BadInputError
-        No trial has that angle, the exercises differ, or the numbers of groups and participants
+        None has that angle, the exercises differ, or the numbers of groups and participants
         differ from that of the trials.
 
     Notes

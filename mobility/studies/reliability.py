@@ -167,7 +167,7 @@ def reliability(
 ) -> Reliability:
     """Estimate how reliable measures are, from participants who were measured repeatedly.
 
-    One value belongs to a trial (a recording) of a participant. If the trial has repetitions, the
+    One value belongs to a recording of a participant. If the recording has repetitions, the
     value is already their median or extreme, so repetitions do not count as measurements. The
     columns `visit`, `operator`, `device`, `camera` and `trial` say what differs between the values
     of a participant. Together with another of these columns, `trial` numbers the repeated trials
@@ -197,17 +197,17 @@ def reliability(
         ``statistics``: a row for each metric, side and statistic, with the columns `COLUMNS`.
 
         - `icc`, intraclass correlation, with the `form` after McGraw and Wong: ICC(A,1) and
-        ICC(C,1), absolute agreement and consistency of one value; ICC(A,k) and ICC(C,k) of the mean
-        of one value at each level; ICC(1) and ICC(k) if what differs has no effect of its own
-        (repeated trials).
+          ICC(C,1), absolute agreement and consistency of one value; ICC(A,k) and ICC(C,k) of the
+          mean of one value at each level; ICC(1) and ICC(k) if what differs has no effect of its
+          own (repeated trials).
         - `sem`, standard error of measurement, and `mdc95`, 1.96 √2 times it: the smallest change
-        between two values that exceeds their error. Their `form` is agreement, consistency, or
-        within. ``mdc95`` is an estimate: fewer than 95 of 100 new changes by error alone are within
-        it. ``within`` is their share, by t with Satterthwaite's degrees of freedom of the SEM
-        (consistency: 0.924 with 12 people and two visits, 0.878 with 5;
-        ``benchmarks/reliability.md``).
+          between two values that exceeds their error. Their `form` is agreement, consistency, or
+          within. ``mdc95`` is an estimate: fewer than 95 of 100 new changes by error alone are
+          within it. ``within`` is their share, by t with Satterthwaite's degrees of freedom of the
+          SEM (consistency: 0.924 with 12 people and two visits, 0.878 with 5;
+          ``benchmarks/reliability.md``).
         - `change`, mean change from the first level to another, with the interval and `p` of the
-        paired t test; `sd_change`, `limit_low` and `limit_high`, 95 % limits of agreement.
+          paired t test; `sd_change`, `limit_low` and `limit_high`, 95 % limits of agreement.
         - `component`, standard deviation of each term of the design.
         - `kappa`, linear and quadratic, for ordinal metrics.
         - `stated_sd`, root mean square of the `sd` of the values.
