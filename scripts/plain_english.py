@@ -154,11 +154,12 @@ def read(root: Path, table: dict[str, Any]) -> tuple[dict[str, list[Hit]], list[
     found: dict[str, list[Hit]] = {}
     exceptions, used, number = {entry["text"] for entry in table["exceptions"]}, set(), 0
     for surface, file, paragraph in paragraphs(root):
+        found.setdefault(surface, [])
         number += len(sentences(paragraph))
         for hit in hits(file, paragraph, table["patterns"]):
             matching = {text for text in exceptions if text in hit.sentence}
             used |= matching
-            found.setdefault(surface, []).extend([hit] * (not matching))
+            found[surface].extend([hit] * (not matching))
     faults = [f"Delete the exception that no sentence needs: {e}" for e in exceptions - used]
     if len(exceptions) > MOST_EXCEPTIONS * number:
         faults.append(f"At most {MOST_EXCEPTIONS:.0%} of {number} sentences can be exceptions.")

@@ -131,6 +131,11 @@ def test_an_exception_must_be_needed_and_rare(check, tmp_path):
     assert "At most 2% of 100 sentences can be exceptions." in faults
 
 
+def test_a_surface_without_hits_is_counted(check, tmp_path):
+    (tmp_path / "README.md").write_text("All is well.", "utf-8")
+    assert check.read(tmp_path, {"patterns": {}, "exceptions": []}) == ({"readme": []}, [])
+
+
 def test_a_ceiling_only_falls(check):
     before = "# Head.\npatterns: {}\n\nceilings:\n  docs: {is of: 3, trial: 1}\n"
     counts = {"docs": {"is of": 2, "trial": 2}, "help": {"is of": 4}}
