@@ -186,7 +186,7 @@ def test_one_key_does_not_hold_up_the_others(tmp_path):
         while (full := send(small)).status_code == 200 or "too many" in full.text:
             pass
         assert (made.status_code, full.status_code) == (200, 429)
-        assert "50 sessions of this user wait" in full.json()["error"]
+        assert "50 sessions of this user already wait" in full.json()["error"]
         # The queue is the attacker's, and yet they are the next: users take turns.
         again = send(small, admin, user_id="p2").json()["session_id"]
         assert server.state(admin, again)["waiting_before"] <= 2

@@ -24,7 +24,7 @@ def test_body_has_the_stature_and_mass_asked_for_and_human_proportions(body: Bod
     for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
         mirrored = body.joint(joint, "right") * [-1, 1, 1]
         np.testing.assert_allclose(body.joint(joint, "left"), mirrored, atol=1e-6)
-    with pytest.raises(BadInputError, match=r"weight_kg 40 is out of reach .* give \d+ to \d+"):
+    with pytest.raises(BadInputError, match=r"weight_kg 40 is out of reach .* use \d+ to \d+"):
         parametric_body(sex="male", age=28, height_m=1.95, weight_kg=40)
     with pytest.raises(BadInputError, match="did you mean 'height_m'"):
         parametric_body(height=1.8)
