@@ -398,7 +398,7 @@ def test_an_unknown_name_is_told_with_those_that_there_are(made_up, here, clip):
         mb.estimate_pose(clip, detector="madeup")
     assert "mediapipe, made-up" in str(caught.value)
     assert list(caught.value.fields) == ["detector"]
-    with pytest.raises(BadInputError, match=r"model: heavy is a model of MediaPipe"):
+    with pytest.raises(BadInputError, match=r"model: heavy is a MediaPipe model"):
         mb.estimate_pose(clip, detector="made-up", model="heavy")
     made_up(module="again")
     with pytest.raises(BadInputError, match=r"is in several packages \(again:MadeUp and made_up"):

@@ -171,7 +171,7 @@ def test_rows_that_contradict_each_other(place):
     assert "got '2091'" in message
     # Options of two videos.
     assert problems(place, "video,options\na.mp4,second_subject=largest\n") == {
-        (2, "options"): "second_subject: there is no second video to find a person in"
+        (2, "options"): "second_subject: there is no second video. Leave it out"
     }
     faults = problems(place, "video,second_video,options\na.mp4,b.MOV,fit=no\n")
     assert "only with a fitted body" in faults[2, "options"]
