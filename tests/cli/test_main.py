@@ -81,7 +81,7 @@ def test_keypoints_that_do_not_fit_are_one_line(tmp_path, store, clips):
             "--model",
             "has no effect with imported keypoints",
         ),
-        (("--keypoints", good, "--check"), "leave out --keypoints"),
+        (("--keypoints", good, "--check"), "Leave out --keypoints"),
     ):
         refused(command("analyze", video, *given, store=store), store, *words)
 
