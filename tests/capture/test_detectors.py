@@ -269,7 +269,10 @@ BAD = {
         "def __call__(self, *_): return None",
         "it returned nothing instead of mobility.Keypoints",
     ),
-    "a list": ("def __call__(self, *_): return []", "it returned a list instead of mobility.Keypoints"),
+    "a list": (
+        "def __call__(self, *_): return []",
+        "it returned a list instead of mobility.Keypoints",
+    ),
     "one person alone": (
         "def __call__(self, *_): return Keypoints(BODY, np.ones(17))",
         r"pixels has the shape \(17, 2\) instead of \(people, 17, 2\)",

@@ -98,12 +98,12 @@ def test_what_cannot_be_known_is_refused_in_one_line() -> None:
         mb.picture_angles(pose)
     assert "\n" not in str(error.value)
     lacks = "the pose has no size of the picture (attributes image_width, image_height); "
-    lacks += "give image_size=(width, height) to from_movement, or take angles in the picture"
+    lacks += "pass image_size=(width, height) to from_movement, or use angles in the image plane"
     with pytest.raises(BadInputError, match=re.escape(lacks)) as error:
         mb.fit_body(pose)
     assert "\n" not in str(error.value)
     with pytest.raises(
-        BadInputError, match="joint_angles: the pose has points in the picture alone"
+        BadInputError, match="joint_angles: the pose has only points in the picture"
     ):
         mb.joint_angles(pose)
     silent = pose.assign(confidence=pose["confidence"] * np.nan)
