@@ -19,19 +19,19 @@ from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES, other_side
 
 HIDDEN = "hidden"
-"""Attribute of a metric: the sides of which the camera cannot see it."""
+"""Attribute of a metric: the sides that the camera cannot see."""
 
 CONTRADICTED = "contradicted"
-"""Attribute of a merged metric: the sides of which the films contradict each other."""
+"""Attribute of a merged metric: the sides for which the videos contradict each other."""
 
 GROSS = "gross"
 """Attribute of a metric: the picture shows what its rule calls `gross`, if the value does not."""
 
 HIDDEN_SIDE = "hidden_side"
-"""Attribute of metrics: the side without values, as the camera stands at the other one."""
+"""Attribute of metrics: the side without values, because the camera is on the other side."""
 
 ABSENT_SIDE = "absent_side"
-"""Attribute of metrics: the leg on which nobody stood, where each stands in turn."""
+"""Attribute of metrics: the leg on which nobody stood, if each leg stands in turn."""
 
 _SPREADS = ("variability", "curve_variability")
 """Kinds of numbers that need several repetitions."""
@@ -44,7 +44,7 @@ class Number:
     Attributes
     ----------
     value
-        NaN if there is none, for the `reason`.
+        NaN if there is no value; then `reason` explains it.
     sd
         Standard deviation of its error; NaN if it is unknown.
     sem
@@ -52,7 +52,7 @@ class Number:
     units, side
         Units and side of the value; `side` is empty if it has no side.
     statistic
-        How the value was taken, for example as a median over the repetitions.
+        How the value was computed, for example as a median over the repetitions.
     reason
         Why there is no value; empty if there is one.
     """
@@ -72,7 +72,7 @@ class Number:
 
     @property
     def half_width(self) -> float:
-        """Half-width of the 95 % interval."""
+        """Margin of error: half of the 95 % interval."""
         return half_width(self.sd)
 
     @property
@@ -87,16 +87,16 @@ class Number:
 
 
 def number_of(metrics: xr.Dataset, name: str, side: str | None = None, **place: Any) -> Number:
-    """Read a metric with its errors, or why it is missing.
+    """Read a metric with its errors, or the reason why it is missing.
 
     Parameters
     ----------
     metrics
         Metrics Dataset.
     name
-        A metric; one that is absent is not part of the analysis.
+        A metric; a metric that is absent is not part of the analysis.
     side
-        Left out of a metric without sides.
+        Leave it out for a metric without sides.
     place
         Labels of its other dimensions, such as the repetition or the joint.
     """
@@ -147,7 +147,7 @@ def numbers_of(metrics: xr.Dataset, name: str) -> tuple[Number, ...]:
 
 
 def reason_of_side(metrics: xr.Dataset, side: str | None) -> str:
-    """Say why a side has no values; empty where it was shown."""
+    """Return why a side has no values; empty if the camera saw it."""
     if side and metrics.attrs.get(ABSENT_SIDE) == side:
         return tables.sentence("reasons.absent_side", side=side)
     if not side or metrics.attrs.get(HIDDEN_SIDE) != side:
@@ -163,13 +163,13 @@ def reason_missing(metrics: xr.Dataset, name: str, side: str | None = None, **pl
     metrics
         Metrics Dataset.
     name
-        A metric; one that is absent is not part of the analysis.
+        A metric; a metric that is absent is not part of the analysis.
     side
         Side of the value, if it has one.
     place
         Labels of its other dimensions, such as the joint or the part of an index.
     """
-    variables = metrics.variables  # plain ones, because a table asks for thousands of values
+    variables = metrics.variables  # plain variables, because a table asks for thousands of values
     if name not in variables:
         return tables.sentence("reasons.not_measured")
     accepted = variables.get("accepted_repetitions")
@@ -206,7 +206,7 @@ def reason_missing(metrics: xr.Dataset, name: str, side: str | None = None, **pl
 def _note_of_place(
     metrics: xr.Dataset, variable: xr.Variable, side: str | None, place: Mapping[str, Any]
 ) -> str:
-    """Give the reason that is stated for one side of merged films, one joint, or one part."""
+    """Return the reason stated for one side of merged videos, one joint, or one part."""
     if of_side := variable.attrs.get(f"note_{side}"):
         return str(of_side)
     notes = json.loads(variable.attrs.get("notes", "{}"))
@@ -228,7 +228,7 @@ def _note_of_place(
 
 
 def _reason_not_compared(metrics: xr.Dataset, quantity: str) -> str:
-    """Say why there is no difference of the sides of a quantity."""
+    """Return why there is no difference between the sides of a quantity."""
     missing = [each for each in numbers_of(metrics, quantity) if not each.is_measured]
     if not missing:
         return tables.sentence("reasons.uncertain")
@@ -240,17 +240,17 @@ def _of_one_side(number: Number) -> str:
 
 
 def nothing_measured(metrics: xr.Dataset, name: str) -> str:
-    """Say why a metric has no value, on neither side; empty if it has one."""
+    """Return why a metric has no value on either side; empty if it has one."""
     if name in metrics and bool(metrics[name].notnull().any()):
         return ""
     sided = name in metrics and "side" in metrics[name].dims
-    # The reason of the near side says more than that the other one is hidden behind it.
+    # The reason of the near side is more useful than the fact that the other side is hidden.
     near, _ = sorted(SIDES, key=lambda side: bool(reason_of_side(metrics, side)))
     return reason_missing(metrics, name, near if sided else None)
 
 
 def without_hidden_side(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
-    """Blank in angles the side that has no metrics because the camera hides it."""
+    """Blank in angles the side that has no metrics because the camera does not see it."""
     hidden = metrics.attrs.get(HIDDEN_SIDE)
     if not hidden:
         return angles
@@ -261,22 +261,22 @@ def without_hidden_side(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
 
 
 def side_shown(metrics: xr.Dataset, name: str, *, otherwise: Callable[[], str]) -> str:
-    """Choose the side that a page shows of a metric with sides.
+    """Choose the side of a metric that a page shows.
 
     Parameters
     ----------
     metrics
         Metrics Dataset.
     name
-        Metric over sides; one that is absent counts as not measured.
+        Metric over sides; an absent metric counts as not measured.
     otherwise
-        Chooses where the metrics do not.
+        Side to use if the metrics do not decide.
 
     Returns
     -------
     str
-        The near side, where the camera hides the other. Else the only measured one, or that with a
-        clearly smaller error (``measures.yaml``), or `otherwise`.
+        The near side, if the camera hides the other. Otherwise the only measured side, or the side
+        with a clearly smaller error (``measures.yaml``), or `otherwise`.
     """
     if hidden := metrics.attrs.get(HIDDEN_SIDE):
         return other_side(str(hidden))
@@ -292,7 +292,7 @@ def side_shown(metrics: xr.Dataset, name: str, *, otherwise: Callable[[], str]) 
 
 
 def seen_sides(metrics: xr.Dataset, name: str, view: str | None) -> tuple[list[Number], str]:
-    """Say which sides of a metric may stand for the subject, and why not both.
+    """Return the sides of a metric that may represent the subject, and why not both.
 
     Parameters
     ----------
@@ -301,13 +301,13 @@ def seen_sides(metrics: xr.Dataset, name: str, view: str | None) -> tuple[list[N
     name
         A metric over sides, or over nothing.
     view
-        Name of the view (:func:`mobility.keypoints.view.trial_view`); None where it is unknown.
+        Name of the view (:func:`mobility.keypoints.view.trial_view`); None if it is unknown.
 
     Returns
     -------
     numbers, note
-        Both sides where both have values. A single one only if the camera stands at that side,
-        which `note` says. Else none, and `note` is the reason.
+        Both sides if both have values. A single side only if the camera is on that side, and `note`
+        states this. Otherwise none, and `note` is the reason.
     """
     numbers = numbers_of(metrics, name)
     measured = [each for each in numbers if each.is_measured]

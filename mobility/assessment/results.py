@@ -11,24 +11,24 @@ from mobility import tables
 Status = Literal["found", "not found", "cannot be told"]
 Result = Literal["outside", "borderline", "met", "inconclusive", "not_reported", "not_visible"]
 RESULTS: tuple[Result, ...] = get_args(Result)
-"""Results of a check, in the order in which a page lists them, as the table of their words has."""
+"""Results of a check, in the order of a page and of the table of their words."""
 
 DECIDED: tuple[Result, ...] = ("outside", "borderline", "met")
-"""Results that say something, and may be wrong."""
+"""Results that make a statement, and may be wrong."""
 
 OF_A_VALUE: tuple[Result, ...] = (*DECIDED, "inconclusive")
 """Results that a check with a value can have."""
 
 
 def in_words(result: Result) -> str:
-    """Name a result as pages do: "outside target"."""
+    """Return the name of a result on pages: "outside target"."""
     return tables.sentence(f"results.{result}.word")
 
 
 def in_current_words(check: Any) -> Any:
-    """Return a check as documents have it now: an `answer` "fault" is the `result` "outside".
+    """Return a check in its current form: an `answer` "fault" is the `result` "outside".
 
-    Anything else is returned as it is.
+    Anything else is returned unchanged.
     """
     if not isinstance(check, Mapping) or "answer" not in check or "result" in check:
         return check
@@ -44,5 +44,5 @@ def in_current_words(check: Any) -> Any:
 
 @functools.cache
 def _former() -> Mapping[str, Result]:
-    """Results by the words that they had before."""
+    """Results by their earlier words."""
     return {tables.sentence(f"results.{result}.was"): result for result in RESULTS}

@@ -1,6 +1,6 @@
-"""The verdict: what a recording is good for, by all its warnings and checks.
+"""The verdict: what a recording can be used for, based on its warnings and checks.
 
-Report, documents and command line leave out what the verdict rules out. A page says that a
+Report, documents and command line leave out what the verdict rules out. A page states either that a
 recording is good or what is wrong with it, never both.
 """
 
@@ -33,8 +33,8 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 Part = Literal[
     "indices", "fms", "arms", "feet", "smoothness", "exercises", "differences", "findings"
 ]
-"""What a verdict may rule out: indices, score of the FMS deep squat, findings of the arms, of the
-feet or of smoothness, exercises, differences between the sides, all findings."""
+"""Results that a verdict may rule out: indices, score of the FMS deep squat, findings of the arms,
+of the feet or of smoothness, exercises, differences between the sides, all findings."""
 
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -50,21 +50,21 @@ class Reason:
     level
         Level of the verdict because of it.
     why
-        As a clause, without a capital and a full stop.
+        The reason as a clause, without a capital and a full stop.
     about
-        Its topic: a recording has one reason about each.
+        Its topic: a recording has one reason for each topic.
     what_to_do
-        In a sentence; empty where there is nothing to do.
+        What to do, in a sentence; empty if there is nothing to do.
     rules_out
-        What is not given because of it.
+        Results that are not reported because of it.
     sides_in_doubt
         Whether the sides may have been exchanged.
     looks_like
-        What was shown instead of the exercise; empty where that is not clear.
+        What was shown instead of the exercise; empty if that is not clear.
     instead
-        Slug of the exercise that was shown instead; empty where there is none.
+        Slug of the exercise that was shown instead; empty if there is none.
     code
-        Code of the warning; of a check without one, its name.
+        Code of the warning; for a check without one, its name.
     """
 
     level: Level
@@ -80,24 +80,24 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a recording is good for.
+    """What a recording can be used for.
 
     Attributes
     ----------
     level
         "good", "limited", "not_this_exercise" or "unusable".
     headline
-        The verdict in a few words, and how many checks of the squat gave a result.
+        The verdict in a few words, and how many checks of the squat have a result.
     why
-        Why, in one plain sentence; empty where nothing is wrong.
+        The reason, in one plain sentence; empty if nothing is wrong.
     what_to_do
-        What to do about it, in a sentence or two; empty where there is nothing to do.
+        What to do about it, in a sentence or two; empty if there is nothing to do.
     rules_out
-        What is not given, see :data:`Part`.
+        Results that are not reported, see :data:`Part`.
     reasons
-        All that is wrong with the recording, the worst first.
+        Everything that is wrong with the recording, the worst first.
     instead
-        Slug of the exercise of which `what_to_do` speaks; empty where it speaks of none.
+        Slug of the exercise that `what_to_do` mentions; empty if it mentions none.
     """
 
     level: Level
@@ -115,7 +115,7 @@ class Verdict:
 
     @property
     def film_again(self) -> bool:
-        """Whether most results are missing or false, so that only another film helps."""
+        """Whether most results are missing or false, so that only another video helps."""
         return LEVELS.index(self.level) > LEVELS.index("limited")
 
     @property
@@ -124,7 +124,7 @@ class Verdict:
         return any(each.sides_in_doubt for each in self.reasons)
 
     def absent(self, *parts: Part) -> str:
-        """Say in one sentence which of `parts` are not given, and why; empty where all are."""
+        """Return a sentence with the `parts` that are not reported, and why; empty if all are."""
         out = [part for part in parts if part in self.rules_out]
         if not out:
             return ""
@@ -142,7 +142,7 @@ class Verdict:
         return tuple(each for each in findings if self.keeps(each.metric))
 
     def checks(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        """Give all findings; what is ruled out is not reported, for the reason of the verdict."""
+        """Return all findings; those ruled out are not reported, with the verdict's reason."""
         return tuple(
             each if self.shows(each.metric) else refused(each, self.why_without(each.metric))
             for each in findings
@@ -153,9 +153,9 @@ class Verdict:
         return not self.rules_out & _parts_with(metric)
 
     def why_without(self, quantity: str, item: str = "") -> str:
-        """Say in a clause why a quantity, or an item of it, is not given; empty where it is.
+        """Return a clause why a quantity, or an item of it, is not reported; empty if it is.
 
-        Counts are always given: they show that there was nothing to measure.
+        Counts are always reported: they show that there was nothing to measure.
         """
         table = tables.load("verdict")["parts_of"]
         parts = [part for part, names in table.items() if quantity in names]
@@ -190,27 +190,26 @@ def judge(
     *,
     exercise: Exercise | None = None,
 ) -> Verdict:
-    """Say what a recording is good for.
+    """Decide what a recording can be used for.
 
     Parameters
     ----------
     warnings
-        All that were recorded; of single joints, those that concern what is shown.
+        All recorded warnings; for single joints, those that concern the shown results.
     quality
-        The document of :func:`mobility.capture.quality.capture_quality`. None where there is none:
-        then the warnings alone decide.
+        The document of :func:`mobility.capture.quality.capture_quality`. If it is None, only the
+        warnings decide.
     metrics
-        Metrics of the squat or the single joints. For a squat the verdict says how many of the
-        checks (:func:`mobility.assessment.findings.find`) gave a result.
+        Metrics of the squat or the single joints. For a squat the verdict states how many of the
+        checks (:func:`mobility.assessment.findings.find`) have a result.
 
     exercise
-        What was to be shown; by default that of the `metrics`.
+        The intended exercise; by default that of the `metrics`.
 
     Returns
     -------
     Verdict
-        "good" only without warnings and faults of the checks. A recording without checks is
-        "limited".
+        "good" only without warnings and failed checks. A recording without checks is "limited".
     """
     exercise = exercise or exercise_of(metrics)
     joints = exercise.noun == "movement"
@@ -223,7 +222,7 @@ def judge(
         )
     checked = quality is not None and any(_checks_made(quality))
     if quality is not None:
-        # A check replaces a warning about the same topic, as it has a level.
+        # A check replaces a warning about the same topic, because it has a level.
         faults = {each.about: each for each in _reasons_of_checks(quality, exercise)}
         reasons = [faults.pop(each.about, each) for each in reasons]
         reasons += faults.values()
@@ -238,7 +237,7 @@ def judge(
 
 
 def _with_results(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
-    """Add how many checks have which result, and the main reason why others are not decided."""
+    """Add how many checks have each result, and the main reason for undecided checks."""
     findings = verdict.checks(findings)
     if not findings:
         return verdict
@@ -273,7 +272,7 @@ def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdic
     reasons = list(once.values())
     level = reasons[0].level
     worst = [each for each in reasons if each.level == level]
-    if level == "not_this_exercise":  # that it is no squat explains the rest
+    if level == "not_this_exercise":  # the fact that it is no squat explains the rest
         worst = [each for each in worst if "findings" in each.rules_out][:1] or worst
     rules_out = frozenset(exercise.table["parts"]).intersection(
         *[frozenset().union(*(each.rules_out for each in reasons_given))]
@@ -287,7 +286,7 @@ def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdic
     )
     limits = [each for each in reasons if each.level == "limited"]
     if level == "not_this_exercise" and limits and "findings" not in rules_out:
-        # The findings that remain have the limits of the recording.
+        # The remaining findings have the limits of the recording.
         besides = listed([each.why for each in limits])
         why += " " + tables.sentence("comments.verdict.besides", limits=besides)
         worst += limits
@@ -304,7 +303,7 @@ def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdic
 
 
 def each_once(texts: Iterable[str]) -> list[str]:
-    """Leave out of each text the sentences that an earlier one has, or begins with."""
+    """Remove from each text the sentences that an earlier text contains or begins with."""
     said: list[str] = []
     texts_left = []
     for text in texts:
@@ -318,7 +317,7 @@ def each_once(texts: Iterable[str]) -> list[str]:
 
 
 def headline(level: Level, exercise: Exercise) -> str:
-    """Name a level as a sentence."""
+    """Return the sentence for a level."""
     return f"{capital(exercise.verdict_words(level))}."
 
 
@@ -340,7 +339,7 @@ def _reason(
 def _reasons_of_warnings(
     warnings: Iterable[AnalysisWarning], exercise: Exercise
 ) -> Iterator[Reason]:
-    """Reasons in the order of the table, which lists the most telling warnings first."""
+    """Return reasons in the order of the table, which lists the most important warnings first."""
     all_warnings = list(warnings)
     for code in tables.load("verdict")["warnings"]:
         for warning in (each for each in all_warnings if each.code == code):
@@ -374,7 +373,7 @@ def _without_repetition(metrics: xr.Dataset) -> bool:
 
 
 def _rule_out_all(reasons: Iterable[Reason]) -> bool:
-    """Whether some reason rules out all findings."""
+    """Whether any reason rules out all findings."""
     return any("findings" in each.rules_out for each in reasons)
 
 
@@ -413,7 +412,7 @@ def _faults(
     level: Level,
     exercise: Exercise,
 ) -> Iterator[tuple[Mapping[str, Any], Level, str]]:
-    """Give entry, level and advice of each fault that a check found."""
+    """Yield entry, level and advice for each problem that a check found."""
     advice = str(check.get("advice") or "")
     if name == "view":
         if exercise.noun == "movement":
@@ -433,13 +432,13 @@ def _faults_of_framing(
     advice: str,
     exercise: Exercise,
 ) -> Iterator[tuple[Mapping[str, Any], Level, str]]:
-    """Faults of the framing, for each part of the body; for single joints as a whole."""
+    """Yield the problems of the framing by part of the body; for single joints as a whole."""
     framing = tables.load("capture_quality")["framing"]
     limits = framing["share"]["above"]
     advice_on = exercise.table.get("advice_on", {})
     outside = {} if exercise.noun == "movement" else check.get("outside") or {}
     at_edge = check.get("at_edge") or {}
-    # Of an earlier version it is not known, and feet are no less out of the picture than ankles.
+    # Earlier versions did not store it, and feet are out of the picture whenever ankles are.
     ankles = check.get("ankles_outside")
     any_part = False
     for part, share in outside.items():
@@ -461,7 +460,7 @@ def _faults_of_framing(
 
 def warning_lines(warnings: Sequence[AnalysisWarning]) -> list[str]:
     """Write each warning in a line; refused angles share one line."""
-    # A record that other code wrote may have none of these values.
+    # A record that other code wrote may lack these values.
     refused = [each for each in warnings if each.code == "angle_refused" and "limit" in each.values]
     if len(refused) < 2:
         return [each.message for each in warnings]
