@@ -64,7 +64,7 @@ def by_body_axes(points: Mapping[str, Array]) -> tuple[dict[str, Array], dict[st
     """Return coordinates along eX and eZ of points (..., side, space) by joint."""
     names = list(points)
     both = in_body_axes(np.stack([points[name] for name in names], axis=-3), names.index("hip"))
-    x, z = (dict(zip(names, np.moveaxis(each, -2, 0), strict=True)) for each in both)
+    x, z = (dict(zip(names, np.moveaxis(coordinates, -2, 0), strict=True)) for coordinates in both)
     return x, z
 
 

@@ -279,7 +279,7 @@ def statements(findings: Sequence[Finding], level: Level) -> list[str]:
             refused = finding.status == "cannot be told" and finding.probability is None
             alike.setdefault(("" if refused else finding.rule, finding.reason), []).append(finding)
         if alike:
-            sentences = " ".join(say(each, level) for each in alike.values())
+            sentences = " ".join(say(alike_findings, level) for alike_findings in alike.values())
             lines.append(f"{_heading(kind)}. {sentences}")
     return lines
 
@@ -300,7 +300,7 @@ def _opening(group: str, name: str | None, level: Level, metrics: xr.Dataset) ->
 def _verdict(metrics: xr.Dataset, verdict: Verdict | None) -> Verdict:
     if verdict is not None:
         return verdict
-    return judge([AnalysisWarning(**each) for each in warnings_of(metrics)], metrics=metrics)
+    return judge([AnalysisWarning(**warning) for warning in warnings_of(metrics)], metrics=metrics)
 
 
 def _absent(verdict: Verdict, *parts: Part) -> list[str]:
@@ -367,7 +367,7 @@ def parts_left_out(metrics: xr.Dataset, name: str) -> tuple[float, list[str]]:
         return 1.0, []
     (dim,) = map(str, scores.dims)
     points = zip(scores[dim].values, scores.values, strict=True)
-    absent = [str(part).replace("_", " ") for part, each in points if not math.isfinite(each)]
+    absent = [str(part).replace("_", " ") for part, score in points if not math.isfinite(score)]
     return float(metrics[f"{name}_coverage"]), absent
 
 
@@ -377,11 +377,11 @@ def _criteria(metrics: xr.Dataset, level: Level) -> list[str]:
     if "fms_probability" in metrics:
         criteria = metrics["fms_probability"]
         met = zip(criteria["fms_criterion"].values, criteria.values, strict=True)
-        each = (
+        criteria_in_words = (
             f"{name} {probability_in_words(p) if math.isfinite(p) else 'unknown'}"
             for name, p in met
         )
-        words = {"verdict": fms_verdict(criteria)[1], "criteria": ", ".join(each)}
+        words = {"verdict": fms_verdict(criteria)[1], "criteria": ", ".join(criteria_in_words)}
         lines.append(tables.sentence(f"comments.fms.{level}", **words))
     if "compensation_probability" in metrics and level == "professional":
         unseen = json.loads(metrics["compensation_probability"].attrs["not_assessed"])

@@ -110,7 +110,7 @@ def probability_in_words(probability: float) -> str:
     """Write the probability of a finding, or of its absence, on its side of each limit."""
     decides = tables.load("findings")["results"]
     limits = [limit for name, limit in decides.items() if name != "source"]
-    return formatting.probability(probability, limits=[*limits, *(1 - each for each in limits)])
+    return formatting.probability(probability, limits=[*limits, *(1 - limit for limit in limits)])
 
 
 @checked
@@ -208,12 +208,12 @@ def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
     criteria, words = entry["criteria"], entry["verdicts"]
     met = probability.to_series()
     failed = {
-        name: is_stated(1.0 - float(each), met=criteria[name].get("met"))
-        for name, each in met.items()
+        name: is_stated(1.0 - float(is_met), met=criteria[name].get("met"))
+        for name, is_met in met.items()
     }
     if True in failed.values():
         return "not_met", words["not_met"]
-    uncertain = [name for name, each in failed.items() if each is None]
+    uncertain = [name for name, is_failed in failed.items() if is_failed is None]
     if len(uncertain) == len(criteria):
         return "open", words["none_certain"]
     if not all(criteria[name].get("start") for name in uncertain):
@@ -281,13 +281,15 @@ def compensations(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
 
 def _fault(metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str | None) -> _Fault:
     """Return the probability that a metric, on any side of the body, is beyond its threshold."""
-    seen, note = seen_sides(metrics, entry["measure"], view)
-    numbers = seen or numbers_of(metrics, entry["measure"])
-    values, sds = (np.array([getattr(n, each) for n in numbers]) for each in ("value", "sd"))
+    seen_numbers, note = seen_sides(metrics, entry["measure"], view)
+    numbers = seen_numbers or numbers_of(metrics, entry["measure"])
+    values, sds = (
+        np.array([getattr(n, attribute) for n in numbers]) for attribute in ("value", "sd")
+    )
     probabilities = probability_of(values, sds, entry["threshold"], side=side)
     finite = probabilities[np.isfinite(probabilities)]
     states_fault = bool(finite.size) and is_stated(float(finite.max()))  # one side is enough
-    if not seen:
+    if not seen_numbers:
         return _Fault(float(finite.max()) if states_fault else np.nan, note)
     if finite.size < probabilities.size and not states_fault:
         return _Fault(np.nan, tables.sentence("reasons.no_error"))

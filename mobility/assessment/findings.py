@@ -222,7 +222,9 @@ def say(findings: Sequence[Finding], level: Level) -> str:
     words = tables.load("findings")["wording"]
     if first.result == "borderline":
         beyond = [f.beyond for f in findings if f.beyond is not None]
-        fields["within"] = " and ".join(probability_in_words(1.0 - each) for each in beyond)
+        fields["within"] = " and ".join(
+            probability_in_words(1.0 - probability) for probability in beyond
+        )
         fields["margin"] = in_units(float(rule["margin"]["value"]), rule)
         # With its sign, as in the row.
         fields["measured"] = " and ".join(_measured(finding, rule) for finding in findings)
@@ -231,8 +233,8 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         return borderline.format(**fields)
     if first.status == "cannot be told":
         text: str = words["inconclusive" if probabilities else "not_reported"][level]
-        told = text.format(**fields)
-        return f"{told} {say_gross(first, level)}" if first.gross else told
+        undecided = text.format(**fields)
+        return f"{undecided} {say_gross(first, level)}" if first.gross else undecided
     sentence: str = rule[level][first.status.replace(" ", "_")].format(**fields)
     return sentence
 
@@ -560,9 +562,11 @@ def views_that_answer(rule: str) -> Mapping[str, float]:
     the near side hides. A rule that they did not count, or that was not decided there, has 1 or 0,
     depending on which views show it by the declarations of its measure and its angle.
     """
-    shares = {view: float(each["answered"]) for view, each in _counted(rule).items()}
+    shares = {view: float(counts["answered"]) for view, counts in _counted(rule).items()}
     if not any(shares.values()):
-        declared = next(filter(None, (_declared(rule, each) for each in exercises())), ("", {}))
+        declared = next(
+            filter(None, (_declared(rule, exercise) for exercise in exercises())), ("", {})
+        )
         return {view: _declared_share(*declared, view) for view in VIEWS}
     return {view: shares.get(view, 0.0) for view in VIEWS}
 
@@ -581,20 +585,22 @@ def surer_views(rule: str, view: str) -> dict[str, float]:
     from the front and 3.2 from the side (``benchmarks/reported.md``).
     """
     counted = _counted(rule)
-    widths = {each: counts.get("half_width") for each, counts in counted.items()}
+    widths = {kind: counts.get("half_width") for kind, counts in counted.items()}
     if view not in counted:
         return {}
     own_width = widths[view]
     if own_width is None:
-        medians = {each: float(width[1]) for each, width in widths.items() if width}
-        gains = {min(medians, key=lambda each: medians[each]): 1.0} if medians else {}
+        medians = {kind: float(width[1]) for kind, width in widths.items() if width}
+        gains = {min(medians, key=lambda kind: medians[kind]): 1.0} if medians else {}
         return _from_the_side(rule, gains)
     gains = {
-        each: 1.0 - float(width[1] / own_width[1])
-        for each, width in widths.items()
+        kind: 1.0 - float(width[1] / own_width[1])
+        for kind, width in widths.items()
         if width and width[2] < own_width[0]
     }
-    return _from_the_side(rule, dict(sorted(gains.items(), key=lambda each: -each[1])))
+    return _from_the_side(
+        rule, dict(sorted(gains.items(), key=lambda kind_and_gain: -kind_and_gain[1]))
+    )
 
 
 def _from_the_side(rule: str, gains: Mapping[str, float]) -> dict[str, float]:
@@ -602,13 +608,13 @@ def _from_the_side(rule: str, gains: Mapping[str, float]) -> dict[str, float]:
     first = next(iter(gains), "")
     if first != "front":
         return dict(gains)
-    of_rule = filter(None, (_declared(rule, each) for each in exercises()))
+    of_rule = filter(None, (_declared(rule, exercise) for exercise in exercises()))
     kind, entry = next(of_rule, ("", {}))
     of_angle = str(entry.get("from", "")).startswith("angles.")
     if not of_angle or entry.get("frontal") or kind in COMPARES_SIDES:
         return dict(gains)
-    others = {view: gain for view, gain in gains.items() if view not in (first, _SIDE)}
-    return {_SIDE: gains[first], **others}
+    other_gains = {view: gain for view, gain in gains.items() if view not in (first, _SIDE)}
+    return {_SIDE: gains[first], **other_gains}
 
 
 def hidden_in_words(view: View) -> str:
@@ -660,7 +666,7 @@ def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[st
         "left" and "right". A finding that no other view shows, or shows clearly better, is left
         out.
     """
-    sides = Counter(each.rule for each in findings if each.result == "not_visible")
+    sides = Counter(finding.rule for finding in findings if finding.result == "not_visible")
     kinds = {view if view == UNKNOWN else view_kind(view) for view in views}
     asked = {}
     for number, finding in enumerate(findings):
@@ -687,13 +693,13 @@ def _films_of_finding(finding: Finding, view: str, *, of_one_side: bool) -> dict
     if finding.result != "not_visible":
         return {}
     counted, shares = _counted(finding.rule), views_that_answer(finding.rule)
-    worth = {each: share for each, share in shares.items() if share > 0}
+    worth = {film: share for film, share in shares.items() if share > 0}
     for film in worth.keys() & counted.keys():  # few sides prove little (Laplace)
         sides = counted[film]["sides"]
         worth[film] = (worth[film] * sides + 1) / (sides + 2)
     if of_one_side and finding.side and _SIDE in worth:
         worth[finding.side] = worth.pop(_SIDE)
-    return {each: share for each, share in worth.items() if each != view}
+    return {film: share for film, share in worth.items() if film != view}
 
 
 def _counted(rule: str) -> Mapping[str, Any]:

@@ -1,8 +1,8 @@
 r"""Mobility and quality of a squat as one number each, with its error.
 
 An index uses the values, errors and limits of the findings
-(:func:`mobility.assessment.findings.find`). It is only as good as its worst part: nothing compensates for a
-value outside its target.
+(:func:`mobility.assessment.findings.find`). It is only as good as its worst part: nothing
+compensates for a value outside its target.
 """
 
 from __future__ import annotations

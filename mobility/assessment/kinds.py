@@ -30,15 +30,18 @@ def kind_of(metrics: xr.Dataset, name: str) -> str:
 def owners(metrics: Mapping[Any, xr.DataArray] | Mapping[Any, xr.Variable]) -> dict[str, str]:
     """Map each variable of an error or interval to its metric."""
     return {
-        each: str(name)
+        error_name: str(name)
         for name, variable in metrics.items()
-        for each in str(variable.attrs.get(BESIDE, "")).split()
+        for error_name in str(variable.attrs.get(BESIDE, "")).split()
     }
 
 
 @functools.cache
 def entry_of(quantity: str) -> dict[str, Any]:
     """Return the declaration of a measure; empty if it is in no table of measures."""
-    described = [tables.load("measures"), *(each.own_table("measures") for each in exercises())]
+    described = [
+        tables.load("measures"),
+        *(exercise.own_table("measures") for exercise in exercises()),
+    ]
     entries = (table.get("measures", {}).get(quantity) for table in described)
     return dict(next(filter(None, entries), {}))

@@ -45,8 +45,10 @@ def place_of_arms(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> str:
         [arm[..., 1], np.linalg.norm(arm, axis=-1), x[:, _WRIST] - x[:, _SHOULDER]], axis=1
     )
     shares /= np.where(length > 0, length, np.nan)[:, None]
-    each = np.array([median_of(shares[frames]) for frames in bottoms]).reshape(-1, 3, len(SIDES))
-    height, reach, forward = median_of(each)
+    arm_shares = np.array([median_of(shares[frames]) for frames in bottoms]).reshape(
+        -1, 3, len(SIDES)
+    )
+    height, reach, forward = median_of(arm_shares)
 
     def both(which: NDArray[np.bool_]) -> bool:
         return bool(which.all())
@@ -79,12 +81,12 @@ def sits(pose: xr.Dataset, low: NDArray[np.bool_]) -> bool:
     """
     limits = _limits("chair")
     seated = [
-        each.moves >= limits["trunk_moves_deg"]
-        and each.ahead < -limits["behind_feet"]
-        and each.moves * -each.ahead >= limits["behind_times_moves"]
-        and each.lean <= limits["largest_lean_deg"]
-        and abs(each.thigh) <= limits["thigh_off_level_deg"]
-        for each in _low_postures(pose, low)
+        posture.moves >= limits["trunk_moves_deg"]
+        and posture.ahead < -limits["behind_feet"]
+        and posture.moves * -posture.ahead >= limits["behind_times_moves"]
+        and posture.lean <= limits["largest_lean_deg"]
+        and abs(posture.thigh) <= limits["thigh_off_level_deg"]
+        for posture in _low_postures(pose, low)
     ]
     return 2 * sum(seated) > len(low)
 
@@ -199,7 +201,7 @@ def _support(pose: xr.Dataset, side: str) -> str:
     sure = float(pose["confidence"].sel(keypoint=names[0]).median())
     if 2 * is_seen.sum() <= is_seen.size or not sure >= limits["least_visibility"]:
         return ""
-    wrist, shoulder, hip, knee = (each[is_seen] for each in (wrist, shoulder, hip, knee))
+    wrist, shoulder, hip, knee = (points[is_seen] for points in (wrist, shoulder, hip, knee))
     trunk = float(np.median(np.linalg.norm(shoulder - hip, axis=1)))
     across, down = np.ptp(np.percentile(wrist, [5, 95], axis=0), axis=0)
     travel = float(np.ptp(np.percentile(shoulder[:, 1], [5, 95])))

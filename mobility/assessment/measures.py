@@ -222,7 +222,7 @@ def _add_angles(
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
     for name, entry in entries.items():
         angle_name = entry["from"].partition(".")[2]
-        angle, sd = (repetitions.angles[each] for each in (angle_name, sd_name(angle_name)))
+        angle, sd = (repetitions.angles[variable] for variable in (angle_name, sd_name(angle_name)))
         elsewhere = not {"extreme", "over", "at"}.isdisjoint(entry)
         of_numbers = {
             number: errors[f"{angle_name}_{number}"]

@@ -34,7 +34,7 @@ class Filming(NamedTuple):
 
 
 def movement(name: str) -> Mapping[str, Any]:
-    """Return the entry of a movement in the table ``movements``; do not change its parts.
+    """Return a copy of a movement's entry in the table ``movements``; never change its parts.
 
     Raises
     ------

@@ -82,7 +82,7 @@ class Number:
 
     def scaled(self, factor: float, units: str) -> Number:
         """Return the number in other `units`: its value and errors times `factor`."""
-        value, sd, sem = (factor * each for each in (self.value, self.sd, self.sem))
+        value, sd, sem = (factor * number for number in (self.value, self.sd, self.sem))
         return replace(self, value=value, sd=sd, sem=sem, units=units)
 
 
@@ -103,7 +103,8 @@ def number_of(metrics: xr.Dataset, name: str, side: str | None = None, **place: 
     variable = metrics.variables.get(name)
     side = side if variable is not None and "side" in variable.dims else None
     value, sd, sem = (
-        value_at(metrics, each, side, **place) for each in (name, sd_name(name), sem_name(name))
+        value_at(metrics, variable, side, **place)
+        for variable in (name, sd_name(name), sem_name(name))
     )
     missing = not math.isfinite(value)
     return Number(
@@ -221,7 +222,7 @@ def _note_of_place(
     if side:
         return str(of_sides[side])
     ends = metrics.variables["end_of_range"].values[index]
-    first = next((each for each, end in zip(of_sides, ends, strict=True) if np.isnan(end)), "")
+    first = next((reason for reason, end in zip(of_sides, ends, strict=True) if np.isnan(end)), "")
     if not of_sides.get(first):
         return ""
     return tables.sentence("reasons.other_side_missing", side=first, reason=of_sides[first])
@@ -229,7 +230,7 @@ def _note_of_place(
 
 def _reason_not_compared(metrics: xr.Dataset, quantity: str) -> str:
     """Return why there is no difference between the sides of a quantity."""
-    missing = [each for each in numbers_of(metrics, quantity) if not each.is_measured]
+    missing = [number for number in numbers_of(metrics, quantity) if not number.is_measured]
     if not missing:
         return tables.sentence("reasons.uncertain")
     return _of_one_side(missing[0]) if len(missing) == 1 else nothing_measured(metrics, quantity)
@@ -280,12 +281,14 @@ def side_shown(metrics: xr.Dataset, name: str, *, otherwise: Callable[[], str]) 
     """
     if hidden := metrics.attrs.get(HIDDEN_SIDE):
         return other_side(str(hidden))
-    measured = [each for each in numbers_of(metrics, name) if each.is_measured and each.side]
+    measured = [
+        number for number in numbers_of(metrics, name) if number.is_measured and number.side
+    ]
     if len(measured) == 1:
         return measured[0].side
-    if measured and all(math.isfinite(each.sd) for each in measured):
+    if measured and all(math.isfinite(number.sd) for number in measured):
         surer = tables.load("measures")["limits"]["surer_side"]["value"]
-        smallest, largest = sorted(measured, key=lambda each: each.sd)
+        smallest, largest = sorted(measured, key=lambda number: number.sd)
         if largest.sd > surer * smallest.sd:
             return smallest.side
     return otherwise()
@@ -310,8 +313,8 @@ def seen_sides(metrics: xr.Dataset, name: str, view: str | None) -> tuple[list[N
         states this. Otherwise none, and `note` is the reason.
     """
     numbers = numbers_of(metrics, name)
-    measured = [each for each in numbers if each.is_measured]
-    missing = [each for each in numbers if not each.is_measured]
+    measured = [number for number in numbers if number.is_measured]
+    missing = [number for number in numbers if not number.is_measured]
     if not missing:
         return measured, ""
     if not measured:

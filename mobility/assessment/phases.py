@@ -136,7 +136,7 @@ def _events(moments: Moments) -> list[str]:
         (*_edges(entry), *(entry[key] for key in ("from", "to", "around") if key in entry))
         for entry in moments.values()
     )
-    return list(dict.fromkeys(event for each in named for event in each))
+    return list(dict.fromkeys(event for events in named for event in events))
 
 
 def main_stance(repetitions: xr.Dataset) -> int:

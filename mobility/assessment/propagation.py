@@ -107,7 +107,9 @@ def _of_draws(
     """Return the errors at the frames from the posterior samples of a fitted body."""
     time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
     centre, moved = _drawn_points(pose, joints)
-    errors = _root_mean_square(measured(centre, centre), (measured(each, each) for each in moved))
+    errors = _root_mean_square(
+        measured(centre, centre), (measured(points, points) for points in moved)
+    )
     return {
         name: at_frames(metric_sd(name, sd, pose) if factors else sd, knots, time)
         for name, sd in errors.items()
@@ -215,8 +217,8 @@ def _root_mean_square(
 ) -> dict[str, Array]:
     """Return the root mean square deviation of samples from the value; NaN if most are NaN."""
     # Sample by sample, to save memory: all at once need a gigabyte for a recording of minutes.
-    total = {name: np.zeros(np.shape(each)) for name, each in value.items()}
-    counts = {name: np.zeros(np.shape(each)) for name, each in value.items()}
+    total = {name: np.zeros(np.shape(array)) for name, array in value.items()}
+    counts = {name: np.zeros(np.shape(array)) for name, array in value.items()}
     count = 0
     for draw in drawn:
         count += 1
@@ -245,7 +247,7 @@ def means_within(values: Array, inside: NDArray[np.bool_]) -> Array:
     """Return the mean over the knots of each repetition, (draw, rep, ...), ignoring NaN."""
     has_value = np.isfinite(values)
     total, count = (
-        np.einsum("rk,dk...->dr...", inside.astype(np.float64), each)
-        for each in (np.where(has_value, values, 0.0), has_value.astype(np.float64))
+        np.einsum("rk,dk...->dr...", inside.astype(np.float64), array)
+        for array in (np.where(has_value, values, 0.0), has_value.astype(np.float64))
     )
     return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)

@@ -178,7 +178,7 @@ def _range_of(
     years: int | None,
 ) -> ReferenceRange:
     row, study = rows[0], studies[rows[0]["study"]]
-    means = [float(each["mean"]) for each in rows]
+    means = [float(row["mean"]) for row in rows]
     is_one_group = len(rows) == 1
     return ReferenceRange(
         angle=row["angle"],

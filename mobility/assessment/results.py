@@ -35,11 +35,11 @@ def in_current_words(check: Any) -> Any:
     former = check["answer"]
     if not isinstance(former, str):
         return check
-    others = {name: value for name, value in check.items() if name != "answer"}
+    other_fields = {name: value for name, value in check.items() if name != "answer"}
     # It was the probability of one side of the target.
-    if "beyond_margin" in others:
-        others["beyond_margin"] = None
-    return {**others, "result": _former().get(former, former)}
+    if "beyond_margin" in other_fields:
+        other_fields["beyond_margin"] = None
+    return {**other_fields, "result": _former().get(former, former)}
 
 
 @functools.cache

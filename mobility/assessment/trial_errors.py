@@ -109,11 +109,11 @@ def _numbers(
     coords = {"rep": repetitions["rep"].to_numpy(), "side": list(SIDES)}
     numbers = {}
     for name in map(str, angles.data_vars):
-        each = angles[name].transpose("draw", "fit_time", ...)
-        dims = ("draw", "rep", *each.dims[2:])
+        samples = angles[name].transpose("draw", "fit_time", ...)
+        dims = ("draw", "rep", *samples.dims[2:])
         standing, bottom = (
             xr.DataArray(
-                means_within(each.to_numpy(), knots_of_phase),
+                means_within(samples.to_numpy(), knots_of_phase),
                 dims=dims,
                 coords={dim: coords[str(dim)] for dim in dims[1:]},
             )
@@ -190,10 +190,10 @@ def pooled_variance(
     variance, freedom = np.asarray(variance, float), np.asarray(freedom, float)
     total = freedom + prior_freedom
     # The variance of a single value is unknown, not zero.
-    own = np.where(freedom > 0, freedom * variance, 0.0)
-    others = prior_freedom * prior if prior_freedom > 0 else 0.0
+    own_sum = np.where(freedom > 0, freedom * variance, 0.0)
+    prior_sum = prior_freedom * prior if prior_freedom > 0 else 0.0
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(total > 0, (own + others) / total, np.nan), total
+        return np.where(total > 0, (own_sum + prior_sum) / total, np.nan), total
 
 
 def visit_sem(

@@ -121,7 +121,7 @@ class Verdict:
     @property
     def sides_in_doubt(self) -> bool:
         """Whether the sides may have been exchanged."""
-        return any(each.sides_in_doubt for each in self.reasons)
+        return any(reason.sides_in_doubt for reason in self.reasons)
 
     def absent(self, *parts: Part) -> str:
         """Return a sentence with the `parts` that are not reported, and why; empty if all are."""
@@ -130,7 +130,7 @@ class Verdict:
             return ""
         names = tables.load("verdict")["parts"]
         names_of_parts = {"parts": capital(listed([names[part] for part in out]))}
-        because = [each.why for each in self.reasons if each.rules_out.issuperset(out)]
+        because = [reason.why for reason in self.reasons if reason.rules_out.issuperset(out)]
         if not because:
             return tables.sentence("comments.verdict.absent", **names_of_parts)
         return tables.sentence("comments.verdict.absent_because", **names_of_parts, why=because[0])
@@ -139,13 +139,15 @@ class Verdict:
         """Leave out the findings that are ruled out."""
         if "findings" in self.rules_out:
             return ()
-        return tuple(each for each in findings if self.keeps(each.metric))
+        return tuple(finding for finding in findings if self.keeps(finding.metric))
 
     def checks(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
         """Return all findings; those ruled out are not reported, with the verdict's reason."""
         return tuple(
-            each if self.shows(each.metric) else refused(each, self.why_without(each.metric))
-            for each in findings
+            finding
+            if self.shows(finding.metric)
+            else refused(finding, self.why_without(finding.metric))
+            for finding in findings
         )
 
     def keeps(self, metric: str) -> bool:
@@ -165,7 +167,7 @@ class Verdict:
             parts.append("findings")
         for part in parts:
             if part in self.rules_out:
-                because = [each.why for each in self.reasons if part in each.rules_out]
+                because = [reason.why for reason in self.reasons if part in reason.rules_out]
                 return because[0] if because else self.why.rstrip(".")
         return ""
 
@@ -223,8 +225,8 @@ def judge(
     checked = quality is not None and any(_checks_made(quality))
     if quality is not None:
         # A check replaces a warning about the same topic, because it has a level.
-        faults = {each.about: each for each in _reasons_of_checks(quality, exercise)}
-        reasons = [faults.pop(each.about, each) for each in reasons]
+        faults = {reason.about: reason for reason in _reasons_of_checks(quality, exercise)}
+        reasons = [faults.pop(reason.about, reason) for reason in reasons]
         reasons += faults.values()
     if quality is not None and not checked:
         why = tables.sentence("comments.verdict.not_checked")
@@ -241,20 +243,22 @@ def _with_results(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
     findings = verdict.checks(findings)
     if not findings:
         return verdict
-    results = Counter(each.result for each in findings)
+    results = Counter(finding.result for finding in findings)
     order = ("outside", "met", "borderline", *RESULTS[3:])
     counts = [f"{results[name]} {in_words(name)}" for name in order if results[name]]
-    number = "of_sides" if any(each.side for each in findings) else "several"
+    number = "of_sides" if any(finding.side for finding in findings) else "several"
     number = "one" if len(findings) == 1 else number
     text = tables.sentence(
         f"comments.verdict.checks.{number}", count=len(findings), results=", ".join(counts)
     )
     silent = [
-        each for each in findings if each.result in ("inconclusive", "not_reported", "not_visible")
+        finding
+        for finding in findings
+        if finding.result in ("inconclusive", "not_reported", "not_visible")
     ]
-    reasons = Counter(each.reason for each in silent if each.probability is None)
+    reasons = Counter(finding.reason for finding in silent if finding.probability is None)
     reason, times = reasons.most_common(1)[0] if reasons else ("", 0)
-    is_new = all(each.why != reason for each in verdict.reasons)
+    is_new = all(cause.why != reason for cause in verdict.reasons)
     if 2 * times > len(findings) and is_new:
         because = tables.sentence("comments.verdict.main_obstacle", reason=reason)
         text = f"{text} {because}"
@@ -271,26 +275,26 @@ def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdic
         once.setdefault(reason.about, reason)
     reasons = list(once.values())
     level = reasons[0].level
-    worst = [each for each in reasons if each.level == level]
+    worst = [reason for reason in reasons if reason.level == level]
     if level == "not_this_exercise":  # the fact that it is no squat explains the rest
-        worst = [each for each in worst if "findings" in each.rules_out][:1] or worst
+        worst = [reason for reason in worst if "findings" in reason.rules_out][:1] or worst
     rules_out = frozenset(exercise.table["parts"]).intersection(
-        *[frozenset().union(*(each.rules_out for each in reasons_given))]
+        *[frozenset().union(*(reason.rules_out for reason in reasons_given))]
     )
-    why = listed([each.why for each in worst])
-    looks = [each.looks_like for each in worst if each.looks_like][:1]
+    why = listed([reason.why for reason in worst])
+    looks = [reason.looks_like for reason in worst if reason.looks_like][:1]
     why = (
         tables.sentence("comments.verdict.looks_like", what=looks[0], why=why)
         if looks
         else f"{capital(why)}."
     )
-    limits = [each for each in reasons if each.level == "limited"]
+    limits = [reason for reason in reasons if reason.level == "limited"]
     if level == "not_this_exercise" and limits and "findings" not in rules_out:
         # The remaining findings have the limits of the recording.
-        besides = listed([each.why for each in limits])
+        besides = listed([reason.why for reason in limits])
         why += " " + tables.sentence("comments.verdict.besides", limits=besides)
         worst += limits
-    does = each_once(each.what_to_do for each in worst)
+    does = each_once(reason.what_to_do for reason in worst)
     return Verdict(
         level=level,
         headline=headline(level, exercise),
@@ -298,20 +302,20 @@ def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdic
         what_to_do=" ".join(filter(None, does)),
         rules_out=rules_out,
         reasons=tuple(reasons),
-        instead=next((each.instead for each in worst if each.instead), ""),
+        instead=next((reason.instead for reason in worst if reason.instead), ""),
     )
 
 
 def each_once(texts: Iterable[str]) -> list[str]:
     """Remove from each text the sentences that an earlier text contains or begins with."""
-    said: list[str] = []
+    sentences_so_far: list[str] = []
     texts_left = []
     for text in texts:
         sentences = []
         for sentence in re.split(r"(?<=[.!?]) +(?=[A-Z])", text):
-            if not any(each.startswith(sentence.rstrip(".")) for each in said):
+            if not any(earlier.startswith(sentence.rstrip(".")) for earlier in sentences_so_far):
                 sentences.append(sentence)
-                said.append(sentence)
+                sentences_so_far.append(sentence)
         texts_left.append(" ".join(sentences))
     return texts_left
 
@@ -342,7 +346,7 @@ def _reasons_of_warnings(
     """Return reasons in the order of the table, which lists the most important warnings first."""
     all_warnings = list(warnings)
     for code in tables.load("verdict")["warnings"]:
-        for warning in (each for each in all_warnings if each.code == code):
+        for warning in (other for other in all_warnings if other.code == code):
             if "level" in _entry_of(warning):
                 yield _reason_of_warning(warning, exercise)
 
@@ -359,7 +363,7 @@ def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
     advice = exercise.table.get("advice_on", {}).get(warning.code, entry.get("do", ""))
     why = entry["is"].format(**warning.values)
     instead = str(warning.values.get("exercise", ""))
-    names = {each.slug: each.name for each in registry.exercises()}
+    names = {exercise.slug: exercise.name for exercise in registry.exercises()}
     named = {**warning.values, "exercise": names.get(instead, instead)}
     what_to_do = advice.format(**named)
     second = warning.values.get("seen_by", 1) > 1 and not entry.get("once")
@@ -374,7 +378,7 @@ def _without_repetition(metrics: xr.Dataset) -> bool:
 
 def _rule_out_all(reasons: Iterable[Reason]) -> bool:
     """Whether any reason rules out all findings."""
-    return any("findings" in each.rules_out for each in reasons)
+    return any("findings" in reason.rules_out for reason in reasons)
 
 
 def _checks_made(quality: Mapping[str, Any]) -> Iterator[bool]:
@@ -461,9 +465,13 @@ def _faults_of_framing(
 def warning_lines(warnings: Sequence[AnalysisWarning]) -> list[str]:
     """Write each warning in a line; refused angles share one line."""
     # A record that other code wrote may lack these values.
-    refused = [each for each in warnings if each.code == "angle_refused" and "limit" in each.values]
+    refused = [
+        warning
+        for warning in warnings
+        if warning.code == "angle_refused" and "limit" in warning.values
+    ]
     if len(refused) < 2:
-        return [each.message for each in warnings]
+        return [warning.message for warning in warnings]
     by_limit: dict[str, list[str]] = {}
     for warning in refused:
         angle, share = str(warning.values["angle"]), warning.values["share"]
@@ -477,7 +485,7 @@ def warning_lines(warnings: Sequence[AnalysisWarning]) -> list[str]:
     )
     together = tables.sentence("warnings.angles_refused.all", parts=parts)
     return [
-        together if each is refused[0] else each.message
-        for each in warnings
-        if each is refused[0] or each not in refused
+        together if warning is refused[0] else warning.message
+        for warning in warnings
+        if warning is refused[0] or warning not in refused
     ]

@@ -85,30 +85,30 @@ class _Walk:
 
         waiting = [root]
         while waiting:
-            each = waiting.pop()
-            address = h5py.h5o.get_info(each.id).addr
+            group = waiting.pop()
+            address = h5py.h5o.get_info(group.id).addr
             if address in self.visited_addresses:
                 continue
             self.visited_addresses.add(address)
             self._count()
-            for name in each.attrs:
+            for name in group.attrs:
                 self._count()
-                values = each.attrs.get_id(name)
+                values = group.attrs.get_id(name)
                 if self._weigh(values, ()):
-                    self._weigh_texts(np.ravel(each.attrs[name]))
-            if isinstance(each, h5py.Dataset):
-                self._require_inside(each)
-                if self._weigh(each.id, each.chunks or ()):
-                    self._weigh_texts(each[place] for place in np.ndindex(*(each.shape or ())))
-            elif isinstance(each, h5py.Group):
-                for name in each:
+                    self._weigh_texts(np.ravel(group.attrs[name]))
+            if isinstance(group, h5py.Dataset):
+                self._require_inside(group)
+                if self._weigh(group.id, group.chunks or ()):
+                    self._weigh_texts(group[place] for place in np.ndindex(*(group.shape or ())))
+            elif isinstance(group, h5py.Group):
+                for name in group:
                     self._count()
                     if (
-                        each.id.links.get_info(name.encode(errors="surrogateescape")).type
+                        group.id.links.get_info(name.encode(errors="surrogateescape")).type
                         != h5py.h5l.TYPE_HARD
                     ):
-                        self._refuse(f"{each.name.rstrip('/')}/{name}", "is a link")
-                    waiting.append(each[name])
+                        self._refuse(f"{group.name.rstrip('/')}/{name}", "is a link")
+                    waiting.append(group[name])
 
     def _require_inside(self, dataset: Any) -> None:
         import h5py

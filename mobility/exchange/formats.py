@@ -338,7 +338,7 @@ def _followed(
     frames: Sequence[Sequence[Detection]], film: _Film, *, what: Path, own_software: str = ""
 ) -> FilePoints:
     """Join the people of all frames."""
-    counts = sorted({len(each.points) for frame in frames for each in frame})
+    counts = sorted({len(detection.points) for frame in frames for detection in frame})
     if not counts:
         raise BadInputError(f"{what}: nobody is in any of its {len(frames)} frames")
     if len(counts) > 1:
@@ -349,7 +349,7 @@ def _followed(
     set_name, software = SETS[counts[0]]
     names = points_of(set_name)
     # Hands and face have many points and are not followed.
-    people = [[_first(each, len(names)) for each in frame] for frame in frames]
+    people = [[_first(detection, len(names)) for detection in frame] for frame in frames]
     result = followed(people, len(names), rate=film.rate, what=what)
     return FilePoints(
         points=result.points,
@@ -373,7 +373,7 @@ def _single_json(path: Path, film: _Film) -> FilePoints:
             f"{path}: is one frame of OpenPose; name its folder, with a file for each frame"
         )
     if not isinstance(document, list) or not all(
-        isinstance(each, dict) and {"image_id", "keypoints"} <= each.keys() for each in document
+        isinstance(entry, dict) and {"image_id", "keypoints"} <= entry.keys() for entry in document
     ):
         raise BadInputError(
             f"{path}: is not a known JSON of keypoints; use AlphaPose's list of results, or "
@@ -397,7 +397,7 @@ def _single_json(path: Path, film: _Film) -> FilePoints:
             film.require_few(1, len(people), len(detection.points), what=path)
         frames.setdefault(int(number["number"]), []).append(detection)
     # Frames without anybody have no entry. The numbers are those of the video, from 0.
-    points = max(len(each.points) for people in frames.values() for each in people)
+    points = max(len(detection.points) for people in frames.values() for detection in people)
     film.require_few(max(frames) + 1, 1, points, what=path)
     ordered = [frames.get(number, []) for number in range(max(frames) + 1)]
     return replace(_followed(ordered, film, what=path, own_software="AlphaPose"), is_sparse=True)
@@ -436,7 +436,7 @@ def _csv(path: Path, film: _Film) -> FilePoints:
     if clock == "frame":
         if not (np.isfinite(moments) & (moments == np.round(moments))).all():
             raise BadInputError(f"{path}: column frame must hold whole numbers")
-        _require_all([int(each) for each in moments], what=path)
+        _require_all([int(moment) for moment in moments], what=path)
     shape = (len(moments), len(people), len(points))
     film.require_few(*shape, what=path)
     place = (frame, person, point)
@@ -537,12 +537,12 @@ def _deeplabcut(
         raise BadInputError(f"{path}: has no frame below its headers")
     width = len(head) - 1
     owners = headers.get("individuals", ["1"] * width)
-    if any(len(each) != width for each in (*headers.values(), owners)):
+    if any(len(header) != width for header in (*headers.values(), owners)):
         raise BadInputError(f"{path}: its rows of headers differ in length; export it again")
     _require_cells(path, 1 + width, data_rows)
     indices = [cells[0] for _, cells in data_rows]
-    if all(each.isdecimal() and len(each) <= MOST_DIGITS for each in indices):
-        numbers = [int(each) for each in indices]
+    if all(index.isdecimal() and len(index) <= MOST_DIGITS for index in indices):
+        numbers = [int(index) for index in indices]
         for (line, _), before, number in zip(data_rows[1:], numbers, numbers[1:], strict=False):
             if number <= before:
                 raise BadInputError(
@@ -663,7 +663,7 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
             f"{path}: is neither a pose nor a poses Dataset of movement; it has no 'position' over "
             "time, space and keypoint"
         )
-    labels = [str(each) for each in dataset["space"].values] if "space" in dataset.coords else []
+    labels = [str(label) for label in dataset["space"].values] if "space" in dataset.coords else []
     if not {"x", "y"} <= set(labels) or "z" in labels:
         raise BadInputError(f"{path}: its positions must be x and y in the picture (got {labels})")
     for name in ("space", "keypoint", "individual"):

@@ -123,7 +123,7 @@ def followed(
             "keep fewer people"
         )
     require_few(len(frames), 1, count, what=what)
-    if all(each.person is not None for frame in frames for each in frame):
+    if all(detection.person is not None for frame in frames for detection in frame):
         of_name = _named(frames, what)
         names, tracks = list(of_name), list(of_name.values())
         kept_tracks = list(range(len(tracks)))
@@ -172,7 +172,7 @@ def _linked(
     occupied = 0  # frames with somebody
     last_occupied: list[int] = []
     for row, frame in enumerate(frames):
-        present = [each for each in frame if seen_points(each.points).any()]
+        present = [detection for detection in frame if seen_points(detection.points).any()]
         if not present:
             continue
         occupied += 1
@@ -292,8 +292,8 @@ def choose(
         if (low - margin <= subject).all() and (subject <= high + margin).all():
             inside.append((-presence[place], int(place)))
     if not inside:
-        seen = np.flatnonzero(presence)[: _MOST_SHOWN + 1]
-        where = [_middle(points[:, place], present[:, place]) for place in seen]
+        shown_people = np.flatnonzero(presence)[: _MOST_SHOWN + 1]
+        where = [_middle(points[:, place], present[:, place]) for place in shown_people]
         raise BadInputError(
             f"{what}: nobody is at {subject[0]:g},{subject[1]:g} when first seen; people are at "
             f"{listed(_some(where))}"

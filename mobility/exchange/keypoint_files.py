@@ -242,11 +242,11 @@ def _pose(
         values, above = checked_confidence(file_points.confidence[:, person][:, known_places], file)
         if above:
             warnings.append(tables.warning("warnings.confidence_above_one", share=above))
-        each = np.full((len(times), len(LANDMARKS), 1), np.nan)
-        each[:, columns, 0] = values
+        confidence = np.full((len(times), len(LANDMARKS), 1), np.nan)
+        confidence[:, columns, 0] = values
         variables["confidence"] = (
             ("time", "keypoint", "individual"),
-            each,
+            confidence,
             {"units": "1", "long_name": "confidence of the keypoint, of its model"},
         )
     coords = {

@@ -136,10 +136,12 @@ def from_movement(
     }
     if "confidence" in subject_poses:
         # Some models have only one confidence for the entire person.
-        each = subject_poses["confidence"].broadcast_like(
+        confidence = subject_poses["confidence"].broadcast_like(
             subject_poses["position"].isel(space=0, drop=True)
         )
-        variables["confidence"] = each.transpose("time", "keypoint", "individual").astype(float)
+        variables["confidence"] = confidence.transpose("time", "keypoint", "individual").astype(
+            float
+        )
     software = str(dataset.attrs.get("source_software") or pose_source(OTHER).name)
     attrs: dict[str, Any] = {
         **{name: dataset.attrs[name] for name in ("fps",) if name in dataset.attrs},

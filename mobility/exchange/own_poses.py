@@ -224,12 +224,12 @@ def _survey(value: Any) -> str:
     for track in survey.get("other_heads", []):
         _require(bool(track))
         for head in track:
-            _require(len([_number(each) for each in head]) == 4)
+            _require(len([_number(number) for number in head]) == 4)
     for person in survey.get("other_people", []):
         _number(person["first_seen_s"])
         _number(person["last_seen_s"])
-        _require(len([_number(each) for each in person["box"]]) == 4)
-        _require(len([_number(each) for each in person["subject"]]) == 2)
+        _require(len([_number(number) for number in person["box"]]) == 4)
+        _require(len([_number(number) for number in person["subject"]]) == 2)
     for name, entry in survey.items():
         is_list = name in ("other_heads", "other_people", "subject")
         _require(isinstance(entry, list if is_list else int | float | str | None))

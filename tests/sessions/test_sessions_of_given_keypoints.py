@@ -137,7 +137,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(store, video, openpose,
 def test_one_of_several_people_is_chosen_when_it_is_made(store, video, tmp_path):
     other = files.walker(u=110.0)
     both = files.openpose(tmp_path / "both", files.walker(), others=lambda n: [other[n]])
-    with pytest.raises(BadInputError, match="has 2 people; say who is meant with subject"):
+    with pytest.raises(BadInputError, match="has 2 people; choose one with subject with subject"):
         store.create(video, keypoints=both, **SQUAT)
     session = store.create(video, keypoints=both, options={"subject": (115, 60)}, **SQUAT)
     nose = read_dataset(session.keypoints(1))["image_position"].sel(keypoint="nose", pixel="u")

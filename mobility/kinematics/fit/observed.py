@@ -140,7 +140,7 @@ def _remedy(pose: xr.Dataset) -> str:
         remedies.append("add confidence to the file")
     if not {"image_width", "image_height"} <= pose.attrs.keys():
         of_movement = last_of(history(pose), "from_movement")
-        what = "pass image_size=(width, height) to from_movement" if of_movement else ""
+        what = "image_size=(width, height) to from_movement" if of_movement else ""
         remedies.append(f"pass {what or 'size=(width, height) to read_keypoints'}")
     return " and ".join(remedies) or "use a model that finds them"
 
