@@ -91,8 +91,8 @@ class Repetitions:
         again = nanmedian(sd.where(has_value).isel(rep=accepted), "rep")
         if metric in self.sems:
             again = xr.full_like(again, self.sems[metric])
-        known = known_of(metric, {"units": "degree", **q.entry}["units"])
-        return sem_over_repetitions(again, value, accepted, known=known)
+        of_other_people = known_of(metric, {"units": "degree", **q.entry}["units"])
+        return sem_over_repetitions(again, value, accepted, known=of_other_people)
 
 
 class RepetitionValues(NamedTuple):

@@ -174,7 +174,7 @@ def analyze(
         option(
             "--exercise",
             "NAME",
-            help=f"{', '.join(known.slug for known in registry.exercises())}; default: the first.",
+            help=f"{', '.join(e.slug for e in registry.exercises())}; default: the first.",
         ),
     ] = None,
     user_id: Annotated[str, option("--user-id", "ID", help="Id of the participant.")] = "anonymous",

@@ -205,8 +205,8 @@ def check_movement(name: str, exercise: Exercise, joints: Sequence[str]) -> None
 
     joint = movement(name)["joint"]
     if exercise.noun != "movement":
-        others = " or ".join(known.name for known in exercises() if known.noun == "movement")
-        fault = f"{name} belongs to {others}, not to {exercise.name}. Leave out one of the two"
+        owners = " or ".join(e.name for e in exercises() if e.noun == "movement")
+        fault = f"{name} belongs to {owners}, not to {exercise.name}. Leave out one of the two"
     elif joint not in joints:
         fault = f"{name} moves the {joint}, which is not among the joints. Add it"
     else:

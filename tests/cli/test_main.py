@@ -75,7 +75,7 @@ def test_keypoints_that_do_not_fit_are_one_line(tmp_path, store, clips):
         (("--keypoints", short), "has 5 frames, and the video a.mp4 has 10"),
         (("--keypoints", good, "--keypoints", good), "--keypoints", "got 2 for 1 video"),
         (("--keypoints", tmp_path / "absent"), "no such file or folder"),
-        (("--keypoints-model", "HRNet"), "--keypoints-model", "give them too"),
+        (("--keypoints-model", "HRNet"), "--keypoints-model", "add them with keypoints"),
         (
             ("--keypoints", good, "--model", "full"),
             "--model",
@@ -436,7 +436,7 @@ def test_a_store_that_is_a_file(here):
     (here / "file").touch()
     for typed in ("sessions list", "participants list", "keys list", "prune --keep 1", "cohort"):
         for place in ("file", "file/below"):
-            message = f"mobility: store {place}: file is not a folder; name one\n"
+            message = f"mobility: store {place}: file is not a folder. Name a folder\n"
             assert command(*typed.split(), "--store", place) == (2, "", message)
 
 
