@@ -64,9 +64,9 @@ class Session(StoredSession):
         ----------
         refused
             Whether values that the report does not show are included, as in ``angles.nc``. Without
-            them such an angle is NaN, and its attribute ``refused`` has the reason; for single
-            joints only the angles of the session's joints are included, each under the angle of its
-            movement.
+            them such an angle is NaN, and its attribute ``refused`` has the reason. For
+            single-joint range of motion only the angles of the session's joints are included, each
+            under the angle of its movement.
         """
         from mobility.documents import of_session
 
@@ -94,7 +94,7 @@ class Session(StoredSession):
         A row has name, side, result, value, interval, target and more. A result is "outside" (its
         target), "met", "borderline" (within ``margin`` of the target, on either side),
         "inconclusive", "not_reported" or "not_visible"; the last three have a ``reason``.
-        Recordings of single joints have no checks.
+        Recordings of single-joint movements have no checks.
         """
         from mobility.documents import of_session
 
@@ -156,7 +156,7 @@ class Session(StoredSession):
         bring_up_to_date(self)
 
     def set_repetitions(self, intervals: Intervals, *, by: str | None = None) -> None:
-        """Correct repetitions, or movements of single joints, by hand.
+        """Correct repetitions, or single-joint movements, by hand.
 
         See :func:`mobility.pipeline.corrections.set_repetitions`.
         """
@@ -243,7 +243,7 @@ class Session(StoredSession):
         return of_session.summary(self, images=images)
 
     def joint_mobility(self) -> dict[str, Any]:
-        """Return the report on single joints: angles with their extremes, and the display settings.
+        """Return the single-joint report: angles with their extremes, and the display settings.
 
         Raises the same errors as :meth:`report`.
         """
@@ -273,7 +273,7 @@ class Session(StoredSession):
         return report_is_current(self)
 
     def config(self) -> dict[str, Any]:
-        """Return the display settings of single joints: ``shown_angles``, ``comments``.
+        """Return the display settings of the single-joint report: ``shown_angles``, ``comments``.
 
         Raises
         ------

@@ -45,7 +45,7 @@ def probability_of(
     :math:`z = (\hat x - t) / \sigma` it is above t with probability :math:`\Phi(z)`.
 
     ``outside`` is the likelier tail if that exceeds one half, :math:`q = \max(P(x > t), P(x <
-    -t))`, otherwise both tails, at most one half: with a large error both tails together would be
+    -t))`, otherwise both tails, at most one half. With a large error both tails together would be
     nearly certain, although not even the sign is.
 
     Parameters
@@ -241,8 +241,8 @@ def compensations(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
     xarray.Dataset
         ``compensation_probability(compensation)``, NaN if it is unknown. Its attribute ``stated``
         is the least probability at which a compensation is stated, ``opposite`` the largest at
-        which its absence is; ``not_assessed`` (JSON) names those that are not assessed and why,
-        ``notes`` (JSON) what is missing.
+        which its absence is. ``not_assessed`` (JSON) names those that are not assessed and why;
+        ``notes`` (JSON) names what is missing.
 
     Raises
     ------

@@ -134,9 +134,9 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     freedom. The error s is the metric's ``_sd``.
 
     :func:`mobility.assessment.criteria.is_stated` decides whether a finding is "found" or "not
-    found"; otherwise it "cannot be told". If the value lies within the margin of the rule from the
-    threshold, on either side, with a probability of 0.8 or more (``results`` in the table), the
-    result is "borderline" and nothing is found.
+    found"; otherwise it "cannot be told". If the value probably lies within the rule's margin of
+    the threshold (0.8 or more, ``results`` in the table), the result is "borderline" and nothing is
+    found.
 
     Parameters
     ----------
@@ -559,8 +559,8 @@ def views_that_answer(rule: str) -> Mapping[str, float]:
     """Return the share of sides on which a rule is decided, by kind of view.
 
     The benchmarks counted it on rendered people (table ``views_of_rules``), without the side that
-    the near side hides. A rule that they did not count, or that was not decided there, has 1 or 0,
-    depending on which views show it by the declarations of its measure and its angle.
+    the near side hides. A rule without such a count has 1 or 0: the declarations of its measure and
+    its angle state which views show it.
     """
     shares = {view: float(counts["answered"]) for view, counts in _counted(rule).items()}
     if not any(shares.values()):

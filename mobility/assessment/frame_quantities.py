@@ -55,10 +55,10 @@ def frame_quantities(
     Returns
     -------
     quantities, warnings
-        Each measure with its ``_sd``, over time and perhaps side, or a single number. NaN if
-        landmarks are missing, if it refers to standing and nobody stands, if the view hides the
-        frontal plane, if the landmark that it depends on is hidden, and if the interval is wider
-        than the limit of the declaration; the attribute ``note`` explains why.
+        Each measure with its ``_sd``, over time and perhaps side, or a single number. A value is
+        NaN if landmarks are missing or hidden, if it refers to standing and nobody stands, if the
+        view hides the frontal plane, or if the interval is wider than the declared limit. The
+        attribute ``note`` explains why.
     """
     standing = repetitions["standing"].values.astype(bool)
     outputs, sds = values_and_sd(

@@ -168,9 +168,9 @@ def hip_smoothness(pose: xr.Dataset, repetitions: xr.Dataset) -> tuple[dict[str,
     Returns
     -------
     smoothness, cutoff_hz
-        ``<phase>_sparc`` and ``<phase>_ldlj`` over repetitions, NaN if the recording cuts the phase
-        off or more than 0.2 s of it are missing; and the cutoff that was used for the spectral arc
-        length, see :func:`bandwidth`.
+        ``<phase>_sparc`` and ``<phase>_ldlj`` over repetitions, and the cutoff of the spectral arc
+        length, see :func:`bandwidth`. NaN if the recording cuts the phase off or more than 0.2 s of
+        it are missing.
     """
     cutoff = min(CUTOFF_HZ, bandwidth(pose))
     time, height = pose["time"].to_numpy(), _height(points_of(pose, _JOINTS))
@@ -405,7 +405,8 @@ def checked_values(values: Any, trial: MeasuredTrial, *, what: str) -> Values:
             dim in ("side", "phase") and dim not in value.coords
         ):
             raise BadInputError(
-                f"{what}: must be over time, rep, side or phase of the trial; {dim} has {length}"
+                f"{what}: must be over time, rep, side or phase of the recording; {dim} has "
+                f"{length}"
             )
     if "rep" in value.dims:
         value = value.assign_coords(rep=trial.repetitions["rep"].to_numpy())
@@ -515,13 +516,13 @@ def frontal_plane_projection_angle(
     smallest_share
         Least length of the projected thigh, as a share of its own, at which there is an angle. Deep
         in a squat the thigh points at the viewer, and the remaining angle shows where the foot
-        points: with the knees over turned out toes it falls from -29 to -137 degrees.
+        points. With the knees over turned out toes it falls from -29 to -137 degrees.
 
     Returns
     -------
     Array
-        180 degrees minus the angle between thigh and shank in the plane of the last two axes: 0
-        straight, positive with the knee medial of the line from hip to ankle (valgus).
+        180 degrees minus the angle between thigh and shank in the plane of the last two axes. 0 is
+        straight; the angle is positive with the knee medial of the line from hip to ankle (valgus).
 
     References
     ----------

@@ -68,16 +68,16 @@ def place_of_arms(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> str:
 def sits(pose: xr.Dataset, low: NDArray[np.bool_]) -> bool:
     """Whether the body sits on something while its hips are low.
 
-    In most of the low postures the centre of mass is behind the feet, and the trunk leans forward
-    while the hips rest, as before a person stands up from a chair.
+    In most of the low postures the centre of mass is behind the feet. The trunk leans forward while
+    the hips rest, as before a person stands up from a chair.
 
     Parameters
     ----------
     pose
         Pose Dataset in metres, y up.
     low
-        Over (repetition, time): the frames in which the hips are low, of every repetition, accepted
-        or not.
+        Over (repetition, time): the frames of every repetition, accepted or not, in which the hips
+        are low.
     """
     limits = _limits("chair")
     seated = [
@@ -176,7 +176,7 @@ def support_of_hands(pose: xr.Dataset, shown: NDArray[np.bool_]) -> str:
     -------
     str
         "held" if a hand stays in place, or slides along something away from the body, while the
-        shoulders go down and up; "on_legs" if it stays at one place of a thigh or knee; otherwise
+        shoulders go down and up. "on_legs" if it stays at one place of a thigh or knee. Otherwise
         "".
     """
     if "image_position" not in pose or "confidence" not in pose:

@@ -104,8 +104,8 @@ def trunk_in_picture(
     """Compute how high the trunk looks at the bottom, as a share of the legs while standing.
 
     It is the height of the shoulders above the hips at the bottom, divided by the height of the
-    hips above the ankles in standing, both in the picture; the median over the repetitions. NaN if
-    one of them is not seen.
+    hips above the ankles in standing, both in the picture. The result is the median over the
+    repetitions. NaN if one of them is not seen.
 
     Parameters
     ----------

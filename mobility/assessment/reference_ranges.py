@@ -98,8 +98,8 @@ def reference_range(
     -------
     ReferenceRange or None
         None if no source has this angle of this kind, or none for this age. If the study has groups
-        by sex and age, and sex or age is not known, the means of the possible groups are returned
-        as `lowest` and `highest`, and `mean` is NaN.
+        by sex and age, and one of these is not known, `lowest` and `highest` are the means of the
+        possible groups, and `mean` is NaN.
 
     Raises
     ------

@@ -84,7 +84,7 @@ def trial_spreads(
     Notes
     -----
     The mean over the knots of a phase is taken within each sample, but not the mean over
-    repetitions: the samples vary more between repetitions than the errors, whose variation is part
+    repetitions. The samples vary more between repetitions than the errors, whose variation is part
     of the spread of the values.
     """
     draws = _numbers(angle_deviations(fitted), fitted, repetitions, moments)
@@ -179,7 +179,7 @@ def pooled_variance(
     Returns
     -------
     variance, freedom
-        Each variance is weighted by its degrees of freedom, which add up: with few repetitions the
+        Each variance is weighted by its degrees of freedom, which add up. With few repetitions the
         result is mostly that of other people, with many it is mostly the person's own. NaN if there
         are none.
 
@@ -277,9 +277,9 @@ def judged(before: float, now: float, *, goal: float, direction: str, alike: boo
         Direction of the rule: "below" (values below the target are outside it), "above" or
         "outside" (farther from zero than the target).
     alike
-        Whether both visits were filmed and analysed in the same way. If not, nothing is claimed: a
-        change that comes from another place of the camera is the same for all of a person's numbers
-        of a kind, so that one of many would too often seem to be for the better or the worse.
+        Whether both visits were filmed and analysed in the same way. If not, nothing is claimed:
+        another place of the camera changes all of a person's numbers of a kind alike. One of many
+        would too often seem to be for the better or the worse.
     """
     if not (alike and math.isfinite(goal) and direction):
         return ""

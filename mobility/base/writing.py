@@ -42,7 +42,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def storage_fault(error: OSError, place: str | os.PathLike[str]) -> StorageError:
-    """Return an error in one line: where writing failed, why, and what to do."""
+    """Return an error in one line: the place, the reason, and what to do."""
     reason = _ADVICE.get(error.errno or 0) or f"{error.strerror or error}; check the place"
     kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
     return kind(f"cannot write {os.fspath(place)}: {reason}")
@@ -76,7 +76,7 @@ def make_folder(folder: Path) -> None:
 
 
 def make_private(folder: Path) -> None:
-    """Restrict a folder and its files, which other code wrote, to their owner."""
+    """Restrict a folder and its files, which another program wrote, to their owner."""
     for base, _, files in os.walk(folder):
         for path, mode in ((base, FOLDER_MODE), *((f"{base}/{name}", FILE_MODE) for name in files)):
             with suppress(OSError):  # some file systems have no modes

@@ -66,13 +66,13 @@ class Detector(Protocol):
     keypoints
         Its points in order: a set from the table ``keypoint_names`` ("coco_17", "halpe_26",
         "body_25"), names from that table, or a mapping from the name of each point to MediaPipe's
-        landmark, None if no landmark corresponds to it.
+        landmark (None if there is no such landmark).
     source
         Entry of the table ``pose_sources``, which defines the size of its errors: "other" unless
         the points come from MediaPipe's model.
     workers
         Largest number of processes in which it may run at once; None means one per processor. Use 1
-        if it cannot be shared, as on a GPU, or if it keeps state from frame to frame: with several
+        if it cannot be shared, as on a GPU, or if it keeps state from frame to frame. With several
         processes, each one sees only a part of the video.
     """
 

@@ -366,9 +366,9 @@ def combined(first: Landmarks, second: Landmarks) -> tuple[Landmarks, int]:
     """Return the mean of two models' poses in the same frames, weighted by visibility.
 
     The poses are (n, 33); NaN if nobody is there. Visibility and presence are plain means. Only the
-    first pose is used if the second model found nobody, or if they contradict each other: their
-    boxes hardly overlap, or the left of one is nearer in space to the right of the other. The
-    number of contradicting frames is returned too.
+    first pose is used if the second model found nobody, or if they contradict each other. This is
+    so if their boxes hardly overlap, or if the left of one is nearer in space to the right of the
+    other. The number of contradicting frames is returned too.
     """
     sides = {"left": "right", "right": "left"}
     mirrored = [

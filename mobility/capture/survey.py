@@ -212,7 +212,7 @@ def person(pose: Landmarks) -> Person:
 def landmark_offset(pose: Landmarks, find: Landmarks) -> float | None:
     """Return the mean distance between the landmarks of two searches of one frame, pixels.
 
-    The mean is over shoulders, elbows, wrists, hips, knees and ankles that are seen in both; None
+    The mean is over shoulders, elbows, wrists, hips, knees and ankles that are seen in both. None
     if there are fewer than four, or if the poses belong to two people. The searches agree if the
     picture shows the limbs.
     """
@@ -270,7 +270,7 @@ def uncovered_poses(poses: list[Landmarks], mask: npt.NDArray[np.bool_]) -> list
 
 
 def distinct(poses: list[Landmarks], searched: Landmarks | None = None) -> list[Person]:
-    """List the people in several poses; of two poses of the same person, keep the better seen one.
+    """List the people in several poses; the better seen of two poses of one person is kept.
 
     Two poses belong to one person if their heads, or most of their landmarks, are in the same
     place. `searched` is the pose from the search of every frame, for the same frame.
@@ -296,10 +296,10 @@ def distinct(poses: list[Landmarks], searched: Landmarks | None = None) -> list[
 def link(looks: list[Look]) -> list[Track]:
     """Join the people of successive looks into tracks, nearest heads first.
 
-    Two people can be the same if their heads are less apart than the longer side
-    of the larger box for each second between them (a person of 1.7 m who walks at
-    1.7 m/s), at most 1.5 of it, and those sides differ by less than a factor of
-    2.5 (a deep squat halves a box).
+    Two people can be the same if their heads and boxes are close. The heads may be apart by the
+    longer side of the larger box for each second between them (a person of 1.7 m who walks at 1.7
+    m/s), at most 1.5 of it. Those sides must differ by less than a factor of 2.5 (a deep squat
+    halves a box).
     """
     tracks: list[Track] = []
     for look in looks:
@@ -377,7 +377,7 @@ def choose_subject(
 ) -> int:
     """Return the index of the subject's track.
 
-    `subject` is a point in the picture, of `width` and `height` pixels, that lies on the subject
+    `width` and `height` are the size of the picture in pixels. `subject` is a point on the subject
     when the subject is first seen; None selects the largest and most central person over the whole
     recording. A point is refused if nobody is ever there.
     """
@@ -447,9 +447,9 @@ def limb_range(poses: Landmarks) -> float:
     """Return the largest joint range in the picture, degrees, times the share of frames with it.
 
     The range is from the 5th to the 95th percentile of the angle between the three landmarks, in
-    frames that show all of them, after a median of five frames against glitches. The share counts
-    because a person who walks through the picture is not there for long. `poses` is (n, 33); NaN if
-    nobody is there.
+    frames that show all of them. A median of five frames removes glitches. The share counts because
+    a person who walks through the picture is not there for long. `poses` is (n, 33); NaN if nobody
+    is there.
     """
     from scipy.ndimage import median_filter
 
@@ -700,7 +700,7 @@ def camera_motion(looks: list[Look]) -> dict[str, Any]:
     """Return the motion of the camera, from the places of the background at the looks.
 
     The camera moves if the background is away from its usual place by more than
-    :data:`MOVING_CAMERA` at a fifth of the looks, and at least at two: a single look is a knock.
+    :data:`MOVING_CAMERA` at a fifth of the looks, and at least at two. A single look is a knock.
     Values are None if the background was seen well enough at fewer than half of the looks. Shifts
     are fractions of the width.
     """

@@ -360,8 +360,8 @@ def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> Vi
     """Read the properties of a video file, and decode its first two frames.
 
     Raises TooLargeError, without decoding, if the file declares pictures of more than
-    `most_pixels`, and VideoError if the file is empty, not a video, incomplete, has a single frame,
-    or cannot be decoded.
+    `most_pixels`. Raises VideoError if the file is empty, not a video, incomplete, has a single
+    frame, or cannot be decoded.
     """
     faults = _Faults(path)
     for container, stream, frames in _opened_at(path, None, 1, faults):

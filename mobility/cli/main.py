@@ -106,7 +106,7 @@ _COMMANDS = {
         help="List, show or delete norms and errors of your own studies.",
     ),
     "config": _Place(
-        "cli.session_commands.config_app", help="Choose what the report on single joints shows."
+        "cli.session_commands.config_app", help="Choose what the single-joint report shows."
     ),
     "keys": _Place(
         "serve.commands.keys_app", help="Make, list or revoke API keys of the HTTP interface."

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mobility import Session, Store
 
 sessions_app = group(help="List, show, export or delete sessions.")
-config_app = group(help="Choose what the report on single joints shows.")
+config_app = group(help="Choose what the single-joint report shows.")
 
 
 @sessions_app.command("list")

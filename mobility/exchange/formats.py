@@ -326,8 +326,8 @@ def _detection(values: Any, *, what: Path, person: str | None = None) -> Detecti
     if len(points) not in SETS:
         sizes = ", ".join(f"{number} ({name})" for number, (name, _) in SETS.items())
         raise BadInputError(
-            f"{what}: has {len(points)} keypoints, which is no known set; known are {sizes}; "
-            "write others as CSV with their names"
+            f"{what}: has {len(points)} keypoints, which is no known set ({sizes}). Write others "
+            "as CSV with their names"
         )
     # Models write 0 0 0 for points that they did not find.
     points[(points[:, :2] == 0).all(axis=1)] = np.nan

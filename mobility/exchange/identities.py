@@ -108,7 +108,7 @@ def followed(
     """Follow people with `count` keypoints through frames at `rate` per second.
 
     A person with a name is the same in all frames with that name. Others continue as the nearest
-    person of the last second, or of the last frames with people; a person farther away is a new
+    person of the last second, or of the last frames with people. A person farther away is a new
     one, even if each frame has only one person.
 
     Raises

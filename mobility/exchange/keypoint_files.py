@@ -56,10 +56,10 @@ def read_keypoints(
     ----------
     path
         A folder of OpenPose's JSON files, one for each frame (BODY_25, COCO, HALPE_26: OpenPose,
-        Pose2Sim, AlphaPose); AlphaPose's JSON of results; a poses Dataset of movement, as NetCDF; a
-        CSV or HDF5 file of DeepLabCut; an analysis file of SLEAP (HDF5); a CSV file with a row for
-        each point (frame or time, point, x, y, confidence, person); or a pose of this package
-        (``pose.nc``). The format is recognised by the content, not by the name.
+        Pose2Sim, AlphaPose), or AlphaPose's JSON of results. A poses Dataset of movement, as
+        NetCDF. A CSV or HDF5 file of DeepLabCut. An analysis file of SLEAP (HDF5). A CSV file with
+        a row for each point (frame or time, point, x, y, confidence, person). A pose of this
+        package (``pose.nc``). The format is recognised by the content, not by the name.
     rate
         Frames per second, required if the file has no times; otherwise it must agree with them.
     size
@@ -77,7 +77,7 @@ def read_keypoints(
     -------
     xarray.Dataset
         A pose: ``image_position`` in pixels, ``confidence`` from 0 to 1 if the file has it, NaN for
-        landmarks that the model does not find; its ``time`` in seconds, 0 for the first frame.
+        landmarks that the model does not find. Its ``time`` is in seconds, 0 for the first frame.
 
     Raises
     ------

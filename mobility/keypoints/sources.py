@@ -73,9 +73,8 @@ def landmarks_of(
     Raises
     ------
     BadInputError
-        If a name is unknown; if `landmark_by_name` has a name that is not among `names`, or a
-        landmark that does not exist; if no keypoint is a landmark, or several are the same
-        landmark.
+        If a name is unknown, or if no keypoint is a landmark or several are the same one. Also if
+        `landmark_by_name` has a name that is not among `names`, or an unknown landmark.
     """
     landmark_by_name = landmark_by_name or {}
     for name, landmark in landmark_by_name.items():

@@ -90,8 +90,8 @@ def camera_view(pose: xr.Dataset) -> View:
     ----------
     pose
         Pose Dataset of one person whose z axis points towards the camera: world landmarks, or a
-        fitted body, for which the direction of the camera is taken from the subject's place.
-        Without 3-D positions the view is unknown.
+        fitted body. For a fitted body the direction of the camera is taken from the subject's
+        place. Without 3-D positions the view is unknown.
 
     Returns
     -------

@@ -86,8 +86,8 @@ def joint_angles(
         Largest expected error with which an angle is reported, degrees, by angle. Other angles keep
         the limits of the table.
     in_picture
-        Whether angles of single joints are also measured in the image plane and combined with those
-        of the body, weighted by their errors
+        Whether single-joint angles are also measured in the image plane and combined with those of
+        the body, weighted by their errors
         (:func:`~mobility.kinematics.in_picture.measured_angles`). Use it for single-joint
         movements, which are filmed in their plane, and bodies fitted to one camera. The Dataset
         then also has trunk_lateral_flexion and neck_lateral_flexion, over (time, side).
@@ -106,11 +106,11 @@ def joint_angles(
         along the line of sight of the only camera.
 
         Values whose expected error exceeds the limit of the angle (``tables/angles.yaml``) are not
-        reported: NaN, with the reason in the attribute ``refused``, the share of the values in
-        ``refused_share``, and a warning. The same holds for angles of an arm of a fitted body,
-        unless they are measured in the image plane, in frames in which the forearm crosses the
-        trunk in the picture or points along the line of sight (``tables/unseen_arms.yaml``); with
-        several cameras, in all of them.
+        reported, but NaN. The attribute ``refused`` has the reason, ``refused_share`` the share of
+        the values, and there is a warning. Arm angles of a fitted body are also withheld, unless
+        they are measured in the image plane, if the forearm crosses the trunk in the picture or
+        points along the line of sight (``tables/unseen_arms.yaml``). With several cameras, this
+        must be so in all of them.
 
         An angle is NaN if a landmark that it needs is NaN or two of them coincide. Knee and elbow
         have no sign if the other hip is missing. If the hip line is more than 60 degrees from the

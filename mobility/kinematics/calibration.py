@@ -347,12 +347,12 @@ def cross_matrix(v: Array) -> Array:
 def read_calibration(path: str | os.PathLike[str]) -> Calibration:
     """Read the cameras of a calibration file.
 
-    Formats: OpenCV's YAML, with ``camera_matrix``, ``distortion_coefficients``, ``image_width`` and
+    OpenCV's YAML has ``camera_matrix``, ``distortion_coefficients``, ``image_width`` and
     ``image_height`` for one camera, or ``M1``, ``D1``, ``M2``, ``D2``, ``R``, ``T`` and the size
-    for two; TOML of Pose2Sim, Caliscope or anipose, with tables of ``size``, ``matrix``,
-    ``distortions``, ``rotation`` and ``translation``; and the XML of Qualisys (``.qca.txt``), whose
-    z is up. YAML and TOML may state which axis of the world is up: ``vertical_axis: z`` (in TOML
-    under ``metadata``).
+    for two. TOML of Pose2Sim, Caliscope or anipose has tables with ``size``, ``matrix``,
+    ``distortions``, ``rotation`` and ``translation``; The XML of Qualisys (``.qca.txt``) has z up.
+    YAML and TOML may state which axis of the world is up: ``vertical_axis: z`` (in TOML under
+    ``metadata``).
     """
     file = Path(path)
     try:

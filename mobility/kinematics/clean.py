@@ -118,10 +118,10 @@ def clean_pose(
         The same variables and times. The history entry lists each step with its counts. It has a
         warning ``points_removed`` if steps 1, 3 and 4 removed more than 5 % of the points of the
         body (without face and hands), and ``sides_exchanged`` if left and right were exchanged.
-        Attributes describe how well left and right were distinguished: ``lost_share``, the share of
-        the frames from the first to the last with a pose that have none or lose it in step 1;
-        ``legs_exchanged``, how often the legs change places in the picture after step 2; and
-        ``sides_exchanged``, from when to when step 2 exchanged trunk, legs and arms (JSON,
+        Attributes describe how well left and right were distinguished. ``lost_share`` is the share
+        of the frames from the first to the last with a pose that have none or lose it in step 1.
+        ``legs_exchanged`` counts how often the legs change places in the picture after step 2.
+        ``sides_exchanged`` has the times between which step 2 exchanged trunk, legs and arms (JSON,
         seconds).
 
     Notes
@@ -133,12 +133,11 @@ def clean_pose(
        confuses the sides, or sees no person (table ``in_picture``; not without positions in space).
     2. Exchanges of left and right are undone, for trunk, legs and arms separately, in space and
        picture together. An exchange begins or ends at a frame that jumps by more than 10 % of the
-       trunk length, and that with its sides exchanged lies less than half as far from the frame
-       before, or from its prediction by constant velocity, as without. Of the two parts that meet
-       there, the part against the usual direction from right to left is exchanged, as far as it
-       goes against it; the labels of the greater part of the recording are assumed to be right. If
-       the sides nearly coincide, nothing is exchanged. All variables are exchanged alike. Not below
-       10 frames/s.
+       trunk length, if exchanging its sides more than halves its distance from the frame before, or
+       from its prediction by constant velocity. Two parts meet there. The part whose direction from
+       right to left is unusual is exchanged, as far as the direction stays so; the labels of the
+       greater part of the recording are assumed to be right. If the sides nearly coincide, nothing
+       is exchanged. All variables are exchanged alike. Not below 10 frames/s.
     3. If the length of a limb is more than `limb_length_tolerance` off its median within one second
        around the frame, its far end becomes NaN in ``position``. The median is local because the
        depth of a raw pose has a bias that follows the posture; correcting it is left to the fit.

@@ -96,9 +96,9 @@ def check_times(times: ArrayLike | xr.DataArray) -> Array:
     Raises
     ------
     BadInputError
-        If they are not finite numbers over one dimension, do not increase strictly, look like
-        milliseconds (1 or more apart for over half an hour, 10 or more for over a minute), or have
-        a gap of over an hour, or of more frames than a day has.
+        If they are not finite numbers over one dimension, do not increase strictly, or look like
+        milliseconds (1 or more apart for over half an hour, 10 or more for over a minute). Also if
+        they have a gap of over an hour, or of more frames than a day has.
     """
     try:
         time = np.asarray(times)
@@ -120,7 +120,7 @@ def check_times(times: ArrayLike | xr.DataArray) -> Array:
     if any(step >= slow and lasts > longest for slow, longest in _SLOW):
         raise BadInputError(
             f"its times must be seconds, and its frames are {step:.3g} apart for {lasts:.4g}, as "
-            "in milliseconds: divide those by 1000; of a time lapse pass half an hour at most, "
+            "in milliseconds: divide those by 1000. For a time lapse pass half an hour at most, "
             "with less than 10 s between frames"
         )
     gap = int(np.argmax(steps))
@@ -132,8 +132,8 @@ def check_times(times: ArrayLike | xr.DataArray) -> Array:
     if steps[gap] > _LONGEST_GAP_S or lasts * max(60.0, 1 / step) > _MOST_FRAMES:
         raise BadInputError(
             f"its times cannot be those of a recording: after frame {gap}, at {seconds[gap]:.6g} "
-            f"s, the next is at {seconds[gap + 1]:.6g} s, and others are {step:.3g} s apart; "
-            "correct the wrong time, or pass the parts before and after it separately"
+            f"s, the next is at {seconds[gap + 1]:.6g} s, and others are {step:.3g} s apart. "
+            "Correct the wrong time, or pass the parts before and after it separately"
         )
     return seconds
 

@@ -65,7 +65,7 @@ _AXES_OF_VIEW = {"front": (-1.0, 0.0), "back": (1.0, 0.0), "left": (0.0, -1.0), 
 def picture_angles(
     pose: Pose, *, view: Literal["front", "back", "left", "right"] | None = None
 ) -> xr.Dataset:
-    r"""Measure angles of single joints from their landmarks in the picture.
+    r"""Measure single-joint angles from landmarks in the picture.
 
     The angle is measured in the plane in which the distal segment moves. That is the image plane,
     unless the segment is seen to leave it by an elevation :math:`\beta`. The size of :math:`\beta`
@@ -84,16 +84,16 @@ def picture_angles(
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``, its
         ``<angle>_sd``, and ``<angle>_out_of_plane``, the larger elevation of its two segments. NaN
         if a landmark is missing. The attributes ``plane_left`` and ``plane_right`` of an angle name
-        the plane of the body in which the joint moves ("sagittal", "frontal", "transverse");
-        ``off_picture_left`` and ``off_picture_right`` are the degrees between the plane of the
-        movement and the image plane.
+        the plane of the body in which the joint moves ("sagittal", "frontal", "transverse").
+        ``off_picture_left`` and ``off_picture_right`` are the degrees between that plane and the
+        image plane.
 
     Notes
     -----
     The standard deviation combines the error of the landmarks in the picture, which counts more the
     shorter a segment looks, with the errors of both elevations. Zero is defined as in goniometry.
-    Elbow and knee are positive to the side to which they bend most in the recording; shoulder and
-    hip are positive forwards, or outwards if they move in the frontal plane; trunk and neck are
+    Elbow and knee are positive to the side to which they bend most in the recording. Shoulder and
+    hip are positive forwards, or outwards if they move in the frontal plane. Trunk and neck are
     positive to the side to which they bend. Shoulder and hip are NaN if that plane is more than 45
     degrees from the image plane, or if the subject turns round. Norkin & White 2016, Measurement of
     Joint Motion, 5th ed.
@@ -193,11 +193,11 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
     -------
     xarray.Dataset
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``,
-        ``<angle>_sd`` and the weight of the picture, from 0 to 1, ``<angle>_in_picture``; and over
-        (draw, fit_time, side) ``<angle>_draws``, posterior samples of the error, partly shared by
-        both sides. Attributes of an angle, for each side: the mean weight ``in_picture_left``;
-        ``disagree_left``, the share of the frames in which picture and body differ by more than
-        1.96 standard deviations of their difference; ``plane_left`` and ``off_picture_left``, as
+        ``<angle>_sd`` and the weight of the picture, from 0 to 1, ``<angle>_in_picture``. Over
+        (draw, fit_time, side): ``<angle>_draws``, posterior samples of the error, partly shared by
+        both sides. Each side has attributes of the angle: ``in_picture_left`` is the mean weight;
+        ``disagree_left`` is the share of the frames in which picture and body differ by more than
+        1.96 standard deviations of their difference. ``plane_left`` and ``off_picture_left`` are as
         from :func:`picture_angles`.
     """
     if "position_draws" not in fitted:

@@ -366,14 +366,15 @@ def find_repetitions(
 
     A repetition starts at the last, and ends at the first, crossing of 5 % of the peak speed of its
     descent and ascent. Its bottom is the contiguous time in which h is within 3 % of the depth of
-    its minimum, so that the bottom lasts longer, and descent and ascent shorter, than between
+    its minimum. The bottom therefore lasts longer, and descent and ascent shorter, than between
     turning points. ``bottom`` is the middle of the time in the lowest third of that band, because
     in a pause the time of the minimum itself is arbitrary.
 
-    Repetitions that cannot be used stay in the result, with ``accepted`` false and the reason: cut
-    off by the ends of the recording, not from and back to standing (within a third of the depth),
-    too many frames missing, only one leg bending, knees that do not bend, shorter than 0.6 s, a
-    step during it, or interrupted by a cut of the video.
+    Repetitions that cannot be used stay in the result, with ``accepted`` false and the reason. A
+    repetition is rejected if the recording or a cut of the video cuts it off, if it does not go
+    from standing back to standing (within a third of the depth), or if it is shorter than 0.6 s. It
+    is also rejected if too many frames are missing, if only one leg or no knee bends, or if a foot
+    steps.
 
     If the recording has only a third of the descent or ascent, the repetition is accepted, because
     its bottom, where everything is measured, is complete. It has ``complete`` false and no
@@ -393,8 +394,8 @@ def find_repetitions(
     xarray.Dataset
         Over ``rep`` (1..n, n may be 0): start, bottom_start, bottom, bottom_end, end in seconds;
         depth in percent, :math:`100(1-h_{min})`, which has the error of the landmarks of hips and
-        ankles; accepted; reason; start_seen and end_seen (false if the recording cuts that end
-        off); complete (both are seen). Over ``time``: hip_height (1 = standing) and standing (h
+        ankles. Also accepted, reason, start_seen and end_seen (false if the recording cuts that end
+        off), and complete (both are seen). Over ``time``: hip_height (1 = standing) and standing (h
         above 0.97, at rest, not in a step). If no repetition is accepted, the history has a warning
         ``no_repetition``.
     """
@@ -629,8 +630,7 @@ def repetitions_of_signal(
 
     In a repetition a signal rises from rest, reaches the end of range and comes back. As in
     :func:`find_repetitions` it starts and ends at 5 % of the peak speed on its way, so that no rest
-    belongs to it, and its ``bottom`` is the time in which the signal is within 3 % of the end of
-    range.
+    belongs to it. Its ``bottom`` is the time in which the signal is within 3 % of the end of range.
 
     Parameters
     ----------

@@ -152,8 +152,8 @@ def body_frame(left_hip: Array, right_hip: Array) -> Array:
 def sagittal_angle(u: Array, v: Array, frame: Array) -> Array:
     """Return the signed angle from `u` to `v` about eZ, degrees in (-90, 270].
 
-    Components along eZ are removed first. The branch is cut at -90 rather than at 180 degrees: arms
-    that hang at the sides lie at 180 and would jump by 360 with every small movement, and nothing
+    Components along eZ are removed first. The branch is cut at -90 rather than at 180 degrees. Arms
+    that hang at the sides lie at 180 and would jump by 360 with every small movement; nothing
     measured here is near -90.
     """
     ux, uy = _forward_and_up(u, frame)
@@ -181,10 +181,10 @@ def elbow_flexion(upper_arm: Array, forearm: Array, down: Array, across: Array) 
     """Return the angle between upper arm and forearm, negative if a hanging elbow is hyperextended.
 
     Degrees, as :func:`knee_flexion`, with 15 to 30 degrees sideways for the carrying angle and 20
-    to 40 altogether, but only while the arm hangs (`down` the trunk) and the crease of the elbow
-    faces forward. On a raised arm the direction of the crease depends on the axial rotation of the
-    upper arm, which shoulder, elbow and wrist in one line do not show. The sign therefore fades out
-    between 45 and 90 degrees of elevation.
+    to 40 altogether. The angle has a sign only while the arm hangs (`down` the trunk) and the
+    crease of the elbow faces forward. On a raised arm the direction of the crease depends on the
+    axial rotation of the upper arm, which shoulder, elbow and wrist in one line do not show. The
+    sign therefore fades out between 45 and 90 degrees of elevation.
     """
     size, cosine = _bend(upper_arm, forearm, across)
     raised = _share(angle_between(down, upper_arm), _CREASE)
@@ -308,14 +308,14 @@ def called(angle: str) -> str:
 
 
 def definitions() -> dict[str, Mapping[str, Any]]:
-    """Return the definitions of all angles, including the angles of single joints only."""
+    """Return the definitions of all angles, including those of single-joint analyses."""
     pictured = tables.load("in_picture")["angles"].items()
     single = {name: entry["definition"] for name, entry in pictured if "definition" in entry}
     return {**tables.load("angles"), **single}
 
 
 def of_single_joints(body: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the angles that only analyses of single joints have, (..., side).
+    """Return the angles that only single-joint analyses have, (..., side).
 
     `body` are the angles of the whole body, or deviations of them; missing angles are NaN.
     """

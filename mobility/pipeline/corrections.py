@@ -21,7 +21,7 @@ from mobility.sessions.stored_session import StoredSession, current_user
 def set_repetitions(
     session: StoredSession, intervals: Sequence[Mapping[str, Any]] | None, *, by: str | None = None
 ) -> None:
-    """Correct repetitions, or movements of single joints, by hand.
+    """Correct repetitions, or single-joint movements, by hand.
 
     The next analysis computes again what depends on them.
 
@@ -31,10 +31,10 @@ def set_repetitions(
         ``start``, ``bottom`` (end of range for a joint movement) and ``end`` of each repetition, in
         seconds of the video, in order and without overlap; for a joint movement also ``joints``.
         They are checked by :func:`mobility.kinematics.repetitions.set_repetitions`, or by
-        ``checked_movements`` for single joints (BadInputError). None restores what the analysis
-        finds.
+        ``checked_movements`` for single-joint movements (BadInputError). None restores what the
+        analysis finds.
     by
-        Who makes the correction; by default the user of this computer.
+        Person who makes the correction; by default the user of this computer.
     """
     record = session.record
     after: list[dict[str, Any]] | None = None

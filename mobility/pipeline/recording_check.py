@@ -80,7 +80,7 @@ def check_recording(
     repetitions
         Least number of repetitions (or movements of a joint) that the person was asked to do.
     body_joint_angles, movement
-        For single joints, as for :meth:`mobility.Store.create`.
+        For single-joint movements, as in :meth:`mobility.Store.create`.
     subject
         A point on the person to measure when first seen; or "largest".
     workers
@@ -89,12 +89,12 @@ def check_recording(
     Returns
     -------
     dict
-        JSON values. ``good``; ``film_again``, whether most results would be missing or false;
-        ``verdict``, the level of the verdict; ``headline``, one line of text; ``reasons`` why it is
-        not good, the worst first, each with ``code``, ``why`` and ``what_to_do``; ``seen``:
-        ``exercise`` (None if it is not clear), ``view``, ``azimuth_deg``, ``repetitions``,
-        ``duration_s``, ``frame_rate``; ``view_hides``, what the view does not show; ``first_look``,
-        an explanation of this check.
+        JSON values. ``good`` is true without reasons against it. ``film_again``: whether most
+        results would be missing or false. ``verdict``: the level of the verdict. ``headline``: one
+        line of text. ``reasons``: why it is not good, the worst first, each with ``code``, ``why``
+        and ``what_to_do``. ``seen``: ``exercise`` (None if it is not clear), ``view``,
+        ``azimuth_deg``, ``repetitions``, ``duration_s``, ``frame_rate``. ``view_hides``: what the
+        view does not show. ``first_look``: an explanation of this check.
 
     Raises
     ------

@@ -47,7 +47,7 @@ _TYPED: tuple[Place, ...] = (*_SENT, "form")
 
 @dataclass(frozen=True)
 class Offered:
-    """Where users can set an option outside Python, and how."""
+    """The places outside Python at which users can set an option, and how."""
 
     at: tuple[Place, ...]
     value: str = ""
@@ -161,8 +161,8 @@ class AnalysisOptions(Strict):
     def for_videos(self, *, second: bool, calibrated: bool, detected: bool = True) -> Self:
         """Adapt the options to the videos of a session; refuse options that conflict.
 
-        `second`: there is a second video; `calibrated`: the field of view of the cameras is known;
-        `detected`: the keypoints are detected in the videos, not imported.
+        `second` means that there is a second video, `calibrated` that the field of view of the
+        cameras is known, and `detected` that the keypoints are found in the videos, not imported.
         """
         for name in ("model", "detector"):
             if not detected and getattr(self, name) not in (AUTO, None):

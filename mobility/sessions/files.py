@@ -257,9 +257,8 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
     """Write `dataset` as NetCDF, atomically; equal data give equal bytes.
 
     The format is NetCDF-3, which is read many times as fast as HDF5. A Dataset that NetCDF-3 cannot
-    hold becomes compressed NetCDF-4: with long integers, attributes that are lists of text, more
-    than one empty dimension, or an empty dimension that is not the first of each variable that has
-    it.
+    hold becomes compressed NetCDF-4. Examples are long integers, attributes that are lists of text,
+    and more than one empty dimension, or one that is not the first of each variable that has it.
     """
     # xarray takes an empty array of objects for numbers; here they are text.
     texts = {

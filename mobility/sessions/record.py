@@ -61,7 +61,7 @@ class Document(BaseModel):
 
 
 class DisplayConfig(Document):
-    """Display settings of a session of single joints."""
+    """Display settings of a session with single-joint movements."""
 
     shown_angles: Annotated[list[str], Field(description="in order; empty: no choice, all")]
     comments: dict[str, str]
@@ -225,7 +225,7 @@ class SessionRecord(Document):
     ] = None
     video: VideoFile
     second_video: Annotated[
-        VideoFile | None, Field(description="of another camera, of the same trial")
+        VideoFile | None, Field(description="of another camera, with the same movement")
     ] = None
     calibration: Annotated[
         CalibrationFile | None, Field(description="with which the cameras were known")
@@ -274,7 +274,7 @@ class SessionRecord(Document):
 
     @property
     def videos(self) -> list[VideoFile]:
-        """Return the measured videos: of both cameras, or the only one."""
+        """Return the measured videos: one or two."""
         both = [self.video, *([] if self.second_video is None else [self.second_video])]
         return both if self.measured_video is None else [both[self.measured_video - 1]]
 

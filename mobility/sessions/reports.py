@@ -69,7 +69,7 @@ def demo_video(exercise_name: str) -> Path:
 
 
 def beside_package(folder: str) -> Path:
-    """Return the folder beside the package: of the checkout, or else of the installation."""
+    """Return the folder beside the package, in the checkout or else in the installation."""
     checkout = Path(__file__).resolve().parents[2]
     if (checkout / "notebooks" / "workbench.ipynb").is_file():
         return checkout / folder

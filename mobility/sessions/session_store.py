@@ -96,11 +96,11 @@ class SessionStore(StoreFiles, Generic[S]):
         session_name
             Title of the session.
         body_joint_angles
-            "ankle", "knee", "hip", "shoulder", "elbow", or "all" of these; for exercises that
-            measure single joints also "trunk" and "neck". A list, or one text with commas.
+            "ankle", "knee", "hip", "shoulder", "elbow", or "all" of these; for single-joint range
+            of motion also "trunk" and "neck". A list, or one text with commas.
         movement
-            For single joints, the filmed movement from the table ``movements``. With it the
-            exercise can be left out, and "all" joints means the joint that moves.
+            For single-joint range of motion, the filmed movement from the table ``movements``. With
+            it the exercise can be left out, and "all" joints means the joint that moves.
         session_id
             Id of the session; by default made from the time and a random part.
         calibration

@@ -127,7 +127,7 @@ class StoredSession:
 
     @property
     def video(self) -> Path:
-        """Path of the copy of the video; of two videos, the one whose times the results have."""
+        """Path of the copy of the video; with two videos, the one whose times the results have."""
         return self.copy_of(self.record.videos[0])
 
     @property

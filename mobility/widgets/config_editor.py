@@ -23,12 +23,12 @@ MOST_POINTS = 1200
 
 
 class ConfigEditor(Widget):
-    """Edit which angles a session of single joints shows, and the comments on them.
+    """Edit which angles a single-joint report shows, and the comments on them.
 
     Parameters
     ----------
     session
-        A session of single joints.
+        A session with single-joint movements.
 
     Attributes
     ----------

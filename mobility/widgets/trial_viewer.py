@@ -38,7 +38,7 @@ class TrialViewer(Widget):
     by_hand
         Whether the repetitions were corrected by hand.
     noun
-        "repetition", or "movement" for single joints.
+        "repetition", or "movement" for a single-joint session.
     can_correct
         Whether repetitions can be corrected; false on the page of a report.
     notes

@@ -58,9 +58,9 @@ class UploadForm(Widget):
     """A form that accepts videos, each as a new session, all of one participant.
 
     The browser sends a file in parts of one mebibyte; each part is sent after the previous one was
-    written, so that neither the kernel nor a message ever holds the entire video. Videos are sent
-    one after the other; a refused video does not stop the others. If the page that sends them is
-    closed or reloaded, the form names the missing videos and accepts new ones at once.
+    written. Neither the kernel nor a message ever holds the entire video. Videos are sent one after
+    the other; a refused video does not stop the others. If the page that sends them is closed or
+    reloaded, the form names the missing videos and accepts new ones at once.
 
     Parameters
     ----------
@@ -303,9 +303,9 @@ class UploadForm(Widget):
                 lacking[name] = value
             elif value not in earlier:
                 faults[name] = (
-                    f"the record of {participant.user_id} has {earlier[-1]}; if it is the same "
-                    "person, leave this empty, or correct the record with mobility participants "
-                    f"set {participant.user_id} --{name}"
+                    f"the record of {participant.user_id} has another value ({earlier[-1]}); if "
+                    "it is the same person, leave this empty, or correct the record with "
+                    f"mobility participants set {participant.user_id} --{name}"
                 )
         if faults:
             raise BadInputError.of(faults, what="not added")

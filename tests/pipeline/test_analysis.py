@@ -238,7 +238,9 @@ def test_the_calibration_of_a_session_is_its_own(store, tmp_path, stand_ins, cal
     assert calls()[:2] == ["fitted", "fitted"]
     assert json.loads(session.fitted().attrs["known"]) == ["Calib.toml", "left", "right"]
     for options in ({"field_of_view": 60.0}, {"fit": False}):
-        with pytest.raises(BadInputError, match=r"calibration: gives the field|fitted body"):
+        with pytest.raises(
+            BadInputError, match=r"calibration: already gives the field|fitted body"
+        ):
             session.analyze(**options)
     assert calls() == []
 

@@ -122,13 +122,13 @@ def fit_body(
     rate_hz: Annotated[float, Field(ge=5, le=30)] = KNOTS_HZ,
     draws: Annotated[int, Field(ge=8, le=200)] = 32,
 ) -> xr.Dataset:
-    r"""Fit a body with constant segment lengths to all frames of a trial.
+    r"""Fit a body with constant segment lengths to all frames of a recording.
 
-    The result is the pose of a body whose segments keep their lengths, whose feet stay in place
-    while they stand, and that matches the landmarks in the pictures of one or more cameras.
-    Posterior samples give the uncertainty. :func:`~mobility.kinematics.angles.joint_angles` takes
-    it like any pose, and gives each angle its error. Pass `height_m` if lengths matter (angles do
-    not depend on it), and a `calibration` if there is one.
+    The result is the pose of a body that matches the landmarks in the pictures of one or more
+    cameras. Its segments keep their lengths, and its feet stay in place while they stand. Posterior
+    samples give the uncertainty. :func:`~mobility.kinematics.angles.joint_angles` takes it like any
+    pose, and gives each angle its error. Pass `height_m` if lengths matter (angles do not depend on
+    it), and a `calibration` if there is one.
 
     Parameters
     ----------
@@ -144,8 +144,8 @@ def fit_body(
         body that agrees with all of them. The cameras need not be calibrated or started together:
         time offsets (:mod:`mobility.kinematics.fit.time_offset`), places and focal lengths are
         estimated. The first camera defines the times and the axes. If two views, each fitted
-        separately, give angles that contradict each other beyond their errors, the result is the
-        body of the view that fits better, in its times and axes.
+        separately, give angles that contradict each other beyond their errors, only the view that
+        fits better is used, in its times and axes.
     field_of_view
         Field of view of the longer side of the picture, degrees; one number for all cameras, or a
         tuple with one for each.
@@ -177,10 +177,10 @@ def fit_body(
         mass is then not held over the feet in any frame.
     standing
         "straight": while the feet stay, the subject is assumed to stand straight when tallest, as
-        in the static trial of a laboratory, and the errors of the world landmarks at that moment to
-        last through the recording. A number is the measured flexion of the knees in standing,
-        degrees. "free": nothing is assumed about how the subject stands; from the front, knees and
-        trunk are then less certain.
+        in the static trial of a laboratory. The errors of the world landmarks at that moment are
+        assumed to last through the recording. A number is the measured flexion of the knees in
+        standing, degrees. "free": nothing is assumed about how the subject stands; from the front,
+        knees and trunk are then less certain.
     without
         Terms of the table ``fit`` to leave out, for benchmarks.
     rate_hz
@@ -198,8 +198,8 @@ def fit_body(
         NaN if nobody was seen for 0.25 s, and for a joint that was never seen. ``position_draws``
         (draw, fit_time, fit_space, fit_keypoint): deviations from the fit at the knots.
 
-        The history entry has the camera, lengths as a fraction of stature, offsets, whether the
-        feet were planted, the ``stances`` and the ``steps`` between them
+        The history entry has the camera, lengths as a fraction of stature, offsets, and whether the
+        feet were planted. It also has the ``stances`` and the ``steps`` between them
         (:mod:`mobility.kinematics.stances`), and the assumed or measured flexion of the knees in
         standing. If two views contradict each other, ``camera`` is the number of the view that was
         used.

@@ -396,8 +396,8 @@ def _level(vectors: Array, up: Array) -> Array:
 def stances_and_steps(problem: Problem, joints: Array, shared: Array) -> dict[str, Any]:
     """Return the history of the times in which both feet stay, and of the steps between them.
 
-    A step has the way of the middle of both feet along the subject's own axes, the increase of the
-    distance between the feet, and the way of the foot that moves farther, metres.
+    A step has three numbers in metres: the way of the middle of both feet along the subject's own
+    axes, the increase of the distance between the feet, and the way of the foot that moves farther.
     """
     intervals = intervals_of(problem)
     weight = np.zeros(len(joints)) if problem.standing is None else problem.standing

@@ -181,8 +181,8 @@ class View:
 
     A point x in the axes of the first camera is at ``R x + t`` in the axes of this one, with ``R =
     exp(w) rotation`` and ``t = translation + shift``. Its shared numbers are w, shift, the
-    logarithm of the focal length, a correction of the time offset, the differences of the
-    landmarks' offsets from those in the first camera, and the errors of its depths.
+    logarithm of the focal length, a correction of the time offset, and the errors of its depths.
+    They also include the differences of the landmarks' offsets from those in the first camera.
     """
 
     problem: Problem

@@ -258,8 +258,8 @@ def sight_offset(
     if miss > _LARGEST_MISS:
         raise BadInputError(
             "the lines of sight of the calibrated cameras miss each other by "
-            f"{np.degrees(min(miss, np.pi)):.1f} degrees; the calibration belongs to other "
-            "cameras or lists them in another order, or a camera was moved"
+            f"{np.degrees(min(miss, np.pi)):.1f} degrees. Check that the calibration belongs to "
+            "these cameras, in this order, and that no camera was moved"
         )
     away = np.abs(offsets - near) > _RIVAL_AWAY_S
     if away.any() and evidence[coarse] - evidence[away].max() < _RIVAL:
