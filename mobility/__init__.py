@@ -1,8 +1,7 @@
 """A workbench for biomechanics from video: joint angles and metrics as xarray Datasets.
 
-The public names are imported when they are first used, so that
-``import mobility`` costs next to nothing and has no side effects. Their types are in the
-stub beside this file.
+A public name is imported on first use, so that ``import mobility`` is fast and has no side effects.
+The types are in the stub beside this file.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ PUBLIC = {
 """Module of each public name."""
 
 REPORT_ADDITIONS = ("mobility.studies.last_visit",)
-"""Modules of wings that add to the report of a session: :mod:`mobility.reports.additions`."""
+"""Modules of wings that add to the report of a session; see :mod:`mobility.reports.additions`."""
 
 _MODULES = {"plot": "mobility.plot", "plan": "mobility.studies.statistics.planning"}
 

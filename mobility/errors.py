@@ -1,8 +1,7 @@
-"""The errors that users meet: one family, one line each.
+"""The errors that users see: one family, one line each.
 
-Every class carries the HTTP status that it stands for, so that the command
-line, the notebooks and the HTTP interface say the same about the same fault.
-Any other exception that is raised is a bug.
+Every class has an HTTP status, so that the command line, the notebooks and the HTTP interface
+report the same error in the same words. Any other exception is a bug.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from typing import Self
 
 
 class MobilityError(Exception):
-    """Root of the family; never raised itself."""
+    """Base class of all errors; never raised itself."""
 
     status = 500
     retryable = False
-    """Whether another try may well succeed, as after a killed process."""
+    """Whether another attempt may succeed, for example after a process was killed."""
 
     def __str__(self) -> str:
-        """Message in one line, with control characters of names and files escaped."""
+        """Return the message in one line, with control characters escaped."""
         text = super().__str__()
         if text.isprintable():
             return text
@@ -38,8 +37,8 @@ class BadInputError(MobilityError, ValueError):
     message
         One line: what is wrong, where, and what to do.
     fields
-        Of input with named fields or parameters, the faults of each, which do not repeat its name.
-        The command line shows them under the flag of the parameter.
+        The errors of each named field or parameter, without its name. The command line shows them
+        next to the flag of the parameter.
     """
 
     status = 400
@@ -50,8 +49,10 @@ class BadInputError(MobilityError, ValueError):
 
     @classmethod
     def of(cls, fields: Mapping[str, str | Sequence[str]], *, what: str = "") -> Self:
-        """Make the error of `fields`, with a fault or several each, of an input called `what`."""
-        faults = {name: [each] if isinstance(each, str) else each for name, each in fields.items()}
+        """Make the error from the messages about each field of the input called `what`."""
+        faults = {
+            name: [texts] if isinstance(texts, str) else texts for name, texts in fields.items()
+        }
         text = "; ".join(f"{name}: {', '.join(lines)}" for name, lines in faults.items())
         return cls(f"{what}: {text}" if what else text, faults)
 
@@ -61,7 +62,7 @@ class VideoError(BadInputError):
 
 
 class NobodyFoundError(VideoError):
-    """Nobody is found in a video."""
+    """No person was found in a video."""
 
 
 class ModelError(MobilityError):
@@ -101,20 +102,20 @@ class TooSlowError(MobilityError):
 
 
 class TooLargeError(MobilityError):
-    """The input exceeds a stated limit (HTTP 413)."""
+    """The input is larger than allowed (HTTP 413)."""
 
     status = 413
 
 
 class TooManyRequestsError(MobilityError):
-    """Too many requests; ask again later (HTTP 429).
+    """There were too many requests (HTTP 429).
 
     Parameters
     ----------
     message
-        One line: what is asked for too often, and what to do.
+        One line: what was requested too often, and what to do.
     retry_after_s
-        Seconds after which it is worth asking again.
+        Seconds after which the request can be repeated.
     """
 
     status = 429
@@ -137,24 +138,24 @@ class DiskFullError(StorageError):
 
 
 class InUseError(StorageError):
-    """Another process is using it (HTTP 409); try again later."""
+    """Another process is using the file or folder (HTTP 409)."""
 
     status = 409
 
 
 class ReportError(MobilityError):
-    """A report could not be rendered; the message says in which step and why."""
+    """A report could not be made; the message names the step and the reason."""
 
     status = 500
 
 
 class EndedError(MobilityError):
-    """A process that did the work was ended: by its limits, by the system, or by who started it."""
+    """A worker process was ended by its limits, by the system, or by the user."""
 
     status = 500
 
 
 class WorkerError(MobilityError):
-    """A bug in a process that did the work."""
+    """A worker process failed because of a bug."""
 
     status = 500

@@ -1,7 +1,7 @@
-"""Plots for a notebook: of a trial, of two, of people and groups.
+"""Plots for a notebook: one recording, two recordings, people and groups.
 
-Each draws on the matplotlib Axes of `ax`, or on a new figure, and returns the Axes, so that titles,
-limits and colours can be changed afterwards.
+Each function draws on the matplotlib Axes `ax`, or on a new figure, and returns the Axes, so that
+titles, limits and colours can be changed afterwards.
 """
 
 from mobility.plotting.trial_plots import bland_altman, body, compare, curves, repetitions

@@ -1,7 +1,7 @@
-"""Stores and sessions as a researcher and the commands use them.
+"""Stores and sessions, as researchers and the commands use them.
 
-Each method only calls the function that it names: :mod:`mobility.sessions` keeps the files, the
-rooms above it make results, documents and reports of them.
+Each method only calls the function that it names: :mod:`mobility.sessions` keeps the files, and the
+rooms above it compute the results, documents and reports.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Intervals = Annotated[Sequence[Mapping[str, Any]] | None, SkipValidation]
-"""Repetitions by hand, which the correction checks with the movements."""
+"""Repetitions set by hand; the correction also checks the movements."""
 
 
 @checked_methods
 class Session(StoredSession):
-    """One session of a store; made by :meth:`Store.create` or :meth:`Store.session`."""
+    """One session of a store, from :meth:`Store.create` or :meth:`Store.session`."""
 
     store: Store
 
@@ -46,75 +46,77 @@ class Session(StoredSession):
 
     @property
     def title(self) -> str:
-        """Session name, else exercise, participant and date."""
+        """Session name, or else exercise, participant and date."""
         from mobility.documents import of_session
 
         return of_session.title(self)
 
     def camera_side(self) -> Side:
-        """Side that stands for a joint in the documents: by hand, else the best seen one."""
+        """Side that represents a joint in documents: set by hand, or else the best seen side."""
         from mobility.documents import of_session
 
         return self._read(of_session.camera_side)
 
     def angles(self, *, refused: bool = False) -> xr.Dataset:
-        """Joint angles over time, degrees, as in the report.
+        """Return the joint angles over time, degrees, as in the report.
 
         Parameters
         ----------
         refused
-            Whether values that the report refuses are given too, as they were measured and as they
-            are in ``angles.nc``. Without them such an angle is NaN, and its attribute ``refused``
-            says why; of single joints only those of the session are given, each under the angle of
-            the movement that it showed.
+            Whether values that the report does not show are included, as in ``angles.nc``. Without
+            them such an angle is NaN, and its attribute ``refused`` has the reason. For
+            single-joint range of motion only the angles of the session's joints are included, each
+            under the angle of its movement.
         """
         from mobility.documents import of_session
 
         return self.measured_angles() if refused else self._read(of_session.angles)
 
     def shown_angles(self) -> xr.Dataset:
-        """Angles as documents show them: of a joint under its flexion, NaN where refused."""
+        """Return the angles as in documents: a joint under its flexion, NaN if not reported."""
         from mobility.documents import of_session
 
         return self._read(of_session.shown_angles)
 
     def repetitions_table(self) -> list[dict[str, Any]]:
-        """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason.
+        """Return the repetitions as rows, with times in seconds and depth in percent.
 
-        Movements of single joints also have the joints that move, as text.
+        A row has rep, start, bottom, end, depth, accepted and reason. Single-joint movements also
+        have the joints that move, as text.
         """
         from mobility.documents import of_session
 
         return self._read(of_session.repetitions_table)
 
     def checks(self) -> list[dict[str, Any]]:
-        """Results of the exercise's rules, as rows: name, side, result, value, interval, limit...
+        """Return the results of the exercise's rules as rows.
 
-        A result is "outside" (its target), "met", "borderline" (within ``margin`` of the limit,
-        on either side), "inconclusive", "not_reported" or "not_visible", the latter three with a
-        ``reason``. Joints alone have none.
+        A row has name, side, result, value, interval, target and more. A result is "outside" (its
+        target), "met", "borderline" (within ``margin`` of the target, on either side),
+        "inconclusive", "not_reported" or "not_visible"; the last three have a ``reason``.
+        Recordings of single-joint movements have no checks.
         """
         from mobility.documents import of_session
 
         return self._read(of_session.checks)
 
     def verdict(self, metrics: Any = None) -> Verdict:
-        """Say what the recording is good for; of its `metrics`, where they are at hand."""
+        """Return what the recording can be used for; pass its `metrics` if already read."""
         from mobility.documents import of_session
 
         return self._read(of_session.verdict_of, metrics)
 
     def _read(self, function: Callable[..., T], *args: Any, **options: Any) -> T:
-        """Call a function on this session that reads its results, whichever code made them."""
+        """Call a function that reads this session's results, whatever version computed them."""
         from mobility.pipeline.analysis import reading_results
 
         with reading_results(self):
             return function(self, *args, **options)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """All metrics as one long table: a row for each metric, side and repetition.
+        """Return all metrics as one long table: a row for each metric, side and repetition.
 
-        The columns are those of :func:`mobility.studies.cohort.to_dataframe`; whatever the verdict
+        The columns are those of :func:`mobility.studies.cohort.to_dataframe`, whatever the verdict
         on the recording.
         """
         from mobility.studies.cohort import to_dataframe
@@ -122,7 +124,7 @@ class Session(StoredSession):
         return to_dataframe([self], recordings=["all"])
 
     def analyze(self, **options: Any) -> Session:
-        """Run what is not done yet of the analysis.
+        """Run the missing steps of the analysis.
 
         The options are those of :func:`mobility.pipeline.analysis.analyze`.
         """
@@ -132,13 +134,13 @@ class Session(StoredSession):
         return self
 
     def check_recording(self) -> dict[str, Any]:
-        """Say within seconds whether its film is good, as :func:`mobility.check_recording`."""
+        """Check within seconds whether the video is usable: :func:`mobility.check_recording`."""
         from mobility.pipeline.recording_check import check_session
 
         return check_session(self)
 
     def is_current(self) -> bool:
-        """Whether an analysis would give the same now; true for a demo and before the first."""
+        """Whether another analysis would change nothing; true for a demo and before the first."""
         from mobility.pipeline.analysis import is_current
 
         return is_current(self)
@@ -146,14 +148,15 @@ class Session(StoredSession):
     def bring_up_to_date(self) -> None:
         """Analyse again what is out of date: :func:`mobility.pipeline.analysis.bring_up_to_date`.
 
-        Documents, texts, reports and comparisons begin with it, so that nothing old is served.
+        Documents, texts, reports and comparisons call this first, so that no outdated result is
+        shown.
         """
         from mobility.pipeline.analysis import bring_up_to_date
 
         bring_up_to_date(self)
 
     def set_repetitions(self, intervals: Intervals, *, by: str | None = None) -> None:
-        """Correct repetitions, or movements of single joints, by hand.
+        """Correct repetitions, or single-joint movements, by hand.
 
         See :func:`mobility.pipeline.corrections.set_repetitions`.
         """
@@ -168,7 +171,7 @@ class Session(StoredSession):
         second_camera: bool = False,
         by: str | None = None,
     ) -> None:
-        """Say by hand where the person to measure is; the next analysis begins anew.
+        """Select the person to measure by hand; the next analysis starts from the beginning.
 
         See :func:`mobility.pipeline.corrections.set_subject`.
         """
@@ -177,13 +180,13 @@ class Session(StoredSession):
         set_subject(self, point, second_camera=second_camera, by=by)
 
     def set_camera_side(self, side: Side | None, *, by: str | None = None) -> None:
-        """Say by hand which side of the body the camera sees best; None undoes it."""
+        """Set by hand which side of the body the camera sees best; None undoes it."""
         from mobility.pipeline.corrections import set_camera_side
 
         set_camera_side(self, side, by=by)
 
     def rollback_if_refused(self) -> AbstractContextManager[None]:
-        """Undo the corrections made inside where they or their analysis raise BadInputError.
+        """Undo the corrections made in this block if they or their analysis raise BadInputError.
 
         See :func:`mobility.pipeline.corrections.rollback_if_refused`.
         """
@@ -192,7 +195,7 @@ class Session(StoredSession):
         return rollback_if_refused(self)
 
     def details(self) -> dict[str, Any]:
-        """Session document; before the analysis without angles and checks.
+        """Return the session document; before the analysis it has no angles and checks.
 
         URLs are ``file://`` URIs.
         """
@@ -202,20 +205,20 @@ class Session(StoredSession):
         return of_session.details(self)
 
     def export(self) -> dict[str, Any]:
-        """Export document: landmarks and angles."""
+        """Return the export document: landmarks and angles."""
         from mobility.documents import of_session
 
         self.bring_up_to_date()
         return of_session.export(self)
 
     def notes(self) -> list[str]:
-        """Say that the sides may have been exchanged; nothing where that is not in doubt."""
+        """Return warnings that the sides may have been exchanged; empty if there is no doubt."""
         from mobility.documents import of_session
 
         return self._read(of_session.side_notes)
 
     def report(self) -> dict[str, Any]:
-        """Report of the repetitions, generated once and served until its inputs change.
+        """Return the report of the repetitions, which is made again only if its inputs change.
 
         URLs are ``file://`` URIs.
 
@@ -224,32 +227,32 @@ class Session(StoredSession):
         NotFoundError
             The session has not been analysed.
         BadInputError
-            The session is of another exercise.
+            The session belongs to another exercise.
         """
         from mobility.reports.stored_reports import report_document
 
         return report_document(self)
 
     def summary(self) -> dict[str, Any]:
-        """Summary of the repetitions; URLs are ``file://`` URIs. It raises as :meth:`report`."""
+        """Return a summary of the repetitions, with ``file://`` URIs; raises as :meth:`report`."""
         from mobility.documents import of_session
 
         self.record.require("summary", "a summary")
-        # First: it brings the metrics up to date.
+        # First, because it brings the metrics up to date.
         images = self.report()["knee_movement_phases"]
         return of_session.summary(self, images=images)
 
     def joint_mobility(self) -> dict[str, Any]:
-        """Report of single joints: angles with their extremes, and the display settings.
+        """Return the single-joint report: angles with their extremes, and the display settings.
 
-        It raises what :meth:`report` does.
+        Raises the same errors as :meth:`report`.
         """
         self.record.require("joint-mobility", "a report of single joints")
         self.bring_up_to_date()
         return documents_of(self.record.kind).report(self)
 
     def render_report(self, *, faces: bool | None = None) -> dict[str, Path]:
-        """Render the report unless it exists with the same inputs.
+        """Render the report, unless an up-to-date one exists.
 
         See :func:`mobility.reports.stored_reports.shown_report`.
         """
@@ -258,7 +261,7 @@ class Session(StoredSession):
         return shown_report(self, faces=faces)
 
     def still(self) -> bytes:
-        """Small picture of the video, JPEG, for lists: :func:`mobility.reports.still.still`."""
+        """Return a small JPEG picture of the video: :func:`mobility.reports.still.still`."""
         from mobility.reports.still import still
 
         return still(self)
@@ -270,14 +273,14 @@ class Session(StoredSession):
         return report_is_current(self)
 
     def config(self) -> dict[str, Any]:
-        """Display settings of a session of single joints: ``shown_angles``, ``comments``.
+        """Return the display settings of the single-joint report: ``shown_angles``, ``comments``.
 
         Raises
         ------
         NotFoundError
             Nothing was saved for this session.
         BadInputError
-            The session is of another exercise.
+            The session belongs to another exercise.
         """
         from mobility.documents import display_settings
 
@@ -292,7 +295,7 @@ class Session(StoredSession):
         revision: Annotated[int | None, SkipValidation] = None,
         **unknown: Any,
     ) -> dict[str, Any]:
-        """Save the display settings; a field that is not given stays as it is.
+        """Save the display settings; fields that are not passed keep their values.
 
         See :func:`mobility.documents.display_settings.save_config`.
         """
@@ -303,21 +306,21 @@ class Session(StoredSession):
         )
 
     def create_summary_threads(self, *, system: str = "metric") -> dict[str, str]:
-        """Threads on what was found: id by metric; the same ones until the data change.
+        """Create threads on the results: id by metric; the same threads until the data change.
 
         The parameters are those of :func:`mobility.documents.threads.create_threads`.
         """
         return self.create_threads("summary", system=system)
 
     def create_recommendation_threads(self, *, system: str = "metric") -> dict[str, str]:
-        """Threads on what to do: id by metric; the same ones until the data change.
+        """Create threads on what to do: id by metric; the same threads until the data change.
 
         The parameters are those of :func:`mobility.documents.threads.create_threads`.
         """
         return self.create_threads("recommendation", system=system)
 
     def create_threads(self, kind: str, *, system: str = "metric") -> dict[str, str]:
-        """Threads of a kind, "summary" or "recommendation": id by metric.
+        """Create threads of a kind, "summary" or "recommendation": id by metric.
 
         See :func:`mobility.documents.threads.create_threads`.
         """
@@ -328,19 +331,19 @@ class Session(StoredSession):
         return create_threads(self, kind, system=system)
 
     def threads(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """All threads, or those of one kind; see :func:`mobility.documents.threads.threads`."""
+        """Return threads, all or of one kind: :func:`mobility.documents.threads.threads`."""
         from mobility.documents.threads import threads
 
         return threads(self, kind)
 
     def thread(self, thread_id: str) -> dict[str, Any]:
-        """One thread; see :func:`mobility.documents.threads.thread`."""
+        """Return one thread; see :func:`mobility.documents.threads.thread`."""
         from mobility.documents.threads import thread
 
         return thread(self, thread_id)
 
     def append_message(self, thread_id: str, text: str, *, by: str | None = None) -> dict[str, Any]:
-        """Add what someone says (by default the user of this computer) to a thread.
+        """Add a message to a thread, by default from the user of this computer.
 
         See :func:`mobility.documents.threads.append_message`.
         """
@@ -358,7 +361,7 @@ class Session(StoredSession):
         return self._read(export_lab, path, **options)
 
     def validate(self, lab_file: FilePath, **options: Any) -> Validation:
-        """Compare the angles with what a lab measured in the same trial, and keep it.
+        """Compare the angles with lab data of the same trial, and store the comparison.
 
         The options are those of :func:`mobility.lab.lab_comparison.validate`.
         """
@@ -367,9 +370,9 @@ class Session(StoredSession):
         return validate(self, lab_file, **options)
 
     def references(self) -> LabReferences:
-        """Find norms and errors of the lab's own studies that hold for this session.
+        """Return the norms and errors from the lab's own studies that apply to this session.
 
-        Nothing holds for results of older code; see
+        None apply to results of an older version; see
         :func:`mobility.studies.references.lab_references`.
         """
         from mobility.studies.references import lab_references
@@ -377,7 +380,7 @@ class Session(StoredSession):
         return lab_references(self)
 
     def validations(self) -> list[Validation]:
-        """Comparisons with lab data that are stored, by name."""
+        """Return the stored comparisons with lab data, by name."""
         from mobility.lab.lab_comparison import validations
 
         return validations(self)
@@ -401,7 +404,7 @@ class Store(SessionStore[Session]):
         only: Names = (),
         without: Names = (),
     ) -> Visit:
-        """Collect the sessions of a participant on one day, by default the last, merged.
+        """Collect and combine the sessions of a participant on one day, by default the last one.
 
         See :func:`mobility.studies.visit.visit`.
         """
@@ -418,7 +421,7 @@ class Store(SessionStore[Session]):
         without: Names = (),
         faces: bool | None = None,
     ) -> dict[str, Path]:
-        """Render the page of a visit unless it exists with the same inputs.
+        """Render the page of a visit, unless an up-to-date one exists.
 
         See :func:`mobility.studies.stored_visits.current_visit`.
         """
@@ -427,7 +430,7 @@ class Store(SessionStore[Session]):
         return current_visit(self, user_id, on=on, only=only, without=without, faces=faces)
 
     def references(self) -> list[Reference]:
-        """Read what the lab's own studies found: norms, errors of measuring again; newest first.
+        """Return the results of the lab's own studies: norms and test-retest errors; newest first.
 
         See :func:`mobility.studies.references.references`.
         """
@@ -442,13 +445,13 @@ class Store(SessionStore[Session]):
         return reference(self, name)
 
     def save_reference(self, reference: Any) -> None:
-        """Keep norms (:func:`mobility.make_norms`) or errors; one of the same name is replaced."""
+        """Save norms (:func:`mobility.make_norms`) or errors; replace those of the same name."""
         from mobility.studies.references import save_reference
 
         save_reference(self, reference)
 
     def delete_reference(self, name: str) -> None:
-        """Delete the one of this name."""
+        """Delete the norms or errors with this name."""
         from mobility.studies.references import delete_reference
 
         delete_reference(self, name)

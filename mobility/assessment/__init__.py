@@ -1,1 +1,1 @@
-"""From angles to the measures and words of an assessment."""
+"""From angles to the measures and sentences of an assessment."""

@@ -14,18 +14,18 @@ from mobility.kinematics.skeleton import SIDES, body_frame, landmarks
 Array = NDArray[np.float64]
 
 OUTWARD = np.array([-1.0, 1.0])
-"""Sign along eZ, the subject's right, of what lies outward on the left and the right."""
+"""Sign along eZ, the subject's right, that means outward on the left and the right."""
 
 
 def points_of(pose: xr.Dataset, joints: Sequence[str]) -> Array:
-    """Positions of paired landmarks, shape (time, joint, side, space)."""
+    """Return the positions of paired landmarks, shape (time, joint, side, space)."""
     names = [f"{side}_{joint}" for joint in joints for side in SIDES]
     flat = landmarks(pose, keypoints=names)
     return flat.reshape(len(flat), len(joints), len(SIDES), 3)
 
 
 def body_axes(pose: xr.Dataset) -> xr.DataArray:
-    """Axes of the body at every frame: X to the front, Y up, Z to the subject's right.
+    """Return the axes of the body at every frame: X to the front, Y up, Z to the subject's right.
 
     eZ is the horizontal part of the line from the left to the right hip, eX = eY × eZ.
 
@@ -37,8 +37,8 @@ def body_axes(pose: xr.Dataset) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        Unit vectors, over ``(time, axis, space)``; NaN where a hip is missing or the hip
-        line is more than 60° from the horizontal.
+        Unit vectors, over ``(time, axis, space)``; NaN if a hip is missing or the hip line is more
+        than 60° from the horizontal.
 
     References
     ----------
@@ -53,7 +53,7 @@ def body_axes(pose: xr.Dataset) -> xr.DataArray:
 
 
 def in_body_axes(points: Array, hip: int) -> tuple[Array, Array]:
-    """Coordinates along eX and eZ of points (..., joint, side, space), `hip` being their joint."""
+    """Return coordinates along eX and eZ of points (..., joint, side, space)."""
     frame = body_frame(points[..., hip, 0, :], points[..., hip, 1, :])[..., None, None, :, :]
     x: Array = (points * frame[..., 0, :]).sum(axis=-1)
     z: Array = (points * frame[..., 2, :]).sum(axis=-1)
@@ -61,19 +61,19 @@ def in_body_axes(points: Array, hip: int) -> tuple[Array, Array]:
 
 
 def by_body_axes(points: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Coordinates along eX and eZ of points (..., side, space) by joint, among them the hips."""
+    """Return coordinates along eX and eZ of points (..., side, space) by joint."""
     names = list(points)
     both = in_body_axes(np.stack([points[name] for name in names], axis=-3), names.index("hip"))
-    x, z = (dict(zip(names, np.moveaxis(each, -2, 0), strict=True)) for each in both)
+    x, z = (dict(zip(names, np.moveaxis(coordinates, -2, 0), strict=True)) for coordinates in both)
     return x, z
 
 
 def lean_at_rest(pose: xr.Dataset, repetitions: xr.Dataset, moments: Moments) -> float:
-    """Angle of the trunk to the vertical in degrees: median of the standing frames.
+    """Return the angle of the trunk to the vertical, degrees: the median of the standing frames.
 
-    They are those of the stance in which most repetitions are. Without any, the ends of
-    repetitions that are not cut off, and their starts where somebody stands before them (of the
-    `moments` of the exercise); NaN without these too.
+    They are the frames of the stance with most repetitions. If there are none, the ends of
+    repetitions that are not cut off are used, and their starts if somebody stands before them (by
+    the `moments` of the exercise); NaN without these too.
     """
     points = points_of(pose, ["hip", "shoulder"]).mean(axis=2)
     trunk = points[:, 1] - points[:, 0]
@@ -97,7 +97,7 @@ def lean_at_rest(pose: xr.Dataset, repetitions: xr.Dataset, moments: Moments) ->
 
 
 def median_of(values: Array) -> Array:
-    """Median over the first axis of the values that are not NaN; NaN where there are none."""
+    """Return the median over the first axis, ignoring NaN; NaN if there are no values."""
     if not len(values):
         return np.full(values.shape[1:], np.nan)
     # Three times as fast as nanmedian, and without its warning.

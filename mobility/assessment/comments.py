@@ -1,6 +1,6 @@
 """Comments on a squat in plain words, for the participant and for the professional.
 
-Advice on findings: exercises with dose, purpose and source, from a table.
+Advice on findings: drills with dose, purpose and source, from a table.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from mobility.kinematics.expected_error import half_width
 
 @dataclass(frozen=True)
 class Work:
-    """One exercise that is advised, and why.
+    """One drill that is advised, and why.
 
     Attributes
     ----------
     id, name, kind
         Entry of the table, its name, and "mobility", "strength" or "control".
     dose
-        Sets, repetitions or seconds, and days a week, in words.
+        Sets, repetitions or seconds, and days per week, in words.
     how, purpose
-        What to do, and what for.
+        What to do, and its purpose.
     because
-        The findings that ask for it.
+        The findings that call for it.
     source
-        Literature behind exercise and dose.
+        Literature on the drill and its dose.
     """
 
     id: str
@@ -59,7 +59,7 @@ class Work:
 
 @functools.cache
 def all_work() -> Mapping[str, Mapping[str, Any]]:
-    """Give the work of ``tables/advice.yaml``, and that of the exercises' own tables."""
+    """Return the drills of ``tables/advice.yaml``, and those of the exercises' own tables."""
     work: dict[str, Mapping[str, Any]] = dict(tables.load("advice")["exercises"])
     for exercise in exercises():
         work |= exercise.own_table("advice").get("exercises", {})
@@ -67,7 +67,7 @@ def all_work() -> Mapping[str, Mapping[str, Any]]:
 
 
 def drawing_of(work_id: str) -> Path:
-    """Place of the drawing (SVG) of some work; an exercise of another package may have none."""
+    """Return the path of the drawing (SVG) of a drill; one of another package may have none."""
     for exercise in exercises():
         if work_id in exercise.own_table("advice").get("exercises", {}):
             return exercise.file(f"{work_id}.svg")
@@ -75,19 +75,19 @@ def drawing_of(work_id: str) -> Path:
 
 
 def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[Work, ...]:
-    """Choose the exercises for the checks that are outside their target.
+    """Choose drills for the checks that are outside their target.
 
     Parameters
     ----------
     findings
-        From :func:`mobility.assessment.findings.find`; only those that are "found" count.
+        From :func:`mobility.assessment.findings.find`; only "found" findings count.
     system
         "metric" (cm, kg) or "imperial" (inches, pounds) for lengths and loads.
 
     Returns
     -------
     tuple of Work
-        Each once, what is for the largest finding (:func:`excess`) first.
+        Each drill once; the drill for the largest finding (:func:`excess`) comes first.
     """
     outside = [finding for finding in findings if finding.status == "found"]
     works = []
@@ -130,16 +130,16 @@ GROUPS = ("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankl
 
 WHOLE = "whole_movement"
 SUMMARY = "final_summary"
-"""Key of the comment on everything."""
+"""Key of the comment on the whole."""
 
 KEYS = (*GROUPS, SUMMARY)
 
 _KINDS: tuple[Result | None, ...] = ("outside", "met", "borderline", None)
-"""Kinds of statements, in their order: results of checks, and None for those without one."""
+"""Kinds of statements, in their order: results of checks, and None for checks without one."""
 
 
 def _of_kind(findings: Sequence[Finding], kind: Result | None) -> list[Finding]:
-    """Choose findings of a kind of statements."""
+    """Choose findings of one kind of statement."""
     return [
         finding
         for finding in findings
@@ -160,23 +160,24 @@ def comments(
 ) -> dict[str, str]:
     """Comment on each group of metrics and on the whole.
 
-    Every statement is one of :func:`mobility.assessment.findings.find`, with its status. Equal
+    Every statement comes from :func:`mobility.assessment.findings.find`, with its status. Equal
     metrics give equal texts.
 
     Parameters
     ----------
     metrics
-        Metrics Dataset of :func:`mobility.overhead_squat`.
+        Metrics Dataset from :func:`mobility.overhead_squat`.
     name
-        How the participant is called; without it the text says "you".
+        Name of the participant; without it the text uses "you".
     level
         "participant": plain words, in the second person. "professional": terms and limits.
     system
         "metric" (cm, kg) or "imperial" (inches, pounds); angles are in degrees in both.
     height_m, weight_kg
-        The participant's, where they are known; named to the professional.
+        Height and weight of the participant, if known; only the professional text names them.
     verdict
-        On the recording, which rules out comments; by default from the warnings of the metrics.
+        Verdict on the recording, which rules out comments; by default from the warnings of the
+        metrics.
 
     Returns
     -------
@@ -186,7 +187,7 @@ def comments(
     Raises
     ------
     BadInputError
-        Where a metric has another unit than its rule.
+        If a metric has another unit than its rule.
     """
     verdict = _verdict(metrics, verdict)
     out = verdict.rules_out
@@ -228,17 +229,17 @@ def recommendations(
     system: System = "metric",
     verdict: Verdict | None = None,
 ) -> dict[str, str]:
-    """Recommend work for each group of metrics, and for the whole.
+    """Recommend drills for each group of metrics, and for the whole.
 
     Parameters
     ----------
     metrics, name, level, system, verdict
-        As for :func:`comments`. The professional gets the sources too.
+        As for :func:`comments`. The professional text also has the sources.
 
     Returns
     -------
     dict
-        Texts by group, and ``final_summary``. Faults that cannot be judged get no exercise but
+        Texts by group, and ``final_summary``. Findings that cannot be judged get no drill, but
         advice on how to record them.
     """
     verdict = _verdict(metrics, verdict)
@@ -254,7 +255,7 @@ def recommendations(
             continue
         lines += [_exercise(n, work, level) for n, work in enumerate(works, start=1)]
         advice = tables.load("advice")
-        # No film gives a norm that nobody published.
+        # No video can supply a norm that nobody published.
         untold = _of_kind(of_group, None)
         is_open = any(f.value is None or f.threshold is not None for f in untold)
         if not works:
@@ -269,7 +270,7 @@ def recommendations(
 def statements(findings: Sequence[Finding], level: Level) -> list[str]:
     """Write a line for each kind: what is outside its target, met, borderline, not decided.
 
-    Equal findings of both sides are put together, and so are those without a result for one reason.
+    Equal findings of both sides are combined, and so are findings without a result for one reason.
     """
     lines = []
     for kind in _KINDS:
@@ -278,7 +279,7 @@ def statements(findings: Sequence[Finding], level: Level) -> list[str]:
             refused = finding.status == "cannot be told" and finding.probability is None
             alike.setdefault(("" if refused else finding.rule, finding.reason), []).append(finding)
         if alike:
-            sentences = " ".join(say(each, level) for each in alike.values())
+            sentences = " ".join(say(alike_findings, level) for alike_findings in alike.values())
             lines.append(f"{_heading(kind)}. {sentences}")
     return lines
 
@@ -299,7 +300,7 @@ def _opening(group: str, name: str | None, level: Level, metrics: xr.Dataset) ->
 def _verdict(metrics: xr.Dataset, verdict: Verdict | None) -> Verdict:
     if verdict is not None:
         return verdict
-    return judge([AnalysisWarning(**each) for each in warnings_of(metrics)], metrics=metrics)
+    return judge([AnalysisWarning(**warning) for warning in warnings_of(metrics)], metrics=metrics)
 
 
 def _absent(verdict: Verdict, *parts: Part) -> list[str]:
@@ -360,27 +361,27 @@ def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
 
 
 def parts_left_out(metrics: xr.Dataset, name: str) -> tuple[float, list[str]]:
-    """Give the share of the parts in an index, and the names of the others."""
+    """Return the share of the parts in an index, and the names of the missing parts."""
     scores = metrics.get(f"{name}_part_score")
     if scores is None or f"{name}_coverage" not in metrics:
         return 1.0, []
     (dim,) = map(str, scores.dims)
     points = zip(scores[dim].values, scores.values, strict=True)
-    absent = [str(part).replace("_", " ") for part, each in points if not math.isfinite(each)]
+    absent = [str(part).replace("_", " ") for part, score in points if not math.isfinite(score)]
     return float(metrics[f"{name}_coverage"]), absent
 
 
 def _criteria(metrics: xr.Dataset, level: Level) -> list[str]:
-    """Give the possible score of the FMS deep squat with its criteria, and what is not assessed."""
+    """Return the possible FMS score with its criteria, and what is not assessed."""
     lines = []
     if "fms_probability" in metrics:
         criteria = metrics["fms_probability"]
         met = zip(criteria["fms_criterion"].values, criteria.values, strict=True)
-        each = (
+        criteria_in_words = (
             f"{name} {probability_in_words(p) if math.isfinite(p) else 'unknown'}"
             for name, p in met
         )
-        words = {"verdict": fms_verdict(criteria)[1], "criteria": ", ".join(each)}
+        words = {"verdict": fms_verdict(criteria)[1], "criteria": ", ".join(criteria_in_words)}
         lines.append(tables.sentence(f"comments.fms.{level}", **words))
     if "compensation_probability" in metrics and level == "professional":
         unseen = json.loads(metrics["compensation_probability"].attrs["not_assessed"])

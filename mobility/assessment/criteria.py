@@ -1,8 +1,8 @@
 """Criteria of the FMS deep squat and compensations of the overhead squat assessment.
 
 A criterion compares a metric with a threshold; its probability follows from the value and its
-expected error. A value that is refused or too close to the threshold cannot be judged, and is never
-a pass. A landing error score is not given: it belongs to landings.
+expected error. If a value is not reported or too close to the threshold, the criterion is not
+judged, and never passed. There is no landing error score, because it belongs to landings.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ def probability_of(
     *,
     side: str,
 ) -> Array:
-    r"""Probability that a true value lies on one side of a threshold.
+    r"""Return the probability that a true value lies on one side of a threshold.
 
     The true value is normal about the measured one: with
     :math:`z = (\hat x - t) / \sigma` it is above t with probability :math:`\Phi(z)`.
 
-    ``outside`` is the likelier tail where that exceeds one half,
-    :math:`q = \max(P(x > t), P(x < -t))`, else both tails, at most one half: with a large error
-    both tails together would be nearly certain, although not even the sign is.
+    ``outside`` is the likelier tail if that exceeds one half, :math:`q = \max(P(x > t), P(x <
+    -t))`, otherwise both tails, at most one half. With a large error both tails together would be
+    nearly certain, although not even the sign is.
 
     Parameters
     ----------
     value, sd
-        Of any shape; NaN where a value or its error is unknown. An error of 0 makes it certain.
+        Any shape; NaN if a value or its error is unknown. An error of 0 makes the result certain.
     threshold
         t, in the same units.
     side
@@ -60,7 +60,7 @@ def probability_of(
     Returns
     -------
     ndarray
-        Between 0 and 1; NaN where it is unknown.
+        Between 0 and 1; NaN if it is unknown.
     """
     from scipy.special import ndtr
 
@@ -82,23 +82,23 @@ def probability_of(
 
 
 def is_stated(probability: float, *, met: float | None = None) -> bool | None:
-    """Whether a finding of this probability is stated, or its absence is.
+    """Whether a finding with this probability is stated, or its absence is.
 
-    One pair of probabilities (``results`` of the table ``findings``) decides for findings, criteria
+    One pair of probabilities (``results`` in the table ``findings``) decides for findings, criteria
     and compensations.
 
     Parameters
     ----------
     probability
-        That the finding is true.
+        Probability that the finding is true.
     met
-        Largest probability with which its absence is stated, if the rule has one of its own.
+        Largest probability at which its absence is stated, if the rule has its own.
 
     Returns
     -------
     bool or None
-        True where the finding is stated, False where its absence is, None where neither is likely
-        enough or the probability is NaN.
+        True if the finding is stated, False if its absence is, None if neither is likely enough or
+        the probability is NaN.
     """
     limits = tables.load("findings")["results"]
     if probability >= limits["outside"] - _ROUNDING:
@@ -110,12 +110,12 @@ def probability_in_words(probability: float) -> str:
     """Write the probability of a finding, or of its absence, on its side of each limit."""
     decides = tables.load("findings")["results"]
     limits = [limit for name, limit in decides.items() if name != "source"]
-    return formatting.probability(probability, limits=[*limits, *(1 - each for each in limits)])
+    return formatting.probability(probability, limits=[*limits, *(1 - limit for limit in limits)])
 
 
 @checked
 def fms_deep_squat(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
-    """Probability that each criterion of the FMS deep squat is met, and what score that allows.
+    """Compute the probability that each criterion of the FMS deep squat is met, and its score.
 
     Parameters
     ----------
@@ -123,20 +123,19 @@ def fms_deep_squat(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
         Metrics Dataset.
     view
         Name of the camera's view (:attr:`mobility.keypoints.view.View.name`): a camera at the side
-        sees one leg, which then stands for both.
+        sees one leg, which then represents both.
 
     Returns
     -------
     xarray.Dataset
         ``fms_probability(fms_criterion)`` of ``torso``, ``femur``, ``knees``, ``dowel``, ``heels``
-        and ``feet``, NaN where it is unknown, and ``fms_joint_probability`` that all are met.
-        The attribute ``verdict`` of both is "3" where that is at least the probability of the
-        table, "at most 2; another trial with raised heels is needed" where a criterion
-        fails with it, else "cannot be judged" and why: the criteria that are uncertain ("heels
-        uncertain"), or that all are met one by one, but not together. Where only the feet, which
-        are set before the squat, are uncertain, it is "3 if the feet point forward". ``score``
-        names which of these it is, ``pain`` says why there is no 0, and ``notes`` (JSON) what is
-        missing.
+        and ``feet``, NaN if it is unknown, and ``fms_joint_probability`` that all are met. The
+        attribute ``verdict`` of both is "3" if that is at least the probability of the table, "at
+        most 2; another trial with raised heels is needed" if a criterion fails with it, otherwise
+        "cannot be judged" with the reason: the criteria that are uncertain ("heels uncertain"), or
+        that all are met separately, but not together. If only the feet, which are set before the
+        squat, are uncertain, it is "3 if the feet point forward". ``score`` names which of these it
+        is, ``pain`` explains why there is no 0, and ``notes`` (JSON) what is missing.
 
     Raises
     ------
@@ -145,7 +144,7 @@ def fms_deep_squat(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
 
     Notes
     -----
-    The worse side decides, as in the findings. The errors of different criteria are taken as
+    The worse side decides, as in the findings. The errors of different criteria are assumed to be
     independent, so that the joint probability is their product.
 
     References
@@ -193,7 +192,7 @@ def fms_deep_squat(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
 
 
 def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
-    """Say what score of the FMS deep squat the probabilities of its criteria allow.
+    """Return the score of the FMS deep squat that the probabilities of its criteria allow.
 
     Parameters
     ----------
@@ -203,18 +202,18 @@ def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
     Returns
     -------
     score, words
-        The entry of ``verdicts`` of the table, and its words, with the criteria that leave it open.
+        The entry of ``verdicts`` in the table, and its words, with the undecided criteria.
     """
     entry = tables.load("criteria")["fms_deep_squat"]
     criteria, words = entry["criteria"], entry["verdicts"]
     met = probability.to_series()
     failed = {
-        name: is_stated(1.0 - float(each), met=criteria[name].get("met"))
-        for name, each in met.items()
+        name: is_stated(1.0 - float(is_met), met=criteria[name].get("met"))
+        for name, is_met in met.items()
     }
     if True in failed.values():
         return "not_met", words["not_met"]
-    uncertain = [name for name, each in failed.items() if each is None]
+    uncertain = [name for name, is_failed in failed.items() if is_failed is None]
     if len(uncertain) == len(criteria):
         return "open", words["none_certain"]
     if not all(criteria[name].get("start") for name in uncertain):
@@ -228,7 +227,7 @@ def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
 
 @checked
 def compensations(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
-    """Probability of each compensation of the overhead squat assessment that a camera can see.
+    """Compute the probability of each compensation of the overhead squat that a camera can see.
 
     Parameters
     ----------
@@ -240,10 +239,10 @@ def compensations(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``compensation_probability(compensation)``, NaN where it is unknown. Its attribute
-        ``stated`` is the probability from which on a compensation is stated, ``opposite`` that up
-        to which its absence is; ``not_assessed`` (JSON) names those that are not assessed and why,
-        ``notes`` (JSON) what is missing.
+        ``compensation_probability(compensation)``, NaN if it is unknown. Its attribute ``stated``
+        is the least probability at which a compensation is stated, ``opposite`` the largest at
+        which its absence is. ``not_assessed`` (JSON) names those that are not assessed and why;
+        ``notes`` (JSON) names what is missing.
 
     Raises
     ------
@@ -281,14 +280,16 @@ def compensations(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
 
 
 def _fault(metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str | None) -> _Fault:
-    """Probability that a metric, on any side of the body, is beyond its threshold."""
-    seen, note = seen_sides(metrics, entry["measure"], view)
-    numbers = seen or numbers_of(metrics, entry["measure"])
-    values, sds = (np.array([getattr(n, each) for n in numbers]) for each in ("value", "sd"))
+    """Return the probability that a metric, on any side of the body, is beyond its threshold."""
+    seen_numbers, note = seen_sides(metrics, entry["measure"], view)
+    numbers = seen_numbers or numbers_of(metrics, entry["measure"])
+    values, sds = (
+        np.array([getattr(n, attribute) for n in numbers]) for attribute in ("value", "sd")
+    )
     probabilities = probability_of(values, sds, entry["threshold"], side=side)
     finite = probabilities[np.isfinite(probabilities)]
-    states_fault = bool(finite.size) and is_stated(float(finite.max()))  # one side is enough for it
-    if not seen:
+    states_fault = bool(finite.size) and is_stated(float(finite.max()))  # one side is enough
+    if not seen_numbers:
         return _Fault(float(finite.max()) if states_fault else np.nan, note)
     if finite.size < probabilities.size and not states_fault:
         return _Fault(np.nan, tables.sentence("reasons.no_error"))

@@ -1,4 +1,4 @@
-"""What an exercise does at each stage of an analysis: what its module ``analysis`` may have."""
+"""The stages of an analysis that an exercise can define in its module ``analysis``."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trial:
-    """What a stage of an analysis has at hand; the Datasets are read when they are asked for.
+    """Data of a recording for the stages of an analysis; Datasets are read when they are needed.
 
     Attributes
     ----------
     exercise
-        Whose trial it is.
+        The exercise that was filmed.
     joints
         Joints that were chosen.
     fit
         Whether a body was fitted.
     movement
-        Movement that was asked for; None where it is to be recognised.
+        Movement that the user requested; None if it has to be recognised.
     sex, age
-        The participant's; None where unknown.
+        Sex and age of the participant; None if unknown.
     intervals
-        Repetitions that were set by hand; None where they are to be found.
+        Repetitions that were set by hand; None if they have to be found.
     dataset
-        Gives the Dataset of a stage by the stage's name.
+        Returns the Dataset of a stage by the stage's name.
     """
 
     exercise: Exercise
@@ -68,14 +68,14 @@ class ExerciseStages(Protocol):
     """Module ``analysis``: the stages, and the verdict."""
 
     DEPENDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
-    """By stage, the stages, options and corrections that its result depends on, where they differ
-    from those of :data:`mobility.pipeline.analysis.STEPS`."""
+    """By stage, the stages, options and corrections that its result depends on, if they differ from
+    :data:`mobility.pipeline.analysis.STEPS`."""
 
     def subject(self, joints: Sequence[str], movement: str | None) -> Literal["moving"] | None:
-        """Say who is measured among several people: who moves a joint; None: the largest."""
+        """Choose among several people the one who moves a joint; None chooses the largest."""
 
     def fit_options(self, cleaned: xr.Dataset) -> dict[str, Any]:
-        """Give options of :func:`mobility.fit_body` that the exercise decides."""
+        """Return options of :func:`mobility.fit_body` that the exercise decides."""
 
     def joint_angles(self, trial: Trial) -> xr.Dataset:
         """Compute the angles of the fitted pose."""
@@ -89,15 +89,15 @@ class ExerciseStages(Protocol):
         """Check repetitions that were set by hand."""
 
     def metrics(self, trial: Trial) -> xr.Dataset:
-        """Measure."""
+        """Compute the metrics."""
 
     def other_exercise(
         self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
     ) -> list[dict[str, Any]]:
-        """Warn where another exercise is shown; as for ``assessment.measures.measure``."""
+        """Warn if another exercise is shown; as for ``assessment.measures.measure``."""
 
     def recognised_in(self, pose: xr.Dataset) -> list[dict[str, Any]]:
-        """Warn that the fitted pose of another exercise shows this one; empty where unclear."""
+        """Warn that the fitted pose of another exercise shows this one; empty if unclear."""
 
     def verdict(
         self,
@@ -107,7 +107,7 @@ class ExerciseStages(Protocol):
         fitted: Callable[[], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict:
-        """Say what the recording is good for."""
+        """Decide what the recording can be used for."""
 
     def verdict_from_counts(
         self,
@@ -117,13 +117,13 @@ class ExerciseStages(Protocol):
         dataset: Callable[[str], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict | None:
-        """Say the same for a cohort, from the number of accepted repetitions; None: not known.
+        """Decide the same for a cohort, from the number of accepted repetitions; None if unknown.
 
-        `dataset` reads the result of a stage by the stage's name, where the number is not enough.
+        `dataset` reads the result of a stage by its name, if the number is not enough.
         """
 
     def reported(self, metrics: xr.Dataset) -> xr.Dataset:
-        """Leave out what the report withholds."""
+        """Leave out metrics that the report withholds."""
 
     def warnings_kept(
         self,
@@ -133,12 +133,12 @@ class ExerciseStages(Protocol):
         metrics: xr.Dataset,
         warnings: Sequence[AnalysisWarning],
     ) -> list[AnalysisWarning]:
-        """Leave out the warnings that say nothing about what is reported."""
+        """Leave out warnings that do not concern the reported results."""
 
     def angles_in_video(
         self, angles: xr.Dataset, metrics: xr.Dataset, joints: Sequence[str]
     ) -> tuple[xr.Dataset, tuple[str, ...] | None]:
-        """Give the angles as the annotated video shows them, and which; None: the usual ones."""
+        """Return the angles for the annotated video, and their names; None means the usual ones."""
 
     def compared(
         self,
@@ -147,13 +147,14 @@ class ExerciseStages(Protocol):
         repetitions: xr.Dataset,
         metrics: xr.Dataset,
     ) -> tuple[xr.Dataset, xr.Dataset]:
-        """Give angles and repetitions as they are compared with a lab's.
+        """Return angles and repetitions for a comparison with lab data.
 
-        ``compared(rep, [angle], side)`` of the repetitions says what each of them shows, where
-        that is not all; the median of a value is taken from ``<value>_start`` to ``<value>_end``.
+        ``compared(rep, [angle], side)`` of the repetitions marks what each repetition shows, if
+        that is not everything; the median of a value is taken from ``<value>_start`` to
+        ``<value>_end``.
         """
 
 
 def stages_of(exercise: Exercise) -> ExerciseStages:
-    """Give the stages of an exercise, and the verdict on its recording."""
+    """Return the stages of an exercise, and the verdict on its recording."""
     return cast("ExerciseStages", exercise.part("analysis"))

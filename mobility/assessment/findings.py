@@ -1,6 +1,6 @@
 """Findings: statements about a participant that the metrics support, from a table of rules.
 
-A rule also says from which view it is decided, and so which other video would decide it.
+A rule also states from which view it is decided, and so which other video would decide it.
 """
 
 from __future__ import annotations
@@ -65,44 +65,43 @@ class Finding:
     Attributes
     ----------
     id
-        ``<rule>``, or ``<rule>_<side>`` where the metric has sides.
+        ``<rule>``, or ``<rule>_<side>`` if the metric has sides.
     metric, side
         Variable of the metrics Dataset, and "left", "right" or "" (no sides).
     group
         Group of the report, or "whole_movement".
     value, interval
-        Value as it was measured, and the 95 % interval of the true one, in `units`; None where
-        there is none.
+        Measured value, and the 95 % interval of the true value, in `units`; None if there is none.
     units
         Unit of value, interval and threshold.
     threshold
-        What the value was compared with; None where it is unknown.
+        Threshold that the value was compared with; None if it is unknown.
     probability
-        That the value is outside its target; None where it cannot be computed.
+        Probability that the value is outside its target; None if it cannot be computed.
     status
         "found", "not found" or "cannot be told".
     result
-        The same in more words: "outside" (its target), "met", "borderline" (within the margin of
+        The status in more detail: "outside" (its target), "met", "borderline" (within the margin of
         the target, on either side of it), "inconclusive" (there is a value, but it is undecided),
-        "not_reported" (there is none, or no error, for the `reason`), "not_visible" (the camera
+        "not_reported" (there is no value, or no error, for the `reason`), "not_visible" (the camera
         cannot see it).
     beyond
         Probability that the value is farther from the target than the margin, on either side; None
         if it cannot be computed.
     reason
-        Why it is not decided, else "".
+        Why it is not decided, otherwise "".
     rule, source
-        Name of the rule, and where its threshold comes from.
+        Name of the rule, and the source of its threshold.
     participant, professional
         The sentence for each reader.
     hidden
-        Whether the camera stands at the other side and cannot see this one; what it cannot see of
-        either, as the frontal plane from the side, is "not_visible" as a `result` alone.
+        Whether the camera is on the other side and cannot see this one. If it can see neither, such
+        as the frontal plane from the side, only the `result` is "not_visible".
     norm
-        The group (age, sex) whose norm the threshold is, else empty.
+        The group (age, sex) whose norm is the threshold, otherwise empty.
     gross
         What the picture plainly shows although the result is "inconclusive", in a few words and
-        without a number: "leans far forward"; else empty.
+        without a number: "leans far forward"; otherwise empty.
     """
 
     id: str
@@ -138,31 +137,32 @@ class Finding:
 def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     """Judge the metrics of an exercise by its rules.
 
-    The probability that a value is below, above or outside of a threshold is that of
-    :func:`mobility.assessment.criteria.probability_of`, whatever the view: its error is in the
-    ``_sd``. For a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ²
-    with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A finding is "found" or "not
-    found" as :func:`mobility.assessment.criteria.is_stated` says, and else "cannot be told". If
-    the value lies within the margin of the rule from the threshold, on either side, with a
-    probability of 0.8 or more (``results`` of the table), the result is "borderline" and nothing
-    is found.
+    :func:`mobility.assessment.criteria.probability_of` gives the probability that a value is below,
+    above or outside a threshold, whatever the view: its error is in the ``_sd``. For a standard
+    deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ² with n - 1 degrees of
+    freedom. The error s is the metric's ``_sd``.
+
+    :func:`mobility.assessment.criteria.is_stated` decides whether a finding is "found" or "not
+    found"; otherwise it "cannot be told". If the value probably lies within the rule's margin of
+    the threshold (0.8 or more, ``results`` in the table), the result is "borderline" and nothing is
+    found.
 
     Parameters
     ----------
     metrics
-        Metrics Dataset: each metric over ``(side)`` or without dimension, with
-        ``<name>_sd`` and, where it was refused, the attribute ``note``.
+        Metrics Dataset: each metric over ``(side)`` or without dimension, with ``<name>_sd`` and,
+        if it was withheld, the attribute ``note``.
 
     Returns
     -------
     tuple of Finding
         In the order of the table; one for each side of a metric with sides. The status is "cannot
-        be told" where the metric is absent or NaN, or its error is unknown.
+        be told" if the metric is absent or NaN, or its error is unknown.
 
     Raises
     ------
     BadInputError
-        When a metric has another unit than its rule, or other dimensions.
+        If a metric has another unit than its rule, or other dimensions.
     """
     rules = all_rules()
     names = exercise_of(metrics).table["rules"]
@@ -172,7 +172,7 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
 
 
 def refused(finding: Finding, reason: str) -> Finding:
-    """Give the finding of which nothing is told, for a reason."""
+    """Return the finding without a result, for a reason."""
     rule = all_rules()[finding.rule]
     if isinstance(rule["threshold"], Mapping):
         rule = {**rule, "threshold": finding.threshold, "words": finding.norm}
@@ -181,7 +181,7 @@ def refused(finding: Finding, reason: str) -> Finding:
 
 @functools.cache
 def all_rules() -> Mapping[str, Mapping[str, Any]]:
-    """Give the rules of ``tables/findings.yaml``, and those of the exercises' own tables."""
+    """Return the rules of ``tables/findings.yaml``, and those of the exercises' own tables."""
     rules: dict[str, Mapping[str, Any]] = dict(tables.load("findings")["rules"])
     for exercise in exercises():
         rules |= exercise.own_table("findings").get("rules", {})
@@ -189,26 +189,26 @@ def all_rules() -> Mapping[str, Mapping[str, Any]]:
 
 
 def in_place(exercise: Exercise) -> dict[str, Mapping[str, Any]]:
-    """Give the rules of an exercise in the order in which its first page names them."""
+    """Return the rules of an exercise in the order of its first page."""
     rules, names = all_rules(), exercise.table["rules"]
     return {name: rules[name] for name in sorted(names, key=place)}
 
 
 def place(rule_name: str) -> float:
-    """Give the place of a rule on a first page, infinity for those that come last."""
+    """Return the place of a rule on a first page; infinity for those that come last."""
     return float(all_rules()[rule_name].get("place", math.inf))
 
 
 def say(findings: Sequence[Finding], level: Level) -> str:
-    """Say in one sentence what `findings` of one rule and status have in common.
+    """Summarise `findings` of one rule and status in one sentence.
 
     Parameters
     ----------
     findings
-        One finding, or those of both sides, of one rule and status. Findings refused for one reason
-        may be of several rules.
+        One finding, or the findings of both sides, of one rule and status. Findings that are not
+        reported for one reason may have several rules.
     level
-        Who reads it: "participant" or "professional".
+        The reader: "participant" or "professional".
     """
     first = findings[0]
     rules = all_rules()
@@ -231,32 +231,34 @@ def say(findings: Sequence[Finding], level: Level) -> str:
     words = tables.load("findings")["wording"]
     if first.result == "borderline":
         beyond = [f.beyond for f in findings if f.beyond is not None]
-        fields["within"] = " and ".join(probability_in_words(1.0 - each) for each in beyond)
+        fields["within"] = " and ".join(
+            probability_in_words(1.0 - probability) for probability in beyond
+        )
         fields["margin"] = in_units(float(rule["margin"]["value"]), rule)
-        # With its sign, as the row has it.
+        # With its sign, as in the row.
         fields["measured"] = " and ".join(_measured(finding, rule) for finding in findings)
         fields["target"] = f"{'±' if rule['direction'] == 'outside' else ''}{limit}"
         borderline: str = words["borderline"][level]
         return borderline.format(**fields)
     if first.status == "cannot be told":
         text: str = words["inconclusive" if probabilities else "not_reported"][level]
-        told = text.format(**fields)
-        return f"{told} {say_gross(first, level)}" if first.gross else told
+        undecided = text.format(**fields)
+        return f"{undecided} {say_gross(first, level)}" if first.gross else undecided
     sentence: str = rule[level][first.status.replace(" ", "_")].format(**fields)
     return sentence
 
 
 def say_gross(finding: Finding, level: Level) -> str:
-    """Say in one sentence what the picture plainly shows; empty if it shows nothing gross."""
+    """Describe in one sentence what the picture plainly shows; empty if it shows nothing gross."""
     return str(all_rules()[finding.rule]["gross"][level]) if finding.gross else ""
 
 
 def wrong_expected(findings: Iterable[Finding]) -> float:
-    """Compute how many of the results of findings are to be expected to be wrong.
+    """Compute how many results of findings are expected to be wrong.
 
     It is the sum of the probabilities that the value is not outside its target (*outside*), that it
-    is outside (*met*), and that it is farther from the target than the margin (*borderline*).
-    Other results say nothing that could be wrong.
+    is outside (*met*), and that it is farther from the target than the margin (*borderline*). Other
+    results make no statement that could be wrong.
     """
 
     def of_one(finding: Finding) -> float:
@@ -268,18 +270,18 @@ def wrong_expected(findings: Iterable[Finding]) -> float:
 
 
 def row_name(rule_name: str) -> str:
-    """Name what a rule looks at, as a row of a page does: "Knee flexion"."""
+    """Return the name of a rule as a row of a page: "Knee flexion"."""
     return str(all_rules()[rule_name]["row"])
 
 
 def name_of(rule_name: str) -> str:
-    """Name what a rule looks at, within a sentence: "knee flexion"."""
+    """Return the name of a rule within a sentence: "knee flexion"."""
     row = row_name(rule_name)
     return row if row[1:2].isupper() else row[:1].lower() + row[1:]
 
 
 def excess(finding: Finding) -> float:
-    r"""Compute the expected excess over the threshold, divided by a large one (``large``).
+    r"""Compute the expected excess over the threshold, divided by a large excess (``large``).
 
     With d the excess of the value and s the standard deviation of its error,
     :math:`E[\max(0, N(d, s))] = d \Phi(d/s) + s \varphi(d/s)`: a small excess that is certain
@@ -308,7 +310,7 @@ def excess(finding: Finding) -> float:
 
 
 def label(finding: Finding) -> str:
-    """Say in a few words what was found; a check that found nothing is called by its name."""
+    """Describe a finding in a few words; a check that found nothing is called by its name."""
     rule = all_rules()[finding.rule]
     if finding.result != "outside":
         return name_of(finding.rule)
@@ -356,7 +358,7 @@ def _findings_of_rule(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -
         )
     if not variable.dims:
         return [_finding_of_side(metrics, name, rule, "")]
-    # The hidden side comes last, so that the first reason is that of the near one.
+    # The hidden side comes last, so that the first reason is that of the near side.
     sides = sorted(map(str, variable["side"].values), key=metrics.attrs.get(HIDDEN_SIDE, "").__eq__)
     sides = [side for side in sides if side != metrics.attrs.get(ABSENT_SIDE)]
     findings = []
@@ -369,7 +371,7 @@ def _findings_of_rule(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -
 
 
 def threshold_of(metrics: xr.Dataset, rule: Mapping[str, Any]) -> float:
-    """Give the threshold of a rule, for a ``norm`` that of the participant; NaN without one."""
+    """Return the threshold of a rule, or the participant's ``norm``; NaN without one."""
     if isinstance(rule["threshold"], Mapping):
         return float(metrics[rule["metric"]].attrs.get("norm_limit", math.nan))
     return float(rule["threshold"])
@@ -425,7 +427,7 @@ def _farther(value: float, sd: float, limit: float, margin: float, direction: st
         return above(low) - above(high)
 
     within = between(limit - margin, limit + margin)
-    if direction == "outside":  # the magnitude has a limit on either side of 0
+    if direction == "outside":  # the magnitude has a limit on both sides of 0
         least = max(limit - margin, 0.0)
         within = between(least, limit + margin) + between(-limit - margin, -least)
     return 1.0 - within
@@ -476,7 +478,7 @@ def _decided(
 
 
 def _with_gross(finding: Finding, rule: Mapping[str, Any]) -> Finding:
-    """Add what the picture shows to a check that is inconclusive; other results stand alone."""
+    """Add what the picture shows to an inconclusive check; other results stay unchanged."""
     if finding.result != "inconclusive" or "gross" not in rule:
         return finding
     return _with_sentences(replace(finding, gross=str(rule["gross"]["label"])))
@@ -563,64 +565,69 @@ _SIDE = "side"
 
 
 def views_that_answer(rule: str) -> Mapping[str, float]:
-    """Give the share of sides on which a rule is decided, by kind of view.
+    """Return the share of sides on which a rule is decided, by kind of view.
 
-    It is what the benchmarks counted on rendered people (table ``views_of_rules``), without the
-    side that the near one hides. A rule that they did not count, or that was not decided there, has
-    1 or 0, as the declarations of its measure and of its angle say which views show it.
+    The benchmarks counted it on rendered people (table ``views_of_rules``), without the side that
+    the near side hides. A rule without such a count has 1 or 0: the declarations of its measure and
+    its angle state which views show it.
     """
-    shares = {view: float(each["answered"]) for view, each in _counted(rule).items()}
+    shares = {view: float(counts["answered"]) for view, counts in _counted(rule).items()}
     if not any(shares.values()):
-        declared = next(filter(None, (_declared(rule, each) for each in exercises())), ("", {}))
+        declared = next(
+            filter(None, (_declared(rule, exercise) for exercise in exercises())), ("", {})
+        )
         return {view: _declared_share(*declared, view) for view in VIEWS}
     return {view: shares.get(view, 0.0) for view in VIEWS}
 
 
 def surer_views(rule: str, view: str) -> dict[str, float]:
-    """Give the kinds of view with a clearly smaller error than another, the surest first.
+    """Return the kinds of view with a clearly smaller error than another, the most precise first.
 
-    With each comes by what share the median of its 95 % intervals is narrower. Clearly: the upper
-    quartile of their half-widths is below the lower one of the other view. If a view never gave a
-    value, though it was counted, the view with the narrowest intervals is given.
+    The value is the share by which the median of its 95 % intervals is narrower. Clearly smaller
+    means that the upper quartile of their half-widths is below the lower quartile of the other
+    view. If a view never gave a value, though it was counted, the view with the narrowest intervals
+    is returned.
 
-    An angle of which the side sees more is filmed from there, also if the intervals from the front
-    are a little narrower, because its errors are not: at the bottom of squats of people on whom
-    nothing was chosen, those of ankle dorsiflexion are 5.0 degrees (root mean square) from the
-    front and 3.2 from the side (``benchmarks/reported.md``).
+    An angle that is better seen from the side is filmed from there, even if the intervals from the
+    front are a little narrower, because its errors are not. At the bottom of squats of people who
+    were not used for tuning, the errors of ankle dorsiflexion are 5.0 degrees (root mean square)
+    from the front and 3.2 from the side (``benchmarks/reported.md``).
     """
     counted = _counted(rule)
-    widths = {each: counts.get("half_width") for each, counts in counted.items()}
+    widths = {kind: counts.get("half_width") for kind, counts in counted.items()}
     if view not in counted:
         return {}
     own_width = widths[view]
     if own_width is None:
-        medians = {each: float(width[1]) for each, width in widths.items() if width}
-        gains = {min(medians, key=lambda each: medians[each]): 1.0} if medians else {}
+        medians = {kind: float(width[1]) for kind, width in widths.items() if width}
+        gains = {min(medians, key=lambda kind: medians[kind]): 1.0} if medians else {}
         return _from_the_side(rule, gains)
     gains = {
-        each: 1.0 - float(width[1] / own_width[1])
-        for each, width in widths.items()
+        kind: 1.0 - float(width[1] / own_width[1])
+        for kind, width in widths.items()
         if width and width[2] < own_width[0]
     }
-    return _from_the_side(rule, dict(sorted(gains.items(), key=lambda each: -each[1])))
+    return _from_the_side(
+        rule, dict(sorted(gains.items(), key=lambda kind_and_gain: -kind_and_gain[1]))
+    )
 
 
 def _from_the_side(rule: str, gains: Mapping[str, float]) -> dict[str, float]:
-    """Put the side in place of the front, where that is the surest for an angle beside it."""
+    """Replace the front by the side, if the front is best for an angle that the side shows."""
     first = next(iter(gains), "")
     if first != "front":
         return dict(gains)
-    of_rule = filter(None, (_declared(rule, each) for each in exercises()))
+    of_rule = filter(None, (_declared(rule, exercise) for exercise in exercises()))
     kind, entry = next(of_rule, ("", {}))
     of_angle = str(entry.get("from", "")).startswith("angles.")
     if not of_angle or entry.get("frontal") or kind in COMPARES_SIDES:
         return dict(gains)
-    others = {view: gain for view, gain in gains.items() if view not in (first, _SIDE)}
-    return {_SIDE: gains[first], **others}
+    other_gains = {view: gain for view, gain in gains.items() if view not in (first, _SIDE)}
+    return {_SIDE: gains[first], **other_gains}
 
 
 def hidden_in_words(view: View) -> str:
-    """Say in a sentence what a view hides or shows less well; empty of an unknown one."""
+    """Describe in a sentence what a view hides or shows less well; empty for an unknown view."""
     if view.kind == UNKNOWN:
         return ""
     side = "right" if view.azimuth_deg > 0 else "left"
@@ -633,14 +640,14 @@ def hidden_in_words(view: View) -> str:
 
 
 def another_view(seen: Mapping[str, Any], meant: str | None) -> list[dict[str, Any]]:
-    """Warn of another view than was meant.
+    """Warn that the view is not the intended one.
 
     Parameters
     ----------
     seen
         Part "view" of the capture quality; empty without one.
     meant
-        Name of a view, as :func:`mobility.keypoints.view.view_name` gives it; None for any.
+        Name of a view, as :func:`mobility.keypoints.view.view_name` returns it; None for any.
     """
     if meant is None or seen.get("name", UNKNOWN) == UNKNOWN:
         return []
@@ -652,22 +659,23 @@ def another_view(seen: Mapping[str, Any], meant: str | None) -> list[dict[str, A
 
 
 def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[str, list[Finding]]:
-    """Say which further films would decide what films do not, with as few films as possible.
+    """Return the further videos that would decide undecided findings, as few as possible.
 
     Parameters
     ----------
     findings
-        Of the films together; only those that are not visible or inconclusive count.
+        Findings of all videos together; only findings that are not visible or inconclusive count.
     views
-        Names of the views that were filmed, at least one.
+        Names of the filmed views, at least one.
 
     Returns
     -------
     dict
-        Findings by the view of the film: a kind of view or, if one side alone is not visible,
-        "left" and "right". What no other view shows, or shows clearly better, is left out.
+        Findings by the view of the video: a kind of view or, if only one side is not visible,
+        "left" and "right". A finding that no other view shows, or shows clearly better, is left
+        out.
     """
-    sides = Counter(each.rule for each in findings if each.result == "not_visible")
+    sides = Counter(finding.rule for finding in findings if finding.result == "not_visible")
     kinds = {view if view == UNKNOWN else view_kind(view) for view in views}
     asked = {}
     for number, finding in enumerate(findings):
@@ -688,19 +696,19 @@ def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[st
 
 
 def _films_of_finding(finding: Finding, view: str, *, of_one_side: bool) -> dict[str, float]:
-    """Give the views of films that would decide one finding, and how much each is worth."""
+    """Return the views of videos that would decide one finding, and the worth of each."""
     if finding.result == "inconclusive":
         return surer_views(finding.rule, view)
     if finding.result != "not_visible":
         return {}
     counted, shares = _counted(finding.rule), views_that_answer(finding.rule)
-    worth = {each: share for each, share in shares.items() if share > 0}
-    for film in worth.keys() & counted.keys():  # of few sides little is known (Laplace)
+    worth = {film: share for film, share in shares.items() if share > 0}
+    for film in worth.keys() & counted.keys():  # few sides prove little (Laplace)
         sides = counted[film]["sides"]
         worth[film] = (worth[film] * sides + 1) / (sides + 2)
     if of_one_side and finding.side and _SIDE in worth:
         worth[finding.side] = worth.pop(_SIDE)
-    return {each: share for each, share in worth.items() if each != view}
+    return {film: share for film, share in worth.items() if film != view}
 
 
 def _counted(rule: str) -> Mapping[str, Any]:
@@ -709,7 +717,7 @@ def _counted(rule: str) -> Mapping[str, Any]:
 
 
 def _declared_share(kind: str, entry: Mapping[str, Any], view: str) -> float:
-    """Give 1 where a view shows a number of a measure, as its declaration says, else 0."""
+    """Return 1 if a view shows a number of a measure, by its declaration, otherwise 0."""
     frontal = entry.get("frontal") or kind in COMPARES_SIDES
     if frontal and not tables.load("views")["views"][view].get("frontal_plane", True):
         return 0.0
@@ -719,7 +727,7 @@ def _declared_share(kind: str, entry: Mapping[str, Any], view: str) -> float:
 
 
 def _declared(rule: str, exercise: Exercise) -> tuple[str, Mapping[str, Any]] | None:
-    """Give the kind of the number that a rule judges, and the declaration of its measure."""
+    """Return the kind of number that a rule judges, and the declaration of its measure."""
     if rule not in exercise.table["rules"]:
         return None
     moment = main_moment(exercise.moments)

@@ -1,4 +1,4 @@
-"""Quantities of the frames: what a kernel of points gives, with its errors."""
+"""Quantities of the frames: the outputs of a measure function of points, with their errors."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ def frame_quantities(
     *,
     limits: Mapping[str, float],
 ) -> tuple[xr.Dataset, list[dict[str, Any]]]:
-    """Measure in every frame what a kernel gives, for all measures that ask for it.
+    """Compute the outputs of a measure function in every frame, for all measures that need it.
 
     Parameters
     ----------
     pose, repetitions
-        Datasets of the same frames; the standing frames are what values are held against.
+        Datasets of the same frames; values are compared with the standing frames.
     kernel
-        What computes them.
+        The measure function.
     entries
-        Declarations of ``measures.yaml`` by name of the measure, all `from` this kernel.
+        Declarations in ``measures.yaml`` by name of the measure, all `from` this function.
     limits
-        For the kernel, by name.
+        Limits for the function, by name.
 
     Returns
     -------
     quantities, warnings
-        Each measure with its ``_sd``, over time and perhaps side, or a single number. NaN where
-        landmarks are missing, where it refers to standing and nobody stands there, where the view
-        hides the frontal plane, where the landmark that it rests on is hidden, and where the
-        interval is wider than the limit of the declaration; the attribute ``note`` says why.
+        Each measure with its ``_sd``, over time and perhaps side, or a single number. A value is
+        NaN if landmarks are missing or hidden, if it refers to standing and nobody stands, if the
+        view hides the frontal plane, or if the interval is wider than the declared limit. The
+        attribute ``note`` explains why.
     """
     standing = repetitions["standing"].values.astype(bool)
     outputs, sds = values_and_sd(
@@ -93,7 +93,7 @@ def frame_quantities(
         )
         variable = variables[name]
         if not unseen:
-            if of_mean:  # what is refused is so of each repetition
+            if of_mean:  # a withheld value is withheld in each repetition
                 variable.attrs.pop("note", None)
             if entry.get("against") == "standing" and never and (value.ndim or np.isnan(value)):
                 variable.attrs["note"] = never
@@ -117,7 +117,7 @@ def frame_quantities(
 
 
 def frames_of(kernel: PointKernel, pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
-    """Give what all exercises can ask of a kernel in every frame.
+    """Compute the outputs of a measure function that all exercises can use in every frame.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def frames_of(kernel: PointKernel, pose: xr.Dataset, repetitions: xr.Dataset) ->
     Raises
     ------
     BadInputError
-        When a variable is missing or the frames of the inputs differ.
+        If a variable is missing or the frames of the inputs differ.
     """
     name = kernel.compute.__name__
     require_pose(pose, what=name)
@@ -148,7 +148,7 @@ def frames_of(kernel: PointKernel, pose: xr.Dataset, repetitions: xr.Dataset) ->
 def _hidden_sides(
     pose: xr.Dataset, watched: NDArray[np.bool_], entry: Mapping[str, Any]
 ) -> list[str]:
-    """Sides whose landmark the camera hardly sees: the fit says little of it."""
+    """Return the sides whose landmark the camera hardly sees."""
     least = entry.get("least_visibility")
     if least is None or not {"position_draws", "confidence"} <= pose.data_vars.keys():
         return []

@@ -1,8 +1,8 @@
 r"""Mobility and quality of a squat as one number each, with its error.
 
 An index uses the values, errors and limits of the findings
-(:func:`mobility.assessment.findings.find`). It is as good as its worst part: nothing compensates
-for a value outside its target.
+(:func:`mobility.assessment.findings.find`). It is only as good as its worst part: nothing
+compensates for a value outside its target.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from mobility.kinematics.expected_error import sd_of
 Array = NDArray[np.float64]
 
 DRAWS = 20_000
-"""Number of draws of the errors of an index, of a fixed seed."""
+"""Number of random samples of the errors of an index, with a fixed seed."""
 
 _INTERVAL = (2.5, 97.5)
 
 
 class _Part(NamedTuple):
-    """A part of an index: the draws of its score (draw,), and those of its worst side."""
+    """A part of an index: the samples of its score (draw,), and those of its worst side."""
 
     score: Array
     value: float
@@ -43,7 +43,7 @@ class _Part(NamedTuple):
 
 
 def score_of(excess: Array | float, large: float) -> Array:
-    r"""Score of a value by its excess over the limit.
+    r"""Return the score of a value by its excess over the limit.
 
     .. math:: s(e) = 90 \max(0, 1 - e / L) \;(e \ge 0), \quad 90 + 10 \min(1, -e / (0.12 L))
 
@@ -53,7 +53,7 @@ def score_of(excess: Array | float, large: float) -> Array:
     Parameters
     ----------
     excess
-        e, negative inside of the limit.
+        e, negative inside the limit.
     large
         L, at which the score is 0.
     """
@@ -65,7 +65,7 @@ def score_of(excess: Array | float, large: float) -> Array:
 
 @checked
 def mobility_index(metrics: Metrics) -> xr.Dataset:
-    """Mobility index of a squat with raised arms: how far its joints bend, by the least.
+    """Compute the mobility index of a squat with raised arms: the least mobile joint decides.
 
     Parameters
     ----------
@@ -75,11 +75,11 @@ def mobility_index(metrics: Metrics) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``mobility_index`` (0 to 100, the mean over the draws), ``mobility_index_sd``,
+        ``mobility_index`` (0 to 100, the mean over the samples), ``mobility_index_sd``,
         ``mobility_index_interval(bound)`` (95 %), ``mobility_index_coverage`` (share of the parts
         that could be judged) and, over ``mobility_part``, ``mobility_index_part`` (value of the
         worse side), ``mobility_index_part_sd`` and ``mobility_index_part_score`` (its mean score;
-        NaN of a part that could not be judged). Every variable has the attributes ``version``,
+        NaN for a part that could not be judged). Every variable has the attributes ``version``,
         ``note`` and ``notes`` (JSON, why a part is missing).
 
     Notes
@@ -91,7 +91,7 @@ def mobility_index(metrics: Metrics) -> xr.Dataset:
 
 @checked
 def quality_index(metrics: Metrics) -> xr.Dataset:
-    """Quality index of a squat with raised arms: how well it is done, by its worst part.
+    """Compute the quality index of a squat with raised arms: its worst part decides.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def quality_index(metrics: Metrics) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        As :func:`mobility_index`, of ``quality_index`` and ``quality_part``.
+        As :func:`mobility_index`, with ``quality_index`` and ``quality_part``.
     """
     return _index(metrics, "quality_index", "quality_part")
 
@@ -122,14 +122,15 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
         visible_sides = [side for side in sides if not side.hidden]
         certain = [side for side in visible_sides if side.result in DECIDED]
         measured = [side for side in sides if side.interval is not None]
-        # One side outside is enough; that the target is met must hold for all sides that are seen.
+        # One side outside is enough; the target is met only if all seen sides meet it.
         is_outside = any(side.result == "outside" for side in certain)
         if is_outside or 0 < len(certain) == len(visible_sides):
             parts[key] = part = _draws(certain, float(entry["large"]), rng)
         else:
             reasons = (side.reason for side in visible_sides if side.reason)
             notes[key] = next(reasons, sides[0].reason)
-            # A separate generator: the other parts have the same draws with this part and without.
+            # A separate generator: the other parts have the same samples with this part and without
+            # it.
             separate_rng = np.random.default_rng(0)
             part = _draws(measured, float(entry["large"]), separate_rng) if measured else nothing
             part = part._replace(score=nothing.score)
@@ -182,7 +183,7 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
 
 
 def _draws(measured: Sequence[Finding], large: float, rng: np.random.Generator) -> _Part:
-    """Draws of the score of the worst side, from values and errors of the findings."""
+    """Draw scores of the worst side, from values and errors of the findings."""
     rules = tables.load("findings")["rules"]
     sides = []
     for finding in measured:

@@ -1,9 +1,9 @@
-"""Functions that compute measures; a measure names one as ``from: <kernel>.<output>``.
+"""Measure functions (kernels); a measure names one as ``from: <kernel>.<output>``.
 
-A kernel of points computes quantities of every frame, and is called once for all measures that ask
-for it; their errors come from calling it with displaced points. A kernel of a trial computes what
-is not a quantity of a frame: times, counts, slopes, and smoothness (spectral arc length,
-dimensionless jerk).
+A function of points computes quantities of every frame, and is called once for all measures that
+need it; their errors come from calling it with displaced points. A function of the recording
+computes other values: times, counts, slopes, and smoothness (spectral arc length, dimensionless
+jerk).
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _PADDING = 4
 
 
 def sparc(speed: ArrayLike, *, rate_hz: float, cutoff_hz: float = CUTOFF_HZ) -> float:
-    r"""Spectral arc length of a speed profile: 0 would be perfectly smooth, jerky is more negative.
+    r"""Compute the spectral arc length of a speed profile: 0 is smooth, jerky is negative.
 
     With V the magnitude of the Fourier transform of the speed over its largest value, and f_c the
-    highest frequency below the cutoff at which V reaches 5 %,
-    :math:`-\int_0^{f_c} \sqrt{(1/f_c)^2 + (dV/df)^2}\, df`.
+    highest frequency below the cutoff at which V reaches 5 %, :math:`-\int_0^{f_c} \sqrt{(1/f_c)^2
+    + (dV/df)^2}\, df`.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def sparc(speed: ArrayLike, *, rate_hz: float, cutoff_hz: float = CUTOFF_HZ) -> 
     rate_hz
         Samples per second.
     cutoff_hz
-        Highest frequency that counts: no higher than that of the low-pass filter of the data.
+        Highest frequency that counts: no higher than the cutoff of the low-pass filter of the data.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def sparc(speed: ArrayLike, *, rate_hz: float, cutoff_hz: float = CUTOFF_HZ) -> 
 
 
 def ldlj(speed: ArrayLike, *, rate_hz: float) -> float:
-    r"""Log dimensionless jerk of a speed profile: jerky is more negative.
+    r"""Compute the log dimensionless jerk of a speed profile: jerky is more negative.
 
     With the speed v of a movement of duration T,
     :math:`-\ln\left(\frac{T^3}{v_{peak}^2} \int_0^T \ddot v^2\, dt\right)`.
@@ -130,7 +130,7 @@ def ldlj(speed: ArrayLike, *, rate_hz: float) -> float:
 def _series(speed: ArrayLike, rate_hz: float, what: str) -> Array:
     values = np.asarray(speed, dtype=np.float64)
     if values.ndim != 1:
-        raise BadInputError(f"{what}: the speed must be one series, not of shape {values.shape}")
+        raise BadInputError(f"{what}: the speed must be one series (got the shape {values.shape})")
     if not rate_hz > 0:
         raise BadInputError.of({"rate_hz": f"must be positive (got {rate_hz:g})"}, what=what)
     return values
@@ -146,17 +146,17 @@ LONGEST_GAP = 0.2
 """Seconds that may be missing within a phase."""
 
 _EDGE_SPEED = 0.05
-"""Share of its peak speed at which a phase begins and ends, as that of the repetitions."""
+"""Share of its peak speed at which a phase begins and ends, as for the repetitions."""
 
 _JOINTS = ("hip", "ankle")
 
 
 def hip_smoothness(pose: xr.Dataset, repetitions: xr.Dataset) -> tuple[dict[str, Array], float]:
-    """Smoothness of the speed of the hips above the ankles in descent and ascent.
+    """Compute the smoothness of the hips' speed above the ankles in descent and ascent.
 
-    The speed is the derivative of a cubic spline through the heights of the frames. The descent is
-    from ``start`` to the first moment from ``bottom_start`` on at which the speed is below 5 % of
-    its peak, the ascent its mirror image, so that both begin and end nearly at rest.
+    The speed is the derivative of a cubic spline through the heights of the frames. The descent
+    lasts from ``start`` to the first moment from ``bottom_start`` on at which the speed is below 5
+    % of its peak; the ascent is its mirror image. Both begin and end nearly at rest.
 
     Parameters
     ----------
@@ -168,9 +168,9 @@ def hip_smoothness(pose: xr.Dataset, repetitions: xr.Dataset) -> tuple[dict[str,
     Returns
     -------
     smoothness, cutoff_hz
-        ``<phase>_sparc`` and ``<phase>_ldlj`` over repetitions, NaN where the recording cuts the
-        phase off or more than 0.2 s of it are missing; the cutoff that was used for the spectral
-        arc length, see :func:`bandwidth`.
+        ``<phase>_sparc`` and ``<phase>_ldlj`` over repetitions, and the cutoff of the spectral arc
+        length, see :func:`bandwidth`. NaN if the recording cuts the phase off or more than 0.2 s of
+        it are missing.
     """
     cutoff = min(CUTOFF_HZ, bandwidth(pose))
     time, height = pose["time"].to_numpy(), _height(points_of(pose, _JOINTS))
@@ -191,10 +191,10 @@ def hip_smoothness(pose: xr.Dataset, repetitions: xr.Dataset) -> tuple[dict[str,
 
 
 def bandwidth(pose: xr.Dataset) -> float:
-    """Highest frequency, Hz, that the positions of a pose can have.
+    """Return the highest frequency, Hz, that the positions of a pose can have.
 
-    The lowest of the cutoff of its low-pass filter, half of the rate of the knots of a fitted body,
-    and half of the frame rate.
+    It is the lowest of the cutoff of the low-pass filter, half of the rate of the knots of a fitted
+    body, and half of the frame rate.
     """
     highest = [0.5 / float(np.median(np.diff(pose["time"].to_numpy())))]
     cleaned = [e for e in provenance.history(pose) if e["operation"] == "clean_pose"]
@@ -206,7 +206,7 @@ def bandwidth(pose: xr.Dataset) -> float:
 
 
 def _height(points: Array) -> Array:
-    """Height of the hips above the ankles of points (time, joint, side, space)."""
+    """Return the height of the hips above the ankles from points (time, joint, side, space)."""
     rise: Array = points[:, 0, :, 1].mean(axis=-1) - points[:, 1, :, 1].mean(axis=-1)
     return rise
 
@@ -214,7 +214,7 @@ def _height(points: Array) -> Array:
 def _window(
     repetition: xr.Dataset, phase: str, time: Array, height: Array
 ) -> tuple[float, float] | None:
-    """First and last moment of a phase; None where too much of it is missing."""
+    """Return the first and last moment of a phase; None if too much of it is missing."""
     start, bottom_start, bottom, bottom_end, end = (
         float(repetition[name]) for name in ("start", "bottom_start", "bottom", "bottom_end", "end")
     )
@@ -235,12 +235,12 @@ def _window(
 
 
 def _speed(time: Array, height: Array, window: tuple[float, float]) -> Array:
-    """Speed within the window, at regular times; NaN where too much of it is missing."""
+    """Return the speed within the window, at regular times; NaN if too much of it is missing."""
     from scipy.interpolate import CubicSpline
 
     first, last = window
     count = max(round((last - first) * _GRID_HZ) + 1, 2)
-    margin = 1.0  # seconds: the ends of the spline shall lie outside
+    margin = 1.0  # seconds: the ends of the spline must lie outside
     near = np.isfinite(height) & (time >= first - margin) & (time <= last + margin)
     if near.sum() < 4:
         return np.full(count, np.nan)
@@ -252,22 +252,22 @@ Points = Mapping[str, Array]
 """Points by the name of the joint, each (time, side, space): left first, metres, y up."""
 
 Doubts = Callable[[xr.Dataset, xr.Dataset, Mapping[str, Array]], tuple[dict[str, str], list[Any]]]
-"""Of pose, repetitions and outputs: sentences on outputs that are missing, and warnings."""
+"""From pose, repetitions and outputs: sentences about missing outputs, and warnings."""
 
 
 @dataclass(frozen=True)
 class PointKernel:
-    """A function of points.
+    """A measure function of points.
 
     Attributes
     ----------
     compute
-        Of the points, those of the standing frames, and the limits of the tables by name; gives
-        outputs by name, over time, over time and side, or a single number of the trial.
+        Gets the points, the points of the standing frames, and the limits of the tables by name.
+        Returns outputs by name, over time, over time and side, or a single number of the recording.
     joints
-        Paired landmarks that it needs, among them the hips.
+        Paired landmarks that it needs; the hips are among them.
     doubts
-        Says what its outputs lack; None: nothing to say.
+        Explains what its outputs lack; None if there is nothing to explain.
     """
 
     compute: Callable[[Points, Points, Mapping[str, float]], Mapping[str, Array]]
@@ -277,7 +277,7 @@ class PointKernel:
     def of_array(
         self, limits: Mapping[str, float]
     ) -> Callable[[Array, Array], Mapping[str, Array]]:
-        """Give it as a function of points (time, joint, side, space), and of those of standing."""
+        """Convert it to a function of points (time, joint, side, space), also in standing."""
 
         def computed(points: Array, standing: Array) -> Mapping[str, Array]:
             outputs = self.compute(self._named(points), self._named(standing), limits)
@@ -293,7 +293,7 @@ class PointKernel:
 
     @property
     def is_shared(self) -> bool:
-        """Whether it is one of this package's, whose errors were measured."""
+        """Whether it belongs to this package, so that its errors were measured."""
         return self.compute.__module__.startswith("mobility.assessment.")
 
     def _named(self, points: Array) -> Points:
@@ -306,22 +306,24 @@ Compute = Callable[[Points, Points, Mapping[str, float]], Mapping[str, Array]]
 
 
 def of_points(*joints: str, doubts: Doubts | None = None) -> Callable[[Compute], PointKernel]:
-    """Make a function the kernel of points of these paired joints, with the hips among them."""
+    """Turn a function into a measure function of these paired joints, which include the hips."""
     paired = [name.removeprefix("left_") for name in KEYPOINTS if name.startswith("left_")]
     for joint in joints:
         if joint not in paired:
             raise BadInputError(f"of_points: {joint!r}: unknown{likely(joint, paired)}")
     if "hip" not in joints:
-        raise BadInputError("of_points: needs 'hip' among its joints, whose line is that of a body")
+        raise BadInputError(
+            "of_points: needs 'hip' among its joints, because the hips define the axes"
+        )
     return lambda compute: PointKernel(compute, joints, doubts)
 
 
 class Values(NamedTuple):
-    """What a kernel of a trial gives of one output.
+    """One output of a measure function of the recording.
 
     ``value`` is over time, over repetitions, or a single number, each perhaps with ``side``; ``sd``
-    is the standard deviation of its error. ``note`` says why it is missing, ``if_missing`` the same
-    where all of a number made of it is; ``attrs`` are further attributes.
+    is the standard deviation of its error. ``note`` explains why it is missing, ``if_missing`` why
+    a number computed from it is missing entirely; ``attrs`` are further attributes.
     """
 
     value: xr.DataArray
@@ -333,20 +335,20 @@ class Values(NamedTuple):
 
 @dataclass(frozen=True)
 class MeasuredTrial:
-    """What a kernel of a trial has at hand.
+    """Inputs of a measure function of the recording.
 
     Attributes
     ----------
     exercise
-        What is measured.
+        The exercise that is measured.
     pose, angles, repetitions
-        Datasets of the same frames; in `angles` the side that the near one hides is NaN.
+        Datasets of the same frames; in `angles` the side that the near side hides is NaN.
     hidden_side
-        That side; empty without one.
+        The hidden side; empty without one.
     sex, age
-        The participant's; None where unknown.
+        Sex and age of the participant; None if unknown.
     limits
-        Those of the tables, by name: of all exercises, and of its own.
+        Limits of the tables by name, for all exercises and for this one.
     """
 
     exercise: Exercise
@@ -366,18 +368,18 @@ class MeasuredTrial:
 
 @dataclass(frozen=True)
 class TrialKernel:
-    """A function of a trial, of which no draws are made."""
+    """A measure function of the recording, which is not called with posterior samples."""
 
     compute: Callable[[MeasuredTrial], Mapping[str, Values]]
 
 
 def of_trial(compute: Callable[[MeasuredTrial], Mapping[str, Values]]) -> TrialKernel:
-    """Make a function the kernel of a trial."""
+    """Turn a function into a measure function of the recording."""
     return TrialKernel(compute)
 
 
 def read_only(dataset: xr.Dataset) -> xr.Dataset:
-    """Copy a Dataset so that nobody changes what others have of it."""
+    """Copy a Dataset so that no function changes the data of another."""
     copied = dataset.copy(deep=True)
     for variable in copied.variables.values():
         if isinstance(variable.values, np.ndarray):
@@ -386,13 +388,15 @@ def read_only(dataset: xr.Dataset) -> xr.Dataset:
 
 
 _RESERVED = ("units", "group", "reference", "quantity", "kind", "long_name", "statistic")
-"""Attributes that a declaration gives, not a kernel."""
+"""Attributes that the declaration sets, not the measure function."""
 
 
 def checked_values(values: Any, trial: MeasuredTrial, *, what: str) -> Values:
-    """Refuse what a kernel of a trial may not give; give it with an error of the same shape."""
+    """Refuse invalid output of a function; return it with an error of its shape."""
     if not isinstance(values, Values) or not isinstance(values.value, xr.DataArray):
-        raise BadInputError(f"{what}: must give Values of a DataArray, not {type(values).__name__}")
+        raise BadInputError(
+            f"{what}: must return Values of a DataArray (got {type(values).__name__})"
+        )
     value, sd = values.value, values.sd
     lengths = {"time": trial.pose.sizes["time"], "rep": trial.repetitions.sizes["rep"]}
     lengths |= {"side": len(SIDES), "phase": value.sizes.get("phase", 0)}
@@ -401,12 +405,15 @@ def checked_values(values: Any, trial: MeasuredTrial, *, what: str) -> Values:
             dim in ("side", "phase") and dim not in value.coords
         ):
             raise BadInputError(
-                f"{what}: must be over time, rep, side or phase of the trial; {dim} has {length}"
+                f"{what}: must be over time, rep, side or phase of the recording; {dim} has "
+                f"{length}"
             )
     if "rep" in value.dims:
         value = value.assign_coords(rep=trial.repetitions["rep"].to_numpy())
     if reserved := sorted({*values.attrs} & {*_RESERVED}):
-        raise BadInputError(f"{what}: attribute {reserved[0]!r}: is given by the declaration")
+        raise BadInputError(
+            f"{what}: attribute {reserved[0]!r}: is set by the declaration. Leave it out"
+        )
     if sd is not None:
         sd = xr.DataArray(sd)
         if "rep" in sd.dims:
@@ -415,23 +422,23 @@ def checked_values(values: Any, trial: MeasuredTrial, *, what: str) -> Values:
         if bool((sd < 0).any()):
             raise BadInputError(f"{what}: sd: must not be negative")
     if bool(np.isinf(value.astype(float)).any()):
-        raise BadInputError(f"{what}: must be finite, or NaN where there is no value")
+        raise BadInputError(f"{what}: must be finite, or NaN if there is no value")
     return values._replace(value=value, sd=sd)
 
 
 def output_of(name: str, entry: Mapping[str, Any], outputs: Collection[str]) -> str:
-    """Name what a measure asks of a kernel; refuse what is not among its outputs."""
+    """Return the output that a measure needs from a measure function; refuse an unknown one."""
     kernel, _, output = str(entry["from"]).partition(".")
     if output not in outputs:
         hint = likely(output, outputs) or f"; it gives {', '.join(outputs)}"
         raise BadInputError(
-            f"measures.yaml: {name}: from: the kernel {kernel} gives no {output!r}{hint}"
+            f"measures.yaml: {name}: from: the kernel {kernel} has no output {output!r}{hint}"
         )
     return output
 
 
 def limits_of(exercise: Exercise) -> dict[str, float]:
-    """Give the limits of the tables of measures by name: of all exercises, and of its own."""
+    """Return the limits of the tables of measures by name, for all exercises and for this one."""
     entries = {
         **tables.load("measures")["limits"],
         **exercise.own_table("measures").get("limits", {}),
@@ -443,7 +450,7 @@ def limits_of(exercise: Exercise) -> dict[str, float]:
 def _doubts(
     pose: xr.Dataset, repetitions: xr.Dataset, outputs: Mapping[str, Array]
 ) -> tuple[dict[str, str], list[Any]]:
-    """Say that the view hides the frontal plane, or that the ankles are never apart."""
+    """Explain that the view hides the frontal plane, or that the ankles are never apart."""
     if hidden_from := hides_frontal_plane(pose):
         reason = tables.sentence(f"reasons.{hidden_from.replace('-', '_')}_view")
         return {}, [tables.warning("warnings.frontal_plane_not_visible", reason=reason)]
@@ -459,22 +466,21 @@ def _doubts(
 
 @of_points("hip", "knee", "ankle", "foot_index", doubts=_doubts)
 def knee(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[str, Array]:
-    r"""Knee-ankle separation ratio and knee deviation at every frame.
+    r"""Compute the knee-ankle separation ratio and the knee deviation at every frame.
 
-    With eZ the horizontal direction from the left to the right hip, eX that to the front,
-    K, A and T the knee, ankle and toe, W the median distance of the ankles along eZ over
-    the standing frames (after a step those of the new stance), and s = +1 on the right, -1 on
-    the left:
+    With eZ the horizontal direction from the left to the right hip, eX that to the front, K, A and
+    T the knee, ankle and toe, W the median distance of the ankles along eZ over the standing frames
+    (after a step those of the new stance), and s = +1 on the right, -1 on the left:
 
     - ``knee_ankle_separation_ratio`` = \|(K_R - K_L)·eZ\| / \|(A_R - A_L)·eZ\|;
-    - ``knee_deviation`` = s (z - K·eZ) / W, where z is the place of the line from ankle to
-      toe along eZ at the knee's place along eX, less its median over the standing frames.
-      Positive: the knee is further medial of that line than the person stands;
+    - ``knee_deviation`` = s (z - K·eZ) / W, where z is the place of the line from ankle to toe
+      along eZ at the knee's place along eX, minus its median over the standing frames. Positive:
+      the knee is farther medial of that line than in standing;
     - ``frontal_plane_projection_angle``, see :func:`frontal_plane_projection_angle`;
     - ``standing_ankle_width`` = W.
 
-    They are NaN where landmarks are missing, the hip line is steep, the ankles touch, or the foot
-    points sideways (the angle: where the thigh points at the viewer).
+    They are NaN if landmarks are missing, the hip line is steep, the ankles touch, or the foot
+    points sideways (the angle: if the thigh points at the viewer).
 
     References
     ----------
@@ -501,7 +507,7 @@ def knee(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[
 def frontal_plane_projection_angle(
     hip: Array, knee: Array, ankle: Array, *, smallest_share: float = 0.0
 ) -> Array:
-    """Angle of the knee in the frontal plane (2D knee valgus), degrees.
+    """Compute the angle of the knee in the frontal plane (2-D knee valgus), degrees.
 
     Parameters
     ----------
@@ -509,14 +515,14 @@ def frontal_plane_projection_angle(
         Joints of one leg (..., 3) in metres: forward, up, and outward from the middle of the body.
     smallest_share
         Least length of the projected thigh, as a share of its own, at which there is an angle. Deep
-        in a squat the thigh points at the viewer, and the angle of what is left of it says where
-        the foot points: with the knees over turned out toes it falls from -29 to -137 degrees.
+        in a squat the thigh points at the viewer, and the remaining angle shows where the foot
+        points. With the knees over turned out toes it falls from -29 to -137 degrees.
 
     Returns
     -------
     Array
-        180 degrees less the angle between thigh and shank in the plane of the last two axes:
-        0 straight, positive with the knee medial of the line from hip to ankle (valgus).
+        180 degrees minus the angle between thigh and shank in the plane of the last two axes. 0 is
+        straight; the angle is positive with the knee medial of the line from hip to ankle (valgus).
 
     References
     ----------
@@ -531,12 +537,12 @@ def frontal_plane_projection_angle(
 
 
 def ankle_distance(ankle_z: Array) -> Array:
-    """Distance of the ankles, given their coordinates (..., side) along eZ."""
+    """Return the distance of the ankles, from their coordinates (..., side) along eZ."""
     return abs(ankle_z[..., 1] - ankle_z[..., 0])
 
 
 def standing_ankle_width(ankle_z: Array, limits: Mapping[str, float]) -> Array:
-    """Median distance of the ankles over the standing frames; NaN where they nearly touch."""
+    """Return the median ankle distance over the standing frames; NaN if they nearly touch."""
     return _apart(median_of(ankle_distance(ankle_z)), limits)
 
 
@@ -545,7 +551,7 @@ def _apart(distance: Array, limits: Mapping[str, float]) -> Array:
 
 
 def medial_of_foot(points: Points, limits: Mapping[str, float]) -> Array:
-    """How far the knees (time, side) are medial of the line from ankle to toe, metres."""
+    """Return how far the knees (time, side) are medial of the line from ankle to toe, metres."""
     x, z = by_body_axes(points)
     forward, outward = (v["foot_index"] - v["ankle"] for v in (x, z))
     least = np.hypot(forward, outward) * np.cos(np.radians(limits["largest_toe_out_deg"]))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 BESIDE = "ancillary_variables"
-"""Attribute with the names of the variables that belong to one, as in the CF conventions."""
+"""Attribute with the names of the variables that belong to a variable, as in the CF conventions."""
 
 ERROR = "standard_error"
 """Kind of a standard deviation of an error."""
@@ -23,22 +23,25 @@ RETEST_ERROR = "retest_error"
 
 
 def kind_of(metrics: xr.Dataset, name: str) -> str:
-    """Give the kind of a metric; empty where it is absent, or does not say."""
+    """Return the kind of a metric; empty if it is absent or has none."""
     return str(metrics[name].attrs.get("kind", "")) if name in metrics else ""
 
 
 def owners(metrics: Mapping[Any, xr.DataArray] | Mapping[Any, xr.Variable]) -> dict[str, str]:
     """Map each variable of an error or interval to its metric."""
     return {
-        each: str(name)
+        error_name: str(name)
         for name, variable in metrics.items()
-        for each in str(variable.attrs.get(BESIDE, "")).split()
+        for error_name in str(variable.attrs.get(BESIDE, "")).split()
     }
 
 
 @functools.cache
 def entry_of(quantity: str) -> dict[str, Any]:
-    """Give the declaration of a measure; empty where it is in no table of measures."""
-    described = [tables.load("measures"), *(each.own_table("measures") for each in exercises())]
+    """Return the declaration of a measure; empty if it is in no table of measures."""
+    described = [
+        tables.load("measures"),
+        *(exercise.own_table("measures") for exercise in exercises()),
+    ]
     entries = (table.get("measures", {}).get(quantity) for table in described)
     return dict(next(filter(None, entries), {}))

@@ -1,4 +1,4 @@
-"""Recognise trials of another exercise, as far as that is clear."""
+"""Recognise recordings of another exercise, as far as that is clear."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _SHOULDER, _ELBOW, _WRIST, _HIP, _KNEE, _, _HEEL, _TOE = range(len(_JOINTS))
 
 
 def place_of_arms(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> str:
-    """Name the place of the arms at the bottom of a squat, if it is clear for both.
+    """Return the place of the arms at the bottom of a squat, if it is clear for both.
 
     Parameters
     ----------
     pose
         Pose Dataset in metres, y up.
     bottoms
-        Over (repetition, time): the frames at the bottom of the repetitions that count.
+        Over (repetition, time): the frames at the bottom of the accepted repetitions.
 
     Returns
     -------
     str
-        "down", "front" (stretched, or one bent), "chest" (both bent) or "sides"; else "".
+        "down", "front" (stretched, or one bent), "chest" (both bent) or "sides"; otherwise "".
     """
     limits = _limits("arms")
     points = points_of(pose, _JOINTS)
@@ -45,8 +45,10 @@ def place_of_arms(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> str:
         [arm[..., 1], np.linalg.norm(arm, axis=-1), x[:, _WRIST] - x[:, _SHOULDER]], axis=1
     )
     shares /= np.where(length > 0, length, np.nan)[:, None]
-    each = np.array([median_of(shares[frames]) for frames in bottoms]).reshape(-1, 3, len(SIDES))
-    height, reach, forward = median_of(each)
+    arm_shares = np.array([median_of(shares[frames]) for frames in bottoms]).reshape(
+        -1, 3, len(SIDES)
+    )
+    height, reach, forward = median_of(arm_shares)
 
     def both(which: NDArray[np.bool_]) -> bool:
         return bool(which.all())
@@ -64,42 +66,43 @@ def place_of_arms(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> str:
 
 
 def sits(pose: xr.Dataset, low: NDArray[np.bool_]) -> bool:
-    """Whether the body sits on something where its hips are low.
+    """Whether the body sits on something while its hips are low.
 
-    In most of the low postures the centre of mass is behind the feet, and the trunk leans forward
-    while the hips rest, as it does before rising from a chair.
+    In most of the low postures the centre of mass is behind the feet. The trunk leans forward while
+    the hips rest, as before a person stands up from a chair.
 
     Parameters
     ----------
     pose
         Pose Dataset in metres, y up.
     low
-        Over (repetition, time): the frames in which the hips are low, of every repetition, also of
-        those that do not count.
+        Over (repetition, time): the frames of every repetition, accepted or not, in which the hips
+        are low.
     """
     limits = _limits("chair")
     seated = [
-        each.moves >= limits["trunk_moves_deg"]
-        and each.ahead < -limits["behind_feet"]
-        and each.moves * -each.ahead >= limits["behind_times_moves"]
-        and each.lean <= limits["largest_lean_deg"]
-        and abs(each.thigh) <= limits["thigh_off_level_deg"]
-        for each in _low_postures(pose, low)
+        posture.moves >= limits["trunk_moves_deg"]
+        and posture.ahead < -limits["behind_feet"]
+        and posture.moves * -posture.ahead >= limits["behind_times_moves"]
+        and posture.lean <= limits["largest_lean_deg"]
+        and abs(posture.thigh) <= limits["thigh_off_level_deg"]
+        for posture in _low_postures(pose, low)
     ]
     return 2 * sum(seated) > len(low)
 
 
 def on_feet(pose: xr.Dataset, seated: NDArray[np.bool_]) -> bool:
-    """Whether the feet carry the body where a seat should: in most postures its mass is over them.
+    """Whether the feet carry the body instead of a seat: in most postures its mass is over them.
 
-    Where the trunk does not move, its mass may seem to be a little behind them.
+    If the trunk does not move, its mass may seem to be a little behind the feet.
 
     Parameters
     ----------
     pose
-        Pose Dataset in metres, y up; a fitted one without the term that draws it over its feet.
+        Pose Dataset in metres, y up; a fitted pose without the term that draws the mass over the
+        feet.
     seated
-        Over (repetition, time): the frames in which the person is to sit.
+        Over (repetition, time): the frames in which the person should sit.
     """
     limits = _limits("chair")
     over = []
@@ -111,9 +114,9 @@ def on_feet(pose: xr.Dataset, seated: NDArray[np.bool_]) -> bool:
 
 @dataclass(frozen=True)
 class _LowPosture:
-    """What the body does while the hips are low, in one repetition; NaN where it is not seen."""
+    """What the body does while the hips are low, in one repetition; NaN if it is not seen."""
 
-    ahead: float  # centre of mass before the middle of the feet, in lengths of a foot
+    ahead: float  # centre of mass in front of the middle of the feet, in lengths of a foot
     lean: float  # of the trunk forward, degrees
     moves: float  # range of that lean, degrees
     thigh: float  # degrees off the level
@@ -141,10 +144,10 @@ def _low_postures(pose: xr.Dataset, low: NDArray[np.bool_]) -> list[_LowPosture]
 
 
 def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
-    """Whether the body would fall forward where it is lowest: the pose is then wrong.
+    """Whether the body would fall forward at its lowest: then the pose is wrong.
 
-    The centre of mass is ahead of the toes in most of the low postures. The pose model then put the
-    hips wrongly, in the dark or before clothes of one colour, and no angle of the legs is right.
+    The centre of mass is ahead of the toes in most of the low postures. The pose model misplaced
+    the hips, in the dark or in front of clothes of one colour, and no angle of the legs is right.
 
     Parameters
     ----------
@@ -160,20 +163,21 @@ def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
 
 
 def support_of_hands(pose: xr.Dataset, shown: NDArray[np.bool_]) -> str:
-    """Say how the hands help, if they do so in at least half of the repetitions.
+    """Return how the hands help, if they do so in at least half of the repetitions.
 
     Parameters
     ----------
     pose
-        Pose Dataset with the places of landmarks in the picture; without them nothing is said.
+        Pose Dataset with the places of landmarks in the picture; without them the result is empty.
     shown
-        Over (repetition, time): the frames of the repetitions that count.
+        Over (repetition, time): the frames of the accepted repetitions.
 
     Returns
     -------
     str
-        "held" if a hand stays where it is, or slides along something away from the body, while the
-        shoulders go down and up; "on_legs" if it stays at one place of a thigh or knee; else "".
+        "held" if a hand stays in place, or slides along something away from the body, while the
+        shoulders go down and up. "on_legs" if it stays at one place of a thigh or knee. Otherwise
+        "".
     """
     if "image_position" not in pose or "confidence" not in pose:
         return ""
@@ -188,7 +192,7 @@ def support_of_hands(pose: xr.Dataset, shown: NDArray[np.bool_]) -> str:
 
 
 def _support(pose: xr.Dataset, side: str) -> str:
-    """How one hand helps in one repetition."""
+    """Return how one hand helps in one repetition."""
     limits = _limits("support")
     names = [f"{side}_{joint}" for joint in ("wrist", "shoulder", "hip", "knee")]
     marks = pose["image_position"].sel(keypoint=names, pixel=["u", "v"])
@@ -197,7 +201,7 @@ def _support(pose: xr.Dataset, side: str) -> str:
     sure = float(pose["confidence"].sel(keypoint=names[0]).median())
     if 2 * is_seen.sum() <= is_seen.size or not sure >= limits["least_visibility"]:
         return ""
-    wrist, shoulder, hip, knee = (each[is_seen] for each in (wrist, shoulder, hip, knee))
+    wrist, shoulder, hip, knee = (points[is_seen] for points in (wrist, shoulder, hip, knee))
     trunk = float(np.median(np.linalg.norm(shoulder - hip, axis=1)))
     across, down = np.ptp(np.percentile(wrist, [5, 95], axis=0), axis=0)
     travel = float(np.ptp(np.percentile(shoulder[:, 1], [5, 95])))
@@ -216,7 +220,7 @@ def _support(pose: xr.Dataset, side: str) -> str:
 
 
 def _from_segment(point: Array, start: Array, end: Array) -> tuple[Array, Array]:
-    """Distance of points from segments, and where along these they are nearest, 0 to 1."""
+    """Return the distance of points from segments, and the nearest place along these, 0 to 1."""
     line = end - start
     with np.errstate(invalid="ignore", divide="ignore"):  # a segment without length has no place
         along = ((point - start) * line).sum(axis=-1) / (line**2).sum(axis=-1)
@@ -234,12 +238,12 @@ def _angle(across: Array, along: Array) -> Array:
 
 
 def _either_side(points: Array) -> Array:
-    """Points (..., side, space); where one side is not seen, that of the other, which is level."""
+    """Return points (..., side, space); an unseen side gets those of the other."""
     return np.where(np.isnan(points), points[..., ::-1, :], points)
 
 
 def _ahead_of_feet(pose: xr.Dataset, points: Array, x: Array) -> Array:
-    """How far the centre of mass is ahead of the middle of the feet, in lengths of a foot."""
+    """Return how far the centre of mass is ahead of the middle of the feet, in foot lengths."""
     foot = points[:, _TOE] - points[:, _HEEL]
     length = median_of(np.linalg.norm(foot, axis=-1).mean(axis=-1))
     middle = x[:, [_HEEL, _TOE]].mean(axis=(1, 2))
@@ -247,11 +251,11 @@ def _ahead_of_feet(pose: xr.Dataset, points: Array, x: Array) -> Array:
 
 
 def _centre_of_mass(pose: xr.Dataset, points: Array) -> Array:
-    """Coordinate of the centre of mass along the front of the body."""
+    """Return the coordinate of the centre of mass along the front of the body."""
     marks = landmarks(pose, keypoints=list(FITTED))  # left and right by turns
     paired = _either_side(marks.reshape(len(marks), -1, len(SIDES), 3))
     centre = np.einsum("j,tjx->tx", MASS_SHARES, paired.reshape(marks.shape))
-    # As one more landmark, so that it has the axes of the body.
+    # As one more landmark, so that it gets the axes of the body.
     added = np.concatenate([points, np.stack([centre, centre], axis=1)[:, None]], axis=1)
     place: Array = in_body_axes(added, _HIP)[0][:, -1, 0]
     return place

@@ -1,4 +1,4 @@
-"""Measure an exercise with repetitions: what its measures declare, by what computes them."""
+"""Measure an exercise with repetitions: each declared measure with its measure function."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _LEAN = "trunk_tibia_difference"
 """Metric of the lean that a picture from the front may show although it does not measure it."""
 
 _TIMES = "tempo"
-"""Kernel of what is known of who does not stand."""
+"""Measure function for what is known about a person who does not stand."""
 
 
 def measure(
@@ -73,23 +73,23 @@ def measure(
     sex: str | None = None,
     age: float | None = None,
 ) -> xr.Dataset:
-    """Measure what an exercise with repetitions picks from ``measures.yaml``.
+    """Compute the measures that an exercise with repetitions picks from ``measures.yaml``.
 
     Parameters
     ----------
     pose, angles, repetitions
-        As for :func:`mobility.overhead_squat`, which says what each metric is.
+        As for :func:`mobility.overhead_squat`, which describes each metric.
     exercise
-        Whose picks (``measures`` of its ``exercise.yaml``) are measured.
+        The exercise whose ``measures`` (in its ``exercise.yaml``) are computed.
     operation
         Name of the history entry.
     other_exercise
-        Warns where another exercise is shown: of the pose, the frames of the phases
+        Warns if another exercise is shown; it gets the pose, the frames of the phases
         (:func:`~mobility.assessment.phases.phase_frames`), and which repetitions were accepted.
     scores
-        Further metrics, made of all the others, as Datasets.
+        Further metrics, computed from all the others, as Datasets.
     sex, age
-        The participant's, for norms.
+        Sex and age of the participant, for norms.
 
     Returns
     -------
@@ -99,8 +99,8 @@ def measure(
     Raises
     ------
     BadInputError
-        When an angle or a variable is missing, the frames of the inputs differ, or a kernel does
-        not give what a measure asks of it.
+        If an angle or a variable is missing, the frames of the inputs differ, or a measure function
+        does not return what a measure needs.
     """
     measures = exercise.measures
     ends = [event for entry in measures.values() for event in entry.get("over", ())]
@@ -194,7 +194,7 @@ def measure(
 
 
 def _by_kernel(measures: Entries) -> dict[str, dict[str, Mapping[str, Any]]]:
-    """Sort declarations by what computes them."""
+    """Group declarations by the function that computes them."""
     by_kernel: dict[str, dict[str, Mapping[str, Any]]] = {}
     for name, entry in measures.items():
         kernel, _, _ = entry["from"].partition(".")
@@ -207,7 +207,7 @@ def _outputs(entries: Entries) -> list[str]:
 
 
 def _in_order(metrics: Metrics, measures: Entries) -> Iterator[str]:
-    """Names of the metrics in the order in which the exercise lists its measures."""
+    """Return the names of the metrics in the order in which the exercise lists its measures."""
     place = {name: number for number, name in enumerate(measures)}
     return iter(sorted(metrics, key=lambda name: place[metrics[name].attrs["quantity"]]))
 
@@ -215,14 +215,14 @@ def _in_order(metrics: Metrics, measures: Entries) -> Iterator[str]:
 def _add_angles(
     metrics: Metrics, pose: xr.Dataset, repetitions: Repetitions, entries: Entries
 ) -> None:
-    """Add the numbers of measures that are made of angles."""
+    """Add the numbers of measures that come from angles."""
     errors: Mapping[Hashable, xr.DataArray] = {}
     if "position_draws" in pose:
         errors = trial_errors(pose, repetitions.dataset, repetitions.exercise.moments).data_vars
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
     for name, entry in entries.items():
         angle_name = entry["from"].partition(".")[2]
-        angle, sd = (repetitions.angles[each] for each in (angle_name, sd_name(angle_name)))
+        angle, sd = (repetitions.angles[variable] for variable in (angle_name, sd_name(angle_name)))
         elsewhere = not {"extreme", "over", "at"}.isdisjoint(entry)
         of_numbers = {
             number: errors[f"{angle_name}_{number}"]
@@ -239,7 +239,7 @@ def _add_angles(
 
 
 def _note_no_standing(metrics: Metrics, quantity: Quantity) -> None:
-    """Say, in place, why there is no standing from which a change would be told."""
+    """Note, in place, why there is no standing from which a change could be computed."""
     metric = f"{quantity.name}_from_standing"
     if metric not in metrics:
         return
@@ -254,7 +254,7 @@ def _note_no_standing(metrics: Metrics, quantity: Quantity) -> None:
 
 
 def _why_no_standing(repetitions: xr.Dataset) -> str:
-    """Say why there is no standing to which the repetitions refer."""
+    """Return why there is no standing to which the repetitions refer."""
     return never_standing_there(repetitions) or tables.sentence("reasons.never_standing")
 
 
@@ -266,7 +266,7 @@ def _add_of_points(
     entries: Entries,
     limits: Mapping[str, float],
 ) -> list[HistoryWarning]:
-    """Add the numbers of measures that a kernel of points computes."""
+    """Add the numbers of measures from a function of points."""
     quantities, warnings = frame_quantities(
         pose, repetitions.dataset, kernel, entries, limits=limits
     )
@@ -301,7 +301,7 @@ def _add_of_trial(
     trial: MeasuredTrial,
     entries: Entries,
 ) -> None:
-    """Add the numbers of measures that a kernel of the trial computes."""
+    """Add the numbers of measures from a function of the recording."""
     outputs = kernel.compute(trial)
     for name, entry in entries.items():
         output = output_of(name, entry, outputs)
@@ -320,7 +320,7 @@ def _add_of_trial(
 
 
 def _refuse_frontal_plane(metrics: Metrics, view: str, frontal: Sequence[str]) -> HistoryWarning:
-    """Blank, in place, the metrics that the view does not show; give the warning."""
+    """Blank, in place, the metrics that the view does not show; return the warning."""
     note = tables.sentence(f"reasons.{view.replace('-', '_')}_view")
     metric_of = owners(metrics)
     for name, variable in metrics.items():
@@ -334,14 +334,14 @@ def _refuse_frontal_plane(metrics: Metrics, view: str, frontal: Sequence[str]) -
 
 
 def _refuse_far_side(metrics: Metrics, near: str) -> None:
-    """Blank, in place, the side that the near one hides."""
+    """Blank, in place, the side that the near side hides."""
     for name, variable in metrics.items():
         if "side" in variable.dims:
             metrics[name] = variable.where(variable["side"] == near)
 
 
 def _refuse_lying(metrics: Metrics, lean: float, measures: Entries) -> list[dict[str, str]]:
-    """Blank, in place, the metrics of someone who did not stand; the warning, if any."""
+    """Blank, in place, the metrics of a person who did not stand; return the warning, if any."""
     table = tables.load("measures")
     if not lean > table["limits"]["largest_standing_lean_deg"]["value"]:
         return []

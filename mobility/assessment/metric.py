@@ -1,4 +1,4 @@
-"""Metrics with their errors as variables of a Dataset; uncertain values are refused."""
+"""Metrics with their errors as variables of a Dataset; uncertain values are withheld."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CARRIED = (
 """Attributes of the pose that its metrics keep."""
 
 USUAL_WORDS = {"turn": "bottom", "descent": "descent", "ascent": "ascent"}
-"""Words of long names, unless an exercise has others."""
+"""Words in long names, unless an exercise has others."""
 
 _DIMS = ("time", "rep", "phase", "side")
 
@@ -48,12 +48,12 @@ def add(
 ) -> None:
     """Add a metric and its errors with the attributes that every metric carries.
 
-    `sd` is the standard deviation of its error, `sem` the standard error of measurement between
-    two visits of the same person; None where there is none.
+    `sd` is the standard deviation of its error, `sem` the standard error of measurement between two
+    visits of the same person; None if there is none.
 
     `quantity` and `kind` (which number of the quantity) are those of ``tables/measures.yaml``, and
-    make the default of `name`. `words` are the exercise's, for what is in braces in a long name;
-    `other` are attributes that replace those of the quantity.
+    define the default of `name`. `words` are the exercise's words for the placeholders of a long
+    name; `other` are attributes that replace those of the quantity.
     """
     name = name or f"{quantity}_{kind}"
     entry = {"units": "degree"} | entry_of(quantity) | other
@@ -87,7 +87,7 @@ def add(
 
 
 def add_note(metrics: dict[str, xr.DataArray], quantity: str, note: str) -> None:
-    """State, in place, why values of a quantity are missing."""
+    """Note, in place, why values of a quantity are missing."""
     for metric in metrics.values():
         if metric.attrs["quantity"] == quantity:
             metric.attrs["note"] = note
@@ -96,7 +96,7 @@ def add_note(metrics: dict[str, xr.DataArray], quantity: str, note: str) -> None
 def refuse_uncertain(
     value: Array, sd: Array, watched: NDArray[np.bool_], entry: dict[str, Any]
 ) -> tuple[Array, bool, float]:
-    """Blank uncertain values; give values, whether any was blanked, and the share of frames."""
+    """Blank uncertain values; return values, whether any was blanked, and the share of frames."""
     has_value = np.isfinite(value)
     largest = entry.get("largest_interval", {"value": np.inf})["value"]
     refused = has_value & ~(half_width(sd) <= largest)
@@ -108,7 +108,7 @@ def refuse_uncertain(
 
 
 def _largest_error(entry: dict[str, Any]) -> str:
-    """Give the largest accepted error of a quantity, in words."""
+    """Return the largest accepted error of a quantity, in words."""
     limit = entry["largest_interval"]["value"]
     _, suffix = digits_and_suffix(entry.get("units", "degree"))
     shown_in_percent = entry.get("percent", False)
@@ -125,13 +125,13 @@ def frame_variables(
     *,
     note: str = "",
 ) -> tuple[dict[str, xr.DataArray], list[dict[str, str]]]:
-    """Label quantities of the frames; refuse uncertain values, or with a `note` all of them.
+    """Label quantities of the frames; withhold uncertain values, or with a `note` all of them.
 
     Returns
     -------
     variables, warnings
-        Each of `values` over (time,), (time, side) or nothing, with its ``_sd``; what was refused
-        is NaN, with the reason in ``note``, and a warning where that is most of a movement.
+        Each of `values` over (time,), (time, side) or nothing, with its ``_sd``. Withheld values
+        are NaN, with the reason in ``note``, and a warning if they are most of a movement.
     """
     largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
     warnings: list[dict[str, str]] = []
@@ -164,7 +164,7 @@ def frame_variables(
 
 
 def merged_history(first: xr.Dataset, second: xr.Dataset) -> str:
-    """History of two Datasets that were made from one: the common entries once."""
+    """Return the history of two Datasets made from one: the common entries appear once."""
     entries = provenance.history(first)
     entries += [entry for entry in provenance.history(second) if entry not in entries]
     return json.dumps(entries, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Movements of single joints by name: what is measured of each, and how it is filmed."""
+"""Movements of single joints by name: what is measured, and how to film it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Filming(NamedTuple):
     Attributes
     ----------
     sentence
-        Where the camera stands and what the person does.
+        Where the camera is and what the person does.
     drawing
-        A drawing of it, an SVG file.
+        A drawing of the setup, an SVG file.
     """
 
     sentence: str
@@ -34,7 +34,7 @@ class Filming(NamedTuple):
 
 
 def movement(name: str) -> Mapping[str, Any]:
-    """Return the entry of a movement in the table ``movements``, whose parts stay as they are.
+    """Return a copy of a movement's entry in the table ``movements``; never change its parts.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def movements_of(joint: str) -> list[str]:
 
 @checked
 def movement_of(joint: str, *, plane: Plane, direction: str, weight_bearing: bool = False) -> str:
-    """Name the movement of a joint in a plane and a direction.
+    """Return the name of the movement of a joint in a plane and a direction.
 
     Parameters
     ----------
@@ -81,10 +81,10 @@ def movement_of(joint: str, *, plane: Plane, direction: str, weight_bearing: boo
     plane
         A plane of the body.
     direction
-        "flexion", "abduction", ...; or "largest" or "smallest", where the signed angle is so at the
+        "flexion", "abduction", ...; or "largest" or "smallest", if the signed angle is so at the
         end of the movement.
     weight_bearing
-        Whether the body stands on the limb that moves; only dorsiflexion tells the two apart.
+        Whether the body stands on the limb that moves; only for dorsiflexion does it matter.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def in_own_direction(name: str, angle_deg: float) -> float:
     name
         Movement.
     angle_deg
-        The signed angle of the movement (of `elbow_extension` the elbow's flexion), degrees.
+        The signed angle of the movement (for `elbow_extension` the elbow's flexion), degrees.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def in_own_direction(name: str, angle_deg: float) -> float:
 
 
 def how_to_film(name: str) -> Filming:
-    """Say where the camera stands for a movement, with a drawing.
+    """Return where to put the camera for a movement, with a drawing.
 
     Raises
     ------
@@ -141,9 +141,9 @@ def how_to_film(name: str) -> Filming:
 
 
 def refusal_advice(name: str, plane: str = "") -> str:
-    """Return the sentence that follows a refusal: "Film the elbow from the side: ...".
+    """Return the sentence that follows a refused movement: "Film the elbow from the side: ...".
 
-    An elbow bends in any `plane` of the body, so that the view depends on this.
+    An elbow bends in any `plane` of the body, and the view depends on it.
 
     Raises
     ------

@@ -20,19 +20,19 @@ from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES, other_side
 
 HIDDEN = "hidden"
-"""Attribute of a metric: the sides of which the camera cannot see it."""
+"""Attribute of a metric: the sides that the camera cannot see."""
 
 CONTRADICTED = "contradicted"
-"""Attribute of a merged metric: the sides of which the films contradict each other."""
+"""Attribute of a merged metric: the sides for which the videos contradict each other."""
 
 GROSS = "gross"
 """Attribute of a metric: the picture shows what its rule calls `gross`, if the value does not."""
 
 HIDDEN_SIDE = "hidden_side"
-"""Attribute of metrics: the side without values, as the camera stands at the other one."""
+"""Attribute of metrics: the side without values, because the camera is on the other side."""
 
 ABSENT_SIDE = "absent_side"
-"""Attribute of metrics: the leg on which nobody stood, where each stands in turn."""
+"""Attribute of metrics: the leg on which nobody stood, if each leg stands in turn."""
 
 _SPREADS = ("variability", "curve_variability")
 """Kinds of numbers that need several repetitions."""
@@ -45,7 +45,7 @@ class Number:
     Attributes
     ----------
     value
-        NaN if there is none, for the `reason`.
+        NaN if there is no value; then `reason` explains it.
     sd
         Standard deviation of its error; NaN if it is unknown.
     sem
@@ -53,7 +53,7 @@ class Number:
     units, side
         Units and side of the value; `side` is empty if it has no side.
     statistic
-        How the value was taken, for example as a median over the repetitions.
+        How the value was computed, for example as a median over the repetitions.
     reason
         Why there is no value; empty if there is one.
     """
@@ -73,7 +73,7 @@ class Number:
 
     @property
     def half_width(self) -> float:
-        """Half-width of the 95 % interval."""
+        """Margin of error: half of the 95 % interval."""
         return half_width(self.sd)
 
     @property
@@ -88,28 +88,29 @@ class Number:
 
     def scaled(self, factor: float, units: str) -> Number:
         """Return the number in other `units`: its value and errors times `factor`."""
-        value, sd, sem = (factor * each for each in (self.value, self.sd, self.sem))
+        value, sd, sem = (factor * number for number in (self.value, self.sd, self.sem))
         return replace(self, value=value, sd=sd, sem=sem, units=units)
 
 
 def number_of(metrics: xr.Dataset, name: str, side: str | None = None, **place: Any) -> Number:
-    """Read a metric with its errors, or why it is missing.
+    """Read a metric with its errors, or the reason why it is missing.
 
     Parameters
     ----------
     metrics
         Metrics Dataset.
     name
-        A metric; one that is absent is not part of the analysis.
+        A metric; a metric that is absent is not part of the analysis.
     side
-        Left out of a metric without sides.
+        Leave it out for a metric without sides.
     place
         Labels of its other dimensions, such as the repetition or the joint.
     """
     variable = metrics.variables.get(name)
     side = side if variable is not None and "side" in variable.dims else None
     value, sd, sem = (
-        value_at(metrics, each, side, **place) for each in (name, sd_name(name), sem_name(name))
+        value_at(metrics, variable, side, **place)
+        for variable in (name, sd_name(name), sem_name(name))
     )
     missing = not math.isfinite(value)
     return Number(
@@ -153,7 +154,7 @@ def numbers_of(metrics: xr.Dataset, name: str) -> tuple[Number, ...]:
 
 
 def reason_of_side(metrics: xr.Dataset, side: str | None) -> str:
-    """Say why a side has no values; empty where it was shown."""
+    """Return why a side has no values; empty if the camera saw it."""
     if side and metrics.attrs.get(ABSENT_SIDE) == side:
         return tables.sentence("reasons.absent_side", side=side)
     if not side or metrics.attrs.get(HIDDEN_SIDE) != side:
@@ -169,13 +170,13 @@ def reason_missing(metrics: xr.Dataset, name: str, side: str | None = None, **pl
     metrics
         Metrics Dataset.
     name
-        A metric; one that is absent is not part of the analysis.
+        A metric; a metric that is absent is not part of the analysis.
     side
         Side of the value, if it has one.
     place
         Labels of its other dimensions, such as the joint or the part of an index.
     """
-    variables = metrics.variables  # plain ones, because a table asks for thousands of values
+    variables = metrics.variables  # plain variables, because a table asks for thousands of values
     if name not in variables:
         return tables.sentence("reasons.not_measured")
     accepted = variables.get("accepted_repetitions")
@@ -212,7 +213,7 @@ def reason_missing(metrics: xr.Dataset, name: str, side: str | None = None, **pl
 def _note_of_place(
     metrics: xr.Dataset, variable: xr.Variable, side: str | None, place: Mapping[str, Any]
 ) -> str:
-    """Give the reason that is stated for one side of merged films, one joint, or one part."""
+    """Return the reason stated for one side of merged videos, one joint, or one part."""
     if of_side := variable.attrs.get(f"note_{side}"):
         return str(of_side)
     notes = json.loads(variable.attrs.get("notes", "{}"))
@@ -227,15 +228,15 @@ def _note_of_place(
     if side:
         return str(of_sides[side])
     ends = metrics.variables["end_of_range"].values[index]
-    first = next((each for each, end in zip(of_sides, ends, strict=True) if np.isnan(end)), "")
+    first = next((reason for reason, end in zip(of_sides, ends, strict=True) if np.isnan(end)), "")
     if not of_sides.get(first):
         return ""
     return tables.sentence("reasons.other_side_missing", side=first, reason=of_sides[first])
 
 
 def _reason_not_compared(metrics: xr.Dataset, quantity: str) -> str:
-    """Say why there is no difference of the sides of a quantity."""
-    missing = [each for each in numbers_of(metrics, quantity) if not each.is_measured]
+    """Return why there is no difference between the sides of a quantity."""
+    missing = [number for number in numbers_of(metrics, quantity) if not number.is_measured]
     if not missing:
         return tables.sentence("reasons.uncertain")
     return _of_one_side(missing[0]) if len(missing) == 1 else nothing_measured(metrics, quantity)
@@ -246,17 +247,17 @@ def _of_one_side(number: Number) -> str:
 
 
 def nothing_measured(metrics: xr.Dataset, name: str) -> str:
-    """Say why a metric has no value, on neither side; empty if it has one."""
+    """Return why a metric has no value on either side; empty if it has one."""
     if name in metrics and bool(metrics[name].notnull().any()):
         return ""
     sided = name in metrics and "side" in metrics[name].dims
-    # The reason of the near side says more than that the other one is hidden behind it.
+    # The reason of the near side is more useful than the fact that the other side is hidden.
     near, _ = sorted(SIDES, key=lambda side: bool(reason_of_side(metrics, side)))
     return reason_missing(metrics, name, near if sided else None)
 
 
 def without_hidden_side(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
-    """Blank in angles the side that has no metrics because the camera hides it."""
+    """Blank in angles the side that has no metrics because the camera does not see it."""
     hidden = metrics.attrs.get(HIDDEN_SIDE)
     if not hidden:
         return angles
@@ -267,38 +268,40 @@ def without_hidden_side(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
 
 
 def side_shown(metrics: xr.Dataset, name: str, *, otherwise: Callable[[], str]) -> str:
-    """Choose the side that a page shows of a metric with sides.
+    """Choose the side of a metric that a page shows.
 
     Parameters
     ----------
     metrics
         Metrics Dataset.
     name
-        Metric over sides; one that is absent counts as not measured.
+        Metric over sides; an absent metric counts as not measured.
     otherwise
-        Chooses where the metrics do not.
+        Side to use if the metrics do not decide.
 
     Returns
     -------
     str
-        The near side, where the camera hides the other. Else the only measured one, or that with a
-        clearly smaller error (``measures.yaml``), or `otherwise`.
+        The near side, if the camera hides the other. Otherwise the only measured side, or the side
+        with a clearly smaller error (``measures.yaml``), or `otherwise`.
     """
     if hidden := metrics.attrs.get(HIDDEN_SIDE):
         return other_side(str(hidden))
-    measured = [each for each in numbers_of(metrics, name) if each.is_measured and each.side]
+    measured = [
+        number for number in numbers_of(metrics, name) if number.is_measured and number.side
+    ]
     if len(measured) == 1:
         return measured[0].side
-    if measured and all(math.isfinite(each.sd) for each in measured):
+    if measured and all(math.isfinite(number.sd) for number in measured):
         surer = tables.load("measures")["limits"]["surer_side"]["value"]
-        smallest, largest = sorted(measured, key=lambda each: each.sd)
+        smallest, largest = sorted(measured, key=lambda number: number.sd)
         if largest.sd > surer * smallest.sd:
             return smallest.side
     return otherwise()
 
 
 def seen_sides(metrics: xr.Dataset, name: str, view: str | None) -> tuple[list[Number], str]:
-    """Say which sides of a metric may stand for the subject, and why not both.
+    """Return the sides of a metric that may represent the subject, and why not both.
 
     Parameters
     ----------
@@ -307,17 +310,17 @@ def seen_sides(metrics: xr.Dataset, name: str, view: str | None) -> tuple[list[N
     name
         A metric over sides, or over nothing.
     view
-        Name of the view (:func:`mobility.keypoints.view.trial_view`); None where it is unknown.
+        Name of the view (:func:`mobility.keypoints.view.trial_view`); None if it is unknown.
 
     Returns
     -------
     numbers, note
-        Both sides where both have values. A single one only if the camera stands at that side,
-        which `note` says. Else none, and `note` is the reason.
+        Both sides if both have values. A single side only if the camera is on that side, and `note`
+        states this. Otherwise none, and `note` is the reason.
     """
     numbers = numbers_of(metrics, name)
-    measured = [each for each in numbers if each.is_measured]
-    missing = [each for each in numbers if not each.is_measured]
+    measured = [number for number in numbers if number.is_measured]
+    missing = [number for number in numbers if not number.is_measured]
     if not missing:
         return measured, ""
     if not measured:

@@ -1,4 +1,4 @@
-"""The kinds of numbers that are made of a measure: of repetitions, over them, between the sides."""
+"""The kinds of numbers of a measure: per repetition, over repetitions, between the sides."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ class Repetitions:
         The same, cut to the part that the exercise measures
         (:func:`~mobility.assessment.phases.measured_span`).
     frames
-        Frames of their phases (:func:`~mobility.assessment.phases.phase_frames`).
+        Frames of the phases (:func:`~mobility.assessment.phases.phase_frames`).
     angles
         Angles of the same frames.
     visible_angles
-        The same without the side that the near one hides.
+        The same angles without the side that the near side hides.
     sems
-        Standard errors that putting the camera up again adds, by metric.
+        Standard errors from putting the camera up again, by metric.
     """
 
     exercise: Exercise
@@ -72,7 +72,7 @@ class Repetitions:
 
     @cached_property
     def accepted(self) -> NDArray[np.bool_]:
-        """Which are accepted."""
+        """Which repetitions are accepted."""
         return self.dataset["accepted"].values.astype(bool)
 
     @cached_property
@@ -81,21 +81,22 @@ class Repetitions:
         return main_moment(self.exercise.moments)
 
     def sem(self, metric: str, q: Quantity, value: xr.DataArray, sd: xr.DataArray) -> xr.DataArray:
-        """Give the standard error of measurement between visits of the median of `value`.
+        """Return the standard error of measurement between visits of the median of `value`.
 
-        Without a measured error of putting the camera up again, it is that of the value, `sd`.
+        If the error of putting the camera up again was not measured, that of the value, `sd`, is
+        used.
         """
         accepted = self.accepted
         has_value = value.notnull()
         again = nanmedian(sd.where(has_value).isel(rep=accepted), "rep")
         if metric in self.sems:
             again = xr.full_like(again, self.sems[metric])
-        known = known_of(metric, {"units": "degree", **q.entry}["units"])
-        return sem_over_repetitions(again, value, accepted, known=known)
+        of_other_people = known_of(metric, {"units": "degree", **q.entry}["units"])
+        return sem_over_repetitions(again, value, accepted, known=of_other_people)
 
 
 class RepetitionValues(NamedTuple):
-    """A value of each repetition, the sd of its error, and how it was taken."""
+    """A value of each repetition, the sd of its error, and how it was computed."""
 
     value: xr.DataArray
     sd: xr.DataArray | None
@@ -104,7 +105,7 @@ class RepetitionValues(NamedTuple):
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is measured, as computed, before it becomes the numbers of a report.
+    """A computed quantity, before it becomes the numbers of a report.
 
     Attributes
     ----------
@@ -113,13 +114,13 @@ class Quantity:
     value, sd
         Values and sd of their error: over time, over repetitions, or single; perhaps with sides.
     repetitions
-        Those that are measured.
+        The measured repetitions.
     errors
-        Errors of the numbers of each repetition, taken instead of those of frames: ``absolute`` of
+        Errors of the numbers of each repetition, used instead of those of frames: ``absolute`` of
         its value, ``sides`` of right minus left, ``from_standing`` of its change, ``mean`` of its
         mean.
     largest
-        Sd beyond which a number is refused; None where the frames were refused already.
+        Sd above which a number is withheld; None if uncertain frames were already removed.
     """
 
     name: str
@@ -132,7 +133,7 @@ class Quantity:
 
     @cached_property
     def phases(self) -> tuple[xr.DataArray, xr.DataArray]:
-        """Medians of value and sd over the frames of each phase."""
+        """Return medians of value and sd over the frames of each phase."""
         return median_within(self.value, self._error, self.repetitions.frames)
 
     @property
@@ -141,19 +142,19 @@ class Quantity:
 
     @cached_property
     def at_moment(self) -> tuple[xr.DataArray, xr.DataArray]:
-        """Median of the moment at which the exercise measures, and that of the sd of its frames."""
+        """Return the medians of value and sd at the moment at which the exercise measures."""
         value, sd = (v.sel(phase=self.repetitions.moment, drop=True) for v in self.phases)
         return value, sd
 
     @cached_property
     def extremes(self) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-        """Extreme over the phases in which the exercise moves, and the index of its phase."""
+        """Return the extreme over the moving phases, and the index of its phase."""
         moving = moving_phases(self.repetitions.exercise.moments)
         return extreme_of_phases(*self.phases, self.entry["extreme"], moving)
 
     @cached_property
     def of_repetition(self) -> RepetitionValues:
-        """Value of each repetition, as the declaration asks for it."""
+        """Return the value of each repetition, as the declaration defines it."""
         entry, repetitions = self.entry, self.repetitions
         words, statistic = repetitions.exercise.words, entry.get("statistic", "")
         if "rep" in self.value.dims:
@@ -183,7 +184,7 @@ class Quantity:
 
     @cached_property
     def frames(self) -> xr.DataArray:
-        """Frames of each repetition that count, over (rep, time)."""
+        """Return the frames of each repetition that count, over (rep, time)."""
         at_moment = self.repetitions.frames.sel(phase=self.repetitions.moment, drop=True)
         if "at" not in self.entry:
             return at_moment
@@ -192,7 +193,7 @@ class Quantity:
         degrees = self.entry["at"][angle_name]
         repetitions, angle = self.repetitions.dataset, self.repetitions.visible_angles[angle_name]
         if "side" in angle.dims:
-            if "leg" in repetitions:  # only the leg that stands counts
+            if "leg" in repetitions:  # only the standing leg counts
                 angle = angle.where(repetitions["leg"] == angle["side"]).max("side", skipna=True)
             else:
                 angle = angle.mean("side", skipna=True)
@@ -202,17 +203,17 @@ class Quantity:
 
     @property
     def is_of_moment(self) -> bool:
-        """Whether its value of a repetition is that of the exercise's moment."""
+        """Whether the value of a repetition is taken at the exercise's moment."""
         return {"extreme", "over", "at"}.isdisjoint(self.entry)
 
     @property
     def has_error_of_mean(self) -> bool:
-        """Whether the error is that of the mean of the frames, and the value refused by it."""
+        """Whether the error is that of the mean, and decides if the value is withheld."""
         return bool(self.entry.get("error", {}).get("of") == "mean")
 
     @cached_property
     def _certain_means(self) -> tuple[xr.DataArray, xr.DataArray, bool]:
-        """Value and sd of each repetition without uncertain ones; whether there were such."""
+        """Return value and sd of each repetition without uncertain ones; whether there were any."""
         value, sd = median_within(self.value, self._error, self.frames)
         sd = self.entry["error"].get("factor", 1.0) * self.errors.get("mean", sd)
         if "leg" in self.repetitions.dataset and "side" in value.dims:  # the other leg is lifted
@@ -225,7 +226,7 @@ class Quantity:
 
     @cached_property
     def why_missing(self) -> str:
-        """Why repetitions lack a value that their frames have; empty where none does."""
+        """Return why repetitions lack a value that their frames have; empty if none does."""
         accepted = self.repetitions.accepted
         if self.has_error_of_mean:
             _, _, any_refused = self._certain_means
@@ -245,14 +246,14 @@ class Quantity:
 
 
 def _moving_words(exercise: Exercise) -> list[str]:
-    """Words for the phases in which an exercise moves."""
+    """Return words for the phases in which an exercise moves."""
     moving = moving_phases(exercise.moments)
     words = zip(exercise.moments, exercise.short_words, strict=True)
     return [word for name, word in words if name in moving]
 
 
 def signed(value: xr.DataArray, entry: Mapping[str, Any]) -> xr.DataArray:
-    """Turn the sign of a quantity where its declaration does."""
+    """Change the sign of a quantity if its declaration says so."""
     return value if entry.get("sign", 1) == 1 else (-value).assign_attrs(value.attrs)
 
 
@@ -281,7 +282,7 @@ _DIMS_OF_KINDS: Mapping[str, tuple[str, ...]] = {
     "descent": ("phase",),
     "ascent": ("phase",),
 }
-"""Dimensions by kind of number, of which the quantity must have one; other kinds need none."""
+"""Dimensions by kind of number; the quantity must have one of them. Other kinds need none."""
 
 
 def _check_dims(quantity: Quantity, kind: str) -> None:
@@ -291,8 +292,8 @@ def _check_dims(quantity: Quantity, kind: str) -> None:
     if lacks_dims or is_not_single:
         over = " and ".join(map(str, dims)) or "nothing: it is a single number"
         raise BadInputError(
-            f"measures.yaml: {quantity.name}: kinds: {kind!r} cannot be made of what "
-            f"{quantity.entry['from']} gives, which is over {over}"
+            f"measures.yaml: {quantity.name}: kinds: {kind!r} cannot be computed from "
+            f"{quantity.entry['from']}, which is over {over}"
         )
 
 
@@ -345,7 +346,7 @@ def _bottom_asymmetry(metrics: Metrics, q: Quantity, kind: str, _name: str) -> N
 
 
 def _sides_sd(q: Quantity) -> xr.DataArray:
-    """Error of right minus left; without one over the trial, the sides count as independent."""
+    """Return the error of right minus left; by default the sides are independent."""
     if "sides" in q.errors:
         return q.errors["sides"]
     sd = q.of_repetition.sd
@@ -374,7 +375,7 @@ def _median(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
 
 
 def _as_median(statistic: str) -> str:
-    """Say that the median over repetitions was taken, after how each value was, if that is said."""
+    """Add to the description of each value that the median over repetitions was taken."""
     median = "median over accepted repetitions"
     return f"{statistic}, {median}" if statistic else median
 
@@ -387,7 +388,7 @@ def _asymmetry(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
     sides_sd = _sides_sd(q)
     _, sd = over_repetitions(difference, sides_sd, q.repetitions.accepted)
     medians = metrics[q.name].copy()
-    medians.attrs.pop("phase", None)  # it is of each side's extreme, not of their difference
+    medians.attrs.pop("phase", None)  # the difference of both extremes
     # The difference of the two reported medians, which a reader can check.
     asymmetry = right_minus_left(medians)
     if q.sd is not None:
@@ -417,7 +418,7 @@ def _curve_variability(metrics: Metrics, q: Quantity, kind: str, _name: str) -> 
 
 
 def _symmetry(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
-    """Add a ratio of the sides where these are large."""
+    """Add a ratio of the sides if the values are large."""
     if "side" not in q.value.dims:
         return
     table = tables.load("measures")
@@ -463,10 +464,10 @@ def _at_bottom(metrics: Metrics, q: Quantity, kind: str, _name: str) -> None:
 
 
 def _standing(metrics: Metrics, q: Quantity, kind: str, name: str) -> None:
-    suffix = "" if name else " in standing"  # what has a name of its own says it there
+    suffix = "" if name else " in standing"  # a quantity with its own name needs no suffix
     value, sd = q.value, q.sd
     if "time" in q.value.dims:
-        # Of the whole stance: there may be no standing before the first repetition.
+        # From the whole stance: there may be no standing before the first repetition.
         dataset = q.repetitions.dataset
         standing = dataset["standing"].copy(data=standing_of_main_stance(dataset))
         value, sd = median_within(q.value, q._error, standing)
@@ -511,7 +512,7 @@ KINDS: Mapping[str, Callable[[Metrics, Quantity, str, str], None]] = {
     "count": _count,
     "time": _time,
 }
-"""What adds each kind of number, of the table ``measures``.
+"""Function that adds each kind of number of the table ``measures``.
 
-The last argument is the name of its variable where the declaration says it, else "".
+The last argument is the name of its variable if the declaration states it, otherwise "".
 """

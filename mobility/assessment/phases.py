@@ -1,4 +1,4 @@
-"""Phases of the repetitions of a squat, and which frames belong to them."""
+"""Phases of the repetitions of a squat, and the frames that belong to them."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ REPETITION = (
 
 
 def usual_moments() -> Moments:
-    """Phases of exercises that name none of their own."""
+    """Return the phases of exercises that define none themselves."""
     usual: Moments = tables.load("measures")["moments"]["of"]
     return usual
 
 
 def moving_phases(moments: Moments) -> list[str]:
-    """Phases over which extremes are taken: standing is no part of the movement."""
+    """Return the phases over which extremes are taken; standing is not part of the movement."""
     return [name for name, entry in moments.items() if "before" not in entry]
 
 
 def measured_span(repetitions: xr.Dataset, exercise: Exercise) -> xr.Dataset:
-    """Let repetitions begin and end where the exercise measures them (``span`` of its table)."""
+    """Limit repetitions to the part that the exercise measures (``span`` in its table)."""
     first, last = exercise.table["span"]
     require(repetitions, "repetitions", [*REPETITION, first, last])
     span = {"start": repetitions[first], "end": repetitions[last]}
@@ -60,28 +60,28 @@ def measured_span(repetitions: xr.Dataset, exercise: Exercise) -> xr.Dataset:
 
 
 def phase_frames(repetitions: xr.Dataset, moments: Moments | None = None) -> xr.DataArray:
-    """Say which frames belong to which phase of each repetition.
+    """Find the frames that belong to each phase of each repetition.
 
     Parameters
     ----------
     repetitions
         Repetitions Dataset.
     moments
-        The phases, those of an exercise; None: the usual ones of ``tables/measures.yaml``.
+        The phases of an exercise; None means the usual ones of ``tables/measures.yaml``.
 
     Returns
     -------
     xarray.DataArray
         Boolean, over ``(rep, phase, time)``. Before an event: the frames of the half second before
-        it in which the subject stands, with the feet where they are in the repetition.
-        In the middle of two: the hips within a tenth of the way around its middle, or the
-        nearest frame. From one to another, or around one: the frames there. Where the recording
+        it in which the subject stands, with the feet in the place of the repetition. In the middle
+        of two events: the frames with the hips within a tenth of the way around its middle, or the
+        nearest frame. From one event to another, or around one: the frames there. If the recording
         cuts off the start (the end), no frame belongs to a phase that begins (ends) with it.
     """
     moments = usual_moments() if moments is None else moments
     require(repetitions, "repetitions", [*REPETITION, *_events(moments)])
     limits = tables.load("measures")["limits"]
-    # Of a movement that does not lower the hips the course of it stands for their height.
+    # For a movement that does not lower the hips, its course replaces their height.
     course = repetitions["course" if "course" in repetitions else "hip_height"]
     time, height = repetitions["time"].values, course.values
     frame = float(np.median(np.diff(time))) if time.size > 1 else 0.0
@@ -124,25 +124,25 @@ def phase_frames(repetitions: xr.Dataset, moments: Moments | None = None) -> xr.
 
 
 def _edges(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """Events at which a phase begins and ends, or between which its middle is."""
+    """Return the events at which a phase begins and ends, or between which its middle is."""
     if "before" in entry:
         return (entry["before"],)
     return tuple(entry.get("middle_of", ()))
 
 
 def _events(moments: Moments) -> list[str]:
-    """Events that phases name."""
+    """Return the events that phases name."""
     named = (
         (*_edges(entry), *(entry[key] for key in ("from", "to", "around") if key in entry))
         for entry in moments.values()
     )
-    return list(dict.fromkeys(event for each in named for event in each))
+    return list(dict.fromkeys(event for events in named for event in events))
 
 
 def main_stance(repetitions: xr.Dataset) -> int:
-    """Give the index of the stance in which most of the accepted repetitions are.
+    """Return the index of the stance with most of the accepted repetitions.
 
-    Without any it is the one in which the subject stands longest.
+    Without any it is the stance in which the subject stands longest.
     """
     moments = repetitions["bottom"].values[repetitions["accepted"].values.astype(bool)]
     if not moments.size:
@@ -151,16 +151,16 @@ def main_stance(repetitions: xr.Dataset) -> int:
 
 
 def standing_of_main_stance(repetitions: xr.Dataset) -> NDArray[np.bool_]:
-    """Say which frames stand where the subject stands in most of the repetitions."""
+    """Find the frames in which the subject stands in the stance with most repetitions."""
     of_frame = stance_at(repetitions, repetitions["time"].values)
     standing = repetitions["standing"].values.astype(bool)
     return np.asarray(standing & (of_frame == main_stance(repetitions)))
 
 
 def never_standing_there(repetitions: xr.Dataset) -> str:
-    """Say that nobody stands where the feet are in an accepted repetition.
+    """Warn that nobody stands in the place of the feet of an accepted repetition.
 
-    Empty where somebody does, and if nobody stands in the whole trial.
+    Empty if somebody does, and if nobody stands in the entire recording.
     """
     time, standing = repetitions["time"].values, repetitions["standing"].values.astype(bool)
     stood = set(stance_at(repetitions, time[standing]).tolist())
@@ -197,18 +197,18 @@ def same_frames(pose: xr.Dataset, other: xr.Dataset, what: str) -> None:
 
 
 def within(time: Array, first: float, last: float) -> NDArray[np.bool_]:
-    """Say which times are from `first` to `last`."""
-    # Boundaries are frame times that may have gone through a file: allow for rounding.
+    """Return which times are from `first` to `last`."""
+    # Boundaries are frame times that may have been stored in a file: allow for rounding.
     return np.asarray((time >= first - 1e-9) & (time <= last + 1e-9))
 
 
 def between(time: xr.DataArray, first: xr.DataArray, last: xr.DataArray) -> xr.DataArray:
-    """Say which times lie in which of several windows."""
+    """Return which times lie in which of several windows."""
     inside: xr.DataArray = (time >= first - 1e-9) & (time <= last + 1e-9)
     return inside
 
 
 def within_repetitions(repetitions: xr.Dataset) -> NDArray[np.bool_]:
-    """Frames within a repetition."""
+    """Return the frames within a repetition."""
     inside = between(repetitions["time"], repetitions["start"], repetitions["end"])
     return inside.any("rep").to_numpy()

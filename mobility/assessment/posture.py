@@ -1,4 +1,4 @@
-"""Posture: heels, trunk against the shanks, arms, weight to one side, feet, stance, lean."""
+"""Posture: heels, trunk compared with the shanks, arms, weight to one side, feet, stance, lean."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Array = NDArray[np.float64]
 
 @of_points("shoulder", "wrist", "hip", "knee", "ankle", "heel", "foot_index")
 def posture(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[str, Array]:
-    """Posture of every frame.
+    """Compute the posture of every frame.
 
     ``heel_rise(time, side)`` and ``toe_out(time, side)`` in degrees,
     ``trunk_tibia_difference(time)`` in degrees, ``dowel_offset(time)`` in lengths of the foot,
     ``lateral_shift(time)`` in standing distances of the ankles, ``stance_width`` and
-    ``stance_width_m`` of the trial. An error common to trunk and shanks, or to both hips and both
-    ankles, cancels in them.
+    ``stance_width_m`` of the recording. An error common to trunk and shanks, or to both hips and
+    both ankles, cancels in them.
 
     References
     ----------
     Cook, Burton, Hoogenboom, Voight (2014), Int J Sports Phys Ther 9:396 (trunk and shanks, dowel).
-    Padua et al. (2009), Am J Sports Med 37:1996 (stance against the shoulders, foot rotation).
+    Padua et al. (2009), Am J Sports Med 37:1996 (stance relative to the shoulders, foot rotation).
     """
     x, z = by_body_axes(points)
     at_rest_z = by_body_axes(standing)[1]
@@ -65,7 +65,7 @@ def posture(points: Points, standing: Points, limits: Mapping[str, float]) -> di
 
 
 def _pitch(points: Points) -> Array:
-    """Angle of the line from toe to heel above the horizontal, degrees (time, side)."""
+    """Return the angle of the line from toe to heel above the horizontal, degrees (time, side)."""
     rise = points["heel"] - points["foot_index"]
     pitch: Array = np.degrees(np.arctan2(rise[..., 1], np.hypot(rise[..., 0], rise[..., 2])))
     return pitch
@@ -74,18 +74,18 @@ def _pitch(points: Points) -> Array:
 def leans_far_forward(
     pose: xr.Dataset, standing: NDArray[np.bool_], bottoms: NDArray[np.bool_]
 ) -> bool:
-    """Whether the picture shows a gross lean of the trunk at the bottom of a squat, from the front.
+    """Whether the picture from the front shows a gross lean of the trunk at the bottom of a squat.
 
-    A trunk that leans towards the camera looks short: the shoulders are then hardly higher than
-    the hips in the picture. Only the view from the front was calibrated, so that other views, and
-    poses without a picture, never show it.
+    A trunk that leans towards the camera looks short: the shoulders are hardly higher than the hips
+    in the picture. Only the view from the front was calibrated, so the result is False for other
+    views, and for poses without a picture.
 
     Parameters
     ----------
     pose
         Pose Dataset with ``image_position`` in pixels, v downwards.
     standing, bottoms
-        Over (repetition, time): the frames of the repetitions that count in which the person stands
+        Over (repetition, time): the frames of the accepted repetitions in which the person stands
         and is lowest.
     """
     if "image_position" not in pose or trial_view(pose) != "front":
@@ -94,7 +94,7 @@ def leans_far_forward(
 
 
 def gross_lean_limit() -> float:
-    """Give the height of the trunk in the picture below which it leans far forward."""
+    """Return the height of the trunk in the picture below which it leans far forward."""
     return float(tables.load("measures")["limits"]["short_trunk_in_picture"]["value"])
 
 
@@ -104,8 +104,8 @@ def trunk_in_picture(
     """Compute how high the trunk looks at the bottom, as a share of the legs while standing.
 
     It is the height of the shoulders above the hips at the bottom, divided by the height of the
-    hips above the ankles in standing, both in the picture; the median over the repetitions. NaN if
-    one of them is not seen.
+    hips above the ankles in standing, both in the picture. The result is the median over the
+    repetitions. NaN if one of them is not seen.
 
     Parameters
     ----------

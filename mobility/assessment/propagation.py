@@ -1,4 +1,4 @@
-"""Errors of quantities of landmarks, by computing the quantities from displaced landmarks."""
+"""Errors of quantities of landmarks, computed from displaced landmarks."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from mobility.kinematics.stances import stance_at
 
 Array = NDArray[np.float64]
 Kernel = Callable[[Array, Array], Mapping[str, Array]]
-"""Quantities by name of points (time, joint, side, space) and of those of the standing frames; each
-over time first, or a single number of the trial."""
+"""Quantities by name from points (time, joint, side, space) and the points of the standing frames;
+each over time first, or a single number of the recording."""
 
 _Measured = Callable[[Array, Array], dict[str, Array]]
-"""The same of points, and of the points as they are at rest, both of all frames."""
+"""The same from points, and the points at rest, both for all frames."""
 
 _DRAWS = 64
 
@@ -44,27 +44,29 @@ def values_and_sd(
     pose
         Pose Dataset in metres, y up.
     joints
-        Paired landmarks that the kernel needs, in its order; among them the hips.
+        Paired landmarks that the measure function needs, in its order; the hips are among them.
     standing
-        The frames in which the subject stands. A frame refers to those of its stance
+        The frames in which the subject stands. A frame refers to the standing frames of its stance
         (:func:`~mobility.kinematics.stances.stances_of`).
     kernel
         Computes the quantities.
     main
-        Index of the stance of which the single numbers are; None: that of most standing frames.
+        Index of the stance to which the single numbers belong; None means the stance with most
+        standing frames.
     factors
-        Whether the factors of ``tables/expected_error.yaml`` were measured for this kernel.
+        Whether the calibration factors of ``tables/expected_error.yaml`` were measured for this
+        function.
 
     Returns
     -------
     values, sd
-        By name. The sd is the root mean square, over draws of all landmark positions, of what the
-        quantity deviates from its value. For a fitted body the draws are its ``position_draws``,
-        and the sd, times the factor of the metric in ``tables/expected_error.yaml``, is
-        interpolated from the knots. Else draws (of a fixed seed, with the covariance of the sample
-        made exact) move each landmark by independent errors in the image plane and in depth, whose
-        sizes are in ``tables/measures.yaml``; the errors last through a phase, but those of the
-        standing frames are others.
+        By name. The sd is the root mean square deviation of the quantity from its value, over
+        samples of all landmark positions. For a fitted body the samples are its ``position_draws``,
+        and the sd, times the calibration factor of the metric in ``tables/expected_error.yaml``, is
+        interpolated from the knots. Otherwise samples (with a fixed seed, and with the covariance
+        of the sample made exact) move each landmark by independent errors in the image plane and in
+        depth, whose sizes are in ``tables/measures.yaml``. These errors last through a phase, but
+        the standing frames have their own.
     """
     points = points_of(pose, joints)
     stance = stance_at(pose, pose["time"].to_numpy())
@@ -102,10 +104,12 @@ def _by_stance(
 def _of_draws(
     pose: xr.Dataset, joints: Sequence[str], measured: _Measured, *, factors: bool
 ) -> dict[str, Array]:
-    """Errors at the frames from the draws of the posterior of a fitted body."""
+    """Return the errors at the frames from the posterior samples of a fitted body."""
     time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
     centre, moved = _drawn_points(pose, joints)
-    errors = _root_mean_square(measured(centre, centre), (measured(each, each) for each in moved))
+    errors = _root_mean_square(
+        measured(centre, centre), (measured(points, points) for points in moved)
+    )
     return {
         name: at_frames(metric_sd(name, sd, pose) if factors else sd, knots, time)
         for name, sd in errors.items()
@@ -113,7 +117,7 @@ def _of_draws(
 
 
 def _drawn_points(pose: xr.Dataset, joints: Sequence[str]) -> tuple[Array, Iterator[Array]]:
-    """Points of a fitted body at its knots (knot, joint, side, space), and those of each draw."""
+    """Return points of a fitted body at its knots (knot, joint, side, space), and of samples."""
     names = [f"{side}_{joint}" for joint in joints for side in SIDES]
     order = ("fit_time", "fit_keypoint", "fit_space")
     of_joints = pose[["fit_position", "position_draws"]].sel(
@@ -128,7 +132,7 @@ def _drawn_points(pose: xr.Dataset, joints: Sequence[str]) -> tuple[Array, Itera
 
 
 def nearest_frames(knots: Array, time: Array) -> NDArray[np.int_]:
-    """Give the index of the frame that is nearest to each knot of a fit."""
+    """Return the index of the frame that is nearest to each knot of a fit."""
     after = np.searchsorted(time, knots).clip(1, time.size - 1)
     return np.asarray(after - (knots - time[after - 1] < time[after] - knots))
 
@@ -142,9 +146,10 @@ def sd_of_means(
     *,
     limits: Mapping[str, float],
 ) -> dict[str, xr.DataArray]:
-    """Give the sd of the mean over the frames of each repetition, from the draws of a fit.
+    """Return the sd of the mean over each repetition's frames, from the samples of a fit.
 
-    `frames` are over ``(rep, time)``; outputs of the kernel over time become those over ``rep``.
+    `frames` are over ``(rep, time)``; outputs of the measure function over time become outputs over
+    ``rep``.
     """
     time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
     inside = knots_within(frames.to_numpy(), time, knots)
@@ -184,7 +189,7 @@ def _errors_of_landmarks(
     points: Array,
     measured: _Measured,
 ) -> dict[str, Array]:
-    """Errors from draws of independent errors of all landmarks."""
+    """Return errors from samples of independent errors of all landmarks."""
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
     errors = tables.load("measures")["landmark_position"]
     error = {name: v["value"] for name, v in errors.get(method, errors[DEFAULT_METHOD]).items()}
@@ -210,10 +215,10 @@ def _errors_of_landmarks(
 def _root_mean_square(
     value: Mapping[str, Array], drawn: Iterable[Mapping[str, Array]]
 ) -> dict[str, Array]:
-    """Root mean square of the deviations of draws from the value; NaN if most of them are NaN."""
-    # Draw by draw, to save memory: all at once need a gigabyte for a trial of minutes.
-    total = {name: np.zeros(np.shape(each)) for name, each in value.items()}
-    counts = {name: np.zeros(np.shape(each)) for name, each in value.items()}
+    """Return the root mean square deviation of samples from the value; NaN if most are NaN."""
+    # Sample by sample, to save memory: all at once need a gigabyte for a recording of minutes.
+    total = {name: np.zeros(np.shape(array)) for name, array in value.items()}
+    counts = {name: np.zeros(np.shape(array)) for name, array in value.items()}
     count = 0
     for draw in drawn:
         count += 1
@@ -230,7 +235,7 @@ def _root_mean_square(
 
 
 def knots_within(frames: NDArray[np.bool_], time: Array, knots: Array) -> NDArray[np.bool_]:
-    """Say which knots belong to the frames of each repetition: the nearest, where none does."""
+    """Find the knots that belong to each repetition's frames: the nearest, if there are none."""
     inside = frames[:, nearest_frames(knots, time)]
     for rep in np.flatnonzero(frames.any(axis=1) & ~inside.any(axis=1)):
         middle = time[frames[rep]].mean()
@@ -239,10 +244,10 @@ def knots_within(frames: NDArray[np.bool_], time: Array, knots: Array) -> NDArra
 
 
 def means_within(values: Array, inside: NDArray[np.bool_]) -> Array:
-    """Mean over the knots of each repetition, (draw, rep, ...), without NaN."""
+    """Return the mean over the knots of each repetition, (draw, rep, ...), ignoring NaN."""
     has_value = np.isfinite(values)
     total, count = (
-        np.einsum("rk,dk...->dr...", inside.astype(np.float64), each)
-        for each in (np.where(has_value, values, 0.0), has_value.astype(np.float64))
+        np.einsum("rk,dk...->dr...", inside.astype(np.float64), array)
+        for array in (np.where(has_value, values, 0.0), has_value.astype(np.float64))
     )
     return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)

@@ -1,4 +1,4 @@
-"""How far healthy joints move: published values to compare a range of motion with."""
+"""How far healthy joints move: published values for comparison with a range of motion."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class ReferenceRange:
     study
         Key of the study in the table.
     mean
-        Mean of the group; NaN where several groups come into question.
+        Mean of the group; NaN if several groups are possible.
     sd
-        Standard deviation between people; NaN where the source gives none. Without it there is
-        neither a percentile nor a z score.
+        Standard deviation between people; NaN if the source gives none. Without it there is neither
+        a percentile nor a z score.
     lowest, highest
-        Least and largest mean of the groups in question; both are `mean` where there is only one.
+        Least and largest mean of the possible groups; both are `mean` if there is only one.
     statistic
         What `mean` is: "mean", or another statistic of the study.
     sex, age
-        Those of the group: None where the study pools them, or several groups come into question.
+        Sex and age of the group: None if the study pools them, or several groups are possible.
     sample, n, instrument, source
-        Whom the study measured, how many, with what, and where it is published.
+        The people whom the study measured, their number, the instrument, and the publication.
     note
         Why the value may not apply: sex or age is unknown, or the study measured other people.
-        Empty where the person belongs to the group.
+        Empty if the person belongs to the group.
     units
         "degree".
     """
@@ -76,7 +76,7 @@ def reference_range(
     kind: Kind,
     study: str | None = None,
 ) -> ReferenceRange | None:
-    """Give the published largest angle of a joint of people like this one.
+    """Return the published largest angle of a joint for people like this one.
 
     Parameters
     ----------
@@ -84,22 +84,22 @@ def reference_range(
         As in :func:`~mobility.kinematics.angles.joint_angles`, or a movement of the table
         ``movements``, in its direction: an extension beyond straight is positive.
     sex
-        "female" or "male"; None where it is not known.
+        "female" or "male"; None if it is not known.
     age
-        In years; completed years count. None where it is not known.
+        In completed years; None if it is not known.
     kind
         How the joint was moved. An active motion is smaller than a passive one, and dorsiflexion
-        under the body's weight larger than without: they do not stand in for one another.
+        under the body's weight is larger than without, so they cannot replace each other.
     study
-        Key of a study of the table. None: studies that measured such people go before others, and
-        among them groups of this sex and age before people of all.
+        Key of a study in the table. None prefers studies that measured such people, and among them
+        groups of this sex and age over pooled people.
 
     Returns
     -------
     ReferenceRange or None
-        None where no source has this angle of this kind, or none for this age. Where the study has
-        groups by sex and age, and sex or age is not known, the means of the groups that come into
-        question are given as `lowest` and `highest`, and `mean` is NaN.
+        None if no source has this angle of this kind, or none for this age. If the study has groups
+        by sex and age, and one of these is not known, `lowest` and `highest` are the means of the
+        possible groups, and `mean` is NaN.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def _may_belong(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> b
 
 
 def _is_certain(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
-    """Whether a person who may belong to the group does: what defines it is known of them."""
+    """Whether a person who may belong to the group certainly does, from what is known."""
     sex_is_settled = row["sex"] is None or sex is not None
     age_is_settled = row["age"] is None or years is not None
     return sex_is_settled and age_is_settled
@@ -178,7 +178,7 @@ def _range_of(
     years: int | None,
 ) -> ReferenceRange:
     row, study = rows[0], studies[rows[0]["study"]]
-    means = [float(each["mean"]) for each in rows]
+    means = [float(row["mean"]) for row in rows]
     is_one_group = len(rows) == 1
     return ReferenceRange(
         angle=row["angle"],
@@ -202,7 +202,7 @@ def _range_of(
 def _notes(
     groups: int, study: Mapping[str, Any], sex: Sex | None, years: int | None
 ) -> Iterator[str]:
-    """Say why the value may not apply to a person."""
+    """Explain why the value may not apply to a person."""
     person = {"sex": sex, "age": years}
     if groups > 1:
         unknown = _unknown_in_words([name for name, value in person.items() if value is None])

@@ -20,7 +20,7 @@ from mobility.kinematics.skeleton import SIDES
 
 
 def asymmetry_index(left: ArrayLike, right: ArrayLike) -> Any:
-    r"""Asymmetry index, :math:`200 (R - L) / (R + L)` percent.
+    r"""Compute the asymmetry index, :math:`200 (R - L) / (R + L)` percent.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def asymmetry_index(left: ArrayLike, right: ArrayLike) -> Any:
 
     Returns
     -------
-    Percent, 0 for equal sides, positive where the right is larger; NaN where the sum is zero.
+    Percent, 0 for equal sides, positive if the right is larger; NaN if the sum is zero.
 
     References
     ----------
@@ -41,7 +41,7 @@ def asymmetry_index(left: ArrayLike, right: ArrayLike) -> Any:
 
 
 def limb_symmetry_index(left: ArrayLike, right: ArrayLike) -> Any:
-    r"""Limb symmetry index without a dominant side, :math:`100 \min(L, R) / \max(L, R)` percent.
+    r"""Compute the limb symmetry index, :math:`100 \min(L, R) / \max(L, R)` percent.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def limb_symmetry_index(left: ArrayLike, right: ArrayLike) -> Any:
 
     Returns
     -------
-    Percent, 100 for equal sides; NaN where the larger value is not positive.
+    Percent, 100 for equal sides; NaN if the larger value is not positive.
     """
     left_value, right_value = np.asarray(left, float), np.asarray(right, float)
     larger = np.maximum(left_value, right_value)
@@ -58,7 +58,7 @@ def limb_symmetry_index(left: ArrayLike, right: ArrayLike) -> Any:
 
 
 def symmetry_angle(left: ArrayLike, right: ArrayLike) -> Any:
-    r"""Symmetry angle, :math:`(45° - \mathrm{atan2}(L, R)) / 90° \cdot 100` percent.
+    r"""Compute the symmetry angle, :math:`(45° - \mathrm{atan2}(L, R)) / 90° \cdot 100` percent.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def symmetry_angle(left: ArrayLike, right: ArrayLike) -> Any:
 
     Returns
     -------
-    Percent, 0 for equal sides, positive where the right is larger.
+    Percent, 0 for equal sides, positive if the right is larger.
 
     References
     ----------
@@ -82,14 +82,14 @@ SYMMETRY: Mapping[str, Callable[[ArrayLike, ArrayLike], Any]] = {
     "limb_symmetry_index": limb_symmetry_index,
     "symmetry_angle": symmetry_angle,
 }
-"""The ratios by the name that follows that of the angle."""
+"""The ratios, by the suffix that follows the name of the angle."""
 
 
 Array = NDArray[np.float64]
 
 
 def nanmedian(values: xr.DataArray, dim: str) -> xr.DataArray:
-    """Median of the values that are not NaN."""
+    """Return the median of the values that are not NaN."""
     median: xr.DataArray = values.reduce(_median, dim)
     return median
 
@@ -101,7 +101,7 @@ def _median(values: Array, axis: int) -> Array:
 def median_within(
     value: xr.DataArray, sd: xr.DataArray, frames: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Medians of value and sd over the frames of each window; NaN if most values are NaN."""
+    """Return medians of value and sd over the frames of each window; NaN if most values are NaN."""
 
     def medians(values: Array, errors: Array) -> tuple[Array, Array]:
         has_value = ~np.isnan(values)
@@ -113,7 +113,7 @@ def median_within(
 def peak_within(
     value: xr.DataArray, sd: xr.DataArray, frames: xr.DataArray, kind: str
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Extreme value of each window and the sd of the frame where it is."""
+    """Return the extreme value of each window, and the sd of the frame where it is."""
 
     def extremes(values: Array, errors: Array) -> tuple[Array, Array]:
         rank = {"maximum": values, "minimum": -values, "magnitude": np.abs(values)}[kind]
@@ -132,7 +132,7 @@ def _each_window(
     frames: xr.DataArray,
     reduce: Callable[[Array, Array], tuple[Array, Array]],
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Reduce value and sd over the frames of each window; NaN where most of the values are NaN."""
+    """Reduce value and sd over the frames of each window; NaN if most of the values are NaN."""
     # Window by window, to save memory: all at once need a gigabyte for hundreds of repetitions.
     largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
     values, errors = (v.transpose("time", ...).to_numpy() for v in (value, sd))
@@ -160,7 +160,7 @@ def _each_window(
 def extreme_of_phases(
     value: xr.DataArray, sd: xr.DataArray, kind: str, phases: Sequence[str]
 ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-    """Extreme over the moving phases, and its phase; NaN where any of them is NaN."""
+    """Return the extreme over the moving phases, and its phase; NaN if any of them is NaN."""
     value, sd = (v.sel(phase=list(phases)) for v in (value, sd))
     complete = value.notnull().all("phase")
     rank = (value if kind == "maximum" else -value).fillna(-np.inf)
@@ -173,7 +173,7 @@ def extreme_of_phases(
 
 
 def phases_in_words(where: xr.DataArray, accepted: NDArray[np.bool_], phases: Sequence[str]) -> str:
-    """Name the phases in which the accepted repetitions have their extremes, by their words."""
+    """Name the phases in which the accepted repetitions have their extremes."""
     used = where.isel(rep=accepted)
     sides = [used.sel(side=side) for side in SIDES] if "side" in used.dims else [used]
     texts = []
@@ -187,29 +187,29 @@ def phases_in_words(where: xr.DataArray, accepted: NDArray[np.bool_], phases: Se
 
 
 def right_minus_left(value: xr.DataArray) -> xr.DataArray:
-    """Difference of the sides."""
+    """Return the difference between the sides."""
     return value.sel(side="right", drop=True) - value.sel(side="left", drop=True)
 
 
 def independent(sd: xr.DataArray) -> xr.DataArray:
-    """Error of the difference of two sides whose errors are independent."""
+    """Return the error of the difference between two sides whose errors are independent."""
     both: xr.DataArray = (sd**2).sum("side", skipna=False) ** 0.5
     return both
 
 
 def least_for_spread() -> int:
-    """Give the number of repetitions from which on a spread is given."""
+    """Return the least number of repetitions for which a spread is reported."""
     limits = tables.load("measures")["limits"]
     return int(limits["least_repetitions_for_spread"]["value"])
 
 
 def too_few_for_spread() -> str:
-    """Say in a clause why no spread is given."""
+    """Return the clause that explains why no spread is reported."""
     return tables.sentence("reasons.few_repetitions", least=least_for_spread())
 
 
 def sample_sd(value: xr.DataArray, accepted: NDArray[np.bool_]) -> xr.DataArray:
-    """Spread of the accepted repetitions; NaN where too few of them have a value."""
+    """Return the spread of the accepted repetitions; NaN if too few of them have a value."""
     accepted_values = value.isel(rep=accepted)
     count = accepted_values.notnull().sum("rep")
     with warnings.catch_warnings():
@@ -220,7 +220,7 @@ def sample_sd(value: xr.DataArray, accepted: NDArray[np.bool_]) -> xr.DataArray:
 def over_repetitions(
     value: xr.DataArray, sd: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Median of the accepted repetitions; its sd from bias, their median `sd`, and sampling."""
+    """Return the median of the accepted repetitions; its sd from bias, `sd`, and sampling."""
     accepted_values = value.isel(rep=accepted)
     errors = sd.isel(rep=accepted).transpose(*accepted_values.dims)
     error = nanmedian(errors.where(accepted_values.notnull()), "rep")
@@ -232,11 +232,11 @@ def with_sampling(
 ) -> xr.DataArray:
     """Combine a bias with the sampling error of the accepted repetitions: sqrt(bias² + s²/n).
 
-    s is their standard deviation, 0 for a single one. `bias` has the same dimensions without
+    s is their standard deviation, 0 for a single repetition. `bias` has the same dimensions without
     ``rep``.
     """
     accepted_values = value.isel(rep=accepted)
-    # As arrays: DataArrays of three numbers are slow, and every metric comes here.
+    # As arrays: DataArrays of three numbers are slow, and every metric is computed here.
     values = np.moveaxis(accepted_values.to_numpy(), accepted_values.get_axis_num("rep"), 0)
     has_value = ~np.isnan(values)
     count = np.maximum(has_value.sum(axis=0), 1)

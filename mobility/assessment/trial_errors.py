@@ -1,14 +1,14 @@
-"""How far the numbers of a trial may be off: absolute, from standing, and between the sides.
+"""Errors of the numbers of a recording: absolute, from standing, and between the sides.
 
-The error of an angle of a fitted body is mostly one bias of the whole trial. The part that standing
-and bottom share cancels in their difference, and the part that both sides share in theirs; the
-draws of the fit say how much that is, and it may be little.
+The error of an angle of a fitted body is mostly one bias of the whole recording. The part that
+standing and bottom share cancels in their difference, and so does the part that both sides share.
+The posterior samples of the fit show how much that is; it may be little.
 
 How far a number differs between two visits although nothing has changed.
 
-A visit differs from another by three errors: that of the camera when it is put up again, that of
-the few repetitions that were filmed, and the variation of a person from day to day. Every
-comparison of visits uses their sum in quadrature (:func:`visit_sem`).
+Two visits differ by three errors: the camera is put up again, few repetitions are filmed, and a
+person varies from day to day. Every comparison of visits uses their sum in quadrature
+(:func:`visit_sem`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Array = NDArray[np.float64]
 def trial_errors(
     fitted: xr.Dataset, repetitions: xr.Dataset, moments: Moments | None = None
 ) -> xr.Dataset:
-    """Give the standard deviations of the errors of the values of each repetition, degrees.
+    """Return the standard deviations of the errors of each repetition's values, degrees.
 
     Parameters
     ----------
@@ -45,14 +45,14 @@ def trial_errors(
     repetitions
         Repetitions Dataset of the same frames.
     moments
-        Phases of the exercise; None: the usual ones.
+        Phases of the exercise; None means the usual ones.
 
     Returns
     -------
     xarray.Dataset
         As :func:`trial_spreads`, times the factor of
-        :func:`~mobility.kinematics.expected_error.trial_factors`; where the legs are not seen, with
-        what the table says of that in quadrature.
+        :func:`~mobility.kinematics.expected_error.trial_factors`; if the legs are not seen, the
+        error that the table states for that is added in quadrature.
     """
     spreads, unseen = trial_spreads(fitted, repetitions, moments), legs_unseen_sd(fitted)
     errors: dict[str, xr.DataArray] = {}
@@ -61,7 +61,7 @@ def trial_errors(
             metric = f"{name}_{number}"
             if metric not in spreads:
                 continue
-            # How much of the added error both sides share was never measured.
+            # It was never measured how much of the added error both sides share.
             added = unseen.get(name, 0.0) * (2**0.5 if number == "sides" else 1.0)
             variance = (factor * spreads[metric]) ** 2 + added**2
             errors[metric] = (variance**0.5).assign_attrs(units="degree")
@@ -71,21 +71,21 @@ def trial_errors(
 def trial_spreads(
     fitted: xr.Dataset, repetitions: xr.Dataset, moments: Moments | None = None
 ) -> xr.Dataset:
-    """Give the spread over the draws of the values of each repetition, degrees.
+    """Return the spread of each repetition's values over the posterior samples, degrees.
 
     Returns
     -------
     xarray.Dataset
         ``<angle>_absolute`` of the mean of the bottom, ``<angle>_from_standing`` of bottom minus
-        standing, ``<angle>_sides`` of right minus left at the bottom; over ``rep`` and, but for the
-        last, ``side``. Each is the root mean square over the draws of what the number deviates. NaN
-        where a phase has no frame.
+        standing, ``<angle>_sides`` of right minus left at the bottom; over ``rep`` and, except for
+        the last, ``side``. Each is the root mean square deviation of the number over the samples.
+        NaN if a phase has no frame.
 
     Notes
     -----
-    The mean over the knots of a phase is taken within each draw, that over repetitions is not: the
-    draws vary more between repetitions than the errors, whose variation is in the spread of the
-    values.
+    The mean over the knots of a phase is taken within each sample, but not the mean over
+    repetitions. The samples vary more between repetitions than the errors, whose variation is part
+    of the spread of the values.
     """
     draws = _numbers(angle_deviations(fitted), fitted, repetitions, moments)
     return xr.Dataset(
@@ -96,7 +96,7 @@ def trial_spreads(
 def _numbers(
     angles: xr.Dataset, fitted: xr.Dataset, repetitions: xr.Dataset, moments: Moments | None
 ) -> dict[str, xr.DataArray]:
-    """Take the numbers of each repetition from angles, or deviations, over (draw, fit_time)."""
+    """Compute the numbers of each repetition from angles, or deviations, over (draw, fit_time)."""
     moments = usual_moments() if moments is None else moments
     frames = phase_frames(repetitions, moments)
     before = [name for name, entry in moments.items() if "before" in entry]
@@ -109,11 +109,11 @@ def _numbers(
     coords = {"rep": repetitions["rep"].to_numpy(), "side": list(SIDES)}
     numbers = {}
     for name in map(str, angles.data_vars):
-        each = angles[name].transpose("draw", "fit_time", ...)
-        dims = ("draw", "rep", *each.dims[2:])
+        samples = angles[name].transpose("draw", "fit_time", ...)
+        dims = ("draw", "rep", *samples.dims[2:])
         standing, bottom = (
             xr.DataArray(
-                means_within(each.to_numpy(), knots_of_phase),
+                means_within(samples.to_numpy(), knots_of_phase),
                 dims=dims,
                 coords={dim: coords[str(dim)] for dim in dims[1:]},
             )
@@ -129,17 +129,17 @@ def _numbers(
 TABLE = "between_visits"
 
 _MEDIAN = 1.25
-"""Standard error of the median of many values, in that of their mean."""
+"""Standard error of the median of many values, relative to that of their mean."""
 
 
 class Known(NamedTuple):
-    """What is known of other people, in the unit of a metric.
+    """What is known from other people, in the unit of a metric.
 
     Attributes
     ----------
     scatter, freedom
-        Standard deviation of the repetitions of one person, pooled over people, and for how many
-        degrees of freedom it counts; NaN if it is not known.
+        Standard deviation of the repetitions of one person, pooled over people, and its number of
+        degrees of freedom; NaN if it is not known.
     day
         Standard deviation from day to day; NaN if it is not known.
     """
@@ -150,7 +150,7 @@ class Known(NamedTuple):
 
 
 def known_of(metric: str, units: str, table: Mapping[str, Any] | None = None) -> Known:
-    """Look up what is known of a metric; an angle that was not measured has that of all angles.
+    """Look up what is known about a metric; an angle that was not measured uses that of all angles.
 
     Without a `table`, the one of this name (``between_visits``) is read.
     """
@@ -179,9 +179,9 @@ def pooled_variance(
     Returns
     -------
     variance, freedom
-        Each variance weighs as its degrees of freedom, which add up: with few repetitions the
-        result is mostly that of other people, with many it is mostly the person's own. NaN where
-        there are none.
+        Each variance is weighted by its degrees of freedom, which add up. With few repetitions the
+        result is mostly that of other people, with many it is mostly the person's own. NaN if there
+        are none.
 
     References
     ----------
@@ -189,34 +189,34 @@ def pooled_variance(
     """
     variance, freedom = np.asarray(variance, float), np.asarray(freedom, float)
     total = freedom + prior_freedom
-    # A variance of a single value is unknown, not zero.
-    own = np.where(freedom > 0, freedom * variance, 0.0)
-    others = prior_freedom * prior if prior_freedom > 0 else 0.0
+    # The variance of a single value is unknown, not zero.
+    own_sum = np.where(freedom > 0, freedom * variance, 0.0)
+    prior_sum = prior_freedom * prior if prior_freedom > 0 else 0.0
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(total > 0, (own + others) / total, np.nan), total
+        return np.where(total > 0, (own_sum + prior_sum) / total, np.nan), total
 
 
 def visit_sem(
     again: ArrayLike, variance: ArrayLike, repetitions: ArrayLike, *, known: Known
 ) -> Array:
-    """Give the standard error of measurement between visits of a median over repetitions.
+    """Return the standard error of measurement between visits of a median over repetitions.
 
     1.96 √2 times it is the smallest detectable change.
 
     Parameters
     ----------
     again
-        Standard error that another recording adds, with the camera put up again.
+        Standard error that another recording adds, after the camera was put up again.
     variance, repetitions
-        Variance of the repetitions that are measured, and how many there are.
+        Variance of the measured repetitions, and their number.
     known
-        What is known of other people (:func:`known_of`).
+        What is known from other people (:func:`known_of`).
 
     Returns
     -------
     numpy.ndarray
-        NaN if an error is not known, or if there is no repetition, or if the scatter of the
-        repetitions is only known from less than three of them.
+        NaN if an error is not known, if there is no repetition, or if the scatter of the
+        repetitions is known only from fewer than three of them.
     """
     from scipy.special import stdtrit
 
@@ -226,7 +226,7 @@ def visit_sem(
     )
     is_known = (count >= 1) & (freedom >= 2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        # Wider by Student's t, as the scatter is itself an estimate.
+        # Wider by Student's t, because the scatter is itself an estimate.
         wider = stdtrit(np.where(is_known, freedom, 2.0), 0.975) / Z95
         of_median = np.where(count >= 3, _MEDIAN, 1.0)
         scatter = wider * of_median * np.sqrt(pooled / count)
@@ -235,7 +235,7 @@ def visit_sem(
 
 
 def visit_error(sd: ArrayLike, sem: ArrayLike, *, alike: ArrayLike) -> Array:
-    """Give the error with which a number is compared with another visit.
+    """Return the error for comparing a number with another visit.
 
     Parameters
     ----------
@@ -244,8 +244,8 @@ def visit_error(sd: ArrayLike, sem: ArrayLike, *, alike: ArrayLike) -> Array:
     sem
         Its standard error of measurement between visits (:func:`visit_sem`).
     alike
-        Whether both visits were filmed and analysed alike. If not, the error of the number does
-        not cancel, and counts too.
+        Whether both visits were filmed and analysed in the same way. If not, the error of the
+        number does not cancel, and counts too.
 
     Returns
     -------
@@ -256,16 +256,16 @@ def visit_error(sd: ArrayLike, sem: ArrayLike, *, alike: ArrayLike) -> Array:
 
 
 def least_change(before: ArrayLike, now: ArrayLike) -> Array:
-    """Smallest detectable change (95 %) of two numbers with these errors (:func:`visit_error`)."""
+    """Return the smallest detectable change (95 %) for two errors from :func:`visit_error`."""
     return half_width(np.hypot(before, now))
 
 
 Judgement = Literal["better", "worse", "met", ""]
-"""How a change lies to a target: nearer or farther, both visits meet it, or it has none."""
+"""Change relative to a target: nearer or farther, both visits meet it, or there is none."""
 
 
 def judged(before: float, now: float, *, goal: float, direction: str, alike: bool) -> Judgement:
-    """Say whether a change is for the better.
+    """Whether a change is for the better.
 
     Parameters
     ----------
@@ -274,12 +274,12 @@ def judged(before: float, now: float, *, goal: float, direction: str, alike: boo
     goal
         Target; NaN without one.
     direction
-        That of the rule: "below" (values below the target are outside it), "above" or "outside"
-        (farther from zero than the target).
+        Direction of the rule: "below" (values below the target are outside it), "above" or
+        "outside" (farther from zero than the target).
     alike
-        Whether both visits were filmed and analysed alike. If not, nothing is said: a change that
-        comes from another place of the camera is the same for all of a person's numbers of a kind,
-        so that one of many seems to be for the better or the worse too often.
+        Whether both visits were filmed and analysed in the same way. If not, nothing is claimed:
+        another place of the camera changes all of a person's numbers of a kind alike. One of many
+        would too often seem to be for the better or the worse.
     """
     if not (alike and math.isfinite(goal) and direction):
         return ""
@@ -297,7 +297,7 @@ def judged(before: float, now: float, *, goal: float, direction: str, alike: boo
 def sem_over_repetitions(
     again: xr.DataArray, value: xr.DataArray, accepted: NDArray[np.bool_], *, known: Known
 ) -> xr.DataArray:
-    """Apply :func:`visit_sem` to the accepted repetitions; `again` lacks the dimension ``rep``."""
+    """Apply :func:`visit_sem` to the accepted repetitions; `again` has no dimension ``rep``."""
     values = value.isel(rep=accepted).transpose("rep", *again.dims).to_numpy()
     count = np.isfinite(values).sum(axis=0)
     total = np.where(np.isfinite(values), values, 0.0).sum(axis=0)

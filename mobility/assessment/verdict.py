@@ -1,6 +1,6 @@
-"""The verdict: what a recording is good for, by all its warnings and checks.
+"""The verdict: what a recording can be used for, based on its warnings and checks.
 
-Report, documents and command line leave out what the verdict rules out. A page says that a
+Report, documents and command line leave out what the verdict rules out. A page states either that a
 recording is good or what is wrong with it, never both.
 """
 
@@ -33,8 +33,8 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 Part = Literal[
     "indices", "fms", "arms", "feet", "smoothness", "exercises", "differences", "findings"
 ]
-"""What a verdict may rule out: indices, score of the FMS deep squat, findings of the arms, of the
-feet or of smoothness, exercises, differences between the sides, all findings."""
+"""Results that a verdict may rule out: indices, score of the FMS deep squat, findings of the arms,
+of the feet or of smoothness, exercises, differences between the sides, all findings."""
 
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -50,21 +50,21 @@ class Reason:
     level
         Level of the verdict because of it.
     why
-        As a clause, without a capital and a full stop.
+        The reason as a clause, without a capital and a full stop.
     about
-        Its topic: a recording has one reason about each.
+        Its topic: a recording has one reason for each topic.
     what_to_do
-        In a sentence; empty where there is nothing to do.
+        What to do, in a sentence; empty if there is nothing to do.
     rules_out
-        What is not given because of it.
+        Results that are not reported because of it.
     sides_in_doubt
         Whether the sides may have been exchanged.
     looks_like
-        What was shown instead of the exercise; empty where that is not clear.
+        What was shown instead of the exercise; empty if that is not clear.
     instead
-        Slug of the exercise that was shown instead; empty where there is none.
+        Slug of the exercise that was shown instead; empty if there is none.
     code
-        Code of the warning; of a check without one, its name.
+        Code of the warning; for a check without one, its name.
     """
 
     level: Level
@@ -80,24 +80,24 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a recording is good for.
+    """What a recording can be used for.
 
     Attributes
     ----------
     level
         "good", "limited", "not_this_exercise" or "unusable".
     headline
-        The verdict in a few words, and how many checks of the squat gave a result.
+        The verdict in a few words, and how many checks of the squat have a result.
     why
-        Why, in one plain sentence; empty where nothing is wrong.
+        The reason, in one plain sentence; empty if nothing is wrong.
     what_to_do
-        What to do about it, in a sentence or two; empty where there is nothing to do.
+        What to do about it, in a sentence or two; empty if there is nothing to do.
     rules_out
-        What is not given, see :data:`Part`.
+        Results that are not reported, see :data:`Part`.
     reasons
-        All that is wrong with the recording, the worst first.
+        Everything that is wrong with the recording, the worst first.
     instead
-        Slug of the exercise of which `what_to_do` speaks; empty where it speaks of none.
+        Slug of the exercise that `what_to_do` mentions; empty if it mentions none.
     """
 
     level: Level
@@ -115,22 +115,22 @@ class Verdict:
 
     @property
     def film_again(self) -> bool:
-        """Whether most results are missing or false, so that only another film helps."""
+        """Whether most results are missing or false, so that only another video helps."""
         return LEVELS.index(self.level) > LEVELS.index("limited")
 
     @property
     def sides_in_doubt(self) -> bool:
         """Whether the sides may have been exchanged."""
-        return any(each.sides_in_doubt for each in self.reasons)
+        return any(reason.sides_in_doubt for reason in self.reasons)
 
     def absent(self, *parts: Part) -> str:
-        """Say in one sentence which of `parts` are not given, and why; empty where all are."""
+        """Return a sentence with the `parts` that are not reported, and why; empty if all are."""
         out = [part for part in parts if part in self.rules_out]
         if not out:
             return ""
         names = tables.load("verdict")["parts"]
         names_of_parts = {"parts": capital(listed([names[part] for part in out]))}
-        because = [each.why for each in self.reasons if each.rules_out.issuperset(out)]
+        because = [reason.why for reason in self.reasons if reason.rules_out.issuperset(out)]
         if not because:
             return tables.sentence("comments.verdict.absent", **names_of_parts)
         return tables.sentence("comments.verdict.absent_because", **names_of_parts, why=because[0])
@@ -139,13 +139,15 @@ class Verdict:
         """Leave out the findings that are ruled out."""
         if "findings" in self.rules_out:
             return ()
-        return tuple(each for each in findings if self.keeps(each.metric))
+        return tuple(finding for finding in findings if self.keeps(finding.metric))
 
     def checks(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        """Give all findings; what is ruled out is not reported, for the reason of the verdict."""
+        """Return all findings; those ruled out are not reported, with the verdict's reason."""
         return tuple(
-            each if self.shows(each.metric) else refused(each, self.why_without(each.metric))
-            for each in findings
+            finding
+            if self.shows(finding.metric)
+            else refused(finding, self.why_without(finding.metric))
+            for finding in findings
         )
 
     def keeps(self, metric: str) -> bool:
@@ -153,9 +155,9 @@ class Verdict:
         return not self.rules_out & _parts_with(metric)
 
     def why_without(self, quantity: str, item: str = "") -> str:
-        """Say in a clause why a quantity, or an item of it, is not given; empty where it is.
+        """Return a clause why a quantity, or an item of it, is not reported; empty if it is.
 
-        Counts are always given: they show that there was nothing to measure.
+        Counts are always reported: they show that there was nothing to measure.
         """
         table = tables.load("verdict")["parts_of"]
         parts = [part for part, names in table.items() if quantity in names]
@@ -165,7 +167,7 @@ class Verdict:
             parts.append("findings")
         for part in parts:
             if part in self.rules_out:
-                because = [each.why for each in self.reasons if part in each.rules_out]
+                because = [reason.why for reason in self.reasons if part in reason.rules_out]
                 return because[0] if because else self.why.rstrip(".")
         return ""
 
@@ -190,27 +192,26 @@ def judge(
     *,
     exercise: Exercise | None = None,
 ) -> Verdict:
-    """Say what a recording is good for.
+    """Decide what a recording can be used for.
 
     Parameters
     ----------
     warnings
-        All that were recorded; of single joints, those that concern what is shown.
+        All recorded warnings; for single joints, those that concern the shown results.
     quality
-        The document of :func:`mobility.capture.quality.capture_quality`. None where there is none:
-        then the warnings alone decide.
+        The document of :func:`mobility.capture.quality.capture_quality`. If it is None, only the
+        warnings decide.
     metrics
-        Metrics of the squat or the single joints. For a squat the verdict says how many of the
-        checks (:func:`mobility.assessment.findings.find`) gave a result.
+        Metrics of the squat or the single joints. For a squat the verdict states how many of the
+        checks (:func:`mobility.assessment.findings.find`) have a result.
 
     exercise
-        What was to be shown; by default that of the `metrics`.
+        The intended exercise; by default that of the `metrics`.
 
     Returns
     -------
     Verdict
-        "good" only without warnings and faults of the checks. A recording without checks is
-        "limited".
+        "good" only without warnings and failed checks. A recording without checks is "limited".
     """
     exercise = exercise or exercise_of(metrics)
     joints = exercise.noun == "movement"
@@ -223,9 +224,9 @@ def judge(
         )
     checked = quality is not None and any(_checks_made(quality))
     if quality is not None:
-        # A check replaces a warning about the same topic, as it has a level.
-        faults = {each.about: each for each in _reasons_of_checks(quality, exercise)}
-        reasons = [faults.pop(each.about, each) for each in reasons]
+        # A check replaces a warning about the same topic, because it has a level.
+        faults = {reason.about: reason for reason in _reasons_of_checks(quality, exercise)}
+        reasons = [faults.pop(reason.about, reason) for reason in reasons]
         reasons += faults.values()
     if quality is not None and not checked:
         why = tables.sentence("comments.verdict.not_checked")
@@ -238,24 +239,26 @@ def judge(
 
 
 def _with_results(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
-    """Add how many checks have which result, and the main reason why others are not decided."""
+    """Add how many checks have each result, and the main reason for undecided checks."""
     findings = verdict.checks(findings)
     if not findings:
         return verdict
-    results = Counter(each.result for each in findings)
+    results = Counter(finding.result for finding in findings)
     order = ("outside", "met", "borderline", *RESULTS[3:])
     counts = [f"{results[name]} {in_words(name)}" for name in order if results[name]]
-    number = "of_sides" if any(each.side for each in findings) else "several"
+    number = "of_sides" if any(finding.side for finding in findings) else "several"
     number = "one" if len(findings) == 1 else number
     text = tables.sentence(
         f"comments.verdict.checks.{number}", count=len(findings), results=", ".join(counts)
     )
     silent = [
-        each for each in findings if each.result in ("inconclusive", "not_reported", "not_visible")
+        finding
+        for finding in findings
+        if finding.result in ("inconclusive", "not_reported", "not_visible")
     ]
-    reasons = Counter(each.reason for each in silent if each.probability is None)
+    reasons = Counter(finding.reason for finding in silent if finding.probability is None)
     reason, times = reasons.most_common(1)[0] if reasons else ("", 0)
-    is_new = all(each.why != reason for each in verdict.reasons)
+    is_new = all(cause.why != reason for cause in verdict.reasons)
     if 2 * times > len(findings) and is_new:
         because = tables.sentence("comments.verdict.main_obstacle", reason=reason)
         text = f"{text} {because}"
@@ -272,26 +275,26 @@ def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdic
         once.setdefault(reason.about, reason)
     reasons = list(once.values())
     level = reasons[0].level
-    worst = [each for each in reasons if each.level == level]
-    if level == "not_this_exercise":  # that it is no squat explains the rest
-        worst = [each for each in worst if "findings" in each.rules_out][:1] or worst
+    worst = [reason for reason in reasons if reason.level == level]
+    if level == "not_this_exercise":  # the fact that it is no squat explains the rest
+        worst = [reason for reason in worst if "findings" in reason.rules_out][:1] or worst
     rules_out = frozenset(exercise.table["parts"]).intersection(
-        *[frozenset().union(*(each.rules_out for each in reasons_given))]
+        *[frozenset().union(*(reason.rules_out for reason in reasons_given))]
     )
-    why = listed([each.why for each in worst])
-    looks = [each.looks_like for each in worst if each.looks_like][:1]
+    why = listed([reason.why for reason in worst])
+    looks = [reason.looks_like for reason in worst if reason.looks_like][:1]
     why = (
         tables.sentence("comments.verdict.looks_like", what=looks[0], why=why)
         if looks
         else f"{capital(why)}."
     )
-    limits = [each for each in reasons if each.level == "limited"]
+    limits = [reason for reason in reasons if reason.level == "limited"]
     if level == "not_this_exercise" and limits and "findings" not in rules_out:
-        # The findings that remain have the limits of the recording.
-        besides = listed([each.why for each in limits])
+        # The remaining findings have the limits of the recording.
+        besides = listed([reason.why for reason in limits])
         why += " " + tables.sentence("comments.verdict.besides", limits=besides)
         worst += limits
-    does = each_once(each.what_to_do for each in worst)
+    does = each_once(reason.what_to_do for reason in worst)
     return Verdict(
         level=level,
         headline=headline(level, exercise),
@@ -299,26 +302,26 @@ def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdic
         what_to_do=" ".join(filter(None, does)),
         rules_out=rules_out,
         reasons=tuple(reasons),
-        instead=next((each.instead for each in worst if each.instead), ""),
+        instead=next((reason.instead for reason in worst if reason.instead), ""),
     )
 
 
 def each_once(texts: Iterable[str]) -> list[str]:
-    """Leave out of each text the sentences that an earlier one has, or begins with."""
-    said: list[str] = []
+    """Remove from each text the sentences that an earlier text contains or begins with."""
+    sentences_so_far: list[str] = []
     texts_left = []
     for text in texts:
         sentences = []
         for sentence in re.split(r"(?<=[.!?]) +(?=[A-Z])", text):
-            if not any(each.startswith(sentence.rstrip(".")) for each in said):
+            if not any(earlier.startswith(sentence.rstrip(".")) for earlier in sentences_so_far):
                 sentences.append(sentence)
-                said.append(sentence)
+                sentences_so_far.append(sentence)
         texts_left.append(" ".join(sentences))
     return texts_left
 
 
 def headline(level: Level, exercise: Exercise) -> str:
-    """Name a level as a sentence."""
+    """Return the sentence for a level."""
     return f"{capital(exercise.verdict_words(level))}."
 
 
@@ -340,10 +343,10 @@ def _reason(
 def _reasons_of_warnings(
     warnings: Iterable[AnalysisWarning], exercise: Exercise
 ) -> Iterator[Reason]:
-    """Reasons in the order of the table, which lists the most telling warnings first."""
+    """Return reasons in the order of the table, which lists the most important warnings first."""
     all_warnings = list(warnings)
     for code in tables.load("verdict")["warnings"]:
-        for warning in (each for each in all_warnings if each.code == code):
+        for warning in (other for other in all_warnings if other.code == code):
             if "level" in _entry_of(warning):
                 yield _reason_of_warning(warning, exercise)
 
@@ -360,7 +363,7 @@ def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
     advice = exercise.table.get("advice_on", {}).get(warning.code, entry.get("do", ""))
     why = entry["is"].format(**warning.values)
     instead = str(warning.values.get("exercise", ""))
-    names = {each.slug: each.name for each in registry.exercises()}
+    names = {exercise.slug: exercise.name for exercise in registry.exercises()}
     named = {**warning.values, "exercise": names.get(instead, instead)}
     what_to_do = advice.format(**named)
     second = warning.values.get("seen_by", 1) > 1 and not entry.get("once")
@@ -374,8 +377,8 @@ def _without_repetition(metrics: xr.Dataset) -> bool:
 
 
 def _rule_out_all(reasons: Iterable[Reason]) -> bool:
-    """Whether some reason rules out all findings."""
-    return any("findings" in each.rules_out for each in reasons)
+    """Whether any reason rules out all findings."""
+    return any("findings" in reason.rules_out for reason in reasons)
 
 
 def _checks_made(quality: Mapping[str, Any]) -> Iterator[bool]:
@@ -413,7 +416,7 @@ def _faults(
     level: Level,
     exercise: Exercise,
 ) -> Iterator[tuple[Mapping[str, Any], Level, str]]:
-    """Give entry, level and advice of each fault that a check found."""
+    """Yield entry, level and advice for each problem that a check found."""
     advice = str(check.get("advice") or "")
     if name == "view":
         if exercise.noun == "movement":
@@ -433,13 +436,13 @@ def _faults_of_framing(
     advice: str,
     exercise: Exercise,
 ) -> Iterator[tuple[Mapping[str, Any], Level, str]]:
-    """Faults of the framing, for each part of the body; for single joints as a whole."""
+    """Yield the problems of the framing by part of the body; for single joints as a whole."""
     framing = tables.load("capture_quality")["framing"]
     limits = framing["share"]["above"]
     advice_on = exercise.table.get("advice_on", {})
     outside = {} if exercise.noun == "movement" else check.get("outside") or {}
     at_edge = check.get("at_edge") or {}
-    # Of an earlier version it is not known, and feet are no less out of the picture than ankles.
+    # Earlier versions did not store it, and feet are out of the picture whenever ankles are.
     ankles = check.get("ankles_outside")
     any_part = False
     for part, share in outside.items():
@@ -461,10 +464,14 @@ def _faults_of_framing(
 
 def warning_lines(warnings: Sequence[AnalysisWarning]) -> list[str]:
     """Write each warning in a line; refused angles share one line."""
-    # A record that other code wrote may have none of these values.
-    refused = [each for each in warnings if each.code == "angle_refused" and "limit" in each.values]
+    # A record that other code wrote may lack these values.
+    refused = [
+        warning
+        for warning in warnings
+        if warning.code == "angle_refused" and "limit" in warning.values
+    ]
     if len(refused) < 2:
-        return [each.message for each in warnings]
+        return [warning.message for warning in warnings]
     by_limit: dict[str, list[str]] = {}
     for warning in refused:
         angle, share = str(warning.values["angle"]), warning.values["share"]
@@ -478,7 +485,7 @@ def warning_lines(warnings: Sequence[AnalysisWarning]) -> list[str]:
     )
     together = tables.sentence("warnings.angles_refused.all", parts=parts)
     return [
-        together if each is refused[0] else each.message
-        for each in warnings
-        if each is refused[0] or each not in refused
+        together if warning is refused[0] else warning.message
+        for warning in warnings
+        if warning is refused[0] or warning not in refused
     ]

@@ -1,1 +1,1 @@
-"""What every room stands on: options, parsing, words, numbers, processes, files, provenance."""
+"""Shared by every room: options, parsing, words, numbers, processes, files, provenance."""

@@ -1,8 +1,8 @@
-"""Arguments are checked at the edge; options are keyword-only, and a misspelt one is an error.
+"""Checks of arguments; options are keyword-only, and a misspelt option is an error.
 
-:func:`checked` wraps a function so that its arguments are validated by pydantic against their
-annotations before it runs. What an annotation of Python cannot say, a kind does: a
-:data:`FilePath`, some :data:`Names`, or one of the Datasets of :mod:`mobility.kinematics.datasets`.
+:func:`checked` wraps a function so that pydantic validates its arguments against their annotations
+before it runs. Kinds add conditions that a Python annotation cannot express: a :data:`FilePath`,
+some :data:`Names`, or one of the Datasets of :mod:`mobility.kinematics.datasets`.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ K = TypeVar("K")
 
 _LONGEST_NAME = 100
 _LONGEST_QUOTE = 60
-"""Characters of a value that a message quotes."""
+"""Number of characters of a value that a message quotes."""
 
 _LONGEST_PATH = 4096
 _MOST_MEANT = 3
-"""Measures that a message offers."""
+"""Number of measures that a message suggests."""
 
 _MOST_LISTED = 5
-"""Faults that a message lists; all are in the fields of the error."""
+"""Number of errors that a message lists; the fields of the error have all of them."""
 
 MOST_WORKERS = 256
 Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
@@ -60,36 +60,36 @@ Seed = Annotated[int, Field(ge=0)]
 
 
 def likely(name: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest known name, else ``""``.
+    """Return ``"; did you mean 'x'?"`` for the closest known name, otherwise ``""``.
 
     `cutoff` is the least similarity, 0 to 1.
     """
-    if len(str(name)) > _LONGEST_NAME:  # comparing it would take long, and it is no slip
+    if len(str(name)) > _LONGEST_NAME:  # too long to be a slip, and slow to compare
         return ""
     close = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=cutoff)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def likely_of_all(name: str, choices: Iterable[str], *, cutoff: float = 0.75) -> str:
-    """As :func:`likely`, where it is near, and then the whole list: what there is is told."""
+    """Do the same as :func:`likely`, and list all choices."""
     names = list(choices)
     close = likely(name, names, cutoff=cutoff)
     return f"{f'{close} Choose' if close else '; choose'} from {', '.join(names)}"
 
 
 def likely_measure(name: str, choices: Iterable[str]) -> str:
-    """As :func:`likely`; else offer some measures that have the name as a part."""
+    """Do the same as :func:`likely`, or else suggest measures that contain the name."""
     names = list(choices)
     part = str(name).strip().lower().replace(" ", "_")
-    inside = [each for each in names if len(part) > 2 and part in each.lower()]
+    inside = [name for name in names if len(part) > 2 and part in name.lower()]
     if (close := likely(part, names)) or not inside:
         return close
-    inside.sort(key=lambda each: (not each.lower().startswith(part), len(each)))
+    inside.sort(key=lambda name: (not name.lower().startswith(part), len(name)))
     return f"; did you mean {' or '.join(map(repr, inside[:_MOST_MEANT]))}?"
 
 
 def quoted(value: Any) -> str:
-    """Return a value as a message shows it: short and in one line, else by its type."""
+    """Return a value as a message shows it: short and in one line, otherwise its type."""
     plain = (str, bytes, bool, int, float, complex, os.PathLike, list, tuple, dict, set, type(None))
     if isinstance(value, plain):
         short = reprlib.Repr()
@@ -104,7 +104,7 @@ def quoted(value: Any) -> str:
 
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-"""Begin of a URL; a Path of one has one slash, and a drive one letter."""
+"""Begin of a URL. In a Path it has only one slash; a drive has only one letter."""
 
 
 def is_word(value: Any, *words: str) -> bool:
@@ -113,12 +113,12 @@ def is_word(value: Any, *words: str) -> bool:
 
 
 def check_path(path: Any) -> str | os.PathLike[str]:
-    """Return the path of a file or folder as it is, if it can be one.
+    """Return the path of a file or folder unchanged, if it is valid.
 
     Raises
     ------
     BadInputError
-        It is no text and no path, empty, too long, a URL, or holds what no path can.
+        It is neither text nor a path, or it is empty, too long, a URL, or has an invalid character.
     """
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
@@ -137,7 +137,7 @@ def check_path(path: Any) -> str | os.PathLike[str]:
 
 
 def require_path(path: Any, *, what: str) -> None:
-    """Raise unless `path`, called `what`, can be the path of a file or folder."""
+    """Raise an error unless `path`, called `what`, can be the path of a file or folder."""
     try:
         check_path(path)
     except BadInputError as error:
@@ -145,12 +145,12 @@ def require_path(path: Any, *, what: str) -> None:
 
 
 def check_day(value: Any) -> datetime.date | str:
-    """Return a date, a date and time, or the text of one, of pandas too.
+    """Return a date, or a date and time, from a date object or a text, also of pandas.
 
     Raises
     ------
     BadInputError
-        It is something else, or the date that pandas has where there is none (NaT).
+        It is something else, or the missing date of pandas (NaT).
     """
     if isinstance(value, datetime.date) and value == value:
         plain = getattr(value, "to_pydatetime", None)
@@ -165,9 +165,9 @@ Day = Annotated[datetime.datetime | datetime.date | str, PlainValidator(check_da
 
 
 def check_table(value: Any) -> Any:
-    """Return a DataFrame unchanged, if each column has a name of its own.
+    """Return a DataFrame unchanged, if its column names are unique.
 
-    It is known by what it can do: importing pandas takes long.
+    Recognised by its methods, because importing pandas is slow.
     """
     columns = getattr(value, "columns", None)
     if columns is None or not callable(getattr(value, "groupby", None)):
@@ -198,10 +198,10 @@ Names = Annotated[
         )
     ),
 ]
-"""Some names; a single text is one of them."""
+"""Some names; a single text counts as one name."""
 
 FilePath = Annotated[str | os.PathLike[str], PlainValidator(check_path)]
-"""Path of a file or folder, which need not be there."""
+"""Path of a file or folder, which need not exist."""
 
 
 MOST_PIXELS = 99_999
@@ -221,7 +221,7 @@ def check_point(point: Iterable[Any], *, name: str = "") -> tuple[float, float]:
     Raises
     ------
     BadInputError
-        There are not two, or one cannot be a place.
+        There are not two numbers, or one of them cannot be a place.
     """
     try:
         x, y = (parse_number(part) if isinstance(part, str) else float(part) for part in point)
@@ -236,7 +236,7 @@ def check_point(point: Iterable[Any], *, name: str = "") -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Number:
-    """Kind of a number in a range, or one of some words; without words "auto", which is None."""
+    """Kind of a number in a range, or one of some words; without words "auto", which means None."""
 
     least: float
     most: float
@@ -281,10 +281,11 @@ Standing = Annotated[
 PoseRate = Annotated[
     Literal["usual", "all"] | float, Number(5, 1000, "frames a second", ("usual", "all"))
 ]
-"""Frames a second in which the pose is estimated, as for `mobility.capture.pose.estimate_pose`."""
+"""Frames per second in which the pose is estimated, as for
+`mobility.capture.pose.estimate_pose`."""
 
 ModelName = Literal["auto", "full", "heavy", "both"]
-"""A pose model where no file of one can be named, as for `mobility.capture.models`."""
+"""A pose model for users who cannot name a file, as for `mobility.capture.models`."""
 
 
 def check_times(times: Any, *, others: Sequence[str] = (), what: str) -> tuple[float, float, float]:
@@ -296,17 +297,18 @@ def check_times(times: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
         An object with ``start``, ``bottom`` and ``end``, in seconds. Other columns of
         `Session.repetitions_table` are ignored.
     others
-        Further entries that it may have.
+        Further names that it may have.
     what
-        What was given, for the message ("repetition 2").
+        What the times belong to, for messages ("repetition 2").
 
     Raises
     ------
     BadInputError
-        A time is missing or no number, a name is unknown, or the row says that it is not used.
+        A time is missing or is not a number, a name is unknown, or the row is marked as not
+        accepted.
     """
     names = ("start", "bottom", "end")
-    # Rows of a table of repetitions may be handed back, but not those that are not used.
+    # Rows of a table of repetitions may be passed back, but not those that were rejected.
     allowed = (*names, *others, "rep", "depth", "accepted", "complete", "reason")
     if isinstance(times, Mapping):
         for name in times:
@@ -325,8 +327,8 @@ def check_times(times: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
         start, bottom, end = map(float, values)
     except (TypeError, ValueError, KeyError, IndexError, OverflowError):
         raise BadInputError(
-            f"{what}: must have start, bottom (of a movement its turn) and end, in seconds "
-            f"(got {quoted(times)})"
+            f"{what}: must have start, bottom (end of range for a joint movement) and end, in "
+            f"seconds (got {quoted(times)})"
         ) from None
     return start, bottom, end
 
@@ -337,14 +339,14 @@ def check_intervals(value: Any, *, earliest: float = 0.0) -> list[dict[str, floa
     Parameters
     ----------
     value
-        For each an object as :func:`check_times` takes it, in order and without overlap.
+        One object for each repetition, as for :func:`check_times`, in order and without overlap.
     earliest
-        When the first may start.
+        Earliest start of the first repetition.
 
     Raises
     ------
     BadInputError
-        As :func:`check_times`, or times are out of order.
+        As for :func:`check_times`, or the times are out of order.
     """
     if not isinstance(value, Sequence):
         raise BadInputError("repetitions: must be a list of start, bottom and end, in seconds")
@@ -371,22 +373,21 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
-    """Build `model` from `values`, turning every fault into one error.
+    """Build `model` from `values`, and report all errors in one exception.
 
     Parameters
     ----------
     model
-        The pydantic model that states what is allowed.
+        The pydantic model that defines what is allowed.
     values
-        What was given.
+        The values to check.
     what
-        What the values belong to, for the message ("options of clean_pose").
+        What the values belong to, for messages ("options of clean_pose").
 
     Raises
     ------
     BadInputError
-        With all faults at once in ``fields``; unknown names come with the
-        likely spelling.
+        With all errors in ``fields``; an unknown name comes with the likely spelling.
     """
     if not isinstance(values, Mapping):
         raise BadInputError(
@@ -401,41 +402,41 @@ def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
             text, quoted_input = fault["msg"].removeprefix("Value error, "), ""
             if fault["type"] == "extra_forbidden":
                 of_model = model.model_fields.items()
-                text = f"unknown{likely(name, [each.alias or key for key, each in of_model])}"
-            elif name:  # else of all fields together
+                text = f"unknown{likely(name, [field.alias or key for key, field in of_model])}"
+            elif name:  # otherwise the error concerns all fields together
                 text = f"{text[:1].lower()}{text[1:]}"
                 if fault["type"] != "missing":
                     quoted_input = quoted(fault["input"])
-                # A check says by itself what is wrong with a large object.
+                # The check of a large object explains the error itself.
                 large = (
                     quoted_input == type(fault["input"]).__name__ and fault["type"] == "value_error"
                 )
                 if large or "(got " in text:
                     quoted_input = ""
-            # Each type of a union has a fault of its own.
+            # Each type of a union has its own error.
             faults.setdefault(name, {}).setdefault(text, quoted_input)
         fields = {
             name: ", or ".join(texts) + next((f" (got {got})" for got in texts.values() if got), "")
             for name, texts in faults.items()
         }
-        # A fault that all items of a list have is reported once.
+        # An error that all items of a list have is reported once.
         distinct = {", or ".join(texts): name for name, texts in reversed(faults.items())}
-        chosen = sorted(distinct.values(), key=list(fields).index)[:_MOST_LISTED]
+        quoted_names = sorted(distinct.values(), key=list(fields).index)[:_MOST_LISTED]
         listed = "; ".join(
             f"{name if len(name) <= _LONGEST_NAME else quoted(name)}: {fields[name]}"
             if name
             else fields[name]
-            for name in chosen
+            for name in quoted_names
         )
-        if len(fields) > len(chosen):
-            listed += f"; and {len(fields) - len(chosen)} more"
-        # A fault of all fields together belongs to none of them.
+        if len(fields) > len(quoted_names):
+            listed += f"; and {len(fields) - len(quoted_names)} more"
+        # An error of all fields together belongs to none of them.
         named = {name or what: [text] for name, text in fields.items()}
         raise BadInputError(f"{what}: {listed}", named) from None
 
 
 def _place_of(fault: Any, values: Any) -> list[str]:
-    """Names and numbers that lead to a fault, without those by which pydantic tells types apart."""
+    """Return the path to an error, without the entries that pydantic adds for types."""
     place = []
     for part in fault["loc"]:
         try:
@@ -450,10 +451,10 @@ def _place_of(fault: Any, values: Any) -> list[str]:
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Validate the arguments of `function` before it runs.
 
-    The annotations, with ``Annotated[..., Field(...)]`` where a range is meant and a kind where a
-    type does not say enough, are the only statement of what is allowed. What a function takes as
-    ``**options`` is handed on as it is, to the function that checks it. The models are built at
-    the first call, so that decorating costs nothing at import.
+    The annotations are the only definition of what is allowed, with ``Annotated[..., Field(...)]``
+    for a range, and a kind if a type does not say enough. Arguments for ``**options`` are passed on
+    unchanged to the function that checks them. The models are built at the first call, so that
+    decorating costs nothing at import.
     """
     parameters = inspect.signature(function).parameters
     kinds = {name: parameter.kind for name, parameter in parameters.items()}
@@ -462,45 +463,50 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         for name, parameter in parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    data = {
+    data_parameters = {
         name: parameter
         for name, parameter in parameters.items()
         if name not in options and parameter.kind is not inspect.Parameter.VAR_KEYWORD
     }
-    by_name = {name for name in data if kinds[name] is not inspect.Parameter.POSITIONAL_ONLY}
+    by_name = {
+        name for name in data_parameters if kinds[name] is not inspect.Parameter.POSITIONAL_ONLY
+    }
     hands_on = inspect.Parameter.VAR_KEYWORD in kinds.values()
 
     @functools.cache
     def model(which: Literal["data", "options"]) -> type[BaseModel]:
-        chosen = data if which == "data" else options
-        annotations = {name: function.__annotations__.get(name, Any) for name in chosen}
+
+        parameters = data_parameters if which == "data" else options
+        annotations = {name: function.__annotations__.get(name, Any) for name in parameters}
         shim = types.SimpleNamespace(__annotations__=annotations)
         hints = typing.get_type_hints(
             shim, globalns=inspect.unwrap(function).__globals__, include_extras=True
         )
         fields: dict[str, Any] = {
             name: (hints[name], ... if p.default is inspect.Parameter.empty else p.default)
-            for name, p in chosen.items()
+            for name, p in parameters.items()
         }
         return create_model(f"{function.__name__}_{which}", __base__=Strict, **fields)
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        arguments = dict(zip(data, args, strict=False))
-        if len(args) > len(data) or not by_name.isdisjoint(arguments.keys() & kwargs.keys()):
-            return function(*args, **kwargs)  # Python says what is wrong
+        arguments = dict(zip(data_parameters, args, strict=False))
+        if len(args) > len(data_parameters) or not by_name.isdisjoint(
+            arguments.keys() & kwargs.keys()
+        ):
+            return function(*args, **kwargs)  # Python reports the error
         arguments |= {name: value for name, value in kwargs.items() if name in by_name}
-        others = {name: value for name, value in kwargs.items() if name not in by_name}
+        by_keyword = {name: value for name, value in kwargs.items() if name not in by_name}
         handed_on: dict[str, Any] = {}
         if hands_on:
-            handed_on = {name: value for name, value in others.items() if name not in options}
-            others = {name: value for name, value in others.items() if name in options}
+            handed_on = {n: value for n, value in by_keyword.items() if n not in options}
+            by_keyword = {n: value for n, value in by_keyword.items() if n in options}
         name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
-        chosen = validate(model("options"), others, what=f"options of {name}")
-        valid = validate(model("data"), arguments, what=name)
+        valid_options = validate(model("options"), by_keyword, what=f"options of {name}")
+        valid_data = validate(model("data"), arguments, what=name)
         return function(
-            *(getattr(valid, name) for name in data),
-            **{name: getattr(chosen, name) for name in options},
+            *(getattr(valid_data, name) for name in data_parameters),
+            **{name: getattr(valid_options, name) for name in options},
             **handed_on,
         )
 
@@ -508,7 +514,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def checked_methods(kind: type[K]) -> type[K]:
-    """Validate the arguments of each public method of a class as :func:`checked` does."""
+    """Validate the arguments of each public method of a class, as :func:`checked` does."""
     for name, method in [*vars(kind).items()]:
         is_public = inspect.isfunction(method) and not name.startswith("_")
         if is_public and len(inspect.signature(method).parameters) > 1:

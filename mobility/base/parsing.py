@@ -1,4 +1,4 @@
-"""Strict reading of JSON, YAML, TOML and CSV from users, with errors of one line."""
+"""Strict reading of JSON, YAML, TOML and CSV files from users, with errors of one line."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ import yaml
 
 from mobility.errors import BadInputError, NotFoundError
 
-# libyaml's loader is ten times as fast, but not in every build of PyYAML.
+# The loader of libyaml is ten times as fast, but some builds of PyYAML lack it.
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 DEEPEST = 32
-"""Deepest nesting of objects and lists; what this package reads has at most ten levels."""
+"""Deepest nesting of objects and lists; the files that this package reads have at most ten
+levels."""
 
 
 _LARGEST_BYTES = 256 << 20
-"""Of a document; the largest are those of hours of film."""
+"""Limit for a document; the largest ones belong to videos of several hours."""
 
 LARGEST_CSV_BYTES = 64 << 20
 
 MOST_COLUMNS = 100_000
-"""Of a table; DeepLabCut's of twenty people with all points of their bodies have 8,000."""
+"""Limit for a table; DeepLabCut tables with twenty people and all their points have 8,000."""
 
 _JOINERS = "\u200c\u200d"
 
@@ -39,7 +40,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
 class _UniqueKeyLoader(YAML_LOADER):  # type: ignore[misc, valid-type]
-    """Refuses duplicate keys, of which YAML would take the last."""
+    """Loader that refuses duplicate keys; YAML would use the last one."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         names = set()
@@ -53,9 +54,9 @@ class _UniqueKeyLoader(YAML_LOADER):  # type: ignore[misc, valid-type]
 
 
 def require_regular(path: str | os.PathLike[str]) -> os.stat_result:
-    """Return the status of a file or folder, or raise OSError: whoever opens a path asks first.
+    """Return the status of a file or folder, or raise OSError. Call it before opening a path.
 
-    A pipe waits for somebody to write it and gives its bytes only once; a device may never end.
+    A pipe waits for a writer and can be read only once; a device may never end.
     """
     status = Path(path).stat()
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
@@ -65,9 +66,12 @@ def require_regular(path: str | os.PathLike[str]) -> os.stat_result:
 
 
 def read_file(path: str | os.PathLike[str], *, most_bytes: int = _LARGEST_BYTES) -> bytes:
-    """Read a file, or raise OSError if it is none, as :func:`require_regular`, or is too large."""
+    """Read a file; raise OSError if it is no regular file or is too large."""
     if require_regular(path).st_size > most_bytes:
-        why = f"it is larger than {most_bytes >> 20} MB, the most that is read; give less"
+        why = (
+            f"it is larger than {most_bytes >> 20} MB, the largest size that is read; use a "
+            "smaller file"
+        )
         raise OSError(errno.EFBIG, why, os.fspath(path))
     return Path(path).read_bytes()
 
@@ -78,7 +82,7 @@ def parse_yaml(text: str) -> Any:
     Raises
     ------
     ValueError
-        If it is not such YAML, or is nested too deeply; with the line where possible.
+        If the text is not such YAML, or is nested too deeply; with the line if it is known.
     """
     try:
         return _not_too_deep(lambda: yaml.load(text, Loader=_UniqueKeyLoader))  # noqa: S506, a safe loader
@@ -88,7 +92,7 @@ def parse_yaml(text: str) -> Any:
         line = "" if mark is None else f", line {mark.line + 1}"
         raise ValueError(f"{problem}{line}") from None
     except (AttributeError, LookupError, TypeError):
-        # PyYAML raises these for a tag that does not fit its value, such as !!bool maybe.
+        # PyYAML raises these errors for a tag that does not fit its value, such as !!bool maybe.
         raise ValueError("a tag (!!) does not fit its value") from None
 
 
@@ -98,7 +102,7 @@ def parse_toml(text: str) -> Any:
     Raises
     ------
     ValueError
-        If it is not TOML, or is nested too deeply.
+        If the text is not TOML, or is nested too deeply.
     """
     return _not_too_deep(lambda: tomllib.loads(text))
 
@@ -109,7 +113,7 @@ def parse_json(text: str | bytes) -> Any:
     Raises
     ------
     ValueError
-        If it is not such JSON, or is nested too deeply.
+        If the text is not such JSON, or is nested too deeply.
     """
 
     def refuse(constant: str) -> Any:
@@ -132,29 +136,28 @@ def read_csv(
 ) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Read a table with a header from a CSV file, as spreadsheets write it.
 
-    Commas or semicolons separate its values. Rows without any value are left out.
+    The values are separated by commas or semicolons. Rows without any value are left out.
 
     Parameters
     ----------
     path
-        The file, in UTF-8 with or without its mark.
+        The file, in UTF-8 with or without a byte order mark.
     what
-        Name of the table, for the messages ("manifest").
+        Name of the table, for messages ("manifest").
 
     Returns
     -------
     list of str
-        Names of the columns, in small letters.
+        Names of the columns, in lower case.
     list of tuple
-        For each row the number of its line in the file, and its values without blanks around
-        them.
+        For each row the line number in the file, and the values without surrounding spaces.
 
     Raises
     ------
     NotFoundError
         There is no such file.
     BadInputError
-        It is no CSV file, or has no rows.
+        It is not a CSV file, or has no rows.
     """
     file = Path(path)
     try:
@@ -176,7 +179,7 @@ def read_csv(
     delimiter = ";" if head.count(";") > head.count(",") else ","
     if max((line.count(delimiter) for line in lines), default=0) >= MOST_COLUMNS:
         raise BadInputError(
-            f"{file}: has more than {MOST_COLUMNS} columns, too many for a {what}; give fewer"
+            f"{file}: has more than {MOST_COLUMNS} columns, too many for a {what}; remove some"
         )
     try:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -193,21 +196,21 @@ def read_csv(
 def is_control(character: str) -> bool:
     """Whether a character is invisible, moves the cursor, or changes the direction of text.
 
-    Two are not counted, without which names in some scripts, and emoji, cannot be written.
+    Two such characters are allowed, because names in some scripts and emoji need them.
     """
     controls = ("Cc", "Cf", "Zl", "Zp")
     return character not in _JOINERS and unicodedata.category(character) in controls
 
 
 def parse_number(text: str) -> float:
-    """Read a decimal number as people write it: digits 0 to 9, point or comma (half the world).
+    """Read a decimal number as people write it: digits 0 to 9, with a point or a comma.
 
-    Python itself also reads ``1_000``, ``nan``, ``infinity`` and the digits of other scripts.
+    Python itself would also accept ``1_000``, ``nan``, ``infinity`` and digits of other scripts.
 
     Raises
     ------
     ValueError
-        It is not such a number.
+        If the text is not such a number.
     """
     plain = text.strip().replace(",", ".", 1)
     if _NUMBER.fullmatch(plain) is None:
@@ -216,7 +219,7 @@ def parse_number(text: str) -> float:
 
 
 def _not_too_deep(read: Callable[[], Any]) -> Any:
-    """Return what `read` reads, unless it is so deep that recursion over it would fail."""
+    """Return what `read` reads, unless its nesting is too deep for recursive code."""
     too_deep = f"it is nested too deeply, more than {DEEPEST} levels"
     try:
         document = read()
@@ -224,7 +227,7 @@ def _not_too_deep(read: Callable[[], Any]) -> Any:
         raise ValueError(too_deep) from None
     level = [document]
     for _ in range(DEEPEST + 1):
-        # By identity, because YAML's aliases give the same object many times.
+        # Compared by identity, because YAML aliases give the same object many times.
         inside = {
             id(inner): inner
             for outer in level

@@ -1,12 +1,12 @@
-"""Python processes that are asked and answer, over their standard input and output.
+"""Python processes that answer requests over their standard input and output.
 
-Each has an address space of its own: what kills it is an error of one line for whoever asked, its
-memory is given back, and nothing that libraries print reaches the terminal. A script that starts
-one needs no ``if __name__ == "__main__"``. It ends with the process that started it, however that
-one ended, because then its input ends.
+Each process has its own address space. If it is killed, the caller gets an error of one line; its
+memory is freed, and nothing that libraries print reaches the terminal. A script that starts one
+needs no ``if __name__ == "__main__"``. The process ends with the process that started it, however
+that one ended, because its input ends then.
 
-A pool of loky starts six times as slowly, outlives a parent that is killed, and loses the requests
-of all its processes when one of them dies.
+A loky pool starts six times as slowly, outlives a killed parent, and loses the requests of all its
+processes when one of them dies.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from mobility.errors import BadInputError, EndedError, MobilityError, WorkerErro
 log = logging.getLogger(__name__)
 
 Send = Callable[[Mapping[str, Any], bytes], None]
-"""Sends a message, JSON values and bytes, to whoever asked."""
+"""Sends a message, JSON values and bytes, to the calling process."""
 
 Do = Callable[[dict[str, Any], Send], Any]
-"""Does a request, and returns JSON values; it may send messages before."""
+"""Handles a request and returns JSON values; it may send messages first."""
 
 _DEATH_S = 10.0
 
@@ -41,8 +41,8 @@ _DEATH_S = 10.0
 class Process:
     """A process that runs ``python -m module arguments``, which calls :func:`serve`.
 
-    `stderr`, `env` and `start_new_session` are as for :class:`subprocess.Popen`; what leads a
-    session is killed with all that it started.
+    `stderr`, `env` and `start_new_session` are as for :class:`subprocess.Popen`. If the process
+    leads a session, killing it also kills everything that it started.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class Process:
             start_new_session=start_new_session,
         )
         self.pid = self._process.pid
-        # Also where nobody closes it, as the interpreter ends.
+        # Also when the interpreter ends and nobody has closed it.
         self._closing = weakref.finalize(
             self, _close, self._process, leads_session=start_new_session, owner=os.getpid()
         )
 
     @property
     def ended(self) -> bool:
-        """Whether it can no longer be asked."""
+        """Whether the process no longer accepts requests."""
         return self._process.poll() is not None
 
     def ask(
@@ -82,8 +82,8 @@ class Process:
     ) -> Any:
         """Send a request, and return the answer or raise the error of the process.
 
-        Messages that come before the answer go to `on_message`. After `seconds` it is killed. If
-        it ended, it is dead, and its locks are free, before the EndedError is raised.
+        Messages that come before the answer go to `on_message`. After `seconds` the process is
+        killed. When EndedError is raised, the process is already dead and its locks are free.
         """
         is_late = threading.Event()
 
@@ -100,12 +100,12 @@ class Process:
                 self._process.stdin.write(json.dumps(request).encode() + b"\n")
                 self._process.stdin.flush()
             while received := self._receive():
-                message, data = received
+                message, payload = received
                 if "result" in message:
                     return message["result"]
                 if "error" in message:
                     raise _error_from(message)
-                on_message(message, data)
+                on_message(message, payload)
         finally:
             timer.cancel()
         self.close()
@@ -121,11 +121,11 @@ class Process:
         raise ended
 
     def kill(self) -> None:
-        """Kill it; called from any thread."""
+        """Kill the process; any thread may call this."""
         _kill(self._process, leads_session=self._leads_session)
 
     def close(self) -> None:
-        """Kill it, and wait until it is dead."""
+        """Kill the process, and wait until it is dead."""
         self._closing()
 
     def __enter__(self) -> Self:
@@ -135,14 +135,14 @@ class Process:
         self.close()
 
     def _receive(self) -> tuple[dict[str, Any], bytes] | None:
-        """Receive the next message; None if the process ended, maybe in the middle of one."""
+        """Receive the next message; None if the process ended, even in the middle of one."""
         assert self._process.stdout is not None
         with suppress(OSError, ValueError):
             message: dict[str, Any] = json.loads(self._process.stdout.readline())
             length = message.pop("bytes", 0)
-            data = self._process.stdout.read(length)
-            if len(data) == length:
-                return message, data
+            payload = self._process.stdout.read(length)
+            if len(payload) == length:
+                return message, payload
         return None
 
 
@@ -154,10 +154,10 @@ def _kill(process: subprocess.Popen[bytes], *, leads_session: bool) -> None:
 
 
 def _close(process: subprocess.Popen[bytes], *, leads_session: bool, owner: int) -> None:
-    if os.getpid() != owner:  # a fork that ends is not who started it
+    if os.getpid() != owner:  # only the process that started it may end it, not a fork
         return
     _kill(process, leads_session=leads_session)
-    # One that hangs in the system never dies.
+    # A process that hangs in the system never dies.
     with suppress(subprocess.TimeoutExpired):
         process.wait(_DEATH_S)
     for pipe in (process.stdin, process.stdout):
@@ -175,21 +175,21 @@ def _error_from(answer: Mapping[str, Any]) -> MobilityError:
 
 
 def serve(do: Do, *, prepare: Callable[[], None] = lambda: None) -> NoReturn:
-    """Answer requests from standard input until it ends; runs in the process that is asked.
+    """Answer requests from standard input until it ends; runs in the process that works.
 
-    `prepare` is called before there is a request, for which the process may wait.
+    `prepare` is called before the first request, while the process would otherwise wait.
     """
-    # What libraries print must not come between the answers.
+    # Text that libraries print must not appear between the answers.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    # Ctrl-C is for whoever asks, who ends this process.
+    # Ctrl-C is meant for the calling process, which ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prepare()
     requests = queue.SimpleQueue[bytes]()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
 
-    def send(message: Mapping[str, Any], data: bytes = b"") -> None:
-        out.write(json.dumps({**message, "bytes": len(data)}).encode() + b"\n" + data)
+    def send(message: Mapping[str, Any], payload: bytes = b"") -> None:
+        out.write(json.dumps({**message, "bytes": len(payload)}).encode() + b"\n" + payload)
         out.flush()
 
     while True:
@@ -199,7 +199,7 @@ def serve(do: Do, *, prepare: Callable[[], None] = lambda: None) -> NoReturn:
 def _listen(requests: queue.SimpleQueue[bytes]) -> None:
     for line in sys.stdin.buffer:
         requests.put(line)
-    # Whoever asked has ended: this process ends too, with all that it started.
+    # The calling process has ended: this process ends too, with everything that it started.
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(0)

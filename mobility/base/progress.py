@@ -1,4 +1,4 @@
-"""Progress: bars on a terminal and in a notebook, elsewhere a line in the log now and then."""
+"""Progress of long work: bars on a terminal and in a notebook, otherwise lines in the log."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ LOG_S = 30.0
 """Seconds between two lines of the log."""
 
 Listener = Callable[[str, float, float | None], None]
-"""Called with a description of the work, the units done, and the units in all."""
+"""Called with a description of the work, the units done, and the total number of units."""
 
 _LISTENER: ContextVar[Listener | None] = ContextVar("progress_listener", default=None)
 _FIRST_PAGE: ContextVar[Callable[[str], None] | None] = ContextVar("first_page", default=None)
 
 
 def is_watched() -> bool:
-    """Whether bars are seen: standard error is a terminal, or this is a notebook."""
+    """Whether a user sees bars: standard error is a terminal, or this is a notebook."""
     if _LISTENER.get() is not None:
         return False
     return _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
@@ -31,13 +31,13 @@ def is_watched() -> bool:
 
 @contextmanager
 def report_progress_to(listener: Listener) -> Iterator[None]:
-    """Report the progress of work inside to `listener`, instead of drawing bars.
+    """Report progress to `listener` inside this context, instead of drawing bars.
 
     Parameters
     ----------
     listener
-        Called with the description, the units done, and the units in all (None if unknown), from
-        the thread that works.
+        Called with the description, the units done, and the total number of units (None if
+        unknown), from the thread that works.
     """
     token = _LISTENER.set(listener)
     try:
@@ -48,12 +48,12 @@ def report_progress_to(listener: Listener) -> Iterator[None]:
 
 @contextmanager
 def send_first_page_to(listener: Callable[[str], None]) -> Iterator[None]:
-    """Send the first page of a report that is rendered inside to `listener`, before the rest.
+    """Send the first page of a report to `listener` before the rest, inside this context.
 
     Parameters
     ----------
     listener
-        Called with the page as HTML, from another thread; not called if the report is current.
+        Called with the page as HTML, from another thread; not called if the report is up to date.
     """
     token = _FIRST_PAGE.set(listener)
     try:
@@ -68,12 +68,12 @@ def first_page_listener() -> Callable[[str], None] | None:
 
 
 def progress_bar(description: str, *, total: float | None = None, unit: str = "frame") -> Any:
-    """Return a tqdm bar where somebody sees it, else an object like it that logs the progress.
+    """Return a tqdm bar if a user sees it, otherwise an object like it that logs the progress.
 
     Parameters
     ----------
     description
-        The work, in words.
+        Description of the work.
     total
         Number of units, if known.
     unit
@@ -90,7 +90,7 @@ def progress_bar(description: str, *, total: float | None = None, unit: str = "f
 
 
 def _logger() -> Listener:
-    """Make a listener that logs the progress of long work."""
+    """Return a listener that logs the progress of long work."""
     logged = time.monotonic()
 
     def listen(description: str, done: float, total: float | None) -> None:
@@ -104,7 +104,7 @@ def _logger() -> Listener:
 
 
 class _ListenerBar:
-    """Bar that calls a listener."""
+    """A bar that calls a listener."""
 
     def __init__(self, listener: Listener, description: str, total: float | None) -> None:
         self._listener, self._description, self.total = listener, description, total
@@ -116,7 +116,7 @@ class _ListenerBar:
         self._listener(self._description, self.n, self.total)
 
     def close(self) -> None:
-        """Do nothing."""
+        """Do nothing; tqdm bars have this method."""
 
     def __enter__(self) -> _ListenerBar:
         return self

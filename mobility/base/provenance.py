@@ -1,4 +1,4 @@
-"""Provenance of results: their ``history`` attribute, and digests of the present code."""
+"""Provenance of results: their ``history`` attribute, and digests of the current code."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SCHEMA_VERSION = "1"
-"""Version of the layout of our Datasets and documents."""
+"""Version of the layout of Datasets and JSON documents."""
 
 LIBRARIES = ("mediapipe", "numpy", "scipy", "xarray", "av", "opencv-contrib-python")
-"""Packages, beside this one, whose version can change a number."""
+"""Packages, besides this one, whose version can change a number."""
 
 _HERE = Path(mobility.__file__).parent
 
 
 @functools.cache
 def package_versions() -> Mapping[str, str]:
-    """Versions of the packages that can change a number, by name."""
-    # One that is installed in place keeps the metadata of the day when it was installed.
+    """Return the versions of the packages that can change a number, by name."""
+    # A package that is installed in place keeps the metadata of the day of its installation.
     versions = {"mobility": mobility.__version__}
     for name in LIBRARIES:
         try:
@@ -42,32 +42,33 @@ def package_versions() -> Mapping[str, str]:
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file as hexadecimal digits, read in blocks."""
+    """Return the SHA-256 of a file as hexadecimal digits; the file is read in blocks."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 Code = tuple[str, ...]
-"""Modules with which a computation begins. What they import belongs to it, also in functions."""
+"""Modules with which a computation begins. The modules that they import count too, also inside
+functions."""
 
 PAGES: Code = ()
-"""Code of reports and comments: all files but those of the exercises."""
+"""Code of reports and comments: all files except those of the exercises."""
 
 _BEYOND = ("mobility.sessions", "mobility.store")
-"""Not followed: what a result needs of its session is in its key, by value."""
+"""Not followed, because the key of a result already contains what it needs from its session."""
 
 
 @functools.cache
 def code_digest(code: Code | None = PAGES) -> str:
-    """SHA-256 of the code of a result, None: all of this package, and of library versions.
+    """Return the SHA-256 of a result's code and of library versions; None: the whole package.
 
     Raises
     ------
     ConflictError
-        A file was changed since this process began, which may run the earlier code.
+        A file was changed since this process began, so the process may run the earlier code.
     """
     # The files of this package are more specific than its version.
-    versions = {name: each for name, each in package_versions().items() if name != "mobility"}
+    versions = {name: version for name, version in package_versions().items() if name != "mobility"}
     digest = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
     if code:
         return sha256_of_lines([digest.hexdigest(), *computation(modules_of(code))])
@@ -80,7 +81,7 @@ def code_digest(code: Code | None = PAGES) -> str:
 
 
 def package_files(package: Path) -> list[Path]:
-    """Files that are installed with a package; no hidden ones and backups."""
+    """Return the files that are installed with a package, without hidden files and backups."""
     folders = [init.parent for init in package.rglob("__init__.py")]
     files = (file for folder in folders for file in folder.iterdir() if file.is_file())
     return sorted(f for f in files if not (f.name.startswith(".") or f.name.endswith("~")))
@@ -90,7 +91,7 @@ _AT_START = {file: file.stat().st_mtime_ns for file in package_files(_HERE)}
 
 
 def _check_unchanged(file: Path) -> None:
-    # Not by the clock, which may be behind that of the installation.
+    # Not by time, because the clock may be behind that of the installation.
     if (time := file.stat().st_mtime_ns) != _AT_START.get(file, time):
         raise ConflictError(
             f"{file.name} of mobility was changed while this process ran; start it again"
@@ -98,14 +99,14 @@ def _check_unchanged(file: Path) -> None:
 
 
 def modules_of(code: Code) -> list[Path]:
-    """Files of the modules with which a computation begins."""
+    """Return the files of the modules with which a computation begins."""
     return [file for name in code for file, _ in [_module_of(name)] if file is not None]
 
 
 def computation(modules: Iterable[Path]) -> list[str]:
-    """Digests of modules, of all that they import from this package, and of the tables they name.
+    """Return digests of modules, of everything that they import here, and of the tables they name.
 
-    They depend on no comment or docstring, nor on where a module is or what it is called.
+    The digests do not depend on comments, on docstrings, or on the place and name of a module.
     """
     reached = reached_modules(modules)
     tables = {_HERE / "tables" / f"{name}.yaml" for name in named_tables(reached)}
@@ -126,7 +127,7 @@ def reached_modules(modules: Iterable[Path]) -> set[Path]:
 
 
 def named_tables(modules: Iterable[Path]) -> set[str]:
-    """Tables that strings in modules name: "angles", or "reasons.chair" for sentences."""
+    """Return the tables that strings of modules name: "angles", "reasons.chair" for sentences."""
     texts = set[str]().union(*(_source(module).texts for module in modules))
     keys = {tuple(text.split(".")[:2]) for text in texts if "." in text}
     named = set()
@@ -141,7 +142,7 @@ def named_tables(modules: Iterable[Path]) -> set[str]:
 
 
 def _with_imports(module: Path) -> str:
-    """SHA-256 of a module, and of what its imports stand for; not of what these import in turn."""
+    """Return the SHA-256 of a module and of the code that it imports directly."""
     source = _source(module)
     imports = []
     for alias, name in source.imports:
@@ -152,9 +153,9 @@ def _with_imports(module: Path) -> str:
 
 @functools.cache
 def _module_of(name: str) -> tuple[Path | None, str]:
-    """Find the file of an imported name in this package, None beyond it, and the name in it.
+    """Find the file of an imported name, None outside this package, and the name inside the file.
 
-    What :mod:`mobility` hands out comes from its own module.
+    A name of :mod:`mobility` itself is looked up in the module that defines it.
     """
     parts = name.split(".")
     if name.startswith("mobility.") and parts[1] in mobility.PUBLIC:
@@ -169,16 +170,16 @@ def _module_of(name: str) -> tuple[Path | None, str]:
 
 
 class _Source(NamedTuple):
-    """What is read from the source of a module.
+    """What the source of a module contains.
 
     Attributes
     ----------
     digest
         SHA-256 of its code without imports, comments, docstrings and names of modules.
     imports
-        For each import its name in the code, and what it is, as ``a.b.name``.
+        For each import its name in the code, and its full name, as ``a.b.name``.
     texts
-        Its strings but for docstrings.
+        Its strings, without docstrings.
     """
 
     digest: str
@@ -222,15 +223,15 @@ def _read_source(source: bytes, package: str) -> _Source:
         code.append(type(node).__name__)
         for name in node._fields:
             value = getattr(node, name, None)
-            # Not what is empty: another version of Python may have more of it.
+            # Empty fields are left out, because other versions of Python may have more of them.
             if value is None or value == [] or isinstance(value, ast.expr_context):
                 continue
             code.append(name)
-            for each in value if isinstance(value, list) else [value]:
-                if isinstance(each, ast.AST):
-                    read(each)
+            for part in value if isinstance(value, list) else [value]:
+                if isinstance(part, ast.AST):
+                    read(part)
                 else:
-                    code.append(repr(each))
+                    code.append(repr(part))
             code.append("end")
 
     read(ast.parse(source))
@@ -239,34 +240,34 @@ def _read_source(source: bytes, package: str) -> _Source:
 
 
 def _imports_of(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, str]]:
-    """List what an import is called, and what it is: of ``from a import b`` it is ``a.b``."""
+    """List the local and the full name of each import; ``from a import b`` imports ``a.b``."""
     within = []
     if isinstance(node, ast.ImportFrom):
         above = package.split(".")[: 1 - node.level or None] if node.level else []
         within = [*above, *filter(None, [node.module])]
-    for each in node.names:
-        yield each.asname or each.name, ".".join([*within, each.name])
+    for alias in node.names:
+        yield alias.asname or alias.name, ".".join([*within, alias.name])
 
 
 @functools.cache
 def imported_modules(source: bytes, *, package: str) -> set[str]:
-    """Modules that a source of a package imports; of ``from a import b`` it is ``a.b``.
+    """Return the modules that a source imports; ``from a import b`` imports ``a.b``.
 
-    What :mod:`mobility` hands out is of the module that it comes from.
+    A name of :mod:`mobility` itself counts as its defining module.
     """
     names = {name for _, name in _read_source(source, package).imports}
     return {mobility.PUBLIC.get(name.removeprefix("mobility."), name) for name in names}
 
 
 def sha256_of_lines(lines: Iterable[str]) -> str:
-    """SHA-256 of lines, in their order."""
+    """Return the SHA-256 of lines, in their order."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def history(dataset: xr.Dataset) -> list[dict[str, Any]]:
     """List the operations that made `dataset`, oldest first.
 
-    The history of another program becomes one operation, with its text.
+    The history of another program counts as one operation, with its text.
     """
     text = dataset.attrs.get("history", "[]")
     try:
@@ -295,14 +296,14 @@ def with_history(
     Parameters
     ----------
     dataset
-        A new Dataset; it is not changed.
+        A new Dataset, which is not changed.
     operation
         Name of the public function that made `dataset`.
     arguments
         Options of that function, as JSON values.
     source
-        The Dataset from which it was made, whose history it continues;
-        default `dataset` itself.
+        The Dataset that `dataset` was made from, and whose history it continues; by default
+        `dataset`.
     **results
         Counts, warnings and other results of the operation, as JSON values.
     """
@@ -322,12 +323,12 @@ def with_history(
 
 @dataclass(frozen=True)
 class AnalysisWarning:
-    """A warning about results: ``AnalysisWarning(**warning)`` of a history.
+    """A warning about results: ``AnalysisWarning(**warning)`` from a history.
 
     Attributes
     ----------
     code, values
-        For programs; the values are those in its sentence.
+        For programs: the code decides; the values are those in the sentence.
     message
         For people: one line.
     """
@@ -340,8 +341,8 @@ class AnalysisWarning:
 def warnings_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
     """Collect the warnings that the operations recorded, each once, in order.
 
-    An operation records a warning as ``warnings=[tables.warning(...)]`` in its history entry:
-    code and values are for programs, the message for people; see :class:`AnalysisWarning`.
+    An operation records a warning as ``warnings=[tables.warning(...)]`` in its history entry. Code
+    and values are for programs, the message is for people; see :class:`AnalysisWarning`.
     """
     warnings: list[dict[str, Any]] = []
     for dataset in datasets:
@@ -351,14 +352,14 @@ def warnings_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def last_of(entries: list[dict[str, Any]], operation: str) -> dict[str, Any]:
-    """Last entry of an operation in a history; empty if there is none."""
+    """Return the last entry of an operation in a history; empty if there is none."""
     return next((entry for entry in reversed(entries) if entry["operation"] == operation), {})
 
 
 def cuts_of(dataset: xr.Dataset) -> list[float]:
     """List the times at which the video of a Dataset is cut, in seconds.
 
-    Cuts of further cameras are included, in the time of the first.
+    Cuts of further cameras are included, in the time of the first camera.
     """
     return sorted(
         time + offset for entry, offset in _films_of(dataset) for time in entry.get("cuts", [])
@@ -366,7 +367,7 @@ def cuts_of(dataset: xr.Dataset) -> list[float]:
 
 
 class Repeat(NamedTuple):
-    """A shot that the video shows again, from `start` to `stop`, and when it showed it first, s."""
+    """A shot that the video repeats, from `start` to `stop`, and the time of its first copy, s."""
 
     start: float
     stop: float
@@ -374,9 +375,9 @@ class Repeat(NamedTuple):
 
 
 def repeats_of(dataset: xr.Dataset) -> list[Repeat]:
-    """List the shots that the video of a Dataset shows again.
+    """List the shots that the video of a Dataset repeats.
 
-    Those of further cameras are included, in the time of the first.
+    Repeats of further cameras are included, in the time of the first camera.
     """
     return [
         Repeat(*(repeat[name] + offset for name in Repeat._fields))
@@ -386,29 +387,30 @@ def repeats_of(dataset: xr.Dataset) -> list[Repeat]:
 
 
 def _films_of(dataset: xr.Dataset) -> Iterator[tuple[dict[str, Any], float]]:
-    """Entry of the pose of each camera, and its time in that of the first, seconds."""
+    """Yield the pose entry of each camera, and its offset from the first camera's time, seconds."""
     entries = history(dataset)
     yield last_of(entries, "estimate_pose"), 0.0
-    others = last_of(entries, "fit_body").get("further_histories", [])
-    for entries, camera in zip(others, cameras_of(dataset)[1:], strict=False):
+    further_histories = last_of(entries, "fit_body").get("further_histories", [])
+    for entries, camera in zip(further_histories, cameras_of(dataset)[1:], strict=False):
         yield last_of(entries, "estimate_pose"), camera.get("time_offset_s", 0.0)
 
 
 def cameras_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
-    """List the cameras of a body that was fitted to several; empty where there was only one.
+    """List the cameras of a body that was fitted to several cameras; empty if there was only one.
 
     Parameters
     ----------
     *datasets
-        Fitted poses, or Datasets made from them; the first with cameras in its history counts.
+        Fitted poses, or Datasets made from them. The first one with cameras in its history is used.
 
     Returns
     -------
     list of dict
         For each camera ``azimuth_deg`` (0 in front, 90 on the subject's right), ``distance_m``
-        (horizontally from the hips), ``residual_m`` and ``residual_px`` (root mean square of the
-        landmarks off the body), ``focal_length_px``; for all but the first ``time_offset_s`` and
-        ``time_offset_sd_s``, ``rotation`` and ``translation_m`` from the axes of the first camera.
+        (horizontally from the hips), ``residual_m`` and ``residual_px`` (root mean square distance
+        of the landmarks from the fitted body), ``focal_length_px``; for all but the first
+        ``time_offset_s`` and ``time_offset_sd_s``, ``rotation`` and ``translation_m`` from the axes
+        of the first camera.
     """
     for dataset in datasets:
         for entry in reversed(history(dataset)):

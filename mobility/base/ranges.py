@@ -1,4 +1,4 @@
-"""Part of a file that a request asks for (RFC 9110, section 14)."""
+"""The part of a file that an HTTP request asks for (RFC 9110, section 14)."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import re
 
 _RANGE = re.compile(r"\s*([0-9]*)-([0-9]*)\s*")
 _DIGITS = 19
-"""Digits of a number beyond the size of any file."""
+"""Number of digits that is larger than the size of any file."""
 
 
 def requested_range(header: str, size: int) -> tuple[int, int] | None:
-    """Start and stop of the first range in a header ``Range`` that a file of `size` bytes has.
+    """Return start and stop of the first satisfiable range in a header ``Range``.
 
-    They are equal if the file has none of the ranges. None for an absent or malformed header: then
-    the whole file is sent.
+    `size` is the number of bytes of the file. Start and stop are equal if the file has none of the
+    ranges. The result is None if the header is absent or malformed: then the whole file is sent.
     """
     unit, _, specs = header.partition("=")
     if unit.strip().lower() != "bytes":
         return None
     ranges = []
-    for each in specs.split(","):
-        part = _RANGE.fullmatch(each)
+    for spec in specs.split(","):
+        part = _RANGE.fullmatch(spec)
         first, last = map(_shortened, part.groups()) if part else ("", "")
         if not (first or last) or (first and last and int(first) > int(last)):
             return None
         start = int(first) if first else max(0, size - int(last))
         ranges.append((start, min(size, int(last) + 1) if first and last else size))
-    return next((each for each in ranges if each[0] < each[1]), (0, 0))
+    return next(((start, stop) for start, stop in ranges if start < stop), (0, 0))
 
 
 def _shortened(digits: str) -> str:

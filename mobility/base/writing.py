@@ -1,7 +1,7 @@
-"""Private files, because they show people; each is written whole or not at all.
+"""Writing of private files, which may show people; a file is written completely or not at all.
 
-Everything is written under a hidden name, flushed to the disk, and renamed. A process that dies
-leaves at most that hidden file. Whatever the umask, files have the mode 0600, folders 0700.
+Every file is written under a hidden name, flushed to the disk, and renamed. If a process dies, at
+most that hidden file is left. Files have the mode 0600 and folders 0700, whatever the umask.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _ADVICE = {
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-"""First characters of cells that spreadsheets compute."""
+"""First characters of cells that spreadsheets evaluate as formulas."""
 
 
 def storage_fault(error: OSError, place: str | os.PathLike[str]) -> StorageError:
-    """Error in one line: where writing failed, why, and what to do."""
+    """Return an error in one line: the place, the reason, and what to do."""
     reason = _ADVICE.get(error.errno or 0) or f"{error.strerror or error}; check the place"
     kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
     return kind(f"cannot write {os.fspath(place)}: {reason}")
@@ -64,27 +64,27 @@ def _for_owner(path: str, flags: int) -> int:
 
 
 def open_private(path: str | os.PathLike[str], mode: str, **options: Any) -> Any:
-    """Open a file as :func:`open` does; a new one is only for its owner."""
+    """Open a file as :func:`open` does; a new file is only for its owner."""
     return open(path, mode, opener=_for_owner, **options)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and missing ones above it, for their owner only."""
-    for absent in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+    """Make a folder, and the missing folders above it, for their owner only."""
+    for absent in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         absent.mkdir(FOLDER_MODE, exist_ok=True)
     folder.mkdir(FOLDER_MODE, exist_ok=True)
 
 
 def make_private(folder: Path) -> None:
-    """Restrict a folder and its files, written by other code, to their owner."""
+    """Restrict a folder and its files, which another program wrote, to their owner."""
     for base, _, files in os.walk(folder):
         for path, mode in ((base, FOLDER_MODE), *((f"{base}/{name}", FILE_MODE) for name in files)):
-            with suppress(OSError):  # not every file system has modes
+            with suppress(OSError):  # some file systems have no modes
                 os.chmod(path, mode)  # noqa: PTH101
 
 
 class LogFile(logging.handlers.WatchedFileHandler):
-    """A log file that reports once, not for each line, that it cannot be written.
+    """A log file that reports once, not for every line, that it cannot be written.
 
     Another process may replace the file, to delete the lines that name a participant.
 
@@ -103,19 +103,19 @@ class LogFile(logging.handlers.WatchedFileHandler):
         self._is_reported = False
 
     def _open(self) -> Any:
-        # Names of files may be no text.
+        # File names need not be valid text.
         options = {"encoding": self.encoding, "errors": "backslashreplace"}
         return open_private(self.baseFilename, self.mode, **options)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line; failing to reopen the file counts as failing to write."""
+        """Write a line; a failure to reopen the file counts as a failure to write."""
         try:
             super().emit(record)
         except OSError:
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Report the first lost line; an error that is not the disk's is a bug."""
+        """Report the first lost line; an error that does not come from the disk is a bug."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
@@ -132,7 +132,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
 def plain_cell(text: str) -> str:
     """Return `text` for a CSV cell, so that no spreadsheet evaluates it as a formula ("=1+1").
 
-    An apostrophe goes before what looks like a formula. A number stays as it is.
+    An apostrophe is put before text that looks like a formula. A number stays as it is.
     """
     if not text.startswith(_FORMULA):
         return text
@@ -149,12 +149,14 @@ def plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
     for name, column in frame.items():
         texts = {text: plain_cell(text) for text in column.unique() if isinstance(text, str)}
         if any(text != plain for text, plain in texts.items()):
-            changed[name] = column.astype(object).map(lambda each, of=texts: of.get(each, each))
+            changed[name] = column.astype(object).map(
+                lambda cell, plain=texts: plain.get(cell, cell)
+            )
     return frame.assign(**changed)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` survive a power failure, where the system can."""
+    """Make renames in `folder` survive a power failure, if the system supports it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -165,15 +167,15 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a hidden path beside `path`; the file written there becomes `path`, or vanishes.
+    """Provide a hidden path beside `path`; the file written there becomes `path`, or is removed.
 
-    The hidden path keeps the suffix of `path`, because encoders go by it. The
-    folder is not made: one that was removed meanwhile must not come back.
+    The hidden path keeps the suffix of `path`, because encoders choose the format by it. The folder
+    is not made: a folder that was removed meanwhile must not come back.
 
     Raises
     ------
     StorageError
-        The place is full or cannot be written.
+        The disk is full, or the path cannot be written.
     """
     target = Path(path)
     hidden = target.with_name(f".{target.stem}.{token_hex(6)}.tmp{target.suffix}")
@@ -183,7 +185,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield hidden
             with hidden.open("rb+") as file:
                 os.fsync(file.fileno())
-            with suppress(OSError):  # encoders replace the file, with another mode
+            with suppress(OSError):  # encoders replace the file, which changes its mode
                 hidden.chmod(FILE_MODE)
             os.replace(hidden, target)  # noqa: PTH105 - tests replace this function
             sync_folder(target.parent)
@@ -194,15 +196,15 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def unlinked_until_complete(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Give a file that is linked as `path` only when complete, and nameless until then.
+    """Provide a nameless file, which is linked as `path` only when it is complete.
 
-    So a killed process leaves nothing, where the system has such files (Linux); elsewhere it leaves
-    what :func:`atomic` does. An existing file `path` is removed just before the new one is linked.
+    On Linux a killed process leaves nothing behind; on other systems it leaves what :func:`atomic`
+    leaves. An existing file `path` is removed just before the new one is linked.
 
     Raises
     ------
     StorageError
-        The place is full or cannot be written.
+        The disk is full, or the path cannot be written.
     """
     target = Path(path)
     with writing(target):

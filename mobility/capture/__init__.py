@@ -1,1 +1,1 @@
-"""Video in, pose out: decoding, the pose model, the landmarks."""
+"""From video to pose: decoding, the pose model, the landmarks."""

@@ -1,7 +1,7 @@
-"""The subject among the people whom a detector of another package finds in the frames.
+"""The subject among the people that a detector of another package finds in the frames.
 
-It looks at each frame once, and may find several people there. They are followed from frame to
-frame by their heads and boxes, and the subject is one of them, chosen as with MediaPipe.
+The detector sees each frame once, and may find several people in it. The people are followed from
+frame to frame by their heads and boxes. The subject is chosen among them as with MediaPipe.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MODULE = "mobility.capture.detector_worker"
 
 
 class OpenDetector:
-    """A detector that is loaded in one process, or will be in several."""
+    """A detector that is loaded in one process, and will be loaded in others."""
 
     def __init__(self, name: str) -> None:
         require_detector(name)
@@ -41,7 +41,7 @@ class OpenDetector:
         self.about = AboutDetector.model_validate(answer)
 
     def close(self) -> None:
-        """End a process that got no job."""
+        """End a process that got no work."""
         while self._waiting:
             self._waiting.pop().close()
 
@@ -55,7 +55,7 @@ class OpenDetector:
                 detector=self.about.entry_point,
                 chunks=chunks,
                 warm_up_s=WARM_UP_S,
-                # It needs no frame before: each is by itself.
+                # Frames are independent of each other, so no frame is needed before the first.
                 frame_times=[time for time in frames if start is None or time >= start],
             )
 
@@ -91,7 +91,7 @@ class OpenDetector:
                 if len(tracks[index].times) >= at_least
             ]
         poses = [_poses_of(tracks[index], looks, people) for index in candidates]
-        best = survey.who_moves([survey.limb_range(each) for each in poses])
+        best = survey.who_moves([survey.limb_range(pose) for pose in poses])
         result = pass_of(search_result, poses[best], work.width)
         result.looks = survey.with_shifts(
             search_result.looks, result.backgrounds, work.width, result.cuts
@@ -109,12 +109,12 @@ class OpenDetector:
 
 @contextmanager
 def opened(name: str) -> Iterator[OpenDetector]:
-    """Load a detector in a process of its own, which its first search uses.
+    """Load a detector in its own process, which its first search uses.
 
     Raises
     ------
     BadInputError, ModelError
-        There is none of this name, or it is not as it has to be.
+        There is no detector of this name, or it is not valid.
     """
     detector = OpenDetector(name)
     try:
@@ -126,9 +126,9 @@ def opened(name: str) -> Iterator[OpenDetector]:
 def _beside(
     tracks: Sequence[survey.Track], subject: int, times: set[float]
 ) -> tuple[list[int], list[survey.Track]]:
-    """Return indices and tracks of the subject, then of those seen at some of the `times`.
+    """Return indices and tracks of the subject, then of the people seen at some of the `times`.
 
-    The others are reduced to these times, because who is seen for a moment may be nobody.
+    The other tracks are reduced to these times, because a brief detection may be nobody.
     """
     thinned = {i: _thinned(track, times) for i, track in enumerate(tracks) if i != subject}
     other_indices = [index for index, track in thinned.items() if track.times]
@@ -137,7 +137,7 @@ def _beside(
 
 
 def _thinned(track: survey.Track, times: set[float]) -> survey.Track:
-    """Track at some times only."""
+    """Return the track at some times only."""
     thinned = survey.Track()
     for row, time in enumerate(track.times):
         if time in times:
@@ -152,7 +152,7 @@ def _thinned(track: survey.Track, times: set[float]) -> survey.Track:
 def _poses_of(
     track: survey.Track, looks: Sequence[survey.Look], people: Sequence[Landmarks]
 ) -> Landmarks:
-    """Landmarks of the person of a track in every frame; NaN where they are not found."""
+    """Return the landmarks of a track's person in every frame; NaN if the person is not found."""
     row_of = {look.time: row for row, look in enumerate(looks)}
     poses = nobody(len(looks))
     for time, box, head in zip(track.times, track.boxes, track.heads, strict=True):

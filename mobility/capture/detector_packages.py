@@ -1,7 +1,7 @@
-"""Detectors of other packages by name: which there are, and their code, without importing it.
+"""Names and code of the detectors of other packages, without importing them.
 
 A package names its detectors as entry points of the group ``mobility.detectors``;
-:mod:`mobility.capture.detectors` says what one is.
+:mod:`mobility.capture.detectors` defines what a detector is.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from mobility.errors import BadInputError, ModelError
 
 ENTRY_POINTS = "mobility.detectors"
 BUILT_IN = "mediapipe"
-"""Name of the detector that is there without a package."""
+"""Name of the detector that needs no package."""
 
 
 @contextmanager
 def failing_as(what: str, fault: str) -> Iterator[None]:
-    """Say of what fails, whatever it is, in one line what it was of; our own errors pass."""
+    """Turn an error of foreign code into one line with its origin; our own errors pass."""
     try:
         yield
     except (BadInputError, MemoryError, ModelError):
@@ -43,7 +43,7 @@ def detector_names() -> list[str]:
 
 
 def require_detector(name: str | None) -> None:
-    """Refuse a detector that this machine does not have, before anything is to be done with it.
+    """Refuse a detector that is not installed here, before any work begins.
 
     Raises
     ------
@@ -58,9 +58,9 @@ def require_detector(name: str | None) -> None:
 
 
 def detector_digest(name: str) -> str:
-    """SHA-256 of the code of a detector: of the Python files of its package, which is not imported.
+    """Return the SHA-256 of the Python files of a detector's package, which is not imported.
 
-    Weights are no part of it: a detector that is given others should be given another version.
+    Weights are not included: give a detector a new version when its weights change.
     """
     point = entry_point_of(name)
     version = point.dist.version if point.dist is not None else ""
@@ -88,7 +88,7 @@ def entry_point_of(name: str) -> EntryPoint:
     Raises
     ------
     BadInputError
-        There is none of this name, or there are several.
+        There is no detector of this name, or there are several.
     """
     points = [point for point in entry_points(group=ENTRY_POINTS) if point.name == name]
     places = sorted({point.value for point in points})

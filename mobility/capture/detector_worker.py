@@ -1,7 +1,7 @@
-"""One process in which a detector of another package looks at frames, without network.
+"""One process in which a detector of another package searches frames, without network.
 
-It imports nothing of MediaPipe. Asked for a detector alone, it answers what is known of it; asked
-for a job, it sends its progress, and each chunk with the people in its frames.
+It does not import MediaPipe. A request for a detector returns the description of the detector. A
+request for a job sends its progress, and each chunk with the people in its frames.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PROGRESS_FRAMES = 4
 
 
 class DetectorJob(ChunksJob):
-    """Job of this process; before its first chunk pictures are only compared for cuts."""
+    """Work for this process; before its first chunk pictures are only compared for cuts."""
 
     detector: str
 
@@ -35,14 +35,14 @@ class _Chunk:
     stop: float
     times: list[float] = field(default_factory=list)
     people: list[Landmarks] = field(default_factory=list)
-    """Those in each frame."""
+    """People in each frame."""
     looks: list[survey.Look] = field(default_factory=list)
     backgrounds: list[Image] = field(default_factory=list)
     last_look: int = -1
 
 
 def run(job: DetectorJob, send: Send) -> None:
-    """Do the job, and send progress, chunks and faults of the decoder."""
+    """Do the work; send progress, chunks, and errors of the decoder."""
     detector = loaded(job.detector)
     waiting = [_Chunk(*chunk) for chunk in job.bounded_chunks()]
     changes = shots.PictureChanges()
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def do(request: dict[str, Any], send: Send) -> Any:
-    """Do a :class:`DetectorJob`, or say what is known of a ``detector``."""
+    """Do a :class:`DetectorJob`, or describe a ``detector``."""
     if set(request) == {"detector"}:
         return loaded(request["detector"]).about.model_dump()
     job = DetectorJob.model_validate(request)

@@ -1,9 +1,9 @@
-"""Detectors: pose models beside MediaPipe's, found by name among the packages that are installed.
+"""Detectors: pose models besides MediaPipe, found by name in the installed packages.
 
-A package names its detectors as entry points of the group ``mobility.detectors``. What one returns
-is checked here, frame by frame, and becomes landmarks with names; the rest of the package sees no
-other columns. It is loaded in the processes that work (:mod:`mobility.capture.detector_worker`),
-and in no other.
+A package names its detectors as entry points of the group ``mobility.detectors``. This module
+checks their output, frame by frame, and converts it to named landmarks, so that the rest of the
+package sees no other columns. Detectors are loaded only in the processes that work
+(:mod:`mobility.capture.detector_worker`).
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ class Keypoints:
     Attributes
     ----------
     pixels
-        Places in the picture, (people, keypoints, 2), pixels from its left and from its top.
+        Places in the picture, (people, keypoints, 2), in pixels from the left and the top.
     confidence
-        (people, keypoints), from 0 to 1. What has 0 was not seen, and its place does not count.
+        (people, keypoints), from 0 to 1. A keypoint with confidence 0 was not seen, and its place
+        is ignored.
     depth
-        (people, keypoints), pixels relative to the hips, smaller is nearer; where the model has it.
+        (people, keypoints), pixels relative to the hips, smaller is nearer; only if the model has
+        depth.
     position
         (people, keypoints, 3), metres: x to the picture's right, y up, z towards the camera. It is
-        kept of a source with depth alone (``pose_sources.yaml``).
+        used only for a source with depth (``pose_sources.yaml``).
     """
 
     pixels: Any
@@ -51,28 +53,27 @@ class Keypoints:
 
 @runtime_checkable
 class Detector(Protocol):
-    """A pose model of your own: frames in, keypoints out.
+    """A custom pose model: frames in, keypoints out.
 
-    Make a class of it, with or without this as its base, and name it as an entry point of the group
-    ``mobility.detectors``; then ``mb.estimate_pose(video, detector="name")`` and ``mobility analyze
-    --detector name`` use it. It is made without arguments, in each process that works, and these
-    have no network.
+    Write a class, with or without this one as its base, and name it as an entry point of the group
+    ``mobility.detectors``. Then ``mb.estimate_pose(video, detector="name")`` and ``mobility analyze
+    --detector name`` use it. Each working process creates it without arguments and has no network.
 
     Attributes
     ----------
     name
-        Of the model, as pages call it ("RTMPose").
+        Name of the model, as pages show it ("RTMPose").
     keypoints
-        Its points in their order: a set of the table ``keypoint_names`` ("coco_17", "halpe_26",
-        "body_25"), names that the table has, or the landmark of MediaPipe by the name of each
-        point, None where none corresponds to it.
+        Its points in order: a set from the table ``keypoint_names`` ("coco_17", "halpe_26",
+        "body_25"), names from that table, or a mapping from the name of each point to MediaPipe's
+        landmark (None if there is no such landmark).
     source
-        Entry of the table ``pose_sources``, which says how large its errors are: "other" unless its
-        points are those of MediaPipe's model.
+        Entry of the table ``pose_sources``, which defines the size of its errors: "other" unless
+        the points come from MediaPipe's model.
     workers
-        Most processes in which it may run at once; None: as many as there are processors. 1 if it
-        cannot be shared, as on a GPU, or keeps anything from frame to frame: with several, each
-        sees a part of the video.
+        Largest number of processes in which it may run at once; None means one per processor. Use 1
+        if it cannot be shared, as on a GPU, or if it keeps state from frame to frame. With several
+        processes, each one sees only a part of the video.
     """
 
     name: str
@@ -88,13 +89,13 @@ class Detector(Protocol):
         image
             RGB, (height, width, 3), unsigned bytes.
         time
-            Of the frame, seconds from the start of the video; it increases from call to call.
+            Time of the frame, seconds from the start of the video; it increases from call to call.
         """
         ...
 
 
 class AboutDetector(BaseModel):
-    """What is known of a detector once it was made."""
+    """Description of a detector after it was loaded."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -103,13 +104,13 @@ class AboutDetector(BaseModel):
     source: str
     workers: int | None
     landmarks: dict[str, str]
-    """Its keypoint by landmark."""
+    """Keypoint for each landmark."""
     left_out: list[str]
-    """Keypoints that are no landmark."""
+    """Keypoints that correspond to no landmark."""
 
 
 class LoadedDetector:
-    """A detector that was made, whose results are checked."""
+    """A loaded detector, whose results are checked."""
 
     def __init__(self, name: str) -> None:
         self._what = f"detector {name}"
@@ -124,26 +125,27 @@ class LoadedDetector:
         self._columns = [number for number, landmark in enumerate(points) if landmark]
 
     def __call__(self, image: Image, time: float) -> Landmarks:
-        """Landmarks of the people in a picture, (people, 33)."""
+        """Return the landmarks of the people in a picture, (people, 33)."""
         where = f"{self._what}: in the frame at {time:.2f} s"
         with failing_as(where, "it failed"):
             keypoints = self._detector(image.copy(), time)
         if not isinstance(keypoints, Keypoints):
             raise ModelError(
-                f"{where} it returned {_kind(keypoints)} and no "
-                "mobility.Keypoints(pixels, confidence)"
+                f"{where} it returned {_kind(keypoints)} instead of mobility.Keypoints(pixels, "
+                "confidence). Return that"
             )
         count = len(self._landmarks)
         pixels = self._numbers(keypoints.pixels, (count, 2), f"{where} pixels")
         confidence = self._numbers(keypoints.confidence, (count,), f"{where} confidence")
         if len(pixels) != len(confidence):
             raise ModelError(
-                f"{where} pixels are of {len(pixels)} people, and confidence of {len(confidence)}"
+                f"{where} pixels has {len(pixels)} people, and confidence has {len(confidence)}. "
+                "Return the same number"
             )
         if confidence.size and not (confidence.min() >= 0 and confidence.max() <= 1):
             raise ModelError(
-                f"{where} confidence is from {confidence.min():.3g} to {confidence.max():.3g}; "
-                "it must be from 0 to 1"
+                f"{where} confidence reaches from {confidence.min():.3g} to "
+                f"{confidence.max():.3g}; it must be from 0 to 1"
             )
         people = nobody(len(pixels))
         people["pixels"][:, self._rows] = pixels[:, self._columns]
@@ -154,7 +156,8 @@ class LoadedDetector:
             numbers = self._numbers(values, shape, f"{where} {name}")
             if len(numbers) != len(pixels):
                 raise ModelError(
-                    f"{where} pixels are of {len(pixels)} people, and {name} of {len(numbers)}"
+                    f"{where} pixels has {len(pixels)} people, and {name} has {len(numbers)}. "
+                    "Return the same number"
                 )
             people[name][:, self._rows] = numbers[:, self._columns]
         for name in ("pixels", "depth", "position"):
@@ -165,24 +168,27 @@ class LoadedDetector:
         try:
             numbers = np.asarray(values, np.float64)
         except (TypeError, ValueError):
-            raise ModelError(f"{what} is {_kind(values)} and no array of numbers") from None
+            raise ModelError(f"{what} is {_kind(values)} instead of an array of numbers") from None
         if not numbers.size and numbers.ndim and not len(numbers):
             return np.empty((0, *shape))
         if numbers.shape[1:] != shape or not numbers.ndim:
             expected = ", ".join(map(str, ("people", *shape)))
-            raise ModelError(f"{what} has the shape {numbers.shape} and not ({expected})")
+            raise ModelError(f"{what} has the shape {numbers.shape} instead of ({expected})")
         if not np.isfinite(numbers).all():
             raise ModelError(
-                f"{what} has values that are not finite; give what was not seen a confidence of 0"
+                f"{what} has values that are not finite; set the confidence of unseen keypoints "
+                "to 0"
             )
         return numbers
 
     def _checked_description(self, name: str) -> AboutDetector:
         detector, what = self._detector, self._what
-        absent = [each for each in ("name", "keypoints") if not hasattr(detector, each)]
+        absent = [
+            attribute for attribute in ("name", "keypoints") if not hasattr(detector, attribute)
+        ]
         if absent or not callable(detector):
             lacks = [*absent, *([] if callable(detector) else ["__call__(image, time)"])]
-            raise ModelError(f"{what}: has no {listed(lacks)}, as a mobility.Detector has")
+            raise ModelError(f"{what}: has no {listed(lacks)}; a mobility.Detector needs it")
         source = getattr(detector, "source", OTHER)
         workers = getattr(detector, "workers", None)
         title = detector.name.strip() if isinstance(detector.name, str) else ""
@@ -212,18 +218,18 @@ class LoadedDetector:
         )
 
     def _by_name(self, keypoints: Any) -> dict[str, str | None]:
-        """Landmark by the name of each keypoint, in their order."""
+        """Return the landmark for the name of each keypoint, in their order."""
         if isinstance(keypoints, str):
             return landmarks_of(points_of(keypoints), what=self._what)
         if not isinstance(keypoints, Mapping | Sequence) or not all(
-            isinstance(each, str) for each in keypoints
+            isinstance(keypoint, str) for keypoint in keypoints
         ):
             raise BadInputError(
                 "its keypoints must be the name of a set, names, or landmarks by name "
                 f"(got {quoted(keypoints)})"
             )
         names = list(keypoints)
-        if twice := sorted({each for each in names if names.count(each) > 1}):
+        if twice := sorted({point_name for point_name in names if names.count(point_name) > 1}):
             raise BadInputError(f"its keypoints have {shortened(twice)} twice")
         index_of_name = keypoints if isinstance(keypoints, Mapping) else None
         return landmarks_of(names, index_of_name, what=self._what)
@@ -235,11 +241,11 @@ def _kind(value: Any) -> str:
 
 @functools.cache
 def loaded(name: str) -> LoadedDetector:
-    """Make a detector, once in a process.
+    """Return a detector, loaded once per process.
 
     Raises
     ------
     BadInputError, ModelError
-        There is none of this name, or it is not as a :class:`Detector` has to be.
+        There is no detector of this name, or it is not a valid :class:`Detector`.
     """
     return LoadedDetector(name)

@@ -1,7 +1,6 @@
-"""MediaPipe's pose landmarker behind landmarks with names.
+"""MediaPipe's pose landmarker; its landmarks get names.
 
-Only this module uses MediaPipe. It is imported by the worker processes, never by
-``import mobility``.
+Only this module uses MediaPipe. The worker processes import it, ``import mobility`` never does.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from mobility.capture.landmarks import LANDMARK, Box, Image, Landmarks
 class Region:
     """A part of the picture in pixels: left, top (inclusive), right, bottom (exclusive).
 
-    It may reach beyond the picture; the part outside is grey.
+    It may extend beyond the picture; the part outside is grey.
     """
 
     left: int
@@ -43,9 +42,9 @@ class Region:
 class Landmarker:
     """One MediaPipe landmarker; use as a context manager, so that it is closed.
 
-    `model` is the path of the ``.task`` bundle. "video" tracks and smooths from call to call,
-    "image" starts anew each time. Searching for more than one of the `people` switches smoothing
-    off.
+    `model` is the path of the ``.task`` bundle. "video" tracks and smooths from call to call;
+    "image" treats every picture separately. If `people` is more than one, MediaPipe does not
+    smooth.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class Landmarker:
         self.close()
 
     def close(self) -> None:
-        """Release the interpreter (else it prints a traceback at exit)."""
+        """Release the interpreter; otherwise it prints a traceback at exit."""
         self._landmarker.close()
 
     def __call__(
@@ -79,8 +78,7 @@ class Landmarker:
     ) -> list[Landmarks]:
         """Find people in an RGB image, or in a part of it.
 
-        Pixels are those of the whole picture. `time` is in seconds; in video mode it must not
-        decrease.
+        Pixels refer to the whole picture. `time` is in seconds; in video mode it must not decrease.
         """
         import mediapipe as mp
 
@@ -121,12 +119,12 @@ def _landmarks(image_marks: Sequence[Any], world_marks: Sequence[Any], region: R
 
 
 def around(box: Box, width: int, height: int, *, margin: float) -> Region:
-    """Region around `box`, wider by `margin` of its longer side, inside the picture."""
+    """Return a region inside the picture around `box`, wider by `margin` of its longer side."""
     extra = margin * max(box[2] - box[0], box[3] - box[1])
     left = int(max(0, np.floor(box[0] - extra)))
     top = int(max(0, np.floor(box[1] - extra)))
     right = int(min(width, np.ceil(box[2] + extra)))
     bottom = int(min(height, np.ceil(box[3] + extra)))
-    # A box at the very edge still needs some picture to look at.
+    # A box at the very edge still needs some of the picture.
     left, top = min(left, max(width - 16, 0)), min(top, max(height - 16, 0))
     return Region(left, top, max(right, min(left + 16, width)), max(bottom, min(top + 16, height)))

@@ -1,6 +1,6 @@
 """Landmarks of a person in pictures, by field, and the box around them.
 
-All that looks at them here asks by name. Which columns a pose model has is known at its edge:
+All code here uses landmarks by name. The columns of a pose model are known only where it enters:
 :mod:`mobility.capture.landmarker` for MediaPipe, :mod:`mobility.capture.detectors` for others.
 """
 
@@ -28,19 +28,19 @@ LANDMARK = np.dtype(
 )
 """A landmark: place in the picture from the left and the top, and depth (smaller is nearer), both
 pixels; position in metres (x right, y up, z towards the camera); confidence and presence, 0 to 1.
-NaN where nobody is, and what a model does not give."""
+NaN if nobody is there, or if the model does not have the value."""
 
 Landmarks = npt.NDArray[np.void]
-"""All landmarks of a person, (33,), or of one in each of n pictures, (n, 33); of LANDMARK."""
+"""All landmarks of one person, (33,), or of one person in each of n pictures, (n, 33)."""
 
 
 def nobody(*shape: int) -> Landmarks:
-    """Landmarks of nobody: of one picture, or of as many as `shape` says."""
+    """Return the landmarks of nobody, for one picture, or for as many as `shape` says."""
     return np.full((*shape, len(LANDMARKS)), np.nan, LANDMARK)
 
 
 def stacked(poses: list[Landmarks]) -> Landmarks:
-    """Join the landmarks of pictures, of which there may be none: (n, 33)."""
+    """Join the landmarks of any number of pictures: (n, 33)."""
     return np.stack(poses) if poses else nobody(0)
 
 
@@ -53,22 +53,22 @@ NOSE_AND_SHOULDERS = rows_of("nose", "left_shoulder", "right_shoulder")
 SHOULDERS = rows_of("left_shoulder", "right_shoulder")
 HIPS = rows_of("left_hip", "right_hip")
 CORE = [*SHOULDERS, *HIPS]
-"""What a credible person shows."""
+"""Landmarks that a credible person shows."""
 
 
 def is_somebody(poses: Landmarks) -> npt.NDArray[np.bool_]:
-    """Whether somebody is in each picture."""
+    """Whether each picture has a person."""
     return np.asarray(np.isfinite(poses["pixels"]).all(axis=-1).any(axis=-1))
 
 
 def points_in_picture(pose: Landmarks) -> Array:
-    """Landmarks of one person that have a place in the picture, pixels: (up to 33, 2)."""
+    """Return the landmarks of a person that have a place in the picture, pixels: (up to 33, 2)."""
     pixels: Array = pose["pixels"]
     return pixels[np.isfinite(pixels).all(axis=-1)]
 
 
 def bounding_box(pose: Landmarks) -> Box:
-    """Box around the landmarks of a person: left, top, right, bottom, pixels."""
+    """Return the box around the landmarks of a person: left, top, right, bottom, pixels."""
     points = points_in_picture(pose)
     if not len(points):
         return (np.nan, np.nan, np.nan, np.nan)
@@ -77,7 +77,7 @@ def bounding_box(pose: Landmarks) -> Box:
 
 
 def overlap(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes, 0 to 1."""
+    """Return the intersection over union of two boxes, 0 to 1."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
@@ -99,17 +99,17 @@ def upside_down(pose: Landmarks) -> bool:
 
 
 def believable(pose: Landmarks) -> bool:
-    """Whether a pose found on a crop is of a person: shoulders and hips present and visible."""
+    """Whether a pose found on a crop is a person: shoulders and hips present and visible."""
     return bool(pose["confidence"][CORE].mean() > 0.6 and pose["presence"][CORE].mean() > 0.6)
 
 
 def arrays_as_bytes(arrays: dict[str, npt.NDArray[Any]]) -> tuple[list[Any], bytes]:
-    """Write arrays for :func:`arrays_of`: what it must know, as JSON values, and their bytes."""
+    """Write arrays for :func:`arrays_of`: their layout as JSON values, and their bytes."""
     layouts = [
-        [name, "landmarks" if each.dtype == LANDMARK else each.dtype.str, each.shape]
-        for name, each in arrays.items()
+        [name, "landmarks" if array.dtype == LANDMARK else array.dtype.str, array.shape]
+        for name, array in arrays.items()
     ]
-    return layouts, b"".join(each.tobytes() for each in arrays.values())
+    return layouts, b"".join(array.tobytes() for array in arrays.values())
 
 
 def arrays_of(layouts: list[Any], content: bytes) -> dict[str, npt.NDArray[Any]]:

@@ -1,7 +1,6 @@
-"""The focal length that some phones write into their films.
+"""The focal length that some phones write into their videos.
 
-It stands among QuickTime's metadata, of the whole film or of its video track, which FFmpeg does not
-read.
+It is part of the QuickTime metadata of the file or of its video track, which FFmpeg does not read.
 """
 
 from __future__ import annotations
@@ -15,25 +14,25 @@ from typing import BinaryIO
 KEY = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
 
 _SHORTEST, _LONGEST = 8.0, 400.0
-"""Millimetres, from the widest lenses of phones to the longest; what is beyond is no lens."""
+"""Millimetres, from the widest to the longest lenses of phones; other values are no lens."""
 
 _MOST_BYTES, _MOST_BOXES = 64 * 2**20, 10_000
-"""Of a film's index, and of boxes in a row, that are read: a film may be damaged or malicious."""
+"""Limits for the index of a video and for boxes in a row: a file may be damaged or malicious."""
 
 _DEEPEST = 8
-"""Boxes within each other that are opened."""
+"""Limit for boxes within each other."""
 
 _LONGEST_VALUE = 64
-"""Bytes of a value that is a number."""
+"""Bytes of a numeric value."""
 
 _TEXT, _INTEGERS, _FLOATS = 1, (21, 22), {(23, 4): ">f", (24, 8): ">d"}
-"""Types of QuickTime's values; of floating-point numbers with their length in bytes."""
+"""Types of QuickTime values; floating-point numbers with their length in bytes."""
 
 
 def focal_length_35mm(path: str | os.PathLike[str]) -> float | None:
-    """Focal length that a film says, mm, as that of a lens before a picture of 36 by 24 mm.
+    """Return the focal length in a video file, mm, for a picture of 36 by 24 mm.
 
-    None where it says none, as most do, and where it cannot be read.
+    The result is None if the file has none, as most files, or if it cannot be read.
     """
     try:
         with Path(path).open("rb") as file:
@@ -48,7 +47,7 @@ def focal_length_35mm(path: str | os.PathLike[str]) -> float | None:
 
 
 def _movie(file: BinaryIO) -> bytes:
-    """Content of the box with the film's index; empty where there is none."""
+    """Return the content of the box with the video's index; empty if there is none."""
     for _ in range(_MOST_BOXES):
         head = file.read(8)
         if len(head) < 8:
@@ -67,7 +66,7 @@ def _movie(file: BinaryIO) -> bytes:
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of the boxes in a row, as far as they are whole."""
+    """Yield kind and content of the boxes in a row, as long as they are complete."""
     at = 0
     for _ in range(_MOST_BOXES):
         if at + 8 > len(content):
@@ -80,19 +79,19 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _metadata(content: bytes, depth: int = 0) -> Iterator[bytes]:
-    """Contents of the boxes of metadata of the film and of its tracks."""
+    """Return the contents of the metadata boxes of the file and of its tracks."""
     for kind, inner in _boxes(content):
         if kind in (b"trak", b"udta") and depth < _DEEPEST:
             yield from _metadata(inner, depth + 1)
         elif kind == b"meta":
-            # In MP4, not in QuickTime, version and flags stand before its boxes.
+            # In MP4, unlike QuickTime, version and flags come before the boxes.
             yield inner[4:] if inner[8:12] == b"hdlr" else inner
 
 
 def _values(metadata: bytes, name: str) -> Iterator[float]:
-    """Numbers of the metadata under a name."""
+    """Return the numbers of the metadata under a name."""
     parts = dict(_boxes(metadata))
-    # Each key is a box whose kind is the namespace; values name their key by its number.
+    # Each key is a box whose kind is the namespace; a value refers to its key by number.
     keys = [key.decode("utf-8", "replace") for _, key in _boxes(parts.get(b"keys", b"")[8:])]
     for number, entry in _boxes(parts.get(b"ilst", b"")):
         place = int.from_bytes(number) - 1
@@ -103,7 +102,7 @@ def _values(metadata: bytes, name: str) -> Iterator[float]:
 
 
 def _number(kind: int, raw: bytes) -> float | None:
-    """Value of a type; None where it is no number."""
+    """Return a value of a type; None if it is not a number."""
     if len(raw) > _LONGEST_VALUE:
         return None
     if kind in _INTEGERS:

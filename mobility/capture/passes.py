@@ -1,4 +1,4 @@
-"""Searches of a video by processes, each of which searches a run of chunks."""
+"""Searches of a video by processes; each process searches a run of chunks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Chunk = tuple[int, float | None, float | None]
 
 
 class ChunksJob(BaseModel):
-    """Job of a process: a run of chunks of one video."""
+    """Work of a process: a run of chunks of one video."""
 
     video: str
     chunks: list[Chunk]
@@ -37,16 +37,16 @@ class ChunksJob(BaseModel):
     """Times of the frames in which the pose is estimated, seconds."""
 
     def bounded_chunks(self) -> list[tuple[int, float, float]]:
-        """Give number, start and stop of each chunk, infinite at the ends of the video."""
+        """Return number, start and stop of each chunk; infinite at the ends of the video."""
         return [
             (number, -np.inf if start is None else start, np.inf if stop is None else stop)
             for number, start, stop in self.chunks
         ]
 
     def pictures(self, changes: shots.PictureChanges, send: Send) -> Iterator[Frame]:
-        """Read the frames of the pose.
+        """Read the frames in which the pose is estimated.
 
-        `changes` is shown every picture, also those between these frames; faults of the decoder are
+        `changes` gets every picture, also those between these frames. Errors of the decoder are
         sent.
         """
         start, stop = self.chunks[0][1], self.chunks[-1][2]
@@ -90,7 +90,7 @@ class Work:
     """Text of the progress bar."""
     width: int
     height: int
-    """Of the pictures, pixels."""
+    """Width of the pictures, pixels."""
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Pass:
     cuts: list[float]
     """Times of the first frames after a cut, seconds."""
     repeats: list[dict[str, float]] = field(default_factory=list)
-    """Shots that were shown before: `start` and `stop`, and `first`, when it was shown, seconds."""
+    """Repeated shots: `start` and `stop`, and `first`, when the shot was first shown, seconds."""
     backgrounds: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0), np.uint8))
     """Reduced grey pictures of the looks."""
     faults: list[dict[str, Any]] = field(default_factory=list)
@@ -119,28 +119,28 @@ class Pass:
 
 
 class SearchResult(NamedTuple):
-    """What the processes sent of all chunks."""
+    """Results that the processes sent for all chunks."""
 
     arrays: dict[str, NDArray[Any]]
-    """Joined, by name."""
+    """Joined arrays, by name."""
     retried: int
     looks: list[survey.Look]
     faults: list[dict[str, Any]]
 
 
 JobOf = Callable[[list[Chunk], list[float]], ChunksJob]
-"""Makes the job of some chunks and the times of their frames."""
+"""Makes the job for some chunks and the times of their frames."""
 
 
 def search(work: Work, job_of: JobOf, start: Callable[[], Process]) -> SearchResult:
-    """Let processes do all chunks, and join their parts."""
+    """Let processes do all chunks, and join the results."""
     messages: queue.SimpleQueue[tuple[Mapping[str, Any] | Future[None], bytes]]
     messages = queue.SimpleQueue()
     # Contiguous runs of chunks, so that each worker decodes its part only once.
     runs = np.array_split(np.arange(len(work.chunks)), min(work.workers, len(work.chunks)))
     parts: dict[int, tuple[dict[str, NDArray[Any]], int, list[survey.Look]]] = {}
     faults: dict[str, dict[str, Any]] = {}
-    # The processes are left first: threads end when these do.
+    # The processes are left first, because the threads end when the processes do.
     with ThreadPoolExecutor(len(runs)) as threads, ExitStack() as processes:
         for run in runs:
             begin, end = work.chunks[run[0]][1], work.chunks[run[-1]][2]
@@ -187,7 +187,7 @@ def search(work: Work, job_of: JobOf, start: Callable[[], Process]) -> SearchRes
 
 
 def pass_of(search_result: SearchResult, poses: Landmarks, width: int) -> Pass:
-    """Make a pass of what was found, and of the subject's landmarks, (n, 33)."""
+    """Make a pass from the search result and the subject's landmarks, (n, 33)."""
     pictures = {name: search_result.arrays[name] for name in shots.PICTURES}
     cuts = shots.cuts(pictures, search_result.arrays["times"], poses["pixels"], width)
     return Pass(
@@ -203,8 +203,8 @@ def pass_of(search_result: SearchResult, poses: Landmarks, width: int) -> Pass:
 
 
 def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Join the arrays of all chunks; those of chunks without any have no shape to compare."""
-    filled = [each for each in arrays if len(each)]
+    """Join the arrays of all chunks; empty ones have no shape to compare."""
+    filled = [array for array in arrays if len(array)]
     return np.concatenate(filled) if filled else arrays[0]
 
 

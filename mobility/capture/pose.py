@@ -1,6 +1,6 @@
 """Estimation of the pose Dataset from a video: 33 keypoints, world metres and image pixels.
 
-If the keypoints were given, the pose has them in the frames in which a model would have looked.
+If keypoints were imported, the pose has them in the frames that a model would have used.
 """
 
 from __future__ import annotations
@@ -53,30 +53,31 @@ OFTEN = 0.2
 """Fraction of frames found only at a second look above which the subject's crop is tracked."""
 
 LEAST_FOUND = 0.05
-"""Fraction of frames with a person below which the video shows nobody."""
+"""Fraction of frames with a person below which nobody counts as found."""
 
 LEAST_SIZE = 32
 """Least width and height of the pictures, pixels."""
 
 LONGEST_EMPTY_S = 300.0
-"""Longest total time in gaps of more than a chunk, because the fit's work grows with the time."""
+"""Longest total time in gaps of more than a chunk, because the work of the fit grows with the
+time."""
 
 SAME_PERSON = 0.3
-"""Overlap of boxes above which the poses of two models are of one person."""
+"""Overlap of boxes above which the poses of two models belong to one person."""
 
 LEAST_WEIGHT = 1e-3
-"""Least weight of a landmark, so that one that neither model sees has a mean."""
+"""Least weight of a landmark, so that a landmark that neither model sees has a mean."""
 
 MOST_FOLLOWED = 3
-"""Number of people, the most prominent ones, who are followed to find who moves."""
+"""Number of people, the most prominent ones, who are followed to find the one who moves."""
 
 CONTRADICTION_SHARE = 0.05
-"""Fraction of frames in which models contradict each other above which there is a warning."""
+"""Fraction of frames with contradicting models above which there is a warning."""
 
 
 @dataclass(frozen=True)
 class _Work(Work):
-    """Arguments of a search by a model of MediaPipe."""
+    """Arguments of a search by a MediaPipe model."""
 
     bundle: Path
 
@@ -91,72 +92,68 @@ def estimate_pose(
     rate: PoseRate = "usual",
     detector: str | None = None,
 ) -> xr.Dataset:
-    """Find the subject's pose in the frames of a video, some 15 of each second.
+    """Find the subject's pose in the frames of a video, about 15 per second.
 
-    MediaPipe's Pose Landmarker tracks one person in chunks of at most 12 s, each
-    from 0.5 s before its start. If it finds nobody in a frame, crops and other
-    scales are searched before the frame counts as empty. A sparse survey
-    (every 2 s, more often when somebody appears) looks for other people, also after covering
-    those it has found. If there are any, or if the subject was often found on a crop only,
-    the video is searched again on that crop.
+    MediaPipe's Pose Landmarker tracks one person in chunks of at most 12 s, each from 0.5 s before
+    its start. If it finds nobody in a frame, crops and other scales are searched before the frame
+    counts as empty. A sparse survey (every 2 s, more often when somebody appears) looks for other
+    people, also after covering the people already found. If there are other people, or if the
+    subject was often found only on a crop, the video is searched again on the subject's crop.
 
     Parameters
     ----------
     video
         A video file that FFmpeg can decode.
     workers
-        Number of processes that share the work; by default one for each
-        processor. The result does not depend on it.
+        Number of processes that share the work; by default one per processor. The result does not
+        depend on it.
     subject
-        A point in the picture, pixels from the left and from the top, on the
-        person to follow when that person is first seen. By default the person
-        who is largest and most central over the whole trial. "moving": the person who
-        moves a joint, if that is clearly another; each one is then followed, at the
-        cost of a search.
+        A point in the picture, pixels from the left and from the top, on the person to follow when
+        that person is first seen. By default the person who is largest and most central over the
+        whole recording. "moving" selects the person who moves a joint, if that is clearly somebody
+        else; each person is then followed, which costs another search.
     model
-        "full", "heavy", which takes about two and a half times as long, "both"
-        (see Notes), or an official Pose Landmarker ``.task`` bundle. None or "auto"
-        mean the model in ``MOBILITY_POSE_MODEL``, else "full". The
-        corrections and errors of the fit are those of "full". The heavy model is
-        fetched only by ``mobility models --model heavy``.
+        "full", "heavy", which takes about two and a half times as long, "both" (see Notes), or an
+        official Pose Landmarker ``.task`` bundle. None or "auto" mean the model in
+        ``MOBILITY_POSE_MODEL``, otherwise "full". The corrections and errors of the fit were
+        measured with "full". The heavy model is fetched only by ``mobility models --model heavy``.
     rate
-        Frames a second in which the pose is estimated, at least 5, or "all"; the actual rate is
-        that of the video divided by the rounded ratio. "usual" is 15, or all if the person moves
-        fast: a leg by 0.08 of the body's size, or an arm by a quarter, between two such frames.
+        Frames per second in which the pose is estimated, at least 5, or "all"; the actual rate is
+        that of the video divided by a whole number. "usual" is 15, or all frames if the person
+        moves fast: a leg by 0.08 of the body's size, or an arm by a quarter, between two such
+        frames.
     detector
         Name of a :class:`~mobility.capture.detectors.Detector` of another package that finds the
-        keypoints instead; None or "mediapipe": MediaPipe's Pose Landmarker.
+        keypoints instead; None or "mediapipe" means MediaPipe's Pose Landmarker.
 
     Returns
     -------
     Dataset
-        ``position(time, space, keypoint, individual)`` in metres (x to the
-        image's right, y up, z towards the camera, origin at the mid-hip of
-        each frame), ``image_position(time, pixel, keypoint, individual)`` and
-        ``image_depth`` in pixels, ``confidence`` (MediaPipe's visibility) and
-        ``presence`` from 0 to 1. Times are those of the video's frames in which the pose was
-        estimated; the attribute ``fps`` has their rate, ``video_fps`` that of the video, and
-        ``focal_length_35mm`` the focal length that the film says (mm), if it does.
-        Frames without the subject are NaN. Warnings
-        (other people, person absent, parts out of the picture, camera motion,
-        damaged file) are in the history. Of another detector there is no ``position``,
-        ``image_depth`` and ``presence``, unless its source has them, ``confidence`` means what it
-        means in its model, and landmarks that it lacks are NaN.
+        ``position(time, space, keypoint, individual)`` in metres (x to the image's right, y up, z
+        towards the camera, origin at the mid-hip of each frame), ``image_position(time, pixel,
+        keypoint, individual)`` and ``image_depth`` in pixels, ``confidence`` (MediaPipe's
+        visibility) and ``presence`` from 0 to 1. Times are those of the frames in which the pose
+        was estimated. The attribute ``fps`` has their rate, ``video_fps`` the rate of the video,
+        and ``focal_length_35mm`` the focal length in the video file (mm), if there is one. Frames
+        without the subject are NaN. Warnings (other people, person absent, parts out of the
+        picture, camera motion, damaged file) are in the history. With another detector
+        ``position``, ``image_depth`` and ``presence`` are missing unless its source has them, the
+        meaning of ``confidence`` is that of its model, and landmarks that it lacks are NaN.
 
     Raises
     ------
     VideoError
-        If the file cannot be decoded, has a single frame, no frame for minutes,
-        pictures of less than 32 pixels, or shows nobody.
+        If the file cannot be decoded, has a single frame, no frame for minutes, pictures of less
+        than 32 pixels, or shows nobody.
     BadInputError
         If nobody is at `subject`, an option is wrong, or there is no such detector.
     ModelError
-        If the pose model is not available, or a detector fails or returns what it must not.
+        If the pose model is not available, or a detector fails or returns invalid keypoints.
 
     Notes
     -----
-    With "both" the video is searched with each model, and their poses are
-    :func:`combined`. Other records, as of other people and second looks, are those of "full".
+    With "both" the video is searched with each model, and the two poses are :func:`combined`. Other
+    records, such as other people and second looks, come from "full".
 
     References
     ----------
@@ -186,7 +183,7 @@ def estimate_pose(
     if detector is None or detector == BUILT_IN:
         result, of_model = _by_mediapipe(work, info, subject, model, expected if usual else None)
     elif model is not None and model != AUTO:
-        fault = f"{os.fspath(model)} is a model of MediaPipe; leave it out with another detector"
+        fault = f"{os.fspath(model)} is a MediaPipe model. Leave it out with another detector"
         raise BadInputError.of({"model": fault})
     else:
         result, of_model = _by_detector(work, subject, detector, expected if usual else None)
@@ -237,14 +234,14 @@ def estimate_pose(
 
 
 class _OfModel(NamedTuple):
-    """What a pose says of the model that found it."""
+    """Attributes of a pose that describe the model."""
 
     software: str
     source: str
     sha256: str
     with_depth: bool
     arguments: Mapping[str, Any]
-    """Those of the operation that name it."""
+    """Arguments of the operation that name the model."""
     attrs: Mapping[str, Any] = {}
     history: Mapping[str, Any] = {}
 
@@ -256,7 +253,7 @@ def _by_mediapipe(
     model: str | os.PathLike[str] | None,
     all_frames: Array | None,
 ) -> tuple[Pass, _OfModel]:
-    """Search with MediaPipe; in `all_frames`, if there are more, where the person moves fast."""
+    """Search with MediaPipe; also in `all_frames`, if any, while the person moves fast."""
     bundles = pose_models(model)
 
     def of_model(name: str) -> str:
@@ -355,7 +352,7 @@ def _search(
         _run(crop, tracks[i], [tracks[j] for j in people if j != i], first_pass.looks)
         for i in candidates
     ]
-    best = survey.who_moves([survey.limb_range(each.poses) for each in passes])
+    best = survey.who_moves([survey.limb_range(search.poses) for search in passes])
     followed = passes[best]
     followed.looks = first_pass.looks
     followed.survey_summary = survey.summary(first_pass.looks, tracks, candidates[best])
@@ -366,12 +363,12 @@ def _search(
 
 
 def combined(first: Landmarks, second: Landmarks) -> tuple[Landmarks, int]:
-    """Mean of two models' poses in the same frames, weighted by visibility.
+    """Return the mean of two models' poses in the same frames, weighted by visibility.
 
-    The poses are (n, 33), NaN where nobody is. Visibility and presence are plain means. The first
-    pose stands alone where the second model found nobody, and where they contradict each other:
-    their boxes hardly overlap, or the left of one is nearer in space to the right of the other. The
-    number of contradicting frames is returned too.
+    The poses are (n, 33); NaN if nobody is there. Visibility and presence are plain means. Only the
+    first pose is used if the second model found nobody, or if they contradict each other. This is
+    so if their boxes hardly overlap, or if the left of one is nearer in space to the right of the
+    other. The number of contradicting frames is returned too.
     """
     sides = {"left": "right", "right": "left"}
     mirrored = [
@@ -400,7 +397,7 @@ def combined(first: Landmarks, second: Landmarks) -> tuple[Landmarks, int]:
 
 
 def _frames_with_person(result: Pass, path: Path) -> NDArray[np.bool_]:
-    """Frames with a person; raise if they are too few."""
+    """Return the frames with a person; raise an error if there are too few."""
     has_person = is_somebody(result.poses)
     if has_person.mean() < LEAST_FOUND:
         raise NobodyFoundError(
@@ -426,10 +423,10 @@ def check_gaps(times: Array, path: Path) -> None:
 def plan_chunks(times: Array) -> list[Chunk]:
     """Split a video by its times into an even number of equal parts of at most 12 s.
 
-    Returns number, start and stop of each, with None for the beginning and the end of the video.
-    The parts depend only on the video, so that the result does not depend on the number of workers;
-    an even number keeps two workers equally busy. Parts without a frame, where the times jump, are
-    left out.
+    Returns number, start and stop of each part, with None for the beginning and the end of the
+    video. The parts depend only on the video, so that the result does not depend on the number of
+    workers; an even number keeps two workers equally busy. Parts without a frame, if the times
+    jump, are left out.
     """
     first, length = float(times[0]), float(times[-1] - times[0])
     count = 1 if length < SHORTEST_VIDEO_S else 2 * int(np.ceil(length / (2 * LONGEST_CHUNK_S)))
@@ -440,7 +437,7 @@ def plan_chunks(times: Array) -> list[Chunk]:
     def frames_before(time: float | None, otherwise: int) -> int:
         return otherwise if time is None else int(np.searchsorted(times, time))
 
-    # The division gives the part of a frame to within one; the exact edges decide.
+    # The division gives the frame's part to within one; the exact edges decide.
     near = np.floor((times - first) * (count / max(length, SHORTEST_VIDEO_S))).astype(np.int64)
     parts = np.unique(np.clip(near[:, np.newaxis] + np.arange(-1, 2), 0, count - 1)).tolist()
     limits = [(edge(part), edge(part + 1)) for part in parts]
@@ -460,7 +457,7 @@ def _run(
 ) -> Pass:
     """Let the workers do all chunks, and join their parts.
 
-    `looks` are those of the survey that saw `other_tracks`.
+    `looks` are the looks of the survey that saw `other_tracks`.
     """
 
     def job_of(chunks: list[Chunk], frames: list[float]) -> Job:
@@ -547,18 +544,19 @@ PARTS = {
 """Parts of the body whose absence from the picture is reported."""
 
 FOREHEAD = 0.5
-"""Height of the middle of the forehead above the nose, as a share of that of the nose above the
-shoulders: 0.05 of 0.10 of stature (shoulders at 0.818, eyes at 0.936; Drillis and Contini 1966).
+"""Height of the middle of the forehead above the nose, as a share of the height of the nose above
+the shoulders: 0.05 of 0.10 of stature (shoulders at 0.818, eyes at 0.936; Drillis and Contini
+1966).
 
-No landmark is above the eyes, and a head that is cut off there has them all."""
+No landmark is above the eyes, so a head that is cut off above them has all its landmarks."""
 
 
 def fraction_outside(
     pose: xr.Dataset, *, margin: float = 0.0, parts: Mapping[str, Sequence[str]] = PARTS
 ) -> dict[str, float]:
-    """Share of the frames with a person in which head, hands or feet are not in the picture.
+    """Return the share of frames with a person in which head, hands or feet are cut off.
 
-    The head is out of it from where the picture cuts the forehead.
+    The head counts as cut off if the edge of the picture crosses the forehead.
 
     A margin at the border, as a fraction of the picture's width and height, counts as outside. NaN
     where the part was never seen.
@@ -580,7 +578,7 @@ def fraction_outside(
 
 
 def _forehead(v: xr.DataArray) -> xr.DataArray:
-    """Height of the forehead in the picture, from its top; NaN if nose or shoulders have none."""
+    """Return the height of the forehead from the top; NaN without nose or shoulders."""
     nose = v.sel(keypoint="nose", drop=True)
     shoulders = v.sel(keypoint=["left_shoulder", "right_shoulder"]).mean("keypoint")
     return nose + FOREHEAD * (nose - shoulders)
@@ -622,7 +620,7 @@ def _warnings(pose: xr.Dataset, result: Pass) -> list[dict[str, Any]]:
         moments = listed([f"{time:.1f} s" for time in result.cuts])
         warnings.append(tables.warning("capture.film_cut", moments=moments))
     if result.repeats:
-        again = [tables.sentence("capture.shown_again", **each) for each in result.repeats]
+        again = [tables.sentence("capture.shown_again", **repeat) for repeat in result.repeats]
         warnings.append(tables.warning("capture.shots_repeated", moments=listed(again)))
     if summary["camera_moving"]:
         share, shift = summary["camera_moving_share"], summary["camera_shift_max"]
@@ -633,19 +631,18 @@ def _warnings(pose: xr.Dataset, result: Pass) -> list[dict[str, Any]]:
 def pose_of_keypoints(
     keypoints: xr.Dataset, video: Path, *, rate: PoseRate = "usual"
 ) -> xr.Dataset:
-    """Make the pose of a video of keypoints whose times are those of its frames.
+    """Make the pose of a video from keypoints whose times are those of its frames.
 
-    Nothing is known of other people, cuts and the motion of the camera, for which the detector
-    looks; nothing is said of them.
+    Other people, cuts and the motion of the camera are unknown, because only a detector finds them.
 
     Parameters
     ----------
     keypoints
-        A pose, of :func:`mobility.exchange.keypoint_files.keypoints_of_video`.
+        A pose from :func:`mobility.exchange.keypoint_files.keypoints_of_video`.
     video
         The video.
     rate
-        As of :func:`~mobility.capture.pose.estimate_pose`.
+        As in :func:`~mobility.capture.pose.estimate_pose`.
 
     Raises
     ------
@@ -663,7 +660,7 @@ def pose_of_keypoints(
     share = float(points.notnull().any(("pixel", "keypoint")).mean())
     if share < LEAST_FOUND:
         raise NobodyFoundError(
-            f"{video.name}: its keypoints show nobody; give those of the person in this video"
+            f"{video.name}: its keypoints show nobody; use those of the person in this video"
         )
     pose = pose.assign_attrs(
         source_file=video.name,
@@ -701,14 +698,14 @@ def pose_of_keypoints(
 
 
 def is_of_smaller_picture(keypoints: xr.Dataset, width: float, height: float) -> bool:
-    """Whether all points lie in the upper left quarter, as those of a picture of half its size."""
+    """Whether all points lie in the upper left quarter, as for a picture of half the size."""
     farthest = keypoints["image_position"].max(("time", "keypoint", "individual"))
-    u, v = (float(farthest.sel(pixel=each)) for each in ("u", "v"))
+    u, v = (float(farthest.sel(pixel=axis)) for axis in ("u", "v"))
     return u <= width / 2 and v <= height / 2
 
 
 def _as_detected(pose: xr.Dataset) -> Landmarks:
-    """Keypoints as a detector gives them; without a confidence each counts."""
+    """Return keypoints as a detector would; without a confidence each keypoint counts."""
     marks = pose["image_position"].isel(individual=0).transpose("time", "keypoint", "pixel")
     landmarks = nobody(pose.sizes["time"])
     landmarks["pixels"] = marks.sel(keypoint=list(LANDMARKS), pixel=["u", "v"]).to_numpy()

@@ -1,8 +1,8 @@
-"""Pose processes: started before there is a job for them, and cut off from the network.
+"""Pose processes: started before there is work for them, and cut off from the network.
 
-A process needs half a second to import MediaPipe. A command starts the first ones before its other
-imports, so that both happen at once. MediaPipe sends usage metrics to its maker, so the process
-may open no socket.
+A process needs half a second to import MediaPipe. A command starts its first processes before its
+other imports, so that both happen at once. MediaPipe sends usage metrics to its maker, so the
+process may open no socket.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _SOCKET_CALL = {"x86_64": 41, "aarch64": 198}
 
 
 def cut_off() -> None:
-    """Cut this process, and those it starts, off the network for good.
+    """Cut this process, and the processes that it starts, off the network for good.
 
-    On Linux the kernel refuses every new socket from now on (seccomp). On all systems curl, with
-    which MediaPipe sends, also gets a proxy that does not exist, so that it does not even look up a
-    name. Call this before other threads are started, which would keep their sockets.
+    On Linux the kernel refuses every new socket from now on (seccomp). On all systems curl, which
+    MediaPipe uses for sending, also gets a proxy that does not exist, so that it does not even look
+    up a name. Call this before other threads start, because they would keep their sockets.
     """
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         os.environ[name] = os.environ[name.upper()] = NOWHERE
@@ -47,7 +47,7 @@ def _refuse_sockets() -> None:
         return
     load, equal, answer = 0x20, 0x15, 0x06  # instructions of BPF
     refuse, allow = 0x00050000 | errno.EACCES, 0x7FFF0000
-    # Load the number of the system call; refuse it if it is socket, else allow it.
+    # Load the number of the system call; refuse it if it is socket, otherwise allow it.
     steps = [(load, 0, 0, 0), (equal, 0, 1, number), (answer, 0, 0, refuse), (answer, 0, 0, allow)]
     program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
     header = ctypes.create_string_buffer(struct.pack("HP", len(steps), ctypes.addressof(program)))
@@ -58,7 +58,7 @@ def _refuse_sockets() -> None:
 
 
 AT_ONCE = 2
-"""Processes that any video but a very short one keeps busy."""
+"""Number of processes that a video keeps busy, unless it is very short."""
 
 _MODULE = "mobility.capture.pose_worker"
 _waiting: list[Process] = []
@@ -66,12 +66,12 @@ _waiting: list[Process] = []
 
 @contextmanager
 def started_ahead(count: int | None) -> Iterator[None]:
-    """Start the first of `count` pose processes; at the end, stop those that got no job.
+    """Start the first of `count` pose processes; at the end, stop those without work.
 
     Parameters
     ----------
     count
-        Processes that will be needed; by default one for each processor.
+        Number of processes that will be needed; by default one per processor.
     """
     _waiting.extend(Process(_MODULE) for _ in range(min(count or processors(), AT_ONCE)))
     try:
@@ -82,7 +82,7 @@ def started_ahead(count: int | None) -> Iterator[None]:
 
 
 def start() -> Process:
-    """Return a pose process that waits for its job, or a new one."""
+    """Return a pose process that waits for work, or a new one."""
     while _waiting:
         process = _waiting.pop(0)
         if not process.ended:
@@ -92,7 +92,7 @@ def start() -> Process:
 
 
 def processors() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,7 +1,7 @@
-"""One pose process of :func:`mobility.capture.pose.estimate_pose`, without network.
+"""One process of :func:`mobility.capture.pose.estimate_pose`, without network.
 
-Any number of them can share the work; see :mod:`mobility.base.processes`. It sends its progress,
-and each chunk with its poses as bytes.
+Any number of processes can share the work; see :mod:`mobility.base.processes`. A process sends its
+progress, and each chunk with its poses as bytes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mobility.capture.landmarks import (
 from mobility.capture.passes import ChunksJob
 
 SURVEY_PEOPLE = 4
-"""Most people that a look searches for."""
+"""Most people that one look searches for."""
 
 PROGRESS_FRAMES = 16
 """Frames between two messages of progress."""
@@ -43,20 +43,20 @@ SEARCH_INTERVAL_S = 0.2
 
 
 class Job(ChunksJob):
-    """Job of this process."""
+    """Work for this process."""
 
     model: str
     track: survey.Track | None = None
-    """The subject, if others are in the picture."""
+    """The subject, if other people are in the picture."""
     other_tracks: list[survey.Track] = Field(default_factory=list)
-    """The others."""
+    """The other people."""
     looks: list[float] = Field(default_factory=list)
-    """Times of the looks of the survey that saw them, seconds."""
+    """Times, in seconds, at which the survey saw the other people."""
 
 
 @dataclass
 class _Chunk:
-    """State of one chunk, with a landmarker of its own; nothing is shared with other chunks."""
+    """State of one chunk, with its own landmarker; chunks share nothing."""
 
     number: int
     start: float
@@ -76,7 +76,7 @@ class _Chunk:
 
 
 def run(job: Job, send: Send) -> None:
-    """Do the job, and send progress, chunks and faults of the decoder."""
+    """Do the work; send progress, chunks, and errors of the decoder."""
     waiting = job.bounded_chunks()
     active: list[_Chunk] = []
     done = 0
@@ -86,7 +86,7 @@ def run(job: Job, send: Send) -> None:
             for frame in job.pictures(changes, send):
                 while waiting and frame.time >= waiting[0][1] - job.warm_up_s:
                     limits = waiting.pop(0)
-                    # No landmarker for a chunk without a frame that can be decoded.
+                    # A chunk without a decodable frame gets no landmarker.
                     if frame.time < limits[2]:
                         active.append(_open(job, limits, frame.image))
                 for chunk in [c for c in active if frame.time >= c.stop]:
@@ -143,7 +143,7 @@ def _send(chunk: _Chunk, changes: shots.PictureChanges, send: Send) -> None:
 def _find(
     job: Job, chunk: _Chunk, many: Landmarker, image: Image, time: float
 ) -> tuple[Landmarks, bool]:
-    """Pose of the subject in one frame, else NaN; and whether only a second look found it."""
+    """Find the subject's pose in one frame, or NaN; and whether only a second look found it."""
     no_pose = nobody()
     if job.track is not None and not job.track.is_near(time):
         return no_pose, False
@@ -165,7 +165,7 @@ def _find(
 
 
 def _is_subject(job: Job, chunk: _Chunk, pose: Landmarks, time: float) -> bool:
-    """Whether a pose is upright, and where the subject was a moment ago or at the survey."""
+    """Whether a pose is upright, and near the subject's last place or place in the survey."""
     track = job.track
     if upside_down(pose):
         return False
@@ -182,13 +182,13 @@ def _is_subject(job: Job, chunk: _Chunk, pose: Landmarks, time: float) -> bool:
 def _second_looks(
     chunk: _Chunk, image: Image, time: float, track: survey.Track | None
 ) -> list[Region]:
-    """Other scales and crops to try before a frame counts as empty."""
+    """Try other scales and crops before a frame counts as empty."""
     height, width = image.shape[:2]
     near = chunk.last_box if chunk.last_box is not None and time - chunk.last_time < 2.0 else None
     if track is not None:
         box = near if near is not None and time - chunk.last_time < 0.5 else track.box_at(time)
         return [around(box, width, height, margin=margin) for margin in (0.15, 0.35)]
-    # A smaller picture shows a person who fills it, a part of it one who is far away.
+    # A smaller picture finds a person who fills it; a part of it finds a person who is far away.
     regions = [around(near, width, height, margin=0.25)] if near else []
     regions.append(Region(-width // 2, -height // 2, width + width // 2, height + height // 2))
     if time - chunk.last_search >= SEARCH_INTERVAL_S:
@@ -229,8 +229,8 @@ def do(request: dict[str, Any], send: Send) -> None:
 
 
 def _import_mediapipe() -> None:
-    # MediaPipe imports a recorder of sound, which runs gcc and ldconfig to look for a library, and
-    # Matplotlib, in a third of a second, for drawings that are not made here.
+    # MediaPipe imports a sound recorder, which runs gcc and ldconfig to find a library, and
+    # Matplotlib, which takes a third of a second, for drawings that are not made here.
     sys.modules["sounddevice"] = None  # type: ignore[assignment]
     for name in ("matplotlib", "matplotlib.pyplot"):
         sys.modules[name] = types.ModuleType(name)

@@ -37,11 +37,12 @@ SAMPLES = 12
 """Number of frames that are examined for light and sharpness."""
 
 FEWEST_KEYFRAMES = 10
-"""With fewer keyframes the whole video is read, as decoding up to each sample would cost more."""
+"""With fewer keyframes the whole video is read, because decoding up to each sample would take
+longer."""
 
 MODEL_INPUT = 256
-"""Pixels of the person's longer side when sharpness is measured, as in the input of the landmark
-model, so that only blur that the model sees counts."""
+"""Longer side of the person in pixels when sharpness is measured. It is the input size of the
+landmark model, so that only blur that the model sees counts."""
 
 EDGE_SHARE = 95.0
 """Percentile of the gradient above which a pixel counts as an edge."""
@@ -55,11 +56,11 @@ _GRADIENT_VARIANCE = 1 / 3
 _SMALLEST_BOX = 8
 
 _FITTED_FOCAL_SD = 0.12
-"""Error of a focal length that was fitted, as a fraction: root mean square over 14 rendered squats
-with an earlier fit; the draws of the fit may show less."""
+"""Error of a fitted focal length, as a fraction: root mean square over 14 rendered squats with an
+earlier fit; the posterior samples may show less."""
 
 _USUAL_HEIGHT, _HEIGHT_SD = 1.70, 0.10
-"""Metres; stature assumed where it is unknown, as in the fit, and the spread of adults."""
+"""Metres; stature that is assumed if it is unknown, as in the fit, and the spread among adults."""
 
 
 def capture_quality(
@@ -75,12 +76,12 @@ def capture_quality(
     Parameters
     ----------
     pose
-        The raw pose of :func:`~mobility.capture.pose.estimate_pose`.
+        The raw pose from :func:`~mobility.capture.pose.estimate_pose`.
     info
         The video; some of its frames are read.
     fitted
-        The pose after cleaning and fit, whose history has the repairs and which has the place of
-        the camera. Without it both are taken from `pose`, as far as possible.
+        The pose after cleaning and fit, with the repairs in its history and the place of the
+        camera. Without it both are taken from `pose`, as far as possible.
     camera
         Index of the camera of `pose` in the fit, from 0.
     light_and_sharpness
@@ -93,7 +94,7 @@ def capture_quality(
         be decided) and ``advice`` (null if there is none).
     """
     someone = pose["image_position"].notnull().any(("pixel", "keypoint", "individual")).values
-    # Of keypoints that were given there is none.
+    # Imported keypoints have none.
     survey = json.loads(pose.attrs.get("survey", "{}"))
     best = pose if fitted is None else fitted
     height_px = body_height_px(pose)
@@ -139,13 +140,13 @@ def capture_quality(
 
 
 def _given_frames(pose: xr.Dataset) -> dict[str, int]:
-    """Frames of keypoints that were given, of which the pose has some; nothing of others."""
+    """Return the number of frames with imported keypoints, and how many the pose has."""
     entry = last_of(history(pose), "pose_of_keypoints")
     return {"given": entry["given_frames"]} if entry else {}
 
 
 def _visibility(pose: xr.Dataset) -> dict[str, float | None]:
-    """Mean confidence of each group of keypoints; None where the model has none of them."""
+    """Return the mean confidence of each group of keypoints; None if the model lacks them all."""
     if "confidence" not in pose:
         return dict.fromkeys(GROUPS)
     confidence = pose["confidence"].isel(individual=0)
@@ -158,7 +159,7 @@ def _visibility(pose: xr.Dataset) -> dict[str, float | None]:
 
 
 def verdict(check: str, value: float) -> str | None:
-    """Verdict of a value by the limits of its check in ``capture_quality.yaml``; None for NaN."""
+    """Return the verdict on a value by the limits in ``capture_quality.yaml``; None for NaN."""
     return _level(_limits(check), value)
 
 
@@ -175,9 +176,9 @@ def _level(limits: Mapping[str, Any], value: float) -> str | None:
 
 
 def body_height_px(pose: xr.Dataset) -> float:
-    """Length of the body from heels to nose in pixels; NaN where it was not seen.
+    """Return the length of the body from heels to nose in pixels; NaN if it was not seen.
 
-    Of keypoints without heels it is that from the ankles, in proportion.
+    If the keypoints have no heels, it is scaled from the ankles.
     """
     marks = pose["image_position"].isel(individual=0).sel(pixel=["u", "v"])
     lowest, longer = marks.sel(keypoint=["left_heel", "right_heel"]), 1.0
@@ -187,12 +188,12 @@ def body_height_px(pose: xr.Dataset) -> float:
     away = longer * (lowest - marks.sel(keypoint="nose"))
     height = ((away**2).sum("pixel", skipna=False) ** 0.5).max("keypoint").to_numpy()
     height = height[np.isfinite(height)]
-    # The tallest is standing; a percentile, because the maximum is the largest error.
+    # The tallest frames are standing; a percentile, because the maximum is the largest error.
     return float(np.percentile(height, 95)) if height.size else float("nan")
 
 
 def edge_width(grey: NDArray[np.uint8]) -> float:
-    """Blur of the edges of a picture: standard deviation of a Gaussian, pixels.
+    """Return the blur of the edges of a picture: standard deviation of a Gaussian, pixels.
 
     The gradient of a step blurred by s is proportional to 1/s, and to 1/sqrt(s² + 1) after another
     blur by 1 pixel. The ratio of the two gradients gives s, whatever the contrast. The result is
@@ -217,10 +218,10 @@ def edge_width(grey: NDArray[np.uint8]) -> float:
 
 
 def sample_frames(info: VideoInfo, pose: xr.Dataset) -> Iterator[Frame]:
-    """Read about :data:`SAMPLES` frames that show the person, spread over the video, cheaply.
+    """Read about :data:`SAMPLES` frames that show the person, spread over the video, quickly.
 
-    With enough keyframes these are the second frames after keyframes: a keyframe itself is often
-    stored in more detail than the rest.
+    If there are enough keyframes, the frame after each keyframe is read, because a keyframe itself
+    is often stored in more detail than the others.
     """
     someone = pose["image_position"].notnull().any(("pixel", "keypoint", "individual")).to_numpy()
     times = pose["time"].to_numpy()[someone]
@@ -239,7 +240,7 @@ def sample_frames(info: VideoInfo, pose: xr.Dataset) -> Iterator[Frame]:
 
 def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
     count = min(SAMPLES, values.size)
-    # The middles of equal parts, because the first and last frames are seldom like the rest.
+    # The middles of equal parts, because the first and last frames are seldom typical.
     spread_values: NDArray[np.float64] = values[
         ((np.arange(count) + 0.5) * values.size / count).astype(int)
     ]
@@ -247,15 +248,15 @@ def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def pictures(info: VideoInfo, pose: xr.Dataset) -> dict[str, Any]:
-    """Light and sharpness of a video within the box of the person, for the capture quality.
+    """Measure light and sharpness inside the person's box, for the capture quality.
 
-    It decodes much of the video, so it can run in parallel to steps that need only the pose.
+    It decodes much of the video, so it can run in parallel with steps that need only the pose.
     """
     import cv2
 
     times = pose["time"].to_numpy()
     marks = pose["image_position"].isel(individual=0).transpose("time", "pixel", "keypoint")
-    elsewhere = "keypoints_of_smaller_picture" in {each["code"] for each in warnings_of(pose)}
+    elsewhere = "keypoints_of_smaller_picture" in {warning["code"] for warning in warnings_of(pose)}
     brightness, clipped, edges = [], [], []
     for frame in () if elsewhere else sample_frames(info, pose):
         points = marks[int(np.argmin(np.abs(times - frame.time)))].to_numpy()
@@ -295,7 +296,7 @@ def pictures(info: VideoInfo, pose: xr.Dataset) -> dict[str, Any]:
 
 
 def _view(view: View) -> dict[str, Any]:
-    """Describe a view, and what it shows."""
+    """Describe a view, and which planes it shows."""
     angles = tables.load("angles")
     entry = _limits("view")["unknown"] if view.kind == UNKNOWN else {"verdict": "ok"}
     return {
@@ -310,7 +311,7 @@ def _view(view: View) -> dict[str, Any]:
 
 
 def _landmarks(offset_px: float | None, height_px: float) -> dict[str, Any]:
-    """Check of the distance between the joints that two searches of the same frames find."""
+    """Check the distance between the joints that two searches of the same frames find."""
     share = np.nan if offset_px is None else offset_px / height_px
     return {"offset_share": _rounded(share, 4), **_check("landmark_offset_share", share)}
 
@@ -345,7 +346,7 @@ def _framing(pose: xr.Dataset) -> dict[str, Any]:
 
 
 def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float, camera: int) -> dict[str, Any]:
-    """Distance of the camera: from the fit, else from the size in the picture and the lens."""
+    """Estimate the camera's distance: from the fit, otherwise from the person's size."""
     fit = last_of(history(best), "fit_body")
     stature = fit.get("arguments", {}).get("height_m")
     scaled = "calibrated" in fit and bool(cameras_of(best))
@@ -379,7 +380,7 @@ def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float, camera: int)
 
 
 def _distance_of_fit(fitted: xr.Dataset) -> tuple[float, float]:
-    """Median horizontal distance of the hips from the camera, and its error over the draws."""
+    """Return the median horizontal distance of the hips from the camera, and its error."""
     hips = ["left_hip", "right_hip"]
     fit = fitted["fit_position"].sel(fit_keypoint=hips)
     deviations = fitted["position_draws"].sel(fit_keypoint=hips)
@@ -394,7 +395,7 @@ def _distance_of_fit(fitted: xr.Dataset) -> tuple[float, float]:
 
 
 def _swaps(best: xr.Dataset, camera: int) -> dict[str, Any]:
-    """Check of the exchanges of left and right that the cleaning repaired."""
+    """Check how often the cleaning repaired exchanges of left and right."""
     entries = history(best)
     if camera:
         entries = last_of(entries, "fit_body")["further_histories"][camera - 1]
@@ -411,7 +412,7 @@ def _limits(check: str) -> Any:
 
 
 def _check(check: str, value: float) -> dict[str, str | None]:
-    """Verdict of a value, and the advice if it is not ok."""
+    """Return the verdict on a value, and the advice if it is not ok."""
     level = verdict(check, value)
     advice = None if level in (None, "ok") else _advice(_limits(check))
     return {"verdict": level, "advice": advice}
@@ -422,12 +423,12 @@ def _advice(entry: Mapping[str, Any]) -> str | None:
 
 
 def _worst(verdicts: Iterable[Mapping[str, str | None]]) -> dict[str, str | None]:
-    """Worst verdict of several, with all advice."""
-    decided = [each for each in verdicts if each["verdict"] is not None]
+    """Return the worst of several verdicts, with all advice."""
+    decided = [check for check in verdicts if check["verdict"] is not None]
     if not decided:
         return {"verdict": None, "advice": None}
-    worst = max((str(each["verdict"]) for each in decided), key=VERDICTS.index)
-    advice = list(dict.fromkeys(str(each["advice"]) for each in decided if each["advice"]))
+    worst = max((str(check["verdict"]) for check in decided), key=VERDICTS.index)
+    advice = list(dict.fromkeys(str(check["advice"]) for check in decided if check["advice"]))
     return {"verdict": worst, "advice": " ".join(advice) or None}
 
 

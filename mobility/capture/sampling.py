@@ -11,27 +11,28 @@ from mobility.base.options import PoseRate
 from mobility.capture.landmarks import Array, Landmarks, bounding_box, is_somebody, rows_of
 
 USUAL_HZ = 15.0
-"""Frames a second in which the pose is estimated, unless the person moves fast.
+"""Frames per second in which the pose is estimated, unless the person moves fast.
 
-The fit has at most 7.5 knots a second. ``docs/speed.md`` has the errors of real people by rate.
+The fit has at most 7.5 knots per second. ``docs/speed.md`` has the errors of real people by rate.
 """
 
 FAST = {("elbow", "wrist"): 0.25, ("knee", "ankle"): 0.08}
-"""Least path of a fast joint between two such frames, as a share of the body's longer side.
+"""Shortest path of a fast joint between two such frames, as a share of the body's longer side.
 
-In squats of 11 filmed people it is at most 0.04 for knees and ankles, and 0.16 for arms. For knees
-and ankles of walkers, whose dorsiflexion was a degree worse at 15 frames a second than in all
-frames, it is 0.10 to 0.16, and for a man who kicks up to 0.5 (``benchmarks/rates.py``).
+In squats of 11 filmed people the path is at most 0.04 for knees and ankles, and 0.16 for arms. For
+knees and ankles of walkers it is 0.10 to 0.16; their dorsiflexion was a degree worse at 15 frames
+per second than in all frames. For a man who kicks it is up to 0.5 (``benchmarks/rates.py``).
 """
 
 VISIBLE = 0.5
 """Least visibility of a landmark whose path counts."""
 
 SHORT_S = 1.0
-"""Videos shorter than this, in seconds, are estimated in every frame, which their fit needs."""
+"""In shorter videos, in seconds, the pose is estimated in every frame, because their fit needs
+it."""
 
 SAME_TIME_S = 1e-6
-"""Largest difference, seconds, between times of the same frame."""
+"""Largest difference, in seconds, between times of the same frame."""
 
 
 def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Array:
@@ -42,17 +43,17 @@ def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Arr
     times
         Times of all frames, (n,), seconds, increasing.
     rate
-        Frames a second, "usual" (15; all of a video of less than a second) or "all". The actual
-        rate is that of the video divided by the rounded ratio: 12.5 instead of 15 for a video of
-        25.
+        Frames per second, "usual" (15; all frames of a video shorter than a second) or "all". The
+        actual rate is that of the video divided by a whole number: 12.5 instead of 15 for a video
+        with 25.
     at_most
-        Whether the actual rate must not be higher, give or take 10 %.
+        Whether the actual rate must not be higher, within 10 %.
 
     Returns
     -------
     Array
-        Times of the chosen frames, seconds: each is the first at least an interval (give or take
-        half a frame) after the one before, so that uneven time stamps are kept.
+        Times of the chosen frames, seconds. Each is the first frame at least an interval (within
+        half a frame) after the previous one, so that uneven time stamps are kept.
     """
     if rate == "all" or len(times) < 2:
         return times
@@ -71,9 +72,9 @@ def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Arr
 
 
 def chooser(times: Array | list[float]) -> Callable[[float], bool]:
-    """Return a function that says of each frame, in order, whether it is one of `times`.
+    """Return a function that decides for each frame, in order, whether it is one of `times`.
 
-    The next frame replaces one that cannot be decoded.
+    If a frame cannot be decoded, the next one replaces it.
     """
     ordered, reached = list(times), 0
 

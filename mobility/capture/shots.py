@@ -1,4 +1,4 @@
-"""Shots of a film: where it is cut, and which shots show again what was shown before."""
+"""Shots of a video: where it is cut, and which shots repeat an earlier one."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from mobility.capture.landmarks import Array
 Grey = npt.NDArray[np.uint8]
 
 CHANGED = 25
-"""Levels of 255 by which a point of a picture must differ from the picture before."""
+"""Levels of 255 by which a point of a picture must differ from the previous picture."""
 
 CUT_RATIO, CUT_SHARE, CUT_FRAMES, CUT_S = 2.0, 0.005, 3, 0.25
 """Least share of points that change at a cut, and its least ratio to the frames before and after.
 
-Before and after are three frames, or a quarter of a second: films of five pictures a second are
-stored at thirty. In 26 videos, filmed and rendered, none of 3,357 frames changed more than 1.20
-times as much as any of the three before and after it; most cuts changed 3 to 9 times as much.
+Before and after mean three frames, or a quarter of a second: videos with five pictures per second
+are stored at thirty. In 26 videos, filmed and rendered, none of 3,357 frames changed more than 1.20
+times as much as any of the three frames before and after it; most cuts changed 3 to 9 times as
+much.
 """
 
 FADE_S, FADE_SHARE, FADE_FRAMES = 0.5, 0.02, 5
@@ -33,62 +34,65 @@ number of frames in that time."""
 MIXED, MIDDLE, BLANK = 0.05, 0.3, 3.0
 """What a fade looks like halfway.
 
-Where the picture changes it is a mixture of the pictures before and after: most of the squared
-change that no mixture explains, which is more when something moves, and the least share of either
-picture. Or the picture is blank: its largest standard deviation, levels. In 17 videos, filmed and
-rendered, nothing looks like a fade; 4 fades of 0.2 to 0.5 s between two rendered views, and 2 blank
-pictures between them, are found.
+A changed part of the picture is a mixture of the pictures before and after. The limits are the
+largest share of the squared change that no mixture explains, which is larger if something moves,
+and the least share of either picture. Or the picture is blank: the limit is its largest standard
+deviation, levels. In 17 videos, filmed and rendered, nothing looks like a fade; 4 fades of 0.2 to
+0.5 s between two rendered views, and 2 blank pictures between them, are found.
 """
 
 LEAST_CHANGE = 1e-6
 """Change of a picture that is not identical to the one before."""
 
 BLOCK, STRIDE, REACH, MOST_REACH = 10, 5, 3, 8
-"""Side of the blocks that are looked for in the next picture, their distance, how far from their
+"""Side of the blocks that are searched for in the next picture, their spacing, how far from their
 place in a thirtieth of a second, and how far at most, in points of the reduced picture."""
 
 TEXTURE, ALIKE = 6.0, 0.8
-"""Least standard deviation of a block, levels, and least correlation with what it is found as."""
+"""Least standard deviation of a block, levels, and least correlation with the place where it is
+found."""
 
 GOES_ON, GOES_ON_BESIDE, LEAST_LEFT = 0.8, 0.6, 0.15
-"""Least share of the person that is found again where nothing is cut, without a caption and beside
-one, and least share of them that it must not cover.
+"""Least share of the person that is found again if nothing is cut, without a caption and beside
+one, and least share of the person that a caption must not cover.
 
 Of 210 changes of captions, counters, bars of up to a third of the picture and of the exposure,
-drawn on nine filmed and rendered clips, 1 counts as a cut; of 45 cuts to another shot, nearer or
-mirrored, 1 is missed (``python benchmarks/cuts.py``). Frames that are left out of a shot are no cut
-where they hardly change the picture of the person.
+drawn on nine filmed and rendered videos, 1 counts as a cut; of 45 cuts to another shot, nearer or
+mirrored, 1 is missed (``python benchmarks/cuts.py``). Frames that are missing from a shot are no
+cut if they hardly change the picture of the person.
 """
 
 SMALLEST_CAPTION = 0.15
-"""Least share of the picture that changes beside the person where a caption covers them."""
+"""Least share of the picture that changes beside the person if a caption covers them."""
 
 STILL, MOST_COVERED = 1, 0.5
-"""Most points by which what lies beside the person moves, and most of the picture that captions
-cover."""
+"""Most points by which the surroundings of the person move, and largest share of the picture that
+captions cover."""
 
 PERSON_PX = 3
 """Points of the reduced picture by which the landmarks of a person are widened."""
 
 FIELDS = (6, 2)
-"""Rows and columns of fields of a thumbnail, each of which is compared by itself, for captions."""
+"""Rows and columns of fields in a thumbnail; each field is compared separately, because of
+captions."""
 
 SHORTEST_S, LEAST_SHARED, COMPARED_HZ, MOST_COMPARED = 1.0, 0.9, 5.0, 300
-"""Least time of a repeat, least share of one of its two shots that is in the other, and rate
-and number of the pictures that are compared."""
+"""Least time of a repeat, least share of one of its two shots that is in the other, and rate and
+number of the pictures that are compared."""
 
 ALIKE_SCORE = 0.9
-"""Share of the best match above which another one is as good."""
+"""Share of the best match above which another match is as good."""
 
 MOVES, SAME, NOISE, SAME_SHARE = 20.0, 0.05, 4.0, 0.5
-"""Least variance of a field in which something moves, levels squared; most of it, and of noise, by
-which a repeat differs; and least share of the movement that is the same, as captions cover some."""
+"""Least variance of a field in which something moves, levels squared; the largest part of it, and
+of noise, by which a repeat differs; and the least share of the movement that is the same, because
+captions cover some."""
 
 NEAR_S = 0.3
-"""Longest time between a picture and the pose that says where the person is in it."""
+"""Longest time between a picture and the pose that locates the person in it."""
 
 THUMB = 32
-"""Longest side of the thumbnails of all frames, which say what was shown before."""
+"""Longest side of the thumbnails of all frames, which record what was shown before."""
 
 PICTURES = (
     *("picture_times", "changes", "thumbs", "pair_times", "pairs"),
@@ -115,7 +119,7 @@ class PictureChanges:
     def add(self, time: float, grey: Grey) -> None:
         """Compare some points of a picture in grey with those of the picture before.
 
-        The share is 0 only if the same picture is repeated, for noise alone gives more.
+        The share is 0 only if the same picture is repeated, because noise alone gives more.
         """
         import cv2
 
@@ -138,7 +142,7 @@ class PictureChanges:
         self.thumbs.append(np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA)))
 
     def _add_fade(self, time: float, grey: Grey) -> None:
-        """Keep the pictures half a second apart if one fades into the other."""
+        """Keep the pictures half a second apart, if one fades into the other."""
         recent = self._recent
         if recent and recent[0][1].shape != grey.shape:
             recent.clear()
@@ -150,9 +154,9 @@ class PictureChanges:
         first = recent[0][1]
         change = float(np.abs(grey.astype(np.int16) - first).mean())
         is_same = time - self._fade[0] <= FADE_S
-        if (is_same and change <= self._fade[1]) or not _fades([each for _, each in recent]):
+        if (is_same and change <= self._fade[1]) or not _fades([picture for _, picture in recent]):
             return
-        if is_same:  # the same fade, and more of it
+        if is_same:  # a larger part of the same fade
             del self.fades[self._fade[0]]
         shape = next(iter(self.fades.values()), grey[np.newaxis]).shape[1:]
         if shape == grey.shape:
@@ -160,11 +164,11 @@ class PictureChanges:
             self._fade = (time, change)
 
     def between(self, start: float, stop: float) -> dict[str, npt.NDArray[Any]]:
-        """Return what is known of pictures with ``start <= time < stop``, by :data:`PICTURES`."""
+        """Return the arrays of pictures with ``start <= time < stop``, by :data:`PICTURES`."""
         rows = slice(bisect.bisect_left(self.times, start), bisect.bisect_left(self.times, stop))
         pairs, fades = (
-            {time: pair for time, pair in each.items() if start <= time < stop}
-            for each in (self.pairs, self.fades)
+            {time: pair for time, pair in kept_pairs.items() if start <= time < stop}
+            for kept_pairs in (self.pairs, self.fades)
         )
         arrays = (
             np.array(self.times[rows], np.float64),
@@ -179,13 +183,13 @@ class PictureChanges:
 
 
 def _fades(pictures: Sequence[Grey]) -> bool:
-    """Whether the first of some pictures fades into the last, or both are beside a blank one."""
-    first, last = (each.astype(np.float64) for each in (pictures[0], pictures[-1]))
+    """Whether the first of some pictures fades into the last, or both are next to a blank."""
+    first, last = (picture.astype(np.float64) for picture in (pictures[0], pictures[-1]))
     difference = last - first
     is_changed = np.abs(difference) > CHANGED
     if is_changed.mean() < FADE_SHARE or min(first.std(), last.std()) <= BLANK:
         return False
-    if any(each.std() <= BLANK for each in pictures[1:-1]):
+    if any(picture.std() <= BLANK for picture in pictures[1:-1]):
         return True
     way = difference[is_changed]
     middle = (pictures[len(pictures) // 2] - first)[is_changed]
@@ -195,10 +199,10 @@ def _fades(pictures: Sequence[Grey]) -> bool:
 
 
 def sudden_changes(times: Array, changes: Array) -> list[float]:
-    """List the times of frames whose picture changes when it does not around them, in seconds.
+    """List the times of frames whose picture changes more than the frames around them, in seconds.
 
-    A quick movement goes on for several frames, a flash changes the picture twice, and a gap in the
-    times is no cut. After repeats of a picture the next one shows the movement of all that time.
+    A quick movement lasts several frames, a flash changes the picture twice, and a gap in the times
+    is no cut. After repeats of a picture the next one shows the movement of all that time.
 
     Parameters
     ----------
@@ -228,16 +232,16 @@ def cuts(
 ) -> list[float]:
     """Find the first frames after cuts, and the middles of fades, in seconds.
 
-    The picture changes suddenly there, or fades into another, and the person is not found again
-    where they were: what changes beside them, or covers a part of them, is a caption.
+    At a cut the picture changes suddenly, or fades into another, and the person is not found in the
+    same place. A change beside the person, or one that covers a part of them, is a caption.
 
     Parameters
     ----------
     pictures
         Arrays of :class:`PictureChanges`.
     times, pixels
-        Times of the poses, (n,), seconds, and their landmarks in the picture, (n, 33, 2), pixels,
-        NaN where nobody is.
+        Times of the poses, (n,), seconds, and their landmarks in the picture, (n, 33, 2), pixels;
+        NaN if nobody is there.
     width
         Width of the pictures in which the poses were found, pixels.
     """
@@ -264,7 +268,7 @@ def cuts(
 
 
 def _people(times: Array, pixels: Array, scale: float, moments: Mapping[int, float]) -> list[Array]:
-    """Where the person is in pictures, by the row of their pose and the time of the picture."""
+    """Find the person in pictures: the row of the pose, and the time of the picture."""
     return [
         scale * pixels[row]
         if 0 <= row < len(times) and abs(times[row] - moment) < NEAR_S
@@ -276,16 +280,16 @@ def _people(times: Array, pixels: Array, scale: float, moments: Mapping[int, flo
 def goes_on(pair: Grey, people: Sequence[Array], *, reach: int = REACH) -> bool:
     """Whether the same shot goes on from one picture to the next.
 
-    What lies beside the person is to stay in its place, and the person to be found again near
-    theirs. A caption covers a part of the picture, from its left end to its right end, also across
-    the person; what it covers does not count if enough is left.
+    The surroundings of the person must stay in place, and the person must be found near the
+    previous place. A caption covers a part of the picture, from its left end to its right end, also
+    across the person; the covered part does not count if enough is left.
 
     Parameters
     ----------
     pair
         The two pictures, (2, height, width).
     people
-        Landmarks (n, 2) of the person in each of them, NaN where nobody is.
+        Landmarks (n, 2) of the person in each picture; NaN if nobody is there.
     reach
         Most points by which the person moves.
     """
@@ -305,8 +309,8 @@ def goes_on(pair: Grey, people: Sequence[Array], *, reach: int = REACH) -> bool:
                 area[top : top + BLOCK, left : left + BLOCK] = True
         parts.append((rows[of_person], columns[of_person], moved[of_person] <= reach))
     beside = ~masks[0] & ~masks[1]
-    # What stays says how the light changed.
-    before, after = (each.astype(np.float64) for each in pair)
+    # The parts that stay show how the light changed.
+    before, after = (picture.astype(np.float64) for picture in pair)
     lit = stays & ~covered & beside
     gain, offset = np.polyfit(before[lit], after[lit], 1) if lit.sum() >= BLOCK**2 else (1.0, 0.0)
     changed = np.abs(after - np.clip(gain * before + offset, 0, 255)) > CHANGED
@@ -329,7 +333,7 @@ def goes_on(pair: Grey, people: Sequence[Array], *, reach: int = REACH) -> bool:
 
 
 def _mask(shape: tuple[int, ...], marks: Array) -> npt.NDArray[np.bool_]:
-    """Mask of the person in a picture; all of it where nobody is."""
+    """Return the mask of the person in a picture; the whole picture if nobody is there."""
     import cv2
 
     mask = np.zeros(shape, np.uint8)
@@ -343,10 +347,10 @@ def _mask(shape: tuple[int, ...], marks: Array) -> npt.NDArray[np.bool_]:
 def _blocks(
     first: Grey, second: Grey, reach: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Look for the blocks of a picture that show something in another, in any light.
+    """Search for the textured blocks of a picture in another picture, in any light.
 
-    The corners are (n, 2), rows and columns; with them comes by how many points each has moved,
-    infinite where it is not found.
+    Returns the corners (n, 2), rows and columns, and the number of points by which each block has
+    moved; infinite if it is not found.
     """
     import cv2
 
@@ -370,9 +374,9 @@ def _blocks(
 def repeats(
     pictures: Mapping[str, npt.NDArray[Any]], cut_times: Sequence[float]
 ) -> list[dict[str, float]]:
-    """Find shots that show the same pictures as a shot before, whatever their captions.
+    """Find shots that repeat the pictures of an earlier shot, whatever their captions.
 
-    People never move twice in the same way: what moves must be the same to the noise.
+    People never move twice in the same way, so the movement must be the same within the noise.
 
     Parameters
     ----------
@@ -409,10 +413,9 @@ def _repeat(
     later_times: Array,
     later_thumbs: npt.NDArray[np.float32],
 ) -> dict[str, float] | None:
-    """Find the part of a later shot that shows the same as an earlier one; None if there is none.
+    """Find the part of a later shot that repeats an earlier one; None if there is none.
 
-    If it does so at several times, the movement repeats itself, as in an animation, and not the
-    shot.
+    If there are several matches, the movement repeats itself, as in an animation, and not the shot.
     """
     frame = float(np.median(np.diff(times)))
     lasts = later_times[-1] - later_times[0]
@@ -444,7 +447,7 @@ def _repeat(
     if not matches:
         return None
     score, lag, first, last = max(matches)
-    alike = [each[1] for each in matches if each[0] >= ALIKE_SCORE * score]
+    alike = [match[1] for match in matches if match[0] >= ALIKE_SCORE * score]
     if max(alike) - min(alike) > SHORTEST_S / 2:
         return None
     # To the end of the shot, if all of it is the same.
@@ -465,10 +468,10 @@ def _compared(
     down, across = (min(most, side) for most, side in zip(FIELDS, (height, width), strict=True))
     rows, columns = np.arange(height) * down // height, np.arange(width) * across // width
     field = (rows[:, np.newaxis] * across + columns).ravel()
-    flat = [each.reshape(len(each), -1) for each in (first, second)]
+    flat = [thumbnails.reshape(len(thumbnails), -1) for thumbnails in (first, second)]
     apart = []
     for number in range(down * across):
-        a, b = (each[:, field == number] for each in flat)
+        a, b = (thumbnails[:, field == number] for thumbnails in flat)
         squares = (b**2).sum(axis=1)[:, np.newaxis] + (a**2).sum(axis=1) - 2 * b @ a.T
         apart.append(squares / a.shape[1])
 

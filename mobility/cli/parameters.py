@@ -1,4 +1,4 @@
-"""Options that many commands share, and how they print; see :mod:`mobility.cli.main`."""
+"""Options that many commands share, and functions that print; see :mod:`mobility.cli.main`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def given_path(path: str | Path) -> Path:
-    """Refuse the empty path, which would mean the current folder, and a URL."""
+    """Refuse a URL, and an empty path, which would mean the current folder."""
     try:
         return Path(check_path(path))
     except BadInputError as error:
@@ -34,14 +34,14 @@ def given_path(path: str | Path) -> Path:
 
 
 class Command(typer.core.TyperCommand):
-    """A command whose errors call parameters by their flags."""
+    """A command whose errors name each parameter by its flag."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
         try:
             return super().invoke(ctx)
         except BadInputError as error:
-            flags = {each.name: called(each) for each in self.params}
+            flags = {parameter.name: called(parameter) for parameter in self.params}
             if not error.fields or not error.fields.keys() <= flags.keys():
                 raise
             fields = {flags[name]: faults for name, faults in error.fields.items()}
@@ -49,7 +49,7 @@ class Command(typer.core.TyperCommand):
 
 
 def called(parameter: Any) -> str:
-    """Flag of an option, or name of an argument in the help."""
+    """Return the flag of an option, or the name that the help gives to an argument."""
     is_argument = parameter.param_type_name == "argument"
     return str(parameter.metavar if is_argument else parameter.opts[0])
 
@@ -70,7 +70,7 @@ def path_argument(metavar: str, *, help: str) -> Any:
 
 
 def flag(name: str, *, help: str = "") -> Any:
-    """Make the flag of an option of the analysis; `help` in the place of its description."""
+    """Make the flag of an analysis option; `help` replaces its description."""
     field = AnalysisOptions.model_fields[name]
     written, default = name.replace("_", "-"), ""
     if isinstance(field.default, bool):
@@ -87,12 +87,12 @@ def flag(name: str, *, help: str = "") -> Any:
         except BadInputError as error:
             raise typer.BadParameter(", ".join(error.fields[name])) from None
 
-    value = next(how.value for each, _, how in offered_at("command line") if each == name)
+    value = next(how.value for other, _, how in offered_at("command line") if other == name)
     return option(f"--{written}", value, help=help, parser=parsed)
 
 
 def takes_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of the options of an analysis; ``options`` are those given."""
+    """Add the flags of the analysis options to a command; ``options`` has those that were set."""
     flags = [
         inspect.Parameter(
             name,
@@ -104,7 +104,7 @@ def takes_options(command: Callable[..., None]) -> Callable[..., None]:
     ]
 
     def run(**arguments: Any) -> None:
-        options = {each.name: arguments.pop(each.name) for each in flags}
+        options = {flag.name: arguments.pop(flag.name) for flag in flags}
         command(
             **arguments, options={n: value for n, value in options.items() if value is not None}
         )
@@ -120,14 +120,14 @@ ReportsOption = Annotated[
     Path, path_option("--reports", "PATH", help="Folder of the reports.", envvar="MOBILITY_REPORTS")
 ]
 LogOption = Annotated[
-    Path | None, path_option("--log-file", "FILE", help="Keep the log in this file.")
+    Path | None, path_option("--log-file", "FILE", help="Write the log to this file.")
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document and nothing else.")
 ]
 ClientOption = Annotated[
     bool,
-    typer.Option("--client", help="Give the page for the client, which is a separate file."),
+    typer.Option("--client", help="Use the client's page, which is a separate file."),
 ]
 PdfOption = Annotated[
     bool, typer.Option("--pdf", help="Make a PDF of the page with an installed browser.")
@@ -136,7 +136,7 @@ FacesOption = Annotated[
     bool,
     typer.Option(
         "--faces",
-        help="Do not blur head and surroundings in pictures and video of the report.",
+        help="Do not blur the head and the surroundings in pictures and video of the report.",
     ),
 ]
 DemoOption = Annotated[bool, typer.Option("--demo", help="Use the demo session instead of an ID.")]
@@ -144,13 +144,13 @@ IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="Id of the 
 SessionArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")]
 ParticipantArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the participant.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Delete what is listed.")]
-RenderOption = Annotated[bool, typer.Option("--report/--no-report", help="Render the report.")]
+RenderOption = Annotated[bool, typer.Option("--report/--no-report", help="Make the report.")]
 WorkersOption = Annotated[
     int | None,
     option(
         "--workers",
         "N",
-        help="Processes that share the work; default: one for each processor.",
+        help="Number of processes that share the work; default: one per processor.",
         min=1,
         max=MOST_WORKERS,
     ),
@@ -170,12 +170,12 @@ def check_output(
     Parameters
     ----------
     path
-        The file or folder that is to be written.
+        The file or folder to write.
     store
-        A store whose folder is refused. In other stores the sessions and the folders of
-        participants and of the server are refused.
+        A store; nothing may be written into its folder. In other stores, session folders and the
+        folders of participants and of the server are protected.
     is_ours
-        Whether an existing file is one that the same command made.
+        Whether the same command made an existing file.
     """
     import os
 
@@ -192,12 +192,11 @@ def check_output(
     stores = [] if store is None else [Path(os.path.realpath(store.path))]
     for folder in above:
         if folder in stores or is_of_a_store(folder):
-            raise BadInputError(f"{path}: is inside {folder}, part of a store; name another")
+            raise BadInputError(
+                f"{path}: is inside {folder}, which is part of a store. Name another place"
+            )
     if is_ours is not None and place.is_file() and not is_ours(place):
-        raise BadInputError(
-            f"{path}: exists, and this version does not recognise it as a file of this command; "
-            "name another file"
-        )
+        raise BadInputError(f"{path}: exists, and was not made by this command. Name another file")
 
 
 def group(*, help: str) -> typer.Typer:
@@ -206,7 +205,7 @@ def group(*, help: str) -> typer.Typer:
 
 
 def log_to(file: Path | None, *, store: str | Path | None = None) -> None:
-    """Keep the log in `file`, where one was named, which must not be in the `store`."""
+    """Write the log to `file`, if there is one; it must not be inside the `store`."""
     if file is not None:
         from mobility.base.writing import LogFile, make_folder
         from mobility.sessions.session_store import SessionStore
@@ -222,17 +221,19 @@ def log_to(file: Path | None, *, store: str | Path | None = None) -> None:
                 force=True,
             )
         except OSError as error:
-            raise StorageError(f"log file {file}: cannot be written ({error.strerror})") from error
+            raise StorageError(
+                f"log file {file}: cannot be written ({error.strerror}). Name another file"
+            ) from error
 
 
 def _is_log(file: Path) -> bool:
-    """Whether a file is empty or begins as a log of this program does."""
+    """Whether a file is empty or begins like a log of this program."""
     import re
 
     try:
         with file.open("rb") as opened:
             head = opened.read(80)
-    except OSError:  # opening it for writing says this better
+    except OSError:  # the attempt to write gives a better message
         return True
     return not head or re.match(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ", head) is not None
 
@@ -263,9 +264,9 @@ def open_session_or_demo(
     *,
     document: str = "report",
 ) -> Session:
-    """Open the session that the arguments name: one of the store, or the demo of an exercise."""
+    """Open the named session of the store, or the demo session of an exercise."""
     if demo == (session_id is not None):
-        raise BadInputError("give the ID of a session, or --demo (not both)")
+        raise BadInputError("Give either the ID of a session or --demo, not both")
     opened = open_store(store, reports)
     return (
         opened.demo(registry.that_have(document)[0].name)
@@ -277,7 +278,7 @@ def open_session_or_demo(
 def takes(
     opener: Callable[..., Store | Session], **fixed: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of `opener`, and the opened store or session as first argument."""
+    """Add the options of `opener` to a command, and pass it the opened store or session first."""
     opener_options = [p for p in _parameters(opener) if get_origin(p.annotation) is Annotated]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -293,7 +294,7 @@ def takes(
 def _with_parameters(
     run: Callable[..., None], command: Callable[..., None], parameters: Sequence[inspect.Parameter]
 ) -> Callable[..., None]:
-    """Show `run` as the `command` that it calls, with other parameters."""
+    """Give `run` the name and help of `command`, but other parameters."""
     wrapped: Any = update_wrapper(run, command)
     wrapped.__signature__ = inspect.Signature(parameters)
     wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -315,19 +316,19 @@ def read_object(file: Path) -> dict[str, Any]:
 
     content = read_json(file)
     if not isinstance(content, dict):
-        raise BadInputError(f"{file}: not a JSON object")
+        raise BadInputError(f"{file}: is not a JSON object. Write one object in braces")
     return content
 
 
 def say_unfinished(opened: Store) -> None:
-    """Warn of sessions whose creation or deletion is unfinished."""
+    """Warn about sessions whose creation or deletion is unfinished."""
     for session_id in opened.unfinished():
         warn(tables.sentence("command_line.sessions.unfinished", session=session_id))
 
 
 @contextmanager
 def interruption_explained() -> Iterator[None]:
-    """Say on an interruption that the deletion is incomplete."""
+    """If the user interrupts a deletion, explain that it is incomplete."""
     try:
         yield
     except KeyboardInterrupt:
@@ -341,7 +342,7 @@ def print_json(document: Any) -> None:
 
 
 def uris(files: Mapping[str, Path] | None) -> dict[str, str] | None:
-    """Addresses of the files of a report, for a document; None where none was made."""
+    """Return the addresses of the report files for the JSON output, or None without a report."""
     return {name: path.resolve().as_uri() for name, path in files.items()} if files else None
 
 

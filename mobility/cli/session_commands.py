@@ -1,4 +1,4 @@
-"""Commands on sessions and their display settings; see :mod:`mobility.cli.main`."""
+"""Commands for sessions and their display settings; see :mod:`mobility.cli.main`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mobility import Session, Store
 
 sessions_app = group(help="List, show, export or delete sessions.")
-config_app = group(help="Choose what the report of single joints shows.")
+config_app = group(help="Choose what the single-joint report shows.")
 
 
 @sessions_app.command("list")
@@ -39,7 +39,7 @@ config_app = group(help="Choose what the report of single joints shows.")
 def sessions_list(opened: Store, *, as_json: JsonOption = False) -> None:
     """List the sessions, newest last.
 
-    Sessions whose record is damaged or missing come at the end, with what is wrong.
+    Sessions with a damaged or missing record come last, with the reason.
     """
     sessions, damaged = opened.sessions_and_damaged()
     rows = [
@@ -67,7 +67,7 @@ def sessions_list(opened: Store, *, as_json: JsonOption = False) -> None:
         say(tables.sentence("command_line.sessions.none", store=opened.place))
     widths = [max((len(row[name]) for row in rows), default=0) for name in ("user_id", "exercise")]
     for row in rows:
-        state = row["state"].replace("yz", "ys")  # the documents keep their own spelling
+        state = row["state"].replace("yz", "ys")  # JSON keeps its own spelling
         if state == "analysing" and not opened.is_in_work(row["session_id"]):
             state = "interrupted"
         who, what = row["user_id"].ljust(widths[0]), row["exercise"].ljust(widths[1])
@@ -76,7 +76,7 @@ def sessions_list(opened: Store, *, as_json: JsonOption = False) -> None:
 
 
 def _title(session: Session) -> str:
-    """Title of a session, also where the record of its participant is damaged."""
+    """Return the title of a session, even if the record of its participant is damaged."""
     from mobility.documents.fill import title
 
     try:
@@ -89,14 +89,14 @@ def _title(session: Session) -> str:
 @sessions_app.command("show")
 @takes(open_session_or_demo)
 def sessions_show(session: Session, *, as_json: JsonOption = False) -> None:
-    """Print the session document (always JSON)."""
+    """Print the session as JSON."""
     print_json(session.details())
 
 
 @sessions_app.command("export")
 @takes(open_session_or_demo)
 def sessions_export(session: Session, *, as_json: JsonOption = False) -> None:
-    """Print the export document: angles and keypoints (always JSON)."""
+    """Print the angles and keypoints of a session as JSON."""
     print_json(session.export())
 
 
@@ -141,7 +141,7 @@ def config_set(
 ) -> None:
     """Choose which angles the report shows, and comment on them.
 
-    What the file leaves out stays as it is.
+    Settings that the file does not name are kept.
     """
     fields = read_object(file)
     refuse_null(fields, what=f"{file}")

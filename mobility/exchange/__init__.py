@@ -1,1 +1,1 @@
-"""Files and Datasets of labs and other programs: read, and written for them."""
+"""Files and Datasets of labs and other programs: reading and writing."""

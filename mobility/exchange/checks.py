@@ -1,4 +1,4 @@
-"""Whether points and confidence of a file can be those of a picture."""
+"""Whether points and confidence of a file can belong to a picture."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from mobility.exchange.identities import seen_points
 Array = NDArray[np.float64]
 
 MARGIN = 0.05
-"""By which points may lie outside the picture, as a share of its sides: models guess them there."""
+"""Share of its sides by which points may lie outside the picture: models guess points there."""
 
 MOST_OUTSIDE = 0.5
 """Share of the points of a frame, and of the frames, outside the picture, above which the keypoints
-are of pictures of another size."""
+belong to pictures of another size."""
 
 SHARES = 2.0
-"""Coordinates that are never larger are shares of the picture, no pixels."""
+"""Coordinates that are never larger are shares of the picture, not pixels."""
 
 MOST_CONFIDENT = 1.5
 """Confidence above 1 up to which it counts as 1: the scores of some models overshoot."""
 
 
 def check_places(points: Array, size: tuple[int, int] | None, file: Path) -> None:
-    """Raise unless points (frame, keypoint, 2) are somewhere in the picture, in pixels."""
+    """Raise an error unless points (frame, keypoint, 2) are somewhere in the picture, in pixels."""
     if np.isinf(points).any():
         raise BadInputError(f"{file}: has infinite coordinates; leave them empty")
     has_place = seen_points(points)
     if not has_place.any():
         raise BadInputError(
-            f"{file}: no frame has a point, all are missing; give a file with keypoints in pixels"
+            f"{file}: no frame has a point, all are missing; use a file with keypoints in pixels"
         )
     largest = float(np.abs(points[has_place]).max())
     if largest <= SHARES:
@@ -43,7 +43,7 @@ def check_places(points: Array, size: tuple[int, int] | None, file: Path) -> Non
         )
     if size is None:
         return
-    # Of a point that is missing, neither is true.
+    # For a missing point, neither is true.
     low, high = -MARGIN * np.array(size), (1 + MARGIN) * np.array(size)
     outside = np.asarray(((points < low) | (points > high)).any(axis=-1))
     frames = np.asarray(has_place.any(axis=1))
@@ -52,18 +52,18 @@ def check_places(points: Array, size: tuple[int, int] | None, file: Path) -> Non
         u, v = np.nanpercentile(points.reshape(-1, 2), 99, axis=0)
         raise BadInputError(
             f"{file}: its points lie outside the picture of {size[0]} x {size[1]} pixels in "
-            f"{share:.0%} of the frames (up to {u:.0f}, {v:.0f}); give keypoints in its pixels"
+            f"{share:.0%} of the frames (up to {u:.0f}, {v:.0f}); use keypoints in its pixels"
         )
 
 
 def checked_confidence(values: Array, file: Path) -> tuple[Array, float]:
-    """Confidence from 0 to 1, and the share that was a little above 1."""
+    """Return confidence from 0 to 1, and the share that was a little above 1."""
     finite = values[np.isfinite(values)]
     if np.isinf(values).any() or (finite < 0).any() or (finite > MOST_CONFIDENT).any():
         worst = float(finite.min() if (finite < 0).any() else np.nanmax(values))
         raise BadInputError(
-            f"{file}: confidence must be from 0 to 1 (got {worst:.4g}); divide it by the largest "
-            "that it can be, or leave it out"
+            f"{file}: confidence must be from 0 to 1 (got {worst:.4g}); divide it by its largest "
+            "possible value, or leave it out"
         )
     above = float((finite > 1).mean()) if finite.size else 0.0
     return np.minimum(values, 1.0), above

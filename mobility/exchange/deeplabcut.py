@@ -1,4 +1,4 @@
-"""DeepLabCut's tables in HDF5, as pandas writes them with PyTables, which need not be installed.
+"""Tables of DeepLabCut in HDF5, as pandas writes them with PyTables, which need not be installed.
 
 Before a file is read, it is checked for links to other files and for the memory that it needs.
 """
@@ -22,23 +22,24 @@ from mobility.errors import BadInputError, MobilityError
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 MOST_OBJECTS = 10_000
-"""Groups, arrays and attributes of a file; those of keypoints have some tens."""
+"""Limit for groups, arrays and attributes of a file; keypoint files have a few dozen."""
 
 MOST_BYTES = 2 << 30
-"""All arrays of a file together, in memory: four times what the most points take."""
+"""Memory for all arrays of a file together: four times the largest number of points."""
 
 MOST_TEXTS = 2_000
-"""In one array, of which the names of points and people are some hundreds at most."""
+"""Limit for the texts in one array; names of points and people are a few hundred at most."""
 
 MOST_TEXT_BYTES = 64 << 20
-"""All texts of a file together. Many may be one and the same in it, each is another in memory."""
+"""Memory for all texts of a file. Equal texts may be stored once, but each takes its own memory."""
 
 
 def require_plain(path: Path) -> None:
-    """Raise unless an HDF5 file, which NetCDF-4 is too, holds all of its data itself.
+    """Raise an error unless an HDF5 file (or NetCDF-4 file) holds all of its data itself.
 
-    External and soft links, external storage and virtual datasets have HDF5 read whatever file they
-    name, with the rights of whoever opens this one. Nothing is read before they are ruled out.
+    With external and soft links, external storage and virtual datasets, HDF5 reads whatever file
+    they name, with the rights of the user who opens this file. Nothing is read before they are
+    ruled out.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def require_plain(path: Path) -> None:
 
 @contextmanager
 def damage_refused(what: str) -> Iterator[None]:
-    """Make one line of the errors, of many kinds, that HDF5 raises on damaged files."""
+    """Turn the many kinds of errors that HDF5 raises for damaged files into one line."""
     try:
         yield
     except MobilityError:
@@ -64,7 +65,7 @@ def damage_refused(what: str) -> Iterator[None]:
 
 
 def texts_in(values: Any) -> list[str]:
-    """Texts of an array, each by itself: numpy converts many of them at once, at their longest."""
+    """Return the texts of an array, converted one by one to save memory."""
     return [
         text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
         for text in np.asarray(values).ravel()
@@ -72,7 +73,7 @@ def texts_in(values: Any) -> list[str]:
 
 
 class _Walk:
-    """Goes through a file by its hard links, each object once."""
+    """Walks through a file by its hard links, each object once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -84,30 +85,30 @@ class _Walk:
 
         waiting = [root]
         while waiting:
-            each = waiting.pop()
-            address = h5py.h5o.get_info(each.id).addr
+            group = waiting.pop()
+            address = h5py.h5o.get_info(group.id).addr
             if address in self.visited_addresses:
                 continue
             self.visited_addresses.add(address)
             self._count()
-            for name in each.attrs:
+            for name in group.attrs:
                 self._count()
-                values = each.attrs.get_id(name)
+                values = group.attrs.get_id(name)
                 if self._weigh(values, ()):
-                    self._weigh_texts(np.ravel(each.attrs[name]))
-            if isinstance(each, h5py.Dataset):
-                self._require_inside(each)
-                if self._weigh(each.id, each.chunks or ()):
-                    self._weigh_texts(each[place] for place in np.ndindex(*(each.shape or ())))
-            elif isinstance(each, h5py.Group):
-                for name in each:
+                    self._weigh_texts(np.ravel(group.attrs[name]))
+            if isinstance(group, h5py.Dataset):
+                self._require_inside(group)
+                if self._weigh(group.id, group.chunks or ()):
+                    self._weigh_texts(group[place] for place in np.ndindex(*(group.shape or ())))
+            elif isinstance(group, h5py.Group):
+                for name in group:
                     self._count()
                     if (
-                        each.id.links.get_info(name.encode(errors="surrogateescape")).type
+                        group.id.links.get_info(name.encode(errors="surrogateescape")).type
                         != h5py.h5l.TYPE_HARD
                     ):
-                        self._refuse(f"{each.name.rstrip('/')}/{name}", "is a link")
-                    waiting.append(each[name])
+                        self._refuse(f"{group.name.rstrip('/')}/{name}", "is a link")
+                    waiting.append(group[name])
 
     def _require_inside(self, dataset: Any) -> None:
         import h5py
@@ -129,12 +130,12 @@ class _Walk:
         self.objects += 1
         if self.objects > MOST_OBJECTS:
             raise BadInputError(
-                f"{self.path}: has more than {MOST_OBJECTS} groups, arrays and attributes; give "
-                "the keypoints alone"
+                f"{self.path}: has more than {MOST_OBJECTS} groups, arrays and attributes; keep "
+                "only the keypoints"
             )
 
     def _weigh(self, values: Any, chunk: Sequence[int]) -> bool:
-        """Add what an array or attribute takes in memory; whether it holds texts to weigh."""
+        """Add the memory of an array or attribute; return whether it holds texts to weigh."""
         number = math.prod(values.shape or ())
         self.array_bytes += max(number, math.prod(chunk)) * values.dtype.itemsize
         if self.array_bytes > MOST_BYTES:
@@ -145,7 +146,7 @@ class _Walk:
             return False
         if number > MOST_TEXTS:
             raise BadInputError(
-                f"{self.path}: has {number} texts in one array; give the keypoints alone"
+                f"{self.path}: has {number} texts in one array; keep only the keypoints"
             )
         return True
 
@@ -160,8 +161,8 @@ class _Walk:
 
     def _too_large(self, most: int) -> None:
         raise BadInputError(
-            f"{self.path}: its values take more than {most >> 20} MB of memory; give the keypoints "
-            "of one video alone"
+            f"{self.path}: its values take more than {most >> 20} MB of memory; keep only the "
+            "keypoints of one video"
         )
 
 
@@ -169,12 +170,12 @@ TABLE = "df_with_missing"
 """Name of the table of a video."""
 
 _LEVELS = 4
-"""Of its labels: scorer, individual, part and coordinate."""
+"""Levels of its labels: scorer, individual, part and coordinate."""
 
 Label = tuple[str, str, str]
 
 _MOST_PICKLED = 1 << 20
-"""Bytes of the labels; HDF5 keeps 64 kB beside a table, and PyTables writes no more."""
+"""Limit for the labels in bytes; HDF5 keeps 64 kB beside a table, and PyTables writes no more."""
 
 _OPCODES = {
     *("PROTO", "FRAME", "STOP", "MARK", "LIST", "EMPTY_LIST", "APPEND", "APPENDS"),
@@ -182,17 +183,17 @@ _OPCODES = {
     *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "STRING", "BINSTRING", "SHORT_BINSTRING"),
     *("MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET"),
 }
-"""Of a pickle of lists and tuples of texts, which is all that the columns of a DataFrame are."""
+"""Opcodes of a pickle of lists and tuples of texts; the columns of a DataFrame use no others."""
 
 
 def _unpickled(pickled: bytes) -> Any:
-    """Read lists of texts; nothing is unpickled if it names code, or asks for more memory."""
+    """Read lists of texts; refuse data that names code, or asks for more memory."""
     if len(pickled) > _MOST_PICKLED:
         raise ValueError("its labels are too long")
     for number, (opcode, argument, _) in enumerate(pickletools.genops(pickled)):
         if opcode.name not in _OPCODES:
             raise ValueError(f"its labels are no texts, but {opcode.name} {argument}"[:80])
-        # Unpickling makes room up to the largest place of what comes again.
+        # Unpickling reserves memory up to the largest index of repeated objects.
         if opcode.name.endswith("PUT") and int(argument or 0) > number:
             raise ValueError("its labels are not numbered one after the other")
     return pickle.loads(pickled)  # noqa: S301 - of the opcodes above none runs code
@@ -201,14 +202,14 @@ def _unpickled(pickled: bytes) -> Any:
 def read_hdf5(group: Any, path: Path) -> tuple[list[Label], int, Callable[[], NDArray[np.float64]]]:
     """Read the labels (individual, part, coordinate) of a table, and its number of frames.
 
-    The values (frame, label) are read by the last, after whoever asks has looked how many they are.
+    The last result reads the values (frame, label), after the caller has checked their number.
 
     Parameters
     ----------
     group
         The group of the table, an ``h5py.Group``.
     path
-        The file, for the messages.
+        The file, for messages.
 
     Raises
     ------
@@ -232,14 +233,14 @@ def read_hdf5(group: Any, path: Path) -> tuple[list[Label], int, Callable[[], ND
                 raise ValueError("its labels are not those of its values")
             if shape[-1] > MOST_COLUMNS:
                 raise ValueError(f"more than {MOST_COLUMNS} columns")
-            # Lists, so that a text that comes many times is one.
+            # Lists, so that a text that occurs many times is one object.
             columns = []
             for level in levels:
                 texts = texts_in(group[f"block0_items_level{level}"])
                 places = np.asarray(group[f"block0_items_label{level}"]).tolist()
                 columns.append([texts[place] for place in places])
             labels = list(zip(*columns, strict=True))
-        # Lists in lists that are one and the same object would be endless as text.
+        # A list that contains itself would be endless as text.
         if not isinstance(labels, list) or not all(
             isinstance(part, str | int) for label in labels for part in label
         ):
@@ -251,8 +252,8 @@ def read_hdf5(group: Any, path: Path) -> tuple[list[Label], int, Callable[[], ND
     except (pickle.UnpicklingError, *_DAMAGES) as error:
         why = " ".join(str(error).split())[:100]
         raise BadInputError(
-            f"{path}: its table {TABLE} is not as DeepLabCut writes it ({why}); give the CSV file "
-            "beside it"
+            f"{path}: its table {TABLE} is not as DeepLabCut writes it ({why}); use the CSV file "
+            "that DeepLabCut wrote"
         ) from None
 
     def values() -> NDArray[np.float64]:

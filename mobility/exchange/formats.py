@@ -1,4 +1,4 @@
-"""Files of keypoints, each format by what is in it: OpenPose, AlphaPose, DeepLabCut, SLEAP, CSV."""
+"""Files of keypoints, recognised by their content: OpenPose, AlphaPose, DeepLabCut, SLEAP, CSV."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ SETS = {
     133: ("coco_wholebody", "COCO_133"),
     136: ("halpe_26", "HALPE_136"),
 }
-"""Set of keypoints by their number, and whose they are unless somebody says it. Of the last two
-sets body and feet are taken, which come first; hands and face follow."""
+"""Set of keypoints by its number of points, and its model unless the user states it. Of the last
+two sets body and feet are used, which come first; hands and face follow."""
 
 LARGEST_JSON_BYTES = 1 << 30
 
 MOST_DIFFERENT = 1
-"""Frames by which keypoints and their video may differ in number."""
+"""Number of frames by which keypoints and their video may differ."""
 
 USUAL_RATE = 30.0
-"""Frames a second where nothing says it, to know how long somebody is not seen."""
+"""Frames per second if nothing states it, to measure how long a person is not seen."""
 
 MOST_DIGITS = 15
-"""Of the number of a frame."""
+"""Digits of a frame number."""
 
 _NUMBERED = re.compile(r"^(?P<film>.*?)(?P<number>\d+)(_keypoints)?$")
 """Name of a file of one frame, without its ending."""
@@ -80,24 +80,24 @@ _NETCDF3 = b"CDF"
 
 @dataclass(frozen=True)
 class FilePoints:
-    """Keypoints as a file has them.
+    """Keypoints as stored in a file.
 
     Attributes
     ----------
     points
-        (frame, person, keypoint, 2), pixels to the right and downwards; NaN where there is none.
+        (frame, person, keypoint, 2), pixels to the right and downwards; NaN if there is none.
     confidence
-        (frame, person, keypoint); None where the file has none.
+        (frame, person, keypoint); None if the file has none.
     names
-        Of the keypoints.
+        Names of the keypoints.
     people
-        Names of the persons; made up where the file has none.
+        Names of the people; made up if the file has none.
     software
-        Whose they are, as far as the format says it.
+        Pose model, as far as the format states it.
     times
-        Seconds; None where the file has only frames.
+        Seconds; None if the file has only frames.
     dataset
-        A pose of this package, which needs no translation; the rest is then empty.
+        A pose of this package, which needs no translation; the other fields are then empty.
     """
 
     points: Array
@@ -111,22 +111,22 @@ class FilePoints:
     is_sparse: bool = False
     """Whether frames without anybody are left out, so that their number is not known."""
     left_out: int = 0
-    """People who were seen too shortly to be kept."""
+    """People who were seen too briefly to be kept."""
 
 
 @dataclass(frozen=True)
 class _Film:
-    """What is known of the video: frames a second, number of frames."""
+    """What is known about the video: frames per second, number of frames."""
 
     rate: float
     frames: int | None
 
     def require_few(self, frames: int, people: int, points: int, *, what: Path) -> None:
-        """Raise, before there is an array for them, if keypoints are more than can be of it."""
+        """Raise an error before memory is reserved, if the video cannot have so many keypoints."""
         if self.frames is not None and frames > self.frames + MOST_DIFFERENT:
             raise BadInputError(
-                f"{what}: has {frames} frames, and the video has {self.frames}; give the keypoints "
-                "of each frame of this video"
+                f"{what}: has {frames} frames, and the video has {self.frames}; use the "
+                "keypoints of each frame of this video"
             )
         require_few(frames, people, points, what=what)
 
@@ -139,15 +139,15 @@ def read(path: Path, *, rate: float | None = None, frames: int | None = None) ->
     path
         File or folder.
     rate
-        Frames a second of the video, where it is known; else 30, to tell how long people are gone.
+        Frames per second of the video, if known; otherwise 30, to measure how long people are gone.
     frames
-        How many the video has, where it is known.
+        Number of frames of the video, if known.
 
     Raises
     ------
     BadInputError
-        It is none of these, is empty or damaged, or has an unknown set of keypoints; with the file,
-        and the line where there is one.
+        It has none of these formats, is empty or damaged, or has an unknown set of keypoints; with
+        the file, and the line if there is one.
     NotFoundError
         There is no such file or folder.
     """
@@ -166,9 +166,9 @@ def read(path: Path, *, rate: float | None = None, frames: int | None = None) ->
 
 
 def _leave_out_corner(keypoints: FilePoints) -> None:
-    """Make points missing that are exactly in the corner without confidence.
+    """Mark points as missing that are exactly in the corner without confidence.
 
-    OpenPose writes 0 0 0 for what it did not find, and so it comes with other formats.
+    OpenPose writes 0 0 0 for missing points, and other formats adopt it.
     """
     nowhere = (keypoints.points == 0).all(axis=-1)
     if keypoints.confidence is not None:
@@ -178,7 +178,7 @@ def _leave_out_corner(keypoints: FilePoints) -> None:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file; of a folder, of the names and digests of its JSON files."""
+    """Return the SHA-256 of a file; for a folder, of the names and digests of its JSON files."""
     if not path.is_dir():
         return sha256(path)
     joint_digest = hashlib.sha256()
@@ -195,7 +195,7 @@ def _file(path: Path, film: _Film) -> FilePoints:
         raise BadInputError(f"{path}: cannot be read ({error.strerror})") from None
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text:
-        raise BadInputError(f"{path}: is empty; give a file with keypoints")
+        raise BadInputError(f"{path}: is empty; use a file with keypoints")
     if head.startswith(SIGNATURE):
         return _hdf5(path, film)
     if head.startswith(_NETCDF3):
@@ -204,8 +204,8 @@ def _file(path: Path, film: _Film) -> FilePoints:
         return _single_json(path, film)
     if b"\0" in head:
         raise BadInputError(
-            f"{path}: is no file of keypoints that can be read; give OpenPose's folder of JSON, "
-            "CSV, AlphaPose's JSON, or load it with movement and save that as NetCDF"
+            f"{path}: is not a file of keypoints that can be read; use OpenPose's folder of "
+            "JSON, CSV, AlphaPose's JSON, or load it with movement and save that as NetCDF"
         )
     return _csv(path, film)
 
@@ -233,22 +233,22 @@ def _starts_list(file: Path) -> bool:
 
 
 def _in_order(folder: Path, files: Sequence[Path]) -> list[Path]:
-    """Files by the number of their frame; none may be missing."""
+    """Return the files in the order of their frame numbers; none may be missing."""
     by_number: dict[int, Path] = {}
     films = set()
     for file in files:
         match = _NUMBERED.match(file.stem)
         if match is None:
             raise BadInputError(
-                f"{file}: its name has no number of a frame, as video_000000000012_keypoints.json "
+                f"{file}: its name has no frame number, as video_000000000012_keypoints.json "
                 "has; leave only files of frames in the folder"
             )
         films.add(match["film"])
         number = int(match["number"])
         if len(films) > 1:
             raise BadInputError(
-                f"{folder}: has files of several videos ({shortened(sorted(films))}); give each "
-                "video a folder of its own"
+                f"{folder}: has files of several videos ({shortened(sorted(films))}); put each "
+                "video into a separate folder"
             )
         if number in by_number:
             raise BadInputError(
@@ -261,15 +261,15 @@ def _in_order(folder: Path, files: Sequence[Path]) -> list[Path]:
 
 
 def _require_all(numbers: Sequence[int], *, what: Path) -> None:
-    """Raise unless the numbers of frames have no gap."""
+    """Raise an error unless the numbers of frames have no gap."""
     count = numbers[-1] - numbers[0] + 1
     if count == len(numbers):
         return
     after = next(a for a, b in pairwise(numbers) if b > a + 1)
     raise BadInputError(
         f"{what}: {count - len(numbers)} frames are missing between {numbers[0]} and "
-        f"{numbers[-1]}, the first is {after + 1}; give one for each frame of the video, empty "
-        "where nobody is seen"
+        f"{numbers[-1]}, the first is {after + 1}; write one for each frame of the video, empty "
+        "if nobody is seen"
     )
 
 
@@ -292,11 +292,14 @@ def _json(file: Path) -> Any:
 
 
 def _people_of(file: Path) -> list[Detection]:
-    """Persons in one frame of OpenPose."""
+    """Return the people in one frame of OpenPose."""
     document = _json(file)
     people = document.get("people") if isinstance(document, dict) else None
     if not isinstance(people, list):
-        raise BadInputError(f"{file}: is no frame of OpenPose; it has no list 'people'")
+        raise BadInputError(
+            f"{file}: is not a frame of OpenPose, because it has no list 'people'. Use "
+            "OpenPose's JSON files"
+        )
     detections = []
     for person in people:
         values = person.get("pose_keypoints_2d") if isinstance(person, dict) else None
@@ -312,7 +315,7 @@ def _people_of(file: Path) -> list[Detection]:
 
 
 def _detection(values: Any, *, what: Path, person: str | None = None) -> Detection:
-    """Points of one person from a list of x, y and confidence of each."""
+    """Return the points of one person from a list of x, y and confidence of each."""
     try:
         flat = np.array(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -323,10 +326,10 @@ def _detection(values: Any, *, what: Path, person: str | None = None) -> Detecti
     if len(points) not in SETS:
         sizes = ", ".join(f"{number} ({name})" for number, (name, _) in SETS.items())
         raise BadInputError(
-            f"{what}: has {len(points)} keypoints, of no known set; there is {sizes}; write others "
+            f"{what}: has {len(points)} keypoints, which is no known set ({sizes}). Write others "
             "as CSV with their names"
         )
-    # Models write 0 0 0 for what they did not find.
+    # Models write 0 0 0 for points that they did not find.
     points[(points[:, :2] == 0).all(axis=1)] = np.nan
     return Detection(points[:, :2], points[:, 2], person)
 
@@ -334,19 +337,19 @@ def _detection(values: Any, *, what: Path, person: str | None = None) -> Detecti
 def _followed(
     frames: Sequence[Sequence[Detection]], film: _Film, *, what: Path, own_software: str = ""
 ) -> FilePoints:
-    """Join the persons of all frames."""
-    counts = sorted({len(each.points) for frame in frames for each in frame})
+    """Join the people of all frames."""
+    counts = sorted({len(detection.points) for frame in frames for detection in frame})
     if not counts:
         raise BadInputError(f"{what}: nobody is in any of its {len(frames)} frames")
     if len(counts) > 1:
         raise BadInputError(
-            f"{what}: has frames with {counts[0]} and with {counts[-1]} keypoints; give files of "
+            f"{what}: has frames with {counts[0]} and with {counts[-1]} keypoints; use files of "
             "one model"
         )
     set_name, software = SETS[counts[0]]
     names = points_of(set_name)
-    # Hands and face, of which there are many, are not followed.
-    people = [[_first(each, len(names)) for each in frame] for frame in frames]
+    # Hands and face have many points and are not followed.
+    people = [[_first(detection, len(names)) for detection in frame] for frame in frames]
     result = followed(people, len(names), rate=film.rate, what=what)
     return FilePoints(
         points=result.points,
@@ -363,17 +366,17 @@ def _first(person: Detection, count: int) -> Detection:
 
 
 def _single_json(path: Path, film: _Film) -> FilePoints:
-    """Read the results of AlphaPose: a list of persons, each with the picture where it is."""
+    """Read the results of AlphaPose: a list of people, each with the name of the picture."""
     document = _json(path)
     if isinstance(document, dict) and "people" in document:
         raise BadInputError(
             f"{path}: is one frame of OpenPose; name its folder, with a file for each frame"
         )
     if not isinstance(document, list) or not all(
-        isinstance(each, dict) and {"image_id", "keypoints"} <= each.keys() for each in document
+        isinstance(entry, dict) and {"image_id", "keypoints"} <= entry.keys() for entry in document
     ):
         raise BadInputError(
-            f"{path}: is no JSON of keypoints that is known; give AlphaPose's list of results, or "
+            f"{path}: is not a known JSON of keypoints; use AlphaPose's list of results, or "
             "OpenPose's folder with a file for each frame"
         )
     if not document:
@@ -383,9 +386,7 @@ def _single_json(path: Path, film: _Film) -> FilePoints:
     for entry in document:
         number = _NUMBERED.match(Path(str(entry["image_id"])).stem)
         if number is None or len(number["number"]) > MOST_DIGITS:
-            raise BadInputError(
-                f"{path}: image_id {quoted(entry['image_id'])} has no number of a frame"
-            )
+            raise BadInputError(f"{path}: image_id {quoted(entry['image_id'])} has no frame number")
         track = entry.get("idx")
         # Without a tracker AlphaPose writes 0.0 or [0.0] for everybody.
         has_name = isinstance(track, int | str) and not isinstance(track, bool)
@@ -395,8 +396,8 @@ def _single_json(path: Path, film: _Film) -> FilePoints:
             people.add(person)
             film.require_few(1, len(people), len(detection.points), what=path)
         frames.setdefault(int(number["number"]), []).append(detection)
-    # It has no entry for a frame without anybody. Its numbers are those of the video, from 0.
-    points = max(len(each.points) for people in frames.values() for each in people)
+    # Frames without anybody have no entry. The numbers are those of the video, from 0.
+    points = max(len(detection.points) for people in frames.values() for detection in people)
     film.require_few(max(frames) + 1, 1, points, what=path)
     ordered = [frames.get(number, []) for number in range(max(frames) + 1)]
     return replace(_followed(ordered, film, what=path, own_software="AlphaPose"), is_sparse=True)
@@ -425,7 +426,7 @@ def _csv(path: Path, film: _Film) -> FilePoints:
     film.require_few(1, len(people), len(points), what=path)
 
     def numbers(name: str, *, may_be_empty: bool = True) -> Array:
-        values: dict[str, float] = {}  # the same text comes many times
+        values: dict[str, float] = {}  # the same text occurs many times
         for line, text in zip(lines, value_of[name], strict=True):
             if text not in values:
                 values[text] = _number(path, line, name, text, may_be_empty=may_be_empty)
@@ -435,7 +436,7 @@ def _csv(path: Path, film: _Film) -> FilePoints:
     if clock == "frame":
         if not (np.isfinite(moments) & (moments == np.round(moments))).all():
             raise BadInputError(f"{path}: column frame must hold whole numbers")
-        _require_all([int(each) for each in moments], what=path)
+        _require_all([int(moment) for moment in moments], what=path)
     shape = (len(moments), len(people), len(points))
     film.require_few(*shape, what=path)
     place = (frame, person, point)
@@ -457,17 +458,17 @@ def _csv(path: Path, film: _Film) -> FilePoints:
 
 
 def _require_cells(path: Path, count: int, rows: Sequence[tuple[int, Sequence[str]]]) -> None:
-    """Raise if a row has more values than there are columns, or others separate them."""
+    """Raise an error if a row has more values than columns, or another separator."""
     for line, values in rows:
         if any(values[count:]) or (len(values) == 1 < count and ";" in values[0]):
             raise BadInputError(
-                f"{path}: line {line} has {len(values)} values, and the header {count}; separate "
-                "them everywhere by the same sign, and decimal commas by semicolons"
+                f"{path}: line {line} has {len(values)} values, and the header {count}; use the "
+                "same separator everywhere, and semicolons with decimal commas"
             )
 
 
 def _columns(path: Path, names: Sequence[str]) -> dict[str, int]:
-    """Place of each column that is known."""
+    """Return the index of each known column."""
     meaning = {word: name for name, words in _SYNONYMS.items() for word in words}
     columns: dict[str, int] = {}
     unknown = [name for name in names if name not in meaning]
@@ -501,20 +502,20 @@ def _number(path: Path, line: int, column: str, text: str, *, may_be_empty: bool
 
 
 def _names_in(values: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Names in the order in which they come first, and the place of each value among them."""
+    """Return the names in the order of their first occurrence, and the index of each value."""
     places: dict[str, int] = {}
     rows = [places.setdefault(value, len(places)) for value in values]
     return tuple(places), np.array(rows)
 
 
 def _refuse_twice(path: Path, lines: Sequence[int], places: NDArray[Any]) -> None:
-    """Raise if a place, of a point of somebody in a frame, is that of an earlier line too."""
+    """Raise an error if a line repeats a person's point in a frame."""
     _, first, which = np.unique(places, return_index=True, return_inverse=True)
     if (again := np.flatnonzero(first[which] != np.arange(len(places)))).size:
         row = again[0]
         raise BadInputError(
-            f"{path}: line {lines[row]}: the point was given for this frame in line "
-            f"{lines[first[which[row]]]}; with several people add a column person"
+            f"{path}: line {lines[row]}: the point of this frame is already in line "
+            f"{lines[first[which[row]]]}; for several people add a column person"
         )
 
 
@@ -536,16 +537,16 @@ def _deeplabcut(
         raise BadInputError(f"{path}: has no frame below its headers")
     width = len(head) - 1
     owners = headers.get("individuals", ["1"] * width)
-    if any(len(each) != width for each in (*headers.values(), owners)):
+    if any(len(header) != width for header in (*headers.values(), owners)):
         raise BadInputError(f"{path}: its rows of headers differ in length; export it again")
     _require_cells(path, 1 + width, data_rows)
     indices = [cells[0] for _, cells in data_rows]
-    if all(each.isdecimal() and len(each) <= MOST_DIGITS for each in indices):
-        numbers = [int(each) for each in indices]
+    if all(index.isdecimal() and len(index) <= MOST_DIGITS for index in indices):
+        numbers = [int(index) for index in indices]
         for (line, _), before, number in zip(data_rows[1:], numbers, numbers[1:], strict=False):
             if number <= before:
                 raise BadInputError(
-                    f"{path}: line {line}: frame {number} comes after frame {before}; give each "
+                    f"{path}: line {line}: frame {number} comes after frame {before}; write each "
                     "frame once, in order"
                 )
         _require_all(numbers, what=path)
@@ -574,7 +575,7 @@ def _deeplabcut_table(
     *,
     what: Path,
 ) -> FilePoints:
-    """Make keypoints of a table of DeepLabCut, whose columns are (individual, part, coordinate)."""
+    """Make keypoints from a table of DeepLabCut, with columns (individual, part, coordinate)."""
     people, person = _names_in([owner for owner, _, _ in labels])
     points, point = _names_in([part for _, part, _ in labels])
     film.require_few(frames, len(people), len(points), what=what)
@@ -662,7 +663,7 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
             f"{path}: is neither a pose nor a poses Dataset of movement; it has no 'position' over "
             "time, space and keypoint"
         )
-    labels = [str(each) for each in dataset["space"].values] if "space" in dataset.coords else []
+    labels = [str(label) for label in dataset["space"].values] if "space" in dataset.coords else []
     if not {"x", "y"} <= set(labels) or "z" in labels:
         raise BadInputError(f"{path}: its positions must be x and y in the picture (got {labels})")
     for name in ("space", "keypoint", "individual"):
@@ -676,7 +677,9 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
     if "individual" not in dataset.dims:
         dataset = dataset.expand_dims(individual=["1"])
     elif "individual" not in dataset["position"].dims:
-        raise BadInputError(f"{path}: 'position' must be over individual, too, as others are")
+        raise BadInputError(
+            f"{path}: 'position' must be over individual, as the other variables are"
+        )
     order = ("time", "individual", "keypoint")
     points = dataset["position"].sel(space=["x", "y"]).transpose(*order, "space")
     confidence = dataset.get("confidence")
@@ -702,7 +705,7 @@ _VALUES = ("position", "image_position", "image_depth", "confidence", "presence"
 
 
 def _opened(path: Path, film: _Film) -> xr.Dataset:
-    """Read variables and coordinates of keypoints, and nothing else that a file has."""
+    """Read the variables and coordinates of keypoints, and nothing else in the file."""
     with path.open("rb") as file:
         is_hdf5 = file.read(len(SIGNATURE)) == SIGNATURE
     if is_hdf5:
@@ -727,7 +730,7 @@ def _opened(path: Path, film: _Film) -> xr.Dataset:
 
 
 def _require_few_values(dataset: xr.Dataset, film: _Film, path: Path) -> None:
-    """Raise before the values are read if there are too many, or over other dimensions."""
+    """Raise an error before the values are read if there are too many, or other dimensions."""
     unknown = sorted(set(map(str, dataset.dims)) - _AXES)
     if unknown:
         raise BadInputError(

@@ -1,4 +1,4 @@
-"""Who is who from frame to frame if a file only lists the persons of each frame.
+"""Identities of people from frame to frame, if a file only lists the people of each frame.
 
 A small file can claim a very large number of keypoints, so their number has a limit.
 """
@@ -18,43 +18,44 @@ from mobility.errors import BadInputError
 
 MOST_POINTS = 20_000_000
 """Frames times people times points: 40 minutes at 60 frames/s with the 136 points of a whole body.
-They take half a GB with their confidence, and twice that while they are read."""
+They take half a GB with their confidence, and twice that during reading."""
 
 
 MOST_NAMES = 1_000
-"""People of a file, and points of each: tracks of a long film; whole body, hands and face."""
+"""Limit for the people in a file, and for the points of each: tracks of a long video; whole body,
+hands and face."""
 
 
 def require_few(frames: int, people: int, points: int, *, what: Path) -> None:
-    """Raise, before there is an array for them, unless keypoints are few enough for memory."""
+    """Raise an error before memory is reserved, unless keypoints are few enough."""
     if max(people, points) > MOST_NAMES:
         raise BadInputError(
             f"{what}: has {people} people with {points} points, and at most {MOST_NAMES} of each "
-            "are read; give the keypoints of one video"
+            "are read; keep the keypoints of one video"
         )
     if frames * people * points > MOST_POINTS:
         raise BadInputError(
             f"{what}: has {frames} frames x {people} people x {points} points, more than "
-            f"{MOST_POINTS}; give the keypoints of one video, and of one person"
+            f"{MOST_POINTS}; keep the keypoints of one video, and of one person"
         )
 
 
 Array = NDArray[np.float64]
 
 FARTHEST = 0.5
-"""Largest distance between a person and where they were last, mean over the points both times seen,
-as a share of the longer side of their box."""
+"""Largest distance between a person and their last place, mean over the points seen both times, as
+a share of the longer side of their box."""
 
 LEAST_PRESENT = 0.1
-"""Share of the frames below which somebody is taken for a passer-by, or for nobody at all."""
+"""Share of the frames below which a person counts as a passer-by, or as nobody."""
 
 MARGIN = 0.1
-"""By which the box of a person is widened on each side to hold a point on them, as a share."""
+"""Share by which the box of a person is widened on each side to contain a point on them."""
 
 
 LONGEST_GAP_S = 1.0
-"""Seconds in which others are seen and a person is not, after which whoever comes there is somebody
-else."""
+"""Seconds in which others are seen and a person is not, after which anybody in that place is a new
+person."""
 
 LONGEST_EMPTY_S = 10.0
 """The same if nobody else is seen meanwhile: models lose people for seconds who stay in place."""
@@ -63,18 +64,19 @@ SHORTEST_S = 0.1
 """Length of a track below which it is nobody, unless all are as short."""
 
 MOST_IN_FRAME = 100
-"""People in a frame; those of a full gym are fewer."""
+"""Limit for the people in a frame; a full gym has fewer."""
 
 MOST_OPEN = 5 * MOST_IN_FRAME
-"""People who may go on in a frame: those of the last second, and what was taken for some."""
+"""Limit for the people who may continue in a frame: those of the last second, and false
+detections."""
 
 
 _MOST_SHOWN = 5
-"""People whom a message names."""
+"""Number of people that a message names."""
 
 
 class Detection(NamedTuple):
-    """A person in a frame: points (keypoint, 2), confidence (keypoint), name where there is one."""
+    """A person in a frame: points (keypoint, 2), confidence (keypoint), name if there is one."""
 
     points: Array
     confidence: Array
@@ -82,16 +84,16 @@ class Detection(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """Persons over all frames.
+    """People over all frames.
 
     Attributes
     ----------
     points, confidence
         (frame, person, keypoint, 2) and (frame, person, keypoint).
     names
-        Of the persons.
+        Names of the people.
     left_out
-        How many were seen too shortly to be kept.
+        How many people were seen too briefly to be kept.
     """
 
     points: Array
@@ -103,25 +105,25 @@ class Followed(NamedTuple):
 def followed(
     frames: Sequence[Sequence[Detection]], count: int, *, rate: float, what: Path
 ) -> Followed:
-    """Follow persons with `count` keypoints through the frames, of which `rate` are a second.
+    """Follow people with `count` keypoints through frames at `rate` per second.
 
-    Who has a name is who has it in other frames. Others go on as the nearest one of the last
-    second, or of the last ones seen; whoever is farther away is somebody else, also if each frame
-    has one person only.
+    A person with a name is the same in all frames with that name. Others continue as the nearest
+    person of the last second, or of the last frames with people. A person farther away is a new
+    one, even if each frame has only one person.
 
     Raises
     ------
     BadInputError
-        A name is twice in a frame, or the persons are too many; `what` is the file.
+        A name occurs twice in a frame, or there are too many people; `what` is the file.
     """
     most = max(map(len, frames))
     if most > MOST_IN_FRAME:
         raise BadInputError(
             f"{what}: has {most} people in a frame, and at most {MOST_IN_FRAME} are followed; "
-            "give keypoints of few"
+            "keep fewer people"
         )
     require_few(len(frames), 1, count, what=what)
-    if all(each.person is not None for frame in frames for each in frame):
+    if all(detection.person is not None for frame in frames for detection in frame):
         of_name = _named(frames, what)
         names, tracks = list(of_name), list(of_name.values())
         kept_tracks = list(range(len(tracks)))
@@ -131,7 +133,7 @@ def followed(
         longest = max(map(len, tracks), default=0)
         least = min(SHORTEST_S * rate, longest)
         kept_tracks = [place for place, track in enumerate(tracks) if len(track) >= least]
-    # Of many the longest, as many as there is memory for.
+    # If there are many, keep the longest, as many as fit into memory.
     room = min(MOST_POINTS // (len(frames) * count), MOST_NAMES)
     longest_first = sorted(kept_tracks, key=lambda place: -len(tracks[place]))
     kept_tracks = sorted(longest_first[:room])
@@ -153,7 +155,7 @@ def _named(frames: Sequence[Sequence[Detection]], what: Path) -> dict[str, dict[
             if row in track:
                 raise BadInputError(
                     f"{what}: frame {row} has person {quoted(detection.person)} twice; give each "
-                    "person a name (idx) of their own, or none to anybody"
+                    "person a separate name (idx), or nobody one"
                 )
             track[row] = detection
     return named
@@ -162,7 +164,7 @@ def _named(frames: Sequence[Sequence[Detection]], what: Path) -> dict[str, dict[
 def _linked(
     frames: Sequence[Sequence[Detection]], rate: float, what: Path
 ) -> list[dict[int, Detection]]:
-    """Tracks of persons without names, each ended where they were not seen for a while."""
+    """Return tracks of people without names; a track ends if the person is not seen for a while."""
     longest_gap, longest_empty = (max(s * rate, 1.0) for s in (LONGEST_GAP_S, LONGEST_EMPTY_S))
     tracks: list[dict[int, Detection]] = []
     open_tracks: list[int] = []
@@ -170,7 +172,7 @@ def _linked(
     occupied = 0  # frames with somebody
     last_occupied: list[int] = []
     for row, frame in enumerate(frames):
-        present = [each for each in frame if seen_points(each.points).any()]
+        present = [detection for detection in frame if seen_points(detection.points).any()]
         if not present:
             continue
         occupied += 1
@@ -182,8 +184,8 @@ def _linked(
         ]
         if len(open_tracks) > MOST_OPEN:
             raise BadInputError(
-                f"{what}: has {len(open_tracks)} people within a second before frame {row}, and at "
-                f"most {MOST_OPEN} are followed; give keypoints of few"
+                f"{what}: has {len(open_tracks)} people within a second before frame {row}, and "
+                f"at most {MOST_OPEN} are followed; keep fewer people"
             )
         pairs = []
         if open_tracks:
@@ -220,10 +222,10 @@ def seen_points(points: Array) -> NDArray[np.bool_]:
 
 
 def _distances(before: Array, boxes: tuple[Array, Array], now: Array) -> Array:
-    """Mean distance of the points of each of several (track, keypoint, 2) that are seen both times.
+    """Return the mean distance of the points of several tracks that are seen both times.
 
-    It is a share of the longer side of the larger box. If no point is seen both times, it is that
-    of the middles of the `boxes`, which are those of `before`.
+    It is a share of the longer side of the larger box. If no point is seen both times, it is the
+    distance of the middles of the `boxes`, which belong to `before`.
     """
     sides, middles = boxes
     side, middle = _boxes(now[np.newaxis])
@@ -238,7 +240,7 @@ def _distances(before: Array, boxes: tuple[Array, Array], now: Array) -> Array:
 
 
 def _boxes(people: Array) -> tuple[Array, Array]:
-    """Longer side and middle of the box of each (person, keypoint, 2), who has a point."""
+    """Return longer side and middle of the box of each (person, keypoint, 2) with a point."""
     has_place = seen_points(people)[..., np.newaxis]
     low = np.where(has_place, people, np.inf).min(axis=1)
     high = np.where(has_place, people, -np.inf).max(axis=1)
@@ -248,7 +250,7 @@ def _boxes(people: Array) -> tuple[Array, Array]:
 def choose(
     points: Array, people: Sequence[str], subject: str | tuple[float, float] | None, *, what: str
 ) -> int:
-    """Return the place of the person who is meant.
+    """Return the index of the person to measure.
 
     Parameters
     ----------
@@ -257,9 +259,9 @@ def choose(
     people
         Names of the persons.
     subject
-        Name of the person, or a point on them where they are first seen; None for the only one.
+        Name of the person, or a point on them when they are first seen; None for the only person.
     what
-        With which an error begins.
+        Beginning of an error message.
     """
     if isinstance(subject, str):
         if subject not in people:
@@ -270,7 +272,7 @@ def choose(
     present = np.asarray(seen_points(points).any(axis=-1))
     if not present.any():
         raise BadInputError(
-            f"{what}: no frame has a point, all are missing; give a file with keypoints in pixels"
+            f"{what}: no frame has a point, all are missing; use a file with keypoints in pixels"
         )
     presence = present.mean(axis=0)
     if subject is None:
@@ -279,8 +281,8 @@ def choose(
             return int(often[0])
         where = [_middle(points[:, place], present[:, place]) for place in often[: _MOST_SHOWN + 1]]
         raise BadInputError(
-            f"{what}: has {len(often)} people; say who is meant with subject, a point on them "
-            f"where they are first seen (they are at {listed(_some(where))})"
+            f"{what}: has {len(often)} people; choose one with subject, a point on the person "
+            f"when first seen (they are at {listed(_some(where))})"
         )
     inside = []
     for place in np.flatnonzero(presence):
@@ -290,8 +292,8 @@ def choose(
         if (low - margin <= subject).all() and (subject <= high + margin).all():
             inside.append((-presence[place], int(place)))
     if not inside:
-        seen = np.flatnonzero(presence)[: _MOST_SHOWN + 1]
-        where = [_middle(points[:, place], present[:, place]) for place in seen]
+        shown_people = np.flatnonzero(presence)[: _MOST_SHOWN + 1]
+        where = [_middle(points[:, place], present[:, place]) for place in shown_people]
         raise BadInputError(
             f"{what}: nobody is at {subject[0]:g},{subject[1]:g} when first seen; people are at "
             f"{listed(_some(where))}"
@@ -300,7 +302,7 @@ def choose(
 
 
 def _middle(points: Array, present: NDArray[np.bool_]) -> str:
-    """Middle of a person where they are first seen, as it is given as an option."""
+    """Return the middle of a person when first seen, in the format of an option."""
     u, v = np.nanmean(points[np.flatnonzero(present)[0]], axis=0)
     return f"{u:.0f},{v:.0f}"
 

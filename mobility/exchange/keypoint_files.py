@@ -1,4 +1,4 @@
-"""Keypoints of other pose models: a pose of a file or folder, alone or for a video."""
+"""Keypoints of other pose models: a pose from a file or folder, alone or for a video."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _Pixels = Annotated[int, Field(gt=0)]
 _Rate = Annotated[float, Field(gt=0, le=10_000)]
 
 SAME_RATE = 0.02
-"""Difference of two frame rates, as a share, below which they are the same."""
+"""Relative difference between two frame rates below which they count as equal."""
 
 
 @checked
@@ -45,44 +45,45 @@ def read_keypoints(
     keypoints: Mapping[str, str | None] | None = None,
     model: str | None = None,
 ) -> xr.Dataset:
-    """Make a pose of keypoints that another pose model has found in a video.
+    """Make a pose from keypoints that another pose model has found in a video.
 
     The pose has no positions in space. :func:`~mobility.kinematics.clean.clean_pose`,
     :func:`~mobility.kinematics.fit.entry.fit_body` and
-    :func:`~mobility.kinematics.in_picture.picture_angles` take it. For a session, give the file to
-    :meth:`mobility.Store.create` with the video.
+    :func:`~mobility.kinematics.in_picture.picture_angles` accept it. For a session, pass the file
+    to :meth:`mobility.Store.create` together with the video.
 
     Parameters
     ----------
     path
         A folder of OpenPose's JSON files, one for each frame (BODY_25, COCO, HALPE_26: OpenPose,
-        Pose2Sim, AlphaPose); AlphaPose's JSON of results; a poses Dataset of movement, as NetCDF;
-        a CSV or HDF5 file of DeepLabCut; an analysis file of SLEAP (HDF5); a CSV file with a row
-        for each point (frame or time, point, x, y, confidence, person); or a pose of this package
-        (``pose.nc``). What it is shows its content, not its name.
+        Pose2Sim, AlphaPose), or AlphaPose's JSON of results. A poses Dataset of movement, as
+        NetCDF. A CSV or HDF5 file of DeepLabCut. An analysis file of SLEAP (HDF5). A CSV file with
+        a row for each point (frame or time, point, x, y, confidence, person). A pose of this
+        package (``pose.nc``). The format is recognised by the content, not by the name.
     rate
-        Frames a second, where the file has no times; where it has, the same.
+        Frames per second, required if the file has no times; otherwise it must agree with them.
     size
         Width and height of the picture, pixels.
     subject
-        Of several people, the name of the one who is meant, or a point on them, pixels, where they
-        are first seen.
+        If there are several people, the name of the person to measure, or a point on them, pixels,
+        in the frame in which they are first seen.
     keypoints
-        Our landmark by the name of a keypoint, where its name is not known; None leaves it out.
+        Landmark for the name of a keypoint, if that name is not known; None leaves the keypoint
+        out.
     model
         Name of the pose model, for pages; by default that of the format.
 
     Returns
     -------
     xarray.Dataset
-        A pose: ``image_position`` in pixels, ``confidence`` from 0 to 1 where the file has it, NaN
-        for landmarks that the model does not find; its ``time`` in seconds, 0 for the first frame.
+        A pose: ``image_position`` in pixels, ``confidence`` from 0 to 1 if the file has it, NaN for
+        landmarks that the model does not find. Its ``time`` is in seconds, 0 for the first frame.
 
     Raises
     ------
     BadInputError
-        The file is none of these, or is damaged; its keypoints are unknown, are of several people
-        without `subject`, do not fit `rate` or `size`, or are nowhere.
+        The file has none of these formats, or is damaged; its keypoints are unknown, belong to
+        several people without `subject`, do not fit `rate` or `size`, or have no place.
     NotFoundError
         There is no such file or folder.
     """
@@ -94,7 +95,7 @@ def read_keypoints(
     if times is None:
         if rate is None:
             raise BadInputError(
-                f"{file}: has frames and no times; give rate, the frames a second of its video"
+                f"{file}: has frames and no times; pass rate, the frames per second of its video"
             )
         times = np.arange(len(file_points.points)) / rate
     return _pose(
@@ -109,16 +110,16 @@ def keypoints_of_video(
     subject: str | tuple[float, float] | None = None,
     model: str | None = None,
 ) -> xr.Dataset:
-    """Make a pose of keypoints of a video: row i is its frame i, at the time of that frame.
+    """Make a pose from keypoints of a video: row i is its frame i, at the time of that frame.
 
-    Parameters are as of :func:`read_keypoints`. Rate and size are those of the video, and a pose
-    with fewer frames (of this package) is matched by its times.
+    The parameters are those of :func:`read_keypoints`. Rate and size come from the video. A pose
+    with fewer frames (from this package) is matched by its times.
 
     Raises
     ------
     BadInputError
         As for :func:`read_keypoints`; or the number of frames, their rate or the size of the
-        picture is not that of the video.
+        picture differs from the video.
     """
     file, film = Path(path), Path(video)
     info, frames = probe(film), presentation_times(film)
@@ -129,16 +130,17 @@ def keypoints_of_video(
         return pose.assign_coords(time=_nearest(pose["time"].to_numpy(), frames, file, film))
     if unknown := [name for name in file_points.names if not is_known(name)]:
         raise BadInputError(
-            f"{file}: no landmark is known by the name of {shortened(unknown, most=5)}"
-            f"{likely(unknown[0], LANDMARKS)}; rename them as in the table keypoint_names, or say "
-            "with mb.read_keypoints(..., keypoints=...) which they are, and give that as NetCDF"
+            f"{file}: no landmark is known by the name of "
+            f"{shortened(unknown, most=5)}{likely(unknown[0], LANDMARKS)}; rename them as in the "
+            "table keypoint_names, or map them with mb.read_keypoints(..., keypoints=...) and "
+            "pass the result as NetCDF"
         )
     count = len(file_points.points)
     if file_points.is_sparse and count < len(frames):
         file_points = _until(file_points, len(frames))
     elif abs(count - len(frames)) > MOST_DIFFERENT:
         raise BadInputError(
-            f"{file}: has {count} frames, and the video {film.name} has {len(frames)}; give the "
+            f"{file}: has {count} frames, and the video {film.name} has {len(frames)}; use the "
             "keypoints of each frame of this video"
         )
     elif count > len(frames):
@@ -151,13 +153,13 @@ def keypoints_of_video(
 def _points_at_rate(
     keypoints: FilePoints, rate: float | None, file: Path, *, whose: str = "rate"
 ) -> FilePoints:
-    """Keypoints as read, if their times are those of a recording with the rate."""
+    """Return keypoints as read, if their times are those of a recording with the rate."""
     times = keypoints.times
     if times is None and keypoints.dataset is None:
         return keypoints
     if times is None:
         if "time" not in keypoints.dataset.coords:  # type: ignore[union-attr]
-            raise BadInputError(f"{file}: has no times; give a pose with its times in seconds")
+            raise BadInputError(f"{file}: has no times; use a pose with its times in seconds")
         times = keypoints.dataset["time"].to_numpy()  # type: ignore[index]
     try:
         check_times(times)
@@ -168,14 +170,14 @@ def _points_at_rate(
     actual = 1 / float(np.median(np.diff(times)))
     if abs(actual / rate - 1) > SAME_RATE:
         raise BadInputError(
-            f"{file}: has {actual:.4g} frames a second, and {whose} {rate:.4g}; give keypoints of "
-            "each frame, with its times"
+            f"{file}: has {actual:.4g} frames per second, and {whose} {rate:.4g}; use keypoints "
+            "of each frame, with its times"
         )
     return keypoints
 
 
 def _until(keypoints: FilePoints, count: int) -> FilePoints:
-    """Keypoints of so many frames: later ones are left out, and missing ones have nobody."""
+    """Return `count` frames of keypoints: later ones are dropped, missing ones are empty."""
 
     def cut(values: Array) -> Array:
         absent = np.full((max(count - len(values), 0), *values.shape[1:]), np.nan)
@@ -191,14 +193,14 @@ def _until(keypoints: FilePoints, count: int) -> FilePoints:
 
 
 def _nearest(times: Array, frames: Array, file: Path, film: Path) -> Array:
-    """Give the frames of a video nearest to times, by their own; no two may be the same."""
+    """Return the frames of a video nearest to times; no two may be the same."""
     place = np.clip(np.searchsorted(frames, times), 1, len(frames) - 1)
     place -= times - frames[place - 1] < frames[place] - times
     frame = float(np.median(np.diff(frames)))
     if len(set(place)) < len(place) or (np.abs(frames[place] - times) > 0.6 * frame).any():
         raise BadInputError(
-            f"{file}: its times are not those of frames of the video {film.name}; give the pose of "
-            "this video"
+            f"{file}: its times are not those of frames of the video {film.name}; use the pose "
+            "of this video"
         )
     return frames[place]
 
@@ -213,10 +215,10 @@ def _pose(
     keypoints: Mapping[str, str | None] | None,
     model: str | None,
 ) -> xr.Dataset:
-    """Pose of one person."""
+    """Make the pose of one person."""
     landmarks = landmarks_of(file_points.names, keypoints, what=f"{file}")
     if not file_points.points.size:
-        raise BadInputError(f"{file}: has no frame, or nobody in any; give a file with keypoints")
+        raise BadInputError(f"{file}: has no frame, or nobody in any; use a file with keypoints")
     person = choose(file_points.points, file_points.people, subject, what=f"{file}")
     points = file_points.points[:, person].copy()
     known_places = [
@@ -240,11 +242,11 @@ def _pose(
         values, above = checked_confidence(file_points.confidence[:, person][:, known_places], file)
         if above:
             warnings.append(tables.warning("warnings.confidence_above_one", share=above))
-        each = np.full((len(times), len(LANDMARKS), 1), np.nan)
-        each[:, columns, 0] = values
+        confidence = np.full((len(times), len(LANDMARKS), 1), np.nan)
+        confidence[:, columns, 0] = values
         variables["confidence"] = (
             ("time", "keypoint", "individual"),
-            each,
+            confidence,
             {"units": "1", "long_name": "confidence of the keypoint, of its model"},
         )
     coords = {

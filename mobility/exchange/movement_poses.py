@@ -29,7 +29,7 @@ _Pixels = Annotated[int, Field(gt=0)]
 
 
 def with_read_attributes(dataset: xr.Dataset) -> xr.Dataset:
-    """Keep the attributes of another program that are read here; others may say anything."""
+    """Keep only the attributes of another program that are read here."""
     attrs = {name: dataset.attrs[name] for name in _READ if dataset.attrs.get(name) is not None}
     if "source_file" in attrs:
         attrs["source_file"] = str(attrs["source_file"])
@@ -47,40 +47,41 @@ def from_movement(
     """Make a pose of one person from a poses Dataset of movement, whose loaders read many models.
 
     The pose has no positions in space. :func:`~mobility.kinematics.clean.clean_pose` and
-    :func:`~mobility.kinematics.fit.entry.fit_body` take it, and so does
+    :func:`~mobility.kinematics.fit.entry.fit_body` accept it, and so does
     :func:`~mobility.kinematics.in_picture.picture_angles`, which needs the view.
 
     Parameters
     ----------
     poses
         ``position`` (time, space, keypoint, individual) in pixels, x to the right and y downwards;
-        ``confidence``, if it has it. It must have been loaded with ``fps``.
+        ``confidence``, if it exists. It must have been loaded with ``fps``.
     individual
-        Name of the person, where there are several.
+        Name of the person, if there are several.
     keypoints
-        Our landmark by the name of a keypoint, for those whose name no model of the table
-        ``keypoint_names`` has (COCO, Halpe, OpenPose's BODY_25, MediaPipe); None leaves one out.
+        Landmark for the name of a keypoint, if no model of the table ``keypoint_names`` (COCO,
+        Halpe, OpenPose's BODY_25, MediaPipe) has that name; None leaves the keypoint out.
     image_size
         Width and height of the picture, pixels.
 
     Returns
     -------
     xarray.Dataset
-        A pose: ``image_position`` in pixels, ``confidence`` as the model gave it, and no
-        ``position``; NaN for absent landmarks.
+        A pose: ``image_position`` in pixels, ``confidence`` from the model, and no ``position``;
+        NaN for absent landmarks.
 
     Raises
     ------
     BadInputError
-        If it is no such Dataset, is in frames or in space, or has unknown keypoints.
+        If it is not such a Dataset, has times in frames or positions in space, or has unknown
+        keypoints.
     """
     dataset = poses.rename({old: new for old, new in _FORMERLY.items() if old in poses.dims})
     if "position" not in dataset or not {"time", "space", "keypoint"} <= set(
         dataset["position"].dims
     ):
         raise BadInputError(
-            "from_movement: not a poses Dataset of movement; it has no 'position' over time, space "
-            "and keypoint"
+            "from_movement: not a poses Dataset of movement, because it has no 'position' over "
+            "time, space and keypoint. Load one with movement"
         )
     if "x" not in dataset.get_index("space") or "y" not in dataset.get_index("space"):
         raise BadInputError("from_movement: its coordinate 'space' does not name x and y")
@@ -105,7 +106,9 @@ def from_movement(
             "from_movement: its times are frames; load it with fps=, the frame rate of the video"
         )
     if "time" not in dataset.coords or not dataset["time"].size:
-        raise BadInputError("from_movement: it has no times, in seconds, or no frame")
+        raise BadInputError(
+            "from_movement: has no times in seconds, or no frame. Load it with fps="
+        )
     try:
         check_times(dataset["time"])
     except BadInputError as error:
@@ -132,11 +135,13 @@ def from_movement(
         "image_position": pixels.assign_attrs(units="pixel"),
     }
     if "confidence" in subject_poses:
-        # Some models give one confidence for the whole person only.
-        each = subject_poses["confidence"].broadcast_like(
+        # Some models have only one confidence for the entire person.
+        confidence = subject_poses["confidence"].broadcast_like(
             subject_poses["position"].isel(space=0, drop=True)
         )
-        variables["confidence"] = each.transpose("time", "keypoint", "individual").astype(float)
+        variables["confidence"] = confidence.transpose("time", "keypoint", "individual").astype(
+            float
+        )
     software = str(dataset.attrs.get("source_software") or pose_source(OTHER).name)
     attrs: dict[str, Any] = {
         **{name: dataset.attrs[name] for name in ("fps",) if name in dataset.attrs},
@@ -164,12 +169,12 @@ def to_movement(
     of: Literal["space", "picture"] = "space",
     names: Literal["singular", "plural"] = "singular",
 ) -> xr.Dataset:
-    """Make a poses Dataset of movement, with which its functions filter, plot and save.
+    """Make a poses Dataset of movement, which its functions filter, plot and save.
 
-    ``position`` is that in space, metres, y up, or that in the picture, pixels, y downwards. A pose
-    of ``estimate_pose`` is such a Dataset already, with more variables; this has no others. The
-    dimensions are called ``keypoint`` and ``individual`` (singular), or as movement before its
-    version 0.16 calls them, ``keypoints`` and ``individuals`` (plural).
+    ``position`` is in space, metres, y up, or in the picture, pixels, y downwards. A pose from
+    ``estimate_pose`` is already such a Dataset, with more variables; this one has no others. The
+    dimensions are called ``keypoint`` and ``individual`` (singular), or, as in movement before its
+    version 0.16, ``keypoints`` and ``individuals`` (plural).
     """
     if of == "space":
         require_positions(pose, what="to_movement")
@@ -204,8 +209,8 @@ def _one_individual(poses: xr.Dataset, individual: str | None) -> xr.Dataset:
         raise BadInputError("from_movement: it has no individual")
     if individual is None and len(names) > 1:
         raise BadInputError(
-            f"from_movement: it has {len(names)} individuals ({shortened(names)}); name one with "
-            "individual"
+            f"from_movement: it has {len(names)} individuals ({shortened(names)}); choose one "
+            "with individual"
         )
     if individual is not None and individual not in names:
         raise BadInputError(

@@ -1,4 +1,4 @@
-"""Poses of this package that come back as files, of which nothing is believed unseen."""
+"""Poses of this package that are read from files; nothing in them is trusted unchecked."""
 
 from __future__ import annotations
 
@@ -42,35 +42,35 @@ _LONGEST_NAME = 255
 def own_pose(
     pose: xr.Dataset, file: Path, *, size: tuple[int, int] | None, model: str | None
 ) -> xr.Dataset:
-    """Make a pose of a file of a pose: its points as they are, and what of the rest can be true.
+    """Make a pose from a pose file: its points unchanged, and the plausible rest.
 
-    It counts as of the package's own model if it has positions and says the software, or the digest
-    of a model that the package pins; else it is of another model, and has points in the picture
-    alone.
+    It counts as a pose of the package's own model if it has positions and states the software, or
+    the digest of a model that the package pins. Otherwise it belongs to another model, and has only
+    points in the picture.
 
     Parameters
     ----------
     pose
-        What the file has.
+        Content of the file.
     file
-        The file, for the messages and the history.
+        The file, for messages and the history.
     size
         Width and height of the picture, pixels, if they are known.
     model
-        Name of the model, if the user says it.
+        Name of the model, if the user states it.
 
     Raises
     ------
     BadInputError
-        It is no pose, is of a picture of another size, or says of itself what cannot be.
+        It is not a pose, belongs to a picture of another size, or has impossible attributes.
     """
     attrs = _checked_attrs(pose.attrs, file)
     pose = _checked(pose.drop_attrs(deep=False).assign_attrs(attrs), file)
     stored = tuple(int(attrs.get(name, 0)) for name in ("image_width", "image_height"))
     if size is not None and all(stored) and stored != size:
         raise BadInputError(
-            f"{file}: is of pictures of {stored[0]} x {stored[1]} pixels, and the video has "
-            f"{size[0]} x {size[1]}; give the keypoints of this video"
+            f"{file}: belongs to pictures of {stored[0]} x {stored[1]} pixels, and the video has "
+            f"{size[0]} x {size[1]}; use the keypoints of this video"
         )
     points = pose["image_position"].isel(individual=0).sel(pixel=["u", "v"])
     check_places(points.transpose("time", "keypoint", "pixel").to_numpy(), size, file)
@@ -78,7 +78,7 @@ def own_pose(
     source = _source(pose, attrs, software, is_named=model is not None)
     warnings = []
     if pose_source(source).depth == "none":
-        if attrs.get(SOURCE) == MEDIAPIPE:  # as it said; nor is the digest that of its model
+        if attrs.get(SOURCE) == MEDIAPIPE:  # the file may be wrong about both
             attrs.pop("model_sha256", None)
         pose = pose.drop_vars([name for name in (*_OF_DEPTH, "space") if name in pose.variables])
         warnings.append(
@@ -101,7 +101,7 @@ def own_pose(
 
 
 def _source(pose: xr.Dataset, attrs: Mapping[str, Any], software: str, *, is_named: bool) -> str:
-    """Key of the source, which is measured only if something shows that it is the one."""
+    """Return the key of the source, which counts as measured only if something proves it."""
     key = str(attrs.get(SOURCE, MEDIAPIPE))
     if key != MEDIAPIPE:
         return key
@@ -112,7 +112,7 @@ def _source(pose: xr.Dataset, attrs: Mapping[str, Any], software: str, *, is_nam
 
 
 def _checked(pose: xr.Dataset, file: Path) -> xr.Dataset:
-    """Variables and coordinates of a pose, and no others."""
+    """Return the variables and coordinates of a pose, and no others."""
     needed = pose[[name for name in _AXES if name in pose]]
     needed = needed.drop_vars([name for name in needed.coords if name not in _COORDINATES])
     if "individual" not in needed.dims:
@@ -134,7 +134,7 @@ def _checked(pose: xr.Dataset, file: Path) -> xr.Dataset:
 
 
 def _checked_attrs(attrs: Mapping[Any, Any], file: Path) -> dict[str, Any]:
-    """Attributes that a pose has, each as it must be; others are left out."""
+    """Return the checked attributes of a pose; others are left out."""
     checked_attrs: dict[str, Any] = {}
     for name, (convert, meaning) in _ATTRIBUTES.items():
         if name not in attrs:
@@ -143,8 +143,8 @@ def _checked_attrs(attrs: Mapping[Any, Any], file: Path) -> dict[str, Any]:
             checked_attrs[name] = convert(attrs[name])
         except (TypeError, ValueError, KeyError, OverflowError):
             raise BadInputError(
-                f"{file}: its attribute {name} must be {meaning} (got {quoted(attrs[name])}); give "
-                "the pose as it was stored"
+                f"{file}: its attribute {name} must be {meaning} (got {quoted(attrs[name])}); "
+                "use the pose as it was stored"
             ) from None
     if SOURCE in checked_attrs:
         try:
@@ -190,7 +190,7 @@ def _pixels(value: Any) -> int:
 
 
 def _parsed(value: Any) -> Any:
-    """Read JSON; histories may hold NaN, which is none."""
+    """Read JSON; histories may hold NaN, which is not JSON."""
     try:
         return parse_json(json.dumps(json.loads(value, parse_constant=lambda _: None)))
     except RecursionError:
@@ -216,7 +216,7 @@ def _history(value: Any) -> str:
 
 
 def _survey(value: Any) -> str:
-    """Check what was seen of others; their heads are blurred by it."""
+    """Check the survey of other people, because their heads are blurred with it."""
     survey = _parsed(value)
     _require(isinstance(survey, dict))
     if survey.get("landmark_offset_px") is not None:
@@ -224,12 +224,12 @@ def _survey(value: Any) -> str:
     for track in survey.get("other_heads", []):
         _require(bool(track))
         for head in track:
-            _require(len([_number(each) for each in head]) == 4)
+            _require(len([_number(number) for number in head]) == 4)
     for person in survey.get("other_people", []):
         _number(person["first_seen_s"])
         _number(person["last_seen_s"])
-        _require(len([_number(each) for each in person["box"]]) == 4)
-        _require(len([_number(each) for each in person["subject"]]) == 2)
+        _require(len([_number(number) for number in person["box"]]) == 4)
+        _require(len([_number(number) for number in person["subject"]]) == 2)
     for name, entry in survey.items():
         is_list = name in ("other_heads", "other_people", "subject")
         _require(isinstance(entry, list if is_list else int | float | str | None))
@@ -250,4 +250,4 @@ _ATTRIBUTES: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "survey": (_survey, "the JSON that estimate_pose writes"),
     "history": (_history, "the JSON of operations that the package writes"),
 }
-"""Each attribute that is kept, what makes its value, and what it must be."""
+"""For each attribute that is kept, the check of its value, and its meaning."""

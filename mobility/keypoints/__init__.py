@@ -1,1 +1,1 @@
-"""Keypoints of pose models: what gives them, and what is known of each source."""
+"""Keypoints of pose models: their sources, and what is known about each source."""

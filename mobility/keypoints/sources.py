@@ -1,4 +1,4 @@
-"""Sources of keypoints, and the landmark that each keypoint of another pose model is.
+"""Sources of keypoints, and which landmark each keypoint of another pose model corresponds to.
 
 The tables are ``pose_sources`` and ``keypoint_names``.
 """
@@ -24,13 +24,13 @@ LANDMARKS: tuple[str, ...] = tuple(tables.load("landmarks")["landmarks"]["names"
 
 
 def sets() -> tuple[str, ...]:
-    """Return the names of the sets of keypoints that the table has."""
+    """Return the names of the keypoint sets in the table."""
     return tuple(tables.load("keypoint_names"))
 
 
 @functools.cache
 def points_of(name: str) -> tuple[str, ...]:
-    """Return the names of the points of a set ("coco_17"), in the order in which models give them.
+    """Return the names of the points of a set ("coco_17"), in the order of the models' output.
 
     Raises
     ------
@@ -43,14 +43,14 @@ def points_of(name: str) -> tuple[str, ...]:
 
 
 def is_known(name: str) -> bool:
-    """Whether the table has a keypoint of this name, also one that is no landmark."""
+    """Whether the table has a keypoint of this name, even if it is not a landmark."""
     return _plain(name) in _landmark_by_name()
 
 
 def landmark_of(name: str) -> str | None:
-    """Return the landmark that a keypoint of this name is.
+    """Return the landmark that corresponds to a keypoint.
 
-    None stands for a keypoint that no landmark corresponds to, and for an unknown name; see
+    The result is None if the keypoint corresponds to no landmark, or if its name is unknown; see
     :func:`is_known`.
     """
     return _landmark_by_name().get(_plain(name))
@@ -59,22 +59,22 @@ def landmark_of(name: str) -> str | None:
 def landmarks_of(
     names: Sequence[str], landmark_by_name: Mapping[str, str | None] | None = None, *, what: str
 ) -> dict[str, str | None]:
-    """Return the landmark of each keypoint; None where it is left out.
+    """Return the landmark of each keypoint; None if the keypoint is left out.
 
     Parameters
     ----------
     names
-        Names of keypoints, as their model gives them.
+        Names of keypoints, as their model writes them.
     landmark_by_name
-        Landmark by name, which goes before the table; None leaves a keypoint out.
+        Landmark by name, which overrides the table; None leaves a keypoint out.
     what
-        What names them, with which an error begins.
+        Source of the names, with which an error message begins.
 
     Raises
     ------
     BadInputError
-        If a name is unknown, `landmark_by_name` has one that is not among `names` or names no
-        landmark, none is a landmark, or several are the same.
+        If a name is unknown, or if no keypoint is a landmark or several are the same one. Also if
+        `landmark_by_name` has a name that is not among `names`, or an unknown landmark.
     """
     landmark_by_name = landmark_by_name or {}
     for name, landmark in landmark_by_name.items():
@@ -88,8 +88,9 @@ def landmarks_of(
     if unknown:
         close = likely(unknown[0], LANDMARKS)
         raise BadInputError(
-            f"{what}: no landmark is known by the name of {shortened(unknown)}{close}"
-            f"{'' if close else ';'} say with keypoints which it is, or None"
+            f"{what}: no landmark is known by the name of "
+            f"{shortened(unknown)}{close}{'' if close else '.'} Use keypoints to name the "
+            "landmark, or None to leave it out"
         )
     landmarks = {
         name: landmark_by_name[name] if name in landmark_by_name else landmark_of(name)
@@ -97,10 +98,12 @@ def landmarks_of(
     }
     result = [landmark for landmark in landmarks.values() if landmark]
     if not result:
-        raise BadInputError(f"{what}: none of its keypoints is a landmark")
+        raise BadInputError(
+            f"{what}: none of its keypoints is a landmark. Use keypoints to name the landmarks"
+        )
     if twice := sorted(landmark for landmark, times in Counter(result).items() if times > 1):
         raise BadInputError(
-            f"{what}: several keypoints are {listed(twice)}; leave out one with keypoints"
+            f"{what}: several keypoints are {listed(twice)}. Use keypoints to leave out one of them"
         )
     return landmarks
 
@@ -111,20 +114,21 @@ def _plain(name: str) -> str:
 
 @functools.cache
 def _landmark_by_name() -> Mapping[str, str | None]:
-    """Landmark by the plain name of a keypoint; None for a keypoint that is no landmark."""
+    """Landmark by the plain name of a keypoint; None for a keypoint that is not a landmark."""
     named = [entry["names"] for entry in tables.load("keypoint_names").values()]
     same = dict(zip(LANDMARKS, LANDMARKS, strict=True))
-    return {_plain(name): landmark for each in (*named, same) for name, landmark in each.items()}
+    return {_plain(name): landmark for names in (*named, same) for name, landmark in names.items()}
 
 
 MEDIAPIPE, OTHER = "mediapipe", "other"
-"""Keys of the sources that the package names itself."""
+"""Keys of the sources that the code itself names."""
 
 SOURCE, SOFTWARE = "pose_source", "source_software"
-"""Attributes of a pose, and of what is made of it: key of its source, and the model's name."""
+"""Attributes of a pose and of all results made from it: the key of its source, and the model's
+name."""
 
 WHOSE = (SOURCE, SOFTWARE)
-"""Both, as :class:`Origin` has them."""
+"""Both attributes, as :class:`Origin` has them."""
 
 
 class PoseSource(NamedTuple):
@@ -140,7 +144,7 @@ class PoseSource(NamedTuple):
     factors: Mapping[str, float] = {}
 
     def widened(self, quantity: str) -> float:
-        """Factor, never below 1, on the stated error of a quantity beside that of the fit."""
+        """Return the factor, at least 1, on the stated error of a quantity."""
         return max(1.0, float(self.factors.get(quantity, 1.0)))
 
 
@@ -151,7 +155,7 @@ def pose_source(key: str) -> PoseSource:
     Raises
     ------
     BadInputError
-        If the table has none of this name.
+        If the table has no source of this name.
     """
     entries = tables.load("pose_sources")
     if key not in entries:
@@ -162,10 +166,11 @@ def pose_source(key: str) -> PoseSource:
 
 
 def source_of(pose: xr.Dataset) -> PoseSource:
-    """Return the source of a pose, or of what was made from it: its attribute ``pose_source``.
+    """Return the source of a pose, or of results made from it: its attribute ``pose_source``.
 
-    Without it the software is asked. A pose that has neither is taken as MediaPipe's if it has
-    positions in space, whose depth alone is known, and else as another model's.
+    Without that attribute, the software decides. A pose that has neither is assumed to come from
+    MediaPipe if it has 3-D positions, because only MediaPipe's depth is known; otherwise from
+    another model.
     """
     key = _stated_source(pose)
     if key is None:
@@ -174,7 +179,7 @@ def source_of(pose: xr.Dataset) -> PoseSource:
 
 
 def origin_of(poses: Iterable[xr.Dataset]) -> Origin:
-    """Return whose keypoints a body is of that is fitted to poses."""
+    """Return the origin of the keypoints that a body was fitted to."""
     return Origin.together(
         Origin.of({SOFTWARE: pose.attrs.get(SOFTWARE), SOURCE: source_of(pose).key})
         for pose in poses
@@ -182,7 +187,7 @@ def origin_of(poses: Iterable[xr.Dataset]) -> Origin:
 
 
 def delay_of(pose: xr.Dataset) -> float:
-    """Seconds by which the points of a pose are late; 0 where it does not say what made it."""
+    """Return the delay of the points of a pose in seconds; 0 if its source is not stated."""
     key = _stated_source(pose)
     return 0.0 if key is None else pose_source(key).delay_s
 
@@ -196,14 +201,14 @@ def _stated_source(pose: xr.Dataset) -> str | None:
 
 
 class Origin(NamedTuple):
-    """Whose keypoints results are of.
+    """The model that the keypoints of results come from.
 
     Attributes
     ----------
     pose_source
-        Key of the table.
+        Key in the table.
     source_software
-        Name of the model, as pages call it.
+        Name of the model, as pages show it.
     """
 
     pose_source: str = MEDIAPIPE
@@ -211,16 +216,16 @@ class Origin(NamedTuple):
 
     @classmethod
     def of(cls, attrs: Mapping[Any, Any]) -> Origin:
-        """Read it from the attributes of results; those that name no source are of MediaPipe."""
+        """Read the origin from the attributes of results; without a source it is MediaPipe."""
         key = str(attrs.get(SOURCE) or MEDIAPIPE)
         return cls(key, str(attrs.get(SOFTWARE) or pose_source(key).name))
 
     @classmethod
     def together(cls, origins: Iterable[Origin]) -> Origin:
-        """Of several models: errors are as well known as those of the one of which least is."""
-        each = list(dict.fromkeys(origins))
-        least_known = min(each, key=lambda origin: (origin.is_measured, origin))
-        return cls(least_known.pose_source, ", ".join(origin.source_software for origin in each))
+        """Combine several models; the errors count as those of the least known model."""
+        models = list(dict.fromkeys(origins))
+        least_known = min(models, key=lambda origin: (origin.is_measured, origin))
+        return cls(least_known.pose_source, ", ".join(origin.source_software for origin in models))
 
     @property
     def source(self) -> PoseSource:
@@ -229,10 +234,10 @@ class Origin(NamedTuple):
 
     @property
     def is_measured(self) -> bool:
-        """Whether the errors that are stated were measured with it."""
+        """Whether the stated errors were measured with this model."""
         return self.source.errors == "measured"
 
 
 def is_without_depth(pose: xr.Dataset) -> bool:
-    """Whether a pose has points in the picture and none in space."""
+    """Whether a pose has points in the picture and none in 3-D."""
     return "position" not in pose

@@ -22,20 +22,20 @@ UNKNOWN = "unknown"
 _SIDE = "side"
 
 TWO_CAMERAS = "two-cameras"
-"""View of a trial seen by two cameras from clearly different directions."""
+"""View of a subject seen by two cameras from clearly different directions."""
 
 VIEWS = ("front", "front-oblique", "side", "back-oblique", "back")
 """Kinds of view of one camera, as in ``views.yaml``."""
 
 SAME_PLACE_DEG = 10.0
-"""Largest angle between cameras that count as being at the same place: retest errors were measured
-within 4 degrees, and a direction has an error of some degrees."""
+"""Largest angle between cameras that count as being at the same place: test-retest errors were
+measured within 4 degrees, and a direction has an error of some degrees."""
 
 _STANDING = 0.9
-"""Share of the usual height of the hips over the feet from which a frame counts as standing."""
+"""Share of the usual height of the hips above the feet from which on a frame counts as standing."""
 
 _LEAST_FLAT = 0.3
-"""Horizontal part of a unit line of hips or shoulders below which it has no heading."""
+"""Horizontal length of a unit vector along hips or shoulders below which it has no heading."""
 
 _LINES = (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"))
 _SIDES = ("left", "right")
@@ -45,13 +45,13 @@ _LEG = ("knee", "ankle", "heel", "foot_index")
 
 
 def turn(azimuth_deg: Any, from_deg: Any) -> Any:
-    """Give the angle from one direction to another, -180 to 180 degrees; of numbers or arrays."""
+    """Return the angle from one direction to another, -180 to 180 degrees; also of arrays."""
     return (azimuth_deg - from_deg + 180) % 360 - 180
 
 
 @dataclass(frozen=True)
 class View:
-    """View of a whole recording.
+    """View of an entire recording.
 
     Attributes
     ----------
@@ -59,14 +59,14 @@ class View:
         "front", "front-oblique", "side", "back-oblique", "back" (see ``views.yaml``), or
         "unknown".
     name
-        The kind with the subject's side that the camera sees: "front-oblique left", and "left" or
-        "right" for "side".
+        The kind with the side of the subject that the camera sees: "front-oblique left"; for "side"
+        only "left" or "right".
     azimuth_deg
         Direction of the camera about the vertical from the subject's forward axis: 0 = the subject
-        faces the camera, positive = the camera is on the subject's right, in (-180, 180]. NaN where
-        it is unknown.
+        faces the camera, positive = the camera is on the subject's right, in (-180, 180]. NaN if it
+        is unknown.
     sd_deg
-        Standard deviation of its error.
+        Standard deviation of the error of the azimuth.
     """
 
     kind: str
@@ -76,29 +76,29 @@ class View:
 
 
 def camera_view(pose: xr.Dataset) -> View:
-    r"""View of a recording: median over the standing frames.
+    r"""Return the view of a recording: the median over the standing frames.
 
-    The forward axis is up × (right − left), of the lines of the hips and of the shoulders together.
-    A frame is standing where the hips are at least 90 % as high above the ankles as at most (95th
-    percentile); where the ankles were not seen, all frames count.
+    The forward axis is up × (right − left), from the lines through the hips and the shoulders
+    together. In a standing frame the height of the hips above the ankles is at least 90 % of its
+    maximum (95th percentile). If the ankles were not seen, all frames count.
 
-    A diagonal view that may as well be one from the side, by its error, counts as one from the side
-    if the picture shows one leg in front of the other (``one_leg`` in ``views.yaml``). Its azimuth
+    A diagonal view whose error reaches to a view from the side counts as a view from the side if
+    the picture shows one leg in front of the other (``one_leg`` in ``views.yaml``). Its azimuth
     stays as it was measured.
 
     Parameters
     ----------
     pose
         Pose Dataset of one person whose z axis points towards the camera: world landmarks, or a
-        fitted body (for which the direction of the camera is that from the subject's place). The
-        view of one without positions in space is unknown.
+        fitted body. For a fitted body the direction of the camera is taken from the subject's
+        place. Without 3-D positions the view is unknown.
 
     Returns
     -------
     View
-        The error of a fitted body is the spread over its posterior, else half of the difference
-        between hips and shoulders and the spread over the frames. The usual error of that kind of
-        view, which neither contains, is added.
+        The error for a fitted body is the spread over its posterior. Otherwise it combines half of
+        the difference between hips and shoulders with the spread over the frames. The usual error
+        of that kind of view, which neither contains, is added.
     """
     if "position" not in pose:
         return view_of(float("nan"))
@@ -112,7 +112,7 @@ def camera_view(pose: xr.Dataset) -> View:
     points = position.sel(space=["x", "y", "z"]).transpose("keypoint", "time", "space")
     joints = {name: points.sel(keypoint=name).to_numpy().astype(np.float64) for name in names}
     placed = "position_draws" in pose  # a fit puts the camera at x = z = 0
-    each, together = _azimuths(joints, np.zeros(2) if placed else None)
+    by_line, together = _azimuths(joints, np.zeros(2) if placed else None)
     usable = _usable_frames(joints, together)
     if not usable.any():
         return view_of(float("nan"))
@@ -120,7 +120,7 @@ def camera_view(pose: xr.Dataset) -> View:
     if placed:
         sd = _spread_of_draws(pose, azimuth)
     else:
-        medians = [_median_angle(line[usable & np.isfinite(line)]) for line in each]
+        medians = [_median_angle(line[usable & np.isfinite(line)]) for line in by_line]
         half = _wrapped(np.diff(medians)) / 2
         deviation = np.abs(_wrapped(together[usable] - azimuth))
         sd = float(np.hypot(np.nan_to_num(half[0]), 1.4826 * np.median(deviation)))
@@ -134,8 +134,8 @@ def _may_be_side(view: View) -> bool:
     """Whether the error of a diagonal view reaches to a view from the side."""
     kinds = tables.load("views")["views"]
     first, last = (kinds[kind]["largest_azimuth_deg"] for kind in ("front-oblique", _SIDE))
-    off = max(first - abs(view.azimuth_deg), abs(view.azimuth_deg) - last)
-    return view.kind in ("front-oblique", "back-oblique") and off <= _Z95 * view.sd_deg
+    degrees_outside = max(first - abs(view.azimuth_deg), abs(view.azimuth_deg) - last)
+    return view.kind in ("front-oblique", "back-oblique") and degrees_outside <= _Z95 * view.sd_deg
 
 
 def _shows_one_leg(pose: xr.Dataset, usable: NDArray[np.bool_]) -> bool:
@@ -153,16 +153,16 @@ def _shows_one_leg(pose: xr.Dataset, usable: NDArray[np.bool_]) -> bool:
             across = marks.sel(keypoint=line[0], pixel="u") - marks.sel(keypoint=line[1], pixel="u")
             signs.append(float(abs(across).median("time")) < table[limit] * length)
     if "confidence" in one:
-        seen = [
+        visibility = [
             float(one["confidence"].sel(keypoint=[f"{side}_{name}" for name in _LEG]).mean())
             for side in ("left", "right")
         ]
-        signs.append(min(seen) < table["far_leg_visibility"])
+        signs.append(min(visibility) < table["far_leg_visibility"])
     return bool(sum(signs) >= table["least_signs"])
 
 
 def azimuth_of(joints: Mapping[str, Array], camera: Array) -> float:
-    """Azimuth of a camera at a given place (see :class:`View`), as in :func:`camera_view`.
+    """Return the azimuth of a camera at a given place, as in :func:`camera_view`.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def azimuth_of(joints: Mapping[str, Array], camera: Array) -> float:
 
 
 def azimuths(pose: xr.Dataset) -> list[float]:
-    """Azimuth of every camera of a recording, degrees; NaN where it is unknown.
+    """Return the azimuth of every camera of a recording, degrees; NaN if it is unknown.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def _azimuths_of_others(pose: xr.Dataset) -> list[float]:
 
 
 def trial_view(pose: xr.Dataset) -> str:
-    """Name the view that decides which metrics of a trial can be given.
+    """Return the name of the view that decides which metrics of a recording can be reported.
 
     Parameters
     ----------
@@ -201,8 +201,8 @@ def trial_view(pose: xr.Dataset) -> str:
     Returns
     -------
     str
-        "two-cameras" where the lines of sight of two cameras are as far apart as
-        ``views.yaml`` says, else the name of :func:`best_view`.
+        "two-cameras" if the lines of sight of two cameras are as far apart as ``views.yaml``
+        requires, otherwise the name of :func:`best_view`.
     """
     least = tables.load("views")["two_cameras"]["least_apart_deg"]
     camera_azimuths = np.array([camera["azimuth_deg"] for camera in cameras_of(pose)])
@@ -213,7 +213,7 @@ def trial_view(pose: xr.Dataset) -> str:
 
 
 def best_view(pose: xr.Dataset) -> View:
-    """View of the first camera that sees the frontal plane of the body, else of the first camera.
+    """Return the view of the first camera that sees the frontal plane, or else of the first.
 
     Parameters
     ----------
@@ -233,9 +233,9 @@ def _sees_frontal_plane(kind: str) -> bool:
 
 
 def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
-    """Side of the body that all cameras are on, so that it hides the other side.
+    """Return the side of the body that all cameras are on, so that it hides the other side.
 
-    Nothing is reported of the far side then, so every report of one side asks this.
+    Nothing is reported for the far side then, so every report of one side calls this function.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
     Returns
     -------
     str or None
-        "left" or "right"; None where both sides are seen, or where the view is unknown.
+        "left" or "right"; None if both sides are seen, or if the view is unknown.
     """
     sides: dict[str, Literal["left", "right"]] = {"left": "left", "right": "right"}
     names = {view.name for view in _views(pose)}
@@ -253,9 +253,9 @@ def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
 
 
 def hides_frontal_plane(pose: xr.Dataset) -> str:
-    """Kind of view, if it hides the frontal plane; empty where that plane is seen.
+    """Return the kind of view if it hides the frontal plane; otherwise an empty text.
 
-    From such a view (marked in ``views.yaml``) no difference of the sides is measured either.
+    Such a view (marked in ``views.yaml``) also hides every difference between the sides.
 
     Parameters
     ----------
@@ -268,14 +268,14 @@ def hides_frontal_plane(pose: xr.Dataset) -> str:
 
 
 def view_of(azimuth_deg: float, sd_deg: float = 0.0) -> View:
-    """Name the view of an azimuth (see :class:`View`).
+    """Return the view for an azimuth (see :class:`View`).
 
     Parameters
     ----------
     azimuth_deg
-        Direction of the camera; NaN where it is unknown.
+        Direction of the camera; NaN if it is unknown.
     sd_deg
-        Its error, to which the usual one of that kind of view is added.
+        Its error; the usual error of that kind of view is added.
     """
     if not np.isfinite(azimuth_deg):
         return View(UNKNOWN, UNKNOWN, float("nan"), float("nan"))
@@ -288,12 +288,12 @@ def view_of(azimuth_deg: float, sd_deg: float = 0.0) -> View:
 
 
 def view_of_azimuth(azimuth: float) -> str:
-    """Kind of the view of a camera at an azimuth (degrees, 0 in front of the subject)."""
+    """Return the kind of view for a camera at an azimuth (degrees, 0 in front of the subject)."""
     return view_of((azimuth + 180.0) % 360.0 - 180.0).kind
 
 
 def view_kind(view: str) -> str:
-    """Kind of a view from its name, with or without the side of the camera; or "two-cameras"."""
+    """Return the kind of a view from its name, with or without a side; or "two-cameras"."""
     words = view.replace("-", " ").replace(",", " ").split()
     kind = "-".join(word for word in words if word not in ("from", "the", "left", "right"))
     if not kind and words:
@@ -310,7 +310,7 @@ def supports(view: View, angle: str) -> bool | None:
 
 
 def _azimuths(joints: Mapping[str, Array], camera: Array | None) -> tuple[list[Array], Array]:
-    """Azimuth by the line of the hips, by that of the shoulders, and by both, degrees."""
+    """Return the azimuths from the hips, from the shoulders, and from both together, degrees."""
     towards = np.array([0.0, 1.0])  # (x, z) of the direction to the camera
     if camera is not None:
         to_camera = camera - (joints["left_hip"] + joints["right_hip"])[..., [0, 2]] / 2
@@ -345,7 +345,7 @@ def _wrapped(angle: Array) -> Array:
 
 
 def _median_angle(angles: Array) -> float:
-    """Median of directions, degrees: of their deviations from the mean direction."""
+    """Return the median of directions in degrees, from their deviations from the mean direction."""
     if not angles.size:
         return float("nan")
     mean = np.degrees(np.angle(np.exp(1j * np.radians(angles)).mean()))
@@ -354,7 +354,7 @@ def _median_angle(angles: Array) -> float:
 
 
 def _usable_frames(joints: Mapping[str, Array], together: Array) -> NDArray[np.bool_]:
-    """Standing frames with an azimuth, or all frames with one if none of them is standing."""
+    """Return standing frames with an azimuth, or all frames with an azimuth if nobody stands."""
     finite = np.isfinite(together)
     standing: NDArray[np.bool_] = _standing(joints) & finite
     return standing if standing.any() else finite
@@ -374,7 +374,7 @@ def _standing(joints: Mapping[str, Array]) -> NDArray[np.bool_]:
 
 
 def _spread_of_draws(fitted: xr.Dataset, azimuth: float) -> float:
-    """Root mean square over the draws of the median azimuth's deviation."""
+    """Return the root mean square deviation of the median azimuth over the posterior samples."""
     order = ("fit_time", "fit_space", "fit_keypoint")
     names = fitted["fit_keypoint"].to_numpy().tolist()
     fit = fitted["fit_position"].transpose(*order).to_numpy()
@@ -392,19 +392,19 @@ def _spread_of_draws(fitted: xr.Dataset, azimuth: float) -> float:
 
 
 def view_name(text: str) -> str:
-    """Name a view as views are named, from its name or from the words of pages."""
+    """Return the name of a view from its name or from the words that pages use."""
     of_side = {f"side {side}": side for side in _SIDES}
     sided = [f"{kind} {side}" for kind in ("front-oblique", "back-oblique") for side in _SIDES]
     names = [*VIEWS, *_SIDES, *sided]
-    known = {_words_of(each): each for each in (*names, TWO_CAMERAS)}
-    known |= {_words_of(each): name for each, name in of_side.items()}
-    known |= {_words_of(view_in_words(each)): each for each in names}
-    name = known.get(_words_of(text))
+    by_words = {_words_of(view): view for view in (*names, TWO_CAMERAS)}
+    by_words |= {_words_of(view): name for view, name in of_side.items()}
+    by_words |= {_words_of(view_in_words(view)): view for view in names}
+    name = by_words.get(_words_of(text))
     if name is None:
         fault = f"no view {quoted(text)}{likely(text.lower(), names)} (one of {', '.join(names)})"
         raise BadInputError(fault)
     if name == TWO_CAMERAS:
-        fault = f"{text} is of two films; check each by itself, with its own view"
+        fault = f"{text} needs two videos. Check each video separately, with its own view"
         raise BadInputError(fault)
     return name
 
@@ -415,7 +415,7 @@ def _words_of(view: str) -> frozenset[str]:
 
 
 def degrees_from(view: str, azimuth_deg: float) -> float:
-    """How far an azimuth lies outside of a view, degrees; 0 within it."""
+    """Return by how many degrees an azimuth lies outside a view; 0 if it is inside."""
     kinds = tables.load("views")["views"]
     kind = view_kind(view)
     edges = [0.0, *(entry["largest_azimuth_deg"] for entry in kinds.values())]
@@ -426,5 +426,5 @@ def degrees_from(view: str, azimuth_deg: float) -> float:
 
 
 def view_in_words(name: str) -> str:
-    """Say from where a camera of a view sees the person."""
+    """Return from where the camera of a view sees the person, in words."""
     return tables.sentence(f"capture.views.{name.replace('-', '_').replace(' ', '_')}")

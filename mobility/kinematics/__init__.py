@@ -1,1 +1,1 @@
-"""From landmarks to joint angles and repetitions: plain functions on Datasets."""
+"""From landmarks to joint angles and repetitions: functions that take and return Datasets."""

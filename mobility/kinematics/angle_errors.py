@@ -1,4 +1,4 @@
-"""Expected error of each angle: from the draws of a fit, or from the table for landmarks."""
+"""Expected error of each angle: from posterior samples of a fit, or from a table."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ DEFAULT_METHOD = "mediapipe_world"
 """Method assumed for the positions of a pose whose attrs have no ``method``."""
 
 _LEAST_VARIANCE = 1.0
-"""Square degrees; deviations that are spread less are enlarged as if by so much."""
+"""Square degrees; deviations with a smaller spread are enlarged as if they had this one."""
 
 
 def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
-    """Deviations of each joint angle over the posterior draws, scaled to the error of a frame.
+    """Return deviations of each joint angle over posterior samples, scaled to a frame's error.
 
     They are :func:`angle_deviations` times
     :func:`~mobility.kinematics.expected_error.spread_factors`, so that their standard deviation
-    over the draws is that of the error of a frame.
+    over the samples is that of the error of a frame.
     """
     draws, factors = angle_deviations(fitted), spread_factors(fitted)
     return draws.map(lambda deviation: factors[str(deviation.name)] * deviation, keep_attrs=True)
 
 
 def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
-    """Joint angles of each posterior draw of a fitted body minus those of the fit, unscaled.
+    """Return the joint angles of each posterior sample minus those of the fit, unscaled.
 
     The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations in
-    degrees, larger where an arm points along the line of sight (table ``expected_error``). The
-    uncertainty of anything computed from angles (a difference of sides, a mean over repetitions) is
-    its spread over the draws, times a factor that is measured for each kind of number
-    (``tables/trial_errors.yaml``).
+    degrees, larger if an arm points along the line of sight (table ``expected_error``). The
+    uncertainty of anything computed from angles (a difference between sides, a mean over
+    repetitions) is its spread over the samples, times a factor that is measured for each kind of
+    number (``tables/trial_errors.yaml``).
     """
     if "position_draws" not in fitted:
         raise BadInputError(
@@ -54,7 +54,7 @@ def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
     knots = fitted["fit_time"].to_numpy()
     fitted_angles = _angles_at_knots(fitted)
     added_sds = _arms_along_sight_sd(fitted, fitted_angles["shoulder_flexion"])
-    # One draw after the other: all at once would need gigabytes for a trial of minutes.
+    # One sample after the other: all at once would need gigabytes for a recording of minutes.
     drawn_angles = [_angles_at_knots(fitted, draw) for draw in draws.to_numpy().astype(np.float64)]
     definitions = tables.load("angles")
     variables = {}
@@ -74,7 +74,7 @@ def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
 
 
 def angles_at_knots(fitted: xr.Dataset) -> xr.Dataset:
-    """Give the joint angles of a fitted body over (fit_time, side) or (fit_time,), degrees."""
+    """Return the joint angles of a fitted body over (fit_time, side) or (fit_time,), degrees."""
     values = _angles_at_knots(fitted)
     return xr.Dataset(
         {name: (("fit_time", "side")[: value.ndim], value) for name, value in values.items()},
@@ -83,7 +83,7 @@ def angles_at_knots(fitted: xr.Dataset) -> xr.Dataset:
 
 
 def _angles_at_knots(fitted: xr.Dataset, shift: Array | float = 0.0) -> dict[str, Array]:
-    """Angles at the knots of a fitted body moved by `shift` (fit_time, fit_keypoint, fit_space)."""
+    """Return the angles at the knots of a fitted body moved by `shift`."""
     positions = fitted["fit_position"].transpose("fit_time", "fit_keypoint", "fit_space").to_numpy()
     body = np.full((len(positions), len(KEYPOINTS), 3), np.nan)
     body[:, [INDEX[str(name)] for name in fitted["fit_keypoint"].to_numpy()]] = positions + shift
@@ -91,7 +91,7 @@ def _angles_at_knots(fitted: xr.Dataset, shift: Array | float = 0.0) -> dict[str
 
 
 def _arms_along_sight_sd(fitted: xr.Dataset, elevation: Array) -> dict[str, Array]:
-    """Degrees to add to the error of an angle at the knots (fit_time, side), by the upper arm.
+    """Return the degrees to add to an angle's error at the knots, for the upper arm.
 
     `elevation` is that of the shoulders, degrees.
     """
@@ -112,10 +112,10 @@ def _arms_along_sight_sd(fitted: xr.Dataset, elevation: Array) -> dict[str, Arra
 
 
 def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
-    """Give the standard deviation of each joint angle of a fitted body at its frames.
+    """Return the standard deviation of each joint angle of a fitted body at its frames.
 
     ``<angle>_sd`` in degrees over (time, side) or (time,): root mean square of :func:`angle_draws`,
-    interpolated from the knots. NaN where the position is NaN.
+    interpolated from the knots. NaN if the position is NaN.
     """
     draws = angle_draws(fitted)
     time = fitted["time"].to_numpy()
@@ -137,9 +137,10 @@ def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
 
 
 def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
-    """Largest standard deviation of the error, degrees, with which an angle is still reported.
+    """Return the largest standard deviation of the error, degrees, with which an angle is reported.
 
-    The limit of the `method` by which positions were obtained, if it has one, replaces the angle's.
+    If the `method` by which positions were obtained has its own limit, it replaces the angle's
+    limit.
     """
     method_limit = tables.load(TABLE)["landmarks"].get(method, {}).get("refused")
     limit = method_limit or definitions()[angle]["refused"]
@@ -149,7 +150,7 @@ def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
 def legs_unseen(pose: xr.Dataset) -> bool:
     """Whether both knees are outside the picture or hidden in most of the frames.
 
-    Without ``confidence`` or ``image_position`` the knees count as not hidden, or as inside.
+    Without ``confidence`` the knees count as visible, without ``image_position`` as inside.
     """
     limits = tables.load(TABLE)["legs_unseen"]
     knees = pose.sel(keypoint=[f"{side}_knee" for side in SIDES])
@@ -166,7 +167,7 @@ def legs_unseen(pose: xr.Dataset) -> bool:
 
 
 def legs_unseen_sd(pose: xr.Dataset) -> dict[str, float]:
-    """Degrees to add to the error of each angle where a single camera does not see the legs."""
+    """Return the degrees to add to each angle's error if a single camera does not see the legs."""
     if len(cameras_of(pose)) > 1 or not legs_unseen(pose):
         return {}
     entries = tables.load(TABLE)["legs_unseen"]["angles"]

@@ -1,8 +1,8 @@
 r"""Joint and segment angles of a pose.
 
-The frame follows the recommendations of the International Society of Biomechanics, reduced to what
-landmarks can give: :math:`e_Y` is up, :math:`e_Z` the horizontal part of the line from the left to
-the right hip (the subject's right), and :math:`e_X = e_Y \times e_Z` points forward.
+The frame follows the recommendations of the International Society of Biomechanics, as far as
+landmarks allow: :math:`e_Y` is up, :math:`e_Z` the horizontal part of the line from the left to the
+right hip (the subject's right), and :math:`e_X = e_Y \times e_Z` points forward.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from mobility.kinematics.skeleton import (
 from mobility.kinematics.unseen_arms import unseen_arms
 
 _REFUSED_SHARE = 0.05
-"""Share of refused values above which the refusal of an angle is a warning."""
+"""Share of unreported values above which an angle gets a warning."""
 
 
 @checked
@@ -55,7 +55,7 @@ def joint_angles(
     limits: Mapping[str, Annotated[float, Field(gt=0)]] | None = None,
     in_picture: bool = False,
 ) -> xr.Dataset:
-    r"""Joint and segment angles of a pose, with the expected error of each.
+    r"""Compute joint and segment angles of a pose, with the expected error of each angle.
 
     With shoulder S, hip H, knee K, ankle A, heel, toe T, elbow E, wrist W, and a bar for the mean
     of left and right:
@@ -72,45 +72,50 @@ def joint_angles(
       right hip, above the horizontal;
     - arm fall: minus the signed sagittal angle from :math:`\bar S-\bar H` to :math:`\bar W-\bar S`.
 
-    Signed sagittal angles are given in (-90, 270]. Without abduction, knee flexion =
-    90 + tibia inclination - thigh elevation, hip flexion = 90 + trunk lean - thigh elevation, and
-    on a flat foot dorsiflexion = tibia inclination.
+    Signed sagittal angles are in (-90, 270]. Without abduction, knee flexion = 90 + tibia
+    inclination - thigh elevation, hip flexion = 90 + trunk lean - thigh elevation, and on a flat
+    foot dorsiflexion = tibia inclination.
 
     Parameters
     ----------
     pose
         Pose Dataset; ``position`` (time, space, keypoint, individual) in metres, y up (the camera
-        is taken to be level). The attribute ``method`` says how the positions were obtained;
+        is assumed to be level). The attribute ``method`` states how the positions were obtained;
         without it they are raw MediaPipe world landmarks.
     limits
-        Largest expected error with which an angle is given, degrees, by angle. Angles that are not
-        named keep the limits of the table.
+        Largest expected error with which an angle is reported, degrees, by angle. Other angles keep
+        the limits of the table.
     in_picture
-        Whether angles of single joints are also measured in the picture and combined with those of
+        Whether single-joint angles are also measured in the image plane and combined with those of
         the body, weighted by their errors
-        (:func:`~mobility.kinematics.in_picture.measured_angles`). For movements of single joints,
-        which are filmed in their plane, and bodies fitted to one camera. The Dataset then also has
-        trunk_lateral_flexion and neck_lateral_flexion, over (time, side).
+        (:func:`~mobility.kinematics.in_picture.measured_angles`). Use it for single-joint
+        movements, which are filmed in their plane, and bodies fitted to one camera. The Dataset
+        then also has trunk_lateral_flexion and neck_lateral_flexion, over (time, side).
 
     Returns
     -------
     xarray.Dataset
-        In degrees, over (time, side): knee_flexion, hip_flexion, ankle_dorsiflexion,
-        hip_abduction, shoulder_flexion, elbow_flexion, tibia_inclination, thigh_elevation; over
-        (time,): trunk_lean, trunk_lateral_lean, pelvis_obliquity, arm_fall. Each has ``<name>_sd``,
-        the expected error of one value as a standard deviation: of a fitted body from the posterior
-        of the fit, else from ``tables/expected_error.yaml``. Where the legs are not seen, that
-        table's error of the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle),
-        and to the shoulder of an arm that points along the line of sight of the only camera.
-        Values whose expected error exceeds the limit of the angle (``tables/angles.yaml``)
-        are refused: NaN, the reason in the attribute ``refused``, the share of the values in
-        ``refused_share``, and a warning. So are angles of an arm of a fitted body, unless they are
-        measured in the picture, in frames in which the forearm crosses the trunk in the picture or
-        points along the line of sight (``tables/unseen_arms.yaml``), of every camera if there are
-        several. An angle is NaN where a landmark that it needs is NaN or
-        two of them coincide. Knee and elbow have no sign where the other hip is missing. Only
-        knee, hip abduction, ankle, elbow and shoulder are defined where the hip line is more than
-        60 degrees from the horizontal (lying on the side).
+        In degrees, over (time, side): knee_flexion, hip_flexion, ankle_dorsiflexion, hip_abduction,
+        shoulder_flexion, elbow_flexion, tibia_inclination, thigh_elevation; over (time,):
+        trunk_lean, trunk_lateral_lean, pelvis_obliquity, arm_fall.
+
+        Each angle has ``<name>_sd``, the expected error of one value as a standard deviation: for a
+        fitted body from the posterior of the fit, otherwise from ``tables/expected_error.yaml``. If
+        the legs are not seen, that table's error is added to the arms (in quadrature; attribute
+        ``added_sd_deg`` of the angle). An error is also added to the shoulder of an arm that points
+        along the line of sight of the only camera.
+
+        Values whose expected error exceeds the limit of the angle (``tables/angles.yaml``) are not
+        reported, but NaN. The attribute ``refused`` has the reason, ``refused_share`` the share of
+        the values, and there is a warning. Arm angles of a fitted body are also withheld, unless
+        they are measured in the image plane, if the forearm crosses the trunk in the picture or
+        points along the line of sight (``tables/unseen_arms.yaml``). With several cameras, this
+        must be so in all of them.
+
+        An angle is NaN if a landmark that it needs is NaN or two of them coincide. Knee and elbow
+        have no sign if the other hip is missing. If the hip line is more than 60 degrees from the
+        horizontal (lying on the side), only knee, hip abduction, ankle, elbow and shoulder are
+        defined.
 
     References
     ----------
@@ -162,7 +167,9 @@ def joint_angles(
             source = "the picture's own angle"
             if body_angle is not None:
                 sd = posterior[sd_name(body_angle)].to_numpy()
-                if sd.shape != values.shape:  # against the vertical, and no camera is level
+                if (
+                    sd.shape != values.shape
+                ):  # a lean against the vertical, which no camera knows exactly
                     level = tables.load("in_picture")["vertical"]["sd_deg"]
                     sd = np.hypot(np.stack([sd, sd], axis=-1), level)
                     if name not in pictured:
@@ -189,11 +196,11 @@ def joint_angles(
         ):
             variables[name].attrs["refused"] = tables.sentence("reasons.no_feet")
         limit = (limits or {}).get(name, largest_sd(name, method=method))
-        # An angle that is undefined in some draw has an unbounded error.
+        # An angle that is undefined in some posterior sample has an unbounded error.
         unbounded = np.isnan(sd) if posterior is not None else np.zeros(sd.shape, dtype=bool)
         uncertain = tables.sentence("reasons.uncertain")
         reasons = {uncertain: present & ((sd > limit) | unbounded)}
-        # An angle that is measured in the picture needs no depth.
+        # An angle that is measured in the image plane needs no depth.
         for rule, mask in ({} if name in pictured else unseen.get(name, {})).items():
             frames = present & (mask if definition["sided"] else mask.any(axis=1))
             reasons[tables.sentence(f"reasons.unseen_arm.{rule}")] = frames
@@ -247,20 +254,20 @@ IMAGE_ANGLES = (
     *("knee_flexion", "hip_flexion", "ankle_dorsiflexion"),
     *("shoulder_flexion", "elbow_flexion", "trunk_lean"),
 )
-"""Angles that are also measured in the plane of the picture."""
+"""Angles that are also measured in the image plane."""
 
 
 def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
-    """Angles between the landmarks in the picture, without any depth, as 2D programs measure them.
+    """Compute angles between the landmarks in the picture, without depth, as 2-D programs do.
 
     They are computed for any view and movement and have no error.
     :func:`~mobility.kinematics.in_picture.picture_angles` instead finds the plane in which a single
     joint moves, and gives an error.
 
     The definitions are those of :func:`joint_angles` with the picture as the sagittal plane. From
-    the side they agree with the angles in space, as far as the limbs move in that plane; from
-    other views they are projections. Forward is to the right of the picture where the camera is on
-    the subject's right, else to the left; from the front or from behind that decides only the sign
+    the side they agree with the angles in space, as far as the limbs move in that plane; from other
+    views they are projections. Forward is to the right of the picture if the camera is on the
+    subject's right, otherwise to the left. From the front or from behind this decides only the sign
     of angles that cannot be seen.
 
     The `pose` has ``position`` (for the side of the camera) and ``image_position`` in square
@@ -296,7 +303,7 @@ def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
 
 
 def _attributes(definition: Mapping[str, Any]) -> dict[str, str]:
-    """Attributes of an angle, from its definition in the table."""
+    """Return the attributes of an angle, from its definition in the table."""
     copied = {
         name: definition[name] for name in ("long_name", "segments", "plane", "zero", "positive")
     }
@@ -308,12 +315,12 @@ def _without(attrs: Mapping[Any, Any], *names: str) -> dict[Any, Any]:
 
 
 def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
-    """Add angles that were not fitted, for comparison with those that were.
+    """Add the angles before the fit, for comparison with those after it.
 
     `angles` come from :func:`joint_angles` of the fitted pose; `pose` has the same frames before
     the fit. ``<name>_raw`` are computed from the unfitted landmarks in space, ``<name>_image`` by
-    :func:`image_plane_angles`; a pose without depth has the latter alone. Neither has an ``_sd``
-    or is ever refused, and no metric uses them.
+    :func:`image_plane_angles`; a pose without depth has only ``<name>_image``. Neither has an
+    ``_sd`` or is ever withheld, and no metric uses them.
     """
     image = image_plane_angles(pose)
     if not np.array_equal(angles["time"].to_numpy(), image["time"].to_numpy()):

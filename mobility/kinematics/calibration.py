@@ -1,9 +1,9 @@
-"""Calibrated cameras: reading of calibration files, and which camera filmed which video.
+"""Calibrated cameras: reading calibration files, and matching cameras to videos.
 
-Supported are files of OpenCV (``FileStorage`` as YAML: one camera, or two of ``stereoCalibrate``),
-of Pose2Sim, Caliscope and anipose (TOML), and of Qualisys (``.qca.txt``). A camera sees a point X
-of the world, in metres, at ``R X + t``: x to the right in the picture, y down, z ahead, as in
-OpenCV.
+Supported are files of OpenCV (``FileStorage`` as YAML: one camera, or two from
+``stereoCalibrate``), of Pose2Sim, Caliscope and anipose (TOML), and of Qualisys (``.qca.txt``). A
+camera sees a point X of the world, in metres, at ``R X + t``: x to the right in the picture, y
+down, z ahead, as in OpenCV.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _DISTORTIONS = (0, 4, 5, 8, 12, 14)
 """Possible numbers of coefficients of OpenCV's distortion model."""
 
 _FARTHEST = 50.0
-"""Largest plausible distance of two cameras, metres; more means millimetres or other units."""
+"""Largest plausible distance between two cameras, metres; more indicates millimetres or other
+units."""
 
 _BLOCK = 16
 """Pixels of a video codec's block; decoders may keep or leave out the padding to whole blocks."""
@@ -45,7 +46,7 @@ _OPENCV_TO_FIT = np.diag([1.0, -1.0, -1.0])
 """From the axes of OpenCV to those of the fit: x right, y up, z towards the camera."""
 
 _QUALISYS_PIXEL = 64.0
-"""Units of a Qualisys file to a pixel."""
+"""Units of a Qualisys file per pixel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +54,9 @@ class Camera:
     """One camera of a calibration file.
 
     `size` is width and height of the picture, `matrix` focal lengths and principal point, all in
-    pixels; `distortion` has the coefficients of OpenCV's model, k1, k2, p1, p2, k3, ...
-    `rotation` and `translation` (metres) lead from the world to the camera; they are None where the
-    file has only the lens. `residual_px` is the reprojection error of the calibration, if given.
+    pixels; `distortion` has the coefficients of OpenCV's model, k1, k2, p1, p2, k3, ... `rotation`
+    and `translation` (metres) lead from the world to the camera; they are None if the file has only
+    the lens. `residual_px` is the reprojection error of the calibration, if known.
     """
 
     name: str
@@ -68,11 +69,11 @@ class Camera:
 
     @property
     def focal(self) -> float:
-        """Focal length, pixels; the mean of both where they differ."""
+        """Focal length, pixels; the mean if the two differ."""
         return float(np.sqrt(self.matrix[0, 0] * self.matrix[1, 1]))
 
     def for_size(self, size: tuple[int, int]) -> tuple[Camera, dict[str, Any] | None]:
-        """Return the camera for a picture of another size, and a warning of what was changed.
+        """Return the camera for a picture of another size, with a warning about the change.
 
         A picture of another shape is refused.
         """
@@ -92,14 +93,14 @@ class Camera:
                 f"{'turned by 90 degrees' if turned else 'of another shape'}; calibrate the camera "
                 "as it films"
             )
-        # Pixels are counted from the middle of the first one.
+        # Pixels are counted from the middle of the first pixel.
         scale = np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5], [0, 0, 1]])
         residual = None if self.residual_px is None else self.residual_px * x
         scaled = tables.warning("warnings.calibration_size.scaled", factor=x, **sizes)
         return replace(self, size=size, matrix=scale @ self.matrix, residual_px=residual), scaled
 
     def undistorted(self, points: Array) -> Array:
-        """Points of the picture (..., 2) without distortion, the optical axis in its middle."""
+        """Return points of the picture (..., 2) undistorted, the optical axis in the middle."""
         import cv2
 
         middle = np.array(self.size) / 2
@@ -120,10 +121,10 @@ class Camera:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Cameras of a file, in its order, or, once matched, in that of the videos.
+    """Cameras in the order of the file, or, once matched, in the order of the videos.
 
-    `up` is the upward direction of the world, if the file gives it. `matched` says how the cameras
-    were assigned to videos: "by name", "by order", or empty if they were not yet.
+    `up` is the upward direction of the world, if the file states it. `matched` tells how the
+    cameras were assigned to videos: "by name", "by order", or empty before that.
     """
 
     cameras: tuple[Camera, ...]
@@ -133,11 +134,11 @@ class Calibration:
     matched: str = ""
 
     def of(self, videos: Sequence[str]) -> Calibration:
-        """Select the cameras of some videos, in their order, by the names of their files.
+        """Select the cameras of some videos, in their order, by file name.
 
-        A video belongs to the camera whose name is in its file name. If no file name has a name of
-        a camera, cameras and videos are matched by order. Refused where only some videos name a
-        camera, or where there are not as many cameras as videos.
+        A video belongs to the camera whose name is in its file name. If no file name contains the
+        name of a camera, cameras and videos are matched by order. An error is raised if only some
+        videos name a camera, or if the numbers of cameras and videos differ.
         """
         named = [self._named_in(Path(video).stem) for video in videos]
         names = ", ".join(camera.name for camera in self.cameras)
@@ -145,8 +146,8 @@ class Calibration:
             if len(self.cameras) != len(videos):
                 raise BadInputError(
                     f"calibration {self.source}: has {len(self.cameras)} cameras ({names}) for "
-                    f"{len(videos)} {'video' if len(videos) == 1 else 'videos'}, and none is "
-                    "named in the name of a video; put the name of its camera into the file "
+                    f"{len(videos)} {'video' if len(videos) == 1 else 'videos'}, and no file "
+                    "name of a video names a camera; put the name of its camera into the file "
                     "name of each video"
                 )
             return replace(self, matched="by order")
@@ -161,9 +162,10 @@ class Calibration:
         return replace(self, cameras=tuple(matched_cameras), matched="by name")
 
     def fitting(self, sizes: Sequence[tuple[int, int]]) -> tuple[Calibration, list[dict[str, Any]]]:
-        """Return the cameras for pictures of these sizes, and warnings of what was changed.
+        """Return the cameras for pictures of these sizes, with warnings about changes.
 
-        Refused where a picture has another shape, or where one of several cameras has no position.
+        An error is raised if a picture has another shape, or if one of several cameras has no
+        position.
         """
         if len(self.cameras) != len(sizes):
             raise BadInputError(
@@ -179,7 +181,7 @@ class Calibration:
     def _named_in(self, stem: str) -> Camera | None:
         named = []
         for camera in self.cameras:
-            # Not cam1 in cam10, nor 4 in 2024.
+            # Not cam1 in cam10, and not 4 in 2024.
             bare = re.sub(r"^int_|_img$", "", camera.name)
             if re.search(f"(?<![A-Za-z0-9]){re.escape(bare)}(?![A-Za-z0-9])", stem, re.IGNORECASE):
                 named.append((len(bare), camera))
@@ -196,12 +198,14 @@ class Calibration:
 class KnownCameras:
     """Calibrated cameras in the axes of the fit: x right, y up, z towards the first camera."""
 
-    poses: tuple[xr.Dataset, ...]  # undistorted, the optical axis in the middle of the picture
+    poses: tuple[xr.Dataset, ...]  # undistorted, with the optical axis in the middle of the picture
     focal: tuple[float, ...]  # px
-    focal_sd: float  # of its logarithm
+    focal_sd: float  # of the logarithm of the focal length
     tilt: tuple[float, float] | None  # tangents of pitch and roll of the first camera
     tilt_sd: float
-    axes: tuple[tuple[Array, Array], ...]  # rotation and translation from the first to the others
+    axes: tuple[
+        tuple[Array, Array], ...
+    ]  # rotation and translation from the first camera to the others
     rotation_sd: float
     translation_sd: tuple[float, ...]  # m
     history_entry: Mapping[str, Any] = field(default_factory=dict)
@@ -210,7 +214,7 @@ class KnownCameras:
 
 _FOCAL_SD, _ROTATION_SD, _TRANSLATION_SD, _TILT_SD = 0.002, 5e-4, 0.002, np.radians(0.5)
 """Least errors of a calibration: logarithm of the focal length; rotation, radians; translation,
-metres; and the vertical, radians, which has the error of a frame laid on the floor."""
+metres; and the vertical, radians, as for a frame that is laid on the floor."""
 
 _USUAL_RESIDUAL = 1.0
 """Pixels, for files without a residual."""
@@ -219,10 +223,10 @@ _USUAL_RESIDUAL = 1.0
 def matched(
     calibration: Calibration | str | os.PathLike[str], poses: Sequence[xr.Dataset]
 ) -> Calibration:
-    """Read a calibration, if it is not read yet, and match its cameras to poses.
+    """Read a calibration, unless it was read before, and match its cameras to poses.
 
-    The ``source_file`` of a pose names its video. Cameras that are already matched to videos stay
-    so.
+    The ``source_file`` of a pose names its video. Cameras that are already matched to videos keep
+    their order.
     """
     if not isinstance(calibration, Calibration):
         calibration = read_calibration(calibration)
@@ -234,9 +238,9 @@ def matched(
 def known_cameras(
     calibration: Calibration | str | os.PathLike[str], poses: Sequence[xr.Dataset]
 ) -> KnownCameras:
-    """Return the calibrated cameras of some poses, for a fit (:func:`matched`).
+    """Return the calibrated cameras of some poses, for a fit (see :func:`matched`).
 
-    A calibration of other videos is refused.
+    An error is raised if the calibration belongs to other videos.
     """
     calibration = matched(calibration, poses)
     for pose in poses:
@@ -300,7 +304,7 @@ def _undistorted(pose: xr.Dataset, camera: Camera) -> xr.Dataset:
 
 
 def _from_first(first: Camera, camera: Camera, source: str) -> tuple[Array, Array]:
-    """Rotation and translation from the first to another camera, in the axes of the fit."""
+    """Return rotation and translation from the first to another camera, in the axes of the fit."""
     extrinsics = []
     for given_camera in (first, camera):
         if given_camera.rotation is None or given_camera.translation is None:
@@ -324,7 +328,7 @@ def _from_first(first: Camera, camera: Camera, source: str) -> tuple[Array, Arra
 
 
 def rotation_matrix(vector: Array) -> Array:
-    """Matrix of a rotation vector, radians (Rodrigues)."""
+    """Return the matrix of a rotation vector, radians (Rodrigues)."""
     angle = float(np.linalg.norm(vector))
     cross = cross_matrix(vector)
     if angle < 1e-8:
@@ -336,18 +340,18 @@ def rotation_matrix(vector: Array) -> Array:
 
 
 def cross_matrix(v: Array) -> Array:
-    """Matrix of the cross product with a vector."""
+    """Return the matrix of the cross product with a vector."""
     return np.array([[0.0, -v[2], v[1]], [v[2], 0.0, -v[0]], [-v[1], v[0], 0.0]])
 
 
 def read_calibration(path: str | os.PathLike[str]) -> Calibration:
     """Read the cameras of a calibration file.
 
-    It is OpenCV's YAML: ``camera_matrix``, ``distortion_coefficients``, ``image_width`` and
-    ``image_height`` of one camera, or ``M1``, ``D1``, ``M2``, ``D2``, ``R``, ``T`` and the size for
-    two; TOML of Pose2Sim, Caliscope or anipose: tables with ``size``, ``matrix``, ``distortions``,
-    ``rotation`` and ``translation``; or of Qualisys, the XML of ``.qca.txt``, whose z is up. YAML
-    and TOML may say which axis of the world is up: ``vertical_axis: z`` (in TOML under
+    OpenCV's YAML has ``camera_matrix``, ``distortion_coefficients``, ``image_width`` and
+    ``image_height`` for one camera, or ``M1``, ``D1``, ``M2``, ``D2``, ``R``, ``T`` and the size
+    for two. TOML of Pose2Sim, Caliscope or anipose has tables with ``size``, ``matrix``,
+    ``distortions``, ``rotation`` and ``translation``; The XML of Qualisys (``.qca.txt``) has z up.
+    YAML and TOML may state which axis of the world is up: ``vertical_axis: z`` (in TOML under
     ``metadata``).
     """
     file = Path(path)
@@ -412,13 +416,15 @@ def _qualisys(text: str) -> _CamerasAndUp:
             element = entry.find(part)
             if element is None:
                 raise _FileError(f"{name} has no <{part}>")
-            return [_number(element.get(each), f"{each} of {name}") for each in names]
+            return [
+                _number(element.get(part_name), f"{part_name} of {name}") for part_name in names
+            ]
 
         if _number(entry.get("viewrotation", "0"), f"viewrotation of {name}") % 360:
             raise _FileError(f"{name} has a turned view; calibrate it as it films")
         left, top, right, bottom = values("fov_video", "left", "top", "right", "bottom")
         lens = values("intrinsic", "focalLengthU", "focalLengthV", "centerPointU", "centerPointV")
-        across, down, x, y = (each / _QUALISYS_PIXEL for each in lens)
+        across, down, x, y = (parameter / _QUALISYS_PIXEL for parameter in lens)
         world = values("transform", *(f"r{row}{column}" for row in "123" for column in "123"))
         position = np.array(values("transform", "x", "y", "z")) / 1000
         # y and z of a Qualisys camera are up and backwards.
@@ -437,7 +443,7 @@ def _qualisys(text: str) -> _CamerasAndUp:
                 matrix=[[across, 0, x - left], [0, down, y - top], [0, 0, 1]],
                 distortion=bent,
                 extrinsics=(rotation, -rotation @ position),
-                # In millimetres, at points about as far away as the origin.
+                # Millimetres, at points about as far away as the origin.
                 residual=None
                 if residual is None
                 else _number(residual, f"avg-residual of {name}") / 1000 / distance * across,
@@ -477,7 +483,7 @@ def _toml(text: str) -> _CamerasAndUp:
 
 
 def _camera_tables(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Find the tables of cameras, which Caliscope nests in another table."""
+    """Find the tables of cameras; Caliscope nests them in another table."""
     for key, value in document.items():
         if isinstance(value, dict):
             if "matrix" in value:
@@ -494,7 +500,7 @@ _NAMES_OF_TWO = {
     "matrix": ("M{}", "cameraMatrix{}", "K{}"),
     "distortion": ("D{}", "distCoeffs{}"),
 }
-"""Names in files of one and of two cameras, as samples and documentation of OpenCV have them."""
+"""Names in files with one and with two cameras, as in the samples and documentation of OpenCV."""
 
 
 def _opencv(text: str) -> _CamerasAndUp:
@@ -508,10 +514,10 @@ def _opencv(text: str) -> _CamerasAndUp:
         raise _FileError("has no named entries")
 
     def named(names: Sequence[str], *at: int) -> Any:
-        for name in (each.format(*at) for each in names):
+        for name in (template.format(*at) for template in names):
             if name in document:
                 return _matrix(document[name], name)
-        raise _FileError(f"has no {' or '.join(each.format(*at) for each in names)}")
+        raise _FileError(f"has no {' or '.join(template.format(*at) for template in names)}")
 
     size = document.get("imageSize", document.get("image_size"))
     if size is None:
@@ -521,7 +527,7 @@ def _opencv(text: str) -> _CamerasAndUp:
     two = any(name.format(1) in document for name in _NAMES_OF_TWO["matrix"])
     if not two:
         name = str(document.get("camera_name", "camera"))
-        extrinsics = [_matrix(document.get(each), each) for each in ("R", "T")]
+        extrinsics = [_matrix(document.get(key), key) for key in ("R", "T")]
         lens = {what: named(names) for what, names in _NAMES_OF_ONE.items()}
         camera = _camera(name, size=size, extrinsics=extrinsics, residual=residual, **lens)
         return [camera], _up(document.get("vertical_axis"))
@@ -540,7 +546,7 @@ def _opencv(text: str) -> _CamerasAndUp:
 
 
 def _matrix(value: Any, name: str) -> Any:
-    """Convert a matrix as OpenCV and ROS write it; lists stay as they are."""
+    """Convert a matrix in the form of OpenCV and ROS; lists stay as they are."""
     if not isinstance(value, dict):
         return value
     shape = value.get("sizes", [value.get("rows"), value.get("cols")])
@@ -580,12 +586,12 @@ def _numbers(value: Any, what: str, *shapes: tuple[int, ...]) -> Array:
 
 
 def _up(axis: Any) -> Array | None:
-    """Direction of ``x``, ``-y`` and the like."""
+    """Return the direction of ``x``, ``-y`` and the like."""
     if axis is None:
         return None
     sign, letter = str(axis)[:-1], str(axis)[-1:].lower()
     if sign not in ("", "+", "-") or letter not in ("x", "y", "z"):
-        raise _FileError(f"vertical_axis is {axis!r}; give x, y, z, -x, -y or -z")
+        raise _FileError(f"vertical_axis is {axis!r}; use x, y, z, -x, -y or -z")
     up: Array = (-1.0 if sign == "-" else 1.0) * np.eye(3)["xyz".index(letter)]
     return up
 
@@ -599,7 +605,7 @@ def _camera(
     extrinsics: Sequence[Any],
     residual: Any = None,
 ) -> Camera:
-    """Make a camera from the values of a file, after checking them."""
+    """Check the values of a file, and make a camera from them."""
     width, height = _numbers(size, f"size of {name}", (2,)).tolist()
     if not (width >= _BLOCK and height >= _BLOCK and width % 1 == 0 and height % 1 == 0):
         raise _FileError(f"{name} has a size of {width:g} × {height:g} pixels")
@@ -614,7 +620,7 @@ def _camera(
         )
     bent = _numbers(distortion, f"distortion of {name}", *((n,) for n in _DISTORTIONS))
     rotation, translation = None, None
-    if all(each is not None for each in extrinsics):
+    if all(part is not None for part in extrinsics):
         rotation = _numbers(extrinsics[0], f"rotation of {name}", (3, 3), (3,))
         rotation = rotation_matrix(rotation) if rotation.ndim == 1 else rotation
         orthogonal = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)

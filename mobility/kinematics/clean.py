@@ -1,4 +1,4 @@
-"""Cleaning of landmarks: visibility gate, swap repair, outliers, short gaps, low-pass filter."""
+"""Cleaning of landmarks: hidden points, swap repair, outliers, short gaps, low-pass filter."""
 
 from __future__ import annotations
 
@@ -44,16 +44,17 @@ _SPIKE_FLOOR = 0.02
 """Trunk lengths (about 1 cm) below which a deviation is never a spike, however still the body."""
 
 _SWAP_RATIO = 0.5
-"""Largest distance from the expected place with sides exchanged, as a share of that without."""
+"""Largest distance from the expected place with sides exchanged, relative to the distance
+without."""
 
 _SWAP_FLOOR = 0.1
-"""Trunk lengths (about 5 cm) that a point must be off for a swap to be considered."""
+"""Trunk lengths (about 5 cm) by which a point must be off for a swap to be considered."""
 
 _SWAP_MAX_GAP = 0.25
 """Seconds without the limb after which an exchange of its sides cannot be detected."""
 
 _SWAP_NEAR, _SWAP_LASTING = 5, 3
-"""Frames beside a jump that give its direction; frames for which a new direction must last."""
+"""Frames beside a jump that define its direction; frames for which a new direction must last."""
 
 _SWAP_APART = 0.5
 """Share of the usual distance between the sides above which they are clearly apart."""
@@ -65,14 +66,15 @@ _LOW_PASS_FRACTION = 0.4
 """Largest usable cutoff as a fraction of the frame rate."""
 
 _LOW_PASS_MIN_HZ = 3.0
-"""A lower cutoff would flatten the squat; at frame rates that need one, nothing is filtered."""
+"""A lower cutoff would flatten the squat; at frame rates that would need it, nothing is
+filtered."""
 
 _BODY = sorted({INDEX[name] for ends in SEGMENTS.values() for name in ends})
 _MANY_REMOVED = 0.05
-"""Share of the points of the body whose removal is worth a warning."""
+"""Share of the points of the body above which their removal causes a warning."""
 
 _EVEN = 0.02
-"""Timestamps within this fraction of a frame of a regular grid count as regular."""
+"""Time stamps within this fraction of a frame of a regular grid count as regular."""
 
 
 @checked
@@ -87,16 +89,16 @@ def clean_pose(
 ) -> xr.Dataset:
     r"""Remove implausible points from a pose, fill short gaps and filter it.
 
-    Points that were hidden, jumped or exchanged with the other side become NaN or are put right,
-    gaps of more than `max_gap_s` stay gaps, and movement faster than `cutoff_hz` is smoothed away.
-    Angles of landmarks (:func:`~mobility.kinematics.angles.joint_angles`) need a pose cleaned so.
-    For :func:`~mobility.kinematics.fit.entry.fit_body`, which weighs hidden points itself, use
-    ``visibility_threshold=0.1``. The notes describe the steps.
+    Points that were hidden, jumped or exchanged with the other side become NaN or are repaired,
+    gaps longer than `max_gap_s` remain, and movement faster than `cutoff_hz` is smoothed away.
+    Angles from landmarks (:func:`~mobility.kinematics.angles.joint_angles`) need a pose that was
+    cleaned with the defaults. For :func:`~mobility.kinematics.fit.entry.fit_body`, which weights
+    hidden points itself, use ``visibility_threshold=0.1``. The notes describe the steps.
 
     Parameters
     ----------
     pose
-        Pose Dataset as made by ``estimate_pose``; metres, pixels, seconds. It is not changed.
+        Pose Dataset from ``estimate_pose``; metres, pixels, seconds. It is not changed.
     visibility_threshold
         Least visibility (``confidence``) of a point, 0 to 1.
     repair_swaps
@@ -104,54 +106,53 @@ def clean_pose(
     limb_length_tolerance
         Largest deviation of a limb's length, as a fraction.
     max_gap_s
-        Longest gap to be filled, seconds.
+        Longest gap to fill, seconds.
     cutoff_hz
-        Cutoff frequency in Hz; None does not filter. It is lowered to 0.4 of the frame rate where
-        that is less; where that would be below 3 Hz the pose is not filtered. Both are recorded as
+        Cutoff frequency in Hz; None does not filter. It is lowered to 0.4 of the frame rate if that
+        is less; if that would be below 3 Hz, the pose is not filtered. Both are recorded as
         warnings, the first only if all frames of the video were used.
 
     Returns
     -------
     xarray.Dataset
-        The same variables and times. The history entry lists each step with its counts, and has a
-        warning ``points_removed`` where steps 1, 3 and 4 took more than 5 % of the points of the
-        body (without face and hands), and ``sides_exchanged`` where left and right were. Attributes
-        say how well left and right were told apart: ``lost_share``, the share of the frames from
-        the first to the last with a pose that have none or lose it in step 1; ``legs_exchanged``,
-        how often the legs change places in the picture after step 2; and ``sides_exchanged``, from
-        when to when step 2 exchanged trunk, legs and arms (JSON, seconds).
+        The same variables and times. The history entry lists each step with its counts. It has a
+        warning ``points_removed`` if steps 1, 3 and 4 removed more than 5 % of the points of the
+        body (without face and hands), and ``sides_exchanged`` if left and right were exchanged.
+        Attributes describe how well left and right were distinguished. ``lost_share`` is the share
+        of the frames from the first to the last with a pose that have none or lose it in step 1.
+        ``legs_exchanged`` counts how often the legs change places in the picture after step 2.
+        ``sides_exchanged`` has the times between which step 2 exchanged trunk, legs and arms (JSON,
+        seconds).
 
     Notes
     -----
-    In this order:
+    The steps, in this order:
 
-    1. Points with a visibility below `visibility_threshold` become NaN, and so do frames in which
-       both hips, or both shoulders, lie nearer to each other in space than in any adult: the pose
-       model takes one side for the other, or sees no person (table ``in_picture``; not without
-       positions in space).
-    2. Exchanges of left and right are undone, for trunk, legs and arms each on its own, in space
-       and picture together. One begins or ends where a frame jumps by more than 10 % of the trunk
-       length and lies, with its sides exchanged, less than half as far from the frame before, or
-       from where constant velocity leads, as it does unexchanged. Of the two parts that meet there,
-       the one against the usual direction from right to left is exchanged, as far as it goes
-       against it; the labels of the greater part of the trial are taken to be right. Where the
-       sides nearly coincide, nothing is exchanged. All variables are exchanged alike. Not below 10
-       frames/s.
-    3. The far end of a limb whose length is more than `limb_length_tolerance` off its median within
-       one second around the frame becomes NaN in ``position``. The median is local because the
-       depth of a raw pose is biased in a way that follows the posture, which is left to the fit.
+    1. Points with a visibility below `visibility_threshold` become NaN. Frames become NaN if both
+       hips, or both shoulders, lie nearer to each other in space than in any adult: the pose model
+       confuses the sides, or sees no person (table ``in_picture``; not without positions in space).
+    2. Exchanges of left and right are undone, for trunk, legs and arms separately, in space and
+       picture together. An exchange begins or ends at a frame that jumps by more than 10 % of the
+       trunk length, if exchanging its sides more than halves its distance from the frame before, or
+       from its prediction by constant velocity. Two parts meet there. The part whose direction from
+       right to left is unusual is exchanged, as far as the direction stays so; the labels of the
+       greater part of the recording are assumed to be right. If the sides nearly coincide, nothing
+       is exchanged. All variables are exchanged alike. Not below 10 frames/s.
+    3. If the length of a limb is more than `limb_length_tolerance` off its median within one second
+       around the frame, its far end becomes NaN in ``position``. The median is local because the
+       depth of a raw pose has a bias that follows the posture; correcting it is left to the fit.
     4. Hampel: points more than 3 scaled median absolute deviations (and 2 % of the trunk length)
-       off the median of 7 frames become NaN. Not below 11 frames/s.
-    5. Gaps of at most `max_gap_s` are filled by a monotone cubic (PCHIP). Longer ones stay NaN, and
+       from the median of 7 frames become NaN. Not below 11 frames/s.
+    5. Gaps of at most `max_gap_s` are filled by a monotone cubic (PCHIP). Longer gaps stay NaN, and
        nothing is extrapolated.
-    6. Each gap-free part is filtered by itself: Butterworth of second order, forwards and
-       backwards, with the cutoff corrected for the two passes,
-       :math:`w_n = \frac{2}{\pi}\arctan(\tan(\pi f_c/f_s)/C)`, :math:`C=(\sqrt2-1)^{1/4}`, so that
-       the gain at `cutoff_hz` is :math:`1/\sqrt2`. Uneven times are brought to a regular grid by
-       PCHIP and back, so that the output has the times of the frames.
+    6. Each gap-free part is filtered separately: Butterworth of second order, forwards and
+       backwards, with the cutoff corrected for the two passes, :math:`w_n =
+       \frac{2}{\pi}\arctan(\tan(\pi f_c/f_s)/C)`, :math:`C=(\sqrt2-1)^{1/4}`, so that the gain at
+       `cutoff_hz` is :math:`1/\sqrt2`. Uneven times are resampled to a regular grid by PCHIP and
+       back, so that the output has the times of the frames.
 
-    Swaps come before the outliers because Hampel would hollow out a swap of two or three frames
-    that can be repaired.
+    Swaps come before the outliers because Hampel would remove the middle of a swap of two or three
+    frames that can be repaired.
 
     References
     ----------
@@ -252,7 +253,7 @@ def clean_pose(
 
 
 def _exchange_warnings(swapped: dict[str, int]) -> list[dict[str, str]]:
-    """Warn of repaired exchanges of left and right, if any."""
+    """Warn about repaired exchanges of left and right, if any."""
     parts = [
         tables.sentence("warnings.exchanged_part", part=group, count=count)
         for group, count in swapped.items()
@@ -296,12 +297,12 @@ def _blank(values: Array, mask: Mask) -> None:
 
 
 def _has_values(values: Array) -> Mask:
-    """Where points have all their coordinates, (time, keypoint)."""
+    """Return where points have all their coordinates, (time, keypoint)."""
     return np.asarray(~np.isnan(values).any(axis=1))
 
 
 def _trunk_length(points: Array) -> float:
-    """Median mid-shoulder to mid-hip distance of (time, coordinate, 33); NaN if never seen."""
+    """Return the median distance of mid-shoulder and mid-hip; NaN if never seen."""
     shoulders = points[..., [INDEX["left_shoulder"], INDEX["right_shoulder"]]].mean(axis=-1)
     hips = points[..., [INDEX["left_hip"], INDEX["right_hip"]]].mean(axis=-1)
     length = np.linalg.norm(shoulders - hips, axis=1)
@@ -310,7 +311,7 @@ def _trunk_length(points: Array) -> float:
 
 
 def _sides_coincide(position: Array) -> Mask:
-    """Frames in which hips or shoulders are nearer to each other than in any adult."""
+    """Return frames in which hips or shoulders are nearer to each other than in any adult."""
     too_near: Mask = np.zeros(len(position), dtype=bool)
     for name, entry in tables.load("in_picture")["sides_apart_m"].items():
         left, right = (position[..., INDEX[f"{side}_{name}"]] for side in ("left", "right"))
@@ -319,7 +320,7 @@ def _sides_coincide(position: Array) -> Mask:
 
 
 def _legs_exchanged(arrays: dict[str, Array], time: Array) -> int:
-    """How often the legs change places in the picture from one frame to the next."""
+    """Count how often the legs change places in the picture from one frame to the next."""
     if "image_position" not in arrays:
         return 0
     names = _SWAP_GROUPS["legs"]
@@ -342,7 +343,7 @@ def _legs_exchanged(arrays: dict[str, Array], time: Array) -> int:
 
 
 def _repair_swaps(arrays: dict[str, Array], time: Array) -> dict[str, Mask]:
-    """Undo exchanges of left and right in all arrays, in place; frames exchanged, per group."""
+    """Undo exchanges of left and right in all arrays, in place; return the frames of each group."""
     exchanged = {}
     for group, names in _SWAP_GROUPS.items():
         both = _in_trunk_lengths(arrays)
@@ -372,7 +373,7 @@ def _spans(rows: Mask, time: Array) -> list[list[float]]:
 
 
 def with_sides_exchanged_as_in(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
-    """Exchange left and right of a detected pose where :func:`clean_pose` did, to draw it.
+    """Exchange left and right of a detected pose as :func:`clean_pose` did, to draw it.
 
     `cleaned` is the cleaned or fitted result of `pose`.
     """
@@ -385,9 +386,9 @@ def with_sides_exchanged_as_in(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Data
 
 
 def _in_trunk_lengths(arrays: dict[str, Array]) -> Array:
-    """Landmarks in space and in the picture as one, in trunk lengths, (time, coordinate, 33).
+    """Join landmarks in space and in the picture, in trunk lengths, (time, coordinate, 33).
 
-    From the side only depth distinguishes left from right; from frame to frame the picture is more
+    From the side only depth distinguishes left from right. From frame to frame the picture is more
     reliable, because landmarks in space drift to the other side over several frames.
     """
     parts = [arrays[name] for name in ("position", "image_position") if name in arrays]
@@ -396,19 +397,19 @@ def _in_trunk_lengths(arrays: dict[str, Array]) -> Array:
 
 
 def _sides(position: Array, names: Sequence[str]) -> Array:
-    """Points of a part of the body as (time, point, coordinate): left ones, then right ones."""
+    """Return points of a part of the body as (time, point, coordinate): left, then right."""
     places = [INDEX[f"{side}_{name}"] for side in ("left", "right") for name in names]
     return position[..., places].transpose(0, 2, 1)
 
 
 def _mean_across(points: Array) -> Array:
-    """Mean line from right to left in each frame, over the pairs that were seen."""
+    """Return the mean line from right to left in each frame, over the pairs that were seen."""
     n = points.shape[1] // 2
     return nan_mean(points[:, :n] - points[:, n:], axis=-2)
 
 
 def _usual_direction(points: Array) -> Array:
-    """Direction from right to left in most of the trial; NaN if never seen."""
+    """Return the direction from right to left in most of the recording; NaN if never seen."""
     across = _mean_across(points)
     finite_directions = across[~np.isnan(across).any(axis=1)]
     if not len(finite_directions):
@@ -417,7 +418,7 @@ def _usual_direction(points: Array) -> Array:
 
 
 def _trunk_direction(position: Array) -> Array:
-    """Direction from right to left of hips and shoulders in each frame; the usual where unseen."""
+    """Return the trunk's direction from right to left in each frame, or the usual one."""
     points = _sides(position, _SWAP_GROUPS["trunk"])
     across = _mean_across(points)
     direction: Array = np.where(np.isnan(across), _usual_direction(points), across)
@@ -425,7 +426,7 @@ def _trunk_direction(position: Array) -> Array:
 
 
 def _swapped_frames(points: Array, time: Array, floor: float, usual: Array) -> Mask:
-    """Frames in which the first half of the points holds the second half, and vice versa.
+    """Find frames in which the first half of the points holds the second half, and vice versa.
 
     `points` are (time, points, coordinate), left ones, then right ones; they must jump by `floor`
     on average for a swap to be considered. `usual` is the correct direction from right to left, in
@@ -460,10 +461,10 @@ def _swapped_frames(points: Array, time: Array, floor: float, usual: Array) -> M
 
 
 def _jumps(positions: Array, time: Array, floor: float) -> tuple[Mask, Mask]:
-    """Frames at which left and right change places, and frames that follow a gap in time.
+    """Find frames at which left and right change places, and frames that follow a gap in time.
 
-    Each frame, as it is and exchanged, is compared with the one before and with the prediction of
-    constant velocity; the better of the two counts.
+    Each frame, as it is and exchanged, is compared with the previous frame and with the prediction
+    of constant velocity; the better of the two counts.
     """
     n = positions.shape[1] // 2
     dt = np.diff(time, prepend=np.nan)
@@ -475,7 +476,8 @@ def _jumps(positions: Array, time: Array, floor: float) -> tuple[Mask, Mask]:
         distance = np.sqrt(((points - predicted) ** 2).sum(axis=-1))
         return nan_mean(distance[..., None], axis=-2)[..., 0]
 
-    # Vectorised against the frame before; the velocity depends on earlier jumps, hence the loop.
+    # The comparison with the previous frame is vectorised; the velocity depends on earlier jumps,
+    # hence the loop.
     direct, crossed = (
         np.concatenate([[np.nan], distances(points[1:], positions[:-1])])
         for points in (positions, mirrored)
@@ -492,7 +494,7 @@ def _jumps(positions: Array, time: Array, floor: float) -> tuple[Mask, Mask]:
 
 
 def _reversed_frames(towards: Array, apart: Mask) -> int:
-    """How many frames from a jump on have the sides reversed; 0 if it was no exchange.
+    """Count the frames from a jump on in which the sides are reversed; 0 if it was no exchange.
 
     `towards` is the component along the usual direction from right to left, frame by frame away
     from the jump. If the direction comes back while the sides are clearly `apart`, the person has
@@ -557,7 +559,7 @@ def _hampel(arrays: dict[str, Array], name: str) -> int:
 
 
 def _nan_median(windows: Array) -> Array:
-    """Median along the last axis ignoring NaN, as np.nanmedian but fast and without a warning."""
+    """Return the median along the last axis ignoring NaN, fast and without a warning."""
     ordered = np.sort(windows, axis=-1)  # NaN last
     count = (~np.isnan(ordered)).sum(axis=-1)
     middle = np.stack([np.maximum(count - 1, 0) // 2, count // 2], axis=-1)
@@ -600,7 +602,7 @@ def _fill_gaps(values: Array, time: Array, max_gap: float) -> int:
 
 
 def _usable_cutoff(cutoff: float | None, rate: float) -> tuple[float | None, list[dict[str, str]]]:
-    """Cutoff that the frame rate allows, or None, and warnings of the change."""
+    """Return the cutoff that the frame rate allows, or None, and warnings about the change."""
     if cutoff is None or rate == 0:
         return None, []
     limit = _LOW_PASS_FRACTION * rate
@@ -613,7 +615,7 @@ def _usable_cutoff(cutoff: float | None, rate: float) -> tuple[float | None, lis
 
 
 def _low_pass_parts(values: Array, time: Array, cutoff: float, max_gap: float) -> Array:
-    """Filter each gap-free part of each series by itself."""
+    """Filter each gap-free part of each series separately."""
     if time.size < 2:
         return values
     frame = float(np.median(np.diff(time)))
@@ -653,16 +655,16 @@ def low_pass(
     cutoff_hz: Annotated[float, Field(gt=0)],
     rate_hz: Annotated[float, Field(gt=0, allow_inf_nan=False)],
 ) -> NDArray[np.float64]:
-    r"""Low-pass regular series without lag: Butterworth of order 2, forwards and backwards.
+    r"""Low-pass filter regular series without lag: Butterworth of order 2, forwards and backwards.
 
     `series` is (time, ...), without NaN, at least 2 samples at `rate_hz`; at `cutoff_hz` the
     amplitude of both passes together falls to :math:`1/\sqrt2`. The ends are padded by odd
-    reflection. A cutoff that is not below half of the rate is refused.
+    reflection. A cutoff of half of the rate or more is refused.
     """
     from scipy.signal import butter, filtfilt
 
     if series.dtype.kind not in "fiu" or len(series) < 2 or not np.isfinite(series).all():
-        raise BadInputError("low_pass: the series must be 2 finite numbers or more")
+        raise BadInputError("low_pass: the series must have at least 2 finite numbers")
     if cutoff_hz >= rate_hz / 2:
         raise BadInputError(
             f"low_pass: a cutoff of {cutoff_hz:g} Hz needs more than {2 * cutoff_hz:g} samples/s, "

@@ -1,9 +1,9 @@
-"""The kinds of Dataset that functions take, each with its check.
+"""The kinds of Dataset that functions take, with a check for each kind.
 
 :func:`mobility.base.options.checked` checks a parameter that is annotated with a kind: its
 dimensions and names, the types of its attributes, that its times are seconds, and that its values
-can be those of a person. Times in milliseconds, for one, would give numbers that are wrong and
-look right.
+are possible for a person. Without the check, times in milliseconds, for example, would give wrong
+numbers that look right.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import FITTED, KEYPOINTS, SIDES, Array, definitions
 
 _DEGREES = ("degree", "degrees", "deg", "°")
-"""Values of the attribute ``units`` that mean degrees, in small letters."""
+"""Values of the attribute ``units`` that mean degrees, in lower case."""
 
 MOST_DEGREES = 400.0
 """Largest joint angle, with a branch at 360 and some noise."""
@@ -37,22 +37,23 @@ _FARTHEST_M = 1e6
 """Largest coordinate of a landmark: beyond any measurement, and its square does not overflow."""
 
 _SLOW = ((1.0, 1800.0), (10.0, 60.0))
-"""Interval between frames, and duration of the recording, that together mean milliseconds: there,
-frames are 1 apart at 1000 frames/s, 10 at 100, and seconds last thousands."""
+"""Interval between frames, and duration of the recording, that together indicate milliseconds: in
+milliseconds, frames are 1 apart at 1000 frames/s, 10 at 100, and a few seconds last thousands."""
 
 _EVEN = 10.0
-"""Usual steps between frames, below which no time is said to be wrong."""
+"""Usual steps between frames below which no time is reported as wrong."""
 _LONGEST_GAP_S = 3600.0
 _MOST_FRAMES = 24 * 3600 * 60
-"""Seconds without a frame, and frames of a recording at its usual interval, or at 60 a second, if
-none were missing: a day. Repetitions are searched on regular times, for which there must be memory.
+"""Longest time without a frame in seconds, and most frames that a recording would have without
+gaps, at its usual interval or at 60 per second: a day. Repetitions are searched on regular times,
+which must fit into memory.
 """
 
 _POINTS = {"position": ("space", ("x", "y", "z")), "image_position": ("pixel", ("u", "v"))}
 _BESIDE_POINTS = ("image_depth", "confidence", "presence")
 
 _DRAWS = ("fit_time", "fit_space", "fit_keypoint")
-"""Dimensions of the variables of a fitted pose that have its uncertainty."""
+"""Dimensions of the variables that hold the uncertainty of a fitted pose."""
 
 _LABELS = (
     *("side", "keypoint", "space", "pixel", "marker", "fit_keypoint", "fit_space"),
@@ -95,9 +96,9 @@ def check_times(times: ArrayLike | xr.DataArray) -> Array:
     Raises
     ------
     BadInputError
-        If they are not finite numbers over one dimension, do not increase strictly, look like
-        milliseconds (1 or more apart for over half an hour, 10 or more for over a minute), or have
-        a gap of over an hour, or of more frames than a day has.
+        If they are not finite numbers over one dimension, do not increase strictly, or look like
+        milliseconds (1 or more apart for over half an hour, 10 or more for over a minute). Also if
+        they have a gap of over an hour, or of more frames than a day has.
     """
     try:
         time = np.asarray(times)
@@ -119,20 +120,20 @@ def check_times(times: ArrayLike | xr.DataArray) -> Array:
     if any(step >= slow and lasts > longest for slow, longest in _SLOW):
         raise BadInputError(
             f"its times must be seconds, and its frames are {step:.3g} apart for {lasts:.4g}, as "
-            "in milliseconds: divide those by 1000; of a time lapse give half an hour at most, "
+            "in milliseconds: divide those by 1000. For a time lapse pass half an hour at most, "
             "with less than 10 s between frames"
         )
     gap = int(np.argmax(steps))
     if steps[gap] < _EVEN * step and lasts * max(60.0, 1 / step) > _MOST_FRAMES:
         raise BadInputError(
-            f"has {seconds.size} frames in {lasts:.4g} s, more than the {_MOST_FRAMES} of a day at "
-            "60 a second; give a part of it"
+            f"has {seconds.size} frames in {lasts:.4g} s, more than the {_MOST_FRAMES} of a day "
+            "at 60 per second; pass a part of it"
         )
     if steps[gap] > _LONGEST_GAP_S or lasts * max(60.0, 1 / step) > _MOST_FRAMES:
         raise BadInputError(
             f"its times cannot be those of a recording: after frame {gap}, at {seconds[gap]:.6g} "
-            f"s, the next is at {seconds[gap + 1]:.6g} s, and others are {step:.3g} s apart; "
-            "correct the time that is wrong, or give what comes before and after it alone"
+            f"s, the next is at {seconds[gap + 1]:.6g} s, and others are {step:.3g} s apart. "
+            "Correct the wrong time, or pass the parts before and after it separately"
         )
     return seconds
 
@@ -148,16 +149,16 @@ def _dataset(value: Any, instead: str) -> xr.Dataset:
 
 
 def _check_labels(name: str, index: Any) -> None:
-    if not all(isinstance(each, str) for each in index):
+    if not all(isinstance(label, str) for label in index):
         raise BadInputError(f"the coordinate '{name}' must be names, as text")
     if not index.is_unique:
         raise BadInputError(f"has a name of '{name}' twice; select each once")
 
 
 def check_attributes(dataset: xr.Dataset) -> None:
-    """Raise where an attribute that the package reads has another type than it writes."""
+    """Raise an error if an attribute that the package reads has a different type than it writes."""
     holders = {"": dataset.attrs}
-    holders |= {f" of '{name}'": each.attrs for name, each in dataset.variables.items()}
+    holders |= {f" of '{name}'": variable.attrs for name, variable in dataset.variables.items()}
     for of, attrs in holders.items():
         for name, value in attrs.items():
             if (kind := _TYPES.get(name)) is not None and not _is_of(kind, value):
@@ -179,7 +180,8 @@ def _is_of(kind: str, value: Any) -> bool:
 def check_recording(value: Any) -> xr.Dataset:
     """Return a Dataset over ``time`` unchanged, if its times are those of a recording.
 
-    Variables with the name of an angle must be plausible and in degrees; no other may be infinite.
+    Variables with the name of an angle must be plausible and in degrees; no variable may be
+    infinite.
     """
     dataset = _dataset(value, "must be a Dataset over time")
     if "time" not in dataset.coords:
@@ -210,12 +212,12 @@ def check_angles(value: Any) -> xr.Dataset:
 
 
 def in_degrees(units: Any) -> bool:
-    """Whether the attribute ``units`` of an angle says that it is in degrees."""
+    """Whether the attribute ``units`` of an angle means degrees."""
     return str(units).lower() in _DEGREES
 
 
 def _check_values(name: str, values: xr.DataArray) -> None:
-    """Raise unless a variable holds numbers, or NaN where there is none."""
+    """Raise an error unless a variable holds numbers, with NaN for missing ones."""
     if values.dtype.kind not in "fiu":
         raise BadInputError(f"'{name}' must hold numbers (got {values.dtype})")
     if values.dtype.kind == "f" and bool(np.isinf(values.to_numpy()).any()):
@@ -223,10 +225,10 @@ def _check_values(name: str, values: xr.DataArray) -> None:
 
 
 def check_pose(value: Any) -> xr.Dataset:
-    """Return a pose unchanged, if it is of one person with the 33 landmarks.
+    """Return a pose unchanged, if it has one person with the 33 landmarks.
 
-    Its points are in metres (``position``), in the picture (``image_position``, pixels), or both; a
-    pose of a model without depth has those in the picture alone.
+    Its points are in metres (``position``), in the picture (``image_position``, pixels), or both;
+    the pose of a model without depth has only points in the picture.
     """
     no_pose = (
         "not a pose Dataset, it has neither 'position' nor 'image_position'; make one with "
@@ -260,21 +262,21 @@ def check_pose(value: Any) -> xr.Dataset:
 
 
 def _check_draws(pose: xr.Dataset) -> None:
-    """Raise where a pose has a part of the uncertainty of a fit, and not the whole."""
+    """Raise an error if a pose has only a part of the uncertainty of a fit."""
     if "position_draws" not in pose:
         return
-    whole = "give the pose as fit_body makes it"
+    remedy = "pass the pose as fit_body returns it"
     if "fit_position" not in pose or "position" not in pose or "fit_time" not in pose.coords:
-        raise BadInputError(f"has 'position_draws' without what belongs to them; {whole}")
+        raise BadInputError(f"has 'position_draws' without what belongs to them; {remedy}")
     check_dimensions("fit_position", pose["fit_position"], _DRAWS)
     check_dimensions("position_draws", pose["position_draws"], ("draw", *_DRAWS))
     for name, needed in (("fit_space", ("x", "y", "z")), ("fit_keypoint", FITTED)):
         if name not in pose.coords or not set(needed) <= set(pose[name].to_numpy().tolist()):
             raise BadInputError(
-                f"its coordinate '{name}' lacks {shortened(needed, most=5)}; {whole}"
+                f"its coordinate '{name}' lacks {shortened(needed, most=5)}; {remedy}"
             )
     if not (pose.sizes["draw"] and pose.sizes["fit_time"]):
-        raise BadInputError(f"has no draw, or no time of them; {whole}")
+        raise BadInputError(f"has no posterior sample, or no time of them; {remedy}")
     try:
         check_times(pose["fit_time"])
     except BadInputError as error:
@@ -284,11 +286,11 @@ def _check_draws(pose: xr.Dataset) -> None:
 
 
 def require_positions(pose: xr.Dataset, *, what: str) -> None:
-    """Raise unless a pose has points in space; `what` is the function that needs them."""
+    """Raise an error unless a pose has points in space; `what` is the function that needs them."""
     if "position" not in pose:
         raise BadInputError(
-            f"{what}: the pose has points in the picture alone; fit a body (fit_body), or take "
-            "angles in the picture (picture_angles)"
+            f"{what}: the pose has only points in the picture; fit a body (fit_body), or use "
+            "angles in the image plane (picture_angles)"
         )
 
 
@@ -307,7 +309,7 @@ def _check_points(name: str, values: xr.DataArray, axis: str, labels: Sequence[s
 def check_dimensions(
     name: str, values: xr.DataArray, needed: Sequence[str], *, beside: Sequence[str] = ()
 ) -> None:
-    """Raise unless a variable has the dimensions `needed`, and no other than those `beside`."""
+    """Raise an error unless a variable has the dimensions `needed`, and only `beside` besides."""
     lacking = sorted(set(needed) - set(map(str, values.dims)))
     if lacking:
         raise BadInputError(f"'{name}' has no dimension {', '.join(lacking)}")
@@ -317,7 +319,7 @@ def check_dimensions(
 
 
 def _check_metres(position: Array) -> None:
-    """Raise where positions, (time, space, keypoint), cannot be those of a body in metres."""
+    """Raise an error if positions, (time, space, keypoint), cannot belong to a body in metres."""
     poses = position[~np.isnan(position).all(axis=(1, 2))]
     if not poses.size:
         return
@@ -334,7 +336,7 @@ def _check_metres(position: Array) -> None:
 
 
 def _check_degrees(name: str, values: xr.DataArray) -> None:
-    """Raise where a variable with the name of an angle, or its error, cannot be in degrees."""
+    """Raise an error if an angle, or its error, cannot be in degrees."""
     _check_values(name, values)
     if "side" in values.dims and not set(values["side"].to_numpy().tolist()) <= set(SIDES):
         raise BadInputError(f"the sides of '{name}' must be left and right")
@@ -353,7 +355,7 @@ def _check_degrees(name: str, values: xr.DataArray) -> None:
 
 
 def require_angles(angles: xr.Dataset, names: Iterable[str], *, what: str) -> None:
-    """Raise unless :data:`Angles` have the named angles, of both sides, and their errors.
+    """Raise an error unless the named :data:`Angles` exist, with both sides and their errors.
 
     `what` is the function that takes them.
     """
@@ -400,12 +402,12 @@ def check_repetitions(value: Any) -> xr.Dataset:
 
 
 def require_overlap(repetitions: xr.Dataset, time: Array, *, what: str) -> None:
-    """Raise where no repetition lies at least partly in a recording of these times."""
+    """Raise an error if no repetition lies at least partly in a recording with these times."""
     start, end = repetitions["start"].to_numpy(), repetitions["end"].to_numpy()
     if start.size and not ((start <= time[-1]) & (end >= time[0])).any():
         raise BadInputError(
             f"{what}: no repetition is in the recording, which lasts from {time[0]:.4g} to "
-            f"{time[-1]:.4g} s; give both in seconds, of the same clock"
+            f"{time[-1]:.4g} s; pass both in seconds, of the same clock"
         )
 
 
@@ -430,7 +432,7 @@ def check_trial(value: Any) -> xr.Dataset:
 
 
 def check_normalised(value: Any) -> xr.Dataset:
-    """Return angles over ``rep`` and ``percent`` unchanged, if both sides or none are there."""
+    """Return angles over ``rep`` and ``percent`` unchanged, if they have both sides or none."""
     dataset = _dataset(value, "must be a Dataset of mobility.normalise")
     _check_sides(dataset)
     for name, values in dataset.data_vars.items():
@@ -446,12 +448,12 @@ def _check_sides(dataset: xr.Dataset) -> None:
 
 
 def check_metrics(value: Any) -> xr.Dataset:
-    """Return metrics unchanged, if what has units is a number, and ``side`` is left and right."""
+    """Return metrics unchanged, if values with units are numbers and the sides are complete."""
     dataset = _dataset(value, "must be a Dataset of metrics of an exercise")
     _check_sides(dataset)
     for name, values in dataset.data_vars.items():
         if values.dtype.kind not in "fiu" and not {"kind", "units"} & values.attrs.keys():
-            continue  # a text or a flag, as the joint of a movement
+            continue  # a text or a flag, such as the joint of a movement
         _check_values(str(name), values)
         if name == "accepted_repetitions" and (values.dims or not values >= 0):
             raise BadInputError(f"'{name}' must be one count")
@@ -469,16 +471,16 @@ def kind_made_by(
     attributes: Mapping[str, str] = {},
     beside: Sequence[str] = (),
 ) -> Callable[[Any], xr.Dataset]:
-    """Return the check of a Dataset that a function makes, and another takes.
+    """Return the check for a Dataset that one function makes, and another takes.
 
     Parameters
     ----------
     made_by
-        The function, for the message ("mobility.mean_curves").
+        The function, for messages ("mobility.mean_curves").
     numbers, texts
-        Dimensions, separated by blanks, of each variable that must be there.
+        Dimensions, separated by spaces, of each variable that must exist.
     attributes
-        Attributes that each variable ("": the Dataset) must have, separated by blanks.
+        Attributes that each variable ("": the Dataset) must have, separated by spaces.
     beside
         Further dimensions that variables may have.
     """
@@ -492,11 +494,11 @@ def kind_made_by(
                 raise BadInputError(f"{no_such}; it has no '{name}' over {', '.join(sorted(dims))}")
             if name in numbers:
                 _check_values(name, dataset[name])
-            elif not all(isinstance(each, str) for each in np.ravel(dataset[name].to_numpy())):
+            elif not all(isinstance(text, str) for text in np.ravel(dataset[name].to_numpy())):
                 raise BadInputError(f"'{name}' must hold texts (got {dataset[name].dtype})")
         for name, needed in attributes.items():
             attrs = dataset[name].attrs if name else dataset.attrs
-            if lacking := [each for each in needed.split() if each not in attrs]:
+            if lacking := [attribute for attribute in needed.split() if attribute not in attrs]:
                 of = f" of '{name}'" if name else ""
                 raise BadInputError(f"{no_such}; it has no attribute {', '.join(lacking)}{of}")
         return dataset
@@ -505,18 +507,18 @@ def kind_made_by(
 
 
 def one_or_several(check: Callable[[Any], xr.Dataset]) -> Callable[[Any], Any]:
-    """Return a check of one Dataset, or of each Dataset of a list."""
+    """Return a check for one Dataset, or for each Dataset in a list."""
 
     def checked_all(value: Any) -> xr.Dataset | list[xr.Dataset]:
         if isinstance(value, str | bytes) or not isinstance(value, Sequence):
             return check(value)
-        each = []
+        datasets = []
         for number, item in enumerate(value, start=1):
             try:
-                each.append(check(item))
+                datasets.append(check(item))
             except BadInputError as error:
                 raise BadInputError(f"number {number}: {error}") from None
-        return each
+        return datasets
 
     return checked_all
 
@@ -524,10 +526,11 @@ def one_or_several(check: Callable[[Any], xr.Dataset]) -> Callable[[Any], Any]:
 Datasets = xr.Dataset | Sequence[xr.Dataset]
 
 Recording = Annotated[xr.Dataset, PlainValidator(check_recording)]
-"""Anything over ``time`` in seconds; its angles are in degrees."""
+"""Any Dataset over ``time`` in seconds; its angles are in degrees."""
 
 Pose = Annotated[xr.Dataset, PlainValidator(check_pose)]
-"""One person: ``position(time, space, keypoint, individual)`` in metres, or in the picture."""
+"""One person: ``position(time, space, keypoint, individual)`` in metres, or points in the
+picture."""
 
 Poses = Annotated[Datasets, PlainValidator(one_or_several(check_pose))]
 """A pose, or one for each camera."""
@@ -539,23 +542,23 @@ Repetitions = Annotated[xr.Dataset, PlainValidator(check_repetitions)]
 """``start`` and ``end`` of repetitions over ``rep``, in seconds."""
 
 Metrics = Annotated[xr.Dataset, PlainValidator(check_metrics)]
-"""Numbers of a trial, over nothing, ``rep``, ``side``, ``phase`` or parts of an index."""
+"""Numbers of a recording, over nothing, ``rep``, ``side``, ``phase`` or parts of an index."""
 
 Markers = Annotated[xr.Dataset, PlainValidator(check_markers)]
 """``marker_position(time, space, marker)`` in metres."""
 
 Trials = Annotated[Datasets, PlainValidator(one_or_several(check_trial))]
-"""Angles or metrics of a trial, or of several."""
+"""Angles or metrics of one or several recordings."""
 
 RepetitionsOfTrials = Annotated[Datasets, PlainValidator(one_or_several(check_repetitions))]
-"""Repetitions of a trial, or of several."""
+"""Repetitions of one or several recordings."""
 
 Times = Annotated[Array, PlainValidator(check_times)]
 """Times of the frames of a recording, in seconds."""
 
 
 def require_pose(dataset: xr.Dataset, *, what: str) -> None:
-    """Raise unless `dataset` is a :data:`Pose`; `what` is the function that takes it."""
+    """Raise an error unless `dataset` is a :data:`Pose`; `what` is the function that takes it."""
     try:
         check_pose(dataset)
     except BadInputError as error:

@@ -1,4 +1,4 @@
-"""Measured factors that turn the spread of a fit's draws into stated errors, and correlations."""
+"""Measured factors that turn the spread of posterior samples into errors, and correlations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 def cross_correlation(a: Array, b: Array) -> Array:
-    """Sum of ``a(t + lag) b(t)`` for each signal and every lag, on grids of the same step.
+    """Sum of ``a(t + lag) b(t)`` for each signal and every lag, on grids with the same step.
 
     `a` is (signal, n), `b` (signal, m) and the result (signal, n + m - 1), for lags from
     ``-(m - 1)`` to ``n - 1`` steps.
@@ -30,14 +30,14 @@ def cross_correlation(a: Array, b: Array) -> Array:
 
 
 def normalised(dot: Array, power_a: Array, power_b: Array) -> Array:
-    """Correlation from sums of products and of squares, in [-1, 1]; 0 where nothing moves."""
+    """Return the correlation, in [-1, 1], from sums of products and squares; 0 without motion."""
     least = 1e-6 * max(float(power_a.max()), float(power_b.max()), 1e-12)
     rho: Array = dot / np.sqrt(np.maximum(power_a, least) * np.maximum(power_b, least))
     return np.clip(rho, -1.0, 1.0)
 
 
 def peak(rho: Array, best: int) -> tuple[float, float]:
-    r"""Position of a maximum to a fraction of a step, and its curvature per step squared.
+    r"""Return the position of a maximum in steps, and its curvature per step squared.
 
     With the values :math:`c_-, c_0, c_+` around the maximum the parabola through them has its top
     at :math:`\frac{1}{2} (c_- - c_+) / (c_- - 2 c_0 + c_+)`.
@@ -52,7 +52,7 @@ def peak(rho: Array, best: int) -> tuple[float, float]:
 
 
 def rival_peaks(height: Array, rho: Array, best: int, *, valley: float) -> Iterator[int]:
-    """Lags at which `height` has a peak other than the one at `best`, highest first.
+    """Return the lags of the peaks of `height` other than the one at `best`, highest first.
 
     The correlation `rho` must fall to `valley` between the two; otherwise they are one peak.
     """
@@ -67,43 +67,44 @@ def rival_peaks(height: Array, rho: Array, best: int, *, valley: float) -> Itera
 TABLE, TRIAL = "expected_error", "trial_errors"
 
 NUMBERS = ("absolute", "from_standing", "sides")
-"""Numbers of a trial, as in the table ``trial_errors``."""
+"""Numbers of a recording, as in the table ``trial_errors``."""
 
 Z95 = 1.96
-"""Half-width of a 95 % interval in standard deviations, errors being normal."""
+"""Margin of error (95 %) in standard deviations, for normal errors."""
 
 MDC95 = Z95 * 2**0.5
-"""Smallest change of two measurements that exceeds their error, in standard deviations of one."""
+"""Smallest change between two measurements that exceeds their error, in standard deviations of
+one."""
 
 _Number = TypeVar("_Number", float, NDArray[np.float64], xr.DataArray)
 
 
 def half_width(sd: _Number) -> _Number:
-    """Half of the 95 % interval of an error with the standard deviation `sd`."""
+    """Return half of the 95 % interval of an error with the standard deviation `sd`."""
     return Z95 * sd
 
 
 def sd_of(low: float, high: float) -> float:
-    """Give the standard deviation of an error with the 95 % interval from `low` to `high`."""
+    """Return the standard deviation of an error with the 95 % interval from `low` to `high`."""
     return (high - low) / (2 * Z95)
 
 
 def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
-    """Factor on the spread of the draws of each angle, for this kind of fit (:func:`kind_of`).
+    """Return the calibration factor of each angle for this kind of fit (:func:`kind_of`).
 
-    Of an angle that was not measured it is that of the kind which the table calls alike, else 1.
-    Where the source of the keypoints has a factor of its own (table ``pose_sources``), it is
-    multiplied by that.
+    It multiplies the spread of the posterior samples. For an angle that was not measured, the
+    factor of the most similar kind in the table is used, or 1. If the source of the keypoints has
+    its own factor (table ``pose_sources``), both are multiplied.
     """
     measured = tables.load(TABLE)["fitted"]
     return _factors({kind: entry["angles"] for kind, entry in measured.items()}, fitted)
 
 
 def trial_factors(fitted: xr.Dataset, number: str) -> dict[str, float]:
-    """Factor on the spread of the draws of a number of a trial, by angle.
+    """Return the calibration factor of each angle for a number of a recording.
 
-    `number` is "absolute", "from_standing" or "sides", as in the table ``trial_errors``. What was
-    not measured is as for :func:`spread_factors`.
+    `number` is "absolute", "from_standing" or "sides", as in the table ``trial_errors``. Missing
+    factors are replaced as in :func:`spread_factors`.
     """
     trial = tables.load(TRIAL)["trial"]
     return _factors({kind: entry[number] for kind, entry in trial.items()}, fitted)
@@ -113,24 +114,24 @@ def _factors(measured: Mapping[str, Mapping[str, float]], fitted: xr.Dataset) ->
     alike = [measured.get(kind, {}) for kind in alike_kinds(kind_of(fitted))]
     source = Origin.of(fitted.attrs).source
     return {
-        name: next((float(each[name]) for each in alike if name in each), 1.0)
+        name: next((float(factors[name]) for factors in alike if name in factors), 1.0)
         * source.widened(name)
         for name in tables.load("angles")
     }
 
 
 def alike_kinds(kind: str) -> list[str]:
-    """Kinds whose factors hold for a kind of fit: itself, the one that it is like, and so on."""
+    """Return the kinds of fit whose factors apply to a kind: itself, then similar ones."""
     like = tables.load(TABLE)["kinds"]["of"][kind].get("like")
     return [kind, *(alike_kinds(like) if like else [])]
 
 
 def retest_sems(fitted: xr.Dataset) -> dict[str, float]:
-    """Return the standard errors of measurement between recordings of a person, by metric.
+    """Return the test-retest standard errors of measurement of a person, by metric.
 
-    The camera is put up again where it stood. Metrics that were not measured are absent; the result
-    is empty for kinds of fit (:func:`kind_of`) that were not (two cameras, feet that move), and for
-    keypoints of a model that was not.
+    The camera is put back to the same place between recordings. Metrics that were not measured are
+    absent. The result is empty for kinds of fit (:func:`kind_of`) that were not measured (two
+    cameras, moving feet), and for keypoints of a model that was not.
     """
     if not Origin.of(fitted.attrs).is_measured:
         return {}
@@ -139,11 +140,11 @@ def retest_sems(fitted: xr.Dataset) -> dict[str, float]:
 
 
 def kind_of(fitted: xr.Dataset) -> str:
-    """Kind of fit, as the tables of factors name it (``kinds`` of ``expected_error``).
+    """Return the kind of fit, as the tables of factors name it (``kinds`` of ``expected_error``).
 
-    Two cameras count as such where they are far enough apart to be the view "two-cameras". Without
-    a calibration, moving feet leave the vertical open, which is a kind of its own. One camera whose
-    view is unknown counts as oblique, which is how people are asked to film.
+    Two cameras count as such if they are far enough apart for the view "two-cameras". Without a
+    calibration, moving feet leave the vertical undetermined, which is a kind of its own. One camera
+    whose view is unknown counts as diagonal, because people are asked to film from there.
     """
     fit = of_fit(fitted)
     planted = bool(fit.get("planted"))
@@ -161,14 +162,14 @@ def kind_of(fitted: xr.Dataset) -> str:
 
 
 def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
-    """History entry of the fit; empty where no body was fitted."""
+    """Return the history entry of the fit; empty if no body was fitted."""
     return last_of(history(fitted), "fit_body")
 
 
 def source_of_standing(fitted: xr.Dataset) -> Literal["assumed", "given", ""]:
-    """Origin of the knee flexion in standing on which the trial was calibrated.
+    """Return the origin of the knee flexion in standing on which the recording was calibrated.
 
-    "assumed" (straight), "given" (a number), or empty where no standing calibrates the trial.
+    "assumed" (straight), "given" (a number), or empty if no standing calibrates the recording.
     """
     fit = of_fit(fitted)
     if float(fit.get("standing_seconds", 0)) <= 0:
@@ -177,7 +178,7 @@ def source_of_standing(fitted: xr.Dataset) -> Literal["assumed", "given", ""]:
 
 
 def unlike_measured(fitted: xr.Dataset) -> list[str]:
-    """Differences of a recording from those on which the errors were measured, one line each."""
+    """List how a recording differs from those on which the errors were measured, one line each."""
     if not of_fit(fitted):
         return []
     difference = tables.load(TABLE)["kinds"]["of"][kind_of(fitted)].get("unlike")
@@ -187,9 +188,9 @@ def unlike_measured(fitted: xr.Dataset) -> list[str]:
 
 
 def landmark_error(method: str, angle: str) -> dict[str, Any] | None:
-    """``sd`` and ``source`` of an angle of a pose without a fit; None where it was not measured.
+    """Return ``sd`` and ``source`` of an angle without a fit; None if it was not measured.
 
-    `method` is how the positions were obtained.
+    `method` states how the positions were obtained.
     """
     errors = tables.load(TABLE)["landmarks"].get(method, {})
     entry: dict[str, Any] | None = errors.get("angles", {}).get(angle, errors.get("every_angle"))
@@ -199,9 +200,9 @@ def landmark_error(method: str, angle: str) -> dict[str, Any] | None:
 def metric_sd(
     name: str, drawn: NDArray[np.float64], fitted: xr.Dataset | None = None
 ) -> NDArray[np.float64]:
-    """Return the standard deviation of a metric of positions from that of its draws.
+    """Return the standard deviation of a metric of positions from that of its posterior samples.
 
-    `fitted` says whose keypoints they are; without it they are as those that were measured.
+    `fitted` identifies the model of the keypoints; without it the measured model is assumed.
     """
     factor: float = tables.load(TABLE)["metrics"]["factors"].get(name, 1.0)
     origin = Origin() if fitted is None else Origin.of(fitted.attrs)
@@ -209,14 +210,14 @@ def metric_sd(
 
 
 def error_depends_on_value(name: str) -> bool:
-    """Say whether :func:`factor_with_value` knows a metric of positions."""
+    """Whether :func:`factor_with_value` knows a metric of positions."""
     return name in tables.load(TABLE)["metrics"]["with_value"]
 
 
 def factor_with_value(name: str, value: xr.DataArray) -> xr.DataArray:
     """Return the factor on the error of a metric of positions that depends on its value.
 
-    A heel that seems to sink is as wrong as one that rises by as much. NaN where the value is.
+    A heel that seems to sink is as wrong as a heel that rises by as much. NaN if the value is NaN.
     """
     entry = tables.load(TABLE)["metrics"]["with_value"][name]
     factor: xr.DataArray = entry["at_zero"] + entry["per_degree"] * abs(value)
@@ -224,7 +225,7 @@ def factor_with_value(name: str, value: xr.DataArray) -> xr.DataArray:
 
 
 def another_model(pose: xr.Dataset) -> dict[str, Any] | None:
-    """Warning that the factors are of other pose models than this pose; else None."""
+    """Return a warning if the factors were measured with other pose models, or None."""
     origin = Origin.of(pose.attrs)
     if not origin.is_measured:
         software = origin.source_software

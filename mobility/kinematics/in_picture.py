@@ -1,8 +1,8 @@
-r"""Angles of single joints in the plane of the picture, with and without a fitted body.
+r"""Angles of single joints in the image plane, with and without a fitted body.
 
-The angle of a joint that moves in the plane of the picture can be measured there from the joint's
-landmarks alone, whatever else is outside the picture. How far a segment leaves that plane follows
-from how much shorter it looks than it is.
+The angle of a joint that moves in the image plane can be measured there from the joint's landmarks
+alone, whatever else is outside the picture. How far a segment leaves that plane follows from how
+much shorter it looks than it is.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class _Segment:
     """A segment in the picture: unit vector from its joint (time, 2), and its length in pixels."""
 
     along: Array
-    length: Array  # NaN where it is zero
+    length: Array  # NaN if it is zero
     ratio: float  # length as a fraction of stature
-    depth: Array  # elevation by the landmarks' depth, radians, positive towards the camera
+    depth: Array  # elevation from the landmarks' depth, radians, positive towards the camera
 
 
 @dataclass(frozen=True)
@@ -58,44 +58,45 @@ class _Elevation:
 
 
 _AXES_OF_VIEW = {"front": (-1.0, 0.0), "back": (1.0, 0.0), "left": (0.0, -1.0), "right": (0.0, 1.0)}
-"""Line from the left to the right of a subject, to the right and towards the camera, by view."""
+"""For each view, the line from the subject's left to right, as right and towards the camera."""
 
 
 @checked
 def picture_angles(
     pose: Pose, *, view: Literal["front", "back", "left", "right"] | None = None
 ) -> xr.Dataset:
-    r"""Angles of single joints from their landmarks in the picture.
+    r"""Measure single-joint angles from landmarks in the picture.
 
-    The angle is measured in the plane in which the distal segment moves. That is the plane of the
-    picture, unless the segment is seen to leave it by an elevation :math:`\beta`. The size of
-    :math:`\beta` follows from the apparent length: a segment looks :math:`c = \cos\beta` times as
-    long as it is, give or take the error of c; only what exceeds the elevation that a segment in
-    the plane would show counts. Its sign comes from the depth of the landmarks.
+    The angle is measured in the plane in which the distal segment moves. That is the image plane,
+    unless the segment is seen to leave it by an elevation :math:`\beta`. The size of :math:`\beta`
+    follows from the apparent length: a segment looks :math:`c = \cos\beta` times as long as it is,
+    within the error of c. Only the part that exceeds the apparent elevation of a segment in the
+    plane counts. Its sign comes from the depth of the landmarks.
 
-    The `pose` is of one camera, with ``image_position``, fitted or not. One without ``position``,
-    as of other pose models (:func:`~mobility.exchange.movement_poses.from_movement`), needs the
-    `view`: the side of the subject that the camera sees.
+    The `pose` comes from one camera and has ``image_position``, fitted or not. A pose without
+    ``position``, as from other pose models
+    (:func:`~mobility.exchange.movement_poses.from_movement`), needs the `view`: the side of the
+    subject that the camera sees.
 
     Returns
     -------
     xarray.Dataset
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``, its
         ``<angle>_sd``, and ``<angle>_out_of_plane``, the larger elevation of its two segments. NaN
-        where a landmark is missing. The attributes ``plane_left`` and ``plane_right`` of an angle
-        name the plane of the body in which the joint moves ("sagittal", "frontal", "transverse");
-        ``off_picture_left`` and ``off_picture_right`` are the degrees between the plane of the
-        movement and that of the picture.
+        if a landmark is missing. The attributes ``plane_left`` and ``plane_right`` of an angle name
+        the plane of the body in which the joint moves ("sagittal", "frontal", "transverse").
+        ``off_picture_left`` and ``off_picture_right`` are the degrees between that plane and the
+        image plane.
 
     Notes
     -----
-    The standard deviation combines the error of the landmarks in the picture, which counts more
-    the shorter a segment looks, with that of both elevations. Zero is that of goniometry. Elbow
-    and knee are positive to the side to which they bend most in the recording, shoulder and hip
-    forwards, or outwards where they move in the frontal plane; trunk and neck to the side to which
-    they bend. Shoulder and hip are NaN where that plane is more than 45 degrees from the
-    picture's, or the subject turns round.
-    Norkin & White 2016, Measurement of Joint Motion, 5th ed.
+    The standard deviation combines the error of the landmarks in the picture, which counts more the
+    shorter a segment looks, with the errors of both elevations. Zero is defined as in goniometry.
+    Elbow and knee are positive to the side to which they bend most in the recording. Shoulder and
+    hip are positive forwards, or outwards if they move in the frontal plane. Trunk and neck are
+    positive to the side to which they bend. Shoulder and hip are NaN if that plane is more than 45
+    degrees from the image plane, or if the subject turns round. Norkin & White 2016, Measurement of
+    Joint Motion, 5th ed.
     """
     if "image_position" not in pose:
         raise BadInputError("picture_angles: the pose has no 'image_position'")
@@ -106,8 +107,8 @@ def picture_angles(
     )
     if view is None and is_without_depth(pose):
         raise BadInputError(
-            "picture_angles: the pose has no positions in space, so that the side from which the "
-            "subject is seen is not known; give view ('front', 'back', 'left' or 'right')"
+            "picture_angles: the pose has no positions in space, so that the side from which "
+            "the subject is seen is not known; pass view ('front', 'back', 'left' or 'right')"
         )
     axes = _axes(positions) if view is None else _axes_of_view(pixels, view)
     segments = {
@@ -155,7 +156,7 @@ def picture_angles(
                 sign *= 0.0
             value, spread = _in_plane(pair, betas, normal, sign, tilt=tilt, wraps=signed)
             if "back_deg" in entry and _bends_back(value, entry["back_deg"]):
-                # Impossible: the pose model takes the back of the subject for the front.
+                # Impossible: the pose model confuses the back of the subject with the front.
                 value, spread = _in_plane(pair, betas, normal, -sign, tilt=tilt, wraps=signed)
             value = value + float(entry.get("zero_deg", 0.0))
             if plane not in entry.get("planes", (plane,)):
@@ -165,7 +166,7 @@ def picture_angles(
             out = np.degrees(np.maximum(betas[0].size, betas[1].size))
             square = spread**2 + np.degrees(noise) ** 2 + guess_sd**2 + _vertical_sd(name) ** 2
             columns.append((value, source.widened(name) * np.sqrt(square), out))
-        values, sd, out = (np.stack(each, axis=-1) for each in zip(*columns, strict=True))
+        values, sd, out = (np.stack(column, axis=-1) for column in zip(*columns, strict=True))
         over, degree = ("time", "side"), {"units": "degree"}
         variables[name] = (over, values, {**degree, **plane_attrs})
         variables[sd_name(name)] = (over, np.where(np.isnan(values), np.nan, sd), degree)
@@ -175,27 +176,28 @@ def picture_angles(
 
 @checked
 def measured_angles(fitted: Pose) -> xr.Dataset:
-    r"""Angles of single joints from the picture and a fitted body, weighted by their errors.
+    r"""Combine angles from the picture and a fitted body, weighted by their errors.
 
-    With the angle :math:`\theta_p \pm \sigma_p` of the picture and
-    :math:`\theta_f \pm \sigma_f` of the body, the picture has the weight
-    :math:`w = \sigma_f^2 / (\sigma_p^2 + \sigma_f^2)`. The squared difference of the two angles
-    beyond both variances is added to :math:`\sigma_f^2`, and to :math:`\sigma_p^2` as well if the
-    segments leave the plane of the picture: within it the picture is right, because the body needs
-    the whole person and infers the depth. Both come from the same landmarks, so together they are
-    not more certain than apart: the standard deviation is :math:`w \sigma_p + (1 - w) \sigma_f`,
-    which holds for any correlation of their errors. `fitted` is the result of
-    :func:`~mobility.kinematics.fit.entry.fit_body` for one camera's pose.
+    With the angle :math:`\theta_p \pm \sigma_p` of the picture and :math:`\theta_f \pm \sigma_f` of
+    the body, the picture has the weight :math:`w = \sigma_f^2 / (\sigma_p^2 + \sigma_f^2)`. The
+    squared difference of the two angles beyond both variances is added to :math:`\sigma_f^2`, and
+    to :math:`\sigma_p^2` as well if the segments leave the image plane. Within the plane the
+    picture is right, because the body needs the whole person and infers the depth.
+
+    Both angles come from the same landmarks, so together they are not more certain than apart. The
+    standard deviation is :math:`w \sigma_p + (1 - w) \sigma_f`, which holds for any correlation of
+    their errors. `fitted` is the result of :func:`~mobility.kinematics.fit.entry.fit_body` for one
+    camera's pose.
 
     Returns
     -------
     xarray.Dataset
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``,
-        ``<angle>_sd`` and the weight of the picture, from 0 to 1, ``<angle>_in_picture``; and over
-        (draw, fit_time, side) ``<angle>_draws``, draws of the error, partly shared by both sides.
-        Attributes of an angle, for each side: the mean weight ``in_picture_left``;
-        ``disagree_left``, the share of the frames in which picture and body differ by more than
-        1.96 standard deviations of their difference; ``plane_left`` and ``off_picture_left``, as
+        ``<angle>_sd`` and the weight of the picture, from 0 to 1, ``<angle>_in_picture``. Over
+        (draw, fit_time, side): ``<angle>_draws``, posterior samples of the error, partly shared by
+        both sides. Each side has attributes of the angle: ``in_picture_left`` is the mean weight;
+        ``disagree_left`` is the share of the frames in which picture and body differ by more than
+        1.96 standard deviations of their difference. ``plane_left`` and ``off_picture_left`` are as
         from :func:`picture_angles`.
     """
     if "position_draws" not in fitted:
@@ -211,20 +213,20 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
     common_ends = rng.standard_normal((2, fitted.sizes["draw"], 1))
     variables: dict[str, Any] = {}
     for name, entry in tables.load(TABLE)["angles"].items():
-        # Lateral flexion is one line: what is too much to one side is too little to the other.
+        # Lateral flexion is one line: an excess on one side is missing on the other.
         shared = 0.0 if entry.get("sideways") else tables.load(TABLE)["sides"]["shared"]
         ends = np.sqrt(shared) * common_ends + np.sqrt(1.0 - shared) * side_ends
         in_picture, picture_sd = pictured[name].to_numpy(), pictured[sd_name(name)].to_numpy()
         fit_sd = np.hypot(_body_sd(name, fitted_sds), added_sds.get(name, 0.0))
         in_body = np.where(np.isnan(fit_sd), np.nan, fitted_angles[name])
-        if name == "shoulder_flexion":  # the body's has no sign beside the trunk
+        if name == "shoulder_flexion":  # the body's angle has no sign beside the trunk
             aside = [pictured[name].attrs[f"plane_{side}"] == "frontal" for side in SIDES]
             in_body = np.where(aside & (in_picture < 0), -np.abs(in_body), in_body)
         difference = np.nan_to_num(in_picture - in_body)
         disagree = np.abs(difference) > half_width(np.hypot(fit_sd, picture_sd))
         # Zero where only one of the two exists.
         excess = np.nan_to_num(np.maximum(difference**2 - fit_sd**2 - picture_sd**2, 0.0))
-        # In the plane of the picture only the body can be wrong; elsewhere either can.
+        # In the image plane only the body can be wrong; elsewhere either can be.
         out = pictured[f"{name}_out_of_plane"].to_numpy()
         in_plane = out < tables.load(TABLE)["visibility"]["in_plane_deg"]
         picture_sd = np.sqrt(picture_sd**2 + np.where(in_plane, 0.0, excess))
@@ -261,14 +263,14 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
 
 
 def _vertical_sd(name: str) -> float:
-    """Error of an angle against the vertical because the camera is not level, degrees."""
+    """Return the error of an angle against the vertical from an unlevel camera, degrees."""
     table = tables.load(TABLE)
     vertical = table["angles"][name]["proximal"]["segment"] == "vertical"
     return float(table["vertical"]["sd_deg"]) if vertical else 0.0
 
 
 def _body_sd(name: str, fitted_sds: xr.Dataset) -> Array:
-    """Error of an angle of a fitted body, (time, side); NaN for an angle that it does not have."""
+    """Return the error of a fitted body's angle, (time, side); NaN for an angle that it lacks."""
     if sd_name(name) in fitted_sds:
         return fitted_sds[sd_name(name)].to_numpy()
     body_angle = tables.load(TABLE)["angles"][name].get("body")
@@ -279,10 +281,10 @@ def _body_sd(name: str, fitted_sds: xr.Dataset) -> Array:
 
 
 def _error_draws(value: Array, sd: Array, ends: Array) -> Array:
-    """Draws of the error (draw, time, side) that turn from one end of the angle to the other.
+    """Draw errors (draw, time, side) that change from one end of the angle to the other.
 
-    `ends` has independent draws for the smallest and the largest angle, because the error of a
-    landmark on a straight limb says little about that on a bent one.
+    `ends` has independent samples for the smallest and the largest angle, because the error of a
+    landmark on a straight limb contains little about the error on a bent one.
     """
     low = np.where(np.isnan(value), np.inf, value).min(axis=0)
     high = np.where(np.isnan(value), -np.inf, value).max(axis=0)
@@ -293,20 +295,20 @@ def _error_draws(value: Array, sd: Array, ends: Array) -> Array:
 
 
 def guessed_landmarks(angle: str) -> dict[str, float]:
-    """Landmarks of an angle that may lie outside the picture, and the visibility that they need."""
+    """Return the landmarks of an angle that may be off the picture, with their visibility."""
     entry = tables.load(TABLE)["angles"].get(angle, {}).get("guessed")
     return {} if entry is None else {str(entry["landmark"]): float(entry["visibility"])}
 
 
 def _pixels(pose: xr.Dataset) -> Array:
-    """Landmarks in the picture, pixels, y upwards, (time, 33, 2)."""
+    """Return the landmarks in the picture, pixels, y upwards, (time, 33, 2)."""
     pixels = landmarks(pose, "image_position")
     pixels[..., 1] *= -1.0
     return pixels
 
 
 def _landmark(points: Array, end: str, side: str) -> Array:
-    """Positions of a landmark of a side, of the other side, or of the middle of both."""
+    """Return the positions of a landmark of a side, of the other side, or of the middle of both."""
     if end.startswith("other_"):
         side, end = SIDES[1 - SIDES.index(side)], end.removeprefix("other_")
     if end.startswith("mid_"):
@@ -341,14 +343,14 @@ def _longest(segment: _Segment, rules: Mapping[str, Any]) -> float:
 
 
 def _stature(segments: Any, rules: Mapping[str, Any]) -> float:
-    """Stature in pixels from the largest length of each segment; most never lie in the plane."""
-    statures = np.array([_longest(each, rules) / each.ratio for each in segments])
+    """Return the stature in pixels from the largest length of each segment."""
+    statures = np.array([_longest(segment, rules) / segment.ratio for segment in segments])
     statures = statures[np.isfinite(statures)]
     return float(np.percentile(statures, 60)) if statures.size else np.nan
 
 
 def _elevation(segment: _Segment, stature: float, table: Mapping[str, Any]) -> _Elevation:
-    """Likely elevation of a segment out of the picture, from its apparent length."""
+    """Estimate the elevation of a segment out of the picture, from its apparent length."""
     from scipy.special import ndtr
 
     rules, length = table["elevation"], table["length"]
@@ -375,7 +377,7 @@ def _elevation(segment: _Segment, stature: float, table: Mapping[str, Any]) -> _
 
 
 def _bends_back(value: Array, most: float) -> bool:
-    """Whether a limb goes farther behind the trunk than is possible, and than it goes in front."""
+    """Whether a limb goes farther behind the trunk than is possible, and farther than in front."""
     angles = value[np.isfinite(value)]
     if not angles.size:
         return False
@@ -399,7 +401,7 @@ def _normal(segment: _Segment, elevation: _Elevation, prior: float) -> Array:
 
 
 def _turn_angle(first: Array, second: Array, normal: Array, sign: float, *, wraps: bool) -> Array:
-    """Angle from one direction to the next about a normal, degrees; unsigned for sign 0."""
+    """Return the angle from one direction to the next about a normal; unsigned for sign 0."""
     if np.isnan(sign):
         return np.full(len(first), np.nan)
     first, second = (d - (d @ normal)[:, None] * normal for d in (first, second))
@@ -414,8 +416,10 @@ def _turn_angle(first: Array, second: Array, normal: Array, sign: float, *, wrap
 
 
 def _bend_sign(pair: Sequence[_Segment]) -> float:
-    """Sign of the direction in the picture in which a joint bends most; 0 if it hardly bends."""
-    first, second = (np.column_stack([each.along, np.zeros(len(each.along))]) for each in pair)
+    """Return the sign of the direction in which a joint bends most; 0 if it hardly bends."""
+    first, second = (
+        np.column_stack([segment.along, np.zeros(len(segment.along))]) for segment in pair
+    )
     turned = _turn_angle(first, second, np.array([0.0, 0.0, 1.0]), 1.0, wraps=False)
     turned = (turned + 180.0) % 360.0 - 180.0
     usable_rows = np.isfinite(turned)
@@ -434,7 +438,7 @@ _Axes = tuple[Array, Array, Array]
 
 
 def _axes(positions: Array) -> _Axes:
-    """Axes of a subject from positions in space."""
+    """Return the axes of a subject from positions in space."""
     trunk = _landmark(positions, "mid_shoulder", "") - _landmark(positions, "mid_hip", "")
     across = positions[:, INDEX["right_hip"]] - positions[:, INDEX["left_hip"]]
     across = across + positions[:, INDEX["right_shoulder"]] - positions[:, INDEX["left_shoulder"]]
@@ -442,7 +446,7 @@ def _axes(positions: Array) -> _Axes:
 
 
 def _axes_of_view(pixels: Array, view: str) -> _Axes:
-    """Axes of a subject who is upright, by the side that the camera sees."""
+    """Return the axes of an upright subject, from the side that the camera sees."""
     right, near = _AXES_OF_VIEW[view]
     trunk, across = (
         np.broadcast_to(axis, (len(pixels), 3)) for axis in ((0.0, 1.0, 0.0), (right, 0.0, near))
@@ -451,7 +455,7 @@ def _axes_of_view(pixels: Array, view: str) -> _Axes:
 
 
 def _body_plane(normal: Array, axes: _Axes) -> str:
-    """Plane of the body whose normal is nearest to that of a movement; empty if undefined."""
+    """Return the plane of the body whose normal is nearest to a movement's; empty if undefined."""
     trunk, across, ahead = axes
     normals = {"sagittal": across, "frontal": ahead, "transverse": trunk}
     near = {}
@@ -463,9 +467,9 @@ def _body_plane(normal: Array, axes: _Axes) -> str:
 
 
 def _forward_sign(pixels: Array, axes: _Axes, side: str, plane: str) -> float:
-    """Sign, in the picture, of a limb's turn from hanging to forwards (frontal plane: outwards).
+    """Return the sign of a limb's turn from hanging to forwards (frontal plane: outwards).
 
-    NaN where it cannot be determined, or where the subject turns round.
+    NaN if it cannot be determined, or if the subject turns round.
     """
     _, across, ahead = axes
     toward = ahead if plane != "frontal" else across if side == "right" else -across
@@ -480,7 +484,7 @@ def _forward_sign(pixels: Array, axes: _Axes, side: str, plane: str) -> float:
 
 
 def _lateral_sign(axes: _Axes, side: str) -> float:
-    """Sign, in the picture, of a turn of an upright segment towards a side."""
+    """Return the sign, in the picture, of a turn of an upright segment towards a side."""
     _, across, _ = axes
     lines = across[np.isfinite(across[:, 0]), 0]
     rightwards = float(np.median(lines)) if lines.size else 0.0
@@ -496,7 +500,7 @@ def _in_plane(
     tilt: float,
     wraps: bool,
 ) -> tuple[Array, Array]:
-    """Angle in the plane of the movement, degrees, and its error from elevations and plane.
+    """Return the angle in the plane of the movement, degrees, and its error.
 
     Each segment may point towards or away from the camera; all four combinations are averaged,
     weighted by their probability.
@@ -532,7 +536,7 @@ def _in_plane(
 
 
 def _leverage(proximal: Array, distal: Array, flat: Array, *, apart: bool) -> Array:
-    """Change of the angle, radians, per pixel of error of each landmark.
+    """Return the change of the angle, radians, per pixel of error of each landmark.
 
     Segments that are `apart` have no landmark in common.
     """
@@ -543,7 +547,7 @@ def _leverage(proximal: Array, distal: Array, flat: Array, *, apart: bool) -> Ar
 
 
 def _guess_sd(pose: xr.Dataset, entry: Mapping[str, Any] | None) -> Array:
-    """Error that landmarks outside the picture add, degrees, (time,)."""
+    """Return the error that landmarks outside the picture add, degrees, (time,)."""
     none = np.zeros(pose.sizes["time"])
     if entry is None or not {"image_width", "image_height"} <= set(pose.attrs):
         return none

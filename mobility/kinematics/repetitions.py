@@ -27,7 +27,7 @@ _GRID_HZ = 60.0
 
 _LOW_PASS_HZ = 3.0
 _RANGE_SHARE = 0.3
-"""A bottom stands out by at least this share of the range of the heights (P95 - P5)."""
+"""A bottom must stand out by at least this share of the range of the heights (P95 - P5)."""
 
 _EDGE_SPEED = 0.05
 """Share of a phase's peak speed at which it begins and ends."""
@@ -36,10 +36,11 @@ _BOTTOM_BAND = 0.03
 """Share of the depth above the lowest point that still belongs to the bottom."""
 
 _LOWEST = 1 / 3
-"""The bottom's time is the middle of this lowest share of its heights; less would follow noise."""
+"""The bottom's time is the middle of this lowest share of its heights; a smaller share would follow
+noise."""
 
 _LEAST_OF_STANCE = 0.9
-"""Share of the standing height of the trial below which the subject only bends in a stance."""
+"""Share of the standing height of the recording below which the subject only bends in a stance."""
 
 _STANDING_HEIGHT = 0.97
 _STILL = 0.05
@@ -61,13 +62,13 @@ _SHORTEST = 0.6
 """Seconds; a shorter dip is a tracking error."""
 
 _MISSING_SHARE, _MISSING_GAP = 0.2, 0.5
-"""Share of frames, and seconds on end, that may be missing within a repetition."""
+"""Share of frames, and seconds in a row, that may be missing within a repetition."""
 
 _ONE_LEG = 0.5
 """Share of the depth by which the two sides may differ at the bottom."""
 
 _LEAST_BEND = 20.0
-"""Least bend of the knees, degrees; that of the least depth is more than 35 by geometry."""
+"""Least flexion of the knees, degrees; the least depth means more than 35 by geometry."""
 
 _EVENTS = ("start", "bottom_start", "bottom", "bottom_end", "end")
 
@@ -76,7 +77,7 @@ _EVENTS = ("start", "bottom_start", "bottom", "bottom_end", "end")
 class HipHeight:
     """Height of the hips above the ankles, 1 = standing, on the frames and on a regular grid.
 
-    Of another movement its course: 1 at rest, 0 at its turn.
+    For another movement its course: 1 at rest, 0 at the end of range.
     """
 
     time: Array
@@ -85,7 +86,7 @@ class HipHeight:
     height: Array
     speed: Array
     difference: Array  # between the sides
-    stance: NDArray[np.int_]  # index of that at each point of the grid
+    stance: NDArray[np.int_]  # index of the frame with a height at each point of the grid
     signal: str  # variable of the pose that the height comes from
     upright: bool  # whether the subject ever stood
 
@@ -95,7 +96,7 @@ class HipHeight:
 
 
 def _leg(pose: xr.Dataset, variable: str = "position") -> list[Array]:
-    """Hips, knees and ankles of both sides, (time, side, 2 or 3) each."""
+    """Return hips, knees and ankles of both sides, (time, side, 2 or 3) each."""
     return [
         landmarks(pose, variable, keypoints=[f"{side}_{name}" for side in SIDES])
         for name in ("hip", "knee", "ankle")
@@ -103,13 +104,13 @@ def _leg(pose: xr.Dataset, variable: str = "position") -> list[Array]:
 
 
 def _leg_heights(pose: xr.Dataset, variable: str) -> Array:
-    """Vertical distance from hip to ankle per frame and side (time, 2), up positive."""
+    """Return the vertical distance from hip to ankle by frame and side (time, 2), up positive."""
     hips, _, ankles = (points[..., 1] for points in _leg(pose, variable))
     return hips - ankles if variable == "position" else ankles - hips
 
 
 def _standing_height(rise: Array) -> float:
-    """Median of the tallest frames: those within 3 % of the 95th percentile, or above it."""
+    """Return the median of the tallest frames: within 3 % of the 95th percentile, or above it."""
     heights = rise[~np.isnan(rise)]
     if not heights.size:
         return np.nan
@@ -118,9 +119,9 @@ def _standing_height(rise: Array) -> float:
 
 
 def _standing_heights(pose: xr.Dataset, rise: Array, time: Array) -> Array:
-    """Standing height at each time: that of the stance, where somebody stands in it.
+    """Return the standing height at each time: that of the stance, if somebody stands in it.
 
-    Feet that are wider apart lower the hips.
+    Feet that are farther apart lower the hips.
     """
     stances, usual = stances_of(pose), _standing_height(rise)
     heights = np.full(len(stances), usual)
@@ -134,7 +135,7 @@ def _standing_heights(pose: xr.Dataset, rise: Array, time: Array) -> Array:
 
 
 def _leg_length(pose: xr.Dataset) -> float:
-    """Median length of thigh plus shank, metres; NaN in the picture alone."""
+    """Return the median length of thigh plus shank, metres; NaN without 3-D positions."""
     if "position" not in pose:
         return np.nan
     hip, knee, ankle = _leg(pose)
@@ -144,12 +145,12 @@ def _leg_length(pose: xr.Dataset) -> float:
 
 
 def hip_height(pose: xr.Dataset) -> HipHeight | None:
-    """Height signal of a pose; None where there is too little to see.
+    """Return the height signal of a pose; None if too little is seen.
 
     Each side is scaled by its standing height before the mean is taken, so that the signal does not
-    jump where one side is hidden; after a step by that of the new stance. World heights are used,
-    because they do not change when the subject comes nearer, or image heights where these exist in
-    clearly more frames.
+    jump when one side is hidden. After a step the standing height of the new stance is used. World
+    heights are used, because they do not change when the subject comes nearer; image heights
+    replace them if they exist in clearly more frames.
     """
     time = pose["time"].to_numpy().astype(np.float64)
     candidates = {
@@ -196,7 +197,7 @@ def hip_height(pose: xr.Dataset) -> HipHeight | None:
 
 
 def _smooth(time: Array, has_value: NDArray[np.bool_], values: Array) -> tuple[Array, Array]:
-    """Regular times, and the values of the frames that are seen there, without what is faster."""
+    """Return regular times, and low-pass filtered values of the frames with a height."""
     from scipy.interpolate import PchipInterpolator
 
     seen_time = time[has_value]
@@ -209,7 +210,7 @@ def _smooth(time: Array, has_value: NDArray[np.bool_], values: Array) -> tuple[A
 
 
 def _bottom_band(h: HipHeight, bottom: int, first: int, last: int) -> tuple[int, int]:
-    """First and last grid index of the contiguous bottom around `bottom`."""
+    """Return the first and last grid index of the contiguous bottom around `bottom`."""
     limit = h.height[bottom] + _BOTTOM_BAND * (1 - h.height[bottom])
     above = np.flatnonzero(h.height[first : last + 1] > limit) + first
     before, after = above[above < bottom], above[above > bottom]
@@ -220,24 +221,24 @@ def _bottom_band(h: HipHeight, bottom: int, first: int, last: int) -> tuple[int,
 
 
 def _middle_of_bottom(h: HipHeight, band: tuple[int, int]) -> int:
-    """Middle of the lowest part of the bottom, because the minimum of a flat pause is arbitrary."""
+    """Return the middle of the lowest part; the minimum of a flat pause is arbitrary."""
     height = h.height[band[0] : band[1] + 1]
     low = np.flatnonzero(height <= height.min() + _LOWEST * (height.max() - height.min()))
     return band[0] + int(low[0] + low[-1]) // 2
 
 
 def _edge(h: HipHeight, bottom: int, top: int) -> tuple[int, bool]:
-    """Upper end of a descent (`top` before `bottom`) or of an ascent (after it).
+    """Find the upper end of a descent (`top` before `bottom`) or of an ascent (after it).
 
     Returns
     -------
     index, complete
-        The crossing of 5 % of the phase's peak speed next to the top; false where the recording
-        begins or ends before it.
+        The crossing of 5 % of the phase's peak speed next to the top; false if the recording begins
+        or ends before it.
     """
     sign = 1 if top >= bottom else -1
     path = np.arange(bottom, top + sign, sign)
-    speed = sign * h.speed[path]  # rising away from the bottom is positive on both sides
+    speed = sign * h.speed[path]  # away from the bottom, rising is positive on both sides
     height = h.height[path]
     fastest = int(np.argmax(speed))
     high = height >= height.max() - _NEAR_TOP * (height.max() - h.height[bottom])
@@ -249,9 +250,10 @@ def _edge(h: HipHeight, bottom: int, top: int) -> tuple[int, bool]:
 
 
 def _end_of_way(h: HipHeight, bottom: int, limit: int) -> tuple[int, bool]:
-    """Upper end of the way from a bottom to a limit before or after it, as of :func:`_edge`.
+    """Find the upper end of the way from a bottom to a limit, as :func:`_edge` does.
 
-    It is within the stance of the bottom, if the subject stands there; else a step is on the way.
+    It is within the stance of the bottom, if the subject stands there; otherwise the way includes a
+    step.
     """
     of_stance = np.flatnonzero(h.stance == h.stance[bottom])
     nearer = int(np.clip(limit, of_stance[0], of_stance[-1]))
@@ -265,7 +267,7 @@ def _end_of_way(h: HipHeight, bottom: int, limit: int) -> tuple[int, bool]:
 
 @dataclass(frozen=True)
 class _Cycle:
-    """Indices on the grid of one cycle: its lowest point, and those of the times of `_EVENTS`."""
+    """Indices on the grid of one cycle: its lowest point, and the times of `_EVENTS`."""
 
     lowest: int
     times: tuple[int, int, int, int, int]
@@ -273,10 +275,10 @@ class _Cycle:
 
 
 def _cycles(h: HipHeight, prominence: float, min_interval_s: float) -> Iterator[_Cycle]:
-    """Find where the height goes down from rest, turns and comes back."""
+    """Find where the height goes down from rest, reaches its lowest point, and comes back."""
     from scipy.signal import find_peaks
 
-    # A sample at rest at either end makes a cycle that is cut off there a minimum too.
+    # A sample at rest at either end turns a cycle that is cut off there into a minimum too.
     padded = np.concatenate([[1.0], h.height, [1.0]])
     step = h.grid[1] - h.grid[0]
     distance = max(1, round(min_interval_s / step))
@@ -293,10 +295,10 @@ def _cycles(h: HipHeight, prominence: float, min_interval_s: float) -> Iterator[
 
 
 def _why_rejected(pose: xr.Dataset, h: HipHeight, cycle: _Cycle, *, of: str = "repetition") -> str:
-    """Why a cycle does not count, for what the film shows or for its course, or ''."""
+    """Return why a cycle is rejected, because of the video or of its course, or ''."""
     start, *_, end = h.grid[list(cycle.times)]
     turn = h.grid[cycle.lowest]
-    again = [each for each in repeats_of(pose) if each.start <= turn < each.stop]
+    again = [repeat for repeat in repeats_of(pose) if repeat.start <= turn < repeat.stop]
     if again:
         return tables.sentence("reasons.repetition.shown_before", time=again[0].first)
     if reason := why_stepping(pose, start, turn, end):
@@ -308,18 +310,18 @@ def _why_rejected(pose: xr.Dataset, h: HipHeight, cycle: _Cycle, *, of: str = "r
 
 
 def why_stepping(pose: xr.Dataset, start: float, turn: float, end: float) -> str:
-    """Say that the feet change their place in a repetition; empty where they do not.
+    """Return a sentence if the feet change their place in a repetition; otherwise an empty text.
 
-    What begins at the end of a step, or ends where one begins, is whole.
+    A repetition that begins at the end of a step, or ends where a step begins, is complete.
     """
-    steps = [each.time_s for each in steps_of(pose) if start < each.time_s < end]
+    steps = [step.time_s for step in steps_of(pose) if start < step.time_s < end]
     if not steps and is_stepping(pose, np.array([turn]))[0]:
         steps = [turn]
     return tables.sentence("reasons.repetition.steps", time=steps[0]) if steps else ""
 
 
 def _rejection_reason(h: HipHeight, cycle: _Cycle, *, of: str) -> str:
-    """Reason for which a repetition cannot be used, or ''; `of`: the table of the sentences."""
+    """Return the reason why a repetition cannot be used, or ''; `of` is the table of sentences."""
     edges = cycle.times[0], cycle.times[-1]
     start, end = h.grid[edges[0]], h.grid[edges[1]]
     lowest = h.height[cycle.lowest]
@@ -355,27 +357,28 @@ def find_repetitions(
 ) -> xr.Dataset:
     r"""Find the repetitions of a squat and their phases.
 
-    The signal is the height of the hips above the ankles relative to standing,
-    :math:`h = (\bar H - \bar A)\cdot Y / h_{standing}`, low-pass filtered at 3 Hz; standing is the
-    median of the tallest frames, of each stance where the feet come to another place. A bottom is a
-    minimum of h that stands out by at least max(`min_depth`, 0.3 (P95 - P5)) and lies at least
-    `min_interval_s` from the next; neighbouring minima between which h stays below 1 - depth/3 are
-    one bottom, a rebound. A repetition
-    starts at the last, and ends at the first, crossing of 5 % of the peak speed of its descent and
-    ascent; its bottom is the contiguous time in which h is within 3 % of the depth of its minimum,
-    so that the bottom lasts longer, and descent and ascent shorter, than between turning points.
-    ``bottom`` is the middle of the time in the lowest third of that band, since in a pause the time
-    of the minimum itself is arbitrary.
+    The signal is the height of the hips above the ankles relative to standing, :math:`h = (\bar H -
+    \bar A)\cdot Y / h_{standing}`, low-pass filtered at 3 Hz. Standing is the median of the tallest
+    frames, separately for each stance if the feet move to another place. A bottom is a minimum of h
+    that stands out by at least max(`min_depth`, 0.3 (P95 - P5)) and lies at least `min_interval_s`
+    from the next. Neighbouring minima between which h stays below 1 - depth/3 are one bottom, a
+    rebound.
 
-    Repetitions that cannot be used stay in the result with ``accepted`` false and the reason: cut
-    off by the ends of the recording, not from and back to standing (within a third of the depth),
-    too many frames missing, only one leg bending, knees that do not bend, shorter than 0.6 s, a
-    step during it, or interrupted by a cut of the film.
+    A repetition starts at the last, and ends at the first, crossing of 5 % of the peak speed of its
+    descent and ascent. Its bottom is the contiguous time in which h is within 3 % of the depth of
+    its minimum. The bottom therefore lasts longer, and descent and ascent shorter, than between
+    turning points. ``bottom`` is the middle of the time in the lowest third of that band, because
+    in a pause the time of the minimum itself is arbitrary.
 
-    A repetition of which the recording has only a third of the descent or ascent is accepted,
-    because its bottom, where everything is measured, is whole. It has ``complete`` false and no
-    duration, its start or end is that of the recording, and there is a
-    warning ``repetition_cut_off``.
+    Repetitions that cannot be used stay in the result, with ``accepted`` false and the reason. A
+    repetition is rejected if the recording or a cut of the video cuts it off, if it does not go
+    from standing back to standing (within a third of the depth), or if it is shorter than 0.6 s. It
+    is also rejected if too many frames are missing, if only one leg or no knee bends, or if a foot
+    steps.
+
+    If the recording has only a third of the descent or ascent, the repetition is accepted, because
+    its bottom, where everything is measured, is complete. It has ``complete`` false and no
+    duration, it starts or ends with the recording, and there is a warning ``repetition_cut_off``.
 
     Parameters
     ----------
@@ -390,11 +393,11 @@ def find_repetitions(
     -------
     xarray.Dataset
         Over ``rep`` (1..n, n may be 0): start, bottom_start, bottom, bottom_end, end in seconds;
-        depth in percent, :math:`100(1-h_{min})`, which carries the error of the landmarks of hips
-        and ankles; accepted; reason; start_seen and end_seen (false where the recording cuts that
-        end off); complete (both are seen). Over ``time``:
-        hip_height (1 = standing) and standing (h above 0.97, at rest, not in a step). Where no
-        repetition is accepted the history has a warning ``no_repetition``.
+        depth in percent, :math:`100(1-h_{min})`, which has the error of the landmarks of hips and
+        ankles. Also accepted, reason, start_seen and end_seen (false if the recording cuts that end
+        off), and complete (both are seen). Over ``time``: hip_height (1 = standing) and standing (h
+        above 0.97, at rest, not in a step). If no repetition is accepted, the history has a warning
+        ``no_repetition``.
     """
     h = hip_height(pose)
     repetitions: list[dict[str, Any]] = []
@@ -411,7 +414,7 @@ def find_repetitions(
             repetitions.append(repetition_row(times, depth, cycle.ends_recorded, reason))
     summary = {
         "found": len(repetitions),
-        "accepted": sum(each["accepted"] for each in repetitions),
+        "accepted": sum(repetition["accepted"] for repetition in repetitions),
         "signal": None if h is None else h.signal,
     }
     why_none = tables.sentence(f"reasons.trial.{'few_frames' if h is None else 'not_lowered'}")
@@ -427,7 +430,7 @@ def find_repetitions(
 def repetition_row(
     times: Array | Sequence[float], depth: float, ends_recorded: tuple[bool, bool], reason: str = ""
 ) -> dict[str, Any]:
-    """One repetition by variable name; `ends_recorded` says this of start and end."""
+    """Return one repetition by variable name; `ends_recorded` refers to its start and end."""
     return dict(zip(_EVENTS, times, strict=True)) | {
         "depth": depth,
         "accepted": not reason,
@@ -439,9 +442,9 @@ def repetition_row(
 
 
 def _knee_bend(pose: xr.Dataset) -> Callable[[float, float, float], float]:
-    """Return a function of start, bottom and end that gives how far the knees bend, degrees.
+    """Return a function of start, bottom and end for the flexion of the knees, degrees.
 
-    It is infinite where the pose does not say.
+    The flexion is infinite if the pose does not show it.
     """
     if "position" not in pose:
         return lambda *_: np.inf
@@ -461,16 +464,17 @@ def _knee_bend(pose: xr.Dataset) -> Callable[[float, float, float], float]:
 
 
 def _hides_bend(pose: xr.Dataset) -> bool:
-    """Whether landmarks of a pose model alone do not show how far knees bend.
+    """Whether landmarks without a fit hide the flexion of the knees.
 
-    They show it beside the camera, and hardly at all towards it; of one leg the view is unknown.
+    They show it from the side, and hardly at all from the front or back. If one leg is missing, the
+    view is unknown.
     """
     model_alone = pose.attrs.get("method") == "mediapipe_world"
     return model_alone and camera_view(pose).kind in ("front", "back", UNKNOWN)
 
 
 def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
-    """Join minima between which the subject does not stand up; the deepest (or first) stays."""
+    """Join minima if the subject does not stand up between them; keep the deepest (or first)."""
     groups: list[list[int]] = []
     for bottom in bottoms:
         if groups:
@@ -481,7 +485,7 @@ def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
                 last.append(bottom)
                 continue
         groups.append([bottom])
-    # The tolerance keeps the choice independent of rounding.
+    # The tolerance makes the choice independent of rounding.
     return [
         next(i for i in group if height[i] <= min(height[j] for j in group) + 1e-6)
         for group in groups
@@ -489,12 +493,18 @@ def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
 
 
 def repetition_warnings(repetitions: Sequence[Mapping[str, Any]], why_none: str) -> dict[str, Any]:
-    """Warn of repetitions that the recording cuts off, or of the reason why there is none."""
-    if not any(each["accepted"] for each in repetitions):
-        reason = "; ".join(dict.fromkeys(each["reason"] for each in repetitions)) or why_none
+    """Warn about repetitions that the recording cuts off, or give the reason why there is none."""
+    if not any(repetition["accepted"] for repetition in repetitions):
+        reason = (
+            "; ".join(dict.fromkeys(repetition["reason"] for repetition in repetitions)) or why_none
+        )
         return {"warnings": [tables.warning("warnings.no_repetition", reason=reason)]}
-    accepted = [(str(i), each) for i, each in enumerate(repetitions, 1) if each["accepted"]]
-    cut = [number for number, each in accepted if not each["complete"]]
+    accepted = [
+        (str(i), repetition)
+        for i, repetition in enumerate(repetitions, 1)
+        if repetition["accepted"]
+    ]
+    cut = [number for number, repetition in accepted if not repetition["complete"]]
     warning = tables.warning("warnings.repetition_cut_off", numbers=listed(cut))
     return {"warnings": [warning]} if cut else {}
 
@@ -502,7 +512,7 @@ def repetition_warnings(repetitions: Sequence[Mapping[str, Any]], why_none: str)
 def repetitions_dataset(
     pose: xr.Dataset, h: HipHeight | None, rows: Sequence[dict[str, Any]]
 ) -> xr.Dataset:
-    """Make the Dataset of repetitions, with the height of the hips and when the subject stands."""
+    """Make the Dataset of repetitions, with the height of the hips and the times of standing."""
     time = pose["time"].to_numpy()
     height = np.full(time.size, np.nan)
     standing = np.zeros(time.size, bool)
@@ -554,10 +564,10 @@ def set_repetitions(
 ) -> xr.Dataset:
     """Make a repetitions Dataset, as from :func:`find_repetitions`, from times set by hand.
 
-    `intervals` has for each repetition ``start``, ``bottom`` and ``end`` in seconds, in order,
-    without overlap and within the recording; it may be empty. All are accepted with the given
-    times; start and end of the bottom are found around the given one. A start or end at the edge
-    of the recording, where the subject does not stand, counts as not seen. `why_none` is the
+    `intervals` has ``start``, ``bottom`` and ``end`` of each repetition in seconds, in order,
+    without overlap and within the recording; it may be empty. All repetitions are accepted with
+    these times; start and end of the bottom are found around `bottom`. A start or end at the edge
+    of the recording, at which the subject does not stand, counts as not seen. `why_none` is the
     reason for an empty list that nobody chose.
     """
     require_pose(pose, what="set_repetitions")
@@ -580,7 +590,7 @@ def set_repetitions(
 def _rows_by_hand(
     time: Array, h: HipHeight | None, intervals: Sequence[Mapping[str, float]]
 ) -> list[dict[str, Any]]:
-    """Rows of repetitions at given times; the bottom is found around the given one."""
+    """Return rows of repetitions with given times; the bottom is found around the given time."""
     repetitions: list[dict[str, Any]] = []
     checked_intervals = check_intervals(intervals, earliest=min([0.0, *time[:1]]))
     for number, interval in enumerate(checked_intervals, start=1):
@@ -616,40 +626,40 @@ def repetitions_of_signal(
     intervals: Sequence[Mapping[str, float]] | None = None,
     min_interval_s: float = 0.8,
 ) -> xr.Dataset:
-    """Find the repetitions of a movement in which the hips are not lowered.
+    """Find the repetitions of a movement that does not lower the hips.
 
-    A repetition is where a signal rises from rest, turns and comes back. As those of
+    In a repetition a signal rises from rest, reaches the end of range and comes back. As in
     :func:`find_repetitions` it starts and ends at 5 % of the peak speed on its way, so that no rest
-    belongs to it, and its ``bottom`` is where the signal is within 3 % of its turn.
+    belongs to it. Its ``bottom`` is the time in which the signal is within 3 % of the end of range.
 
     Parameters
     ----------
     pose
         Pose Dataset, fitted or cleaned.
     signal
-        Of the frames of the pose: an angle, a distance; minus what falls and comes back.
+        An angle or distance in the frames of the pose; if it falls and comes back, its negative.
     least
         Least rise, in the unit of the signal.
     why_none
-        The reason where there is no repetition.
+        The reason if there is no repetition.
     intervals
-        ``start``, ``bottom`` (the turn) and ``end`` of each repetition, where they were set by
-        hand; None: they are found.
+        ``start``, ``bottom`` (end of range) and ``end`` of each repetition, if they were set by
+        hand; None finds them.
     min_interval_s
-        Least time between two turns, seconds.
+        Least time between two ends of range, seconds.
 
     Returns
     -------
     xarray.Dataset
-        That of :func:`find_repetitions`, without a depth, and over ``time`` with the ``course`` of
-        the movement: 1 at rest, 0 at the turn. Nobody is ``standing`` who is not at rest.
+        The same as from :func:`find_repetitions`, without a depth, and with the ``course`` of the
+        movement over ``time``: 1 at rest, 0 at the end of range. ``standing`` is true only at rest.
     """
     require_pose(pose, what="repetitions_of_signal")
     time = pose["time"].to_numpy().astype(np.float64)
     if signal.dims != ("time",) or signal.sizes["time"] != time.size:
         raise BadInputError(
-            f"repetitions_of_signal: the signal is over {signal.dims}; it must be over time, of "
-            "the frames of the pose"
+            f"repetitions_of_signal: the signal is over {signal.dims}; it must be over time, "
+            "with the frames of the pose"
         )
     h, rise = _course(pose, signal.to_numpy().astype(np.float64))
     if intervals is not None:
@@ -673,7 +683,7 @@ def repetitions_of_signal(
     repetitions = repetitions_dataset(
         pose, hip_height(pose), [row | {"depth": np.nan} for row in rows]
     )
-    # Who holds the turn is still, but does not stand as at rest.
+    # A person who holds the end of range is still, but does not stand as at rest.
     repetitions["standing"] &= ~(course < 1 - _NEAR_TOP)
     return with_history(
         repetitions.assign(course=("time", course, words)),
@@ -686,7 +696,7 @@ def repetitions_of_signal(
 
 
 def _course(pose: xr.Dataset, signal: Array) -> tuple[HipHeight | None, float]:
-    """Give a signal as a height that is 1 at rest and 0 at its turns, and how far it rises."""
+    """Convert a signal to a height, 1 at rest and 0 at the end of range; return its range."""
     time, has_height = pose["time"].to_numpy().astype(np.float64), np.isfinite(signal)
     if has_height.sum() < 4:
         return None, 0.0
@@ -719,7 +729,7 @@ def normalise_repetitions(
     *,
     points: Annotated[int, Field(ge=2, le=100_001)] = 101,
 ) -> xr.Dataset:
-    """Bring every accepted repetition to 0..100 percent of its duration.
+    """Resample every accepted repetition to 0..100 percent of its duration.
 
     Parameters
     ----------
@@ -735,12 +745,12 @@ def normalise_repetitions(
     xarray.Dataset
         The numeric variables over time, in their units, over (rep, percent, ...), linearly
         interpolated. NaN next to frames that are NaN, and throughout a repetition that the
-        recording cuts off, which has no percent. ``rep`` keeps the numbers of `repetitions`.
+        recording cuts off, because it has no percent. ``rep`` keeps the numbers of `repetitions`.
 
     Raises
     ------
     BadInputError
-        If `dataset` is not over time, or no repetition is given or in the recording.
+        If `dataset` is not over time, or no repetition is given or lies in the recording.
     """
     if "accepted" not in repetitions:
         raise BadInputError("normalise_repetitions: the repetitions have no 'accepted'")

@@ -39,7 +39,7 @@ SEGMENTS: Mapping[str, tuple[str, str]] = {
 BONES: tuple[tuple[str, str], ...] = tuple(
     (f"{side}_{a}", f"{side}_{b}") for a, b in _TABLE["bones"]["sided"] for side in SIDES
 ) + tuple((f"left_{name}", f"right_{name}") for name in _TABLE["bones"]["across"])
-"""Pairs of landmarks to be joined by a line in figures and overlays."""
+"""Pairs of landmarks that figures and overlays join by a line."""
 
 _AXES = {"space": ["x", "y", "z"], "pixel": ["u", "v"]}
 
@@ -47,7 +47,7 @@ _AXES = {"space": ["x", "y", "z"], "pixel": ["u", "v"]}
 def landmarks(
     pose: xr.Dataset, name: str = "position", *, keypoints: Sequence[str] = KEYPOINTS
 ) -> NDArray[np.float64]:
-    """Values of a variable of a pose: (time, landmark), with x, y, z or u, v last."""
+    """Return the values of a variable of a pose: (time, landmark), with x, y, z or u, v last."""
     variable = pose[name].isel(individual=0, drop=True, missing_dims="ignore")
     last = {dim: labels for dim, labels in _AXES.items() if dim in variable.dims}
     points = variable.sel({"keypoint": list(keypoints), **last})
@@ -55,7 +55,7 @@ def landmarks(
 
 
 def never_there(pose: xr.Dataset, names: Sequence[str]) -> list[str]:
-    """Those of `names` that the keypoints of a pose do not have: no frame has a confidence."""
+    """Return those of `names` that the keypoints of a pose lack: no frame has a confidence."""
     if "confidence" not in pose or not pose["confidence"].notnull().any():
         return []
     absent = np.asarray(np.isnan(landmarks(pose, "confidence", keypoints=names)).all(axis=0))
@@ -63,7 +63,7 @@ def never_there(pose: xr.Dataset, names: Sequence[str]) -> list[str]:
 
 
 FEET: tuple[str, ...] = tuple(f"{side}_{name}" for side in SIDES for name in ("heel", "foot_index"))
-"""Landmarks of the feet, which many models do not have."""
+"""Landmarks of the feet, which many models lack."""
 
 
 def is_without_feet(pose: xr.Dataset) -> bool:
@@ -72,7 +72,7 @@ def is_without_feet(pose: xr.Dataset) -> bool:
 
 
 def other_side(name: str) -> str:
-    """Name of the same landmark or segment on the other side; unchanged for one without a side."""
+    """Return the name of the same landmark or segment on the other side, if it has a side."""
     if "left" in name:
         return name.replace("left", "right")
     return name.replace("right", "left")
@@ -81,7 +81,7 @@ def other_side(name: str) -> str:
 Array = NDArray[np.float64]
 
 _CUT = -90.0
-"""Degrees; signed angles are given in (-90, 270], so that they jump where no joint goes."""
+"""Degrees; signed angles are in (-90, 270], so that they jump at a value that no joint reaches."""
 
 _MIN_LENGTH = 1e-9
 """Metres; a shorter vector has no direction."""
@@ -98,15 +98,15 @@ _CREASE = (45.0, 90.0)
 """Elevation of the arm, degrees: the elbow's crease faces forward up to 45, anywhere from 90 on."""
 
 _BEHIND = (110.0, 150.0)
-"""Degrees from straight forward: an arm is beside the body up to the first (20 behind the side, as
-its plane is that uncertain), and extended backwards from the second on."""
+"""Degrees from straight forward: an arm is beside the body up to the first (20 behind the side,
+because its plane is that uncertain), and extended backwards from the second on."""
 
 _EXTENSION = (60.0, 90.0)
 """Degrees; an arm is extended backwards up to the first and overhead above the second."""
 
 
 def nan_mean(values: Array, *, axis: int) -> Array:
-    """Mean of the values that are not NaN, as np.nanmean but without a warning where all are."""
+    """Return the mean of the values that are not NaN, as np.nanmean but without a warning."""
     present = ~np.isnan(values)
     count = present.sum(axis=axis)
     total = np.where(present, values, 0.0).sum(axis=axis)
@@ -122,9 +122,10 @@ def direction(v: Array) -> Array:
 
 
 def angle_between(u: Array, v: Array) -> Array:
-    r"""Unsigned angle between vectors, degrees: :math:`\mathrm{atan2}(|u \times v|, u \cdot v)`.
+    r"""Return the unsigned angle between vectors, degrees.
 
-    Accurate near 0 and 180 degrees, where an arc cosine is not. NaN if either has no length.
+    :math:`\mathrm{atan2}(|u \times v|, u \cdot v)` is accurate near 0 and 180 degrees, unlike an
+    arc cosine. NaN if either vector has no length.
     """
     u, v = direction(u), direction(v)
     cross = np.cross(u, v)
@@ -134,10 +135,10 @@ def angle_between(u: Array, v: Array) -> Array:
 
 
 def body_frame(left_hip: Array, right_hip: Array) -> Array:
-    """Forward, up and right unit vectors of the subject (..., 3, 3), from both hips (..., 3), y up.
+    """Return forward, up and right unit vectors (..., 3, 3), from both hips (..., 3), y up.
 
-    NaN where the hip line is more than 60 degrees from the horizontal (the subject lies on the
-    side) or has no length.
+    NaN if the hip line is more than 60 degrees from the horizontal (the subject lies on the side)
+    or has no length.
     """
     across = direction(right_hip - left_hip)
     flat = across * np.array([1.0, 0.0, 1.0])
@@ -149,11 +150,11 @@ def body_frame(left_hip: Array, right_hip: Array) -> Array:
 
 
 def sagittal_angle(u: Array, v: Array, frame: Array) -> Array:
-    """Signed angle from `u` to `v` about eZ, degrees in (-90, 270].
+    """Return the signed angle from `u` to `v` about eZ, degrees in (-90, 270].
 
-    Components along eZ are removed first. The branch is cut at -90 rather than at 180 degrees,
-    because arms that hang at the sides lie at 180 and would jump by 360 with every small movement,
-    and nothing measured here is near -90.
+    Components along eZ are removed first. The branch is cut at -90 rather than at 180 degrees. Arms
+    that hang at the sides lie at 180 and would jump by 360 with every small movement; nothing
+    measured here is near -90.
     """
     ux, uy = _forward_and_up(u, frame)
     vx, vy = _forward_and_up(v, frame)
@@ -163,27 +164,27 @@ def sagittal_angle(u: Array, v: Array, frame: Array) -> Array:
 
 
 def knee_flexion(thigh: Array, shank: Array, across: Array) -> Array:
-    """Angle between thigh and shank, negative when the knee is hyperextended, degrees.
+    """Return the angle between thigh and shank, negative if the knee is hyperextended, degrees.
 
-    It is the angle in space, except near straight, where that folds at zero. There it is the
-    component about the hip line, since up to 10 degrees of bend sideways are varus or valgus. A
-    bend of more than 20 degrees sideways or 60 in any direction is no varus or hyperextension but
-    a turned or bent leg, and counts as flexion in full. Between 10 and 20 degrees sideways, and 30
-    and 60 altogether, one blends into the other, so that the angle does not jump. It has no sign
-    where the line `across` from the left to the right hip has no length.
+    It is the angle in space, except near straight, where that angle folds at zero. There it is the
+    component about the hip line, because up to 10 degrees of sideways bend are varus or valgus. A
+    bend of more than 20 degrees sideways or 60 in any direction is no varus or hyperextension but a
+    turned or bent leg, and counts as flexion in full. Between 10 and 20 degrees sideways, and 30
+    and 60 altogether, one blends into the other, so that the angle does not jump. The angle has no
+    sign if the line `across` from the left to the right hip has no length.
     """
     size, cosine = _bend(thigh, shank, -across)
     return _signed_flexion(size, cosine, *_KNEE)
 
 
 def elbow_flexion(upper_arm: Array, forearm: Array, down: Array, across: Array) -> Array:
-    """Angle between upper arm and forearm, negative when a hanging elbow is hyperextended, degrees.
+    """Return the angle between upper arm and forearm, negative if a hanging elbow is hyperextended.
 
-    As :func:`knee_flexion`, with 15 to 30 degrees sideways for the carrying angle and 20 to 40
-    altogether, but only while the arm hangs (`down` the trunk), when the crease of the elbow faces
-    forward. On a raised arm its direction depends on the axial rotation of the upper arm, which
-    shoulder, elbow and wrist in one line do not show. The sign therefore fades out between 45 and
-    90 degrees of elevation.
+    Degrees, as :func:`knee_flexion`, with 15 to 30 degrees sideways for the carrying angle and 20
+    to 40 altogether. The angle has a sign only while the arm hangs (`down` the trunk) and the
+    crease of the elbow faces forward. On a raised arm the direction of the crease depends on the
+    axial rotation of the upper arm, which shoulder, elbow and wrist in one line do not show. The
+    sign therefore fades out between 45 and 90 degrees of elevation.
     """
     size, cosine = _bend(upper_arm, forearm, across)
     raised = _share(angle_between(down, upper_arm), _CREASE)
@@ -191,12 +192,12 @@ def elbow_flexion(upper_arm: Array, forearm: Array, down: Array, across: Array) 
 
 
 def shoulder_flexion(down: Array, upper_arm: Array, across: Array) -> Array:
-    """Angle between trunk and upper arm, negative when the arm is behind the trunk, degrees.
+    """Return the angle between trunk and upper arm, negative behind the trunk, degrees.
 
     The angle is positive in front of and beside the trunk, up to a plane of elevation of 110
     degrees, negative (extension) from 150 on, and goes through zero between them. Nobody extends an
-    arm by more than some 60 degrees: beyond 90 it is overhead, on whichever side of the head. The
-    angle has no sign where the line `across` from the left to the right hip has no length.
+    arm by more than about 60 degrees: beyond 90 it is overhead, on whichever side of the head. The
+    angle has no sign if the line `across` from the left to the right hip has no length.
     """
     size, cosine = _bend(down, upper_arm, across)
     azimuth = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
@@ -205,9 +206,9 @@ def shoulder_flexion(down: Array, upper_arm: Array, across: Array) -> Array:
 
 
 def _bend(u: Array, v: Array, hinge: Array) -> tuple[Array, Array]:
-    """Angle from `u` to `v`, and the cosine between the axis of that turn and `hinge`.
+    """Return the angle from `u` to `v`, and the cosine between the axis of that turn and `hinge`.
 
-    Only the part of `hinge` across `u` counts. The cosine is NaN where the turn has no axis.
+    Only the part of `hinge` across `u` counts. The cosine is NaN if the turn has no axis.
     """
     u = direction(u)
     hinge = direction(hinge)
@@ -219,7 +220,7 @@ def _bend(u: Array, v: Array, hinge: Array) -> tuple[Array, Array]:
 def _signed_flexion(
     size: Array, cosine: Array, sideways: float, back: float, unsigned: Array | float = 0.0
 ) -> Array:
-    """Component of a bend about a hinge where it is small, the whole bend where it is large."""
+    """Return the component of a small bend about a hinge, or a large bend as a whole."""
     along = size * cosine
     aside = size * np.sqrt(np.clip(1.0 - cosine**2, 0.0, None))
     size_share = np.maximum(_share(aside, (sideways, 2 * sideways)), _share(size, (back, 2 * back)))
@@ -228,7 +229,7 @@ def _signed_flexion(
 
 
 def _share(value: Array, ends: tuple[float, float]) -> Array:
-    """Position of a value between `ends`, from 0 to 1."""
+    """Return the position of a value between `ends`, from 0 to 1."""
     return np.clip((value - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
 
 
@@ -241,7 +242,7 @@ def _unwrapped(angle: Array) -> Array:
 
 
 def angles_from_points(points: Array) -> dict[str, Array]:
-    """All angles of positions (time, 33, 3) in MediaPipe's order, metres, y up.
+    """Compute all angles of positions (time, 33, 3) in MediaPipe's order, metres, y up.
 
     Degrees by name: (time, 2) for left and right, (time,) for the body as a whole.
     """
@@ -250,9 +251,9 @@ def angles_from_points(points: Array) -> dict[str, Array]:
 
 
 def angles_in(points: Array, frame: Array, across: Array) -> dict[str, Array]:
-    """Angles in the subject's frame (time, 3, 3), whose rows are forward, up and right.
+    """Compute angles in the subject's frame (time, 3, 3), whose rows are forward, up and right.
 
-    `across` (time, 3) is the line of the hips; where it is NaN, knees, elbows and shoulders have no
+    `across` (time, 3) is the line of the hips; if it is NaN, knees, elbows and shoulders have no
     sign.
     """
 
@@ -301,22 +302,22 @@ def angles_in(points: Array, frame: Array, across: Array) -> dict[str, Array]:
 
 
 def called(angle: str) -> str:
-    """Name of an angle as people read it, without brackets: "pelvic obliquity"."""
+    """Return the name of an angle for people, without brackets: "pelvic obliquity"."""
     entry = tables.load("angles").get(angle, {})
     return str(entry.get("long_name", angle.replace("_", " "))).partition(" (")[0]
 
 
 def definitions() -> dict[str, Mapping[str, Any]]:
-    """Definitions of all angles, including those of single joints only."""
+    """Return the definitions of all angles, including those of single-joint analyses."""
     pictured = tables.load("in_picture")["angles"].items()
     single = {name: entry["definition"] for name, entry in pictured if "definition" in entry}
     return {**tables.load("angles"), **single}
 
 
 def of_single_joints(body: Mapping[str, Array]) -> dict[str, Array]:
-    """Angles that only analyses of single joints have, (..., side).
+    """Return the angles that only single-joint analyses have, (..., side).
 
-    `body` are the angles of the whole body, or deviations of them; what it lacks is NaN.
+    `body` are the angles of the whole body, or deviations of them; missing angles are NaN.
     """
     angles = {}
     for name, entry in tables.load("in_picture")["angles"].items():

@@ -1,4 +1,4 @@
-"""Stances of a trial: the times in which both feet stay where they are, and the steps between."""
+"""Stances of a recording: the times in which both feet stay in place, and the steps between."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EDGE_S = 0.3
 
 
 class Stance(NamedTuple):
-    """A time in which both feet stay where they are, s; `standing_s`: how much of it stands."""
+    """A time in which both feet stay in place, s; `standing_s` is the part spent standing."""
 
     first_s: float
     last_s: float
@@ -27,7 +27,7 @@ class Stance(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The feet come to another place, or a foot is lifted: when, and how far, metres.
+    """The feet move to another place, or a foot is lifted: when, and how far, metres.
 
     The way of the middle of both feet is along the subject's own axes.
     """
@@ -37,28 +37,28 @@ class Step(NamedTuple):
     forward_m: float
     left_m: float
     wider_m: float  # how much farther the feet are apart afterwards
-    foot_m: float = math.nan  # way of the foot that goes farther; NaN if stored before it was
+    foot_m: float = math.nan  # way of the foot that moves farther; NaN in older files
 
     @property
     def time_s(self) -> float:
-        """Middle of its time."""
+        """Middle of the time of the step."""
         return (self.from_s + self.to_s) / 2
 
     @property
     def returns(self) -> bool:
-        """Whether a foot is lifted and put back where it was."""
+        """Whether a foot is lifted and put back in the same place."""
         return self.foot_m < float(tables.load("fit")["planted"]["step_m"])
 
 
 def stances_of(fitted: xr.Dataset) -> list[Stance]:
-    """List the stances of a trial in order, at least one.
+    """List the stances of a recording in order, at least one.
 
     Parameters
     ----------
     fitted
-        Fitted pose, or a Dataset made from it. One stance lasts throughout without a fit, and where
-        the feet move all the time or were given the times in which each stays. With several
-        cameras, times are those of the first.
+        Fitted pose, or a Dataset made from it. One stance lasts throughout without a fit, and if
+        the feet move all the time or the user stated the times in which each foot stays. With
+        several cameras, times are those of the first.
     """
     fit = last_of(history(fitted), "fit_body")
     if stored_stances := fit.get("stances"):
@@ -69,18 +69,18 @@ def stances_of(fitted: xr.Dataset) -> list[Stance]:
 
 
 def steps_of(fitted: xr.Dataset) -> list[Step]:
-    """List the steps between the stances of a trial (:func:`stances_of`), in order."""
+    """List the steps between the stances of a recording (:func:`stances_of`), in order."""
     fit = last_of(history(fitted), "fit_body")
     return [Step(**step) for step in fit.get("steps", [])]
 
 
 def stance_at(fitted: xr.Dataset, time: Array) -> NDArray[np.int_]:
-    """Give the index of the stance at each time; in a step that of the nearer one."""
+    """Return the index of the stance at each time; during a step that of the nearer one."""
     return np.searchsorted([step.time_s for step in steps_of(fitted)], time)
 
 
 def is_stepping(fitted: xr.Dataset, time: Array) -> NDArray[np.bool_]:
-    """Say at which times the feet are in none of the stances."""
+    """Return at which times the feet are in none of the stances."""
     stances, steps = stances_of(fitted), steps_of(fitted)
     outside: NDArray[np.bool_] = (time < stances[0].first_s - _EDGE_S) | (
         time > stances[-1].last_s + _EDGE_S

@@ -1,6 +1,6 @@
-"""Frames in which a camera hardly shows where the forearm is, so that an arm has no angles.
+"""Frames in which a camera hardly shows the forearm, so that an arm has no angles.
 
-The table ``unseen_arms`` has the two rules, their limits, and the angles that each withholds.
+The table ``unseen_arms`` has the two rules, their limits, and the angles that each rule withholds.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ _OUTLINE = [INDEX[f"{side}_{joint}"] for joint in ("shoulder", "hip") for side i
 _ELBOWS, _WRISTS = ([INDEX[f"{side}_{joint}"] for side in SIDES] for joint in ("elbow", "wrist"))
 
 _POINTS = np.linspace(0.0, 1.0, 21)
-"""Places on the forearm, from elbow to wrist, of which those inside the outline are counted."""
+"""Places on the forearm, from elbow to wrist; the places inside the outline are counted."""
 
 
 def unseen_arms(fitted: xr.Dataset) -> dict[str, dict[str, Mask]]:
-    """Frames in which the angles of an arm are not reported, by angle and reason.
+    """Return the frames in which the angles of an arm are not reported, by angle and reason.
 
     Parameters
     ----------
     fitted
         Body from :func:`~mobility.kinematics.fit.entry.fit_body`, with ``image_position`` of the
-        first camera. Further cameras see the fitted body from the places that the fit found.
+        first camera. Further cameras see the fitted body from the places that the fit estimated.
 
     Returns
     -------
     dict
         For each angle of the table, by the name of the rule: (time, side), whether that rule
-        withholds the angle. With several cameras, some rule has to hold in every camera. A
-        missing landmark withholds nothing. Empty for a body without picture or camera.
+        withholds the angle. With several cameras, some rule must apply in every camera. A missing
+        landmark withholds nothing. Empty for a body without picture or camera.
     """
     table = tables.load(TABLE)
     camera = last_of(history(fitted), "fit_body")
@@ -69,7 +69,7 @@ def _across_trunk(picture: Array) -> Mask:
     elbow, along = picture[:, _ELBOWS], picture[:, _WRISTS] - picture[:, _ELBOWS]
     points = elbow + along * _POINTS[:, None, None, None]
     inside = np.zeros(points.shape[:-1], dtype=bool)
-    # The four corners in any order, also of a trunk that is seen twisted.
+    # The four corners in any order, also for a trunk that is seen twisted.
     for corners in itertools.combinations(_OUTLINE, 3):
         first, second, third = (picture[:, corner, None] for corner in corners)
         turns = np.stack(
@@ -87,7 +87,7 @@ def _across_trunk(picture: Array) -> Mask:
 
 
 def _at_camera(position: Array, camera: Array) -> Mask:
-    """Whether the forearm of the body points along the line of sight of a camera to its elbow."""
+    """Whether the forearm points along the line of sight of a camera to its elbow."""
     elbow = position[:, _ELBOWS]
     turn = angle_between(position[:, _WRISTS] - elbow, elbow - camera)
     mask: Mask = np.minimum(turn, 180.0 - turn) < tables.load(TABLE)["at_camera"]["within_deg"]
@@ -97,19 +97,22 @@ def _at_camera(position: Array, camera: Array) -> Mask:
 def _camera_places(
     fitted: xr.Dataset, camera: Mapping[str, Any], position: Array, pixels: Array
 ) -> list[Array]:
-    """Places of the cameras in the axes of the fitted body, metres.
+    """Return the places of the cameras in the axes of the fitted body, metres.
 
-    `camera` is the history entry of the fit. The first camera is over the origin, at the height
+    `camera` is the history entry of the fit. The first camera is above the origin, at the height
     from which shoulders and hips are seen.
     """
     roll, pitch = (np.tan(np.radians(camera[f"camera_{name}_deg"])) for name in ("roll", "pitch"))
     up = direction(np.array([roll, 1.0, pitch]))
     towards = direction(np.array([0.0, 0.0, 1.0]) - up * up[2])
     level = np.stack([np.cross(up, towards), up, towards])
-    trunk, seen = position[:, _OUTLINE], pixels[:, _OUTLINE]
+    trunk, outline = position[:, _OUTLINE], pixels[:, _OUTLINE]
     centre = np.array([fitted.attrs["image_width"], fitted.attrs["image_height"]]) / 2
     sight = np.concatenate(
-        [(seen - centre) * [1.0, -1.0], np.full((*seen.shape[:2], 1), -camera["focal_length_px"])],
+        [
+            (outline - centre) * [1.0, -1.0],
+            np.full((*outline.shape[:2], 1), -camera["focal_length_px"]),
+        ],
         axis=-1,
     )
     sight = sight @ level.T
@@ -124,7 +127,7 @@ def _camera_places(
 
 
 def _projected(position: Array, camera: Array) -> Array:
-    """Picture of the body, v downwards, on a vertical plane before a camera."""
+    """Project the body onto a vertical plane in front of a camera, v downwards."""
     from_camera = position - camera
     trunk = np.nanmedian(from_camera[:, _OUTLINE], axis=(0, 1))
     ahead = direction(trunk * [1.0, 0.0, 1.0])

@@ -1,9 +1,9 @@
-"""The analysis of a session: stages in the order in which data flows, each done once.
+"""The analysis of a session: stages in the order of the data flow, each computed once.
 
-A stage has a key, the SHA-256 of all that its result depends on: the keys of the stages that it
-needs, its options and corrections, the video, the model, and the code (:data:`POSE` or
+A stage has a key, the SHA-256 of everything that its result depends on: the keys of the stages that
+it needs, its options and corrections, the video, the model, and the code (:data:`POSE` or
 :data:`RESULTS`). A stage with the stored key and an intact file is not repeated: an interrupted
-analysis resumes, and a changed option redoes only what depends on it.
+analysis resumes, and after a change of an option only the dependent stages are computed again.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ POSE: Code = (
 """Code of a pose, without the model. A pose takes minutes, everything else seconds."""
 
 RESULTS: Code = (*POSE, __name__)
-"""Code of the results of a session, from its poses, without that of its exercise."""
+"""Code of the results of a session, from its poses, without the code of its exercise."""
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A stage: its file, and what it depends on."""
+    """A stage: its file, and its dependencies."""
 
     name: str
     file: str
@@ -99,7 +99,7 @@ STEPS = (
         "annotated", "analyzed.mp4", ("pose", "angles", "repetitions", "metrics"), ("blur_face",)
     ),
 )
-"""The stages in their order; the second pose is there only with a second video."""
+"""The stages in their order; the second pose exists only with a second video."""
 
 
 class _Inputs(AnalysisOptions):
@@ -115,7 +115,7 @@ class _Inputs(AnalysisOptions):
 
 @dataclass
 class _Run:
-    """What the stages of one run share; Datasets are read from files on demand."""
+    """Shared state of the stages of one run; Datasets are read from files on demand."""
 
     session: StoredSession
     record: SessionRecord
@@ -144,7 +144,7 @@ class _Run:
 
     @property
     def trial(self) -> Trial:
-        """What the stages of an exercise take."""
+        """Return the data for the stages of an exercise."""
         return Trial(
             exercise=self.record.kind,
             joints=tuple(self.record.joints),
@@ -158,31 +158,31 @@ class _Run:
 
 
 class _AnalyzeOptions(AnalysisOptions):
-    """What may be given to :func:`analyze`."""
+    """Options of :func:`analyze`."""
 
     workers: Workers | None = None
 
 
 def analyze(session: StoredSession, *, workers: int | None = None, **options: Any) -> SessionRecord:
-    """Run what is not done yet of the analysis of a session.
+    """Run the missing steps of a session's analysis.
 
     Parameters
     ----------
     session
         A session of a store.
     workers
-        Processes for the pose estimation; it changes no result.
+        Processes for the pose estimation; the number changes no result.
     options
-        Fields of :class:`~mobility.sessions.analysis_options.AnalysisOptions`. One that is not
-        given stays as it was in the last analysis of the session, so that a face that was blurred
-        once stays blurred; at first it is as given when the session was made, else the default.
-        "auto" goes back to what the analysis finds. A correction of a person by hand goes before
-        `subject`.
+        Fields of :class:`~mobility.sessions.analysis_options.AnalysisOptions`. An option that is
+        not passed keeps its value from the last analysis of the session, so that a face that was
+        blurred once stays blurred. In the first analysis it is the option from the creation of the
+        session, or the default. "auto" restores the choice of the analysis. A correction of the
+        person by hand overrides `subject`.
 
     Returns
     -------
     SessionRecord
-        The record as it is stored.
+        The record as stored.
 
     Raises
     ------
@@ -191,7 +191,7 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
     BadInputError
         Nobody is at `subject`, or an option is wrong.
     NotFoundError
-        The session was deleted meanwhile, or has results and no video any more: these stay.
+        The session was deleted meanwhile, or has results but no video any more: the results stay.
     NotPermittedError
         The session is a demo.
     StorageError
@@ -199,25 +199,25 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
     """
     store = session.store
     store.require_writable()
-    chosen = given_options(
+    new_options = given_options(
         {"workers": workers, **options}, _AnalyzeOptions, what="options of analyze"
     )
-    chosen.pop("workers", None)
-    if chosen.get("movement", "auto") != "auto":
-        check_movement(chosen["movement"], session.record.kind, session.record.joints)
+    new_options.pop("workers", None)
+    if new_options.get("movement", "auto") != "auto":
+        check_movement(new_options["movement"], session.record.kind, session.record.joints)
     what = f"session {session.id}"
     with session.unless_deleted(), store.session_locked(session.id, what=what, wait_s=2):
         sweep(session.folder, "session.json", *(step.file for step in STEPS))
         while True:
             edits = session.edits()
-            record = _analyze(session, edits, chosen, workers)
+            record = _analyze(session, edits, new_options, workers)
             # A correction made during the analysis could not start another one: repeat here.
             if session.edits() == edits:
                 return record
 
 
 def why_not_again(session: StoredSession) -> str:
-    """Say that a video or keypoints of a session with results are gone; empty where none are."""
+    """Return why a session with results cannot be analysed again; empty if it can."""
     record = session.record
     if not record.stages:
         return ""
@@ -226,14 +226,14 @@ def why_not_again(session: StoredSession) -> str:
         if file is not None and not (session.folder / file.file).is_file():
             what = "video" if file in videos else "keypoints"
             return (
-                f"session {session.id}: its {what} {file.file} is gone, so it cannot be analysed "
-                "again; its results stay as they were"
+                f"session {session.id}: its {what} {file.file} was deleted, so it cannot be "
+                "analysed again; its results are kept"
             )
     return ""
 
 
 def is_current(session: StoredSession) -> bool:
-    """Say whether an analysis would give the same now; true for a demo and before the first."""
+    """Whether another analysis would change nothing; true for a demo and before the first."""
     record = session.record
     if session.store.read_only or record.state != "analyzed":
         return True
@@ -245,20 +245,23 @@ def is_current(session: StoredSession) -> bool:
 
 
 def bring_up_to_date(session: StoredSession) -> None:
-    """Analyse again where code, options, corrections or the participant changed.
+    """Analyse again if code, options, corrections or the participant changed.
 
-    The demo is served as it is. Errors are those of :func:`analyze`.
+    A demo is never analysed again. Errors are those of :func:`analyze`.
     """
     if is_current(session):
         return
     if why := why_not_again(session):
         raise NotFoundError(why)
-    log.info("session %s: was analysed by other code or with other data; once more", session.id)
+    log.info(
+        "session %s: was analysed with a different version or changed inputs; analysing again",
+        session.id,
+    )
     analyze(session)
 
 
 def try_to_bring_up_to_date(session: StoredSession) -> None:
-    """Do so where it can be done; else the log says why not."""
+    """Bring a session up to date if possible; otherwise the log has the reason."""
     try:
         bring_up_to_date(session)
     except MobilityError as error:
@@ -267,12 +270,12 @@ def try_to_bring_up_to_date(session: StoredSession) -> None:
 
 @contextmanager
 def reading_results(session: StoredSession) -> Iterator[None]:
-    """Say of results that are not current that they are not, where they lack what is read.
+    """Explain errors of reading results that are out of date.
 
     Raises
     ------
     NotFoundError
-        In place of the error that reading them raised.
+        Instead of the error that reading them raised.
     """
     try:
         yield
@@ -283,8 +286,8 @@ def reading_results(session: StoredSession) -> Iterator[None]:
             raise
         what_now = why_not_again(session) or f"analyse it again, with: mobility edit {session.id}"
         raise NotFoundError(
-            f"session {session.id}: its results are of other code, and lack what is read of them; "
-            f"{what_now.removeprefix(f'session {session.id}: ')}"
+            f"session {session.id}: its results come from a different version, and lack the data "
+            f"needed here; {what_now.removeprefix(f'session {session.id}: ')}"
         ) from error
 
 
@@ -298,23 +301,23 @@ class _Plan:
     wanted: list[_Step]
     keys: dict[str, str]
     model_sha256: str | None
-    """None where the keypoints were given, or the detector is not here."""
+    """None if the keypoints were imported, or the detector is not installed here."""
     fault: BadInputError | ModelError | None = None
-    """Why no pose can be estimated anew."""
+    """Why no pose can be estimated again."""
 
 
 def _plan(
-    session: StoredSession, record: SessionRecord, edits: Edits, chosen: Mapping[str, Any]
+    session: StoredSession, record: SessionRecord, edits: Edits, new_options: Mapping[str, Any]
 ) -> _Plan:
     from mobility.capture.detector_packages import detector_digest
     from mobility.capture.models import model_sha256 as identity_of_model
 
-    options = _options(session, record, chosen)
+    options = _options(session, record, new_options)
     steps = _steps(record)
     inputs = _inputs(session, record, edits, options)
     model_sha256: str | None = None
     fault: BadInputError | ModelError | None = None
-    kept: Mapping[str, str] = {}
+    pose_keys: Mapping[str, str] = {}
     if record.keypoints is not None:
         pass
     elif options.detector is None:
@@ -324,24 +327,24 @@ def _plan(
             model_sha256 = detector_digest(options.detector)
         except (BadInputError, ModelError) as error:
             error.args = (f"session {session.id}: {error}", *error.args[1:])
-            fault, kept = error, _poses_kept(record, options)
-            if not kept:
+            fault, pose_keys = error, _poses_kept(record, options)
+            if not pose_keys:
                 raise
     return _Plan(
         options=options,
         inputs=inputs,
         steps=steps,
         wanted=[step for step in steps if options.annotate or step.name != "annotated"],
-        keys=_keys(record, edits, inputs, model_sha256, kept),
+        keys=_keys(record, edits, inputs, model_sha256, pose_keys),
         model_sha256=model_sha256,
         fault=fault,
     )
 
 
 def _poses_kept(record: SessionRecord, options: AnalysisOptions) -> dict[str, str]:
-    """Keys of the stored poses, which hold without their detector; none where others are asked for.
+    """Return the keys of stored poses that stay valid without their detector, if any.
 
-    A correction of the person drops the pose, so that its options alone are compared.
+    A correction of the person deletes the pose, so that only its options are compared.
     """
     poses = [step for step in _steps(record) if not step.needs]
     before = record.provenance.options if record.provenance else {}
@@ -355,19 +358,19 @@ def _poses_kept(record: SessionRecord, options: AnalysisOptions) -> dict[str, st
 
 
 def _options(
-    session: StoredSession, record: SessionRecord, chosen: Mapping[str, Any]
+    session: StoredSession, record: SessionRecord, new_options: Mapping[str, Any]
 ) -> AnalysisOptions:
-    """Present options: those given, else of the last analysis, else of the creation."""
+    """Return current options: those passed, or of the last analysis, or of the creation."""
     before = record.provenance.options if record.provenance else {}
     if record.keypoints is not None:
         at_first = AnalysisOptions(**record.options).model_dump()
         for name in ("subject", "second_subject"):
-            if name in chosen and chosen[name] != (at_first[name] or "largest"):
+            if name in new_options and new_options[name] != (at_first[name] or "largest"):
                 raise BadInputError(
-                    f"session {session.id}: {name}: its keypoints were given, of one person; make "
-                    "the session again with this subject"
+                    f"session {session.id}: {name}: its keypoints were imported for one person; "
+                    "create the session again with this subject"
                 )
-    values = {"movement": record.movement, **record.options, **before, **chosen}
+    values = {"movement": record.movement, **record.options, **before, **new_options}
     try:
         return AnalysisOptions(**given_options(values)).for_videos(
             second=record.second_video is not None,
@@ -399,10 +402,10 @@ def _inputs(
 
 
 def _analyze(
-    session: StoredSession, edits: Edits, chosen: Mapping[str, Any], workers: int | None
+    session: StoredSession, edits: Edits, new_options: Mapping[str, Any], workers: int | None
 ) -> SessionRecord:
     record = session.record
-    plan = _plan(session, record, edits, chosen)
+    plan = _plan(session, record, edits, new_options)
     options, keys = plan.options.as_stored(), plan.keys
     provenance = Provenance(
         video_sha256=record.video.sha256,
@@ -434,7 +437,7 @@ def _analyze(
         and record.provenance.options_sha256 == provenance.options_sha256
     ):
         return record
-    if why := why_not_again(session):  # before the record is touched
+    if why := why_not_again(session):  # before the record is changed
         raise NotFoundError(why)
 
     run = _Run(session, record, edits, workers, plan.inputs)
@@ -444,7 +447,7 @@ def _analyze(
         for step in plan.wanted:
             if is_done(step):
                 continue
-            # Drop the old key first: a half-written file must not look current.
+            # Remove the old key first: an incomplete file must not look current.
             _drop_stage(record, step.name)
             record.state = "analyzing"
             _save(session, record)
@@ -502,39 +505,40 @@ def _analyze(
 
 
 def _each_once(warnings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out what a second camera repeats of the errors of its model."""
+    """Remove warnings about the model's errors that a second camera repeats."""
 
     def of_recording(warning: dict[str, Any]) -> dict[str, Any]:
         values = warning.get("values", {})
         return {name: value for name, value in values.items() if name != "seen_by"}
 
-    kept: list[dict[str, Any]] = []
+    other_warnings: list[dict[str, Any]] = []
     code = "errors_of_another_model"
-    for each in warnings:
+    for warning in warnings:
         is_said = any(
-            each["code"] == other["code"] == code and of_recording(each) == of_recording(other)
+            warning["code"] == other["code"] == code
+            and of_recording(warning) == of_recording(other)
             for other in warnings
-            if other is not each and "seen_by" not in other.get("values", {})
+            if other is not warning and "seen_by" not in other.get("values", {})
         )
-        if not (is_said and "seen_by" in each.get("values", {})):
-            kept.append(each)
-    return kept
+        if not (is_said and "seen_by" in warning.get("values", {})):
+            other_warnings.append(warning)
+    return other_warnings
 
 
 def _origin_of(pose: xr.Dataset) -> dict[str, Any]:
-    """Whose keypoints a pose is of; the model's file is known of none but the package's own."""
+    """Return the origin of a pose; the model's file is known only for the package's own."""
     origin = Origin.of(pose.attrs)
     of_package = origin.pose_source == MEDIAPIPE
     return origin._asdict() | ({} if of_package else {"model_sha256": None})
 
 
 def _warnings_and_verdict(run: _Run) -> tuple[list[AnalysisWarning], Level]:
-    """Give the warnings that concern the exercise, and the verdict on the recording."""
+    """Return the warnings that concern the exercise, and the verdict on the recording."""
     from mobility.assessment.findings import another_view
 
     exercise, quality, metrics = run.record.kind, run.session.capture_quality(), run["metrics"]
     of_view = another_view(quality.get("view", {}), run.options.view)
-    all_warnings = [*run.record.warnings, *(AnalysisWarning(**each) for each in of_view)]
+    all_warnings = [*run.record.warnings, *(AnalysisWarning(**warning) for warning in of_view)]
     warnings = stages_of(exercise).warnings_kept(
         exercise, run.record.joints, quality, metrics, all_warnings
     )
@@ -556,7 +560,7 @@ def _with_original_names(message: str, session: StoredSession, record: SessionRe
 
 
 def _run_stage(step: _Step, run: _Run) -> None:
-    """Run one stage and put its result in its place."""
+    """Run one stage and store its result."""
     target = run.session.folder / step.file
     if step.name == "annotated":
         from mobility.kinematics.clean import with_sides_exchanged_as_in
@@ -587,9 +591,11 @@ def _run_stage(step: _Step, run: _Run) -> None:
         from mobility.capture.video import probe
 
         of_first = run.record.measured_video != 2
-        seen = run.pictures.result() if run.pictures is not None and of_first else None
+        light_and_sharpness = (
+            run.pictures.result() if run.pictures is not None and of_first else None
+        )
         document = capture_quality(
-            run.pose, probe(run.video), run["fitted"], light_and_sharpness=seen
+            run.pose, probe(run.video), run["fitted"], light_and_sharpness=light_and_sharpness
         )
         if len(run.record.videos) > 1:
             info = probe(run.session.copy_of(run.record.videos[1]))
@@ -610,19 +616,19 @@ _IMPORTS_OF_LATER_STAGES = (
     *("mobility.assessment.measures", "mobility.assessment.verdict"),
     *("mobility.pipeline.metrics_table", "mobility.pipeline.overlay"),
 )
-"""Imports of the stages after the pose, which take two seconds."""
+"""Import the modules of the stages after the pose, which takes two seconds."""
 
 
 def _import_ahead() -> None:
     for name in _IMPORTS_OF_LATER_STAGES:
-        with suppress(ImportError):  # the stage that needs it says so
+        with suppress(ImportError):  # the stage that needs it reports it
             import_module(name)
     # Writing imports the engine.
     import_module("xarray").Dataset().to_netcdf(None, engine="scipy")
 
 
 def _given_pose(run: _Run, number: Literal[1, 2]) -> xr.Dataset | None:
-    """Pose of keypoints that were given for a video; None where they are to be found."""
+    """Return the pose of imported keypoints of a video; None if they have to be estimated."""
     keypoints = run.session.keypoints(number)
     if keypoints is None:
         return None
@@ -634,9 +640,9 @@ def _given_pose(run: _Run, number: Literal[1, 2]) -> xr.Dataset | None:
 
 
 def _pose(run: _Run) -> xr.Dataset:
-    if (given := _given_pose(run, 1)) is not None:
-        return given
-    # First: processes that were started ahead wait for their job.
+    if (imported_pose := _given_pose(run, 1)) is not None:
+        return imported_pose
+    # First, because processes that were started ahead wait for their job.
     import_module("mobility.capture.pose")
     try:
         with ThreadPoolExecutor(1) as meanwhile:
@@ -655,8 +661,8 @@ def _pose(run: _Run) -> xr.Dataset:
 def _second_pose(run: _Run) -> xr.Dataset:
     video = run.session.second_video
     assert video is not None
-    if (given := _given_pose(run, 2)) is not None:
-        return given
+    if (imported_pose := _given_pose(run, 2)) is not None:
+        return imported_pose
     return _estimated_pose(run, video, run.options.second_subject)
 
 
@@ -674,7 +680,7 @@ def _estimated_pose(run: _Run, video: Path, place: Any) -> xr.Dataset:
 
 
 def _subject_to_track(run: _Run, place: Any) -> tuple[float, float] | Literal["moving"] | None:
-    """Without a click, the exercise decides whom of several people to follow."""
+    """Without a selection, the exercise decides which of several people to follow."""
     if place != "largest":
         return place[0], place[1]
     return stages_of(run.record.kind).subject(run.record.joints, run.options.movement)
@@ -693,12 +699,15 @@ def _fitted(run: _Run) -> xr.Dataset:
         return clean_pose(run["pose"])
     from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 
-    # The fit weighs a landmark by its visibility, and needs the hidden side too.
+    # The fit weights a landmark by its visibility, and needs the hidden side too.
     names = ["pose"] if run.record.second_video is None else ["pose", "second_pose"]
     cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
-    each = [stages_of(run.record.kind).fit_options(pose) for pose in cleaned]
+    options_of_each = [stages_of(run.record.kind).fit_options(pose) for pose in cleaned]
     # One camera that sees enough is enough, whichever is named first.
-    how = next((options for options in each if options.get("standing") == "free"), each[0])
+    how = next(
+        (options for options in options_of_each if options.get("standing") == "free"),
+        options_of_each[0],
+    )
     if run.options.standing != "usual":
         how["standing"] = run.options.standing
     cameras: dict[str, Any] = {}
@@ -751,7 +760,7 @@ _MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
 
 
 def _steps(record: SessionRecord) -> list[_Step]:
-    """Stages of a session, without those of an absent second video."""
+    """Return the stages of a session, without those of an absent second video."""
     differs = stages_of(record.kind).DEPENDS
     steps = [
         replace(step, needs=needs, options=step.options + options, edits=step.edits + edits)
@@ -772,23 +781,23 @@ def _keys(
     edits: Edits,
     inputs: _Inputs,
     model_sha256: str | None,
-    kept: Mapping[str, str],
+    pose_keys: Mapping[str, str],
 ) -> dict[str, str]:
-    """Key of each stage under the present inputs; those `kept` are as they were."""
-    keys = dict(kept)
+    """Return the key of each stage with the current inputs; `kept` keys stay unchanged."""
+    keys = dict(pose_keys)
     for step in _steps(record):
-        if step.name in kept:
+        if step.name in pose_keys:
             continue
         is_second = step.name == "second_pose"
         video = (record.second_video if is_second else None) or record.video
-        given = record.second_keypoints if is_second else record.keypoints
+        imported = record.second_keypoints if is_second else record.keypoints
         keys[step.name] = _digest(
             {
                 "stage": step.name,
                 "needs": [keys[name] for name in step.needs],
                 "video": []
                 if step.needs
-                else [video.sha256, given.copy_sha256 if given else model_sha256],
+                else [video.sha256, imported.copy_sha256 if imported else model_sha256],
                 "options": {name: getattr(inputs, name) for name in step.options},
                 "edits": {name: edits.current(name) for name in step.edits},
                 "code": code_digest(RESULTS if step.needs else POSE),
@@ -799,7 +808,7 @@ def _keys(
 
 
 def _drop_stage(record: SessionRecord, name: str) -> None:
-    """Drop the stage and all that depends on it from the record."""
+    """Remove a stage and all stages that depend on it from the record."""
     record.stages.pop(name, None)
     for step in _steps(record):
         if name in step.needs:
@@ -807,7 +816,7 @@ def _drop_stage(record: SessionRecord, name: str) -> None:
 
 
 def forget_edited(session: StoredSession, kind: str) -> None:
-    """Drop from the record what a correction of this `kind` makes outdated.
+    """Remove from the record the stages that a correction of this `kind` outdates.
 
     A running analysis notices the correction itself before it ends.
     """

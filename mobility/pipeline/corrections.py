@@ -21,19 +21,20 @@ from mobility.sessions.stored_session import StoredSession, current_user
 def set_repetitions(
     session: StoredSession, intervals: Sequence[Mapping[str, Any]] | None, *, by: str | None = None
 ) -> None:
-    """Correct repetitions, or movements of single joints, by hand.
+    """Correct repetitions, or single-joint movements, by hand.
 
-    The next analysis redoes what depends on them.
+    The next analysis computes again what depends on them.
 
     Parameters
     ----------
     intervals
-        ``start``, ``bottom`` (of a movement its turn) and ``end`` of each, in seconds of the video,
-        in order and without overlap; of a movement also ``joints``. They are checked as by
-        :func:`mobility.kinematics.repetitions.set_repetitions`, or ``checked_movements`` of single
-        joints (BadInputError). None goes back to what the analysis finds.
+        ``start``, ``bottom`` (end of range for a joint movement) and ``end`` of each repetition, in
+        seconds of the video, in order and without overlap; for a joint movement also ``joints``.
+        They are checked by :func:`mobility.kinematics.repetitions.set_repetitions`, or by
+        ``checked_movements`` for single-joint movements (BadInputError). None restores what the
+        analysis finds.
     by
-        Who says so; by default the user of this computer.
+        Person who makes the correction; by default the user of this computer.
     """
     record = session.record
     after: list[dict[str, Any]] | None = None
@@ -64,7 +65,7 @@ def set_subject(
     second_camera: bool = False,
     by: str | None = None,
 ) -> None:
-    """Say by hand where the person to measure is; the next analysis begins anew.
+    """Select the person to measure by hand; the next analysis starts from the beginning.
 
     `point` is as the option ``subject`` of :func:`mobility.capture.pose.estimate_pose`, None undoes
     it; `by` as for :func:`set_repetitions`.
@@ -74,8 +75,8 @@ def set_subject(
     after = None
     name = "second_subject" if second_camera else "subject"
     if session.record.keypoints is not None:
-        fault = "the keypoints are of one person; make the session again with this subject"
-        raise BadInputError.of({name: f"its keypoints were given, and {fault}"})
+        fault = "the keypoints belong to one person; create the session again with this subject"
+        raise BadInputError.of({name: f"its keypoints were imported, and {fault}"})
     video = session.second_video if second_camera else session.first_video
     if video is None:
         raise BadInputError.of({name: "the session has no second video"})
@@ -90,25 +91,27 @@ def set_subject(
 
 
 def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None = None) -> None:
-    """Say by hand which side of the body the camera sees best; None undoes it.
+    """Set by hand which side of the body the camera sees best; None undoes it.
 
-    A side that the camera hides has no values, and is refused.
+    A side that the camera cannot see has no values, and is refused.
     """
     if side is not None and not (isinstance(side, str) and side in SIDES):
         raise BadInputError.of({"camera_side": f"must be 'left' or 'right' (got {quoted(side)})"})
     if side and "metrics" in session.record.stages:
         hidden = session.metrics().attrs.get(HIDDEN_SIDE)
         if side == hidden:
-            seen = f"the camera, which stands at the {other_side(side)}; nothing is measured of it"
-            raise BadInputError.of({"camera_side": f"{side} is hidden from {seen}"})
+            camera = (
+                f"the camera on the {other_side(side)}, so it has no values. Choose the other side"
+            )
+            raise BadInputError.of({"camera_side": f"{side} is hidden from {camera}"})
     _store_edit(session, "camera_side", side, by)
 
 
 @contextmanager
 def rollback_if_refused(session: StoredSession) -> Iterator[None]:
-    """Undo the corrections made inside where they or their analysis raise BadInputError.
+    """Undo the corrections made in this block if they or their analysis raise BadInputError.
 
-    The earlier results hold again, as far as they were not replaced; the error is passed on.
+    The earlier results are valid again, as far as they were not replaced; the error is passed on.
     """
     edits, record = session.edits(), session.record
     try:
@@ -152,7 +155,7 @@ def _store_edit(session: StoredSession, kind: str, after: Any, by: str | None) -
 
 
 def _value_before(session: StoredSession, kind: str, edits: Edits) -> Any:
-    """Value before the edit: by hand, else of the analysis, else None."""
+    """Return the value before the edit: set by hand, or else from the analysis, or None."""
     corrected = edits.current(kind)
     record = session.record
     if corrected is not None:

@@ -32,12 +32,12 @@ NUMBERS = ("value", "sd", "sem", "lower", "upper")
 
 
 def metrics_table(metrics: xr.Dataset) -> pa.Table:
-    """Put each value of the metrics of a session into a row.
+    """Put each value of a session's metrics into a row.
 
     Returns
     -------
     pyarrow.Table
-        Columns `TEXTS` (empty where there is nothing to say), `NUMBERS` and ``rep``, as
+        Columns `TEXTS` (empty if there is no text), `NUMBERS` and ``rep``, as
         :func:`mobility.studies.cohort.to_dataframe` describes them.
     """
     method = str(metrics.attrs.get("method", ""))
@@ -46,7 +46,7 @@ def metrics_table(metrics: xr.Dataset) -> pa.Table:
 
 
 def as_table(rows: list[dict[str, Any]]) -> pa.Table:
-    """Put rows into a table; what a row does not have is empty."""
+    """Put rows into a table; missing values are empty."""
     import pyarrow as pa
 
     columns = {name: as_texts([str(row.get(name, "")) for row in rows]) for name in TEXTS}
@@ -63,7 +63,7 @@ def write_metrics_table(path: str | os.PathLike[str], metrics: xr.Dataset) -> No
 
 
 def read_metrics_table(path: str | os.PathLike[str]) -> pa.Table:
-    """Read what :func:`write_metrics_table` wrote; it raises KeyError for other columns."""
+    """Read a table from :func:`write_metrics_table`; raises KeyError if the columns differ."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
@@ -90,7 +90,7 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
         if name in beside or name in _LABELS:
             continue
         variable = variables[name]
-        sd, sem = (variables.get(each) for each in (sd_name(name), sem_name(name)))
+        sd, sem = (variables.get(error_name) for error_name in (sd_name(name), sem_name(name)))
         interval = variables.get(f"{name}_interval")
         described = {
             "metric": name,
@@ -103,8 +103,8 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
         }
         values = variable.values
         errors, retest = (
-            each.values if each is not None and each.dims == variable.dims else None
-            for each in (sd, sem)
+            error.values if error is not None and error.dims == variable.dims else None
+            for error in (sd, sem)
         )
         labels = [
             variables[dim].values if dim in variables else np.arange(size)
@@ -134,7 +134,7 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def _place_of(where: Mapping[str, Any], variables: Mapping[Any, xr.Variable]) -> dict[str, Any]:
-    """Name the movement that a joint showed in its place, and number a movement as repetition."""
+    """Put the movement in place of the joint, and the number of a movement into ``rep``."""
     place = dict(where)
     if "movement" in place:
         i = place.pop("movement")
@@ -143,23 +143,23 @@ def _place_of(where: Mapping[str, Any], variables: Mapping[Any, xr.Variable]) ->
     if "joint" in place:
         shown = variables["shown"].values[variables["joint"].values.tolist().index(place["joint"])]
         of_sides = dict(zip(variables["side"].values, shown, strict=True))
-        # A side that is not seen is asked for the movement of the other.
+        # A side that is not seen uses the movement of the other side.
         names = [of_sides.get(place.get("side", ""), ""), *of_sides.values()]
         place["joint"] = next(filter(None, names), place["joint"])
     return place
 
 
 def _labels_of(where: Mapping[str, Any]) -> dict[str, Any]:
-    """Side, repetition, phase or part that a value belongs to."""
-    others = [str(v) for dim, v in where.items() if dim not in ("rep", "phase", "side")]
+    """Return the side, repetition, phase or part that a value belongs to."""
+    items = [str(v) for dim, v in where.items() if dim not in ("rep", "phase", "side")]
     return {
         "side": str(where.get("side", "")),
         "level": "phase" if "phase" in where else "repetition" if "rep" in where else "session",
         "rep": int(where["rep"]) if "rep" in where else None,
         "phase": str(where.get("phase", "")),
-        "item": ", ".join(others),
+        "item": ", ".join(items),
     }
 
 
 _LABELS = ("movement_joint", "movement_side", "movement_number")
-"""Variables that say which movement the others are of."""
+"""Variables that name the movement of the other variables."""

@@ -1,4 +1,4 @@
-"""The video with what was measured drawn on it: skeleton, angles, repetitions."""
+"""The video with the measurements drawn on it: skeleton, angles, repetitions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ Colour = tuple[int, int, int]
 LEFT: Colour = (0x00, 0x72, 0xB2)
 RIGHT: Colour = (0xD5, 0x5E, 0x00)
 MIDLINE: Colour = (0xDD, 0xDD, 0xDD)
-"""Blue, vermilion and light grey, which the colour-blind can distinguish (Okabe and Ito 2008)."""
+"""Blue, vermilion and light grey, which colour-blind people can distinguish (Okabe and Ito
+2008)."""
 
 OUTLINE: Colour = (20, 20, 20)
 WHITE: Colour = (255, 255, 255)
@@ -46,20 +47,21 @@ BLOCKS = 12
 """Blocks along the longer side of a blurred picture: too few for any face."""
 
 GRID = 12 * BLOCKS
-"""Pixels along the longer side of the mask by which the body is kept sharp."""
+"""Pixels along the longer side of the mask that keeps the body sharp."""
 
 REACH = {"trunk": 0.36, "limb": 0.28, "bone": 0.17, "dowel": 0.08}
 """Half-width that stays sharp around the middle of the trunk, the lines of thighs, hands and feet,
 all bones, and the line between the wrists (dowel), as shares of the longest bones."""
 
 EDGE = 0.04
-"""Width of the edge of what stays sharp, as a share of the longest bones."""
+"""Width of the edge of the sharp part, as a share of the longest bones."""
 
 STEADY_S = 0.035
-"""Where the body is this long before and after a picture stays sharp too: nothing flickers."""
+"""Seconds before and after a picture for which the body's place stays sharp too, so that nothing
+flickers."""
 
 THREADS = 2
-"""Threads of the decoder and of the encoder; fixed, as the pictures depend on their number."""
+"""Threads of the decoder and of the encoder; fixed, because the pictures depend on their number."""
 
 LONGEST_GAP_S = 0.25
 """Largest gap between rows of a pose across which positions are interpolated."""
@@ -98,7 +100,7 @@ def annotate_video(
 
     The frames keep their times. Between frames with a pose the skeleton is interpolated. A landmark
     that is missing or hardly visible is not drawn, and frames without a pose have no skeleton. The
-    counter goes up when an accepted repetition begins.
+    counter increases when an accepted repetition begins.
 
     Parameters
     ----------
@@ -111,13 +113,13 @@ def annotate_video(
     repetitions
         From :func:`~mobility.kinematics.repetitions.find_repetitions`, or movements.
     shown_angles
-        Which angles the panel shows, in this order.
+        The angles that the panel shows, in this order.
     blur_face
-        Blur the subject's head and all around the body (:func:`only_the_body`).
+        Blur the subject's head and everything around the body (:func:`only_the_body`).
     most_height
-        Higher pictures are reduced to this many pixels from top to bottom.
+        Higher pictures are reduced to this height in pixels.
     most_hz
-        Frames that are drawn of each second, at most; others are left out.
+        Most frames that are drawn per second; others are left out.
 
     Raises
     ------
@@ -128,8 +130,8 @@ def annotate_video(
     """
     if "image_position" not in pose or "confidence" not in pose:
         raise BadInputError(
-            "annotate_video: the pose lacks 'image_position' or 'confidence';"
-            " give the pose that estimate_pose made from this video"
+            "annotate_video: the pose lacks 'image_position' or 'confidence'; pass the pose "
+            "that estimate_pose made from this video"
         )
     for name in shown_angles:
         if name not in angles:
@@ -161,11 +163,11 @@ def annotate_video(
 
 
 def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, float], None]:
-    """Return a function that blurs all but the subject's body in the picture of a time, in place.
+    """Return a function that blurs everything but the subject's body in a picture, in place.
 
     Trunk and limbs stay sharp, with a hand's breadth around them. All heads are blurred, also those
-    of others that the survey saw. The whole picture is blurred where the subject, or the head, is
-    missing. `scale` is the size of the pictures as a share of the video's.
+    of other people that the survey saw. The entire picture is blurred if the subject, or the head,
+    is missing. `scale` is the size of the pictures as a share of the video's.
     """
     points = landmarks(pose, "image_position") * scale
     point_at = _between(pose["time"].to_numpy(), points)
@@ -184,9 +186,9 @@ def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, f
             around = (point_at(time + lag) for lag in (-STEADY_S, 0.0, STEADY_S))
             rows = np.stack([points for points in around if points is not None])
             # Each row has its head: between them the pose may jump to another person.
-            for each in map(_head, rows):
-                if each is not None:
-                    _blur_head(image, each)
+            for region in map(_head, rows):
+                if region is not None:
+                    _blur_head(image, region)
             passing = [other for track in tracks if (other := _bystander_head(track, time))]
             _keep_body(keep, rows, head, passing, keep.shape[::-1] / size)
         body = _box_of(keep, size)
@@ -201,7 +203,7 @@ def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, f
 def skeleton(
     pose: xr.Dataset, *, scale: float = 1.0, thickness: int = 3
 ) -> Callable[[Image, float], None]:
-    """Return a function that draws the skeleton of a time into a picture, in place.
+    """Return a function that draws the skeleton at a time into a picture, in place.
 
     `scale` is the size of the pictures as a share of the video's, `thickness` that of the bones in
     pixels.
@@ -224,7 +226,7 @@ def skeleton(
             return
         near = (np.abs(now) < 4 * max(image.shape)).all(axis=-1)
         pixels = np.zeros_like(now, dtype=np.int32)
-        # Our pixel (0, 0) begins at the picture's corner, OpenCV's is centred on it.
+        # Here pixel (0, 0) begins at the picture's corner; in OpenCV it is centred on it.
         pixels[near] = np.round((now[near] - 0.5) * (1 << SUBPIXEL))
         lines = {
             colour: [pixels[[a, b]] for a, b in some if near[a] and near[b]]
@@ -245,7 +247,7 @@ def skeleton(
 
 
 def _row_finder(times: NDArray[np.float64]) -> Callable[[float], int | None]:
-    """Return a function from a time to the nearest row; None where none is near."""
+    """Return a function from a time to the nearest row; None if none is near."""
     usual = float(np.median(np.diff(times))) if len(times) > 1 else 2e-3
     near = 0.5 * min(usual, LONGEST_GAP_S) + 1e-6
 
@@ -261,8 +263,8 @@ def _between(
 ) -> Callable[[float], NDArray[np.float64] | None]:
     """Return a function from a time to values interpolated between two rows.
 
-    Where one of them is NaN, or they are far apart, it gives the nearest row, and None where none
-    is near. The first and the last row extend by almost a row.
+    If one of them is NaN, or they are far apart, the nearest row is used, or None if none is near.
+    The first and the last row extend by almost a row.
     """
     nearest = _row_finder(times)
     usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
@@ -292,7 +294,7 @@ def _side_colour(name: str) -> Colour:
 
 @functools.lru_cache(maxsize=4096)
 def _text(text: str, height: int) -> Image:
-    """Coverage (0..255) of a line of text, capitals `height` pixels high, with its margins."""
+    """Draw a line of text as coverage (0..255), capitals `height` pixels high, with margins."""
     import cv2
 
     font = cv2.FONT_HERSHEY_SIMPLEX
@@ -375,7 +377,7 @@ class _Panel:
 
 
 def _labels(names: tuple[str, ...]) -> dict[str, str]:
-    """Short label of each angle: its first word, all words where that is not unique."""
+    """Return a short label for each angle: its first word, or all words if that is not unique."""
     first = [name.split("_")[0] for name in names]
     return {
         name: (word if first.count(word) == 1 else name.replace("_", " ")).capitalize()
@@ -384,7 +386,7 @@ def _labels(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def _columns(angle: xr.DataArray) -> list[NDArray[np.float64]]:
-    """Left and right course of an angle, or its only one."""
+    """Return the left and right course of an angle, or its only one."""
     if "side" not in angle.dims:
         return [angle.to_numpy()]
     return [angle.sel(side=side).to_numpy() for side in SIDES]
@@ -415,7 +417,7 @@ def _phases(repetitions: xr.Dataset) -> Callable[[float], tuple[int, int, str]]:
 
 @dataclass(frozen=True)
 class _Region:
-    """Where a head is: centre and radius in pixels."""
+    """Place of a head: centre and radius in pixels."""
 
     x: float
     y: float
@@ -423,7 +425,7 @@ class _Region:
 
 
 def _bystander_head(track: NDArray[np.float64], time: float) -> _Region | None:
-    """Head of a bystander, interpolated between pictures of the survey; None long outside it."""
+    """Return a bystander's head, interpolated between looks of the survey; None far outside."""
     times, *places = track.T
     if not times[0] - INTERVAL_S <= time <= times[-1] + INTERVAL_S:
         return None
@@ -452,7 +454,7 @@ def _blurred(image: Image) -> Image:
 
 
 def _box_of(mask: Image, size: NDArray[np.int_]) -> tuple[slice, slice]:
-    """Rows and columns of a picture of `size` where the enlarged mask is not 0."""
+    """Return the rows and columns of a picture of `size` where the enlarged mask is not 0."""
     import cv2
 
     x, y, width, height = cv2.boundingRect(mask)
@@ -466,7 +468,7 @@ def _keep_body(
     mask: Image,
     rows: NDArray[np.float64],
     head: _Region,
-    others: list[_Region],
+    other_heads: list[_Region],
     scale: NDArray[np.float64],
 ) -> None:
     """Set a mask to 255 on the body in any of `rows`, with a soft edge, except on `others`.
@@ -480,7 +482,7 @@ def _keep_body(
     left, right = (rows[:, [INDEX[f"{side}_shoulder"], INDEX[f"{side}_hip"]]] for side in SIDES)
     lines = {"trunk": ((left + right) / 2)[:, None]}
     lines |= {name: rows[:, pairs] for name, pairs in _LINES.items()}
-    # Not the very longest, which may end in an outlier.
+    # Not the very longest bones, which may end in an outlier.
     lengths = np.hypot(*np.diff(lines["bone"], axis=2)[:, :, 0].T)
     lengths = np.sort(lengths[np.isfinite(lengths)])
     longest = float(lengths[int(0.85 * len(lengths))]) if len(lengths) else 0.0
@@ -490,17 +492,17 @@ def _keep_body(
         cv2.polylines(mask, drawn, False, 255, max(1, round(2 * reach * longest)), shift=SUBPIXEL)
     # The rim of the head is blurred with the background.
     _fill(mask, replace(head, radius=0.85 * head.radius), 255, scale)
-    for other in others:
+    for other in other_heads:
         _fill(mask, other, 0, scale)
     width = 2 * round(EDGE * longest) + 1
     cv2.blur(mask, (width, width), dst=mask)
 
 
 def _head(points: NDArray[np.float64]) -> _Region | None:
-    """Region of the head from the landmarks of one frame, generously.
+    """Return the region of the head from the landmarks of one frame, with a wide margin.
 
-    The landmarks cover the middle of the face only, and may be off by half a head.
-    The trunk and the shoulders set a least size where the face is seen edge-on.
+    The landmarks cover only the middle of the face, and may be off by half a head. The trunk and
+    the shoulders set a least size if the face is seen edge-on.
     """
     face = points[[INDEX[name] for name in HEAD]]
     face = face[np.isfinite(face).all(axis=-1)]

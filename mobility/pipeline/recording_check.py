@@ -1,7 +1,7 @@
-"""Whether a film is good enough, found out within seconds, while its subject is still there.
+"""Quick check of a video, within seconds, while its subject is still there.
 
 The stages of an analysis run on few frames, in memory. Their warnings and the checks of the
-recording make the verdict, as after an analysis: no limit and no word is of here.
+recording make the verdict, as after an analysis: limits and words are the same.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
 
 RATE_HZ = 5.0
-"""Frames a second in which the pose is estimated."""
+"""Frames per second in which the pose is estimated."""
 
 FEWEST_FRAMES = 20
-"""Frames of a film that is too short to have so many at that rate."""
+"""Least number of frames for a video that is too short at that rate."""
 
 _IMPORTS = (
     *("xarray", "scipy.interpolate", "scipy.signal", "scipy.ndimage", "cv2"),
     *("mobility.kinematics.fit.entry", "mobility.capture.quality"),
     *("mobility.assessment.measures", "mobility.assessment.verdict"),
 )
-"""Imports of what follows the pose."""
+"""Modules that are needed after the pose."""
 
 
 @checked
@@ -61,9 +61,9 @@ def check_recording(
     subject: Person = "largest",
     workers: Workers | None = None,
 ) -> dict[str, Any]:
-    """Say within seconds whether a film is good, has limits, or has to be filmed again.
+    """Check within seconds whether a video is good, has limits, or has to be filmed again.
 
-    It is a first look: the stages of an analysis with the pose in five frames a second. Limits,
+    It is a first look: the stages of an analysis with the pose in five frames per second. Limits,
     checks and words are those of the verdict on an analysis, which looks again and decides. Nothing
     is stored.
 
@@ -72,30 +72,29 @@ def check_recording(
     video
         A video file.
     exercise
-        Name or slug of what was to be filmed; by default the first exercise, or that of
-        `movement`.
+        Name or slug of the intended exercise; by default the first exercise, or that of `movement`.
     view
-        View that was asked for: "front", "front-oblique", "side", "back-oblique" or "back", with
-        "left" or "right" where the side matters, or as pages say it ("front left", "from behind").
-        Without it the camera may stand anywhere: no view is a fault.
+        Intended view: "front", "front-oblique", "side", "back-oblique" or "back", with "left" or
+        "right" if the side matters, or in the words of pages ("front left", "from behind"). Without
+        it every view is accepted.
     repetitions
-        Least number of repetitions (movements of a joint) that was asked for.
+        Least number of repetitions (or movements of a joint) that the person was asked to do.
     body_joint_angles, movement
-        Of single joints, as for :meth:`mobility.Store.create`.
+        For single-joint movements, as in :meth:`mobility.Store.create`.
     subject
-        A point on the person who is meant, where they are first seen; or "largest".
+        A point on the person to measure when first seen; or "largest".
     workers
-        Processes that share the work.
+        Number of processes that share the work.
 
     Returns
     -------
     dict
-        JSON values. ``good``; ``film_again``, whether most results would be missing or false;
-        ``verdict``, the level of the verdict; ``headline``, one line of text; ``reasons`` why it
-        is not good, the worst first, each with ``code``, ``why`` and ``what_to_do``; ``seen``:
-        ``exercise`` (None where it is not clear), ``view``, ``azimuth_deg``, ``repetitions``,
-        ``duration_s``, ``frame_rate``; ``view_hides``, what is not seen from there; ``first_look``,
-        what this is, in words.
+        JSON values. ``good`` is true without reasons against it. ``film_again``: whether most
+        results would be missing or false. ``verdict``: the level of the verdict. ``headline``: one
+        line of text. ``reasons``: why it is not good, the worst first, each with ``code``, ``why``
+        and ``what_to_do``. ``seen``: ``exercise`` (None if it is not clear), ``view``,
+        ``azimuth_deg``, ``repetitions``, ``duration_s``, ``frame_rate``. ``view_hides``: what the
+        view does not show. ``first_look``: an explanation of this check.
 
     Raises
     ------
@@ -122,7 +121,7 @@ def check_recording(
     info = probe(video)
     rate = max(RATE_HZ, FEWEST_FRAMES / max(info.duration_s, 0.1))
     with ThreadPoolExecutor(1) as meanwhile:
-        meanwhile.submit(lambda: [import_module(each) for each in _IMPORTS])
+        meanwhile.submit(lambda: [import_module(name) for name in _IMPORTS])
         try:
             pose = estimate_pose(video, workers=workers, subject=place, rate=min(rate, 1000.0))
         except NobodyFoundError:
@@ -132,12 +131,12 @@ def check_recording(
 
 
 def check_session(session: StoredSession) -> dict[str, Any]:
-    """Check the first film of a session by :func:`check_recording`."""
+    """Check the first video of a session by :func:`check_recording`."""
     record = session.record
     if record.keypoints is not None:
         raise BadInputError(
-            f"session {session.id}: its keypoints were given, and a check looks for the person "
-            "itself; analyse it"
+            f"session {session.id}: its keypoints were imported, and a check finds the person "
+            "itself. Analyse the session instead"
         )
     return check_recording(
         session.first_video,
@@ -158,7 +157,7 @@ def _checked(
     wanted_repetitions: int | None,
     info: VideoInfo,
 ) -> dict[str, Any]:
-    """Judge a film by its pose."""
+    """Judge a video by its pose."""
     from mobility.assessment.verdict import judge
     from mobility.capture.quality import capture_quality, pictures
     from mobility.kinematics.clean import clean_pose
@@ -181,16 +180,19 @@ def _checked(
         dataset=datasets.__getitem__,
     )
     with ThreadPoolExecutor(1) as meanwhile:
-        seen = meanwhile.submit(pictures, info, pose)
+        light_and_sharpness = meanwhile.submit(pictures, info, pose)
         datasets["angles"] = stages.joint_angles(trial)
         datasets["repetitions"] = stages.repetitions(trial)
         metrics = stages.metrics(trial)
-        quality = capture_quality(pose, info, datasets["fitted"], light_and_sharpness=seen.result())
-    found = warnings_of(pose, *datasets.values(), metrics)
-    found += another_view(quality["view"], wanted_view)
-    found += _fewer_repetitions(datasets["repetitions"], asked, wanted_repetitions)
+        quality = capture_quality(
+            pose, info, datasets["fitted"], light_and_sharpness=light_and_sharpness.result()
+        )
+    entries = warnings_of(pose, *datasets.values(), metrics)
+    entries += another_view(quality["view"], wanted_view)
+    entries += _fewer_repetitions(datasets["repetitions"], asked, wanted_repetitions)
     warnings = [
-        AnalysisWarning(each["code"], each["message"], each.get("values", {})) for each in found
+        AnalysisWarning(entry["code"], entry["message"], entry.get("values", {}))
+        for entry in entries
     ]
     warnings = stages.warnings_kept(asked, joints, quality, metrics, warnings)
     verdict = stages.verdict(asked, quality, metrics, lambda: datasets["fitted"], warnings)
@@ -204,7 +206,7 @@ def _accepted(repetitions: xr.Dataset) -> int:
 def _fewer_repetitions(
     repetitions: xr.Dataset, exercise: Exercise, least: int | None
 ) -> list[dict[str, Any]]:
-    """Warn of fewer repetitions than were meant."""
+    """Warn about fewer repetitions than intended."""
     count = _accepted(repetitions)
     if least is None or not 0 < count < least:
         return []
@@ -213,7 +215,7 @@ def _fewer_repetitions(
 
 
 def _quality_without_person(info: VideoInfo) -> dict[str, Any]:
-    """Give the checks of a film in which nobody is found: that, and the light of whole pictures."""
+    """Return the checks of a video without a person: that, and the light of the pictures."""
     import cv2
 
     from mobility.capture.quality import SAMPLES, verdict
@@ -221,9 +223,9 @@ def _quality_without_person(info: VideoInfo) -> dict[str, Any]:
     from mobility.capture.video import presentation_times, read_frames
 
     times = presentation_times(info.path)
-    chosen = times[np.linspace(0, len(times) - 1, min(SAMPLES, len(times))).astype(int)]
-    frames = read_frames(info.path, only=chooser(chosen))
-    light = [cv2.cvtColor(each.image, cv2.COLOR_RGB2GRAY).mean() / 255 for each in frames]
+    sample_times = times[np.linspace(0, len(times) - 1, min(SAMPLES, len(times))).astype(int)]
+    frames = read_frames(info.path, only=chooser(sample_times))
+    light = [cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY).mean() / 255 for frame in frames]
     values = {
         "frames": ("with_person_share", 0.0),
         "light": ("brightness", float(np.median(light)) if light else np.nan),
@@ -245,20 +247,20 @@ def _document(
     from mobility.assessment.verdict import each_once
 
     unusable = verdict.level == "unusable"
-    # Where the person is hardly seen, that no repetition is seen follows from it.
-    told = [e for e in verdict.reasons if not (unusable and e.code == "no_repetition")]
-    does = each_once(each.what_to_do for each in told)
+    # If the person is hardly seen, it follows that no repetition is seen.
+    shown_reasons = [e for e in verdict.reasons if not (unusable and e.code == "no_repetition")]
+    does = each_once(reason.what_to_do for reason in shown_reasons)
     reasons = [
-        CheckReason(code=each.code, why=each.why, what_to_do=do)
-        for each, do in zip(told, does, strict=True)
+        CheckReason(code=reason.code, why=reason.why, what_to_do=do)
+        for reason, do in zip(shown_reasons, does, strict=True)
     ]
     good = verdict.level == "good"
-    if not good and not reasons:  # of single joints, where none can be measured
+    if not good and not reasons:  # single joints, if none can be measured
         why = verdict.why.rstrip(".")
         reasons = [CheckReason(code="nothing_measured", why=why, what_to_do=verdict.what_to_do)]
-    other = {each.slug: each.name for each in registry.exercises()}.get(verdict.instead)
+    other = {exercise.slug: exercise.name for exercise in registry.exercises()}.get(verdict.instead)
     view = (quality or {}).get("view", {})
-    seen = SeenInFilm(
+    seen_in_video = SeenInFilm(
         exercise=other or (asked.name if repetitions else None),
         view=view.get("name", UNKNOWN),
         azimuth_deg=view.get("azimuth_deg"),
@@ -271,7 +273,7 @@ def _document(
         f"comments.recording_check.count.{number}", count=repetitions, noun=asked.noun
     )
     findings = asked.noun == "repetition" and not verdict.film_again
-    hides = seen.azimuth_deg if findings else None
+    hides = seen_in_video.azimuth_deg if findings else None
     headline = "again" if verdict.film_again else "good" if good else "limited"
     return RecordingCheck(
         good=good,
@@ -279,11 +281,11 @@ def _document(
         verdict=verdict.level,
         headline=tables.sentence(
             f"comments.recording_check.headline.{headline}",
-            what=f"{count}, {view_in_words(seen.view)}",
-            why=listed([each.why for each in reasons]),
+            what=f"{count}, {view_in_words(seen_in_video.view)}",
+            why=listed([reason.why for reason in reasons]),
         ),
         reasons=reasons,
-        seen=seen,
+        seen=seen_in_video,
         view_hides="" if hides is None else hidden_in_words(view_of(hides)),
         first_look=tables.sentence("comments.recording_check.first_look"),
     ).model_dump(mode="json")

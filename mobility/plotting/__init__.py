@@ -1,1 +1,1 @@
-"""Plots of a trial, of two, and of agreement; :mod:`mobility.plot` hands them out."""
+"""Plots of one or two recordings, and of agreement; :mod:`mobility.plot` exports them."""

@@ -39,7 +39,7 @@ _INTERVALS_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.
 
 
 def _check_axes(value: Any) -> Any:
-    # Checked by a method: importing matplotlib would slow pages that draw no figure.
+    # Checked by a method, because importing matplotlib would slow pages without figures.
     if value is not None and not callable(getattr(value, "set_ylim", None)):
         raise BadInputError("must be the Axes of matplotlib, as from pyplot.subplots()[1]")
     return value
@@ -81,19 +81,19 @@ def axes_or_new(ax: Axes | None) -> Axes:
 
 
 def side_style(side: str) -> dict[str, Any]:
-    """Colour and line style of a side."""
+    """Return the colour and line style of a side."""
     return {"color": COLOURS[side], "linestyle": LINES[side]}
 
 
 def in_words(units: str) -> str:
-    """Name a unit as the label of an axis does."""
+    """Return a unit as the label of an axis shows it."""
     return {"degree": "Degrees", "percent": "Percent", "s": "Seconds", "1": "Ratio"}.get(
         units, units
     )
 
 
 def labelled(ax: Axes, variable: xr.DataArray, *, legend: bool) -> Axes:
-    """Write what is drawn as the title, its unit at the axis, and the legend."""
+    """Write the title, the unit at the axis, and the legend."""
     ax.set_ylabel(in_words(str(variable.attrs.get("units", "degree"))), fontsize=NORMAL)
     panel_title(ax, capital(str(variable.attrs.get("long_name", variable.name)).replace("_", " ")))
     if legend and any(ax.get_legend_handles_labels()[1]):
@@ -102,7 +102,7 @@ def labelled(ax: Axes, variable: xr.DataArray, *, legend: bool) -> Axes:
 
 
 def line_with_interval(ax: Axes, line: str, value: float, low: float, high: float) -> None:
-    """Draw one of the `LIMITS` with its number, and its interval as a bar at the right."""
+    """Draw one of the `LIMITS` with its number, and its interval as a bar on the right."""
     if not np.isfinite(value):
         return
     ax.axhline(value, color="black", lw=1.1, ls="-" if line == "mean_difference" else (0, (4, 2)))

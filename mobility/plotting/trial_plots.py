@@ -1,4 +1,4 @@
-"""Plots of one trial or two: curves, repetitions, the body, agreement with a lab."""
+"""Plots of one recording or two: curves, repetitions, the body, agreement with a lab."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def curves(
     Parameters
     ----------
     angles
-        Angles Dataset, degrees, over ``(time, side)`` or ``(time,)``. Those of a session
-        (:meth:`mobility.store.Session.angles`) are NaN where its report refuses them.
+        Angles Dataset, degrees, over ``(time, side)`` or ``(time,)``. Angles of a session
+        (:meth:`mobility.store.Session.angles`) are NaN if its report does not show them.
     name
         Variable of `angles`. NaN values are gaps; if all are NaN, the reason is written.
     repetitions
@@ -96,7 +96,7 @@ def curves(
     Raises
     ------
     BadInputError
-        When `name` is not in `angles`.
+        If `name` is not in `angles`.
     """
     require_angles(angles, [name])
     ax = axes_or_new(ax)
@@ -134,8 +134,8 @@ def repetitions(
     angles, repetitions
         Angles in degrees, and the repetitions of the same frames.
     name
-        Variable of `angles`: each repetition is thin, their mean thick, with a band of one
-        standard deviation from three repetitions on.
+        Variable of `angles`: each repetition is thin, their mean thick, with a band of one standard
+        deviation if there are at least three repetitions.
     ax
         Where to draw; None makes a figure.
     legend
@@ -149,7 +149,7 @@ def repetitions(
     Raises
     ------
     BadInputError
-        When `name` is not in `angles`.
+        If `name` is not in `angles`.
     """
     require_angles(angles, [name])
     ax = axes_or_new(ax)
@@ -183,11 +183,11 @@ def body(
     pose
         Pose Dataset of a cleaned or fitted body, metres, y up.
     time
-        Seconds; the nearest frame is drawn. None takes the frame in which the hips are lowest over
+        Seconds; the nearest frame is drawn. None takes the frame in which the hips are lowest above
         the feet: the bottom of a squat.
     view
-        Where the viewer stands, from the subject: ``"left"``, ``"right"`` or ``"front"``. None
-        takes the view nearest to the camera's.
+        Position of the viewer, from the subject: ``"left"``, ``"right"`` or ``"front"``. None takes
+        the view nearest to the camera's.
     ax
         Where to draw; None makes a figure.
 
@@ -199,7 +199,7 @@ def body(
     Raises
     ------
     BadInputError
-        `pose` is no pose, `view` is unknown, or nobody is seen at that time.
+        `pose` is not a pose, `view` is unknown, or nobody is seen at that time.
     """
     require_positions(pose, what="plot.body")
     view = view or _nearest_view(pose)
@@ -232,19 +232,20 @@ def compare(
     labels: tuple[str, str] = ("first", "second"),
     ax: Where = None,
 ) -> Axes:
-    """Draw one angle of two trials, or of video and lab, on one Axes.
+    """Draw one angle of two recordings, or of video and lab, on one Axes.
 
     Parameters
     ----------
     first, second
-        Angles Datasets. Over time they should be on one clock: :func:`mobility.align`.
+        Angles Datasets. Over time they should have the same clock: :func:`mobility.align`.
     name
         Variable of both.
     side
         Side to draw; None draws both.
     repetitions
         Repetitions of the first and the second. With them, mean and standard deviation over 0 to
-        100 % of the repetition are drawn, which needs no common clock; else the angle over time.
+        100 % of the repetition are drawn, which needs no common clock; otherwise the angle over
+        time.
     labels
         Names of the two.
     ax
@@ -258,7 +259,7 @@ def compare(
     Raises
     ------
     BadInputError
-        When `name` is not in both.
+        If `name` is not in both.
     """
     ax = axes_or_new(ax)
     for which, (angles, label) in enumerate(zip((first, second), labels, strict=True)):
@@ -292,7 +293,7 @@ def bland_altman(
     ax: Where = None,
     colours: Sequence[str] | None = None,
 ) -> Axes:
-    """Draw differences of video and lab over their means, with bias and limits of agreement.
+    """Draw differences between video and lab over their means, with bias and limits of agreement.
 
     Parameters
     ----------
@@ -307,13 +308,13 @@ def bland_altman(
     ax
         Where to draw; None makes a figure.
     colours
-        Colour of the mark of each repetition; None takes that of the side.
+        Colour of the mark of each repetition; None takes the colour of the side.
 
     Returns
     -------
     matplotlib.axes.Axes
         A mark for each repetition; the mean difference, the 95 % limits (Bland and Altman 1999,
-        Stat Methods Med Res 8:135) and, as bars at the right, their confidence intervals.
+        Stat Methods Med Res 8:135) and, as bars on the right, their confidence intervals.
 
     Raises
     ------
@@ -366,7 +367,7 @@ def _check_colours(colours: Sequence[str], count: int) -> None:
 def require_angles(angles: xr.Dataset, names: Sequence[str]) -> None:
     """Refuse names that are not in `angles`, with the likely spelling, or not over time."""
     if not names:
-        raise BadInputError("figure: no angle is named; give at least one in 'names'")
+        raise BadInputError("figure: no angle is named; pass at least one in 'names'")
     for name in names:
         if name not in angles:
             raise BadInputError(
@@ -393,9 +394,9 @@ def show_repetitions(axis: Axes, repetitions: xr.Dataset) -> None:
 
 
 def projected(pose: xr.Dataset, view: View) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Horizontal and vertical coordinates of each landmark, as the viewer sees them.
+    """Return horizontal and vertical coordinates of each landmark, as the viewer sees them.
 
-    The floor is at the lower of the heels and toes, the middle between the ankles.
+    The floor is at the lower of the heels and toes, and the middle is between the ankles.
     """
     names = [str(name) for name in pose["keypoint"].values]
     body = np.einsum("tks,tas->tka", landmarks(pose, keypoints=names), body_axes(pose).values)
@@ -459,7 +460,7 @@ def draw_body(
 def _draw_lines(
     axis: Axes, body: dict[str, tuple[float, float]], pairs: list[tuple[str, str]], **style: Any
 ) -> None:
-    """Draw lines of one style between points as a single one: each takes a millisecond."""
+    """Draw lines of one style between points as a single line, because each takes a millisecond."""
     gap = (np.nan, np.nan)
     points = [point for a, b in pairs for point in (body[a], body[b], gap)]
     axis.plot(*zip(*points, strict=True), **style)
@@ -478,7 +479,7 @@ def _bone_style(side: str, near: str, view: View) -> dict[str, Any]:
 
 
 def _by_side(values: xr.DataArray) -> list[tuple[str, Array]]:
-    """Give the curves of each side: over time, or those of repetitions that have any value."""
+    """Return the curves of each side: over time, or those of repetitions that have any value."""
     over = [dim for dim in ("rep", "percent", "time") if dim in values.dims]
     if "side" not in values.dims:
         curves = [("", values.transpose(*over).values)]
@@ -487,7 +488,7 @@ def _by_side(values: xr.DataArray) -> list[tuple[str, Array]]:
         curves = [(side, values.sel(side=side).transpose(*over).values) for side in sides]
     if "rep" not in over:
         return curves
-    return [(side, each[np.isfinite(each).any(axis=1)]) for side, each in curves]
+    return [(side, curve[np.isfinite(curve).any(axis=1)]) for side, curve in curves]
 
 
 def _mean_and_spread(
@@ -511,7 +512,7 @@ def _sides_of(angles: xr.Dataset, name: str) -> list[tuple[str, Array, Array]]:
 
 
 def _keep_curves_readable(axis: Axes, sides: Sequence[tuple[str, Array, Array]]) -> None:
-    """Clip an error band that is much wider than the curves, which it would flatten."""
+    """Clip an error band that is much wider than the curves, because it would flatten them."""
     values = np.concatenate([value[np.isfinite(value)] for _, value, _ in sides])
     errors = np.concatenate([sd[np.isfinite(sd)] for _, _, sd in sides])
     if not values.size or not errors.size:
@@ -530,7 +531,7 @@ def _nearest_view(pose: xr.Dataset) -> View:
 
 
 def _select(agreement: xr.Dataset, dim: str, value: str) -> xr.Dataset:
-    compared = [str(each) for each in agreement[dim].values]
+    compared = [str(label) for label in agreement[dim].values]
     if value not in compared:
         raise BadInputError(f"plot.bland_altman: no {dim} {quoted(value)}{likely(value, compared)}")
     return agreement.sel({dim: value})

@@ -1,1 +1,1 @@
-"""A session is a folder of files; nothing of science."""
+"""A session is a folder of files; this room contains no science."""

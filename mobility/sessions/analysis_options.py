@@ -1,7 +1,7 @@
-"""Options of an analysis: what each means, what it may be, and where it is offered.
+"""Options of an analysis: their meaning, their allowed values, and where users can set them.
 
-Commands, batches, the form, the HTTP interface and its client are made from the fields of
-:class:`AnalysisOptions`, and all refuse the same in the same words.
+The command line, batches, the form, the HTTP interface and its client all read the fields of
+:class:`AnalysisOptions`. All of them check an option in the same way, with the same messages.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ _TYPED: tuple[Place, ...] = (*_SENT, "form")
 
 @dataclass(frozen=True)
 class Offered:
-    """Where an option is offered besides Python, and how."""
+    """The places outside Python at which users can set an option, and how."""
 
     at: tuple[Place, ...]
     value: str = ""
-    """What the command line calls its value."""
+    """Name of the value on the command line."""
     label: str = ""
-    """What the form calls it."""
+    """Name of the option in the form."""
     narrower: Any = None
-    """Type where no file of this machine can be named."""
+    """Narrower type for users who cannot name a file of this machine."""
 
 
 def _point(value: Any) -> Any:
@@ -101,118 +101,124 @@ Detector = Annotated[
 
 
 class AnalysisOptions(Strict):
-    """Options of an analysis, of which None is "auto"; their docstrings describe them to users.
+    """Options of an analysis; None means "auto". The docstring of each field describes it to users.
 
-    They are given by name to :meth:`mobility.store.Session.analyze`; one that is left out stays as
-    it was in the last analysis of the session, so that a face that was blurred once stays blurred.
+    Pass them by name to :meth:`mobility.store.Session.analyze`. An option that you leave out keeps
+    its value from the last analysis of the session: once a face is blurred, it stays blurred.
     """
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     subject: Annotated[Person, Offered(_TYPED, "largest|X,Y", "Person")] = "largest"
-    """Whom to measure: a point on the person, x,y in pixels, where they are first seen; or largest
-    (of single joints, whoever moves)."""
+    """The person to measure: a point x,y in pixels on the person, in the frame in which the person
+    first appears; or largest. For single joints, largest means the person who moves."""
     second_subject: Annotated[Person | None, Offered(_HERE, "largest|X,Y")] = None
     """The same for the second video."""
     fit: Annotated[bool, Offered(_HERE)] = True
-    """Fit a body with constant segments, which makes errors smaller."""
+    """Fit a body with constant segment lengths, which makes errors smaller."""
     field_of_view: Annotated[float | None, Number(10, 160, "degrees"), Offered(_SENT, "DEG")] = None
-    """Field of view of the longer side of the picture, in degrees; by default the fit finds it."""
+    """Field of view along the longer side of the picture in degrees; by default it is estimated."""
     camera_pitch: Annotated[
         float | None, Number(-60, 60, "degrees"), Offered(_TYPED, "DEG", "Camera pitch")
     ] = None
-    """By how many degrees the camera of the (first) video looks down, if you measured it; negative
-    if it looks up. By default the fit finds it."""
+    """Downward tilt of the (first) camera in degrees, if you measured it; negative if it looks up.
+    By default it is estimated."""
     height_m: Annotated[
         float | None, Number(0.5, 2.6, "metres"), Offered(_TYPED, "M", "Height")
     ] = None
-    """Height of the person in metres (1.72), which sets the scale; by default that of the
-    participant."""
+    """Height of the person in metres (1.72), which sets the scale; by default the height stored for
+    the participant."""
     standing: Annotated[
         StandingOfExercise, Offered(_TYPED, "usual|straight|free|DEG", "Standing")
     ] = "usual"
-    """How the person stands between repetitions: straight, free (not known), or with the knees bent
-    by this many degrees, if you measured it. Usual is what the exercise assumes."""
+    """How the person stands between repetitions: straight, free (unknown), or the knee flexion in
+    degrees, if you measured it. "usual" is the assumption of the exercise."""
     view: Annotated[ViewName, Offered(_TYPED, "NAME", "View")] = None
-    """View that you meant to film: front, front left, left, back...; another one is a warning. By
-    default any, since no view is a fault."""
+    """The view that you meant to film: front, front left, left, back... If the video has another
+    view, the results carry a warning. By default every view is accepted."""
     movement: Annotated[Movement, Offered(_HERE, "NAME")] = None
     """Measure one movement of a joint, such as elbow_flexion or shoulder_abduction; by default the
-    one that is found in the video."""
+    movement that is found in the video."""
     keep_raw: Annotated[bool, Offered(_HERE)] = False
-    """Also keep the angles without the fit and those in the picture (<angle>_raw, _image); no
-    metric and no report uses them."""
+    """Also keep the angles without the fit and the angles in the image plane (<angle>_raw, _image).
+    No metric and no report uses them."""
     annotate: Annotated[bool, Offered(_HERE)] = True
     """Write the annotated video."""
     advice: Annotated[bool, Offered(_SENT)] = True
-    """Name exercises (drills) on pages and in documents, for what is outside its target."""
+    """Suggest drills, on pages and in JSON, for results that are outside the target."""
     blur_face: Annotated[bool, Offered(_SENT)] = False
-    """Blur the head, and all around the body, in the annotated video."""
+    """Blur the head and everything around the body in the annotated video."""
     model: Annotated[Model, Offered(_SENT, "full|heavy|both|FILE", narrower=ModelName)] = "auto"
-    """The pose model: full, heavy or both; where files can be named, also a Pose Landmarker .task
-    bundle. By default MOBILITY_POSE_MODEL, else full."""
+    """The pose model: full, heavy or both; on your own machine also a Pose Landmarker .task bundle.
+    By default MOBILITY_POSE_MODEL, otherwise full."""
     rate: Annotated[PoseRate, Offered(_SENT, "usual|all|N")] = "usual"
-    """Frames of each second in which the pose is estimated: usual (15, and all where the person
-    moves fast), all, or a number."""
+    """Frames per second in which the pose is estimated: usual (15, and every frame during fast
+    movement), all, or a number."""
     detector: Annotated[Detector, Offered(_HERE, "NAME")] = None
-    """Find the keypoints with another pose model, a detector of a package that is installed here;
-    by default with MediaPipe's. Its errors are assumed until they are measured."""
+    """Find the keypoints with another pose model, from an installed detector package; by default
+    with MediaPipe. Its errors are assumed until they are measured."""
 
     def for_videos(self, *, second: bool, calibrated: bool, detected: bool = True) -> Self:
-        """Adapt them to the videos of a session; refuse options that do not go together.
+        """Adapt the options to the videos of a session; refuse options that conflict.
 
-        `second`: there is a second video; `calibrated`: the cameras' field of view is known;
-        `detected`: the keypoints are found in them, and were not given.
+        `second` means that there is a second video, `calibrated` that the field of view of the
+        cameras is known, and `detected` that the keypoints are found in the videos, not imported.
         """
         for name in ("model", "detector"):
             if not detected and getattr(self, name) not in (AUTO, None):
-                fault = "the keypoints were given, and no model looks for them; leave it out"
+                fault = "has no effect with imported keypoints. Leave it out"
                 raise BadInputError.of({name: fault})
         if self.second_subject is not None and not second:
-            fault = "there is no second video to find a person in"
+            fault = "there is no second video. Leave it out, or add a second video"
             raise BadInputError.of({"second_subject": fault})
         if second and not self.fit:
-            fault = "two videos make one set of angles only with a fitted body; give one video, or"
+            fault = "two videos give one set of angles only with a fitted body. Pass one video, or"
             raise BadInputError.of({"fit": f"{fault} leave the fit on"})
         if calibrated and not (self.fit and self.field_of_view is None):
-            fault = "gives the field of view and needs the fit; give no other field of view, and"
+            fault = (
+                "already gives the field of view, and needs the fit. Pass no other field of "
+                "view, and"
+            )
             raise BadInputError.of({"calibration": f"{fault} leave the fit on"})
         if self.camera_pitch is not None and (calibrated or not self.fit):
-            fault = "is used by a fit without a calibration; leave it out, or the calibration, and"
+            fault = (
+                "works only with a fit and without a calibration. Leave it or the calibration "
+                "out, and"
+            )
             raise BadInputError.of({"camera_pitch": f"{fault} leave the fit on"})
         if self.detector is not None and self.model != AUTO:
-            fault = "is a model of MediaPipe; leave it out with another detector"
+            fault = "is a MediaPipe model. Leave it out with another detector"
             raise BadInputError.of({"model": f"{self.model} {fault}"})
         if not second:
             return self
         return self.model_copy(update={"second_subject": self.second_subject or "largest"})
 
     def as_stored(self) -> dict[str, Any]:
-        """JSON values, with which the next analysis of the session begins."""
+        """Return JSON values, which are the defaults of the session's next analysis."""
         values = self.model_dump(mode="json")
         return {name: value for name, value in values.items() if value is not None}
 
 
 def check_movement(name: str, exercise: Exercise, joints: Sequence[str]) -> None:
-    """Refuse an unknown movement, or one of a joint that the session does not measure."""
+    """Refuse an unknown movement, or a movement of a joint that the session does not measure."""
     from mobility.assessment.movements import movement
 
     joint = movement(name)["joint"]
     if exercise.noun != "movement":
-        others = " or ".join(each.name for each in exercises() if each.noun == "movement")
-        fault = f"{name} belongs to {others}, not to {exercise.name}; leave out one of the two"
+        owners = " or ".join(e.name for e in exercises() if e.noun == "movement")
+        fault = f"{name} belongs to {owners}, not to {exercise.name}. Leave out one of the two"
     elif joint not in joints:
-        fault = f"{name} moves the {joint}, which is not among the joints; add it"
+        fault = f"{name} moves the {joint}, which is not among the joints. Add it"
     else:
         return
     raise BadInputError.of({"movement": fault})
 
 
 def offered_at(place: Place) -> Iterator[tuple[str, Any, Offered]]:
-    """Options that are offered at a place: name, type and how."""
+    """Return the options that are offered at a place: name, type and settings."""
     hints = get_type_hints(AnalysisOptions, include_extras=True)
     for name, field in AnalysisOptions.model_fields.items():
-        how = next(each for each in field.metadata if isinstance(each, Offered))
+        how = next(entry for entry in field.metadata if isinstance(entry, Offered))
         if place in how.at:
             narrower = None if place == "command line" else how.narrower
             yield name, narrower or hints[name], how
@@ -220,7 +226,7 @@ def offered_at(place: Place) -> Iterator[tuple[str, Any, Offered]]:
 
 @functools.cache
 def options_at(place: Place) -> type[BaseModel]:
-    """Model of the options that are offered at a place."""
+    """Return the model of the options that are offered at a place."""
     fields: Any = {
         name: (kind, AnalysisOptions.model_fields[name]) for name, kind, _ in offered_at(place)
     }
@@ -233,6 +239,6 @@ def given_options(
     *,
     what: str = "options",
 ) -> dict[str, Any]:
-    """Check the options that somebody gave, of which None gives none; all faults at once."""
-    chosen = {name: value for name, value in (values or {}).items() if value is not None}
-    return validate(model, chosen, what=what).model_dump(exclude_unset=True)
+    """Check options from a user, and report all errors at once; None means unset."""
+    set_options = {name: value for name, value in (values or {}).items() if value is not None}
+    return validate(model, set_options, what=what).model_dump(exclude_unset=True)

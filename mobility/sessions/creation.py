@@ -1,4 +1,4 @@
-"""What is checked before a session is made, and the copying of its files."""
+"""Checks before a session is created, and the copying of its files."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ _FIRST_YEAR = 1900
 
 
 def new_session_id(created: datetime.datetime) -> str:
-    """Id of a session that is created now, made of the time and chance."""
+    """Return an id for a session that is created now, from the time and a random part."""
     return f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
 
 
 def taken_at(date: datetime.date | str | None) -> datetime.datetime:
-    """Give the time of a film: of a date without one that of now, in the offset of this computer.
+    """Return the recording time; a date alone gets the current time, with this computer's offset.
 
     Raises
     ------
     BadInputError
-        It is no date, or lies in the future.
+        It is not a date, or lies in the future.
     """
     moment = now()
     if date is None:
@@ -87,7 +87,7 @@ def check_creation(
     body_joint_angles: str | Sequence[str] = "all",
     movement: str | None = None,
 ) -> tuple[str, list[Joint], str | None]:
-    """Exercise, joints and name of a session that is to be made."""
+    """Return exercise, joints and name of a new session."""
     faults: dict[str, list[str]] = {}
 
     def tried(check: Callable[[], Any]) -> Any:
@@ -113,12 +113,12 @@ def check_creation(
 
 
 def _joints_of(movement: str, exercise: Exercise, joints: list[Joint] | None) -> list[Joint]:
-    """Joints of a session that measures a movement: by default the movement's joint."""
+    """Return the joints of a session that measures a movement: by default the movement's joint."""
     from mobility.assessment.movements import movement as entry_of
 
-    chosen = joints or [cast("Joint", entry_of(movement)["joint"])]
-    check_movement(movement, exercise, chosen)
-    return chosen
+    measured_joints = joints or [cast("Joint", entry_of(movement)["joint"])]
+    check_movement(movement, exercise, measured_joints)
+    return measured_joints
 
 
 def _joints(joints: str | Sequence[str], exercise: Exercise | None) -> list[Joint]:
@@ -130,15 +130,15 @@ def _joints(joints: str | Sequence[str], exercise: Exercise | None) -> list[Join
             fault = f"there is no {quoted(name)}{likely_of_all(name, choices)}"
             raise BadInputError.of({"body_joint_angles": fault})
     if exercise is not None and (wrong := [j for j in names if j not in (*exercise.joints, "all")]):
-        others = " or ".join(e.name for e in registry.exercises() if wrong[0] in e.joints)
-        fault = f"{wrong[0]!r} is measured only in {others}"
+        where = " or ".join(e.name for e in registry.exercises() if wrong[0] in e.joints)
+        fault = f"{wrong[0]!r} is measured only in {where}"
         raise BadInputError.of({"body_joint_angles": fault})
-    chosen = {*names, *(JOINTS if "all" in names else ())}
-    return [joint for joint in MEASURED if joint in chosen]
+    wanted_joints = {*names, *(JOINTS if "all" in names else ())}
+    return [joint for joint in MEASURED if joint in wanted_joints]
 
 
 def checked_video(video: str | os.PathLike[str]) -> Path:
-    """Path of a video that can be decoded."""
+    """Return the path of a video that can be decoded."""
     source = Path(video)
     check_decodable(source.name, what="video")
     check_visible(source.name, what="video")
@@ -149,7 +149,7 @@ def checked_video(video: str | os.PathLike[str]) -> Path:
 
 
 def check_calibration(calibration: str | os.PathLike[str], videos: Sequence[Path]) -> None:
-    """Raise unless a calibration is that of the cameras of some videos."""
+    """Raise an error unless a calibration belongs to the cameras of some videos."""
     from mobility.capture.video import probe
     from mobility.kinematics.calibration import read_calibration
 
@@ -159,56 +159,58 @@ def check_calibration(calibration: str | os.PathLike[str], videos: Sequence[Path
 
 
 class GivenKeypoints(NamedTuple):
-    """Keypoints of a video, as they were given and as a pose."""
+    """Keypoints of a video: the imported files, and the pose made from them."""
 
     source: Path
     pose: xr.Dataset
 
     @property
     def sha256(self) -> str:
-        """Digest of what was given, a file or a folder."""
+        """Digest of the imported file or folder."""
         return str(last_of(history(self.pose), "read_keypoints")["file_sha256"])
 
 
 def read_given_keypoints(
     keypoints: Sequence[Path], videos: Sequence[Path], options: Mapping[str, Any], model: str | None
 ) -> list[GivenKeypoints]:
-    """Read the keypoints of each video; refuse those that are not of it.
+    """Read the keypoints of each video; refuse keypoints of another video.
 
-    `options` are of the analysis, of which ``subject`` and ``second_subject`` say who is meant.
+    `options` belong to the analysis; its ``subject`` and ``second_subject`` select the person.
     """
     if not keypoints:
         if model is not None:
-            fault = "says whose keypoints are given; give them too, with keypoints"
+            fault = (
+                "names the model of imported keypoints; add them with keypoints, or leave it out"
+            )
             raise BadInputError.of({"keypoints_model": fault})
         return []
     if len(keypoints) != len(videos):
         number = "1 video" if len(videos) == 1 else f"{len(videos)} videos"
-        fault = f"give one file or folder for each video (got {len(keypoints)} for {number})"
+        fault = f"pass one file or folder for each video (got {len(keypoints)} for {number})"
         raise BadInputError.of({"keypoints": fault})
     if model is not None:
         model = check_name(model, what="keypoints_model")
     from mobility.exchange.keypoint_files import keypoints_of_video
 
-    given = []
+    keypoints_of_videos = []
     for source, video, name in zip(keypoints, videos, ("subject", "second_subject"), strict=False):
         check_decodable(source.name, what="keypoints")
         check_visible(source.name, what="keypoints")
         place = options.get(name)
         subject = None if place in (None, "largest") else (float(place[0]), float(place[1]))
         pose = keypoints_of_video(source, video, subject=subject, model=model)
-        given.append(GivenKeypoints(source, _with_model(pose, is_named=bool(model))))
-    return given
+        keypoints_of_videos.append(GivenKeypoints(source, _with_model(pose, is_named=bool(model))))
+    return keypoints_of_videos
 
 
 _FORMATS = ("CSV", "DeepLabCut", "SLEAP", "movement")
-"""Names of formats, which keypoints have whose model is not named."""
+"""Names of formats, which keypoints get if their model is not named."""
 
 
 def _with_model(pose: xr.Dataset, *, is_named: bool) -> xr.Dataset:
-    """Name the model so that a format is no model, and keypoints given as MediaPipe's are no more.
+    """Name the model; a format is not a model, and imported keypoints are not MediaPipe's.
 
-    Errors of MediaPipe are known of what its model has found here alone.
+    The errors of MediaPipe are known only for keypoints that this package found.
     """
     software = str(pose.attrs[SOFTWARE])
     if pose.attrs[SOURCE] == MEDIAPIPE:
@@ -235,34 +237,34 @@ def copied_files(
     folder: Path,
     keypoints: Sequence[GivenKeypoints] = (),
 ) -> dict[str, Any]:
-    """Copy the files of a session into its folder; gives their fields of its record."""
+    """Copy the files of a session into its folder; return their fields for its record."""
     copies: dict[str, Any] = {}
     names = {"video": "video", "second_video": "video-2"}
     for (field, name), source in zip(names.items(), videos, strict=False):
         copies[field] = VideoFile(**_copied(source, folder, name))
     if len(videos) > 1 and copies["video"].sha256 == copies["second_video"].sha256:
-        fault = "is the same as the first; give the video of another camera"
+        fault = "is the same as the first; use the video of another camera"
         raise BadInputError.of({"second_video": f"{videos[1].name} {fault}"})
     if calibration is not None:
         copied = _copied(Path(calibration), folder, "calibration")
         copies["calibration"] = CalibrationFile(**copied)
     fields = {"keypoints": "keypoints.nc", "second_keypoints": "keypoints-2.nc"}
-    for (field, name), given in zip(fields.items(), keypoints, strict=False):
+    for (field, name), imported in zip(fields.items(), keypoints, strict=False):
         target = folder / name
-        write_dataset(target, given.pose)
+        write_dataset(target, imported.pose)
         copies[field] = KeypointsFile(
             file=name,
-            original_name=given.source.name,
-            sha256=given.sha256,
+            original_name=imported.source.name,
+            sha256=imported.sha256,
             size=target.stat().st_size,
             copy_sha256=sha256(target),
-            model=str(given.pose.attrs["source_software"]),
+            model=str(imported.pose.attrs["source_software"]),
         )
     return copies
 
 
 def _copied(source: Path, folder: Path, name: str) -> dict[str, Any]:
-    """Copy a file in blocks, and take its hash on the way."""
+    """Copy a file in blocks, and compute its hash at the same time."""
     suffix = source.suffix.lower()
     if not (suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) <= 8):
         suffix = ".video"

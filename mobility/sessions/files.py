@@ -1,11 +1,11 @@
-"""Files that are whole or absent: atomic writes, locks, allowed names, and temporary folders.
+"""Files that are complete or absent: atomic writes, locks, allowed names, temporary folders.
 
 Everything is written under a hidden name next to its place, flushed to the disk, and renamed into
-place. A process that dies leaves at most a hidden file, which :func:`sweep` removes. Temporary
+place. If a process dies, at most a hidden file is left, which :func:`sweep` removes. Temporary
 folders do not outlive their process, even if it is killed.
 
 An absent file is a NotFoundError, a malformed one a BadInputError, a place that cannot be written a
-StorageError, and a lock that somebody else holds an InUseError.
+StorageError, and a lock that another process holds an InUseError.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ ID_PATTERN = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_LENGTH = 200
 
 PARTICIPANTS, REFERENCES = "participants", "references"
-"""Folders of the participants' records and of what the lab's studies found. No valid session ids:
-there, the record of a participant "session" would pass for that of a session."""
+"""Folders of the participants' records and of the results of the lab's studies. They are not valid
+session ids; otherwise the record of a participant "session" would look like that of a session."""
 
 PRIVATE_FOLDER = ".server"
-"""Folder in the store for what a server keeps beside the sessions."""
+"""Folder in the store for the files of a server."""
 
 VISITS = "visits"
-"""Folder of the reports, with the pages of visits, each in a folder of its participant."""
+"""Folder for the pages of visits among the reports, with one folder for each participant."""
 
 LOCKS = ".locks"
 """Folder of the locks of a store."""
@@ -66,7 +66,7 @@ PARTS = ("session", "edits", "threads")
 _NAMES_OF_REPORTS = re.compile(
     rf"{VISITS}|cohort|(batch|groups|reliability|study)-.*|.*\.validation(-data)?", re.IGNORECASE
 )
-"""Names of folders of the reports that are not of one session: no new session has such an id."""
+"""Names of report folders that do not belong to one session: no new session can have such an id."""
 
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
 """Sizes of the NetCDF-3 types byte, char, short, int, float, double."""
@@ -82,7 +82,7 @@ def is_id(value: object) -> bool:
 
 
 def check_id(value: str, *, what: str) -> str:
-    """Return `value` if :func:`is_id`; `what` is the parameter ("session_id")."""
+    """Return `value` if :func:`is_id` accepts it; `what` is the parameter ("session_id")."""
     if not isinstance(value, str) or not value:
         raise BadInputError.of({what: f"must be a non-empty text (got {quoted(value)})"})
     if not is_id(value):
@@ -116,7 +116,7 @@ def check_new_id(session_id: str) -> None:
 
 
 def report_place(reports: Path, session_id: str) -> Path:
-    """Folder of the report on a session: that of the pages of visits is none's."""
+    """Return the folder of the report on a session; the folder of visit pages belongs to none."""
     return reports / (f"_{session_id}" if session_id.lower() == VISITS else session_id)
 
 
@@ -139,14 +139,14 @@ def check_name(value: str, *, what: str) -> str:
 
 
 def check_visible(value: str, *, what: str) -> None:
-    """Refuse control characters, invisible ones and those that change the text direction too."""
+    """Refuse control characters, invisible characters, and those that change the text direction."""
     for character in filter(is_control, value):
         fault = f"holds the control character U+{ord(character):04X}; remove it"
         raise BadInputError.of({what: f"{fault} (got {quoted(value)})"})
 
 
 def check_file_name(value: str, *, what: str) -> str:
-    """Return `value` as :func:`check_name`, if it can also name a file in any folder."""
+    """Return `value` as :func:`check_name` does, if it can also name a file in any folder."""
     name = check_name(value, what=what)
     for separator in "/\\":
         if separator in name:
@@ -156,10 +156,10 @@ def check_file_name(value: str, *, what: str) -> str:
 
 
 def sweep(folder: Path, *names: str) -> None:
-    """Remove hidden leftovers of a dead process that was writing `names` in `folder`."""
+    """Remove hidden files that a dead process left while writing `names` in `folder`."""
     for name in names:
         target = Path(name)
-        # The video encoder writes atomically itself, which adds a second dot.
+        # The video encoder itself writes atomically, which adds a second dot.
         for dots in (".", ".."):
             for leftover in folder.glob(f"{dots}{target.stem}.*.tmp{target.suffix}"):
                 with suppress(OSError):
@@ -168,7 +168,7 @@ def sweep(folder: Path, *names: str) -> None:
 
 
 CREATING, DELETING = ".creating-", ".deleting-"
-"""Prefixes of a folder that is being made, and of one whose deletion has begun."""
+"""Prefixes of a folder that is being made, and of a folder whose deletion has begun."""
 
 
 def refuse_link(folder: Path) -> None:
@@ -198,7 +198,7 @@ def remove(folder: Path) -> None:
 
 
 def fault_of(act: Callable[..., object], *arguments: Any) -> StorageError | None:
-    """Error that keeps an act from being done; None once it is done."""
+    """Run a function, and return the error that prevents it; None once it is done."""
     try:
         act(*arguments)
     except StorageError as error:
@@ -207,9 +207,9 @@ def fault_of(act: Callable[..., object], *arguments: Any) -> StorageError | None
 
 
 def not_all_deleted(what: str, fault: StorageError) -> StorageError:
-    """Error: something of `what` is still there, because of `fault`, raised from it."""
+    """Return an error: part of `what` still exists, because of `fault`."""
     reason: BaseException = fault
-    while isinstance(reason.__cause__, StorageError):  # of a part, that says the same
+    while isinstance(reason.__cause__, StorageError):  # an error of a part has the same text
         reason = reason.__cause__
     return type(fault)(f"{what}: not everything was deleted: {reason}")
 
@@ -256,11 +256,11 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
     """Write `dataset` as NetCDF, atomically; equal data give equal bytes.
 
-    The format is NetCDF-3, which is read many times as fast as HDF5. What NetCDF-3 cannot hold
-    makes it compressed NetCDF-4: long integers, attributes that are lists of text, more than one
-    empty dimension, or an empty dimension that is not the first of each variable that has it.
+    The format is NetCDF-3, which is read many times as fast as HDF5. A Dataset that NetCDF-3 cannot
+    hold becomes compressed NetCDF-4. Examples are long integers, attributes that are lists of text,
+    and more than one empty dimension, or one that is not the first of each variable that has it.
     """
-    # xarray takes an empty array of objects for numbers; ours are text.
+    # xarray takes an empty array of objects for numbers; here they are text.
     texts = {
         name: variable.astype(str)
         for name, variable in dataset.variables.items()
@@ -272,8 +272,8 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
     empty = [name for name, size in plain.sizes.items() if not size]
     if all(set(variable.dims[1:]).isdisjoint(empty) for variable in plain.variables.values()):
         with suppress(ValueError, KeyError):
-            whole = _in_netcdf3_order(plain).to_netcdf(None, engine="scipy", unlimited_dims=empty)
-            content = _fix_record_offsets(bytes(whole)) if empty else whole
+            netcdf3 = _in_netcdf3_order(plain).to_netcdf(None, engine="scipy", unlimited_dims=empty)
+            content = _fix_record_offsets(bytes(netcdf3)) if empty else netcdf3
     if content is None:
         encoding = {
             name: {"zlib": True, "complevel": 1}
@@ -293,7 +293,7 @@ def _in_netcdf3_order(dataset: xr.Dataset) -> xr.Dataset:
         if variable.dtype.kind not in "OUS":
             return variable.shape
         # Text is written as characters, along one more dimension.
-        longest = max((len(str(each).encode()) for each in variable.values.flat), default=0)
+        longest = max((len(str(text).encode()) for text in variable.values.flat), default=0)
         return (*variable.shape, max(longest, 1))
 
     names = [*dataset.data_vars, *sorted(dataset.coords, key=str)]
@@ -301,13 +301,13 @@ def _in_netcdf3_order(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def _fix_record_offsets(content: bytes) -> bytes:
-    """Give the variables along an empty dimension consecutive offsets, behind all others.
+    """Give the variables along an empty dimension consecutive offsets, after all others.
 
     The format asks for that (NetCDF User's Guide, File Format Specifications, 64-bit offsets).
     scipy gives them all the same offset, before the scalars, and netCDF-C refuses such a file.
     """
     fixed = bytearray(content)
-    at, end = 8, len(content)  # behind the magic number and the number of records
+    at, end = 8, len(content)  # after the magic number and the number of records
 
     def number() -> int:
         nonlocal at
@@ -345,14 +345,14 @@ def _fix_record_offsets(content: bytes) -> bytes:
 
 
 def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a Dataset of :func:`write_dataset` into memory and close its file."""
+    """Read a Dataset written by :func:`write_dataset` into memory and close its file."""
     if not Path(path).is_file():
         raise NotFoundError(f"{os.fspath(path)}: no such file")
     # Imported late, so that pose workers start before it loads.
     import xarray as xr
 
     try:
-        # Our times are seconds as numbers, which must not become timedeltas.
+        # Times are seconds as numbers, which must not become timedeltas.
         dataset = xr.load_dataset(path, decode_times=False, decode_timedelta=False)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, IndexError) as error:
         raise BadInputError(f"{os.fspath(path)}: cannot be read as NetCDF ({error})") from None
@@ -366,7 +366,7 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
 
 @contextmanager
 def lock_if_free(path: str | os.PathLike[str], *, wait_s: float = 0.0) -> Iterator[bool]:
-    """Hold the lock file `path` if nobody else does, and give whether it is held.
+    """Hold the lock file `path` if no other process does; yield whether it is held.
 
     The system frees it when the process dies; its folder is made if absent.
     """
@@ -383,7 +383,7 @@ def lock_if_free(path: str | os.PathLike[str], *, wait_s: float = 0.0) -> Iterat
 
 @contextmanager
 def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold the lock file `path`, as :func:`lock_if_free`, or raise that `what` is in use."""
+    """Hold the lock file `path` as :func:`lock_if_free` does, or raise that `what` is in use."""
     with lock_if_free(path, wait_s=wait_s) as held:
         if not held:
             raise in_use(what)
@@ -391,16 +391,17 @@ def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Ite
 
 
 def in_use(what: str) -> InUseError:
-    """Error: another process holds the lock of `what`."""
+    """Return an error: another process holds the lock of `what`."""
     return InUseError(f"{what} is in use by another process; wait until it ends, or stop it")
 
 
 @contextmanager
 def replace_folder(folder: Path, *, what: str) -> Iterator[Path]:
-    """Give an empty folder beside `folder` (absolute) that takes its place if all goes well.
+    """Provide an empty folder beside `folder` (absolute) that replaces it if all goes well.
 
-    Not every system exchanges two folders in one step: between two renames `folder` can be absent,
-    but never half there. The earlier one is then still beside it, and the next run puts it back.
+    Not every system can exchange two folders in one step: between two renames `folder` can be
+    absent, but never incomplete. The earlier folder is then still beside it, and the next run puts
+    it back.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     earlier = folder.with_name(f".{folder.name}.earlier")
@@ -434,9 +435,10 @@ _ALIVE = ".alive"
 
 
 def scratch_folder(kind: str) -> tuple[Path, Callable[[], object]]:
-    """Make a temporary folder for a `kind` of work, and remove those of processes that were killed.
+    """Make a temporary folder for a `kind` of work, and remove those of killed processes.
 
-    Returns the folder and the function that removes it, called when the process ends at the latest.
+    Returns the folder and the function that removes it, which is called at the latest when the
+    process ends.
     """
     place = Path(tempfile.gettempdir())
     sweep_scratch()
@@ -445,7 +447,7 @@ def scratch_folder(kind: str) -> tuple[Path, Callable[[], object]]:
             folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}-"))
             alive = FileLock(folder / _ALIVE, mode=FILE_MODE)
             alive.acquire()
-            # Before it was locked, another process may have removed it as a dead one's.
+            # Before it was locked, another process may have removed it as a leftover.
             if (folder / _ALIVE).is_file():
                 return folder, weakref.finalize(_remove, _remove, folder, alive)
             alive.release()
@@ -455,7 +457,7 @@ def scratch_folder(kind: str) -> tuple[Path, Callable[[], object]]:
 
 @contextmanager
 def scratch(kind: str) -> Iterator[Path]:
-    """Give a folder of :func:`scratch_folder` that is removed at the end."""
+    """Provide a folder from :func:`scratch_folder` that is removed at the end."""
     folder, remove = scratch_folder(kind)
     try:
         yield folder
@@ -464,7 +466,7 @@ def scratch(kind: str) -> Iterator[Path]:
 
 
 def sweep_scratch() -> None:
-    """Remove temporary folders of processes that were killed; a living one holds its lock."""
+    """Remove temporary folders of killed processes; a living process holds its lock."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError, Timeout, NotImplementedError):
             if (folder / _ALIVE).is_file():
@@ -475,5 +477,5 @@ def sweep_scratch() -> None:
 def _remove(folder: Path, alive: FileLock) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     alive.release()
-    # A report's kernel, which was killed, leaves its folder.
+    # The killed kernel of a report leaves its folder.
     sweep_scratch()

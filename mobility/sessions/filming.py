@@ -1,4 +1,4 @@
-"""Whether sessions were filmed and analysed alike, so that the error of measuring again holds."""
+"""Whether sessions were filmed and analysed in the same way, so that test-retest errors apply."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Filming(NamedTuple):
     Attributes
     ----------
     view, azimuth
-        Of the first camera, as the checks of the recording have them; degrees.
+        View of the first camera, from the checks of the recording; degrees.
     cameras
-        Their number.
+        Number of cameras.
     method
-        Way to the angles, as fitted_body.
+        Method of the angles, such as fitted_body.
     standing
         Assumption of how straight the person stands, an option of the analysis.
     pose_source, source_software
-        Whose keypoints they are: key of the table ``pose_sources``, and name of the model.
+        Origin of the keypoints: key of the table ``pose_sources``, and name of the model.
     """
 
     view: str
@@ -40,7 +40,7 @@ class Filming(NamedTuple):
 
 
 def filming_of(session: StoredSession) -> Filming:
-    """Read how an analysed session was filmed; it raises what reading its results does."""
+    """Read how an analysed session was filmed; raises the errors of reading its results."""
     record = session.record
     view = session.capture_quality().get("view") or {}
     azimuth = view.get("azimuth_deg")
@@ -56,11 +56,11 @@ def filming_of(session: StoredSession) -> Filming:
 
 
 def filmed_alike(sessions: Sequence[Filming]) -> bool:
-    """Say whether camera, model, method and assumptions were the same; not of an unknown view."""
-    first, *others = sessions
+    """Whether camera, model, method and assumptions were the same; False if the view is unknown."""
+    first, *other_sessions = sessions
     if first.view in ("", UNKNOWN):
         return False
-    turned = [0.0, *(turn(each.azimuth, first.azimuth) for each in others)]
+    turned = [0.0, *(turn(session.azimuth, first.azimuth) for session in other_sessions)]
     near = max(turned) - min(turned) <= SAME_PLACE_DEG and math.isfinite(sum(turned))
-    alike = all(each._replace(azimuth=first.azimuth) == first for each in others)
+    alike = all(session._replace(azimuth=first.azimuth) == first for session in other_sessions)
     return alike and near and math.isfinite(first.azimuth)

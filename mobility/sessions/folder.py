@@ -1,6 +1,7 @@
-"""The folder of a store: its sessions, documents and locks, which are those of the system.
+"""The folder of a store: its sessions, documents and locks.
 
-`store` is that folder. A key is the path of a document in it.
+`store` is that folder. A key is the path of a document in it. Locks are locks of the operating
+system.
 """
 
 from __future__ import annotations
@@ -41,38 +42,38 @@ _RESULT_NAMES = re.compile(
     r"video(-2)?\.[a-z0-9]{1,7}|analyzed\.mp4"
     r"|(pose|pose-2|fitted|angles|repetitions|metrics)\.nc"
 )
-"""Names of videos and results: a folder without a record is a session's only if it has one."""
+"""Names of videos and results: a folder without a record counts as a session only if it has one."""
 
 _OTHER_NAMES = re.compile(
     r"session\.json|edits\.json|config\.json|capture_quality\.json|metrics\.parquet|threads"
     r"|validation|keypoints(-2)?\.nc|calibration\.[a-z0-9]{1,7}|\..*\.tmp(\..*)?|\.ipynb_checkpoints"
     r"|\.still-[0-9a-f]{16}\.jpg"
 )
-"""Names in the folder of a session beside videos and results."""
+"""Names in the folder of a session besides videos and results."""
 
 
 def session_ids(store: Path) -> list[str]:
-    """Ids of all sessions, in order; damaged ones too."""
-    return [each.name for each in _visible(store) if (each / "session.json").is_file()]
+    """Return the ids of all sessions, in order, including damaged ones."""
+    return [entry.name for entry in _visible(store) if (entry / "session.json").is_file()]
 
 
 def possible_ids(store: Path) -> list[str]:
-    """Ids of all sessions, and of folders without a record that hold only what a session has."""
-    return [each.name for each in _visible(store) if _may_be_session(each)]
+    """Return the ids of all sessions, and of folders without a record but only session files."""
+    return [entry.name for entry in _visible(store) if _may_be_session(entry)]
 
 
 def holds(store: Path, session_id: str) -> bool:
-    """Whether there is such a session, even if damaged."""
+    """Whether there is such a session, even if it is damaged."""
     return not is_reserved(session_id) and _may_be_session(store / session_id)
 
 
 def unfinished_ids(store: Path) -> list[str]:
-    """Ids of sessions whose creation or deletion is unfinished or still running."""
+    """Return the ids of sessions whose creation or deletion is unfinished or still running."""
     return sorted({session_id for session_id, _ in _leftovers(store)})
 
 
 def delete_session(store: Path, session_id: str, remove_reports: Callable[[str], object]) -> None:
-    """Delete a session and its reports for good, unless it is in use."""
+    """Delete a session and its reports permanently, unless it is in use."""
     folder = store / session_id
     refuse_link(folder)
     with session_locked(store, session_id, wait_s=2) as free:
@@ -98,9 +99,9 @@ def delete_session(store: Path, session_id: str, remove_reports: Callable[[str],
 def sweep_sessions(
     store: Path, remove_reports: Callable[[str], object]
 ) -> dict[str, StorageError | None]:
-    """Finish deletions that were interrupted, and remove what dead creations left.
+    """Finish interrupted deletions, and remove the leftovers of dead creations.
 
-    Maps the id of each session that left something to the error that kept it, or None.
+    Maps the id of each session with leftovers to the error that kept them, or None.
     """
     swept: dict[str, StorageError | None] = {}
     for session_id, hidden in _leftovers(store):
@@ -115,7 +116,7 @@ def sweep_sessions(
 def _finish(
     store: Path, session_id: str, hidden: Path, remove_reports: Callable[[str], object]
 ) -> StorageError | None:
-    """Delete what is left of a session, whose lock is held; return the error if that fails."""
+    """Delete the leftovers of a session, whose lock is held; return the error if that fails."""
     # A living creation may end between the listing and the lock.
     exists = (store / session_id).exists()
     fault = None if exists else fault_of(remove_reports, session_id)
@@ -131,7 +132,7 @@ def _finish(
 
 
 def read_document(store: Path, key: str) -> bytes | None:
-    """Content of a document; None if there is none."""
+    """Return the content of a document; None if there is none."""
     file = store / key
     try:
         return read_file(file)
@@ -142,7 +143,7 @@ def read_document(store: Path, key: str) -> bytes | None:
 
 
 def write_document(store: Path, key: str, content: bytes) -> None:
-    """Write a document whole; its lock is held."""
+    """Write a document atomically; its lock is held."""
     file = store / key
     _refuse_link_out(store, file.parent)
     with writing(file.parent):
@@ -153,7 +154,7 @@ def write_document(store: Path, key: str, content: bytes) -> None:
 
 
 def delete_document(store: Path, key: str) -> bool:
-    """Delete a document and leftovers of it; False if there is none."""
+    """Delete a document and its leftovers; return False if there is none."""
     file = store / key
     _refuse_link_out(store, file.parent)
     existed = file.is_file()
@@ -167,12 +168,12 @@ def delete_document(store: Path, key: str) -> bool:
 def session_locked(
     store: Path, session_id: str, part: str = "session", *, wait_s: float = 0.0
 ) -> AbstractContextManager[bool]:
-    """Hold a lock of a session, and give whether it is held."""
+    """Hold a lock of a session, and yield whether it is held."""
     return lock_if_free(store / LOCKS / f"{session_id}.{part}.lock", wait_s=wait_s)
 
 
 def forget_locks(store: Path, session_id: str) -> None:
-    """Remove what is left of the locks of a session that is gone."""
+    """Remove the leftover locks of a session that was deleted."""
     for part in (*PARTS, "work"):
         with suppress(OSError):
             (store / LOCKS / f"{session_id}.{part}.lock").unlink()
@@ -192,13 +193,13 @@ def _refuse_link_out(store: Path, folder: Path) -> None:
 
 
 def _visible(store: Path) -> list[Path]:
-    """Entries whose names can be ids of sessions, in order."""
+    """Return entries whose names can be ids of sessions, in order."""
     entries = entries_with_prefix(store, "")
     return [e for e in entries if not e.name.startswith(".") and not is_reserved(e.name)]
 
 
 def _leftovers(store: Path) -> Iterator[tuple[str, Path]]:
-    """Folders of sessions that are being created or deleted, with their ids."""
+    """Return folders of sessions that are being created or deleted, with their ids."""
     for prefix in (CREATING, DELETING):
         for hidden in entries_with_prefix(store, prefix):
             if is_id(session_id := hidden.name.removeprefix(prefix)):

@@ -1,4 +1,4 @@
-"""What is stored of a session and of a participant, field by field."""
+"""The stored fields of a session and of a participant."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ State = Literal["created", "analyzing", "analyzed", "edited", "failed"]
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Number = Finite | None
-"""A finite number, or null where the value was refused or is missing."""
+"""A finite number, or null if the value was withheld or is missing."""
 Numbers = list[Number]
 
 ANONYMOUS = "anonymous"
-"""Participant of sessions that name none: they may be of different people."""
+"""Participant of sessions that name none: they may belong to different people."""
 DEMO = "demo"
 """Participant of the sessions of ``mobility demo``: nobody, who is in no list and no count."""
 OLDEST = 120
@@ -46,7 +46,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 def now() -> datetime.datetime:
-    """Time of this computer to the second, with its offset."""
+    """Return the time of this computer to the second, with its offset."""
     return datetime.datetime.now().astimezone().replace(microsecond=0)
 
 
@@ -56,12 +56,12 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def json_values(self) -> dict[str, Any]:
-        """JSON values of the fields that were given; optional ones left out stay out."""
+        """Return JSON values of the fields that were set; unset optional fields are left out."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
 class DisplayConfig(Document):
-    """Display settings of a session of single joints."""
+    """Display settings of a session with single-joint movements."""
 
     shown_angles: Annotated[list[str], Field(description="in order; empty: no choice, all")]
     comments: dict[str, str]
@@ -74,12 +74,12 @@ class StoredConfig(DisplayConfig):
     revision: Annotated[int, Field(ge=1)]
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings alone."""
+        """Return only the settings."""
         return self.model_dump(include=set(DisplayConfig.model_fields))
 
 
 class Participant(Document):
-    """What is known of a participant; nothing but the id is required."""
+    """Data of a participant; only the id is required."""
 
     user_id: str
     display_name: str | None = None
@@ -106,13 +106,13 @@ class Participant(Document):
         return year - self.birth_year
 
     def age_in(self, year: int) -> float | None:
-        """Age in years; by the birth year that reached in `year`. None: not known."""
+        """Return the age in years, reached in `year` if there is a birth year; None if unknown."""
         reached = self.age_reached(year)
         return self.age if reached is None else float(reached)
 
 
 class GivenParticipant(Participant):
-    """What somebody says of a participant now: checked more closely than what was stored before."""
+    """Data that a user enters now, which are checked more closely than stored data."""
 
     @field_validator("birth_year", "age", "height_m", "weight_kg", mode="before")
     @classmethod
@@ -146,7 +146,7 @@ class CalibrationFile(VideoFile):
 class KeypointsFile(VideoFile):
     """Keypoints of another pose model, from which the pose of a video is made.
 
-    The file is a pose of this package; `sha256` is of what was given, a file or a folder.
+    The file is a pose of this package; `sha256` belongs to the imported file or folder.
     """
 
     copy_sha256: Annotated[Sha256, Field(description="of the file")]
@@ -171,10 +171,10 @@ class Rendering(Document):
 
 
 def _in_current_options(options: Any) -> Any:
-    """Read the default of earlier versions as that of today.
+    """Convert the defaults of earlier versions to the current default.
 
-    Before there was ``camera_pitch``, ``straight`` was the default of every exercise, and stored as
-    if it had been chosen.
+    Before ``camera_pitch`` existed, ``straight`` was the default of every exercise, and stored as
+    if the user had chosen it.
     """
     if not isinstance(options, Mapping) or "camera_pitch" in options:
         return options
@@ -182,7 +182,7 @@ def _in_current_options(options: Any) -> Any:
 
 
 class Provenance(Document):
-    """With what the results were made."""
+    """Versions and inputs that made the results."""
 
     video_sha256: Sha256
     model_sha256: Sha256 | None = None
@@ -198,10 +198,10 @@ class Provenance(Document):
 
     @property
     def standing(self) -> str:
-        """Assumption on standing, and whether the camera's pitch was given."""
+        """Return the assumption on standing, and whether the camera's pitch was measured."""
         standing = str(self.options.get("standing", ""))
-        given = self.options.get("camera_pitch") not in (None, "auto")
-        return f"{standing}, pitch given" if given else standing
+        has_pitch = self.options.get("camera_pitch") not in (None, "auto")
+        return f"{standing}, pitch given" if has_pitch else standing
 
 
 class SessionRecord(Document):
@@ -225,7 +225,7 @@ class SessionRecord(Document):
     ] = None
     video: VideoFile
     second_video: Annotated[
-        VideoFile | None, Field(description="of another camera, of the same trial")
+        VideoFile | None, Field(description="of another camera, with the same movement")
     ] = None
     calibration: Annotated[
         CalibrationFile | None, Field(description="with which the cameras were known")
@@ -254,12 +254,12 @@ class SessionRecord(Document):
 
     @property
     def kind(self) -> Exercise:
-        """The exercise, as the registry describes it."""
+        """Return the exercise from the registry."""
         return registry.exercise(self.exercise)
 
     @property
     def name(self) -> str:
-        """What lists call it: its title, else the name that its file had."""
+        """Return the name for lists: the title, or else the original name of the file."""
         return self.session_name or self.video.original_name
 
     @property
@@ -269,26 +269,30 @@ class SessionRecord(Document):
 
     @property
     def visit_day(self) -> datetime.date | None:
-        """Day of the visit that it belongs to, in its own offset; None if nobody is named."""
+        """Return the day of its visit, in its own offset; None without a named participant."""
         return None if self.user_id == ANONYMOUS else self.created_at.date()
 
     @property
     def videos(self) -> list[VideoFile]:
-        """The videos that were measured: of both cameras, or the only one."""
+        """Return the measured videos: one or two."""
         both = [self.video, *([] if self.second_video is None else [self.second_video])]
         return both if self.measured_video is None else [both[self.measured_video - 1]]
 
     @property
     def given_keypoints(self) -> list[str]:
-        """Names that files or folders of keypoints had which were given, one for each video."""
+        """Return the original names of imported keypoints, one for each video."""
         both = (self.keypoints, self.second_keypoints)
-        return [each.original_name for each in both if each is not None]
+        return [file.original_name for file in both if file is not None]
 
     @property
     def origin(self) -> Origin:
-        """Whose keypoints the results are of."""
-        made = self.provenance
-        return Origin() if made is None else Origin(made.pose_source, made.source_software)
+        """Return the origin of the keypoints of the results."""
+        provenance = self.provenance
+        return (
+            Origin()
+            if provenance is None
+            else Origin(provenance.pose_source, provenance.source_software)
+        )
 
     def require(self, document: str, what: str = "") -> None:
         """Refuse a document that only sessions of another exercise have, called `what`."""
@@ -297,14 +301,16 @@ class SessionRecord(Document):
                 "documents.other_exercise",
                 session=self.session_id,
                 exercise=self.exercise,
-                others=" or ".join(repr(each.name) for each in registry.that_have(document)),
+                others=" or ".join(
+                    repr(exercise.name) for exercise in registry.that_have(document)
+                ),
                 what=what or document,
             )
             raise BadInputError(message)
 
 
 def verdict_in_words(level: str, exercise: str) -> str:
-    """Name a verdict as every page, list and table names it; empty where there is none."""
+    """Return the words for a verdict on every page, list and table; empty if there is none."""
     if not level:
         return ""
     return registry.exercise(exercise).verdict_words(level)
@@ -317,7 +323,7 @@ class Edit(Document):
     who: str
     when: AwareDatetime
     before: Any
-    after: Annotated[Any, Field(description="null: back to what the analysis finds")]
+    after: Annotated[Any, Field(description="null: back to the result of the analysis")]
 
 
 class Edits(Document):
@@ -327,5 +333,5 @@ class Edits(Document):
     edits: list[Edit] = Field(default_factory=list)
 
     def current(self, kind: str) -> Any:
-        """Return what holds now for `kind`; None where nothing was corrected."""
+        """Return the current correction for `kind`; None if nothing was corrected."""
         return next((edit.after for edit in reversed(self.edits) if edit.kind == kind), None)

@@ -1,4 +1,4 @@
-"""Where reports, notebooks and the demo are, and which reports a deletion includes."""
+"""Places of reports, notebooks and the demo, and which reports a deletion includes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mobility.sessions.files import (
 )
 
 VISIT = "visit"
-"""Name of the files of the page of a visit, without their endings."""
+"""Name of the files of a visit page, without their endings."""
 
 COHORT = "cohort"
 VALIDATION = "lab-validation"
@@ -49,7 +49,7 @@ def page_files(folder: Path, name: str) -> dict[str, Path]:
 
 
 def find_notebook(name: str) -> Path:
-    """Path of a report notebook: in the checkout, else in the installation."""
+    """Return the path of a report notebook: in the checkout, or else in the installation."""
     notebook = beside_package("notebooks") / f"{name}.ipynb"
     if not notebook.is_file():
         raise NotFoundError(f"there is no notebook {name}.ipynb in {notebook.parent}")
@@ -57,12 +57,13 @@ def find_notebook(name: str) -> Path:
 
 
 def demo_places(exercise_name: str) -> tuple[Path, Path]:
-    """Folder of the demo session of an exercise, and that of the reports of demos."""
+    """Return the folders of the demo session of an exercise, and of the reports of demos."""
     demos = beside_package("data/demo")
     folder = demos / registry.exercise(exercise_name).slug
     if not (folder / "session.json").is_file():
         raise NotFoundError(
-            f"demo of {exercise_name}: is not part of this installation, there is none in {demos}"
+            f"demo of {exercise_name}: is not part of this installation (there is none in "
+            f"{demos}). Install the demos, or use a checkout"
         )
     return folder, beside_package("reports")
 
@@ -74,7 +75,7 @@ def demo_video(exercise_name: str) -> Path:
 
 
 def beside_package(folder: str) -> Path:
-    """Folder beside the package: of the checkout, else of the installation."""
+    """Return the folder beside the package, in the checkout or else in the installation."""
     checkout = Path(__file__).resolve().parents[2]
     if (checkout / "notebooks" / "workbench.ipynb").is_file():
         return checkout / folder
@@ -82,13 +83,14 @@ def beside_package(folder: str) -> Path:
 
 
 VALIDATION_ENDING = ".validation"
-"""Ends the name of the folder of a session's reports on lab data; the session id begins it."""
+"""End of the name of the folder with a session's reports on lab data; it begins with the session
+id."""
 
 NAMES_VISIT = ".last-visit"
-"""File beside the report of a session with the id of the visit before, which the report names."""
+"""File beside the report of a session with the id of the previous visit, which the report names."""
 
 SESSIONS_ON_PAGE = ".sessions.json"
-"""File beside the page of a visit with the ids of the sessions that it may name."""
+"""File beside a visit page with the ids of the sessions that it may name."""
 
 _OF_STUDY = ("study.parquet", "study.datapackage.json", "sessions.csv", "curves.parquet")
 
@@ -122,22 +124,22 @@ class Trace:
 
     path: Path
     remove: Callable[[], object]
-    """Takes the participant out; safe to repeat."""
+    """Removes the participant from it; can be repeated safely."""
 
 
 def report_places(reports: Path, session_id: str) -> tuple[Path, Path]:
-    """Folders of the reports on a session, and on its comparisons with lab data."""
+    """Return the folders of the reports on a session, and on its comparisons with lab data."""
     return report_place(reports, session_id), reports / f"{session_id}{VALIDATION_ENDING}"
 
 
 def visit_folder(reports: Path, user_id: str, date: str, chosen: Sequence[str] = ()) -> Path:
-    """Folder of the page of a visit, or of that of chosen sessions of it."""
+    """Return the folder of a visit page, or of the page of chosen sessions of the visit."""
     which = f".{hashlib.sha256(' '.join(chosen).encode()).hexdigest()[:8]}" if chosen else ""
     return reports / VISITS / user_id / f"{date}{which}"
 
 
 def remove_visits(reports: Path, session_id: str) -> None:
-    """Remove the pages of visits that may name a session, the unfinished ones too."""
+    """Remove the visit pages that may name a session, including unfinished ones."""
     for listing in sorted((reports / VISITS).glob(f"*/*/{SESSIONS_ON_PAGE}")):
         with suppress(MobilityError):
             named = read_json(listing)
@@ -147,7 +149,7 @@ def remove_visits(reports: Path, session_id: str) -> None:
 
 
 def remove_visits_of(reports: Path, user_id: str) -> None:
-    """Remove all pages of visits of a participant."""
+    """Remove all visit pages of a participant."""
     place = reports / VISITS / user_id
     refuse_link(place)
     remove(place)
@@ -156,7 +158,7 @@ def remove_visits_of(reports: Path, user_id: str) -> None:
 
 
 def remove_page(folder: Path) -> None:
-    """Remove the page of a visit, and what is beside it unless somebody is making it."""
+    """Remove a visit page, and the files beside it unless somebody is making it."""
     remove(folder)
     for what in ("rendering.lock", "asked.lock"):
         guard = folder.with_name(f".{folder.name}.{what}")
@@ -170,7 +172,7 @@ def remove_page(folder: Path) -> None:
 
 
 def remove_reports(reports: Path, session_id: str) -> None:
-    """Remove the reports that hold a session."""
+    """Remove the reports that contain a session."""
     if not reports.is_dir():
         return
     places = report_places(reports, session_id)
@@ -191,16 +193,16 @@ def remove_reports(reports: Path, session_id: str) -> None:
     for named in reports.glob(f"[!.]*/{NAMES_VISIT}"):
         try:
             content = named.read_bytes()
-        except OSError:  # gone meanwhile, or no file
+        except OSError:  # removed meanwhile, or not a file
             continue
-        if content == session_id.encode():  # made anew when it is next used
+        if content == session_id.encode():  # made again when it is next used
             remove(named.parent)
 
 
 def reports_on(reports: Path, sessions: list[str], user_id: str | None = None) -> list[Trace]:
-    """Find reports of cohorts and studies that hold one of the sessions, or a participant.
+    """Find reports of cohorts and studies that contain one of the sessions, or a participant.
 
-    Reports whose deletion was interrupted are included, whomever they hold.
+    Reports whose deletion was interrupted are included, whomever they contain.
     """
     traces = []
     for folder in sorted(reports.glob("[!.]*/")):
@@ -214,7 +216,7 @@ def reports_on(reports: Path, sessions: list[str], user_id: str | None = None) -
 
 
 def _remove_report(folder: Path, name: str) -> None:
-    """Remove the files of a report; its folder too if nothing else is in it."""
+    """Remove the files of a report; also its folder if nothing else is in it."""
     begun = folder / f"{DELETING}{name}.ipynb"
     with writing(folder):
         # Removed last: it marks an unfinished deletion.
@@ -231,7 +233,7 @@ def _remove_report(folder: Path, name: str) -> None:
 
 
 def _holds(folder: Path, name: str, sessions: list[str], user_id: str | None) -> bool:
-    """Whether a report of a cohort or a study holds one of the sessions, or a participant."""
+    """Whether a report of a cohort or a study contains one of the sessions, or a participant."""
     with suppress(
         MobilityError, OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error
     ):

@@ -47,19 +47,19 @@ S = TypeVar("S", bound=StoredSession)
 
 
 def store_of(session: StoredSession) -> SessionStore[Any]:
-    """Give the store that handed out a session, with its other sessions."""
+    """Return the store that opened a session, with its other sessions."""
     return cast("SessionStore[Any]", session.store)
 
 
 @checked_methods
 class SessionStore(StoreFiles, Generic[S]):
-    """A store that hands out its sessions.
+    """A store that opens its sessions.
 
     Its parameters are those of :class:`~mobility.sessions.store_files.StoreFiles`.
     """
 
     def _opened(self, folder: Path) -> S:
-        """Session in a folder of this store, of the class that the store hands out."""
+        """Open the session in a folder of this store, with the store's session class."""
         return cast("S", StoredSession(folder, self))
 
     def create(
@@ -87,8 +87,8 @@ class SessionStore(StoreFiles, Generic[S]):
         video
             The video; it is copied.
         second_video
-            The same trial as another camera saw it, not necessarily started at
-            the same time; it is copied too.
+            The same movement from another camera, which may start at a different time; it is copied
+            too.
         user_id
             Participant of the session, with or without a record.
         exercise_name
@@ -96,34 +96,36 @@ class SessionStore(StoreFiles, Generic[S]):
         session_name
             Title of the session.
         body_joint_angles
-            Of "ankle", "knee", "hip", "shoulder", "elbow", or "all" of these, and where single
-            joints are measured "trunk" and "neck" too; a list, or one text with commas.
+            "ankle", "knee", "hip", "shoulder", "elbow", or "all" of these; for single-joint range
+            of motion also "trunk" and "neck". A list, or one text with commas.
         movement
-            Of single joints, the movement of the table ``movements`` that was filmed; with
-            it the exercise can be left out, and "all" joints are the one that moves.
+            For single-joint range of motion, the filmed movement from the table ``movements``. With
+            it the exercise can be left out, and "all" joints means the joint that moves.
         session_id
-            Id of the session; default: made of the time and chance.
+            Id of the session; by default made from the time and a random part.
         calibration
             File with the lenses and places of the cameras
             (:func:`~mobility.kinematics.calibration.read_calibration`); it is copied too.
         keypoints
-            Keypoints of another pose model, as :func:`mobility.read_keypoints` reads them, of each
-            frame of the video; of two videos a list of two. A pose made of them is kept.
+            Keypoints of another pose model, as :func:`mobility.read_keypoints` reads them, for each
+            frame of the video; for two videos a list of two. The session keeps a pose made from
+            them.
         keypoints_model
             Name of that model, for pages; by default that of the format.
         options
-            With which its first analysis begins, of
+            Options for the first analysis, from
             :class:`~mobility.sessions.analysis_options.AnalysisOptions`.
         phone_key
-            Id of the key of the phone that adds it (``mobility open --lan``) and may see it.
+            Id of the key of the phone that adds the session (``mobility open --lan``) and may see
+            it.
         date
-            When the film was taken, a date or date and time, or such a text ("2026-11-30",
-            "2026-11-30T10:15"); default: now. A date alone has the time of this moment.
+            When the video was recorded: a date or date and time, or such a text ("2026-11-30",
+            "2026-11-30T10:15"); by default now. A date alone gets the current time of day.
 
         Raises
         ------
         BadInputError
-            With all faults at once in ``fields``; or the video cannot be decoded (VideoError).
+            With all errors in ``fields``; or the video cannot be decoded (VideoError).
         """
         self.require_writable()
         checked_options = given_options(options)
@@ -135,8 +137,8 @@ class SessionStore(StoreFiles, Generic[S]):
         if keypoints is None:
             require_model(checked_options.get("model"))
             require_detector(checked_options.get("detector"))
-        if (chosen := checked_options.pop("movement", "auto")) != "auto":
-            movement = chosen
+        if (option := checked_options.pop("movement", "auto")) != "auto":
+            movement = option
         exercise, joints, name = check_creation(
             user_id=user_id,
             exercise_name=exercise_name,
@@ -145,12 +147,15 @@ class SessionStore(StoreFiles, Generic[S]):
             movement=movement,
         )
         created = taken_at(date)
-        sources = [checked_video(each) for each in (video, second_video) if each is not None]
+        sources = [checked_video(source) for source in (video, second_video) if source is not None]
         if calibration is not None:
             check_calibration(calibration, sources)
         of_videos = [keypoints] if isinstance(keypoints, str | os.PathLike) else keypoints or []
-        given = read_given_keypoints(
-            [Path(each) for each in of_videos], sources, checked_options, keypoints_model
+        imported = read_given_keypoints(
+            [Path(keypoints_path) for keypoints_path in of_videos],
+            sources,
+            checked_options,
+            keypoints_model,
         )
 
         if session_id is None:
@@ -165,7 +170,7 @@ class SessionStore(StoreFiles, Generic[S]):
                 with writing(self.path):
                     make_folder(self.path)
                     hidden.mkdir(FOLDER_MODE)
-                files = copied_files(sources, calibration, hidden, given)
+                files = copied_files(sources, calibration, hidden, imported)
                 record = SessionRecord(
                     schema_version=SCHEMA_VERSION,
                     session_id=session_id,
@@ -190,16 +195,16 @@ class SessionStore(StoreFiles, Generic[S]):
         return self._opened(self.path / session_id)
 
     def sessions(self) -> list[S]:
-        """All sessions, the oldest first; a damaged one is left out and logged."""
+        """Return all sessions, the oldest first; a damaged one is left out and logged."""
         sessions, damaged = self._read_records(session_ids(self.path))
         for fault in damaged.values():
             log.warning("left out: %s", fault)
         return sessions
 
     def sessions_and_damaged(self) -> tuple[list[S], dict[str, str]]:
-        """All sessions, the oldest first; and by id, the error of each whose record is unreadable.
+        """Return all sessions, oldest first, and by id the error of each unreadable record.
 
-        The latter include folders that may be sessions (:meth:`possible_sessions`).
+        The errors include folders that may be sessions (:meth:`possible_sessions`).
         """
         return self._read_records(sorted({*session_ids(self.path)} | self.possible_sessions()))
 
@@ -214,7 +219,7 @@ class SessionStore(StoreFiles, Generic[S]):
         return [session for *_, session in sorted(dated, key=lambda item: item[:2])], damaged
 
     def session(self, session_id: str) -> S:
-        """Open a session, or raise that there is none."""
+        """Open a session, or raise an error if there is none."""
         self.require_session(session_id)
         return self._opened(self.path / session_id)
 

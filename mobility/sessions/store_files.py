@@ -1,8 +1,8 @@
 """Files of a store: a folder with sessions, participants and documents.
 
-A session is a folder with a record (``session.json``), a video, and what the
-analysis made of it. Nothing is written until there is something to keep: a
-store that is only read may be read-only or absent.
+A session is a folder with a record (``session.json``), a video, and the results of the analysis.
+Nothing is written until there is something to keep: a store that is only read may be read-only or
+absent.
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ class StoreFiles:
     Parameters
     ----------
     path
-        The folder; it is made when something is first written.
+        The folder; it is created when something is first written.
     reports
-        Folder of the rendered reports; by default the environment variable
-        ``MOBILITY_REPORTS``, else ``reports``.
+        Folder of the rendered reports; by default the environment variable ``MOBILITY_REPORTS``,
+        otherwise ``reports``.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class StoreFiles:
         require_path(path, what="store")
         check_decodable(os.fspath(path), what="store")
         self.path = Path(path)
-        # A missing store counts as empty, but a folder can be made there only below a folder.
+        # A missing store counts as empty, but it can be created only below a folder.
         existing = next(p for p in (self.path, *self.path.parents) if os.path.lexists(p))
         if not existing.is_dir():
-            raise BadInputError(f"store {self.path}: {existing} is not a folder; name one")
+            raise BadInputError(f"store {self.path}: {existing} is not a folder. Name a folder")
         place = reports
         if place is None:
             place = os.environ.get(REPORTS_VARIABLE) or "reports"
@@ -111,7 +111,7 @@ class StoreFiles:
         return type(self)(self.path.absolute(), reports=self.reports.absolute())
 
     def require_session(self, session_id: str) -> None:
-        """Raise that there is no such session, if there is none."""
+        """Raise an error if there is no such session."""
         check_id(session_id, what="session_id")
         if not self.has(session_id):
             if session_id in self.unfinished():
@@ -120,10 +120,12 @@ class StoreFiles:
                     "still running; finish deleting it with: mobility sessions delete "
                     f"{session_id}"
                 )
-            others = [each for each in folder.session_ids(self.path) if each != session_id]
+            other_ids = [
+                other_id for other_id in folder.session_ids(self.path) if other_id != session_id
+            ]
             raise NotFoundError(
                 f"session {session_id}: not in the store {self.place}"
-                f"{likely(session_id, others) or '; list them with: mobility sessions list'}"
+                f"{likely(session_id, other_ids) or '; list them with: mobility sessions list'}"
             )
 
     def has(self, session_id: str) -> bool:
@@ -133,16 +135,16 @@ class StoreFiles:
         return (self.path / session_id / "session.json").is_file()
 
     def possible_sessions(self) -> set[str]:
-        """Ids of all sessions, and of folders without a record that hold only files of a session.
+        """Return the ids of all sessions, and of folders without a record but only session files.
 
-        A folder with anything else is not ours.
+        A folder with any other file is not a session.
         """
         return {*folder.possible_ids(self.path)}
 
     def delete(self, session_id: str) -> None:
         """Delete a session with its video, results and reports; nothing is kept.
 
-        Interrupted deletions, of any session, are finished first. A session in use is not deleted.
+        Interrupted deletions of any session are finished first. A session in use is not deleted.
         """
         check_id(session_id, what="session_id")
         self.require_writable()
@@ -163,22 +165,22 @@ class StoreFiles:
             raise not_all_deleted(f"session {session_id}", error) from error
 
     def sweep(self) -> dict[str, StorageError | None]:
-        """Finish deletions that were interrupted, and remove what killed creations left.
+        """Finish interrupted deletions, and remove the leftovers of killed creations.
 
-        Maps the id of each session that left something to the error that kept it, or None.
+        Maps the id of each session with leftovers to the error that kept them, or None.
         """
         return folder.sweep_sessions(self.path, self.remove_reports)
 
     def unfinished(self) -> list[str]:
-        """Ids of sessions whose creation or deletion is unfinished or still running."""
+        """Return the ids of sessions whose creation or deletion is unfinished or still running."""
         return folder.unfinished_ids(self.path)
 
     def set_participant(self, user_id: str, /, **fields: Any) -> dict[str, Any]:
-        """Store data of a participant; fields not named stay as they are.
+        """Store data of a participant; other fields keep their values.
 
         ``display_name``, ``sex`` ("female", "male"), ``birth_year`` or ``age`` (years),
-        ``height_m``, ``weight_kg``, ``email``; None forgets a field. ``user_id`` may be repeated.
-        All faults are raised at once, in ``fields``.
+        ``height_m``, ``weight_kg``, ``email``; None removes a field. ``user_id`` may be repeated.
+        All errors are raised together, in ``fields``.
         """
         self.require_writable()
         check_id(user_id, what="user_id")
@@ -204,32 +206,32 @@ class StoreFiles:
         return document
 
     def participant(self, user_id: str) -> dict[str, Any]:
-        """Return the record of a participant, or raise that there is none."""
+        """Return the record of a participant, or raise an error if there is none."""
         check_id(user_id, what="user_id")
         stored = self.stored_participant(user_id)
         if stored is None:
-            others = self.participants()
-            if user_id in others:
+            user_ids = self.participants()
+            if user_id in user_ids:
                 raise NotFoundError(
                     f"participant {user_id}: has sessions but no record; make one with: mobility "
                     f"participants set {user_id} --file FILE"
                 )
             raise NotFoundError(
-                f"participant {user_id}: not in the store {self.place}{likely(user_id, others)}"
+                f"participant {user_id}: not in the store {self.place}{likely(user_id, user_ids)}"
             )
         return stored.model_dump(mode="json", exclude_none=True)
 
     def participants(self) -> list[str]:
-        """Ids of the participants who have a record or a session, in order; not the demo."""
-        names = [each.name for each in entries_with_prefix(self.path / PARTICIPANTS, "")]
+        """Return the ids of participants with a record or a session, in order, without the demo."""
+        names = [entry.name for entry in entries_with_prefix(self.path / PARTICIPANTS, "")]
         user_ids = {Path(name).stem for name in names if re.fullmatch(r"[^.].*\.json", name)}
         for user_id in self.owners().values():
-            with suppress(BadInputError):  # of a damaged record
+            with suppress(BadInputError):  # from a damaged record
                 user_ids.add(check_id(user_id, what="user_id"))
         return sorted(user_ids - {DEMO})
 
     def owners(self) -> dict[str, str]:
-        """Participant of each session whose record still names one, even if damaged otherwise."""
+        """Return the participant of each session whose record still names one, even if damaged."""
         owners = {}
         for session_id in folder.session_ids(self.path):
             with suppress(MobilityError):
@@ -239,7 +241,7 @@ class StoreFiles:
         return owners
 
     def document(self, key: Key) -> Any:
-        """JSON document of the store, by its path in it."""
+        """Return a JSON document of the store, by its path in it."""
         place = self.path / key
         content = folder.read_document(self.path, key)
         if content is None:
@@ -261,7 +263,9 @@ class StoreFiles:
     def require_writable(self) -> None:
         """Refuse to write the demo."""
         if self.read_only:
-            raise NotPermittedError("the demo cannot be changed; create a session of your own")
+            raise NotPermittedError(
+                "the demo cannot be changed. Create a session with your own video"
+            )
 
     @contextmanager
     def locked(self, key: Key, *, what: str, wait_s: float = 0.0) -> Iterator[None]:
@@ -284,18 +288,18 @@ class StoreFiles:
             yield
 
     def is_in_work(self, session_id: str) -> bool:
-        """Whether any process works on a session now."""
+        """Whether any process is working on a session now."""
         if self.read_only or not is_id(session_id):
             return False
         with folder.session_locked(self.path, session_id) as is_free:
             return not is_free
 
     def remove_reports(self, session_id: str) -> None:
-        """Remove the reports that hold a session; before its folder, so that none is orphaned."""
+        """Remove the reports that contain a session; before its folder, so that none is left."""
         remove_reports(self.reports, check_id(session_id, what="session_id"))
 
     def stored_participant(self, user_id: str) -> Participant | None:
-        """Record of a participant; None where there is none."""
+        """Return the record of a participant; None if there is none."""
         key = f"{PARTICIPANTS}/{user_id}.json"
         try:
             return validate(Participant, self.document(key), what=f"{self.path / key}")

@@ -1,4 +1,4 @@
-"""One session: its record, its files, what was corrected by hand."""
+"""One session: its record, its files, and the corrections by hand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mobility.sessions.store_files import StoreFiles
 
 STILL = ".still-{}.jpg"
-"""Name of the still of a session in its folder, without the digest of what it was made of."""
+"""Name of the still of a session in its folder, without the digest of its inputs."""
 
 TITLE = "title"
 """Attribute (CF) with stage, participant and exercise, added to a Dataset when it is read."""
@@ -54,7 +54,7 @@ class StoredSession:
     def read_once(self) -> Self:
         """Return this session with cached results: each file is read only once.
 
-        For a report, which uses each many times; later changes of the files are not seen.
+        For a report, which uses each file many times; later changes of the files are not seen.
         """
         caching = copy.copy(self)
         caching._cache = {}
@@ -75,22 +75,22 @@ class StoredSession:
 
     @property
     def id(self) -> str:
-        """The session's id."""
+        """Id of the session."""
         if self.store.read_only:
             return self.record.session_id
         return self.folder.name
 
     @property
     def record(self) -> SessionRecord:
-        """Content of ``session.json`` now."""
+        """Current content of ``session.json``."""
         file = self.folder / "session.json"
         try:
             document = read_json(file)
             exercise = document.get("exercise") if isinstance(document, dict) else None
             if isinstance(exercise, str) and exercise not in names():
                 raise StorageError(
-                    f"session {self.folder.name}: is of the exercise {exercise!r}, which is not "
-                    "installed here; install the package that has it"
+                    f"session {self.folder.name}: belongs to the exercise {exercise!r}, which is "
+                    "not installed here; install the package that has it"
                 )
             return validate(SessionRecord, document, what=f"{file}")
         except NotFoundError:
@@ -108,7 +108,7 @@ class StoredSession:
 
     @contextmanager
     def unless_deleted(self) -> Iterator[None]:
-        """Turn an error inside into one that says that the session was deleted, if it was."""
+        """Turn an error inside into one that states that the session was deleted, if it was."""
         try:
             yield
         except Exception as error:
@@ -122,38 +122,38 @@ class StoredSession:
 
     @property
     def participant(self) -> Participant | None:
-        """Record of the participant; None where there is none."""
+        """Return the record of the participant; None if there is none."""
         return self.store.stored_participant(self.record.user_id)
 
     @property
     def video(self) -> Path:
-        """The session's copy of the video: of two, of the one whose times the results have."""
+        """Path of the copy of the video; with two videos, the one whose times the results have."""
         return self.copy_of(self.record.videos[0])
 
     @property
     def first_video(self) -> Path:
-        """The session's copy of the first camera's video."""
+        """Path of the session's copy of the first camera's video."""
         return self.copy_of(self.record.video)
 
     @property
     def second_video(self) -> Path | None:
-        """The session's copy of the second camera's video; None where there is none."""
+        """Path of the session's copy of the second camera's video; None if there is none."""
         second = self.record.second_video
         return None if second is None else self.copy_of(second)
 
     @property
     def calibration(self) -> Path | None:
-        """The session's copy of the calibration of its cameras; None where there is none."""
+        """Path of the session's copy of the calibration of its cameras; None if there is none."""
         file = self.record.calibration
         return None if file is None else self.copy_of(file)
 
     def keypoints(self, video: Literal[1, 2]) -> Path | None:
-        """Return the session's copy of keypoints that were given for a video; else None."""
+        """Return the path of the session's copy of imported keypoints for a video, or None."""
         file = self.record.keypoints if video == 1 else self.record.second_keypoints
         return None if file is None else self.copy_of(file)
 
     def copy_of(self, video: VideoFile) -> Path:
-        """Path of a file that was given."""
+        """Return the path of a file that was added to the session."""
         return self.folder / video.file
 
     @property
@@ -173,33 +173,33 @@ class StoredSession:
         return sum(file.stat().st_size for file in files if file.is_file())
 
     def place_of(self, name: str) -> str:
-        """``file://`` URI of one of its files."""
+        """Return the ``file://`` URI of one of the session's files."""
         return (self.folder / name).resolve().as_uri()
 
     @property
     def report_folder(self) -> Path:
-        """Folder of the session's reports; the first report makes it."""
+        """Folder of the session's reports; the first report creates it."""
         return report_place(self.store.reports, self.id)
 
     @property
     def report_page(self) -> Path:
-        """Page of the session's report, whether it is there or not."""
+        """Path of the session's report, whether it exists or not."""
         return self.report_folder / f"{self.record.kind.slug}.html"
 
     def pose(self) -> xr.Dataset:
-        """Landmarks as they were detected in :attr:`video`."""
+        """Return the landmarks as detected in :attr:`video`."""
         return self.result("second_pose" if self.record.measured_video == 2 else "pose")
 
     def second_pose(self) -> xr.Dataset:
-        """Landmarks as they were detected in the video of the second camera."""
+        """Return the landmarks as detected in the video of the second camera."""
         return self.result("second_pose")
 
     def fitted(self) -> xr.Dataset:
-        """Landmarks after cleaning, from which the angles are computed."""
+        """Return the landmarks after cleaning and fit, from which the angles are computed."""
         return self.result("fitted")
 
     def measured_angles(self) -> xr.Dataset:
-        """Joint angles over time as measured, degrees, those that reports refuse included."""
+        """Return all measured joint angles over time, degrees, also those that reports omit."""
         return self.result("angles")
 
     def repetitions(self) -> xr.Dataset:
@@ -211,11 +211,11 @@ class StoredSession:
         return self.result("metrics")
 
     def capture_quality(self) -> dict[str, Any]:
-        """How well the video can be measured."""
+        """Return how well the video can be measured."""
         return cast("dict[str, Any]", read_json(self.result_file("capture_quality")))
 
     def edits(self) -> Edits:
-        """Corrections by hand, oldest first."""
+        """Return the corrections by hand, oldest first."""
         file = self.folder / "edits.json"
         try:
             return validate(Edits, read_json(file), what=f"{file}") if file.is_file() else Edits()
@@ -226,7 +226,7 @@ class StoredSession:
             ) from None
 
     def stored_config(self) -> StoredConfig | None:
-        """Display settings with their revision; None where nothing was saved."""
+        """Return the display settings with their revision; None if nothing was saved."""
         self.record.require("display settings")
         file = self.folder / "config.json"
         if not file.is_file():
@@ -240,7 +240,7 @@ class StoredSession:
             ) from None
 
     def redescribe(self, *, session_name: str | None, joints: Sequence[Joint]) -> None:
-        """Give the session another name or other joints; the next analysis heeds them."""
+        """Give the session another name or other joints; the next analysis uses them."""
         self.store.require_writable()
         name = None if session_name is None else check_name(session_name, what="session_name")
         with self.store.session_locked(self.id, what=f"session {self.id}", wait_s=2):
@@ -257,7 +257,7 @@ class StoredSession:
         self.store.delete(self.id)
 
     def analyzed(self) -> SessionRecord:
-        """Record of the session; raises, with the reason, if there are no results."""
+        """Return the record of the session; raise an error if there are no results."""
         record = self.record
         if record.state == "analyzing" and self.store.is_in_work(self.id):
             raise NotFoundError(
@@ -275,7 +275,7 @@ class StoredSession:
         return record
 
     def result_file(self, stage: Annotated[str, Field(max_length=64)]) -> Path:
-        """Path of the file of a stage, whole."""
+        """Return the path of the file of a stage, after checking that it is complete."""
         before = None
         # Another process may replace it meanwhile.
         while (entry := self._stage_entry(stage)) != before:
@@ -287,7 +287,7 @@ class StoredSession:
         )
 
     def _stage_entry(self, stage: str) -> Stage:
-        """Entry of a stage in the record."""
+        """Return the entry of a stage in the record."""
         entry = self.record.stages.get(stage)
         if entry is None:
             self.analyzed()  # raises a better reason, from the state
@@ -295,7 +295,7 @@ class StoredSession:
         return entry
 
     def result(self, stage: str) -> xr.Dataset:
-        """Dataset of a stage of the analysis."""
+        """Return the Dataset of a stage of the analysis."""
         if self._cache is not None and stage in self._cache:
             return self._cache[stage].copy()
         record = self.record
@@ -307,13 +307,13 @@ class StoredSession:
 
 
 def is_whole(folder: Path, stage: Stage) -> bool:
-    """Whether the file of a stage exists, unchanged."""
+    """Whether the file of a stage exists and is unchanged."""
     file = folder / stage.file
     return file.is_file() and sha256(file) == stage.sha256
 
 
 def current_user() -> str:
-    """Name of the user of this computer."""
+    """Return the name of the user of this computer."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -1,4 +1,4 @@
-"""The workbench in JupyterLab: widgets that show and correct sessions, and add videos."""
+"""Widgets for JupyterLab: they show and correct sessions, and add videos."""
 
 from mobility.widgets.config_editor import ConfigEditor
 from mobility.widgets.session_browser import SessionBrowser

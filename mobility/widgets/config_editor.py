@@ -19,32 +19,32 @@ from mobility.errors import NotFoundError
 from mobility.widgets.widget import Act, Widget, module, repetitions_of
 
 MOST_POINTS = 1200
-"""Points of a curve that the page gets; a longer one is thinned."""
+"""Most points of a curve for the page; a longer curve is thinned."""
 
 
 class ConfigEditor(Widget):
-    """Edit which angles a session of single joints shows, and the comments on them.
+    """Edit which angles a single-joint report shows, and the comments on them.
 
     Parameters
     ----------
     session
-        A session of single joints.
+        A session with single-joint movements.
 
     Attributes
     ----------
     shown
         Keys of the chosen angles, in order.
     comments
-        Text on angles.
+        Comments by angle.
     revision
-        Revision that is edited; 0 where nothing was saved.
+        Revision that is edited; 0 if nothing was saved.
     unsaved, can_undo
-        Whether there are changes to save, or to take back.
+        Whether there are changes to save, or to undo.
 
     Raises
     ------
     BadInputError
-        The session is of another exercise.
+        The session belongs to another exercise.
     """
 
     _esm = module("config_editor")
@@ -81,7 +81,7 @@ class ConfigEditor(Widget):
         self.observe(self._changed, names=["shown", "comments"])
 
     def acts(self) -> dict[str, Act]:
-        """Name what the page may ask for."""
+        """Return the actions that the page may request, by name."""
         return {
             "change": lambda content, _: self._change(content),
             "save": lambda content, _: self.save(force=bool(content.get("force"))),
@@ -91,12 +91,12 @@ class ConfigEditor(Widget):
         }
 
     def save(self, *, force: bool = False) -> dict[str, Any]:
-        """Save what is chosen; the answer is what is stored.
+        """Save the settings, and return the stored ones.
 
         Parameters
         ----------
         force
-            Whether to overwrite what somebody else saved meanwhile.
+            Whether to overwrite changes that somebody else saved meanwhile.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class ConfigEditor(Widget):
             stored = self.session.stored_config()
             self.revision = stored.revision if stored else 0
         else:
-            # Not read again: by now it may be somebody else's, which this editor has not seen.
+            # Not read again: it may be somebody else's by now, which this editor has not shown.
             self.revision += 1
         self._stored = self._now
         self.unsaved = False
@@ -122,20 +122,20 @@ class ConfigEditor(Widget):
         return answer
 
     def undo(self) -> None:
-        """Take back the last change; what is stored changes with the next saving."""
+        """Undo the last change; the stored settings change only when you save."""
         if self._past:
             angles, comments = self._past.pop()
             self._show(angles, comments)
 
     def reload(self) -> None:
-        """Show what is stored, and forget what was changed here."""
+        """Load the stored settings, and discard the changes."""
         stored = self.session.stored_config()
         if stored is None:
             raise NotFoundError(f"session {self.session.id}: has no display settings to load")
         self._take(list(stored.shown_angles), dict(stored.comments), stored.revision)
 
     def static_html(self) -> Markup:
-        """Show the chosen curves and their comments."""
+        """Return the chosen curves and their comments as HTML."""
         from mobility.reports import figures
 
         rows = (
@@ -155,9 +155,9 @@ class ConfigEditor(Widget):
         source = f"data:image/png;base64,{coded}"
         return text + h.img(alt="Curves of the angles", src=source).__html__()
 
-    # The page asks for changes by messages, which keep their order, and not by traits, of which
-    # late ones overtake what was asked meanwhile. It believes the traits again when the last thing
-    # that it asked is answered.
+    # The page requests changes by messages, which keep their order, and not by traits, because late
+    # traits overwrite newer requests. It uses the traits again after the answer to its last
+    # request.
 
     def _change(self, content: Mapping[str, Any]) -> None:
         with self.hold_sync(), self.hold_trait_notifications():
@@ -213,7 +213,7 @@ class ConfigEditor(Widget):
 
 
 def _label(key: str) -> str:
-    """Words for a key: ``left_knee_angle`` is "Knee, left"."""
+    """Return the words for a key: ``left_knee_angle`` is "Knee, left"."""
     words = key.removesuffix("_angle").split("_")
     joint = words[-1].capitalize()
     return f"{joint}, {words[0]}" if len(words) > 1 else f"{joint}, both sides"

@@ -1,4 +1,4 @@
-"""Widgets of the page of ``mobility open``, and the check of videos that were just added."""
+"""Widgets of the page of ``mobility open``, and the check of newly added videos."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mobility.widgets.widget import Act, Widget, module
 
 
 class FilmCheck(Widget):
-    """Checks films that were added, and shows what is found until it is put away.
+    """Checks added videos, and shows the result until the user dismisses it.
 
     Attributes
     ----------
     checks
-        Of each film, the newest first: ``session``, its ``title``, and the document of
-        :func:`mobility.check_recording`. It is kept nowhere else.
+        For each video, the newest first: ``session``, its ``title``, and the document of
+        :func:`mobility.check_recording`. It is stored nowhere else.
     """
 
     _esm = module("film_check")
@@ -32,11 +32,11 @@ class FilmCheck(Widget):
     checks = traitlets.List().tag(sync=True)
 
     def acts(self) -> dict[str, Act]:
-        """Acts that the page may ask for, by name."""
+        """Actions that the page may request, by name."""
         return {"put away": lambda content, _: self._put_away(content)}
 
     def check(self, session: Session, then: Callable[[Session], object]) -> None:
-        """Check the film of a session beside the page, and do what follows, whatever is found."""
+        """Check the video of a session in the background, and then continue whatever the result."""
 
         def work() -> None:
             try:
@@ -50,14 +50,14 @@ class FilmCheck(Widget):
         self.in_background("checking the film", work, on=session.id)
 
     def keep(self, session_ids: set[str]) -> None:
-        """Show nothing of sessions that are not among `session_ids` any more."""
+        """Remove the checks of sessions that are not among `session_ids`."""
         with self._guard:
-            checks_left = [each for each in self.checks if each["session"] in session_ids]
+            checks_left = [check for check in self.checks if check["session"] in session_ids]
             if len(checks_left) < len(self.checks):
                 self.checks = checks_left
 
     def _put_away(self, content: Mapping[str, Any]) -> None:
-        self.keep({each["session"] for each in self.checks} - {content.get("session")})
+        self.keep({check["session"] for check in self.checks} - {content.get("session")})
 
 
 class ReportPage(Widget):
@@ -66,7 +66,7 @@ class ReportPage(Widget):
     Attributes
     ----------
     session_id
-        Id of the session whose report, or first page, is shown; "" for none.
+        Id of the session whose report, or first page, is shown; "" if there is none.
     """
 
     _esm = module("report_page")
@@ -80,7 +80,7 @@ class ReportPage(Widget):
         super().__init__()
 
     def show(self, session: Session) -> None:
-        """Show the report of a session, rendering it if it is not current."""
+        """Show the report of a session; render it first if it is out of date."""
         with send_first_page_to(lambda page: self.show_first(session, page)):
             session.render_report()
         self._session, self.session_id = session, session.id
@@ -99,7 +99,7 @@ class ReportPage(Widget):
         self.send({"kind": "first page", "title": session.title, "page": page})
 
     def acts(self) -> dict[str, Act]:
-        """Acts that the page may ask for, by name."""
+        """Actions that the page may request, by name."""
         return {"address": lambda content, _: self._send_address(content)}
 
     def _send_address(self, content: Mapping[str, Any]) -> None:
@@ -117,15 +117,15 @@ class Front:
     store
         The store.
     codes
-        Widget with the codes for phones; None to let none in.
+        Widget with the codes for phones; None allows no phones.
 
     Attributes
     ----------
     form, check, browser, report
-        An added video is checked and analysed, and its trial and report are shown, until its
-        session is gone.
+        An added video is checked and analysed, and its recording and report are shown until its
+        session is deleted.
     trials
-        The open trial, and the one beside it, by their place.
+        The open recording, and the one beside it, by their place.
     """
 
     def __init__(self, store: Store, codes: Widget | None = None) -> None:
@@ -152,7 +152,7 @@ class Front:
                 widget.place = place
 
     def show_trial(self, place: str, session: Session) -> None:
-        """Show the trial of a session instead of the one in that place.
+        """Show the recording of a session instead of the one in that place.
 
         Raises
         ------
@@ -166,7 +166,7 @@ class Front:
         self.trials[place].place = place
 
     def _leave_what_is_gone(self) -> None:
-        """Show nothing of a session that was deleted, here or elsewhere."""
+        """Stop showing a session that was deleted, here or elsewhere."""
         session_ids = {"", *(row["id"] for row in self.browser.rows)}
         self.check.keep(session_ids)
         if self.report.session_id not in session_ids:

@@ -3,7 +3,7 @@
 The browser gets them in ranges of bytes.
 
 The files route of the Jupyter server serves files below its folder, with its login, to any browser.
-A small server in the kernel serves other files, to browsers on the same machine only, under random
+A small server in the kernel serves other files, only to browsers on the same machine, under random
 addresses.
 """
 
@@ -28,7 +28,7 @@ _BLOCK = 1 << 18
 
 
 def address(file: Path, page: Mapping[str, Any]) -> str:
-    """Address under which the browser of `page` gets `file`.
+    """Return the address under which the browser of `page` fetches `file`.
 
     Parameters
     ----------
@@ -53,12 +53,12 @@ def address(file: Path, page: Mapping[str, Any]) -> str:
 
 
 def _files_route(file: Path, base: str, root: str) -> str:
-    """Address in the files route of the Jupyter server; empty if it does not serve the file."""
+    """Return the address in the files route of the Jupyter server; empty if not served."""
     if not (base and root):
         return ""
     folder = Path(root).expanduser().resolve()
     place = file.absolute()
-    # A link below the folder is followed by the server; of another, its target may be there.
+    # The server follows a link below the folder; the target of another link may be there.
     for candidate in (place, place.resolve()):
         if candidate.is_relative_to(folder):
             parts = candidate.relative_to(folder).parts

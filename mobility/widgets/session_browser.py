@@ -26,7 +26,7 @@ from mobility.widgets.widget import Act, Widget, module
 log = logging.getLogger(__name__)
 
 Activity = Literal["queued", "running", "report"]
-"""Work of a widget on a session: it waits for its analysis, is analysed, its report is rendered."""
+"""Work of a widget on a session: it waits, it is analysed, or its report is rendered."""
 
 
 MAKING_REPORT = "making the report"
@@ -41,7 +41,7 @@ _STATES = {
     "running": "being analysed",
     "damaged": "damaged",
 }
-"""States of a session, as the table calls them."""
+"""States of a session, as the table shows them."""
 
 
 class SessionBrowser(Widget):
@@ -54,17 +54,17 @@ class SessionBrowser(Widget):
     analysis
         Options of the analyses that the widget starts (:func:`mobility.pipeline.analysis.analyze`).
     view
-        What is shown first: "people" or "sessions".
+        Initial view: "people" or "sessions".
 
     Attributes
     ----------
     rows
-        Sessions, the newest first; at the end those without a readable record, which can only be
-        deleted.
+        Sessions, the newest first; sessions without a readable record, which can only be deleted,
+        come last.
     view
-        "people" or "sessions": what is shown of the rows, as the page may choose too.
+        "people" or "sessions": how the rows are shown; the page can change it.
     opened
-        Id of the session opened last; "" for none.
+        Id of the session opened last; "" if there is none.
     can_compare
         Whether :meth:`on_compare` has a callback.
     """
@@ -97,7 +97,7 @@ class SessionBrowser(Widget):
 
     @property
     def session(self) -> Session | None:
-        """The session opened last; None if none was."""
+        """The session opened last; None if there is none."""
         return self.store.session(self.opened) if self.opened else None
 
     def on_open(self, callback: Callable[[Any], Any]) -> None:
@@ -105,7 +105,7 @@ class SessionBrowser(Widget):
         self._add_callback("open", callback)
 
     def on_compare(self, callback: Callable[[Any], Any]) -> None:
-        """Call `callback` with each session to be shown beside the opened one."""
+        """Call `callback` with each session to show beside the open one."""
         self._add_callback("compare", callback)
         self.can_compare = True
 
@@ -129,7 +129,7 @@ class SessionBrowser(Widget):
             callback(session, *texts)
 
     def acts(self) -> dict[str, Act]:
-        """Acts that the page may ask for, by name."""
+        """Actions that the page may request, by name."""
         return {
             "refresh": lambda *_: self.refresh(),
             "look": lambda *_: self._refresh_for_page(),
@@ -149,10 +149,10 @@ class SessionBrowser(Widget):
             sessions, damaged = self.store.sessions_and_damaged()
             people: dict[str, Participant | None] = {}
             rows = [
-                _session_row(each, self._activities.get(each.id), people)
-                for each in reversed(sessions)
+                _session_row(session, self._activities.get(session.id), people)
+                for session in reversed(sessions)
             ]
-            self.rows = rows + [_damaged_row(*each) for each in damaged.items()]
+            self.rows = rows + [_damaged_row(*entry) for entry in damaged.items()]
             if self.opened not in {row["id"] for row in self.rows}:
                 self.opened = ""
 
@@ -164,7 +164,7 @@ class SessionBrowser(Widget):
             self.send({"kind": "looked"})
 
     def _mark(self, session_id: str, activity: Activity | None) -> None:
-        """Show in the row of a session the work of this widget on it; None when it has ended."""
+        """Show the work of this widget in the row of a session; None when the work has ended."""
         with self._guard:
             self._activities.pop(session_id, None)
             if activity is not None:
@@ -172,7 +172,7 @@ class SessionBrowser(Widget):
             self.refresh()
 
     def open_session(self, session_id: str) -> Session:
-        """Choose a session.
+        """Open a session.
 
         Raises
         ------
@@ -188,7 +188,7 @@ class SessionBrowser(Widget):
         self._call_back("compare", self.store.session(str(content.get("session"))))
 
     def analyze(self, session_id: str) -> None:
-        """Analyse a session beside the notebook; :meth:`wait` waits for it.
+        """Analyse a session in the background; :meth:`wait` waits for it.
 
         An analysis uses all processors, so analyses run one after another.
 
@@ -197,7 +197,7 @@ class SessionBrowser(Widget):
         NotFoundError
             There is no such session.
         BadInputError
-            The session is being analysed already, or its report rendered.
+            The session is already being analysed, or its report rendered.
         """
         session = self.store.session(session_id)
         before = self._last_analysis
@@ -219,14 +219,14 @@ class SessionBrowser(Widget):
         self._last_analysis = self.in_background(waiting, work, on=session.id)
 
     def report(self, session_id: str) -> None:
-        """Render the report of a session beside the notebook; :meth:`wait` waits for it.
+        """Render the report of a session in the background; :meth:`wait` waits for it.
 
         Raises
         ------
         NotFoundError
             There is no such session, or it is not analysed.
         BadInputError
-            The session is being analysed, or its report rendered already.
+            The session is already being analysed, or its report rendered.
         """
         session = self.store.session(session_id)
 
@@ -241,8 +241,10 @@ class SessionBrowser(Widget):
                 "done",
                 "the report is ready"
                 if session.report_is_current()
-                else "the report is of other code or other data, and is shown as it was, for the "
-                "video is gone",
+                else (
+                    "this report comes from an older version; it is shown unchanged because the "
+                    "video has been deleted"
+                ),
             )
             self.send({"kind": "rendered", "session": session.id})
             self._call_back("report", session)
@@ -252,19 +254,19 @@ class SessionBrowser(Widget):
     def visit(
         self, user_id: str, date: datetime.date | str, *, page: Mapping[str, Any] | None = None
     ) -> None:
-        """Make the page of a visit beside the notebook; :meth:`wait` waits for it.
+        """Make the page of a visit in the background; :meth:`wait` waits for it.
 
         Parameters
         ----------
         user_id, date
-            Whose, and the day.
+            Participant and day of the visit.
         page
-            Where the page of this widget is, as it says itself.
+            Location of this widget's page, as the page states it.
 
         Raises
         ------
         BadInputError
-            The page of this visit is being made already.
+            The page of this visit is already being made.
         """
 
         def work() -> None:
@@ -302,7 +304,7 @@ class SessionBrowser(Widget):
         self.say("done", f"session {session_id} is deleted")
 
     def static_html(self) -> Markup:
-        """Show the table, without its buttons."""
+        """Return the table as HTML, without its buttons."""
         names = ("name", "participant", "exercise", "date", "verdict", "state_text")
         heads = ("Session", "Participant", "Exercise", "Date", "Recording", "State")
         rows = (h.tr[(h.td[row[name]] for name in names)] for row in self.rows)
@@ -334,7 +336,7 @@ class SessionBrowser(Widget):
 def _session_row(
     session: Session, activity: Activity | None, people: dict[str, Participant | None]
 ) -> dict[str, Any]:
-    """Row of a session; `people` keeps the participants that were read for earlier rows."""
+    """Return the row of a session; `people` caches the participants of earlier rows."""
     record = session.record
     if record.user_id not in people:
         people[record.user_id] = _participant(session, record)

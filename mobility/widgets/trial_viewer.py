@@ -1,4 +1,4 @@
-"""A trial in the notebook: video, skeleton, curves, repetitions, and the fitted body."""
+"""A recording in the notebook: video, skeleton, curves, repetitions, and the fitted body."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mobility.widgets.widget import Act, Widget, module, repetitions_of
 
 
 class TrialViewer(Widget):
-    """Shows an analysed session: the video, and what was measured in it.
+    """Shows an analysed session: the video, and the measurements.
 
     Parameters
     ----------
@@ -34,22 +34,22 @@ class TrialViewer(Widget):
     shown
         Names of the angles whose curves are shown, in order.
     repetitions
-        Repetitions as stored; :meth:`save_repetitions` saves those of the page.
+        Repetitions as stored; :meth:`save_repetitions` saves the edited ones.
     by_hand
         Whether the repetitions were corrected by hand.
     noun
-        "repetition", or "movement" for single joints.
+        "repetition", or "movement" for a single-joint session.
     can_correct
-        Whether repetitions can be corrected; not on the page of a report.
+        Whether repetitions can be corrected; false on the page of a report.
     notes
         Doubt about the sides of the session, in words.
     warnings
         Warnings of the analysis, in words.
     others
-        Other people in the picture who can be followed instead: `time` at which each is first
-        seen, and `point`, x and y in pixels.
+        Other people in the picture who can be measured instead: `time` at which each is first seen,
+        and `point`, x and y in pixels.
     drawn
-        Counts shown sessions, so that the page draws itself anew.
+        Number of shown sessions; a change makes the page draw again.
 
     Raises
     ------
@@ -114,7 +114,7 @@ class TrialViewer(Widget):
         return names
 
     def acts(self) -> dict[str, Act]:
-        """Acts that the page may ask for, by name."""
+        """Actions that the page may request, by name."""
         return {
             "load": lambda *_: self._send_trial(),
             "video": lambda content, _: self._send_video(content),
@@ -123,9 +123,9 @@ class TrialViewer(Widget):
         }
 
     def save_repetitions(self, intervals: Sequence[Mapping[str, Any]] | None) -> None:
-        """Save repetitions or movements as a correction, and analyse again what depends on them.
+        """Save repetitions or movements as a correction, and compute again what depends on them.
 
-        The analysis runs beside the notebook; :meth:`wait` waits for it.
+        The analysis runs in the background; :meth:`wait` waits for it.
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ class TrialViewer(Widget):
         Raises
         ------
         BadInputError
-            An analysis is running already.
+            An analysis is already running.
         NotPermittedError
             The session is a demo.
         """
@@ -153,18 +153,18 @@ class TrialViewer(Widget):
         self.in_background("analysing again", work)
 
     def follow(self, point: Any) -> None:
-        """Measure another person in the picture by a new analysis, beside the notebook.
+        """Measure another person in the picture with a new analysis, in the background.
 
         Parameters
         ----------
         point
-            x and y in pixels, on that person where they are first seen, as for
+            x and y in pixels, on that person when first seen, as for
             :meth:`mobility.store.Session.set_subject`.
 
         Raises
         ------
         BadInputError
-            `point` is no point, or an analysis is running already.
+            `point` is not a point, or an analysis is already running.
         NotPermittedError
             The session is a demo.
         """
@@ -216,13 +216,13 @@ class TrialViewer(Widget):
         file = self.session.annotated_video if annotated else self.session.video
         if annotated and not file.is_file():
             raise NotFoundError(
-                "the browser cannot show the video, and there is no annotated one in its place; "
-                "the curves work without it"
+                "the browser cannot show the video, and there is no annotated video to show "
+                "instead; the curves still work"
             )
         self.send({"kind": "video", "url": address(file, page), "annotated": annotated})
 
 
 def _other_people(session: Session) -> list[dict[str, Any]]:
-    """Other people in the survey of a session; none for keypoints that were given."""
+    """Return other people in the survey of a session; none for imported keypoints."""
     people = json.loads(session.pose().attrs.get("survey", "{}")).get("other_people", [])
     return [{"time": person["first_seen_s"], "point": person["subject"]} for person in people]

@@ -1,4 +1,4 @@
-"""Add films from the browser: in parts, into a temporary file, then into the store."""
+"""Add videos from the browser: in parts, into a temporary file, then into the store."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from mobility.widgets.widget import Act, Widget, module
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 4 * 10**9
-"""Largest video that is taken in, unless another limit is given."""
+"""Largest video that is accepted, unless another limit is set."""
 
 PART_BYTES = 1 << 20
-"""Bytes in a message: well below what a Jupyter server lets through."""
+"""Bytes in a message: well below the limit of a Jupyter server."""
 
 SILENT_S = {"open": 2.0, "notebook": 20.0}
-"""After this time a page that was asked whether it still sends, and is silent, is gone.
+"""Seconds after which a page that does not answer counts as closed.
 
 The page of ``mobility open`` is on this computer; in a notebook the answer may wait behind a part.
 """
@@ -51,32 +51,32 @@ The page of ``mobility open`` is on this computer; in a notebook the answer may 
 _NO_VIDEO = "choose a film"
 
 _OF_PERSON = ("age", "sex")
-"""Fields of the participant's record, which decide what norms a report shows."""
+"""Fields of the participant's record that decide which norms a report shows."""
 
 
 class UploadForm(Widget):
-    """A form that takes films in, each as a new session, all of one participant.
+    """A form that accepts videos, each as a new session, all of one participant.
 
-    The browser sends a file in parts of one mebibyte, each after the one before was written,
-    so that neither the kernel nor a message ever holds the whole video. Films come one after the
-    other; one that is refused stops none of the others. If the page that sends them is closed or
-    reloaded, the form names what did not arrive and takes new films at once.
+    The browser sends a file in parts of one mebibyte; each part is sent after the previous one was
+    written. Neither the kernel nor a message ever holds the entire video. Videos are sent one after
+    the other; a refused video does not stop the others. If the page that sends them is closed or
+    reloaded, the form names the missing videos and accepts new ones at once.
 
     Parameters
     ----------
     store
-        Where the session goes.
+        Store for the sessions.
     most_bytes
-        Size of the largest video that is taken in.
+        Size of the largest video that is accepted.
 
     Attributes
     ----------
     created
-        Id of the session that was made last; "" for none.
+        Id of the session that was created last; "" if there is none.
     participants
-        By ``id``: ``name`` (of display), and which of age and sex the record ``lacks``.
+        By ``id``: ``name`` (display name), and which of age and sex the record ``lacks``.
     sending
-        ``page`` that sends films, and their ``names``; empty if none does.
+        The ``page`` that sends videos, and their ``names``; empty if none does.
     """
 
     _esm = module("upload_form")
@@ -124,18 +124,18 @@ class UploadForm(Widget):
 
     @property
     def session(self) -> Session | None:
-        """The session that was made last; None where none was, or it was deleted."""
+        """The session that was created last; None if there is none, or it was deleted."""
         try:
             return self.store.session(self.created) if self.created else None
         except NotFoundError:
             return None
 
     def on_created(self, callback: Callable[[Any], Any]) -> None:
-        """Call `callback` with each session that is made."""
+        """Call `callback` with each session that is created."""
         self._heard.append(callback)
 
     def acts(self) -> dict[str, Act]:
-        """Name what the page may ask for."""
+        """Return the actions that the page may request, by name."""
         return {
             "begin": lambda content, _: self._begin(content),
             "part": self._take_part,
@@ -146,12 +146,12 @@ class UploadForm(Widget):
         }
 
     def close(self) -> None:
-        """Leave the page, and drop half-uploaded videos."""
+        """Close the form, and delete incomplete uploads."""
         self._drop()
         super().close()
 
     def static_html(self) -> Markup:
-        """Say what is here when a kernel runs."""
+        """Return a description of what a running kernel shows here."""
         return h.p["A form to add a video."].__html__()
 
     def _begin(self, content: Mapping[str, Any]) -> None:
@@ -181,7 +181,7 @@ class UploadForm(Widget):
         person: dict[str, Any] = {}
         if of_person and not user_id:
             faults["user_id"] = [
-                "say who it is, for example p01; age and sex are kept with the participant"
+                "name the participant, for example p01; age and sex are stored with the participant"
             ]
         elif user_id:
             try:
@@ -199,7 +199,7 @@ class UploadForm(Widget):
         self._want_next()
 
     def _look_for_sender(self, content: Mapping[str, Any]) -> None:
-        """Ask whether the page that sends films is still there, as another page is shown."""
+        """Ask whether the page that sends videos still exists, because another page is shown."""
         if not self._films or content.get("page") == self.sending.get("page"):
             return
         upload, asked = self._films[0], time.monotonic()
@@ -218,12 +218,12 @@ class UploadForm(Widget):
             self._heard_at = time.monotonic()
 
     def _leave(self, content: Mapping[str, Any]) -> None:
-        """Drop what the page sends that was closed or reloaded."""
+        """Drop the uploads of a page that was closed or reloaded."""
         if self._films and content.get("page") == self.sending.get("page"):
             self._lose()
 
     def _lose(self) -> None:
-        """Drop films that cannot arrive any more, and name them."""
+        """Drop videos that cannot arrive any more, and name them."""
         names = [film.name for film in self._films]
         self._drop()
         films, them = ("the whole video", "it") if len(names) == 1 else ("these videos", "them")
@@ -234,8 +234,8 @@ class UploadForm(Widget):
         )
 
     def _user_id(self, text: str) -> str:
-        """Id of a participant, who may be called by a name that nobody else has."""
-        ids = {each["id"] for each in self.participants}
+        """Return the id of a participant; a display name is accepted if it is unique."""
+        ids = {person["id"] for person in self.participants}
         named = [e["id"] for e in self.participants if e["name"].casefold() == text.casefold()]
         return named[0] if text and text not in ids and len(named) == 1 else text
 
@@ -248,7 +248,7 @@ class UploadForm(Widget):
         when: Mapping[str, str],
         faults: dict[str, list[str]],
     ) -> _Film:
-        """Check what is said of a film; faults go to the names of its fields with its number."""
+        """Check the fields of a video; errors go to the names of its fields with its number."""
         faults_of_film: dict[str, list[str]] = {}
         fields = {
             "exercise_name": "",
@@ -283,12 +283,12 @@ class UploadForm(Widget):
         )
 
     def _lacking(self, participant: Participant, names: Iterable[str]) -> dict[str, Any]:
-        """Give the named fields that the participant's record lacks.
+        """Return the named fields that the participant's record lacks.
 
         Raises
         ------
         BadInputError
-            The record says something else: it may be somebody else's.
+            The record has another value: it may belong to somebody else.
         """
         stored = self.store.stored_participant(participant.user_id)
         lacking: dict[str, Any] = {}
@@ -303,9 +303,9 @@ class UploadForm(Widget):
                 lacking[name] = value
             elif value not in earlier:
                 faults[name] = (
-                    f"the record of {participant.user_id} says {earlier[-1]}; if it is them, leave "
-                    "this empty, or correct the record by mobility participants set "
-                    f"{participant.user_id} --{name}"
+                    f"the record of {participant.user_id} has another value ({earlier[-1]}); if "
+                    "it is the same person, leave this empty, or correct the record with "
+                    f"mobility participants set {participant.user_id} --{name}"
                 )
         if faults:
             raise BadInputError.of(faults, what="not added")
@@ -314,7 +314,7 @@ class UploadForm(Widget):
     def _file(
         self, field: str, content: Mapping[str, Any], faults: dict[str, list[str]]
     ) -> tuple[str, int]:
-        """Name and size of a file that is to come; what is wrong with them goes to `faults`."""
+        """Return name and size of a file that will be sent; errors in them go to `faults`."""
         name, size = str(content.get("name") or ""), int(content.get("size") or 0)
         if not name:
             faults[field] = [_NO_VIDEO]
@@ -322,8 +322,9 @@ class UploadForm(Widget):
             faults[field] = [f"{name}: is empty; choose another file"]
         elif size > self.most_bytes:
             limit = TooLargeError(
-                f"{name}: has {size / 1e6:.1f} MB, at most {self.most_bytes / 1e6:.1f} MB are "
-                "allowed; cut it, or give its path to store.create(...)"
+                f"{name}: has {size / 1000000.0:.1f} MB, at most "
+                f"{self.most_bytes / 1000000.0:.1f} MB are allowed; cut it, or pass its path to "
+                "store.create(...)"
             )
             faults[field] = [str(limit)]
         elif name in (".", ".."):
@@ -357,7 +358,7 @@ class UploadForm(Widget):
         self.in_background(what, lambda: self._add(film), on=upload.id)
 
     def _add(self, film: _Film) -> None:
-        """Make a session of a film that is here, and go on with the next film."""
+        """Create a session from a video that has arrived, and continue with the next video."""
         try:
             session = self._create(film)
         except BadInputError as error:
@@ -395,7 +396,7 @@ class UploadForm(Widget):
                 fields["second_video"] = film.uploads[1].file
             session = self.store.create(film.uploads[0].file, **fields)
         except BadInputError as error:
-            # Nobody needs to know their temporary paths.
+            # Users need not know the temporary paths.
             message = str(error)
             for upload in film.uploads:
                 message = message.replace(f"{upload.file.parent}/", "")
@@ -431,7 +432,7 @@ class UploadForm(Widget):
 
 
 def _checked_options(fields: Mapping[str, Any], faults: dict[str, list[str]]) -> dict[str, Any]:
-    """Check options of the analysis, of which a blank one is none; faults go to `faults`."""
+    """Check options of the analysis, ignoring blank ones; errors go to `faults`."""
     try:
         return given_options({k: v or None for k, v in fields.items()}, options_at("form"))
     except BadInputError as error:
@@ -440,7 +441,7 @@ def _checked_options(fields: Mapping[str, Any], faults: dict[str, list[str]]) ->
 
 
 def _participants(store: Store) -> list[dict[str, Any]]:
-    """List who has a record or a session, for suggestions."""
+    """List participants with a record or a session, for suggestions."""
     rows = []
     for user_id in store.participants():
         if user_id == ANONYMOUS:
@@ -451,14 +452,14 @@ def _participants(store: Store) -> list[dict[str, Any]]:
         of_age = stored is not None and (stored.age, stored.birth_year) != (None, None)
         knows = {"age": of_age, "sex": stored is not None and stored.sex is not None}
         name = stored.display_name if stored is not None else None
-        lacks = [each for each in _OF_PERSON if not knows[each]]
+        lacks = [field for field in _OF_PERSON if not knows[field]]
         rows.append({"id": user_id, "name": name or "", "lacks": lacks})
     return rows
 
 
 def _exercises() -> list[dict[str, str]]:
-    """List the exercises with a drawing (SVG) of each; empty where there is none."""
-    drawings = ((each.name, each.file("film.svg")) for each in registry.exercises())
+    """List the exercises with a drawing (SVG) of each; empty if there is none."""
+    drawings = ((exercise.name, exercise.file("film.svg")) for exercise in registry.exercises())
     return [
         {"name": name, "drawing": file.read_text(encoding="utf-8") if file.is_file() else ""}
         for name, file in drawings
@@ -466,7 +467,7 @@ def _exercises() -> list[dict[str, str]]:
 
 
 def _movements() -> list[dict[str, str]]:
-    """List the movements with how each is filmed: a sentence and a drawing (SVG)."""
+    """List the movements with how to film each: a sentence and a drawing (SVG)."""
     movements = []
     for name in tables.load("movements"):
         film = how_to_film(name)
@@ -478,7 +479,7 @@ def _movements() -> list[dict[str, str]]:
 
 @dataclass
 class _Film:
-    """A film that is to become a session, with that of its second camera."""
+    """A video that will become a session, with that of its second camera."""
 
     number: int
     name: str
@@ -487,17 +488,17 @@ class _Film:
 
     @property
     def next_upload(self) -> _Upload | None:
-        """What is not here as a whole yet."""
-        return next((each for each in self.uploads if each.received < each.size), None)
+        """Return the next video that is not complete yet."""
+        return next((upload for upload in self.uploads if upload.received < upload.size), None)
 
     def remove(self) -> None:
-        """Remove what came of it."""
+        """Delete its uploads."""
         for upload in self.uploads:
             upload.remove()
 
 
 class _Upload:
-    """A video that comes in parts into a temporary folder, which vanishes with it."""
+    """A video that arrives in parts in a temporary folder, which is deleted with it."""
 
     def __init__(self, which: int, name: str, size: int) -> None:
         self.id = secrets.token_hex(8)
@@ -511,7 +512,7 @@ class _Upload:
         Raises
         ------
         BadInputError
-            It is not the part that was asked for.
+            It is not the part that was requested.
         StorageError
             The disk is full.
         """

@@ -1,7 +1,7 @@
-"""Base of the widgets: acts that the page asks for, and their notices and progress.
+"""Base of the widgets: actions that the page requests, and their notices and progress.
 
-The page asks by a message ``{"do": name, ...}``. An error becomes the text of ``notice`` and, for
-fields, of ``errors``: the widget shows it, never a traceback.
+The page requests an action by a message ``{"do": name, ...}``. An error becomes the text of
+``notice`` and, for fields, of ``errors``: the widget shows it, never a traceback.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
 _PROGRESS_EVERY_S = 0.1
-_NOT_DONE = "not done: the faults are beside the fields"
+_NOT_DONE = "Not saved. See the messages next to the fields"
 _STILL = "This is a picture from when the cell ran. Run the cell again to use it."
 
 Act = Callable[[Mapping[str, Any], Sequence[memoryview]], object]
@@ -44,17 +44,17 @@ _WORK: contextvars.ContextVar[_Work] = contextvars.ContextVar("work of a widget"
 
 
 def repetitions_of(session: Session) -> xr.Dataset | None:
-    """Give the repetitions of a session; None where it has none."""
+    """Return the repetitions of a session; None if it has none."""
     return session.repetitions() if "repetitions" in session.record.stages else None
 
 
 def module(name: str) -> str:
-    """ES module of a widget, with what it imports, as one text."""
+    """Return the ES module of a widget, with its imports, as one text."""
     return joined(FOLDER / f"{name}.js")
 
 
 def stylesheet() -> str:
-    """Style sheet of all widgets."""
+    """Return the style sheet of all widgets."""
     return (FOLDER / "style.css").read_text(encoding="utf-8")
 
 
@@ -68,29 +68,29 @@ class _Work:
 
 
 class Widget(anywidget.AnyWidget):
-    """A widget whose page asks for acts, and which shows their outcome.
+    """A widget whose page requests actions, and which shows their outcome.
 
     Attributes
     ----------
     notice
         The last notice: ``kind`` ("error", "conflict", "done" or "") and ``text``.
     errors
-        Faults of each refused field.
+        Errors of each refused field.
     progress
-        ``text`` and ``part`` (0 to 1 or null) of the running work, of several that which began
-        first; empty if nothing runs.
+        ``text`` and ``part`` (0 to 1 or null) of the running work; if there are several, of the
+        first one. Empty if nothing runs.
     place
         Part of the page of ``mobility open`` that shows the widget; empty in a notebook.
     still
-        Name of the still picture beside it, which is seen without a kernel.
+        Name of the still picture beside it, which is visible without a kernel.
     """
 
     _css = stylesheet()
     fields_of_page: frozenset[str] = frozenset()
-    """Fields whose faults the page shows beside them."""
+    """Fields whose errors the page shows beside them."""
 
     automatic_acts: frozenset[str] = frozenset()
-    """Acts that the page asks for by itself, which keep the earlier notice."""
+    """Actions that the page requests by itself, which keep the earlier notice."""
 
     notice = traitlets.Dict().tag(sync=True)
     errors = traitlets.Dict().tag(sync=True)
@@ -105,7 +105,7 @@ class Widget(anywidget.AnyWidget):
         self.on_msg(self._on_message)
 
     def acts(self) -> Mapping[str, Act]:
-        """Acts that the page may ask for, by name."""
+        """Actions that the page may request, by name."""
         return {}
 
     def say(self, kind: str, text: str) -> None:
@@ -122,7 +122,7 @@ class Widget(anywidget.AnyWidget):
             yield
         except BadInputError as error:
             self.errors = error.fields
-            # Of several of a kind a field ends with its number: "video-0".
+            # If there are several of a kind, a field ends with its number: "video-0".
             names = {name.partition("-")[0] for name in error.fields}
             beside = names and names <= self.fields_of_page
             self.say("error", _NOT_DONE if beside else str(error))
@@ -133,9 +133,7 @@ class Widget(anywidget.AnyWidget):
         except Exception as error:
             log.exception("%s", type(self).__name__)
             message = f"{type(error).__name__}: {error}"
-            self.say(
-                "error", f"this is a fault of mobility, please report it with the log: {message}"
-            )
+            self.say("error", f"this is a bug of mobility; report it with the log: {message}")
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Wait until all work in the background has ended."""
@@ -147,9 +145,9 @@ class Widget(anywidget.AnyWidget):
     def in_background(
         self, what: str, work: Callable[[], None], *, on: str = ""
     ) -> threading.Thread:
-        """Run `work` beside the notebook, with its progress in the widget.
+        """Run `work` in the background, with its progress in the widget.
 
-        `on` names the object of the work: works on different objects run at the same time.
+        `on` names the object of the work: work on different objects runs at the same time.
 
         Raises
         ------
@@ -191,7 +189,7 @@ class Widget(anywidget.AnyWidget):
         return running.thread
 
     def set_step(self, what: str) -> None:
-        """Describe the present step of the work that calls this."""
+        """Describe the current step of the work that calls this."""
         running = _WORK.get()
         running.what = what
         running.progress = {"text": what, "part": None}
@@ -202,12 +200,12 @@ class Widget(anywidget.AnyWidget):
             self.progress = next((work.progress for work in self._works.values()), {})
 
     def static_html(self) -> Markup:
-        """HTML that a notebook shows without a kernel; empty for nothing."""
+        """Return the HTML that a notebook shows without a kernel; empty for nothing."""
         return Markup()
 
     def _ipython_display_(self, **_: Any) -> None:
         # Two outputs: without a kernel JupyterLab shows an error for the widget, whatever else its
-        # bundle holds. A living widget hides the still picture.
+        # bundle holds. A running widget hides the still picture.
         from IPython.display import display
 
         try:
@@ -223,7 +221,7 @@ class Widget(anywidget.AnyWidget):
         bundle = self._repr_mimebundle_()
         if bundle is not None:
             formats, metadata = bundle
-            if picture_html:  # the still picture above says everything
+            if picture_html:  # the still picture above is enough
                 formats = {**formats, "text/html": "", "text/plain": ""}
             display(formats, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
 
@@ -238,5 +236,5 @@ class Widget(anywidget.AnyWidget):
             act(content, buffers)
 
     def _show_page_error(self, content: Mapping[str, Any], _: Sequence[memoryview]) -> None:
-        """Show an error of the page, which else stands in the browser's console only."""
+        """Show an error of the page, which otherwise appears only in the browser's console."""
         self.say("error", str(content.get("text"))[:500])

@@ -208,7 +208,7 @@ def test_what_a_kernel_does_not_give_is_refused_in_one_line() -> None:
     with pytest.raises(BadInputError) as refused:
         output_of("heel_rise", {"from": "posture.heel_ris"}, ["heel_rise", "toe_out"])
     assert str(refused.value) == (
-        "measures.yaml: heel_rise: from: the kernel posture gives no 'heel_ris'; did you mean "
+        "measures.yaml: heel_rise: from: the kernel posture has no output 'heel_ris'; did you mean "
         "'heel_rise'?"
     )
 
@@ -250,12 +250,12 @@ def test_what_a_kernel_of_a_trial_gives_is_checked(squat_pose, repetitions_of) -
     assert given(each, xr.DataArray(0.5)).value["rep"].values.tolist() == [1, 2, 3]
     assert given(each, xr.DataArray(0.5)).sd.values.tolist() == [0.5, 0.5, 0.5]
     for value, other, why in (
-        (np.ones(3), {}, "must give Values of a DataArray, not Values"),
+        (np.ones(3), {}, "must return Values of a DataArray \\(got Values"),
         (xr.DataArray([1.0, 2.0], dims="rep"), {}, "rep has 2"),
         (xr.DataArray([[1.0, 2.0]] * 3, dims=("rep", "side")), {}, "side has 2"),
         (each, {"sd": -each}, "sd: must not be negative"),
         (each * np.inf, {}, "must be finite"),
-        (each, {"attrs": {"units": "furlong"}}, "attribute 'units': is given by the declaration"),
+        (each, {"attrs": {"units": "furlong"}}, "attribute 'units': is set by the declaration"),
     ):
         with pytest.raises(BadInputError, match=why):
             given(value, **other)

@@ -62,8 +62,12 @@ def test_moments_of_its_own_name_its_metrics_and_phases(measured: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "declared", "why"),
     [
-        ("heel_rise", {"from": "posture.heel_ris"}, "posture gives no 'heel_ris'; did you mean"),
-        ("depth", {"from": "tempo.dept"}, "tempo gives no 'dept'; did you mean 'depth'"),
+        (
+            "heel_rise",
+            {"from": "posture.heel_ris"},
+            "posture has no output 'heel_ris'; did you mean",
+        ),
+        ("depth", {"from": "tempo.dept"}, "tempo has no output 'dept'; did you mean 'depth'"),
         ("depth", {"from": "LONGEST_GAP.depth"}, "LONGEST_GAP: is no kernel; write @of_points"),
         ("trunk_lean", {"over": ["start", "seat_off"]}, "variables missing: seat_off"),
     ],

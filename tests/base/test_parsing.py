@@ -86,7 +86,7 @@ def test_only_a_file_is_read_and_not_more_than_it_may_have(tmp_path):
                 read(place)
     (tmp_path / "a").write_bytes(b"12345678")
     assert read_file(tmp_path / "a", most_bytes=8) == b"12345678"
-    with pytest.raises(OSError, match="larger than 0 MB, the most that is read"):
+    with pytest.raises(OSError, match="larger than 0 MB, the largest size that is read"):
         read_file(tmp_path / "a", most_bytes=7)
 
 

@@ -267,41 +267,44 @@ BAD = {
     "exits": ("def people(self, *_): sys.exit('done')", r"it failed \(SystemExit: done\)"),
     "nothing": (
         "def __call__(self, *_): return None",
-        "it returned nothing and no mobility.Keypoints",
+        "it returned nothing instead of mobility.Keypoints",
     ),
-    "a list": ("def __call__(self, *_): return []", "it returned a list and no mobility.Keypoints"),
+    "a list": (
+        "def __call__(self, *_): return []",
+        "it returned a list instead of mobility.Keypoints",
+    ),
     "one person alone": (
         "def __call__(self, *_): return Keypoints(BODY, np.ones(17))",
-        r"pixels has the shape \(17, 2\) and not \(people, 17, 2\)",
+        r"pixels has the shape \(17, 2\) instead of \(people, 17, 2\)",
     ),
     "other counts": (
         "def __call__(self, *_): return Keypoints(np.ones((1, 26, 2)), np.ones((1, 26)))",
-        r"pixels has the shape \(1, 26, 2\) and not \(people, 17, 2\)",
+        r"pixels has the shape \(1, 26, 2\) instead of \(people, 17, 2\)",
     ),
     "people who differ": (
         "def __call__(self, *_): return Keypoints(BODY[None], np.ones((2, 17)))",
-        "pixels are of 1 people, and confidence of 2",
+        "pixels has 1 people, and confidence has 2",
     ),
     "no finite places": (
         "def __call__(self, *_): return Keypoints(BODY[None] * np.nan, np.ones((1, 17)))",
-        "pixels has values that are not finite; give what was not seen a confidence of 0",
+        "pixels has values that are not finite; set the confidence of unseen keypoints to 0",
     ),
     "confidence in percent": (
         "def __call__(self, *_): return Keypoints(BODY[None], np.full((1, 17), 90.0))",
-        "confidence is from 90 to 90; it must be from 0 to 1",
+        "confidence reaches from 90 to 90; it must be from 0 to 1",
     ),
     "texts": (
         "def __call__(self, *_): return Keypoints('here', np.ones((1, 17)))",
-        "pixels is a str and no array of numbers",
+        "pixels is a str instead of an array of numbers",
     ),
     "ragged": (
         "def __call__(self, *_): return Keypoints([[1], [1, 2]], np.ones((1, 17)))",
-        "pixels is a list and no array of numbers",
+        "pixels is a list instead of an array of numbers",
     ),
     "a position of others": (
         "def __call__(self, *_):\n"
         "    return Keypoints(BODY[None], np.ones((1, 17)), None, np.ones((2, 17, 3)))",
-        "pixels are of 1 people, and position of 2",
+        "pixels has 1 people, and position has 2",
     ),
     "no name": ("name = ' '", "its name must be a text"),
     "another set": (
@@ -382,7 +385,7 @@ def test_one_that_cannot_be_imported_or_lacks_what_it_must_have(monkeypatch, tmp
     for name, words in (
         ("broken", r"^detector broken: broken:MadeUp cannot be loaded \(SyntaxError: invalid"),
         ("absent", r"^detector absent: absent_module:MadeUp cannot be loaded \(ModuleNotFound"),
-        ("empty", r"^detector empty: has no keypoints and __call__\(image, time\), as a"),
+        ("empty", r"^detector empty: has no keypoints and __call__\(image, time\); a"),
     ):
         with pytest.raises(ModelError, match=words):
             mb.estimate_pose(clip, detector=name)
@@ -398,7 +401,7 @@ def test_an_unknown_name_is_told_with_those_that_there_are(made_up, here, clip):
         mb.estimate_pose(clip, detector="madeup")
     assert "mediapipe, made-up" in str(caught.value)
     assert list(caught.value.fields) == ["detector"]
-    with pytest.raises(BadInputError, match=r"model: heavy is a model of MediaPipe"):
+    with pytest.raises(BadInputError, match=r"model: heavy is a MediaPipe model"):
         mb.estimate_pose(clip, detector="made-up", model="heavy")
     made_up(module="again")
     with pytest.raises(BadInputError, match=r"is in several packages \(again:MadeUp and made_up"):

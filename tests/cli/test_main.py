@@ -75,9 +75,13 @@ def test_keypoints_that_do_not_fit_are_one_line(tmp_path, store, clips):
         (("--keypoints", short), "has 5 frames, and the video a.mp4 has 10"),
         (("--keypoints", good, "--keypoints", good), "--keypoints", "got 2 for 1 video"),
         (("--keypoints", tmp_path / "absent"), "no such file or folder"),
-        (("--keypoints-model", "HRNet"), "--keypoints-model", "give them too"),
-        (("--keypoints", good, "--model", "full"), "--model", "no model looks for them"),
-        (("--keypoints", good, "--check"), "leave out --keypoints"),
+        (("--keypoints-model", "HRNet"), "--keypoints-model", "add them with keypoints"),
+        (
+            ("--keypoints", good, "--model", "full"),
+            "--model",
+            "has no effect with imported keypoints",
+        ),
+        (("--keypoints", good, "--check"), "Leave out --keypoints"),
     ):
         refused(command("analyze", video, *given, store=store), store, *words)
 
@@ -111,7 +115,7 @@ def test_two_videos(tmp_path, store, clips):
     for arguments, words in (
         ((video, tmp_path / "absent.mp4"), "absent.mp4"),
         ((video, video), "VIDEO2: front.mp4 is the same"),
-        ((video, other, "--no-fit"), "--fit: two videos make one set of angles only with a fit"),
+        ((video, other, "--no-fit"), "--fit: two videos give one set of angles only with a fit"),
         ((video, "--second-subject", "1,2"), "second video"),
     ):
         refused(command("analyze", *arguments, store=store), store, words)
@@ -357,7 +361,7 @@ def test_nothing_is_written_into_a_store_or_over_a_file_of_others(clips, here):
         "demo --log-file thesis.docx",
     )
     for typed in (*inside, *of_others):
-        reason = "is inside" if typed in inside else "does not recognise it"
+        reason = "is inside" if typed in inside else "was not made by this command"
         other_processes.refused(command(*typed.split()), reason)
         assert before == {file: file.read_bytes() for file in here.rglob("*") if file.is_file()}
 
@@ -432,7 +436,7 @@ def test_a_store_that_is_a_file(here):
     (here / "file").touch()
     for typed in ("sessions list", "participants list", "keys list", "prune --keep 1", "cohort"):
         for place in ("file", "file/below"):
-            message = f"mobility: store {place}: file is not a folder; name one\n"
+            message = f"mobility: store {place}: file is not a folder. Name a folder\n"
             assert command(*typed.split(), "--store", place) == (2, "", message)
 
 

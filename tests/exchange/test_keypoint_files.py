@@ -164,7 +164,9 @@ def test_the_person_who_is_meant(tmp_path):
         file = folder / f"walk_{number:012d}_keypoints.json"
         document = json.loads(file.read_text())
         file.write_text(json.dumps(document | {"people": document["people"][::-1]}))
-    with pytest.raises(BadInputError, match=r"has 2 people; say who is meant .*65,60 and 115,60"):
+    with pytest.raises(
+        BadInputError, match=r"has 2 people; choose one with subject, .*65,60 and 115,60"
+    ):
         mb.read_keypoints(folder, rate=30)
     check_walker(mb.read_keypoints(folder, rate=30, subject=(65, 60)), frames)
     check_walker(mb.read_keypoints(folder, rate=30, subject=(115, 60)), other)
@@ -568,47 +570,47 @@ FAULTS = {
     netcdf_of_another_file: r"p.nc: /confidence has its values in another file",
     deeplabcut_of_another_file: r"p.h5: /df_with_missing/block0_values is a link",
     link_of_a_netcdf: r"p.nc: /other is a link",
-    endless_sleap: r"p.h5: its values take more than 2048 MB of memory; give the keypoints",
-    long_sleap: r"p.h5: has 2000000 frames, and the video has 30; give the keypoints of each",
+    endless_sleap: r"p.h5: its values take more than 2048 MB of memory; keep only the keypoints",
+    long_sleap: r"p.h5: has 2000000 frames, and the video has 30; use the keypoints of each",
     one_text_many_times: r"p.h5: its values take more than 64 MB of memory",
     late_picture: r"p.json: has 10000000 frames, and the video has 30",
-    number_without_end: r"p.json: image_id .* has no number of a frame",
+    number_without_end: r"p.json: image_id .* has no frame number",
     each_row_its_own: r"p.csv: has 3000 frames, and the video has 30",
     nested_labels: r"p.h5: its table df_with_missing is not as .*\(its labels are no texts\)",
-    decimal_commas: r"p.csv: line 2 has 8 values, and the header 5; separate .* by semicolons",
-    semicolons_below: r"p.csv: line 2 has 1 values, and the header 5; separate them everywhere",
-    commas_in_deeplabcut: r"p.csv: line 4 has \d+ values, and the header 76; separate",
-    frame_of_deeplabcut_twice: r"p.csv: line 16: frame 3 comes after frame 11; give",
-    name_twice: r"p.json: frame 4 has person '7' twice; give each person a name \(idx\)",
-    two_in_turn: r"p.json: has 2 people; say who is meant",
-    two_without_names_in_turn: r"p: has 2 people; say who is meant",
+    decimal_commas: r"p.csv: line 2 has 8 values, and the header 5; use .* semicolons",
+    semicolons_below: r"p.csv: line 2 has 1 values, and the header 5; use the same separator",
+    commas_in_deeplabcut: r"p.csv: line 4 has \d+ values, and the header 76; use",
+    frame_of_deeplabcut_twice: r"p.csv: line 16: frame 3 comes after frame 11; write",
+    name_twice: r"p.json: frame 4 has person '7' twice; give each person a separate name \(idx\)",
+    two_in_turn: r"p.json: has 2 people; choose one with subject",
+    two_without_names_in_turn: r"p: has 2 people; choose one with subject",
     crowd: r"p: has 101 people in a frame, and at most 100 are followed",
-    half_of_the_frames: r"p: has 15 frames, and the video walk.mp4 has 30; give the keypoints of",
+    half_of_the_frames: r"p: has 15 frames, and the video walk.mp4 has 30; use the keypoints of",
     twice_the_size: r"its points lie outside the picture of 160 x 120 pixels in \d+% of the frames",
     shares: r"its coordinates are shares of the picture \(up to 0.8",
-    another_rate: r"p.nc: has 60 frames a second, and the video walk.mp4 30; give keypoints",
-    unknown_set: r"p.walk_0{12}_keypoints.json: has 9 keypoints, of no known set; there is 17 \(",
-    two_sets: r"p: has frames with 25 and with 26 keypoints; give files of one model",
+    another_rate: r"p.nc: has 60 frames per second, and the video walk.mp4 30; use keypoints",
+    unknown_set: r"p.walk_0{12}_keypoints.json: has 9 keypoints, which is no known set",
+    two_sets: r"p: has frames with 25 and with 26 keypoints; use files of one model",
     unknown_names: r"p.csv: no landmark is known by the name of p0, .* and 20 more; rename them",
-    empty: r"p.csv: is empty; give a file with keypoints",
+    empty: r"p.csv: is empty; use a file with keypoints",
     empty_frame: r"0004_keypoints.json: is empty; copy it again",
     broken_json: r"0004_keypoints.json: is not valid JSON \(.*line 1 column 14.*\); copy it again",
     words_for_numbers: r"0004_keypoints.json: keypoints must be numbers, x, y and confidence of",
     broken_csv: r"p.csv: line 8, column y: must be a number \(got '12o'\)",
     misspelt_csv: r"column 'confidance' is unknown; did you mean 'confidence'\?",
     wide_csv: r"p.csv: needs the columns frame or time, point, x, y and confidence, with a row for",
-    point_twice: r"p.csv: line 3: the point was given for this frame in line 2",
-    missing_frames: r"p: 2 frames are missing between 0 and 29, the first is 8; give one for each",
+    point_twice: r"p.csv: line 3: the point of this frame is already in line 2",
+    missing_frames: r"p: 2 frames are missing between 0 and 29, the first is 8; write one for each",
     missing_frames_of_csv: r"p.csv: 5 frames are missing between 0 and 34, the first is 20",
-    two_films: r"p: has files of several videos \(run_, walk_\); give each video a folder",
+    two_films: r"p: has files of several videos \(run_, walk_\); put each video into",
     without_json: r"p: has no JSON files; name OpenPose's folder itself",
     one_frame: r"keypoints.json: is one frame of OpenPose; name its folder",
-    other_json: r"p.json: is no JSON of keypoints that is known; give AlphaPose's list",
+    other_json: r"p.json: is not a known JSON of keypoints; use AlphaPose's list",
     nowhere: r"p.csv: no frame has a point, all are missing",
     nobody: r"p: nobody is in any of its 30 frames",
     percent: r"p.csv: confidence must be from 0 to 1 \(got 90\); divide it",
     negative: r"p.csv: confidence must be from 0 to 1 \(got -0.9\)",
-    a_picture: r"p.csv: is no file of keypoints that can be read; give OpenPose's folder",
+    a_picture: r"p.csv: is not a file of keypoints that can be read; use OpenPose's folder",
     cut_off_hdf5: r"p.nc: is damaged HDF5 \(.*\); copy it again",
     code_for_labels: r"p.h5: its table .*\(its labels are no texts, but GLOBAL",
     other_hdf5: r"p.h5: is HDF5 of no known format; load it with movement",
@@ -629,10 +631,10 @@ def test_bad_files_are_refused_in_one_line(bad, tmp_path, video):
 
 def test_what_the_arguments_do_not_say(tmp_path):
     folder = files.openpose(tmp_path / "json", files.walker())
-    with pytest.raises(BadInputError, match="has frames and no times; give rate"):
+    with pytest.raises(BadInputError, match="has frames and no times; pass rate"):
         mb.read_keypoints(folder)
     file = files.movement(tmp_path / "m.nc", {"a": files.walker()})
-    with pytest.raises(BadInputError, match="has 30 frames a second, and rate 60"):
+    with pytest.raises(BadInputError, match="has 30 frames per second, and rate 60"):
         mb.read_keypoints(file, rate=60)
     mb.read_keypoints(
         files.movement(tmp_path / "f.nc", {"a": files.walker()}, unit="frames"), rate=9
@@ -650,14 +652,14 @@ def test_an_own_pose_of_another_size(tmp_path, video):
     pose.assign_attrs(image_width=320, image_height=240).to_netcdf(
         tmp_path / "pose.nc", engine="h5netcdf"
     )
-    with pytest.raises(BadInputError, match="of pictures of 320 x 240 pixels, and the video has"):
+    with pytest.raises(BadInputError, match="to pictures of 320 x 240 pixels, and the video has"):
         keypoints_of_video(tmp_path / "pose.nc", video)
 
 
 def test_no_more_points_than_memory_has_room_for(tmp_path):
     """Also without a video, whose number of frames would say it."""
     for bad in (long_sleap, late_picture, each_row_its_own):
-        with pytest.raises(BadInputError, match=r"more than 20000000; give the keypoints of one"):
+        with pytest.raises(BadInputError, match=r"more than 20000000; keep the keypoints of one"):
             mb.read_keypoints(bad(tmp_path), rate=None if bad is each_row_its_own else 30)
     data = xr.Dataset({"position": (("time", "space", "keypoint"), np.zeros((9, 2, 1)))})
     data = data.assign_coords(space=["x", "y"], keypoint=["nose"])
@@ -869,7 +871,7 @@ def test_other_datasets_are_refused_in_one_line(change, message, tmp_path):
 
 def test_a_pose_without_times(tmp_path):
     pose = own().drop_vars("time")
-    with pytest.raises(BadInputError, match="has no times; give a pose with its times in seconds"):
+    with pytest.raises(BadInputError, match="has no times; use a pose with its times in seconds"):
         mb.read_keypoints(stored(pose, tmp_path))
 
 

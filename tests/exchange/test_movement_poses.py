@@ -94,16 +94,16 @@ def test_a_lean_has_its_side(heading: float, view: str) -> None:
 
 def test_what_cannot_be_known_is_refused_in_one_line() -> None:
     pose = mb.clean_pose(mb.from_movement(named(in_movement(), {name: name for name in COCO})))
-    with pytest.raises(BadInputError, match="not known; give view") as error:
+    with pytest.raises(BadInputError, match="not known; pass view") as error:
         mb.picture_angles(pose)
     assert "\n" not in str(error.value)
     lacks = "the pose has no size of the picture (attributes image_width, image_height); "
-    lacks += "give image_size=(width, height) to from_movement, or take angles in the picture"
+    lacks += "pass image_size=(width, height) to from_movement, or use angles in the image plane"
     with pytest.raises(BadInputError, match=re.escape(lacks)) as error:
         mb.fit_body(pose)
     assert "\n" not in str(error.value)
     with pytest.raises(
-        BadInputError, match="joint_angles: the pose has points in the picture alone"
+        BadInputError, match="joint_angles: the pose has only points in the picture"
     ):
         mb.joint_angles(pose)
     silent = pose.assign(confidence=pose["confidence"] * np.nan)
@@ -161,7 +161,7 @@ def test_names_of_other_models() -> None:
         (lambda d: d.drop_vars("position"), {}, "has no 'position' over time, space and keypoint"),
         (lambda d: d.assign_attrs(time_unit="frames"), {}, "times are frames; load it with fps="),
         (lambda d: named(d, {"left_hip": "left_hipp"}), {}, "left_hipp; did you mean 'left_hip'?"),
-        (lambda d: named(d, {"left_hip": "snout"}), {}, "name of snout; say with keypoints"),
+        (lambda d: named(d, {"left_hip": "snout"}), {}, "name of snout. Use keypoints"),
         (lambda d: named(d, {"left_hip": "Neck"}), {}, "none of its keypoints is a landmark"),
         (
             lambda d: named(d, {"left_hip": "LHip", "nose": "left_hip"}),
@@ -176,7 +176,7 @@ def test_names_of_other_models() -> None:
         (
             lambda d: xr.concat([d, d.assign_coords(individual=["b"])], "individual"),
             {},
-            r"has 2 individuals (subject, b); name one with individual",
+            r"has 2 individuals (subject, b); choose one with individual",
         ),
     ],
 )

@@ -341,7 +341,7 @@ def test_what_is_not_a_pose_is_refused(squat_pose):
     pose = squat_pose(reps=1, fps=5).pose
     two = xr.concat([pose, pose.assign_coords(individual=["other"])], "individual")
     for wrong, message in (
-        (pose.drop_vars("position"), "in the picture alone; fit a body"),
+        (pose.drop_vars("position"), "only points in the picture; fit a body"),
         (pose.drop_sel(keypoint="left_knee"), "left_knee"),
         (two, "2 individuals"),
         (pose.isel(time=[1, 0]), "increase"),

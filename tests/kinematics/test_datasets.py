@@ -179,7 +179,7 @@ def test_an_attribute_that_is_read_has_the_type_that_is_written(angles, name, ri
         (lambda pose: pose.drop_vars("fit_position"), "without what belongs to them"),
         (lambda pose: pose.drop_vars("fit_time"), "without what belongs to them"),
         (lambda pose: pose.isel(draw=0), "'position_draws' has no dimension draw"),
-        (lambda pose: pose.isel(draw=slice(0)), "has no draw"),
+        (lambda pose: pose.isel(draw=slice(0)), "has no posterior sample"),
         (lambda pose: pose.isel(fit_space=[0, 1]), "'fit_space' lacks x, y, z"),
         (lambda pose: pose.isel(fit_keypoint=slice(9)), "'fit_keypoint' lacks left_shoulder"),
         (lambda pose: pose.isel(fit_keypoint=[0, *range(16)]), "'fit_keypoint' twice"),

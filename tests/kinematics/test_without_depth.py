@@ -136,10 +136,10 @@ def test_what_keypoints_of_another_model_lack_is_told_with_where_to_give_it() ->
     time, knee = squat(3.0)
     pose = flat(filmed(time, body(knee)), source=OTHER)
     silent = pose.drop_vars("confidence")
-    with pytest.raises(BadInputError, match=r"'confidence'\); give confidence in the file, or"):
+    with pytest.raises(BadInputError, match=r"'confidence'\); add confidence to the file, or"):
         entry.fit_body(silent)
     small = silent.drop_attrs(deep=False).assign_attrs(pose_source=OTHER, ds_type="poses")
-    size = r"give confidence in the file and give size=\(width, height\) to read_keypoints"
+    size = r"add confidence to the file and pass size=\(width, height\) to read_keypoints"
     with pytest.raises(BadInputError, match=size):
         entry.fit_body(small)
     with pytest.raises(BadInputError, match="left_knee; use a model that finds them"):

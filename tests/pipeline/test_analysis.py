@@ -238,7 +238,9 @@ def test_the_calibration_of_a_session_is_its_own(store, tmp_path, stand_ins, cal
     assert calls()[:2] == ["fitted", "fitted"]
     assert json.loads(session.fitted().attrs["known"]) == ["Calib.toml", "left", "right"]
     for options in ({"field_of_view": 60.0}, {"fit": False}):
-        with pytest.raises(BadInputError, match=r"calibration: gives the field|fitted body"):
+        with pytest.raises(
+            BadInputError, match=r"calibration: already gives the field|fitted body"
+        ):
             session.analyze(**options)
     assert calls() == []
 
@@ -372,9 +374,9 @@ def test_results_whose_video_is_gone_stay_as_they_were_and_so_does_their_page(se
     record["stages"]["metrics"]["key"] = "0" * 64  # of older code
     write_json(session.folder / "session.json", record)
     session.video.unlink()
-    with pytest.raises(NotFoundError, match="its results stay as they were"):
+    with pytest.raises(NotFoundError, match="its results are kept"):
         session.details()
-    with pytest.raises(NotFoundError, match=r"its results stay as they were$"):
+    with pytest.raises(NotFoundError, match=r"its results are kept$"):
         session.report()
     assert session.render_report()["html"] == page
     assert f"so does its report of then: {page}" in caplog.text
@@ -384,13 +386,13 @@ def test_results_whose_video_is_gone_stay_as_they_were_and_so_does_their_page(se
     assert page.read_text() == "of then"
     no_point, no_side = (lambda: session.set_subject(None)), (lambda: session.set_camera_side(None))
     for again in (session.analyze, lambda: session.set_repetitions(None), no_point, no_side):
-        with pytest.raises(NotFoundError, match=r"its results stay as they were$"):
+        with pytest.raises(NotFoundError, match=r"its results are kept$"):
             again()
     assert session.edits().edits == []
     assert read_json(session.folder / "session.json") == record
     assert session.metrics().data_vars
     page.unlink()
-    with pytest.raises(NotFoundError, match=r"its results stay as they were$"):
+    with pytest.raises(NotFoundError, match=r"its results are kept$"):
         session.render_report()
 
 
@@ -400,7 +402,7 @@ def test_where_results_of_other_code_lack_what_is_read_one_line_says_so(session,
     for read in readers:  # outdated, but laid out as now
         read()
     put_result(copy, "metrics", copy.metrics().load().drop_vars(["shown", "movements"]))
-    why = "session s2: its results are of other code, and lack what is read of them; "
+    why = "session s2: its results come from a different version, and lack the data needed here; "
     for read in readers:
         with pytest.raises(NotFoundError, match=rf"^{why}analyse it again, with: .* edit s2$"):
             read()
@@ -723,9 +725,7 @@ def test_the_camera_side_by_hand_concerns_the_documents_only(session, calls, mon
     metrics = session.metrics().assign_attrs(hidden_side="left")
     monkeypatch.setattr(type(session), "metrics", lambda *_: metrics)
     session.set_camera_side("right")
-    with pytest.raises(
-        BadInputError, match="camera_side: left is hidden from the camera, which stands at the"
-    ):
+    with pytest.raises(BadInputError, match="camera_side: left is hidden from the camera on the"):
         session.set_camera_side("left")
     assert session.camera_side() == "right"
 

@@ -259,7 +259,7 @@ def test_nobody_in_a_dark_film_is_no_error(demo, tmp_path, monkeypatch):
     [
         ({"exercise": "sqat"}, BadInputError, "did you mean 'Squat'"),
         ({"view": "frnt"}, BadInputError, "did you mean 'front'"),
-        ({"view": "two-cameras"}, BadInputError, "check each by itself"),
+        ({"view": "two-cameras"}, BadInputError, "Check each video separately"),
         ({"repetitions": 0}, BadInputError, "repetitions"),
         ({"movement": "elbow_flexin"}, BadInputError, "did you mean 'elbow_flexion'"),
         ({"video": "absent.mp4"}, NotFoundError, "no such file"),

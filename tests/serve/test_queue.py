@@ -340,6 +340,6 @@ def test_of_what_cannot_be_analysed_again_the_page_is_served_as_it_was_and_no_do
     for method, document in (("GET", ""), ("GET", "checks/"), ("POST", "report/")):
         answer = working.ask(method, f"/sessions/{session_id}/{document}", key)
         assert answer.status_code == 404
-        assert answer.json()["error"].endswith("analysed again; its results stay as they were")
+        assert answer.json()["error"].endswith("analysed again; its results are kept")
     media = working.ask("GET", f"/sessions/{session_id}/media/{page.name}", key)
     assert (media.status_code, media.text) == (200, "of then")

@@ -58,7 +58,7 @@ def test_the_usual_detector_is_none_and_another_has_no_model_of_mediapipe():
     other = AnalysisOptions(detector="rtmpose")
     assert other.as_stored()["detector"] == "rtmpose"
     assert AnalysisOptions(**other.as_stored()) == other
-    with pytest.raises(BadInputError, match=r"model: heavy is a model of MediaPipe") as refused:
+    with pytest.raises(BadInputError, match=r"model: heavy is a MediaPipe model") as refused:
         AnalysisOptions(detector="rtmpose", model="heavy").for_videos(
             second=False, calibrated=False
         )

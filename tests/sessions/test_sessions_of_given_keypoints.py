@@ -118,9 +118,12 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(store, video, openpose,
     for given, fault in (
         ({"keypoints": short}, "has 20 frames, and the video walk.mp4 has 30"),
         ({"keypoints": [openpose, openpose]}, "got 2 for 1 video"),
-        ({"keypoints_model": "HRNet"}, "says whose keypoints are given; give them too"),
+        ({"keypoints_model": "HRNet"}, "names the model of imported keypoints; add them"),
         ({"keypoints": openpose, "keypoints_model": " "}, "keypoints_model: must be a non-empty"),
-        ({"keypoints": openpose, "options": {"model": "full"}}, "no model looks for them"),
+        (
+            {"keypoints": openpose, "options": {"model": "full"}},
+            "has no effect with imported keypoints",
+        ),
         ({"keypoints": openpose, "options": {"subject": (5, 5)}}, "nobody is at 5,5"),
         ({"keypoints": tmp_path / "absent"}, "no such file or folder"),
         ({"keypoints": 3}, "keypoints"),
@@ -134,18 +137,18 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(store, video, openpose,
 def test_one_of_several_people_is_chosen_when_it_is_made(store, video, tmp_path):
     other = files.walker(u=110.0)
     both = files.openpose(tmp_path / "both", files.walker(), others=lambda n: [other[n]])
-    with pytest.raises(BadInputError, match="has 2 people; say who is meant with subject"):
+    with pytest.raises(BadInputError, match="has 2 people; choose one with subject"):
         store.create(video, keypoints=both, **SQUAT)
     session = store.create(video, keypoints=both, options={"subject": (115, 60)}, **SQUAT)
     nose = read_dataset(session.keypoints(1))["image_position"].sel(keypoint="nose", pixel="u")
     assert float(nose[0, 0]) == 110
     with pytest.raises(
-        BadInputError, match=r"subject: its keypoints were given, and the keypoints"
+        BadInputError, match=r"subject: its keypoints were imported, and the keypoints"
     ):
         session.set_subject((65, 60))
-    with pytest.raises(BadInputError, match="subject: its keypoints were given, of one person"):
+    with pytest.raises(BadInputError, match="subject: its keypoints were imported for one person"):
         session.analyze(subject=(65, 60))
-    with pytest.raises(BadInputError, match="its keypoints were given, and a check looks for"):
+    with pytest.raises(BadInputError, match="its keypoints were imported, and a check finds"):
         check_session(session)
 
 
@@ -175,6 +178,8 @@ def test_keypoints_that_are_gone_leave_the_results_as_they_are(tmp_path, video, 
     record = session.record.model_copy(update={"state": "analyzed", "stages": pose})
     write_json(session.folder / "session.json", record.model_dump(mode="json"))
     (session.folder / "keypoints.nc").unlink()
-    with pytest.raises(NotFoundError, match=r"its keypoints keypoints.nc is gone, so it cannot"):
+    with pytest.raises(
+        NotFoundError, match=r"its keypoints keypoints.nc was deleted, so it cannot"
+    ):
         session.bring_up_to_date()
     assert session.record == record

@@ -265,7 +265,7 @@ def test_a_report_that_cannot_be_made_again_is_shown_as_it_was_and_said_to_be(
     messages = sent(browser)
     ask(browser, "report", session="s1")
     browser.wait(20)
-    assert "is of other code or other data, and is shown as it was" in browser.notice["text"]
+    assert "comes from an older version; it is shown unchanged" in browser.notice["text"]
     ask(browser, "address", session="s1", page={})
     assert messages[-1]["path"] == str(page)
     assert page.read_text() == "of then"

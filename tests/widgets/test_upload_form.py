@@ -220,17 +220,17 @@ def test_age_and_sex_go_into_a_record_that_lacks_them_and_a_record_that_differs_
     # Not where they may be somebody else's, and before a byte is sent.
     store.set_participant("p02", sex="male", birth_year=now().year - 40)
     for fields, words in (
-        ({"sex": "male"}, "says female; if it is them, leave this empty"),
+        ({"sex": "male"}, "has another value (female); if it is the same person, leave this empty"),
         ({"age": "60"}, "mobility participants set p01 --age"),
         ({"age": "3_4"}, "must be a number"),
         ({"sex": "man"}, "'female' or 'male'"),
-        ({"age": "34", "user_id": "p02"}, "the record of p02 says 40"),
+        ({"age": "34", "user_id": "p02"}, "the record of p02 has another value (40)"),
     ):
         assert upload(form, ask, sent, clip, **fields) == []
         (name, *_) = fields
         assert list(form.errors) == [name]
         assert words in form.errors[name][0]
-        assert form.notice["text"] == "not done: the faults are beside the fields"
+        assert form.notice["text"] == "Not saved. See the messages next to the fields"
     # Nobody named has no record that could keep them.
     assert upload(form, ask, sent, clip, user_id="", age="34") == []
     assert list(form.errors) == ["user_id"]

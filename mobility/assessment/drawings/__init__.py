@@ -1,1 +1,1 @@
-"""How each movement of a single joint is filmed, drawn by scripts/movement_drawings.py."""
+"""Drawings of how to film each movement of a single joint, by scripts/movement_drawings.py."""

@@ -1,4 +1,4 @@
-"""A body whose segments keep their lengths, fitted to all frames of a trial at once.
+"""A body whose segments keep their lengths, fitted to all frames of a recording at once.
 
-The way in is :func:`mobility.kinematics.fit.entry.fit_body`.
+The public function is :func:`mobility.kinematics.fit.entry.fit_body`.
 """

@@ -1,7 +1,7 @@
-"""The body that is fitted: joints, segments, offsets of landmarks, and limits of its joints.
+"""The fitted body: joints, segments, offsets of landmarks, and limits of its joints.
 
-A pose without depth fits a body and its mirror image in depth about equally well. Only one of the
-two bends its knees and elbows as people do (table ``fit``, entry range_of_motion).
+A pose without depth fits a body and its mirror image in depth about equally well. In only one of
+the two do knees and elbows bend as in people (table ``fit``, entry range_of_motion).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Mask = NDArray[np.bool_]
 LS, RS, LE, RE, LW, RW, LH, RH, LK, RK, LA, RA, LC, RC, LT, RT = range(16)
 LEFT = {"shoulder": LS, "elbow": LE, "wrist": LW, "hip": LH, "knee": LK, "ankle": LA}
 LEFT |= {"heel": LC, "toe": LT}
-"""Left joint of each pair; the right one follows it."""
+"""Left joint of each pair; the right joint follows it."""
 
 SHOULDERS, HIPS, KNEES, ANKLES = [LS, RS], [LH, RH], [LK, RK], [LA, RA]
 LEGS = ((LH, LK, LA), (RH, RK, RA))
@@ -57,7 +57,8 @@ SEGMENTS: Mapping[str, _Segment] = {
     name: _Segment(_ends(entry), entry["ratio"], entry["ratio_sd"], entry["sd_m"])
     for name, entry in tables.load("body_segments")["segments"].items()
 }
-"""Segments of the table body_segments; the trunk joins the middles of shoulders and hips."""
+"""Return the segments of the table body_segments; the trunk joins the middles of shoulders and
+hips."""
 
 _ALONG = {
     "thigh": (LH, LK),
@@ -82,11 +83,11 @@ OFFSETS: Mapping[str, _Offset] = {
     for name, entry in tables.load("landmark_offsets")[MEDIAPIPE]["offsets"].items()
 }
 """Directions in which a keypoint may lie off the joint centre, or the line of the sole for heel and
-toe, from the table landmark_offsets; those of all sources are the same."""
+toe, from the table landmark_offsets; they are the same for all sources."""
 
 
 class PointErrors(NamedTuple):
-    """What a source's keypoints are worth in the picture."""
+    """Errors of a source's keypoints in the picture."""
 
     sd: Array  # (joint,), m at the body's distance, as in FITTED
     offset_mean: Array  # (offset,), m
@@ -110,20 +111,21 @@ class _Depth(NamedTuple):
     near: int
     far: int
     sd: float  # metres
-    behind: float  # fraction by which sd is larger seen from behind
+    behind: float  # fraction by which sd is larger when seen from behind
 
 
 DEPTHS: Mapping[str, _Depth] = {
     name: _Depth(FITTED.index(near), FITTED.index(far), sd, behind)
     for name, (near, far, sd, behind) in TERMS["depths"]["of"].items()
 }
-"""Depths between joints that MediaPipe's world landmarks give."""
+"""Depths between joints from MediaPipe's world landmarks."""
 
 SHARE_OF_SEVERAL: float = TERMS["depths"]["share_of_several_cameras"]
-"""Weight of these depths with several cameras; low, because their errors are alike in all views."""
+"""Weight of these depths with several cameras; low, because their errors are the same in all
+views."""
 
 DEPTH_ERRORS: Mapping[str, Mapping[str, Any]] = TERMS["depth_errors"]["of"]
-"""Errors of these depths that last through a trial; unknowns of the fit."""
+"""Errors of these depths that last through a recording; unknowns of the fit."""
 
 USUAL_STATURE = TERMS["stature"]["usual_m"]
 
@@ -160,36 +162,36 @@ UPPER = [LS, RS, LE, RE, LW, RW]
 
 
 def unit_vectors(v: Array) -> Array:
-    """Vectors of length 1 along the last axis."""
+    """Return vectors of length 1 along the last axis."""
     unit: Array = v / np.maximum(np.sqrt((v * v).sum(axis=-1, keepdims=True)), 1e-9)
     return unit
 
 
 def up_of(shared: Array) -> Array:
-    """Direction upwards in the axes of the first camera."""
+    """Return the upward direction in the axes of the first camera."""
     return unit_vectors(np.array([shared[ROLL], 1.0, shared[PITCH]]))
 
 
 def camera_rotation(shared: Array) -> Array:
-    """Matrix with the rows right, up and horizontally towards the camera, in camera axes."""
+    """Return the matrix with the rows right, up and towards the camera, in camera axes."""
     up = up_of(shared)
     towards = unit_vectors(np.array([0.0, 0.0, 1.0]) - up * up[2])
     return np.stack([np.cross(up, towards), up, towards])
 
 
 def hip_line(joints: Array) -> Array:
-    """Vector from the left hip to the right one, (n, 3)."""
+    """Return the vector from the left hip to the right hip, (n, 3)."""
     return joints[:, RH] - joints[:, LH]
 
 
 def trunk_line(joints: Array) -> Array:
-    """Vector from the middle of the hips to that of the shoulders, (n, 3)."""
+    """Return the vector from the middle of the hips to that of the shoulders, (n, 3)."""
     middle: Array = joints[:, SHOULDERS].mean(axis=1) - joints[:, HIPS].mean(axis=1)
     return middle
 
 
 def segment_lengths(joints: Array, name: str) -> Array:
-    """Lengths of a segment at each knot, those of both sides one after the other."""
+    """Return the lengths of a segment at each knot, the left side first."""
     ends = SEGMENTS[name].ends
     return np.concatenate([np.linalg.norm(joints[:, b] - joints[:, a], axis=-1) for a, b in ends])
 
@@ -220,7 +222,7 @@ def offset_directions(joints: Array, up: Array) -> Array:
 
 
 def _mass_shares() -> Array:
-    """Weights of the joints in the centre of mass, which sum to 1."""
+    """Return the weights of the joints in the centre of mass, which sum to 1."""
     masses = tables.load("body_segments")["masses"]
     share, shoulders, hips = np.zeros((3, N_JOINTS))
     shoulders[SHOULDERS] = hips[HIPS] = 0.5
@@ -238,12 +240,12 @@ MASS_SHARES = _mass_shares()
 
 
 def in_radians(angle: Mapping[str, float]) -> tuple[float, float]:
-    """Mean and standard deviation of an entry of the table, in radians."""
+    """Return mean and standard deviation of an entry of the table, in radians."""
     return float(np.radians(angle["mean"])), float(np.radians(angle["sd"]))
 
 
 def component_slope(v: Array, axis: Array) -> Array:
-    """Slope by `v` of the component along `axis` of the unit vector along `v`."""
+    """Return the slope by `v` of the component along `axis` of the unit vector along `v`."""
     along = unit_vectors(v)
     slope: Array = axis - (axis * along).sum(axis=-1)[:, None] * along
     slope /= np.linalg.norm(v, axis=-1)[:, None]
@@ -251,7 +253,7 @@ def component_slope(v: Array, axis: Array) -> Array:
 
 
 def up_slopes(shared: Array) -> Array:
-    """Change of the up vector with pitch and roll, (3, 2)."""
+    """Return the change of the up vector with pitch and roll, (3, 2)."""
     up = up_of(shared)
     length = np.sqrt(1 + shared[PITCH] ** 2 + shared[ROLL] ** 2)
     ends = np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
@@ -261,7 +263,7 @@ def up_slopes(shared: Array) -> Array:
 
 _LIMITS = SETTINGS["range_of_motion"]
 _OVERHEAD_DEG = 150.0
-"""Behind the trunk by more than this an arm was raised before it, and is overhead."""
+"""An arm farther behind the trunk than this was raised in front of it, and is overhead."""
 
 _ARMS = tuple((SHOULDERS[side], 2 + side) for side in (0, 1))
 
@@ -276,7 +278,7 @@ def is_possible(joints: Array, up: Array, *, planted: bool) -> bool:
     up
         as the direction upwards.
     planted
-        Whether the feet stay: shanks and trunk then do not lean far back.
+        Whether the feet stay in place: shanks and trunk then do not lean far back.
     """
     across = unit_vectors(hip_line(joints))
     upwards = np.broadcast_to(up, across.shape)
@@ -304,13 +306,13 @@ def is_possible(joints: Array, up: Array, *, planted: bool) -> bool:
 
 
 def _behind(line: Array, ahead: Array, along: Array) -> Array:
-    """Angle from `along` away from `ahead`, degrees; what goes farther is raised overhead."""
+    """Return the angle from `along` away from `ahead`, degrees; a large one is overhead."""
     angle = -_elevation(line, ahead, along)
     return np.where(angle > _OVERHEAD_DEG, angle - 360.0, angle)
 
 
 def _elevation(line: Array, ahead: Array, along: Array) -> Array:
-    """Angle of a line from `along` towards `ahead`, degrees, -180 to 180."""
+    """Return the angle of a line from `along` towards `ahead`, degrees, -180 to 180."""
     return np.asarray(
         np.degrees(np.arctan2((line * ahead).sum(axis=-1), (line * along).sum(axis=-1)))
     )

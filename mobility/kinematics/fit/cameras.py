@@ -1,10 +1,11 @@
-"""Several cameras that filmed the same trial: when each was started, and where it stood.
+"""Several cameras that filmed the same movement: when each started, and where it was.
 
-The cameras need neither calibration nor synchronisation. Heights in the picture move alike in
-every view, so the time offset is where their speeds correlate best. The place of a camera comes
-from aligning the bodies that were fitted to each view alone, and is then solved together with the
-body (:func:`~mobility.kinematics.fit.entry.fit_body`). Calibrated cameras have known places; their
-time offset is where the lines of sight to each landmark come closest.
+The cameras need neither calibration nor synchronisation. Heights in the picture change alike in
+every view, so the time offset is the one at which their speeds correlate best. The place of a
+camera comes from aligning the bodies that were fitted to each view separately, and is then solved
+together with the body (:func:`~mobility.kinematics.fit.entry.fit_body`). Calibrated cameras have
+known places; their time offset is the one at which the lines of sight to each landmark come
+closest.
 """
 
 from __future__ import annotations
@@ -62,11 +63,11 @@ _ROUNDS, _OUTLIER = 10, 0.10
 """Rounds, and width in metres, of the Cauchy weights with which two bodies are aligned."""
 
 _LARGEST_RESIDUAL = 0.035
-"""Metres, root mean square over all landmarks; rendered clips have 0.007 to 0.02."""
+"""Metres, root mean square over all landmarks; rendered videos have 0.007 to 0.02."""
 
 
 def aligned(points: Array, target_points: Array, weight: Array) -> tuple[Array, Array]:
-    """Rotation R and translation t that bring ``R points + t`` closest to `target_points` (Kabsch).
+    """Return R and t that bring ``R points + t`` closest to `target_points` (Kabsch).
 
     Both are (n, 3). The weight of points that stay far off is reduced from round to round.
     """
@@ -94,11 +95,11 @@ def with_cameras(
     feet_planted: Planted,
     calibrated: KnownCameras | None = None,
 ) -> tuple[Problem, Problem, Array, bool]:
-    """Add the views of further cameras to the problems of the first, and find joints to start at.
+    """Add the views of further cameras to the problems of the first, with joints to start from.
 
-    Each view is solved alone, coarsely, and aligning the bodies gives the cameras' places; at last,
-    whether these bodies may contradict each other. Where the places are given, the lines of sight
-    give the start.
+    Each view is solved separately and coarsely, and aligning the bodies gives the cameras' places.
+    If the places are known, the lines of sight give the start. The last result is whether these
+    bodies may contradict each other.
     """
     doubtful = False
     if calibrated is None:
@@ -116,8 +117,8 @@ def with_cameras(
         covered = (observed.weight > LEAST_WEIGHT).sum(axis=1) >= 6
         if covered.sum() < 4:
             raise BadInputError(
-                "the cameras have less than "
-                f"{LEAST_OVERLAP:g} s of the person in common; give videos of the same trial"
+                f"the cameras have less than {LEAST_OVERLAP:g} s of the person in common; use "
+                "videos of the same movement"
             )
         observed, start = starting_point(observed)
         observed_fine, speed_fine = _at_knots(fine, sight, offset)
@@ -136,7 +137,7 @@ def with_cameras(
         )
         seen_planted.append(observed_fine)
         if calibrated is None:
-            # One window is enough to align the bodies and bounds the memory for a long trial.
+            # One window is enough to align the bodies, and limits the memory for a long recording.
             begin = int(np.argmax(covered))
             rows = slice(begin, begin + WINDOW_KNOTS)
             alone, further = (
@@ -180,7 +181,7 @@ def _with_calibration(problem: Problem, calibrated: KnownCameras, rotation: Arra
 
 
 def _intersections(problem: Problem, joints: Array) -> Array:
-    """Joints nearest to the lines of sight of all cameras; unchanged where only one sees them."""
+    """Return the joints nearest to the lines of sight of all cameras; unchanged with only one."""
     left = np.zeros((*joints.shape[:2], 3, 3))
     right = np.zeros(joints.shape)
     sights = np.zeros(joints.shape[:2])
@@ -205,7 +206,7 @@ def _intersections(problem: Problem, joints: Array) -> Array:
 
 
 def _solved_alone(problem: Problem, joints: Array, rows: slice) -> Array:
-    """Joints at some of the knots by a coarse fit to one view alone."""
+    """Return the joints at some of the knots from a coarse fit to one view."""
     part = part_of(problem, rows)
     shared = first_shared(part, joints[rows])
     best = solve(part, joints[rows], shared, steps=15, tolerance=1e-3)
@@ -214,7 +215,7 @@ def _solved_alone(problem: Problem, joints: Array, rows: slice) -> Array:
 
 
 def _at_knots(problem: Problem, sight: Detections, offset: TimeOffset) -> tuple[Problem, Array]:
-    """Observations of a further camera at the knots of the first, and its landmarks' velocities."""
+    """Return observations of a further camera at the first's knots, and velocities."""
     fitted = [INDEX[name] for name in FITTED]
     time = sight.time + offset.seconds
     image, weight = sight.image[:, fitted], sight.weight[:, fitted]
@@ -238,7 +239,7 @@ def camera_entries(
     shared_draws: Array,
     sights: Sequence[Detections],
 ) -> list[dict[str, Any]]:
-    """History entry of each camera: view, residual, time offset, focal length, place."""
+    """Return the history entry of each camera: view, residual, time offset, focal length, place."""
     entries = []
     level = camera_rotation(shared)
     upright = dict(zip(FITTED, np.moveaxis(joints @ level.T, 1, 0), strict=True))
@@ -292,7 +293,7 @@ def _root_mean(square: Array, weight: Array) -> float:
 def warnings_of_cameras(
     poses: Sequence[xr.Dataset], cameras: Sequence[Mapping[str, Any]], *, calibrated: bool
 ) -> list[dict[str, str]]:
-    """Warn of cameras that disagree, and repeat the warnings of further poses."""
+    """Warn about cameras that disagree, and repeat the warnings of further poses."""
     how = "calibrated" if calibrated else "found"
     disagreeing = [
         tables.warning(

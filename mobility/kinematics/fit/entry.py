@@ -1,11 +1,11 @@
-"""A body whose segments keep their lengths, fitted to all frames of a trial at once.
+"""A body whose segments keep their lengths, fitted to all frames of a recording at once.
 
 MediaPipe's landmarks are good in the picture and poor in depth. A body with constant segment
-lengths, planted feet and smooth movement leaves little depth to guess: a thigh that looks short
-points towards the camera or away from it.
+lengths, planted feet and smooth movement leaves little uncertainty in depth: a thigh that looks
+short points towards the camera or away from it.
 
-Unknown are the positions of 16 joints at regular instants (knots) and a few numbers that the whole
-trial shares; ``docs/fit.md`` has the equations.
+The unknowns are the positions of 16 joints at regular instants (knots) and a few numbers that the
+whole recording shares; ``docs/fit.md`` has the equations.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ from mobility.kinematics.skeleton import INDEX, KEYPOINTS, is_without_feet, land
 log = logging.getLogger(__name__)
 
 VISIBILITY_THRESHOLD = 0.1
-"""Gate of clean_pose before a fit; low, because the fit weights landmarks by their visibility."""
+"""Threshold of clean_pose before a fit; low, because the fit weights landmarks by their
+visibility."""
 
 METHOD = "fitted_body"
 """Value of the attribute ``method`` of a fitted pose."""
@@ -92,7 +93,7 @@ _BEHIND, _FEET_SEEN = 0.5, 0.15
 """Limits of warnings: forward component away from the camera; mean weight of heels and toes."""
 
 _FACE, _FACE_SEEN = ("nose", "left_eye", "right_eye"), 0.5
-"""Landmarks that nobody shows from behind; median confidence from which on they are seen."""
+"""Landmarks that cannot be seen from behind; median confidence above which they count as seen."""
 
 _LONGEST_UNSEEN_S = 0.25
 """Seconds from the nearest frame with a person beyond which positions are NaN."""
@@ -121,70 +122,72 @@ def fit_body(
     rate_hz: Annotated[float, Field(ge=5, le=30)] = KNOTS_HZ,
     draws: Annotated[int, Field(ge=8, le=200)] = 32,
 ) -> xr.Dataset:
-    r"""Fit a body with constant segment lengths to all frames of a trial.
+    r"""Fit a body with constant segment lengths to all frames of a recording.
 
-    The result is a pose of a body whose segments keep their lengths, whose feet stay on the floor
-    where they stand, and that matches the landmarks in the pictures of one or more cameras. Draws
-    of its posterior give the uncertainty. :func:`~mobility.kinematics.angles.joint_angles` takes it
-    like any pose, and gives each angle its error. Give `height_m` if lengths matter (angles do not
-    depend on it), and a `calibration` if there is one.
+    The result is the pose of a body that matches the landmarks in the pictures of one or more
+    cameras. Its segments keep their lengths, and its feet stay in place while they stand. Posterior
+    samples give the uncertainty. :func:`~mobility.kinematics.angles.joint_angles` takes it like any
+    pose, and gives each angle its error. Pass `height_m` if lengths matter (angles do not depend on
+    it), and a `calibration` if there is one.
 
     Parameters
     ----------
     pose
         Pose Dataset with ``image_position`` (pixels), ``confidence`` and the attributes image_width
-        and image_height. ``position`` (metres) may be missing, as of models without depth: the fit
-        then starts from how short segments look, and is less certain. Landmarks may be missing,
-        but not all of shoulders, hips, knees and ankles. Exchanges of left and
-        right should have been undone, ``clean_pose(pose, visibility_threshold=0.1)``: the fit
-        weighs landmarks by their visibility and needs the hidden side too. A sequence of poses
-        of the same trial, seen by several cameras that stood still, gives one body that agrees
-        with all of them. The cameras need not be calibrated or started together: time offsets
-        (:mod:`mobility.kinematics.fit.time_offset`), places and focal lengths are found.
-        The first camera defines the times and the axes. If the angles of two views, each fitted
-        alone, contradict each other beyond their errors, the result is the body of the view that
-        fits better alone, in its times and axes.
+        and image_height. ``position`` (metres) may be missing, as for models without depth: the fit
+        then starts from how short segments look, and is less certain. Landmarks may be missing, but
+        not all of shoulders, hips, knees and ankles. Exchanges of left and right should have been
+        undone, with ``clean_pose(pose, visibility_threshold=0.1)``: the fit weights landmarks by
+        their visibility and needs the hidden side too.
+
+        A sequence of poses of the same movement, from several cameras that did not move, gives one
+        body that agrees with all of them. The cameras need not be calibrated or started together:
+        time offsets (:mod:`mobility.kinematics.fit.time_offset`), places and focal lengths are
+        estimated. The first camera defines the times and the axes. If two views, each fitted
+        separately, give angles that contradict each other beyond their errors, only the view that
+        fits better is used, in its times and axes.
     field_of_view
         Field of view of the longer side of the picture, degrees; one number for all cameras, or a
         tuple with one for each.
     focal_length
-        Focal length in pixels, instead of `field_of_view`. Without either it is fitted, from what
-        the film says (``focal_length_35mm``, sd 8 %), else from 0.86 of the longer side (sd 15 %).
+        Focal length in pixels, instead of `field_of_view`. Without either it is fitted, starting
+        from the value in the video file (``focal_length_35mm``, sd 8 %), or from 0.86 of the longer
+        side (sd 15 %).
     calibration
-        File with the lenses of the cameras, and where they stood
+        File with the lenses and places of the cameras
         (:func:`~mobility.kinematics.calibration.read_calibration`). Focal lengths, places and scale
-        are then known, and the vertical if the file says which way is up; the landmarks are
-        undistorted. A video belongs to the camera whose name is in its file name
-        (``source_file``), else cameras and videos are matched by order. With several cameras only
-        the time offsets are found; with one, its lens and the vertical are used.
+        are then known, and the vertical if the file states which way is up; the landmarks are
+        undistorted. A video belongs to the camera whose name is in its file name (``source_file``);
+        otherwise cameras and videos are matched by order. With several cameras only the time
+        offsets are estimated; with one camera, its lens and the vertical are used.
     camera_pitch
-        By how many degrees the camera looks down, measured within about 2 degrees; negative if it
+        Downward tilt of the camera in degrees, measured within about 2 degrees; negative if it
         looks up. One number for all cameras, or a tuple with one for each. Without it the pitch is
-        fitted, which can tip the whole body from the front.
+        fitted; in a view from the front this can tilt the whole body.
     height_m
-        Stature in metres, by default 1.70; only lengths depend on it. Several calibrated cameras
-        measure it.
+        Stature in metres, by default 1.70; only lengths depend on it. With several calibrated
+        cameras it is measured.
     feet_planted
-        Whether the feet stay where they are; None lets the function decide. For feet that are
-        lifted, the times (s) in which each stays at one place, ``{"left": [(0, 12)], "right":
-        [(0, 3), (14, 25)]}``: each time has a place of its own, the centre of mass is over the feet
-        that stay, and a foot that is lifted is held nowhere, however still it is.
+        Whether the feet stay in place; None lets the function decide. For feet that are lifted,
+        pass the times (s) in which each foot stays in one place, ``{"left": [(0, 12)], "right":
+        [(0, 3), (14, 25)]}``. Each time has its own place, the centre of mass is over the feet that
+        stay, and a lifted foot is not held anywhere, however still it is.
     unbalanced
-        Whether something besides the feet carries the body at times, as a chair does: its centre of
-        mass is then held over the feet in no frame.
+        Whether something besides the feet carries the body at times, as a chair does. The centre of
+        mass is then not held over the feet in any frame.
     standing
-        "straight": where the feet stay, the subject is assumed to stand straight when tallest, as
-        in the static trial of a laboratory, and the errors of the world landmarks there to last
-        through the trial. A number is the measured flexion of the knees in standing, degrees.
-        "free": nothing is assumed of how the subject stands; from the front, knees and trunk are
-        then less certain.
+        "straight": while the feet stay, the subject is assumed to stand straight when tallest, as
+        in the static trial of a laboratory. The errors of the world landmarks at that moment are
+        assumed to last through the recording. A number is the measured flexion of the knees in
+        standing, degrees. "free": nothing is assumed about how the subject stands; from the front,
+        knees and trunk are then less certain.
     without
         Terms of the table ``fit`` to leave out, for benchmarks.
     rate_hz
-        Most knots per second; the frame rate if that is less. The default follows movements
-        of up to about 3 Hz; on squats 15 gave the same lower-body errors within 0.1 degrees.
+        Most knots per second; the frame rate if that is lower. The default follows movements of up
+        to about 3 Hz; on squats 15 gave the same lower-body errors within 0.1 degrees.
     draws
-        Number of draws of the posterior.
+        Number of posterior samples.
 
     Returns
     -------
@@ -192,28 +195,30 @@ def fit_body(
         The pose schema with the attribute ``method="fitted_body"``. ``position``: x right of the
         camera, y up against gravity, z horizontally towards the camera, metres, the floor at y = 0
         and the camera at x = z = 0. Face and hands are carried along at their place in the picture.
-        NaN where nobody was seen for 0.25 s, and for a joint that was never seen.
-        ``position_draws`` (draw, fit_time, fit_space, fit_keypoint): deviations from the fit at the
-        knots. The history entry has the camera, lengths as a fraction of stature, offsets, whether
-        the feet were planted, the ``stances`` and the ``steps`` between them
-        (:mod:`mobility.kinematics.stances`), the assumed or given flexion of the knees in standing;
-        of two views that contradict each other ``camera``, the number of the one that was taken.
+        NaN if nobody was seen for 0.25 s, and for a joint that was never seen. ``position_draws``
+        (draw, fit_time, fit_space, fit_keypoint): deviations from the fit at the knots.
+
+        The history entry has the camera, lengths as a fraction of stature, offsets, and whether the
+        feet were planted. It also has the ``stances`` and the ``steps`` between them
+        (:mod:`mobility.kinematics.stances`), and the assumed or measured flexion of the knees in
+        standing. If two views contradict each other, ``camera`` is the number of the view that was
+        used.
 
     Raises
     ------
     BadInputError
-        If `pose` lacks what is needed, both focal length and field of view are given, or fewer than
-        5 frames show a person.
+        If `pose` lacks a required part, both focal length and field of view are passed, or fewer
+        than 5 frames show a person.
 
     Notes
     -----
     The page `The fit` has the terms and equations of what is minimised, the table ``fit`` their
     numbers and sources. No term concerns the posture of a measured joint, except those of standing,
-    weak ones on bends, and the trunk lean of a subject who walks. MediaPipe's smoothing delays its
-    landmarks; that delay (table ``pose_sources``) is subtracted.
+    weak ones on flexion, and the trunk lean of a subject who walks. MediaPipe's smoothing delays
+    its landmarks; that delay (table ``pose_sources``) is subtracted.
 
-    The draws of the posterior come from the Hessian and from solutions with single limbs mirrored
-    in depth that explain the picture nearly as well. Compute any quantity from each of them to
+    The posterior samples come from the Hessian, and from solutions with single limbs mirrored in
+    depth that explain the picture nearly as well. Compute any quantity from each sample to
     propagate its uncertainty; see :func:`~mobility.kinematics.angle_errors.angle_draws`.
 
     References
@@ -223,14 +228,14 @@ def fit_body(
     """
     poses = [pose] if isinstance(pose, xr.Dataset) else list(pose)
     if not poses:
-        raise BadInputError("no pose was given")
+        raise BadInputError("there is no pose. Pass at least one")
     for name in without:
         if name not in TERMS:
             raise BadInputError.of(
                 {"without": f"there is no term {quoted(name)}{likely(name, TERMS)}"}
             )
     if field_of_view is not None and focal_length is not None:
-        raise BadInputError("give field_of_view or focal_length, not both")
+        raise BadInputError("pass field_of_view or focal_length, not both")
     if calibration is not None:
         if field_of_view is not None or focal_length is not None:
             raise BadInputError(
@@ -275,7 +280,7 @@ def fit_body(
 
 
 def _moved(feet_planted: Planted, seconds: float) -> Planted:
-    """Move the times in which feet stay to the clock of another camera."""
+    """Convert the times in which feet stay to the clock of another camera."""
     if not isinstance(feet_planted, Mapping):
         return feet_planted
     return {
@@ -299,12 +304,12 @@ def _fit(
     rate_hz: float,
     draws: int,
 ) -> Fit:
-    """Fit a body to all the poses; options as of :func:`fit_body`."""
+    """Fit a body to all the poses; options as in :func:`fit_body`."""
     pose = poses[0]
     calibrated = None if calibration is None else known_cameras(calibration, poses)
     sights = [
-        detections_of(each, fov, px, pitch)
-        for each, fov, px, pitch in zip(
+        detections_of(camera_pose, fov, px, pitch)
+        for camera_pose, fov, px, pitch in zip(
             poses if calibrated is None else calibrated.poses,
             fields_of_view,
             focal_lengths if calibrated is None else calibrated.focal,
@@ -380,9 +385,9 @@ def _fit(
     several: dict[str, Any] = {}
     cameras = camera_entries(fine, solved.joints, solved.shared, solved.shared_draws, sights)
     if len(poses) > 1:
-        several = {"cameras": cameras, "further_histories": [history(each) for each in poses[1:]]}
+        several = {"cameras": cameras, "further_histories": [history(other) for other in poses[1:]]}
         more = warnings_of_cameras(poses, cameras, calibrated=calibrated is not None)
-        doubtful |= "cameras_disagree" in {each["code"] for each in more}
+        doubtful |= "cameras_disagree" in {warning["code"] for warning in more}
         warnings += more
     if calibrated is not None:
         several["calibrated"] = calibrated.history_entry
@@ -437,14 +442,14 @@ def _solved(
     draws: int,
     stances_given: bool,
 ) -> tuple[Problem, Problem, SolvedTrial, WhyNotStanding | None]:
-    """Solve the trial; again with fewer stances, while the body does not take a step between two.
+    """Solve the recording; repeat with fewer stances while the body takes no step between two.
 
     Returns
     -------
     coarse, fine
-        The problems that were solved, with the weights of standing.
+        The solved problems, with the weights of standing.
     solved, why_not_standing
-        Their solution, and why nobody was found to stand.
+        Their solution, and the reason why nobody was found to stand.
     """
     while True:
         weighted_coarse, weighted_fine, why_not = with_standing(coarse, fine, joints, standing)
@@ -453,16 +458,16 @@ def _solved(
         stances = fine.stances if stances_given else lasting_stances(fine, solved.shared)
         if stances == fine.stances:
             return weighted_coarse, weighted_fine, solved, why_not
-        coarse, fine = (with_stances_in_all_views(each, stances) for each in (coarse, fine))
+        coarse, fine = (with_stances_in_all_views(problem, stances) for problem in (coarse, fine))
 
 
 def _as_given(values: tuple[float | None, ...]) -> float | tuple[float | None, ...] | None:
-    """One value if it is that of all cameras."""
+    """Return one value if all cameras have the same."""
     return values[0] if len(set(values)) == 1 else values
 
 
 def _knee_of_standing(fine: Problem, standing: Standing) -> dict[str, float] | None:
-    """Flexion of the knees in standing that the fit used, and its sd; None if nobody stands."""
+    """Return the knee flexion in standing that the fit used, and its sd; None without it."""
     if fine.standing is None:
         return None
     mean, sd = fine.standing_knee
@@ -476,7 +481,7 @@ def _rounded(names: Iterable[str], values: Array) -> dict[str, float]:
 def _warnings(
     solved: SolvedTrial, fine: Problem, poses: Sequence[xr.Dataset]
 ) -> list[dict[str, str]]:
-    """Warn of what makes the result less certain than it looks."""
+    """Warn about everything that makes the result less certain than it looks."""
     forward = np.cross(up_of(solved.shared), unit_vectors(hip_line(solved.joints)))
     backs = [
         np.array([0.0, 0.0, 1.0]),
@@ -494,7 +499,7 @@ def _warnings(
 
 
 def _face_seen(pose: xr.Dataset) -> float:
-    """Median confidence of nose and eyes, the best seen of them; 0 of MediaPipe, which guesses."""
+    """Return the median confidence of nose or eyes, the best seen; 0 for MediaPipe."""
     if source_of(pose).key == MEDIAPIPE:
         return 0.0
     names = [name for name in _FACE if name not in never_there(pose, _FACE)]
@@ -525,9 +530,9 @@ def _at_frames(
     world: Array | None,
     weight: Array,
 ) -> Array:
-    """All 33 landmarks at the frames, in camera axes, with exactly constant segment lengths.
+    """Return all 33 landmarks at the frames, in camera axes, with constant segment lengths.
 
-    Face and hands are as deep as shoulders and wrists where their depth is not known.
+    Face and hands are as deep as shoulders and wrists if their depth is not known.
     """
     from scipy.interpolate import CubicSpline
 
@@ -566,7 +571,7 @@ def _at_frames(
 def _fitted_dataset(
     pose: xr.Dataset, position: Array, knots: Array, centre: Array, deviation: Array
 ) -> xr.Dataset:
-    """Dataset of the fitted positions, their errors and draws."""
+    """Make the Dataset of the fitted positions, their errors and posterior samples."""
     dims: tuple[Hashable, ...] = ("time", "space", "keypoint")
     dims += ("individual",) if "individual" in pose.dims else ()
     space = ["x", "y", "z"]
@@ -597,7 +602,8 @@ def _fitted_dataset(
     )
     result["position_draws"] = (
         ("draw", "fit_time", "fit_space", "fit_keypoint"),
-        # Eleven bits, a tenth of a millimetre, are enough for a draw, and the file compresses well.
+        # Eleven bits, a tenth of a millimetre, are enough for a posterior sample, and the file
+        # compresses well.
         deviation.transpose(0, 1, 3, 2).astype(np.float16).astype(np.float32),
         {
             "units": "m",

@@ -1,8 +1,8 @@
-"""Depths to start from where a pose has none: a segment that looks short points out of the picture.
+"""Starting depths for a pose without depth: a segment that looks short points out of the picture.
 
-How deep an end lies follows from how short its segment looks; to which side, from how a body is
+The depth of an end follows from how short its segment looks; its sign follows from how a body is
 built: knees bend forwards, trunks lean forwards, feet point forwards. Only the start of the fit and
-the question who faces where rest on it; no term of the fit does.
+the direction that a person faces depend on it; no term of the fit does.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _RULE = SETTINGS["foreshortening"]
 
 
 def foreshortened(image: Array, weight: Array, knots: Array, stature: float) -> Array:
-    """Positions of the joints relative to the middle of the hips, metres, (n, joint, 3).
+    """Return positions of the joints relative to the middle of the hips, metres, (n, joint, 3).
 
     Parameters
     ----------
     image
-        Keypoints in the picture, right and up of its centre, focal lengths, (n, joint, 2).
+        Keypoints in the picture, right and up from its centre, focal lengths, (n, joint, 2).
     weight
         Their weights, (n, joint).
     knots
@@ -59,7 +59,7 @@ def foreshortened(image: Array, weight: Array, knots: Array, stature: float) -> 
     middle = places[:, SHOULDERS].mean(axis=1) - places[:, HIPS].mean(axis=1)
     z[:, SHOULDERS] += (_depth(middle, "trunk", tall) * _sign(facing[:, 1]))[:, None]
     for side in (0, 1):
-        # A thigh goes forwards and outwards, a shank back; of arms nothing is known but that.
+        # A thigh points forwards and outwards, a shank back; for arms only the depth is known.
         outwards = (1 if side else -1) * facing[:, 0]
         ahead = _sign(facing[:, 1] + _RULE["outwards"] * outwards)
         for near, far, name, way in (
@@ -78,7 +78,7 @@ def foreshortened(image: Array, weight: Array, knots: Array, stature: float) -> 
 
 
 def _between(values: Array, knots: Array) -> Array:
-    """Fill in what is missing from the knots around; 0 for what is never there."""
+    """Interpolate missing values over the knots; 0 for a point that is never there."""
     filled = np.zeros(values.shape)
     for j in range(values.shape[1]):
         rows = np.isfinite(values[:, j]).all(axis=-1)
@@ -88,20 +88,20 @@ def _between(values: Array, knots: Array) -> Array:
 
 
 def _distances(points: Array, visible: Mask, knots: Array, tall: float) -> Array:
-    """Distance at each knot, metres: legs and trunk, where they look longest, are as usual.
+    """Return the distance at each knot, metres, from legs and trunk at their longest.
 
-    Longest within some seconds around, so that somebody may come nearer; all through the trial
-    where the ankles stay.
+    The longest within some seconds around, so that a person may come nearer; over the whole
+    recording if the ankles stay.
     """
     pairs = np.stack([SHOULDERS, HIPS, KNEES, ANKLES])
     lines = np.linalg.norm(np.diff(points[:, pairs], axis=1), axis=-1).sum(axis=1)
-    # Of the side that is seen better: from the side the other one is hidden.
+    # The side that is seen better is used: from the side the other one is hidden.
     pair_visible: Mask = np.asarray(visible[:, pairs].all(axis=1))
     side = int(pair_visible.mean(axis=0).argmax())
     if not pair_visible[:, side].any():
         raise BadInputError(
-            "no frame shows shoulder, hip, knee and ankle of one side at once, and without depth a "
-            "body cannot be fitted else"
+            "no frame shows shoulder, hip, knee and ankle of one side at once, and without "
+            "depth a body cannot be fitted otherwise"
         )
     both = pair_visible.all(axis=1)
     length = np.where(both, lines.mean(axis=1), lines[:, side])
@@ -121,10 +121,10 @@ def _distances(points: Array, visible: Mask, knots: Array, tall: float) -> Array
 
 
 def _facing(places: Array, visible: Mask, knots: Array, tall: float) -> Array:
-    """Direction that the body faces, right and towards the camera, unit vectors, (n, 2).
+    """Return the direction that the body faces, right and towards the camera, unit vectors, (n, 2).
 
-    Hips and shoulders as they look wide say how far it faces the camera, feet and knees to which
-    side it is turned.
+    The apparent width of hips and shoulders shows how far the body faces the camera, feet and knees
+    show to which side it is turned.
     """
     towards = np.zeros(len(places))
     for (left, right), name in ((HIPS, "hip_width"), (SHOULDERS, "shoulder_width")):
@@ -157,7 +157,7 @@ def _smoothed(values: Array, knots: Array) -> Array:
 
 
 def _depth(line: Array, name: str, tall: float) -> Array:
-    """Depth along a segment, metres, by how much shorter it looks than where it looks longest."""
+    """Return the depth along a segment, metres, from its apparent and its longest length."""
     look = np.linalg.norm(line, axis=-1)
     usual = SEGMENTS[name].ratio * tall
     longest = float(np.percentile(look, 95))

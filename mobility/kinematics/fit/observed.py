@@ -46,7 +46,7 @@ from mobility.kinematics.fit.problem import Problem
 from mobility.kinematics.skeleton import INDEX, landmarks
 
 HELD_RAD = 1e-3
-"""Radians within which the fit holds the angles of standing."""
+"""Radians within which the fit keeps the angles of standing."""
 
 LEFT_OUT = 100.0
 """Factor on the standard deviation of a prior of shared numbers that is left out."""
@@ -55,23 +55,23 @@ LEAST_WEIGHT = 0.05
 """Weight (squared visibility) below which a landmark is not used."""
 
 _NEEDED = (*SHOULDERS, *HIPS, *KNEES, *ANKLES)
-"""Joints without whose keypoints nobody is fitted."""
+"""Joints whose keypoints are needed to fit anybody."""
 
 _LEAST_SHAPES = (0.0, 0.1, 0.1)
-"""Ridge on value, slope and curvature under a triangle, with which few frames give their mean."""
+"""Ridge on value, slope and curvature under a triangle; with it a few frames give their mean."""
 
 
 class Detections(NamedTuple):
     """Detections of one camera."""
 
     time: Array  # (time,), s, corrected for the delay of the landmarks
-    image: Array  # (time, 33, 2), right and up of the centre, in focal lengths
+    image: Array  # (time, 33, 2), right and up from the centre, in focal lengths
     world: Array | None  # (time, 33, 3), m; None without depth
     weight: Array  # (time, 33)
     focal: float  # pixels
     focal_from: Literal["given", "film", "usual"]
     source: str  # of the keypoints, a key of the table pose_sources
-    pitch_deg: float | None = None  # by which the camera is known to look down
+    pitch_deg: float | None = None  # known downward tilt of the camera
 
 
 def detections_of(
@@ -84,8 +84,8 @@ def detections_of(
     require_pose(pose, what="fit_body")
     if lacking := _lacking(pose):
         raise BadInputError(
-            f"the pose has no {listed(lacking)}; {_remedy(pose)}, or take "
-            "angles in the picture, which need image_position alone (picture_angles)"
+            f"the pose has no {listed(lacking)}; {_remedy(pose)}, or use angles in the image "
+            "plane, which need only image_position (picture_angles)"
         )
     size = float(pose.attrs["image_width"]), float(pose.attrs["image_height"])
     image = landmarks(pose, "image_position")
@@ -113,7 +113,7 @@ def detections_of(
 
 
 def _lacking(pose: xr.Dataset) -> list[str]:
-    """List what a pose lacks for a fit, whether or not it shows anybody."""
+    """List what a pose lacks for a fit, whether or not it shows a person."""
     if "image_position" not in pose:
         return ["'image_position'"]
     any_visible = np.isfinite(landmarks(pose, "image_position")).any()
@@ -132,16 +132,16 @@ def _lacking(pose: xr.Dataset) -> list[str]:
 
 
 def _remedy(pose: xr.Dataset) -> str:
-    """Say where what a pose lacks comes from, by who found its keypoints."""
+    """Return the remedy for missing parts of a pose, depending on the source of its keypoints."""
     if "image_position" not in pose or source_of(pose).key == MEDIAPIPE:
         return "make one with estimate_pose"
     remedies = []
     if "confidence" not in pose or not pose["confidence"].notnull().any():
-        remedies.append("give confidence in the file")
+        remedies.append("add confidence to the file")
     if not {"image_width", "image_height"} <= pose.attrs.keys():
         of_movement = last_of(history(pose), "from_movement")
         what = "image_size=(width, height) to from_movement" if of_movement else ""
-        remedies.append(f"give {what or 'size=(width, height) to read_keypoints'}")
+        remedies.append(f"pass {what or 'size=(width, height) to read_keypoints'}")
     return " and ".join(remedies) or "use a model that finds them"
 
 
@@ -152,9 +152,9 @@ def sd_of_focal(sight: Detections) -> float:
 
 
 def camera_shift(pose: xr.Dataset, sight: Detections) -> float:
-    """How far the picture of a camera that moves is shifted at most, focal lengths; else 0.
+    """Return by how far the picture of a moving camera shifts at most, focal lengths; otherwise 0.
 
-    It is what the recording was found to do (the warning ``moving_camera``).
+    The value comes from the warning ``moving_camera`` of the recording.
     """
     shifts = [
         float(warning["values"]["shift"])
@@ -165,7 +165,7 @@ def camera_shift(pose: xr.Dataset, sight: Detections) -> float:
 
 
 def seen_span(sight: Detections) -> tuple[slice, Mask]:
-    """Span from the first to the last frame with a person, and a mask of the frames with one."""
+    """Return the span from the first to the last frame with a person, and their mask."""
     present = (sight.weight[:, [INDEX[name] for name in FITTED]] > LEAST_WEIGHT).sum(axis=1) >= 6
     if present.sum() < 5:
         raise BadInputError(f"{int(present.sum())} frames show a person; at least 5 are needed")
@@ -201,7 +201,7 @@ def problem_of(
 
 
 def values_of(sight: Detections) -> Array:
-    """Keypoints in the picture, and in space where there is depth, (time, 33, 2 or 5)."""
+    """Return keypoints in the picture, and in space if there is depth, (time, 33, 2 or 5)."""
     parts = [sight.image] if sight.world is None else [sight.image, sight.world]
     return np.concatenate(parts, axis=-1)
 
@@ -209,7 +209,7 @@ def values_of(sight: Detections) -> Array:
 def observed_by(
     sight: Detections, knots: Array, values: Array, weight: Array, stature: float
 ) -> Problem:
-    """Observations of a camera at the knots; `values` are means of :func:`values_of` there."""
+    """Return observations of a camera at the knots, from the means of :func:`values_of`."""
     image = values[..., :2]
     if sight.world is None:
         world = foreshortened(image, weight, knots, stature)
@@ -241,14 +241,14 @@ def per_camera(
         return (option,) * len(poses)
     if len(option) != len(poses):
         raise BadInputError(
-            f"{name} has {len(option)} values for {len(poses)} cameras; give one for all "
-            "or one for each"
+            f"{name} has {len(option)} values for {len(poses)} cameras; pass one for all or one "
+            "for each"
         )
     return option
 
 
 def at_knots(time: Array, values: Array, weight: Array, rate: float) -> tuple[Array, Array, Array]:
-    """Regular knots, local means of the values there (:func:`local_means`), and their weights."""
+    """Return regular knots, the :func:`local_means` of the values, and their weights."""
     usual = float(np.median(np.diff(time)))
     span = float(time[-1] - time[0])
     count = max(int(np.ceil(span / max(1 / rate, usual))) + 1, 4)
@@ -262,7 +262,7 @@ def at_knots(time: Array, values: Array, weight: Array, rate: float) -> tuple[Ar
 def local_means(
     position: Array, values: Array, weight: Array, count: int, frames_per_knot: float
 ) -> tuple[Array, Array]:
-    """Values at the knots of samples at a `position` (0 to count - 1), and their weights.
+    """Return values at the knots for samples at a `position` (0 to count - 1), and their weights.
 
     A parabola is fitted around each knot: a mean would lag where movements begin and end.
     """
@@ -291,14 +291,14 @@ def local_means(
 
 
 def seen_at(image: Array, depth: Array) -> Array:
-    """Positions, metres, of points of the picture at a given depth."""
+    """Return the positions in metres that points of the picture have at a given depth."""
     return np.concatenate([image * depth[..., None], -depth[..., None]], axis=-1)
 
 
 def starting_point(problem: Problem) -> tuple[Problem, Array]:
-    """Move the world landmarks to where they match the picture.
+    """Move the world landmarks to places that match the picture.
 
-    It assumes nothing about the posture in which the trial begins.
+    It assumes nothing about the posture in which the recording begins.
     """
     from scipy.ndimage import median_filter, uniform_filter1d
 
@@ -351,7 +351,7 @@ def starting_point(problem: Problem) -> tuple[Problem, Array]:
 
 
 def with_depths(problem: Problem) -> Problem:
-    """Add the depths along the segments by the world landmarks, and their standard deviations."""
+    """Add the depths along the segments from the world landmarks, and their standard deviations."""
     z = problem.scale * problem.world[..., 2]
     across = unit_vectors(hip_line(problem.world) * np.array([1.0, 0.0, 1.0]))
     behind = max(-float(np.cross([0.0, 1.0, 0.0], unit_vectors(np.median(across, axis=0)))[2]), 0.0)

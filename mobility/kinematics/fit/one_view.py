@@ -1,4 +1,4 @@
-"""Whether one view of a trial must be measured alone, and whether a pose without depth is enough.
+"""Whether one view of a recording must be used alone, and whether a pose without depth is enough.
 
 Without depth, a person who is close and bent looks like a person who is far away and straight. Feet
 that stay on the floor distinguish the two, and so does a moment in which the person visibly stands
@@ -46,11 +46,11 @@ _MOVED_M = SETTINGS["planted"]["moved_m"]
 
 
 def is_determined(problem: Problem, shared: Array) -> bool:
-    """Whether depth was measured, or follows from the picture of one who stands straight.
+    """Whether depth was measured, or follows from the picture of a person who stands straight.
 
-    `shared` are the shared numbers of the solution, of which the pitch of the camera is one.
+    `shared` are the shared numbers of the solution; the pitch of the camera is one of them.
     """
-    if problem.calibrated or any(each.has_depth for each in problem.per_camera):
+    if problem.calibrated or any(camera.has_depth for camera in problem.per_camera):
         return True
     intervals = intervals_of(problem)
     if problem.standing is None or not intervals:
@@ -62,15 +62,17 @@ def is_determined(problem: Problem, shared: Array) -> bool:
         rows |= (problem.knots >= first) & (problem.knots <= last)
     stands = problem.standing > 0
     return all(
-        _feet_are_down(each, rows) and _stays_within(each, intervals) and _is_straight(each, stands)
-        for each in problem.per_camera
+        _feet_are_down(camera, rows)
+        and _stays_within(camera, intervals)
+        and _is_straight(camera, stands)
+        for camera in problem.per_camera
     )
 
 
 def _feet_are_down(problem: Problem, rows: Mask) -> bool:
-    """Whether one ankle is hardly ever higher in the picture than the other, where feet stay.
+    """Whether neither ankle is much higher in the picture than the other while the feet stay.
 
-    A camera above the floor sees the far one a little higher all the time.
+    A camera above the floor sees the far ankle a little higher all the time.
     """
     rows_with_ankles = rows & (problem.weight[:, ANKLES] > LEAST_WEIGHT).all(axis=1)
     if not rows_with_ankles.any():
@@ -85,16 +87,16 @@ def _feet_are_down(problem: Problem, rows: Mask) -> bool:
 
 
 def _stays_within(problem: Problem, intervals: list[tuple[float, float]]) -> bool:
-    """Whether both feet stay in these times, also where they were said to."""
-    spreads = [foot_spread(problem, side, *each) for each in intervals for side in (0, 1)]
+    """Whether both feet stay in these times, even if the user stated so."""
+    spreads = [foot_spread(problem, side, *interval) for interval in intervals for side in (0, 1)]
     return all(spread is None or spread < _MOVED_M for spread in spreads)
 
 
 def _is_straight(problem: Problem, stands: Mask) -> bool:
-    """Whether no segment looks very short beside the others where somebody is to stand straight.
+    """Whether no segment looks very short beside the others while the person should stand straight.
 
-    A camera above the knees sees thighs of a half squat almost as long as they are, so that this
-    tells only who sits or lies.
+    A camera above the knees sees thighs of a half squat almost in full length, so that this detects
+    only sitting or lying.
     """
     usual = np.array([SEGMENTS[name].ratio for name in ("thigh", "shank", "trunk")])
     looks = []
@@ -117,8 +119,8 @@ _TWO_VIEWS: Mapping[str, Any] = SETTINGS["one_view"]
 class Fit(NamedTuple):
     """A fitted body, and how well it fits.
 
-    `residual_m` and `mean_weight` are of its first view: the landmarks off the body, and their mean
-    weight; `doubtful` says that two views may contradict each other.
+    `residual_m` and `mean_weight` belong to its first view: the distance of the landmarks from the
+    body, and their mean weight. `doubtful` is true if two views may contradict each other.
     """
 
     body: xr.Dataset
@@ -132,13 +134,13 @@ class Contradiction(NamedTuple):
 
     angle: str
     difference_deg: float  # root mean square
-    ratio: float  # to its standard deviation, likewise
+    ratio: float  # relative to its standard deviation, root mean square
 
 
 def may_contradict(one: Array, other: Array) -> bool:
-    """Whether two bodies that were solved coarsely differ enough to look more closely.
+    """Whether two coarsely solved bodies differ enough to be examined closely.
 
-    `one` and `other` are joints of views of the same instants, (knot, joint, 3).
+    `one` and `other` are joints from views of the same instants, (knot, joint, 3).
     """
     angles = [_angles(joints) for joints in (one, other)]
     differences = [
@@ -148,7 +150,7 @@ def may_contradict(one: Array, other: Array) -> bool:
 
 
 def contradiction(one: xr.Dataset, other: xr.Dataset, offset: float) -> Contradiction | None:
-    """Hold the angles of bodies fitted to one view each against each other.
+    """Compare the angles of bodies fitted to one view each.
 
     Parameters
     ----------
@@ -167,7 +169,7 @@ def contradiction(one: xr.Dataset, other: xr.Dataset, offset: float) -> Contradi
     before = (after - 1).clip(0)
     after = after.clip(max=later.size - 1)
     nearest = np.where(time - later[before] <= later[after] - time, before, after)
-    usual = max(float(np.median(np.diff(each))) for each in (time, later))
+    usual = max(float(np.median(np.diff(times))) for times in (time, later))
     both = np.abs(later[nearest] - time) <= usual
     rows = np.flatnonzero(both), nearest[both]
     contradictions = []
@@ -184,11 +186,11 @@ def contradiction(one: xr.Dataset, other: xr.Dataset, offset: float) -> Contradi
 
 
 def better_of(alone: Sequence[Fit], why: Contradiction, poses: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Take the view that fits better, or sees more, with a warning that names both."""
-    misfit = [each.residual_m**2 / max(each.mean_weight, 1e-3) for each in alone]
+    """Return the view that fits better, or sees more, with a warning that names both."""
+    misfit = [fit.residual_m**2 / max(fit.mean_weight, 1e-3) for fit in alone]
     camera = int(np.argmin(misfit))
     names = [
-        str(pose.attrs.get("source_file") or f"that of camera {number}")
+        str(pose.attrs.get("source_file") or f"the one of camera {number}")
         for number, pose in enumerate(poses, start=1)
     ]
     warning = tables.warning(
@@ -202,7 +204,7 @@ def better_of(alone: Sequence[Fit], why: Contradiction, poses: Sequence[xr.Datas
     entries = history(body)
     entries[-1] |= {
         "camera": camera + 1,
-        "residuals_m": [round(each.residual_m, 4) for each in alone],
+        "residuals_m": [round(fit.residual_m, 4) for fit in alone],
         "contradiction": {"angle": why.angle, "ratio": round(why.ratio, 2)},
         "warnings": [*entries[-1]["warnings"], warning],
     }
@@ -216,6 +218,6 @@ def _angles(joints: Array) -> dict[str, Array]:
 
 
 def _root_mean(square: Array) -> float:
-    """Root mean of the finite values; 0 where there are none."""
+    """Return the root mean of the finite values; 0 if there are none."""
     finite = square[np.isfinite(square)]
     return float(np.sqrt(finite.mean())) if finite.size else 0.0

@@ -1,4 +1,4 @@
-"""Times in which both feet stay at one place: somebody steps between them."""
+"""Times in which both feet stay in one place, with steps between them."""
 
 from __future__ import annotations
 
@@ -38,23 +38,24 @@ Interval = tuple[float, float]
 """From and to, seconds."""
 
 Planted = bool | Mapping[Literal["left", "right"], Sequence[Interval]] | None
-"""Whether the feet stay where they are, or the times (s) in which each does; None: not known."""
+"""Whether the feet stay in place, or the times (s) in which each foot does; None: unknown."""
 
 
 def with_stances(problem: Problem, feet_planted: Planted, camera_shift: float = 0.0) -> Problem:
-    """Find out whether the feet are planted, and when each stays at one place.
+    """Find out whether the feet are planted, and when each stays in one place.
 
-    Where that was not given, feet are planted that stay all the time, or long enough between steps.
-    Before a camera that moves as far as a step (:func:`.observed.camera_shift`) no step is seen.
+    Unless the user stated it, feet are planted if they stay all the time, or long enough between
+    steps. If the camera moves as far as a step (:func:`.observed.camera_shift`), no step can be
+    seen.
     """
     problem = replace(problem, feet_given=isinstance(feet_planted, bool))
     if isinstance(feet_planted, Mapping):
         given_stances = [
-            Stance(SIDES.index(side), *each)
-            for side, times in feet_planted.items()
-            for each in times
+            Stance(SIDES.index(side), *interval)
+            for side, intervals in feet_planted.items()
+            for interval in intervals
         ]
-        stances = tuple(each for each in given_stances if _foot_stays(problem, each))
+        stances = tuple(stance for stance in given_stances if _foot_stays(problem, stance))
         return replace(problem, planted=bool(stances), stances=stances)
     if feet_planted is not None:
         return replace(problem, planted=feet_planted)
@@ -67,21 +68,21 @@ def with_stances(problem: Problem, feet_planted: Planted, camera_shift: float = 
 
 
 def with_footholds(problem: Problem, intervals: Sequence[Interval]) -> Problem:
-    """Plant both feet in each interval in which they stay, if these are long enough.
+    """Plant both feet in each interval in which they stay, if the intervals are long enough.
 
-    A foot that is hidden for a stance stays as the other one does. Feet that are elsewhere at the
-    end of a long interval than at its beginning, although they never step, are before a camera that
-    is turned: they are not planted at all.
+    A foot that is hidden for a stance is assumed to stay like the other. If the feet are elsewhere
+    at the end of a long interval although they never step, the camera was turned: they are not
+    planted at all.
     """
     first, last = problem.knots[0], problem.knots[-1]
     stances: list[Stance] = []
     lengths = [0.0]
     sides_seen: set[int] = set()
     for start, end in intervals:
-        # The ends of the trial are those of the knots, of which there are several.
+        # The ends of the recording are those of the knots, because there are several cameras.
         ends = (-np.inf if start <= first else start, np.inf if end >= last else end)
         pair = [Stance(side, *ends) for side in (0, 1)]
-        spreads = {each.side: _spread_within(problem, each) for each in pair}
+        spreads = {stance.side: _spread_within(problem, stance) for stance in pair}
         measured_spreads = {side: spread for side, spread in spreads.items() if spread is not None}
         far = bool(measured_spreads) and max(measured_spreads.values()) >= _RULE["moved_m"]
         if end - start >= _RULE["one_stance_s"] and (far or not _rests(problem, start, end)):
@@ -97,7 +98,7 @@ def with_footholds(problem: Problem, intervals: Sequence[Interval]) -> Problem:
 
 
 def _rests(problem: Problem, start: float, end: float) -> bool:
-    """Whether the feet rest in an interval: they go less than half as fast as who steps slowly."""
+    """Whether the feet rest in an interval: slower than half the speed of a slow step."""
     run = np.flatnonzero((problem.knots >= start) & (problem.knots <= end))
     slow = (end - start) / 2 * _RULE["step_m"] / (2 * _RULE["stays_s"])
     far = max(float(_RULE["step_m"]), slow)
@@ -105,14 +106,14 @@ def _rests(problem: Problem, start: float, end: float) -> bool:
 
 
 def _places(problem: Problem) -> Array:
-    """Places in the picture, metres at the distance of the body."""
+    """Return places in the picture, metres at the distance of the body."""
     return problem.image * float(np.median(problem.distance))
 
 
 def _places_that_show_steps(problem: Problem) -> Array:
-    """Draw together the places of a foot that the other hides.
+    """Merge the places of a foot that the other one hides.
 
-    Where the pose model puts it depends on how the knees bend.
+    The pose model moves a hidden foot with the bending knees.
     """
     places = _places(problem)
     clear = [float(np.median(problem.weight[:, joints].mean(axis=1))) for joints in _FEET]
@@ -127,7 +128,7 @@ def _visible_joints(problem: Problem) -> Mask:
 
 
 def foot_spread(problem: Problem, side: int, first: float, last: float) -> float | None:
-    """Metres over which a foot goes in a time, by what stays best of it; None if unseen."""
+    """Return by how many metres a foot moves in a time, from its stillest point; None if unseen."""
     return _spread_within(problem, Stance(side, first, last))
 
 
@@ -151,13 +152,13 @@ def _spread_within(problem: Problem, stance: Stance) -> float | None:
 
 
 def _is_planted(problem: Problem, joints: tuple[int, int, int]) -> bool:
-    """Whether ankle or toe of a foot stay where they are in the picture."""
+    """Whether ankle or toe of a foot stay in place in the picture."""
     spread = _spread(problem, joints)
     return spread is not None and spread < _RULE["moved_m"]
 
 
 def _spread(problem: Problem, joints: tuple[int, int, int]) -> float | None:
-    """Metres over which ankle or toe of a foot, whichever stays better, go; None if unseen."""
+    """Return by how many metres ankle or toe, whichever is stiller, move; None if unseen."""
     ankle, _, toe = joints
     spreads = []
     for j in (ankle, toe):
@@ -169,11 +170,11 @@ def _spread(problem: Problem, joints: tuple[int, int, int]) -> float | None:
 
 
 def intervals_of(problem: Problem) -> list[Interval]:
-    """Give the times in which both feet stay; none where each foot has times of its own."""
+    """Return the times in which both feet stay; none if each foot has its own times."""
     if not problem.planted:
         return []
     sides = [
-        [(each.first, each.last) for each in problem.footholds if each.side == side]
+        [(foothold.first, foothold.last) for foothold in problem.footholds if foothold.side == side]
         for side in (0, 1)
     ]
     if sides[0] != sides[1]:
@@ -185,10 +186,10 @@ def intervals_of(problem: Problem) -> list[Interval]:
 def stays(problem: Problem) -> list[Interval]:
     """Find the times in which neither foot changes its place, in order.
 
-    A foot has changed its place where the median of each of its landmarks (ankle, heel, toe) in the
-    picture is another after than before: knees that bend and heels that rise move some of them, and
-    squats move all of them to and fro. A step towards the camera is as good as one across, but
-    smaller in the picture. Feet that come back from less than ``elsewhere_m`` did not step,
+    A foot has changed its place if the median of each of its landmarks (ankle, heel, toe) in the
+    picture differs before and after. Bending knees and rising heels move some of the landmarks, and
+    squats move all of them back and forth. A step towards the camera counts as one to the side, but
+    is smaller in the picture. Feet that come back from less than ``elsewhere_m`` did not step,
     however long they were away.
     """
     time = problem.knots
@@ -208,12 +209,12 @@ def stays(problem: Problem) -> list[Interval]:
     runs = [
         run
         for run in _runs(moved < _RULE["step_m"])
-        # Near the ends of the trial there is no before, or no after: who walks there moves within.
+        # Near the ends of the recording there is no before, or no after: steps there are inside.
         if np.ptp(time[run]) >= 2 * stay
         or (np.ptp(time[run]) >= stay / 2 and _stays(places, visible, run, _RULE["step_m"]))
     ]
     stay_rows = np.isin(np.arange(len(time)), np.concatenate([*runs, np.zeros(0, np.intp)]))
-    stances: list[list[Mask]] = []  # each has the runs that are at one place, or that come back
+    stances: list[list[Mask]] = []  # each has the runs that are in one place, or that come back
     for run in runs:
         rows = np.isin(np.arange(len(time)), run)
         same = [
@@ -221,7 +222,7 @@ def stays(problem: Problem) -> list[Interval]:
             for stance in stances
         ]
         first = same.index(True) if any(same) else len(stances)
-        stances[first:] = [[*(each for stance in stances[first:] for each in stance), rows]]
+        stances[first:] = [[*(run for stance in stances[first:] for run in stance), rows]]
     merged_runs = [np.any(stance, axis=0) for stance in stances]
     widened_runs = [_widened(time, _places(problem), visible, rows) for rows in merged_runs]
     for i, (one, other) in enumerate(pairwise(widened_runs)):
@@ -237,9 +238,9 @@ def stays(problem: Problem) -> list[Interval]:
 
 
 def _apart(places: Array, visible: Mask, one: Mask, other: Mask) -> float:
-    """Metres between the places at two times of the foot that is farther from where it was.
+    """Return the metres between the places at two times, for the foot that moved more.
 
-    Of a foot the landmark that moved least counts.
+    For each foot the landmark that moved least counts.
     """
     farthest = 0.0
     for joints in _FEET:
@@ -254,9 +255,9 @@ def _apart(places: Array, visible: Mask, one: Mask, other: Mask) -> float:
 
 
 def _same_place(places: Array, visible: Mask, one: Mask, other: Mask, stay_rows: Mask) -> bool:
-    """Whether the feet are at one place at two times, and were nowhere else in between.
+    """Whether the feet are in one place at two times, and were nowhere else in between.
 
-    In between, each time in which they stay counts, and each way from one to the next.
+    In between, each time in which they stay counts, and each way from one place to the next.
     """
     if _apart(places, visible, one, other) >= _RULE["step_m"]:
         return False
@@ -270,16 +271,16 @@ def _same_place(places: Array, visible: Mask, one: Mask, other: Mask, stay_rows:
 
 
 def _stays(places: Array, visible: Mask, run: NDArray[np.intp], within: float) -> bool:
-    """Whether the feet are in the second half of a run where they were in the first."""
+    """Whether the feet are in the same place in both halves of a run."""
     halves = [np.isin(np.arange(len(places)), half) for half in np.array_split(run, 2)]
     return bool(_apart(places, visible, *halves) < within)
 
 
 def _widened(time: Array, places: Array, visible: Mask, rows: Mask) -> Mask:
-    """Add the knots on both sides at which the feet are still, or already, where they are here.
+    """Add the knots on both sides at which the feet are already, or still, in this place.
 
-    Leave out the first and last of the trial if the feet are elsewhere: who walks in or out then
-    is too short there to be found by medians.
+    The first and last knots are left out if the feet are elsewhere: walking in or out is too short
+    there for medians.
     """
     away = np.zeros(len(rows))
     for joints in _FEET:
@@ -310,13 +311,13 @@ def _widened(time: Array, places: Array, visible: Mask, rows: Mask) -> Mask:
 
 
 def _runs(mask: Mask) -> list[NDArray[np.intp]]:
-    """Give the indices of each run of True."""
+    """Return the indices of each run of True."""
     rows = np.flatnonzero(mask)
     return [run for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if run.size]
 
 
 def together(views: Sequence[Problem], feet_planted: Planted) -> tuple[bool, tuple[Stance, ...]]:
-    """Whether feet are planted in all views, and when: as was given, or where they stay in each."""
+    """Return whether feet are planted in all views, and when: as the user stated, or as seen."""
     if not all(view.planted for view in views):
         return False, ()
     first = views[0]
@@ -325,7 +326,7 @@ def together(views: Sequence[Problem], feet_planted: Planted) -> tuple[bool, tup
     intervals = intervals_of(first)
     for view in views[1:]:
         both = [(max(a[0], b[0]), min(a[1], b[1])) for a in intervals for b in intervals_of(view)]
-        intervals = [each for each in both if each[1] - each[0] >= _RULE["stays_s"]]
+        intervals = [interval for interval in both if interval[1] - interval[0] >= _RULE["stays_s"]]
     if intervals == [(first.knots[0], first.knots[-1])]:
         return True, ()
     problem = with_footholds(first, intervals)
@@ -347,10 +348,10 @@ def with_stances_in_all_views(problem: Problem, stances: tuple[Stance, ...]) -> 
 
 
 def lasting_stances(problem: Problem, shared: Array) -> tuple[Stance, ...]:
-    """Join the stances between which no foot of the fitted body goes as far as a step.
+    """Join stances if no foot of the fitted body moves as far as a step between them.
 
-    The picture showed a step, and the body that explains all of the picture did not take it. Who
-    lifts a foot and puts it back has two stances: in between the foot is elsewhere.
+    The picture showed a step, but the body that explains the whole picture did not take it. Lifting
+    a foot and putting it back gives two stances, because the foot is elsewhere in between.
     """
     intervals = intervals_of(problem)
     places, visible, time = (
@@ -382,21 +383,21 @@ def lasting_stances(problem: Problem, shared: Array) -> tuple[Stance, ...]:
 
 
 def _feet_of_stances(shared: Array, count: int) -> Array:
-    """Middle of heel and toe of each foot in each stance, level, (stance, side, 3)."""
+    """Return the middle of heel and toe of each foot in each stance, level, (stance, side, 3)."""
     feet = shared[FIRST_FOOT:][: 12 * count].reshape(count, 2, 2, 3).mean(axis=2)
     return _level(feet, up_of(shared))
 
 
 def _level(vectors: Array, up: Array) -> Array:
-    """Leave out what points up."""
+    """Remove the upward component."""
     return np.asarray(vectors - (vectors @ up)[..., None] * up)
 
 
 def stances_and_steps(problem: Problem, joints: Array, shared: Array) -> dict[str, Any]:
-    """History of the times in which both feet stay, and of the steps between them.
+    """Return the history of the times in which both feet stay, and of the steps between them.
 
-    A step has the way of the middle of both feet along the subject's own axes, by how much the feet
-    are wider apart after it, and the way of the foot that goes farther, metres.
+    A step has three numbers in metres: the way of the middle of both feet along the subject's own
+    axes, the increase of the distance between the feet, and the way of the foot that moves farther.
     """
     intervals = intervals_of(problem)
     weight = np.zeros(len(joints)) if problem.standing is None else problem.standing
@@ -415,7 +416,7 @@ def stances_and_steps(problem: Problem, joints: Array, shared: Array) -> dict[st
     for i, (one, other) in enumerate(pairwise(intervals)):
         ways = feet[i + 1] - feet[i]
         forward, left = axes[i] @ ways.mean(axis=0)
-        apart = [float(np.linalg.norm(each[1] - each[0])) for each in feet[i : i + 2]]
+        apart = [float(np.linalg.norm(places[1] - places[0])) for places in feet[i : i + 2]]
         steps.append(
             {
                 "from_s": round(one[1], 2),

@@ -31,14 +31,14 @@ from mobility.kinematics.fit.body import (
 
 
 class Stance(NamedTuple):
-    """Time in which a foot stays at one place."""
+    """Time in which a foot stays in one place."""
 
     side: int  # of the foot, 0 left
     first: float  # s
     last: float
 
     def holds(self, knots: Array) -> Array:
-        """1.0 at knots within the stance, else 0.0."""
+        """Return 1.0 at knots within the stance, and 0.0 at others."""
         return ((knots >= self.first) & (knots <= self.last)).astype(np.float64)
 
 
@@ -64,19 +64,19 @@ class Problem:
     standing: Array | None = None  # (n,), weight of standing straight
     standing_knee: tuple[float, float] = STANDING_KNEE  # degrees, mean and standard deviation
     without: frozenset[str] = frozenset()  # terms
-    prior: tuple[Array, Array] | None = None  # mean and precision of what is shared
+    prior: tuple[Array, Array] | None = None  # mean and precision of the shared numbers
     views: tuple[View, ...] = ()  # of further cameras
     stature_sd: float = TERMS["stature"]["sd"]
     tilt: tuple[float, float] = (0.0, 0.0)  # of the camera, tangents of pitch and roll
     tilt_sd: tuple[float, float] = TILT_SD
     calibrated: bool = False
-    feet_given: bool = False  # whether `planted` was given instead of seen
+    feet_given: bool = False  # whether `planted` was set by the user
     source: str = MEDIAPIPE  # of the keypoints
-    has_depth: bool = True  # whether `world` was measured, and not made from the picture
+    has_depth: bool = True  # whether `world` was measured, and not derived from the picture
 
     @property
     def terms(self) -> frozenset[str]:
-        """Terms that apply."""
+        """Terms that are used."""
         absent = {"upright"} if self.planted else {"bends", "feet", "balance"}
         if not self.has_depth:
             absent |= {"depths", "depth_errors"}
@@ -110,7 +110,7 @@ class Problem:
 
     @property
     def n_shared(self) -> int:
-        """How many numbers all frames share."""
+        """Number of values that all frames share."""
         return FIRST_FOOT + 6 * len(self.footholds) + sum(view.size for view in self.views)
 
 
@@ -145,7 +145,7 @@ def with_gravity(
 
 
 def usual_angles(problem: Problem) -> tuple[Array, Array]:
-    """Mean and standard deviation of the usual angles of knees and trunk, radians."""
+    """Return mean and standard deviation of the usual angles of knees and trunk, radians."""
     trunk = TERMS["standing" if problem.planted else "upright"]["trunk_deg"]
     mean, sd = np.radians([problem.standing_knee, (trunk["mean"], trunk["sd"])]).T
     return mean, sd
@@ -179,14 +179,14 @@ class TimeOffset(NamedTuple):
 class View:
     """A further camera: its observations at the knots, and its part of the shared numbers.
 
-    A point x in the axes of the first camera is at ``R x + t`` in those of this one, with
-    ``R = exp(w) rotation`` and ``t = translation + shift``. Its shared numbers are w, shift, the
-    logarithm of the focal length, a correction of the time offset, the differences of the
-    landmarks' offsets from those in the first camera, and the errors of its depths.
+    A point x in the axes of the first camera is at ``R x + t`` in the axes of this one, with ``R =
+    exp(w) rotation`` and ``t = translation + shift``. Its shared numbers are w, shift, the
+    logarithm of the focal length, a correction of the time offset, and the errors of its depths.
+    They also include the differences of the landmarks' offsets from those in the first camera.
     """
 
     problem: Problem
-    velocity: Array  # (n, joint, 2), of the landmarks in the picture, focal lengths per s
+    velocity: Array  # (n, joint, 2), velocity of the landmarks in the picture, focal lengths per s
     rotation: Array  # (3, 3)
     translation: Array  # (3,), m
     offset: TimeOffset
@@ -214,22 +214,22 @@ class View:
         return slice(end - len(DEPTH_ERRORS), end)
 
     def axes(self, shared: Array) -> tuple[Array, Array]:
-        """Rotation and translation from the axes of the first camera."""
+        """Return rotation and translation from the axes of the first camera."""
         numbers = shared[self.numbers]
         return rotation_matrix(numbers[:3]) @ self.rotation, self.translation + numbers[3:6]
 
     def towards_camera(self, shared: Array) -> Array:
-        """Direction horizontally towards this camera, in the axes of the first."""
+        """Return the horizontal direction towards this camera, in the axes of the first."""
         rotation, _ = self.axes(shared)
         towards: Array = rotation.T @ camera_rotation(self.local(shared))[2]
         return towards
 
     def time_correction(self, shared: Array) -> float:
-        """Seconds to add to the time offset."""
+        """Return seconds to add to the time offset."""
         return float(shared[self.first + 7])
 
     def local(self, shared: Array) -> Array:
-        """Shared numbers in the axes of this camera, with those of its lens, offsets and depths."""
+        """Return the shared numbers in this camera's axes, with its lens, offsets and depths."""
         up = self.axes(shared)[0] @ up_of(shared)
         local = shared.copy()
         local[FOCAL_FACTOR] = shared[self.first + 6]

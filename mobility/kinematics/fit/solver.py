@@ -11,8 +11,8 @@ from mobility.kinematics.fit.terms import normal_equations
 _FIRST_DAMPING = 3e-2
 
 FRAME_SHARE = 0.45
-"""Share of the error of one knot that smoothing leaves because errors last; chosen so that errors
-and standard deviations agree on rendered clips."""
+"""Share of the error of one knot that remains after smoothing, because errors last; chosen so that
+errors and standard deviations agree on rendered videos."""
 
 
 def banded(normal: Normal, damping: float) -> Array:
@@ -35,7 +35,7 @@ def banded(normal: Normal, damping: float) -> Array:
 def _forward(factor: Array, right: Array) -> Array:
     """Solve L x = right with a banded Cholesky factor for many right sides, block by block.
 
-    LAPACK's dtbtrs would take the right sides one by one.
+    LAPACK's dtbtrs would handle the right sides one by one.
     """
     from numpy.lib.stride_tricks import as_strided
     from scipy.linalg import blas
@@ -71,7 +71,7 @@ def solve(
 ) -> Solution:
     """Gauss-Newton with Levenberg's damping; `free` also moves the shared numbers.
 
-    The damping follows the ratio of found to expected gain: Nielsen 1999, IMM-REP-1999-05.
+    The damping follows the ratio of actual to expected gain: Nielsen 1999, IMM-REP-1999-05.
     """
     from scipy.linalg import lapack
 
@@ -119,7 +119,7 @@ def solve(
 
 
 def schur_complement(normal: Normal) -> Array:
-    """Precision of the shared numbers, the positions integrated out."""
+    """Return the precision of the shared numbers, with the positions integrated out."""
     from scipy.linalg import lapack
 
     factor, _info = lapack.dpbtrf(banded(normal, 0.0), lower=1, overwrite_ab=1)
@@ -129,10 +129,11 @@ def schur_complement(normal: Normal) -> Array:
 
 
 def shifts(problem: Problem, precision: Array, rng: np.random.Generator, draws: int) -> Array:
-    """Draws of the deviations of the shared numbers, (number, draw).
+    """Draw posterior deviations of the shared numbers, (number, draw).
 
-    The fit holds the posture of standing, because the data would give it with a larger error. It is
-    therefore a considered parameter: drawn as people differ, and the other numbers follow it.
+    The fit holds the posture of standing fixed, because the data would give it with a larger error.
+    It is therefore a considered parameter: it is drawn from the spread among people, and the other
+    numbers follow it.
     """
     held = np.isin(np.arange(len(precision)), (KNEE_BEND, TRUNK_LEAN))
     free_precision = precision[np.ix_(~held, ~held)]
@@ -145,7 +146,7 @@ def shifts(problem: Problem, precision: Array, rng: np.random.Generator, draws: 
 
 
 def sampled(normal: Normal, shift: Array, rng: np.random.Generator) -> Array:
-    """Draws of the positions' deviations, (draw, n, joint, 3), for those of the shared numbers."""
+    """Draw deviations of the positions, (draw, n, joint, 3), for those of the shared numbers."""
     from scipy.linalg import lapack
 
     size = len(normal.gradient)

@@ -40,10 +40,10 @@ from mobility.kinematics.fit.whole_trial import first_shared, windows_of
 from mobility.kinematics.skeleton import angle_between
 
 WhyNotStanding = Literal["feet_move", "unseen", "low", "not_still", "bent"]
-"""Why nobody stands straight: names under `standing` in ``sentences_reasons.yaml``."""
+"""Reasons why nobody stands straight: names under `standing` in ``sentences_reasons.yaml``."""
 
 _REASONS: tuple[WhyNotStanding, ...] = ("bent", "not_still", "low", "unseen", "feet_move")
-"""The same, that which says most first."""
+"""The same reasons, the most specific one first."""
 
 _DRAWS_OF_SEEN_BENT = 256
 
@@ -51,11 +51,11 @@ _DRAWS_OF_SEEN_BENT = 256
 def standing_weights(
     problem: Problem, *, measured: bool = False
 ) -> tuple[Array | None, WhyNotStanding]:
-    """Weight of each knot as one at which the subject stands straight; None if there is none.
+    """Return the weight of each knot as one of straight standing; None if there is none.
 
-    With it comes what would be the reason if those who are tallest there are seen to be bent.
-    Height in the picture is that of a stance: who steps nearer is larger. Knees whose flexion was
-    `measured` may be bent.
+    The second result is the reason, if the knees turn out to be bent at the tallest knots. Heights
+    in the picture are compared within a stance, because a step towards the camera makes them
+    larger. If the flexion of the knees was `measured`, they may be bent.
     """
     if not problem.planted:
         return None, "feet_move"
@@ -79,7 +79,7 @@ def standing_weights(
 def _standing_in(
     problem: Problem, rows: Mask, *, measured: bool
 ) -> tuple[Array | None, WhyNotStanding]:
-    """Likelihood of standing straight at each knot, within one stance.
+    """Return the likelihood of standing straight at each knot, within one stance.
 
     A knot is tall if the hips are high above the ankles in the picture, whatever the arms do.
     Height alone cannot exclude knees bent by 25 degrees, which lower the hips by a fortieth. But
@@ -123,10 +123,10 @@ def _standing_in(
 
 
 def _levels(problem: Problem, hips: Array, visible_rows: Mask) -> Array:
-    """Greatest height of the hips at each knot: of arms that are down, or of one that is up.
+    """Return the greatest height of the hips at each knot, for arms that are down or up.
 
-    MediaPipe's hips rise by a twentieth while an arm is up, so that for a moment somebody who
-    stands seems to be taller than when standing.
+    MediaPipe's hips rise by a twentieth while an arm is up, so that for a moment a standing person
+    seems to be taller.
     """
     term = TERMS["standing"]
     up = (
@@ -137,7 +137,9 @@ def _levels(problem: Problem, hips: Array, visible_rows: Mask) -> Array:
     level = np.full(len(hips), greatest)
     if (visible_rows & ~up).sum() * problem.step >= term["arms_down_s"]:
         down = float(np.percentile(hips[visible_rows & ~up], 98))
-        if down >= term["arms_lift"] * greatest:  # else the arms hang only where the knees are bent
+        if (
+            down >= term["arms_lift"] * greatest
+        ):  # otherwise the arms hang only while the knees are bent
             level[~up] = down
             if (visible_rows & up).sum() * problem.step < term["arms_down_s"]:
                 level[up] = down
@@ -145,7 +147,7 @@ def _levels(problem: Problem, hips: Array, visible_rows: Mask) -> Array:
 
 
 def _bends(points: Array, *limbs: tuple[int, int, int]) -> Array:
-    """Bends of limbs of three joints each, degrees, (..., limb)."""
+    """Return the flexion of limbs of three joints each, degrees, (..., limb)."""
     ends = [[points[..., joint, :] for joint in limb] for limb in limbs]
     return np.stack([angle_between(b - a, c - b) for a, b, c in ends], axis=-1)
 
@@ -155,7 +157,7 @@ def with_standing(
 ) -> tuple[Problem, Problem, WhyNotStanding | None]:
     """Add the weights of standing to both problems, if the subject is assumed and seen to stand.
 
-    The third is why not, if it was to be.
+    The third result is the reason if nobody stands although standing is assumed.
     """
     if standing == "free":
         return coarse, fine, None
@@ -182,12 +184,15 @@ def with_standing(
 
 
 def _seen_bent(problem: Problem, joints: Array, standing: Mask) -> bool:
-    """Whether a fit that assumes no standing sees bent knees at these knots.
+    """Whether a fit without the assumption of standing sees bent knees at these knots.
 
-    False if all views are from the front or from behind, which do not show the bend.
+    The result is False if all views are from the front or from behind, because they hide the
+    flexion.
     """
     flat = np.array([1.0, 0.0, 1.0])
-    across = [unit_vectors(hip_line(each.world[standing]) * flat) for each in problem.per_camera]
+    across = [
+        unit_vectors(hip_line(camera.world[standing]) * flat) for camera in problem.per_camera
+    ]
     if min(np.abs(line[:, 0]).mean() for line in across) > TERMS["standing"]["frontal"]:
         return False
     rows = windows_of(len(problem.knots))
@@ -218,10 +223,10 @@ def _with_weights(problem: Problem, weights: Array, knee: tuple[float, float]) -
 
 
 def _depths_and_tilt(problem: Problem, weights: Array) -> dict[str, Any]:
-    """Leave out the depths that standing replaces, and hold the camera more level, from the front.
+    """Leave out the depths that standing replaces, and keep the camera more level, from the front.
 
-    Seen from the front, the pose model leans a standing trunk forward, and a squatting one not. If
-    its depths counted while somebody is assumed to stand straight, they would tip the camera.
+    Seen from the front, the pose model leans a standing trunk forward, but not a squatting one. If
+    its depths counted while straight standing is assumed, they would tilt the camera.
     """
     term = TERMS["standing"]["depths"]
     if not problem.has_depth or _facing(problem.world[weights > 0]) < term["least_facing"]:
@@ -236,7 +241,7 @@ def _depths_and_tilt(problem: Problem, weights: Array) -> dict[str, Any]:
 
 
 def _facing(points: Array) -> float:
-    """Cosine of the angle between the direction in which a body faces and the camera."""
+    """Return the cosine of the angle between the body's facing direction and the camera."""
     hips, shoulders = (
         unit_vectors((points[:, right] - points[:, left]) * [1.0, 0.0, 1.0])
         for left, right in (HIPS, SHOULDERS)

@@ -1,4 +1,4 @@
-"""The terms of the fit: what each adds to the normal equations."""
+"""The terms of the fit: the contribution of each to the normal equations."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Rows:
         *,
         cost: float | None = None,
     ) -> None:
-        """Add one row; `cost` where it is not the weighted square."""
+        """Add one row; `cost` if it is not the weighted square."""
         i = self.count
         self.residual[:, i] = residual
         self.weight[:, i] = weight
@@ -99,12 +99,12 @@ class Rows:
 
 
 def _cauchy(square: Array, width: float) -> tuple[Array, Array]:
-    """Factor on the weight, and cost, of residuals with the tails of a Cauchy distribution."""
+    """Return the factor on the weight, and the cost, for residuals with Cauchy tails."""
     return 1 / (1 + square / width**2), width**2 * np.log1p(square / width**2)
 
 
 def normal_equations(problem: Problem, joints: Array, shared: Array) -> Normal:
-    """Cost, gradient and Gauss-Newton Hessian at one point."""
+    """Return cost, gradient and Gauss-Newton Hessian at one point."""
     n, step = len(joints), problem.step
     share = step / SETTINGS["lasting"]["seconds"]
     rows = Rows(n, problem.n_shared, 120 * (1 + len(problem.views)))
@@ -211,7 +211,7 @@ def _length_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
 
 
 def _line_slopes(slope: Array, low: Sequence[int], high: Sequence[int]) -> list[tuple[int, Array]]:
-    """Slopes by the joints of a line between two pairs' middles, from the slope by the line."""
+    """Return slopes by the joints of a line between two middles, from the slope by the line."""
     return [*((j, 0.5 * slope) for j in high), *((j, -0.5 * slope) for j in low)]
 
 
@@ -320,7 +320,7 @@ def _foot_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share
 
 
 def _places(problem: Problem, shared: Array) -> Array:
-    """Places of heel and toe of each foothold in turn."""
+    """Return the places of heel and toe of each foothold in turn."""
     return shared[FIRST_FOOT:][: 6 * len(problem.footholds)].reshape(-1, 3)
 
 
@@ -338,7 +338,9 @@ def _balance_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
     carried = holds / np.maximum(standing, 1)[:, None]
     part = np.kron(carried, [1 - fraction, fraction])
     held = np.minimum(standing, 1)
-    over = np.einsum("j,njx->nx", MASS_SHARES, joints) - np.stack([each @ feet for each in part])
+    over = np.einsum("j,njx->nx", MASS_SHARES, joints) - np.stack(
+        [weights @ feet for weights in part]
+    )
     forward = (feet[1::2] - feet[::2]).mean(axis=0)
     forward = unit_vectors(forward - up * (forward @ up))
     axes = np.stack([forward, np.cross(forward, up)])
@@ -397,7 +399,7 @@ def _standing_rows(
 
 
 class _Lean(NamedTuple):
-    """Prior of how far forwards a line leans, radians, and the index of its shared number."""
+    """Prior of the forward lean of a line, radians, and the index of its shared number."""
 
     mean: float
     sd: float
@@ -462,7 +464,7 @@ def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
             cost=float(loss.sum()) * share if x == 0 else 0.0,
         )
     if problem.calibrated or problem.feet_given:
-        return  # several cameras see the trunk's lean; given feet may be of somebody who sits
+        return  # several cameras see the lean; a sitting person may have stances
     weight = np.full(len(joints), term["trunk_weight"] / len(joints))
     lean = _Lean(shared[TRUNK_LEAN], usual_angles(problem)[1][1], TRUNK_LEAN)
     _lean_rows(rows, joints, shared, (HIPS, SHOULDERS), lean, weight, term["trunk_cauchy"])
@@ -479,11 +481,11 @@ _KNOT_TERMS: Mapping[str, Callable[[Rows, Problem, Array, Array, float], None]] 
     "upright": _upright_rows,
     "standing": _standing_rows,
 }
-"""Terms with residuals at each knot; `smooth` couples knots, all others are of shared numbers."""
+"""Terms with residuals at each knot; `smooth` couples knots, all others use shared numbers."""
 
 
 def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
-    """Residuals of the shared numbers alone, and their slopes."""
+    """Return residuals of the shared numbers alone, and their slopes."""
     p = problem.n_shared
     residual: list[float] = []
     slopes: list[Array] = []
@@ -575,7 +577,7 @@ def _camera_rows(rows: Rows, view: View, joints: Array, shared: Array, share: fl
 
 
 def _camera_priors(view: View, shared: Array) -> Iterator[tuple[Any, ...]]:
-    """Priors of a further camera: residual, standard deviation, slopes."""
+    """Return priors of a further camera: residual, standard deviation, slopes."""
     numbers = shared[view.numbers]
     for i in range(3):
         yield numbers[i], view.rotation_sd, (view.first + i, 1.0)
@@ -603,7 +605,7 @@ def _camera_priors(view: View, shared: Array) -> Iterator[tuple[Any, ...]]:
 
 
 def left_jacobian(vector: Array) -> Array:
-    """Left Jacobian of a rotation vector: the rotation that follows a small change of it."""
+    """Return the left Jacobian of a rotation vector: the rotation for a small change of it."""
     angle = float(np.linalg.norm(vector))
     cross = cross_matrix(vector)
     if angle < 1e-6:

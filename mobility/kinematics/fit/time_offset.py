@@ -1,4 +1,4 @@
-"""Time offset of two videos of the same trial: from speeds, or from lines of sight."""
+"""Time offset of two videos of the same movement: from speeds, or from lines of sight."""
 
 from __future__ import annotations
 
@@ -63,19 +63,19 @@ _LEAST_SD_S = 0.004
 
 
 def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
-    r"""Find by how much the second of two videos of the same trial was started later.
+    r"""Find how much later the second of two videos of the same movement was started.
 
     The signals are the speeds of the heights in the picture of hips, shoulders, nose, wrists and
     knees, in units of the body's height in the picture. Over the part that both videos show, their
     normalised cross-correlation :math:`\rho` is computed for every offset. The offset is the one
     that explains most: it has the largest :math:`-\frac{N}{2}\log(1-\rho^2)` with the number N of
     independent values in the overlap. A parabola through its neighbours gives it to a fraction of a
-    frame. Its standard deviation is from the curvature of the peak, or the spread of the offsets of
-    the single signals where that is larger.
+    frame. Its standard deviation comes from the curvature of the peak, or from the spread of the
+    offsets of the single signals if that is larger.
 
-    Frame rate, length, size of the picture and view may differ; the cameras must have stood still.
-    Videos are refused if nothing moves, if they show different movements or too little of the same,
-    or if another offset fits about as well.
+    Frame rate, length, size of the picture and view may differ; the cameras must not have moved. An
+    error is raised if nothing moves, if the videos show different movements or too little of the
+    same movement, or if another offset fits about as well.
     """
     speeds = [_speeds(pose, what=name) for pose, name in ((pose_a, "first"), (pose_b, "second"))]
     (start_a, a, valid_a), (start_b, b, valid_b) = speeds
@@ -87,14 +87,14 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     smaller_energy = min(float((a**2).sum()), float((b**2).sum()))
     # Every lag of the second video against the first, from the last to the first possible one.
     lags = np.arange(-(b.shape[1] - 1), a.shape[1])
-    total = [each.sum(axis=0) for each in (dot, power_a, power_b, both)]
+    total = [sums.sum(axis=0) for sums in (dot, power_a, power_b, both)]
     overlap = both.max(axis=0) * step
     share = np.minimum(total[1], total[2]) / smaller_energy
     allowed = (overlap >= LEAST_OVERLAP) & (share >= _LEAST_SHARE)
     if not allowed.any():
         raise BadInputError(
-            "the two videos have less than "
-            f"{LEAST_OVERLAP:g} s of the person in common; give two videos of the same trial"
+            f"the two videos have less than {LEAST_OVERLAP:g} s of the person in common; use two "
+            "videos of the same movement"
         )
     rho = np.where(allowed, normalised(*total[:3]), -1.0)
     values = total[3] * step / _INDEPENDENT_S
@@ -103,9 +103,9 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     likeness = float(rho[best])
     if likeness < _LEAST_LIKENESS:
         raise BadInputError(
-            "the two videos do not show the same movement (the best correlation of "
-            f"the speeds of the body is {likeness:.2f}, at least {_LEAST_LIKENESS:g} is needed); "
-            "give two videos of the same trial"
+            "the two videos do not show the same movement (the best correlation of the speeds "
+            f"of the body is {likeness:.2f}, at least {_LEAST_LIKENESS:g} is needed); use two "
+            "videos of the same movement"
         )
     _refuse_rivals(evidence, rho, lags * step + start_a - start_b, best)
     at, curvature = peak(rho, best)
@@ -120,9 +120,9 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
 
 
 def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
-    """Start (s), speeds of the heights on a regular grid, (signal, n), and 1 where they are valid.
+    """Return start (s), speeds of the heights on a regular grid, (signal, n), and 1 for valid ones.
 
-    Speeds are upwards, in body heights per second, and zero where not valid.
+    Speeds are upwards, in body heights per second, and zero if not valid.
     """
     from scipy.ndimage import gaussian_filter1d
 
@@ -172,7 +172,7 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
 
 
 def _refuse_rivals(evidence: Array, rho: Array, offsets: Array, best: int) -> None:
-    """Raise if another peak explains the movement about as well."""
+    """Raise an error if another peak explains the movement about as well."""
     # Between two peaks, other than at the shoulder of one, the correlation falls.
     for rival in rival_peaks(evidence, rho, best, valley=0.5 * float(rho[best])):
         if evidence[best] - evidence[rival] < _RIVAL:
@@ -185,7 +185,7 @@ def _refuse_rivals(evidence: Array, rho: Array, offsets: Array, best: int) -> No
 
 
 def _single_offsets(sums: list[Array], best: int) -> list[float]:
-    """Offsets, in steps from the best, of single signals that have a peak near it."""
+    """Return offsets, in steps from the best, of single signals that have a peak near it."""
     reach = round(0.3 * _GRID_HZ)
     single_offsets = []
     for dot, power_a, power_b in zip(*sums, strict=True):
@@ -210,7 +210,7 @@ _LARGEST_MISS = 0.04
 from opposite sides, in which landmarks lie on different sides of the joint, have 0.016."""
 
 _NEVER = 20.0
-"""Cost (mean logarithm of the miss) where lines never meet or the cameras share no landmark."""
+"""Cost (mean logarithm of the miss) if lines never meet or the cameras share no landmark."""
 
 _LARGEST_OFFSET_SD_S = 0.1
 
@@ -218,13 +218,13 @@ _LARGEST_OFFSET_SD_S = 0.1
 def sight_offset(
     first: Detections, second: Detections, rotation: Array, translation: Array
 ) -> TimeOffset:
-    """Find by how much the second of two calibrated cameras was started later.
+    """Find how much later the second of two calibrated cameras was started.
 
     Lines of sight to a landmark at the same instant meet. The offset is the one with the strongest
-    evidence: that at which, over the part that both videos show, the lines miss each other by least
-    against the median over all offsets (mean logarithm, Cauchy). A point x in the axes of the first
-    camera is at ``rotation x + translation`` in those of the second. Videos are refused if the
-    lines never meet, because the calibration is of other cameras, or meet at another offset too.
+    evidence: over the part that both videos show, the lines miss each other least, compared with
+    the median over all offsets (mean logarithm, Cauchy). A point x in the axes of the first camera
+    is at ``rotation x + translation`` in those of the second. An error is raised if the lines never
+    meet, because the calibration belongs to other cameras, or if they meet at another offset too.
     """
     essential = cross_matrix(translation) @ rotation
     one, other = _filled(first), _filled(second)
@@ -232,15 +232,15 @@ def sight_offset(
     least = max(LEAST_OVERLAP, 0.5 * min(lasts))
 
     def misses(offsets: Array) -> Array:
-        moved = (other._replace(time=other.time + each) for each in offsets)
-        return np.array([_miss(one, each, essential, least) for each in moved])
+        moved = (other._replace(time=other.time + offset) for offset in offsets)
+        return np.array([_miss(one, sight, essential, least) for sight in moved])
 
     early = first.time[0] - second.time[-1] + least
     late = first.time[-1] - second.time[0] - least
     if late < early:
         raise BadInputError(
-            f"the cameras have less than {LEAST_OVERLAP:g} s in common; give videos of "
-            "the same trial"
+            f"the cameras have less than {LEAST_OVERLAP:g} s in common; use videos of the same "
+            "movement"
         )
     offsets = np.arange(early, late + _COARSE_STEP_S, _COARSE_STEP_S)
     cost = misses(offsets)
@@ -258,8 +258,8 @@ def sight_offset(
     if miss > _LARGEST_MISS:
         raise BadInputError(
             "the lines of sight of the calibrated cameras miss each other by "
-            f"{np.degrees(min(miss, np.pi)):.1f} degrees; the calibration belongs to other "
-            "cameras or lists them in another order, or a camera was moved"
+            f"{np.degrees(min(miss, np.pi)):.1f} degrees. Check that the calibration belongs to "
+            "these cameras, in this order, and that no camera was moved"
         )
     away = np.abs(offsets - near) > _RIVAL_AWAY_S
     if away.any() and evidence[coarse] - evidence[away].max() < _RIVAL:
@@ -272,7 +272,7 @@ def sight_offset(
     # Over a tenth of a second, because the cost almost has a corner where the lines meet.
     rows = (np.abs(np.arange(fine.size) - best) <= _PARABOLA) & np.isfinite(fine)
     bend, slope = 0.0, 0.0
-    if rows.sum() > 2:  # else the videos are too short to be moved against each other
+    if rows.sum() > 2:  # otherwise the videos are too short to be shifted against each other
         bend, slope, _ = np.polyfit(around[rows] - around[best], fine[rows], 2)
     shift = float(np.clip(-slope / (2 * max(bend, 1e-9)), -_FINE_STEP_S, _FINE_STEP_S))
     sd = float(1 / np.sqrt(values[coarse] * 2 * max(bend, 1e-9)))
@@ -300,7 +300,7 @@ def _filled(sight: Detections) -> Detections:
 
 
 def _miss(first: Detections, second: Detections, essential: Array, least: float) -> float:
-    """Mean logarithm of how far lines of sight miss each other; infinite without overlap."""
+    """Return the mean logarithm by which lines of sight miss; infinite without overlap."""
     start = max(first.time[0], second.time[0])
     end = min(first.time[-1], second.time[-1])
     if end - start < least - 1e-6:

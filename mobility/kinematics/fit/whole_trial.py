@@ -1,4 +1,4 @@
-"""Fit of a whole trial: coarse to fine, in windows, with limbs mirrored in depth as rivals."""
+"""Fit of a whole recording: coarse to fine, in windows, also with limbs mirrored in depth."""
 
 from __future__ import annotations
 
@@ -46,24 +46,25 @@ _SWITCH = 2.0
 
 _COST_SCALE, _SAME_MODE, _NO_RIVAL = 6.0, 0.10, 40.0
 """Additional cost at which a mirrored solution is e times less probable (2, if the terms were
-independent and normal); metres within which solutions are the same; cost of those left out."""
+independent and normal); metres within which solutions are the same; cost above which a solution is
+left out."""
 
 _LONGEST_EVIDENCE_S = 4.0
-"""Seconds of a trial that count as evidence against a mirrored solution, because a wrong depth is
-alike in all frames of a posture. Rendered trials last so long, and the intervals of their elbows
-hold; in trials five times as long (there and back) those of crossed arms held in 82 % without this
-limit, and in 100 % with it."""
+"""Seconds of a recording that count as evidence against a mirrored solution, because a wrong depth
+is the same in all frames of a posture. Rendered recordings last that long, and the intervals of
+their elbows hold. In recordings five times as long (there and back) the intervals of crossed arms
+held in 82 % without this limit, and in 100 % with it."""
 
 
 _LEAST_PROBABILITY, _LEAST_WITHOUT_DEPTH = 0.02, 0.05
-"""Least probability of a mirrored solution that is drawn; more where depth was not measured, for
-then there are more of them."""
+"""Least probability of a mirrored solution that is drawn; higher if depth was not measured, because
+there are more such solutions then."""
 
 
 def mirrored_limbs(joints: Array, *, planted: bool, has_depth: bool = True) -> dict[str, Array]:
-    """Other starting points with nearly the same picture: limbs mirrored in depth.
+    """Return other starting points with nearly the same picture: limbs mirrored in depth.
 
-    Where depth was not measured, the trunk too, and the whole body turned to the other side.
+    If depth was not measured, also the trunk, and the whole body turned to the other side.
     """
     z = joints[..., 2]
     mirrored: dict[str, Array] = {}
@@ -82,7 +83,8 @@ def mirrored_limbs(joints: Array, *, planted: bool, has_depth: bool = True) -> d
         for name, new in trunks.items():
             keep(name, {joint: z[:, joint] + (new - (shoulders - hips)) for joint in UPPER})
     else:
-        # From behind, a squat looks like shanks that lean back below a trunk far forward.
+        # From behind, a squat looks like shanks that lean back below a trunk that leans far
+        # forward.
         lean = 2 * (z[:, ANKLES] - z[:, KNEES])
         legs = {pair[k]: z[:, pair[k]] + lean[:, k] for pair in (KNEES, HIPS) for k in (0, 1)}
         keep("shanks", legs)
@@ -104,18 +106,20 @@ def mirrored_limbs(joints: Array, *, planted: bool, has_depth: bool = True) -> d
 
 @dataclass(frozen=True)
 class SolvedTrial:
-    """Solution of a whole trial."""
+    """Solution of a whole recording."""
 
     joints: Array
     shared: Array
     draws: Array  # (draw, n, joint, 3)
     shared_draws: Array
-    mirrored: dict[str, float]  # limbs found mirrored, and the cost that turning them saved
+    mirrored: dict[
+        str, float
+    ]  # mirrored limbs that were found, and the cost that turning them saved
     steps: int
 
 
 def windows_of(n: int) -> list[slice]:
-    """Overlapping parts of a long trial."""
+    """Return overlapping parts of a long recording."""
     if n <= WINDOW_KNOTS + OVERLAP_KNOTS:
         return [slice(0, n)]
     count = int(np.ceil((n - OVERLAP_KNOTS) / (WINDOW_KNOTS - OVERLAP_KNOTS)))
@@ -124,7 +128,7 @@ def windows_of(n: int) -> list[slice]:
 
 
 def first_shared(problem: Problem, joints: Array) -> Array:
-    """Shared numbers to start from: the means of their priors."""
+    """Return shared numbers to start from: the means of their priors."""
     shared = np.zeros(problem.n_shared)
     shared[PITCH], shared[ROLL] = problem.tilt
     shared[HEIGHT] = problem.stature
@@ -148,10 +152,10 @@ def first_shared(problem: Problem, joints: Array) -> Array:
 def solve_trial(
     coarse: Problem, fine: Problem, joints: Array, *, draws: int, rng: np.random.Generator
 ) -> SolvedTrial:
-    """Solve window after window, so that memory does not grow with the trial.
+    """Solve window after window, so that memory does not grow with the recording.
 
     The posterior of the shared numbers from one window is the prior of the next; then all windows
-    are solved once more with the final shared numbers.
+    are solved again with the final shared numbers.
     """
     from scipy.interpolate import CubicSpline
 
@@ -223,7 +227,7 @@ def try_mirrored(
 ) -> tuple[Solution, list[tuple[float, Array]], dict[str, float]]:
     """Solve from mirrored limbs; return the best, its rivals with probabilities, and gains.
 
-    Where depth was not measured, what no body can do is no rival, and gives way to one.
+    If depth was not measured, an impossible body is no rival, and is replaced by a possible one.
     """
     solutions: list[Solution] = []
     gains = {}

@@ -171,7 +171,10 @@ def test_rows_that_contradict_each_other(place):
     assert "got '2091'" in message
     # Options of two videos.
     assert problems(place, "video,options\na.mp4,second_subject=largest\n") == {
-        (2, "options"): "second_subject: there is no second video to find a person in"
+        (
+            2,
+            "options",
+        ): "second_subject: there is no second video. Leave it out, or add a second video"
     }
     faults = problems(place, "video,second_video,options\na.mp4,b.MOV,fit=no\n")
     assert "only with a fitted body" in faults[2, "options"]
@@ -266,7 +269,8 @@ def test_keypoints(place):
         "got 1 for 2 videos" in problems(place, text.format("a.mp4,b.MOV,json,,,"))[2, "keypoints"]
     )
     assert (
-        "no model looks" in problems(place, text.format("a.mp4,,json,,,model=full"))[2, "options"]
+        "has no effect with imported keypoints"
+        in problems(place, text.format("a.mp4,,json,,,model=full"))[2, "options"]
     )
     assert "no such file" in problems(place, text.format("a.mp4,,absent,,,"))[2, "keypoints"]
     assert "give them too" in problems(place, text.format("a.mp4,,,,HRNet,"))[2, "keypoints"]
