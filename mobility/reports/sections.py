@@ -83,7 +83,7 @@ def first(page: ReportPage) -> Markup:
     )
 
 
-@section("The trial")
+@section("Video and curves")
 def trial(page: ReportPage) -> Markup:
     """Draw the angles over the whole recording; a page plays the trial in their place."""
     names = [name for name in page.chosen["trial"] if name in page.angles]

@@ -836,8 +836,8 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
                 Cell(_counts_in_words(one), "text"),
             ]
         )
-    head = ["No.", "Joint", "Start", "Turn", "End"]
-    head += ["At rest", "At the turn", "Peak speed", "Counts"]
+    head = ["No.", "Joint", "Start", "End of range", "Back"]
+    head += ["At rest", "At end of range", "Peak speed", "Accepted"]
     shown = table(head, rows, caption=tables.sentence("joints.movements"), numeric=True)
     return shown or paragraphs(tables.sentence("joints.no_movement"))
 
