@@ -131,7 +131,7 @@ def test_statements_stand_under_the_heading_of_their_status():
         for line in texts["ankle_dorsiflexion"].splitlines()[1:]
     )
     assert (
-        "Your ankle bend is less than a full squat needs (30°): left 20°" in lines["Outside target"]
+        "Your ankles do not bend far enough for a full squat (30° or more): left 20°" in lines["Outside target"]
     )
     assert "Your right ankle bends more than the other, by 16°" in lines["Outside target"]
     assert "right 36°" in lines["Met"]

@@ -29,7 +29,7 @@ from mobility.errors import BadInputError
 
 NAN = float("nan")
 ALL = "3"
-NOT_MET = "at most 2; another trial with raised heels is needed"
+NOT_MET = "at most 2; repeat the squat with raised heels"
 OPEN = "cannot be judged"
 TOGETHER = f"{OPEN}: met one by one, the criteria are so together with a probability of {{}} only"
 IF_FEET_FORWARD = "3 if the feet point forward, which is not certain"

@@ -260,7 +260,7 @@ def test_what_the_camera_cannot_see_of_a_side_is_hidden(unseen, left, right):
 
 def test_hidden_goes_before_refused_and_what_is_missing_else_is_refused():
     data = hand_made.metrics_of({"heel_rise": ((math.nan,) * 2, (math.nan,) * 2)})
-    data["heel_rise"].attrs["note"] = "both heels are not seen well enough from this view"
+    data["heel_rise"].attrs["note"] = "this view does not show the heels well enough"
     assert {each.result for each in judged("heel_rise", data)} == {"not_reported"}
     hiding = data.assign_attrs(hidden_side="right")
     assert {each.side: each.result for each in judged("heel_rise", hiding)} == {
@@ -356,12 +356,12 @@ def test_a_difference_is_said_of_the_larger_side_without_sign():
     assert left.value == -30
     assert left.participant == "Your left knee bends more than the other, by 30° (28 to 32°)."
     (right,) = of_rule(find(metrics({name: 30.0}, 1.0)), name)
-    assert right.professional.startswith("Knee flexion larger on the right, by 30°")
+    assert right.professional.startswith("Knee flexion is larger on the right by 30°")
     # An error that hides every difference is no proof of symmetry.
     for value, sd, status in ((5.0, 22.0, "cannot be told"), (0.0, 3.0, "not found")):
         (finding,) = of_rule(find(metrics({name: value}, sd)), name)
         assert finding.status == status
-    assert finding.participant == "Your knees bend alike, within 10°."
+    assert finding.participant == "Your knees bend equally, within 10°."
 
 
 def test_spread_over_repetitions_follows_chi_square():

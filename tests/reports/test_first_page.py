@@ -65,12 +65,12 @@ def expected_of(findings: Sequence[Finding]) -> list[str]:
     for each in findings:
         rules.setdefault(each.rule, []).append(each)
     faults = sum("outside" in {f.result for f in each} for each in rules.values())
-    lines = [f"{faults - MOST_FINDINGS} more under Findings."] if faults > MOST_FINDINGS else []
+    lines = [f"{faults - MOST_FINDINGS} more in the section Findings."] if faults > MOST_FINDINGS else []
     if not faults:
         lines.append(
             "Nothing is outside its target." if {*answers} <= NO_FAULT
             else "Nothing that could be judged is outside its target." if {*answers} & NO_FAULT
-            else "Nothing could be judged."
+            else "No check could be judged from this recording."
         )  # fmt: skip
     named: dict[str, list[str]] = {"Met": [], "Borderline": []}
     for name in sorted(rules, key=lambda name: all_rules()[name].get("place", float("inf"))):
@@ -127,7 +127,7 @@ def test_what_is_likely_names_its_side_and_is_not_said_to_be_unjudged() -> None:
     likely = replace(answered(right, "inconclusive"), probability=0.8)
     _, paragraphs = said([answered(left, "not_visible"), likely], judge([]))
     assert paragraphs[0].startswith("The squat may not be deep enough (right)")
-    assert paragraphs[1:] == ["Nothing is decided."]
+    assert paragraphs[1:] == ["No check has a definite result."]
     both = [replace(likely, side=each.side, id=each.id) for each in (left, right)]
     assert "(" not in said(both, judge([]))[1][0]
 
@@ -139,7 +139,7 @@ def test_brackets_are_there_only_for_a_side() -> None:
     likely = replace(answered(slow, "inconclusive"), probability=0.8)
     two = [likely, answered(slow, "met")]
     (line, *_) = said(two, judge([]))[1]
-    assert line.startswith("Five rises may take too long.")
+    assert line.startswith("Five repetitions may take too long.")
     for answers in (two, [*map(answered, [slow, slow], ("inconclusive", "not_reported"))]):
         assert "()" not in str(in_lines(answers, marked={}))
 

@@ -175,7 +175,7 @@ def test_a_change_counts_beyond_the_errors_of_both() -> None:
     (one,) = last_visit.changes(*pair, same_view=True)
     assert (one.name, one.change, one.units) == ("Knee flexion, left", 6.0, "degree")
     assert one.least == 5.0  # the root of 3² + 4²
-    assert one.whose == "by this program's errors"
+    assert one.whose == "from this program's stated errors"
     unknown = last_visit.changes([knee(100.0, math.nan)], [knee(106.0)], same_view=True)
     assert unknown == []
     assert last_visit.changes([], [knee(106.0, again=4.0)], same_view=True) == []
@@ -199,10 +199,10 @@ def test_the_error_of_the_lab_goes_before_that_of_the_package() -> None:
     # From another place neither holds, and errors of two studies do not go together.
     (elsewhere,) = last_visit.changes([before], [now], same_view=False)
     assert elsewhere.least == pytest.approx(math.hypot(30.0, 40.0, 5.0))
-    assert elsewhere.whose == "by this program's errors"
+    assert elsewhere.whose == "from this program's stated errors"
     for other in (knee(100.0, 30.0, 3.0, (6.0, others)), knee(100.0, 30.0, 3.0)):
         (mixed,) = last_visit.changes([other], [now], same_view=True)
-        assert (mixed.least, mixed.whose) == (5.0, "by this program's errors")
+        assert (mixed.least, mixed.whose) == (5.0, "from this program's stated errors")
 
 
 CONDITIONS = Conditions(
@@ -345,8 +345,8 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(
     write_json(file, stored | {"provenance": made})
     for value in (104.0, 120.0):
         of_other = since([knee(value, again=5.0)], [knee(100.0, again=5.0)])
-        assert "The keypoints are of MediaPipe here, and were of HRNet then" in of_other
-        assert "part of a difference may be the model&#39;s" in of_other
+        assert "The keypoints come from MediaPipe today and came from HRNet then" in of_other
+        assert "part of a difference may come from the model" in of_other
     write_json(file, stored)
     unchanged = (
         "No change is larger than the smallest detectable change (by this program&#39;s errors)."
@@ -357,7 +357,7 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(
     metrics = stored["stages"]["metrics"] | {"key": "0" * 64}
     write_json(file, stored | {"stages": stored["stages"] | {"metrics": metrics}})
     outdated = since([knee(120.0, again=5.0)], [knee(100.0, again=5.0)])
-    assert "not compared with 2 Mar 2026, 10:00: the results of that film are of other" in outdated
+    assert "not compared with 2 Mar 2026, 10:00: that session was analysed with a different" in outdated
     assert "+20.0°" not in outdated
     write_json(file, stored)
     # Where that visit measured nothing of it there is nothing to say.

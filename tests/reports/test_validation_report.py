@@ -75,7 +75,7 @@ def test_the_words_have_lag_versions_and_settings_and_escape_what_came_from_a_pe
     assert "equivalence" not in text
     by_hand = copy.deepcopy(document)
     by_hand["synchronisation"] |= {"given": True, "lag_sd_s": None}
-    assert "given by hand" in sections.header(by_hand)
+    assert "entered by hand" in sections.header(by_hand)
     assert "was set by hand" in sections.methods_text(by_hand, trial.agreement)
     other = document | {"pose_source": "other", "source_software": "RTMPose"}
     text = sections.methods_text(other, trial.agreement)

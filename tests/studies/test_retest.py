@@ -185,7 +185,7 @@ def test_the_page_says_where_curves_repeat_and_what_has_none(study: Study, tmp_p
     # No curve at all: the reasons stand there.
     lost = curves.assign(value=np.nan, reason="damaged")
     assert sections.retest_curves(lost) == []
-    assert "No curve of Knee flexion" in str(sections.retest_curves_in_words(lost, []))
+    assert "No curve for Knee flexion" in str(sections.retest_curves_in_words(lost, []))
     assert "damaged (s0v1" in str(sections.retest_curves_in_words(lost, []))
 
 

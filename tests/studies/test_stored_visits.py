@@ -86,14 +86,14 @@ def test_the_page_has_who_films_checks_joints_changes_and_advice_once(
     assert "male, 30 years, 1.78 m" in text
     assert page.count("<img") == len(FILMED) + 1
     assert all(f"<h2>{name}</h2>" in page for name in ("Overhead Squat", "Sit-to-Stand"))
-    assert "Nothing is measured in Overhead Squat" in text
+    assert "Overhead Squat (video" in text
     assert "its analysis was interrupted" in text
     assert "Since 2 Mar 2026" in text
     assert page.count("<h2>What to do</h2>") == 1
     advised = re.findall(r"<li>([^<:]+): \d+ sets", page)
     assert advised
     assert len(advised) == len({*advised})
-    assert "Single joints" in text
+    assert "Single-joint range of motion" in text
     assert "Shoulder flexion" in text
 
 
@@ -117,8 +117,8 @@ def test_the_first_part_stands_alone_too_and_says_you(files: dict[str, Path]) ->
     assert 1 <= page.count('class="drill"') <= 3
     assert page.count('class="drill"') == page.count("<svg")
     assert "Exercises for you" not in words_of(files["html"])
-    assert "dashed: target" not in client
-    assert "dashed: target" in words_of(files["html"])
+    assert "Dashed line: target" not in client
+    assert "Dashed line: target" in words_of(files["html"])
 
 
 def test_faces_are_shown_where_they_are_asked_for_and_else_blurred(
@@ -187,7 +187,7 @@ def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_val
     page = VisitPage(store.visit("p01"))
     number = page.number_of
     text = text_of(page.front())
-    (line,) = re.findall(r"The films differ, [Ff]ive rises[^:]*: ([^.]*\.\d[^.]*\.\d[^.]*)\.", text)
+    (line,) = re.findall(r"The videos disagree about [Ff]ive repetitions[^:]*: ([^.]*\.\d[^.]*\.\d[^.]*)\.", text)
     assert f"film {number['slow']} 25.0 s (outside target)" in line
     assert f"film {number['quick']} 6.0 s (met)" in line
 

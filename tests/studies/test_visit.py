@@ -173,7 +173,7 @@ def test_the_last_visit_is_the_default_and_sessions_can_be_left_out(
 @pytest.mark.parametrize(
     ("asked", "kind", "words"),
     [
-        ({"user_id": "anonymous"}, BadInputError, "may be of different people"),
+        ({"user_id": "anonymous"}, BadInputError, "may belong to different people"),
         ({"user_id": "anne"}, NotFoundError, "participant anne: not in the store .*'ann'"),
         ({"user_id": "../ann"}, BadInputError, "user_id: use 1 to 64"),
         ({"on": "2026-03-02"}, NotFoundError, "no session on 2026-03-02; there are 2026-03-01"),
@@ -254,7 +254,7 @@ def test_a_cohort_of_visits_has_the_visits_of_all(store: Store, demo: Path) -> N
     ]
     unnamed = frame[frame["user_id"].eq("anonymous")]
     assert unnamed["reason"].tolist() == [
-        "these sessions name no participant and may be of different people"
+        "these sessions name no participant, so they may belong to different people"
     ]
     changed = changes(frame, "knee_flexion")
     assert set(changed["user_id"]) == {"ann"}

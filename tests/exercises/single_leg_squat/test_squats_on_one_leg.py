@@ -235,7 +235,7 @@ def test_of_a_foot_that_is_never_seen_nothing_is_said() -> None:
     pose["position"].loc[{"keypoint": foot}] = np.nan
     reps = repetitions_in(pose)
     assert not reps["accepted"].any()
-    assert all("one of the feet is never seen" in str(reason) for reason in reps["reason"].values)
+    assert all("one foot is never visible" in str(reason) for reason in reps["reason"].values)
 
 
 def test_a_shallow_squat_is_a_repetition_without_an_angle_at_60_degrees() -> None:

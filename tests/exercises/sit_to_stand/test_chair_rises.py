@@ -178,9 +178,9 @@ def test_times_stand_beside_those_of_the_same_rise_of_the_lab(pose_of: Made) -> 
     part = compared(from_third)
     both = part["times"].notnull().all("system").sel(quantity="seat_off")
     assert both.values.tolist() == [False, False, True, True, True]
-    assert "five chair rises" in part.attrs["refused"]
+    assert "five sit-to-stand repetitions" in part.attrs["refused"]
     nothing = compared(pose.assign_coords(time=pose["time"] + 1000))
-    assert "no chair rise" in nothing.attrs["refused"]
+    assert "none of the video's sit-to-stand repetitions" in nothing.attrs["refused"]
     assert not nothing["times"].notnull().all("system").any()
 
 
@@ -190,7 +190,7 @@ def test_rises_of_a_shot_that_is_shown_again_do_not_count(pose_of: Made) -> None
     film = [{"operation": "estimate_pose", "repeats": [again]}]
     rises = find_chair_rises(pose.assign_attrs(history=json.dumps(film)))
     assert rises["accepted"].values.tolist() == [True] * 3 + [False] * 2
-    assert rises["reason"].values[3] == "it was shown before, at 2.0 s"
+    assert rises["reason"].values[3] == "it is a repeat of the shot at 2.0 s"
 
 
 def test_no_rise_crosses_a_step(pose_of: Made, analytic: Any) -> None:
@@ -199,7 +199,7 @@ def test_no_rise_crosses_a_step(pose_of: Made, analytic: Any) -> None:
     steps = analytic.with_step(pose, start + 0.8, start + 1.2, forward=0.1)
     rises = find_chair_rises(steps)
     assert rises["accepted"].values.tolist() == [True, True, False, True, True]
-    assert rises["reason"].values[2] == f"the person steps during it, at {start + 1:.1f} s"
+    assert rises["reason"].values[2] == f"the person takes a step during it, at {start + 1:.1f} s"
     # Before the seat is left, and on the way back to it, the feet may find another place.
     found = find_chair_rises(pose).isel(rep=2)
     for first, last in ((start, float(found["seat_off"])), (float(found["bottom_end"]), end)):
@@ -292,7 +292,7 @@ def test_rises_from_a_chair_are_named_whatever_they_were_filmed_as(
     verdict = judge([AnalysisWarning(**each) for each in warnings_of(rises)], None, rises)
     assert verdict.level == "not_this_exercise"
     assert "looks like standing up from a chair" in verdict.why
-    assert verdict.what_to_do.endswith("add the film again with the exercise Sit-to-Stand.")
+    assert verdict.what_to_do.endswith("add the video again with the exercise Sit-to-Stand.")
     assert verdict.instead == "sit-to-stand"
     assert verdict.keep(find(rises)) == ()
 
@@ -448,7 +448,7 @@ def test_a_time_of_five_is_refused(pose_of: Made, course: Course, fps: float, wh
 
 def test_a_film_that_ends_with_the_fifth_stand_has_the_time_of_rising(pose_of: Made) -> None:
     metrics = measured(pose_of(Course(1.0).go(1.0).rises(4).go(0.5, lean=35).go(0.9, 0).go(0.5)))
-    assert "end is not seen" in metrics["five_times"].attrs["note"]
+    assert "end is not visible" in metrics["five_times"].attrs["note"]
     assert np.isfinite(metrics["five_rises"])
 
 
@@ -458,20 +458,20 @@ ENDS_UPRIGHT = Course(1.0).go(1.0).rises(4).go(0.5, lean=35).go(0.9, 0).go(0.5)
 @pytest.mark.parametrize(
     ("course", "lines"),
     [
-        (five(), [r"Five rises in [\d.]+ s ± 0.4 s until seated again and [\d.]+ s ± 0.4 s until "
+        (five(), [r"Time for five repetitions: [\d.]+ s ± 0.4 s until seated again and [\d.]+ s ± 0.4 s until "
                   r"standing. 5 repetitions, each from leaning forward to sitting down: "
                   r"(?:[\d.]+(, | s)){5} ± 0.4."]),
         (Course(0.0).go(1.0).go(SIT_S, 1.0).rises(5),
-         [r"Five rises in .* until seated again and .* until standing. 5 repetitions, each.*",
-          r"Not compared with a norm: the film does not begin with the person sitting still."]),
-        (ENDS_UPRIGHT, [r"Five rises in [\d.]+ s ± 0.4 s until standing. 5 rep.*, – s ± 0.4.",
-                        r"No time of five until seated again: the end is not seen."]),
+         [r"Time for five repetitions: .* until seated again and .* until standing. 5 repetitions, each.*",
+          r"Not compared with a norm: the video does not begin with the person sitting still."]),
+        (ENDS_UPRIGHT, [r"Time for five repetitions: [\d.]+ s ± 0.4 s until standing. 5 rep.*, – s ± 0.4.",
+                        r"Time for five repetitions until seated again is not reported: the end is not visible."]),
         (Course(1.0).go(1.0).rises(4),
          [r"4 repetitions, each from leaning forward to sitting down: (?:[\d.]+(?:, | s)){4}.",
-          r"No time of five: five chair rises in a row are needed, and 4 were found."]),
+          r"Time for five repetitions is not reported: five sit-to-stand repetitions in a row are needed, and 4 were found."]),
         (Course(1.0).go(1.0).rises(2).rises(1, top=0.5).rises(3),
-         [r"Rises: 5 accepted of 6 found \(left out: no. 3: .*\); from lean to seat: .*",
-          r"No time of five: chair rise 3 does not count: .*"]),
+         [r"Repetitions: 5 accepted of 6 found \(left out: no. 3: .*\). Each from leaning forward to sitting down: .*",
+          r"Time for five repetitions is not reported: sit-to-stand repetition 3 was not accepted: .*"]),
     ],
     ids=["the test", "begins standing", "ends upright", "four", "one falls back"],
 )  # fmt: skip
@@ -501,7 +501,7 @@ def test_stands_of_thirty_seconds_are_counted(pose_of: Made) -> None:
 
 @pytest.mark.parametrize(
     ("unseen", "why"),
-    [((12.0, 13.2), "chair rise 4 does not count"), ((11.2, 14.4), "not seen for more than 0.5 s")],
+    [((12.0, 13.2), "chair rise 4 does not count"), ((11.2, 14.4), "not visible for more than 0.5 s")],
 )
 def test_no_count_is_given_where_a_rise_may_have_been_missed(
     pose_of: Made, unseen: tuple[float, float], why: str
