@@ -48,12 +48,12 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Path) -> Store:
         ("p02", "participant p02: not in the store"),
         ("p0l", "did you mean 'p01'"),
         ("anonymous", "may belong to different people"),
-        ("p01 --on 2026-05-05", "has no session on 2026-05-05; there are 2026-05-04"),
-        ("p01 --on yesterday", "--on: is a day as 2026-11-30"),
-        ("p01 --only squad", "--only: 'squad' is no session of p01 on 2026-05-04"),
-        ("p01 --without of-somebody", "--without: 'of-somebody' is no session of p01"),
+        ("p01 --on 2026-05-05", "no session on 2026-05-05; choose from 2026-05-04"),
+        ("p01 --on yesterday", "--on: must be a day such as 2026-11-30"),
+        ("p01 --only squad", "--only: 'squad' is not a session of p01 on 2026-05-04"),
+        ("p01 --without of-somebody", "--without: 'of-somebody' is not a session of p01"),
         ("p01 --without squat", "--without: leaves no session"),
-        ("p01 --only squat --without squat", "--without: give sessions to leave out, or only"),
+        ("p01 --only squat --without squat", "--without: cannot be combined with only"),
         ("p/1", "ID: use 1 to 64 letters"),
     ],
 )
@@ -93,7 +93,7 @@ def test_unusable_and_unfinished_sessions_are_said_and_the_rest_is_shown(store, 
     done = command("visit", "p01")
     assert done.returncode == 0, done.stderr
     text = Path(done.stdout.removeprefix("report").strip()).read_text("utf-8")
-    assert "None of the videos has results yet." in text
+    assert "None of the films has results yet." in text
 
 
 PEOPLE = 12
@@ -217,7 +217,7 @@ def test_errors_are_kept_under_a_name(
     # What was found is said all the same.
     done = ask("--save", "ours")
     assert done.returncode == 2
-    assert "23 of 24 sessions were analysed with an older version" in done.stderr
+    assert "23 of 24 sessions were analysed by older code" in done.stderr
     assert "Knee flexion, left: smallest detectable change" in done.stdout
     assert references(filled) == []
     monkeypatch.setattr(cohort, "is_current", lambda session: True)
