@@ -249,7 +249,9 @@ def in_words(findings: Sequence[Finding]) -> Markup:
             if len(visible) < len(of_rule):
                 part = f"{part} ({visible[0].side})"
             parts["borderline" if "borderline" in results else "met"].append(part)
-    lines = [_line(f"alone.{each}", each, names=listed(parts[each])) for each in parts if parts[each]]
+    lines = [
+        _line(f"alone.{each}", each, names=listed(parts[each])) for each in parts if parts[each]
+    ]
     return paragraphs(*lines)
 
 

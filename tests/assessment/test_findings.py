@@ -101,7 +101,7 @@ def test_a_rule_fires_where_it_is_true_and_not_where_it_is_not(name):
             assert (finding.metric, finding.group) == (rule["metric"], rule["group"])
             assert finding.source == rule["source"]
             assert bool(finding.reason) == (status == "cannot be told")
-            assert ("It is uncertain whether" in finding.participant) == (
+            assert ("This recording cannot show whether" in finding.participant) == (
                 finding.result == "inconclusive"
             )
             assert (0.25 < finding.probability < 0.75) == bool(finding.reason)
@@ -137,7 +137,8 @@ def test_the_note_of_a_metric_is_the_reason_and_only_where_the_value_is_missing(
     assert (right.status, right.reason) == ("cannot be told", "the shin was hidden")
     assert "not_visible" not in left.participant
     assert right.participant == (
-        "It is uncertain whether your knee bends far enough for a full squat: the shin was hidden."
+        "This recording cannot show whether your knee bends far "
+        "enough for a full squat: the shin was hidden."
     )
 
 
@@ -328,8 +329,8 @@ def test_borderline_is_within_the_margin_on_either_side_and_the_words_are_true(v
         assert 1 - each.beyond == pytest.approx(within, abs=1e-3)
         assert each.participant.startswith(f"Knee flexion {each.side} {value:.0f}° (")
         assert each.participant.endswith(
-            "): borderline, just inside or just outside the target of 120°, probably by no more "
-            "than 5°."
+            "): borderline. It is just inside or just outside the target of 120°, probably "
+            "by no more than 5°."
         )
         assert each.reason == "its value is just inside or just outside the target"
 

@@ -70,9 +70,7 @@ def test_a_heel_that_the_camera_hardly_sees_is_refused(squat_pose, repetitions_o
     assert metrics["heel_rise"].sel(side="left").isnull().all()
     assert metrics["heel_rise_sd"].sel(side="left").isnull().all()
     assert metrics["heel_rise"].sel(side="right").notnull().any()
-    assert (
-        metrics["heel_rise"].attrs["note"] == "this view does not show the left heel well enough"
-    )
+    assert metrics["heel_rise"].attrs["note"] == "this view does not show the left heel well enough"
     assert metrics["toe_out"].sel(side="left").notnull().any()
     hidden["confidence"].loc[{"keypoint": "right_heel"}] = 0.7
     both = frames_of(posture, fitted(hidden), repetitions_of(trial))["heel_rise"]

@@ -63,9 +63,9 @@ def test_a_value_of_a_warning_has_words_of_its_own() -> None:
     model = [
         AnalysisWarning("errors_of_another_model", "", values) for values in ({}, {"seen_by": 2})
     ]
-    assert judge(model, GOOD).why == "The errors were measured with another pose model."
+    assert judge(model, GOOD).why == "The stated errors were measured with another pose model."
     moved = [AnalysisWarning("moving_camera", "", values) for values in ({}, {"seen_by": 2})]
-    assert "in the second video the camera moved" in judge(moved, GOOD).why
+    assert "in the second video, the camera moved" in judge(moved, GOOD).why
     hidden = judge([AnalysisWarning("feet_not_seen", "")], GOOD)
     assert hidden.why == "The feet are hardly visible."
     behind = judge([AnalysisWarning("seen_from_behind", "", {"face": True})], GOOD)
@@ -85,7 +85,7 @@ def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
     )
     # Of another exercise what is told has the limits of its recording, and what to do about them.
     verdict = judge([AnalysisWarning("hands_not_overhead", "", VALUES)], dark)
-    assert verdict.why == "The hands are not held above the head. Besides, the light is poor."
+    assert verdict.why == "The hands are not held above the head. Also, the light is poor."
     assert verdict.what_to_do == (
         "Keep both arms straight overhead during the whole squat, or add the video again with the "
         "exercise Squat. Film in more light."

@@ -57,8 +57,8 @@ def test_what_is_surely_outside_comes_before_what_may_be_farther_outside() -> No
     good, work, plan = sentences_of({"Squat": given}, advise(given))
     assert good == "What goes well: your heels stay on the floor."
     assert work == (
-        "What to work on: your knees do not bend far enough and your trunk leans forward more than "
-        "your shins."
+        "What to work on: your knees do not bend far enough and your trunk leans further "
+        "forward than your shins."
     )
     assert plan == "The exercises below help with that."
 

@@ -36,7 +36,7 @@ def test_the_report_says_how_many_answers_are_expected_to_be_wrong(session: Sess
     count = sum(each.result in ("outside", "borderline", "met") for each in page.checks)
     wrong = wrong_expected(page.checks)
     words = (
-        f"{count} checks are decided (outside target, met or borderline). From their "
+        f"{count} checks have a result (outside target, met or borderline). Going by their "
         f"probabilities, about {wrong:.1f} of them are"
     )
     (method,) = (each for each in sections_of(page.exercise) if each.name == "method")

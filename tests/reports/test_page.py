@@ -46,9 +46,21 @@ def test_a_section_has_the_name_of_its_function_and_shows_what_it_makes(page: Re
 @pytest.mark.parametrize(
     ("changed", "warning", "why"),
     [
-        ({"accepted_repetitions": 0}, "", "Nothing was measured, because no repetition was accepted."),
-        ({}, "no_squat", "Findings are not reported, because a single joint moves (left elbow)."),
-        ({}, "hands_not_overhead", "Arm fall is not reported: the hands are not held above the head."),
+        (
+            {"accepted_repetitions": 0},
+            "",
+            "Nothing was measured, because no repetition was accepted.",
+        ),
+        (
+            {},
+            "no_squat",
+            "Findings are not reported, because the video shows a joint movement (left elbow).",
+        ),
+        (
+            {},
+            "hands_not_overhead",
+            "Arm fall is not reported: the hands are not held above the head.",
+        ),
         ({"arm_fall": None}, "", "Arm fall is not reported: it is not part of this analysis."),
         ({"arm_fall": np.nan}, "", "Arm fall is not reported: it is dark."),
     ],

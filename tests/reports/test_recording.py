@@ -101,7 +101,7 @@ def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, 
     args = None, session.repetitions(), session.capture_quality(), session.edits()
     shown = text_of(recording.in_a_line(one, *args))
     assert shown.startswith(f"After 6 weeks · {one.user_id} · added 29 Nov 2026, 21:51 ·")
-    assert shown.endswith("Film: left.mov")
+    assert shown.endswith("Video: left.mov")
     other = named.model_copy(update={"original_name": "right.mov"})
     two = one.model_copy(update={"second_video": other, "measured_video": measured})
     assert films in text_of(recording.in_a_line(two, *args))
@@ -110,7 +110,7 @@ def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, 
     step = {"from_s": 4.0, "to_s": 4.8, "forward_m": 0.2, "left_m": 0.0, "wider_m": 0.0}
     steps = with_history(args[1], "fit_body", {}, stances=parts, steps=[step])
     shown = text_of(recording.in_a_line(one, None, steps, *args[2:]))
-    assert "Film: left.mov The person steps forward at 4.4 s. Each repetition is" in shown
+    assert "Video: left.mov The person steps forward at 4.4 s. Each repetition is" in shown
     # Where repetitions are looked at, too.
     shown = text_of(repetition_tables.repetition_table(session.metrics(), steps))
     assert shown.endswith("with how the person stands at the same spot.")
@@ -133,7 +133,7 @@ def test_pages_name_the_model_of_the_keypoints(session: Session) -> None:
     assert "Keypoints RTMPose" in text_of(
         recording.who_and_what(record, None, pose, given[2], more[1])
     )
-    assert "are keypoints of RTMPose" in origin.landmarks(pose)
+    assert "are keypoints from RTMPose" in origin.landmarks(pose)
     facts = text_of(origin.provenance(record, pose, session.metrics(), made_on=date(2026, 1, 1)))
     assert "Keypoints from RTMPose" in facts
     assert "mediapipe" not in facts.lower()

@@ -183,7 +183,7 @@ def test_times_stand_in_the_page_and_among_the_tables(
     entry = of_rises | {"pairs": 1, "mean_difference": 0.2} | interval | limits
     timed = document | {"times": {"rise_duration": entry}}
     page = sections.times_part(timed)
-    for words in ("Duration of the rise, s", "1.20", "+0.20", "in the lab&#39;s own file"):
+    for words in ("Duration of the rise, s", "1.20", "+0.20", "in the lab&#39;s file"):
         assert words in page, words
     assert "nan" not in page
     sections.write_tables(trial.agreement, timed, tmp_path)

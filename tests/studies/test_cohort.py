@@ -177,7 +177,10 @@ def test_results_that_lack_what_is_read_are_left_out_and_outdated_ones_are_said_
     answers = cohort.checks(frame, sessions)
     assert answers.loc[answers["session_id"].eq("b0"), "reason"].str.startswith(why).all()
     flow = cohort_sections.participants(cohort.overview(frame), "here")
-    assert "1 of the 1 compared sessions were analysed with a different version or with another record of the participant" in flow
+    assert (
+        "1 of the 1 compared sessions were analysed with a different "
+        "version or with another record of the participant"
+    ) in flow
 
 
 def test_sessions_with_another_verdict_are_compared_only_when_asked_for(store, demo) -> None:
@@ -651,7 +654,9 @@ def test_what_was_found_comes_first_who_changed_and_the_groups() -> None:
     assert "Participants measured at least twice: 3." in words
     assert "2 of 3 changes exceed" in words
     assert "By error alone, about 0.2 would" in words  # 5 of 100
-    assert "2 of 3 people changed by more than the error: ann (left +20°), cid (right −10°)" in words
+    assert (
+        "2 of 3 people changed by more than the error: ann (left +20°), cid (right −10°)" in words
+    )
     same = made_up({"ann": [10.0, 10.5]}, long_name="knee flexion")
     words = cohort_sections.changes_in_short(same, {"m": cohort.changes(same, "m")})
     assert "Knee flexion: none of 1 people changed by more than the error" in words

@@ -190,7 +190,9 @@ def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_val
     page = VisitPage(store.visit("p01"))
     number = page.number_of
     text = text_of(page.front())
-    (line,) = re.findall(r"The videos disagree about [Ff]ive repetitions[^:]*: ([^.]*\.\d[^.]*\.\d[^.]*)\.", text)
+    (line,) = re.findall(
+        r"The videos disagree about [Ff]ive repetitions[^:]*: ([^.]*\.\d[^.]*\.\d[^.]*)\.", text
+    )
     assert f"film {number['slow']} 25.0 s (outside target)" in line
     assert f"film {number['quick']} 6.0 s (met)" in line
     findings = Visit.findings

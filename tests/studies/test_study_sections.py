@@ -132,7 +132,10 @@ def test_groups_that_share_no_view_are_warned_of(study: Study) -> None:
     table = study.table.assign(view=patient.map({True: "left-side", False: "front"}))
     made = mb.groups(table, by="group", metrics=METRICS)
     page = text_of(sections.differences_in_short(study, made))
-    assert "The effects of the view and of group cannot be separated (controls: front; patients: left-side)" in page
+    assert (
+        "The effects of the view and of group cannot be separated "
+        "(controls: front; patients: left-side)"
+    ) in page
     (warning,) = made.warnings
     assert (warning["code"], warning["values"]["name"]) == ("confounded_views", "group")
     one = table["participant"].eq(table.loc[patient, "participant"].iloc[0])
@@ -217,7 +220,13 @@ def test_methods_and_guidelines_name_what_was_done(
 ) -> None:
     words = text_of(sections.methods(study, replace(compared, adjust=("age",)), "group", ["visit"]))
     for word in (
-        *("Overhead Squat", "group", "visit", "age", "mixed model with separate variances for each"),
+        *(
+            "Overhead Squat",
+            "group",
+            "visit",
+            "age",
+            "mixed model with separate variances for each",
+        ),
         "keypoints: MediaPipe",
     ):
         assert word in words

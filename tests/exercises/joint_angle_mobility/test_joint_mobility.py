@@ -168,7 +168,7 @@ def test_what_a_person_moves_is_scored_against_what_others_moved_by_themselves()
     far = measured(elbows(10, 155)[2], "elbow", sex="male", age=30)
     assert (far["score"].values == 100).all()
     # Whom no active study measured has no score but a reason.
-    only = "the study measured males from 1 to 54 years only"
+    only = "the study measured only males aged 1 to 54"
     unknown = f"the participant's sex and age are not known, and {only}"
     for sex, age, why in ((None, None, unknown), ("female", 10, only)):
         none = measured(pose, "elbow", sex=sex, age=age)
@@ -283,8 +283,8 @@ def test_legs_outside_the_picture_are_refused_and_the_arms_measured() -> None:
     result = measured(pose)
     assert result["maximum"].sel(joint="elbow").values == pytest.approx([130, 130], abs=0.3)
     assert np.isnan(result["maximum"].sel(joint=["knee", "ankle", "hip"]).values).all()
-    assert note(result, "knee") == "knee and ankle are out of the picture"
-    assert note(result, "ankle", "right") == "knee, ankle, heel and toe are out of the picture"
+    assert note(result, "knee") == "the knee and ankle are out of the picture"
+    assert note(result, "ankle", "right") == "the knee, ankle, heel and toe are out of the picture"
     assert "upper_body_only" in codes(result)
     assert "Left and right knee are not measured: knee and ankle are out of the picture." in [
         w["message"] for w in warnings_of(result)

@@ -114,7 +114,7 @@ def test_overview_has_range_reference_and_score(metrics: xr.Dataset) -> None:
     assert re.search(r"10° <span.*130° <span.*120° <span", html)
     assert html.count("130°") == 1
     assert 'Left elbow flexion <span class="interval">× 2</span>' in html
-    assert "not measured: elbow is hidden from the camera in all frames" in html
+    assert "not measured: the elbow is hidden from the camera in all frames" in html
     unknown = report.overview(metrics.assign(score=metrics["score"] * np.nan), [ELBOW])
     assert "Score" not in unknown
     # Other people have no average here.
@@ -143,7 +143,7 @@ def test_details_movements_and_reference_of_the_joints_that_are_shown(metrics: x
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in comment
     assert "<script" not in comment
     html = report.details(metrics, elbow)
-    assert "Right: elbow is hidden from the camera in all frames." in html
+    assert "Right: the elbow is hidden from the camera in all frames." in html
     assert "Left and right: moved by less than 20 degrees." in report.details(metrics, knee)
 
     html = report.reference_table(metrics, [elbow])
@@ -322,15 +322,27 @@ def test_one_sentence_says_how_far_a_joint_goes() -> None:
         (110, 8, RANGE, "less", "The right elbow bends to 110 ± 8 degrees, less than usual"),
         (142, 8, RANGE, "usual", "The right elbow bends to 142 ± 8 degrees, as far as usual: men"),
         (163, 8, RANGE, "farther", "farther than usual: men reach 132 to 154."),
-        (135, 8, RANGE, "close", "135 ± 8 degrees. Inconclusive, too close to the usual range: men reach 132 to 154."),
+        (
+            135,
+            8,
+            RANGE,
+            "close",
+            "Inconclusive, too close to the usual range: men reach 132 to 154.",
+        ),
         # The interval is wider than the range of the people.
-        (112, 34, RANGE, "uncertain", "men reach 132 to 154: too uncertain to compare."),
+        (112, 34, RANGE, "uncertain", "Too uncertain to compare: men reach 132 to 154."),
         (60, 34, RANGE, "less", "The right elbow bends to 60 ± 34 degrees, less than usual"),
         (110, 8, mean, "below", "less than men reach on average (143)."),
-        (142, 8, mean, "near", "143 on average: no clear difference."),
+        (142, 8, mean, "near", "No clear difference from the average: men reach 143."),
         (160, 8, mean, "above", "more than men reach on average (143)."),
         (110, np.nan, RANGE, "unsure", "bends to 110 degrees. Its error is not known"),
-        (110, 8, (np.nan,) * 3, "none", "There is no norm, because no published range uses the same"),
+        (
+            110,
+            8,
+            (np.nan,) * 3,
+            "none",
+            "There is no norm, because no published range uses the same",
+        ),
     ):
         reached = Number(value, half_ / 1.96, side="right")
         one = report.Reach("elbow", "elbow_flexion", reached, "men", *ends)
@@ -480,7 +492,11 @@ def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
     assert "Not compared" not in text
     pose, angles, adults = moved({"shoulder": both, "elbow": both}, sex="female", age=30)
     for sex, age, reason in (
-        ("female", 30, "left and right shoulder: only boys and men up to 54 years were measured."),
+        (
+            "female",
+            30,
+            "left and right shoulder. The studies measured only boys and men up to 54 years.",
+        ),
         (None, None, "men up to 54 years, and the participant's sex and age are not known."),
     ):
         shoulders = joint_mobility(pose, angles, joints=("shoulder",), sex=sex, age=age)
@@ -617,9 +633,12 @@ def test_norms_and_errors_of_the_lab_stand_on_the_gauge(metrics: xr.Dataset) -> 
         131.0,
         "this lab: 120 to 140°",
     )
-    assert gauge.lab_retest["left"] == (pytest.approx(1.96 * 2.0), "of this lab's 12 people, ours")
+    assert gauge.lab_retest["left"] == (
+        pytest.approx(1.96 * 2.0),
+        "from this lab's study ours with 12 people",
+    )
     html = report.show_gauges(metrics, lab=lab)
-    assert "shaded: 50 of 100 of this lab&#39;s 30 people (ours)" in html
+    assert "shaded: 50 out of 100 of this lab&#39;s 30 people (ours)" in html
     assert "Shaded: 95 of 100" not in html
     for other in ("elbow_extension", "knee_flexion"):
         name = f"end_of_range[{other}]"
@@ -708,7 +727,7 @@ def test_an_arm_that_is_held_bent_is_no_movement(raised_s: float) -> None:
 def test_page_and_long_table_give_the_same_reason_for_a_joint_that_is_not_measured() -> None:
     metrics = Store("absent").demo("Joint Angle Mobility").metrics()
     why = reason_missing(metrics, "end_of_range", "right", joint="elbow")
-    assert why == "elbow is hidden from the camera in all frames"
+    assert why == "the elbow is hidden from the camera in all frames"
     assert f"not measured: {why}" in report.overview(metrics, [ELBOW])
     rows = metrics_table(metrics).to_pandas()
     missing = rows[

@@ -296,7 +296,8 @@ def test_the_page_begins_with_each_leg_that_squats() -> None:
     for line, leg in ((left, "Left"), (right, "Right")):
         degrees = r"−?\d+° ± \d+°"
         assert re.fullmatch(
-            f"{leg} leg: squats: 3, knee bend {degrees}, knee inwards {degrees}", line
+            f"{leg} leg: repetitions: 3, knee flexion {degrees}, knee inwards \\(FPPA\\) {degrees}",
+            line,
         )
     found = page.repetitions
     only = found.assign(accepted=(found["leg"] == "right") & (found["rep"] > 4))
