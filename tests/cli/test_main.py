@@ -95,7 +95,7 @@ def test_bad_videos(tmp_path, store, clips):
         (folder / "a\nb.mp4", "a\\nb.mp4"),
         (folder / ("a" * 5000), "too long"),
         ("", "VIDEO", "is empty; name a file or a folder"),
-        (clips.make_clip(folder / "a\udcff.mp4", 3), "cannot be read as text"),
+        (clips.make_clip(folder / "a\udcff.mp4", 3), "not decodable text"),
         (clips.make_clip(folder / "tiny.mp4", 9, size=(16, 16)), "tiny.mp4", "too small"),
         (empty, "empty.mp4", "empty"),
         (text, "text.mp4"),
@@ -268,7 +268,7 @@ def test_norms_of_a_cohort_are_kept(demo, here, monkeypatch):
     assert "mobility cohort --save-norms NAME" in empty.stderr
     made = command("cohort", "--table", "all.csv", "--save-norms", "ours", "--json")
     assert json.loads(made.stdout)["norms"] == "ours"
-    assert made.stderr.startswith("kept as ours: norms of ")
+    assert made.stderr.startswith("saved as ours: norms for ")
     (norms,) = store.references()
     (knees,) = [one for one in norms.norms if one.metric == "knee_flexion"]
     assert (knees.people, knees.mean) == (20, 110.0)
@@ -524,7 +524,7 @@ def test_an_interrupted_analysis_is_kept_and_named(store, tmp_path, clips, numbe
     assert done.returncode == 130
     (session,) = Store(store).sessions()
     assert done.stderr.strip().splitlines() == [
-        f"mobility: interrupted. Session {session.id} is kept, "
+        f"mobility: interrupted. Session {session.id} is kept; "
         f"finish it with: mobility edit {session.id}"
     ]
 
@@ -551,7 +551,7 @@ def test_the_command_line_names_steps_and_the_commands_for_the_exercise_that_a_p
     session = first.split()[1].rstrip(":")
     assert option == (
         "run again with your other options: mobility analyze 'my films/a.mp4' --exercise "
-        f"sit-to-stand; then delete this session: mobility sessions delete {session}"
+        f"sit-to-stand, then delete this session: mobility sessions delete {session}"
     )
     points = written_keypoints.long_csv(here / "my films" / "p.csv", written_keypoints.walker(3))
     done = command("analyze", "my films/a.mp4", "--no-report", "--keypoints", str(points))

@@ -241,7 +241,7 @@ def test_norms_of_the_lab_are_drawn_and_named() -> None:
     assert page.count('class="usual"') == 2
     few = norm_of("knee_flexion", 24, sex=None, age=None, percentiles=[(25, 93), (75, 107)])
     page = gauges.show(gauges.of_rules(metrics, lab=of_lab(few)), caption="Numbers")
-    assert "shaded: 50 of 100 of this lab&#39;s 24 people (ours)" in page
+    assert "shaded: 50 out of 100 of this lab&#39;s 24 people (ours)" in page
     assert "shaded" not in gauges.show(gauges.of_rules(metrics), caption="Numbers")
 
 
@@ -369,7 +369,8 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(
     assert "Knee flexion, left: +4.0°" in since(*again)
     ours = 1.0, "from this lab's study ours with 24 people"
     of_lab = since([knee(104.0, 5.0, 9.0, ours)], [knee(100.0, 5.0, 9.0, ours)])
-    assert "(smallest detectable change 1.4°, of this lab&#39;s 24 people, ours)" in of_lab
+    of_whom = "from this lab&#39;s study ours with 24 people"
+    assert f"(smallest detectable change 1.4°, {of_whom})" in of_lab
     (store.path / "b" / "capture_quality.json").unlink()
     assert unchanged in since(*again)
 

@@ -288,7 +288,7 @@ def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
     (named, film) = re.findall(
         r"Not visible from this view: (.*)\. Film (.*?) to see them\.", lines
     )[0]
-    assert film.endswith("from the front")
+    assert film.endswith("from the front left or front right")
     assert named.count("(right)") == len([f for f in findings if f.hidden])
     assert "(left)" not in named
     reasons = text_of(first_page.not_decided(findings, data))

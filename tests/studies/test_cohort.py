@@ -660,7 +660,7 @@ def test_what_was_found_comes_first_who_changed_and_the_groups() -> None:
     same = made_up({"ann": [10.0, 10.5]}, long_name="knee flexion")
     words = cohort_sections.changes_in_short(same, {"m": cohort.changes(same, "m")})
     assert "Knee flexion: none of 1 people changed by more than the error" in words
-    assert "by this program&#39;s errors" in words
+    assert "from this program&#39;s stated errors" in words
     once = made_up({"ann": [10.0]})
     words = cohort_sections.changes_in_short(once, {"m": cohort.changes(once, "m")})
     assert "Nobody was measured twice" in words
@@ -685,7 +685,7 @@ def test_changes_say_whose_error_they_are_held_against() -> None:
     frame = made_up({"ann": [10.0, 14.0]}).assign(long_name="knee flexion")
     compared = cohort.changes(frame, "m").assign(error_of="ours", error_people=24)
     words = cohort_sections.changes_table(frame, {"m": compared})
-    assert words.count("of this lab&#39;s 24 people, ours") == 2
+    assert words.count("from this lab&#39;s study ours with 24 people") == 2
 
 
 def test_of_many_people_those_who_changed_most_are_drawn() -> None:

@@ -388,7 +388,7 @@ def test_groups_that_were_filmed_from_different_views_are_warned_of() -> None:
     test = mb.compare_curves(means.assign(trial_view=("trial", views)), "a", "b", paired=False)
     (warning,) = warnings_of(test)
     assert warning["code"] == "other_views"
-    assert "a was filmed from front, b from left" in warning["message"]
+    assert "a was filmed from front and b from left" in warning["message"]
     assert not warnings_of(mb.compare_curves(means, "a", "b", paired=False))
 
 

@@ -73,7 +73,7 @@ def test_a_residual_that_is_not_the_standard_error_of_measurement_says_why():
     results = reliability(long(apart))
     sem = one(results, "sem", form="consistency")["value"]
     assert one(results, "component", of="residual")["value"] < 0.97 * sem
-    assert "with visit estimated as zero" in one(results, "component", of="residual")["note"]
+    assert "visit is estimated as zero" in one(results, "component", of="residual")["note"]
     differing = reliability(long(values + np.array([0.0, 9.0])))
     residual = one(differing, "component", of="residual")
     assert residual["note"] == ""

@@ -106,7 +106,7 @@ def test_the_times_of_chair_rises_are_those_of_each_film(files: dict[str, Path])
     assert [row["sessions"] for row in times] == [["rises-again"], ["sit-to-stand"]]
     numbers = {row["session_id"]: 1 + k for k, row in enumerate(document["films"])}
     text = words_of(files["html"])
-    assert all(f"film {numbers[row['sessions'][0]]}" in text for row in times)
+    assert all(f"video {numbers[row['sessions'][0]]}" in text for row in times)
 
 
 def test_the_first_part_stands_alone_too_and_says_you(files: dict[str, Path]) -> None:
@@ -193,8 +193,8 @@ def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_val
     (line,) = re.findall(
         r"The videos disagree about [Ff]ive repetitions[^:]*: ([^.]*\.\d[^.]*\.\d[^.]*)\.", text
     )
-    assert f"film {number['slow']} 25.0 s (outside target)" in line
-    assert f"film {number['quick']} 6.0 s (met)" in line
+    assert f"video {number['slow']} 25.0 s (outside target)" in line
+    assert f"video {number['quick']} 6.0 s (met)" in line
     findings = Visit.findings
 
     def without_value_in_quick(visit: Visit, exercise: str) -> list[Any]:
@@ -208,7 +208,7 @@ def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_val
 
     # A finding without a value must not read as 0 s.
     monkeypatch.setattr(Visit, "findings", without_value_in_quick)
-    assert "The films differ" not in text_of(VisitPage(store.visit("p01")).front())
+    assert "The videos disagree" not in text_of(VisitPage(store.visit("p01")).front())
 
 
 def of_other_code(store: mb.Store, name: str) -> None:
@@ -231,14 +231,14 @@ def test_a_film_of_other_code_is_named_not_merged_and_not_tried_at_each_request(
     document = read_json(page["json"])
     reasons = {row["session_id"]: row["reason"] for row in document["films"]}
     assert reasons["again"] == ""
-    assert "other code" in reasons["squat"]
-    assert "its video is gone" in reasons["squat"]
+    assert "a different version" in reasons["squat"]
+    assert "its video no longer exists" in reasons["squat"]
     assert {name for row in document["checks"] for name in row["sessions"]} == {"again"}
     assert reasons["squat"] in words_of(page["html"])
     assert stored_visits.page_is_current(store.visit("p01"))
     store.delete("again")
     assert store.visit("p01").films_of("Overhead Squat") == []
-    assert "other code" in words_of(store.render_visit("p01")["html"])
+    assert "a different version" in words_of(store.render_visit("p01")["html"])
 
 
 def test_a_visit_before_of_other_code_is_brought_up_to_date_or_not_compared(

@@ -114,7 +114,7 @@ def test_keypoints_of_another_model_are_warned_of(study: Study) -> None:
 
     assert "keypoints" not in of("MediaPipe", "MediaPipe")
     assert "different models (MediaPipe and RTMPose)" in of("MediaPipe", "RTMPose")
-    assert "keypoints are of RTMPose" in of("RTMPose", "RTMPose")
+    assert "keypoints come from RTMPose" in of("RTMPose", "RTMPose")
 
 
 def test_groups_that_share_no_model_are_warned_of(study: Study) -> None:

@@ -198,7 +198,7 @@ def test_an_ankle_that_carries_the_body_has_the_lunge_for_reference() -> None:
     assert standing["score"].values.ravel() == pytest.approx([100 * 35 / 40.6] * 2, abs=0.8)
     woman = measured(pose, "ankle", sex="female", age=30)
     assert np.isnan(woman["score"].values).all()
-    assert "no score: the study measured males only" in note(woman, "ankle")
+    assert "no score: the study measured only males" in note(woman, "ankle")
     time, curve = there_and_back(low=-30, high=12)
     seated = limb_pose(time, posture="seated", joints={"ankle": curve})
     free = measured(seated, "ankle", sex="male", age=30)
@@ -283,8 +283,8 @@ def test_legs_outside_the_picture_are_refused_and_the_arms_measured() -> None:
     result = measured(pose)
     assert result["maximum"].sel(joint="elbow").values == pytest.approx([130, 130], abs=0.3)
     assert np.isnan(result["maximum"].sel(joint=["knee", "ankle", "hip"]).values).all()
-    assert note(result, "knee") == "the knee and ankle are out of the picture"
-    assert note(result, "ankle", "right") == "the knee, ankle, heel and toe are out of the picture"
+    assert note(result, "knee") == "knee and ankle are out of the picture"
+    assert note(result, "ankle", "right") == "knee, ankle, heel and toe are out of the picture"
     assert "upper_body_only" in codes(result)
     assert "Left and right knee are not measured: knee and ankle are out of the picture." in [
         w["message"] for w in warnings_of(result)
