@@ -41,7 +41,7 @@ def stands_on(html: str, checks: list[Mapping[str, Any]]) -> list[tuple[str, str
             found.append((name, side, shown[1], ""))
     lines = re.search(r'<div class="undecided">(.*?)</div>', html, re.S)
     for line in re.findall(r"<p>(.*?)\.</p>", lines[1] if lines else "", re.S):
-        said = line.removeprefix("Also ")
+        said = line.removeprefix("Also ").removeprefix("Target also ")
         said = said[:1].lower() + said[1:]
         (result,) = (each for each, entry in RESULTS.items() if said.startswith(entry["word"]))
         said = said.removeprefix(RESULTS[result]["word"]).removeprefix(", too close to the target")

@@ -46,7 +46,7 @@ CHECK = {
         "film_again": False,
         "view_hides": "",
         "verdict": "limited",
-        "headline": "Can be used, with limits: the camera moved.",
+        "headline": "First look: usable with limits, because the camera moved.",
     },
     "reasons": [{"code": "moving_camera", "why": "the camera moved", "what_to_do": "Use a stand."}],
     "seen": {

@@ -70,7 +70,7 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
             start_new_session=True,
         )
     try:
-        wanted = "get more codes on the page"
+        wanted = "Get more codes on the page"
         wait_for(lambda: process.poll() is not None or wanted in out.read_text())
         printed = out.read_text()
         assert process.poll() is None, printed

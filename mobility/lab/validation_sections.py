@@ -271,7 +271,7 @@ def warning_list(document: Mapping[str, Any]) -> Markup:
     messages = list(dict.fromkeys(w["message"] for w in document["warnings"]))
     if not messages:
         return html()
-    return html(h.aside(".distrust", aria_label="How sure this is")[bullets(messages)])
+    return html(h.aside(".distrust", aria_label="How certain this is")[bullets(messages)])
 
 
 def counts(agreement: xr.Dataset) -> Markup:

@@ -48,7 +48,7 @@ def distrust(
         standing = f"{_cameras_in_words(pose)} {depth}"
     lines = bullets(warning_lines(warnings)) or paragraphs(tables.sentence("report.no_warnings"))
     section = paragraphs(standing), lines
-    return html(h.aside(".distrust", aria_label="How sure this is")[section])
+    return html(h.aside(".distrust", aria_label="How certain this is")[section])
 
 
 def _cameras_in_words(pose: xr.Dataset) -> str:

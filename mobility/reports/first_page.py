@@ -249,7 +249,9 @@ def in_words(findings: Sequence[Finding]) -> Markup:
             if len(visible) < len(of_rule):
                 part = f"{part} ({visible[0].side})"
             parts["borderline" if "borderline" in results else "met"].append(part)
-    lines = [_line("alone", each, names=listed(parts[each])) for each in parts if parts[each]]
+    lines = [
+        _line(f"alone.{each}", each, names=listed(parts[each])) for each in parts if parts[each]
+    ]
     return paragraphs(*lines)
 
 
@@ -310,7 +312,7 @@ def in_lines(
         elif result == "inconclusive":
             line = _line("too_close", result, names=names)
         else:
-            line = tables.sentence("report.lines.also", result=result_in_words(result), names=names)
+            line = tables.sentence(f"report.lines.also.{result}", names=names)
         paragraphs_of_lines.append(h.p[line])
     return html(h.div(".undecided")[paragraphs_of_lines]) if lines else Markup()
 

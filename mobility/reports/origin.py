@@ -64,14 +64,14 @@ def provenance(
             "SHA-256 of the second video": None if second is None else second.sha256,
             "Calibration of the cameras": calibrated.original_name if calibrated else None,
             "SHA-256 of the calibration": calibrated.sha256 if calibrated else None,
-            "Keypoints of": whose.source_software,
+            "Keypoints from": whose.source_software,
             **_of_keypoints(record),
             "SHA-256 of the model": model,
             "Software": ", ".join(f"{name} {version}" for name, version in versions.items()),
             "Options": ", ".join(f"{name}={_shortened(value)}" for name, value in options.items())
             or None,
             "Report made on": dated(made_on),
-            "Layout of the data": tables.sentence(
+            "Data format": tables.sentence(
                 "report.layout", version=attrs.get("schema_version", record.schema_version)
             ),
         }
@@ -85,7 +85,7 @@ def _of_keypoints(record: SessionRecord) -> dict[str, str | None]:
         return {}
     models = dict.fromkeys(each.model for each in files)
     return {
-        "Keypoints of": listed(list(models)),
+        "Keypoints from": listed(list(models)),
         "Keypoints": listed([each.original_name for each in files]),
         "SHA-256 of the keypoints": listed([each.sha256 for each in files]),
     }

@@ -399,7 +399,7 @@ _CHECKS: Mapping[str, tuple[str, str, Callable[[Mapping[str, Any]], str] | str]]
     "landmarks": ("Skeleton on the limbs", "offset_share", "landmarks"),
     "light": ("Light", "brightness", _light_in_words),
     "sharpness": ("Sharpness", "edge_width", "sharpness"),
-    "swaps": ("Left and right exchanged", "", _swaps_in_words),
+    "swaps": ("Left and right swapped", "", _swaps_in_words),
 }
 """Checks of the capture quality in their order: heading, key that is None if unknown, and the
 result in words, or the name of its sentence."""

@@ -65,7 +65,7 @@ def first(page: ReportPage) -> Markup:
     return page.front(trust + begins, [shown, fms], [advice, since], main) + undecided
 
 
-@section("The trial")
+@section("Video and curves")
 def trial(page: ReportPage) -> Markup:
     """Draw the angles over the whole recording; a page plays the recording in their place."""
     names = [name for name in page.contents["trial"] if name in page.angles]

@@ -29,9 +29,11 @@ from mobility.errors import BadInputError
 
 NAN = float("nan")
 ALL = "3"
-NOT_MET = "at most 2; another trial with raised heels is needed"
+NOT_MET = "at most 2; repeat the squat with raised heels"
 OPEN = "cannot be judged"
-TOGETHER = f"{OPEN}: met one by one, the criteria are so together with a probability of {{}} only"
+TOGETHER = (
+    f"{OPEN}: each criterion is met, but the probability that all are met together is only {{}}"
+)
 IF_FEET_FORWARD = "3 if the feet point forward, which is not certain"
 
 
@@ -253,7 +255,7 @@ def test_one_known_side_may_show_a_fault_but_not_its_absence():
     # A camera on the right sees the right heel, and says so.
     assert compensation("heel_rise", down, view="right") < 0.01
     notes = compensations(metrics_of(down), view="right")["compensation_probability"].attrs["notes"]
-    assert "near" in json.loads(notes)["heel_rise"]
+    assert "closer" in json.loads(notes)["heel_rise"]
     assert math.isnan(compensation("heel_rise", down, view="left"))
 
 

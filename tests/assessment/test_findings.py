@@ -101,7 +101,7 @@ def test_a_rule_fires_where_it_is_true_and_not_where_it_is_not(name):
             assert (finding.metric, finding.group) == (rule["metric"], rule["group"])
             assert finding.source == rule["source"]
             assert bool(finding.reason) == (status == "cannot be told")
-            assert ("It is uncertain whether" in finding.participant) == (
+            assert ("This recording cannot show whether" in finding.participant) == (
                 finding.result == "inconclusive"
             )
             assert (0.25 < finding.probability < 0.75) == bool(finding.reason)
@@ -137,7 +137,8 @@ def test_the_note_of_a_metric_is_the_reason_and_only_where_the_value_is_missing(
     assert (right.status, right.reason) == ("cannot be told", "the shin was hidden")
     assert "not_visible" not in left.participant
     assert right.participant == (
-        "It is uncertain whether your knee bends far enough for a full squat: the shin was hidden."
+        "This recording cannot show whether your knee bends far "
+        "enough for a full squat: the shin was hidden."
     )
 
 
@@ -260,7 +261,7 @@ def test_what_the_camera_cannot_see_of_a_side_is_hidden(unseen, left, right):
 
 def test_hidden_goes_before_refused_and_what_is_missing_else_is_refused():
     data = hand_made.metrics_of({"heel_rise": ((math.nan,) * 2, (math.nan,) * 2)})
-    data["heel_rise"].attrs["note"] = "both heels are not seen well enough from this view"
+    data["heel_rise"].attrs["note"] = "this view does not show the heels well enough"
     assert {each.result for each in judged("heel_rise", data)} == {"not_reported"}
     hiding = data.assign_attrs(hidden_side="right")
     assert {each.side: each.result for each in judged("heel_rise", hiding)} == {
@@ -328,8 +329,8 @@ def test_borderline_is_within_the_margin_on_either_side_and_the_words_are_true(v
         assert 1 - each.beyond == pytest.approx(within, abs=1e-3)
         assert each.participant.startswith(f"Knee flexion {each.side} {value:.0f}° (")
         assert each.participant.endswith(
-            "): borderline, just inside or just outside the target of 120°, probably by no more "
-            "than 5°."
+            "): borderline. It is just inside or just outside the target of 120°, probably "
+            "by no more than 5°."
         )
         assert each.reason == "its value is just inside or just outside the target"
 
@@ -356,12 +357,12 @@ def test_a_difference_is_said_of_the_larger_side_without_sign():
     assert left.value == -30
     assert left.participant == "Your left knee bends more than the other, by 30° (28 to 32°)."
     (right,) = of_rule(find(metrics({name: 30.0}, 1.0)), name)
-    assert right.professional.startswith("Knee flexion larger on the right, by 30°")
+    assert right.professional.startswith("Knee flexion is larger on the right by 30°")
     # An error that hides every difference is no proof of symmetry.
     for value, sd, status in ((5.0, 22.0, "cannot be told"), (0.0, 3.0, "not found")):
         (finding,) = of_rule(find(metrics({name: value}, sd)), name)
         assert finding.status == status
-    assert finding.participant == "Your knees bend alike, within 10°."
+    assert finding.participant == "Your knees bend equally, within 10°."
 
 
 def test_spread_over_repetitions_follows_chi_square():

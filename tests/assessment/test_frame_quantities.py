@@ -38,8 +38,8 @@ UNCERTAIN = "it is too uncertain in this recording"
         (LIMITED | SHARE, UNCERTAIN, "± 1 % of the leg"),
         (LIMITED | {"seldom": "left out"}, UNCERTAIN, ""),
         ({"seldom": "left out deep down"}, "left out deep down", ""),
-        ({"frontal": True}, "the camera stands at the side and one leg hides the other", ""),
-        ({"against": "standing"}, "the person is not seen standing still before a repetition", ""),
+        ({"frontal": True}, "the camera is at the side, so one leg hides the other", ""),
+        ({"against": "standing"}, "the person does not stand still before a repetition", ""),
     ],
 )
 def test_a_declaration_says_when_its_quantity_is_refused(
@@ -70,13 +70,11 @@ def test_a_heel_that_the_camera_hardly_sees_is_refused(squat_pose, repetitions_o
     assert metrics["heel_rise"].sel(side="left").isnull().all()
     assert metrics["heel_rise_sd"].sel(side="left").isnull().all()
     assert metrics["heel_rise"].sel(side="right").notnull().any()
-    assert (
-        metrics["heel_rise"].attrs["note"] == "the left heel is not seen well enough from this view"
-    )
+    assert metrics["heel_rise"].attrs["note"] == "this view does not show the left heel well enough"
     assert metrics["toe_out"].sel(side="left").notnull().any()
     hidden["confidence"].loc[{"keypoint": "right_heel"}] = 0.7
     both = frames_of(posture, fitted(hidden), repetitions_of(trial))["heel_rise"]
-    assert both.attrs["note"] == "both heels are not seen well enough from this view"
+    assert both.attrs["note"] == "this view does not show the heels well enough"
     for pose in (hidden, hidden.drop_vars("confidence")):
         assert (
             frames_of(posture, pose, repetitions_of(trial))["heel_rise"].notnull().any("time").all()
@@ -153,7 +151,7 @@ def test_where_nobody_stands_beside_a_step_nothing_refers_to_standing(
 ):
     metrics = stepping(still)
     beside = "before" if of_all else "after"
-    why = f"the feet moved at 3.9 s and nobody stands still {beside} that"
+    why = f"the feet moved at 3.9 s and the person does not stand still {beside} that"
     for name in ("heel_rise", "lateral_shift"):
         there = metrics[name].notnull()
         assert (there.all("side") if "side" in there.dims else there).values.tolist() == where

@@ -118,7 +118,7 @@ def test_a_body_that_would_fall_was_not_measured(squat_pose) -> None:
     assert falls(fallen, bottoms(fallen))
     verdict = of(fallen)
     assert verdict.level == "unusable"
-    assert "would fall" in verdict.why
+    assert "off balance" in verdict.why
     assert "findings" in verdict.rules_out
     deep = squat_pose(tibia=35.0, thigh=0.0, trunk=45.0).pose
     assert not falls(deep, bottoms(deep))

@@ -88,7 +88,7 @@ def test_a_number_is_read_with_its_errors_from_its_place() -> None:
     assert np.isnan(of_right.sem)
     missing = number_of(metrics, "a", "right", rep=2)
     assert np.isnan([missing.value, missing.sd]).all()
-    assert missing.reason == "it is not seen well enough"
+    assert missing.reason == "it is not visible enough"
     assert not number_of(metrics, "a", "right", rep=3).is_measured
     assert number_of(metrics, "b", "left").side == ""
     with pytest.raises(BadInputError, match="must have none, or side"):
@@ -112,8 +112,8 @@ def _metrics(sides: dict[str, tuple[float, float]], **single: float) -> xr.Datas
     ("knees", "why"),
     [
         ((120.0, 110.0), "it is too uncertain in this recording"),
-        ((120.0, np.nan), "the right side is missing: it is not seen well enough"),
-        ((np.nan, np.nan), "it is not seen well enough"),
+        ((120.0, np.nan), "the right side is missing: it is not visible enough"),
+        ((np.nan, np.nan), "it is not visible enough"),
     ],
 )
 def test_a_difference_is_missing_for_its_error_or_for_a_side(knees, why) -> None:
@@ -125,9 +125,9 @@ def test_a_difference_is_missing_for_its_error_or_for_a_side(knees, why) -> None
     ("count", "note", "why"),
     [
         (0.0, "", ("no repetition was accepted", "no repetition was accepted")),
-        (3.0, "", ("needs 5 repetitions", "it is not seen well enough")),
+        (3.0, "", ("needs 5 repetitions", "it is not visible enough")),
         (3.0, "it is dark", ("needs 5 repetitions", "it is dark")),
-        (5.0, "", ("needs 5 repetitions that have a value",) * 2),
+        (5.0, "", ("needs 5 repetitions with a value",) * 2),
         (5.0, "it is dark", ("it is dark",) * 2),
     ],
 )
@@ -155,10 +155,10 @@ def test_one_side_stands_for_both_only_if_the_camera_stands_there() -> None:
     metrics = _metrics({"knee_flexion": (120.0, np.nan)})
     numbers, note = seen_sides(metrics, "knee_flexion", "left")
     assert [each.value for each in numbers] == [120.0]
-    assert note == "measured only on the left side, nearer to the camera"
+    assert note == "measured only on the left side, which is closer to the camera"
     assert seen_sides(metrics, "knee_flexion", "front") == (
         [],
-        "the right side is missing: it is not seen well enough",
+        "the right side is missing: it is not visible enough",
     )
 
 

@@ -129,7 +129,7 @@ def test_a_study_that_measured_such_people_goes_before_one_that_did_not() -> Non
         norm = reference_range("elbow_flexion", sex=sex, age=age, kind="active")
         assert (norm.study, norm.note) == (study, "")
     child = reference_range("elbow_flexion", sex="female", age=8, kind="active", study=zwerus)
-    assert child.note == "the study measured people from 18 years on only"
+    assert child.note == "the study measured only people aged 18 or over"
 
 
 @pytest.mark.parametrize(

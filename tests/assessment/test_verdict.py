@@ -63,14 +63,14 @@ def test_a_value_of_a_warning_has_words_of_its_own() -> None:
     model = [
         AnalysisWarning("errors_of_another_model", "", values) for values in ({}, {"seen_by": 2})
     ]
-    assert judge(model, GOOD).why == "The errors were measured with another pose model."
+    assert judge(model, GOOD).why == "The stated errors were measured with another pose model."
     moved = [AnalysisWarning("moving_camera", "", values) for values in ({}, {"seen_by": 2})]
-    assert "in the second video the camera moved" in judge(moved, GOOD).why
+    assert "in the second video, the camera moved" in judge(moved, GOOD).why
     hidden = judge([AnalysisWarning("feet_not_seen", "")], GOOD)
-    assert hidden.why == "The feet are hardly seen."
+    assert hidden.why == "The feet are hardly visible."
     behind = judge([AnalysisWarning("seen_from_behind", "", {"face": True})], GOOD)
-    assert "though the face is seen" in behind.why
-    assert "exchanged in the keypoints, or the film is mirrored" in behind.what_to_do
+    assert "although the face is visible" in behind.why
+    assert "swapped in the keypoints, or the video is mirrored" in behind.what_to_do
     assert "mirrored" not in judge([AnalysisWarning("seen_from_behind", "")], GOOD).text
 
 
@@ -85,9 +85,9 @@ def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
     )
     # Of another exercise what is told has the limits of its recording, and what to do about them.
     verdict = judge([AnalysisWarning("hands_not_overhead", "", VALUES)], dark)
-    assert verdict.why == "The hands are not held above the head. Besides, the light is poor."
+    assert verdict.why == "The hands are not held above the head. Also, the light is poor."
     assert verdict.what_to_do == (
-        "Keep both arms straight overhead for the whole squat, or add the film again with the "
+        "Keep both arms straight overhead during the whole squat, or add the video again with the "
         "exercise Squat. Film in more light."
     )
     # The worst says why, but all that is ruled out stays so.
@@ -174,7 +174,7 @@ def test_every_warning_that_an_analysis_can_record_is_in_the_table() -> None:
 def test_pages_name_the_exercise_to_choose_and_no_option_of_the_command_line() -> None:
     warned = AnalysisWarning("chair_rise", "", {"exercise": "sit-to-stand"})
     verdict = judge([warned], GOOD)
-    assert verdict.what_to_do.endswith("or add the film again with the exercise Sit-to-Stand.")
+    assert verdict.what_to_do.endswith("or add the video again with the exercise Sit-to-Stand.")
     assert verdict.instead == "sit-to-stand"
     own = [each.table.get("advice_on", {}) for each in registry.exercises()]
     said = [each.own_table("sentences") for each in registry.exercises()]

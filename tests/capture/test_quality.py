@@ -91,7 +91,7 @@ def test_the_demo_is_ok_and_what_is_known_of_it_is_found(demo):
     # Without a fit it is a guess from the size: 20 % of the focal length, 6 % of the height.
     distance = capture_quality(demo.pose, demo.info)["distance"]
     far, sd = distance["distance_m"], distance["distance_sd_m"]
-    assert "usual lens" in distance["known_from"]
+    assert "typical lens" in distance["known_from"]
     assert sd == pytest.approx(0.209 * far, abs=0.01)
     assert far == pytest.approx(DEMO_DISTANCE_M, abs=3 * sd)
 

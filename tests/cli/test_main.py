@@ -272,7 +272,7 @@ def test_norms_of_a_cohort_are_kept(demo, here, monkeypatch):
     assert "mobility cohort --save-norms NAME" in empty.stderr
     made = command("cohort", "--table", "all.csv", "--save-norms", "ours", "--json")
     assert json.loads(made.stdout)["norms"] == "ours"
-    assert made.stderr.startswith("kept as ours: norms of ")
+    assert made.stderr.startswith("saved as ours: norms for ")
     (norms,) = store.references()
     (knees,) = [one for one in norms.norms if one.metric == "knee_flexion"]
     assert (knees.people, knees.mean) == (20, 110.0)
@@ -287,9 +287,9 @@ def test_the_terminal_says_that_a_cohort_is_of_keypoints_of_several_models(demo,
     assert "keypoints" not in alike.stderr
     add_session(store, demo, "b", user_id="bob", date="2026-03-02", model="HRNet")
     mixed = command("cohort", "--table", "all.csv")
-    assert "keypoints are of different models (HRNet and MediaPipe)" in mixed.stderr
+    assert "keypoints come from different models (HRNet and MediaPipe)" in mixed.stderr
     one = command("cohort", "--table", "all.csv", "--participants", "bob")
-    assert "The keypoints are of HRNet" in one.stderr
+    assert "The keypoints come from HRNet" in one.stderr
 
 
 def test_a_cohort_of_visits_is_a_table_of_merged_films(demo, here):
@@ -324,7 +324,7 @@ def test_references_are_listed_shown_and_deleted(here):
     Store("data/sessions").save_reference(RetestErrors.model_validate(reference))
     listed = command("references", "list").stdout
     assert listed.split()[:3] == ["ours", "retest", "errors"]
-    assert "1 Jan 2026  measures: 1; Overhead Squat; of version 0.1.0, and hold for no" in listed
+    assert "1 Jan 2026  measures: 1; Overhead Squat; from version 0.1.0, not used" in listed
     (row,) = json.loads(command("references", "list", "--json").stdout)
     assert (row["name"], row["kind"], row["measures"]) == ("ours", "retest errors", 1)
     assert json.loads(command("references", "show", "ours").stdout)["errors"][0]["sem"] == 2.0
@@ -332,7 +332,7 @@ def test_references_are_listed_shown_and_deleted(here):
     Store("data/sessions").set_participant("p01", sex="female")
     deleted = command("participants", "delete", "p01", "--yes")
     assert deleted.returncode == 0
-    assert "norms and errors of studies stay (ours)" in deleted.stderr
+    assert "norms and errors from studies stay (ours)" in deleted.stderr
     assert command("references", "delete", "ours") == (0, "", "deleted ours\n")
     assert json.loads(command("references", "list", "--json").stdout) == []
 
@@ -528,7 +528,7 @@ def test_an_interrupted_analysis_is_kept_and_named(store, tmp_path, clips, numbe
     assert done.returncode == 130
     (session,) = Store(store).sessions()
     assert done.stderr.strip().splitlines() == [
-        f"mobility: interrupted; session {session.id} is kept, "
+        f"mobility: interrupted. Session {session.id} is kept; "
         f"finish it with: mobility edit {session.id}"
     ]
 
@@ -551,11 +551,11 @@ def test_the_command_line_names_steps_and_the_commands_for_the_exercise_that_a_p
     done = command("analyze", "my films/a.mp4", "--no-report")
     first, steps, said, option, _ = done.stdout.splitlines()
     assert steps.startswith("The person steps forward at 4.4 s.")
-    assert said.endswith("add the film again with the exercise Sit-to-Stand.")
+    assert said.endswith("add the video again with the exercise Sit-to-Stand.")
     session = first.split()[1].rstrip(":")
     assert option == (
-        "run again, with your other options: mobility analyze 'my films/a.mp4' --exercise "
-        f"sit-to-stand; then delete this session: mobility sessions delete {session}"
+        "run again with your other options: mobility analyze 'my films/a.mp4' --exercise "
+        f"sit-to-stand, then delete this session: mobility sessions delete {session}"
     )
     points = written_keypoints.long_csv(here / "my films" / "p.csv", written_keypoints.walker(3))
     done = command("analyze", "my films/a.mp4", "--no-report", "--keypoints", str(points))
@@ -668,8 +668,8 @@ def test_a_cohort_has_every_exercise_and_counts_what_it_leaves_out(demo, here, m
         add_session(store, demo.parent / exercise, f"s{number}", user_id=who, date=day)
     made = command("cohort", "--table", "all.csv")
     assert made.returncode == 0, made.stderr
-    assert "3 of the 4 sessions of the store are compared; left out:" in made.stdout
-    assert '1  sessions of the demo (its participant, "demo", was not named)' in made.stdout
+    assert "3 of the 4 sessions in the store are compared; left out:" in made.stdout
+    assert '1  demo sessions (the participant "demo" was not named)' in made.stdout
     frame = pd.read_csv("all.csv")
     assert set(frame["exercise"]) == {"Overhead Squat", "Squat", "Sit-to-Stand"}
     parts = cohort.by_exercise(frame)
@@ -677,5 +677,5 @@ def test_a_cohort_has_every_exercise_and_counts_what_it_leaves_out(demo, here, m
     knees = cohort.changes(parts["Squat"], "knee_flexion")
     assert knees.empty, "an overhead squat is no earlier measurement of a squat"
     one = command("cohort", "--table", "one.csv", "--exercise", "Squat")
-    assert "1 of the 4 sessions of the store are compared" in one.stdout
-    assert "2  sessions of another exercise or participant than those asked for" in one.stdout
+    assert "1 of the 4 sessions in the store are compared" in one.stdout
+    assert "2  sessions of other exercises or participants" in one.stdout

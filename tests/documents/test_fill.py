@@ -236,7 +236,7 @@ def test_what_the_verdict_rules_out_is_in_no_document():
     unusable = {"rate": {"verdict": "unusable", "advice": "Film faster."}}
     for warnings, quality, metric, words in (
         (hanging, None, "final_summary", "No overhead squat found."),
-        ([], unusable, "knee_flexion", "Findings are not given"),
+        ([], unusable, "knee_flexion", "Findings are not reported"),
     ):
         of = record().model_copy(update={"warnings": warnings})
         document = documents.summary_document(

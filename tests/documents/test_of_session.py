@@ -76,4 +76,4 @@ def test_without_advice_no_drill_is_named_and_all_else_is_as_before() -> None:
     with_advice, without = of_session.verdict_of(asked), of_session.verdict_of(silent)
     assert without.rules_out - with_advice.rules_out == {"exercises"}
     assert without.text == with_advice.text
-    assert without.absent("exercises") == "Pieces of advice are not given."
+    assert without.absent("exercises") == "Suggested exercises are not reported."

@@ -289,7 +289,9 @@ def test_a_value_whose_error_is_too_large_is_refused_with_the_reason(squat_pose)
     assert raw.ankle_dorsiflexion_sd.isnull().all()
     assert raw.ankle_dorsiflexion.attrs["refused_share"] == 1
     (refused, *_) = [w["message"] for w in warnings_of(raw) if "Ankle" in w["message"]]
-    assert refused.endswith("100 % of its values are left out, because their error is above ± 59°.")
+    assert refused.endswith(
+        "100 % of the values are left out, because their margin of error is larger than ± 59°."
+    )
     assert raw.knee_flexion.notnull().all()
     strict = joint_angles(pose, limits={"knee_flexion": 20.0})
     assert strict["knee_flexion"].isnull().all()

@@ -207,7 +207,7 @@ def test_much_removed_and_exchanged_sides_are_warned_of(squat_pose):
     (warning,) = warnings_of(clean_pose(hidden))
     assert warning["code"] == "points_removed"
     # 4 of the 16 points of shoulders, elbows, wrists, hips, knees, ankles, heels and toes.
-    assert warning["message"].startswith("25 % of the points of the body were removed")
+    assert warning["message"].startswith("25 % of the body points were removed")
     few = pose.copy(deep=True)
     few["confidence"].loc[{"keypoint": ["left_ear", "nose", "mouth_left"]}] = 0.2
     assert warnings_of(clean_pose(few)) == []

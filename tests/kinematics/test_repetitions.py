@@ -184,7 +184,7 @@ def test_a_repetition_across_a_cut_of_the_film_does_not_count(squat_pose):
     cut = pose.assign_attrs(history=json.dumps([{"operation": "estimate_pose", "cuts": [moment]}]))
     reps = find_repetitions(cut)
     assert reps["accepted"].values.tolist() == [True, False, True]
-    assert reps["reason"].values.tolist() == ["", f"the film is cut at {moment:.1f} s", ""]
+    assert reps["reason"].values.tolist() == ["", f"the video is cut at {moment:.1f} s", ""]
 
 
 def test_a_repetition_of_a_shot_that_is_shown_again_does_not_count(squat_pose):
@@ -193,7 +193,7 @@ def test_a_repetition_of_a_shot_that_is_shown_again_does_not_count(squat_pose):
     film = [{"operation": "estimate_pose", "repeats": [again]}]
     reps = find_repetitions(pose.assign_attrs(history=json.dumps(film)))
     assert reps["accepted"].values.tolist() == [True, True, False]
-    assert reps["reason"].values[2] == "it was shown before, at 1.0 s"
+    assert reps["reason"].values[2] == "it is a repeat of the shot at 1.0 s"
 
 
 def test_cuts_of_a_second_film_count_in_the_time_of_the_first(squat_pose):
@@ -433,7 +433,7 @@ def test_a_signal_that_is_cut_off_or_unseen_or_still_is_no_repetition(squat_pose
     signal[(pose["time"] > starts[1]) & (pose["time"] < starts[1] + 0.9)] = np.nan
     unseen = repetitions_of_signal(pose, signal, least=40, why_none="no arm goes up")
     assert unseen.accepted.to_numpy().tolist() == [True, False, True]
-    assert "what moves is missing" in unseen.reason.to_numpy()[1]
+    assert "the moving body part is missing" in unseen.reason.to_numpy()[1]
     for nothing in (signal.where(signal < 30), signal * np.nan, xr.full_like(signal, 7)):
         none = repetitions_of_signal(pose, nothing, least=40, why_none="no arm goes up")
         assert none.sizes["rep"] == 0
@@ -460,7 +460,7 @@ def test_no_repetition_crosses_a_step(squat_pose):
     assert find_repetitions(pose).accepted.all()
     reps = find_repetitions(with_step(pose, 5.2, 5.8, forward=0.2))
     assert reps.accepted.to_numpy().tolist() == [True, False, True]
-    assert str(reps.reason[1].item()) == "the person steps during it, at 5.5 s"
+    assert str(reps.reason[1].item()) == "the person takes a step during it, at 5.5 s"
     # Nor is there one while the person still walks, though hips go down and come up.
     walks_in = find_repetitions(with_step(pose, 0.0, 6.9))
     assert walks_in.accepted.to_numpy().tolist() == [False, False, True]

@@ -109,7 +109,7 @@ def test_points_that_a_model_does_not_have_are_not_made_up() -> None:
     hidden = unseen(pose, "left_heel")
     hidden["confidence"].loc[{"keypoint": list(FEET)}] = 0.05
     messages = [each["message"] for each in warnings_of(entry.fit_body(hidden, focal_length=FOCAL))]
-    assert any(each.startswith("The feet are hardly seen") for each in messages)
+    assert any(each.startswith("The feet are hardly visible") for each in messages)
     arms = unseen(
         pose, *(f"{side}_{name}" for side in ("left", "right") for name in ("elbow", "wrist"))
     )
@@ -122,7 +122,7 @@ def test_a_face_that_is_seen_from_behind_tells_of_exchanged_sides_or_a_mirrored_
     face = {"keypoint": ["nose", "left_eye", "right_eye"]}
     for confidence, words in (
         (0.1, "much less certain."),
-        (0.9, "left and right may be exchanged"),
+        (0.9, "left and right may be swapped"),
     ):
         pose["confidence"].loc[face] = confidence
         fitted = entry.fit_body(pose, focal_length=FOCAL)

@@ -67,7 +67,7 @@ def test_a_study_of_several_models_says_so(tmp_path, monkeypatch, validate) -> N
     study.write_text("session,lab_file\n")
     done = validate("--study", study, "--out", tmp_path / "out", "--no-report")
     assert done.returncode == 0, done.stderr
-    assert "keypoints of different models (HRNet and MediaPipe)" in done.stderr
+    assert "keypoints from different models (HRNet and MediaPipe)" in done.stderr
 
 
 def test_the_size_of_a_sample(validate) -> None:

@@ -65,9 +65,9 @@ def test_what_was_seen_is_told_and_said_to_be_a_first_look(check):
     assert seen["repetitions"] == 3
     assert seen["view"] == "front-oblique right"
     assert seen["duration_s"] == pytest.approx(12.8, abs=0.1)
-    said = "Good recording, at a first look: 3 repetitions, from the front right."
+    said = "First look: good recording, 3 repetitions, from the front right."
     assert document["headline"] == said
-    assert "the analysis looks again and decides" in document["first_look"]
+    assert "The analysis checks the recording again and decides" in document["first_look"]
 
 
 @pytest.mark.parametrize(

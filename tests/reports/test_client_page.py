@@ -57,8 +57,8 @@ def test_what_is_surely_outside_comes_before_what_may_be_farther_outside() -> No
     good, work, plan = sentences_of({"Squat": given}, advise(given))
     assert good == "What goes well: your heels stay on the floor."
     assert work == (
-        "What to work on: your knees do not bend far enough and your trunk leans forward more than "
-        "your shins."
+        "What to work on: your knees do not bend far enough and your trunk leans further "
+        "forward than your shins."
     )
     assert plan == "The exercises below help with that."
 
@@ -74,7 +74,7 @@ def test_videos_that_contradict_each_other_say_nothing_and_one_side_is_named() -
     ]
     assert sentences_of({"Squat": given}, ()) == [
         "What to work on: your feet turn out too far on the left.",
-        "No exercises are advised today.",
+        "You need no special exercises today.",
     ]
 
 
@@ -147,7 +147,7 @@ def test_a_change_is_better_if_it_goes_to_the_target_and_only_beyond_the_error()
     assert better == "Since 2 Mar 2026: improved: knee flexion."
     worse = changes_in_words([change(knee, limit + 10, limit - 10)])
     assert worse == "Since 2 Mar 2026: got worse: knee flexion."
-    none = "Since 2 Mar 2026, no change is large enough to be measured."
+    none = "Since 2 Mar 2026, nothing has changed by enough to be sure of it."
     assert changes_in_words([change(knee, limit - 10, limit - 7)]) == none
     assert changes_in_words([change(knee, limit + 5, limit + 20)]) == ""  # both meet it
     other = changes_in_words([change(knee, limit - 30, limit - 10, error="own")])
@@ -160,7 +160,7 @@ def test_a_joint_is_told_with_what_people_reach() -> None:
         {**row, "side": side, "value": value} for side, value in (("left", 168.2), ("right", 150))
     ]
     assert joints_in_words(rows) == (
-        "Your shoulder flexion: 168° on the left and 150° on the right; people of your age and sex "
+        "Your shoulder flexion: 168° on the left and 150° on the right. People of your age and sex "
         "reach 166° on average."
     )
     assert joints_in_words([{**rows[0], "reference": None}]) == ""

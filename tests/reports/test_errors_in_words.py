@@ -15,20 +15,20 @@ from mobility.store import Session
 
 def test_the_report_says_what_standing_was_assumed(session: Session) -> None:
     knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
-    assumed = f"with the knees at {knee['mean']:g}° ± {1.96 * knee['sd']:.0f}°, the spread among"
+    assumed = f"with the knees at {knee['mean']:g}° ± {1.96 * knee['sd']:.0f}°, as people who stand"
     for how, planted, seconds, words in (
         ("straight", True, 3.24, f"stands straight for 3.2 s in total, {assumed}"),
-        (12.0, True, 2.0, "Given, not measured here: the person stands for 2.0 s in total with"),
-        ("free", True, 0.0, "The knees are not assumed to be straight in standing"),
-        ("straight", True, 0.0, "Nobody is seen to stand straight"),
-        ("straight", False, 0.0, "The feet move or are not seen"),
+        (12.0, True, 2.0, "Entered, not measured: the person stands for 2.0 s in total with"),
+        ("free", True, 0.0, "This analysis does not assume straight knees in standing"),
+        ("straight", True, 0.0, "The person is never seen standing straight"),
+        ("straight", False, 0.0, "The feet move or are not visible"),
     ):
         given = {"planted": planted, "standing_seconds": seconds}
         text = errors_in_words.calibration(
             with_history(session.fitted(), "fit_body", {"standing": how}, **given)
         )
         assert words in text
-        assert ("this recording is unlike those" in text) is (seconds == 0)
+        assert ("this recording differs from those" in text) is (seconds == 0)
 
 
 def test_the_report_says_how_many_answers_are_expected_to_be_wrong(session: Session) -> None:
@@ -36,7 +36,7 @@ def test_the_report_says_how_many_answers_are_expected_to_be_wrong(session: Sess
     count = sum(each.result in ("outside", "borderline", "met") for each in page.checks)
     wrong = wrong_expected(page.checks)
     words = (
-        f"{count} checks are decided (outside target, met or borderline). From their "
+        f"{count} checks have a result (outside target, met or borderline). Going by their "
         f"probabilities, about {wrong:.1f} of them are"
     )
     (method,) = (each for each in sections_of(page.exercise) if each.name == "method")

@@ -10,6 +10,7 @@ from itertools import product
 
 import pytest
 
+from mobility import tables
 from mobility.assessment.findings import Finding, all_rules, find, say
 from mobility.assessment.results import RESULTS, Result
 from mobility.assessment.verdict import Verdict, judge
@@ -65,22 +66,30 @@ def expected_of(findings: Sequence[Finding]) -> list[str]:
     for each in findings:
         rules.setdefault(each.rule, []).append(each)
     faults = sum("outside" in {f.result for f in each} for each in rules.values())
-    lines = [f"{faults - MOST_FINDINGS} more under Findings."] if faults > MOST_FINDINGS else []
+    lines = (
+        [f"{faults - MOST_FINDINGS} more in the section Findings."]
+        if faults > MOST_FINDINGS
+        else []
+    )
     if not faults:
         lines.append(
             "Nothing is outside its target." if {*answers} <= NO_FAULT
             else "Nothing that could be judged is outside its target." if {*answers} & NO_FAULT
-            else "Nothing could be judged."
+            else "No check could be judged from this recording."
         )  # fmt: skip
-    named: dict[str, list[str]] = {"Met": [], "Borderline": []}
+    named: dict[str, list[str]] = {"met": [], "borderline": []}
     for name in sorted(rules, key=lambda name: all_rules()[name].get("place", float("inf"))):
         seen = [each for each in rules[name] if not each.hidden]
         of_seen = {each.result for each in seen}
         if "checkpoint" in all_rules()[name] and of_seen in ({"met"}, {"borderline"}, NO_FAULT):
             side = f" ({seen[0].side})" if len(seen) < len(rules[name]) else ""
-            worst = "Borderline" if "borderline" in of_seen else "Met"
+            worst = "borderline" if "borderline" in of_seen else "met"
             named[worst].append(all_rules()[name]["checkpoint"]["name"] + side)
-    return lines + [f"{what}: {listed(names)}." for what, names in named.items() if names]
+    return lines + [
+        tables.sentence(f"report.lines.alone.{result}", names=listed(names))
+        for result, names in named.items()
+        if names
+    ]
 
 
 @pytest.mark.parametrize("exercise", OF_REPETITIONS, ids=lambda each: each.slug)
@@ -127,7 +136,7 @@ def test_what_is_likely_names_its_side_and_is_not_said_to_be_unjudged() -> None:
     likely = replace(answered(right, "inconclusive"), probability=0.8)
     _, paragraphs = said([answered(left, "not_visible"), likely], judge([]))
     assert paragraphs[0].startswith("The squat may not be deep enough (right)")
-    assert paragraphs[1:] == ["Nothing is decided."]
+    assert paragraphs[1:] == ["No check has a definite result."]
     both = [replace(likely, side=each.side, id=each.id) for each in (left, right)]
     assert "(" not in said(both, judge([]))[1][0]
 
@@ -139,7 +148,7 @@ def test_brackets_are_there_only_for_a_side() -> None:
     likely = replace(answered(slow, "inconclusive"), probability=0.8)
     two = [likely, answered(slow, "met")]
     (line, *_) = said(two, judge([]))[1]
-    assert line.startswith("Five rises may take too long.")
+    assert line.startswith("Five repetitions may take too long.")
     for answers in (two, [*map(answered, [slow, slow], ("inconclusive", "not_reported"))]):
         assert "()" not in str(in_lines(answers, marked={}))
 

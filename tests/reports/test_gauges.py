@@ -173,7 +173,7 @@ def test_a_change_counts_beyond_the_errors_of_both() -> None:
     (one,) = last_visit.changes(*pair, same_view=True)
     assert (one.name, one.change, one.units) == ("Knee flexion, left", 6.0, "degree")
     assert one.least == 5.0  # the root of 3² + 4²
-    assert one.whose == "by this program's errors"
+    assert one.whose == "from this program's stated errors"
     unknown = last_visit.changes([knee(100.0, math.nan)], [knee(106.0)], same_view=True)
     assert unknown == []
     assert last_visit.changes([], [knee(106.0, again=4.0)], same_view=True) == []
@@ -190,17 +190,17 @@ def test_from_the_same_view_the_errors_are_those_of_measuring_again() -> None:
 
 
 def test_the_error_of_the_lab_goes_before_that_of_the_package() -> None:
-    ours, others = "of this lab's 24 people, ours", "of this lab's 12 people, older"
+    ours, others = "from this lab's study ours with 24 people", "of this lab's 12 people, older"
     before, now = knee(100.0, 30.0, 3.0, (6.0, ours)), knee(106.0, 40.0, 4.0, (8.0, ours))
     (one,) = last_visit.changes([before], [now], same_view=True)
     assert (one.least, one.whose) == (10.0, ours)
     # From another place neither holds, and errors of two studies do not go together.
     (elsewhere,) = last_visit.changes([before], [now], same_view=False)
     assert elsewhere.least == pytest.approx(math.hypot(30.0, 40.0, 5.0))
-    assert elsewhere.whose == "by this program's errors"
+    assert elsewhere.whose == "from this program's stated errors"
     for other in (knee(100.0, 30.0, 3.0, (6.0, others)), knee(100.0, 30.0, 3.0)):
         (mixed,) = last_visit.changes([other], [now], same_view=True)
-        assert (mixed.least, mixed.whose) == (5.0, "by this program's errors")
+        assert (mixed.least, mixed.whose) == (5.0, "from this program's stated errors")
 
 
 CONDITIONS = Conditions(
@@ -236,12 +236,12 @@ def test_norms_of_the_lab_are_drawn_and_named() -> None:
     assert shown["Knee flexion"].usual == (84.0, 116.0)
     assert math.isnan(shown["Thigh elevation"].usual[0])
     page = gauges.show(numbers, caption="Numbers")
-    of_whom = "90 of 100 of this lab&#39;s 44 to 45 people, female, 20 to 44 years (ours)"
+    of_whom = "90 out of 100 of this lab&#39;s 44 to 45 people, female, 20 to 44 years (ours)"
     assert f"Numbers; shaded: {of_whom}" in page
     assert page.count('class="usual"') == 2
     few = norm_of("knee_flexion", 24, sex=None, age=None, percentiles=[(25, 93), (75, 107)])
     page = gauges.show(gauges.of_rules(metrics, lab=of_lab(few)), caption="Numbers")
-    assert "shaded: 50 of 100 of this lab&#39;s 24 people (ours)" in page
+    assert "shaded: 50 out of 100 of this lab&#39;s 24 people (ours)" in page
     assert "shaded" not in gauges.show(gauges.of_rules(metrics), caption="Numbers")
 
 
@@ -263,7 +263,7 @@ def test_shares_are_compared_in_percent() -> None:
     assert knee_inside.usual == pytest.approx((0.09 * factor, 0.11 * factor))
     half, whose = knee_inside.lab_retest["left"]
     assert half == pytest.approx(1.96 * 0.01 * factor)
-    assert whose == "of this lab's 24 people, ours"
+    assert whose == "from this lab's study ours with 24 people"
 
 
 def test_the_detailed_part_has_z_scores_and_percentiles() -> None:
@@ -343,11 +343,12 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(
     write_json(file, stored | {"provenance": made})
     for value in (104.0, 120.0):
         of_other = since([knee(value, again=5.0)], [knee(100.0, again=5.0)])
-        assert "The keypoints are of MediaPipe here, and were of HRNet then" in of_other
-        assert "part of a difference may be the model&#39;s" in of_other
+        assert "The keypoints come from MediaPipe today and came from HRNet then" in of_other
+        assert "part of a difference may come from the model" in of_other
     write_json(file, stored)
     unchanged = (
-        "No change is larger than the smallest detectable change (by this program&#39;s errors)."
+        "No change is larger than the smallest detectable change "
+        "(from this program&#39;s stated errors)."
     )
     assert unchanged in since([knee(104.0, again=5.0)], [knee(100.0, again=5.0)])
     assert since([knee(1.0)], [], of="a") == ""
@@ -355,7 +356,10 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(
     metrics = stored["stages"]["metrics"] | {"key": "0" * 64}
     write_json(file, stored | {"stages": stored["stages"] | {"metrics": metrics}})
     outdated = since([knee(120.0, again=5.0)], [knee(100.0, again=5.0)])
-    assert "not compared with 2 Mar 2026, 10:00: the results of that film are of other" in outdated
+    assert (
+        "Not compared with 2 Mar 2026, 10:00: that session was analysed with a different"
+        in outdated
+    )
     assert "+20.0°" not in outdated
     write_json(file, stored)
     # Where that visit measured nothing of it there is nothing to say.
@@ -363,9 +367,10 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(
     # Of two visits with the same camera, and where its place at one is not known.
     again = [knee(104.0, 5.0, 1.0)], [knee(100.0, 5.0, 1.0)]
     assert "Knee flexion, left: +4.0°" in since(*again)
-    ours = 1.0, "of this lab's 24 people, ours"
+    ours = 1.0, "from this lab's study ours with 24 people"
     of_lab = since([knee(104.0, 5.0, 9.0, ours)], [knee(100.0, 5.0, 9.0, ours)])
-    assert "(smallest detectable change 1.4°, of this lab&#39;s 24 people, ours)" in of_lab
+    of_whom = "from this lab&#39;s study ours with 24 people"
+    assert f"(smallest detectable change 1.4°, {of_whom})" in of_lab
     (store.path / "b" / "capture_quality.json").unlink()
     assert unchanged in since(*again)
 

@@ -40,17 +40,29 @@ def test_a_section_has_the_name_of_its_function_and_shows_what_it_makes(page: Re
     assert (arms.name, arms.heading) == ("arms", "Arms")
     assert shown(arms, page) == f"{float(page.metrics['arm_fall']):.0f} degrees"
     vars(page)["verdict"] = judge([AnalysisWarning("models_contradict", "")], GOOD)
-    assert shown(arms, page).startswith("Left and right may be exchanged. ")
+    assert shown(arms, page).startswith("Left and right may be swapped. ")
 
 
 @pytest.mark.parametrize(
     ("changed", "warning", "why"),
     [
-        ({"accepted_repetitions": 0}, "", "Nothing is measured without a repetition that counts."),
-        ({}, "no_squat", "Findings are not given: a joint moves (left elbow)."),
-        ({}, "hands_not_overhead", "Arm fall is not given: the hands are not held above the head."),
-        ({"arm_fall": None}, "", "Arm fall is not given: it is not part of this analysis."),
-        ({"arm_fall": np.nan}, "", "Arm fall is not given: it is dark."),
+        (
+            {"accepted_repetitions": 0},
+            "",
+            "Nothing was measured, because no repetition was accepted.",
+        ),
+        (
+            {},
+            "no_squat",
+            "Findings are not reported, because the video shows a joint movement (left elbow).",
+        ),
+        (
+            {},
+            "hands_not_overhead",
+            "Arm fall is not reported: the hands are not held above the head.",
+        ),
+        ({"arm_fall": None}, "", "Arm fall is not reported: it is not part of this analysis."),
+        ({"arm_fall": np.nan}, "", "Arm fall is not reported: it is dark."),
     ],
 )
 def test_what_a_section_needs_and_is_missing_is_said_in_its_place(

@@ -88,12 +88,15 @@ def test_the_index_shown_is_that_of_the_dataset_with_its_scale_and_parts() -> No
     assert gauge.values[""].value == pytest.approx(60, abs=0.5)
     parts = table(data, "quality_index")
     assert re.search(r"Depth \[ 1 \] 10° \(10 to 10°\) at most 0° 60", parts)
-    assert "equals its worst part" in parts
+    assert "is the score of its worst part" in parts
     # One that is refused says why, and shows no number.
     refused = squat(thigh_elevation=((np.nan, np.nan), (np.nan, np.nan)))
     assert not gauges.of_indices(refused)
     html = table(refused)
-    assert "No index is given: depth cannot be judged, because it is not seen well enough." in html
+    assert (
+        "The index is not reported: depth cannot be judged, because it is not visible enough."
+        in html
+    )
     assert "nan" not in html.lower()
     assert not gauges.of_indices(xr.Dataset())
 
@@ -116,7 +119,7 @@ def test_page_and_document_have_the_same_exercises_the_first_for_the_largest_fin
     short = part_sections.exercises_in_short(findings, most=2)
     assert re.findall(r"<li>([^:]*)(?::[^<]*)?</li>", short) == [
         *names[:2],
-        f"{len(names) - 2} more under Exercises.",
+        f"{len(names) - 2} more in the section Exercises.",
     ]
     page = text_of(part_sections.what_to_do(findings, References()))
     for content in (page, comments(data)["final_summary"]):
@@ -175,7 +178,9 @@ def whole_squat(**changed: str) -> list[Finding]:
 
 def test_without_findings_the_page_says_whether_all_have_an_answer() -> None:
     shown = text_of(first_page.main_findings(whole_squat(), judge([])))
-    assert shown == f"Nothing is outside its target. Met: {listed(list(CHECKPOINTS.values()))}."
+    assert (
+        shown == f"Nothing is outside its target. Target met: {listed(list(CHECKPOINTS.values()))}."
+    )
     some = whole_squat(knee_flexion_asymmetry="cannot be told")
     shown = text_of(first_page.main_findings(some, judge([])))
     assert shown.startswith("Nothing that could be judged is outside its target.")
@@ -186,10 +191,10 @@ def test_what_is_in_order_is_said_of_both_sides_alone() -> None:
     untold = dict.fromkeys(("arms_fall_forward", "heel_rise_left"), "cannot be told")
     fault = whole_squat(**untold, knee_flexion_limited="found")
     shown = text_of(first_page.main_findings(fault, judge([])))
-    assert "Your knee bend is less than 120°" in shown
-    in_order = shown.partition("Met: ")[2]
+    assert "Your knee does not bend far enough for a full squat (120° or more)" in shown
+    in_order = shown.partition("Target met: ")[2]
     assert all(part not in in_order for part in ("heels", "arms", "knee flexion"))
-    assert "depth" in in_order
+    assert "squat depth" in in_order
     hanging = judge([AnalysisWarning(code="hands_not_overhead", message="No overhead squat.")])
     shown = text_of(first_page.main_findings(hanging.keep(whole_squat()), hanging))
     assert "arms" not in shown
@@ -203,11 +208,11 @@ def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_r
     near = [each for each in find(data) if each.result == "borderline"]
     assert [each.rule for each in near] == ["trunk_leans_forward"]
     assert "Borderline" in text_of(part_sections.in_detail(near, References()))
-    assert first_page.not_decided(near, data) == "<p>Every check is decided.</p>"
+    assert first_page.not_decided(near, data) == "<p>Every check has a result.</p>"
     judged = data.assign(fms_deep_squat(data).data_vars)
     shown = text_of(scores.fms_table(judged, References()))
-    assert "counts as met at a probability of 0.80 or more, unless its row says otherwise" in shown
-    assert "above 0°; met only at a probability of 0.95 or more" in shown
+    assert "counts as met from a probability of 0.80, unless its row says otherwise" in shown
+    assert "above 0°; counts as met only from a probability of 0.95" in shown
 
 
 @pytest.mark.parametrize(
@@ -283,11 +288,11 @@ def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
     (named, film) = re.findall(
         r"Not visible from this view: (.*)\. Film (.*?) to see them\.", lines
     )[0]
-    assert film.endswith("from the front")
+    assert film.endswith("from the front left or front right")
     assert named.count("(right)") == len([f for f in findings if f.hidden])
     assert "(left)" not in named
     reasons = text_of(first_page.not_decided(findings, data))
-    assert reasons.count("the right side is hidden behind the left one") == 1
+    assert reasons.count("the right side is hidden behind the left side") == 1
     assert "right side is hidden" in values.cell(data, "knee_flexion", side="right")
 
 
@@ -311,7 +316,7 @@ def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
         [AnalysisWarning(code="hands_not_overhead", message="No <overhead> squat.")], good
     )
     assert text_of(first_page.absent(hanging, "indices", "fms")) == (
-        "Indices and the score of the deep squat are not given: the hands are not held "
+        "Indices and the deep squat score are not reported, because the hands are not held "
         "above the head."
     )
     assert "Arms fall" not in text_of(scores.compensation_table(metrics, References(), hanging))
@@ -319,9 +324,10 @@ def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
     moved = [AnalysisWarning("no_squat", "", {"joints": "left <joint>"})]
     nothing = judge(moved, good)
     shown = first_page.findings_and_advice(nothing.keep(findings), nothing, most=2)
-    assert text_of(shown) == "Findings and advice are not given."  # why stands in the verdict
+    assert text_of(shown).startswith("No findings and no advice")
     shown = first_page.main_findings(nothing.keep(findings), nothing)
-    assert text_of(shown) == "Findings are not given: a joint moves (left &lt;joint&gt;)."
+    why = "the video shows a joint movement (left &lt;joint&gt;)"
+    assert text_of(shown) == f"Findings are not reported, because {why}."
     assert "No overhead squat found." in first_page.trust(nothing)
 
 
@@ -347,7 +353,7 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
     elbow = joints.metrics().sel(side="left", joint="elbow")
     end, half = float(elbow["opposite_end"]), 1.96 * float(elbow["opposite_end_sd"])
     straight = f"left elbow extension {end:.0f}° ± {half:.0f}°".replace("-", "−")
-    unknown = "left elbow flexion (how far is too uncertain)"
+    unknown = "left elbow flexion (end of range too uncertain)"
     assert summary == f"movements: 3 accepted of 3 found; {reach}; {unknown}; {straight}"
     assert careful == "Good recording."
     # A fault of one side is named with it.
@@ -370,7 +376,7 @@ def test_a_difference_of_the_sides_is_told_where_its_interval_excludes_0() -> No
     assert "Knee flexion −8° ± 6° left larger" in shown(-8.0, 3.0)
     for difference, sd in ((8.0, 4.1), (np.nan, 3.0)):
         assert shown(difference, sd) == (
-            "No difference between left and right has a 95 % interval that excludes 0."
+            "No difference between left and right is larger than its margin of error."
         )
     assert "error unknown" in shown(8.0, np.nan)
 
@@ -396,7 +402,7 @@ def test_published_ranges_are_those_of_sex_and_age() -> None:
         assert f"Knee flexion [ 1 ] {shown}" in of(birth_year, "knee_flexion")[0]
     # An ankle that carries the body goes farther than one that an examiner moves.
     assert "41° (SD 5°), under the body" in of(1996, "ankle_dorsiflexion")[0]
-    assert "No published range" in of(1996, "trunk_lean")[0]
+    assert "no published range" in of(1996, "trunk_lean")[0]
     # A stored birth year that cannot be right gives no age.
     for birth_year in (1900, 2091):
         assert of(birth_year, "knee_flexion") == of(None, "knee_flexion")
@@ -410,7 +416,7 @@ def test_smoothness_that_is_ruled_out_is_in_no_table() -> None:
     given = demo.metrics(), demo.repetitions(), References()
     moved = judge([], {"camera": {"verdict": "poor", "advice": "Put the camera on a stand."}})
     page = text_of(part_sections.tempo_table(*given, moved))
-    assert "Values of smoothness are not given: the camera moved." in page
+    assert "Smoothness values are not reported, because the camera moved." in page
     assert "SPARC down" not in page
     assert "over the accepted" not in page
     assert "SPARC down" in part_sections.tempo_table(*given, judge([]))
@@ -424,4 +430,4 @@ def test_findings_are_listed_by_what_is_told_of_them() -> None:
         both = [f for f in findings if (f.rule, f.status) == (each.rule, each.status)]
         words = text_of(say(both, "professional")) if each.status != "cannot be told" else ""
         assert words in (faults if each.status == "found" else not_found), each.id
-    assert "Knee flexion at the bottom below 120°" in faults
+    assert "Knee flexion at the bottom is below 120°" in faults

@@ -28,9 +28,9 @@ from mobility.store import Session, Store
         ((0.0, -0.15, 0.07), "steps to the right"),
         ((0.03, 0.04, 0.0), "steps forward and to the left"),
         # One foot goes out by 20 cm, the middle of both by half of that.
-        ((0.0, 0.1, 0.2), "puts the feet wider apart"),
-        ((0.0, 0.0, -0.12), "puts the feet closer together"),
-        ((0.2, 0.0, 0.15), "steps forward and puts the feet wider apart"),
+        ((0.0, 0.1, 0.2), "moves the feet wider apart"),
+        ((0.0, 0.0, -0.12), "moves the feet closer together"),
+        ((0.2, 0.0, 0.15), "steps forward and moves the feet wider apart"),
         ((0.0, 0.001, 0.0), "moves the feet"),
     ],
 )
@@ -51,7 +51,7 @@ def test_a_line_names_the_steps_and_what_they_mean(squat_pose):
     stepped = with_step(pose, 4.0, 4.8, forward=0.2)
     assert steps_in_a_line(stepped) == (
         "The person steps forward at 4.4 s. "
-        "Each repetition is compared with standing on the same spot."
+        "Each repetition is compared with how the person stands at the same spot."
     )
     movements = stepped.assign(joints=("rep", ["left knee"]))
     assert steps_in_a_line(movements) == "The person steps forward at 4.4 s."
@@ -87,9 +87,9 @@ def test_two_cameras_are_told_with_view_offset_and_both_videos(session: Session)
 @pytest.mark.parametrize(
     ("measured", "films"),
     [
-        (None, "Films of two cameras: left.mov and right.mov"),
-        (1, "Measured from the film left.mov alone; that of the other camera, right.mov,"),
-        (2, "Measured from the film right.mov alone; that of the other camera, left.mov,"),
+        (None, "Videos from two cameras: left.mov and right.mov"),
+        (1, "Measured only from the video left.mov. The video from the other camera, right.mov,"),
+        (2, "Measured only from the video right.mov. The video from the other camera, left.mov,"),
     ],
 )
 def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, films: str) -> None:
@@ -101,7 +101,7 @@ def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, 
     args = None, session.repetitions(), session.capture_quality(), session.edits()
     shown = text_of(recording.in_a_line(one, *args))
     assert shown.startswith(f"After 6 weeks · {one.user_id} · added 29 Nov 2026, 21:51 ·")
-    assert shown.endswith("Film: left.mov")
+    assert shown.endswith("Video: left.mov")
     other = named.model_copy(update={"original_name": "right.mov"})
     two = one.model_copy(update={"second_video": other, "measured_video": measured})
     assert films in text_of(recording.in_a_line(two, *args))
@@ -110,10 +110,10 @@ def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, 
     step = {"from_s": 4.0, "to_s": 4.8, "forward_m": 0.2, "left_m": 0.0, "wider_m": 0.0}
     steps = with_history(args[1], "fit_body", {}, stances=parts, steps=[step])
     shown = text_of(recording.in_a_line(one, None, steps, *args[2:]))
-    assert "Film: left.mov The person steps forward at 4.4 s. Each repetition is" in shown
+    assert "Video: left.mov The person steps forward at 4.4 s. Each repetition is" in shown
     # Where repetitions are looked at, too.
     shown = text_of(repetition_tables.repetition_table(session.metrics(), steps))
-    assert shown.endswith("with standing on the same spot.")
+    assert shown.endswith("with how the person stands at the same spot.")
 
 
 def test_pages_name_the_model_of_the_keypoints(session: Session) -> None:
@@ -133,7 +133,7 @@ def test_pages_name_the_model_of_the_keypoints(session: Session) -> None:
     assert "Keypoints RTMPose" in text_of(
         recording.who_and_what(record, None, pose, given[2], more[1])
     )
-    assert "are keypoints of RTMPose" in origin.landmarks(pose)
+    assert "are keypoints from RTMPose" in origin.landmarks(pose)
     facts = text_of(origin.provenance(record, pose, session.metrics(), made_on=date(2026, 1, 1)))
-    assert "Keypoints of RTMPose" in facts
+    assert "Keypoints from RTMPose" in facts
     assert "mediapipe" not in facts.lower()

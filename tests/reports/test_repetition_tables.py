@@ -50,7 +50,7 @@ def test_tables_are_of_accepted_repetitions_with_intervals(session: Session) -> 
     assert "0.20 <span" in repetition_tables.phase_table(metrics, first("accepted", True))
     # One that is cut off is accepted, and said to be so.
     text = repetition_tables.repetition_table(session.metrics(), first("complete", False))
-    assert text.count("accepted, cut off") == 1
-    assert "accepted, cut off" not in repetition_tables.repetition_table(
+    assert text.count("accepted, but cut off") == 1
+    assert "accepted, but cut off" not in repetition_tables.repetition_table(
         session.metrics(), repetitions
     )

@@ -47,7 +47,9 @@ def test_a_first_page_begins_with_the_opening_that_its_table_names() -> None:
     chair = registry.exercise("Sit-to-Stand")
     html = first_page_of(chair, "as it is")[2]
     assert (
-        html.index("What stands out") > html.index('class="frames"') > html.index("Five rises in")
+        html.index("What stands out")
+        > html.index('class="frames"')
+        > html.index("Time for five repetitions")
     )
     report = {**chair.table["report"], "opening": "rise"}
     with pytest.raises(BadInputError, match=r"opening: 'rise': unknown; did you mean 'rises'"):
@@ -61,7 +63,7 @@ def test_the_criteria_of_a_single_leg_squat_are_a_section_of_its_own() -> None:
     assert "Crossley" in own.of(page) + page.references.listed()
     feet = {"framing": {"verdict": "unusable", "advice": None, "outside": {"feet": 0.9}}}
     vars(page)["verdict"] = judge([], feet)
-    assert own.of(page).startswith('<p class="missing">Findings are not given')
+    assert own.of(page).startswith('<p class="missing">Findings are not reported')
 
 
 def first_page_of(exercise: Exercise, case: str) -> tuple[ReportPage, list[dict[str, Any]], str]:
@@ -138,8 +140,11 @@ def test_what_is_said_to_be_in_order_is_reached_on_every_side_that_is_seen(exerc
             side = " (left)" if case == "right side hidden" and each["side"] else ""
             answers.setdefault(part["name"] + side, set()).add(each["result"])
     for word, of_part in (
-        ("Met", [{"met"}]),
-        ("Borderline", [{"borderline"}, {"borderline", "met"}]),
+        ("Target met", [{"met"}]),
+        (
+            "Borderline, just inside or just outside the target",
+            [{"borderline"}, {"borderline", "met"}],
+        ),
     ):
         said = re.search(rf"<p>{word}: (.*?)\.</p>", html)
         names = set(re.split(", | and ", said[1])) if said else set()

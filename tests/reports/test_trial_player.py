@@ -64,7 +64,7 @@ def test_the_page_says_what_is_blurred_or_left_out(demo, monkeypatch) -> None:
     monkeypatch.setattr(trial_player, "QUALITIES", (51,))
     data = json.loads(trial_player.embedded(demo)["data"])
     assert data["video"] == ""
-    assert "too long for a page" in data["state"]["notes"][0]
+    assert "too large for a page" in data["state"]["notes"][0]
 
 
 def test_no_text_ends_the_data() -> None:
@@ -120,7 +120,7 @@ def test_chromium_plays_the_trial_from_a_file(demo, page: Path, browse: Callable
     assert seen["ready"] >= 2
     assert seen["frame"] == f"frame 2 of {demo.pose().sizes['time']}"
     assert seen["played"] > 2
-    words = "steps forward and puts the feet wider apart at 4.8 s"
+    words = "steps forward and moves the feet wider apart at 4.8 s"
     assert seen["step"] == [words, "4.60 s"]
     assert seen["panels"] == 5  # one curve more was chosen
     assert seen["still"] == {"screen": False, "print": True, "no script": True}

@@ -75,7 +75,7 @@ def test_the_words_have_lag_versions_and_settings_and_escape_what_came_from_a_pe
     assert "equivalence" not in text
     by_hand = copy.deepcopy(document)
     by_hand["synchronisation"] |= {"given": True, "lag_sd_s": None}
-    assert "given by hand" in sections.header(by_hand)
+    assert "entered by hand" in sections.header(by_hand)
     assert "was set by hand" in sections.methods_text(by_hand, trial.agreement)
     other = document | {"pose_source": "other", "source_software": "RTMPose"}
     text = sections.methods_text(other, trial.agreement)
@@ -183,7 +183,7 @@ def test_times_stand_in_the_page_and_among_the_tables(
     entry = of_rises | {"pairs": 1, "mean_difference": 0.2} | interval | limits
     timed = document | {"times": {"rise_duration": entry}}
     page = sections.times_part(timed)
-    for words in ("Duration of the rise, s", "1.20", "+0.20", "in the lab&#39;s own file"):
+    for words in ("Duration of the rise, s", "1.20", "+0.20", "in the lab&#39;s file"):
         assert words in page, words
     assert "nan" not in page
     sections.write_tables(trial.agreement, timed, tmp_path)

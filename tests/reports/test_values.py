@@ -20,7 +20,7 @@ def test_a_difference_counts_where_its_interval_excludes_0() -> None:
         (np.nan, 5.0, ""),
         (9.0, np.nan, "error unknown"),
         # 1.96 · 5 = 9.8
-        (9.7, 5.0, "within error"),
+        (9.7, 5.0, "within the margin of error"),
         (-9.9, 5.0, "left larger"),
         (9.9, 5.0, "right larger"),
     ):
@@ -29,7 +29,7 @@ def test_a_difference_counts_where_its_interval_excludes_0() -> None:
     # Sides of different phases are not compared.
     metrics["a_asymmetry"].attrs["quantity"] = "a"
     metrics["a"].attrs["phase"] = "left: bottom, right: mid-descent"
-    assert values.which_is_larger(metrics, "a_asymmetry") == "between different phases"
+    assert values.which_is_larger(metrics, "a_asymmetry") == "from different phases"
     metrics["a"].attrs["phase"] = "bottom"
     assert values.which_is_larger(metrics, "a_asymmetry") == "right larger"
 

@@ -279,7 +279,7 @@ def test_nothing_goes_without_yes(aged_store):
     dry = pruned()
     assert dry.returncode == 0
     assert [line.split()[2] for line in dry.stdout.splitlines()] == ["s4", "s3"]
-    assert "nothing was deleted yet: give --yes" in dry.stderr
+    assert "Nothing has been deleted yet; add --yes" in dry.stderr
     assert len(aged_store.sessions()) == 5
     # One that is in use stays, and the others go.
     with aged_store.session_locked("s4", what="s4"):
@@ -354,9 +354,9 @@ def test_a_session_of_nobody_knows_whom_is_told(store_of_two, damage):
     for _ in range(2):
         done = command(*typed, store=store_of_two.path)
         assert done.returncode == 1
-        assert "session s2: its record is damaged" in done.stderr
-        assert "deleted everything that is known to belong to ann" in done.stderr
-        assert "deleted everything of" not in done.stderr
+        assert "session s2: the record is damaged" in done.stderr
+        assert "deleted everything known to belong to ann" in done.stderr
+        assert "deleted everything that belongs to" not in done.stderr
         assert "nothing is stored" not in done.stderr
     assert unassigned(store_of_two) == ["s2"]
     assert not (store_of_two.path / "s1").exists()

@@ -85,7 +85,7 @@ def test_a_pose_of_the_keypoints_is_kept_and_says_of_what(store, video, openpose
         (None, "an unnamed model (CSV)"),
         ("RTMPose", "RTMPose"),
         ("DeepLabCut", "DeepLabCut"),
-        ("MediaPipe Heavy", "MediaPipe Heavy (as given by hand, not verified)"),
+        ("MediaPipe Heavy", "MediaPipe Heavy (entered by hand, not verified)"),
     ],
 )
 def test_a_format_is_no_model_and_mediapipe_by_hand_not_the_packages_own(

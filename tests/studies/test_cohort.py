@@ -177,7 +177,10 @@ def test_results_that_lack_what_is_read_are_left_out_and_outdated_ones_are_said_
     answers = cohort.checks(frame, sessions)
     assert answers.loc[answers["session_id"].eq("b0"), "reason"].str.startswith(why).all()
     flow = cohort_sections.participants(cohort.overview(frame), "here")
-    assert "other code, or with another record of the participant: 1 of 1." in flow
+    assert (
+        "1 of the 1 compared sessions were analysed with a different "
+        "version or with another record of the participant"
+    ) in flow
 
 
 def test_sessions_with_another_verdict_are_compared_only_when_asked_for(store, demo) -> None:
@@ -365,7 +368,7 @@ def test_the_data_dictionary_says_what_columns_and_metrics_are(frame, tmp_path) 
     knee = described["Overhead Squat", "knee_flexion"]
     entry = tables.load("measures")["measures"]["knee_flexion"]
     assert (knee["reference"], knee["source"]) == (entry["reference"], entry["source"])
-    assert knee["which"] == "over the accepted repetitions, their median"
+    assert knee["which"] == "median of the accepted repetitions"
     # Columns of a user stand in it too.
     own = frame.assign(shoes="bare").drop(columns=["long_name", "rep"])
     schema = dictionary_beside(cohort.write_table(own, tmp_path / "own.csv"))["resources"][0][
@@ -625,7 +628,7 @@ def test_the_sections_say_what_is_there_and_escape_ids(frame) -> None:
         ("Left out: the analysis failed", 1),
         ("Sessions compared", 6),
         ("Participants with a compared session", 2),
-        ("Sessions of people without an id", 2),
+        ("Sessions without a participant id", 2),
     ):
         assert f'<th scope="row">{words}</th><td data-head="Number">{count}</td>' in flow
     assert cohort_sections.chosen_metrics(frame, "knee_flexion, kne") == (["knee_flexion"], ["kne"])
@@ -649,13 +652,15 @@ def test_what_was_found_comes_first_who_changed_and_the_groups() -> None:
     changed = {"m": cohort.changes(frame, "m")}
     words = cohort_sections.changes_in_short(frame, changed)
     assert "Participants measured at least twice: 3." in words
-    assert "Of 3 comparisons of a last session with the first, 2 exceed" in words
-    assert "by error alone about 0.2 would" in words  # 5 of 100
-    assert "2 of 3 people changed beyond error: ann (left +20°), cid (right −10°)" in words
+    assert "2 of 3 changes exceed" in words
+    assert "By error alone, about 0.2 would" in words  # 5 of 100
+    assert (
+        "2 of 3 people changed by more than the error: ann (left +20°), cid (right −10°)" in words
+    )
     same = made_up({"ann": [10.0, 10.5]}, long_name="knee flexion")
     words = cohort_sections.changes_in_short(same, {"m": cohort.changes(same, "m")})
-    assert "Knee flexion: nobody of 1 people changed beyond error" in words
-    assert "by this program&#39;s errors" in words
+    assert "Knee flexion: none of 1 people changed by more than the error" in words
+    assert "from this program&#39;s stated errors" in words
     once = made_up({"ann": [10.0]})
     words = cohort_sections.changes_in_short(once, {"m": cohort.changes(once, "m")})
     assert "Nobody was measured twice" in words
@@ -680,7 +685,7 @@ def test_changes_say_whose_error_they_are_held_against() -> None:
     frame = made_up({"ann": [10.0, 14.0]}).assign(long_name="knee flexion")
     compared = cohort.changes(frame, "m").assign(error_of="ours", error_people=24)
     words = cohort_sections.changes_table(frame, {"m": compared})
-    assert words.count("of this lab&#39;s 24 people, ours") == 2
+    assert words.count("from this lab&#39;s study ours with 24 people") == 2
 
 
 def test_of_many_people_those_who_changed_most_are_drawn() -> None:

@@ -93,7 +93,7 @@ def test_unusable_and_unfinished_sessions_are_said_and_the_rest_is_shown(store, 
     done = command("visit", "p01")
     assert done.returncode == 0, done.stderr
     text = Path(done.stdout.removeprefix("report").strip()).read_text("utf-8")
-    assert "None of the films has results yet." in text
+    assert "None of the videos has results yet." in text
 
 
 PEOPLE = 12
@@ -217,7 +217,7 @@ def test_errors_are_kept_under_a_name(
     # What was found is said all the same.
     done = ask("--save", "ours")
     assert done.returncode == 2
-    assert "23 of 24 sessions were analysed by older code" in done.stderr
+    assert "23 of 24 sessions were analysed with an older version" in done.stderr
     assert "Knee flexion, left: smallest detectable change" in done.stdout
     assert references(filled) == []
     monkeypatch.setattr(cohort, "is_current", lambda session: True)
@@ -230,7 +230,7 @@ def test_errors_are_kept_under_a_name(
     # The upper end of the one-sided 95 % interval: 11 people came twice, chi-square is 3.940.
     assert right.sem == pytest.approx(sem["value"] * (10 / 3.940) ** 0.5, rel=1e-3)
     assert (right.metric, right.participants) == ("knee_flexion", 11)
-    assert "kept as ours: errors of 2 measures" in ask("--save", "ours").stdout.splitlines()[-1]
+    assert "saved as ours: errors of 2 measures" in ask("--save", "ours").stdout.splitlines()[-1]
     refused(ask("--save", "our errors"), "reference", "name")
     # A name that is taken loses no measure.
     other = mobility(
@@ -250,7 +250,7 @@ def test_errors_are_kept_under_a_name(
         (["groups", "--by", "group", "--within", "group"], ["--within", "twice"]),
         (["groups", "--by", "group", "--adjust", "mass"], ["--adjust", "'mass'"]),
         (["groups", "--by", "participant"], ["--by", "participant", "12"]),
-        (["groups", "--by", "exercise"], ["--by", "exercise", "one value only", "Overhead Squat"]),
+        (["groups", "--by", "exercise"], ["--by", "exercise", "only one value", "Overhead Squat"]),
         (["groups"], ["--by"]),
         (["groups", "--by", ""], ["--by"]),
         (["reliability", "--recordings", "nice"], ["--recordings", "nice"]),

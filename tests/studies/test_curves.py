@@ -316,7 +316,7 @@ def test_sessions_of_two_exercises_and_single_joints_are_not_averaged(demo: Any)
         mb.mean_curves([shop.demo("Overhead Squat"), shop.demo("Squat")])
     joints = mb.mean_curves([shop.demo("Joint Angle Mobility")], "elbow_flexion")
     assert set(joints["reason"].values.ravel()) == {
-        "movements of single joints are not averaged with others"
+        "movements of single joints are not averaged with other movements"
     }
 
 
@@ -388,7 +388,7 @@ def test_groups_that_were_filmed_from_different_views_are_warned_of() -> None:
     test = mb.compare_curves(means.assign(trial_view=("trial", views)), "a", "b", paired=False)
     (warning,) = warnings_of(test)
     assert warning["code"] == "other_views"
-    assert "a was filmed from front, b from left" in warning["message"]
+    assert "a was filmed from front and b from left" in warning["message"]
     assert not warnings_of(mb.compare_curves(means, "a", "b", paired=False))
 
 

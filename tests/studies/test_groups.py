@@ -72,7 +72,7 @@ def test_what_differences_are_tested_by_is_named() -> None:
     adjusted = groups(table.assign(age=range(16)), by="group", adjust="age").differences
     visits = pd.concat([table.assign(visit=1), table.assign(visit=2, value=table.index % 5)])
     assert once["method"].tolist() == ["Welch's t test"]
-    assert "variances of each group" in adjusted["method"].item()
+    assert "variances for each group" in adjusted["method"].item()
     assert groups(visits, by="visit").differences["method"].item().startswith("mixed model, Kenw")
 
 
@@ -154,14 +154,14 @@ def test_a_covariate_is_adjusted_for() -> None:
 def test_refused_values_are_counted_with_their_reasons() -> None:
     table, _ = of_two_groups(np.random.default_rng(5))
     table["reason"] = ""
-    table.loc[[0, 9], ["value", "reason"]] = [math.nan, "it is not seen well enough"]
+    table.loc[[0, 9], ["value", "reason"]] = [math.nan, "it is not visible enough"]
     made = groups(table, by="group")
     assert made.differences["missing"].tolist() == [2]
     assert made.differences["values"].tolist() == [14]
     assert made.description["refused"].tolist() == [1, 1]
     assert made.without_value[["group", "reason", "values"]].to_numpy().tolist() == [
-        ["a", "it is not seen well enough", 1],
-        ["b", "it is not seen well enough", 1],
+        ["a", "it is not visible enough", 1],
+        ["b", "it is not visible enough", 1],
     ]
 
 
@@ -221,7 +221,7 @@ def test_groups_have_the_order_of_a_categorical_column() -> None:
         ({"by": "grup"}, "did you mean 'group'"),
         ({"by": "group", "within": ["visit"]}, "no column 'visit'"),
         ({"by": "group", "adjust": ["group"]}, "given twice"),
-        ({"by": "units"}, "column 'units' has one value only .degree.; choose one with 2 to 8"),
+        ({"by": "units"}, "column 'units' has only one value .degree.; choose one with 2 to 8"),
         ({"by": "group", "metrics": ["angel"]}, "did you mean 'angle'"),
     ],
 )

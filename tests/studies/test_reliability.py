@@ -73,7 +73,7 @@ def test_a_residual_that_is_not_the_standard_error_of_measurement_says_why():
     results = reliability(long(apart))
     sem = one(results, "sem", form="consistency")["value"]
     assert one(results, "component", of="residual")["value"] < 0.97 * sem
-    assert "with visit estimated as zero" in one(results, "component", of="residual")["note"]
+    assert "visit is estimated as zero" in one(results, "component", of="residual")["note"]
     differing = reliability(long(values + np.array([0.0, 9.0])))
     residual = one(differing, "component", of="residual")
     assert residual["note"] == ""
@@ -113,7 +113,7 @@ def test_each_value_without_a_number_is_counted_with_its_reason():
     assert (whole["values"], whole["refused"], whole["missing"]) == (12, 0, 0)
     assert results.without_value.to_dict("records") == [
         {"metric": "knee_flexion", "side": "left", "reason": reason, "values": 1, "participants": 1}
-        for reason in ("seen from the side", "no reason is given")
+        for reason in ("seen from the side", "no reason given")
     ]
     assert one(results, "stated_sd", metric="knee_flexion")["value"] == pytest.approx(2)
     assert one(results, "change", metric="knee_flexion")["participants"] == 4
@@ -125,7 +125,7 @@ def test_each_value_without_a_number_is_counted_with_its_reason():
     alone = reliability(table, metrics=["knee_flexion"]).flow.set_index("step")
     assert alone.loc["in the study"].tolist() == [6, 12]
     assert alone.loc["without any value: seen from the side"].tolist() == [1, 1]
-    assert alone.loc["without any value: no reason is given"].tolist() == [1, 1]
+    assert alone.loc["without any value: no reason given"].tolist() == [1, 1]
     assert alone.loc["measured every time"].tolist() == [4, 8]
 
 
@@ -135,7 +135,7 @@ def test_a_search_without_an_end_leaves_a_sentence_in_place_of_each_error(monkey
     for statistic in ("icc", "sem", "mdc95", "component"):
         row = one(results, statistic)
         assert np.isnan(row["value"])
-        assert "the search for the most likely variances does not end" in row["reason"]
+        assert "the search for the most likely variances did not converge" in row["reason"]
     assert results.paper_table()["SEM"].tolist() == [MISSING]
 
 
@@ -226,7 +226,7 @@ def test_dates_of_visits_are_within_participants_and_trials_are_paired_in_their_
     mean = one(results, "icc", form="ICC(k)")
     assert mean["value"] == pytest.approx((between - within) / between, rel=1e-4)
     assert one(results, "sem", form="within")["value"] == pytest.approx(within**0.5, rel=1e-4)
-    assert "each visit is of one participant alone" in one(results, "change")["reason"]
+    assert "each visit belongs to only one participant" in one(results, "change")["reason"]
     plain = study(5, participant=4, trial=1)
     later = plain.assign(trial=plain["trial"] + 2 * plain["visit"])
     for way in ("visit", "operator"):

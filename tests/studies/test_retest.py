@@ -175,7 +175,7 @@ def test_the_page_says_where_curves_repeat_and_what_has_none(study: Study, tmp_p
     assert f"° ({float(errors[0]['low'].sel(side='left').max()):.1f} to" in text
     assert f" at {worst:.0f} %" in text
     both = "Knee flexion, left and Knee flexion, right"
-    assert f"No curve of {both}: it is hidden (s2v1)" in text
+    assert f"No curve for {both}: it is hidden (s2v1)" in text
     assert "nobody was found in it (s1v2)" in text
     table = sections.retest_rows(errors)
     assert table["sem"].max() == pytest.approx(float(errors[0]["sem"].max()))
@@ -185,7 +185,7 @@ def test_the_page_says_where_curves_repeat_and_what_has_none(study: Study, tmp_p
     # No curve at all: the reasons stand there.
     lost = curves.assign(value=np.nan, reason="damaged")
     assert sections.retest_curves(lost) == []
-    assert "No curve of Knee flexion" in str(sections.retest_curves_in_words(lost, []))
+    assert "No curve for Knee flexion" in str(sections.retest_curves_in_words(lost, []))
     assert "damaged (s0v1" in str(sections.retest_curves_in_words(lost, []))
 
 

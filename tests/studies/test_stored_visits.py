@@ -89,14 +89,14 @@ def test_the_page_has_who_films_checks_joints_changes_and_advice_once(
     assert "male, 30 years, 1.78 m" in text
     assert page.count("<img") == len(FILMED) + 1
     assert all(f"<h2>{name}</h2>" in page for name in ("Overhead Squat", "Sit-to-Stand"))
-    assert "Nothing is measured in Overhead Squat" in text
+    assert "Overhead Squat (video" in text
     assert "its analysis was interrupted" in text
     assert "Since 2 Mar 2026" in text
     assert page.count("<h2>What to do</h2>") == 1
     advised = re.findall(r"<li>([^<:]+): \d+ sets", page)
     assert advised
     assert len(advised) == len({*advised})
-    assert "Single joints" in text
+    assert "Single-joint range of motion" in text
     assert "Shoulder flexion" in text
 
 
@@ -106,7 +106,7 @@ def test_the_times_of_chair_rises_are_those_of_each_film(files: dict[str, Path])
     assert [row["sessions"] for row in times] == [["rises-again"], ["sit-to-stand"]]
     numbers = {row["session_id"]: 1 + k for k, row in enumerate(document["films"])}
     text = words_of(files["html"])
-    assert all(f"film {numbers[row['sessions'][0]]}" in text for row in times)
+    assert all(f"video {numbers[row['sessions'][0]]}" in text for row in times)
 
 
 def test_the_first_part_stands_alone_too_and_says_you(files: dict[str, Path]) -> None:
@@ -120,8 +120,8 @@ def test_the_first_part_stands_alone_too_and_says_you(files: dict[str, Path]) ->
     assert 1 <= page.count('class="drill"') <= 3
     assert page.count('class="drill"') == page.count("<svg")
     assert "Exercises for you" not in words_of(files["html"])
-    assert "dashed: target" not in client
-    assert "dashed: target" in words_of(files["html"])
+    assert "Dashed line: target" not in client
+    assert "Dashed line: target" in words_of(files["html"])
 
 
 def test_faces_are_shown_where_they_are_asked_for_and_else_blurred(
@@ -190,9 +190,11 @@ def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_val
     page = VisitPage(store.visit("p01"))
     number = page.number_of
     text = text_of(page.front())
-    (line,) = re.findall(r"The films differ, [Ff]ive rises[^:]*: ([^.]*\.\d[^.]*\.\d[^.]*)\.", text)
-    assert f"film {number['slow']} 25.0 s (outside target)" in line
-    assert f"film {number['quick']} 6.0 s (met)" in line
+    (line,) = re.findall(
+        r"The videos disagree about [Ff]ive repetitions[^:]*: ([^.]*\.\d[^.]*\.\d[^.]*)\.", text
+    )
+    assert f"video {number['slow']} 25.0 s (outside target)" in line
+    assert f"video {number['quick']} 6.0 s (met)" in line
     findings = Visit.findings
 
     def without_value_in_quick(visit: Visit, exercise: str) -> list[Any]:
@@ -206,7 +208,7 @@ def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_val
 
     # A finding without a value must not read as 0 s.
     monkeypatch.setattr(Visit, "findings", without_value_in_quick)
-    assert "The films differ" not in text_of(VisitPage(store.visit("p01")).front())
+    assert "The videos disagree" not in text_of(VisitPage(store.visit("p01")).front())
 
 
 def of_other_code(store: mb.Store, name: str) -> None:
@@ -229,14 +231,14 @@ def test_a_film_of_other_code_is_named_not_merged_and_not_tried_at_each_request(
     document = read_json(page["json"])
     reasons = {row["session_id"]: row["reason"] for row in document["films"]}
     assert reasons["again"] == ""
-    assert "other code" in reasons["squat"]
-    assert "its video is gone" in reasons["squat"]
+    assert "a different version" in reasons["squat"]
+    assert "its video no longer exists" in reasons["squat"]
     assert {name for row in document["checks"] for name in row["sessions"]} == {"again"}
     assert reasons["squat"] in words_of(page["html"])
     assert stored_visits.page_is_current(store.visit("p01"))
     store.delete("again")
     assert store.visit("p01").films_of("Overhead Squat") == []
-    assert "other code" in words_of(store.render_visit("p01")["html"])
+    assert "a different version" in words_of(store.render_visit("p01")["html"])
 
 
 def test_a_visit_before_of_other_code_is_brought_up_to_date_or_not_compared(

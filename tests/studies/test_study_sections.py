@@ -114,7 +114,7 @@ def test_keypoints_of_another_model_are_warned_of(study: Study) -> None:
 
     assert "keypoints" not in of("MediaPipe", "MediaPipe")
     assert "different models (MediaPipe and RTMPose)" in of("MediaPipe", "RTMPose")
-    assert "keypoints are of RTMPose" in of("RTMPose", "RTMPose")
+    assert "keypoints come from RTMPose" in of("RTMPose", "RTMPose")
 
 
 def test_groups_that_share_no_model_are_warned_of(study: Study) -> None:
@@ -132,7 +132,10 @@ def test_groups_that_share_no_view_are_warned_of(study: Study) -> None:
     table = study.table.assign(view=patient.map({True: "left-side", False: "front"}))
     made = mb.groups(table, by="group", metrics=METRICS)
     page = text_of(sections.differences_in_short(study, made))
-    assert "View and group cannot be told apart (controls: front; patients: left-side)" in page
+    assert (
+        "The effects of the view and of group cannot be separated "
+        "(controls: front; patients: left-side)"
+    ) in page
     (warning,) = made.warnings
     assert (warning["code"], warning["values"]["name"]) == ("confounded_views", "group")
     one = table["participant"].eq(table.loc[patient, "participant"].iloc[0])
@@ -163,7 +166,7 @@ def test_words_of_a_study_without_a_difference(study: Study, compared: Groups) -
     assert "None of 2 comparisons shows a difference (group)" in page
     rows = none.differences[none.differences["reason"].eq("")]
     for p, count, words in (
-        ([0.6], 1, "The one comparison shows no difference (group). That is no proof"),
+        ([0.6], 1, "The one comparison shows no difference (group). This does not prove"),
         ([0.01], 1, "The one comparison shows a difference (group): Knee flexion"),
         ([0.01, 0.6], 2, "1 of 2 comparisons shows a difference (group) after"),
         ([0.01, 0.01], 2, "2 of 2 comparisons show a difference (group) after"),
@@ -217,7 +220,13 @@ def test_methods_and_guidelines_name_what_was_done(
 ) -> None:
     words = text_of(sections.methods(study, replace(compared, adjust=("age",)), "group", ["visit"]))
     for word in (
-        *("Overhead Squat", "group", "visit", "age", "mixed model with variances of each"),
+        *(
+            "Overhead Squat",
+            "group",
+            "visit",
+            "age",
+            "mixed model with separate variances for each",
+        ),
         "keypoints: MediaPipe",
     ):
         assert word in words
@@ -258,7 +267,7 @@ def test_names_of_people_and_groups_are_text(study: Study) -> None:
 @pytest.mark.parametrize(
     ("name", "parameters", "heading"),
     [
-        ("groups", {"by": "group", "within": "visit"}, "The people of each group"),
+        ("groups", {"by": "group", "within": "visit"}, "People in each group"),
         ("reliability", {}, "Over the repetition"),
     ],
 )

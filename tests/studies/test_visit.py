@@ -254,7 +254,7 @@ def test_a_cohort_of_visits_has_the_visits_of_all(store: Store, demo: Path) -> N
     ]
     unnamed = frame[frame["user_id"].eq("anonymous")]
     assert unnamed["reason"].tolist() == [
-        "these sessions name no participant and may be of different people"
+        "these sessions name no participant, so they may belong to different people"
     ]
     changed = changes(frame, "knee_flexion")
     assert set(changed["user_id"]) == {"ann"}

@@ -836,8 +836,8 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
                 Cell(_counts_in_words(one), "text"),
             ]
         )
-    head = ["No.", "Joint", "Start", "Turn", "End"]
-    head += ["At rest", "At the turn", "Peak speed", "Counts"]
+    head = ["No.", "Joint", "Start", "End of range", "Back"]
+    head += ["At rest", "At end of range", "Peak speed", "Accepted"]
     shown = table(head, rows, caption=tables.sentence("joints.movements"), numeric=True)
     return shown or paragraphs(tables.sentence("joints.no_movement"))
 
@@ -972,7 +972,7 @@ class JointPage(ReportPage):
 
 JOINTS: tuple[Section[JointPage], ...] = (
     Section("", JointPage.first),
-    Section("The trial", lambda page: stills(page.metrics, page.joints), name="trial"),
+    Section("Video and curves", lambda page: stills(page.metrics, page.joints), name="trial"),
     Section("All measures", JointPage.measures),
     Section("Reference ranges", lambda page: reference_table(page.metrics, page.joints)),
     Section("The recording", JointPage.recording),

@@ -125,10 +125,14 @@ def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) ->
     start, turn = (float(metrics[f"movement_{part}"].values[which]) for part in ("start", "turn"))
     time = metrics["time"].values
     moments = []
-    for title, when in (("Start", start), ("On the way", (start + turn) / 2), ("Farthest", turn)):
+    for title, when in (
+        ("Start", start),
+        ("On the way", (start + turn) / 2),
+        ("End of range", turn),
+    ):
         row = int(np.argmin(np.abs(time - when)))
         value, sd = sign * float(one["angle"].values[row]), float(one[sd_name("angle")].values[row])
-        if title == "Farthest" and math.isfinite(reported):
+        if title == "End of range" and math.isfinite(reported):
             value, sd = reported, float(one[sd_name("end_of_range")])
         number = Number(value, sd, units="degree", side=side)
         moments.append(Moment(title, float(time[row]), name, number, label))

@@ -42,7 +42,7 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
     when = seat_off if off_is_seen else seated
     clearer = partial(clearer_side, pose, angles, "knee_flexion", when)
     side = side_shown(metrics, "knee_flexion", otherwise=clearer)
-    leaving = of_angle("Leaving the seat", when, angles, "trunk_lean", "")
+    leaving = of_angle("Seat-off", when, angles, "trunk_lean", "")
     return [
         of_angle("Seated", seated, angles, "knee_flexion", side),
         *([reported(leaving, metrics)] if off_is_seen else []),

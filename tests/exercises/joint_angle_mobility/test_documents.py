@@ -200,14 +200,17 @@ def test_a_squat_without_a_squat_says_which_joint_moves(create):
     assert squat.record.verdict == squat.verdict().level == "not_this_exercise"
     rows = squat.to_dataframe().query("metric == 'knee_flexion'")
     assert rows["value"].isna().all()
-    assert rows["reason"].str.contains("a joint moves").all()
+    assert rows["reason"].str.contains("the video shows a joint movement").all()
     (message,) = [each.message for each in squat.record.warnings if each.code == "no_squat"]
-    assert message == "No overhead squat found. A joint moves (left elbow)."
-    what_to_do = "Add the film again with the exercise Joint Angle Mobility."
+    assert message == "No overhead squat found. The video shows a joint movement (left elbow)."
+    what_to_do = "Add the video again with the exercise Joint Angle Mobility."
     assert in_short(squat)[1] == f"{message} {what_to_do}"
     html = trust(judge(squat.record.warnings, {"view": {"verdict": "poor", "advice": "Film."}}))
     assert html.count("<p") == 1
-    assert "<strong>No overhead squat found.</strong> A joint moves (left elbow)" in html
+    assert (
+        "<strong>No overhead squat found.</strong> The video shows a joint movement (left elbow)"
+        in html
+    )
 
 
 def test_a_hidden_side_is_null_in_every_document(create):

@@ -168,7 +168,7 @@ def test_what_a_person_moves_is_scored_against_what_others_moved_by_themselves()
     far = measured(elbows(10, 155)[2], "elbow", sex="male", age=30)
     assert (far["score"].values == 100).all()
     # Whom no active study measured has no score but a reason.
-    only = "the study measured males from 1 to 54 years only"
+    only = "the study measured only males aged 1 to 54"
     unknown = f"the participant's sex and age are not known, and {only}"
     for sex, age, why in ((None, None, unknown), ("female", 10, only)):
         none = measured(pose, "elbow", sex=sex, age=age)
@@ -187,7 +187,7 @@ def test_what_a_person_moves_is_scored_against_what_others_moved_by_themselves()
     scored = legs[["reference", "score"]].to_dataarray().notnull()
     assert not scored.sel(joint="hip").any()
     assert scored.sel(joint="knee").all()
-    assert "ranges, which are of the thigh against the pelvis" in note(legs, "hip")
+    assert "ranges, which are between thigh and pelvis" in note(legs, "hip")
 
 
 def test_an_ankle_that_carries_the_body_has_the_lunge_for_reference() -> None:
@@ -198,7 +198,7 @@ def test_an_ankle_that_carries_the_body_has_the_lunge_for_reference() -> None:
     assert standing["score"].values.ravel() == pytest.approx([100 * 35 / 40.6] * 2, abs=0.8)
     woman = measured(pose, "ankle", sex="female", age=30)
     assert np.isnan(woman["score"].values).all()
-    assert "no score: the study measured males only" in note(woman, "ankle")
+    assert "no score: the study measured only males" in note(woman, "ankle")
     time, curve = there_and_back(low=-30, high=12)
     seated = limb_pose(time, posture="seated", joints={"ankle": curve})
     free = measured(seated, "ankle", sex="male", age=30)
@@ -250,12 +250,12 @@ def test_who_lies_is_refused_the_hip_while_lying() -> None:
     assert np.isfinite(result["angle"].values[: time.size]).all()
     assert np.isnan(result["angle"].values[time.size :]).all()
     assert result["maximum"].values.ravel() == pytest.approx([100, 100], abs=0.3)
-    assert "the person lies in 50 % of the frames" in note(result, "hip")
+    assert "the person is lying down in 50 % of the frames" in note(result, "hip")
     # On the side as well.
     rolled = measured(limb_pose(time, joints={"knee": curve, "hip": curve / 2}, roll=80.0))
     assert rolled.attrs["posture"] == "lying"
     assert (rolled["refused_share"].sel(joint="hip") == 1).all()
-    assert note(rolled, "hip").startswith("the person lies in all frames")
+    assert note(rolled, "hip").startswith("the person is lying down in all frames")
     assert rolled["maximum"].sel(joint="knee").values == pytest.approx([100, 100], abs=0.3)
 
 
@@ -317,7 +317,7 @@ def test_a_movement_cut_off_before_its_turn_does_not_count() -> None:
     assert result["movement_accepted"].values.tolist() == [True, True, False, False]
     moves = joint_movements(pose, joint_angles(pose), joints=("elbow",))
     assert moves["accepted"].values.tolist() == [True, False]
-    assert str(moves["reason"].values[1]) == "cut off before it turned"
+    assert str(moves["reason"].values[1]) == "cut off before the end of range"
 
 
 @pytest.mark.parametrize("backwards", [False, True])
@@ -446,7 +446,7 @@ def test_no_movement_at_all_can_be_marked_and_where_values_were_refused_there_is
     for marked, counted in (([], [[0, 0]]), (given, [[1, 0]])):
         result = joint_mobility(pose, angles, joints=("elbow",), movements=marked)
         assert result["movements"].values.tolist() == counted
-    assert "no values at the turns that were marked, at 2.15 s" in note(result, "elbow")
+    assert "no values at the marked ends of range, at 2.15 s" in note(result, "elbow")
     assert left(result, "elbow")["maximum"] == pytest.approx(130, abs=0.3)
 
 
@@ -596,8 +596,8 @@ def test_a_trunk_that_is_never_seen_at_rest_is_measured_against_the_vertical() -
     [
         (20.0, "", ""),
         (-30.0, "30° away from straight in front", "30° away from straight in front"),
-        (90.0, "90° away from straight in front or straight behind (at most 25°)", "90° away"),
-        (180.0, "", "the camera stands 180° away from straight in front (at most 25°)"),
+        (90.0, "90° away from straight in front or straight behind (allowed: 25°)", "90° away"),
+        (180.0, "", "the camera is 180° away from straight in front (allowed: 25°)"),
     ],
 )
 def test_trunk_and_neck_are_refused_from_the_side(heading: float, trunk: str, neck: str) -> None:
@@ -622,7 +622,7 @@ def test_without_a_fit_or_a_picture_the_trunk_is_measured_and_the_neck_refused()
         result = joint_mobility(made, angles, joints=("trunk", "neck"))
         one = left(result, "trunk")
         assert one["end_of_range"] == pytest.approx(30, abs=1)
-        assert note(result, "neck").startswith("it is measured in the picture only")
+        assert note(result, "neck").startswith("it is measured only in the picture")
     assert float(angles["trunk_lateral_flexion_sd"].min()) >= 4  # no camera is level
     assert 4 <= one["end_of_range_sd"] < 5
 
@@ -648,14 +648,14 @@ def test_legs_that_may_be_exchanged_are_refused_from_the_side_only() -> None:
         expected = np.nan if most is None else most
         maximum = float(left(result, joint)["maximum"])
         assert maximum == pytest.approx(expected, abs=0.5, nan_ok=True), (heading, joint)
-        assert ("one leg may be taken for the other" in note(result, joint)) == (most is None)
+        assert ("one leg may be mistaken for the other" in note(result, joint)) == (most is None)
         assert left(result, "elbow")["maximum"] == pytest.approx(100, abs=0.3)
 
 
 @pytest.mark.parametrize(
     ("attrs", "why"),
     [
-        ({"lost_share": 0.4}, "in 40 % of the frames nobody is found, or left and right"),
+        ({"lost_share": 0.4}, "in 40 % of the frames no person is found, or left and right"),
         ({"legs_exchanged": 3}, "the legs change places in the picture 3 times"),
         ({"lost_share": 0.1, "legs_exchanged": 0}, ""),
     ],
@@ -763,7 +763,7 @@ def test_the_spread_of_the_turns_says_what_change_it_can_hide() -> None:
     metrics = measured(limb_pose(time, joints={"elbow": (10.0, curve)}), "elbow", limits=LIMITS)
     one = left(metrics, "elbow", "right")
     assert np.isnan([one["repeatability"], one["detectable_change"]]).all()
-    why = "a smallest detectable change needs 3 movements (counted: 2)"
+    why = "a smallest detectable change needs 3 accepted movements (2 found)"
     assert why in note(metrics, "elbow", "right")
     assert "detectable" not in note(metrics, "elbow")
 
@@ -822,8 +822,8 @@ def test_movements_of_a_shot_that_is_shown_again_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("width", "jump", "why"),
     [
-        (0.09, 40, "there and back in 0.5 s is too quick to show how far it goes"),
-        (0.08, 65, "444 degrees/s is too fast to show how far it goes"),
+        (0.09, 40, "there and back in 0.5 s is too fast to show how far the joint goes"),
+        (0.08, 65, "444 degrees/s is too fast to show how far the joint goes"),
     ],
 )
 def test_a_glitch_is_no_movement(width: float, jump: float, why: str) -> None:
@@ -925,7 +925,7 @@ def test_a_movement_that_ends_well_short_of_the_others_does_not_count(
     assert one["repeatability"] == pytest.approx(0.0, abs=0.1)
     moves = joint_movements(pose, joint_angles(pose), joints=("elbow",))
     assert moves["accepted"].values.tolist() == [True, False, True, True]
-    short = "it ends 25 degrees short of the others, so it is not complete"
+    short = "it ends 25 degrees before the other movements, so it is not complete"
     assert moves["reason"].values.tolist() == ["", short, "", ""]
     # What a person marked counts.
     angles = joint_angles(pose)
@@ -940,7 +940,7 @@ def test_a_movement_that_ends_well_short_of_the_others_does_not_count(
 def test_where_nothing_shows_which_movement_is_complete_all_count() -> None:
     two = measured(uneven([130.0, 105.0], rest=10.0), "elbow")
     assert two["movements"].values.tolist() == [[2, 2]]
-    undecided = "its movements end up to 25 degrees apart; at least 3 are needed to see which is"
+    undecided = "the movements end up to 25 degrees apart; at least 3 are needed to decide which"
     assert undecided in note(two, "elbow")
     assert "degrees apart" not in note(measured(elbows(times=2)[2], "elbow"), "elbow")
     # Once one is refused as incomplete, nothing is said to be undecided.

@@ -131,7 +131,7 @@ def test_an_extension_is_told_in_its_own_direction() -> None:
     html = report.overview(metrics, [ELBOW])
     assert "Left elbow extension" in html
     assert re.search(r"−100° <span.*4° <span.*104° <span", html)
-    assert "An extension beyond straight is positive" in html
+    assert "Extension beyond straight is positive" in html
     assert "Elbow flexion over the whole" in report.stills(metrics, [ELBOW])  # what the curve is of
 
 
@@ -220,7 +220,7 @@ def test_what_the_joint_does_not_need_does_not_count(metrics: xr.Dataset) -> Non
     assert not {"camera", "distance", "size"} & set(checks)
     elbow = metrics.sel(joint=["elbow"])
     assert quality_for_joints(close, elbow)["framing"]["verdict"] == "ok"
-    assert "all that the joints need" in report.capture_quality(close, elbow)
+    assert "all body parts that these joints need" in report.capture_quality(close, elbow)
     assert (
         quality_for_joints(close, metrics.sel(joint=["knee"]))["framing"]["verdict"] == "unusable"
     )
@@ -269,7 +269,7 @@ def test_nothing_measured_comes_first_with_how_to_film_it(metrics: xr.Dataset) -
 def test_what_concerns_no_joint_that_moved_is_not_said(metrics: xr.Dataset) -> None:
     """The left elbow moves, the knees rest: feet and legs are nobody's business."""
     warnings = [
-        AnalysisWarning(code="feet_not_seen", message="The feet are hardly seen."),
+        AnalysisWarning(code="feet_not_seen", message="The feet are hardly visible."),
         AnalysisWarning(code="hands_out_of_picture", message="The hands are out of the picture."),
     ]
     names = ["knee_flexion", "elbow_flexion"]
@@ -319,18 +319,30 @@ RANGE = (132.0, 143.0, 154.0)
 def test_one_sentence_says_how_far_a_joint_goes() -> None:
     mean = (np.nan, 143.0, np.nan)
     for value, half_, ends, compared, words in (
-        (110, 8, RANGE, "less", "The right elbow bends to 110 ± 8 degrees, less far than usual"),
+        (110, 8, RANGE, "less", "The right elbow bends to 110 ± 8 degrees, less than usual"),
         (142, 8, RANGE, "usual", "The right elbow bends to 142 ± 8 degrees, as far as usual: men"),
         (163, 8, RANGE, "farther", "farther than usual: men reach 132 to 154."),
-        (135, 8, RANGE, "close", "135 ± 8 degrees; men reach 132 to 154: too close to tell."),
+        (
+            135,
+            8,
+            RANGE,
+            "close",
+            "Inconclusive, too close to the usual range: men reach 132 to 154.",
+        ),
         # The interval is wider than the range of the people.
-        (112, 34, RANGE, "uncertain", "men reach 132 to 154: too uncertain to compare."),
-        (60, 34, RANGE, "less", "The right elbow bends to 60 ± 34 degrees, less far than usual"),
+        (112, 34, RANGE, "uncertain", "Too uncertain to compare: men reach 132 to 154."),
+        (60, 34, RANGE, "less", "The right elbow bends to 60 ± 34 degrees, less than usual"),
         (110, 8, mean, "below", "less than men reach on average (143)."),
-        (142, 8, mean, "near", "143 on average: no clear difference."),
+        (142, 8, mean, "near", "No clear difference from the average: men reach 143."),
         (160, 8, mean, "above", "more than men reach on average (143)."),
         (110, np.nan, RANGE, "unsure", "bends to 110 degrees. Its error is not known"),
-        (110, 8, (np.nan,) * 3, "none", "There is no norm: no published range is of the same"),
+        (
+            110,
+            8,
+            (np.nan,) * 3,
+            "none",
+            "There is no norm, because no published range uses the same",
+        ),
     ):
         reached = Number(value, half_ / 1.96, side="right")
         one = report.Reach("elbow", "elbow_flexion", reached, "men", *ends)
@@ -371,12 +383,12 @@ def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(metrics: 
     assert "±" in report.reached(changed)[0]
     changed["end_of_range_sd"][:] = 17.4
     sentences = report.in_words(changed)
-    assert "Left elbow flexion: how far it goes is too uncertain (± 34 degrees)." in sentences
+    assert "Left elbow flexion: the end of range is too uncertain (± 34 degrees)." in sentences
     assert "130" not in sentences
     assert report.gauges_of(changed) == []
     elbow = [report.Shown("left_elbow_angle", "elbow", ("left",))]
     table = report.overview(changed, elbow)
-    assert "how far is too uncertain (± 34°)" in table
+    assert "end of range too uncertain (± 34°)" in table
     assert "130" not in table
     assert "10°" in table  # where it begins is told
     # As the document and the table of the metrics have it.
@@ -386,9 +398,9 @@ def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(metrics: 
     assert values["minimum"] == pytest.approx(10, abs=0.5)
     for name in ("maximum", "range_of_motion", "end_of_range"):
         assert np.isnan(values[name])
-        assert reasons[name].startswith("how far is too uncertain (± 34°)")
+        assert reasons[name].startswith("end of range too uncertain (± 34°)")
     assert np.isnan(without_uncertain_ends(changed)["movement_extreme"]).sum() == 2
-    assert report.reached(changed) == ["left elbow flexion (how far is too uncertain)"]
+    assert report.reached(changed) == ["left elbow flexion (end of range too uncertain)"]
     # Nor is a turn, how fast it went there, or by how much such turns change.
     assert report.movement_table(changed, elbow).count("too uncertain") == 4
     assert "130°" not in report.movement_table(changed, elbow)
@@ -435,7 +447,7 @@ def test_what_is_hardly_seen_is_not_said_to_rest(metrics: xr.Dataset) -> None:
     )
     for share, label in (
         (0.2, "Did not move"),
-        (0.6, "Uncertain whether it moved"),
+        (0.6, "Not certain whether it moved"),
         (1.0, "Not measured"),
     ):
         rests["refused_share"].loc[place] = share
@@ -463,7 +475,7 @@ def test_a_side_in_doubt_has_a_question_mark_wherever_it_is_named(metrics: xr.Da
         named = re.findall(r"\b(?:[Ll]eft|[Rr]ight)\b(?! and)(.{4})", text)
         assert named
         assert set(named) == {" (?)"}
-    assert "Left and right may be exchanged" in report.show_gauges(doubted)
+    assert "Left and right may be swapped" in report.show_gauges(doubted)
     assert "(?)" not in report.overview(with_side_doubt(metrics, judge([])), chosen)
 
 
@@ -480,7 +492,11 @@ def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
     assert "Not compared" not in text
     pose, angles, adults = moved({"shoulder": both, "elbow": both}, sex="female", age=30)
     for sex, age, reason in (
-        ("female", 30, "left and right shoulder: only boys and men up to 54 years were measured."),
+        (
+            "female",
+            30,
+            "left and right shoulder. The studies measured only boys and men up to 54 years.",
+        ),
         (None, None, "men up to 54 years, and the participant's sex and age are not known."),
     ):
         shoulders = joint_mobility(pose, angles, joints=("shoulder",), sex=sex, age=age)
@@ -617,9 +633,12 @@ def test_norms_and_errors_of_the_lab_stand_on_the_gauge(metrics: xr.Dataset) -> 
         131.0,
         "this lab: 120 to 140°",
     )
-    assert gauge.lab_retest["left"] == (pytest.approx(1.96 * 2.0), "of this lab's 12 people, ours")
+    assert gauge.lab_retest["left"] == (
+        pytest.approx(1.96 * 2.0),
+        "from this lab's study ours with 12 people",
+    )
     html = report.show_gauges(metrics, lab=lab)
-    assert "shaded: 50 of 100 of this lab&#39;s 30 people (ours)" in html
+    assert "shaded: 50 out of 100 of this lab&#39;s 30 people (ours)" in html
     assert "Shaded: 95 of 100" not in html
     for other in ("elbow_extension", "knee_flexion"):
         name = f"end_of_range[{other}]"

@@ -91,7 +91,7 @@ def test_bottom_values_are_those_commanded(squat_pose: Any, measure: Any) -> Non
         assert float(metrics[f"knee_flexion_{kind}"]) == pytest.approx(ratio, abs=0.1)
         assert np.isnan(metrics[f"hip_abduction_{kind}"])
         note = metrics[f"hip_abduction_{kind}"].attrs["note"]
-        assert note.endswith("where their mean is below 20°")
+        assert note.endswith("if their mean is below 20°")
 
 
 def reverses(metric: xr.DataArray) -> bool:
@@ -214,7 +214,7 @@ def test_nobody_who_stands_is_no_change_from_standing(squat_pose: Any, repetitio
     for name in ("knee_flexion_from_standing", "knee_flexion_from_standing_sem"):
         assert metrics[name].isnull().all()
         assert metrics[name].attrs["note"] == (
-            "the person is not seen standing still before a repetition"
+            "the person does not stand still before a repetition"
         )
     np.testing.assert_allclose(metrics["knee_flexion"], 100.0, atol=0.1)
     assert "note" not in metrics["knee_flexion"].attrs
@@ -320,7 +320,7 @@ def test_one_number_says_whether_the_camera_stands_at_the_side(squat_pose, measu
     assert at_the_side == (60 < abs(heading) < 120)
     for name in ("hip_abduction", "knee_deviation", "knee_flexion_asymmetry"):
         assert bool(metrics[name].isnull().all()) is (abs(heading) > 60), name
-        wrong = "obliquely behind" if at_the_side else "at the side"
+        wrong = "behind and to one side" if at_the_side else "at the side"
         assert wrong not in str(metrics[name].attrs.get("note", ""))
     far = "left" if heading > 0 else "right"
     assert metrics.attrs.get("hidden_side", "") == (far if at_the_side else "")
@@ -340,7 +340,7 @@ def test_the_hidden_leg_decides_no_criterion(squat_pose: Any, measure: Any) -> N
         metrics = measure(squat_pose(reps=1, fps=15, heading=heading, thigh=(40.0, -20.0)))
         femur = float(metrics["fms_probability"].sel(fms_criterion="femur"))
         assert (femur > 0.9) is met, heading
-        assert "nearer to the camera" in metrics["fms_probability"].attrs["notes"]
+        assert "closer to the camera" in metrics["fms_probability"].attrs["notes"]
 
 
 def test_rejected_or_cut_off_repetitions_have_values_but_do_not_count(
@@ -581,6 +581,6 @@ def test_changes_are_from_standing_where_the_feet_are(squat_pose: Any, repetitio
     ):
         assert metrics[name].isnull().all(), name
         assert metrics[name].attrs["note"] == (
-            "the feet moved at 4.3 s and nobody stands still after that"
+            "the feet moved at 4.3 s and the person does not stand still after that"
         )
     assert metrics["knee_flexion"].notnull().all()

@@ -87,7 +87,7 @@ def test_a_picture_whose_number_is_refused_says_so(demo) -> None:
     refused["knee_flexion"] = refused["knee_flexion"] * np.nan
     standing = moments_of(demo, angles=refused)[0]
     assert standing.caption == (
-        f"{STANDING}: {standing.number.side} knee flexion not measured well enough"
+        f"{STANDING}: {standing.number.side} knee flexion could not be measured well enough"
     )
     assert replace(standing, label="", number=Number()).caption == STANDING
 

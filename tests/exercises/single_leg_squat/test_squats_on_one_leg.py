@@ -235,7 +235,7 @@ def test_of_a_foot_that_is_never_seen_nothing_is_said() -> None:
     pose["position"].loc[{"keypoint": foot}] = np.nan
     reps = repetitions_in(pose)
     assert not reps["accepted"].any()
-    assert all("one of the feet is never seen" in str(reason) for reason in reps["reason"].values)
+    assert all("one foot is never visible" in str(reason) for reason in reps["reason"].values)
 
 
 def test_a_shallow_squat_is_a_repetition_without_an_angle_at_60_degrees() -> None:
@@ -296,7 +296,8 @@ def test_the_page_begins_with_each_leg_that_squats() -> None:
     for line, leg in ((left, "Left"), (right, "Right")):
         degrees = r"−?\d+° ± \d+°"
         assert re.fullmatch(
-            f"{leg} leg: squats: 3, knee bend {degrees}, knee inwards {degrees}", line
+            f"{leg} leg: repetitions: 3, knee flexion {degrees}, knee inwards \\(FPPA\\) {degrees}",
+            line,
         )
     found = page.repetitions
     only = found.assign(accepted=(found["leg"] == "right") & (found["rep"] > 4))
@@ -304,7 +305,8 @@ def test_the_page_begins_with_each_leg_that_squats() -> None:
     inwards = "frontal_plane_projection_angle_at_60"
     vars(page)["metrics"] = page.metrics.assign({inwards: page.metrics[inwards] * np.nan})
     (line,) = str(legs.of(page)).split("</p>")[:-1]
-    assert re.sub("<[^>]+>", "", line).startswith("Right leg: squats: 2 of 3 count, knee bend ")
+    right = "Right leg: repetitions: 2 accepted of 3 found, knee flexion "
+    assert re.sub("<[^>]+>", "", line).startswith(right)
     assert "inwards" not in line
 
 

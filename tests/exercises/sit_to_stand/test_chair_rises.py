@@ -178,9 +178,9 @@ def test_times_stand_beside_those_of_the_same_rise_of_the_lab(pose_of: Made) -> 
     part = compared(from_third)
     both = part["times"].notnull().all("system").sel(quantity="seat_off")
     assert both.values.tolist() == [False, False, True, True, True]
-    assert "five chair rises" in part.attrs["refused"]
+    assert "five repetitions" in part.attrs["refused"]
     nothing = compared(pose.assign_coords(time=pose["time"] + 1000))
-    assert "no chair rise" in nothing.attrs["refused"]
+    assert "none of the video's repetitions" in nothing.attrs["refused"]
     assert not nothing["times"].notnull().all("system").any()
 
 
@@ -190,7 +190,7 @@ def test_rises_of_a_shot_that_is_shown_again_do_not_count(pose_of: Made) -> None
     film = [{"operation": "estimate_pose", "repeats": [again]}]
     rises = find_chair_rises(pose.assign_attrs(history=json.dumps(film)))
     assert rises["accepted"].values.tolist() == [True] * 3 + [False] * 2
-    assert rises["reason"].values[3] == "it was shown before, at 2.0 s"
+    assert rises["reason"].values[3] == "it is a repeat of the shot at 2.0 s"
 
 
 def test_no_rise_crosses_a_step(pose_of: Made, analytic: Any) -> None:
@@ -199,7 +199,7 @@ def test_no_rise_crosses_a_step(pose_of: Made, analytic: Any) -> None:
     steps = analytic.with_step(pose, start + 0.8, start + 1.2, forward=0.1)
     rises = find_chair_rises(steps)
     assert rises["accepted"].values.tolist() == [True, True, False, True, True]
-    assert rises["reason"].values[2] == f"the person steps during it, at {start + 1:.1f} s"
+    assert rises["reason"].values[2] == f"the person takes a step during it, at {start + 1:.1f} s"
     # Before the seat is left, and on the way back to it, the feet may find another place.
     found = find_chair_rises(pose).isel(rep=2)
     for first, last in ((start, float(found["seat_off"])), (float(found["bottom_end"]), end)):
@@ -254,8 +254,8 @@ def test_without_a_seat_there_is_no_chair_rise(pose_of: Made, course: Course) ->
     metrics = measured(pose_of(course))
     assert metrics.sizes["rep"] == 0
     verdict = judge([], None, metrics)
-    assert verdict.headline.startswith("No chair rise found")
-    assert "sitting" in verdict.what_to_do
+    assert verdict.headline.startswith("No sit-to-stand repetition found")
+    assert "while you sit" in verdict.what_to_do
     assert all(finding.status == "cannot be told" for finding in find(metrics))
 
 
@@ -292,7 +292,7 @@ def test_rises_from_a_chair_are_named_whatever_they_were_filmed_as(
     verdict = judge([AnalysisWarning(**each) for each in warnings_of(rises)], None, rises)
     assert verdict.level == "not_this_exercise"
     assert "looks like standing up from a chair" in verdict.why
-    assert verdict.what_to_do.endswith("add the film again with the exercise Sit-to-Stand.")
+    assert verdict.what_to_do.endswith("add the video again with the exercise Sit-to-Stand.")
     assert verdict.instead == "sit-to-stand"
     assert verdict.keep(find(rises)) == ()
 
@@ -352,7 +352,7 @@ def test_what_is_hidden_or_missing_is_refused(pose_of: Made) -> None:
     rises = find_chair_rises(absent)
     assert rises["accepted"].values.tolist() == [True, False, True, True, True]
     metrics = measured(absent)
-    assert "chair rise 2 does not count" in metrics["five_times"].attrs["note"]
+    assert "repetition 2 was not accepted" in metrics["five_times"].attrs["note"]
     assert np.isfinite(metrics["knee_flexion"]).all()
     nothing = absent.assign(position=absent["position"] * np.nan)
     nothing["image_position"] = nothing["image_position"] * np.nan
@@ -433,7 +433,7 @@ def test_a_time_of_five_that_does_not_begin_at_rest_has_no_norm(pose_of: Made) -
         (
             Course(1.0).go(1.0).rises(2).rises(1, top=0.5).rises(3),
             30,
-            "chair rise 3 does not count",
+            "repetition 3 was not accepted",
         ),
         (five(), 8, "too few frames per second"),
     ],
@@ -448,7 +448,7 @@ def test_a_time_of_five_is_refused(pose_of: Made, course: Course, fps: float, wh
 
 def test_a_film_that_ends_with_the_fifth_stand_has_the_time_of_rising(pose_of: Made) -> None:
     metrics = measured(pose_of(Course(1.0).go(1.0).rises(4).go(0.5, lean=35).go(0.9, 0).go(0.5)))
-    assert "end is not seen" in metrics["five_times"].attrs["note"]
+    assert "end is not visible" in metrics["five_times"].attrs["note"]
     assert np.isfinite(metrics["five_rises"])
 
 
@@ -458,20 +458,24 @@ ENDS_UPRIGHT = Course(1.0).go(1.0).rises(4).go(0.5, lean=35).go(0.9, 0).go(0.5)
 @pytest.mark.parametrize(
     ("course", "lines"),
     [
-        (five(), [r"Five rises in [\d.]+ s ± 0.4 s until seated again and [\d.]+ s ± 0.4 s until "
-                  r"standing. 5 repetitions, each from leaning forward to sitting down: "
-                  r"(?:[\d.]+(, | s)){5} ± 0.4."]),
+        (five(), [r"Time for five repetitions: [\d.]+ s ± 0.4 s until seated again and [\d.]+ s "
+                  r"± 0.4 s until standing. 5 repetitions, each from leaning forward to sitting "
+                  r"down: (?:[\d.]+(, | s)){5} ± 0.4."]),
         (Course(0.0).go(1.0).go(SIT_S, 1.0).rises(5),
-         [r"Five rises in .* until seated again and .* until standing. 5 repetitions, each.*",
-          r"Not compared with a norm: the film does not begin with the person sitting still."]),
-        (ENDS_UPRIGHT, [r"Five rises in [\d.]+ s ± 0.4 s until standing. 5 rep.*, – s ± 0.4.",
-                        r"No time of five until seated again: the end is not seen."]),
+         [r"Time for five repetitions: .* until seated again and .* until standing. 5 .*, each.*",
+          r"Not compared with a norm: the video does not begin with the person sitting still."]),
+        (ENDS_UPRIGHT, [r"Time for five repetitions: [\d.]+ s ± 0.4 s until standing. "
+                        r"5 rep.*, – s ± 0.4.",
+                        r"Time for five repetitions until seated again is not reported: the end is "
+                        r"not visible."]),
         (Course(1.0).go(1.0).rises(4),
          [r"4 repetitions, each from leaning forward to sitting down: (?:[\d.]+(?:, | s)){4}.",
-          r"No time of five: five chair rises in a row are needed, and 4 were found."]),
+          r"Time for five repetitions is not reported: five repetitions in a row are needed, and 4 "
+          r"were found."]),
         (Course(1.0).go(1.0).rises(2).rises(1, top=0.5).rises(3),
-         [r"Rises: 5 accepted of 6 found \(left out: no. 3: .*\); from lean to seat: .*",
-          r"No time of five: chair rise 3 does not count: .*"]),
+         [r"Repetitions: 5 accepted of 6 found \(left out: no. 3: .*\). Each from leaning forward "
+          r"to sitting down: .*",
+          r"Time for five repetitions is not reported: repetition 3 was not accepted: .*"]),
     ],
     ids=["the test", "begins standing", "ends upright", "four", "one falls back"],
 )  # fmt: skip
@@ -501,7 +505,10 @@ def test_stands_of_thirty_seconds_are_counted(pose_of: Made) -> None:
 
 @pytest.mark.parametrize(
     ("unseen", "why"),
-    [((12.0, 13.2), "chair rise 4 does not count"), ((11.2, 14.4), "not seen for more than 0.5 s")],
+    [
+        ((12.0, 13.2), "repetition 4 was not accepted"),
+        ((11.2, 14.4), "not visible for more than 0.5 s"),
+    ],
 )
 def test_no_count_is_given_where_a_rise_may_have_been_missed(
     pose_of: Made, unseen: tuple[float, float], why: str
@@ -554,7 +561,7 @@ def test_what_is_no_test_is_timed_but_not_compared(pose_of: Made) -> None:
     pushed = measured(pose_of(five(), arm_forward=180.0))
     paused = measured(pose_of(Course(1.0).go(1.0).rises(5, seated=3.0)))
     free = measured(pose_of(Course(1.0).go(1.0).rises(7)))
-    for metrics, why in ((pushed, "hands"), (paused, "pauses"), (free, "no more")):
+    for metrics, why in ((pushed, "hands"), (paused, "pauses"), (free, "exactly five")):
         assert np.isfinite(metrics["five_times"])
         slow = next(each for each in find(metrics) if each.rule == "five_times_slow")
         assert slow.status == "cannot be told"

@@ -210,7 +210,7 @@ def test_what_cannot_be_told_apart_is_refused_with_its_reason():
     seen = [not (o and v) for o, v in zip(partly["operator"], partly["visit"], strict=True)]
     partly = {name: np.asarray(each)[seen] for name, each in partly.items()}
     assert variance_components(more[seen], partly).reason == (
-        "components: the effect of operator and visit together cannot be told from that of each "
+        "components: the combined effect of operator and visit cannot be told from that of each "
         "alone"
     )
     once = variance_components([1.0, 2.0, 3.0], {"participant": [1, 2, 3]})
@@ -283,7 +283,7 @@ def test_intervals_of_unbalanced_designs_hold_what_was_commanded():
 def test_a_search_without_an_end_is_refused_with_its_reason(monkeypatch):
     monkeypatch.setattr(mixed_model, "_STEPS", 1)
     estimate = variance_components(*unbalanced(3))
-    assert estimate.reason.startswith("components: the search for the most likely variances does")
+    assert estimate.reason.startswith("components: the search for the most likely variances did")
     assert not estimate.terms
     # Of a balanced design with a variance at 0 the other search goes on.
     monkeypatch.undo()

@@ -100,7 +100,7 @@ def test_two_groups_need_what_cohens_tables_have_and_error_costs():
     # Variance 136 in place of 100.
     assert with_error.participants == plan.groups(5, sd=136**0.5).participants
     assert with_error.cost == with_error.participants - 64
-    assert "Without that error 64 in each group would do" in with_error.assumption
+    assert "Without that error, 64 people in each group would be enough" in with_error.assumption
     assert "reliability 0.74" in with_error.assumption
     twice = plan.groups(5, sd=10, sem=6, trials=2)
     assert 64 < twice.participants < with_error.participants
