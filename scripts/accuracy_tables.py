@@ -198,13 +198,8 @@ def film_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
     compared = ["landmarks", "fit", monocular]
     for what, clips, reference, methods in (
         (straight, standing, "standing", list(named)),
-        (
-            "five squats of one woman, diagonal view",
-            SQUATS,
-            "markers",
-            ["landmarks", "fit", monocular],
-        ),
-        ("two walkers", WALKERS, "markers", ["landmarks", "fit", monocular]),
+        ("five squats of one woman, diagonal view", SQUATS, "markers", compared),
+        ("two walkers", WALKERS, "markers", compared),
     ):
         for method in methods:
             cells = []
