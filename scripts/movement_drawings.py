@@ -336,8 +336,9 @@ ERRORS = {
     "change": "smallest detectable change {}°",
     None: "",
 }
-HEAD_OF_TABLE = """| movement | how to film | zero, and what is positive | published range | goniometer |
-|---|---|---|---|---|
+HEAD_OF_TABLE = """
+| movement | how to film, and what counts | published range, and errors of a goniometer |
+|---|---|---|
 """
 
 
@@ -361,13 +362,14 @@ def listed(name: str, entry: dict[str, Any], usual: str) -> str:
     title = capital(spoken(name))
     drawing = how_to_film(name).drawing.relative_to(PROJECT).as_posix()
     error = entry["goniometer_error_deg"]
+    goniometer = ERRORS[error["kind"]].format(error["value"])
     value, source = published(entry)
     cells = [
         f"![{title}, filmed from the {entry['view']}](../{drawing}) **{title}** `{name}`",
-        f"{entry['film']} ({', '.join(entry['postures'])})",
-        f"{entry['zero']}; {entry['sign']}",
-        value if source == usual else f"{value} ({source})",
-        ERRORS[error["kind"]].format(error["value"]),
+        f"{entry['film']} ({capital(', '.join(entry['postures']))}.)<br>Zero: {entry['zero']}; "
+        f"{entry['sign']}.",
+        (value if source == usual else f"{value} ({source})")
+        + (goniometer and f".<br>Goniometer: {goniometer}."),
     ]
     return f"| {' | '.join(cells)} |\n"
 
@@ -382,7 +384,7 @@ def page(text: str) -> str:
     below = f"Published ranges: {usual}. A row names another study if its range comes from one."
     before, rest = text.split(MARKS[0])
     after = rest.split(MARKS[1])[1]
-    made = f"{RULES}\n\n{rules}\n{HEAD_OF_TABLE}{rows}\n{below}\n\n"
+    made = f"{RULES}\n\n{rules}{HEAD_OF_TABLE}{rows}\n{below}\n\n"
     return f"{before}{MARKS[0]}\n{made}{MARKS[1]}{after}"
 
 
