@@ -106,6 +106,7 @@ accuracy: $(LAB)
 	test ! -d ../shared/data || $(BIN)/python benchmarks/uiprmd.py
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python scripts/accuracy_tables.py
+	$(BIN)/python scripts/accuracy_figure.py
 
 # The documentation, in build/docs/html; a warning is an error.
 docs: $(VENV)/.ready-docs

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+import yaml
 
 import mobility
 from mobility import tables
@@ -44,6 +45,7 @@ SEEN_AS = {
     "mobility/tables/criteria.yaml": "criteria",
     "mobility/tables/findings.yaml": "findings",
     "mobility/tables": "tables",
+    "docs/glossary.yaml": "glossary",
     "benchmarks/real.md": "measured-real",
     "benchmarks/reported.md": "measured-reported",
     "benchmarks/findings.md": "measured-findings",
@@ -81,6 +83,7 @@ def write(folder: Path) -> None:
         "criteria": criteria(),
         "findings": findings(),
         "tables": all_tables(),
+        "glossary": glossary(),
         **{
             page: measured(Path(path).stem, LEADS.get(path, ""))
             for path, page in SEEN_AS.items()
@@ -184,7 +187,7 @@ def angles() -> Iterator[str]:
             }
         )
     yield "\n## Angles of single joints"
-    yield "\nMeasured in the picture; [how to film each](../joint-mobility.md).\n"
+    yield "\nMeasured in the picture; [how to film each](../single-joints.md).\n"
     yield _table(
         ("movement", "angle", "zero", "positive or negative"),
         (
@@ -356,6 +359,18 @@ def all_tables() -> Iterator[str]:
         first = comment.split("\n\n")[0]
         rows.append((f"[{path.stem}](../../mobility/tables/{path.name})", _cell(first)))
     yield "\n" + _table(("table", "what it holds"), rows)
+
+
+def glossary() -> Iterator[str]:
+    """List the words of reports and documentation, in plain words and in those of the field."""
+    yield "# Glossary"
+    yield "\nThe words of reports and of this documentation, for therapists and for researchers.\n"
+    entries = yaml.safe_load((ROOT / "docs" / "glossary.yaml").read_text(encoding="utf-8"))
+    rows = (
+        (f"[{term}](../{entry['see']})", _cell(entry["plain"]), _cell(entry["field"]))
+        for term, entry in entries.items()
+    )
+    yield _table(("term", "what it means", "in research"), rows)
 
 
 def measured(name: str, title: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Write what was measured into README.md and docs/accuracy.md.
+"""Write what was measured into the README and the pages on accuracy.
 
 The figures come from benchmarks/real.md (people on film; ``python benchmarks/real.py --write``),
 benchmarks/reported.md (the numbers of a report; ``python benchmarks/reported.py --write``) and
@@ -19,7 +19,7 @@ import xarray as xr
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[1]
-FILES = ("README.md", "docs/accuracy.md")
+FILES = ("README.md", "docs/accuracy.md", "docs/accuracy-methods.md")
 SQUATS = ("opencap_s4_squats1_phone",)
 WALKERS = ("opencap_walk", "opencap_walk_ts")
 
@@ -31,6 +31,9 @@ CAREFUL_DEG, LEAST_GIVEN = 10.0, 50.0
 
 KINDS = {"front": "front", "oblique": "diagonal", "from_the_side": "side"}
 """Views for which the margins of a report's numbers are listed, by the names of the benchmarks."""
+
+VIEWS = {"front-oblique": "diagonal", "back-oblique": "diagonal, from behind"}
+"""What the pages call the views of the virtual lab, if it is another name."""
 
 VERDICTS = ("**trust**", "**take care**", "**do not trust**")
 
@@ -135,7 +138,7 @@ def trusted(film: Film, lab: xr.Dataset) -> list[Trusted]:
         measured = [one for one in each if one is not None]
         errors, given = [m.error for m in measured], float(np.mean([m.given for m in measured]))
         part = "deep" if row.posture == "bottom" else "all"
-        rendered = None if row.rendered is None else _rendered(lab, row.rendered, "mae", part=part)
+        rendered = None if row.rendered is None else lab_error(lab, row.rendered, "mae", part=part)
         which = verdict(errors, given, rendered)
         found.append(Trusted(row.what, which, errors, people(row.clips), given, rendered))
     return sorted(found, key=lambda one: one.which)
@@ -192,10 +195,11 @@ def film_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
     named = {"landmarks": "landmarks", "fit": "fitted body", "fit, standing free": free}
     standing = film.clips("standing")
     straight, monocular = f"{people(standing)} people who stand straight", "OpenCap Monocular"
+    compared = ["landmarks", "fit", monocular]
     for what, clips, reference, methods in (
         (straight, standing, "standing", list(named)),
-        ("five squats of one woman, obliquely", SQUATS, "markers", ["landmarks", "fit", monocular]),
-        ("two walkers", WALKERS, "markers", ["landmarks", "fit", monocular]),
+        ("five squats of one woman, diagonal view", SQUATS, "markers", compared),
+        ("two walkers", WALKERS, "markers", compared),
     ):
         for method in methods:
             cells = []
@@ -204,18 +208,19 @@ def film_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
                 measured = [one for one in each if one is not None]
                 cells.append(_span([one.error for one in measured]) if measured else "")
                 if measured and all(one.given == 0 for one in measured):
-                    cells[-1] = "refused"
+                    cells[-1] = "not reported"
             yield f"| {what}: {named.get(method, method)} | {' | '.join(cells)} |"
 
 
 def rendered_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
     """List the errors on rendered people, by angle and view."""
     views = [str(view) for view in lab["view"].to_numpy()]
-    yield "| mean absolute error | " + " | ".join(views) + " | given | within 1.96 sd |"
+    words = [VIEWS.get(view, view) for view in views]
+    yield "| mean absolute error | " + " | ".join(words) + " | reported | within 1.96 sd |"
     yield "|---" * (len(views) + 3) + "|"
     for name in filter(None, dict.fromkeys(row.rendered for row in rows(film))):
-        errors = [_rendered(lab, name, "mae", view) for view in views]
-        shares = [f"{100 * _rendered(lab, name, share):.0f} %" for share in ("given", "coverage")]
+        errors = [lab_error(lab, name, "mae", view) for view in views]
+        shares = [f"{100 * lab_error(lab, name, share):.0f} %" for share in ("given", "coverage")]
         cells = [f"{e:.1f}" if np.isfinite(e) else "" for e in errors]
         yield f"| {name.replace('_', ' ')} | {' | '.join([*cells, *shares])} |"
 
@@ -226,9 +231,10 @@ def people(clips: Sequence[str]) -> int:
     return len({yaml.safe_load(text)["clips"][clip]["person"] for clip in clips})
 
 
-def _rendered(
+def lab_error(
     lab: xr.Dataset, angle: str, what: str, view: str = "all", part: str = "all"
 ) -> float:
+    """Return a mean over rendered people, of the fitted body."""
     chosen = {"estimator": "fitted", "angle": angle, "view": view, "clips": "all", "part": part}
     return float(lab[what].sel(chosen))
 

@@ -1,4 +1,4 @@
-"""Draw how each movement is filmed, and list them in docs/joint-mobility.md, from the table.
+"""Draw how each movement is filmed, and list them in docs/single-joints.md, from the table.
 
 ``python scripts/movement_drawings.py``. Left of a drawing is the picture that the camera takes,
 with the limb that moves, where it starts (dashed) and how it turns; right are person and camera
@@ -18,7 +18,7 @@ from mobility.assessment.reference_ranges import reference_range
 from mobility.base.formatting import capital, spoken
 
 PROJECT = Path(__file__).resolve().parents[1]
-PAGE = PROJECT / "docs" / "joint-mobility.md"
+PAGE = PROJECT / "docs" / "single-joints.md"
 RULES = "For all movements:"
 MARKS = "<!-- made by scripts/movement_drawings.py -->\n", "<!-- end -->\n"
 
@@ -330,19 +330,20 @@ def from_above(posture: str, *, front: bool) -> list[str]:
 
 
 ERRORS = {
-    "limits": "95 % of its errors against radiographs are within {}°",
-    "agreement": "95 % of the differences between two examiners are within {}° of their mean",
-    "mdc": "one examiner detects a change of {}° or more",
-    "change": "one examiner detects a change of {}° or more",
-    None: "no error in degrees is known here",
+    "limits": "95 % of the errors within {}° of a radiograph",
+    "agreement": "95 % of the differences between two examiners within {}° of their mean",
+    "mdc": "smallest detectable change {}°",
+    "change": "smallest detectable change {}°",
+    None: "",
 }
+HEAD_OF_TABLE = """
+| movement | how to film, and what counts | published range, and errors of a goniometer |
+|---|---|---|
+"""
 
 
-def listed(name: str, entry: dict[str, Any]) -> str:
-    """Return what the page says of a movement."""
-    title = capital(spoken(name))
-    drawing = how_to_film(name).drawing.relative_to(PROJECT).as_posix()
-    error = entry["goniometer_error_deg"]
+def published(entry: dict[str, Any]) -> tuple[str, str]:
+    """Return a published range, and whom it was measured on."""
     kinds = (entry["range"]["kind"], "passive", "unstated")
     found = (
         reference_range(entry["range"]["angle"], sex="male", age=30, kind=kind) for kind in kinds
@@ -353,28 +354,38 @@ def listed(name: str, entry: dict[str, Any]) -> str:
     if usual.age is not None:
         whom = f", {usual.sex}s from {usual.age[0]} to {usual.age[1]} years"
     kind = usual.statistic if usual.kind == "unstated" else usual.kind.replace("_", "-")
-    study = usual.source.split(",")[0]
-    return f"""## {title}
+    return f"{usual.mean:g}{sd}°", f"{kind}{whom}; {usual.source.split(',')[0]}"
 
-![{title}, filmed from the {entry["view"]}](../{drawing})
 
-{entry["film"]}
-
-- Usual postures: {", ".join(entry["postures"])}.
-- `{name}`. Zero: {entry["zero"]}; {entry["sign"]}.
-- Published: {usual.mean:g}{sd}° ({kind}{whom}; {study}).
-- Goniometer: {ERRORS[error["kind"]].format(error["value"])}.
-
-"""
+def listed(name: str, entry: dict[str, Any], usual: str) -> str:
+    """Return the row of a movement; `usual` is said below the table, and not in each row."""
+    title = capital(spoken(name))
+    drawing = how_to_film(name).drawing.relative_to(PROJECT).as_posix()
+    error = entry["goniometer_error_deg"]
+    goniometer = ERRORS[error["kind"]].format(error["value"])
+    value, source = published(entry)
+    cells = [
+        f"![{title}, filmed from the {entry['view']}](../{drawing}) **{title}** `{name}`",
+        f"{entry['film']} ({capital(', '.join(entry['postures']))}.)<br>Zero: {entry['zero']}; "
+        f"{entry['sign']}.",
+        (value if source == usual else f"{value} ({source})")
+        + (goniometer and f".<br>Goniometer: {goniometer}."),
+    ]
+    return f"| {' | '.join(cells)} |\n"
 
 
 def page(text: str) -> str:
-    """Return the page with its list of movements made anew."""
-    rows = [listed(name, entry) for name, entry in tables.load(TABLE).items()]
+    """Return the page with its rules and its table of movements of today."""
+    movements = tables.load(TABLE)
+    sources = [published(entry)[1] for entry in movements.values()]
+    usual = max(sources, key=sources.count)
+    rows = "".join(listed(name, entry, usual) for name, entry in movements.items())
     rules = "".join(f"- {line}\n" for line in tables.load("filming")["rules"]["lines"])
+    below = f"Published ranges: {usual}. A row names another study if its range comes from one."
     before, rest = text.split(MARKS[0])
     after = rest.split(MARKS[1])[1]
-    return f"{before}{MARKS[0]}\n{RULES}\n\n{rules}\n{''.join(rows)}{MARKS[1]}{after}"
+    made = f"{RULES}\n\n{rules}{HEAD_OF_TABLE}{rows}\n{below}\n\n"
+    return f"{before}{MARKS[0]}\n{made}{MARKS[1]}{after}"
 
 
 def main() -> None:

@@ -49,13 +49,17 @@ class Hit(NamedTuple):
     sentence: str
 
 
-def markdown(text: str) -> Iterator[str]:
-    """Give the paragraphs of a page, without code, tables, headings and what a script made."""
+def written(text: str) -> str:
+    """Remove front matter, code, formulas and what a script made from a page."""
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     text = re.sub(r"^( *)(`{3,}|~{3,}).*?^\1\2$", "", text, flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(r"<!-- made by .*?<!-- end -->|<!--.*?-->|\$\$.*?\$\$", "", text, flags=re.DOTALL)
+    return re.sub(r"<!-- made by .*?<!-- end -->|<!--.*?-->|\$\$.*?\$\$", "", text, flags=re.DOTALL)
+
+
+def markdown(text: str) -> Iterator[str]:
+    """Give the paragraphs of a page, without code, tables, headings and what a script made."""
     lines: list[str] = []
-    for line in [*text.splitlines(), ""]:
+    for line in [*written(text).splitlines(), ""]:
         outside = not line.strip() or line.lstrip().startswith(("|", "#"))
         if outside or BLOCK.match(line):
             yield from [" ".join(lines)] * bool(lines)

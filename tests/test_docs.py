@@ -32,7 +32,25 @@ def test_the_readme_is_short(project):
     text = (project / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 120
     assert len(text.split()) <= 700
-    assert len((project / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+def test_no_page_is_long(project, program):
+    """Words of code, formulas and tables made by scripts do not count; ceilings hold paragraphs."""
+    written = program("plain_english").written
+    pages = [*(project / "docs").glob("*.md"), *(project / "docs" / "tutorials").glob("*.md")]
+    words = {page.stem: len(written(page.read_text("utf-8")).split()) for page in pages}
+    words["CONTRIBUTING"] = len((project / "CONTRIBUTING.md").read_text("utf-8").split())
+    most = {"http": 1800, "fit": 1800, "lab-data": 1800, "CONTRIBUTING": 1500}
+    assert {page: n for page, n in words.items() if n > most.get(page, 1200)} == {}
+
+
+def test_every_term_of_the_glossary_leads_to_its_page(project):
+    entries = yaml.safe_load((project / "docs" / "glossary.yaml").read_text(encoding="utf-8"))
+    assert list(entries) == sorted(entries, key=str.casefold)
+    for term, entry in entries.items():
+        assert entry.keys() == {"plain", "field", "see"}, term
+        assert entry["plain"].endswith("."), term
+        assert (project / "docs" / entry["see"]).is_file(), term
 
 
 def test_the_smallest_detectable_change_has_one_name(project):
@@ -52,7 +70,7 @@ def test_the_figures_are_those_of_the_benchmarks(modules, project):
     """After a change of the benchmarks' outputs: ``python scripts/accuracy_tables.py``."""
     for name in modules[0].FILES:
         text = (project / name).read_text(encoding="utf-8")
-        assert re.search(r"accuracy_tables.py: what to trust(, in brief)? -->\n\n\|", text)
+        assert re.search(r"accuracy_tables.py: [\w ,]+ -->\n\n\|", text)
         assert modules[0].filled(text) == text, name
 
 

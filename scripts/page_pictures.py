@@ -1,0 +1,113 @@
+"""Take pictures of a report with numbered parts, and of a visit: docs/images/*.webp."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
+
+import mobility as mb
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT / "tests"))
+
+from demo_sessions import copy_of, taken_as_current  # noqa: E402
+
+REPORT = PROJECT / "reports" / "demo-overhead-squat" / "overhead-squat.html"
+IMAGES = PROJECT / "docs" / "images"
+VISITED = ("overhead-squat", "sit-to-stand", "joint-angle-mobility")
+WHEN = datetime.datetime(2026, 11, 30, 9, tzinfo=datetime.UTC)
+WIDTH, SCALE, QUALITY = 960, 1.5, 70
+
+ROW = ".front .gauges tbody tr:nth-child(1)"
+PARTS = (
+    ".front .trust",
+    ".front .frames",
+    f"{ROW} th",
+    f"{ROW} td:nth-child(2)",
+    f"{ROW} td:nth-child(3)",
+    ".front .halves > div:nth-child(2) > ol",
+    ".front .halves > div:nth-child(2) > ul",
+    ".front .undecided",
+)
+"""What the numbers of the picture point to; the table of docs/report.md explains them in turn."""
+
+STYLE = """
+.front { padding: 12px 24px !important }
+.front .frames img { height: 300px; object-fit: contain }
+.front .gauges { border-spacing: 10px 6px; border-collapse: separate }
+.front .gauges caption { padding-bottom: 10px }
+.front ol, .front ul, .front .undecided { padding-left: 28px }
+.front .undecided { padding-top: 8px }
+"""
+
+NUMBER = """(parts) => parts.forEach((selector, i) => {
+    const box = document.querySelector(selector).getBoundingClientRect();
+    const frame = document.body.appendChild(document.createElement("div"));
+    const number = document.body.appendChild(document.createElement("div"));
+    const [x, y] = [box.left + window.scrollX, box.top + window.scrollY];
+    frame.style.cssText = `position: absolute; left: ${x - 4}px; top: ${y - 3}px;
+        width: ${box.width + 6}px; height: ${box.height + 4}px; border: 2px solid #0072B2;
+        border-radius: 6px; box-sizing: border-box`;
+    number.textContent = i + 1;
+    number.style.cssText = `position: absolute; left: ${x - 17}px; top: ${y - 13}px; width: 22px;
+        height: 22px; border-radius: 50%; background: #0072B2; color: #fff; text-align: center;
+        font: bold 15px/22px sans-serif`;
+})"""
+
+
+def report(browser: Browser) -> None:
+    """Draw a frame and a number around each part of the demo's first page."""
+    page = browser.new_page(viewport={"width": WIDTH, "height": 1400}, device_scale_factor=SCALE)
+    page.goto(REPORT.as_uri())
+    page.add_style_tag(content=STYLE)
+    page.evaluate(NUMBER, PARTS)
+    first = page.locator(".front").bounding_box()
+    assert first is not None
+    shown = page.screenshot(clip={**first, "x": 0, "width": WIDTH}, full_page=True)
+    save(shown, "report_parts")
+
+
+def visit(browser: Browser) -> None:
+    """Make the page of a visit from demo sessions, and keep its beginning."""
+    demos = PROJECT / "data" / "demo"
+    with tempfile.TemporaryDirectory() as folder:
+        store = mb.Store(Path(folder) / "sessions")
+        store.reports = Path(folder) / "reports"
+        for name in VISITED:
+            when = WHEN.isoformat()
+            taken_as_current(copy_of(demos / name, store, name, user_id="p01", created_at=when))
+        made = store.render_visit("p01")
+        page = browser.new_page(
+            viewport={"width": WIDTH, "height": 1141}, device_scale_factor=SCALE
+        )
+        page.goto(Path(made["html"]).as_uri())
+        save(page.screenshot(), "visit")
+
+
+def save(shown: bytes, name: str) -> None:
+    """Keep a picture."""
+    picture = Image.open(io.BytesIO(shown)).convert("RGB")
+    picture.save(IMAGES / f"{name}.webp", quality=QUALITY, method=6)
+
+
+def main() -> None:
+    """Take both pictures."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("needs Debian's chromium: apt-get install --no-install-recommends chromium")
+    with sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        report(browser)
+        visit(browser)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
