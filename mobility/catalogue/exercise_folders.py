@@ -97,7 +97,9 @@ def _sha256_of_result(file: Path) -> str:
     """SHA-256 of a file without the entries of a table that name parts of a page."""
     content = file.read_bytes()
     if file.name in ("exercise.yaml", "extension.yaml"):
-        content = re.sub(rb"^(page|page_after|notebook|tables):.*\n(?:[ -].*\n)*", b"", content, flags=re.M)
+        content = re.sub(
+            rb"^(page|page_after|notebook|tables):.*\n(?:[ -].*\n)*", b"", content, flags=re.M
+        )
     return hashlib.sha256(content).hexdigest()
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from mobility import tables
 from mobility.base.options import Strict, likely, validate
 from mobility.catalogue.exercise import Exercise, main_moment, plain
 from mobility.catalogue.exercise_checks import kernels_in, kernels_of, sections_in, sections_of
@@ -31,11 +32,16 @@ class _ExtensionTable(Strict):
     model_config = ConfigDict(extra="forbid")
 
     extends: Annotated[list[str], Field(min_length=1, description="exercises, by name or slug")]
-    measures: list[str] = []
-    rules: list[str] = []
-    page: Annotated[list[str], Field(description="sections of its page.py")] = []
-    page_after: Annotated[str, Field(description="section after which these stand")] = "measures"
-    tables: Annotated[list[ReportTable], Field(description="of the section of all measures")] = []
+    measures: Annotated[list[str], Field(default_factory=list)]
+    rules: Annotated[list[str], Field(default_factory=list)]
+    page: Annotated[list[str], Field(default_factory=list, description="sections of its page.py")]
+    page_after: Annotated[str, Field(description="section after which these are shown")] = (
+        "measures"
+    )
+    tables: Annotated[
+        list[ReportTable],
+        Field(default_factory=list, description="of the section of all measures"),
+    ]
 
 
 def is_extension(package: str) -> bool:
@@ -87,9 +93,7 @@ def _with(table: _ExtensionTable, exercise: Exercise, package: str, what: str) -
     )
 
 
-def check_extension(
-    package: str, before: Sequence[Exercise], after: Sequence[Exercise]
-) -> None:
+def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Exercise]) -> None:
     """Refuse an extension whose folder does not have what it names.
 
     Parameters
@@ -104,16 +108,17 @@ def check_extension(
         return own_table(package, name)
 
     check_own_tables(own, others=[each.own_table for each in before], package=package)
+    _check_apart(own("measures"), tables.load("measures"), f"measures.yaml of {package}")
     what, sections = f"extension.yaml of {package}", sections_in(package)
     for old, new in zip(before, after, strict=True):
         if old == new:
             continue
         for name in ("measures", "sentences"):
             _check_apart(own(name), old.own_table(name), f"{name}.yaml of {package}")
-        shown = [name for name in new.sections if name not in old.sections]
         there = [*sections, *sections_of(old)]
-        hint = "" if sections else "; there is no section in page.py"
-        check_among(shown, there, f"{what}: page", hint)
+        for name in new.sections:
+            hint = likely(name, there) or "; page.py has no such section"
+            check_among([name], there, f"{what}: page", hint)
         for file, names, taken in (
             ("page.py", sections, sections_of(old)),
             ("kernels.py", kernels_in(package), kernels_of(old)),
@@ -136,6 +141,6 @@ def _check_apart(own: Mapping[str, Any], others: Mapping[str, Any], what: str) -
     for part, entries in own.items():
         both = [part] if part in others else []
         if isinstance(entries, Mapping):
-            both = [name for name in entries if name in others.get(part, {})]
+            both = [name for name in entries if name in others.get(part, {}) and name != "source"]
         if both:
             raise BadInputError(f"{what}: {both[0]} is the name of another")

@@ -31,13 +31,9 @@ ENTRY_POINTS = "mobility.exercises"
 @functools.cache
 def exercises() -> tuple[Exercise, ...]:
     """Every exercise, in the order in which they are offered; the first is the usual one."""
-    here = sorted(
-        f"{PACKAGE}.{folder.name}"
-        for folder in files(PACKAGE).iterdir()
-        if (folder / "exercise.yaml").is_file()
-    )
-    others = sorted({point.value for point in entry_points(group=ENTRY_POINTS)} - {*here})
-    loaded, extensions = [_load(package) for package in here], list[str]()
+    loaded, extensions = built_in(), list[str]()
+    here = {each.package for each in loaded}
+    others = sorted({point.value for point in entry_points(group=ENTRY_POINTS)} - here)
     for package in others:
         with _left_out("exercise", package):
             imported(package)
@@ -58,6 +54,13 @@ def exercises() -> tuple[Exercise, ...]:
             loaded = [*with_it]
     # An exercise of another package never becomes the usual one.
     return tuple(sorted(loaded, key=lambda each: (each.package in others, each.table["order"])))
+
+
+def built_in() -> list[Exercise]:
+    """Exercises of this package, without what extensions add."""
+    folders = files(PACKAGE).iterdir()
+    names = sorted(each.name for each in folders if (each / "exercise.yaml").is_file())
+    return [_load(f"{PACKAGE}.{name}") for name in names]
 
 
 @contextmanager
