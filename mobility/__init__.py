@@ -49,6 +49,10 @@ PUBLIC = {
 REPORT_ADDITIONS = ("mobility.studies.last_visit",)
 """Modules of wings that add to the report of a session; see :mod:`mobility.reports.additions`."""
 
+EXERCISE_EXTENSIONS: tuple[str, ...] = ()
+"""Packages of wings that add measures, rules and sections to exercises. Each has an
+``extension.yaml``: :mod:`mobility.catalogue.extensions`."""
+
 _MODULES = {"plot": "mobility.plot", "plan": "mobility.studies.statistics.planning"}
 
 __all__ = [*PUBLIC, *_MODULES]

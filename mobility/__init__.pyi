@@ -41,4 +41,5 @@ from mobility.studies.statistics import planning
 __version__: str
 PUBLIC: Mapping[str, str]
 REPORT_ADDITIONS: tuple[str, ...]
+EXERCISE_EXTENSIONS: tuple[str, ...]
 plan = planning

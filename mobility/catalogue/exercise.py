@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mobility import tables
-from mobility.catalogue.exercise_folders import PACKAGE, own_table
+from mobility.catalogue.exercise_folders import PACKAGE, merged_table
 from mobility.catalogue.exercise_imports import part, quiet
 from mobility.catalogue.joints import JOINTS, MEASURED
 
@@ -40,13 +40,16 @@ class Exercise:
     package
         Package of its modules.
     table
-        Its ``exercise.yaml``; CONTRIBUTING says what its entries mean.
+        Its ``exercise.yaml``, with what extensions add; CONTRIBUTING says what its entries mean.
+    extensions
+        Packages that add measures, rules and sections to it.
     """
 
     name: str
     slug: str
     package: str
     table: Mapping[str, Any] = field(repr=False, compare=False)
+    extensions: tuple[str, ...] = ()
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -150,13 +153,14 @@ class Exercise:
         return document in self.table["documents"]
 
     def part(self, name: str) -> Any:
-        """Functions of one of its modules, else of what it is like.
+        """Functions of one of its modules, else of what it is like, or of its extensions.
 
         With types: :func:`~mobility.assessment.exercise_stages.stages_of`,
         :func:`~mobility.documents.exercise_documents.documents_of`,
         :func:`~mobility.reports.exercise_page.page_of`.
         """
-        return part(self.packages, name)
+        extensions = self.extensions if name in ("kernels", "page") else ()
+        return part((*self.packages, *extensions), name)
 
     @property
     def sections(self) -> tuple[str, ...]:
@@ -164,12 +168,13 @@ class Exercise:
         return tuple(self.table["page"])
 
     def file(self, name: str) -> Path:
-        """Path of a file of its folder."""
-        return Path(str(files(self.package) / name))
+        """Path of a file of its folder, or of the folder of the extension that has it."""
+        places = [Path(str(files(each) / name)) for each in (self.package, *self.extensions)]
+        return next((place for place in places if place.is_file()), places[0])
 
     def own_table(self, name: str) -> Any:
-        """Table ``<name>.yaml`` of its folder; empty where it has none."""
-        return own_table(self.package, name)
+        """Table ``<name>.yaml`` of its folder, with those of its extensions; empty without any."""
+        return merged_table((self.package, *self.extensions), name)
 
 
 def plain(name: str | None) -> str:

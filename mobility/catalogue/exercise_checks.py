@@ -56,25 +56,45 @@ def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
         check_among([table["notebook"]], notebooks, f"{what}: notebook", hint)
     check_sections(exercise)
     check_functions(package, like="like" in table)
-    shared = _kernels_in(f"{BASE}.kernels", imported=True) if "like" in table else []
-    own_kernels = _kernels_in(f"{package}.kernels")
-    if taken := {*shared} & {*own_kernels}:
-        raise BadInputError(f"kernels.py of {package}: {taken.pop()!r} is the name of a shared one")
-    kernels = {*shared, *own_kernels}
+    kernels = kernels_of(exercise)
+    if twice := [name for name in kernels if kernels.count(name) > 1]:
+        raise BadInputError(f"kernels.py of {package}: {twice[0]!r} is the name of a shared one")
     check_names(
         table,
         exercise.own_table,
         others=others,
         kernels=kernels,
         moment=main_moment(exercise.moments),
+        what=what,
         package=package,
     )
 
 
+def sections_of(exercise: Exercise) -> list[str]:
+    """Names of the sections that the page of an exercise can show."""
+    packages = (*exercise.packages, *exercise.extensions)
+    return [*_sections_in(_SECTIONS), *(name for each in packages for name in sections_in(each))]
+
+
+def sections_in(package: str) -> list[str]:
+    """Names of the sections in ``page.py`` of a package, without importing it."""
+    return _sections_in(f"{package}.page")
+
+
+def kernels_of(exercise: Exercise) -> list[str]:
+    """Names of the kernels that can compute the measures of an exercise."""
+    packages = (*exercise.packages, *exercise.extensions)
+    return [name for each in packages for name in kernels_in(each)]
+
+
+def kernels_in(package: str) -> list[str]:
+    """Names of the kernels in ``kernels.py`` of a package, without importing it."""
+    return _kernels_in(f"{package}.kernels", imported=package == BASE)
+
+
 def check_sections(exercise: Exercise) -> None:
     """Refuse a page with a section that is neither shared nor of the exercise."""
-    modules = [_SECTIONS, *(f"{each}.page" for each in exercise.packages)]
-    there = [name for module in modules for name in _sections_in(module)]
+    there = sections_of(exercise)
     opening = exercise.table.get("report", {}).get("opening")
     placed = [("page", name) for name in exercise.sections]
     placed += [("report: opening", opening)] if opening else []
@@ -134,7 +154,7 @@ def _sections_in(module: str) -> list[str]:
     ]
 
 
-def _kernels_in(module: str, *, imported: bool = False) -> list[str]:
+def _kernels_in(module: str, *, imported: bool) -> list[str]:
     """Names of the kernels of a module, without importing it; of those `imported`, too."""
     names = []
     for node in _tree(module):

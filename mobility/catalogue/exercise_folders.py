@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,18 @@ def own_table(package: str, name: str) -> Any:
         raise BadInputError(f"{name}.yaml of {package}: {in_short(error)}") from error
 
 
+@functools.cache
+def merged_table(packages: tuple[str, ...], name: str) -> Any:
+    """Give the tables ``<name>.yaml`` of an exercise and of its extensions as one."""
+    first, *extensions = (own_table(package, name) for package in packages)
+    merged = first if not any(extensions) else dict(first)
+    for table in filter(None, extensions):
+        for part, entries in table.items():
+            is_part = isinstance(entries, Mapping)
+            merged[part] = {**merged.get(part, {}), **entries} if is_part else entries
+    return merged
+
+
 def with_like(package: str) -> list[str]:
     """Package of an exercise, and that of what it is like."""
     like = exercise_table(package).get("like")
@@ -53,18 +66,21 @@ def with_like(package: str) -> list[str]:
 
 
 @functools.cache
-def files_digest(package: str, packages: tuple[str, ...], *, pages: bool) -> str:
+def files_digest(
+    package: str, packages: tuple[str, ...], *, pages: bool, extensions: tuple[str, ...] = ()
+) -> str:
     """SHA-256 of the files of an exercise, among the `packages` of all exercises.
 
-    That is its folder, that of what it is like, and those that these import.
+    That is its folder, that of what it is like, those of its `extensions`, and those that these
+    import.
     """
-    folders = followed_folders(package, pages=pages)
+    folders = followed_folders(*with_like(package), *extensions, pages=pages)
     asked = dict[str, Path]()
     if BASE in folders:  # whose verdict asks all exercises that recognise themselves
         for each in packages:
             file = Path(str(files(each))) / "analysis.py"
             if file.is_file() and b"def recognised_in" in file.read_bytes():
-                asked |= followed_folders(each, pages=False)
+                asked |= followed_folders(*with_like(each), pages=False)
     lines, modules = list[str](), list[Path]()
     for named, with_pages in ((folders, pages), (asked, False)):
         for name, folder in sorted(named.items()):  # wherever installed
@@ -78,23 +94,24 @@ def files_digest(package: str, packages: tuple[str, ...], *, pages: bool) -> str
 
 
 def _sha256_of_result(file: Path) -> str:
-    """SHA-256 of a file without the entries of an ``exercise.yaml`` that name parts of a page."""
+    """SHA-256 of a file without the entries of a table that name parts of a page."""
     content = file.read_bytes()
-    if file.name == "exercise.yaml":
-        content = re.sub(rb"^(page|notebook):.*\n(?:[ -].*\n)*", b"", content, flags=re.M)
+    if file.name in ("exercise.yaml", "extension.yaml"):
+        content = re.sub(
+            rb"^(page|page_after|notebook|tables):.*\n(?:[ -].*\n)*", b"", content, flags=re.M
+        )
     return hashlib.sha256(content).hexdigest()
 
 
-def followed_folders(package: str, *, pages: bool) -> dict[str, Path]:
-    """Give by package the folders of an exercise, of what it is like, and of what these import.
+def followed_folders(*packages: str, pages: bool) -> dict[str, Path]:
+    """Give the folders of packages by their names, and those of the exercises that they import.
 
     Only imports of exercises, and of what comes with them, are followed: of all else of this
     package :func:`mobility.base.provenance.computation` follows the imports.
     """
-    followed = f"{PACKAGE}.", f"{package.partition('.')[0]}."
-    if package.startswith(PACKAGE):  # not all of this package
-        followed = followed[0], followed[0]
-    waiting, folders = with_like(package), dict[str, Path]()
+    tops = {package.partition(".")[0] for package in packages} - {"mobility"}
+    followed = (f"{PACKAGE}.", *(f"{top}." for top in tops))
+    waiting, folders = [*packages], dict[str, Path]()
     while waiting:
         name = waiting.pop()
         if name in folders:

@@ -77,7 +77,9 @@ class _Durations(Strict):
     names: list[str]
 
 
-class _Values(Strict):
+class ReportTable(Strict):
+    """A table of numbers of a report."""
+
     caption: Text
     names: list[str]
 
@@ -90,7 +92,7 @@ class _Report(Strict):
     trial: Annotated[
         list[str], Field(min_length=1, description="angles drawn over the whole recording")
     ]
-    tables: list[_Values]
+    tables: list[ReportTable]
     ranges: Annotated[list[str], Field(description="angles with published ranges")]
     curves: Annotated[list[str], Field(description="angles drawn over the repetitions")]
     durations: _Durations | None = None
@@ -527,6 +529,7 @@ def check_names(
     others: Sequence[Callable[[str], Any]],
     kernels: Collection[str],
     moment: str,
+    what: str,
     package: str,
 ) -> None:
     """Refuse names in the tables of an exercise that are in no table, or that nothing measures.
@@ -541,10 +544,9 @@ def check_names(
         What can compute measures: kernels of its folder, and of what it is like.
     moment
         At which it measures.
-    package
-        For the message.
+    what, package
+        The table and the package that the message names.
     """
-    what = f"exercise.yaml of {package}"
     measures, findings = tables.load("measures"), tables.load("findings")
     rules = dict(findings["rules"])
     own_measures = own_table("measures")

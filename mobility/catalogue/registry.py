@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
+import mobility
 from mobility.base.options import likely, quoted
 from mobility.catalogue.exercise import Exercise, plain
 from mobility.catalogue.exercise_checks import check, try_modules
 from mobility.catalogue.exercise_folders import PACKAGE, exercise_table, files_digest, in_short
 from mobility.catalogue.exercise_imports import imported
+from mobility.catalogue.extensions import check_extension, extended, is_extension
 from mobility.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -27,27 +31,46 @@ ENTRY_POINTS = "mobility.exercises"
 @functools.cache
 def exercises() -> tuple[Exercise, ...]:
     """Every exercise, in the order in which they are offered; the first is the usual one."""
-    here = sorted(
-        f"{PACKAGE}.{folder.name}"
-        for folder in files(PACKAGE).iterdir()
-        if (folder / "exercise.yaml").is_file()
-    )
-    others = sorted({point.value for point in entry_points(group=ENTRY_POINTS)} - {*here})
-    loaded = [_load(package) for package in here]
+    loaded, extensions = built_in(), list[str]()
+    here = {each.package for each in loaded}
+    others = sorted({point.value for point in entry_points(group=ENTRY_POINTS)} - here)
     for package in others:
-        try:
+        with _left_out("exercise", package):
             imported(package)
+            if is_extension(package):
+                extensions.append(package)
+                continue
             exercise = _load(package)
             check(exercise, beside=loaded)
             try_modules(package)
-        except Exception as error:
-            # It is not ours: whatever is wrong with it, the others go on.
-            name = package if package.replace(".", "_").isidentifier() else quoted(package)
-            log.warning("exercise %s is left out: %s", name, in_short(error))
-        else:
             loaded.append(exercise)
+    for package in mobility.EXERCISE_EXTENSIONS:
+        loaded = [*extended(package, loaded)]
+    for package in extensions:
+        with _left_out("extension", package):
+            with_it = extended(package, loaded)
+            check_extension(package, loaded, with_it)
+            try_modules(package)
+            loaded = [*with_it]
     # An exercise of another package never becomes the usual one.
     return tuple(sorted(loaded, key=lambda each: (each.package in others, each.table["order"])))
+
+
+def built_in() -> list[Exercise]:
+    """Exercises of this package, without what extensions add."""
+    folders = files(PACKAGE).iterdir()
+    names = sorted(each.name for each in folders if (each / "exercise.yaml").is_file())
+    return [_load(f"{PACKAGE}.{name}") for name in names]
+
+
+@contextmanager
+def _left_out(what: str, package: str) -> Iterator[None]:
+    """Leave a package of somebody else out if it is broken; all others go on."""
+    try:
+        yield
+    except Exception as error:
+        name = package if package.replace(".", "_").isidentifier() else quoted(package)
+        log.warning("%s %s is left out: %s", what, name, in_short(error))
 
 
 def _load(package: str) -> Exercise:
@@ -60,9 +83,17 @@ def names() -> tuple[str, ...]:
     return tuple(each.name for each in exercises())
 
 
-def digest(exercise: Exercise, *, pages: bool = False) -> str:
-    """SHA-256 of what the results of an exercise depend on; or its `pages`, too."""
-    return files_digest(exercise.package, tuple(each.package for each in exercises()), pages=pages)
+def digest(exercise: Exercise, *, pages: bool = False, extensions: bool = True) -> str:
+    """SHA-256 of what the results of an exercise depend on; or its `pages`, too.
+
+    Without `extensions` it is that of the results before the metrics, which none can change.
+    """
+    return files_digest(
+        exercise.package,
+        tuple(each.package for each in exercises()),
+        pages=pages,
+        extensions=exercise.extensions if extensions else (),
+    )
 
 
 def usual() -> Exercise:

@@ -801,7 +801,9 @@ def _keys(
                 "options": {name: getattr(inputs, name) for name in step.options},
                 "edits": {name: edits.current(name) for name in step.edits},
                 "code": code_digest(RESULTS if step.needs else POSE),
-                "exercise": registry.digest(record.kind) if step.needs else "",
+                "exercise": registry.digest(record.kind, extensions=step.name == "metrics")
+                if step.needs
+                else "",
             }
         )
     return keys

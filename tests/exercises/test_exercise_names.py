@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+import mobility
 from mobility import tables
 from mobility.assessment.comments import all_work
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
 from mobility.catalogue.exercise_checks import check, check_functions
 from mobility.catalogue.exercise_folders import BASE
+from mobility.catalogue.extensions import check_extension, extended
 from mobility.sessions.reports import find_notebook
 
 READ = (".py", ".yaml", ".js", ".html", ".css")
@@ -51,6 +53,8 @@ def named_in(package: Path) -> Counter[str]:
     named: Counter[str] = Counter()
     for file in sorted(package.rglob("*")):
         place = file.relative_to(package)
+        if file.name == "extension.yaml":  # which names what it extends
+            continue
         if file.suffix in READ and place.parts[0] not in ROOMS:
             text = file.read_text(encoding="utf-8")
             if file.suffix == ".yaml":
@@ -90,7 +94,7 @@ def test_a_name_is_seen_however_it_is_written(tmp_path: Path, written: str, time
     assert named_in(tmp_path) == +Counter({"a.py": times, "b.js": times})
 
 
-EVERY = pytest.mark.parametrize("exercise", registry.exercises(), ids=lambda each: each.slug)
+EVERY = pytest.mark.parametrize("exercise", registry.built_in(), ids=lambda each: each.slug)
 
 
 def test_what_exercises_with_repetitions_are_like_lacks_no_function() -> None:
@@ -99,7 +103,7 @@ def test_what_exercises_with_repetitions_are_like_lacks_no_function() -> None:
 
 @EVERY
 def test_the_folder_of_an_exercise_names_what_there_is(exercise: Exercise) -> None:
-    others = [each for each in registry.exercises() if each != exercise]
+    others = [each for each in registry.built_in() if each != exercise]
     check(exercise, beside=others)  # as of other packages
     table = exercise.table
     assert find_notebook(table["notebook"]).is_file()
@@ -108,6 +112,14 @@ def test_the_folder_of_an_exercise_names_what_there_is(exercise: Exercise) -> No
         assert exercise.file("film.svg").is_file()
     for rule in table["rules"]:
         assert any(rule in each["for"] for each in all_work().values()), rule
+
+
+def test_the_extension_of_a_wing_names_what_there_is() -> None:
+    exercises = registry.built_in()
+    for package in mobility.EXERCISE_EXTENSIONS:
+        with_it = extended(package, exercises)
+        check_extension(package, exercises, with_it)
+        exercises = with_it
 
 
 @EVERY

@@ -1,0 +1,146 @@
+"""What another package, or a wing, adds to exercises: measures, rules and sections of the page.
+
+An extension is a folder with an ``extension.yaml`` and any of ``measures.yaml``, ``kernels.py``,
+``findings.yaml``, ``advice.yaml`` and ``page.py``, which are written as those of an exercise. A
+package names it under the entry point of exercises, a wing in ``mobility.EXERCISE_EXTENSIONS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from mobility import tables
+from mobility.base.options import Strict, likely, validate
+from mobility.catalogue.exercise import Exercise, main_moment, plain
+from mobility.catalogue.exercise_checks import kernels_in, kernels_of, sections_in, sections_of
+from mobility.catalogue.exercise_folders import own_table
+from mobility.catalogue.exercise_table import (
+    ReportTable,
+    check_among,
+    check_names,
+    check_own_tables,
+)
+from mobility.errors import BadInputError
+
+
+class _ExtensionTable(Strict):
+    model_config = ConfigDict(extra="forbid")
+
+    extends: Annotated[list[str], Field(min_length=1, description="exercises, by name or slug")]
+    measures: Annotated[list[str], Field(default_factory=list)]
+    rules: Annotated[list[str], Field(default_factory=list)]
+    page: Annotated[list[str], Field(default_factory=list, description="sections of its page.py")]
+    page_after: Annotated[str, Field(description="section after which these are shown")] = (
+        "measures"
+    )
+    tables: Annotated[
+        list[ReportTable],
+        Field(default_factory=list, description="of the section of all measures"),
+    ]
+
+
+def is_extension(package: str) -> bool:
+    """Whether the folder of a package describes an extension."""
+    return (files(package) / "extension.yaml").is_file()
+
+
+def extended(package: str, exercises: Sequence[Exercise]) -> tuple[Exercise, ...]:
+    """Add to exercises what an extension adds to them.
+
+    Raises
+    ------
+    BadInputError
+        In one line, what is wrong in its ``extension.yaml``.
+    """
+    what = f"extension.yaml of {package}"
+    table = validate(_ExtensionTable, own_table(package, "extension"), what=what)
+    names = [name for each in exercises for name in (each.name, each.slug)]
+    known = {plain(name) for name in names}
+    for name in table.extends:
+        if plain(name) not in known:
+            check_among([name], names, f"{what}: extends", likely(name, names))
+    asked = {plain(name) for name in table.extends}
+    return tuple(
+        _with(table, each, package, what) if {plain(each.name), plain(each.slug)} & asked else each
+        for each in exercises
+    )
+
+
+def _with(table: _ExtensionTable, exercise: Exercise, package: str, what: str) -> Exercise:
+    if "report" not in exercise.table:
+        raise BadInputError(f"{what}: extends: {exercise.name} does not consist of repetitions")
+    added: dict[str, Any] = {}
+    for part in ("measures", "rules", "page"):
+        before, new = exercise.table[part], getattr(table, part)
+        if twice := [name for name in new if name in before]:
+            raise BadInputError(f"{what}: {part}: {exercise.name} has {twice[0]!r} already")
+        added[part] = [*before, *new]
+    check_among([table.page_after], exercise.sections, f"{what}: page_after")
+    place = exercise.sections.index(table.page_after) + 1
+    added["page"] = (*exercise.sections[:place], *table.page, *exercise.sections[place:])
+    report = exercise.table["report"]
+    more = [each.model_dump() for each in table.tables]
+    added["report"] = {**report, "tables": [*report["tables"], *more]}
+    return replace(
+        exercise,
+        table={**exercise.table, **added},
+        extensions=(*exercise.extensions, package),
+    )
+
+
+def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Exercise]) -> None:
+    """Refuse an extension whose folder does not have what it names.
+
+    Parameters
+    ----------
+    package
+        That of the extension.
+    before, after
+        The exercises without it and with it.
+    """
+
+    def own(name: str) -> Any:
+        return own_table(package, name)
+
+    check_own_tables(own, others=[each.own_table for each in before], package=package)
+    _check_apart(own("measures"), tables.load("measures"), f"measures.yaml of {package}")
+    what, sections = f"extension.yaml of {package}", sections_in(package)
+    for old, new in zip(before, after, strict=True):
+        if old == new:
+            continue
+        for name in ("measures", "sentences"):
+            _check_apart(own(name), old.own_table(name), f"{name}.yaml of {package}")
+        there = [*sections, *sections_of(old)]
+        for name in new.sections:
+            hint = likely(name, there) or "; page.py has no such section"
+            check_among([name], there, f"{what}: page", hint)
+        for file, names, taken in (
+            ("page.py", sections, sections_of(old)),
+            ("kernels.py", kernels_in(package), kernels_of(old)),
+        ):
+            if twice := sorted({*names} & {*taken}):
+                raise BadInputError(f"{file} of {package}: {twice[0]!r} is the name of another")
+        check_names(
+            new.table,
+            new.own_table,
+            others=[each.own_table for each in before if each != old],
+            kernels={*kernels_of(old), *kernels_in(package)},
+            moment=main_moment(new.moments),
+            what=what,
+            package=package,
+        )
+
+
+def _check_apart(own: Mapping[str, Any], others: Mapping[str, Any], what: str) -> None:
+    """Refuse entries of a table that the exercise's own table has, too."""
+    for part, entries in own.items():
+        both = [part] if part in others else []
+        if isinstance(entries, Mapping):
+            both = [name for name in entries if name in others.get(part, {}) and name != "source"]
+        if both:
+            raise BadInputError(f"{what}: {both[0]} is the name of another")
