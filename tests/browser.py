@@ -960,10 +960,10 @@ def see_open(page: Page, url: str, folder: Path | None) -> Seen:
     camera = phone.locator("#video")
     seen["camera"] = [camera.get_attribute(name) for name in ("accept", "capture")]
     seen["how"] = phone.locator("#how").inner_text()
-    phone.get_by_label("What do you film?").select_option("Elbow flexion")
+    phone.get_by_label("What do you want to film?").select_option("Elbow flexion")
     seen["how of the elbow"] = phone.locator("#how").inner_text()
     seen["drawing"] = phone.locator("#drawing").evaluate("image => image.naturalWidth")
-    phone.get_by_label("What do you film?").select_option("Overhead Squat")
+    phone.get_by_label("What do you want to film?").select_option("Overhead Squat")
     camera.set_input_files(folder / "phone.mp4")
     phone.locator("#doing").filter(has_text="Measuring the movement").wait_for()
     # That is another process, and the page says so too.

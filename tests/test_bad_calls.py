@@ -261,7 +261,7 @@ def test_a_bad_argument_of_a_store_or_session_gives_one_line_or_a_valid_result(
 
 @pytest.mark.parametrize("given", [None, 3, "ours", [], np.zeros(3), {"kind": "norms"}])
 def test_what_is_no_reference_is_not_saved(given, tmp_path):
-    with pytest.raises(MobilityError, match="must be of mobility"):
+    with pytest.raises(MobilityError, match="must come from mobility"):
         mb.Store(tmp_path).save_reference(given)
 
 

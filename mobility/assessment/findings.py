@@ -20,6 +20,7 @@ from mobility.assessment.number import (
     GROSS,
     HIDDEN,
     HIDDEN_SIDE,
+    Number,
     number_of,
     reason_of_side,
     value_at,
@@ -124,6 +125,14 @@ class Finding:
     result: Result = "not_reported"
     beyond: float | None = None
     gross: str = ""
+
+    @property
+    def number(self) -> Number:
+        """The value with its error, or the reason why there is none."""
+        if self.value is None:
+            return Number(units=self.units, side=self.side, reason=self.reason)
+        sd = math.nan if self.interval is None else sd_of(*self.interval)
+        return Number(self.value, sd, units=self.units, side=self.side)
 
 
 def find(metrics: xr.Dataset) -> tuple[Finding, ...]:

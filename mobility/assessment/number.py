@@ -13,6 +13,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.summaries import SYMMETRY, least_for_spread, too_few_for_spread
+from mobility.base.formatting import quantity
 from mobility.base.uncertain import sd_name, sem_name
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import half_width
@@ -79,6 +80,11 @@ class Number:
     def interval(self) -> tuple[float, float]:
         """Ends of the 95 % interval."""
         return self.value - self.half_width, self.value + self.half_width
+
+    @property
+    def text(self) -> str:
+        """Value and half-width in words: "98° ± 4°"."""
+        return quantity(self.value, self.units, half=self.half_width)
 
     def scaled(self, factor: float, units: str) -> Number:
         """Return the number in other `units`: its value and errors times `factor`."""

@@ -44,7 +44,7 @@ _COMMANDS = {
     ),
     "visit": _Place(
         "studies.commands.visit",
-        help="Make one page of a participant's sessions on a day, and print where it is.",
+        help="Make one page of a participant's sessions on one day, and print its path.",
     ),
     "joint-mobility": _Place(
         "cli.analysis_commands.joint_mobility",
@@ -73,7 +73,7 @@ _COMMANDS = {
     ),
     "reliability": _Place(
         "studies.commands.reliability",
-        help="Say how reliable measures are, between visits, operators, phones or trials.",
+        help="Report how reliable measures are between visits, operators, phones or trials.",
     ),
     "groups": _Place(
         "studies.commands.groups", help="Compare groups of people, or visits of the same people."
@@ -100,7 +100,7 @@ _COMMANDS = {
     ),
     "references": _Place(
         "studies.commands.references_app",
-        help="List, show or delete norms and errors of your own studies.",
+        help="List, show or delete norms and errors from your own studies.",
     ),
     "config": _Place(
         "cli.session_commands.config_app", help="Choose what the report of single joints shows."

@@ -23,7 +23,7 @@ _OF_MEASURE = ("exercise", "metric", "quantity", "kind", "units", "long_name", "
 
 
 def columns_of(which: str = "columns") -> dict[str, Any]:
-    """Give type and description of each column of a table of many sessions, or of its "checks"."""
+    """Return type and description of the columns of a table of sessions, or of its "checks"."""
     table = tables.load("cohort_columns")
     columns: dict[str, Any] = table["columns"]
     return {name: entry or columns[name] for name, entry in table[which].items()}

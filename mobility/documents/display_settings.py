@@ -1,4 +1,4 @@
-"""Display settings of a session of single joints: which angles are shown, and notes on them.
+"""Display settings of a session of joint movements: which angles are shown, and notes on them.
 
 The keys are those of the documents: for each selected joint ``<joint>_angle``, which shows both
 sides, ``left_<joint>_angle`` and ``right_<joint>_angle``.
@@ -114,7 +114,7 @@ def _shortened(value: Any) -> str:
 
 
 def config(session: StoredSession) -> dict[str, Any]:
-    """Display settings of a session of single joints: ``shown_angles``, ``comments``."""
+    """Display settings of a session of joint movements: ``shown_angles``, ``comments``."""
     stored = session.stored_config()
     if stored is None:
         raise NotFoundError(f"session {session.id}: has no display settings yet; save some first")
@@ -130,13 +130,13 @@ def save_config(
     revision: int | None = None,
     **unknown: Any,
 ) -> dict[str, Any]:
-    """Save the display settings; what is not given stays as it is. Give what is stored now.
+    """Save the display settings; what is not given stays as it is. Return the stored settings.
 
     `shown_angles` are keys of the angles in the order of showing, of the session's joints:
     ``<joint>_angle`` for both sides, ``left_<joint>_angle``, ``right_<joint>_angle``; empty is no
     choice: all are shown. `comments` are texts by the same keys, in the place of all earlier ones.
     With the `revision` that was edited (0: there was none), what was saved meanwhile is not
-    overwritten: that is a ConflictError. All faults of all fields are raised at once.
+    overwritten: that is a ConflictError. All errors of all fields are raised at once.
     """
     session.record.require("display settings")
     session.store.require_writable()
@@ -154,8 +154,8 @@ def save_config(
                 f"{what}: somebody else has saved them since you loaded them (revision {now}, "
                 f"yours is {revision}); load them again and repeat your change"
             )
-        kept = stored.model_dump() if stored else {"shown_angles": [], "comments": {}}
-        saved = StoredConfig.model_validate({**kept, **settings, "revision": now + 1})
+        stored_settings = stored.model_dump() if stored else {"shown_angles": [], "comments": {}}
+        saved = StoredConfig.model_validate({**stored_settings, **settings, "revision": now + 1})
         sweep(session.folder, "config.json")
         write_json(session.folder / "config.json", saved.model_dump(mode="json"))
     return saved.settings()

@@ -16,18 +16,18 @@ class ExerciseDocuments(Protocol):
     """Module ``documents``: what documents show."""
 
     def report(self, session: StoredSession) -> dict[str, Any]:
-        """Make the document that stands beside the report."""
+        """Make the document that is kept beside the report."""
 
     def angles(self, session: StoredSession) -> xr.Dataset:
-        """Give the angles over time as the report stands for them: NaN where it refuses them."""
+        """Return the angles over time as the report shows them: NaN if it refuses them."""
 
     def shown_angles(self, session: StoredSession) -> xr.Dataset:
-        """Give the angles as documents show them."""
+        """Return the angles as documents show them."""
 
     def sides(self, session: StoredSession, side: Side) -> dict[str, Side]:
-        """Name the side that stands for each joint, where the camera sees `side` best."""
+        """Name the side that is shown for each joint if the camera sees `side` best."""
 
 
 def documents_of(exercise: Exercise) -> ExerciseDocuments:
-    """Give what documents show of an exercise."""
+    """Return what documents show of an exercise."""
     return cast("ExerciseDocuments", exercise.part("documents"))

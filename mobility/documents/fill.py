@@ -81,7 +81,7 @@ def series(values: npt.ArrayLike, digits: int) -> list[float | None]:
 
 
 def milliseconds(time: xr.DataArray) -> list[float]:
-    """Timestamps in milliseconds, rounded to 0.001, of seconds."""
+    """Convert seconds to milliseconds, rounded to 0.001."""
     return [round(1000.0 * float(second), 3) for second in time.values]
 
 
@@ -111,9 +111,9 @@ def title(record: SessionRecord, participant: Participant | None) -> str:
 
 
 def user_info(record: SessionRecord, participant: Participant | None) -> UserInfo:
-    """Give the stored fields of the participant: height_m in metres, weight in kilograms.
+    """Return the stored fields of the participant: height_m in metres, weight in kilograms.
 
-    The e-mail address is left out where a phone added the session, as it may read the report.
+    The e-mail address is left out if a phone added the session, as it may read the report.
     """
     info: UserInfo = {"user_id": record.user_id}
     if participant:
@@ -125,12 +125,14 @@ def user_info(record: SessionRecord, participant: Participant | None) -> UserInf
 
 def camera_side(pose: xr.Dataset) -> Side:
     """Side of the body whose landmarks have the higher mean visibility; "left" if equal."""
-    seen = {}
+    mean_visibility = {}
     for side in SIDES:
         names = [str(name) for name in pose.keypoint.values if str(name).startswith(f"{side}_")]
         visibility = pose["confidence"].sel(keypoint=names).values
-        seen[side] = float(np.nanmean(visibility)) if np.isfinite(visibility).any() else 0.0
-    return "right" if seen["right"] > seen["left"] else "left"
+        mean_visibility[side] = (
+            float(np.nanmean(visibility)) if np.isfinite(visibility).any() else 0.0
+        )
+    return "right" if mean_visibility["right"] > mean_visibility["left"] else "left"
 
 
 def angle_series(
@@ -166,7 +168,7 @@ def landmark_names() -> dict[str, str]:
 def keypoint_series(pose: xr.Dataset) -> dict[str, list[float | None]]:
     """Landmarks in the picture: x, y and depth in pixels (0.01), visibility (0.001).
 
-    Depth is None where the model of the keypoints has none.
+    Depth is None if the model of the keypoints has none.
     """
     person = pose.isel(individual=0)
     curves = {}
@@ -219,7 +221,7 @@ def session_document(
 def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
     """List the repetitions, times in seconds (0.001) and depth in percent (0.1).
 
-    Those of single joints have no depth, but ``joints``, which move.
+    Movements of joints have no depth, but ``joints``, which move.
     """
     return [
         {
@@ -297,9 +299,9 @@ def group_graphs(
 
 
 def output_quality(metrics: xr.Dataset, verdict: Verdict) -> dict[str, float | None] | None:
-    """Mobility and quality index, 0 to 100 (0.1); null where refused, left out where absent.
+    """Mobility and quality index, 0 to 100 (0.1); null if refused, left out if absent.
 
-    None where the verdict on the recording rules them out.
+    None if the verdict on the recording rules them out.
 
     With each come ``<index>_coverage`` (share of its parts, 0.001) and, for each missing part,
     ``<index>_<part>``, null.

@@ -89,7 +89,7 @@ class RetestErrors(_Reference):
 
     @property
     def exercises(self) -> list[str]:
-        """Exercises of which it says something."""
+        """Exercises that it has values for."""
         return sorted({each.conditions.exercise for each in self.errors})
 
 
@@ -101,7 +101,7 @@ class Norms(_Reference):
 
     @property
     def exercises(self) -> list[str]:
-        """Exercises of which it says something."""
+        """Exercises that it has values for."""
         return sorted({each.conditions.exercise for each in self.norms})
 
 

@@ -54,7 +54,7 @@ def normalise(
     Parameters
     ----------
     recording
-        A session, whose angles are taken as its report has them (NaN where refused); or angles, a
+        A session, whose angles are taken as its report has them (NaN if refused); or angles, a
         pose, anything over ``time`` in seconds.
     repetitions
         With times of the same clock, as from :func:`find_repetitions`; None takes those of the
@@ -79,23 +79,23 @@ def normalise(
         If `recording` is not over time, no repetitions are given or none is in the recording.
     """
     if isinstance(recording, StoredSession):
-        chosen = recording.repetitions() if repetitions is None else repetitions
+        intervals = recording.repetitions() if repetitions is None else repetitions
         recording = of_session.angles(recording)
     elif repetitions is None:
         raise BadInputError(
             "normalise: give the repetitions of the recording too, as from find_repetitions"
         )
     else:
-        chosen = repetitions
+        intervals = repetitions
     first, last, flags = _PARTS[phase]
-    if lacking := [name for name in (first, last, "accepted") if name not in chosen]:
+    if lacking := [name for name in (first, last, "accepted") if name not in intervals]:
         raise BadInputError(f"normalise: the repetitions have no {listed(lacking)}")
-    lasts = chosen["accepted"].astype(bool) & (chosen[last] > chosen[first])
-    used = chosen.isel(rep=np.flatnonzero(lasts.to_numpy()))
-    whole = xr.ones_like(used["accepted"], dtype=bool)
+    lasts = intervals["accepted"].astype(bool) & (intervals[last] > intervals[first])
+    used = intervals.isel(rep=np.flatnonzero(lasts.to_numpy()))
+    complete = xr.ones_like(used["accepted"], dtype=bool)
     for flag in flags:
-        whole &= used[flag].astype(bool) if flag in used else True
-    part = used.assign(start=used[first], end=used[last], complete=whole)
+        complete &= used[flag].astype(bool) if flag in used else True
+    part = used.assign(start=used[first], end=used[last], complete=complete)
     result = normalise_repetitions(recording, part, points=points)
     if "leg" in used:
         stands = used["leg"] == xr.DataArray(list(SIDES), dims="side", coords={"side": list(SIDES)})

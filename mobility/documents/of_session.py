@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def verdict_of(session: StoredSession, metrics: xr.Dataset | None = None) -> Verdict:
-    """Say what the recording is good for; of its `metrics`, where they are at hand."""
+    """Say what the recording is good for. Pass its `metrics` if they are already read."""
     record = session.record
     metrics = session.metrics() if metrics is None else check_metrics(metrics)
     verdict = stages_of(record.kind).verdict(
@@ -35,7 +35,7 @@ def verdict_of(session: StoredSession, metrics: xr.Dataset | None = None) -> Ver
 
 
 def side_notes(session: StoredSession) -> list[str]:
-    """Say that the sides may have been exchanged; nothing where that is not in doubt."""
+    """Say that the sides may have been exchanged; nothing if that is not in doubt."""
     has_results = {"fitted", "metrics", "capture_quality"} <= session.record.stages.keys()
     if not has_results or not verdict_of(session).sides_in_doubt:
         return []
@@ -83,12 +83,12 @@ def summary(session: StoredSession, *, images: Mapping[str, str | None]) -> dict
 
 
 def shown_angles(session: StoredSession) -> xr.Dataset:
-    """Angles as documents show them, NaN where refused."""
+    """Angles as documents show them, NaN if refused."""
     return documents_of(session.record.kind).shown_angles(session)
 
 
 def angles(session: StoredSession) -> xr.Dataset:
-    """Angles over time as in the reports: NaN where refused, with the reason in ``refused``."""
+    """Angles over time as in the reports: NaN if refused, with the reason in ``refused``."""
     return documents_of(session.record.kind).angles(session)
 
 
@@ -110,7 +110,7 @@ def title(session: StoredSession) -> str:
 def repetitions_table(session: StoredSession) -> list[dict[str, Any]]:
     """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason.
 
-    Movements of single joints also have the joints that move, as text.
+    Movements of joints also name the joints that move, as text.
 
     Raises
     ------

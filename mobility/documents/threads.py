@@ -45,15 +45,15 @@ _TEXTS = {"summary": comments, "recommendation": recommendations}
 
 
 def create_threads(session: StoredSession, kind: str, *, system: str = "metric") -> dict[str, str]:
-    """Give the threads of a session on its present data; missing ones are made.
+    """Return the threads of a session on its present data; missing ones are made.
 
     Older threads of the same kind and system are kept, and marked as superseded. The `kind` is
     "summary" (what was found) or "recommendation" (what to do about it); the `system` "metric" (cm,
     kg) or "imperial" (inches, pounds). It gives the id of the thread by metric; ``final_summary``
     is on the whole.
     """
-    chosen, units = check_threads(session, kind, system=system)
-    threads_now = list(_threads_now(session, chosen, units))
+    checked_kind, units = check_threads(session, kind, system=system)
+    threads_now = list(_threads_now(session, checked_kind, units))
     ids: dict[str, str] = {thread.metric: thread.id for thread in threads_now}
     if session.store.read_only or _is_current(session, threads_now):
         return ids
@@ -63,7 +63,7 @@ def create_threads(session: StoredSession, kind: str, *, system: str = "metric")
             if not file.is_file():
                 write_json(file, thread.model_dump(mode="json"))
         for thread in _stored(session):
-            if (thread.kind, thread.system) != (chosen, units):
+            if (thread.kind, thread.system) != (checked_kind, units):
                 continue
             new = ids[thread.metric]
             superseded_by = None if new == thread.id else new
@@ -77,20 +77,20 @@ def check_threads(
     session: StoredSession, kind: str, *, system: str
 ) -> tuple[ThreadKind, MeasurementSystem]:
     """Refuse, before any analysis, what :func:`create_threads` would refuse."""
-    chosen: ThreadKind = _checked_choice(KINDS, kind, "kind")
+    checked_kind: ThreadKind = _checked_choice(KINDS, kind, "kind")
     units: MeasurementSystem = _checked_choice(SYSTEMS, system, "system")
     session.record.require("threads", f"{kind} threads")
     session.analyzed()
-    return chosen, units
+    return checked_kind, units
 
 
 def thread(session: StoredSession, thread_id: str) -> dict[str, Any]:
-    """Give one thread."""
+    """Return one thread."""
     return _thread(session, thread_id).model_dump(mode="json")
 
 
 def threads(session: StoredSession, kind: str | None = None) -> list[dict[str, Any]]:
-    """Give all threads of a session, or those of one kind, the oldest first.
+    """Return all threads of a session, or those of one kind, the oldest first.
 
     The demo has those on its data, in both systems.
     """
@@ -149,8 +149,8 @@ def _threads_now(
     # keep their ids, so that links to them stay valid.
     code = (code_digest(), registry.digest(record.kind, pages=True))
     words = () if session.store.read_only else (*code, verdict.text)
-    data = (record.stages["metrics"].sha256, name, *person.values(), *words)
-    data_key = hashlib.sha256(repr(data).encode()).hexdigest()
+    inputs = (record.stages["metrics"].sha256, name, *person.values(), *words)
+    data_key = hashlib.sha256(repr(inputs).encode()).hexdigest()
     say = _TEXTS[kind]
     person |= {"system": system, "verdict": verdict}
     plain = say(metrics, name=name, level="participant", **person)

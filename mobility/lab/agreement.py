@@ -53,80 +53,81 @@ def agreement(
 ) -> xr.Dataset:
     """Compare angles, or metrics, from video with those of a lab.
 
-    Frames are never taken as independent: an error of a curve is computed within a repetition, and
-    averaged within a participant, before participants are compared; every interval is over
-    participants. A single participant's repetitions take the place of participants: intervals
-    and limits then describe this participant only (attribute ``scope``), and ICC and CCC,
-    which relate differences to the spread of people, are refused.
+    Frames are never treated as independent. An error of a curve is computed within a repetition and
+    averaged within a participant before participants are compared, and every interval is over
+    participants. With a single participant, the repetitions take the place of participants.
+    Intervals and limits then describe only this participant (attribute ``scope``), and ICC and CCC,
+    which relate differences to the spread between people, are not reported.
 
     Parameters
     ----------
     video, lab
-        One trial, or a list of trials in the same order. Either angles in degrees over
-        ``(time,)`` or ``(time, side)`` on the same times, already synchronised, NaN where refused
-        or missing; ``<angle>_sd`` of the video is used where it is there. Or metrics over
-        ``(rep,)`` or ``(rep, side)`` of the same repetitions, of any unit; a coordinate
-        ``participant`` over ``rep`` may name each participant. What both have is compared.
+        One trial, or a list of trials in the same order. Each contains angles or metrics, and what
+        both systems have is compared. Angles are in degrees over ``(time,)`` or ``(time, side)`` at
+        the same times, already synchronised, NaN if not reported or missing; ``<angle>_sd`` of the
+        video is used if it exists. Metrics are over ``(rep,)`` or ``(rep, side)`` of the same
+        repetitions, in any unit; a coordinate ``participant`` over ``rep`` may name each
+        participant.
     repetitions
         Repetitions of each trial with angles, as from
         :func:`~mobility.kinematics.repetitions.find_repetitions`: ``start`` and ``end`` in seconds,
         ``accepted``, and for the value at the bottom ``bottom_start`` and ``bottom_end``. Video and
-        lab are evaluated at the same times. Where a repetition shows one side only, or only some
-        angles, ``compared`` over (rep, side) or (rep, angle, side) says so. None for metrics.
+        lab are evaluated at the same times. If a repetition shows only one side or only some
+        angles, ``compared`` over (rep, side) or (rep, angle, side) marks them. None for metrics.
     participants
-        Participant of each trial; needed with several trials.
+        Participant of each trial; required with several trials.
     margin_deg
         Largest mean difference in degrees that does not matter, chosen before the data were seen,
-        for the test of equivalence. Without it there is no such test.
+        for the test of equivalence. Without it, equivalence is not tested.
     values
         Values of each repetition of angles: ``peak``, ``largest``, ``smallest``, ``range``, or a
-        part of it, as ``bottom``: the median from ``bottom_start`` to ``bottom_end``.
+        part of the repetition such as ``bottom``: the median from ``bottom_start`` to
+        ``bottom_end``.
 
     Returns
     -------
     xarray.Dataset
         Each statistic with ``units``, ``long_name``, ``reference`` and ``scope``; see
-        ``tables/agreement.yaml``. Differences are video less lab. ``side`` is left, right, or
-        middle for angles without one.
+        ``tables/agreement.yaml``. Differences are video minus lab. ``side`` is left, right, or
+        middle for angles without sides.
 
         Over (angle, side): `bias`, `mae`, `rmse`, `rmse_offset_removed`, `coverage`, each the mean
         over participants, with ``_sd`` between them and ``_low`` and ``_high`` (95 %, bootstrap
         over participants); `cmc`; `repetitions_compared`, `participants_compared`,
-        `frames_compared`, `frames_refused` (the lab has a value and the video has none),
-        `frames_lab_missing`; `waveform_reason`. Over (angle, side, percent): `video_curve`,
-        `lab_curve`, `difference_curve`, each with ``_sd``, and the paired `curve_t`; with
-        `curve_threshold` and `curve_p` of the whole curve over (angle, side).
+        `frames_compared`, `frames_refused` (the lab has a value, but the video has none),
+        `frames_lab_missing`; `waveform_reason`; `curve_threshold` and `curve_p` for the whole
+        curve. Over (angle, side, percent): `video_curve`, `lab_curve`, `difference_curve`, each
+        with ``_sd``, and the paired `curve_t`.
 
-        Over (metric, angle, side), with the `values` as metric (or `value`, where metrics
-        were given): Bland and Altman's `sd_difference`, `sd_between`, `sd_within`, `lower_limit`,
-        `upper_limit` of one repetition with intervals; of the `targets`, which are the means of the
-        participants: `mean_difference` (in the middle of the limits and of the interval of the test
-        of equivalence alike: each participant counts once, however many the repetitions), `slope`
-        (proportional bias), `icc`, `icc_consistency`, `ccc`, `sem_agreement`, `sem_consistency`,
-        `method_error95_agreement`, `method_error95_consistency`, `tost_p`; `value_coverage`;
-        `value_reason`.
+        Over (metric, angle, side), with the `values` as metric (or `value` for metrics): Bland and
+        Altman's `sd_difference`, `sd_between`, `sd_within`, `lower_limit`, `upper_limit` for one
+        repetition, with intervals; `value_coverage`; `value_reason`. The following use the
+        `targets`, which are the means of the participants: `mean_difference`, `slope` (proportional
+        bias), `icc`, `icc_consistency`, `ccc`, `sem_agreement`, `sem_consistency`,
+        `method_error95_agreement`, `method_error95_consistency`, `tost_p`. `mean_difference` is in
+        the middle of the limits and of the interval of the test of equivalence, because each
+        participant counts once, however many repetitions there are.
 
-        Over (rep, ...), the data behind all of these: `video_values`, `lab_values`, `video_curves`,
-        `lab_curves`, `repetition_bias` and so on, with the coordinates `participant`, `trial` and
-        `repetition`.
+        Over (rep, ...), the data behind these statistics: `video_values`, `lab_values`,
+        `video_curves`, `lab_curves`, `repetition_bias` and so on, with the coordinates
+        `participant`, `trial` and `repetition`.
 
         A missing statistic is NaN, with the reason in `waveform_reason` or `value_reason`.
 
     Raises
     ------
     BadInputError
-        If trials do not belong together, are not on the same times or not in degrees, share no
-        angle, hold infinite values, or have no accepted repetition; if there are several trials
-        without participants; or if an option is out of range.
+        Trials do not belong together, are at different times or not in degrees, share no angle,
+        contain infinite values, or have no accepted repetition; there are several trials without
+        participants; or an option is out of range.
 
     Notes
     -----
-    The value at the bottom and the peak are defined as in
-    :func:`~mobility.overhead_squat`, each from the frames that its
-    system has. The two systems are the two raters of ICC and SEM, which describe how well one
-    can replace the other, not how well either repeats itself. 1.96 √2 SEM is therefore an error
-    of method, within which 95 % of the differences lie (about their mean, for consistency). A
-    detectable change instead needs one system at several times
+    The value at the bottom and the peak are defined as in :func:`~mobility.overhead_squat`, each
+    from the frames of its own system. The two systems are the two raters of ICC and SEM. These
+    describe how well one system can replace the other, not how well either repeats itself. 1.96 √2
+    SEM is therefore an error of the method, within which 95 % of the differences lie (about their
+    mean, for consistency). A smallest detectable change instead needs one system at several times
     (:func:`~mobility.studies.cohort.changes`).
 
     References
@@ -137,7 +138,7 @@ def agreement(
     videos, labs = _trials(video), _trials(lab)
     if not videos or len(videos) != len(labs):
         raise BadInputError(
-            f"agreement: {len(videos)} trials of the video and {len(labs)} of the lab; give both of"
+            f"agreement: the video has {len(videos)} trials and the lab {len(labs)}; pass both for"
             " each trial"
         )
     participant_of_trial = _participants(participants, len(videos))
@@ -151,15 +152,15 @@ def agreement(
         windows = _trials(repetitions)
         if len(windows) != len(videos):
             raise BadInputError(
-                f"agreement: repetitions of {len(windows)} trials for {len(videos)} trials"
+                f"agreement: repetitions of {len(windows)} trials for {len(videos)}; pass one each"
             )
         rows, warnings = paired_angles(
             videos, labs, windows, participant_of_trial, list(dict.fromkeys(values))
         )
     elif repetitions is not None:
         raise BadInputError(
-            "agreement: metrics have their repetitions already; give repetitions with angles over"
-            " time only"
+            "agreement: metrics already have repetitions; leave out repetitions, which are for"
+            " angles over time"
         )
     else:
         rows = paired_metrics(videos, labs, participant_of_trial)
@@ -212,8 +213,8 @@ def _participants(people: str | Sequence[str | int] | None, trials: int) -> list
     if people is None:
         if trials > 1:
             raise BadInputError(
-                f"agreement: say whose the {trials} trials are (participants=[...]); trials of one"
-                " participant are not independent"
+                f"agreement: the {trials} trials have no participants; add participants=[...]:"
+                " trials of one participant are not independent"
             )
         return ["1"]
     names = [people] if isinstance(people, str) else [str(name) for name in people]
@@ -225,7 +226,7 @@ def _participants(people: str | Sequence[str | int] | None, trials: int) -> list
 
 
 def _unit_means(participant: NDArray[np.str_]) -> Callable[[Array], Array]:
-    """Return a function that averages (rep, ...) to (participant, ...); one participant's stay."""
+    """Return a function that averages over repetitions, if there are several participants."""
     names = list(dict.fromkeys(participant.tolist()))
     if len(names) == 1:
         return lambda values: values
@@ -243,7 +244,7 @@ def _applicable(rows: xr.Dataset) -> NDArray[np.bool_]:
 
 
 def _waveforms(rows: xr.Dataset, unit_means: Callable[[Array], Array]) -> dict[str, Any]:
-    """Errors of the curves, averaged over independent units, and the mean curves."""
+    """Return errors of the curves, averaged over independent units, and the mean curves."""
     dims = ("angle", "side")
     shape = (rows.sizes["angle"], rows.sizes["side"])
     variables: dict[str, Any] = {}
@@ -310,7 +311,7 @@ def _waveforms(rows: xr.Dataset, unit_means: Callable[[Array], Array]) -> dict[s
 
 
 def _correlations(rows: xr.Dataset, add_reason: Callable[[tuple[int, ...], str], None]) -> Array:
-    """CMC of the two systems over the repetitions of each participant, averaged."""
+    """Return the CMC of the two systems over the repetitions of each participant, averaged."""
     participants = rows["participant"].values
     curves = np.stack([rows[f"{what}_curves"].to_numpy() for what in ("video", "lab")], axis=1)
     usable = np.isfinite(rows["repetition_rmse"].to_numpy())
@@ -318,9 +319,9 @@ def _correlations(rows: xr.Dataset, add_reason: Callable[[tuple[int, ...], str],
     result = np.full(shape, np.nan)
     for at in np.ndindex(shape):
         values = [
-            multiple_correlation(curves[chosen, :, *at])
+            multiple_correlation(curves[of_person, :, *at])
             for name in dict.fromkeys(participants.tolist())
-            if (chosen := (participants == name) & usable[:, *at]).any()
+            if (of_person := (participants == name) & usable[:, *at]).any()
         ]
         if not values:
             continue
@@ -340,7 +341,7 @@ def _curves(
     unit_means: Callable[[Array], Array],
     add_reason: Callable[[tuple[int, ...], str], None],
 ) -> dict[str, Any]:
-    """Mean curves of the independent units with their sd, and the test at every point."""
+    """Return mean curves of the independent units with their sd, and the test at every point."""
     dims = ("angle", "side", "percent")
     usable = np.isfinite(rows["repetition_rmse"].to_numpy())[..., None]
     means = {
@@ -394,7 +395,7 @@ def _curves(
 def _discrete(
     rows: xr.Dataset, unit_means: Callable[[Array], Array], margin_deg: float | None
 ) -> dict[str, Any]:
-    """Agreement of the values of repetitions."""
+    """Return the agreement of the values of repetitions."""
     dims = ("metric", "angle", "side")
     ours, theirs, sd = (
         rows[name].transpose("rep", *dims).to_numpy()
@@ -446,21 +447,21 @@ def _pair_statistics(
     margin_deg: float | None,
     in_degrees: bool,
 ) -> tuple[dict[str, float], list[str]]:
-    """All statistics of the repetitions' paired values, and the reasons for missing ones."""
+    """Return all statistics of the repetitions' paired values, and reasons for missing ones."""
     limits = bland_altman(video, lab, participants=participants)
     means = unit_means(video), unit_means(lab)
     table = np.stack(means, axis=1)
     line = proportional_bias(*means)
     if participants is None:
-        # These relate the differences to the spread of people, which one person does not show.
+        # # These relate differences to the spread between people, which one person does not show.
         reason = (
-            "ICC, CCC, SEM, error of method and the test of equivalence: one participant, they are"
-            " of several"
+            "ICC, CCC, SEM, error of method and the test of equivalence: need several"
+            " participants, but there is only one"
         )
         missing = Estimate(len(table), *(np.nan,) * 3, reason=reason)
         absolute = consistent = concordant = sem_agreement = sem_consistency = missing
     else:
-        # Video and lab are the two methods that there are, not a draw from many.
+        # # Video and lab are the only two methods, not a sample of many.
         absolute = intraclass_correlation(table, form="A,1", columns="fixed")
         consistent = intraclass_correlation(table, form="C,1", columns="fixed")
         concordant = concordance(*means)
@@ -490,9 +491,9 @@ def _pair_statistics(
         "ccc": concordant[1:4],
     }.items():
         statistics |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    reasons = [each.reason for each in (limits, line, absolute, consistent, concordant)]
-    # Without an error no value is missing, only the interval, which is not given here.
-    reasons += [each.reason for each in (sem_agreement,) if np.isnan(each.value)]
+    reasons = [result.reason for result in (limits, line, absolute, consistent, concordant)]
+    # # Without an error no value is missing, only the interval, which is not reported here.
+    reasons += [error.reason for error in (sem_agreement,) if np.isnan(error.value)]
     if margin_deg is not None and participants is None:
         statistics |= dict.fromkeys(("tost_p", "tost_low", "tost_high"), np.nan)
     elif margin_deg is not None and in_degrees:
@@ -505,7 +506,7 @@ def _pair_statistics(
 
 
 def _attrs(key: str, name: str, entry: dict[str, Any], rows: xr.Dataset) -> dict[str, str]:
-    """Attributes of a statistic, or of its spread or interval."""
+    """Return the attributes of a statistic, or of its spread or interval."""
     suffix = {
         sd_name(name): ", standard deviation between the independent units",
         f"{name}_low": ", lower end of the 95 % interval",
@@ -528,22 +529,22 @@ def _attrs(key: str, name: str, entry: dict[str, Any], rows: xr.Dataset) -> dict
 def agreement_of_times(
     trials: Sequence[xr.Dataset], participants: Sequence[str]
 ) -> xr.Dataset | None:
-    """Compare the times of trials of the same exercise; None where nothing can be compared.
+    """Compare the times of trials of the same exercise; None if nothing can be compared.
 
     Parameters
     ----------
     trials
-        Each with ``times(system, quantity, rep)`` of the systems "video" and "lab",
+        Each has ``times(system, quantity, rep)`` of the systems "video" and "lab",
         ``times_sd(quantity, rep)``, and the coordinates ``units`` and ``long_name`` of each
-        quantity; one without has no times.
+        quantity. A trial without them has no times.
     participants
         Participant of each trial.
 
     Returns
     -------
     xarray.Dataset
-        That of :func:`~mobility.lab.agreement.agreement` over ``quantity``, with
-        ``video`` and ``lab``, the means of the pairs, and the same coordinates.
+        The result of :func:`~mobility.lab.agreement.agreement` over ``quantity``, with ``video``
+        and ``lab``, the means of the pairs, and the same coordinates.
     """
     timed = [
         (trial, who) for trial, who in zip(trials, participants, strict=True) if "times" in trial
@@ -552,13 +553,13 @@ def agreement_of_times(
     names = [
         name
         for name in (timed[0][0]["quantity"].values.tolist() if timed else [])
-        if any(bool(each.sel(quantity=name)) for each in paired)
+        if any(bool(pair.sel(quantity=name)) for pair in paired)
     ]
     if not names:
         return None
-    chosen = [trial.sel(quantity=names) for trial, _ in timed]
-    videos = [_by_name(each, "video").assign(_errors(each)) for each in chosen]
-    labs = [_by_name(each, "lab") for each in chosen]
+    measured = [trial.sel(quantity=names) for trial, _ in timed]
+    videos = [_by_name(trial, "video").assign(_errors(trial)) for trial in measured]
+    labs = [_by_name(trial, "lab") for trial in measured]
     compared = agreement(videos, labs, participants=[who for _, who in timed])
     compared = compared.sel(metric="value", side="middle", drop=True)
     both = (compared["video_values"] - compared["lab_values"]).notnull()
@@ -566,11 +567,11 @@ def agreement_of_times(
         system: compared[f"{system}_values"].where(both).mean("rep") for system in ("video", "lab")
     }
     result = compared.assign(means).rename(angle="quantity")
-    return result.assign_coords(long_name=("quantity", chosen[0]["long_name"].to_numpy()))
+    return result.assign_coords(long_name=("quantity", measured[0]["long_name"].to_numpy()))
 
 
 def _by_name(trial: xr.Dataset, system: str) -> xr.Dataset:
-    """Give the times of one system as metrics of the repetitions."""
+    """Return the times of one system as metrics of the repetitions."""
     times = trial["times"].sel(system=system)
     return _split(times, {"units": trial["units"].to_numpy().tolist()})
 

@@ -1,7 +1,7 @@
-"""Read one C3D file with ezc3d, in a process of its own.
+"""Read one C3D file with ezc3d, in a separate process.
 
 ezc3d is native code and crashes on some damaged files (a rate of 0, a group that points outside the
-file). Here that ends this process, not the reader's notebook.
+file). Such a crash ends this process, not the user's notebook.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ GROUPS = ("POINT", "ROTATION", "EVENT", "TRIAL", "MANUFACTURER")
 
 
 def do(request: dict[str, Any], _: Send) -> dict[str, Any]:
-    """Write points and pose matrices of `source` to `out` (NumPy's npz), return its parameters."""
+    """Write points and pose matrices of `source` to `out` (NumPy's npz); return its parameters."""
     import ezc3d
 
     try:
@@ -43,7 +43,7 @@ def do(request: dict[str, Any], _: Send) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Value as JSON has it."""
+    """Return a value as plain JSON types."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return [str(v) for v in value] if isinstance(value, list | tuple) else value

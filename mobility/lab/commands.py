@@ -1,4 +1,4 @@
-"""Commands that compare with lab data, or write files for labs; see :mod:`mobility.cli.main`."""
+"""Commands that compare with lab data or write files for labs; see :mod:`mobility.cli.main`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def validate(
         typer.Argument(
             metavar="LAB_FILE",
             help="Markers or angles of the same trial: C3D, TRC, MOT, STO, CSV. With --demo, the "
-            "only argument. Without a file, the stored comparisons are listed.",
+            "only argument. Without a file, the command lists the stored comparisons.",
         ),
     ] = None,
     *,
@@ -60,7 +60,7 @@ def validate(
     ] = None,
     units: Annotated[
         str | None,
-        option("--units", "UNIT", help="m, cm, mm, degree or radian, where the file does not say."),
+        option("--units", "UNIT", help="m, cm, mm, degree or radian, if the file has no unit."),
     ] = None,
     vertical_axis: Annotated[
         str | None, option("--vertical-axis", "AXIS", help="Axis that points up: y, z, -x, ...")
@@ -78,7 +78,7 @@ def validate(
             "--margin-deg",
             "DEG",
             help="Largest mean difference that does not matter, chosen before you saw the data; "
-            "without it equivalence is not tested.",
+            "without it, equivalence is not tested.",
         ),
     ] = None,
     study: Annotated[
@@ -86,12 +86,12 @@ def validate(
         path_option(
             "--study",
             "CSV",
-            help="Many trials: columns session, lab_file, and any of participant, condition, "
+            help="Many trials: columns session, lab_file, optionally participant, condition, "
             "static, mapping, lab_angles.",
         ),
     ] = None,
     out: Annotated[
-        Path | None, path_option("--out", "PATH", help="Folder of the report of a study.")
+        Path | None, path_option("--out", "PATH", help="Folder for the report of a study.")
     ] = None,
     sd: Annotated[
         float | None,
@@ -110,12 +110,12 @@ def validate(
 ) -> None:
     """Compare a session with lab data of the same trial.
 
-    The report says how well the angles agree.
+    The report shows how well the angles agree.
     """
     log_to(log_file, store=store)
     if sd is not None:
         if any(value is not None for value in (session_id, lab_file, study)) or demo:
-            fault = "leave out the session, the lab file, --study and --demo"
+            fault = "cannot be combined with a session, lab file, --study or --demo; leave them out"
             raise BadInputError.of({"sd": fault})
         _say_sample_size(sd, as_json=as_json)
         return
@@ -126,7 +126,7 @@ def validate(
     }
     if study is not None:
         if session_id is not None or demo or any(v is not None for v in of_one.values()):
-            fault = "the file names the sessions and lab files; leave out ID, LAB_FILE and the"
+            fault = "names the sessions and lab files; leave out ID, LAB_FILE and the"
             raise BadInputError.of({"study": f"{fault} options of one trial"})
         folder = out or reports / f"study-{study.stem}"
         opened = open_store(store, reports)
@@ -135,13 +135,13 @@ def validate(
         _validate_study(opened, study, folder, settings, report=report, as_json=as_json)
         return
     if out is not None:
-        raise BadInputError.of({"out": "is only for --study"})
+        raise BadInputError.of({"out": "is only for --study; leave it out"})
     if demo and session_id is not None and lab_file is None:
         session_id, lab_file = None, session_id
     session = open_session_or_demo(session_id, demo, store, reports)
     if lab_file is None:
         if demo:
-            raise BadInputError("give the lab file after --demo")
+            raise BadInputError("the session is missing; give the lab file after --demo")
         _list_validations(session, as_json=as_json)
         return
     from mobility.lab.lab_comparison import validate as compare
@@ -165,11 +165,13 @@ def validate(
 def _validate_study(
     opened: Store, study: Path, folder: Path, settings: Any, *, report: bool, as_json: bool
 ) -> None:
-    """Compare all trials of a study; status 1 where some failed."""
+    """Compare all trials of a study; exit with status 1 if some failed."""
     from mobility.lab.lab_comparison import run_study
-    from mobility.lab.validation_report import check_study_folder, render_study
+    from mobility.lab.validation_report import render_study
+    from mobility.reports.render import check_free
+    from mobility.sessions.reports import VALIDATION
 
-    check_study_folder(folder)
+    check_free(folder, VALIDATION)
     result = run_study(opened, study, **settings)
     failed = result.document["failed"]
     for trial in failed:
@@ -223,9 +225,9 @@ def _signed(value: float | None, digits: int) -> str:
 
 
 def _other_definitions(document: dict[str, Any]) -> dict[str, str]:
-    """Name the angles that the lab's model defines otherwise, and how it does the worst of them.
+    """Return angles that the lab's model defines differently, and how the worst of them differs.
 
-    Empty where the lab's own model is not what the video is compared with.
+    Empty unless the video is compared with the lab's own model.
     """
     from mobility.kinematics.skeleton import called
 
@@ -241,9 +243,9 @@ def _other_definitions(document: dict[str, Any]) -> dict[str, str]:
 
 
 def _farthest(sides: dict[str, Any]) -> float:
-    """Give the largest mean difference of an angle, or of one of its values."""
-    numbers = [each["bias"] for each in sides.values()]
-    parts = [part for each in sides.values() for part in each.values() if isinstance(part, dict)]
+    """Return the largest mean difference of an angle, or of one of its values."""
+    numbers = [side["bias"] for side in sides.values()]
+    parts = [part for side in sides.values() for part in side.values() if isinstance(part, dict)]
     numbers += [part["mean_difference"] for part in parts]
     return float(max(abs(number or 0.0) for number in numbers))
 
@@ -298,15 +300,15 @@ def export_lab(
     ] = None,
     positions: Annotated[
         bool,
-        typer.Option("--positions", help="Positions alone: not angles in CSV, nor both in C3D."),
+        typer.Option("--positions", help="Only positions: no angles in C3D, none in CSV."),
     ] = False,
     landmarks: Annotated[
-        bool, typer.Option("--landmarks", help="Landmarks as detected, not the fitted body.")
+        bool, typer.Option("--landmarks", help="Detected landmarks, not the fitted body.")
     ] = False,
     fill: Annotated[
         Literal["interpolate"] | None,
         typer.Option(
-            "--fill", help="Fill gaps in TRC, MOT and STO, at which OpenSim stops; default: no."
+            "--fill", help="Fill gaps in TRC, MOT and STO, where OpenSim would stop; default: no."
         ),
     ] = None,
     rate: Annotated[
@@ -314,15 +316,16 @@ def export_lab(
         option(
             "--rate",
             "HZ",
-            help="Resample to this many frames per second (not CSV); the file says so. C3D needs "
+            help="Resample to this many frames per second (not CSV); noted in the file. C3D needs "
             "it if the frame rate of the video varies.",
         ),
     ] = None,
 ) -> None:
     """Write positions, angles and events for OpenSim and labs.
 
-    Positions as TRC, angles as MOT, STO or CSV, both as C3D with start, bottom and end of each
-    repetition as events. The angles are those of the report. Prints what the file holds.
+    TRC has positions; MOT, STO and CSV have angles. C3D has both, with start, bottom and end of
+    each repetition as events. The angles are those of the report. The command prints the content of
+    the file.
     """
     from mobility.lab.lab_writers import is_export
 
@@ -334,7 +337,7 @@ def export_lab(
 
 
 def _content_of(written: Path) -> str:
-    """Say what a file for labs holds, as it is read."""
+    """Read a file for labs, and describe its content."""
     from mobility.lab.lab_files import read_lab
 
     trial = read_lab(written)

@@ -1,7 +1,7 @@
-"""Joint centres from the markers of a lab, as a pose to which our formulas apply.
+"""Joint centres from the markers of a lab, as a pose from which our formulas compute angles.
 
-The angles of the lab are computed from its joint centres by the same formulas as ours, so that like
-is compared with like. A centre that the markers cannot give is NaN, with the reason.
+The angles of the lab are computed from its joint centres with the same formulas as ours, so that
+the comparison is fair. A centre that the markers cannot determine is NaN, with the reason.
 """
 
 from __future__ import annotations
@@ -38,23 +38,24 @@ _LEAST_MARKERS = 3
 """Markers, not in one line, that locate a rigid segment."""
 
 _LEAST_WIDTH = 0.01
-"""Metres; markers whose second extent is smaller lie in one line."""
+"""In metres: markers whose second extent is smaller lie in one line."""
 
 _MOST_RESIDUAL = 0.03
-"""Metres that soft tissue moves at most (Leardini et al. 2005, Gait Posture 21:212: up to 0.03 m on
-the thigh); markers with a larger residual are not those of the static trial."""
+"""Largest movement of soft tissue in metres (Leardini et al. 2005, Gait Posture 21:212: up to 0.03
+m
+on the thigh). Markers with a larger residual are not those of the static trial."""
 
 _STILL = 0.02
 """Largest standard deviation of a marker over a static trial, metres."""
 
 _STANDING = 0.97
-"""Share of the greatest height of the hips above the ankles above which a person stands."""
+"""Share of the greatest height of the hips above the ankles, above which a person stands."""
 
 _LEVEL_FRAMES = 5
 """Fewest frames of standing for levelling the feet."""
 
 _PITCH = 35.0
-"""Degrees; largest pitch of the line between heel and toe markers of a flat foot."""
+"""In degrees: largest pitch of the line between heel and toe markers of a flat foot."""
 
 _LENGTHS: Mapping[tuple[str, str], tuple[float, float]] = {
     # Metres, from a small child to a very tall adult.
@@ -64,16 +65,16 @@ _LENGTHS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("elbow", "wrist"): (0.08, 0.50),
 }
 
-# Harrington et al. 2007 (J Biomech 40:595): hip centre from the middle of the anterior spines, in
-# metres, by pelvic depth and pelvic width: slope and constant.
+# # Harrington et al. 2007 (J Biomech 40:595): hip centre from the midpoint of the anterior spines,
+# in metres, as slope and constant of pelvic depth and pelvic width.
 _BACK, _DOWN, _OUT = (0.24, 0.0099), (0.30, 0.0109), (0.33, 0.0073)
 
 _ACROMION = 0.12
-"""Share of the distance between both acromia by which the joint lies below, along the trunk.
+"""Depth of the shoulder joint below the acromion, as a share of the distance between both acromia.
 
-After Rab, Petuskey & Bagley 2002 (Gait Posture 15:113), who take 0.17: of a woman who squats the
-arms are then within 1 degree of those of a model that her markers drive; with 0 they are 7 degrees
-too low where raised, with 0.17 two to three too high."""
+Rab, Petuskey & Bagley 2002 (Gait Posture 15:113) use 0.17. For a woman who squats, the arms are
+then within 1 degree of those of a model that her markers drive. With 0 they are 7 degrees too low
+when raised, with 0.17 two to three degrees too high."""
 
 
 @checked
@@ -84,50 +85,53 @@ def lab_pose(
     static: Markers | None = None,
     level_feet: bool | None = None,
 ) -> xr.Dataset:
-    """Joint centres of a marker trial as a pose Dataset.
+    """Compute joint centres of a marker trial, as a pose Dataset.
 
-    A centre is the mean of the markers that the mapping names (medial and lateral). A marker that
-    was worn in the static trial only is reconstructed from the other markers of its segment in
-    each frame, by the rotation and translation that fit them best by least squares
-    (Soderkvist & Wedin 1993, J Biomech 26:1473). Hips are the markers or
-    functional centres that the mapping names, else come from the iliac spines by
-    :func:`harrington_hips`. Where the mapping says that the shoulders are markers on the acromion,
-    the joint is taken to be below, by 0.12 of the distance between both (after Rab et al. 2002,
-    Gait Posture 15:113), else arms held forward would be some 7 to 10 degrees too low.
+    A centre is the mean of the markers in the mapping (medial and lateral). Some markers are only
+    worn in the static trial. They are reconstructed from the other markers of their segment in each
+    frame, by the rotation and translation that fit these best by least squares (Soderkvist & Wedin
+    1993, J Biomech 26:1473).
+
+    Hips are the markers or functional centres in the mapping; without them they come from the iliac
+    spines by :func:`harrington_hips`. If the mapping marks the shoulders as acromion markers, the
+    joint is assumed 0.12 of the distance between both acromia below them (after Rab et al. 2002,
+    Gait Posture 15:113). Otherwise arms held forward would be some 7 to 10 degrees too low.
 
     Heel and toe markers on shoes differ in height. The toe is therefore lowered or raised so that
-    the line from heel to toe is level while the person stands: in the static trial if there is
-    one, else in the frames in which the hips are highest. An ankle dorsiflexion of zero then is a
-    shank perpendicular to the sole.
+    the line from heel to toe is level while the person stands: in the static trial if there is one,
+    otherwise in the frames in which the hips are highest. With an ankle dorsiflexion of zero, the
+    shank is then perpendicular to the sole.
 
     The whole trial is turned once about the vertical so that the person faces z, as if filmed from
-    the front: a lab sees from all around, and no angle is to be refused because of the view. Angles
-    do not depend on it.
+    the front. A lab measures from all sides, so no angle should be withheld because of the view.
+    Angles do not depend on this rotation.
 
     Parameters
     ----------
     markers
         Markers from :func:`~mobility.lab.lab_files.read_lab`.
     mapping
-        Meaning of the markers, as for ``read_lab``; by default as when the file was read.
+        Meaning of the markers, as in ``read_lab``; by default the mapping with which the file was
+        read.
     static
-        Markers of a trial in which the person stands still, as a Dataset of ``read_lab``.
+        Markers of a trial in which the person stands still, from ``read_lab``.
     level_feet
-        Whether to level the feet; by default as the mapping says.
+        Whether to level the feet; by default as in the mapping.
 
     Returns
     -------
     xarray.Dataset
         ``position`` (time, space, keypoint, individual) in metres, y up, with all 33 landmarks, NaN
-        for those that the markers do not give. The attributes ``joint_centres`` and
-        ``not_available`` are JSON objects: the origin of each landmark, and why others are missing.
+        for those that the markers cannot determine. The attributes ``joint_centres`` and
+        ``not_available`` are JSON objects with the origin of each landmark, and the reason for each
+        missing one.
 
     Raises
     ------
     BadInputError
-        If there are no markers, no mapping fits, a marker of a given mapping is not in the file,
-        the static trial has other markers or moves, a segment has an impossible length, or left
-        and right are exchanged.
+        There are no markers, no mapping fits, a marker of a given mapping is not in the file, the
+        static trial has other markers or moves, a segment has an impossible length, or left and
+        right are exchanged.
 
     Examples
     --------
@@ -135,12 +139,12 @@ def lab_pose(
     >>> pose = lab_pose(trial, static=read_lab("standing.c3d"))  # doctest: +SKIP
     >>> angles = joint_angles(pose)  # doctest: +SKIP
     """
-    chosen = _chosen_mapping(markers, mapping)
-    builder = _LandmarkBuilder(markers, static, chosen)
+    lab_mapping = _chosen_mapping(markers, mapping)
+    builder = _LandmarkBuilder(markers, static, lab_mapping)
     builder.joint_centres()
     builder.hip_centres()
     builder.shoulder_centres()
-    pitch = builder.level(chosen.level_feet if level_feet is None else level_feet)
+    pitch = builder.level(lab_mapping.level_feet if level_feet is None else level_feet)
     builder.check()
     turned = builder.face_z()
     position = np.full((markers.sizes["time"], 3, len(KEYPOINTS), 1), np.nan)
@@ -149,8 +153,8 @@ def lab_pose(
     for name in KEYPOINTS:
         if name not in builder.centres:
             builder.reasons.setdefault(name, "no marker of the mapping is near it")
-    kept = ("source_file", "source_sha256", "source_format", "rate_hz")
-    attrs: dict[str, Any] = {name: markers.attrs[name] for name in kept if name in markers.attrs}
+    copied = ("source_file", "source_sha256", "source_format", "rate_hz")
+    attrs: dict[str, Any] = {name: markers.attrs[name] for name in copied if name in markers.attrs}
     pose = xr.Dataset(
         {
             "position": (
@@ -181,7 +185,7 @@ def lab_pose(
         pose,
         "lab_pose",
         {
-            "mapping": chosen.name,
+            "mapping": lab_mapping.name,
             "static": static.attrs.get("source_file", "given") if static is not None else None,
             "level_feet": level_feet,
         },
@@ -203,31 +207,32 @@ def harrington_hips(
     width: float | None = None,
     depth: float | None = None,
 ) -> tuple[Array, Array]:
-    r"""Hip joint centres from the iliac spines, left and right (..., 3), metres.
+    r"""Compute hip joint centres from the iliac spines, left and right (..., 3), metres.
 
     In the frame of the pelvis (z from the left to the right anterior spine, x forward in the plane
-    of the spines, y up), from the middle of the anterior spines:
+    of the spines, y up), relative to the midpoint of the anterior spines:
 
     .. math::
 
         x = -0.24\,d - 9.9, \quad y = -0.30\,w - 10.9, \quad z = \pm(0.33\,w + 7.3) \quad (mm)
 
-    with the pelvic width :math:`w` between the anterior spines and the pelvic depth :math:`d` from
-    their middle to that of the posterior spines (Harrington, Zavatsky, Lawson, Yuan & Theologis
-    2007, J Biomech 40:595-602, the equations with one predictor each).
+    The pelvic width :math:`w` is the distance between the anterior spines; the pelvic depth
+    :math:`d` is the distance from their midpoint to that of the posterior spines (Harrington,
+    Zavatsky, Lawson, Yuan & Theologis 2007, J Biomech 40:595-602, the equations with one predictor
+    each).
 
-    `psis` is the middle of the posterior spines, or the sacrum. `width` and `depth` are by default
-    the medians over the frames, so that skin that moves over a bent pelvis does not move the hips.
+    `psis` is the midpoint of the posterior spines, or the sacrum. By default `width` and `depth`
+    are the medians over the frames, so that skin moving over a bent pelvis does not move the hips.
     """
     front = (left_asis + right_asis) / 2
     across, ahead = right_asis - left_asis, front - psis
     if width is None or depth is None:
         widths, depths = np.linalg.norm(across, axis=-1), np.linalg.norm(ahead, axis=-1)
-        seen = ~np.isnan(widths + depths)
-        if not seen.any():
-            raise BadInputError("the iliac spines are never seen together")
-        width = float(np.median(widths[seen])) if width is None else width
-        depth = float(np.median(depths[seen])) if depth is None else depth
+        has_spines = ~np.isnan(widths + depths)
+        if not has_spines.any():
+            raise BadInputError("the iliac spines are never visible together")
+        width = float(np.median(widths[has_spines])) if width is None else width
+        depth = float(np.median(depths[has_spines])) if depth is None else depth
     z = direction(across)
     x = direction(ahead - (ahead * z).sum(axis=-1, keepdims=True) * z)
     y = np.cross(z, x)
@@ -237,25 +242,25 @@ def harrington_hips(
 
 
 def carry_point(static: Array, moving: Array, point: Array) -> tuple[Array, Array]:
-    """Position of a point of a rigid segment, in each frame, from markers of that segment, metres.
+    """Return the position of a point of a rigid segment in each frame, from its markers, metres.
 
     `point` (3,) is moved by the rotation and translation that fit the markers' `static` positions
     (marker, 3) to their `moving` ones (time, marker, 3) by least squares (Soderkvist & Wedin 1993,
-    J Biomech 26:1473). Returns the positions of the point (time, 3), NaN where fewer than three
-    markers are seen or they lie in one line, and the root mean square residual of the markers
+    J Biomech 26:1473). The result is the positions of the point (time, 3), NaN if fewer than three
+    markers are visible or they lie in one line, and the root mean square residual of the markers
     (time,).
     """
-    seen = ~np.isnan(moving).any(axis=-1)
+    is_visible = ~np.isnan(moving).any(axis=-1)
     places = np.full((len(moving), 3), np.nan)
     residual = np.full(len(moving), np.nan)
-    for visible in np.unique(seen, axis=0):
+    for visible in np.unique(is_visible, axis=0):
         if visible.sum() < _LEAST_MARKERS:
             continue
         visible_static = static[visible]
         centre = visible_static.mean(axis=0)
         if np.linalg.svd(visible_static - centre, compute_uv=False)[1] < _LEAST_WIDTH:
             continue
-        frames = np.flatnonzero((seen == visible).all(axis=1))
+        frames = np.flatnonzero((is_visible == visible).all(axis=1))
         visible_moving = moving[frames][:, visible]
         middle = visible_moving.mean(axis=1)
         spread = np.einsum("tmi,mj->tij", visible_moving - middle[:, None], visible_static - centre)
@@ -281,14 +286,14 @@ def _chosen_mapping(markers: xr.Dataset, mapping: MappingLike | None) -> LabMapp
     best = best_mapping(names, [])
     if best is None:
         raise BadInputError(
-            f"no built-in mapping knows these markers ({shortened(names)}); give a "
+            f"no built-in mapping has these markers ({shortened(names)}); pass a "
             "mapping with the joint_centres"
         )
     return best
 
 
 class _LandmarkBuilder:
-    """Landmarks of one trial as they are made: positions, origins, reasons for missing ones."""
+    """Landmarks of one trial as they are built: positions, origins, reasons for missing ones."""
 
     def __init__(self, markers: xr.Dataset, static: xr.Dataset | None, mapping: LabMapping) -> None:
         self.mapping = mapping
@@ -299,7 +304,7 @@ class _LandmarkBuilder:
         self.results: dict[str, Any] = {}
         self._names, self._values = _names_and_positions(markers)
         self._static = None if static is None else self._static_positions(static)
-        # Markers of the static trial only: positions and origin, or why they are missing.
+        # # Markers only in the static trial: positions and origin, or why they are missing.
         self._reconstructed: dict[str, tuple[Array, str] | str] = {}
 
     def _static_positions(self, static: xr.Dataset) -> tuple[FileNames, dict[str, Array]]:
@@ -310,21 +315,21 @@ class _LandmarkBuilder:
                 f"the static trial has none of the markers of mapping {self.mapping.name}"
             )
         for name in mapped:
-            seen = values[str(name)]
-            seen = seen[~np.isnan(seen).any(axis=-1)]
-            if len(seen) and float(seen.std(axis=0).max()) > _STILL:
+            positions = values[str(name)]
+            positions = positions[~np.isnan(positions).any(axis=-1)]
+            if len(positions) and float(positions.std(axis=0).max()) > _STILL:
                 raise BadInputError(
-                    f"the static trial moves: {name} by {seen.std(axis=0).max():.3f} m "
-                    "(standard deviation); give one in which the person stands still"
+                    f"the static trial moves: {name} by {positions.std(axis=0).max():.3f} m "
+                    "(standard deviation); use one in which the person stands still"
                 )
         return names, {
-            name: np.median(seen, axis=0) if len(seen) else np.full(3, np.nan)
+            name: np.median(positions, axis=0) if len(positions) else np.full(3, np.nan)
             for name, v in values.items()
-            for seen in [v[~np.isnan(v).any(axis=-1)]]
+            for positions in [v[~np.isnan(v).any(axis=-1)]]
         }
 
     def joint_centres(self) -> None:
-        """Make every landmark for which the mapping names markers."""
+        """Compute every landmark for which the mapping has markers."""
         for landmark, names in self.mapping.joint_centres.items():
             if self._mean(landmark, names):
                 continue
@@ -348,7 +353,7 @@ class _LandmarkBuilder:
                 )
 
     def _mean(self, landmark: str, names: tuple[str, ...]) -> bool:
-        """Make `landmark` the mean of markers, if all are available."""
+        """Set `landmark` to the mean of markers, if all are available."""
         positions: list[Array] = []
         origins: list[str] = []
         for name in names:
@@ -367,7 +372,7 @@ class _LandmarkBuilder:
             origins.append(marker[1])
         mean = np.mean(positions, axis=0)
         if np.isnan(mean).all():
-            self.reasons[landmark] = f"{' and '.join(origins)} are never seen together"
+            self.reasons[landmark] = f"{' and '.join(origins)} are never visible together"
             return False
         self.centres[landmark] = mean
         self.origins[landmark] = f"mean of {', '.join(origins)}" if origins[1:] else origins[0]
@@ -406,20 +411,21 @@ class _LandmarkBuilder:
         standing = np.stack([places[then] for _, then in both])
         values, residual = carry_point(standing, moving, places[at])
         if np.isnan(values).all():
-            return f"marker {name}: the markers of {segment} are never seen together, or in a line"
+            return (
+                f"marker {name}: the markers of {segment} are never visible together, or in a line"
+            )
         typical = float(np.nanmedian(residual))
         if typical > _MOST_RESIDUAL:
             raise BadInputError(
                 f"the markers of {segment.replace('_', ' ')} lie {1000 * typical:.0f} mm "
-                "off their places in the static trial; is it of the same person, with the same "
-                "markers?"
+                "off their places in the static trial; check that person and markers are the same"
             )
         residuals = self.results.setdefault("static_residual_mm", {})
         residuals[at] = round(1000 * typical, 2)
         return values, f"{at} (static trial, carried by {len(both)} markers)"
 
     def hip_centres(self) -> None:
-        """Take the hips from the iliac spines, unless they have markers."""
+        """Compute the hips from the iliac spines, unless they have markers."""
         names = [f"{side}_hip" for side in SIDES]
         if all(name in self.centres for name in names):
             return
@@ -435,7 +441,7 @@ class _LandmarkBuilder:
             self.origins[name] = "iliac spines, Harrington et al. 2007"
 
     def shoulder_centres(self) -> None:
-        """Take the shoulders from the acromia, where they are markers there."""
+        """Compute the shoulders from the acromia, if the markers are there."""
         names = [f"{side}_{point}" for point in ("shoulder", "hip") for side in SIDES]
         if not (self.mapping.acromion and all(name in self.centres for name in names)):
             return
@@ -451,7 +457,7 @@ class _LandmarkBuilder:
 
     def _harrington(self, pelvis: Pelvis | None) -> tuple[Array, Array] | str:
         if pelvis is None:
-            return f"mapping {self.mapping.name} names neither hip markers nor iliac spines"
+            return f"mapping {self.mapping.name} has neither hip markers nor iliac spines"
         fronts = (pelvis.left_asis, pelvis.right_asis)
         backs = (pelvis.left_psis, pelvis.right_psis)
         spines = self._spines(self._names, self._values, fronts, backs, pelvis.sacrum)
@@ -459,7 +465,7 @@ class _LandmarkBuilder:
             return spines
         left, right, back = spines
         if np.isnan(left + right + back).all():
-            return "the iliac spines are never seen together"
+            return "the iliac spines are never visible together"
         size: dict[str, float] = {}
         if self._static is not None:
             standing = self._spines(*self._static, fronts, backs, pelvis.sacrum)
@@ -480,7 +486,7 @@ class _LandmarkBuilder:
         backs: tuple[str | None, str | None],
         sacrum: str | None,
     ) -> tuple[Array, Array, Array] | str:
-        """Left and right anterior spine, and the middle of the posterior ones."""
+        """Return left and right anterior spine, and the midpoint of the posterior ones."""
         front = [names.find(name) for name in fronts]
         if None in front:
             return f"marker {fronts[front.index(None)]} is not in the file"
@@ -494,7 +500,7 @@ class _LandmarkBuilder:
         return values[str(front[0])], values[str(front[1])], middle
 
     def level(self, wanted: bool) -> dict[str, float]:
-        """Level the feet as they are in standing, and return the removed pitch (degrees)."""
+        """Level the feet as in standing, and return the removed pitch (degrees)."""
         pitches: dict[str, float] = {}
         if not wanted:
             return pitches
@@ -512,7 +518,7 @@ class _LandmarkBuilder:
                 raise BadInputError(
                     f"the {side} foot points {abs(pitch):.0f} degrees "
                     f"{'up' if pitch > 0 else 'down'} while standing; check which markers are "
-                    "heel and toe, or give level_feet=False"
+                    "heel and toe, or use level_feet=False"
                 )
             self.centres[toe] = self.centres[toe] - np.array([0.0, rise, 0.0])
             self.origins[toe] += f", {'lowered' if rise > 0 else 'raised'} {abs(rise):.3f} m"
@@ -520,15 +526,15 @@ class _LandmarkBuilder:
         return pitches
 
     def _standing_foot(self, heel: str, toe: str) -> tuple[float, float] | None:
-        """Rise of the toe over the heel, and their distance on the floor, while standing."""
+        """Return the height of the toe above the heel, and their distance, in standing."""
         if self._static is not None:
             names, places = self._static
             markers = [
                 [names.find(name) for name in self.mapping.joint_centres[landmark]]
                 for landmark in (heel, toe)
             ]
-            if all(name is not None for each in markers for name in each):
-                ends = [np.mean([places[str(n)] for n in each], axis=0) for each in markers]
+            if all(name is not None for place in markers for name in place):
+                ends = [np.mean([places[str(n)] for n in place], axis=0) for place in markers]
                 foot = ends[1] - ends[0]
                 if not np.isnan(foot).any():
                     return float(foot[1]), float(np.hypot(foot[0], foot[2]))
@@ -541,7 +547,7 @@ class _LandmarkBuilder:
         return rise, float(np.median(np.hypot(foot[:, 0], foot[:, 2])))
 
     def _standing_frames(self) -> NDArray[np.bool_]:
-        """Frames in which the hips are nearly as high above the ankles as they ever are."""
+        """Return the frames in which the hips are nearly as high above the ankles as ever."""
         length = len(next(iter(self._values.values())))
         landmarks = [f"{side}_{point}" for point in ("hip", "ankle") for side in SIDES]
         if not all(name in self.centres for name in landmarks):
@@ -554,7 +560,7 @@ class _LandmarkBuilder:
         return standing
 
     def check(self) -> None:
-        """Raise where the landmarks cannot be those of a person."""
+        """Raise if the landmarks cannot belong to a person."""
         if not self.centres:
             reason = next(iter(self.reasons.values()), "none is named")
             raise BadInputError(f"no joint centre can be computed: {reason}")
@@ -575,7 +581,7 @@ class _LandmarkBuilder:
         self._check_sides()
 
     def _check_sides(self) -> None:
-        """Raise where the toes point backwards: sides exchanged, or left-handed axes."""
+        """Raise if the toes point backwards: sides are exchanged, or the axes left-handed."""
         landmarks = [f"{side}_{point}" for side in SIDES for point in ("hip", "heel", "foot_index")]
         if not all(name in self.centres for name in landmarks):
             return
@@ -584,8 +590,8 @@ class _LandmarkBuilder:
         ahead = (forward * (ltoe - lheel + rtoe - rheel)).sum(axis=-1)
         if not np.isnan(ahead).all() and float(np.nanmedian(np.sign(ahead))) < 0:
             raise BadInputError(
-                "the toes point backwards: left and right are exchanged in the names, or "
-                "the axes of the file are left-handed"
+                "the toes point backwards; exchange left and right in the names, or "
+                "make the axes of the file right-handed"
             )
 
     def face_z(self) -> float | None:
@@ -609,7 +615,7 @@ class _LandmarkBuilder:
 
 
 def _names_and_positions(markers: xr.Dataset) -> tuple[FileNames, dict[str, Array]]:
-    """Names and positions (time, 3) of the markers."""
+    """Return names and positions (time, 3) of the markers."""
     position = markers["marker_position"].sel(space=["x", "y", "z"])
     values = position.transpose("marker", "time", "space").to_numpy().astype(np.float64)
     names = [str(name) for name in markers["marker"].to_numpy()]

@@ -21,11 +21,11 @@ MARK = 0x50
 """The second byte of every C3D file."""
 
 _ORDERS = {84: "<", 86: ">"}
-"""Byte order by processor, for those with IEEE numbers."""
+"""Byte order by processor, for processors with IEEE numbers."""
 
 _READER = "mobility.lab.c3d_worker"
 _MOST_FRAMES = 65535
-"""Largest number of the 16 bits of a header."""
+"""Largest 16-bit number of a header."""
 
 _LONGEST_S = 300
 """Seconds after which the reader counts as stuck in a damaged file."""
@@ -37,7 +37,7 @@ def c3d(path: Path, content: bytes) -> LabFile:
     """Parse a C3D file."""
     what = path.name
     if len(content) < 512 or content[1] != MARK:
-        raise BadInputError(f"{what}: is not a C3D file, or only the beginning of one")
+        raise BadInputError(f"{what}: is not a C3D file, or only its beginning; export it again")
     arrays, metadata = _opened(path, content)
     groups = metadata["parameters"]
     points, rotations = arrays["points"], arrays["rotations"]
@@ -45,14 +45,14 @@ def c3d(path: Path, content: bytes) -> LabFile:
     first = int(metadata["header"]["first_frame"])
     _require_whole(what, content, groups, max(points.shape[2], rotations.shape[3]))
     file = LabFile(what=what, file_format="C3D")
-    # ezc3d gives POINT:RATE for both, so that only the bytes show a contradiction.
+    # # ezc3d returns POINT:RATE for both, so only the bytes show a contradiction.
     byte_order = _ORDERS.get(_processor(content))
     in_header = struct.unpack(f"{byte_order}f", content[20:24])[0] if byte_order else 0.0
     file.other_rate = in_header if in_header > 0 else None
     rate = rate or in_header
     labels = _labels(groups, points.shape[1])
     require_unique(labels, what=what, kind="points")
-    # ezc3d has set points with a negative residual to NaN.
+    # # ezc3d has already set points with a negative residual to NaN.
     values = points[:3].transpose(2, 1, 0).astype(np.float64)
     modelled = {
         kind: {str(name).strip() for name in _value(groups, "POINT", kind, [])} - {""}
@@ -75,7 +75,7 @@ def c3d(path: Path, content: bytes) -> LabFile:
         unit = str(_value(groups, "ROTATION", "UNITS", [unit])[0])
         rate = rate or float(_value(groups, "ROTATION", "RATE", [0.0])[0])
     if not file.markers and not file.columns:
-        raise BadInputError(f"{what}: has neither markers nor angles nor pose matrices")
+        raise BadInputError(f"{what}: has no markers, angles or pose matrices; use another file")
     if not rate > 0:
         file.notes["rate"] = "not said"
     file.stated_rate = rate if rate > 0 else None
@@ -99,7 +99,7 @@ def c3d(path: Path, content: bytes) -> LabFile:
 
 
 def _opened(path: Path, content: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Arrays of the file, and its parameters and header, read in a process of its own."""
+    """Read arrays, parameters and header of the file in a separate process."""
     with tempfile.TemporaryDirectory() as folder, Process(_READER) as reader:
         source, out = path, Path(folder) / "out.npz"
         if content[:2] != path.read_bytes()[:2]:  # it was gzipped
@@ -117,13 +117,13 @@ def _opened(path: Path, content: bytes) -> tuple[dict[str, Array], dict[str, Any
 
 
 def _processor(content: bytes) -> int:
-    """Processor whose number format the file has: 84 Intel, 85 DEC, 86 MIPS."""
+    """Return the processor whose number format the file has: 84 Intel, 85 DEC, 86 MIPS."""
     place = 512 * (content[0] - 1) + 3
     return content[place] if place < len(content) else 0
 
 
 def _require_whole(what: str, content: bytes, groups: Any, frames: int) -> None:
-    """Raise if there are fewer frames than the header says; ezc3d omits them silently."""
+    """Raise if there are fewer frames than in the header; ezc3d omits them silently."""
     order = _ORDERS.get(_processor(content), "<")
     first, last = struct.unpack(f"{order}HH", content[6:10])
     promised = last - first + 1
@@ -140,27 +140,27 @@ def _require_whole(what: str, content: bytes, groups: Any, frames: int) -> None:
                 return
     if frames == _MOST_FRAMES < promised:
         raise BadInputError(
-            f"{what}: has {promised} frames, of which C3D counts {frames}; export it in parts"
+            f"{what}: has {promised} frames, but C3D counts only {frames}; export it in parts"
         )
     if frames < promised:
         raise BadInputError(
-            f"{what}: its header says {promised} frames, it has {frames}; the file was cut off"
+            f"{what}: has {frames} frames, but {promised} in its header; export it again"
         )
 
 
 def _value(groups: Any, group: str, name: str, default: Any) -> Any:
-    """Value of a parameter of a C3D, `default` where it is absent or empty."""
+    """Return the value of a parameter of a C3D, or `default` if it is absent or empty."""
     value = groups.get(group, {}).get(name)
     return value or default
 
 
 def _events(what: str, groups: Any) -> list[Event]:
-    """Events of the group ``EVENT``, in the order of time."""
+    """Return the events of the group ``EVENT``, ordered by time."""
     times = np.array(_value(groups, "EVENT", "TIMES", [[], []]), dtype=np.float64)
     if times.ndim != 2 or len(times) != 2:  # minutes and seconds, one below the other
         raise BadInputError(f"{what}: its events have no times of minutes and seconds")
     words = {
-        name: [str(each).strip() for each in _value(groups, "EVENT", name, [])]
+        name: [str(text).strip() for text in _value(groups, "EVENT", name, [])]
         for name in ("LABELS", "CONTEXTS", "DESCRIPTIONS")
     }
     count = int(_value(groups, "EVENT", "USED", [times.shape[1]])[0])
@@ -168,13 +168,13 @@ def _events(what: str, groups: Any) -> list[Event]:
         60.0 * minutes + seconds_of_minute
         for minutes, seconds_of_minute in times.T[:count].tolist()
     ]
-    padded = ([*each, *[""] * len(seconds)][: len(seconds)] for each in words.values())
+    padded = ([*texts, *[""] * len(seconds)][: len(seconds)] for texts in words.values())
     return sorted(map(Event, seconds, *padded))
 
 
 def _labels(groups: Any, count: int) -> list[str]:
     labels: list[str] = []
-    for i in range(1, 20):  # LABELS, LABELS2, ... of 255 each
+    for i in range(1, 20):  # LABELS, LABELS2, ... with 255 each
         labels += [
             str(x).strip() for x in _value(groups, "POINT", f"LABELS{i if i > 1 else ''}", [])
         ]

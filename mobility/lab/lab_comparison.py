@@ -1,8 +1,8 @@
 """Agreement of a session with lab data of the same trial, and of many sessions together.
 
-A comparison is kept in the session, in ``validation/<name>/``: the curves on one clock
+A comparison is stored in the session, in ``validation/<name>/``: the curves on one clock
 (``curves.nc``), the statistics (``agreement.nc``), and their inputs (``validation.json``). The next
-comparison with the same lab file replaces it as a whole; a new analysis makes it stale.
+comparison with the same lab file replaces all of it. After a new analysis it is out of date.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ if TYPE_CHECKING:
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 COMPARISON = (*RESULTS, __name__)
-"""Code of a comparison with a lab, from the results of sessions."""
+"""Code of a comparison with a lab, after the results of sessions."""
 
 MOST_SHOWN = 4
-"""Most trials of a study whose curves over time are shown."""
+"""Largest number of trials of a study whose curves over time are shown."""
 
 _OF_TIMES = (
     *("long_name", "units", "video", "lab", "pairs", "mean_difference", "mean_difference_low"),
@@ -70,7 +70,7 @@ _OF_TIMES = (
     *("lower_limit_high", "upper_limit", "upper_limit_low", "upper_limit_high"),
     *("value_coverage", "value_reason"),
 )
-"""What is kept of the agreement of times."""
+"""Stored statistics of the agreement of times."""
 
 _STUDY, _STUDY_AGREEMENT = "study.json", "study.nc"
 _CURVES, _AGREEMENT, _DOCUMENT = "curves.nc", "agreement.nc", "validation.json"
@@ -86,7 +86,7 @@ class Validation:
     folder: Path
     document: dict[str, Any]
     held: tuple[xr.Dataset, xr.Dataset] | None = None
-    """Curves and agreement in memory, where there are no files."""
+    """Curves and agreement in memory, if there are no files."""
 
     @property
     def name(self) -> str:
@@ -94,7 +94,7 @@ class Validation:
         return str(self.document["validation"])
 
     def curves(self) -> dict[str, xr.Dataset]:
-        """Angles of video and lab at the times of the video, degrees, by the name of the trial."""
+        """Angles of video and lab at the times of the video, in degrees, by trial."""
         return {self.name: self.held[0] if self.held else read_dataset(self.folder / _CURVES)}
 
     def agreement(self) -> xr.Dataset:
@@ -118,33 +118,34 @@ def validate(
     name: str | None = None,
     folder: FilePath | None = None,
 ) -> Validation:
-    """Compare an analysed session with what a lab measured in the same trial, and keep it.
+    """Compare an analysed session with what a lab measured in the same trial, and store the result.
 
     Parameters
     ----------
     session
-        An analysed session. What is compared of it, its exercise says (``lab`` of its table).
+        An analysed session. The table of its exercise lists what is compared (``lab``).
     lab_file
         Markers or angles of the lab: C3D, TRC, MOT, STO or CSV.
     lab_angles
-        Angles of the lab's own model, where they are in a file of their own.
+        Angles of the lab's own model, if they are in a separate file.
     static
         A static trial with the markers that were taken off for the movement.
     mapping
-        Meaning of markers and columns that no built-in mapping has.
+        Meaning of markers and columns that no built-in mapping describes.
     units, vertical_axis
-        Those of `lab_file`, where it does not say.
+        Unit and vertical axis of `lab_file`, if the file does not have them.
     margin_deg
-        Largest mean difference that does not matter, degrees, chosen before the data were seen;
-        without it equivalence is not tested.
+        Largest mean difference that does not matter, in degrees, chosen before the data were seen.
+        Without it, equivalence is not tested.
     lag_s
-        To be added to video time to get lab time, where it need not be estimated.
+        Time to add to video time to get lab time; estimated by default.
     max_lag_s
         Largest lag that is possible.
     name
         Name of the comparison; by default that of the lab file.
     folder
-        Where it is kept; by default in the session. Needed for the demo, which is not changed.
+        Folder for the result; by default in the session. Required for the demo, which is not
+        changed.
 
     Raises
     ------
@@ -153,7 +154,7 @@ def validate(
     BadInputError
         A file cannot be used, or its movement does not match that of the video.
     StorageError
-        It cannot be written.
+        The result cannot be written.
     """
     from mobility.lab.lab_trial import read_reference
 
@@ -213,7 +214,7 @@ def validate(
     if folder is not None:
         write()
     else:
-        # A running analysis or deletion must not see half of this.
+        # # A running analysis or deletion must not see half of the files.
         with session.store.session_locked(session.id, what=f"session {session.id}", wait_s=10):
             if not (session.folder / "session.json").is_file():
                 raise NotFoundError(f"session {session.id}: was deleted meanwhile")
@@ -222,18 +223,18 @@ def validate(
 
 
 def _compared(session: StoredSession, reference: Reference, **options: Any) -> Trial:
-    """Compare what the exercise of a session compares, also its times."""
+    """Compare the angles and times in the table of a session's exercise."""
     from mobility.lab.lab_trial import compare
 
     exercise, metrics = session.record.kind, session.metrics()
     repetitions = session.repetitions()
     measured = _with_raw(session, session.measured_angles())
     angles, shown = stages_of(exercise).compared(exercise, measured, repetitions, metrics)
-    # What is not compared needs no warning, nor one that counts it.
+    # # Angles that are not compared need no warning.
     unused = set(measured.data_vars) - (set() if "compared" in shown else set(angles.data_vars))
     if not shown["accepted"].any():
         raise BadInputError(
-            f"session {session.id}: has no accepted {exercise.noun} to compare; see its report"
+            f"session {session.id}: has no accepted {exercise.noun} to compare; read its report"
         )
     values = exercise.table["lab"]["values"]
     trial = compare(angles, shown, reference, values=values, **options)
@@ -243,14 +244,14 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
     agreement = trial.agreement.assign_attrs(of_exercise)
     curves = trial.curves.assign_attrs(of_exercise, values=" ".join(values))
     recordings = [
-        each.assign_coords(time=each["time"] - trial.sync.lag_s)
-        for each in (reference.pose, reference.formulas, reference.model)
-        if each is not None
+        recording.assign_coords(time=recording["time"] - trial.sync.lag_s)
+        for recording in (reference.pose, reference.formulas, reference.model)
+        if recording is not None
     ]
     times = None
     if "seat_off" in repetitions:
         times = times_of_both(exercise, repetitions, metrics, recordings)
-    warnings = [each for each in trial.warnings if each.get("values", {}).get("name") not in unused]
+    warnings = [w for w in trial.warnings if w.get("values", {}).get("name") not in unused]
     if times is not None:
         curves = curves.merge(times, combine_attrs="override")
         if why := times.attrs["refused"]:
@@ -261,7 +262,7 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
 def times_statistics(
     curves: Sequence[xr.Dataset], participants: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Agreement of the times of trials as JSON values, by quantity; empty where there are none."""
+    """Return agreement of the times of trials as JSON values, by quantity; may be empty."""
     from mobility.lab.agreement import agreement_of_times
 
     result = agreement_of_times(curves, participants)
@@ -287,8 +288,8 @@ def validations(
 def validation(
     session: StoredSession, name: str, *, folder: str | os.PathLike[str] | None = None
 ) -> Validation:
-    """One stored comparison."""
-    by_name = {each.name: each for each in validations(session, folder=folder)}
+    """Return one stored comparison."""
+    by_name = {stored.name: stored for stored in validations(session, folder=folder)}
     if name not in by_name:
         raise NotFoundError(
             f"session {session.id}: no comparison '{name}' with lab data"
@@ -307,8 +308,8 @@ def open_comparison(
 ) -> Validation | Study:
     """Open the subject of a report: a comparison of a session, a study, or the demo.
 
-    Without `session_id` it is the demo; `comparison` may be empty where there is only one; `folder`
-    holds the comparisons, if the session does not. With the folder of a `study` there is no
+    Without `session_id` it is the demo. `comparison` may be empty if there is only one. `folder`
+    contains the comparisons, if the session does not. With the folder of a `study` there is no
     session.
 
     Raises
@@ -316,12 +317,12 @@ def open_comparison(
     NotFoundError
         There is no such session, comparison or study.
     BadInputError
-        Several comparisons, and none is named.
+        There are several comparisons, and none is named.
     """
     if study:
         if not (Path(study) / _STUDY).is_file():
             raise NotFoundError(
-                f"{study}: holds no study; make one with: mobility validate --study"
+                f"{study}: contains no study; make one with: mobility validate --study"
             )
         return Study(Path(study), read_json(Path(study) / _STUDY))
     opened: SessionStore[StoredSession] = SessionStore(store)
@@ -333,8 +334,8 @@ def open_comparison(
         return _warned_if_stale(session, validation(session, comparison, folder=place))
     stored = validations(session, folder=place)
     if len(stored) != 1:
-        names = ", ".join(each.name for each in stored) or "none"
-        raise BadInputError(f"session {session.id}: name one of its comparisons ({names})")
+        names = ", ".join(one.name for one in stored) or "none"
+        raise BadInputError(f"session {session.id}: choose one of its comparisons ({names})")
     return _warned_if_stale(session, stored[0])
 
 
@@ -346,7 +347,7 @@ def _warned_if_stale(session: StoredSession, comparison: Validation) -> Validati
 
 
 def demo_validation(store: SessionStore[Any]) -> Validation:
-    """Compare the demo with its truth, whose clock is set 0.25 s late; nothing is kept."""
+    """Compare the demo with its truth, with a clock set 0.25 s late; nothing is stored."""
     from mobility.lab.lab_writers import write_trc
 
     session = store.demo(registry.USUAL)
@@ -387,14 +388,14 @@ class Study:
         return read_dataset(self.folder / _STUDY_AGREEMENT)
 
     def curves(self) -> dict[str, xr.Dataset]:
-        """Curves of the trials, where there are few enough to show."""
+        """Curves of the trials, if there are few enough to show."""
         files = sorted((self.folder / "curves").glob("*.nc"))
         return {file.stem: read_dataset(file) for file in files}
 
 
 @dataclass(frozen=True)
 class StudyResult:
-    """Results of a study, before they are written."""
+    """Results of a study before they are written."""
 
     document: dict[str, Any]
     agreement: xr.Dataset | None
@@ -419,19 +420,19 @@ class StudyResult:
 def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
     """Read the list of a study, a CSV with a header.
 
-    The columns are those of :class:`StudyRow`; paths are taken from the folder of the file.
+    The columns are those of :class:`StudyRow`; paths are relative to the folder of the file.
 
     Raises
     ------
     NotFoundError
         There is no such file.
     BadInputError
-        It has no rows, an unknown or missing column, or an empty field that is needed.
+        It has no rows, an unknown or missing column, or an empty required field.
     """
     file = Path(path)
     columns, table = read_csv(file, what="study")
     if twice := [name for name in columns if columns.count(name) > 1]:
-        raise BadInputError(f"study {file.name}: has the column '{twice[0]}' twice")
+        raise BadInputError(f"study {file.name}: has the column '{twice[0]}' twice; delete one")
     allowed = list(StudyRow.model_fields)
     for name in columns:
         if name not in allowed:
@@ -459,9 +460,9 @@ def run_study(
 ) -> StudyResult:
     """Compare every trial of a study with its lab file, and all together across participants.
 
-    Each session keeps its own comparison; the options are those of :func:`validate`. A trial that
-    fails is listed with the reason and does not stop the others; where all failed there is no
-    `agreement`. With several conditions there are statistics of each.
+    Each session stores its own comparison; the options are those of :func:`validate`. A trial that
+    fails is listed with the reason, and the others continue. If all fail there is no `agreement`.
+    With several conditions, each has statistics.
 
     Raises
     ------
@@ -475,7 +476,7 @@ def run_study(
     failed: list[dict[str, Any]] = []
     with progress_bar("comparing with lab data", total=len(rows), unit="trial") as bar:
         for number, row in enumerate(rows, start=1):
-            there = file.parent / row.mapping  # else it is the name of a built-in one
+            there = file.parent / row.mapping  # otherwise it is the name of a built-in mapping
             try:
                 session = store.session(row.session)
                 comparison = validate(
@@ -519,18 +520,18 @@ def run_study(
     _require_one_reference(compared, file)
     curves = [next(iter(comparison.curves().values())) for _, _, comparison in compared]
     people = [participant for _, participant, _ in compared]
-    whole = _pooled(curves, people, margin_deg)
+    pooled = _pooled(curves, people, margin_deg)
     models = sorted({trial["source_software"] for trial in document["trials"]})
     conditions = {}
     named = list(dict.fromkeys(row.condition for row, _, _ in compared))
     for condition in named if len(named) > 1 else []:
-        chosen = [i for i, (row, _, _) in enumerate(compared) if row.condition == condition]
+        indices = [i for i, (row, _, _) in enumerate(compared) if row.condition == condition]
         conditions[condition or "none"] = _pooled(
-            [curves[i] for i in chosen], [people[i] for i in chosen], margin_deg
+            [curves[i] for i in indices], [people[i] for i in indices], margin_deg
         ).assign_attrs(condition=condition or "none")
     document |= {
         "exercise": compared[0][2].document["exercise"],
-        **_all_statistics(whole),
+        **_all_statistics(pooled),
         "times": times_statistics(curves, people),
         "conditions": {
             name: statistics(pooled, str(pooled.attrs["primary"]))
@@ -543,7 +544,7 @@ def run_study(
         },
         "warnings": [tables.warning("warnings.trial_failed", **fault) for fault in failed]
         + [tables.warning("warnings.several_models", models=listed(models))] * (len(models) > 1)
-        + [dict(w) for w in warnings_of(whole)]
+        + [dict(w) for w in warnings_of(pooled)]
         + [
             {**w, "message": f"{comparison.document['session_id']}: {w['message']}"}
             for _, _, comparison in compared
@@ -556,13 +557,13 @@ def run_study(
             zip(compared, curves, strict=True), start=1
         )
     }
-    return StudyResult(document, whole, conditions, named_curves)
+    return StudyResult(document, pooled, conditions, named_curves)
 
 
 def _require_one_reference(
     compared: Sequence[tuple[StudyRow, str, Validation]], file: Path
 ) -> None:
-    """Refuse trials whose labs measured different things: one table would be of some of them."""
+    """Raise if the labs measured different things: no single table could describe all of them."""
     trials: dict[str, list[str]] = {}
     for row, _, comparison in compared:
         trials.setdefault(comparison.document["primary"], []).append(row.session)
@@ -570,23 +571,23 @@ def _require_one_reference(
         groups = "; ".join(shortened(names, most=3) for names in trials.values())
         raise BadInputError(
             f"{file}: some lab files have markers, others only angles of the lab's own model "
-            f"({groups}); make a study of each kind"
+            f"({groups}); make one study for each kind"
         )
 
 
 def _check_sessions(store: SessionStore[Any], rows: Sequence[StudyRow], file: Path) -> None:
-    """Refuse a list that mixes exercises, or could mix up participants.
+    """Raise if a list mixes exercises, or could mix up participants.
 
-    Rows of sessions that are not in the store are left to the run, which lists them as failed.
+    Sessions that are not in the store are left to the run, which lists them as failed.
     """
-    seen: set[tuple[str, str]] = set()
+    pairs: set[tuple[str, str]] = set()
     owners: dict[str, str] = {}
     exercise = ""
     for number, row in enumerate(rows, start=1):
         where = f"study {file.name}, row {number}"
-        if (row.session, row.lab_file) in seen:
+        if (row.session, row.lab_file) in pairs:
             raise BadInputError(f"{where}: session {row.session} and its lab file are listed twice")
-        seen.add((row.session, row.lab_file))
+        pairs.add((row.session, row.lab_file))
         try:
             record = store.session(row.session).record
         except MobilityError:
@@ -594,14 +595,14 @@ def _check_sessions(store: SessionStore[Any], rows: Sequence[StudyRow], file: Pa
         exercise = exercise or record.exercise
         if record.exercise != exercise:
             raise BadInputError(
-                f"{where}: session {row.session} is of {record.exercise}, those before it of "
-                f"{exercise}; make a study of each exercise"
+                f"{where}: session {row.session} shows {record.exercise}, those before it "
+                f"{exercise}; make one study for each exercise"
             )
         person = row.participant or record.user_id
         if not row.participant and person == ANONYMOUS and len(rows) > 1:
             raise BadInputError(
-                f"{where}: session {row.session} is anonymous; fill in the column participant, "
-                "which says which trials are of the same person"
+                f"{where}: session {row.session} is anonymous; fill in the column participant, so "
+                "that trials of the same person are recognised"
             )
         if owners.setdefault(row.session, person) != person:
             raise BadInputError(
@@ -610,7 +611,7 @@ def _check_sessions(store: SessionStore[Any], rows: Sequence[StudyRow], file: Pa
 
 
 def _without_places(message: str, store: SessionStore[Any], study: Path) -> str:
-    """Message without paths of this machine, as reports are passed on."""
+    """Remove paths of this machine from a message, because reports are passed on."""
     for place in (store.path.absolute(), study.parent.absolute(), store.path):
         message = message.replace(f"{place}{os.sep}", "").replace(f"{place}", place.name)
     return message
@@ -619,7 +620,7 @@ def _without_places(message: str, store: SessionStore[Any], study: Path) -> str:
 def _pooled(
     curves: Sequence[xr.Dataset], participants: Sequence[str], margin_deg: float | None
 ) -> xr.Dataset:
-    """Statistics of all comparisons across participants."""
+    """Return statistics of all comparisons across participants."""
     from mobility.lab.agreement import agreement
     from mobility.lab.lab_trial import COMPARISONS, angles_of, repetitions_of, stacked
 
@@ -629,16 +630,14 @@ def _pooled(
         for of_trial in curves:
             estimators = [str(e) for e in of_trial["estimator"].values]
             wanted = (comparison.measured, comparison.reference)
-            pairs.append(
-                [angles_of(of_trial, each if each in estimators else "") for each in wanted]
-            )
+            pairs.append([angles_of(of_trial, e if e in estimators else "") for e in wanted])
         common = sorted({str(name) for v, r in pairs for name in v.data_vars if name in r})
         if not common:
             continue
         video, lab = (
             [
-                _completed(each, common, of_trial)
-                for each, of_trial in zip(side, curves, strict=True)
+                _completed(angles, common, of_trial)
+                for angles, of_trial in zip(side, curves, strict=True)
             ]
             for side in zip(*pairs, strict=True)
         )
@@ -655,7 +654,7 @@ def _pooled(
 
 
 def _completed(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.Dataset:
-    """Angles of one estimator, NaN for those that this trial does not have."""
+    """Return angles of one estimator, NaN for those that this trial does not have."""
     missing = {
         name: (curves[name].isel(estimator=0, drop=True) * float("nan")).assign_attrs(
             units="degree"
@@ -667,7 +666,7 @@ def _completed(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> 
 
 
 def is_stale(session: StoredSession, comparison: Validation) -> bool:
-    """Whether the session was analysed anew or corrected since, or the code changed."""
+    """Return whether the session or the code changed since the comparison."""
     return session.record.state != "analyzed" or comparison.document["of"] != _digests(session)
 
 
@@ -687,21 +686,21 @@ def _all_statistics(agreement: xr.Dataset) -> dict[str, Any]:
 
 
 def value_words(agreement: xr.Dataset, name: str) -> str:
-    """Say which value of a repetition it is, the bottom in the words of the exercise."""
+    """Return the name of a value of a repetition; the exercise has a word for the bottom."""
     if name == "bottom" and (moment := agreement.attrs.get("moment")):
         return str(moment)
     return str(tables.load("lab_contents")["compared"][name]["words"])
 
 
 def statistics(agreement: xr.Dataset, comparison: str) -> dict[str, Any]:
-    """Statistics of a comparison as JSON values, by angle and side.
+    """Return the statistics of a comparison as JSON values, by angle and side.
 
-    Statistics of curves have their names; those of values of repetitions are under the names of the
-    values, as ``bottom``, ``peak`` and ``range``. A refused value is None, with its reason among
-    them.
+    Statistics of curves are listed under their names, those of values of repetitions under the
+    names of the values, such as ``bottom``, ``peak`` and ``range``. A withheld value is None, and
+    its reason is listed, too.
     """
     selected = agreement.sel(comparison=comparison)
-    # As plain arrays: selecting each number by labels takes seconds.
+    # # Plain arrays: selecting each number by labels takes seconds.
     waveform, discrete = (
         {
             str(n): v.transpose(*dims).to_numpy()
@@ -733,14 +732,14 @@ def _json_value(value: Any) -> Any:
 
 
 def _name_for(lab_file: str | os.PathLike[str]) -> str:
-    """Name of a comparison: that of the lab file, made fit for a folder."""
+    """Return the name of a comparison: that of the lab file, valid as a folder name."""
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(lab_file).stem)
     stem = re.sub(r"\.{2,}", ".", stem).strip("-._")[:64]
     return stem or "lab"
 
 
 def _digests(session: StoredSession) -> dict[str, str]:
-    """Hashes of the results that a comparison uses, and of its code."""
+    """Return digests of the results that a comparison uses, and of its code."""
     stages = session.record.stages
     results = {n: s.sha256 for n, s in stages.items() if n in ("angles", "repetitions")}
     exercise = registry.digest(session.record.kind)
@@ -748,7 +747,7 @@ def _digests(session: StoredSession) -> dict[str, str]:
 
 
 def _with_raw(session: StoredSession, angles: xr.Dataset) -> xr.Dataset:
-    """Angles with those of unfitted landmarks, in space and in the picture."""
+    """Add the angles of unfitted landmarks, in space and in the picture."""
     from mobility.kinematics.angles import with_raw_angles
     from mobility.kinematics.clean import clean_pose
 

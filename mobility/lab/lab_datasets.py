@@ -41,7 +41,7 @@ _SMALLEST, _LARGEST = 0.25, 3.5
 """Metres that the markers on one body span, from a forearm to a person with arms overhead."""
 
 _SLOWEST, _FASTEST = 2.0, 20000.0
-"""Frames per second; outside of these, times are in another unit than seconds."""
+"""Frames per second; outside of this range, times are not in seconds."""
 
 _RATES_AGREE = 0.01
 """Relative difference above which a stated rate contradicts the times."""
@@ -50,25 +50,25 @@ _UPRIGHT = 0.8
 """Least cosine between the line from feet to shoulders and an axis for that axis to be vertical."""
 
 _MOST_RADIANS = 7.0
-"""Largest angle in radians; beyond a full turn, 2 pi, values are degrees."""
+"""Largest angle in radians; beyond a full turn, 2 pi, the values are degrees."""
 
 _LEAST_SWING = 0.3
-"""Radians; a smaller range of motion in a whole trial does not show the unit."""
+"""In radians: a smaller range of motion in a whole trial does not reveal the unit."""
 
 _ONE_WAY_DEG = 15.0
-"""Degrees below zero, and three times as far as above, at which a flexion's sign is reversed."""
+"""Degrees below zero, and three times the range above, at which a flexion has reversed sign."""
 
 EVENTS = {"start": "Start", "bottom": "Bottom", "end": "End"}
-"""Labels of the events of a repetition, by its variables, in files of this package."""
+"""Labels of the events of a repetition, by variable, in files of this package."""
 
 MOMENTS = ("event_time", *EVENTS)
-"""Variables that hold times of the clock of a lab file."""
+"""Variables with times on the clock of a lab file."""
 
 _UPPER = ("shoulder", "hip")
 _LOWER = ("ankle", "heel", "foot_index")
 
 _TURNS: Mapping[str, tuple[tuple[int, int], tuple[int, int], tuple[int, int]]] = {
-    # Rows of a proper rotation, as (column, sign), that brings the named axis to y.
+    # # Rows of a proper rotation, as (column, sign), that turns the named axis to y.
     "y": ((0, 1), (1, 1), (2, 1)),
     "-y": ((0, 1), (1, -1), (2, -1)),
     "z": ((0, 1), (2, 1), (1, -1)),
@@ -89,14 +89,14 @@ class Event(NamedTuple):
 
 @dataclass
 class LabFile:
-    """Content of a lab file before conversion; None for what the file does not say."""
+    """Content of a lab file before conversion; None if the file does not contain it."""
 
     what: str  # the file, for messages
     file_format: str  # C3D, TRC, MOT, STO or CSV
     time: Array | None = None  # seconds
-    frames: Array | None = None  # numbers of the frames, from 0, where the file has no times
+    frames: Array | None = None  # numbers of the frames, from 0, if the file has no times
     stated_rate: float | None = None  # frames per second, as the header says
-    other_rate: float | None = None  # a second one in the header
+    other_rate: float | None = None  # a second rate in the header
     markers: list[str] = field(default_factory=list)
     # (time, marker, 3) in the unit of the file; NaN in gaps
     marker_values: Array = field(default_factory=lambda: np.empty((0, 0, 3)))
@@ -105,7 +105,7 @@ class LabFile:
     angle_unit: str | None = None
     vertical_axis: str | None = None
     events: Sequence[Event] = ()
-    mapping: str | None = None  # the built-in one of the program that wrote the file
+    mapping: str | None = None  # built-in mapping of the program that wrote the file
     notes: dict[str, Any] = field(default_factory=dict)  # for the history
     warnings: list[dict[str, str]] = field(default_factory=list)
 
@@ -116,7 +116,7 @@ class LabFile:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the caller says about a file; None for what the file is to say."""
+    """What the caller states about a file; None if the file states it."""
 
     mapping: LabMapping | None = None
     units: str | None = None
@@ -126,7 +126,7 @@ class ReadOptions:
 
 
 def unit_of(text: str, *, what: str, kind: Literal["length", "angle"]) -> str | None:
-    """Return the unit of a spelling, or None for an empty text; unknown units are refused."""
+    """Return the unit of a spelling, or None for an empty text; unknown units raise."""
     spelling = text.strip().casefold()
     if not spelling:
         return None
@@ -134,16 +134,15 @@ def unit_of(text: str, *, what: str, kind: Literal["length", "angle"]) -> str | 
     if unit is None or (unit in METRES) != (kind == "length"):
         units = "m, cm or mm" if kind == "length" else "degree or radian"
         raise BadInputError(
-            f"{what}: the unit '{text.strip()}' is not known; convert to {units}, or give units"
+            f"{what}: the unit '{text.strip()}' is not supported; convert to {units}, or set units"
         )
     return unit
 
 
 def dataset(file: LabFile, options: ReadOptions, *, source: Mapping[str, str]) -> xr.Dataset:
-    """Make the Dataset that :func:`mobility.lab.lab_files.read_lab` describes.
+    """Convert a file to the Dataset that :func:`mobility.lab.lab_files.read_lab` describes.
 
-    Options of the caller override what the file says; `source` has ``source_file`` and
-    ``source_sha256``.
+    Options of the caller override the file; `source` has ``source_file`` and ``source_sha256``.
     """
     _keep_one_person(file, options.subject)
     mapping = options.mapping
@@ -198,7 +197,7 @@ def dataset(file: LabFile, options: ReadOptions, *, source: Mapping[str, str]) -
 
 
 def _of_events(events: Sequence[Event]) -> dict[str, Any]:
-    """Variables of the events, and, where each repetition has its own, of the repetitions."""
+    """Return the variables of the events and, if each repetition has its own, of repetitions."""
     if not events:
         return {}
     second = {"units": "s"}
@@ -212,8 +211,8 @@ def _of_events(events: Sequence[Event]) -> dict[str, Any]:
         for name, label in EVENTS.items()
     }
     count = len(times["start"])
-    if count and all(len(each) == count for each in times.values()):
-        variables |= {name: ("rep", each, second) for name, each in times.items()}
+    if count and all(len(seconds) == count for seconds in times.values()):
+        variables |= {name: ("rep", seconds, second) for name, seconds in times.items()}
         variables["accepted"] = ("rep", np.ones(count, bool))
         variables["rep"] = ("rep", np.arange(count) + 1)
     return variables
@@ -225,7 +224,7 @@ def complete_positions(positions: Array) -> Array:
 
 
 def require_unique(names: Sequence[str], *, what: str, kind: str) -> None:
-    """Raise where a name occurs twice."""
+    """Raise if a name occurs twice."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BadInputError(
@@ -234,7 +233,7 @@ def require_unique(names: Sequence[str], *, what: str, kind: str) -> None:
 
 
 def _keep_one_person(file: LabFile, subject: str | None) -> None:
-    """Keep the names of one subject, where they have a prefix (``SUBJECT:LASI``)."""
+    """Keep the names of one subject, if they have a prefix (``SUBJECT:LASI``)."""
     names = [*file.markers, *file.columns]
     people = sorted({name.partition(":")[0] for name in names if ":" in name})
     if subject is not None and subject not in people:
@@ -243,8 +242,7 @@ def _keep_one_person(file: LabFile, subject: str | None) -> None:
         bare = [name.rpartition(":")[2] for name in names]
         if len(people) > 1 and len(set(bare)) < len(bare):
             raise BadInputError(
-                f"{file.what}: has several people ({shortened(people)}); say with "
-                "subject whom to read"
+                f"{file.what}: has several people ({shortened(people)}); choose one with subject"
             )
         return
 
@@ -260,21 +258,21 @@ def _keep_one_person(file: LabFile, subject: str | None) -> None:
 def _check_units_option(file: LabFile, options: ReadOptions) -> None:
     if options.units in METRES and not file.markers:
         raise BadInputError(
-            f"{file.what}: has no markers, so units='{options.units}' does not fit; angles are in "
-            "degree or radian"
+            f"{file.what}: has no markers, so units='{options.units}' does not fit; use degree or "
+            "radian for angles"
         )
     if options.units is not None and options.units not in METRES and not file.columns:
         raise BadInputError(
-            f"{file.what}: has no angles, so units='{options.units}' does not fit; markers are in "
-            "m, cm or mm"
+            f"{file.what}: has no angles, so units='{options.units}' does not fit; use m, cm or mm "
+            "for markers"
         )
 
 
 def no_angles(kinds: Iterable[str], *, what: str) -> BadInputError:
-    """Error for a file that holds only other `kinds` of data than angles and markers."""
+    """Return the error for a file with other `kinds` of data than angles and markers."""
     named = " and ".join(", ".join(dict.fromkeys(kinds)).rsplit(", ", 1))
     return BadInputError(
-        f"{what}: holds {named}, no angles; give the file of the joint angles or markers"
+        f"{what}: contains {named}, no angles; use the file with the joint angles or markers"
     )
 
 
@@ -287,8 +285,8 @@ def _raise_nothing_fits(file: LabFile, options: ReadOptions) -> None:
     names = FileNames(file.columns)
     if options.mapping is None:
         raise BadInputError(
-            f"{file.what}: no built-in mapping knows its columns ({columns}); give a mapping that "
-            "says which angle each is"
+            f"{file.what}: no built-in mapping has its columns ({columns}); pass a mapping that "
+            "names the angle of each"
         )
     mapped = options.mapping.angle_columns()
     nearest = f"; {mapped[0]}: {names.nearest(mapped[0])}" if mapped else ""
@@ -299,7 +297,7 @@ def _raise_nothing_fits(file: LabFile, options: ReadOptions) -> None:
 
 
 def _zeros_to_gaps(file: LabFile) -> None:
-    """Set markers at exactly the origin to NaN; many programs write gaps so."""
+    """Set markers at exactly the origin to NaN; many programs write gaps in this way."""
     if not file.markers:
         return
     lost = (file.marker_values == 0).all(axis=-1)
@@ -320,15 +318,15 @@ def _times(
         rate, origin = options.rate_hz, "given"
     elif rate and second and abs(second / rate - 1.0) > _RATES_AGREE:
         raise BadInputError(
-            f"{what}: says {rate:g} frames/s in one place of its header and {second:g} in another; "
-            "give rate_hz to say which is right"
+            f"{what}: its header has two rates, {rate:g} and {second:g} frames/s; "
+            "set rate_hz to the right one"
         )
     time = file.time
     if time is None:
         if rate is None:
-            raise BadInputError(f"{what}: has neither times nor a rate; give rate_hz")
+            raise BadInputError(f"{what}: has neither times nor a rate; set rate_hz")
         if file.frames is None:
-            raise AssertionError("a reader gives times or frames")
+            raise AssertionError("a reader sets times or frames")
         time = file.frames / rate
     elif options.rate_hz is None and rate is None and time.size > 1:
         rate, origin = _rate(np.diff(time)), "median step of the times"
@@ -348,10 +346,10 @@ def _times(
     if rate is not None and abs(measured / rate - 1.0) > _RATES_AGREE:
         if options.rate_hz is None:
             raise BadInputError(
-                f"{what}: its {origin} says {rate:g} frames/s, its times step by "
-                f"{1 / measured:g} s ({measured:g} frames/s); give rate_hz to say which is right"
+                f"{what}: {rate:g} frames/s in its {origin}, but its times step by "
+                f"{1 / measured:g} s ({measured:g} frames/s); set rate_hz to the right one"
             )
-        # The first frame keeps its number: its time is scaled from the rate of the times.
+        # # The first frame keeps its number: its time is scaled from the rate of the times.
         first = time[0] * measured / rate
         time = first + np.arange(time.size) / rate
         file.warn("times_from_rate", step=1 / measured, rate=rate)
@@ -360,8 +358,8 @@ def _times(
         rate = measured
     if not _SLOWEST <= rate <= _FASTEST:
         raise BadInputError(
-            f"{what}: {rate:g} frames/s cannot be; if its times are in milliseconds or frames, "
-            "convert them to seconds or give rate_hz"
+            f"{what}: {rate:g} frames/s is impossible; if its times are in milliseconds or frames, "
+            "convert them to seconds or set rate_hz"
         )
     gaps = int((steps > 1.5 * np.median(steps)).sum())
     if gaps:
@@ -378,7 +376,7 @@ def _rate(steps: Array) -> float:
 def _positions(
     file: LabFile, options: ReadOptions, mapping: LabMapping | None
 ) -> tuple[xr.DataArray, dict[str, str]]:
-    """Markers in metres with y up, and attributes of how unit and axis were found."""
+    """Return markers in metres with y up, and attributes with the origin of unit and axis."""
     values = file.marker_values
     if np.isnan(values).all():
         raise BadInputError(f"{file.what}: every position of every marker is missing")
@@ -407,7 +405,7 @@ def _positions(
 
 
 def _span(values: Array) -> float:
-    """Largest extent of all markers along one axis, median over the frames."""
+    """Return the largest extent of all markers along one axis, median over the frames."""
     has_position = ~np.isnan(values[..., 0])
     usable = values[has_position.sum(axis=1) >= min(3, values.shape[1])]
     if not usable.size:
@@ -427,16 +425,16 @@ def _length_unit(
     if unit is None:
         if len(fits) != 1:
             raise BadInputError(
-                f"{file.what}: does not say its unit of length, and its size does not tell (the "
-                f"markers span {span:.4g}); give units='m', 'cm' or 'mm'"
+                f"{file.what}: has no unit of length, and its size does not reveal it (the "
+                f"markers span {span:.4g}); set units='m', 'cm' or 'mm'"
             )
         return fits[0], f"size: the markers span {span * METRES[fits[0]]:.2f} m"
     size = span * METRES[unit]
     if np.isfinite(size) and not _SMALLEST <= size <= _LARGEST:
-        advice = f"; if its numbers are {fits[0]}, give units='{fits[0]}'" if fits else ""
+        advice = f"; if its numbers are {fits[0]}, set units='{fits[0]}'" if fits else ""
         raise BadInputError(
-            f"{file.what}: in {unit} ({origin}) the markers span {size:.4g} m, which is no "
-            f"person{advice}"
+            f"{file.what}: in {unit} ({origin}) the markers span {size:.4g} m, which does not fit "
+            f"a person{advice}"
         )
     return unit, origin
 
@@ -448,7 +446,7 @@ def _stated_unit(
     mapping: LabMapping | None,
     option: str | None,
 ) -> tuple[str | None, str]:
-    """Return the unit that caller, else file, else mapping states, and which of them does."""
+    """Return the unit that caller, file or mapping (in this order) states, and which of them."""
     unit, origin = file_unit, "file"
     if unit is None and mapping_unit is not None and mapping is not None:
         unit, origin = mapping_unit, f"mapping {mapping.name}"
@@ -462,7 +460,7 @@ def _stated_unit(
 def _vertical(
     file: LabFile, options: ReadOptions, mapping: LabMapping | None, metres: Array
 ) -> tuple[str, str]:
-    """Axis that points up, with its sign, and how it was found."""
+    """Return the axis that points up, with its sign, and its origin."""
     by_body = _up_of_body(file.markers, metres, mapping)
     axis: str
     if options.vertical_axis is not None:
@@ -475,7 +473,7 @@ def _vertical(
         axis, origin = file.vertical_axis, "file"
     else:
         raise BadInputError(
-            f"{file.what}: which axis is vertical cannot be told from its markers; give "
+            f"{file.what}: its markers do not reveal which axis is vertical; set "
             "vertical_axis (x, y, z, -x, -y or -z)"
         )
     other_axes = {"the line from the feet to the trunk": by_body, "file": file.vertical_axis}
@@ -486,7 +484,7 @@ def _vertical(
 
 
 def _up_of_body(markers: list[str], metres: Array, mapping: LabMapping | None) -> str | None:
-    """Axis near the line from feet to shoulders (else hips), or None."""
+    """Return the axis near the line from feet to shoulders (or hips), or None."""
     if mapping is None:
         return None
     names = FileNames(markers)
@@ -522,7 +520,7 @@ def _up_of_body(markers: list[str], metres: Array, mapping: LabMapping | None) -
 def _angles(
     file: LabFile, options: ReadOptions, mapping: LabMapping | None
 ) -> tuple[dict[str, xr.DataArray], set[str], dict[str, str]]:
-    """Angles in degrees, their columns in the file, and attributes of how the unit was found."""
+    """Return angles in degrees, their columns, and attributes with the origin of the unit."""
     if mapping is None or not mapping.angles:
         return {}, set(), {}
     names = FileNames(file.columns)
@@ -577,7 +575,7 @@ def _angle(
     highest = np.abs(finite).max(initial=0.0)
     if highest > MOST_DEGREES:
         raise BadInputError(
-            f"{file.what}: {angle} reaches {highest:.0f} degrees; give units='degree' or "
+            f"{file.what}: {angle} is up to {highest:.0f} degrees; set units='degree' or "
             "'radian', or check the scale of the mapping"
         )
     if "column" in values:
@@ -607,7 +605,7 @@ def _angle(
 def _angle_unit(
     file: LabFile, options: ReadOptions, mapping: LabMapping, raw: Mapping[str, Array]
 ) -> tuple[str, str]:
-    """Return the unit of the angle columns and how it was found."""
+    """Return the unit of the angle columns and its origin."""
     option = options.units if options.units not in METRES else None
     unit, origin = _stated_unit(file, file.angle_unit, mapping.angle_units, mapping, option)
     finite = [v[np.isfinite(v)] for v in raw.values() if np.isfinite(v).any()]
@@ -617,8 +615,8 @@ def _angle_unit(
     swing = max(float(np.ptp(v)) for v in finite)
     if unit == "radian" and highest > _MOST_RADIANS:
         raise BadInputError(
-            f"{file.what}: in radians ({origin}) an angle would reach {highest:.4g}, more than a "
-            "full turn; if its numbers are degrees, give units='degree'"
+            f"{file.what}: in radians ({origin}) an angle would be {highest:.4g}, more than a "
+            "full turn; if its numbers are degrees, set units='degree'"
         )
     if unit is not None:
         if unit == "degree" and highest < np.pi and swing > _LEAST_SWING:
@@ -629,6 +627,6 @@ def _angle_unit(
     if highest < np.pi and swing > _LEAST_SWING:
         return "radian", f"range: no value exceeds {highest:.2f}"
     raise BadInputError(
-        f"{file.what}: does not say whether its angles are in degree or radian, and their range "
-        f"(up to {highest:.3g}) does not tell; give units"
+        f"{file.what}: has no unit of angles, and their range "
+        f"(up to {highest:.3g}) does not reveal it; set units='degree' or 'radian'"
     )

@@ -32,22 +32,22 @@ def export_lab(
     Parameters
     ----------
     session
-        The session, analysed.
+        An analysed session.
     path
-        The file. C3D has positions, angles, and start, bottom and end of each repetition; TRC
-        positions; MOT, STO and CSV the angles of the report.
+        The file. C3D has positions, angles, and start, bottom and end of each repetition. TRC has
+        positions. MOT, STO and CSV have the angles of the report.
     file_format
-        By default the ending of `path`.
+        Format; by default from the ending of `path`.
     positions
-        Positions alone: instead of angles in CSV, without them in C3D.
+        Only positions: instead of angles in CSV, without them in C3D.
     landmarks
-        Positions of the landmarks as detected, not of the fitted body.
+        Positions of the detected landmarks, not of the fitted body.
     fill
-        "interpolate" fills gaps in TRC, MOT and STO, at which OpenSim stops.
+        "interpolate" fills gaps in TRC, MOT and STO, where OpenSim would stop.
     rate
-        Frames per second to which C3D, TRC, MOT and STO are resampled; the file says so. By default
-        the times of the video. C3D, which has no times, takes a video whose frame rate varies only
-        so.
+        Frames per second to which C3D, TRC, MOT and STO are resampled; noted in the file. By
+        default the times are those of the video. C3D has no times, so a video with a varying frame
+        rate needs this option.
 
     Raises
     ------
@@ -61,15 +61,15 @@ def export_lab(
             f"{path}: no format '{kind}'{likely(kind, FORMATS)}; choose from {', '.join(FORMATS)}"
         )
     if positions and kind in ("mot", "sto"):
-        raise BadInputError.of({"positions": f"{kind} holds angles only; write trc, c3d or csv"})
+        raise BadInputError.of({"positions": f"{kind} has only angles; use trc, c3d or csv"})
     of_angles = kind in ("mot", "sto", "csv") and not positions
     if landmarks and of_angles:
-        fault = "these are positions; write trc, c3d, or csv with positions"
+        fault = "landmarks are positions; use trc, c3d, or csv with positions"
         raise BadInputError.of({"landmarks": fault})
     if fill and kind in ("c3d", "csv"):
         raise BadInputError.of({"fill": f"{kind} has gaps; only trc, mot and sto can be filled"})
     if rate is not None and kind == "csv":
-        raise BadInputError.of({"rate": "csv has the times of all frames; leave it out"})
+        raise BadInputError.of({"rate": "csv keeps the times of all frames; leave it out"})
 
     def at_rate(dataset: xr.Dataset) -> xr.Dataset:
         return dataset if rate is None else resampled(dataset, rate)

@@ -1,7 +1,7 @@
 """Reading lab files: markers and angles from C3D, TRC, MOT, STO and CSV.
 
-A reader only parses its format; :mod:`mobility.lab.lab_datasets` converts units, axes, times
-and names for all of them. Attributes say how each unit, the rate and the vertical axis were found;
+A reader only parses its format; :mod:`mobility.lab.lab_datasets` converts units, axes, times and
+names for all of them. Attributes note the origin of each unit, the rate and the vertical axis;
 contradictions are errors.
 """
 
@@ -30,7 +30,7 @@ MappingLike = LabMapping | Mapping[str, Any] | FilePath
 Unit = Literal["m", "cm", "mm", "degree", "radian"]
 
 LARGEST_BYTES = 1 << 30
-"""Of a lab file, unpacked; five minutes of markers and forces take 100 MB."""
+"""Largest size of an unpacked lab file; five minutes of markers and forces take 100 MB."""
 
 _GZIP = b"\x1f\x8b"
 _OTHER_FORMATS = {
@@ -58,18 +58,18 @@ def read_lab(
     ----------
     path
         C3D, TRC, MOT, STO or CSV, also gzipped, or saved again by a spreadsheet. The format is
-        recognised by the content, else by the ending. The notes say what is read from each.
+        recognised by the content, otherwise by the ending. The notes list what is read from each.
     mapping
-        Meaning of markers and columns: the name of a built-in mapping, a YAML file, or its content;
-        by default the built-in one with most of the names.
+        Meaning of markers and columns: the name of a built-in mapping, a YAML file, or its content.
+        The default is the built-in mapping with most of the names.
     units
         Unit of the markers (m, cm, mm) or of the angles (degree, radian), which overrides that of
-        the file. Needed if the file neither says nor shows it.
+        the file. Required if the file neither states nor reveals it.
     vertical_axis
-        Axis of the file that points up; by default that along the line from the feet to the trunk.
-        Give it for people who lie.
+        Axis of the file that points up. The default is the axis along the line from the feet to the
+        trunk; set it for people who lie.
     rate_hz
-        Frames per second, for files without times, or where header and times contradict.
+        Frames per second, for files without times, or if header and times contradict each other.
     subject
         Subject to read from a file with several people (``SUBJECT:LASI``).
 
@@ -79,40 +79,42 @@ def read_lab(
         Markers: ``marker_position`` (time, space, marker) in metres, right-handed, y up, NaN in
         gaps. Angles: a variable for each, (time, side) or (time,), in degrees, with our name and
         sign; attributes ``lab_name``, ``scale``, ``offset`` and ``difference`` (how the lab's
-        definition differs from ours). A file may hold both. Events of a C3D: ``event_time`` (s),
-        ``event_label``, ``event_context`` ("Left", "Right", "General") and ``event_description``
-        over ``event``; of repetitions that this package wrote also ``start``, ``bottom``, ``end``
-        over ``rep``, as :func:`mobility.kinematics.repetitions.normalise_repetitions` takes them.
-        ``time`` is in seconds, as in the file;
-        for a C3D it is the number of the frame over the rate, the first frame being 0. Attributes:
-        ``source_file``, ``source_sha256``, ``rate_hz``, ``units_read``, ``angle_units_read``,
-        ``vertical_axis`` and, ending in ``_found``, how each was found; ``mapping``;
-        ``unmapped_columns``, a JSON list of columns that the mapping does not name.
+        definition differs from ours). A file may contain both.
+
+        Events of a C3D: ``event_time`` (s), ``event_label``, ``event_context`` ("Left", "Right",
+        "General") and ``event_description`` over ``event``. Repetitions that this package wrote
+        also have ``start``, ``bottom``, ``end`` over ``rep``, as
+        :func:`mobility.kinematics.repetitions.normalise_repetitions` expects them.
+
+        ``time`` is in seconds, as in the file. For a C3D it is the number of the frame divided by
+        the rate; the first frame is 0. Attributes: ``source_file``, ``source_sha256``, ``rate_hz``,
+        ``units_read``, ``angle_units_read``, ``vertical_axis`` and, with the ending ``_found``, the
+        origin of each; ``mapping``; ``unmapped_columns``, a JSON list of columns that the mapping
+        does not have.
 
     Raises
     ------
     NotFoundError
-        If there is no such file.
+        There is no such file.
     BadInputError
-        If it is empty, cut off, of another format, or holds only other data, such as forces, which
-        the message names; if units, rate or axes contradict each other or cannot be determined; or
-        if a mapping does not fit.
+        The file is empty, cut off, in another format, or contains only other data, such as forces,
+        which the message names; units, rate or axes contradict each other or cannot be determined;
+        or a mapping does not fit.
 
     Notes
     -----
-    From C3D files markers (those with a negative residual are gaps), modelled angles
+    C3D files provide markers (those with a negative residual are gaps), modelled angles
     (``LKneeAngles`` become the columns ``LKneeAngles.x``, ``.y``, ``.z``), events and the origins
-    of the pose matrices of Theia3D are read; no forces, moments, powers or analog channels. The
-    unit of MOT and STO comes from ``inDegrees``, or from the range of the values if that is
-    missing. States (``/jointset/hip_l/hip_flexion_l/value``, also those of Moco) are read by their
-    values.
+    of the pose matrices of Theia3D, but no forces, moments, powers or analog channels. The unit of
+    MOT and STO comes from ``inDegrees``, or from the range of the values if that is missing. States
+    (``/jointset/hip_l/hip_flexion_l/value``, also those of Moco) are read by their values.
 
-    A table is separated by commas, semicolons, tabs or blanks, one row a frame, with a header.
-    Decimal commas are possible with another separator, or in quotes. A marker is three columns
+    A table is separated by commas, semicolons, tabs or blanks, with one row a frame and a header.
+    Decimal commas are possible with another separator, or in quotes. A marker has three columns
     (``LKNE_x``, ``LKNE_y``, ``LKNE_z``, optionally with a unit: ``LKNE_x_mm``); every other column
-    may be an angle. Tables of :func:`mobility.lab.lab_writers.write_csv`, Visual3D (five rows
-    of header) and Vicon Nexus (sections Trajectories and Model Outputs) are read as well, and
-    tables without a header if the mapping gives their ``columns``.
+    may be an angle. Tables of :func:`mobility.lab.lab_writers.write_csv`, Visual3D (five rows of
+    header) and Vicon Nexus (sections Trajectories and Model Outputs) are supported as well, and
+    tables without a header if the mapping has their ``columns``.
     """
     source_path = Path(path)
     checked_mapping = given_mapping(mapping) if mapping is not None else None
@@ -131,11 +133,11 @@ def read_lab(
 
 
 def _parsed(path: Path, mapping: LabMapping | None) -> LabFile:
-    """Parse a file in the format that its content shows, else that of its ending."""
+    """Parse a file in the format of its content, otherwise of its ending."""
     content = _content(path)
     endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     ending = endings[-1] if endings else ""
-    # Text in UTF-16 has a zero byte with each letter.
+    # # Text in UTF-16 has a zero byte for each letter.
     start = content[:65536].replace(b"\0", b"").lower()
     is_c3d = content[1:2] == bytes([MARK]) and b"\0" in content[:512]
     is_trc = re.match(rb"\W*pathfiletype", start) is not None
@@ -152,13 +154,13 @@ def _parsed(path: Path, mapping: LabMapping | None) -> LabFile:
 
 
 def _content(path: Path) -> bytes:
-    """Bytes of a file, unpacked."""
+    """Return the bytes of a file, unpacked."""
     try:
         content = read_file(path, most_bytes=LARGEST_BYTES)
     except FileNotFoundError:
         raise NotFoundError(f"{path}: no such file") from None
     except IsADirectoryError:
-        raise BadInputError(f"{path}: is a folder, not a lab file") from None
+        raise BadInputError(f"{path}: is a folder, not a lab file; name a file in it") from None
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read ({error.strerror})") from None
     if content.startswith(_GZIP):
@@ -166,12 +168,12 @@ def _content(path: Path) -> bytes:
             with gzip.open(path) as packed:
                 content = packed.read(LARGEST_BYTES + 1)
         except (OSError, EOFError, zlib.error):
-            raise BadInputError(f"{path.name}: is gzipped, but damaged or cut off") from None
+            raise BadInputError(f"{path.name}: is damaged or cut off; gzip it again") from None
         if len(content) > LARGEST_BYTES:
             most = f"{LARGEST_BYTES >> 20} MB"
-            raise BadInputError(f"{path.name}: is larger than {most} unpacked; give less of it")
+            raise BadInputError(f"{path.name}: is larger than {most} unpacked; export less of it")
     if not content.strip(b"\0 \t\r\n"):
-        raise BadInputError(f"{path.name}: is empty")
+        raise BadInputError(f"{path.name}: is empty; export it again")
     return content
 
 
@@ -179,5 +181,5 @@ def _lines(what: str, content: bytes) -> list[str]:
     start = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     kind = next((kind for sign, kind in _OTHER_FORMATS.items() if start.startswith(sign)), None)
     if kind is not None:
-        raise BadInputError(f"{what}: is {kind}; give C3D, TRC, MOT, STO or CSV")
+        raise BadInputError(f"{what}: is {kind}; export it as C3D, TRC, MOT, STO or CSV")
     return text_lines(what, content)

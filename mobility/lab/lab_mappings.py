@@ -1,6 +1,6 @@
 """Meaning of the markers and columns of a lab file: built-in mappings, or a YAML file.
 
-A mapping in YAML has those of these entries that it needs::
+A mapping in YAML has any of these entries::
 
     joint_centres:            # a marker, or a list whose mean is the centre
       left_knee: [LKNE_lat, LKNE_med]
@@ -41,7 +41,7 @@ CONTENTS = "lab_contents"
 OURS = "mobility"
 """The built-in mapping for files that this package writes."""
 OURS_C3D = "mobility_c3d"
-"""The mapping for its C3D files, whose angles have the names of Vicon."""
+"""The built-in mapping for its C3D files, whose angles have the names of Vicon."""
 
 
 def _names(value: Any) -> Any:
@@ -50,7 +50,7 @@ def _names(value: Any) -> Any:
 
 Name = Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_names), Field(min_length=1)]
-"""One name or several, which mean the mean of markers, or the sum of columns."""
+"""One name or several; several mean the mean of markers, or the sum of columns."""
 
 VerticalAxis = Literal["x", "y", "z", "-x", "-y", "-z"]
 LengthUnit = Literal["m", "cm", "mm"]
@@ -69,7 +69,7 @@ class AngleColumns(Strict):
     difference: str = ""
 
     def named(self) -> dict[str, tuple[str, ...]]:
-        """Return the columns by ``left``, ``right`` or ``column``, those that are given."""
+        """Return the columns by ``left``, ``right`` or ``column``, without missing ones."""
         columns = {"left": self.left, "right": self.right, "column": self.column}
         return {where: names for where, names in columns.items() if names is not None}
 
@@ -104,7 +104,7 @@ class LabMapping(Strict):
     acromion: bool = False
 
     def markers(self) -> list[str]:
-        """Every marker that the mapping names, each once."""
+        """Return every marker of the mapping, without duplicates."""
         named = [name for names in self.joint_centres.values() for name in names]
         named += [name for names in self.instead.values() for name in names]
         if self.pelvis is not None:
@@ -112,7 +112,7 @@ class LabMapping(Strict):
         return list(dict.fromkeys(named))
 
     def angle_columns(self) -> list[str]:
-        """Every column of an angle that the mapping names, each once."""
+        """Return every angle column of the mapping, without duplicates."""
         columns = [
             name
             for angle in self.angles.values()
@@ -125,10 +125,10 @@ class LabMapping(Strict):
 class FileNames:
     """Names in a file, which also match if subject, case or separators differ.
 
-    A name matches exactly; else without the subject before a colon and the path of an OpenSim state
-    (``/jointset/hip_l/hip_flexion_l/value``); else regardless of case, spaces, dots, underscores,
-    the endings ``_study`` and ``_Theia`` and the plural of angles, if only one name of the file
-    does so.
+    A name matches exactly; otherwise without the subject before a colon and the path of an OpenSim
+    state (``/jointset/hip_l/hip_flexion_l/value``); otherwise without regard to case, spaces, dots,
+    underscores, the endings ``_study`` and ``_Theia`` and the plural of angles, if only one name of
+    the file matches.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -146,8 +146,8 @@ class FileNames:
         return self._loose.get(name) or self._loose.get(_plain(name))
 
     def nearest(self, name: str) -> str:
-        """Return the names of the file that are most like `name`, for a message."""
-        forms = {_plain(each): each for each in self.names}
+        """Return the names of the file that are most similar to `name`, for a message."""
+        forms = {_plain(one): one for one in self.names}
         close = difflib.get_close_matches(_plain(name), list(forms), n=3, cutoff=0.4)
         if close:
             return "nearest: " + ", ".join(forms[form] for form in close)
@@ -155,7 +155,7 @@ class FileNames:
 
 
 def _bare(name: str) -> str:
-    """Name without its subject, and without the path of an OpenSim state."""
+    """Return a name without its subject and the path of an OpenSim state."""
     return re.sub(r"^(?:.*/)?([^/]+)/value$", r"\1", name.rpartition(":")[2].strip())
 
 
@@ -185,15 +185,15 @@ def _content_patterns(place: str) -> Mapping[str, re.Pattern[str]]:
 
 
 def other_content_of_column(column: str) -> str | None:
-    """Content of a column that is neither an angle nor a marker, by its name; else None."""
+    """Return the content of a column that is neither angle nor marker, by its name, or None."""
     patterns = _content_patterns("columns").items()
     return next((content for content, pattern in patterns if pattern.search(column)), None)
 
 
 def other_content_of_header(header: Iterable[str]) -> str | None:
-    """Content that a header declares and that is neither angles nor markers; else None."""
+    """Return the content that a header declares besides angles and markers, or None."""
     patterns = _content_patterns("header").items()
-    return next((text for line in header for text, each in patterns if each.fullmatch(line)), None)
+    return next((text for line in header for text, p in patterns if p.fullmatch(line)), None)
 
 
 def from_dict(
@@ -247,11 +247,11 @@ def _check_sides(columns: AngleColumns, *, sided: bool, what: str) -> None:
     if sided and (not named or "column" in named):
         raise BadInputError(f"{what}: give the columns of {' and '.join(SIDES)} (or of one side)")
     if not sided and named != {"column"}:
-        raise BadInputError(f"{what}: is of the whole body; give its 'column'")
+        raise BadInputError(f"{what}: has no sides; set its 'column'")
 
 
 def given_mapping(mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[str]) -> LabMapping:
-    """Return the mapping with a built-in name, of a YAML file, or of its content."""
+    """Return a mapping by its built-in name, from a YAML file, or from its content."""
     if isinstance(mapping, LabMapping):
         return mapping
     if isinstance(mapping, Mapping):
@@ -278,15 +278,16 @@ def given_mapping(mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[st
 
 
 def best_mapping(markers: Iterable[str], columns: Iterable[str]) -> LabMapping | None:
-    """Choose the built-in mapping that gives most landmarks and angles, by the names in a file.
+    """Return the built-in mapping with most landmarks and angles, by the names in a file.
 
-    Among equals the file must have the larger share of the mapping's names; None if none fits.
+    If several have equally many, the file must have the larger share of the mapping's names. None
+    if none fits.
     """
     in_markers, in_columns = FileNames(markers), FileNames(columns)
     best: LabMapping | None = None
     best_score = (0, 0.0)
     for mapping in built_in().values():
-        # For files without names; for C3D of this package, which say so.
+        # # For files without names, and for C3D of this package, which has its own mapping.
         if mapping.columns is not None or mapping.name == OURS_C3D:
             continue
         centres = sum(

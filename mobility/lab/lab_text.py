@@ -39,7 +39,7 @@ _ROWS_BEFORE = 4  # rows before the last, to see with how many decimals a file i
 _MISSING = frozenset(
     {
         *("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "-nan"),
-        # NaN of programs on Windows, such as OpenSim.
+        # # NaN as written by programs on Windows, such as OpenSim.
         *("1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "nan(ind)", "-nan(ind)", "nan(snan)"),
     }
 )
@@ -54,19 +54,20 @@ _TRC_KEYS = ("DataRate", "NumFrames", "NumMarkers", "Units")
 
 def text_lines(what: str, content: bytes) -> list[str]:
     """Split a text file into its lines, and turn the separator of cells into tabs."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as spreadsheets save text
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # text of a spreadsheet
         content = content.decode("utf-16", errors="replace").encode()
     if b"\0" in content:
         raise BadInputError(f"{what}: is not a text file")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        # Windows programs; any byte is a character there, so count unprintable ones to see noise.
+        # # Windows encoding: any byte is a character there, so unprintable ones are counted.
         text = content.decode("latin-1")
         if sum(not c.isprintable() and not c.isspace() for c in text[:4096]) > 8:
             raise BadInputError(f"{what}: is not a text file") from None
     lines = text.splitlines()
-    # Find the separator in the last rows, which have only numbers; a header may have any sign.
+    # # Find the separator in the last rows, which have only numbers; a header may have any
+    # character.
     # Commas beside another separator, which may be blanks, are decimal commas.
     rows = "\n".join([line for line in lines if line.strip()][-_ROWS_BEFORE - 1 :])
     separator = next((sign for sign in "\t;," if sign in rows), None)
@@ -80,7 +81,7 @@ def text_lines(what: str, content: bytes) -> list[str]:
 def _with_tabs(what: str, line: str, separator: str) -> str:
     try:
         cells = next(csv.reader([line], delimiter=separator), [])
-    except csv.Error:  # the only error possible for one line is a cell without an end
+    except csv.Error:  # the only possible error in one line is a cell without an end
         raise BadInputError(
             f"{what}: the line that begins with '{line[:40]}' has a cell of more than "
             f"{csv.field_size_limit()} characters; a quotation mark may be missing there"
@@ -89,13 +90,13 @@ def _with_tabs(what: str, line: str, separator: str) -> str:
 
 
 def _last_value_is_cut(lines: Sequence[str]) -> bool:
-    """Whether the last row ends in fewer decimals than the rows before, which agree."""
+    """Return whether the last row has fewer decimals than the rows before, which agree."""
     ends = [re.search(r"\d*(?:[.,](\d*))?\s*$", line) for line in lines[-_ROWS_BEFORE - 1 :]]
     decimals = [len(end[1] or "") if end else 0 for end in ends]
     before = decimals[:-1]
     if len(before) < _ROWS_BEFORE or len(set(before)) > 1:
         return False
-    # A single tab at the end expects a value; a missing marker leaves several.
+    # # A single tab at the end announces a value; a missing marker leaves several.
     ends_in_tab = [re.search(r"[^\t]\t$", line) is not None for line in lines[-2:]]
     return decimals[-1] < before[0] or ends_in_tab == [False, True]
 
@@ -108,7 +109,7 @@ def trc(what: str, lines: list[str]) -> LabFile:
     """Parse a TRC file, called `what` in messages."""
     if len(lines) < 5 or not lines[0].lower().startswith("pathfiletype"):
         raise BadInputError(
-            f"{what}: is not a TRC file: it must begin with five lines of header, the first with "
+            f"{what}: is not a TRC file; it must begin with five lines of header, the first with "
             "PathFileType"
         )
     keys, values = lines[1].split(), lines[2].replace(",", ".").split()
@@ -116,8 +117,8 @@ def trc(what: str, lines: list[str]) -> LabFile:
     absent = [key for key in _TRC_KEYS if key not in header]
     if absent:
         raise BadInputError(
-            f"{what}: its header lacks {', '.join(absent)}; line 2 must hold these names, and line "
-            "3 a value for each"
+            f"{what}: its header lacks {', '.join(absent)}; add these names to line 2, and a value "
+            "for each to line 3"
         )
     try:
         rate = float(header["DataRate"])
@@ -126,19 +127,19 @@ def trc(what: str, lines: list[str]) -> LabFile:
         raise BadInputError(
             f"{what}: line 3: DataRate, NumFrames and NumMarkers must be numbers"
         ) from None
-    # Each name stands over three columns; programs differ in the number of tabs between them.
+    # # Each name is over three columns; programs differ in the number of tabs between them.
     markers = [name.strip() for name in lines[3].split("\t")[2:] if name.strip()]
     if len(markers) != count:
         raise BadInputError(
-            f"{what}: its header says {count} markers and names {len(markers)}; correct line 3 or 4"
+            f"{what}: its header has {count} markers, but {len(markers)} names; correct line 3 or 4"
         )
     require_unique(markers, what=what, kind="markers")
     rows = [(n, line) for n, line in enumerate(lines[5:], start=6) if line.strip()]
     table = _numbers(rows, 2 + 3 * count, what=what)
     if len(table) != frames:
         raise BadInputError(
-            f"{what}: its header says {frames} frames, it has {len(table)}; the file was cut "
-            "off or its header is wrong"
+            f"{what}: its header has {frames} frames, the file {len(table)}; correct it or "
+            "export the file again"
         )
     positions = table[:, 2:].reshape(len(table), count, 3)
     return LabFile(
@@ -156,7 +157,7 @@ def mot(what: str, lines: list[str]) -> LabFile:
     """Parse a MOT or STO file, called `what` in messages."""
     ends = [i for i, line in enumerate(lines) if line.strip().lower() == "endheader"]
     if not ends:
-        raise BadInputError(f"{what}: is not a MOT or STO file: its header has no line 'endheader'")
+        raise BadInputError(f"{what}: is not a MOT or STO file; its header has no line 'endheader'")
     other_content = other_content_of_header(line.strip() for line in lines[: ends[0]])
     if other_content is not None:
         raise no_angles([other_content], what=what)
@@ -167,7 +168,7 @@ def mot(what: str, lines: list[str]) -> LabFile:
             header[stated[1].lower()] = stated[2]
     body = [(n, line) for n, line in enumerate(lines[ends[0] + 1 :], ends[0] + 2) if line.strip()]
     if not body:
-        raise BadInputError(f"{what}: ends after its header; the file was cut off")
+        raise BadInputError(f"{what}: ends after its header; export it again")
     names = [name.strip() for name in _cells(body[0][1]) if name.strip()]
     if not names or names[0].lower() != "time":
         raise BadInputError(f"{what}: its first column must be 'time' (got {shortened(names[:1])})")
@@ -175,15 +176,15 @@ def mot(what: str, lines: list[str]) -> LabFile:
     stated_columns = header.get("ncolumns", header.get("datacolumns"))
     if stated_columns is not None and stated_columns != str(len(names)):
         raise BadInputError(
-            f"{what}: its header says {stated_columns} columns and names {len(names)}"
+            f"{what}: its header has {stated_columns} columns, but {len(names)} names; correct it"
         )
     rows = [(n, line.lstrip()) for n, line in body[1:]]
     table = _numbers(rows, len(names), what=what)
     stated_rows = header.get("nrows", header.get("datarows"))
     if stated_rows is not None and stated_rows != str(len(table)):
         raise BadInputError(
-            f"{what}: its header says {stated_rows} rows, it has {len(table)}; the file was cut "
-            "off or its header is wrong"
+            f"{what}: its header has {stated_rows} rows, the file {len(table)}; correct it or "
+            "export the file again"
         )
     in_degrees = header.get("indegrees", "").lower()
     if in_degrees not in ("", "yes", "no"):
@@ -217,7 +218,7 @@ def table(what: str, lines: list[str], mapping: LabMapping | None) -> LabFile:
         raise BadInputError(f"{what}: has a header but no frames")
     if not any(map(_is_number, _cells(rows[0][1]))):
         raise BadInputError(
-            f"{what}: is not a table: line {rows[0][0]} has no number under the names of line "
+            f"{what}: is not a table; line {rows[0][0]} has no number under the names of line "
             f"{numbered[0][0]}"
         )
     lowered = [name.lower() for name in header]
@@ -238,7 +239,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _wide(what: str, header: Sequence[str], table: Array) -> LabFile:
-    """Parse a table of one row a frame: times, markers in three columns each, other columns."""
+    """Parse a table with one row a frame: times, markers in three columns each, other columns."""
     columns = {name: table[:, i] for i, name in enumerate(header) if name}
     file = LabFile(what=what, file_format="CSV")
     for name in list(columns):
@@ -278,7 +279,7 @@ def _wide(what: str, header: Sequence[str], table: Array) -> LabFile:
 
 
 def _split_unit(name: str) -> tuple[str, str]:
-    """Name of a column of times without its unit, and the unit."""
+    """Split the name of a column of times into name and unit."""
     match = re.match(r"^(.*?)[\s_]*(?:\(|\[|(?<=[_\s]))(s|sec|ms)[)\]]?$", name.strip().lower())
     if match and match[1]:
         return match[1].replace(" ", ""), match[2]
@@ -288,7 +289,7 @@ def _split_unit(name: str) -> tuple[str, str]:
 def _without_header(what: str, rows: Sequence[Row], mapping: LabMapping | None) -> LabFile:
     if mapping is None or mapping.columns is None:
         raise BadInputError(
-            f"{what}: has no header; give a mapping that says its columns (built in: "
+            f"{what}: has no header; pass a mapping with its columns (built in: "
             "uiprmd_positions, uiprmd_angles)"
         )
     width = len(_cells(rows[0][1]))
@@ -392,10 +393,10 @@ def _nexus(what: str, lines: list[str]) -> LabFile:
 
 
 def _add_section(file: LabFile, title: str, rows: Sequence[Row]) -> None:
-    """Add the markers or the modelled angles of a section of Nexus' table."""
+    """Add the markers or the modelled angles of a section of a Nexus table."""
     what = file.what
     if len(rows) < 5:
-        raise BadInputError(f"{what}: its section {title} ends before its frames; it was cut off")
+        raise BadInputError(f"{what}: its section {title} ends before its frames; export it again")
     rate, names, components, units = (
         [cell.strip() for cell in text.split("\t")] for _, text in rows[:4]
     )
@@ -435,7 +436,7 @@ def _add_section(file: LabFile, title: str, rows: Sequence[Row]) -> None:
 
 
 def _number(cell: str, *, what: str, line: int) -> float:
-    """Value of a cell; NaN for a text that means missing."""
+    """Return the value of a cell; NaN for a text that means missing."""
     text = cell.strip()
     try:
         return float(text.replace(",", "."))
@@ -446,7 +447,7 @@ def _number(cell: str, *, what: str, line: int) -> float:
 
 
 def _numbers(rows: Sequence[Row], width: int, *, what: str, names: tuple[int, ...] = ()) -> Array:
-    """Numbers of the rows, all of which must have `width` cells; NaN in columns of `names`."""
+    """Return the numbers of the rows, each with `width` cells; NaN in columns of `names`."""
     if not rows:
         raise BadInputError(f"{what}: has a header but no frames")
     values = np.full((len(rows), width), np.nan)
@@ -470,11 +471,11 @@ def _numbers(rows: Sequence[Row], width: int, *, what: str, names: tuple[int, ..
             if "," in (joined := "".join(cells)) and "." in joined:
                 raise BadInputError(
                     f"{what}: line {line} has points and commas in its numbers; write decimals "
-                    "behind points, and thousands without a sign"
+                    "with a point, and thousands without a separator"
                 ) from None
             values[i] = [_number(cell, what=what, line=line) for cell in cells[:width]]
         if np.isinf(values[i]).any():
             raise BadInputError(
-                f"{what}: line {line} has an infinite value; leave empty what is missing"
+                f"{what}: line {line} has an infinite value; leave missing values empty"
             )
     return values

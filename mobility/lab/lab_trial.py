@@ -1,8 +1,8 @@
 """Comparison of one trial that was filmed and measured in a lab, on the clock of the video.
 
-The primary comparison is like with like: our formulas on the joint centres of the lab. The angles
-of the lab's model come second, because they are defined differently; comparing both on the same lab
-data shows by how much.
+The primary comparison uses our formulas for both: they are applied to the joint centres of the lab.
+The angles of the lab's model come second, because they are defined differently. Comparing both on
+the same lab data shows by how much.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ COMPARISONS = tuple(
 DEFINITIONS = "lab_model_lab_formulas"
 
 _CLOCKS_AGREE_S = 0.02
-"""Largest lag between markers and angles of the lab, seconds; two frames at 100 Hz."""
+"""Largest lag between markers and angles of the lab, in seconds: two frames at 100 Hz."""
 
 _ANGLE_NAMES = tuple(tables.load("angles"))
 
@@ -82,7 +82,7 @@ class Reference:
     formulas: xr.Dataset | None  # angles by our formulas, if the lab gave markers
     model: xr.Dataset | None  # angles of the lab's model, in our names
     pose: xr.Dataset | None  # the joint centres
-    # Difference of the lab's definition of an angle from ours, as its mapping says.
+    # # Difference between the lab's definition of an angle and ours, from its mapping.
     differences: Mapping[str, str] = field(default_factory=dict)
     # Name, SHA-256 and mapping of each file by its role (lab, angles, static).
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -111,15 +111,15 @@ def read_reference(
     """Read the lab's measurements of a trial: markers, angles, or both, in one file or two.
 
     `static` is a trial with the markers that were taken off for the movement. `mapping`, `units`
-    and `vertical_axis` are those of :func:`~mobility.lab.lab_files.read_lab`, the latter two
-    for `lab_file`.
+    and `vertical_axis` are those of :func:`~mobility.lab.lab_files.read_lab`; the last two apply to
+    `lab_file`.
     """
     # One mapping may describe markers, angles, or both.
     for_markers = for_angles = None
     if mapping is not None:
-        chosen = given_mapping(mapping)
-        for_markers = chosen if chosen.joint_centres or chosen.pelvis else None
-        for_angles = chosen if chosen.angles else None
+        lab_mapping = given_mapping(mapping)
+        for_markers = lab_mapping if lab_mapping.joint_centres or lab_mapping.pelvis else None
+        for_angles = lab_mapping if lab_mapping.angles else None
     main_mapping = mapping if lab_angles is None else for_markers
     main = read_lab(lab_file, mapping=main_mapping, units=units, vertical_axis=vertical_axis)
     files = {"lab": _source_attrs(main)}
@@ -136,7 +136,7 @@ def read_reference(
     elif static is not None:
         raise BadInputError(
             f"{os.fspath(lab_file)}: has no markers, so a static trial does not help; leave it "
-            "out, or give the markers of the trial"
+            "out, or use the file with the markers of the trial"
         )
     source = main
     if lab_angles is not None:
@@ -145,7 +145,7 @@ def read_reference(
         read.append(source)
     names = [name for name in _ANGLE_NAMES if name in source]
     if lab_angles is not None and not names:
-        raise BadInputError(f"{os.fspath(lab_angles)}: has no angle that is known; give a mapping")
+        raise BadInputError(f"{os.fspath(lab_angles)}: has no angle of a mapping; pass a mapping")
     return Reference(
         formulas=formulas,
         model=source[names] if names else None,
@@ -156,7 +156,7 @@ def read_reference(
             if (text := str(source[name].attrs.get("difference", ""))) not in ("", "not stated")
         },
         files=files,
-        # Markers need no stated error, as they are the reference.
+        # # Markers need no stated error, because they are the reference.
         warnings=tuple(w for w in warnings_of(*read) if w["code"] != "unknown_error"),
     )
 
@@ -173,23 +173,23 @@ def compare(
 ) -> Trial:
     """Bring a trial to one clock, and compare its angles.
 
-    If the `video` has ``<angle>_raw`` and ``<angle>_image``, they are compared too. The times of
-    its `repetitions` apply to the lab as well. The lag (see
-    :func:`~mobility.lab.synchronise.find_lag`) comes from angles by the same formulas if the
-    lab gave markers. It includes the delay of the video's angles (``video_delay`` in
-    ``tables/synchronisation.yaml``), and its error the variation of that delay. `margin_deg` is for
-    the test of equivalence, `values` are those of :func:`~mobility.lab.agreement.agreement`.
-    What the video has and the lab lacks is named in a warning.
+    If the `video` has ``<angle>_raw`` and ``<angle>_image``, they are compared, too. The times of
+    its `repetitions` also apply to the lab. The lag (see
+    :func:`~mobility.lab.synchronise.find_lag`) comes from angles by the same formulas if the lab
+    has markers. It includes the delay of the video's angles (``video_delay`` in
+    ``tables/synchronisation.yaml``), and its error includes the variation of that delay.
+    `margin_deg` is for the test of equivalence; `values` are those of
+    :func:`~mobility.lab.agreement.agreement`. A warning lists what the video has and the lab lacks.
     """
     warnings: list[dict[str, Any]] = list(reference.warnings)
-    both = [each for each in (reference.formulas, reference.model) if each is not None]
+    both = [angles for angles in (reference.formulas, reference.model) if angles is not None]
     if not both:
-        raise BadInputError("compare: the lab files hold no angle that the video has")
-    first = next((each for each in both if _has_any(each, video)), both[0])
+        raise BadInputError("compare: the lab files have no angle of the video; pass a mapping")
+    first = next((angles for angles in both if _has_any(angles, video)), both[0])
     sync = find_lag(video, first, max_lag_s=max_lag_s, lag_s=lag_s)
     delay = tables.load("synchronisation")["video_delay"]
     if not sync.given:
-        # The delay of the video's angles varies from trial to trial.
+        # # The delay of the video's angles varies between trials.
         sd = float(np.hypot(sync.lag_sd_s, delay["sd_beyond_random_s"]))
         sync = replace(sync, lag_sd_s=sd)
     if reference.formulas is not None and reference.model is not None:
@@ -207,14 +207,14 @@ def compare(
                 measured, lab, repetitions, margin_deg=margin_deg, values=values
             )
     if not agreements:
-        raise BadInputError("compare: video and lab have no angle in common")
+        raise BadInputError("compare: video and lab have no angle in common; pass a mapping")
     together = stacked(agreements)
     warnings += [w for w in warnings_of(*agreements.values()) if w not in warnings]
     return Trial(sync, curves, together, tuple(warnings))
 
 
 def angles_of(curves: xr.Dataset, estimator: str) -> xr.Dataset:
-    """Angles of one estimator over (time, side) or (time,), with ``<angle>_sd`` of the video."""
+    """Return angles of one estimator over (time, side) or (time,), with the video's ``_sd``."""
     angles: dict[str, xr.DataArray] = {}
     if estimator not in curves["estimator"].values:
         return xr.Dataset(attrs=curves.attrs)
@@ -230,7 +230,7 @@ def angles_of(curves: xr.Dataset, estimator: str) -> xr.Dataset:
 
 
 def repetitions_of(curves: xr.Dataset) -> xr.Dataset:
-    """Repetitions that are stored with the curves of a trial."""
+    """Return the repetitions that are stored with the curves of a trial."""
     prefix = "repetition_"
     return xr.Dataset(
         {
@@ -244,13 +244,11 @@ def repetitions_of(curves: xr.Dataset) -> xr.Dataset:
 def stacked(agreements: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """Stack agreement Datasets of the same repetitions along `comparison`.
 
-    Values that a comparison does not have are NaN, counts 0, and reasons "not compared".
+    Missing values of a comparison become NaN, counts 0, and reasons "not compared".
     """
     order = {"angle": _ANGLE_NAMES, "side": (*SIDES, "middle")}
     labels = {
-        dim: [
-            each for each in names if any(each in part[dim].values for part in agreements.values())
-        ]
+        dim: [one for one in names if any(one in part[dim].values for part in agreements.values())]
         for dim, names in order.items()
     }
     parts = []
@@ -299,24 +297,24 @@ def _warn_of_lab_clocks(reference: Reference) -> list[dict[str, str]]:
 
 
 def _has_any(lab: xr.Dataset, video: xr.Dataset) -> bool:
-    """Whether the lab has a value of an angle that the video has."""
+    """Return whether the lab has a value of an angle that the video has."""
     return any(bool(lab[name].notnull().any()) for name in video.data_vars if name in lab)
 
 
 def _warn_of_lacking(video: xr.Dataset, curves: xr.Dataset) -> list[dict[str, Any]]:
-    """Name the angles of the video that no file of the lab has."""
-    of_lab = [each for each in ("lab_formulas", "lab_model") if each in curves["estimator"].values]
+    """Return a warning that lists the angles of the video that no file of the lab has."""
+    of_lab = [name for name in ("lab_formulas", "lab_model") if name in curves["estimator"].values]
     lacking = []
     for name, values in video.data_vars.items():
         if str(name).endswith((SD, "_raw", "_image")):
             continue
-        seen = values.notnull().any("time")
+        has_value = values.notnull().any("time")
         if name in curves:
-            seen &= ~curves[name].sel(estimator=of_lab).notnull().any(["estimator", "time"])
-        if "side" not in seen.dims or bool(seen.all()):
-            lacking += [called(str(name))] if bool(seen.any()) else []
+            has_value &= ~curves[name].sel(estimator=of_lab).notnull().any(["estimator", "time"])
+        if "side" not in has_value.dims or bool(has_value.all()):
+            lacking += [called(str(name))] if bool(has_value.any()) else []
         else:
-            lacking += [f"{side} {called(str(name))}" for side in SIDES if seen.sel(side=side)]
+            lacking += [f"{side} {called(str(name))}" for side in SIDES if has_value.sel(side=side)]
     return [tables.warning("warnings.lab_lacks", what=listed(lacking))] if lacking else []
 
 
@@ -339,7 +337,7 @@ def _curves(
     for angle in _ANGLE_NAMES:
         definition = tables.load("angles")[angle]
         dims = ("time", "side") if definition["sided"] else ("time",)
-        named = [(sources[each][0], f"{angle}{sources[each][1]}") for each in estimators]
+        named = [(sources[name][0], f"{angle}{sources[name][1]}") for name in estimators]
         values = np.stack([_angle_values(source, name, dims, time.size) for source, name in named])
         if not np.isnan(values).all():
             attrs = {"units": "degree", "long_name": definition["long_name"]}
@@ -348,11 +346,11 @@ def _curves(
             if sd in video:
                 variables[sd] = video[sd].transpose(*dims).drop_vars("time").variable
     coords: dict[str, Any] = {}
-    for each, kept in repetitions.data_vars.items():
-        name = str(each)
+    for key, stored in repetitions.data_vars.items():
+        name = str(key)
         if re.fullmatch(r"(\w+_)?(start|end)|bottom|accepted|compared", str(name)):
-            variables[f"repetition_{name}"] = kept.variable
-            coords |= {str(d): repetitions[d].variable for d in kept.dims if d in repetitions}
+            variables[f"repetition_{name}"] = stored.variable
+            coords |= {str(d): repetitions[d].variable for d in stored.dims if d in repetitions}
     result = xr.Dataset(
         variables,
         coords={

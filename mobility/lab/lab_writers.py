@@ -32,12 +32,12 @@ _LARGEST_JITTER = 0.5
 """Frames by which times may differ from an even clock, for a format without times."""
 
 _MOST_C3D_FRAMES = 65535
-"""Frames that a C3D can count, in 16 bits; its last frame may have a larger number."""
+"""Largest number of frames in a C3D, with 16 bits; its last frame may have a larger number."""
 
 _MOST_C3D_EVENTS = 255
 
 Fill = Literal["interpolate"]
-"""What is written where a value is missing; nothing, if that is not asked for."""
+"""Text for a missing value, by option; nothing if the option is not set."""
 
 log = logging.getLogger(__name__)
 
@@ -46,21 +46,21 @@ _CSV_HEADS = ("time,keypoint,x_m,y_m,z_m", "time,angle,side,value_deg,sd_deg")
 
 
 _RATES_HZ = (1.0, 1000.0)
-"""Least and largest rate to which frames are resampled."""
+"""Smallest and largest rate to which frames are resampled."""
 
 _LONGEST_STEP = 3.0
-"""Usual steps between frames, over which values are still interpolated."""
+"""Usual steps between frames over which values are still interpolated."""
 
 RESAMPLED, RATE_BEFORE, FRAMES_BEFORE = "resampled", "rate_before", "frames_before"
-"""Attributes of a resampled Dataset: what was done, in words, and what it was before."""
+"""Attributes of a resampled Dataset: what was done, in words, and the rate before."""
 
 
 def resampled(dataset: xr.Dataset, rate: float) -> xr.Dataset:
     """Resample positions or angles to even times, multiples of 1 / `rate` seconds.
 
     Values are interpolated linearly between neighbouring frames. A value next to a missing one is
-    missing, and so is what lies between frames that are more than three usual steps (and 0.1 s)
-    apart. Its attributes say what was done, which the writers put into the file.
+    missing. So is a value between frames that are more than three usual steps (and 0.1 s) apart.
+    The attributes note the resampling, and the writers copy the note into the file.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def resampled(dataset: xr.Dataset, rate: float) -> xr.Dataset:
     time = _time(dataset, what="resampled")
     first, last = math.ceil(time[0] * rate - 1e-6), math.floor(time[-1] * rate + 1e-6)
     if last <= first:
-        raise BadInputError.of({"rate": f"{rate:g} leaves fewer than 2 frames; give a larger one"})
+        raise BadInputError.of({"rate": f"{rate:g} leaves fewer than 2 frames; use a larger one"})
     even = (np.arange(first, last + 1) / rate).clip(time[0], time[-1])
     of_frames = [
         name
@@ -102,9 +102,9 @@ def resampled(dataset: xr.Dataset, rate: float) -> xr.Dataset:
 def write_trc(pose: Recording, path: FilePath, *, fill: Fill | None = None) -> Path:
     """Write positions as TRC, which OpenSim and Pose2Sim read.
 
-    `pose` is a pose (``position``, one person) or markers (``marker_position``), metres, y up;
-    landmarks that are never seen are left out. OpenSim takes frames in which some are missing, and
-    stops where all are; ``fill="interpolate"`` fills gaps as :func:`write_mot` does.
+    `pose` is a pose (``position``, one person) or markers (``marker_position``), in metres, y up.
+    Landmarks that are never visible are left out. OpenSim accepts frames in which some are missing,
+    and stops if all are; ``fill="interpolate"`` fills gaps as :func:`write_mot` does.
     """
     names, values, time = _positions(pose, what="write_trc")
     if fill:
@@ -134,16 +134,16 @@ def write_trc(pose: Recording, path: FilePath, *, fill: Fill | None = None) -> P
 def write_mot(angles: Angles, path: FilePath, *, fill: Fill | None = None) -> Path:
     """Write angles as an OpenSim motion (MOT or STO), degrees, with OpenSim's names and signs.
 
-    ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
-    ``ankle_angle_r``, ``arm_flex_r``, ``elbow_flex_r``, those of the left side, ``pelvis_list``;
-    angles without a coordinate in OpenSim keep our names (``trunk_lean``). Ours are angles between
-    segments, not coordinates of a model: hip flexion is between trunk and thigh, so that a model
-    moved by it leans less than the person did. The header says so. Angles that are never given are
-    left out.
+    The columns are ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
+    ``ankle_angle_r``, ``arm_flex_r``, ``elbow_flex_r``, those of the left side, and
+    ``pelvis_list``. Angles without a coordinate in OpenSim keep our names (``trunk_lean``). Ours
+    are angles between segments, not coordinates of a model: hip flexion is between trunk and thigh,
+    so a model moved by it leans less than the person did. The header notes this. Angles without any
+    value are left out.
 
     OpenSim reads a motion up to the first ``nan``. ``fill="interpolate"`` interpolates gaps (PCHIP)
-    and lets the nearest value last before the first and after the last one; the header says how
-    many values of which column were filled.
+    and extends the first and the last value to the ends. The header notes how many values of which
+    column were filled.
     """
     time = _time(angles, what="write_mot")
     columns = _angle_columns(angles, OURS, what="write_mot")
@@ -185,19 +185,20 @@ def write_c3d(
     angles: Angles | None = None,
     repetitions: Repetitions | None = None,
 ) -> Path:
-    """Write positions, as for :func:`write_trc`, as C3D, in millimetres, y up.
+    """Write positions, as in :func:`write_trc`, as C3D, in millimetres, y up.
 
-    `angles`, of the same frames, become points of the group ``POINT:ANGLES``, degrees, with the
-    names and signs of Vicon's Plug-in Gait where it has the angle (``LKneeAngles``, x); the mapping
-    ``mobility_c3d`` has them all, ``POINT:DESCRIPTIONS`` says what each component is. As in files
-    of Plug-in Gait, a component that is never given is 0: some readers drop a point with NaN.
+    `angles` of the same frames become points of the group ``POINT:ANGLES``, in degrees. They have
+    the names and signs of Vicon's Plug-in Gait if it has the angle (``LKneeAngles``, x). The
+    mapping ``mobility_c3d`` has all of them, and ``POINT:DESCRIPTIONS`` describes each component.
+    As in files of Plug-in Gait, a component without any value is 0, because some readers drop a
+    point with NaN.
 
-    Start, bottom and end of accepted `repetitions` become events, with the side in their context
-    where one side moves (``Left``, ``Right``, else ``General``).
+    Start, bottom and end of accepted `repetitions` become events. Their context is the side if one
+    side moves (``Left``, ``Right``), otherwise ``General``.
 
     A C3D has a rate and no times: its rate comes from the median step, and the first frame number
-    from the first time. Times that differ from an even clock by more than half a frame or are
-    before 0, and more than 65535 frames, are refused. Values are kept in single precision.
+    from the first time. It is an error if times differ from an even clock by more than half a frame
+    or are before 0, or if there are more than 65535 frames. Values are stored in single precision.
     """
     import ezc3d
 
@@ -213,12 +214,11 @@ def write_c3d(
         )
     if first < 0 or max(first + 1, time.size) > _MOST_C3D_FRAMES:
         raise BadInputError(
-            f"write_c3d: {time.size} frames at {rate:g} frames/s, the first is number {first}; C3D "
-            f"counts {_MOST_C3D_FRAMES}, the first from 0 to {_MOST_C3D_FRAMES - 1}; write TRC or "
-            "CSV"
+            f"write_c3d: {time.size} frames at {rate:g} frames/s, the first is number {first}, but "
+            f"a C3D has {_MOST_C3D_FRAMES}, from 0 to {_MOST_C3D_FRAMES - 1}; write TRC or CSV"
         )
     target = Path(path)
-    if target.suffix.lower() != ".c3d":  # ezc3d would append it
+    if target.suffix.lower() != ".c3d":  # otherwise ezc3d would append it
         raise BadInputError(f"write_c3d: the name of the file must end in .c3d (got {target.name})")
     points = {
         name: ("", 1000 * place) for name, place in zip(names, values.swapaxes(0, 1), strict=True)
@@ -259,7 +259,7 @@ def write_c3d(
 
 
 def _angle_columns(angles: xr.Dataset, mapping: str, *, what: str) -> dict[str, Array]:
-    """Angles by their columns in a built-in mapping, without those that are never given."""
+    """Return angles by their columns in a built-in mapping, without those that have no value."""
     columns: dict[str, Array] = {}
     for name, entry in built_in()[mapping].angles.items():
         if name not in angles:
@@ -270,14 +270,16 @@ def _angle_columns(angles: xr.Dataset, mapping: str, *, what: str) -> dict[str, 
             values = angles[name] if where == "column" else angles[name].sel(side=where)
             columns[column] = entry.scale * values.to_numpy().astype(np.float64)
     if not columns:
-        raise BadInputError(f"{what}: the Dataset has no joint angles; make them with joint_angles")
+        raise BadInputError(
+            f"{what}: the Dataset has no joint angles; compute them with joint_angles"
+        )
     return {name: values for name, values in columns.items() if np.isfinite(values).any()}
 
 
 def _angle_points(angles: xr.Dataset, time: Array) -> dict[str, tuple[str, Array]]:
-    """Give description and values (time, 3) of each point of angles in a C3D."""
+    """Return description and values (time, 3) of each point of angles in a C3D."""
     if not np.array_equal(angles["time"].to_numpy(), time):
-        raise BadInputError("write_c3d: positions and angles are of different frames")
+        raise BadInputError("write_c3d: positions and angles have different frames; resample them")
     columns = _angle_columns(angles, OURS_C3D, what="write_c3d")
     points: dict[str, tuple[str, Array]] = {}
     for name, entry in built_in()[OURS_C3D].angles.items():
@@ -297,13 +299,13 @@ def _angle_points(angles: xr.Dataset, time: Array) -> dict[str, tuple[str, Array
 
 
 def _zeros_where_unused(values: Array) -> Array:
-    """Put 0 into components (time, component) without a value, in frames that have another."""
+    """Set components (time, component) without any value to 0, in frames with another value."""
     unused = np.isnan(values).all(axis=0)
     return np.where(unused & ~np.isnan(values).all(axis=1, keepdims=True), 0.0, values)
 
 
 def _add_integers(file: Any, group: str, name: str, numbers: Sequence[int]) -> None:
-    """Add a parameter of whole numbers of 16 bits; ezc3d would make them fractions."""
+    """Add a parameter of 16-bit whole numbers; ezc3d would store them as fractions."""
     from ezc3d import ezc3d
 
     file.add_parameter(group, name, list(numbers))
@@ -311,7 +313,7 @@ def _add_integers(file: Any, group: str, name: str, numbers: Sequence[int]) -> N
 
 
 def _add_events(file: Any, repetitions: xr.Dataset) -> None:
-    """Add the events of the accepted repetitions, in the order of time."""
+    """Add the events of the accepted repetitions, ordered by time."""
     events = []
     for i, number in enumerate(repetitions["rep"].to_numpy()):
         repetition = repetitions.isel(rep=i)
@@ -330,8 +332,8 @@ def _add_events(file: Any, repetitions: xr.Dataset) -> None:
         return
     if (count := len(events)) > _MOST_C3D_EVENTS:
         raise BadInputError(
-            f"write_c3d: the repetitions have {count} events, and a C3D holds {_MOST_C3D_EVENTS}; "
-            "give fewer repetitions (repetitions.isel), or none"
+            f"write_c3d: the repetitions have {count} events, but a C3D has {_MOST_C3D_EVENTS}; "
+            "pass fewer repetitions (repetitions.isel), or none"
         )
     times, contexts, labels, descriptions = zip(*sorted(events), strict=True)
     _add_integers(file, "EVENT", "USED", [count])
@@ -339,7 +341,7 @@ def _add_events(file: Any, repetitions: xr.Dataset) -> None:
     file.add_parameter("EVENT", "LABELS", list(labels))
     file.add_parameter("EVENT", "DESCRIPTIONS", list(descriptions))
     file.add_parameter("EVENT", "SUBJECTS", ["subject"] * count)
-    # Minutes, which may be 0, and seconds.
+    # # Minutes, which may be 0, and seconds.
     file.add_parameter("EVENT", "TIMES", np.array([np.zeros(count), times]))
     for name in ("ICON_IDS", "GENERIC_FLAGS"):
         _add_integers(file, "EVENT", name, [0] * count)
@@ -350,8 +352,8 @@ def write_csv(dataset: Recording, path: FilePath) -> Path:
     """Write a pose, markers or angles as a tidy table.
 
     Positions have a row for each time and keypoint: ``time, keypoint, x_m, y_m, z_m``. Angles have
-    a row for each time, angle and side (empty for those of the whole body): ``time, angle, side,
-    value_deg, sd_deg``. NaN is an empty cell. Every digit is kept.
+    a row for each time, angle and side (empty for angles without sides): ``time, angle, side,
+    value_deg, sd_deg``. NaN is an empty cell. All digits are kept.
     """
     if "position" in dataset or "marker_position" in dataset:
         names, values, time = _positions(dataset, what="write_csv")
@@ -401,7 +403,7 @@ def _filled(time: Array, table: Array) -> Array:
 
 
 def _rows(time: Array, table: Array) -> list[str]:
-    """Lines of a table, each with its time first, separated by tabs."""
+    """Return the lines of a table, each with its time first, separated by tabs."""
     return [
         "\t".join(f"{v:.9g}" for v in (t, *row))
         for t, row in zip(time.tolist(), table.tolist(), strict=True)
@@ -409,7 +411,7 @@ def _rows(time: Array, table: Array) -> list[str]:
 
 
 def _csv(parts: Sequence[Mapping[str, Any]]) -> str:
-    """CSV of all parts one below the other; each part is given by column."""
+    """Return all parts as CSV, one below the other; each part is given by column."""
     import pandas as pd
 
     frame = plain_cells(pd.concat(map(pd.DataFrame, parts), ignore_index=True))
@@ -423,14 +425,14 @@ FORMATS: dict[str, Callable[..., Path]] = {
     "sto": write_mot,
     "csv": write_csv,
 }
-"""The writer of each format; TRC and C3D take positions, MOT and STO angles, CSV either."""
+"""The writer of each format: TRC and C3D for positions, MOT and STO for angles, CSV for both."""
 
 
 def is_export(file: Path) -> bool:
-    """Whether this module wrote a file, as its head shows; a TRC of our landmarks counts."""
+    """Return whether this module wrote a file, by its head; a TRC of our landmarks counts."""
     with file.open("rb") as opened:
         head = opened.read(1 << 17)  # the longest head of a C3D
-    if head[1:2] == b"P":  # as every C3D
+    if head[1:2] == b"P":  # like every C3D
         return b"SOFTWARE" in head and b"mobility" in head
     first, *lines = head.decode("utf-8", errors="replace").splitlines() or [""]
     if first.startswith("PathFileType") and len(lines) > 2:
@@ -446,23 +448,23 @@ def _require_folder(path: Path) -> None:
 
 
 def _require_whole(written: Path, numbers: int, target: Path) -> None:
-    """Refuse a C3D that lacks some of its `numbers`: ezc3d does not report failed writes."""
+    """Raise if a C3D lacks some of its `numbers`: ezc3d does not report failed writes."""
     with written.open("rb") as file:
         header = file.read(18)
         size = file.seek(0, os.SEEK_END)
-    # ezc3d writes the block of 512 bytes (from 1) in which the numbers begin last of all.
+    # # The block of 512 bytes (from 1) in which the numbers begin is written last by ezc3d.
     first_block = int.from_bytes(header[16:], "little")
     if first_block < 2 or size < 512 * (first_block - 1) + 4 * numbers:
         raise StorageError(
-            f"cannot write {target}: it was cut off after {size} bytes, so the disk is full or the "
-            "file too large for it; free some space and try again"
+            f"cannot write {target}: it was cut off after {size} bytes, the disk is full or the "
+            "file too large; free some space and try again"
         )
 
 
 def _write_text(path: Path, text: str) -> Path:
     _require_folder(path)
     with atomic(path) as hidden:
-        # The name of a file, which the text has, may be none in UTF-8.
+        # # The text has the name of a file, which may not be valid UTF-8.
         hidden.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
@@ -479,7 +481,7 @@ def _rate(time: Array) -> float:
 
 
 def _positions(dataset: xr.Dataset, *, what: str) -> tuple[list[str], Array, Array]:
-    """Names, positions (time, name, 3) in metres, and times, without points never seen."""
+    """Return names, positions (time, name, 3) in metres and times, without missing points."""
     time = _time(dataset, what=what)
     if "position" in dataset:
         position, names = dataset["position"], "keypoint"
@@ -493,7 +495,7 @@ def _positions(dataset: xr.Dataset, *, what: str) -> tuple[list[str], Array, Arr
     elif "marker_position" in dataset:
         position, names = dataset["marker_position"], "marker"
     else:
-        raise BadInputError(f"{what}: the Dataset has no positions; give a pose or markers")
+        raise BadInputError(f"{what}: the Dataset has no positions; pass a pose or markers")
     check_dimensions(str(position.name), position, ("time", "space", names))
     if not {"x", "y", "z"} <= set(position["space"].to_numpy().tolist()):
         raise BadInputError(f"{what}: the coordinate 'space' must be x, y, z")

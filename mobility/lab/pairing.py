@@ -1,4 +1,4 @@
-"""One table of what video and lab measured in each repetition of each trial."""
+"""One table with the measurements of video and lab in each repetition of each trial."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from mobility.studies.statistics.waveforms import curve_errors
 Values = dict[str, tuple[tuple[str, ...], Any]]
 
 DISCRETE = ("bottom", "peak", "range")
-"""Values of a repetition: median within the bottom, extreme, largest less smallest."""
+"""Values of a repetition: median within the bottom, extreme, largest minus smallest."""
 
 _EXTREMES = ("peak", "largest", "smallest", "range")
-"""Values of a whole repetition; each other one is the median of a part of it."""
+"""Values of a whole repetition; each other value is the median of a part of it."""
 
 CURVE_ERRORS = ("bias", "mae", "rmse", "rmse_offset_removed")
 
@@ -63,7 +63,7 @@ def paired_angles(
     participants: Sequence[str],
     values: Sequence[str] = DISCRETE,
 ) -> tuple[xr.Dataset, list[dict[str, str]]]:
-    """Measure each accepted repetition in the angles of both, with the arguments of `agreement`.
+    """Measure the angles of both in each accepted repetition, with the arguments of `agreement`.
 
     The table is over ``rep``, numbered through all trials, with the coordinates ``participant``,
     ``trial``, ``repetition``, and over ``angle`` ``units``, ``sided`` and ``peak_kind``:
@@ -117,7 +117,7 @@ def paired_angles(
 def paired_metrics(
     videos: Sequence[xr.Dataset], labs: Sequence[xr.Dataset], participants: Sequence[str]
 ) -> xr.Dataset:
-    """Put the metrics per repetition of both into one table, with their names as angles.
+    """Combine the metrics per repetition of both in one table, with their names as angles.
 
     The table is that of :func:`paired_angles` with a single metric ``value``, without curves.
     """
@@ -205,7 +205,7 @@ def _table(
 
 
 def _layout(datasets: Sequence[xr.Dataset], shared: Sequence[list[str]]) -> _Layout:
-    """Names and sides of all trials."""
+    """Return names and sides of all trials."""
     sided: dict[str, bool] = {}
     for t, (dataset, names) in enumerate(zip(datasets, shared, strict=True)):
         for name in names:
@@ -219,7 +219,7 @@ def _layout(datasets: Sequence[xr.Dataset], shared: Sequence[list[str]]) -> _Lay
 
 
 def _names(dataset: xr.Dataset, dim: str) -> list[str]:
-    """Names of numeric variables over `dim` and maybe side, without standard deviations."""
+    """Return numeric variables over `dim` and perhaps side, without standard deviations."""
     return [
         str(name)
         for name, variable in dataset.data_vars.items()
@@ -232,7 +232,7 @@ def _names(dataset: xr.Dataset, dim: str) -> list[str]:
 
 def _same_sides(video: xr.Dataset, lab: xr.Dataset, name: str, what: str) -> None:
     if ("side" in video[name].dims) != ("side" in lab[name].dims):
-        raise BadInputError(f"{what}: {name} has sides in one of video and lab only")
+        raise BadInputError(f"{what}: {name} has sides in only one of video and lab")
     for dataset in (video, lab):
         if "side" in dataset[name].dims:
             sides = dataset["side"].values.tolist() if "side" in dataset.coords else []
@@ -241,7 +241,7 @@ def _same_sides(video: xr.Dataset, lab: xr.Dataset, name: str, what: str) -> Non
 
 
 def _shared_angles(video: xr.Dataset, lab: xr.Dataset, number: int) -> list[str]:
-    """Names of the angles that both have, if both are on the same frames and in degrees."""
+    """Return the angles that both have, if both have the same frames and are in degrees."""
     what = f"agreement: trial {number}"
     for source, dataset in (("video", video), ("lab", lab)):
         if "time" not in dataset.dims:
@@ -278,7 +278,7 @@ def _peak_kind(angle: str) -> str:
 def _arrays_of_both(
     video: xr.Dataset, lab: xr.Dataset, shared: Sequence[str], layout: _Layout, dim: str
 ) -> tuple[Array, Array, Array]:
-    """Values of video and lab, and sd of the video, (dim, angle, side); NaN where missing."""
+    """Return values of video and lab, and sd of the video, (dim, angle, side); NaN if missing."""
     columns = {side: s for s, side in enumerate(layout.sides)}
     shape = (video.sizes[dim], len(layout.names), len(layout.sides))
     arrays = tuple(np.full(shape, np.nan) for _ in range(3))
@@ -299,7 +299,7 @@ def _arrays_of_both(
 def _check_values(values: Sequence[str], repetitions: Sequence[xr.Dataset]) -> None:
     parts = [name for name in values if name not in (*_EXTREMES, "bottom")]
     for name in parts:
-        if not all(f"{name}_{end}" in each for each in repetitions for end in ("start", "end")):
+        if not all(f"{name}_{end}" in trial for trial in repetitions for end in ("start", "end")):
             raise BadInputError(
                 f"agreement: values: the repetitions have no {name}_start and {name}_end"
             )
@@ -327,7 +327,7 @@ def _one_trial(
     layout: _Layout,
     names: Sequence[str],
 ) -> Values:
-    """Curves, values and counts of frames of each repetition."""
+    """Return curves, values and counts of frames of each repetition."""
     ours, theirs, sd = _arrays_of_both(video, lab, shared, layout, "time")
     time = video["time"].to_numpy()
     dims = ("time", "angle", "side")
@@ -364,13 +364,13 @@ def _one_trial(
     video_values, video_sd = _discrete(ours, sd, inside, parts, layout.names, names)
     lab_values, _ = _discrete(theirs, np.full_like(sd, np.nan), inside, parts, layout.names, names)
     for name, values in zip(_VALUES, (video_values, lab_values, video_sd), strict=True):
-        kept = np.where(shown[:, None], values, np.nan)
-        measured[name] = (("rep", "metric", "angle", "side"), kept)
+        shown_values = np.where(shown[:, None], values, np.nan)
+        measured[name] = (("rep", "metric", "angle", "side"), shown_values)
     return measured
 
 
 def _shown(repetitions: xr.Dataset, layout: _Layout) -> NDArray[np.bool_]:
-    """Say what each repetition shows, (rep, angle, side): all, or what its ``compared`` says."""
+    """Return what each repetition shows, (rep, angle, side): all, or its ``compared``."""
     shown = np.ones((repetitions.sizes["rep"], len(layout.names), len(layout.sides)), bool)
     if "compared" not in repetitions:
         return shown
@@ -386,7 +386,7 @@ def _shown(repetitions: xr.Dataset, layout: _Layout) -> NDArray[np.bool_]:
 
 
 def _windows(time: Array, repetitions: xr.Dataset, first: str, last: str) -> NDArray[np.bool_]:
-    """Frames of each repetition between two of its times, (rep, time)."""
+    """Return the frames of each repetition between two of its times, (rep, time)."""
     edges = zip(repetitions[first].to_numpy(), repetitions[last].to_numpy(), strict=True)
     return np.stack([within(time, start, end) for start, end in edges])
 
@@ -403,7 +403,7 @@ def _discrete(
     angles: Sequence[str],
     names: Sequence[str],
 ) -> tuple[Array, Array]:
-    """Values of repetitions of one system and their sd, (rep, metric, angle, side)."""
+    """Return values of repetitions of one system and their sd, (rep, metric, angle, side)."""
     dims = ("time", "angle", "side")
     series, errors = xr.DataArray(values, dims=dims), xr.DataArray(sd, dims=dims)
     frames = xr.DataArray(inside, dims=("rep", "time"))

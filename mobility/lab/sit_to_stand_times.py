@@ -1,4 +1,4 @@
-"""Times of chair rises beside those in recordings of a lab."""
+"""Times of repetitions from a chair beside those in recordings of a lab."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SEAT_OFF = "seat_off"
 _SYSTEMS = ("video", "lab")
 
 _BEFORE_S = 0.5
-"""Seconds by which the hips may leave the seat in the lab before the video's rise begins."""
+"""Seconds by which seat-off in the lab may come before the video's repetition begins."""
 
 
 def times_of_both(
@@ -34,16 +34,16 @@ def times_of_both(
     metrics: xr.Dataset,
     recordings: Sequence[xr.Dataset],
 ) -> xr.Dataset:
-    """Give the times of the rises and of the tests beside those found in recordings of a lab.
+    """Return the times of repetitions and tests beside those in recordings of a lab.
 
-    The rises are sought in the first of the `recordings` that shows any: in joint centres, or in a
-    stick figure made of angles (:func:`stick_figure`).
+    The repetitions come from the first of the `recordings` that shows any, either joint centres or
+    a stick figure made of angles (:func:`stick_figure`).
     """
     limits = limits_of(exercise)
     of_recordings = [
-        find_chair_rises(each if "position" in each else stick_figure(each)) for each in recordings
+        find_chair_rises(one if "position" in one else stick_figure(one)) for one in recordings
     ]
-    lab = next((each for each in of_recordings if each["accepted"].any()), of_recordings[0])
+    lab = next((rises for rises in of_recordings if rises["accepted"].any()), of_recordings[0])
     partner = _partners(repetitions, lab)
     moments, totals = (
         [{_SEAT_OFF: rises[_SEAT_OFF], **durations(rises)} for rises in (repetitions, lab)],
@@ -57,13 +57,13 @@ def times_of_both(
     both = np.flatnonzero(partner >= 0)
     for row, name in enumerate(moments[0]):
         of_both = moments[0][name].to_numpy()[both], moments[1][name].to_numpy()[partner[both]]
-        # A moment is counted from that of the lab.
+        # # A moment is relative to the moment of the lab.
         zero = of_both[1] if name == _SEAT_OFF else 0.0
         times[:, row, both] = np.stack(of_both) - zero
         sd[row, both] = of_moment if name == _SEAT_OFF else math.sqrt(2) * of_moment
     refused = [] if both.size else [tables.sentence("reasons.chair.not_in_lab")]
     for row, name in enumerate(totals[0], start=len(moments[0])):
-        (of_video, _), (of_lab, why) = (each[name] for each in totals)
+        (of_video, _), (of_lab, why) = (total[name] for total in totals)
         if times.shape[2]:
             times[:, row, 0] = of_video, of_lab
             sd[row, 0] = math.sqrt(2) * of_moment
@@ -91,7 +91,7 @@ def times_of_both(
 
 
 def _partners(repetitions: xr.Dataset, lab: xr.Dataset) -> NDArray[np.intp]:
-    """Find the lab's rise that is the same as each of the video; -1 where there is none."""
+    """Return the lab's repetition that corresponds to each of the video, -1 if there is none."""
     partner = np.full(repetitions.sizes["rep"], -1)
     start, seat_off, stands, counts = (
         repetitions[name].to_numpy() for name in ("start", _SEAT_OFF, "bottom", "accepted")
@@ -107,7 +107,7 @@ def _partners(repetitions: xr.Dataset, lab: xr.Dataset) -> NDArray[np.intp]:
 
 
 def _in_order(lab: xr.Dataset, partner: NDArray[np.intp]) -> xr.Dataset:
-    """Rises of the lab from the first to the last that the video shows."""
+    """Return repetitions of the lab from the first to the last that the video shows."""
     shown = partner[partner >= 0]
     rows = np.arange(shown.min(), shown.max() + 1) if shown.size else np.array([], dtype=int)
     ordered = lab.isel(rep=rows)
@@ -115,9 +115,9 @@ def _in_order(lab: xr.Dataset, partner: NDArray[np.intp]) -> xr.Dataset:
 
 
 def stick_figure(angles: xr.Dataset) -> xr.Dataset:
-    """Make a pose of angles in the sagittal plane, its feet flat on the floor; its stature is 1.
+    """Build a pose from angles in the sagittal plane, with flat feet; its stature is 1.
 
-    The shank leans as far as the ankle is bent or, without ankles, as trunk, hip and knee say.
+    The lean of the shank is the ankle angle or, without ankles, follows from trunk, hip and knee.
     """
     time = angles["time"].to_numpy()
 
@@ -129,12 +129,12 @@ def stick_figure(angles: xr.Dataset) -> xr.Dataset:
         turned: Array = np.radians(of_subject.to_numpy().astype(np.float64))
         return turned
 
-    knee, hip, trunk = (degrees(each) for each in ("knee_flexion", "hip_flexion", "trunk_lean"))
+    knee, hip, trunk = (degrees(angle) for angle in ("knee_flexion", "hip_flexion", "trunk_lean"))
     ankle = degrees("ankle_dorsiflexion")
     shank = np.where(np.isfinite(ankle), ankle, knee - (hip - trunk))
     thigh = knee - shank
     lean = np.where(np.isfinite(trunk), trunk, hip - thigh)
-    ratio = {name: each["ratio"] for name, each in tables.load("body_segments")["segments"].items()}
+    ratio = {name: one["ratio"] for name, one in tables.load("body_segments")["segments"].items()}
     place = {"ankle": np.zeros((time.size, 2))}
     for name, below, length, turn in (
         ("knee", "ankle", ratio["shank"], shank),

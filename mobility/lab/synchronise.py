@@ -1,7 +1,7 @@
 """Lag between a video and a lab recording, and lab values at the video's times.
 
 Both recordings show the same movement, so the lag is where their angles correlate best. One lag
-holds for the whole trial and for all joints: a lag per joint would hide errors of timing.
+applies to the whole trial and to all joints: a lag per joint would hide timing errors.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ SIGNALS = (
     ("knee_flexion", "hip_flexion", "ankle_dorsiflexion"),
     ("shoulder_flexion", "elbow_flexion"),
 )
-"""Angles to compare, as far as both recordings have them: those of the legs, or of the arms if the
-legs do not move. Arms that only follow a squat have larger errors than movements."""
+"""Angles to compare if both recordings have them: those of the legs, or of the arms if the legs do
+not move. In a squat the errors of the arms are larger than their movements."""
 
 RATE_HZ = 100.0
 """Rate of the common grid."""
@@ -52,10 +52,10 @@ _LEAST_MOVEMENT = 3.0
 """Root mean square of a signal about its mean, degrees, below which nothing moves."""
 
 _LEAST_OF_LARGEST = 0.25
-"""Least movement of a signal as a share of the largest; less adds errors but no information."""
+"""Least movement of a signal, as a share of the largest; less adds errors but no information."""
 
 _LONGEST_GAP = 1.5
-"""Steps between samples, as a multiple of the usual one, beyond which there is a gap."""
+"""Steps between samples, as a multiple of the usual step, beyond which there is a gap."""
 
 _LEAST_SD_S = 0.001
 
@@ -70,8 +70,8 @@ _SMOOTH_S = 0.03
 class Synchronisation:
     """Relation of lab time to video time; NaN for values that were not computed.
 
-    `lag_s` is to be added to video time to get lab time. Its standard deviation is that of random
-    errors: a delay that all angles of a recording share, as by smoothing, is part of the lag.
+    `lag_s` is added to video time to get lab time. Its standard deviation describes random errors.
+    A delay that all angles of a recording share, for example from smoothing, is part of the lag.
     """
 
     lag_s: float
@@ -85,7 +85,7 @@ class Synchronisation:
     given: bool = False  # by hand
 
     def lab_time(self, time: Array) -> Array:
-        """Lab time of video times, seconds."""
+        """Return the lab time for video times, in seconds."""
         shifted: Array = np.asarray(time, dtype=np.float64) + self.lag_s
         return shifted
 
@@ -108,21 +108,20 @@ def find_lag(
     max_lag_s: Positive | None = None,
     lag_s: Finite | None = None,
 ) -> Synchronisation:
-    r"""Find what must be added to video time to get lab time.
+    r"""Estimate what must be added to video time to get lab time.
 
-    Both recordings show the same movement, so neither needs a trigger. If two lags fit about as
-    well, nothing moves, or the recordings share too little, an error says what to do; then give
-    `lag_s`.
+    Both recordings show the same movement, so neither needs a trigger. An error explains what to do
+    if two lags fit about equally well, nothing moves, or the recordings have too little in common;
+    then pass `lag_s`.
 
     Parameters
     ----------
     video, lab
         Angles in degrees over (time, side) or (time,), times in seconds of either clock.
     max_lag_s
-        Largest possible lag, seconds; by default any that leaves enough in common.
+        Largest possible lag, in seconds; by default any that leaves enough in common.
     lag_s
-        The lag, if it is known otherwise; it is used unchanged, and only its correlation is
-        computed.
+        The lag, if it is already known. It is used unchanged, and only its correlation is computed.
 
     Returns
     -------
@@ -132,35 +131,38 @@ def find_lag(
     Raises
     ------
     BadInputError
-        If there is no common angle, nothing moves, the recordings share too little, no lag makes
-        them similar, the best lag is at the limit of the allowed ones, or two fit about as well.
+        There is no common angle, nothing moves, the recordings have too little in common, no lag
+        makes them similar, the best lag is at the limit of the allowed ones, or two fit about
+        equally well.
 
     Notes
     -----
-    On a common grid of 100 Hz the angles of all joints and sides are compared together. For each
-    lag, with every angle less its mean over the frames that both recordings have,
+    The angles of all joints and sides are compared together on a common grid of 100 Hz. For each
+    lag, with every angle minus its mean over the frames that both recordings have,
 
     .. math:: \rho = \frac{\sum_j \sum_t a_j(t)\, b_j(t + lag)}
         {\sqrt{\sum_j \sum_t a_j(t)^2 \sum_j \sum_t b_j(t + lag)^2}}.
 
-    The lag is the one that explains most: it has the largest :math:`-\frac{N}{2}\log(1-\rho^2)`
-    with the number N of independent values in the overlap, to a fraction of a step by the parabola
-    through the three values around the peak of :math:`\rho`. Offsets between the definitions of
-    angles do not matter, and gaps stay gaps.
+    The estimated lag explains most: it has the largest :math:`-\frac{N}{2}\log(1-\rho^2)` with the
+    number N of independent values in the overlap. A parabola through the three values around the
+    peak of :math:`\rho` gives a fraction of a step. Offsets between the definitions of angles do
+    not matter, and gaps remain gaps.
 
-    The error of the lag comes from the residuals: with r the residuals of the video's angles after
-    regression on the lab's, and b' the derivative of the latter, the lag of a part of the trial
-    differs from that of the whole by :math:`\sum r b' / \sum b'^2`. The variance of the whole is
-    that of sums over blocks of the trial, all joints together, with the block length that gives the
-    largest (Künsch 1989), or that of the lags of single joints if these differ by more.
+    The error of the lag comes from the residuals. With r the residuals of the video's angles after
+    regression on the lab's, and b' the derivative of the lab's angles, the lag of a part of the
+    trial differs from that of the whole by :math:`\sum r b' / \sum b'^2`.
 
-    The movement is the same where :math:`\rho` is at least 0.9, and parts of 2 s fit best at lags
-    that hardly differ (root mean square 0.06 s): another trial has other pauses. Of three parts or
-    more the mean correlation may reach 0.9 instead, each with every angle less its mean over the
-    part, which errors that drift do not lower (table ``synchronisation``).
+    The variance of the whole comes from sums over blocks of the trial, all joints together, with
+    the block length that gives the largest variance (Künsch 1989), or from the lags of single
+    joints if these differ by more.
 
-    Repeated movements also match with a lag of one repetition. Another lag is a rival, and the
-    recordings are refused, unless it is less likely by a factor of :math:`e^4` on its overlap.
+    The movement is the same if :math:`\rho` is at least 0.9, and parts of 2 s fit best at lags that
+    hardly differ (root mean square 0.06 s), because another trial has other pauses. With three
+    parts or more, the mean correlation may instead be at least 0.9, each with every angle minus its
+    mean over the part, which drifting errors do not lower (table ``synchronisation``).
+
+    Repeated movements also match with a lag of one repetition. Such a lag is an error unless it is
+    less likely by a factor of :math:`e^4` on its overlap.
 
     References
     ----------
@@ -171,7 +173,7 @@ def find_lag(
     for names in groups:
         start_a, a = _on_grid(video, names, what="video")
         start_b, b = _on_grid(lab, names, what="lab file")
-        size = np.array([[_movement(x) for x in each] for each in (a, b)])
+        size = np.array([[_movement(x) for x in signals] for signals in (a, b)])
         least = np.maximum(_LEAST_MOVEMENT, _LEAST_OF_LARGEST * size.max(axis=1)[:, None])
         moving = (size >= least).all(axis=0)
         if moving.any():
@@ -179,11 +181,11 @@ def find_lag(
     else:
         tried = ", ".join(dict.fromkeys(name for names in groups for name, _ in names))
         raise BadInputError(
-            f"none of {tried} moves in both recordings; give the lab file of this trial"
+            f"none of {tried} moves in both recordings; use the lab file of this trial"
         )
     labels = [_label(name) for name, keep in zip(names, moving, strict=True) if keep]
     a, b = a[moving], b[moving]
-    # Lag of the lab against the video for each element of the correlation.
+    # # Lag of the lab relative to the video for each element of the correlation.
     lags = np.arange(a.shape[1] + b.shape[1] - 1) - (a.shape[1] - 1)
     seconds = lags * step + start_b - start_a
     rho, overlap, share = _correlation(a, b)
@@ -194,13 +196,13 @@ def find_lag(
     if not allowed.any():
         raise BadInputError(
             f"video and lab file have less than {_LEAST_OVERLAP_S:g} s of movement in "
-            "common; give the lab file of the whole trial"
+            "common; use the lab file of the whole trial"
         )
     if max_lag_s is not None:
         allowed &= np.abs(seconds) <= max_lag_s
         if not allowed.any():
             fault = f"no lag of at most {max_lag_s:g} s leaves enough of both recordings in common"
-            raise BadInputError.of({"max_lag_s": f"{fault}; give a larger one, or leave it out"})
+            raise BadInputError.of({"max_lag_s": f"{fault}; increase it, or leave it out"})
     rho = np.where(allowed, rho, -1.0)
     values = overlap / _INDEPENDENT_S
     evidence = np.where(rho > 0, -0.5 * values * np.log1p(-(np.clip(rho, 0, 0.99999) ** 2)), 0.0)
@@ -208,8 +210,8 @@ def find_lag(
     likeness = float(rho[best])
     if not (0 < best < len(rho) - 1 and allowed[best - 1] and allowed[best + 1]):
         fault = (
-            f"the best lag ({seconds[best]:+.2f} s) is at the limit of what is allowed; give the "
-            "lab file of the whole trial, or the lag"
+            f"the best lag ({seconds[best]:+.2f} s) is at the limit of what is allowed; use the "
+            "lab file of the whole trial, or set the lag"
         )
         raise BadInputError.of({"lag_s": fault, "max_lag_s": "or allow a larger one"})
     _require_same_movement(likeness, _parts((start_a, a), (start_b, b), float(seconds[best])))
@@ -226,13 +228,13 @@ def find_lag(
         second_lag_s=second[1],
         overlap_s=float(overlap[best]),
         signals=tuple(labels),
-        signal_lags_s=tuple(float(lag + each) for each in lag_differences),
+        signal_lags_s=tuple(float(lag + difference) for difference in lag_differences),
     )
 
 
 @checked
 def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
-    """Lab values at the times of the video.
+    """Interpolate lab values at the times of the video.
 
     Parameters
     ----------
@@ -246,9 +248,9 @@ def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        The same variables at `time`, interpolated linearly. NaN outside the recording, and where
-        one of the two neighbouring samples is NaN or they are more than 1.5 usual steps apart: gaps
-        are not bridged. Events and repetitions of a lab file are at times of the video, too.
+        The same variables at `time`, interpolated linearly. They are NaN outside the recording, and
+        if one of the two neighbouring samples is NaN or they are more than 1.5 usual steps apart:
+        gaps are not bridged. Events and repetitions of a lab file are also at times of the video.
     """
     target = np.asarray(time, dtype=np.float64)
     lab_times = _times(lab, what="lab file")
@@ -270,7 +272,7 @@ def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
             continue
         values = numbers(variable.transpose("time", ...).to_numpy(), what=f"lab file: {name}")
         weight = share.reshape(-1, *[1] * (values.ndim - 1))
-        # At the time of a sample its neighbour, which may be NaN, does not count.
+        # # At the time of a sample, its neighbour, which may be NaN, does not count.
         from_before = np.where(weight >= 1 - 1e-6, 0.0, (1 - weight) * values[before])
         from_after = np.where(weight <= 1e-6, 0.0, weight * values[after])
         interpolated = from_before + from_after
@@ -287,7 +289,7 @@ def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
 
 
 def _signals(video: xr.Dataset, lab: xr.Dataset) -> list[list[tuple[str, str]]]:
-    """List the angles and sides that both recordings have, by group; "" for one without sides."""
+    """List the angles and sides that both recordings have, by group; "" means without sides."""
     both = [str(name) for name in video.data_vars if name in lab.data_vars]
     groups = [[name for name in group if name in both] for group in SIGNALS]
     groups.append([name for name in both if not is_sd(name)])
@@ -330,7 +332,7 @@ def _times(dataset: xr.Dataset, *, what: str) -> Array:
 def _on_grid(
     dataset: xr.Dataset, signals: Sequence[tuple[str, str]], *, what: str
 ) -> tuple[float, Array]:
-    """Start (s) and values of the signals on the common grid, (signal, n); NaN in gaps."""
+    """Return start (s) and values of the signals on the common grid, (signal, n); NaN in gaps."""
     time = _times(dataset, what=what)
     count = int((time[-1] - time[0]) * RATE_HZ + 1e-6) + 1
     if count > 1_000_000:
@@ -361,9 +363,9 @@ def _movement(values: Array) -> float:
 
 
 def _correlation(a: Array, b: Array) -> tuple[Array, Array, Array]:
-    """Correlation, overlap (s) and share of the movement shown, for every lag of the lab."""
+    """Return correlation, overlap (s) and share of the movement shown, for every lag of the lab."""
     valid_a, valid_b = (np.isfinite(x).astype(np.float64) for x in (a, b))
-    # Subtracting the overall mean first keeps the digits of the sums of squares.
+    # # Subtracting the overall mean first keeps the digits of the sums of squares.
     x, y = (np.where(np.isfinite(v), v - np.nanmean(v, axis=1)[:, None], 0.0) for v in (a, b))
     sums = [
         cross_correlation(p, q)
@@ -386,14 +388,14 @@ def _correlation(a: Array, b: Array) -> tuple[Array, Array, Array]:
 
 
 class _Parts(NamedTuple):
-    """Parts of the video of whose time the lab has most, against a lag; those that move."""
+    """Parts of the video that the lab mostly covers, compared with a lag; those that move."""
 
-    correlation: Array  # at the lag, of the angles less their means over the part
-    later_s: Array  # by how much later each fits best, or about as well
-    movement: Array  # sum of squares, by which they are weighed
+    correlation: Array  # at the lag, with the angles minus their means over the part
+    later_s: Array  # how much later each part fits best, or about equally well
+    movement: Array  # sum of squares, by which the parts are weighted
 
     def spread_s(self) -> float:
-        """Root mean square of what the parts' own lags differ from the lag, seconds."""
+        """Return the root mean square by which lags of the parts differ from the lag, seconds."""
         if not self.later_s.size:
             return 0.0
         return float(np.sqrt(np.average(self.later_s**2, weights=self.movement)))
@@ -405,7 +407,7 @@ def _parts(video: tuple[float, Array], lab: tuple[float, Array], lag: float) -> 
     (start_a, a), (start_b, b) = video, lab
     length, reach = (round(settings[name] * RATE_HZ) for name in ("part_s", "reach_s"))
     first = round((start_a + lag - start_b) * RATE_HZ)
-    found = []
+    best_fits = []
     for start in range(0, a.shape[1] - length + 1, length):
         places = first + start - reach + np.arange(length + 2 * reach)
         inside = (places >= 0) & (places < b.shape[1])
@@ -422,18 +424,18 @@ def _parts(video: tuple[float, Array], lab: tuple[float, Array], lag: float) -> 
         shown = both.sum(axis=(0, 2)) >= _LEAST_SHARE * length * len(a)
         rho = np.where(shown, cross / np.sqrt(np.maximum(power_x * power_y, 1e-9)), -1.0)
         if shown[reach]:
-            # Slow or still parts fit at many lags: the nearest at which one fits about as well.
+            # # Slow or still parts fit at many lags: use the nearest that fits about equally well.
             misfit = 1 - rho * np.abs(rho)
             fits = np.flatnonzero(misfit <= settings["as_well"] * misfit.min() + 1e-12) - reach
             later = int(fits[np.abs(fits).argmin()]) / RATE_HZ
-            found.append((float(rho[reach]), later, float(power_x[reach])))
-    correlation, later_s, movement = np.array(found).reshape(-1, 3).T
+            best_fits.append((float(rho[reach]), later, float(power_x[reach])))
+    correlation, later_s, movement = np.array(best_fits).reshape(-1, 3).T
     moving = movement > settings["least_movement"] * movement.max(initial=0.0)
     return _Parts(correlation[moving], later_s[moving], movement[moving])
 
 
 def _require_same_movement(likeness: float, parts: _Parts) -> None:
-    """Raise unless the angles are alike, in the whole or in its parts, at one lag for all parts."""
+    """Raise unless the angles are alike, as a whole or in parts, at one lag for all parts."""
     settings = tables.load("synchronisation")["same_movement"]
     least, most_s = settings["least_correlation"], settings["largest_spread_s"]
     spread_s = parts.spread_s()
@@ -448,8 +450,8 @@ def _require_same_movement(likeness: float, parts: _Parts) -> None:
         else f"their parts fit at lags {spread_s:.2f} s apart, at most {most_s:g} s is allowed"
     )
     fault = (
-        f"video and lab file do not show the same movement ({what}); check that the file is of "
-        "this trial, its rate, units and the names of its angles, or give the lag"
+        f"video and lab file do not show the same movement ({what}); check that the file belongs "
+        "to this trial, its rate, units and the names of its angles, or set the lag"
     )
     raise BadInputError.of({"lag_s": fault, "max_lag_s": "or say how large it can be"})
 
@@ -457,18 +459,18 @@ def _require_same_movement(likeness: float, parts: _Parts) -> None:
 def _second_peak(
     evidence: Array, rho: Array, values: Array, seconds: Array, best: int
 ) -> tuple[float, float]:
-    """Correlation and lag of the second peak; raises if it fits about as well on its overlap."""
+    """Return correlation and lag of the second peak; raise if it fits about equally well."""
     valley = 0.8 * float(rho[best])
     second: tuple[float, float] | None = None
     for rival in rival_peaks(evidence, rho, best, valley=valley):
         if rho[rival] <= 0:
             break
         second = second or (float(rho[rival]), float(seconds[rival]))
-        # Only frames in the overlap of the other lag count for or against it.
+        # # Only frames in the overlap of the other lag count for or against it.
         worse = (1 - rho[rival] ** 2) / max(1 - rho[best] ** 2, 1e-9)
         if 0.5 * values[rival] * np.log(worse) < _RIVAL:
             lags = f"{seconds[best]:+.2f} s or {seconds[rival]:+.2f} s"
-            fault = f"the movement repeats itself so evenly that it is ambiguous ({lags}); give it"
+            fault = f"the movement repeats itself so evenly that it is ambiguous ({lags}); set it"
             raise BadInputError.of({"lag_s": fault, "max_lag_s": "or say how large it can be"})
     return second or (float("nan"), float("nan"))
 
@@ -482,7 +484,7 @@ def _given_lag(
     recordings: tuple[tuple[float, Array], tuple[float, Array]],
 ) -> Synchronisation:
     if not seconds[0] <= lag_s <= seconds[-1] or np.interp(lag_s, seconds, overlap) <= 0:
-        fault = f"with {lag_s:g} s video and lab file have no time in common"
+        fault = f"with {lag_s:g} s video and lab file have no time in common; correct the lag"
         raise BadInputError.of({"lag_s": fault})
     likeness = float(np.interp(lag_s, seconds, rho))
     settings = tables.load("synchronisation")["same_movement"]
@@ -511,22 +513,22 @@ def _sd_of_lag(residual: Array, slope: Array, labels: Sequence[str]) -> float:
     power = slope**2
     score = (residual * slope).sum(axis=0)
     score = score - score.mean()
-    whole = float(power.sum())
+    total = float(power.sum())
     variances = [0.0]
     for blocks, sums in _block_sums(score):
-        variances.append(blocks**2 / (blocks - 1) * float((sums**2).mean()) / whole**2)
+        variances.append(blocks**2 / (blocks - 1) * float((sums**2).mean()) / total**2)
     joints = np.array([label.split()[0] for label in labels])
     names = np.unique(joints)
     if names.size > 1:
-        joint_score = np.array([(residual * slope)[joints == name].sum() / whole for name in names])
-        weight = np.array([power[joints == name].sum() / whole for name in names])
+        joint_score = np.array([(residual * slope)[joints == name].sum() / total for name in names])
+        weight = np.array([power[joints == name].sum() / total for name in names])
         deviation = joint_score - weight * joint_score.sum()
         variances.append(names.size / (names.size - 1) * float((deviation**2).sum()))
     return float(np.sqrt(max(variances)))
 
 
 def _block_sums(score: Array) -> Iterator[tuple[float, Array]]:
-    """Yield the number of blocks of each length, and the sums of those that begin at any frame."""
+    """Yield the number of blocks of each length, and the sums of blocks from any first frame."""
     for length_s in _BLOCK_S:
         length = round(length_s * RATE_HZ)
         if score.size < 2 * length:
@@ -538,9 +540,9 @@ def _block_sums(score: Array) -> Iterator[tuple[float, Array]]:
 def _residuals(
     video: tuple[float, Array], lab: tuple[float, Array], lag: float
 ) -> tuple[Array, Array]:
-    """Residuals of the video's angles after regression on the lab's, and their slope by the lag.
+    """Return residuals of the video's angles after regression on the lab's, and slopes by the lag.
 
-    Both are over (signal, n), on frames with values of both; 0 elsewhere.
+    Both are over (signal, n), at frames with values of both; 0 elsewhere.
     """
     from scipy.ndimage import gaussian_filter1d
 
@@ -563,7 +565,7 @@ def _residuals(
         line = np.stack([np.ones(lab_here.size), lab_here], axis=1)
         fitted, *_ = np.linalg.lstsq(line, x[use], rcond=None)
         change = fitted[1] * np.interp(position[use], grid, speed)
-        # The part of the derivative that the regression absorbs does not depend on the lag.
+        # # The part of the derivative that the regression absorbs does not depend on the lag.
         along, *_ = np.linalg.lstsq(line, change, rcond=None)
         residual[row, use] = x[use] - line @ fitted
         slope[row, use] = change - line @ along

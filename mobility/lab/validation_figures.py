@@ -1,8 +1,8 @@
 """Figures of the comparison with a lab: curves on one clock, and agreement of values.
 
-They take the curves and agreement Datasets of :mod:`mobility.lab.lab_trial`. Every function
-returns a matplotlib Figure that belongs to no window; the colours and dashes of the sides are those
-of the other reports.
+They use the curves and agreement Datasets of :mod:`mobility.lab.lab_trial`. Every function returns
+a matplotlib Figure without a window; the colours and dashes of the sides are those of the other
+reports.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 
 def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
-    """Draw the angles of video and lab over time, one row for each angle, one column for each side.
+    """Draw the angles of video and lab over time, with a row for each angle and a column per side.
 
-    All estimators; the video with the 95 % band of its error; repetitions are shaded.
+    All estimators are drawn; the video has the 95 % band of its error; repetitions are shaded.
     """
     figure, axes = panels(len(names), 2, height=1.1 + 1.75 * len(names), sharex=True)
     time = curves["time"].to_numpy()
@@ -81,33 +81,33 @@ def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
 def difference_curves(
     agreement: xr.Dataset, *, comparison: str, names: Sequence[str], title: str
 ) -> Figure:
-    """Draw the mean difference of two ways to an angle over a repetition, 0 to 100 %.
+    """Draw the mean difference of two methods over a repetition, 0 to 100 %.
 
-    Mean of the independent units (repetitions of one participant, else participants) with one
-    standard deviation between them.
+    The mean is over the independent units (participants, or repetitions of a single participant),
+    with one standard deviation between them.
 
     Parameters
     ----------
     agreement
         With the dimension `comparison`.
     comparison
-        Which one.
+        Which comparison.
     names
         Angles.
     title
-        Title of the legend: what is subtracted from what.
+        Title of the legend: which is subtracted from which.
     """
     selected = agreement.sel(comparison=comparison)
     figure, axes = _panels(names, height=2.4, xlabel="Repetition (%)", ylabel="Degrees")
     percent = selected["percent"].to_numpy()
-    seen: dict[str, None] = {}
+    sides_drawn: dict[str, None] = {}
     for axis, name in zip(axes, names, strict=True):
         axis.axhline(0, color=GREY, lw=0.8)
         for side in selected["side"].values.tolist():
             curve = selected["difference_curve"].sel(angle=name, side=side).to_numpy()
             if not np.isfinite(curve).any():
                 continue
-            seen[side] = None
+            sides_drawn[side] = None
             key = "" if side == "middle" else side
             spread = selected[sd_name("difference_curve")].sel(angle=name, side=side).to_numpy()
             axis.plot(percent, curve, color=COLOURS[key], ls=LINES[key], lw=1.8)
@@ -116,7 +116,9 @@ def difference_curves(
             )
         axis.set_xlim(0, 100)
     handles = [
-        line(s.capitalize(), color=COLOURS[s], ls=LINES[s], lw=1.8) for s in seen if s != "middle"
+        line(s.capitalize(), color=COLOURS[s], ls=LINES[s], lw=1.8)
+        for s in sides_drawn
+        if s != "middle"
     ]
     handles.append(patch("± SD", color=GREY, alpha=0.2))
     legend(figure, handles, title=title)
@@ -128,8 +130,8 @@ def bland_altman(
 ) -> Figure:
     """Draw differences of values of repetitions over their means, with bias and limits.
 
-    A mark for each repetition (with several participants another colour for each); the mean
-    difference and the 95 % limits of agreement, with their 95 % confidence intervals as bars.
+    There is a mark for each repetition (in another colour for each of several participants). Bars
+    show the mean difference and the 95 % limits of agreement, with their 95 % confidence intervals.
 
     Parameters
     ----------
@@ -138,7 +140,7 @@ def bland_altman(
     comparison, metric
         Which comparison, and which value of the repetitions.
     names
-        Angles, one row for each; a column for each side.
+        Angles, with a row for each, and a column for each side.
     """
     selected = agreement.sel(comparison=comparison)
     figure, axes = panels(len(names), 2, height=1.1 + 2.0 * len(names))
@@ -172,12 +174,12 @@ def bland_altman(
 def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Sequence[str]) -> Figure:
     """Draw values of the video over those of the lab, with the line of identity.
 
-    A mark for each repetition and side; with several participants a colour for each.
+    There is a mark for each repetition and side; each of several participants has a colour.
 
     Parameters
     ----------
     agreement, comparison, metric, names
-        As for :func:`bland_altman`; a panel for each angle.
+        As in :func:`bland_altman`; a panel for each angle.
     """
     selected = agreement.sel(comparison=comparison, metric=metric)
     figure, axes = _panels(names, height=2.9, xlabel="Lab (°)", ylabel="Video (°)")
@@ -236,7 +238,7 @@ def _words(agreement: xr.Dataset, metric: str) -> str:
 def _panels(
     names: Sequence[str], *, height: float, xlabel: str, ylabel: str
 ) -> tuple[Figure, list[Axes]]:
-    """Axes for each angle, up to three in a row, of this height (inches), labelled."""
+    """Return labelled Axes for each angle, up to three in a row, with this height (inches)."""
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     figure, axes = panels(rows, columns, height=0.9 + height * rows)
@@ -252,7 +254,7 @@ def _panels(
 
 
 def _colours_of_people(agreement: xr.Dataset) -> dict[str, str]:
-    """Colour of each participant; "" (the colour of the side) if there is only one."""
+    """Return the colour of each participant; "" (the colour of the side) if there is only one."""
     people = list(dict.fromkeys(agreement["participant"].values.tolist()))
     if len(people) == 1:
         return {people[0]: ""}
@@ -264,13 +266,13 @@ def _colours_of_people(agreement: xr.Dataset) -> dict[str, str]:
 
 
 def _axis_limits(curves: xr.Dataset, name: str) -> tuple[float, float]:
-    """Limits of the y axis, by all estimators except the raw ones, whose outliers are cut off."""
+    """Return limits of the y axis from all estimators except raw ones, whose outliers are cut."""
     estimators = [e for e in curves["estimator"].values if e not in ("raw", "image")]
     values = curves[name].sel(estimator=estimators).to_numpy()
-    seen = values[np.isfinite(values)]
-    if not seen.size:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
         return (0.0, 1.0)
-    low, high = float(seen.min()), float(seen.max())
+    low, high = float(finite.min()), float(finite.max())
     pad = max(5.0, 0.12 * (high - low))
     return (low - pad, high + pad)
 

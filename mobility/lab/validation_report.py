@@ -70,7 +70,7 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
         ``tables`` and ``images``.
     """
     folder = Path(folder)
-    check_study_folder(folder)
+    check_free(folder, VALIDATION)
     return render_notebook(
         find_notebook("lab_validation"),
         folder,
@@ -80,8 +80,3 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
         begin=result.write,
         finish=lambda place: write_json(place / f"{VALIDATION}.json", result.document),
     )
-
-
-def check_study_folder(folder: Path) -> None:
-    """Refuse a folder for a study that holds something else than an earlier report of one."""
-    check_free(folder, VALIDATION)

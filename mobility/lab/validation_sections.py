@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,8 @@ from mobility.base.writing import plain_cells
 from mobility.keypoints.sources import MEDIAPIPE, Origin
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import called
-from mobility.lab.lab_comparison import value_words
+from mobility.lab import validation_figures as figures
+from mobility.lab.lab_comparison import Study, Validation, value_words
 from mobility.lab.lab_trial import COMPARISONS, DEFINITIONS
 from mobility.reports.html import (
     Cell,
@@ -47,6 +49,7 @@ from mobility.reports.html import (
     sentence,
     table,
 )
+from mobility.reports.page import PageWithFiles, Section
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.studies.statistics.limits_of_agreement import (
     BOOTSTRAP_COVERAGE,
@@ -56,6 +59,7 @@ from mobility.studies.statistics.limits_of_agreement import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 SIZES = (10, 20, 30, 50, 100, 200)
 """Numbers of participants for which the width of the intervals is given."""
@@ -75,8 +79,8 @@ def shown(agreement: xr.Dataset, comparison: str, *, sided: bool = False) -> lis
         for a in selected["angle"].values
         if int(selected["repetitions_compared"].sel(angle=a).sum()) > 0
     ]
-    chosen = [name for name in compared if name in names] or compared
-    return [name for name in chosen if tables.load("angles")[name]["sided"] or not sided]
+    names_shown = [name for name in compared if name in names] or compared
+    return [name for name in names_shown if tables.load("angles")[name]["sided"] or not sided]
 
 
 def metric_names(agreement: xr.Dataset) -> list[str]:
@@ -190,17 +194,14 @@ def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> Marku
     """Tables of the comparison with the lab's own model, where there is one."""
     models = [n for n in agreement["comparison"].values.tolist() if n.endswith("_lab_model")]
     differences = document["definition_differences"]
-    others = (waveform_table(agreement, name) for name in models if name != document["primary"])
-    parts = html(definition_table(agreement, differences), others)
+    tables_of_models = (
+        waveform_table(agreement, name) for name in models if name != document["primary"]
+    )
+    parts = html(definition_table(agreement, differences), tables_of_models)
     unknown = document["primary"] in models
     return parts or paragraphs(
         tables.sentence("validation.no_definitions" if unknown else "validation.no_model")
     )
-
-
-def methods_part(document: Mapping[str, Any], agreement: xr.Dataset) -> Markup:
-    """Set the paragraph for the methods section as a quotation."""
-    return html(h.blockquote[paragraphs(methods_text(document, agreement))])
 
 
 def files_of(files: Sequence[Path], folder: str) -> Markup:
@@ -353,8 +354,8 @@ def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> Markup:
     All angles are in the files of :func:`write_tables`.
     """
     frame = value_frame(agreement.sel(comparison=[comparison]))
-    chosen = shown(agreement, comparison)
-    cells = _value_cells(frame[frame["metric"].eq(metric) & frame["angle"].isin(chosen)])
+    angles = shown(agreement, comparison)
+    cells = _value_cells(frame[frame["metric"].eq(metric) & frame["angle"].isin(angles)])
     return _agreement_table(
         *cells, _of_values(agreement, comparison, metric), tables.sentence("validation.no_value")
     )
@@ -730,7 +731,7 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     head = ["Angle", "RMSE", "MAE", "Bias", "RMSE, offset removed", "CMC", "In 1.96 SD", "Refused"]
     rows = []
     for row in frame.to_dict("records"):
-        whole = row["frames_compared"] + row["frames_refused"]
+        frames = row["frames_compared"] + row["frames_refused"]
         rows.append(
             [
                 _name_with_side(row["angle"], row["side"]),
@@ -739,7 +740,7 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
                 _one(row["rmse_offset_removed"]),
                 rounded(row["cmc"], 2),
                 percent(row["coverage"]),
-                percent(row["frames_refused"] / whole if whole else math.nan),
+                percent(row["frames_refused"] / frames if frames else math.nan),
             ]
         )
     return head, rows
@@ -772,8 +773,8 @@ def _without_empty_columns(
     head: list[str], rows: list[list[str]]
 ) -> tuple[list[str], list[list[str]]]:
     """Leave out empty columns, such as those that need several participants."""
-    kept = [i for i in range(len(head)) if not rows or any(row[i] != MISSING for row in rows)]
-    return [head[i] for i in kept], [[row[i] for i in kept] for row in rows]
+    filled = [i for i in range(len(head)) if not rows or any(row[i] != MISSING for row in rows)]
+    return [head[i] for i in filled], [[row[i] for i in filled] for row in rows]
 
 
 def _two_lines(cell: str) -> h.Node:
@@ -809,3 +810,143 @@ def _span(values: Any) -> str:
 def _name_with_side(angle: str, side: str) -> str:
     words = capital(called(angle))
     return words if side == "middle" else f"{words}, {side}"
+
+
+@dataclass(frozen=True)
+class ValidationPage(PageWithFiles):
+    """What the sections of the page have available: a comparison with a lab, or a study."""
+
+    comparison: Validation | Study
+
+    @cached_property
+    def document(self) -> Mapping[str, Any]:
+        """Its document."""
+        return self.comparison.document
+
+    @cached_property
+    def primary(self) -> str:
+        """The comparison that the page is about."""
+        return str(self.document["primary"])
+
+    @cached_property
+    def agreement(self) -> xr.Dataset:
+        """Its statistics."""
+        return self.comparison.agreement()
+
+    @cached_property
+    def sided(self) -> list[str]:
+        """Angles of both sides that figures show."""
+        return shown(self.agreement, self.primary, sided=True)
+
+    @cached_property
+    def drawn(self) -> list[str]:
+        """Angles of the figures that need no side, too."""
+        return self.sided or shown(self.agreement, self.primary)
+
+    def figure(self, drawn: Figure, name: str, *, alt: str, caption: str = "") -> Markup:
+        """Show a figure, and keep its picture among the others."""
+        return super().figure(drawn, f"images/{name}", alt=alt, caption=caption)
+
+    def head(self) -> Markup:
+        """Say what was compared with what, and how sure that is."""
+        return (
+            header(self.document)
+            + warning_list(self.document)
+            + counts(self.agreement)
+            + about_the_lag(self.document)
+        )
+
+    def curves(self) -> Markup:
+        """Draw the curves over time and over a repetition, and list their errors."""
+        agreement, trials = self.agreement, self.comparison.curves()
+        pictures = Markup()
+        for trial, curves in trials.items() if self.sided else ():
+            pictures += self.figure(
+                figures.overlays(curves, names=self.sided),
+                f"curves-{trial}",
+                alt=f"Angles of video and lab over time, {trial}",
+                caption=trial if len(trials) > 1 else "",
+            )
+        return (
+            pictures
+            + about_the_curves(trials)
+            + waveform_table(agreement, self.primary)
+            + condition_table(agreement, self.document)
+            + self._difference(
+                self.primary,
+                self.drawn,
+                "difference",
+                title="Video less lab over a repetition",
+                alt="Mean difference of video and lab over a repetition, for each angle",
+            )
+            + estimator_table(agreement)
+        )
+
+    def _difference(
+        self, comparison: str, names: Sequence[str], file: str, *, title: str, alt: str
+    ) -> Markup:
+        drawn = figures.difference_curves(
+            self.agreement, comparison=comparison, names=names, title=title
+        )
+        return self.figure(drawn, file, alt=alt)
+
+    def values(self) -> Markup:
+        """Draw and list the values of repetitions."""
+        agreement, primary, pictures = self.agreement, self.primary, Markup()
+        metrics = metric_names(agreement)
+        which: dict[str, Any] = {"comparison": primary, "names": self.sided}
+        for metric in metrics if self.sided else ():
+            pictures += self.figure(
+                figures.bland_altman(agreement, metric=metric, **which),
+                f"bland-altman-{metric}",
+                alt=f"Differences of video and lab over their means, {metric}",
+            )
+        pictures += self.figure(
+            figures.scatter(agreement, metric=metrics[-1], **which | {"names": self.drawn}),
+            f"scatter-{metrics[-1]}",
+            alt="Values of the video over those of the lab, with the line of identity",
+        )
+        values = (value_table(agreement, primary, str(m)) for m in agreement["metric"].values)
+        return pictures + html(values) + times_part(self.document)
+
+    def definitions(self) -> Markup:
+        """Draw and say how the lab's model defines its angles in another way."""
+        drawn = Markup()
+        if DEFINITIONS in self.agreement["comparison"]:
+            drawn = self._difference(
+                DEFINITIONS,
+                shown(self.agreement, DEFINITIONS),
+                "definitions",
+                title="The lab's model less our formulas",
+                alt="Difference of the two definitions over a repetition, for each angle",
+            )
+        return drawn + definition_part(self.agreement, self.document)
+
+    def methods(self) -> Markup:
+        """Write what a paper needs, and keep its tables."""
+        folder = Path(self.out) / "tables"
+        files = write_tables(self.agreement, self.document, folder) if self.out else []
+        return (
+            html(h.blockquote[paragraphs(methods_text(self.document, self.agreement))])
+            + grras_table(self.agreement)
+            + files_of(files, self.out)
+        )
+
+
+VALIDATION: tuple[Section[ValidationPage], ...] = (
+    Section("", ValidationPage.head),
+    Section("Curves", ValidationPage.curves),
+    Section(
+        "Values of repetitions",
+        ValidationPage.values,
+        about=tables.sentence("validation.about.values"),
+    ),
+    Section(
+        "Definitions",
+        ValidationPage.definitions,
+        about=tables.sentence("validation.about.definitions"),
+    ),
+    Section("Planning", lambda p: size_table(p.agreement, p.primary)),
+    Section("For the methods section", ValidationPage.methods),
+    Section("What was used", lambda p: provenance(p.document)),
+)

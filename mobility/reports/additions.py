@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mobility.reports.gauges import Gauge
     from mobility.sessions.stored_session import StoredSession
 
+    Measure = Callable[[StoredSession], list[Gauge]]
+
 
 @dataclass(frozen=True)
 class Additions:
@@ -27,8 +29,8 @@ class Additions:
     references
         Finds the norms and errors of the lab that hold for a session.
     first_page
-        Makes what the first page shows next to the findings, from the session and the numbers of
-        the page. Empty if there is nothing to show.
+        Makes what the first page shows next to the findings, from the session, the numbers of the
+        page, and what gives the same numbers of another session. Empty if there is nothing to show.
     compared_with
         Finds the session whose numbers the report shows too. It is brought up to date first, and
         the report is deleted with it. None if there is no such session.
@@ -38,7 +40,7 @@ class Additions:
     """
 
     references: Callable[[StoredSession], LabReferences]
-    first_page: Callable[[StoredSession, list[Gauge]], Markup]
+    first_page: Callable[[StoredSession, list[Gauge], Measure], Markup]
     compared_with: Callable[[StoredSession], StoredSession | None]
     inputs: Callable[[StoredSession], list[str]]
 
@@ -50,19 +52,22 @@ def _additions() -> tuple[Additions, ...]:
 
 def lab_references(session: StoredSession) -> LabReferences:
     """Find norms and errors of the lab that hold for a session."""
-    found = [each.references(session) for each in _additions()]
-    return next((each for each in found if each.references), LabReferences())
+    candidates = [each.references(session) for each in _additions()]
+    return next((each for each in candidates if each.references), LabReferences())
 
 
-def first_page(session: StoredSession, numbers: list[Gauge]) -> Markup:
-    """Show what wings add to the first page, which has these numbers."""
-    return Markup().join(each.first_page(session, numbers) for each in _additions())
+def first_page(session: StoredSession, numbers: list[Gauge], measure: Measure) -> Markup:
+    """Show what wings add to the first page, which has these numbers.
+
+    `measure` gives the same numbers of another session.
+    """
+    return Markup().join(each.first_page(session, numbers, measure) for each in _additions())
 
 
 def compared_with(session: StoredSession) -> StoredSession | None:
     """Find the session whose numbers the report shows too."""
-    found = [each.compared_with(session) for each in _additions()]
-    return next((each for each in found if each is not None), None)
+    candidates = [each.compared_with(session) for each in _additions()]
+    return next((each for each in candidates if each is not None), None)
 
 
 def inputs(session: StoredSession) -> list[str]:

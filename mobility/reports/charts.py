@@ -68,7 +68,7 @@ class Chart:
         self._x = float(low), float(high)
 
     def get_ylim(self) -> tuple[float, float]:
-        """Give the ends of the y axis: around all that is drawn, unless they were set."""
+        """Return the ends of the y axis: around all that is drawn, unless they were set."""
         if self._y is not None:
             return self._y
         drawn = [values[np.isfinite(values)] for values in self._values]
@@ -170,9 +170,9 @@ class Chart:
         drawn = [mark() for _, mark in sorted(self._marks, key=lambda each: each[0])]
         panel = _path(f"M{_LEFT} {_TOP}H{_RIGHT}V{_BOTTOM}H{_LEFT}Z")
         about = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {_WIDE} {_HIGH}"}
-        whole = h.svg(about, text_anchor="middle", font_family="system-ui,sans-serif")
+        root = h.svg(about, text_anchor="middle", font_family="system-ui,sans-serif")
         clip = h.Element("clipPath")(id="panel")[panel]
-        return str(whole[clip, h.g(clip_path="url(#panel)")[drawn], self._axes(), self._words])
+        return str(root[clip, h.g(clip_path="url(#panel)")[drawn], self._axes(), self._words])
 
     def _axes(self) -> h.Node:
         ticks, numbers = f"M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}", []
@@ -204,15 +204,15 @@ class Chart:
         return np.asarray(_BOTTOM - share * (_BOTTOM - _TOP))
 
     def _runs(self, x: ArrayLike, y: NDArray[np.float64]) -> Iterator[list[tuple[float, float]]]:
-        """Give the points of each part without a gap, tenths of a point apart at least."""
+        """Return the points of each part without a gap, tenths of a point apart at least."""
         tenths = np.round(10 * self._across(x))
         places = np.stack([tenths / 10, np.round(self._up(y), 1)], axis=-1)
         apart = np.diff(tenths, prepend=-np.inf) != 0
         gaps = np.flatnonzero(np.isnan(y))
         for run in np.split(np.arange(len(y)), gaps):
-            whole = run[np.isfinite(y[run]) & apart[run]]
-            if whole.size:
-                yield [(across, up) for across, up in places[whole].tolist()]
+            finite = run[np.isfinite(y[run]) & apart[run]]
+            if finite.size:
+                yield [(across, up) for across, up in places[finite].tolist()]
 
 
 def _ticks(low: float, high: float, *, most: int) -> list[tuple[float, str]]:

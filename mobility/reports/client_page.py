@@ -39,17 +39,17 @@ _MOST_PHRASES = 2
 def of_session(page: ReportPage) -> Markup:
     """Make the client's page of one session."""
     record, verdict = page.record, page.verdict
-    given = {} if "findings" in verdict.rules_out else {record.exercise: page.checks}
+    findings = {} if "findings" in verdict.rules_out else {record.exercise: page.checks}
     works = () if "exercises" in verdict.rules_out else advise(named(page.findings))
     pictures = key_frames.stills(page.session, faces=page.faces)
     who = "" if page.participant is None else page.participant.display_name or ""
     return show(
         tables.sentence("client.session", exercise=record.exercise, day=dated(record.created_at)),
         who,
-        sentences_of(given, works),
+        sentences_of(findings, works),
         [("", picture) for picture in pictures],
         works,
-        not_judged=[] if given else [record.exercise],
+        not_judged=[] if findings else [record.exercise],
     )
 
 
@@ -104,7 +104,7 @@ def show(
     title, who
         What the page is of, and the client's name, if there is one.
     sentences
-        Of :func:`sentences_of`.
+        From :func:`sentences_of`.
     pictures
         Each with its caption.
     works
@@ -153,7 +153,7 @@ def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
     Parameters
     ----------
     rows
-        Of :meth:`mobility.studies.visit.Visit.changes`; empty without an earlier visit.
+        From :meth:`mobility.studies.visit.Visit.changes`; empty without an earlier visit.
     """
     rows = list(rows)
     if not rows:
@@ -165,8 +165,8 @@ def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
             named[way][_name(row)] = None
     parts = []
     for way, names in named.items():
-        others = named["worse" if way == "better" else "better"]
-        clear = [name for name in names if name not in others][:_MOST_PHRASES]
+        opposite = named["worse" if way == "better" else "better"]
+        clear = [name for name in names if name not in opposite][:_MOST_PHRASES]
         if clear:
             parts.append(
                 tables.sentence(
@@ -247,24 +247,24 @@ def _within(exercise: str) -> str:
 
 def _outside(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     """Say by rule what is outside its target: what is surest to be far outside comes first."""
-    chosen = []
+    phrases = []
     for rule, of_side in _by_side(findings).items():
         sides = {side: each for side, each in of_side.items() if each[0].result == "outside"}
         if sides and (words := _words(rule, "outside")):
             least = max(_least_excess(each) for of_rule in sides.values() for each in of_rule)
-            chosen.append((least, rule, words + _on_side(rule, sides, of_side)))
-    return [each[1:] for each in sorted(chosen, key=lambda each: -each[0])]
+            phrases.append((least, rule, words + _on_side(rule, sides, of_side)))
+    return [each[1:] for each in sorted(phrases, key=lambda each: -each[0])]
 
 
 def _met(findings: Sequence[Finding]) -> list[str]:
     """Say what meets its target, on all sides that the camera sees."""
-    chosen = []
+    phrases = []
     for rule, of_side in _by_side(findings).items():
-        seen = {side: each for side, each in of_side.items() if each[0].result != "not_visible"}
-        met = seen and all(each[0].result == "met" for each in seen.values())
+        visible = {side: each for side, each in of_side.items() if each[0].result != "not_visible"}
+        met = visible and all(each[0].result == "met" for each in visible.values())
         if met and (words := _words(rule, "met")):
-            chosen.append((place(rule), words + _on_side(rule, seen, of_side)))
-    return [words for _, words in sorted(chosen, key=lambda each: each[0])]
+            phrases.append((place(rule), words + _on_side(rule, visible, of_side)))
+    return [words for _, words in sorted(phrases, key=lambda each: each[0])]
 
 
 def _words(rule: str, result: str) -> str:
@@ -284,20 +284,20 @@ def _by_side(findings: Sequence[Finding]) -> dict[str, dict[str, list[Finding]]]
     }
 
 
-def _on_side(rule: str, chosen: Mapping[str, object], of_side: Mapping[str, object]) -> str:
+def _on_side(rule: str, named_sides: Mapping[str, object], of_side: Mapping[str, object]) -> str:
     """Name the side if it is not all of them, or the leg of an exercise of the legs in turn."""
-    if len(chosen) == len(of_side) or not any(chosen):
+    if len(named_sides) == len(of_side) or not any(named_sides):
         return ""
     legs_in_turn = (
         each for each in exercises() if each.table.get("report", {}).get("opening") == "legs"
     )
     of_legs = any(rule in each.own_table("findings").get("rules", {}) for each in legs_in_turn)
     which = "leg" if of_legs else "side"
-    return tables.sentence(f"client.on_{which}", side=next(iter(chosen)))
+    return tables.sentence(f"client.on_{which}", side=next(iter(named_sides)))
 
 
 def _least_excess(finding: Finding) -> float:
-    """Give the excess over the target at the end of the interval that is nearest to the target."""
+    """Return the excess over the target at the end of the interval nearest to the target."""
     if finding.interval is None or finding.threshold is None:
         return 0.0
     low, high = finding.interval

@@ -258,16 +258,16 @@ def _text(text: str, size: int) -> NDArray[np.uint8]:
 def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -> str:
     """Choose the side whose angle in the picture is nearer to the measured one.
 
-    Of equally certain legs, one may bend towards the camera and the other across its view. It is
-    the last resort of :func:`mobility.assessment.number.side_shown`.
+    Two legs may be equally certain although only one of them bends towards the camera. This is the
+    last resort of :func:`mobility.assessment.number.side_shown`.
     """
     points = points_in_picture(pose)[int(np.argmin(np.abs(pose["time"].values - time)))]
     here = angles[name].isel(time=int(np.argmin(np.abs(angles["time"].values - time))))
 
     def apart(side: str) -> float:
         turn = turn_of(points, name, side)[1]
-        off = abs(abs(turn) - abs(float(here.sel(side=side))))
-        return off if math.isfinite(off) else math.inf
+        difference = abs(abs(turn) - abs(float(here.sel(side=side))))
+        return difference if math.isfinite(difference) else math.inf
 
     return min(("right", "left"), key=apart)
 
@@ -281,5 +281,5 @@ def points_in_picture(pose: xr.Dataset) -> NDArray[np.float64]:
         .to_numpy()
         .astype(float)
     )
-    seen = person["confidence"].transpose("time", "keypoint").to_numpy() >= VISIBLE
-    return np.where(seen[..., None], places, np.nan)
+    visible = person["confidence"].transpose("time", "keypoint").to_numpy() >= VISIBLE
+    return np.where(visible[..., None], places, np.nan)

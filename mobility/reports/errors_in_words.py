@@ -62,7 +62,7 @@ def _cameras_in_words(pose: xr.Dataset) -> str:
 
 
 def calibration(pose: xr.Dataset) -> Markup:
-    """Say what standing was assumed or given, and how the trial differs from those measured.
+    """Say what standing was assumed or given, and how the recording differs from those measured.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def uncertainty_in_short(pose: xr.Dataset) -> Markup:
 
 
 def wrong_results(findings: Sequence[Finding]) -> list[str]:
-    """Say how many results are expected to be wrong; nothing where none is given."""
+    """Say how many results are expected to be wrong; nothing if none is given."""
     count = sum(each.result in DECIDED for each in findings)
     if not count:
         return []

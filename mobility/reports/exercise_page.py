@@ -29,12 +29,12 @@ class ExercisePage(Protocol):
         """Choose the moments that the first page shows in pictures."""
 
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
-        """Give beginnings of the names of the curves that are shown at first."""
+        """Return beginnings of the names of the curves that are shown at first."""
 
     def pictures(self, folder: Path) -> dict[str, Any]:
-        """Give the entries of the document that name pictures which the notebook drew."""
+        """Return the entries of the document that name pictures which the notebook drew."""
 
 
 def page_of(exercise: Exercise) -> ExercisePage:
-    """Give the report of an exercise, with sections of its own."""
+    """Return the report of an exercise, with sections of its own."""
     return cast("ExercisePage", exercise.part("page"))

@@ -13,7 +13,7 @@ def fence(name: str) -> str:
 
     Whatever the file holds, it is no page of the server: it gets a separate origin, without cookies
     and storage, and sends no requests. In a report, only this package's script runs, which plays
-    the trial.
+    the recording.
     """
     if PurePath(name).suffix != ".html":
         return f"sandbox; {_FENCE}"

@@ -331,9 +331,11 @@ def patch(label: str, **style: Any) -> Any:
 
 
 def _median(values: Array) -> float:
-    seen = values[np.isfinite(values)]
+    finite = values[np.isfinite(values)]
     # As for the metrics, half of the frames must have a value.
-    return float(np.median(seen)) if seen.size and 2 * seen.size >= values.size else float("nan")
+    return (
+        float(np.median(finite)) if finite.size and 2 * finite.size >= values.size else float("nan")
+    )
 
 
 def _has_all_values(metrics: xr.Dataset, name: str) -> bool:
@@ -404,10 +406,12 @@ def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[
 
 def _seen_from(pose: xr.Dataset, view: View) -> str:
     """Name the view of the picture, and say where it rests on estimated depth."""
-    seen = tables.sentence(f"report.seen_from.{view}")
+    words = tables.sentence(f"report.seen_from.{view}")
     azimuth = np.radians(azimuths(pose))
     towards = np.abs(np.cos(azimuth) if view == "front" else np.sin(azimuth))
     if not np.isfinite(towards).any():
-        return tables.sentence("report.drawn.unknown", view=seen)
-    off = float(np.degrees(np.arccos(np.nanmax(towards))))
-    return seen if off <= _SEEN_DIRECTLY_DEG else tables.sentence("report.drawn.depth", view=seen)
+        return tables.sentence("report.drawn.unknown", view=words)
+    angle = float(np.degrees(np.arccos(np.nanmax(towards))))
+    return (
+        words if angle <= _SEEN_DIRECTLY_DEG else tables.sentence("report.drawn.depth", view=words)
+    )

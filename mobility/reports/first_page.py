@@ -65,7 +65,7 @@ def trust(verdict: Verdict) -> Markup:
 def what_the_view_hides(pose: xr.Dataset, verdict: Verdict) -> Markup:
     """Say in a line what the view of the camera hides or shows less well.
 
-    Empty where the verdict rules out findings, with two cameras, and where the view is unknown.
+    Empty if the verdict rules out findings, with two cameras, and if the view is unknown.
     """
     if "findings" in verdict.rules_out or trial_view(pose) in (TWO_CAMERAS, UNKNOWN):
         return Markup()
@@ -73,19 +73,19 @@ def what_the_view_hides(pose: xr.Dataset, verdict: Verdict) -> Markup:
 
 
 def doubt(verdict: Verdict) -> Markup:
-    """Say in a line that the sides may have been exchanged; empty where that is not in doubt."""
+    """Say in a line that the sides may have been exchanged; empty if that is not in doubt."""
     sentence = f"{tables.sentence('report.sides_in_doubt')}."
     return paragraphs(sentence, kind="note") if verdict.sides_in_doubt else Markup()
 
 
 def absent(verdict: Verdict, *parts: Part) -> Markup:
-    """Say in a paragraph which parts are not given, and why; empty where all are."""
+    """Say in a paragraph which parts are not given, and why; empty if all are."""
     sentence = verdict.absent(*parts)
     return paragraphs(sentence, kind="missing") if sentence else Markup()
 
 
 def in_short(session: StoredSession) -> tuple[str, str]:
-    """Give the findings of a session in one line, and the verdict in another."""
+    """Return the findings of a session in one line, and the verdict in another."""
     counted, verdict = count_repetitions(session.repetitions()), verdict_of(session)
     return page_of(session.record.kind).in_short(session, counted, verdict), verdict.text
 
@@ -96,7 +96,7 @@ def findings_in_words(findings: Sequence[Finding]) -> str:
 
 
 def fms_in_short(metrics: xr.Dataset) -> Markup:
-    """Give the score of the FMS deep squat in a line; empty where the score is undecided."""
+    """Return the score of the FMS deep squat in a line; empty if the score is undecided."""
     probabilities = metrics.get("fms_probability")
     score, words = ("open", "") if probabilities is None else fms_verdict(probabilities)
     if score == "open":
@@ -132,19 +132,19 @@ def main_findings(
 ) -> Markup:
     """State the largest findings in words, one for each rule, and what is likely but not decided.
 
-    Sorted by :func:`excess`, largest first; of two sides the larger counts.
+    They are sorted by :func:`excess`, largest first. If both sides have one, the larger counts.
     """
     if ruled_out := absent(verdict, "findings"):
         return ruled_out
-    found = _by_rule_and_reason([f for f in findings if f.status == "found"])
-    found.sort(key=lambda each: -max(map(excess, each)))
-    items = (h.li[say(each, "participant")] for each in found[:MOST_FINDINGS])
+    outside = _by_rule_and_reason([f for f in findings if f.status == "found"])
+    outside.sort(key=lambda each: -max(map(excess, each)))
+    items = (h.li[say(each, "participant")] for each in outside[:MOST_FINDINGS])
     page = html(h.ol[items])
-    if more := len(found[MOST_FINDINGS:]):
+    if more := len(outside[MOST_FINDINGS:]):
         page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
-    most = min(MOST_LIKELY, max(MOST_FINDINGS - len(found), 0))
+    most = min(MOST_LIKELY, max(MOST_FINDINGS - len(outside), 0))
     likely = gross_in_words(findings, view) + likely_in_words(findings, view, most=most)
-    if not found and findings:
+    if not outside and findings:
         judged = [each.result in ("borderline", "met") for each in findings]
         if all(judged):
             page = paragraphs(tables.sentence("report.first_page.none_outside"))
@@ -158,58 +158,52 @@ def main_findings(
                     else "report.first_page.nothing_judged"
                 )
             )
-    return (page + likely if found else likely + page) + in_words(findings)
+    return (page + likely if outside else likely + page) + in_words(findings)
 
 
 def gross_in_words(findings: Sequence[Finding], view: str | Sequence[str]) -> Markup:
-    """Say what the picture shows beside an inconclusive check, and which film measures it."""
-    views = [view] if isinstance(view, str) else view
+    """Say what the picture shows beside an inconclusive check, and which view measures it."""
     shown = list({each.rule: each for each in findings if each.gross}.values())
-    films = {
-        each.rule: film for film, beside in films_beside(shown, views).items() for each in beside
-    }
+    films = _films_of(shown, view)
     sentences = []
     for each in shown:
         sentences.append(say_gross(each, "participant"))
-        if film := films.get(each.rule):
+        if film := films.get(each.id):
             place = film_in_words(film)
             sentences.append(tables.sentence("report.first_page.gross_film", film=place))
     return paragraphs(" ".join(sentences)) if sentences else Markup()
 
 
 def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, most: int) -> Markup:
-    """Say what is inconclusive and more likely outside than not, and which film would decide it.
+    """Say what is inconclusive and more likely outside than not, and which view would decide it.
 
-    Of what a reader expects to be told, the largest `most`; what is outside on the other side is
-    told already.
+    Only the largest `most` that a reader expects are named. If the other side is outside its
+    target, the check is named already.
     """
-    views = [view] if isinstance(view, str) else view
     outside = {each.rule for each in findings if each.result == "outside"}
     likely: dict[str, list[Finding]] = {}
     for each in findings:
         if is_likely(each) and not each.gross and each.rule not in outside:
             likely.setdefault(each.rule, []).append(each)
     largest = sorted(likely.values(), key=lambda of_rule: -max(map(excess, of_rule)))[:most]
-    films = {
-        each.rule: film
-        for film, shown in films_beside([of_rule[0] for of_rule in largest], views).items()
-        for each in shown
-    }
+    films = _films_of([of_rule[0] for of_rule in largest], view)
     named: dict[str, list[str]] = {}
     for of_rule in largest:
-        rule = of_rule[0].rule
-        named.setdefault(films.get(rule, ""), []).append(_may(rule) + _one_side(of_rule))
+        phrase = _may(of_rule[0].rule) + _one_side(of_rule)
+        named.setdefault(films.get(of_rule[0].id, ""), []).append(phrase)
     sentences = []
     for film, phrases in named.items():
-        names = capital(listed(phrases))
-        if film:
-            sentence = tables.sentence(
-                "report.first_page.likely_with_film", names=names, film=film_in_words(film)
-            )
-        else:
-            sentence = tables.sentence("report.first_page.likely", names=names)
-        sentences.append(sentence)
+        words = {"names": capital(listed(phrases))}
+        words |= {"film": film_in_words(film)} if film else {}
+        kind = "likely_with_film" if film else "likely"
+        sentences.append(tables.sentence(f"report.first_page.{kind}", **words))
     return paragraphs(" ".join(sentences)) if sentences else Markup()
+
+
+def _films_of(findings: Sequence[Finding], view: str | Sequence[str]) -> dict[str, str]:
+    """Return the view that decides each finding, by its id."""
+    films = films_beside(findings, [view] if isinstance(view, str) else view)
+    return {each.id: film for film, decided in films.items() for each in decided}
 
 
 def is_likely(finding: Finding) -> bool:
@@ -229,31 +223,31 @@ def _one_side(findings: Sequence[Finding]) -> str:
 
 
 def _may(rule_name: str) -> str:
-    """Words for a finding that may be there; empty where a rule has none."""
+    """Words for a finding that may be there; empty if a rule has none."""
     return str(all_rules()[rule_name].get("checkpoint", {}).get("may", ""))
 
 
 def film_in_words(film: str) -> str:
-    """Say from where a film is taken: a view that :func:`films_beside` gives."""
+    """Say from where to film: a view that :func:`films_beside` returns."""
     return tables.sentence(f"report.another_film.{film.replace('-', '_')}")
 
 
 def in_words(findings: Sequence[Finding]) -> Markup:
-    """Say of what a reader expects to be told which is met, and which is borderline.
+    """List the checks that a reader expects: those that are met, and those that are borderline.
 
-    All sides are that the camera sees; where it does not see one, the other is named.
+    A result holds for all sides that the camera sees. If it does not see one, the other is named.
     """
     parts: dict[Result, list[str]] = {"met": [], "borderline": []}
     rules = all_rules()
     names = dict.fromkeys(f.rule for f in findings if "checkpoint" in rules[f.rule])
     for name in sorted(names, key=place):
         of_rule = [f for f in findings if f.rule == name]
-        seen = [f for f in of_rule if not f.hidden]
-        results = {f.result for f in seen}
+        visible = [f for f in of_rule if not f.hidden]
+        results = {f.result for f in visible}
         if results and results <= parts.keys():
             part = str(rules[name]["checkpoint"]["name"])
-            if len(seen) < len(of_rule):
-                part = f"{part} ({seen[0].side})"
+            if len(visible) < len(of_rule):
+                part = f"{part} ({visible[0].side})"
             parts["borderline" if "borderline" in results else "met"].append(part)
     lines = [_line("alone", each, names=listed(parts[each])) for each in parts if parts[each]]
     return paragraphs(*lines)
@@ -272,7 +266,7 @@ def in_lines(
 ) -> Markup:
     """Name in a line each the checks without a mark: inconclusive, not reported, not visible...
 
-    A side is named where the other has another result, or another reason.
+    A side is named if the other has another result, or another reason.
 
     Parameters
     ----------
@@ -281,18 +275,15 @@ def in_lines(
     marked
         Sides whose result is in a row, by the name of the row.
     view
-        Kind of the view, or the views of several films: what is not visible in any is named with
-        one that shows it.
+        Kind of the view, or the views of several videos. A check that is visible in none is named
+        with a view that shows it.
     """
-    views = [view] if isinstance(view, str) else view
     hidden = [each for each in checks if each.result == "not_visible"]
     sides_of_rule: dict[str, set[str]] = {}
     for each in checks:
         sides_of_rule.setdefault(each.rule, set()).add(each.side)
     gross = {each.rule: each.gross for each in checks if each.gross}
-    film_of = {
-        each.id: film for film, shown in films_beside(hidden, views).items() for each in shown
-    }
+    film_of = _films_of(hidden, view)
     lines: dict[tuple[Result, str, str], dict[str, list[str]]] = {}
     for each in checks:
         if each.side in marked.get(row_name(each.rule), ()):
@@ -326,9 +317,9 @@ def in_lines(
 
 def main_finding(findings: Sequence[Finding]) -> list[Finding]:
     """Choose the main finding: the largest by :func:`excess`, and the other side of its rule."""
-    found = [finding for finding in findings if finding.status == "found"]
-    rule = max(found, key=excess).rule if found else ""
-    return sorted((each for each in found if each.rule == rule), key=lambda each: -excess(each))
+    outside = [finding for finding in findings if finding.status == "found"]
+    rule = max(outside, key=excess).rule if outside else ""
+    return sorted((each for each in outside if each.rule == rule), key=lambda each: -excess(each))
 
 
 def not_decided(findings: Sequence[Finding], metrics: xr.Dataset) -> Markup:
@@ -359,7 +350,7 @@ def not_decided(findings: Sequence[Finding], metrics: xr.Dataset) -> Markup:
 
 
 def _label(findings: Sequence[Finding]) -> str:
-    """Give the label of findings of one rule, with the side if there is only one."""
+    """Return the label of findings of one rule, with the side if there is only one."""
     sides = {f.side for f in findings} - {""}
     return label(findings[0]) + (f" ({sides.pop()})" if len(sides) == 1 else "")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import htpy as h
@@ -56,24 +56,24 @@ class Gauge:
     goal_text
         The same in words.
     usual
-        Range that people reach; NaN where it is unknown.
+        Range that people reach; NaN if it is unknown.
     interval
         95 % interval that is not symmetrical about the value, as of an index, which ends at 0 and
-        100; NaN where it is symmetrical.
+        100; NaN if it is symmetrical.
     lab_retest
         1.96 times the standard error of measurement between visits that the lab itself measured
         under the conditions of the session, and whose error it is in words, by side.
     norm
         Norm of the lab itself, in `units`, and the name of its reference.
     begins
-        Where a movement begins whose end is the value, by side.
+        Start of a movement whose end is the value, by side.
     results
         Result of the rule, by side.
     direction
         That of the rule: "below" (values below the goal are outside it), "above" or "outside"
         (the value is to lie between the negative of the goal and the goal); empty without one.
     expected
-        Whether a reader expects to be told of it.
+        Whether a reader expects to see it.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Gauge:
     def is_shown(self) -> bool:
         """Whether a first page shows it: outside its target, borderline, or expected by a reader.
 
-        Of the latter what has a value and no target for this person, too.
+        An expected number is also shown if it has a value but no target for this person.
         """
         results = set(self.results.values())
         without_target = "inconclusive" in results and not math.isfinite(self.goal)
@@ -118,7 +118,7 @@ class Gauge:
         return bool(results & {"outside", "borderline"}) or (self.expected and met_or_unknown)
 
     def ends(self, number: Number) -> tuple[float, float]:
-        """Give the ends of the interval of a value; both are the value if its error is unknown."""
+        """Return the ends of the interval of a value: the value itself if its error is unknown."""
         if math.isfinite(self.interval[0]):
             return self.interval
         return number.interval if math.isfinite(number.sd) else (number.value, number.value)
@@ -129,21 +129,18 @@ def of_rules(
     keeps: Callable[[str], bool] = lambda _: True,
     *,
     findings: Sequence[Finding] = (),
-    most: int | None = MOST,
     lab: LabReferences | None = None,
 ) -> list[Gauge]:
-    """Choose the numbers of the first page among those that were measured.
+    """Return the numbers of the rules that were measured.
 
     Parameters
     ----------
     metrics
-        Of an exercise with repetitions; its rules have a row each.
+        Metrics of an exercise with repetitions; each of its rules has a row.
     keeps
         Whether the verdict keeps a metric.
     findings
         Findings of the rules; what is outside its target comes first, then borderline, then met.
-    most
-        Number of gauges at most; None: all.
     lab
         Norms and errors of the lab itself that hold for the session.
     """
@@ -168,30 +165,30 @@ def of_rules(
         goal = factor * threshold_of(metrics, rule)
         better = {"below": "≥", "above": "≤", "outside": "within ±"}[rule["direction"]]
         goal_text = f"{better} {quantity(goal, units)}" if math.isfinite(goal) else ""
-        own = {
+        lab_retest = {
             side: (factor * half_width(error.sem), lab_norms.error_of(error.participants, of))
             for side in values
             for error, of in filter(None, [lab.retest_error(metric, side)])
         }
         norm = None
-        if found := lab.norm(metric):
-            norm = lab_norms.scaled(found[0], factor), found[1]
+        if norm_and_name := lab.norm(metric):
+            norm = lab_norms.scaled(norm_and_name[0], factor), norm_and_name[1]
         usual = lab_norms.band(norm[0]) if norm else _UNKNOWN
         gauges.append(
             Gauge(
                 *(rule["row"], values, units, goal, goal_text, usual),
-                lab_retest=own,
+                lab_retest=lab_retest,
                 norm=norm,
                 results=results.get(name, {}),
                 direction=rule["direction"],
                 expected="checkpoint" in rule,
             )
         )
-    return gauges[:most]
+    return gauges
 
 
 def of_indices(metrics: xr.Dataset) -> list[Gauge]:
-    """Give the indices, from 0 to 100."""
+    """Return the indices, from 0 to 100."""
     gauges = []
     for name, words in INDICES.items():
         number = number_of(metrics, name)
@@ -215,7 +212,7 @@ def of_indices(metrics: xr.Dataset) -> list[Gauge]:
 
 
 def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
-    """Give lower and upper limit of the 95 % interval of an index; NaN where unknown."""
+    """Return lower and upper limit of the 95 % interval of an index; NaN if unknown."""
     bounds = metrics.get(f"{name}_interval")
     if bounds is None:
         return _UNKNOWN
@@ -252,12 +249,12 @@ def own_norms(gauges: Sequence[Gauge]) -> Markup:
             continue
         norm, name = gauge.norm
         for side, number in gauge.values.items():
-            half, z = number.half_width, z_score(number.value, norm)
+            z = Number(z_score(number.value, norm), number.sd / norm.sd, units="z")
             rows.append(
                 [
                     f"{gauge.name}, {side}" if side else gauge.name,
-                    measured(number.value, gauge.units, half=half),
-                    measured(z, "z", half=half / norm.sd, signed=True),
+                    measured(replace(number, units=gauge.units)),
+                    measured(z, signed=True),
                     lab_norms.percentile(number.value, norm),
                     between(*lab_norms.band(norm), gauge.units),
                     lab_norms.of_whom(norm, name),
@@ -291,7 +288,7 @@ def _error(gauge: Gauge, number: Number) -> str:
 
 
 def _result(gauge: Gauge, side: str) -> h.Node:
-    """Give the result of a rule as a mark and a word."""
+    """Return the result of a rule as a mark and a word."""
     result = gauge.marks.get(side)
     if result is None:
         return None

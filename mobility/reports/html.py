@@ -20,6 +20,7 @@ import htpy as h
 from markupsafe import Markup, escape
 
 from mobility import tables
+from mobility.assessment.number import Number
 from mobility.base.formatting import MISSING, plus_minus, quantity
 from mobility.errors import NotFoundError, ReportError
 from mobility.sessions.files import atomic, scratch
@@ -63,12 +64,12 @@ def html(*nodes: h.Node) -> Markup:
     return h.fragment[nodes].__html__()
 
 
-def measured(value: float, units: str, *, half: float, signed: bool = False) -> Markup:
-    """Write a value as :func:`mobility.base.formatting.quantity` does, its interval as a span."""
-    text = escape(quantity(value, units, signed=signed))
-    if text == MISSING or units == "count" or not math.isfinite(half):
+def measured(number: Number, *, signed: bool = False) -> Markup:
+    """Write a number as :attr:`Number.text` does, its interval as a span."""
+    text, half = escape(quantity(number.value, number.units, signed=signed)), number.half_width
+    if text == MISSING or number.units == "count" or not math.isfinite(half):
         return text
-    return html(text, " ", h.span(".interval")[plus_minus(half, units)])
+    return html(text, " ", h.span(".interval")[plus_minus(half, number.units)])
 
 
 def sentence(key: str, /, **values: object) -> Markup:
@@ -93,7 +94,7 @@ def table(
     rows
         Cells of each row.
     caption
-        What the table shows; empty where that stands above it.
+        What the table shows; empty if that stands above it.
     numeric
         Whether all columns after the first are numbers, set to the right.
     """
@@ -138,7 +139,7 @@ def facts(entries: Mapping[str, str | None]) -> Markup:
 
 
 def paragraphs(*texts: h.Node, kind: str | None = None) -> Markup:
-    """Set texts as paragraphs, of a class of the style sheet where they have one."""
+    """Set texts as paragraphs, with a class of the style sheet if one is given."""
     return html(h.p(class_=kind)[text] for text in texts)
 
 

@@ -101,7 +101,7 @@ def _kernel(request: dict[str, Any], server: int) -> NoReturn:
 
 
 def _shuffle() -> None:
-    """Seed random generators anew, or all kernels would draw the same numbers."""
+    """Seed random generators again, or all kernels would draw the same numbers."""
     import random
 
     import numpy as np

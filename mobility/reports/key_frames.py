@@ -82,7 +82,7 @@ def key_frames(
     rows = {id(moment): int(np.argmin(np.abs(times - moment.time))) for moment in moments}
     wanted = {float(times[row]) for row in rows.values()}
     images: dict[float, NDArray[np.uint8]] = {}
-    off: dict[float, float] = {}
+    distance: dict[float, float] = {}
     for start, stop in _time_ranges(wanted, NEAR_S, keyframe_times(video_path)):
         for frame in read_frames(
             video_path,
@@ -91,8 +91,8 @@ def key_frames(
             only=lambda t: any(abs(t - want) <= NEAR_S for want in wanted),
         ):
             closest = min(wanted, key=lambda want: abs(want - frame.time))
-            if abs(frame.time - closest) < off.get(closest, np.inf):
-                images[closest], off[closest] = frame.image, abs(frame.time - closest)
+            if abs(frame.time - closest) < distance.get(closest, np.inf):
+                images[closest], distance[closest] = frame.image, abs(frame.time - closest)
     if not images:
         return []
     size = next(iter(images.values())).shape
@@ -111,12 +111,12 @@ def key_frames(
         image = image.copy()
         if hide is not None:
             hide(image, float(times[row]))
-        whole = cv2.resize(image[top:bottom, left:right], out, interpolation=cv2.INTER_AREA)
+        picture = cv2.resize(image[top:bottom, left:right], out, interpolation=cv2.INTER_AREA)
         moved = pose.assign(image_position=pose["image_position"] - _offset(left, top))
-        skeleton(moved.isel(time=[row]), scale=scale, thickness=4)(whole, float(times[row]))
-        draw(whole, (points[row] - (left, top)) * scale, moment)
+        skeleton(moved.isel(time=[row]), scale=scale, thickness=4)(picture, float(times[row]))
+        draw(picture, (points[row] - (left, top)) * scale, moment)
         encoded, coded = cv2.imencode(
-            ".jpg", cv2.cvtColor(whole, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+            ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
         )
         if encoded:
             frames.append(KeyFrame(moment, coded.tobytes(), *out))
@@ -124,13 +124,13 @@ def key_frames(
 
 
 def _time_ranges(
-    wanted: Iterable[float], near: float, whole: NDArray[np.float64]
+    wanted: Iterable[float], near: float, keyframes: NDArray[np.float64]
 ) -> list[tuple[float, float]]:
-    """Time ranges to decode; a new one starts where a keyframe (`whole`) lies in a gap."""
+    """Time ranges to decode; a new one starts if one of the `keyframes` lies in a gap."""
     ranges: list[tuple[float, float]] = []
     for want in sorted(wanted):
         first, last = want - near, want + near
-        if ranges and not ((whole > ranges[-1][1]) & (whole <= first)).any():
+        if ranges and not ((keyframes > ranges[-1][1]) & (keyframes <= first)).any():
             ranges[-1] = ranges[-1][0], last
         else:
             ranges.append((first, last))
@@ -171,21 +171,21 @@ def _plain(session: StoredSession, which: slice, *, last: bool, faces: bool) -> 
         return []
     pose = with_sides_exchanged_as_in(session.pose(), session.fitted())
     moments = page_of(session.record.kind).moments(session, pose, ())[which]
-    chosen = [Moment(each.title, each.time) for each in moments]
-    return key_frames(session.video, pose, chosen[-1:] if last else chosen, faces=faces)
+    plain = [Moment(each.title, each.time) for each in moments]
+    return key_frames(session.video, pose, plain[-1:] if last else plain, faces=faces)
 
 
 def of_session(
     session: StoredSession, findings: Sequence[Finding] = (), *, faces: bool = False
 ) -> list[KeyFrame]:
-    """Take the pictures of an analysed session; none where its video is not kept.
+    """Take the pictures of an analysed session; none if its video is not kept.
 
     Parameters
     ----------
     session
         The session.
     findings
-        The main finding, with those of the same rule on the other side, where there are findings.
+        The main finding, with those of the same rule on the other side, if there are findings.
     faces
         Whether faces and surroundings are shown rather than blurred.
     """

@@ -30,7 +30,7 @@ def band(norm: Norm) -> tuple[float, float]:
 
 
 def scaled(norm: Norm, factor: float) -> Norm:
-    """Give a norm in units that are `factor` times smaller."""
+    """Return a norm in units that are `factor` times smaller."""
     values = {"mean": factor * norm.mean, "sd": factor * norm.sd}
     percentiles = [(share, factor * value) for share, value in norm.percentiles]
     return norm.model_copy(update={**values, "percentiles": percentiles})
@@ -66,7 +66,7 @@ def _who(norm: Norm) -> str:
 
 
 def of_whom(norm: Norm, name: str) -> str:
-    """Say of whom a norm is: "45 people, female, 20 to 44 years (NAME)"."""
+    """Say who the people of a norm are: "45 people, female, 20 to 44 years (NAME)"."""
     return f"{_people(norm.people, norm.people, _who(norm))} ({name})"
 
 

@@ -31,7 +31,7 @@ class References:
         self._texts: list[str] = []
 
     def cite(self, *sources: str) -> Markup:
-        """Give the literature of each source its numbers, as links; empty for none."""
+        """Return the numbers of the literature of each source, as links; empty for none."""
         numbers: set[int] = set()
         for source in sources:
             text = " ".join(str(source).split())
@@ -58,7 +58,7 @@ class References:
 
 
 def papers(source: str) -> list[str]:
-    """Name the literature of a source; none where it is a choice of this package.
+    """Name the literature of a source; none if it is a choice of this package.
 
     Parameters
     ----------

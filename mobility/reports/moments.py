@@ -46,12 +46,12 @@ class Moment:
 
     @property
     def measured(self) -> str:
-        """Value as text, without its error; empty where it is not known."""
+        """Value as text, without its error; empty if it is not known."""
         return quantity(self.number.value, self.number.units) if self.number.is_measured else ""
 
     @property
     def caption(self) -> str:
-        """Moment, and the value measured in it with half of its 95 % interval, if any."""
+        """Moment, and the value measured in it with half the 95 % interval, if any."""
         number, side = self.number, self.number.side
         if side and self.doubt:
             side = tables.sentence("joints.side_in_doubt", side=side)
@@ -59,8 +59,7 @@ class Moment:
         if not self.measured:
             title = self.title
             return tables.sentence("report.picture_without", title=title, what=of) if of else title
-        value = quantity(number.value, number.units, half=number.half_width)
-        return f"{self.title}: {of} {value}"
+        return f"{self.title}: {of} {number.text}"
 
 
 def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) -> Moment:

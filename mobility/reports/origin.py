@@ -1,4 +1,4 @@
-"""Where numbers come from: how angles are defined, and of which video and code they are."""
+"""Where numbers come from: how angles are defined, and which video and code they come from."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ def provenance(
 
 
 def _of_keypoints(record: SessionRecord) -> dict[str, str | None]:
-    """Whose keypoints were given, and of which files."""
-    given = [each for each in (record.keypoints, record.second_keypoints) if each is not None]
-    if not given:
+    """Name the models and files of given keypoints."""
+    files = [each for each in (record.keypoints, record.second_keypoints) if each is not None]
+    if not files:
         return {}
-    models = dict.fromkeys(each.model for each in given)
+    models = dict.fromkeys(each.model for each in files)
     return {
         "Keypoints of": listed(list(models)),
-        "Keypoints": listed([each.original_name for each in given]),
-        "SHA-256 of the keypoints": listed([each.sha256 for each in given]),
+        "Keypoints": listed([each.original_name for each in files]),
+        "SHA-256 of the keypoints": listed([each.sha256 for each in files]),
     }
 
 

@@ -1,4 +1,4 @@
-"""Pages: what a section is, and what the sections of the page of a session have at hand.
+"""Pages: what a section is, and what the sections of the page of a session have available.
 
 A section is one function from the page to what it shows. Every page is a list of sections; an
 exercise lists its own by name, see :mod:`mobility.reports.sections`.
@@ -6,11 +6,13 @@ exercise lists its own by name, see :mod:`mobility.reports.sections`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+import htpy as h
 from markupsafe import Markup
 
 from mobility import tables
@@ -20,14 +22,15 @@ from mobility.assessment.verdict import PARTS, Part, Verdict
 from mobility.base.formatting import capital, spoken
 from mobility.documents.of_session import verdict_of
 from mobility.keypoints.view import UNKNOWN, trial_view, view_kind
-from mobility.reports import additions
+from mobility.reports import additions, figures, key_frames, recording
 from mobility.reports.first_page import absent, doubt
 from mobility.reports.gauges import Gauge, of_rules
-from mobility.reports.html import paragraphs
+from mobility.reports.html import html, paragraphs
 from mobility.reports.literature import References
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from mobility.catalogue.exercise import Exercise
     from mobility.documents.lab_references import LabReferences
@@ -36,23 +39,35 @@ if TYPE_CHECKING:
 
 
 class Page:
-    """What the sections of a page have at hand; one without a verdict lacks and doubts nothing."""
+    """What the sections of a page have available; by default nothing is missing or in doubt."""
 
     def lacks(self, needs: Iterable[str]) -> Markup:
-        """Say what of `needs` there is not; empty where all is there."""
+        """Say which of the `needs` are missing; empty if none is."""
         return Markup()
 
     def doubt(self) -> Markup:
-        """Say that the sides may have been exchanged; empty where they were not."""
+        """Say that the sides may have been exchanged; empty if they were not."""
         return Markup()
 
 
-P = TypeVar("P", bound=Page)
+@dataclass(frozen=True)
+class PageWithFiles(Page):
+    """A page that also keeps its pictures and tables in the folder `out`, if there is one."""
+
+    out: str = field(default="", kw_only=True)
+
+    def figure(self, drawn: Figure, name: str, *, alt: str, caption: str = "") -> Markup:
+        """Show a figure, and keep its picture under `name`."""
+        file = Path(self.out) / f"{name}.png" if self.out else None
+        return figures.show(drawn, alt=alt, caption=caption, file=file)
+
+
+P = TypeVar("P", bound=Page, contravariant=True)
 
 
 @dataclass(frozen=True)
 class ReportPage(Page):
-    """What every section has at hand, read and computed when it is first asked for.
+    """What every section has available, read and computed when it is first asked for.
 
     Attributes
     ----------
@@ -76,13 +91,13 @@ class ReportPage(Page):
         return self.record.kind
 
     @cached_property
-    def chosen(self) -> dict[str, Any]:
+    def contents(self) -> dict[str, Any]:
         """What its exercise shows: ``report`` of its ``exercise.yaml``."""
         return cast("dict[str, Any]", self.exercise.table["report"])
 
     @cached_property
     def participant(self) -> Participant | None:
-        """The participant; None where there is no record."""
+        """The participant; None if there is no record."""
         return self.session.participant
 
     @cached_property
@@ -150,23 +165,23 @@ class ReportPage(Page):
     def gauges(self) -> list[Gauge]:
         """Numbers and what they are compared with, first those outside their target."""
         shows = self.verdict.shows
-        return of_rules(self.metrics, shows, findings=self.findings, most=None, lab=self.lab)
+        return of_rules(self.metrics, shows, findings=self.findings, lab=self.lab)
 
     @cached_property
     def references(self) -> References:
         """Literature, numbered in the order in which the sections cite it."""
         return References()
 
-    def kept(self, names: Iterable[str]) -> list[str]:
+    def shown_names(self, names: Iterable[str]) -> list[str]:
         """Choose the metrics and angles that the verdict keeps."""
         return [name for name in names if self.verdict.keeps(name)]
 
     def absent(self, *parts: Part) -> Markup:
-        """Say which parts of the verdict are not given, and why; empty where all are."""
+        """Say which parts of the verdict are not given, and why; empty if all are."""
         return absent(self.verdict, *parts)
 
     def lacks(self, needs: Iterable[str]) -> Markup:
-        """Say what of `needs` there is not; empty where all is there."""
+        """Say which of the `needs` are missing; empty if none is."""
         for need in needs:
             if need == "repetitions":
                 if not self.accepted:
@@ -180,8 +195,23 @@ class ReportPage(Page):
         return Markup()
 
     def doubt(self) -> Markup:
-        """Say that the sides may have been exchanged; empty where they were not."""
+        """Say that the sides may have been exchanged; empty if they were not."""
         return doubt(self.verdict)
+
+    def front(
+        self, trust: Markup, numbers: h.Node, words: h.Node, findings: Sequence[Finding] = ()
+    ) -> Markup:
+        """Lay out the first page: who was filmed, how good that is, pictures, numbers and words."""
+        pictures = key_frames.of_session(self.session, findings, faces=self.faces)
+        return (
+            html(h.h1[self.record.exercise.capitalize()])
+            + recording.in_a_line(
+                self.record, self.participant, self.repetitions, self.quality, self.edits
+            )
+            + trust
+            + key_frames.as_html(pictures)
+            + html(h.div(".halves")[h.div[numbers], h.div[words]])
+        )
 
     def _why_without(self, metric: str) -> str:
         if why := self.verdict.why_without(metric):
@@ -198,9 +228,9 @@ class Section(Generic[P]):
     heading
         Empty for the first page.
     make
-        Gives what it shows; where that is empty, the page leaves the section out.
+        Returns what the section shows. If that is empty, the page leaves the section out.
     needs
-        What it says nothing without: "repetitions" (an accepted one), a part of the verdict, or a
+        What it needs to show anything: "repetitions" (an accepted one), a part of the verdict, or a
         metric. It then says why it is missing.
     sided
         Whether it begins by saying that the sides may have been exchanged.
@@ -243,4 +273,5 @@ def show(sections: Iterable[Section[P]], page: P) -> None:
         if (content := each.of(page)) or each.about:
             text = f"## {each.heading}\n\n{each.about}".strip()
             heading = [Markdown(text)] if each.heading else []  # type: ignore[no-untyped-call]
-            display(*heading, HTML(content), metadata={"tags": [each.name]})  # type: ignore[no-untyped-call]
+            tags = {"tags": [each.name]} if each.name else {}
+            display(*heading, HTML(content), metadata=tags)  # type: ignore[no-untyped-call]

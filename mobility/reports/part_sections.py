@@ -92,11 +92,13 @@ def in_detail(findings: Sequence[Finding], references: References) -> Markup:
     """List what is outside its target, borderline and met, and cite the thresholds."""
     parts = []
     for result in DECIDED:
-        chosen = [f for f in findings if f.result == result]
-        if chosen:
-            rules = dict.fromkeys(f.rule for f in chosen)
-            texts = (say([f for f in chosen if f.rule == rule], "professional") for rule in rules)
-            cite = references.cite(*(f.source for f in chosen))
+        of_result = [f for f in findings if f.result == result]
+        if of_result:
+            rules = dict.fromkeys(f.rule for f in of_result)
+            texts = (
+                say([f for f in of_result if f.rule == rule], "professional") for rule in rules
+            )
+            cite = references.cite(*(f.source for f in of_result))
             parts.append((h.h3[capital(in_words(result)), " ", cite], bullets(texts)))
     return html(parts)
 
@@ -130,14 +132,14 @@ def published_ranges(
     record: SessionRecord,
     references: References,
 ) -> Markup:
-    """List published largest angles of people like this one, where there are any.
+    """List published largest angles of people like this one, if there are any.
 
     Parameters
     ----------
     angles
         Names of the angles.
     participant, record
-        Sex and age at the session; of an unknown one all possible groups are given.
+        Sex and age at the session. If one is unknown, all possible groups are listed.
     references
         Where the studies are numbered.
     """
@@ -153,26 +155,26 @@ def published_ranges(
         if not candidates:
             continue
         # First ranges of people of this sex and age, then those nearest to a squat.
-        kind, chosen = min(candidates, key=lambda pair: not pair[1].sex)
-        if math.isfinite(chosen.mean):
-            largest = quantity(chosen.mean, chosen.units)
+        kind, closest = min(candidates, key=lambda pair: not pair[1].sex)
+        if math.isfinite(closest.mean):
+            largest = quantity(closest.mean, closest.units)
         else:
-            low, high = (quantity(end, chosen.units) for end in (chosen.lowest, chosen.highest))
+            low, high = (quantity(end, closest.units) for end in (closest.lowest, closest.highest))
             largest = tables.sentence("report.ranges.between", low=low, high=high)
-        if math.isfinite(chosen.sd):
-            sd = quantity(chosen.sd, chosen.units)
+        if math.isfinite(closest.sd):
+            sd = quantity(closest.sd, closest.units)
             largest = tables.sentence("report.ranges.sd", mean=largest, sd=sd)
-        people = chosen.sex or chosen.sample
-        if chosen.sex and chosen.age is not None:
-            youngest, oldest = chosen.age
+        people = closest.sex or closest.sample
+        if closest.sex and closest.age is not None:
+            youngest, oldest = closest.age
             people = tables.sentence(
-                "report.ranges.people", sex=chosen.sex, youngest=youngest, oldest=oldest
+                "report.ranges.people", sex=closest.sex, youngest=youngest, oldest=oldest
             )
         rows.append(
             [
-                (capital(spoken(angle)), references.cite(chosen.source)),
+                (capital(spoken(angle)), references.cite(closest.source)),
                 f"{largest}, {tables.sentence(f'report.kinds.{kind}')}",
-                "; ".join(filter(None, [people, chosen.note])),
+                "; ".join(filter(None, [people, closest.note])),
             ]
         )
     caption = tables.sentence("report.ranges.caption")
@@ -212,7 +214,6 @@ def _ages(participant: Participant | None, record: SessionRecord) -> tuple[float
 
 def value_table(
     metrics: xr.Dataset,
-    repetitions: xr.Dataset,
     names: Sequence[str],
     references: References,
     *,
@@ -224,7 +225,7 @@ def value_table(
 
     Parameters
     ----------
-    metrics, repetitions
+    metrics
         The session's.
     names
         Metrics in their order; those that the analysis does not have are left out.
@@ -338,7 +339,7 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     )
 
 
-def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: References) -> Markup:
+def symmetry_table(metrics: xr.Dataset, references: References) -> Markup:
     """Show the differences of the sides whose 95 % interval excludes 0."""
     rows: list[Row] = []
     ratios = {

@@ -68,7 +68,7 @@ def step_in_words(step: Step) -> str:
 
 
 def steps_in_a_line(trial: xr.Dataset) -> str:
-    """Name the steps of a trial, and what they mean for repetitions; empty without any."""
+    """Name the steps in a recording, and what they mean for repetitions; empty without any."""
     steps = [step_in_words(step) for step in steps_of(trial)]
     if not steps:
         return ""
@@ -141,9 +141,9 @@ def in_a_line(
     quality: Mapping[str, Any],
     edits: Edits,
 ) -> Markup:
-    """Say in two lines who was filmed, when, from where, how often, and in which film.
+    """Say in two lines who was filmed, when, from where, how often, and in which video.
 
-    A third says when the feet came to another place.
+    A third line says when the feet moved to another place.
     """
     view = quality.get("view") or {}
     noun = record.kind.noun
@@ -169,7 +169,7 @@ def model_in_words(origin: Origin) -> str:
 
 
 def films(record: SessionRecord) -> str:
-    """Name the films that were measured, as they were called, and one that was left out."""
+    """Name the videos that were measured, and one that was left out, by their file names."""
     measured = [video.original_name for video in record.videos]
     if len(measured) > 1:
         return tables.sentence("report.films.two", films=listed(measured))
@@ -181,9 +181,9 @@ def films(record: SessionRecord) -> str:
 
 
 def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None:
-    """Say what was corrected by hand, by whom and when; None where nothing was.
+    """Say what was corrected by hand, by whom and when; None if nothing was.
 
-    `repetitions` is their name: movements, where single joints move.
+    `repetitions` is what they are called: movements, if joints are filmed.
     """
     last = {edit.kind: edit for edit in edits.edits}
     names = {"repetitions": repetitions}
@@ -229,8 +229,8 @@ def cameras(pose: xr.Dataset) -> Markup:
         The fitted pose.
     """
     rows: list[Row] = []
-    seen = zip(cameras_of(pose), azimuths(pose), strict=False)
-    for number, (camera, azimuth) in enumerate(seen, start=1):
+    with_azimuths = zip(cameras_of(pose), azimuths(pose), strict=False)
+    for number, (camera, azimuth) in enumerate(with_azimuths, start=1):
         offset = tables.sentence("report.camera_table.first")
         if "time_offset_s" in camera:
             half = half_width(camera["time_offset_sd_s"])
@@ -269,19 +269,19 @@ def capture_quality(quality: Mapping[str, Any]) -> Markup:
     if second := quality.get("second_camera"):
         first = {name: value for name, value in quality.items() if name != "second_camera"}
         cameras = {"First camera": first, "Second camera": second}
-        for head, seen in cameras.items():
+        for head, of_camera in cameras.items():
             # The other camera may see angles that a view does not support.
-            view = {k: v for k, v in seen.get("view", {}).items() if k != "supports"}
-            cameras[head] = {**seen, "view": view}
-        return html((h.h3[head], capture_quality(seen)) for head, seen in cameras.items())
+            view = {k: v for k, v in of_camera.get("view", {}).items() if k != "supports"}
+            cameras[head] = {**of_camera, "view": view}
+        return html((h.h3[head], capture_quality(of_camera)) for head, of_camera in cameras.items())
     # Nobody looked for other people, cuts and movement of the camera.
-    given = "given" in quality.get("frames", {})
-    others = quality.get("other_people")
+    is_given = "given" in quality.get("frames", {})
+    other_people = quality.get("other_people")
     nobody = tables.sentence("report.checks.no_others")
     overview = facts(
         {
             "Visibility": _shares(quality.get("visibility", {})),
-            "Other people": None if others is None else str(others or nobody),
+            "Other people": None if other_people is None else str(other_people or nobody),
         }
     )
     done = {name: quality[name] for name in _CHECKS if name in quality}
@@ -292,7 +292,7 @@ def capture_quality(quality: Mapping[str, Any]) -> Markup:
         level = Cell(check["verdict"], check["verdict"]) if check["verdict"] else not_known
         advice = [check["advice"]] if advised else []
         result = _result_in_words(name, check)
-        if given and name in _OF_SEARCH and check["verdict"] is None:
+        if is_given and name in _OF_SEARCH and check["verdict"] is None:
             result = tables.sentence("report.checks.not_checked")
         rows.append([_CHECKS[name][0], result, level, *advice])
     checks = table(
@@ -300,7 +300,7 @@ def capture_quality(quality: Mapping[str, Any]) -> Markup:
         rows,
         caption=tables.sentence("report.checks.caption"),
     )
-    if given:
+    if is_given:
         overview += paragraphs(tables.sentence("report.checks.given"))
     return overview + checks + _unsupported_angles(quality.get("view", {}))
 

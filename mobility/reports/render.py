@@ -30,9 +30,7 @@ from mobility.reports import warm_kernels
 from mobility.reports.exercise_page import page_of
 from mobility.reports.trial_player import embedded
 from mobility.sessions.files import open_private, replace_folder, scratch, write_json, writing
-from mobility.sessions.reports import (
-    find_notebook,
-)
+from mobility.sessions.reports import find_notebook, page_files
 
 if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
@@ -40,9 +38,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 IMAGES = "images"
-
-CLIENT = "client"
-"""Part of the file name of the page for the client."""
 
 TRIAL = "trial"
 """Tag of the cell that a page replaces by the player of the trial."""
@@ -165,11 +160,11 @@ def render_notebook(
     begin, finish
         Called with the unfinished folder before and after the run, to add files of their own.
     trial
-        What makes the parts of :func:`mobility.reports.trial_player.embedded`. With it the page has
-        a first page, headings that open below it, and a page for the client: of the cell tagged
-        :data:`CLIENT_CELL` or, without one, the first page alone.
+        Makes the parts of :func:`mobility.reports.trial_player.embedded`. The page then has
+        headings that open, and there is a page for the client. It comes from the cell tagged
+        :data:`CLIENT_CELL`; without such a cell it is the first page alone.
     client
-        Whether there is a page for the client without a trial, too.
+        Whether there is a page for the client although nothing is played.
 
     Returns
     -------
@@ -211,16 +206,15 @@ def render_notebook(
 
             nbformat.write(node, unfinished / f"{name}.ipynb")
             node, for_client = _apart(node)
-            page = to_html(node if not client else _with_front(node), title=title, trial=parts)
+            page = to_html(node, title=title, trial=parts)
             (unfinished / f"{name}.html").write_text(page, encoding="utf-8")
             if client or trial is not None:
                 first = to_html(for_client if for_client.cells else _first_page(node), title=title)
-                (unfinished / f"{name}.{CLIENT}.html").write_text(first, encoding="utf-8")
+                page_files(unfinished, name)["client"].write_text(first, encoding="utf-8")
         if finish is not None:
             finish(unfinished)
-    endings = {"html": "html", "notebook": "ipynb", "json": "json"}
-    endings |= {"client": f"{CLIENT}.html"} if client or trial is not None else {}
-    return {kind: folder / f"{name}.{ending}" for kind, ending in endings.items()}
+    files = page_files(folder, name)
+    return {kind: files[kind] for kind in files if kind != "client" or client or trial is not None}
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -262,14 +256,16 @@ def to_html(node: Any, *, title: str, trial: Mapping[str, str] | None = None) ->
     title
         Title of the page.
     trial
-        Parts of :func:`mobility.reports.trial_player.embedded`: the trial then plays in its cell,
-        and sections below second-level headings can be folded.
+        Parts of :func:`mobility.reports.trial_player.embedded`. The recording then plays in its
+        cell, and sections below second-level headings can be folded.
     """
     html: str
-    purpose = tables.sentence("warnings.export.purpose")
-    resources = {"metadata": {"name": title}, "trial": trial, "end": "", "purpose": purpose}
-    if trial is not None:
-        node, resources["end"] = _folded(node)
+    resources = {
+        "metadata": {"name": title},
+        "trial": trial,
+        "purpose": tables.sentence("warnings.export.purpose"),
+    }
+    node = _laid_out(node, folds=trial is not None)
     with _exporting:
         html, _ = _exporter().from_notebook_node(node, resources=resources)
     return html
@@ -295,29 +291,30 @@ def _exporter() -> Any:
 
 def _apart(node: Any) -> tuple[Any, Any]:
     """Set the cell that makes the page for the client apart from all others."""
-    others, for_client = copy.copy(node), copy.copy(node)
-    others.cells = [cell for cell in node.cells if not _has(CLIENT_CELL, cell)]
+    for_professional, for_client = copy.copy(node), copy.copy(node)
+    for_professional.cells = [cell for cell in node.cells if not _has(CLIENT_CELL, cell)]
     for_client.cells = [cell for cell in node.cells if _has(CLIENT_CELL, cell)]
-    return others, for_client
+    return for_professional, for_client
 
 
 def _first_page(node: Any) -> Any:
     """Keep the cells before the first second-level heading."""
-    kept = copy.deepcopy(node)
-    kept.cells = list(
-        itertools.takewhile(lambda cell: not (_heading(cell) or _has(SECTIONS, cell)), kept.cells)
+    page = copy.deepcopy(node)
+    page.cells = list(
+        itertools.takewhile(lambda cell: not (_heading(cell) or _has(SECTIONS, cell)), page.cells)
     )
-    if kept.cells:
-        kept.cells[0].metadata["before"] = _FRONT
-        kept.cells[-1].metadata["after"] = "</section>"
-    return kept
+    if page.cells and not _has(CLIENT_CELL, page.cells[0]):
+        page.cells[0].metadata["before"] = _FRONT
+        page.cells[-1].metadata["after"] = "</section>"
+    return page
 
 
-def _with_front(node: Any) -> Any:
-    """Set the first page off from the sections, which do not open."""
-    front = _first_page(node)
-    front.cells += node.cells[len(front.cells) :]
-    return front
+def _laid_out(node: Any, *, folds: bool) -> Any:
+    """Set the first page off from the sections, which open if the page `folds` them."""
+    page = _first_page(node)
+    sections = list(_cells_of_sections(copy.deepcopy(node.cells[len(page.cells) :])))
+    page.cells += _folded(sections) if folds else sections
+    return page
 
 
 def _first_page_shown(notebook: Any, show: Callable[[Any], None]) -> Callable[..., None]:
@@ -334,60 +331,43 @@ def _first_page_shown(notebook: Any, show: Callable[[Any], None]) -> Callable[..
     return executed
 
 
-def _folded(node: Any) -> tuple[Any, str]:
-    """Make the sections below second-level headings foldable; also give the closing HTML."""
-    folded = copy.deepcopy(node)
-    folded.cells = _without_empty_sections(list(_cells_of_sections(folded.cells)))
-    end = "</section>"
-    for index, cell in enumerate(folded.cells):
-        before = _FRONT if index == 0 else ""
+def _folded(cells: list[Any]) -> list[Any]:
+    """Make the sections below second-level headings foldable."""
+    end = ""
+    for cell in cells:
         if title := _heading(cell):
             cell.source = cell.source.partition("\n")[2]
             is_open = " open" if _has(TRIAL, cell) else ""
-            before += f"{end}<details{is_open}><summary><h2>{escape(title)}</h2>"
-            before += "</summary><div class='inside'>"
+            cell.metadata["before"] = (
+                f"{end}<details{is_open}><summary><h2>{escape(title)}</h2>"
+                "</summary><div class='inside'>"
+            )
             end = "</div></details>"
         elif _has(TRIAL, cell):
-            before += "<div class='live' id='mobility-trial'></div><div class='still'>"
-            cell.metadata["after"] = "</div>"
-        cell.metadata["before"] = before
-    return folded, end
+            player = "<div class='live' id='mobility-trial'></div>"
+            cell.metadata |= {"before": f"{player}<div class='still'>", "after": "</div>"}
+    if cells:
+        cells[-1].metadata["after"] = cells[-1].metadata.get("after", "") + end
+    return cells
 
 
 def _cells_of_sections(cells: list[Any]) -> Iterator[Any]:
-    """Give each section that a cell shows with others cells of its own: heading and content."""
+    """Turn each section that a cell shows into separate cells: heading and content."""
     for cell in cells:
         if not _has(SECTIONS, cell):
             yield cell
             continue
         for number, output in enumerate(cell.outputs):
-            own = copy.copy(cell)
-            own.id, own.outputs = f"{cell.id}-{number}", [output]
-            own.metadata = output.get("metadata", type(cell)())
+            part = copy.copy(cell)
+            part.id, part.outputs = f"{cell.id}-{number}", [output]
+            part.metadata = output.get("metadata", type(cell)())
             if heading := output.get("data", {}).get("text/markdown"):
-                own.cell_type, own.source = "markdown", heading
-            yield own
+                part.cell_type, part.source = "markdown", heading
+            yield part
 
 
 def _has(tag: str, cell: Any) -> bool:
     return tag in cell.metadata.get("tags", [])
-
-
-def _without_empty_sections(cells: list[Any]) -> list[Any]:
-    """Leave out sections without output."""
-    starts = [k for k, cell in enumerate(cells) if _heading(cell)]
-    kept = cells[: starts[0]] if starts else list(cells)
-    for first, end in itertools.pairwise([*starts, len(cells)]):
-        if any(map(_has_output, cells[first:end])):
-            kept += cells[first:end]
-    return kept
-
-
-def _has_output(cell: Any) -> bool:
-    """Whether a cell shows something besides the heading with which it begins."""
-    if cell.cell_type == "markdown":
-        return bool(cell.source.partition("\n")[2].strip() if _heading(cell) else cell.source)
-    return any(output.get("data", {}).get("text/html", "-") for output in cell.get("outputs", ()))
 
 
 def _heading(cell: Any) -> str:
@@ -563,7 +543,7 @@ def _kernel_manager(scratch: str, server: Any) -> type:
                 await super().start_kernel(**kwargs, stdout=log, stderr=log)
 
         def client(self, **kwargs: Any) -> Any:
-            """Give a client, which removes the file of the kernel's key when both have read it."""
+            """Return a client that removes the file of the kernel's key when both have read it."""
             client = super().client(**kwargs)
             wait = client.wait_for_ready
 

@@ -11,11 +11,11 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility import tables
+from mobility.assessment.number import Number
 from mobility.base.formatting import capital, quantity, rounded
 from mobility.base.uncertain import sd_name
 from mobility.catalogue.exercise import main_moment
 from mobility.catalogue.registry import exercise_of
-from mobility.kinematics.expected_error import half_width
 from mobility.reports.html import Cell, Row, html, measured, paragraphs, table
 from mobility.reports.recording import steps_in_a_line
 from mobility.reports.values import (
@@ -45,7 +45,7 @@ ANGLES = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion")
 """The angles among the groups."""
 
 
-def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
+def at_a_glance(metrics: xr.Dataset) -> Markup:
     """Make the table of the five groups: left, right and their difference with 95 % intervals."""
     moving = exercise_of(metrics).words["moving"]
     rows: list[Row] = []
@@ -70,7 +70,7 @@ def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
 def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     """Make the table of knee movement by phase over accepted repetitions; empty without values.
 
-    Medians, ± half of the 95 % interval: the median error of a repetition.
+    Medians, ± half the 95 % interval: the median error of a repetition.
     """
     metrics = metrics.isel(rep=np.flatnonzero(repetitions["accepted"].values))
     ratio, deviation = "knee_ankle_separation_ratio_phase", "knee_deviation_phase"
@@ -83,7 +83,7 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
             * _median(here[each] if side is None else here[each].sel(side=side))
             for each in (name, sd_name(name))
         )
-        return measured(value, units_of(metrics, name), half=half_width(sd))
+        return measured(Number(value, sd, units=units_of(metrics, name)))
 
     rows: list[Row] = []
     exercise = exercise_of(metrics)
@@ -123,9 +123,9 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     rows: list[Row] = []
     for number in repetitions["rep"].values:
         here = repetitions.sel(rep=number)
-        whole = bool(here["complete"])
+        is_complete = bool(here["complete"])
         used = tables.sentence(
-            "report.repetitions.whole" if whole else "report.repetitions.cut_off"
+            "report.repetitions.whole" if is_complete else "report.repetitions.cut_off"
         )
         if not bool(here["accepted"]):
             used = str(here["reason"].item())
@@ -162,7 +162,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
 
 
 def _durations(exercise: Exercise) -> dict[str, Any]:
-    """Head and metrics of the durations of which every repetition consists."""
+    """Heading and metrics of the durations that make up a repetition."""
     words = exercise.words
     turn = "low" if words["turn"] == "bottom" else words["turn"]
     return {

@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 _DIM = {"mobility_index": "mobility_part", "quality_index": "quality_part"}
 
 
-def index_tables(metrics: xr.Dataset, references: References) -> Markup:
-    """Show both indices with every part of them."""
-    return html(index_table(metrics, name, references) for name in INDICES)
-
-
 def index_table(metrics: xr.Dataset, name: str, references: References) -> Markup:
     """Show every part of an index with value, limit and score, and the meaning of its scale.
 
@@ -118,9 +113,9 @@ def compensation_table(metrics: xr.Dataset, references: References, verdict: Ver
     probabilities = metrics["compensation_probability"]
     entries = tables.load("criteria")["compensations"]["assessed"]
     names = map(str, probabilities["compensation"].values)
-    seen = [name for name in names if verdict.keeps(entries[name]["measure"])]
+    visible = [name for name in names if verdict.keeps(entries[name]["measure"])]
     return _criteria(
-        metrics, probabilities.sel(compensation=seen), entries, references, "compensations"
+        metrics, probabilities.sel(compensation=visible), entries, references, "compensations"
     )
 
 
@@ -180,8 +175,7 @@ def _measured_in_words(metrics: xr.Dataset, name: str) -> h.Node:
         return f"{words}: {MISSING}"
 
     def in_words(side: str | None = None) -> Markup:
-        number = shown(metrics, name, side)
-        return measured(number.value, number.units, half=number.half_width)
+        return measured(shown(metrics, name, side))
 
     if "side" not in metrics[name].dims:
         return f"{words}: ", in_words()

@@ -1,4 +1,4 @@
-"""The sections of which the page of an exercise with repetitions is made, by name.
+"""The sections of the page of an exercise with repetitions, by name.
 
 An exercise lists them in ``page`` of its ``exercise.yaml``; its own stand in its ``page.py``.
 """
@@ -6,7 +6,6 @@ An exercise lists them in ``page`` of its ``exercise.yaml``; its own stand in it
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
 
 import htpy as h
 from markupsafe import Markup
@@ -19,20 +18,15 @@ from mobility.reports import (
     errors_in_words,
     first_page,
     gauges,
-    key_frames,
     origin,
     part_sections,
     repetition_tables,
 )
 from mobility.reports import recording as filmed
-from mobility.reports import recording as recording_checks
 from mobility.reports import scores as score_tables
 from mobility.reports.exercise_page import page_of
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.reports.page import ReportPage, Section, section
-
-if TYPE_CHECKING:
-    pass
 
 
 def sections_of(exercise: Exercise) -> list[Section[ReportPage]]:
@@ -42,7 +36,7 @@ def sections_of(exercise: Exercise) -> list[Section[ReportPage]]:
 
 
 def section_of(exercise: Exercise, name: str) -> Section[ReportPage]:
-    """Give a section of an exercise by its name."""
+    """Return a section of an exercise by its name."""
     both = getattr(page_of(exercise), name, None), globals().get(name)
     return next(each for each in both if isinstance(each, Section))
 
@@ -50,75 +44,61 @@ def section_of(exercise: Exercise, name: str) -> Section[ReportPage]:
 @section("")
 def first(page: ReportPage) -> Markup:
     """Show on one page of paper who was filmed, what it is good for, and what stands out."""
-    pictures = key_frames.of_session(
-        page.session, first_page.main_finding(page.findings), faces=page.faces
-    )
     indices = [] if "indices" in page.verdict.rules_out else gauges.of_indices(page.metrics)
     numbers = [each for each in page.gauges if each.is_shown][: gauges.MOST - len(indices)]
-    shown = gauges.show([*numbers, *indices], caption=page.chosen["gauges"])
-    others = Markup()
+    shown = gauges.show([*numbers, *indices], caption=page.contents["gauges"])
+    undecided = Markup()
     if "findings" not in page.verdict.rules_out:
         marked = {each.name: each.marks for each in numbers}
-        others = first_page.in_lines(page.checks, marked=marked, view=page.view_kind)
+        undecided = first_page.in_lines(page.checks, marked=marked, view=page.view_kind)
     fms = Markup() if "fms" in page.verdict.rules_out else first_page.fms_in_short(page.metrics)
     expected = [each for each in page.gauges if each.expected]
-    since = additions.first_page(page.session, expected)
+    since = additions.first_page(page.session, expected, lambda before: ReportPage(before).gauges)
     most = 1 if since else 2
     advice = first_page.findings_and_advice(
         page.checks, page.verdict, most=most, view=page.view_kind
     )
-    opening = page.chosen.get("opening")
+    opening = page.contents.get("opening")
     begins = section_of(page.exercise, opening).of(page) if opening else Markup()
-    return (
-        html(h.h1[page.record.exercise.capitalize()])
-        + filmed.in_a_line(
-            page.record, page.participant, page.repetitions, page.quality, page.edits
-        )
-        + first_page.trust(page.verdict)
-        + first_page.what_the_view_hides(page.pose, page.verdict)
-        + begins
-        + key_frames.as_html(pictures)
-        + html(h.div(".halves")[h.div[shown, fms], h.div[advice, since]])
-        + others
-    )
+    trust = first_page.trust(page.verdict) + first_page.what_the_view_hides(page.pose, page.verdict)
+    main = first_page.main_finding(page.findings)
+    return page.front(trust + begins, [shown, fms], [advice, since], main) + undecided
 
 
 @section("The trial")
 def trial(page: ReportPage) -> Markup:
-    """Draw the angles over the whole recording; a page plays the trial in their place."""
-    names = [name for name in page.chosen["trial"] if name in page.angles]
+    """Draw the angles over the whole recording; a page plays the recording in their place."""
+    names = [name for name in page.contents["trial"] if name in page.angles]
     return part_sections.whole_recording(page.angles, page.repetitions, names)
 
 
 @section("All measures", needs=["repetitions", "findings"], sided=True)
 def measures(page: ReportPage) -> Markup:
     """Show what was measured: its values, published ranges, norms of the lab, and its curves."""
-    metrics, repetitions, chosen = page.metrics, page.repetitions, page.chosen
+    metrics, repetitions, contents = page.metrics, page.repetitions, page.contents
     values = (
         part_sections.value_table(
-            metrics,
-            repetitions,
-            page.kept(each["names"]),
-            page.references,
-            caption=each["caption"],
+            metrics, page.shown_names(each["names"]), page.references, caption=each["caption"]
         )
-        for each in chosen["tables"]
+        for each in contents["tables"]
     )
     return (
-        repetition_tables.at_a_glance(metrics, repetitions)
+        repetition_tables.at_a_glance(metrics)
         + repetition_tables.phase_table(metrics, repetitions)
         + html(values)
         + part_sections.published_ranges(
-            page.kept(chosen["ranges"]), page.participant, page.record, page.references
+            page.shown_names(contents["ranges"]), page.participant, page.record, page.references
         )
         + gauges.own_norms(page.gauges)
-        + part_sections.curves(page.angles, repetitions, metrics, page.kept(chosen["curves"]))
+        + part_sections.curves(
+            page.angles, repetitions, metrics, page.shown_names(contents["curves"])
+        )
     )
 
 
 @section("Findings", needs=["findings"], sided=True)
 def findings(page: ReportPage) -> Markup:
-    """List what was found, what not, and what cannot be told."""
+    """List what is outside its target, what is met, and what is not decided."""
     return (
         part_sections.in_detail(page.findings, page.references)
         + html(h.h3["Not decided"])
@@ -138,7 +118,8 @@ def scores(page: ReportPage) -> Markup:
     metrics, out = page.metrics, page.verdict.rules_out
     shown = page.absent("indices", "fms", "findings")
     if "indices" not in out:
-        shown += score_tables.index_tables(metrics, page.references)
+        for name in gauges.INDICES:
+            shown += score_tables.index_table(metrics, name, page.references)
     if "fms" not in out:
         shown += score_tables.fms_table(metrics, page.references)
     if "findings" not in out:
@@ -149,13 +130,13 @@ def scores(page: ReportPage) -> Markup:
 @section("Repetitions and sides", sided=True)
 def repetitions(page: ReportPage) -> Markup:
     """Show each repetition, how much they differ, and how much the sides do."""
-    metrics, found = page.metrics, page.repetitions
-    shown = repetition_tables.repetition_table(metrics, found)
+    metrics, intervals = page.metrics, page.repetitions
+    shown = repetition_tables.repetition_table(metrics, intervals)
     if page.accepted:
         shown += (
-            part_sections.tempo_table(metrics, found, page.references, page.verdict)
-            + part_sections.spread_table(metrics, found)
-            + part_sections.symmetry_table(metrics, found, page.references)
+            part_sections.tempo_table(metrics, intervals, page.references, page.verdict)
+            + part_sections.spread_table(metrics, intervals)
+            + part_sections.symmetry_table(metrics, page.references)
         )
     return shown
 
@@ -168,7 +149,7 @@ def recording(page: ReportPage) -> Markup:
         + errors_in_words.distrust(page.record.warnings, page.pose)
         + filmed.cameras(page.pose)
         + errors_in_words.calibration(page.pose)
-        + recording_checks.capture_quality(page.quality)
+        + filmed.capture_quality(page.quality)
     )
 
 

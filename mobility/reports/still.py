@@ -25,8 +25,8 @@ def still(session: StoredSession) -> bytes:
     and is kept beside it. Empty if the video cannot be read: a list is useful without it.
     """
     try:
-        if kept := stored_still(session):
-            return kept
+        if stored := stored_still(session):
+            return stored
         picture = _picture(session)
         if picture and not session.store.read_only:
             _keep(session, picture)
@@ -37,7 +37,7 @@ def still(session: StoredSession) -> bytes:
 
 
 def stored_still(session: StoredSession) -> bytes:
-    """Read the still that was made of the present repetitions; empty where there is none."""
+    """Read the still that was made of the present repetitions; empty if there is none."""
     with suppress(FileNotFoundError):
         return (session.folder / _name(session)).read_bytes()
     return b""

@@ -6,7 +6,7 @@ import datetime
 import hashlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,10 @@ from mobility.reports import additions
 from mobility.sessions.files import atomic, lock, read_json, write_json
 from mobility.sessions.folder import session_locked
 from mobility.sessions.record import Rendering
-from mobility.sessions.reports import NAMES_VISIT, find_notebook
+from mobility.sessions.reports import NAMES_VISIT, find_notebook, page_files
 from mobility.sessions.stored_session import StoredSession
 
 log = logging.getLogger(__name__)
-
-_ENDINGS = {"html": "html", "client": "client.html", "notebook": "ipynb", "json": "json"}
 
 
 def report_document(session: StoredSession) -> dict[str, Any]:
@@ -69,7 +67,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
         The analysis that has to come first fails: :func:`mobility.pipeline.analysis.analyze`.
     """
     paths, key_file = report_files(session)
-    if _is_current(key_file, _accepted_keys(session, faces), paths.values()):
+    if _is_current(session, faces):
         return paths
     from mobility.reports.render import render_report
 
@@ -77,7 +75,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
     guard = session.report_folder.with_name(f".{session.report_folder.name}.asked.lock")
     with lock(guard, what=f"the report of session {session.id}", wait_s=600):
         bring_up_to_date(session)
-        if not _is_current(key_file, _accepted_keys(session, faces), paths.values()):
+        if not _is_current(session, faces):
             started = time.perf_counter()
             while True:
                 if (before := additions.compared_with(session)) is not None:
@@ -101,9 +99,9 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
 
 
 def shown_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
-    """Give the report as :func:`current_report`; where it cannot be made again, that of then.
+    """Return the report as :func:`current_report`; if it cannot be made again, the earlier one.
 
-    The log says so. It is only given as it is, whatever faces it shows: `faces` must be None.
+    The log says so. An earlier report is returned as it is, so `faces` must be None.
     """
     try:
         return current_report(session, faces=faces)
@@ -120,15 +118,14 @@ def shown_report(session: StoredSession, *, faces: bool | None = None) -> dict[s
 
 def report_is_current(session: StoredSession) -> bool:
     """Whether the report exists with the present inputs."""
-    paths, key_file = report_files(session)
-    return _is_current(key_file, _accepted_keys(session, None), paths.values())
+    return _is_current(session, None)
 
 
 def report_files(session: StoredSession) -> tuple[dict[str, Path], Path]:
     """Paths of the report, and of the file with the key of its inputs."""
     name = session.analyzed().kind.slug
-    paths = {kind: session.report_folder / f"{name}.{suffix}" for kind, suffix in _ENDINGS.items()}
-    return paths, session.report_folder / f".{name}.key"
+    folder = session.report_folder
+    return page_files(folder, name), folder / f".{name}.key"
 
 
 def _note_rendering(session: StoredSession, seconds: float) -> None:
@@ -150,7 +147,7 @@ def _note_rendering(session: StoredSession, seconds: float) -> None:
 
 
 def report_key(session: StoredSession, *, faces: bool = False) -> str:
-    """Digest of the inputs of a report; another one where faces are shown."""
+    """Digest of the inputs of a report; another one if faces are shown."""
     record = session.record
     participant = session.participant
     absent = {
@@ -187,20 +184,25 @@ def _code_digests(session: StoredSession) -> list[str]:
 
 
 def _shown_settings(session: StoredSession) -> list[str]:
-    """Display settings, where the exercise has them and some were saved."""
+    """Display settings, if the exercise has them and some were saved."""
     if not session.record.kind.has("display settings"):
         return []
     stored = session.stored_config()
     return [f"{stored.settings()}"] if stored else []
 
 
-def _accepted_keys(session: StoredSession, faces: bool | None) -> set[str]:
-    return {report_key(session, faces=each) for each in (True, False) if faces in (each, None)}
+def _is_current(session: StoredSession, faces: bool | None) -> bool:
+    paths, key_file = report_files(session)
+    return is_made(paths, key_file, lambda shown: report_key(session, faces=shown), faces)
 
 
-def _is_current(key_file: Path, keys: set[str], paths: Iterable[Path]) -> bool:
+def is_made(
+    paths: Mapping[str, Path], key_file: Path, key: Callable[[bool], str], faces: bool | None
+) -> bool:
+    """Whether a page exists with the key of its inputs; either key will do if `faces` is None."""
     return (
         key_file.is_file()
-        and key_file.read_text(encoding="utf-8") in keys
-        and all(path.is_file() for path in paths)
+        and key_file.read_text(encoding="utf-8")
+        in {key(shown) for shown in (True, False) if faces in (shown, None)}
+        and all(path.is_file() for path in paths.values())
     )

@@ -63,7 +63,7 @@ _HOST = Path(__file__).with_name("trial_host.js")
 def trial_data(
     pose: xr.Dataset, angles: xr.Dataset, fitted: xr.Dataset | None
 ) -> tuple[dict[str, Any], list[bytes]]:
-    """Describe a trial for the trial viewer, with its numbers as buffers.
+    """Describe a recording for the trial viewer, with its numbers as buffers.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def trial_data(
     points = [str(name) for name in person["keypoint"].values]
     image = person["image_position"].transpose("time", "keypoint", "pixel").values
     confidence = person["confidence"].transpose("time", "keypoint").values
-    seen = (confidence >= VISIBLE) & np.isfinite(image).all(axis=-1)
+    visible = (confidence >= VISIBLE) & np.isfinite(image).all(axis=-1)
     body_points, body = ([], np.empty((0, 3))) if fitted is None else _body_points(fitted)
     head = {
         "kind": "trial",
@@ -111,7 +111,7 @@ def trial_data(
     }
     numbers = [
         image.astype(np.float32).tobytes(),
-        seen.astype(np.uint8).tobytes(),
+        visible.astype(np.uint8).tobytes(),
         body.astype(np.float32).tobytes(),
     ]
     return head, [*numbers, *curves]
@@ -127,7 +127,7 @@ def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any =
     curves
         As :func:`mobility.documents.of_session.angles` gives them.
     repetitions
-        Its repetitions or movements; None where there are none.
+        Its repetitions or movements; None if there are none.
     """
     wanted = [name for name in angle_names(curves) if curves[name].notnull().any()]
     preferred = ["knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
@@ -204,13 +204,13 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
     return page_parts({"state": state, "trial": head, "buffers": coded, "video": film})
 
 
-def page_parts(data: Mapping[str, Any]) -> dict[str, str]:
-    """Give script, style and data of a page that holds `data`."""
+def page_parts(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return script, style and data of a page that holds `content`."""
     module = joined(_HOST)
     digest = base64.b64encode(hashlib.sha256(module.encode()).digest()).decode()
     return {
         # "</script>" in a text must not end the element.
-        "data": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        "data": json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
         "script": module,
         "script_hash": f"sha256-{digest}",
         "style": (_WIDGETS / "style.css").read_text(encoding="utf-8"),
@@ -218,7 +218,7 @@ def page_parts(data: Mapping[str, Any]) -> dict[str, str]:
 
 
 def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
-    """Make a video small enough for a page; empty where there is none, or it is too long.
+    """Make a video small enough for a page; empty if there is none, or it is too long.
 
     At most :data:`HEIGHT` pixels high, 30 frames/s and :data:`MOST_BYTES`; all but the subject's
     body is blurred unless `faces`.
@@ -271,9 +271,9 @@ def _body_points(fitted: xr.Dataset) -> tuple[list[str], Any]:
     """Points of the fitted body with any value, and their positions (time, point, xyz), metres."""
     person = fitted.isel(individual=0) if "individual" in fitted.dims else fitted
     places = person["position"].transpose("time", "keypoint", "space").values
-    seen = np.isfinite(places).all(axis=-1).any(axis=0)
-    points = [str(name) for name in person["keypoint"].values[seen]]
-    return points, _with_head(places[:, seen], points, person["time"].values)
+    visible = np.isfinite(places).all(axis=-1).any(axis=0)
+    points = [str(name) for name in person["keypoint"].values[visible]]
+    return points, _with_head(places[:, visible], points, person["time"].values)
 
 
 def _with_head(places: Any, points: Sequence[str], time: Any) -> Any:

@@ -28,7 +28,7 @@ def cell(
     number = shown(metrics, name, side)
     if not number.is_measured:
         return missing(number.reason)
-    return measured(number.value, number.units, half=number.half_width, signed=signed)
+    return measured(number, signed=signed)
 
 
 def missing(why: str) -> Markup:
@@ -53,14 +53,14 @@ def cells_of_sides(metrics: xr.Dataset, name: str) -> Row:
 def which_is_larger(metrics: xr.Dataset, name: str) -> str:
     """Say whether a signed asymmetry (right minus left) exceeds its error.
 
-    It does where the 95 % interval, ± 1.96 times its ``_sd``, excludes 0.
+    It does if the 95 % interval, ± 1.96 times its ``_sd``, excludes 0.
 
     Returns
     -------
     str
         Text: ``"within error"``, ``"right larger"``, ``"left larger"``, or empty
-        where there is no value; ``"error unknown"``; ``"between different phases"`` where the sides
-        have their extremes at different times, so that the phases may make the difference.
+        if there is no value, or ``"error unknown"``. It is ``"between different phases"`` if the
+        sides have their extremes at different times, so that the phases may make the difference.
     """
     number = number_of(metrics, name)
     if not number.is_measured:
@@ -80,7 +80,7 @@ def which_is_larger(metrics: xr.Dataset, name: str) -> str:
 def value_of(
     metrics: xr.Dataset, name: str, side: str | None = None, rep: int | None = None
 ) -> float:
-    """Look up a number as it is shown; NaN where the analysis does not have it."""
+    """Look up a number as it is shown; NaN if the analysis does not have it."""
     return factor_of(metrics, name) * value_at(metrics, name, side, rep=rep)
 
 
@@ -92,6 +92,6 @@ def units_of(metrics: xr.Dataset, name: str) -> str:
 
 
 def factor_of(metrics: xr.Dataset, name: str) -> float:
-    """Give 100 for shares of the ankle width, which are shown in percent."""
+    """Return 100 for shares of the ankle width, which are shown in percent."""
     quantity = str(metrics[name].attrs.get("quantity", "")) if name in metrics else ""
     return 100.0 if entry_of(quantity).get("percent") else 1.0

@@ -1,4 +1,4 @@
-"""Kernels that start at once: forked, where that is possible.
+"""Kernels that start at once: forked, if possible.
 
 A fresh kernel spends most of its time on starting and importing. Here each kernel is forked from a
 :mod:`mobility.reports.kernel_server` that has done both. It is still a separate process, so that
@@ -68,7 +68,7 @@ def available() -> bool:
 
 
 def use_warm_kernels() -> None:
-    """Let all reports of this process from now on have forked kernels, where that is possible."""
+    """Let all reports of this process from now on have forked kernels, if possible."""
     global _server
     if _server is None and available():
         _server = _Server()
@@ -83,7 +83,7 @@ def start_early() -> None:
 
 @contextlib.contextmanager
 def warm_kernels() -> Iterator[None]:
-    """Let reports that are rendered inside have forked kernels, where that is possible."""
+    """Let reports that are rendered inside have forked kernels, if possible."""
     global _server
     use_warm_kernels()
     try:
@@ -96,9 +96,9 @@ def warm_kernels() -> Iterator[None]:
 
 @contextlib.contextmanager
 def kernel_server() -> Iterator[_Server | None]:
-    """Give the kernel server of a report: that of this process, else one for this report.
+    """Return the kernel server of a report: that of this process, else one for this report.
 
-    None where kernels cannot be forked.
+    None if kernels cannot be forked.
     """
     if not available():
         yield None

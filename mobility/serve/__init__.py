@@ -1,7 +1,7 @@
-"""The ways in from outside: the documented HTTP interface, many videos, and privacy.
+"""Access from outside: the documented HTTP interface, batches of videos, and privacy.
 
-The HTTP interface is an extension of Jupyter Server, which the installed package turns on. It
-calls the same :class:`mobility.store.Store` as notebooks and commands.
+The HTTP interface is an extension of Jupyter Server that the installed package enables. It calls
+the same :class:`mobility.store.Store` as notebooks and commands.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Who may do what on the server: settings, permissions, limits, signed addresses, audit log.
+"""Access to the server: settings, permissions, limits, signed addresses, audit log.
 
-One table of actions holds the permissions, and every handler checks it. Token buckets limit the
+One table of actions lists the permissions, and every handler checks it. Token buckets limit the
 requests of each caller and refill with time. Players send no Authorization header, so addresses of
-videos and pictures carry a signature, valid for one file and a limited time; each process has its
+videos and pictures have a signature, valid for one file and a limited time. Each process has its
 own secret, so a restart makes all of them invalid. The audit log has one line of JSON for each read
-or change of a session, and is only appended to.
+or change of a session. Lines are only added.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     jupyter_role = Enum(
         ("", *(role for role in ROLES if role != PHONE)),
         "administrator",
-        help="Role of those who log in to Jupyter or have its token; '': they need a key.",
+        help="Role of users who log in to Jupyter or have its token; '': they need a key.",
     )
     queue_length = Int(1000, min=1, help="Sessions that may wait for their analysis.")
     analyses_at_once = Int(1, min=1, help="Analyses that run at the same time.")
@@ -64,8 +64,8 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     uploads_per_key = Int(
         8,
         min=0,
-        help="Uploads that one key may run at the same time, unless it is an administrator's; 0: "
-        "no limit.",
+        help="Uploads that one key may run at the same time; 0: no limit. Does not apply to "
+        "administrators.",
     )
     upload_stall_seconds = Float(
         30.0,
@@ -83,8 +83,8 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     requests_at_once = Int(
         8,
         min=1,
-        help="Requests that one key may have running, besides uploads, unless it is an "
-        "administrator's.",
+        help="Requests that one key may run at the same time, besides uploads. Does not apply to "
+        "administrators.",
     )
     idle_seconds = Float(
         30.0,
@@ -128,7 +128,7 @@ Action = Literal[
 ]
 
 SIGNED = "signed address"
-"""Role of a caller who comes by a signed address of a document."""
+"""Role of a caller who uses a signed address from a document."""
 
 _EVERYBODY = frozenset[str](ROLES)
 _PEOPLE = _EVERYBODY - {PHONE}
@@ -137,17 +137,17 @@ _ADMINISTRATORS = frozenset[str]({"administrator"})
 
 
 class Allowed(NamedTuple):
-    """Roles that may do something."""
+    """Roles with permission for an action."""
 
     as_owner: frozenset[str]
-    """With what the caller owns (:meth:`Caller.owns`)."""
+    """For what the caller owns (:meth:`Caller.owns`)."""
     as_other: frozenset[str]
-    """With what belongs to others."""
+    """For what belongs to others."""
     in_words: str
 
 
 class Owner(NamedTuple):
-    """To whom something belongs."""
+    """The owner of something."""
 
     user_id: str
     phone_key: str | None = None
@@ -160,7 +160,7 @@ ALLOWED: Mapping[Action, Allowed] = {
     "look": Allowed(_PEOPLE, _STAFF, "see the still of this session"),
     "annotate": Allowed(_PEOPLE, _STAFF, "change this session"),
     "create": Allowed(_EVERYBODY, _ADMINISTRATORS, _FOR_OTHERS),
-    # Asked before the body is read, which says for whom it is.
+    # # Checked before the body is read, which names the participant.
     "create for others": Allowed(_ADMINISTRATORS, _ADMINISTRATORS, _FOR_OTHERS),
     "delete": Allowed(_PEOPLE, _ADMINISTRATORS, "delete this session"),
     "see visits": Allowed(_PEOPLE, _STAFF, "see the visits of this participant"),
@@ -171,7 +171,7 @@ ALLOWED: Mapping[Action, Allowed] = {
 
 @dataclass(frozen=True)
 class Caller:
-    """Who is asking."""
+    """The person or program that sends a request."""
 
     name: str
     """For the audit log: "key <id>" or "jupyter"; never a key."""
@@ -184,29 +184,29 @@ class Caller:
 
     @property
     def is_phone(self) -> bool:
-        """Whether a phone asks, which sees only what its key added."""
+        """Whether the caller is a phone, which sees only what its key added."""
         return self.role == PHONE
 
     def owns(self, owner: Owner) -> bool:
-        """Whether something belongs to the caller; to a phone, only what its key added."""
+        """Return whether something belongs to the caller; to a phone, only what its key added."""
         if self.is_phone and (self.phone_key is None or self.phone_key != owner.phone_key):
             return False
         return self.user_id == owner.user_id
 
     def may(self, action: Action, owner: Owner) -> bool:
-        """Whether the caller may do it with what belongs to `owner`."""
+        """Return whether the caller may do this with something that belongs to `owner`."""
         if self.role == SIGNED:
-            return action in ("read", "see visits")  # the signature names one file, of either
+            return action in ("read", "see visits")  # the signature names one file of these
         allowed = ALLOWED[action]
         return self.role in (allowed.as_owner if self.owns(owner) else allowed.as_other)
 
 
 STRANGER = Caller(name="nobody known", role="none", user_id=None)
-"""Caller until authenticated."""
+"""Caller before authentication."""
 
 
 def owner_of(record: SessionRecord) -> Owner:
-    """Owner of a session."""
+    """Return the owner of a session."""
     return Owner(record.user_id, record.phone_key)
 
 
@@ -219,14 +219,14 @@ def permit(caller: Caller, action: Action, owner: Owner) -> None:
 
 
 def permit_session(caller: Caller, action: Action, session_id: str, owner: Owner) -> None:
-    """Raise unless the caller may do it with a session; a phone hears of no others than its own."""
+    """Raise unless the caller may use a session; for a phone, no others exist."""
     if caller.is_phone and not caller.may("read", owner):
         raise absent(session_id)
     permit(caller, action, owner)
 
 
 def absent(session_id: str) -> NotFoundError:
-    """Error: a session does not exist; unlike the store's, it suggests no others."""
+    """Return the error for a missing session; unlike the store's, it suggests no others."""
     return NotFoundError(f"session {session_id}: does not exist")
 
 
@@ -234,7 +234,7 @@ _MOST_CALLERS = 10_000
 
 
 class Rates:
-    """A bucket for each caller, which holds the requests of one minute; 0: no limit."""
+    """A bucket for each caller, with the requests of one minute; 0: no limit."""
 
     def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._size = float(per_minute)
@@ -242,14 +242,14 @@ class Rates:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, caller: str) -> None:
-        """Take one request out of the bucket of a caller."""
+        """Take one request out of a caller's bucket."""
         if not self._size:
             return
         now = self._clock()
         left, then = self._buckets.pop(caller, (self._size, now))
         left = min(self._size, left + (now - then) * self._size / 60)
         self._buckets[caller] = (max(0.0, left - 1), now)
-        # The longest silent caller goes first: that bucket is the most likely to be full.
+        # # The caller who was silent for longest goes first: that bucket is most likely full.
         while len(self._buckets) > _MOST_CALLERS:
             self._buckets.popitem(last=False)
         if left < 1:
@@ -273,17 +273,17 @@ class MediaKeys:
         self._secret = secrets.token_bytes(32)
 
     def query(self, session_id: str, name: str, who: str) -> str:
-        """Query of the address of a file, signed for `who`; empty if addresses are not signed."""
+        """Return the query of a file's address, signed for `who`; empty if it is not signed."""
         if not self._seconds:
             return ""
         signed = create_signed_value(
             self._secret, f"{session_id}/{name}", who, version=_VERSION, clock=self._clock
         )
-        # "key" in the name: the log of Jupyter Server hides the values of such parameters.
+        # # The name contains "key", so the log of Jupyter Server hides the value.
         return urlencode({"media_key": signed})
 
     def signed_for(self, session_id: str, name: str, media_key: str) -> str | None:
-        """Caller for whom the address of a file was signed; None if invalid or expired."""
+        """Return the caller for whom an address was signed; None if invalid or expired."""
         who = decode_signed_value(
             self._secret,
             f"{session_id}/{name}",
@@ -301,8 +301,8 @@ log = logging.getLogger(__name__)
 class Audit:
     """``.server/audit.jsonl`` in the store.
 
-    Lines hold ids of keys and sessions, and no names: once a participant's keys are deleted,
-    nothing leads from a line to them.
+    Lines contain ids of keys and sessions, but no names. After a participant's keys are deleted,
+    nothing leads from a line to that person.
     """
 
     def __init__(self, store: Store) -> None:
@@ -314,9 +314,9 @@ class Audit:
         line = json.dumps({"when": when, **entry})
         try:
             make_folder(self._file.parent)
-            # Opened for each line, so that the file may be rotated. A single write is atomic.
+            # # Opened for each line, so that the file can be rotated. A single write is atomic.
             with open_private(self._file, "ab", buffering=0) as file:
                 file.write(f"{line}\n".encode())
         except OSError as error:
-            # The store may be read-only; the server's log then holds the line.
+            # # The store may be read-only; the server's log then has the line.
             log.warning("audit log %s: %s; %s", self._file, error.strerror, line)

@@ -1,8 +1,8 @@
-"""API keys: made once, kept as salted hashes, expired and revoked.
+"""API keys: created once, stored as salted hashes, with expiry and revocation.
 
-A key is ``mob_<id>_<secret>``. The id finds the stored hash; the secret has 256 random
-bits, so that one round of SHA-256 is as hard to invert as any slow hash: slow ones are for
-passwords, which can be guessed.
+A key is ``mob_<id>_<secret>``. The id identifies the stored hash. The secret has 256 random bits,
+so one round of SHA-256 is as hard to invert as any slow hash. Slow hashes are for passwords, which
+can be guessed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _KEYS = f"{PRIVATE_FOLDER}/keys.json"
 
 
 def private_folder(store: Store) -> Path:
-    """Folder for what a server keeps."""
+    """Return the folder for the server's own files."""
     return store.path / PRIVATE_FOLDER
 
 
@@ -55,7 +55,7 @@ class StoredKey(Document):
 
     @property
     def is_expired(self) -> bool:
-        """Whether the key has expired."""
+        """Return whether the key has expired."""
         return self.expires_at is not None and self.expires_at <= _now()
 
 
@@ -69,7 +69,7 @@ class StoredKeys(Document):
 class Keys:
     """The keys of a store, kept in it, so that every server of the store accepts them.
 
-    Nothing is written before the first key is made.
+    Nothing is written before the first key is created.
     """
 
     def __init__(self, store: Store) -> None:
@@ -79,10 +79,10 @@ class Keys:
     def create(
         self, role: str, *, user_id: str | None = None, expires_days: float | None = None
     ) -> tuple[str, StoredKey]:
-        """Make a key and return it, which is stored nowhere, with its stored form.
+        """Create a key and return it with its stored form; the key itself is stored nowhere.
 
-        `user_id` is the owner of the sessions that it may read; the key of a participant or a phone
-        needs one. By default a key never expires.
+        `user_id` is the owner of the sessions that the key may read; the key of a participant or a
+        phone needs one. By default a key never expires.
         """
         if role not in ROLES:
             choice = likely(role, ROLES) or f"; choose from {', '.join(ROLES)}"
@@ -90,7 +90,7 @@ class Keys:
         if user_id is not None:
             check_id(user_id, what="user_id")
         elif role in ("participant", PHONE):
-            raise BadInputError.of({"user_id": f"is missing; say whose key of a {role} it is"})
+            raise BadInputError.of({"user_id": f"is missing; a key of a {role} needs one"})
         if expires_days is not None and not 0 < expires_days <= _LONGEST_DAYS:
             fault = f"must be a number of days above 0, at most {_LONGEST_DAYS}"
             raise BadInputError.of({"expires_days": f"{fault} (got {expires_days:g})"})
@@ -112,14 +112,14 @@ class Keys:
         return f"mob_{key_id}_{secret}", stored
 
     def all(self) -> list[StoredKey]:
-        """Keys that are not revoked, expired ones too, the oldest first."""
+        """List keys that are not revoked, including expired ones, oldest first."""
         return sorted(self._stored().values(), key=lambda key: key.created_at)
 
     def revoke(self, key_id: str) -> None:
         """Revoke a key by its id, the part after ``mob_``."""
-        # Checked before the lock is taken, so that a refusal leaves no trace.
+        # # Checked before the lock is taken, so that a refused request leaves no trace.
         if key_id not in self._stored():
-            # The argument may be a whole key, which must not stand in a terminal's history.
+            # # The argument may be a whole key, which must not appear in a terminal's history.
             name = key_id if re.fullmatch(r"[0-9a-f]{1,12}", key_id) else "given"
             raise NotFoundError(
                 f"key {name}: does not exist; list the ids with: mobility keys list"
@@ -128,7 +128,7 @@ class Keys:
             self._write([key for key in self._stored().values() if key.id != key_id])
 
     def revoke_of(self, user_id: str) -> list[str]:
-        """Revoke all keys of a participant; returns their ids."""
+        """Revoke all keys of a participant; return their ids."""
         if not any(key.user_id == user_id for key in self._stored().values()):
             return []
         with self._locked():
@@ -137,7 +137,7 @@ class Keys:
             return [key.id for key in stored if key.user_id == user_id]
 
     def find(self, key: str) -> StoredKey | None:
-        """Return the stored form of a key if it is valid now, else None."""
+        """Return the stored form of a key if it is valid now, otherwise None."""
         parts = _FORM.fullmatch(key)
         key_id, secret = (parts[1], parts[2]) if parts else ("", "")
         stored = self._stored().get(key_id)
@@ -149,7 +149,7 @@ class Keys:
         return stored
 
     def is_valid_id(self, key_id: str) -> bool:
-        """Whether the key with this id is valid now; the secret is not checked."""
+        """Return whether the key with this id is valid now; the secret is not checked."""
         stored = self._stored().get(key_id)
         return stored is not None and not stored.is_expired
 
@@ -157,7 +157,7 @@ class Keys:
         return self._store.locked(f"{PRIVATE_FOLDER}/keys", what="the keys", wait_s=10)
 
     def _stored(self) -> dict[str, StoredKey]:
-        """Keys by id, read each time, so that a revocation takes effect at once."""
+        """Return keys by id, read each time, so that a revocation takes effect at once."""
         place = self._store.path / _KEYS
         try:
             document = self._store.document(_KEYS)

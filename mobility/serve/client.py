@@ -56,22 +56,23 @@ _BY_STATUS: Mapping[int, type[MobilityError]] = {
 
 
 class Client:
-    """Asks one server with one key; a context manager that closes its connections.
+    """Client of one server with one key; a context manager that closes its connections.
 
     Parameters
     ----------
     url
-        Address of the Jupyter Server, with its base path where it has one.
+        Address of the Jupyter Server, with its base path if it has one.
     key
         An API key, or a token of Jupyter.
     timeout_s
-        Seconds to wait for an answer, in which a report may have to be rendered.
+        Seconds to wait for a response, which may include the time to render a report.
 
     Raises
     ------
     MobilityError
-        In every function: the error that the server reports, of the class of its status;
-        StorageError where it cannot be reached, or the answer is not the expected document.
+        In every function: the error that the server reports; its class depends on the status.
+        StorageError if the server cannot be reached, or if the response is not the expected
+        document.
     """
 
     def __init__(self, url: str, key: str, *, timeout_s: float = 300.0) -> None:
@@ -107,24 +108,24 @@ class Client:
         for_others: bool = False,
         **options: Any,
     ) -> Creation:
-        """Send a video, from the disk as it is needed; its analysis begins by itself.
+        """Upload a video, read from the disk as needed; its analysis starts automatically.
 
         Parameters
         ----------
         video
             The file.
         exercise_name, user_id, session_name, body_joint_angles
-            As for :meth:`mobility.store.Store.create`; without `user_id` the session belongs to the
-            key's participant, without `exercise_name` its exercise is that of `movement`.
+            As in :meth:`mobility.store.Store.create`. Without `user_id` the session belongs to the
+            key's participant; without `exercise_name` its exercise is that of `movement`.
         movement
-            As for :meth:`mobility.store.Session.analyze`.
+            As in :meth:`mobility.store.Session.analyze`.
         keypoints, keypoints_model
-            One file of keypoints of the video, as for :meth:`mobility.store.Store.create`.
+            One file of keypoints of the video, as in :meth:`mobility.store.Store.create`.
         for_others
             Whether to use the path for sessions of other users.
         options
-            As for :meth:`mobility.store.Session.analyze`: those that a server offers, a model by
-            its name.
+            As in :meth:`mobility.store.Session.analyze`: the options that a server offers, a model
+            by its name.
         """
         path = Path(video)
         joints = (
@@ -165,15 +166,15 @@ class Client:
             )
 
     def sessions(self) -> list[SessionState]:
-        """Sessions that the key may see, the oldest first."""
+        """List the sessions that the key may see, oldest first."""
         return self._ask(list[SessionState], "GET", f"{_PREFIX}/sessions/")
 
     def state(self, session_id: str) -> SessionState:
-        """How far a session is."""
+        """Return the state of a session."""
         return self._ask(SessionState, "GET", self._path(session_id, "state/"))
 
     def recording_check(self, session_id: str) -> RecordingCheck:
-        """Whether its film is good, at a first look, while it waits for its analysis."""
+        """Check the recording of a session at a first look, while it waits for its analysis."""
         return self._ask(RecordingCheck, "GET", self._path(session_id, "recording-check/"))
 
     def analyze(self, session_id: str) -> SessionState:
@@ -188,9 +189,9 @@ class Client:
         Raises
         ------
         BadInputError
-            Its analysis failed; the message says why.
+            The analysis failed; the message gives the reason.
         StorageError
-            It is not analysed in this time.
+            The session is not analysed within this time.
         """
         end = time.monotonic() + timeout_s
         while True:
@@ -201,41 +202,41 @@ class Client:
                 return state
             if time.monotonic() > end:
                 raise StorageError(
-                    f"session {session_id}: is still not analysed after {timeout_s:g} s"
+                    f"session {session_id}: is not analysed after {timeout_s:g} s; wait longer"
                 )
             time.sleep(every_s)
 
     def details(self, session_id: str, *, demo: bool = False) -> SessionDocument:
-        """Details of a session."""
+        """Return details of a session."""
         return self._ask(SessionDocument, "GET", self._path(session_id), demo=demo)
 
     def export(self, session_id: str, *, demo: bool = False) -> ExportDocument:
-        """Landmarks and angles of a session."""
+        """Return landmarks and angles of a session."""
         return self._ask(ExportDocument, "GET", self._path(session_id, "export/"), demo=demo)
 
     def checks(self, session_id: str, *, demo: bool = False) -> list[Check]:
-        """Results of the rules of a session, a row for each side, as :meth:`Session.checks`."""
+        """Return the rule results of a session, a row for each side, as :meth:`Session.checks`."""
         return self._ask(list[Check], "GET", self._path(session_id, "checks/"), demo=demo)
 
     def report(self, session_id: str, *, demo: bool = False) -> ReportDocument:
-        """Report of an exercise with repetitions."""
+        """Return the report of an exercise with repetitions."""
         return self._ask(ReportDocument, "POST", self._path(session_id, "report/"), demo=demo)
 
     def summary(self, session_id: str, *, demo: bool = False) -> SummaryDocument:
-        """Summary of an exercise with repetitions."""
+        """Return the summary of an exercise with repetitions."""
         return self._ask(SummaryDocument, "GET", self._path(session_id, "summary/"), demo=demo)
 
     def joint_mobility(self, session_id: str, *, demo: bool = False) -> JointMobilityDocument:
-        """Report of single joints."""
+        """Return the report of single-joint range of motion."""
         where = self._path(session_id, "joint-mobility/")
         return self._ask(JointMobilityDocument, "POST", where, demo=demo)
 
     def config(self, session_id: str) -> DisplayConfig:
-        """Display settings of a session of single joints."""
+        """Return the display settings of a session of single-joint range of motion."""
         return self._ask(DisplayConfig, "GET", self._path(session_id, "joint-mobility-config/"))
 
     def stored_config(self, session_id: str) -> StoredConfig:
-        """Display settings of a session of single joints, with how often they were saved."""
+        """Return the display settings of a single-joint session, with their revision number."""
         answer = self._send("GET", self._path(session_id, "joint-mobility-config/"))
         tag = re.fullmatch(ETAG, answer.headers.get("ETag", ""))
         if tag is None:
@@ -253,7 +254,7 @@ class Client:
         comments: Mapping[str, str] | None = None,
         revision: int | None = None,
     ) -> DisplayConfig:
-        """Save display settings, as :meth:`mobility.store.Session.save_config`."""
+        """Save display settings, as in :meth:`mobility.store.Session.save_config`."""
         fields: dict[str, Any] = {}
         if shown_angles is not None:
             fields["shown_angles"] = list(shown_angles)
@@ -266,36 +267,36 @@ class Client:
     def create_summary_threads(
         self, session_id: str, *, system: MeasurementSystem = "metric"
     ) -> ThreadIds:
-        """Threads on what was found."""
+        """Create threads on the findings."""
         where = self._path(session_id, "summary/")
         return self._ask(ThreadIds, "POST", where, params={"system": system})
 
     def create_recommendation_threads(
         self, session_id: str, *, system: MeasurementSystem = "metric"
     ) -> ThreadIds:
-        """Threads on what to do."""
+        """Create threads on the recommendations."""
         where = self._path(session_id, "recommendation/")
         return self._ask(ThreadIds, "POST", where, params={"system": system})
 
     def delete(self, session_id: str) -> None:
-        """Delete a session for good."""
+        """Delete a session permanently."""
         self._send("DELETE", self._path(session_id))
 
     def visit(self, user_id: str, date: str | datetime.date) -> ServedVisit:
-        """Films, checks, joints and changes of a participant's visit, and where its page is."""
+        """Return videos, checks, joints and changes of a visit, and the address of its page."""
         where = f"{_PREFIX}/participants/{quote(user_id, safe='')}/visits/{quote(str(date))}/"
         return self._ask(ServedVisit, "GET", where)
 
     def export_participant(self, user_id: str, path: str | os.PathLike[str]) -> Path:
-        """Save everything that is stored of a participant as a ZIP file."""
+        """Save everything stored about a participant as a ZIP file."""
         return self.download(f"{_PREFIX}/participants/{quote(user_id, safe='')}/export/", path)
 
     def erase_participant(self, user_id: str) -> None:
-        """Delete everything of a participant for good."""
+        """Delete everything about a participant permanently."""
         self._send("DELETE", f"{_PREFIX}/participants/{quote(user_id, safe='')}/")
 
     def still(self, session_id: str) -> bytes:
-        """Small picture of a session, JPEG, for lists."""
+        """Return the still of a session, JPEG, for lists."""
         return self._send("GET", self._path(session_id, "still/")).content
 
     def media(self, session_id: str, name: str, path: str | os.PathLike[str]) -> Path:
@@ -303,7 +304,7 @@ class Client:
         return self.download(self._path(session_id, f"media/{quote(name, safe='')}"), path)
 
     def download(self, url: str, path: str | os.PathLike[str]) -> Path:
-        """Save the file at an address of a document; the key is not sent to another host."""
+        """Save the file at an address in a document; the key is not sent to another host."""
         target = Path(path)
         http = self._open()
         try:
@@ -353,7 +354,7 @@ def _json_of(answer: httpx.Response) -> Any:
         return answer.json()
     except ValueError:
         raise StorageError(
-            f"{answer.url}: the answer is not JSON; check the address of the server"
+            f"{answer.url}: the response is not JSON; check the address of the server"
         ) from None
 
 
@@ -384,6 +385,5 @@ def _validated_as(kind: type[T], answer: Any) -> T:
         return TypeAdapter(kind).validate_python(answer, strict=False)
     except ValidationError as error:
         raise StorageError(
-            "the answer is not the expected document; the server may be of another version "
-            f"({error})"
+            f"the response is not the expected document; check the version of the server ({error})"
         ) from None

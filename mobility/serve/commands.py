@@ -50,7 +50,7 @@ def open_page(
         bool,
         typer.Option(
             "--lan",
-            help="Let phones in the same network film: they scan a code (needs the extra open).",
+            help="Let phones in the same network record videos: they scan a code (extra open).",
         ),
     ] = False,
     browser: Annotated[
@@ -70,7 +70,7 @@ def open_page(
 ) -> None:
     """Open a page to add videos and see sessions and reports.
 
-    On this computer only; Ctrl-C ends it.
+    The page is only on this computer; press Ctrl-C to stop it.
     """
     log_to(log_file, store=opened.path)
     from mobility.serve import local
@@ -112,13 +112,13 @@ def keys_create(
     ] = None,
     expires_days: Annotated[
         float | None,
-        option("--expires", "DAYS", help="Days for which the key is valid; default: for ever."),
+        option("--expires", "DAYS", help="Days for which the key is valid; default: no limit."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key and print it, this once.
 
-    The store keeps only its hash.
+    The store only keeps its hash.
     """
     from mobility.serve.api_keys import Keys
 
@@ -133,7 +133,7 @@ def keys_create(
 @keys_app.command("list")
 @takes(open_store)
 def keys_list(opened: Store, *, as_json: JsonOption = False) -> None:
-    """List the ids of all keys, expired ones too."""
+    """List the ids of all keys, including expired ones."""
     from mobility.serve.api_keys import Keys
 
     rows = [_key_row(stored) for stored in Keys(opened).all()]
@@ -188,7 +188,7 @@ def participants_set(
         str | None, option("--name", "TEXT", help="Name that reports show.")
     ] = None,
     sex: Annotated[
-        str | None, option("--sex", "female|male", help="Sex, which decides whose norms apply.")
+        str | None, option("--sex", "female|male", help="Sex; it determines the norms.")
     ] = None,
     birth_year: Annotated[
         str | None,
@@ -214,8 +214,8 @@ def participants_set(
 ) -> None:
     """Set the record of a participant, by flags or a file.
 
-    Fields that are left out stay as they are. With both, a flag goes before the same field of the
-    file.
+    Fields that are left out do not change. If a field is in a flag and in the file, the flag
+    applies.
     """
     flags = {
         **{"display_name": display_name, "sex": sex, "birth_year": birth_year, "age": age},
@@ -223,7 +223,7 @@ def participants_set(
     }
     given_fields = {name: value for name, value in flags.items() if value is not None}
     if file is None and not given_fields:
-        raise typer.BadParameter("name a field, --age 34, or --file FILE")
+        raise typer.BadParameter("no field is set; use a flag such as --age 34, or --file FILE")
     fields = {} if file is None else read_object(file)
     for name, other in (("age", "birth_year"), ("birth_year", "age")):
         if name in given_fields:
@@ -233,7 +233,7 @@ def participants_set(
         opened.set_participant(user_id, **fields)
     except BadInputError as error:
         if file is not None and not error.fields.keys() <= given_fields.keys():
-            raise BadInputError(str(error)) from None  # of the file, not of flags
+            raise BadInputError(str(error)) from None  # the file is wrong, not the flags
         raise
     print_json(opened.participant(user_id))
 
@@ -250,8 +250,8 @@ def participants_show(opened: Store, user_id: ParticipantArgument) -> None:
 def participants_list(opened: Store, *, as_json: JsonOption = False) -> None:
     """List the participants who have a record or a session, with their names.
 
-    The participant of `mobility demo` is not listed. Sessions whose record does not
-    name a participant are named in a warning.
+    The participant of `mobility demo` is not listed. A warning lists sessions whose record does not
+    name a participant.
     """
     from mobility.serve.privacy import unassigned
 
@@ -281,7 +281,7 @@ def participants_export(
 ) -> None:
     """Write everything of a participant to a ZIP file.
 
-    The file holds record, sessions and reports.
+    The file contains the record, sessions and reports.
     """
     from mobility.serve.privacy import is_takeout, write_takeout
 
@@ -296,7 +296,7 @@ def participants_delete(
 ) -> None:
     """List everything of a participant; --yes deletes it.
 
-    Record, sessions, reports and keys belong to it.
+    This includes the record, sessions, reports and keys.
     """
     from mobility.serve.api_keys import Keys, private_folder
     from mobility.serve.jobs import remove_participant_files
@@ -321,7 +321,7 @@ def participants_delete(
     if yes:
         fault: StorageError | None = None
         with interruption_explained():
-            # A failed step, on a full disk say, must not prevent the others.
+            # # A failed step, for instance on a full disk, must not prevent the others.
             for act in (
                 partial(keys.revoke_of, user_id),
                 partial(remove_participant_files, private_folder(opened), user_id),
@@ -361,10 +361,10 @@ SchedulerOption = Annotated[
     ),
 ]
 ParticipantOption = Annotated[
-    str, option("--user-id", "ID", help="Participant of the videos that come without one.")
+    str, option("--user-id", "ID", help="Participant of videos that have none.")
 ]
 ExerciseOption = Annotated[
-    str, option("--exercise", "NAME", help="Exercise of the videos that come without one.")
+    str, option("--exercise", "NAME", help="Exercise of videos that have none.")
 ]
 VisitsOption = Annotated[bool, typer.Option("--visits", help="Make the page of each visit, too.")]
 OnEndOption = Annotated[
@@ -395,18 +395,18 @@ def batch(
 ) -> None:
     """Analyse many videos and make their reports.
 
-    It skips what is done already. Columns of the CSV file: video, second_video, participant,
+    Finished videos are skipped. Columns of the CSV file: video, second_video, participant,
     exercise, joints, name, options (fit=no; model=heavy), and display_name, sex, birth_year or age,
-    height_m, weight_kg, email of the participant. Only video is needed. In a folder, each subfolder
-    is named after a participant. Status: 0 if all is done, 1 if some videos or CMD failed, 2 if
-    nothing could be run.
+    height_m, weight_kg, email of the participant. Only video is required. In a folder, the name of
+    each subfolder is the participant. Exit status: 0 if all is done, 1 if some videos or CMD
+    failed, 2 if nothing could be run.
     """
     from mobility.serve.batch.manifest import ManifestError, read_manifest
     from mobility.serve.batch.run import run_at_end, run_batch, split_command
     from mobility.serve.batch.summary import render_visits
 
     if scheduler is not None and workers is not None:
-        raise typer.BadParameter("give --workers or --scheduler, not both")
+        raise typer.BadParameter("--workers and --scheduler exclude each other; use only one")
     if on_end is not None:
         split_command(on_end)
     try:
@@ -430,7 +430,7 @@ def batch(
         raise KeyboardInterrupt(tables.sentence("command_line.batch.interrupted")) from None
     failed = summary.counts["failed"] > 0
     pages = list(render_visits(opened, (row.session_id for row in summary.rows))) if visits else []
-    failed = failed or any(each.page is None for each in pages)
+    failed = failed or any(page.page is None for page in pages)
     if on_end is not None:
         try:
             run_at_end(on_end, summary.json)
@@ -446,7 +446,7 @@ def batch(
                     "csv": str(summary.csv),
                     "json": str(summary.json),
                 },
-                **({"visits": [_visit_values(each) for each in pages]} if visits else {}),
+                **({"visits": [_visit_values(page) for page in pages]} if visits else {}),
             }
         )
     else:
@@ -468,7 +468,7 @@ def watch_folder(
     folder: Annotated[Path, path_argument("FOLDER", help="Where videos arrive.")],
     *,
     every_s: Annotated[
-        float, option("--every", "S", help="Seconds between two looks at the folder.")
+        float, option("--every", "S", help="Seconds between two checks of the folder.")
     ] = 10.0,
     settle_s: Annotated[
         float,
@@ -477,7 +477,7 @@ def watch_folder(
         ),
     ] = 30.0,
     once: Annotated[
-        bool, typer.Option("--once", help="End when all videos in the folder are processed.")
+        bool, typer.Option("--once", help="Stop when all videos in the folder are processed.")
     ] = False,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -487,19 +487,19 @@ def watch_folder(
 ) -> None:
     """Analyse each video that arrives in a folder.
 
-    It waits until a video is complete, makes its report too, and prints a line for each. The store
-    remembers what is done, so that a watch can be stopped and started again. Each subfolder is
-    named after a participant. With --once, status 1 if a video failed.
+    The command waits until a video is complete, makes its report, and prints a line for each video.
+    The store records finished videos, so you can stop and start the command again. The name of each
+    subfolder is the participant. With --once, the exit status is 1 if a video failed.
     """
     from mobility.serve.batch.summary import BatchRow
     from mobility.serve.batch.watch import watch
     from mobility.sessions.creation import check_creation
 
     if scheduler is not None and workers is not None:
-        raise typer.BadParameter("give --workers or --scheduler, not both")
+        raise typer.BadParameter("--workers and --scheduler exclude each other; use only one")
     exercise, _, _ = check_creation(user_id=user_id, exercise_name=exercise_name)
     if opened.path.resolve().is_relative_to(folder.resolve()):
-        raise BadInputError(f"{folder}: holds the store; watch another folder")
+        raise BadInputError(f"{folder}: contains the store; watch another folder")
 
     state_of = {}
 
@@ -560,15 +560,15 @@ def prune(
 ) -> None:
     """List sessions by age or number; --yes deletes them.
 
-    Video, data, edits and reports go with a session; --older-than deletes summaries of batches too.
-    Status 1 if something could not be deleted.
+    Deleting a session includes its video, data, edits and reports. --older-than also deletes
+    summaries of batches. The exit status is 1 if something could not be deleted.
     """
     from mobility.base.formatting import dated
     from mobility.serve import privacy
 
     age = None if older_than is None else privacy.duration(older_than)
     if (age is None) == (keep is None):
-        raise typer.BadParameter("give --older-than or --keep, and not both")
+        raise typer.BadParameter("--older-than and --keep exclude each other; use only one")
     if yes:
         with interruption_explained():
             swept = opened.sweep()
@@ -580,32 +580,32 @@ def prune(
     else:
         say_unfinished(opened)
     doomed = privacy.to_prune(opened, older_than=age, keep=keep, user_id=user_id)
-    width = max((len(each.name) for each in doomed), default=0)
+    width = max((len(item.name) for item in doomed), default=0)
     rows = []
     failed = len(opened.unfinished()) if yes else 0
-    for each in doomed:
+    for item in doomed:
         fault = ""
         if yes:
             try:
                 with interruption_explained():
-                    privacy.prune(opened, each)
+                    privacy.prune(opened, item)
             except MobilityError as error:
                 fault = str(error)
                 failed += 1
                 warn(str(error))
         if not as_json:
             verb = "kept" if fault else "deleted" if yes else "to delete"
-            size = f"{each.bytes / 1e6:8.1f} MB"
+            size = f"{item.bytes / 1e6:8.1f} MB"
             typer.echo(
-                f"{verb:<9}  {each.name:<{width}}  {dated(each.since):>11}  {size}  {each.user_id}"
+                f"{verb:<9}  {item.name:<{width}}  {dated(item.since):>11}  {size}  {item.user_id}"
             )
         rows.append(
             {
-                "name": each.name,
-                "kind": each.kind,
-                "user_id": each.user_id,
-                "since": each.since.isoformat(),
-                "bytes": each.bytes,
+                "name": item.name,
+                "kind": item.kind,
+                "user_id": item.user_id,
+                "since": item.since.isoformat(),
+                "bytes": item.bytes,
                 "deleted": yes and not fault,
             }
         )
@@ -614,7 +614,7 @@ def prune(
     elif not doomed:
         say(tables.sentence("command_line.prune.nothing"))
     elif not yes:
-        sizes = {"number": len(doomed), "size": sum(each.bytes for each in doomed) / 1e6}
+        sizes = {"number": len(doomed), "size": sum(item.bytes for item in doomed) / 1e6}
         say(tables.sentence("command_line.prune.would_go", **sizes))
     if failed:
         raise typer.Exit(1)

@@ -29,14 +29,14 @@ from mobility.sessions.folder import session_ids
 
 
 def state_of(served: Served, session: Session, place: Place | None) -> dict[str, Any]:
-    """State of a session, from its record and its place in the queue, if it is queued."""
+    """Return the state of a session, from its record and its place in the queue."""
     record = served.answers.record(session)
     state: Any = record.state
     reason = record.reason if state == "failed" else ""
     if place is not None:
         reason = served.queue.pause_reason(session.id)
         state = "analyzing" if place[0] == "running" else "held" if reason else "queued"
-    # Not `session.title`, which reads the record three times.
+    # # Not `session.title`, which reads the record three times.
     participant = session.store.stored_participant(record.user_id)
     return SessionState(
         session_id=session.id,
@@ -72,7 +72,7 @@ class State(Handler):
         session = await self.opened(session_id, "annotate")
         record = self.served.answers.record(session)
         if record.state == "analyzed":
-            raise ConflictError(f"session {session.id}: is analysed already")
+            raise ConflictError(f"session {session.id}: is already analysed; read its results")
         self.served.queue.add(session.id, record.user_id, shared=self.is_limited())
         self.finish_json(await self._state(session))
 
@@ -82,12 +82,12 @@ class State(Handler):
 
 
 class RecordingCheck(Handler):
-    """Serves a first look at the film of a session that waits for its analysis."""
+    """Serves a first look at the recording of a session that waits for its analysis."""
 
     what = "check of the film"
 
     async def get(self, session_id: str) -> None:
-        """Answer with whether the film is good, or why to film again, after some seconds."""
+        """Answer with whether the recording is good, or why to film again, after some seconds."""
         session = await self.opened(session_id, "read")
         self.finish_json(await self.served.queue.check(session.id))
 
@@ -96,33 +96,33 @@ log = logging.getLogger(__name__)
 
 
 class Creation(Handler):
-    """Takes a video in as a new session."""
+    """Accepts a video as a new session."""
 
     what = "creation"
     both_errors = True
     for_others = False
-    """Whether this is the path for sessions of somebody else."""
+    """Whether this is the path for sessions of other users."""
 
     def initialize(self, *args: Any, **shared: Any) -> None:
-        """Take what the handlers share."""
+        """Store what the handlers share."""
         super().initialize(*args, **shared)
         self._upload: Upload | None = None
         self._counted = False
-        self._seen = 0
+        self._received_before = 0
         self._watch = PeriodicCallback(
             self._end_stalled, self.served.settings.upload_stall_seconds * 1000
         )
 
     def most_bytes(self) -> int:
-        """Size of the largest body that is taken."""
+        """Return the size of the largest body that is accepted."""
         return int(self.served.settings.most_bytes) + OVERHEAD_BYTES
 
     def too_large(self) -> TooLargeError:
-        """Fault of a body that is larger."""
+        """Return the error for a body that is larger."""
         return too_large(self.served.settings.most_bytes)
 
     def begin_body(self, connection: Any) -> None:
-        """Make ready for a video, or refuse it before it is sent."""
+        """Prepare for a video, or refuse it before it is sent."""
         if self.request.method != "POST":
             return
         settings = self.served.settings
@@ -141,22 +141,22 @@ class Creation(Handler):
         )
         uploads[name] += 1
         self._counted = True
-        self.release_slot()  # it has one of the uploads
+        self.release_slot()  # it now counts as an upload
         connection.set_body_timeout(None)
         self._watch.start()
 
     def take(self, chunk: bytes) -> None:
-        """Hand the next bytes of the body on to the disk."""
+        """Write the next bytes of the body to the disk."""
         if self._upload is not None:
             self._upload.take(chunk)
 
     def refuse(self, error: MobilityError) -> None:
-        """Answer with a fault, and leave nothing of the upload."""
+        """Answer with an error, and delete everything of the upload."""
         self._clean_up()
         super().refuse(error)
 
     async def post(self) -> None:
-        """Make the session, and answer at once; its analysis waits in the queue."""
+        """Create the session, and answer at once; its analysis waits in the queue."""
         self._watch.stop()
         assert self._upload is not None
         fields = self._upload.finish(default_id=self.caller.user_id, for_others=self.for_others)
@@ -167,7 +167,7 @@ class Creation(Handler):
         async with turn if is_counted else nullcontext():
             await asyncio.to_thread(self._check_number, fields["user_id"])
             assert self._upload.video is not None
-            # If its key still holds: the video may have taken an hour.
+            # # Check the key again: the video may have taken an hour.
             created = await self.served.queue.create(
                 self._upload.video, confirm=self.authenticated, shared=self.is_limited(), **fields
             )
@@ -175,27 +175,27 @@ class Creation(Handler):
         self.finish_json(created)
 
     def finish(self, chunk: Any = None) -> Any:
-        """Answer, when nothing is left of the upload."""
+        """Answer when nothing is left of the upload."""
         self._clean_up()
         return super().finish(chunk)
 
     def on_connection_close(self) -> None:
-        """Remove what a broken-off upload left."""
+        """Remove what an interrupted upload left."""
         super().on_connection_close()
-        # A complete body is used, even if its client is gone.
+        # # A complete body is used, even if its client is gone.
         if self._watch.is_running():
             self._clean_up()
 
     def _end_stalled(self) -> None:
-        """End an upload that hardly moves."""
+        """End an upload that hardly progresses."""
         settings = self.served.settings
-        if self.received - self._seen < settings.upload_least_bytes:
+        if self.received - self._received_before < settings.upload_least_bytes:
             error = TooSlowError(
                 f"the upload is too slow: less than {settings.upload_least_bytes} bytes in "
                 f"{settings.upload_stall_seconds:g} s; send it again"
             )
             self.refuse(error)
-        self._seen = self.received
+        self._received_before = self.received
 
     def _check_number(self, user_id: str) -> None:
         most = self.served.settings.sessions_per_user
@@ -203,7 +203,7 @@ class Creation(Handler):
             return
         if len(sessions_of(self.served.store, user_id)) >= most:
             raise NotFoundError(
-                f"this user has too many sessions: at most {most} are allowed; delete one first"
+                f"this user has too many sessions; at most {most} are allowed, so delete one first"
             )
 
     def _clean_up(self) -> None:
@@ -216,28 +216,28 @@ class Creation(Handler):
 
 
 class CreationForOthers(Creation):
-    """Takes a video in for somebody else, which administrators may."""
+    """Accepts a video for another user, which administrators may do."""
 
     for_others = True
 
 
 class Sessions(Creation):
-    """The sessions that the caller may see; takes a video in as a new one."""
+    """Lists the sessions that the caller may see; accepts a video as a new session."""
 
     what = "sessions"
 
     async def get(self) -> None:
-        """Answer with the sessions, the oldest first."""
+        """Answer with the sessions, oldest first."""
         self.audited = "list of sessions"
         self.finish_json(await asyncio.to_thread(self._listed))
 
     def _listed(self) -> list[dict[str, Any]]:
         answers = self.served.answers
-        # Looked up once: looking at the queue for each session would take quadratic time.
+        # # Looked up once: looking at the queue for each session would take quadratic time.
         places = self.served.queue.positions()
         entries = []
         for session_id in session_ids(self.served.store.path):
-            # Records are cached, not read again for each caller.
+            # # Records are cached, not read again for each caller.
             try:
                 session = answers.session(session_id)
                 record = answers.record(session)
@@ -246,4 +246,4 @@ class Sessions(Creation):
                     entries.append((record.created_at, session_id, state))
             except MobilityError as error:
                 log.warning("left out: %s", error)
-        return [state for *_, state in sorted(entries, key=lambda each: each[:2])]
+        return [state for *_, state in sorted(entries, key=lambda entry: entry[:2])]

@@ -25,24 +25,24 @@ from mobility.sessions.files import check_id
 
 
 class SessionHandler(Handler):
-    """A document of one session, or the demo's in its place."""
+    """A document of one session, or of the demo."""
 
     document: ClassVar[str] = "report"
-    """What a session must have; the demo is of the first exercise that has it."""
+    """What a session must have. The demo shows the first exercise that has it."""
 
     async def served_session(self, session_id: str) -> Session:
-        """Open the session that is asked for, to read it."""
+        """Open the requested session, to read it."""
         if self.asks_demo():
             check_id(session_id, what="session_id")
             return await asyncio.to_thread(self.served.store.demo, self.demo_of())
         return await self.opened(session_id, "read")
 
     def demo_of(self) -> str:
-        """Name the exercise whose demo stands for a session."""
+        """Return the exercise of the demo that is used instead of a session."""
         return registry.that_have(self.document)[0].name
 
     async def with_report(self, session: Session) -> Session:
-        """Have the report rendered, where it is absent or old."""
+        """Have the report rendered if it is missing or out of date."""
         self.require("report", session, "such a report")
         self.require_not_waiting(session)
         if not await asyncio.to_thread(session.report_is_current):
@@ -51,24 +51,24 @@ class SessionHandler(Handler):
         return session
 
     def require(self, document: str, session: Session, what: str = "") -> None:
-        """Answer with Not Found where the exercise of a session has no such document."""
+        """Answer with Not Found if the exercise of a session has no such document."""
         try:
             self.served.answers.record(session).require(document, what)
         except BadInputError as error:
             raise NotFoundError(str(error)) from None
 
     async def up_to_date(self, session: Session) -> Session:
-        """Have a worker analyse a session again that other code analysed; see its report."""
+        """Have a worker analyse a session again if another version analysed it; see its report."""
         self.require_not_waiting(session)
         if not await asyncio.to_thread(session.is_current):
             await self.served.queue.render(session.id)
         return session
 
     def require_not_waiting(self, session: Session) -> None:
-        """Refuse what needs the results of a session that waits for them."""
+        """Raise if a session still waits for its results."""
         if not session.store.read_only and self.served.queue.position(session.id):
             raise NotFoundError(
-                f"session {session.id}: is not analysed yet; ask for its state, and again later"
+                f"session {session.id}: is not analysed yet; read its state, and try again later"
             )
 
 
@@ -85,8 +85,8 @@ class Details(SessionHandler):
         await self.answer(session, "details", Session.details)
 
     async def delete(self, session_id: str) -> None:
-        """Delete the session, and all that was made of it."""
-        # Before it may say that there is no such session.
+        """Delete the session, and everything that was made from it."""
+        # # Before an answer can say that there is no such session.
         await asyncio.to_thread(self.served.store.sweep)
         session = await self.opened(session_id, "delete")
         await self.served.queue.forget(session.id)
@@ -112,7 +112,7 @@ class Checks(SessionHandler):
     what = "checks"
 
     async def get(self, session_id: str) -> None:
-        """Answer with the rows; of an exercise without rules there are none."""
+        """Answer with the rows; an exercise without rules has none."""
         session = await self.up_to_date(await self.served_session(session_id))
         await self.answer(session, "checks", Session.checks)
 
@@ -123,16 +123,16 @@ class Report(SessionHandler):
     what = "report"
 
     async def post(self, session_id: str) -> None:
-        """Answer with the report, rendering it where it is absent or old."""
+        """Answer with the report; render it if it is missing or out of date."""
         session = await self.with_report(await self.served_session(session_id))
         await self.answer(session, "report", Session.report)
 
 
 class Threads(SessionHandler):
-    """Base of the handlers that make threads."""
+    """Base of the handlers that create threads."""
 
-    async def made(self, session_id: str, make: Callable[..., dict[str, str]]) -> None:
-        """Make threads, in the measurement system that is asked for, and answer with their ids."""
+    async def make_threads(self, session_id: str, make: Callable[..., dict[str, str]]) -> None:
+        """Create threads in the requested measurement system, and answer with their ids."""
         session = await self.opened(session_id, "annotate")
         self.require("threads", session)
         await self.up_to_date(session)
@@ -152,8 +152,8 @@ class Recommendation(Threads):
     what = "recommendation threads"
 
     async def post(self, session_id: str) -> None:
-        """Make the threads."""
-        await self.made(session_id, Session.create_recommendation_threads)
+        """Create the threads."""
+        await self.make_threads(session_id, Session.create_recommendation_threads)
 
 
 class Summary(Threads):
@@ -167,12 +167,12 @@ class Summary(Threads):
         await self.answer(session, "summary", Session.summary)
 
     async def post(self, session_id: str) -> None:
-        """Make the threads."""
-        await self.made(session_id, Session.create_summary_threads)
+        """Create the threads."""
+        await self.make_threads(session_id, Session.create_summary_threads)
 
 
 class JointMobility(SessionHandler):
-    """Report of single joints."""
+    """Report of single-joint range of motion."""
 
     what = "joint mobility"
     document = "joint-mobility"
@@ -184,12 +184,12 @@ class JointMobility(SessionHandler):
 
 
 class Config(SessionHandler):
-    """Display settings of a session of single joints."""
+    """Display settings of a session of single-joint range of motion."""
 
     what = "display settings"
 
     async def get(self, session_id: str) -> None:
-        """Answer with the settings that are stored."""
+        """Answer with the stored settings."""
         session = await self.opened(session_id, "read")
         self.require("display settings", session)
         stored = await asyncio.to_thread(session.stored_config)
@@ -200,17 +200,17 @@ class Config(SessionHandler):
         self.finish_json(await asyncio.to_thread(session.config))
 
     async def post(self, session_id: str) -> None:
-        """Save settings; a field that is not given stays as it is.
+        """Save settings; missing fields do not change.
 
-        With ``If-Match`` (the ``ETag`` that was read; "0" where there were none yet) what
-        somebody else saved meanwhile is not overwritten: that is a conflict.
+        With ``If-Match`` (the ``ETag`` that was read; "0" if there were none yet), settings that
+        somebody else saved meanwhile are not overwritten; the answer is a conflict.
         """
         session = await self.opened(session_id, "annotate")
         fields = self.json_object()
         refuse_null(fields, what="the display settings")
         if "revision" in fields:
             raise BadInputError.of(
-                {"revision": "is not one of their fields"}, what="the display settings"
+                {"revision": "is not a field of them; leave it out"}, what="the display settings"
             )
         matched = self.request.headers.get("If-Match")
         if matched is not None:
@@ -247,13 +247,13 @@ class Media(Handler):
     what = "media"
 
     async def authenticated(self) -> Caller:
-        """Caller by a signed address, else by a key."""
+        """Return the caller by a signed address, or by a key."""
         session_id, name = self.path_args
         signed = self.signed_caller(signed_name(session_id, demo=self.asks_demo()), name)
         return signed or await super().authenticated()
 
     async def get(self, session_id: str, name: str) -> None:
-        """Answer with the file or the requested range of it; to HEAD with the headers."""
+        """Answer with the file or the requested range; to HEAD with only the headers."""
         with_body = self.request.method == "GET"
         session = await self.opened(session_id, "read", demo=self.asks_demo())
         file = self.served.answers.media(session).get(name)
@@ -297,8 +297,8 @@ class Still(Handler):
         session = await self.opened(session_id, "look")
         picture = await asyncio.to_thread(stored_still, session)
         if not picture:
-            made: dict[str, str] = await self.served.queue.still(session.id)
-            picture = b64decode(made["jpeg"])
+            answer: dict[str, str] = await self.served.queue.still(session.id)
+            picture = b64decode(answer["jpeg"])
         if not picture:
             raise NotFoundError(f"session {session_id}: its video gives no still")
         self.set_header("Content-Type", "image/jpeg")

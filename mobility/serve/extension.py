@@ -1,4 +1,4 @@
-"""Puts the interface into a Jupyter Server; see :mod:`mobility.serve`."""
+"""Adds the interface to a Jupyter Server; see :mod:`mobility.serve`."""
 
 from __future__ import annotations
 
@@ -33,17 +33,18 @@ def load(app: Any) -> None:
     app.web_app.add_handlers(".*$", [*pages, *routes(base_url, served)])
 
     def start() -> None:
-        # Jupyter's timeout is an hour: one client could take all file descriptors of the process.
+        # # Jupyter's timeout is an hour: one client could use all file descriptors of the process.
         app.http_server.conn_params.header_timeout = settings.idle_seconds
         served.start()
 
-    # Once the loop runs. The server announces no end: its processes see it by their closed input.
+    # # Once the loop runs. The server announces no end: processes notice that their input is
+    # closed.
     app.io_loop.add_callback(start)
     app.log.info("mobility: sessions of %s are served at %s", store.place, PREFIX)
 
 
 def routes(base_url: str, served: Served) -> list[tuple[str, type[Handler], dict[str, Any]]]:
-    """Handlers of all paths, with and without the slash at the end."""
+    """Return the handlers of all paths, with and without a slash at the end."""
     handlers: dict[str, tuple[type[Handler], dict[str, Any]]] = {}
     for endpoint in ENDPOINTS:
         path = re.sub(r"\\{\w+\\}", "([^/]+)", re.escape(endpoint.path))

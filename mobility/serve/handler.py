@@ -61,15 +61,15 @@ log = logging.getLogger(__name__)
 PREFIX = "/mobility-assessment"
 
 KEYS_ONLY = "mobility_keys_only"
-"""Setting of a web application in which Jupyter's token and login do not count."""
+"""Setting of a web application in which Jupyter's token and login have no effect."""
 
 _DRAINED_BYTES = 8 << 20
 """Bytes read and discarded from a refused anonymous upload, so that a client that sends everything
-before it reads sees the answer. From a known caller, everything that comes in time is read."""
+before it reads sees the answer. From a known caller, everything that arrives in time is read."""
 _SMALL_BODY_S = 30.0
 _BLOCK = 1 << 18
 _MESSAGE_LENGTH = 1000
-"""Characters of a message of an error, which may quote the request."""
+"""Longest error message, in characters; it may quote the request."""
 _NAME_LENGTH = 100
 _REFUSED_PER_RUNNING = 4
 """Refused requests allowed to finish sending, per request that may run."""
@@ -101,52 +101,53 @@ class Served:
         self.refused = Rates(settings.refused_per_minute)
         # Running uploads by caller.
         self.uploads: Counter[str] = Counter()
-        # Requests without a complete answer, by caller.
+        # # Requests without a complete answer, by caller.
         self.under_way: Counter[str] = Counter()
         # Participants whose data are being exported; the semaphore limits how many are written.
         self.exporting: set[str] = set()
         self.exports = asyncio.Semaphore(_EXPORTS)
-        # One creation at a time per participant: others find a free worker, and the count of the
+        # # One creation at a time per participant: others find a free worker, and the count of the
         # participant's sessions is right.
         self.creating_for: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def start(self) -> None:
-        """Start working on the queue, in the running event loop."""
+        """Start processing the queue, in the running event loop."""
         self._work = asyncio.ensure_future(self.queue.run())
 
     def without_places(self, text: str) -> str:
         """Shorten paths on the server in a message to their last name."""
         text = _RANDOM_FOLDER.sub("/", text)
         folders = (self.queue.uploads, self.store.path, self.store.reports, Path.home())
-        places = {str(each) for path in folders for each in (path, path.resolve())} - {"/"}
+        places = {str(place) for path in folders for place in (path, path.resolve())} - {"/"}
         # The longest first: one may be in the other.
         for place in sorted(places, key=len, reverse=True):
             text = text.replace(f"{place}/", "").replace(place, "the store")
         return _PLACE.sub(lambda match: Path(match[0]).name, text)
 
     async def deleted(self, session_id: str) -> None:
-        """Forget a deleted session: its cached documents, and a report that is being made."""
+        """Forget a deleted session: its cached documents, and a report that is being rendered."""
         self.answers.forget(session_id)
         await self.queue.forget_report(session_id)
 
 
 @stream_request_body
 class Handler(JupyterHandler):
-    """Base of all handlers; errors are JSON, and say nothing of the inside of the server.
+    """Base of all handlers; errors are JSON, and reveal nothing about the server.
 
-    The caller is authenticated before the body is read, and little of a body is ever in memory.
+    The caller is authenticated before the body is read, and only a small part of a body is ever in
+    memory.
     """
 
     what = ""
     """Part of a session that is served, for the audit log."""
     both_errors = False
-    """Whether faults of fields are answered as ``error`` too, as documented for the creation."""
+    """Whether errors of fields are also answered as ``error``, as documented for the creation."""
     caller = STRANGER
 
     def initialize(
         self, served: Served, template: str, parameters: Mapping[str, frozenset[str]]
     ) -> None:
-        """Keep what handlers share, the pattern of the address, and the allowed parameters."""
+        """Store what handlers share, the pattern of the address, and the allowed parameters."""
         self.served = served
         self.template = template
         self.parameters = parameters
@@ -170,7 +171,7 @@ class Handler(JupyterHandler):
 
     def _end(self, *_: Any) -> None:
         self.release_slot()
-        # Otherwise an idle client keeps a file descriptor.
+        # # Otherwise an idle client would hold a file descriptor.
         if self.is_limited():
             self.disconnect()
 
@@ -190,9 +191,9 @@ class Handler(JupyterHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         """Authenticate the caller and accept or refuse the body, before it is read."""
         connection = cast("Any", self.request.connection)
-        # For refused callers too; handlers of longer bodies change it.
+        # # For refused callers, too; handlers of longer bodies change it.
         connection.set_body_timeout(_SMALL_BODY_S)
-        # Too large a body is refused below: tornado would close the connection without an answer.
+        # # Too large a body is refused below, because tornado would close the connection silently.
         connection.set_max_body_size(10**20)
         try:
             if not self.check_host():
@@ -229,11 +230,11 @@ class Handler(JupyterHandler):
         return SMALL_BYTES
 
     def too_large(self) -> TooLargeError:
-        """Error: the body is larger."""
+        """Return the error for a body that is larger."""
         return TooLargeError(f"the body is larger than {SMALL_BYTES} bytes")
 
     def data_received(self, chunk: bytes) -> None:
-        """Take the next bytes of the body."""
+        """Receive the next bytes of the body."""
         self.received += len(chunk)
         if self._refused is not None:
             if self.caller is STRANGER and self.received > _DRAINED_BYTES:
@@ -245,7 +246,7 @@ class Handler(JupyterHandler):
             self.refuse(error)
 
     def take(self, chunk: bytes) -> None:
-        """Keep the next bytes of the body."""
+        """Store the next bytes of the body."""
         self._body += chunk
         if len(self._body) > self.most_bytes():
             raise self.too_large()
@@ -289,27 +290,27 @@ class Handler(JupyterHandler):
         cast("Any", self.request.connection).stream.close()
 
     def on_connection_close(self) -> None:
-        """Audit also a refused request whose client did not wait."""
+        """Also audit a refused request whose client did not wait."""
         super().on_connection_close()
         if self._refused is not None and not self._finished:
             self.finish()
 
     def _announced_length(self) -> int:
         length = self.request.headers.get("Content-Length", "")
-        # Tornado refuses what is no number.
+        # # Tornado rejects values that are not numbers.
         return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
     def set_cors_headers(self) -> None:
-        """Allow other origins only where the server's settings name them."""
+        """Allow other origins only if the server's settings list them."""
         if self.allow_origin or self.allow_origin_pat:
             super().set_cors_headers()
 
     def set_default_headers(self) -> None:
-        """Set the headers of all answers, errors too."""
+        """Set the headers of all answers, including errors."""
         super().set_default_headers()
         self.set_header("Cache-Control", "private, no-store")
         self.set_header("Referrer-Policy", "no-referrer")
-        # No name and version of the software, which help attackers.
+        # # No name and version of the software, which would help attackers.
         self.clear_header("Server")
         if self.is_limited():
             self.set_header("Connection", "close")
@@ -319,11 +320,11 @@ class Handler(JupyterHandler):
         await ensure_async(self.get(*path))
 
     def compute_etag(self) -> str | None:
-        """No hash: documents are not cached by clients."""
+        """Return no hash, because clients do not cache documents."""
         return None
 
     def signed_caller(self, of: str, name: str) -> Caller | None:
-        """Caller by the signed address of a file, if their key is still valid."""
+        """Return the caller by the signed address of a file, if their key is still valid."""
         media_key = self.get_query_argument("media_key", "")
         who = self.served.media_keys.signed_for(of, name, media_key) if media_key else None
         if who is None:
@@ -334,7 +335,7 @@ class Handler(JupyterHandler):
         return Caller(who, SIGNED, None)
 
     async def authenticated(self) -> Caller:
-        """Caller by their key, else by Jupyter's login; raises if neither is valid."""
+        """Return the caller by their key or by Jupyter's login; raise if neither is valid."""
         header = self.request.headers.get("Authorization", "").strip()
         scheme, _, value = header.rpartition(" ")
         stored = None
@@ -349,15 +350,15 @@ class Handler(JupyterHandler):
                 return caller
         self.served.refused.take(self.request.remote_ip or "")
         raise NotAuthenticatedError(
-            "the key is not valid: it is unknown, expired or revoked"
+            "the key is unknown, expired or revoked; use a valid key"
             if header
-            else "no key was given; send it as the header Authorization: API-KEY <key>"
+            else "the request has no key; send it as the header Authorization: API-KEY <key>"
         )
 
     async def _jupyter_caller(self) -> Caller | None:
-        """Caller who has Jupyter's token or login."""
+        """Return the caller who has Jupyter's token or login."""
         role: Role | str = self.served.settings.jupyter_role
-        # A Jupyter Server without a token takes everybody for its user.
+        # # A Jupyter Server without a token treats everybody as its user.
         if not role or self.settings.get(KEYS_ONLY) or not self.identity_provider.auth_enabled:
             return None
         user = await ensure_async(self.identity_provider.get_user(self))
@@ -387,14 +388,14 @@ class Handler(JupyterHandler):
         try:
             record = await asyncio.to_thread(self.served.answers.record, session)
         except MobilityError:
-            if self.caller.is_phone:  # a damaged record does not say who added it
+            if self.caller.is_phone:  # a damaged record does not name who added it
                 raise absent(session_id) from None
             raise
         permit_session(self.caller, action, session_id, owner_of(record))
         return session
 
     def is_limited(self) -> bool:
-        """Whether the limits per caller apply: to all but administrators."""
+        """Whether the limits per caller apply, as they do to all except administrators."""
         return self.caller.role != "administrator"
 
     def asks_demo(self) -> bool:
@@ -406,7 +407,7 @@ class Handler(JupyterHandler):
         return value
 
     def json_object(self) -> dict[str, Any]:
-        """Body of the request, a JSON object; of an empty body an empty one."""
+        """Return the body of the request, a JSON object; an empty body becomes an empty object."""
         body = bytes(self._body)
         if not body.strip():
             return {}
@@ -416,7 +417,7 @@ class Handler(JupyterHandler):
         return value
 
     def form(self) -> dict[str, list[str]]:
-        """Body of the request, named texts as a form or as JSON."""
+        """Return the body of the request, named texts as a form or as JSON."""
         kind, _ = parse_content_type(self.request.headers.get("Content-Type", ""))
         return read_form(kind, bytes(self._body))
 
@@ -449,7 +450,7 @@ class Handler(JupyterHandler):
         return self._sent
 
     async def send_file(self, file: Path, start: int, stop: int) -> None:
-        """Send a part of a file as fast as the client reads; a stalled client is cut off."""
+        """Send a part of a file as fast as the client reads; disconnect a stalled client."""
         stall_s = self.served.settings.upload_stall_seconds
         try:
             with file.open("rb") as source:
@@ -475,7 +476,7 @@ class Handler(JupyterHandler):
         super().send_error(status_code, **kwargs)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Log the traceback of a bug or a broken disk; nobody else gets it."""
+        """Log the traceback of a bug or a broken disk, which nobody else receives."""
         if isinstance(value, HTTPError | Finish):
             return
         if isinstance(value, MobilityError) and value.status < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -498,7 +499,7 @@ class Handler(JupyterHandler):
             self.set_header("WWW-Authenticate", "API-KEY")
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             names = ("get", "head", "post", "delete")
-            # Overridden methods are answered; tornado's refuse. HEAD is answered with GET.
+            # # Overridden methods answer; tornado's methods refuse. HEAD is answered with GET.
             kind = type(self)
             overridden = [
                 name
@@ -536,7 +537,7 @@ class Handler(JupyterHandler):
         return {"error": responses.get(status, "refused").lower()}
 
     def on_finish(self) -> None:
-        """Audit who read or changed which session, and who was not let in."""
+        """Log who read or changed which session, and who was rejected."""
         self._when_finished()
         if self.audited or self.get_status() == HTTPStatus.UNAUTHORIZED:
             self.served.audit.note(
@@ -553,21 +554,21 @@ class Handler(JupyterHandler):
 
 
 def signed_name(session_id: str, *, demo: bool) -> str:
-    """Name a session for a signature, which for a demo must not open a session of the same id."""
+    """Return the signed name of a session; a demo's must not open a session with the same id."""
     return f"demo:{session_id}" if demo else session_id
 
 
 class Absent(Handler):
-    """Answers unknown addresses below the prefix with JSON."""
+    """Answers unknown addresses under the prefix with JSON."""
 
     what = "what is not there"
 
     def begin_body(self, connection: Any) -> None:
-        """Refuse, after authentication."""
-        raise NotFoundError("there is nothing under this address")
+        """Reject the request after authentication."""
+        raise NotFoundError("this address does not exist; check it against the documentation")
 
 
 def _json(content: Mapping[str, Any] | list[Any]) -> bytes:
-    # Errors quote requests, whose lone surrogates have no bytes in UTF-8.
+    # # Errors quote requests, whose lone surrogates have no bytes in UTF-8.
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     return text.encode(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Documents that only the HTTP interface has, and documents as bytes, cached until they change."""
+"""Documents of the HTTP interface only, and documents as bytes, cached until they change."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ class Answers:
     def session(self, session_id: str) -> Session:
         """Open a session."""
         check_id(session_id, what="session_id")
-        with suppress(NotFoundError):  # deleted since
+        with suppress(NotFoundError):  # deleted meanwhile
             if self.store.has(session_id):
                 return self.store.session(session_id)
         raise absent(session_id)
 
     def demo(self, session_id: str) -> Session:
-        """Open the demo session of this id, for its media."""
+        """Open the demo session with this id, for its media."""
         for exercise in registry.names():
-            with suppress(NotFoundError):  # one of another package may have none
+            with suppress(NotFoundError):  # an exercise of another package may have no demo
                 session = self.store.demo(exercise)
                 if session.id == session_id:
                     return session
         raise NotFoundError(f"session {session_id}: is not a demo session")
 
     def record(self, session: Session) -> SessionRecord:
-        """Record of a session, read again where its file has changed."""
+        """Return the record of a session, read again if its file has changed."""
         mark = _mark(session.folder / "session.json")
         name = str(session.folder)
         with self._guard:
@@ -77,7 +77,7 @@ class Answers:
         return record
 
     def document(self, session: Session, name: str, make: Made) -> bytes:
-        """Document as JSON, with placeholders for the addresses of media; or a list as it is."""
+        """Return a document as JSON, with placeholders for addresses of media; or a plain list."""
         key = (str(session.folder), name)
         mark = self._mark_of(session)
         with self._guard:
@@ -101,7 +101,7 @@ class Answers:
         return content
 
     def with_addresses(self, content: bytes, address: Callable[[str], str]) -> bytes:
-        """Replace the placeholders of :meth:`document` by addresses, given by names of media."""
+        """Replace the placeholders of :meth:`document` by addresses, by names of media."""
         first, *rest = content.split(self._placeholder.encode())
         parts = [first]
         for part in rest:
@@ -110,7 +110,7 @@ class Answers:
         return b"".join(parts)
 
     def forget(self, session_id: str) -> None:
-        """Drop a deleted session from the cache."""
+        """Remove a deleted session from the cache."""
         folder = str(self.store.path / session_id)
         with self._guard:
             self._records.pop(folder, None)
@@ -118,7 +118,7 @@ class Answers:
                 self._size -= len(self._cache.pop(key)[1])
 
     def media(self, session: Session) -> dict[str, Path]:
-        """Files of a session that are served, by their names in addresses."""
+        """Return the files of a session that are served, by their names in addresses."""
         record = self.record(session)
         media = {record.video.file: session.first_video}
         if session.second_video is not None:
@@ -154,7 +154,7 @@ class Answers:
 
 
 def _mark(*files: Path) -> Mark:
-    """Fingerprint of files that changes with their content, without reading them."""
+    """Return a fingerprint of files that changes with their content, without reading them."""
     states = []
     for file in files:
         try:
@@ -166,22 +166,22 @@ def _mark(*files: Path) -> Mark:
 
 
 ETAG = r'(?:W/)?"([0-9]{1,9})"'
-"""Tag of display settings: how often they were saved; a proxy may have made it a weak one."""
+"""Tag of display settings with their revision number; a proxy may have made it a weak tag."""
 
 
 class SessionState(Document):
-    """How far a session is."""
+    """State of a session."""
 
     session_id: str
     title: str
-    name: Annotated[str, Field(description="its title, else the name that its file had")]
+    name: Annotated[str, Field(description="its title, or the name of its file")]
     user_id: str
-    display_name: Annotated[str, Field(description="of the participant, else the id")]
+    display_name: Annotated[str, Field(description="of the participant, otherwise the id")]
     visit: Annotated[
         datetime.date | None,
         Field(
-            description="the participant's visit, a day in the offset of created_at; null where "
-            "nobody is named"
+            description="the participant's visit, a day in the offset of created_at; null if "
+            "the participant is unknown"
         ),
     ]
     exercise: ExerciseName
@@ -207,15 +207,15 @@ class SessionState(Document):
 
 
 ID = f"^{ID_PATTERN.pattern}$"
-"""Id of a session or participant, as :func:`mobility.sessions.files.check_id` takes it."""
+"""Id of a session or participant, as :func:`mobility.sessions.files.check_id` accepts it."""
 _SHOWN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 _LEFT_OUT: Any = Field(default_factory=str)
-"""Default of an optional field: the schema states none, and null is not allowed."""
+"""Default of an optional field: the schema has none, and null is not allowed."""
 
 
 def _describe(form: dict[str, Any]) -> None:
-    """Add the options of the analysis to the schema of a creation, and what goes with what."""
+    """Add the options of the analysis to the schema of a creation, and which go together."""
     for name, option in options_at("http").model_json_schema()["properties"].items():
         form["properties"][name] = {k: v for k, v in option.items() if v is not None}
     form["anyOf"] = [
@@ -228,9 +228,9 @@ def _describe(form: dict[str, Any]) -> None:
 
 
 class CreationForm(Document):
-    """Body of a creation; ``exercise`` is taken as another name of ``exercise_name``.
+    """Body of a creation; ``exercise`` is accepted as another name of ``exercise_name``.
 
-    Beside these fields it may have the options of an analysis that are offered over HTTP.
+    Besides these fields it may have the options of an analysis that are offered over HTTP.
     """
 
     model_config = ConfigDict(json_schema_extra=_describe)
@@ -240,13 +240,13 @@ class CreationForm(Document):
         bytes,
         Field(
             json_schema_extra={"format": "binary"},
-            description="of another pose model for each frame, one file: JSON of AlphaPose, CSV, "
+            description="from another pose model for each frame, one file: JSON of AlphaPose, CSV, "
             "NetCDF, HDF5 of SLEAP",
         ),
     ] = _LEFT_OUT
     keypoints_model: Annotated[
         str,
-        Field(max_length=NAME_LENGTH, pattern=_SHOWN, description="whose keypoints they are"),
+        Field(max_length=NAME_LENGTH, pattern=_SHOWN, description="model of the keypoints"),
     ] = _LEFT_OUT
     user_id: Annotated[
         str, Field(json_schema_extra={"pattern": ID}, description="default: the key's own user")
@@ -255,27 +255,27 @@ class CreationForm(Document):
         str, Field(max_length=NAME_LENGTH, pattern=_SHOWN, description="title of the session")
     ] = _LEFT_OUT
     exercise_name: Annotated[
-        ExerciseName, Field(description="needed, unless a movement is given")
+        ExerciseName, Field(description="required, unless a movement is set")
     ] = _LEFT_OUT
     body_joint_angles: Annotated[
         list[Limb | Literal["all"]],
-        Field(description="or one text with commas; of single joints trunk and neck too"),
+        Field(description="or one text with commas; single joints also trunk and neck"),
     ] = _LEFT_OUT
     movement: Annotated[
         str,
         Field(
             json_schema_extra={"enum": list(tables.load("movements"))},
-            description="of single joints, the one to measure. With "
+            description="the single-joint movement to measure. With "
             "it, exercise_name and body_joint_angles may be left out",
         ),
     ] = _LEFT_OUT
 
 
 class CreationFormForOthers(CreationForm):
-    """Body of a creation for somebody else, who must be named."""
+    """Body of a creation for another user, who must be named."""
 
     user_id: Annotated[
-        str, Field(json_schema_extra={"pattern": ID}, description="whose session it is")
+        str, Field(json_schema_extra={"pattern": ID}, description="owner of the session")
     ]
 
 
@@ -288,13 +288,13 @@ _COMMENT: Mapping[str, Any] = {
 
 
 class ConfigBody(Document):
-    """Body of a change of the display settings; a field that is left out stays as it is."""
+    """Body of a change of the display settings; missing fields do not change."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     shown_angles: Annotated[
         list[AngleKey],
-        Field(json_schema_extra={"uniqueItems": True}, description="of the session's joints"),
+        Field(json_schema_extra={"uniqueItems": True}, description="among the session's joints"),
     ] = _LEFT_OUT
     comments: Annotated[
         dict[AngleKey, str],
@@ -308,11 +308,11 @@ class ConfigBody(Document):
 
 
 class CreationFault(Document):
-    """Answer to a creation that is refused."""
+    """Answer to a rejected creation."""
 
     error: str
     errors: Annotated[
-        dict[str, list[str]] | None, Field(description="the faults of each field")
+        dict[str, list[str]] | None, Field(description="the errors of each field")
     ] = None
 
 

@@ -1,10 +1,10 @@
-"""The queue of analyses: bounded, on the disk, and resumed after any interruption.
+"""The queue of analyses: bounded, on the disk, and continued after any interruption.
 
 Each session to be analysed has a file in ``.server/queue`` of the store, whose name begins with the
-time. Users take turns: the first session of each comes before the second of anybody. The file is
-written before the session is made, says "waiting" before the client gets its answer, and is removed
-at the end. So a session whose client got no answer is removed at the next start, and every other
-one is analysed.
+time. Users take turns: the first session of each user comes before the second of any other. The
+file is written before the session is created, has the state "waiting" before the client gets its
+answer, and is removed at the end. A session whose client got no answer is removed at the next
+start, and every other session is analysed.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Queue:
             self.close()
 
     def close(self) -> None:
-        """End all processes; the queue stays as it is."""
+        """End all processes; the queue does not change."""
         for worker, task in self._running.values():
             task.cancel()
             worker.kill()
@@ -144,7 +144,7 @@ class Queue:
             self._lock.release()
 
     def check_room(self, user_id: str | None = None) -> None:
-        """Refuse another session if the queue is full, or the user's share of it."""
+        """Raise if the queue is full, or the user's share of it."""
         names = self._names()
         most = self._settings.queue_length
         if len(names) + self._reserved.total() >= most:
@@ -158,7 +158,7 @@ class Queue:
         queued = sum(user == user_id for user in self._users_of(names).values())
         if queued + self._reserved[user_id] >= share:
             raise TooManyRequestsError(
-                f"{share} sessions of this user wait for their analysis already; send it again "
+                f"{share} sessions of this user already wait for their analysis; send it again "
                 "later",
                 retry_after_s=60,
             )
@@ -174,9 +174,9 @@ class Queue:
         """Add a video as a new session, queue its analysis, return ``session_id`` and ``title``.
 
         `confirm` is called when the session is in the queue, where an erasure finds it, and again
-        when it is made; if it raises, the session is removed: an earlier erasure has revoked the
-        key. `shared` says whether the user is limited to a share of the queue;
-        `fields` are as for :meth:`mobility.store.Store.create`.
+        when it is created. If it raises, the session is removed, because an earlier erasure has
+        revoked the key. `shared` says whether the user is limited to a share of the queue. `fields`
+        are those of :meth:`mobility.store.Store.create`.
         """
         user_id = fields["user_id"]
         self.check_room(user_id if shared else None)
@@ -204,7 +204,7 @@ class Queue:
             await confirm()
             if not file.is_file():
                 raise ConflictError(f"session {job.session_id}: was deleted meanwhile")
-            if fields.get("phone_key"):  # somebody waits beside the person who was filmed
+            if fields.get("phone_key"):  # somebody is waiting next to the person in the video
                 self._begin_check(job.session_id)
             job.state = "waiting"
             await asyncio.to_thread(_write, file, job)
@@ -223,15 +223,15 @@ class Queue:
         return created
 
     async def check(self, session_id: str) -> dict[str, Any]:
-        """Check the film of a session that waits for its analysis, in another process.
+        """Check the recording of a session that waits for its analysis, in another process.
 
-        What it finds stays in memory alone, until the analysis ends or the session is deleted.
+        The result stays in memory until the analysis ends or the session is deleted.
         """
         if self.position(session_id) is None:
-            raise NotFoundError(f"session {session_id}: waits for no analysis; see its results")
+            raise NotFoundError(f"session {session_id}: is not waiting; read its results")
         check = self._begin_check(session_id)
         try:
-            # A client that stops waiting must not cancel it for the others.
+            # # A client that stops waiting must not cancel it for the others.
             return await asyncio.shield(check)
         except EndedError as error:
             raise VideoError(f"session {session_id}: its check {error}") from None
@@ -241,7 +241,7 @@ class Queue:
             raise
 
     def _begin_check(self, session_id: str) -> asyncio.Task[dict[str, Any]]:
-        """Check a film, unless that was begun; its analysis waits for these seconds."""
+        """Start the check of a recording, unless it has started; its analysis waits meanwhile."""
         if session_id not in self._checks:
             request = self._request("check", session_id=session_id)
             check = asyncio.ensure_future(self._checkers.ask(request))
@@ -278,7 +278,7 @@ class Queue:
             task.add_done_callback(lambda _: self._rendering.pop(what, None))
         task = self._rendering[what]
         try:
-            # A client that stops waiting must not cancel it for the others.
+            # # A client that stops waiting must not cancel it for the others.
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
@@ -286,15 +286,15 @@ class Queue:
             raise
 
     async def still(self, session_id: str) -> Any:
-        """Make the still of a session in another process; gives ``jpeg`` in base64."""
+        """Make the still of a session in another process; return ``jpeg`` in base64."""
         return await self._stills.ask(self._request("still", session_id=session_id))
 
     def position(self, session_id: str) -> Place | None:
-        """Place of a session in the queue; None if it is not queued."""
+        """Return the place of a session in the queue; None if it is not queued."""
         return self.positions().get(session_id)
 
     def positions(self) -> dict[str, Place]:
-        """Place of each session in the queue."""
+        """Return the place of each session in the queue."""
         running = set(self._running)
         places: dict[str, Place] = {}
         before = 0
@@ -306,7 +306,7 @@ class Queue:
         return places | dict.fromkeys(running, ("running", 0))
 
     def pause_reason(self, session_id: str) -> str:
-        """Reason for which the analysis of a session is paused; "" if it is not."""
+        """Return the reason why the analysis of a session is paused; "" if it is not."""
         pause = self._pauses.get(session_id)
         return pause.reason if pause else ""
 
@@ -328,10 +328,10 @@ class Queue:
             if session_id in self._running:
                 worker, task = self._running[session_id]
                 worker.kill()
-                # Its process may be just starting.
+                # # Its process may just be starting.
                 task.cancel()
                 await asyncio.wait([task])
-                # Its file may have been written meanwhile.
+                # # Its file may have been written meanwhile.
                 self._remove(session_id)
         finally:
             self._leaving.discard(session_id)
@@ -340,7 +340,7 @@ class Queue:
         await self._end_rendering(session_id)
 
     def _file_of(self, session_id: str) -> Path:
-        """File of a new job, after all others."""
+        """Return the file of a new job, after all others."""
         return self._folder / f"{time.time_ns():020d}-{session_id}.json"
 
     def _remove(self, session_id: str) -> None:
@@ -361,7 +361,7 @@ class Queue:
             await asyncio.wait([rendering])
 
     async def forget_all(self, user_id: str) -> None:
-        """Remove all sessions of a participant from the queue, those being created too."""
+        """Remove all sessions of a participant from the queue, including those being created."""
         for name in self._names():
             job = self._job(name)
             if job is not None and job.user_id == user_id:
@@ -371,8 +371,8 @@ class Queue:
         """Raise unless this server works on the queue of the store, or can take it over."""
         if not self._hold():
             raise ConflictError(
-                "another Jupyter server is working on the queue of this store; send it there, "
-                "or stop that one"
+                "another Jupyter server is working on the queue of this store; send the request to "
+                "it, or stop it"
             )
 
     def _hold(self) -> bool:
@@ -390,14 +390,14 @@ class Queue:
         return True
 
     def _recover(self) -> None:
-        """Remove sessions that a killed server had not yet accepted."""
+        """Remove sessions that a stopped server had not yet accepted."""
         for left in (self.uploads, self.exports):
             shutil.rmtree(left, ignore_errors=True)
         for leftover in self._folder.glob(".*.tmp.json"):
             leftover.unlink(missing_ok=True)
         for name in self._names():
             job = self._job(name)
-            # The session of a damaged file stays, and may be queued again.
+            # # The session of a damaged file remains, and may be queued again.
             if job is not None and job.state == "taking in":
                 try:
                     self._undo(self._folder / name, job.session_id)
@@ -447,7 +447,7 @@ class Queue:
             reason: str | None = f"its analysis was started {job.attempts} times and never finished"
             if job.attempts < ATTEMPTS:
                 job.attempts += 1
-                # A cancelled thread goes on: it would write after the file was removed.
+                # # A cancelled thread continues: it would write after the file was removed.
                 await run_to_completion(asyncio.to_thread(_write, file, job))
                 request = self._request("analyze", session_id=session_id)
                 reason = await self._attempt(worker, request, last=job.attempts == ATTEMPTS)
@@ -459,7 +459,7 @@ class Queue:
             self._pauses.pop(session_id, None)
         except DiskFullError as error:
             self._put_off(session_id, error)
-            # A full disk is not the video's fault.
+            # # A full disk is not the fault of the video.
             job.attempts -= 1
             with suppress(StorageError):
                 if file.is_file():
@@ -470,7 +470,7 @@ class Queue:
             worker.kill()
 
     async def _attempt(self, worker: Worker, request: Any, *, last: bool) -> str | None:
-        """Reason of a failure to record, "" for nothing to record, None to try again."""
+        """Return the reason of a failure to record, "" for none, or None to try again."""
         try:
             await worker.ask(request | {"pose_workers": self._settings.pose_workers or None})
         except EndedError as error:
@@ -482,12 +482,12 @@ class Queue:
             self._put_off(request["session_id"], error)
             return None if not last else f"{error}"
         except MobilityError as error:
-            # The analysis has recorded the error.
+            # # The analysis has recorded the error.
             log.info("session %s: %s", request["session_id"], error)
         return ""
 
     def _put_off(self, session_id: str, error: Exception) -> None:
-        """Pause the analysis of a session, each time twice as long, while others go on."""
+        """Pause the analysis of a session, each time twice as long, while others continue."""
         before = self._pauses.get(session_id)
         seconds = min(2 * before.seconds, _LONGEST_PAUSE_S) if before else _LOOK_S
         reason = DISK_FULL if isinstance(error, DiskFullError) else f"{error}"
@@ -495,7 +495,7 @@ class Queue:
         self._pauses[session_id] = Pause(reason, seconds, time.monotonic() + seconds)
 
     async def _note(self, session_id: str, reason: str) -> None:
-        """Record that an analysis failed, if that can be recorded."""
+        """Record that an analysis failed, if possible."""
         try:
             await run_to_completion(asyncio.to_thread(self._give_up, session_id, reason))
         except DiskFullError:
@@ -519,7 +519,7 @@ class Queue:
         }
 
     def _in_turns(self) -> list[str]:
-        """Files of the queue in the order of their analysis: users take turns."""
+        """Return the files of the queue in the order of their analysis: users take turns."""
         names = self._names()
         users = self._users_of(names)
         earlier: Counter[str] = Counter()
@@ -530,7 +530,7 @@ class Queue:
         return sorted(names, key=lambda name: (turns[name], name))
 
     def _users_of(self, names: Iterable[str]) -> dict[str, str]:
-        """Participant of each file of the queue; each file is read only once."""
+        """Return the participant of each file of the queue; each file is read only once."""
         users = {}
         for name in names:
             if (user_id := self._users.get(name)) is None:
@@ -563,8 +563,8 @@ class Queue:
 def remove_participant_files(folder: Path, user_id: str) -> None:
     """Remove files of a participant from the private folder of a server.
 
-    Uploads and exports that a killed server left may be anybody's: all are removed. On a running
-    server, only the participant's files in the queue are removed.
+    Uploads and exports that a stopped server left may belong to anybody, so all are removed. On a
+    running server, only the participant's files in the queue are removed.
     """
     if not folder.is_dir():
         return

@@ -27,14 +27,15 @@ HOURS = 12
 """How long a code is valid."""
 
 PHONES_VARIABLE = "MOBILITY_PHONES"
-"""Environment variable with the address for phones, for kernels; absent if none are let in."""
+"""Environment variable for kernels, with the address for phones; absent without phones."""
 
 
 def network_address() -> str:
-    """Address of this computer in its network, found without sending anything."""
+    """Return the address of this computer in its network, without sending anything."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            # An address for documentation (RFC 5737): a datagram socket connects without a packet.
+            # # An address for documentation (RFC 5737): a datagram socket connects without a
+            # packet.
             probe.connect(("192.0.2.1", 9))
             address = str(probe.getsockname()[0])
         except OSError:
@@ -45,19 +46,19 @@ def network_address() -> str:
 
 
 def new_code(store: Store, place: str, *, user_id: str | None = None) -> str:
-    """Make a key for one phone, and return the address that its code holds.
+    """Create a key for one phone, and return the address in its code.
 
     `place` is the address for phones ("http://192.168.1.5:8891"). The key may add videos of
     `user_id`, by default a new participant, and see what it added.
     """
     user = user_id or f"phone-{secrets.token_hex(4)}"
     key, stored = Keys(store).create(PHONE, user_id=user, expires_days=HOURS / 24)
-    # Browsers send nothing after #, so that the key is in no request and no log.
+    # # Browsers send nothing after #, so the key is in no request and no log.
     return f"{place}{PAGES}/phone/{stored.id}#{key}"
 
 
 def picture(address: str) -> str:
-    """QR code of an address as SVG."""
+    """Return the QR code of an address as SVG."""
     out = io.BytesIO()
     _code(address).save(
         out, kind="svg", scale=5, border=4, dark="#000", light="#fff", xmldecl=False
@@ -66,7 +67,7 @@ def picture(address: str) -> str:
 
 
 def text(address: str) -> str:
-    """QR code of an address as text for a terminal."""
+    """Return the QR code of an address as text for a terminal."""
     out = io.StringIO()
     _code(address).terminal(out, compact=True)
     return out.getvalue()
@@ -104,11 +105,12 @@ def serve(
 ) -> None:
     """Serve the page on this computer until it is interrupted.
 
-    `port` is tried first, then the next ones. Phones are let in at `network`, an address in the
-    local network; None for no phones. `tell` gets the address of the page, and that for phones.
+    `port` is tried first, then the next ones. Phones are accepted at `network`, an address in the
+    local network, or not at all with None. `tell` receives the address of the page, and the address
+    for phones.
     """
     os.environ |= {"MOBILITY_STORE": store.place, "MOBILITY_REPORTS": str(store.reports.absolute())}
-    # Else the debugger of a kernel prints warnings about modules of Python.
+    # # Otherwise the debugger of a kernel prints warnings about modules of Python.
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     app = ServerApp.instance()
     app.update_config(_config(port, browser=browser))
@@ -117,17 +119,17 @@ def serve(
     served = app.web_app.settings.get(SERVED)
     if served is None:
         raise StorageError(
-            f"store {store.place}: cannot be served; give --log-file FILE, which says why"
+            f"store {store.place}: cannot be served; use --log-file FILE to see the reason"
         )
     if not app.identity_provider.auth_enabled:
         raise ConflictError(
-            "Jupyter's configuration turns its token off, so that anybody on this computer "
+            "Jupyter's configuration turns its token off, so anybody on this computer "
             "could get in; remove IdentityProvider.token from it"
         )
     phone_address = None if network is None else _let_phones_in(app, served, network)
     if phone_address is not None:
         os.environ[PHONES_VARIABLE] = phone_address
-    token = app.identity_provider.token  # empty where there is a password instead
+    token = app.identity_provider.token  # empty if there is a password instead
     address = f"http://127.0.0.1:{app.port}{PAGES}/open{'?token=' if token else ''}{token}"
     app.io_loop.add_callback(tell, address, phone_address)
     app.start()
@@ -151,7 +153,7 @@ def _config(port: int, *, browser: bool) -> Any:
             "log_level": "CRITICAL",
         },
         MobilityServer={"store": "", "reports": ""},
-        # Else Jupyter drops the landmarks of a long trial as too much output.
+        # # Otherwise Jupyter drops the landmarks of a long recording as too much output.
         ZMQChannelsWebsocketConnection={"limit_rate": False},
         MultiKernelManager={"kernel_manager_class": f"{__name__}.{QuietKernel.__name__}"},
         # Other users of this computer must not read what a kernel sends.
@@ -160,16 +162,16 @@ def _config(port: int, *, browser: bool) -> Any:
 
 
 def _silence_log(app: ServerApp) -> None:
-    """Keep Jupyter's log, which has the token, out of the terminal."""
+    """Keep Jupyter's log, which contains the token, out of the terminal."""
     for handler in list(app.log.handlers):
         app.log.removeHandler(handler)
     app.log.addHandler(logging.NullHandler())
 
 
 def _let_phones_in(app: ServerApp, served: Served, network: str) -> str:
-    """Serve the interface and the page of a phone in the network.
+    """Serve the interface and the page for phones in the network.
 
-    The token of a phone is the only way in; nothing of Jupyter can be reached there.
+    The token of a phone is the only way in. Nothing of Jupyter can be reached there.
     """
     inherited = {k: v for k, v in app.web_app.settings.items() if k not in _JUPYTER_STATIC}
     pages = [
@@ -187,4 +189,4 @@ def _let_phones_in(app: ServerApp, served: Served, network: str) -> str:
             continue
         server.conn_params.header_timeout = served.settings.idle_seconds
         return f"http://{network}:{port}"
-    raise ConflictError(f"{network}: no port from {app.port + 1} on is free; give another --port")
+    raise ConflictError(f"{network}: no port from {app.port + 1} on is free; use another --port")

@@ -1,4 +1,4 @@
-"""Keeps API keys, and parts of requests that may hold one, out of the server's log."""
+"""Keeps API keys, and parts of requests that may contain one, out of the server's log."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tornado.httputil import HTTPHeaders, HTTPInputError
 from tornado.web import RequestHandler
 
 _BETWEEN = r"[^!-~]*+"
-"""Blanks and control characters that may stand between the characters of a key."""
+"""Blanks and control characters that may be between the characters of a key."""
 _KEY = re.compile(
     f"{_BETWEEN.join('mob_')}|(?:[0-9a-f]{_BETWEEN}){{12}}_(?:{_BETWEEN}[A-Za-z0-9_-]){{43}}",
     re.IGNORECASE,
 )
 _DEEPEST = 8
-"""Most times that a text may be percent-encoded."""
+"""Largest number of times that a text may be percent-encoded."""
 _REFUSED = "Blocking "
 """Beginning of Jupyter's lines that quote Host, Origin or Referer of a refused request."""
 _LEFT_OUT = "[left out: it may hold a key]"
@@ -54,7 +54,7 @@ def _log_pattern_only(
 ) -> Callable[[RequestHandler], None]:
     """Log a request by the pattern of its address, without id, query and headers.
 
-    Jupyter's handlers have no pattern: their class names stand for it.
+    Jupyter's handlers have no pattern, so their class names replace it.
     """
 
     def logged(handler: RequestHandler) -> None:
@@ -71,12 +71,12 @@ def _log_pattern_only(
 
 
 def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
-    """Leave out of a line every key, and what Jupyter and the HTTP parser quote of a request."""
+    """Remove keys from a line, and what Jupyter and the HTTP parser quote from a request."""
     if isinstance(record.args, tuple):
         quotes = str(record.msg).startswith(_REFUSED)
         record.args = tuple(
-            _LEFT_OUT if quotes or isinstance(each, HTTPInputError) else each
-            for each in record.args
+            _LEFT_OUT if quotes or isinstance(argument, HTTPInputError) else argument
+            for argument in record.args
         )
     try:
         text = record.getMessage()

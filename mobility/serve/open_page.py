@@ -1,4 +1,4 @@
-"""The page of ``mobility open``: its widgets, and the codes for phones, which the server knows."""
+"""The page of ``mobility open``: its widgets, and the codes for phones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mobility.widgets.widget import Act, Widget, module
 
 
 class PhoneCodes(Widget):
-    """Codes by which phones in the same network add videos.
+    """Codes with which phones in the same network add videos.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class PhoneCodes(Widget):
         super().__init__()
 
     def acts(self) -> dict[str, Act]:
-        """Acts that the page may ask for, by name."""
+        """Acts that the page may request, by name."""
         return {"code": lambda content, _: self._send_code(content)}
 
     def _send_code(self, content: Mapping[str, Any]) -> None:
@@ -48,7 +48,7 @@ class PhoneCodes(Widget):
 
 @functools.cache
 def show() -> Front:
-    """Make the widgets of the page, once per kernel: a reloaded page shows them again."""
+    """Create the widgets of the page, once per kernel: a reloaded page shows them again."""
     store = Store(os.environ["MOBILITY_STORE"], reports=os.environ["MOBILITY_REPORTS"])
     network = os.environ.get(local.PHONES_VARIABLE)
     return Front(store, PhoneCodes(store, network) if network else None)

@@ -1,4 +1,4 @@
-"""The endpoints in one table, and the OpenAPI 3.1 document that is made of it."""
+"""The endpoints in one table, and the OpenAPI 3.1 document made from it."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ class Endpoint:
     answers: type[BaseModel] | tuple[str, ...] | None
     """Model of the answer, its content types, or None for an answer without content."""
     statuses: tuple[int, ...] = _OF_ONE
-    """Statuses of faults."""
+    """Statuses of errors."""
     body: type[BaseModel] | None = None
     demo: bool = False
     system: bool = False
     """Whether a measurement system can be chosen."""
     matched: bool = False
-    """Whether it can be asked for only where nobody else changed what was read."""
+    """Whether the request can require that nobody else changed what was read."""
     listed: bool = False
     """Whether the answer is a list of the model."""
     signed: bool = False
-    """Whether its address may carry a signature in the place of a key."""
+    """Whether its address may have a signature instead of a key."""
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -71,7 +71,7 @@ class Description(Handler):
     """The OpenAPI document."""
 
     async def authenticated(self) -> Caller:
-        """Let everybody in: it says nothing of anybody."""
+        """Accept everybody: the document has no personal data."""
         return Caller(f"reader {self.request.remote_ip}", "participant", None)
 
     async def get(self) -> None:
@@ -158,7 +158,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         body=ConfigBody,
         matched=True,
     ),
-    # What follows is beside the documented interface.
+    # # The following endpoints are not part of the documented interface.
     Endpoint(
         *(
             "get",
@@ -244,7 +244,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
 )
 
-_TOLD = {
+_RESPONSES_OF_STATUS = {
     400: "Bad request: a parameter or field is missing or wrong",
     401: "Unauthorized: no key, or one that is unknown, expired or revoked",
     403: "Forbidden: the role may not do this",
@@ -272,8 +272,8 @@ _MATCHED = "the ETag that was read ('\"0\"': there was nothing yet)"
 
 @functools.lru_cache
 def description(url: str) -> dict[str, Any]:
-    """OpenAPI 3.1 document of the interface; `url` is the address before the paths."""
-    named = {model for each in ENDPOINTS for model in (each.body, each.answers)}
+    """Return the OpenAPI 3.1 document of the interface; `url` is the address before the paths."""
+    named = {model for endpoint in ENDPOINTS for model in (endpoint.body, endpoint.answers)}
     models = {model for model in named if isinstance(model, type)}
     models |= {contract.ErrorBody, contract.FieldErrors, CreationFault}
     ordered = sorted(models, key=lambda model: model.__name__)
@@ -414,7 +414,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         if endpoint.body and issubclass(endpoint.body, CreationForm):
             fault = _reference(CreationFault)
         responses[str(status)] = {
-            "description": _TOLD[status],
+            "description": _RESPONSES_OF_STATUS[status],
             "content": {"application/json": {"schema": fault}},
         }
     return responses

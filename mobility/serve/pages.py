@@ -28,8 +28,9 @@ PAGES = "/mobility"
 """Where the pages are; the interface is at :data:`mobility.serve.handler.PREFIX`."""
 
 _FOLDER = Path(__file__).parent / "static"
-# A phone's page loads nothing from elsewhere, and asks nobody else. Its report inherits this: it
-# holds all that it needs, and its script is this package's.
+# # The page of a phone loads nothing from elsewhere and contacts no other server. Its report
+# inherits
+# this: it contains everything it needs, and its script belongs to this package.
 _FENCE = (
     "default-src 'none'; script-src 'self' '{script}'; connect-src 'self'; img-src 'self' data:; "
     "media-src blob:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; "
@@ -38,7 +39,7 @@ _FENCE = (
 
 
 class _Unsigned(RequestHandler):
-    """A handler whose answers, faults too, do not name the software and its version."""
+    """A handler whose answers, including errors, do not name the software and its version."""
 
     def set_default_headers(self) -> None:
         """Set the headers of all answers."""
@@ -47,7 +48,7 @@ class _Unsigned(RequestHandler):
 
 
 class Nothing(_Unsigned, ErrorHandler):
-    """Answers what no other handler does."""
+    """Answers requests that no other handler answers."""
 
     template = "…"
 
@@ -59,8 +60,8 @@ class Open(_Unsigned, JupyterHandler):
 
     @authenticated
     def get(self) -> None:
-        """Answer with the page; its script asks a kernel for the widgets."""
-        _ = self.xsrf_token  # which sets the cookie that the script sends back
+        """Answer with the page; its script requests the widgets from a kernel."""
+        _ = self.xsrf_token  # this sets the cookie that the script sends back
         config = {
             "baseUrl": self.base_url,
             "serverRoot": str(self.settings.get("server_root_dir", "")),
@@ -71,12 +72,12 @@ class Open(_Unsigned, JupyterHandler):
 
 
 class Phone(_Unsigned):
-    """The page of a phone that has a key; without one that is valid there is nothing to see."""
+    """The page of a phone with a key; without a valid key there is nothing to see."""
 
     template = f"{PAGES}/phone/…"
 
     def initialize(self, keys: Keys) -> None:
-        """Take the keys of the store."""
+        """Store the keys of the store."""
         self._keys = keys
 
     def set_default_headers(self) -> None:
@@ -88,10 +89,10 @@ class Phone(_Unsigned):
         self.set_header("Referrer-Policy", "no-referrer")
 
     def get(self, key_id: str) -> None:
-        """Answer with the page if there is a key of this id; the key itself is not needed."""
+        """Answer with the page if there is a key with this id; the key itself is not needed."""
         if not self._keys.is_valid_id(key_id):
             self.set_status(HTTPStatus.FORBIDDEN)
-            self.finish("<p>This code is not valid, or has expired. Scan a new one.</p>")
+            self.finish("<p>This code is invalid or has expired. Scan a new one.</p>")
             return
         self.finish(
             _page(
@@ -106,11 +107,11 @@ class Static(_Unsigned, StaticFileHandler):
     template = f"{PAGES}/static/…"
 
     def set_extra_headers(self, path: str) -> None:
-        """Have it loaded anew after an update."""
+        """Have the file loaded again after an update."""
         self.set_header("Cache-Control", "no-cache")
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
-        """Give scripts and style sheets only, and nothing else of the package."""
+        """Serve only scripts and style sheets, and nothing else of the package."""
         if not absolute_path.endswith((".js", ".css")):
             raise HTTPError(HTTPStatus.NOT_FOUND)
         return super().validate_absolute_path(root, absolute_path)
@@ -125,7 +126,7 @@ NOT_FOUND_ELSEWHERE: dict[str, Any] = {
 
 
 def _page(name: str, **values: Mapping[str, Any]) -> str:
-    """Fill JSON into a page, so that it cannot end its element."""
+    """Insert JSON into a page, so that it cannot end its element."""
     text = (_FOLDER / name).read_text(encoding="utf-8")
     for key, value in values.items():
         text = text.replace(f"{{{{ {key} }}}}", json.dumps(value).replace("<", "\\u003c"))
@@ -133,13 +134,13 @@ def _page(name: str, **values: Mapping[str, Any]) -> str:
 
 
 def _reports() -> dict[str, dict[str, str]]:
-    """Give by exercise the document that makes its report, and the name of its page."""
+    """Return by exercise the document that makes its report, and the name of its page."""
     return {
-        each.name: {
-            "document": "report" if each.has("report") else "joint-mobility",
-            "slug": each.slug,
+        exercise.name: {
+            "document": "report" if exercise.has("report") else "joint-mobility",
+            "slug": exercise.slug,
         }
-        for each in registry.exercises()
+        for exercise in registry.exercises()
     }
 
 
@@ -147,9 +148,9 @@ def _filmed() -> list[dict[str, Any]]:
     """List what can be filmed: exercise and movement, how to film it, and a drawing."""
     rules = tables.load("filming")
     filmed = [
-        (each.name, "", each.name, each.table["film"]["lines"], each.file("film.svg"))
-        for each in registry.exercises()
-        if "film" in each.table and each.file("film.svg").is_file()
+        (one.name, "", one.name, one.table["film"]["lines"], one.file("film.svg"))
+        for one in registry.exercises()
+        if "film" in one.table and one.file("film.svg").is_file()
     ]
     of_joints = registry.of_single_joints().name
     for name in tables.load("movements"):

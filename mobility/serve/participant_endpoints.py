@@ -43,7 +43,7 @@ class ParticipantExport(Handler):
         self.audited = "everything of a participant"
         permit(self.caller, "export", Owner(user_id))
         with self._turn(user_id) as file:
-            # Writing occupies one of the few threads for long.
+            # # Writing occupies one of the few threads for a long time.
             async with self.served.exports:
                 await asyncio.to_thread(write_takeout, self.served.store, user_id, file)
             self.set_header("Content-Type", "application/zip")
@@ -53,13 +53,13 @@ class ParticipantExport(Handler):
 
     @contextmanager
     def _turn(self, user_id: str) -> Iterator[Path]:
-        """Give a file to write to; refuse a second export of a participant at the same time."""
+        """Yield a file to write to; raise if the participant is already being exported."""
         if user_id in self.served.exporting:
             raise TooManyRequestsError(
-                "everything of this participant is being exported already; try again later",
+                "everything of this participant is already being exported; try again later",
                 retry_after_s=30,
             )
-        # In the store, where the next start removes leftovers of a killed server.
+        # # In the store, where the next start removes leftovers of a stopped server.
         folder = self.served.queue.exports / token_hex(16)
         self.served.exporting.add(user_id)
         try:
@@ -81,7 +81,8 @@ class Participant(Handler):
         check_id(user_id, what="user_id")
         self.audited = "everything of a participant"
         permit(self.caller, "erase", Owner(user_id))
-        # The keys first, so that nothing new comes in; if that fails, the rest is still deleted.
+        # # The keys go first, so that nothing new comes in. If that fails, the rest is still
+        # deleted.
         keys, fault = list[str](), None
         try:
             keys = await asyncio.to_thread(self.served.keys.revoke_of, user_id)
@@ -97,8 +98,8 @@ class Participant(Handler):
             raise fault
         if left := await asyncio.to_thread(unassigned, self.served.store):
             raise ConflictError(
-                f"participant {user_id}: everything that is known to belong to them is deleted; "
-                f"{len(left)} sessions may be theirs too, but have damaged records: ask an "
+                f"participant {user_id}: everything known to belong to them is deleted, but "
+                f"{len(left)} more sessions with damaged records may be theirs; ask an "
                 "administrator to look at them"
             )
         if not (keys or deleted):
@@ -108,21 +109,21 @@ class Participant(Handler):
 
 _PAGES = {f"{VISIT}.html": "html", f"{VISIT}.client.html": "client"}
 _LINK = re.compile(r"href='(?:\.\./)+([\w.-]+)/([\w.-]+\.html)'".replace("'", '"'))
-"""Link of a page to the report of a session, beside which it is on the disk."""
+"""Link from a page to the report of a session, which is next to it on the disk."""
 
 
 class VisitHandler(Handler):
     """A part of a visit."""
 
     async def files(self, user_id: str, date: str) -> dict[str, Path]:
-        """Give the files of a visit that the caller may see, made if missing or out of date."""
+        """Return the files of a visit that the caller may see, made if missing or out of date."""
         check_id(user_id, what="user_id")
         self.audited = "a visit of a participant"
         permit(self.caller, "see visits", Owner(user_id))
         try:
             day = datetime.date.fromisoformat(date)
         except ValueError:
-            fault = f"is a day as 2026-11-30 (got {quoted(date)})"
+            fault = f"must be a day such as 2026-11-30 (got {quoted(date)})"
             raise BadInputError.of({"date": fault}) from None
         store = self.served.store
         if day not in await asyncio.to_thread(visits, store, user_id):
@@ -137,14 +138,14 @@ class VisitHandler(Handler):
         return paths
 
     def signed(self, path: str, of: str, name: str) -> str:
-        """Give an address that works for a while without a key."""
+        """Return an address that works without a key for a limited time."""
         query = self.served.media_keys.query(of, name, self.caller.name)
         base = f"{self.request.protocol}://{self.request.host}{self.base_url.rstrip('/')}"
         return f"{base}{PREFIX}/{path}/{name}{'?' if query else ''}{query}"
 
 
 class Visit(VisitHandler):
-    """Films, checks, joints and changes of a visit."""
+    """Videos, checks, joints and changes of a visit."""
 
     what = "visit"
 
@@ -167,13 +168,13 @@ class Page(VisitHandler):
     what = "page of a visit"
 
     async def authenticated(self) -> Caller:
-        """Caller by a signed address, else by a key."""
+        """Return the caller by a signed address, or by a key."""
         user_id, date, name = self.path_args
         signed = self.signed_caller(_signed_name(user_id, date), name)
         return signed or await super().authenticated()
 
     async def get(self, user_id: str, date: str, name: str) -> None:
-        """Answer with the page, whose links lead to the reports here."""
+        """Answer with the page; its links lead to the reports on this server."""
         if name not in _PAGES:
             permit(self.caller, "see visits", Owner(user_id))
             raise NotFoundError("a visit has no such page")

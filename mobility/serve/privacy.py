@@ -1,9 +1,9 @@
-"""What is kept about a participant: where it is, how it is handed over and deleted.
+"""Stored data of a participant: where they are, how they are handed over and deleted.
 
-In logs, the names of the participant are struck out; summaries of batches lose the rows of the
-participant. Reports of a cohort or a study have the numbers of a person in every figure, so such a
-report is deleted as a whole and can be rendered again without that person. Other files in its
-folder stay.
+In logs, the names of the participant are removed. Summaries of batches lose the rows of the
+participant. Reports of a cohort or a study include the numbers of a person in every figure, so such
+a report is deleted as a whole and can be rendered again without that person. Other files in its
+folder remain.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ _STRUCK = "[deleted]"
 
 
 def traces_of(store: Store, user_id: str, sessions: list[str]) -> list[Trace]:
-    """Find traces of a participant in a store and its reports, beside files of only them.
+    """Find traces of a participant in a store and its reports, besides files of only this person.
 
-    Ids of their `sessions` and names of their videos count as their names too.
+    The ids of their `sessions` and the names of their videos also count as names.
     """
 
     def is_theirs(row: BatchRow) -> bool:
@@ -82,12 +82,12 @@ def traces_of(store: Store, user_id: str, sessions: list[str]) -> list[Trace]:
     ]
     named = [log for log in logs if (text := _text(log)) != strike(text)]
     lines = [Trace(log, partial(_strike_out, log, strike)) for log in named]
-    # Logs first: the rows of a batch say which lines of its log are the participant's.
+    # # Logs first: the rows of a batch show which lines of its log belong to the participant.
     return [*lines, *batches, *reports_on(store.reports, sessions, user_id)]
 
 
 def remove_unfinished(reports: Path) -> None:
-    """Remove unfinished reports, on anybody, whose process was killed."""
+    """Remove unfinished reports about anybody whose process was stopped."""
     for leftover in (*reports.glob(".*.unfinished"), *reports.glob(".*.earlier")):
         guard = leftover.with_name(f"{leftover.stem}.rendering.lock")
         with lock_if_free(guard) as free:
@@ -97,7 +97,7 @@ def remove_unfinished(reports: Path) -> None:
 
 
 def _videos(store: Store, sessions: list[str]) -> Iterator[str]:
-    """Names of the videos of sessions, where their records can be read."""
+    """Yield names of the videos of sessions whose records can be read."""
     for session_id in sessions:
         with suppress(Exception):
             record = Session(store.path / session_id, store).record
@@ -115,11 +115,11 @@ def _text(log: Path) -> str:
 
 
 def _without(text: str, *, ids: set[str], videos: set[str]) -> str:
-    """Text of a log without names: ids as whole words, and videos in records that name an id."""
+    """Remove names from a log: ids as whole words, and videos in records that name an id."""
     any_id = "|".join(map(re.escape, sorted(ids, key=len, reverse=True)))
     end = r"(?![\w-]|\.\w)"
     ids_named = re.compile(rf"{re.escape(_STRUCK)}|(?<![\w-])(?<!\w\.)(?:{any_id}){end}")
-    # The video too, whose session may be gone already.
+    # # Also the video whose session may already be gone.
     row_label = re.compile(rf"\A(row \d+, )?[^:\n]+? of (?:{any_id}){end}")
     any_video = "|".join(map(re.escape, sorted(videos, key=len, reverse=True)))
     videos_named = re.compile(rf"(?<![A-Za-z0-9])(?:{any_video})(?![A-Za-z0-9])")
@@ -142,7 +142,7 @@ def _strike_out(log: Path, strike: Callable[[str], str]) -> None:
 
 @contextmanager
 def _batch_locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a batch, which a running one holds; other folders have none."""
+    """Hold the lock of a batch, as a running batch does; other folders have none."""
     if not folder.name.startswith("batch-"):
         yield
         return
@@ -162,13 +162,13 @@ def _rows(folder: Path) -> list[BatchRow]:
 
 
 def remove_rows(folder: Path, is_theirs: Callable[[BatchRow], bool]) -> None:
-    """Remove rows from the journal and the summary of a batch; one without rows is removed."""
+    """Remove rows from journal and summary of a batch; remove a batch without rows."""
     with _batch_locked(folder):
         sweep(folder, JOURNAL, *FILES)
         remove_checkpoints(folder, LOG, JOURNAL, *FILES)
         journal_rows = read_journal(folder)
         if all(is_theirs(row) for row in (*journal_rows, *_rows(folder))):
-            # Files by which the rest is found go last.
+            # # Files by which the rest is found go last.
             for name in (LOG, *FILES[::-1], JOURNAL):
                 with writing(folder / name):
                     (folder / name).unlink(missing_ok=True)
@@ -204,10 +204,10 @@ class ToDelete:
 
 
 def duration(text: str) -> datetime.timedelta:
-    """Length of time from ``12h``, ``90d`` or ``6w``."""
+    """Return the length of time in ``12h``, ``90d`` or ``6w``."""
     parts = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
     if not parts or int(parts[1]) == 0:
-        fault = f"write a length of time as 12h, 90d or 6w (got {text!r})"
+        fault = f"must be a length of time such as 12h, 90d or 6w (got {text!r})"
         raise BadInputError.of({"older_than": fault})
     return datetime.timedelta(**{_UNITS[parts[2]]: int(parts[1])})
 
@@ -219,13 +219,14 @@ def to_prune(
     keep: int | None = None,
     user_id: str | None = None,
 ) -> list[ToDelete]:
-    """List what a retention rule would delete, the oldest first; nothing is changed.
+    """List what a retention rule would delete, oldest first; nothing is changed.
 
-    Sessions created longer ago than `older_than`, and, without `user_id`, batches that ended longer
-    ago; or all sessions but the newest `keep`. Sessions with a damaged record are never listed.
+    The list has sessions created longer ago than `older_than` and, without `user_id`, batches that
+    ended longer ago; or all sessions except the newest `keep`. Sessions with a damaged record are
+    never listed.
     """
     if (older_than is None) == (keep is None):
-        raise BadInputError("give an age or a number to keep, and not both")
+        raise BadInputError("an age and a number to keep exclude each other; use only one")
     if keep is not None and keep < 0:
         raise BadInputError.of({"keep": f"must be 0 or more (got {keep})"})
     if user_id is not None:
@@ -242,7 +243,7 @@ def to_prune(
         try:
             limit = datetime.datetime.now().astimezone() - older_than
         except OverflowError:
-            fault = f"{older_than.days} days go back to before the year 1; give a shorter time"
+            fault = f"{older_than.days} days go back to before the year 1; use a shorter time"
             raise BadInputError.of({"older_than": fault}) from None
         sessions = [session for session in sessions if session.record.created_at < limit]
         to_delete = [] if user_id else _old_batches(store.reports, limit)
@@ -254,7 +255,7 @@ def to_prune(
 
 
 def prune(store: Store, item: ToDelete) -> None:
-    """Delete one item of :func:`to_prune` for good."""
+    """Delete one item of :func:`to_prune` permanently."""
     if item.kind == "session":
         store.delete(item.name)
         return
@@ -262,9 +263,9 @@ def prune(store: Store, item: ToDelete) -> None:
 
 
 def files_of_participant(store: Store, user_id: str) -> list[Path]:
-    """List the files and folders of a participant: record, sessions, and reports on these.
+    """List the files and folders of a participant: record, sessions, and their reports.
 
-    A session with a damaged record counts if that still names the participant.
+    A session with a damaged record counts if the record still names the participant.
     """
     check_id(user_id, what="user_id")
     record = store.path / PARTICIPANTS / f"{user_id}.json"
@@ -282,25 +283,25 @@ def other_traces(store: Store, user_id: str) -> list[Trace]:
 
 
 def nothing_stored_error(store: Store, user_id: str) -> NotFoundError:
-    """Error that nothing is known to belong to a participant; it names what may."""
+    """Return the error that nothing belongs to a participant; it names what may."""
     message = f"participant {user_id}: nothing is stored about them in {store.place}"
     if left := [*store.unfinished(), *unassigned(store)]:
         message = (
-            f"participant {user_id}: nothing in {store.place} is known to belong to them; but "
+            f"participant {user_id}: nothing in {store.place} is known to belong to them, but "
             f"these may: {', '.join(left)}, which are damaged, or only partly created or deleted"
         )
     return NotFoundError(message)
 
 
 def erase(store: Store, user_id: str) -> list[str]:
-    """Delete everything that is stored of a participant for good.
+    """Delete everything that is stored about a participant permanently.
 
-    Interrupted deletions, of anybody, are finished first; then traces in logs and in reports on
+    Interrupted deletions of anybody are finished first. Then traces in logs and in reports about
     several people are removed, see :mod:`mobility.serve.privacy`. In this order, a deletion that
     was interrupted anywhere can be repeated and removes the rest. Files in other places (exports,
-    reports written with ``--out``) stay. Returns ids of sessions, "participant" if there was a
-    record, and "traces" if other files named the participant. What is in use or cannot be deleted
-    is raised after everything else is gone.
+    reports written with ``--out``) remain. The function returns ids of sessions, "participant" if
+    there was a record, and "traces" if other files named the participant. If something is in use or
+    cannot be deleted, it raises after everything else is gone.
     """
     check_id(user_id, what="user_id")
     store.require_writable()
@@ -327,9 +328,9 @@ def erase(store: Store, user_id: str) -> list[str]:
             deleted.append(session_id)
         except NotFoundError:
             continue  # gone meanwhile
-        except BadInputError:  # a folder whose name is no id, as of a copy
+        except BadInputError:  # a folder whose name is not an id, for instance a copy
             place = store.path / session_id
-            words = f"{place}: its name is no id of a session; delete this folder by hand"
+            words = f"{place}: its name is not an id of a session; delete this folder by hand"
             faults.append(StorageError(words))
         except StorageError as error:
             faults.append(error)
@@ -343,13 +344,13 @@ def erase(store: Store, user_id: str) -> list[str]:
     if traces:
         deleted.append("traces")
     if faults:
-        fault = next((each for each in faults if not isinstance(each, InUseError)), faults[0])
+        fault = next((one for one in faults if not isinstance(one, InUseError)), faults[0])
         raise not_all_deleted(f"participant {user_id}", fault) from fault
     return deleted
 
 
 def _unfinished_of_others(store: Store, user_id: str) -> set[str]:
-    """Ids of half deleted sessions whose records name another participant."""
+    """Return ids of half deleted sessions whose records name another participant."""
     session_ids = set()
     for hidden in entries_with_prefix(store.path, DELETING):
         with suppress(MobilityError):
@@ -360,12 +361,12 @@ def _unfinished_of_others(store: Store, user_id: str) -> set[str]:
 
 
 def sessions_of(store: Store, user_id: str) -> list[str]:
-    """Ids of the sessions of a participant, those with a damaged record included."""
+    """Return the ids of the sessions of a participant, including damaged ones."""
     return [session for session, owner in store.owners().items() if owner == user_id]
 
 
 def unassigned(store: Store) -> list[str]:
-    """Ids of possible sessions whose record names no participant: they may be anybody's."""
+    """Return ids of sessions whose record names no participant: they may belong to anybody."""
     return sorted(store.possible_sessions() - store.owners().keys())
 
 
@@ -391,7 +392,7 @@ _MARK = b"participant's data, by mobility"
 
 
 def is_takeout(file: Path) -> bool:
-    """Whether a file is one of :func:`write_takeout`."""
+    """Return whether a file was written by :func:`write_takeout`."""
     try:
         with zipfile.ZipFile(file) as archive:
             return archive.comment == _MARK
@@ -402,7 +403,8 @@ def is_takeout(file: Path) -> bool:
 def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> Path:
     """Write all data of a participant to a ZIP file: record, sessions as they are, reports.
 
-    What the films of each visit say together is a table, ``visits.csv``, with its data dictionary.
+    The combined results of each visit's videos are a table, ``visits.csv``, with its data
+    dictionary.
     """
     check_id(user_id, what="user_id")
     sources = files_of_participant(store, user_id)
@@ -431,13 +433,13 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
 
 
 def _visits(store: Store, user_id: str, folder: Path) -> list[Path]:
-    """Write the table of the visits of a participant, and its dictionary; nothing without any."""
-    sessions = [each for each in store.sessions() if each.record.user_id == user_id]
+    """Write the table of a participant's visits, and its dictionary, if there are visits."""
+    sessions = [session for session in store.sessions() if session.record.user_id == user_id]
     if user_id == ANONYMOUS or not sessions:
         return []
     try:
         frame = visits_to_dataframe(sessions, recordings=["all"])
-    except MobilityError as error:  # what is stored is handed over all the same
+    except MobilityError as error:  # the stored data are still handed over
         log.warning("no table of the visits of %s: %s", user_id, error)
         return []
     table = write_table(frame, folder / "visits.csv")

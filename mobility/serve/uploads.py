@@ -1,4 +1,4 @@
-"""Bodies of requests: files are written to the disk as they come, everything else is small."""
+"""Bodies of requests: files are written to the disk as they arrive, everything else is small."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mobility.sessions.files import check_file_name, make_folder, open_private, 
 SMALL_BYTES = 1 << 20
 """Largest body without a video."""
 OVERHEAD_BYTES = 1 << 20
-"""Largest multipart body, its video not counted."""
+"""Largest multipart body, without its video."""
 
 FIELDS = frozenset(
     {
@@ -51,17 +51,17 @@ _NAME_BYTES = 240
 _HEADER_LENGTH = 1000
 """Longest Content-Type."""
 _MOST_PARTS = 32
-"""Most parts of a form, items of a JSON list or object, and unknown names that are listed."""
+"""Largest number of parts of a form, items of a JSON list or object, and listed names."""
 _ANY_EXERCISE = {"exercise_name": registry.usual().name}
-"""Replaces a missing exercise, so that the other fields are checked too."""
+"""Replaces a missing exercise, so that the other fields are also checked."""
 _QUOTED = 100
-"""Characters of a refused name that are quoted."""
+"""Characters of a rejected name that are quoted."""
 
 
 class Upload:
-    """The body of a creation, parsed as it comes; its files go into a new folder in `folder`.
+    """The body of a creation, parsed as it arrives; its files go into a new folder in `folder`.
 
-    `before_file` is called before anything is written, and may refuse.
+    `before_file` is called before anything is written, and may raise.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Upload:
             except MultipartError as error:
                 raise BadInputError(f"multipart body: {error}") from None
         elif kind not in ("", "application/x-www-form-urlencoded", "application/json"):
-            raise BadInputError(f"content type {kind}: send multipart/form-data")
+            raise BadInputError(f"content type {kind}: is not accepted; send multipart/form-data")
 
     @property
     def video(self) -> Path | None:
@@ -96,7 +96,7 @@ class Upload:
         return self.files.get("video")
 
     def take(self, data: bytes) -> None:
-        """Take the next bytes of the body."""
+        """Process the next bytes of the body."""
         if self._parser is None:
             self._small += data
             if len(self._small) > SMALL_BYTES:
@@ -116,8 +116,8 @@ class Upload:
     def finish(self, *, default_id: str | None, for_others: bool) -> dict[str, Any]:
         """Check the whole body, and return the fields of the session, and its ``options``.
 
-        `default_id` is the participant if the body names none; it has to name one if that is None,
-        or with `for_others`.
+        `default_id` is the participant if the body names none. The body has to name one if
+        `default_id` is None, or with `for_others`.
         """
         if self._parser is not None:
             try:
@@ -149,22 +149,22 @@ class Upload:
             raise BadInputError.of({field: "is given twice; send one"}, what="the upload")
         name = _file_name(segment.filename, field)
         self._before_file()
-        # No video has a name that begins with a dot.
+        # # No video has a name that begins with a dot.
         folder = self._folder if field == "video" else self._folder / f".{field}"
         self.files[field] = folder / name
         with writing(self.files[field]):
             make_folder(self.files[field].parent)
             self._file = open_private(self.files[field], "xb")
 
-    def _part(self, data: bytes) -> None:
+    def _part(self, chunk: bytes) -> None:
         assert self._segment is not None
         if self._file is not None:
-            if self._file.tell() + len(data) > self._most:
+            if self._file.tell() + len(chunk) > self._most:
                 raise too_large(self._most)
             with writing(self._folder):
-                self._file.write(data)
+                self._file.write(chunk)
             return
-        self._add_text(self._segment.name, data)
+        self._add_text(self._segment.name, chunk)
         if len(self._values[self._segment.name][-1]) > _FIELD_BYTES:
             raise TooLargeError(f"field {self._segment.name}: is larger than {_FIELD_BYTES} bytes")
 
@@ -177,9 +177,9 @@ class Upload:
             self._add_text(self._segment.name, b"", final=True)
         self._segment = None
 
-    def _add_text(self, name: str, data: bytes, *, final: bool = False) -> None:
+    def _add_text(self, name: str, chunk: bytes, *, final: bool = False) -> None:
         try:
-            self._values[name][-1] += self._decoder.decode(data, final)
+            self._values[name][-1] += self._decoder.decode(chunk, final)
         except UnicodeDecodeError:
             raise BadInputError.of({name: "is not UTF-8 text"}, what="the upload") from None
 
@@ -212,7 +212,7 @@ class Upload:
             faults["keypoints"] = [f"{keypoints.name}: is empty"]
         model = (texts["keypoints_model"] or "").strip() or None
         if model is not None and keypoints is None:
-            faults["keypoints_model"] = ["says whose keypoints are sent; send them too"]
+            faults["keypoints_model"] = ["is the model of keypoints; send the keypoints, too"]
         movement = (texts["movement"] or "").strip() or None
         if texts["exercise_name"] is None and movement is None:
             faults.setdefault("exercise_name", ["is missing"])
@@ -237,7 +237,7 @@ class Upload:
         except BadInputError as error:
             faults = error.fields | faults
         try:
-            # An empty field of a form is no option.
+            # # An empty field of a form is not an option.
             option_texts = {name: texts[name] or None for name in options_at("http").model_fields}
             options = given_options(option_texts, options_at("http"))
             require_model(options.get("model"))
@@ -251,14 +251,14 @@ class Upload:
 
 
 def too_large(most_bytes: int) -> TooLargeError:
-    """Error: a video is larger than allowed."""
+    """Return the error for a video that is larger than allowed."""
     return TooLargeError(
         f"the video is larger than {most_bytes / 1e6:g} MB, the most that is allowed; cut it"
     )
 
 
 def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
-    """Kind and options of a Content-Type header."""
+    """Return kind and options of a Content-Type header."""
     if len(header) > _HEADER_LENGTH:
         raise BadInputError(f"content type: is longer than {_HEADER_LENGTH} characters")
     kind, options = parse_options_header(header)
@@ -266,7 +266,7 @@ def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
 
 
 def read_json_body(body: bytes) -> Any:
-    """Read a JSON body, as :func:`parse_json`; refuse lists and objects of needless length."""
+    """Read a JSON body, as :func:`parse_json`; raise for lists and objects that are too long."""
     try:
         value = parse_json(body)
         _check_lengths(value)
@@ -318,7 +318,7 @@ def _is_document(text: str) -> bool:
 
 
 def _joints(values: list[str]) -> list[str]:
-    """Names of joints, from a list with commas, from several fields, or from a JSON list."""
+    """Return names of joints from a list with commas, several fields, or a JSON list."""
     names: list[str] = []
     for value in values:
         text = value.strip()
@@ -348,11 +348,11 @@ def _file_name(filename: str, field: str) -> str:
 def refuse_unknown(
     names: Iterable[str], allowed: frozenset[str], what: str, *, kind: str = "field"
 ) -> None:
-    """Refuse names that are not allowed; suggest the likely spelling, else list the allowed."""
+    """Raise for names that are not allowed; suggest the likely spelling, or list the allowed."""
     unknown = [name for name in names if name not in allowed]
     if len(unknown) > _MOST_PARTS:
         raise BadInputError(f"{what}: has {len(unknown)} unknown {kind}s")
-    choice = f"; there is {', '.join(sorted(allowed))}" if allowed else ""
+    choice = f"; choose from {', '.join(sorted(allowed))}" if allowed else ""
     faults = {
         name[:_QUOTED]: [f"is not a {kind}{likely(name, allowed) or choice}"] for name in unknown
     }

@@ -1,7 +1,7 @@
-"""The process that a hostile video may crash.
+"""The process that a malicious video may crash.
 
-Everything that opens a video, analyses it or runs a notebook for a request runs here and not in the
-server; see :mod:`mobility.serve.worker_processes`.
+Everything that opens a video, analyses it or runs a notebook for a request runs in this process,
+not in the server; see :mod:`mobility.serve.worker_processes`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
 def do(request: Mapping[str, Any], send: Send) -> Any:
     """Do one request: ``do``, "take in", "check", "analyze", "report", "visit" or "still"."""
     if request.get("code", code_digest(None)) != code_digest(None):
-        raise ConflictError("mobility was updated; ask whoever runs the server to start it again")
+        raise ConflictError("mobility was updated; ask an administrator to restart the server")
     store = Store(request["store"], reports=request["reports"])
     if request["do"] == "take in":
         return _create(store, request, send)
@@ -64,17 +64,17 @@ def _create(store: Store, request: Mapping[str, Any], send: Send) -> dict[str, A
     try:
         session = store.create(video, session_id=request["session_id"], **fields)
     except MobilityError as error:
-        if keypoints := fields.get("keypoints"):  # which whoever sent it knows by its name alone
-            whole = str(error)
-            error.args = (whole.replace(keypoints, Path(keypoints).name),)
+        if keypoints := fields.get("keypoints"):  # the sender knows only the name of the file
+            message = str(error)
+            error.args = (message.replace(keypoints, Path(keypoints).name),)
         raise
     return {"session_id": session.id, "title": session.title}
 
 
 def analyze(session: Session, pose_workers: int | None) -> dict[str, Any]:
-    """Analyse a session, and draw its report and its still."""
+    """Analyse a session, and make its report and its still."""
     session.analyze(workers=pose_workers)
-    # The results stand without a report, which is rendered again on request.
+    # # The results remain without a report, which is rendered again on request.
     with suppress(MobilityError):
         session.render_report()
     session.still()

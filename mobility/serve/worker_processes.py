@@ -22,7 +22,7 @@ PROGRAM: Sequence[str] = ("mobility.serve.worker",)
 T = TypeVar("T")
 
 _KEPT_BYTES = 512 << 20
-"""A process that holds more memory than this after a request is not used again."""
+"""A process that uses more memory than this after a request is not used again."""
 
 
 async def run_to_completion(work: Awaitable[T]) -> T:
@@ -61,7 +61,7 @@ class Worker:
     async def ask(self, request: Mapping[str, Any], *, on_message: Send = lambda *_: None) -> Any:
         """Send a request, and return the answer or raise the error of the process.
 
-        After an EndedError the next request starts another process. Messages that come before go
+        After an EndedError the next request starts another process. Messages that arrive before go
         to `on_message`, in another thread.
         """
         if self._process is None or self._process.ended:
@@ -117,7 +117,7 @@ class Pool:
 
 
 def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Do work in a thread that takes none from other work, and does not keep the server alive."""
+    """Run work in a thread of its own, which does not keep the server alive."""
     done: Future[T] = Future()
 
     def run() -> None:
@@ -136,10 +136,10 @@ def limit(memory_bytes: int) -> None:
         import resource
     except ImportError:  # not on Windows
         return
-    # No core dumps: they would leave pictures of people on the disk.
+    # # No core dumps: they would leave pictures of people on the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     with suppress(OSError):
-        # The server's answers go before analyses.
+        # # The server's answers have priority over analyses.
         os.nice(10)

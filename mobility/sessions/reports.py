@@ -42,6 +42,12 @@ GROUPED_BY = (
 """Columns by which people can be grouped."""
 
 
+def page_files(folder: Path, name: str) -> dict[str, Path]:
+    """Paths of the files of a page: "html", "client" (that for the client), "notebook", "json"."""
+    endings = {"html": "html", "client": "client.html", "notebook": "ipynb", "json": "json"}
+    return {kind: folder / f"{name}.{ending}" for kind, ending in endings.items()}
+
+
 def find_notebook(name: str) -> Path:
     """Path of a report notebook: in the checkout, else in the installation."""
     notebook = beside_package("notebooks") / f"{name}.ipynb"

@@ -1,7 +1,8 @@
-"""Many sessions as one table: a row for each session, metric, side and level.
+"""Many sessions as one table, with a row for each session, metric, side and level.
 
-The table is a :class:`pandas.DataFrame`, as statistics packages take it. All other functions here
-read that table, which may have been filtered, joined or loaded from a file.
+The table is a :class:`pandas.DataFrame`, the form that statistics packages take. All other
+functions of this module read that table, which may have been filtered, joined or loaded from a
+file.
 """
 
 from __future__ import annotations
@@ -54,33 +55,33 @@ if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
 
 COLUMNS = tuple(tables.load("cohort_columns")["columns"])
-"""Columns of the table, in order; the table ``cohort_columns`` says what they hold."""
+"""Columns of the table, in order. The table ``cohort_columns`` describes them."""
 
 LEVELS_OVER_REPETITIONS = ("session", "visit")
-"""Levels of values over the accepted repetitions, neither of one of them nor of a phase."""
+"""Levels of values over the accepted repetitions, not of one repetition or phase."""
 
 COLUMNS_OF_CHECKS = tuple(tables.load("cohort_columns")["checks"])
 """Columns of the table of :func:`checks`, in order."""
 
 KIND_OF_SD_COLUMN = {"sd_from_standing": "from_standing", "sd_of_sides": "asymmetry"}
-"""Columns of further errors of a value: of which kind the metric is whose ``sd`` each repeats."""
+"""Columns with further errors of a value: the kind of metric whose ``sd`` each repeats."""
 
 AGE_BANDS = {0: "under 9", 9: "9–19", 20: "20–44", 45: "45–69", 70: "70 and over"}
-"""First year of each age band: those of the reference values of Soucie et al. (2011)."""
+"""First year of each age band, as in the reference values of Soucie et al. (2011)."""
 
 COMPARED: tuple[Level, ...] = ("good", "limited")
-"""Verdicts on a recording with which a session is compared, unless others are asked for."""
+"""Verdicts on a recording with which a session is compared, if no others are requested."""
 
 UNKNOWN = "not known"
 
 OUTDATED = "outdated"
-"""Last word of ``software`` where an analysis of today would not give the same results."""
+"""Last word of ``software`` if an analysis of today would not give the same results."""
 
 _NUMBER_TYPES = {
     **dict.fromkeys(("age", "height_m", "weight_kg", "azimuth"), "float64"),
     **dict.fromkeys(("cameras", "visit", "trial"), "Int64"),
 }
-"""Types of the columns of a session that are numbers."""
+"""Types of the session columns that are numbers."""
 _BANDS_OF_NUMBERS = 3
 
 
@@ -94,20 +95,20 @@ def to_dataframe(
     sessions
         Sessions of one or more stores, in any state.
     recordings
-        Verdicts on a recording with which a session is compared with others: of "good",
-        "limited", "not_this_exercise", "unusable". All four take every session.
+        Verdicts on a recording with which a session is compared with others: any of "good",
+        "limited", "not_this_exercise", "unusable". All four together include every session.
 
     Returns
     -------
     pandas.DataFrame
         One row for each session, metric, side and level, with the columns of the table
-        ``cohort_columns``: whose it is, from which visit, and how it was recorded; ``metric``,
-        ``value``, its four errors (``sd``, ``sd_from_standing``, ``sd_of_sides``, ``sem``), its
-        unit. What the verdict on the recording rules out has no value, as on its page, and why in
-        ``reason``.
+        ``cohort_columns``: the participant, the visit, and how the session was recorded;
+        ``metric``, ``value``, its unit and its four errors (``sd``, ``sd_from_standing``,
+        ``sd_of_sides``, ``sem``). A value that the verdict on the recording rules out is missing,
+        as on the report page, and ``reason`` says why.
 
-        A session without results, or with another verdict than those of `recordings`, has one row,
-        without metric, that says why in ``reason``. Texts are categories.
+        A session without results, or with a verdict that is not among `recordings`, has one row
+        without a metric; its ``reason`` says why. Texts are categories.
 
     Raises
     ------
@@ -138,20 +139,21 @@ def to_dataframe(
 
 
 def as_frame(per_session: list[dict[str, Any]], parts: list[pa.Table]) -> pd.DataFrame:
-    """Make one table of the `parts`, the rows of each session or visit.
+    """Make one table of the `parts`, which are the rows of each session or visit.
 
-    `per_session` has what is the same in all rows of each; visits are numbered there, in place.
+    `per_session` has the values that are the same in all rows of a session. The visits are numbered
+    there, in place.
     """
     import pandas as pd
     import pyarrow as pa
 
     _number_visits(per_session)
     row_counts = [table.num_rows for table in parts]
-    # Without sessions the columns are those of an empty table.
+    # # Without sessions, the columns are those of an empty table.
     joined = pa.concat_tables([as_table([]), *parts], promote_options="default")
-    # Texts as codes: millions of rows fit into memory.
+    # # Texts are stored as codes, so that millions of rows fit into memory.
     joined = joined.unify_dictionaries()
-    # Column by column, each freed at once: else memory holds all twice.
+    # # Each column is freed as soon as it is used. Otherwise memory holds everything twice.
     frame = joined.to_pandas(split_blocks=True, self_destruct=True)
     columns_of_sessions = set(COLUMNS) - set(frame.columns) - set(KIND_OF_SD_COLUMN)
     for name in columns_of_sessions:
@@ -170,9 +172,9 @@ def as_frame(per_session: list[dict[str, Any]], parts: list[pa.Table]) -> pd.Dat
 
 
 def _number_visits(sessions: Iterable[dict[str, Any]]) -> None:
-    """Give each session the number of its visit, and its own within that, in place."""
+    """Assign numbers to visits, and to sessions within each visit, in place."""
     of_people: dict[str, dict[date, list[dict[str, Any]]]] = {}
-    # By day, then by time: days are those of where a session was made, and may overlap in time.
+    # # Sort by day, then by time: days are local to each session, so they may overlap in time.
     for row in sorted(sessions, key=lambda row: (row["date"].date(), row["date"])):
         if row["user_id"] != ANONYMOUS:
             days = of_people.setdefault(row["user_id"], {})
@@ -190,8 +192,8 @@ def _add_sd_beside(frame: pd.DataFrame) -> None:
     of_session = frame[frame["level"].isin(LEVELS_OVER_REPETITIONS)]
     medians = of_session[of_session["kind"].eq("median")]
     quantity, quantity_and_side = ["session_id", "quantity"], ["session_id", "quantity", "side"]
-    # A change from standing ends at the bottom. The value there is a metric of its own where the
-    # median is of an extreme; else it is the median.
+    # # A change from standing ends at the bottom. If the median belongs to an extreme, the value at
+    # the bottom is a metric of its own. Otherwise it is the median.
     at_bottom = of_session[of_session["kind"].eq("at_bottom")]
     values_at_bottom = pd.concat([at_bottom, medians]).drop_duplicates(quantity_and_side)
     for column, values, keys in (
@@ -212,16 +214,17 @@ def checks(frame: pd.DataFrame, sessions: Iterable[StoredSession]) -> pd.DataFra
     Parameters
     ----------
     frame
-        Of :func:`to_dataframe`: whose sessions they are, and which are compared.
+        The table of :func:`to_dataframe`: it has the participants and says which sessions are
+        compared.
     sessions
-        The sessions that it was made of.
+        The sessions in that table.
 
     Returns
     -------
     pandas.DataFrame
-        One row for each session, rule and side, as :meth:`mobility.Session.checks` has them, with
-        the columns `COLUMNS_OF_CHECKS`. A session that is not compared has one row, without rule,
-        that says why in ``reason``; one of an exercise without rules has none.
+        One row for each session, rule and side, as in :meth:`mobility.Session.checks`, with the
+        columns `COLUMNS_OF_CHECKS`. A session that is not compared has one row without a rule, and
+        its ``reason`` says why. A session of an exercise without rules has no row.
     """
     listed = _with_plain_texts(frame.drop_duplicates("session_id"))
     listed = listed.set_index("session_id", drop=False)
@@ -272,10 +275,10 @@ def write_table(
     """Write a table of sessions as CSV or Parquet, with its data dictionary beside it.
 
     The dictionary is ``NAME.datapackage.json``
-    (:func:`mobility.documents.data_dictionary.data_dictionary`). There is one for both formats: if
-    the table was written in the other one earlier, it describes both files. The `checks` of
-    :func:`checks` are written beside it as ``NAME.checks``, in the same format. It raises as
-    :func:`write_rows`.
+    (:func:`mobility.documents.data_dictionary.data_dictionary`). Both formats share it: if the
+    table was written in the other format earlier, the dictionary describes both files. The `checks`
+    of :func:`checks` are written beside the table as ``NAME.checks``, in the same format. The
+    errors are those of :func:`write_rows`.
     """
     target = write_rows(frame, path)
     in_each_format = [target.with_suffix(ending) for ending in FORMATS]
@@ -289,16 +292,16 @@ def write_table(
 
 
 def write_rows(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
-    """Write a table as CSV or Parquet, by the ending of `path`; whole or not at all.
+    """Write a table as CSV or Parquet, depending on the ending of `path`, completely or not at all.
 
-    In CSV a text that a spreadsheet would compute ("=1+1") has an apostrophe before it.
+    In CSV, a text that a spreadsheet would evaluate ("=1+1") starts with an apostrophe.
 
     Raises
     ------
     BadInputError
-        For another ending.
+        `path` has another ending.
     StorageError
-        The place cannot be written.
+        The file cannot be written.
     """
     target = Path(path)
     if target.suffix not in FORMATS:
@@ -314,17 +317,17 @@ def write_rows(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
 
 
 def dictionary_of(table: Path) -> Path:
-    """Where the data dictionary of a written table is."""
+    """Return the path of the data dictionary of a written table."""
     return table.with_suffix(ENDING)
 
 
 def checks_of(table: Path) -> Path:
-    """Where the checks beside a written table are."""
+    """Return the path of the checks beside a written table."""
     return table.with_suffix(f".checks{table.suffix}")
 
 
 def is_table(file: Path) -> bool:
-    """Whether a file is a table that :func:`write_table` wrote, as its first columns show."""
+    """Return whether :func:`write_table` wrote a file, judged by its first columns."""
     import pyarrow.parquet as pq
 
     with file.open("rb") as opened:
@@ -332,7 +335,7 @@ def is_table(file: Path) -> bool:
     if head.startswith(b"PAR1"):
         try:
             names = pq.read_schema(file).names
-        except (OSError, ValueError):  # no Parquet file, though it begins as one
+        except (OSError, ValueError):  # not a Parquet file, although it starts like one
             return False
     else:
         first_line, _, _ = head.decode("utf-8", errors="replace").partition("\n")
@@ -343,7 +346,7 @@ def is_table(file: Path) -> bool:
 def choose_sessions(
     store: SessionStore[Any], *, exercise: str = "", participants: Sequence[str] = ()
 ) -> list[StoredSession]:
-    """List the sessions of a store, of one exercise and some participants if these are named.
+    """List the sessions of a store, optionally of one exercise and of some participants.
 
     Sessions of ``mobility demo`` are listed only if their participant, "demo", is named.
 
@@ -368,55 +371,56 @@ def choose_sessions(
 
 
 def not_listed(store: SessionStore[Any], listed: Iterable[StoredSession]) -> dict[str, int]:
-    """Count the sessions of a store that are not among the `listed`, by the reason."""
+    """Count the sessions of a store that are not among the `listed`, by reason."""
     ids = {session.id for session in listed}
     sessions, damaged = store.sessions_and_damaged()
-    others = [session.record for session in sessions if session.id not in ids]
-    demos = sum(record.is_demo for record in others)
-    counts = {"damaged": len(damaged), "demo": demos, "other": len(others) - demos}
+    unlisted = [session.record for session in sessions if session.id not in ids]
+    demos = sum(record.is_demo for record in unlisted)
+    counts = {"damaged": len(damaged), "demo": demos, "other": len(unlisted) - demos}
     return {
         tables.sentence(f"cohort.not_listed.{why}"): count for why, count in counts.items() if count
     }
 
 
 def by_exercise(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Split a table by exercise: measures of different exercises are not compared.
+    """Split a table by exercise, because measures of different exercises are not compared.
 
-    Exercises of which no session is compared are left out; without any, the table is one part,
-    without a name.
+    Exercises without a compared session are left out. If no session is compared, the whole table is
+    one part, under an empty name.
     """
-    with_metrics = frame.loc[frame["metric"].ne(""), "exercise"].astype("str")
-    names = [each.name for each in registry.exercises() if each.name in set(with_metrics)]
+    measured = frame.loc[frame["metric"].ne(""), "exercise"].astype("str")
+    names = [exercise.name for exercise in registry.exercises() if exercise.name in set(measured)]
     return {name: frame[frame["exercise"].eq(name)] for name in names} or {"": frame}
 
 
 def overview(frame: pd.DataFrame) -> pd.DataFrame:
-    """List the sessions, oldest first, with the reason why one is left out."""
+    """List the sessions, oldest first. A session that is left out has the reason."""
     columns = ["session_id", "user_id", "date", "exercise", "state", "view", "recording"]
     columns += [*WHOSE, "software"]
     listed = with_origin(_with_plain_texts(frame.drop_duplicates("session_id")))
     counted = of_metric(frame, "accepted_repetitions").set_index("session_id")["value"]
     table = listed[columns].assign(
         repetitions=listed["session_id"].map(counted).astype("Int64"),
-        # A row with a metric has the reason why its value is missing, not why the session is.
+        # # In a row with a metric, the reason explains the missing value, not the missing session.
         reason=listed["reason"].where(listed["metric"].eq(""), ""),
     )
     return table.sort_values(["date", "session_id"], ignore_index=True)
 
 
 def left_out(sessions: pd.DataFrame) -> dict[str, int]:
-    """Count the sessions of :func:`overview` that are left out, by the reason."""
+    """Count the sessions of :func:`overview` that are left out, by reason."""
     without = sessions[sessions["reason"].ne("")]
-    # Each failed in its own words: counted as one reason.
+    # # Each failure has its own message; all failures are counted as one reason.
     failed = tables.sentence("cohort.without.failed")
     reasons = without["reason"].where(without["state"].ne("failed"), failed)
     return {str(reason): int(count) for reason, count in reasons.value_counts().items()}
 
 
 def metrics_of(frame: pd.DataFrame) -> list[str]:
-    """Names of the metrics that some session of the table has, in their order.
+    """List the names of the metrics that any session of the table has, in order.
 
-    One of single joints has a name for each movement: "end_of_range[elbow_flexion]".
+    A metric of single-joint range of motion has a name for each movement:
+    "end_of_range[elbow_flexion]".
     """
     pairs = frame[["metric", "item"]].drop_duplicates().astype("str")
     pairs = pairs[pairs["metric"].ne("")]
@@ -425,24 +429,24 @@ def metrics_of(frame: pd.DataFrame) -> list[str]:
 
 
 def choose_measures(asked: Sequence[str], available: Sequence[str]) -> list[str]:
-    """Choose measures by their names; that of a metric with items stands for all of them."""
-    chosen = []
+    """Choose measures by name. The name of a metric with items selects all of its items."""
+    measures = []
     for name in asked:
-        with_items = [each for each in available if metric_and_item(each)[0] == name]
+        with_items = [measure for measure in available if metric_and_item(measure)[0] == name]
         stands_for_items = name not in available and with_items
-        chosen += with_items if stands_for_items else [name]
-    return list(dict.fromkeys(chosen))
+        measures += with_items if stands_for_items else [name]
+    return list(dict.fromkeys(measures))
 
 
 def of_metric(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Rows of a metric over the accepted repetitions of each session, by date and side.
+    """Return the rows of a metric over the accepted repetitions of each session, by date and side.
 
-    Values of a repetition or a phase are left out, and those of a part of an index or a movement
-    unless it is named: "end_of_range[elbow_flexion]".
+    Values of single repetitions and phases are left out. Parts of an index and movements are left
+    out unless they are named: "end_of_range[elbow_flexion]".
     """
     name, item = metric_and_item(metric)
     rows = frame[frame["metric"].eq(name) & frame["level"].isin(LEVELS_OVER_REPETITIONS)]
-    rows = _with_plain_texts(rows)  # of few rows: of all it is slow
+    rows = _with_plain_texts(rows)  # after filtering: it is slow on all rows
     rows = rows[rows["item"].eq(item)]
     return rows.sort_values(["date", "session_id", "side"], ignore_index=True)
 
@@ -454,45 +458,46 @@ def changes(
     sem: float | None = None,
     studies: Sequence[Reference] = (),
 ) -> pd.DataFrame:
-    r"""Compare repeated sessions of each participant with their first one.
+    r"""Compare repeated sessions of each participant with their first session.
 
-    A change shows something only where it exceeds the smallest detectable change,
-    MDC95 = 1.96 √2 SEM. The SEM is `sem`, if it is given. Else it is that which a study of the lab
-    has measured under the conditions of all of the participant's sessions. Else it is the root mean
+    A change means something only if it exceeds the smallest detectable change, MDC95 = 1.96 √2 SEM.
+    If `sem` is given, it is the SEM. Otherwise the SEM comes from a study of the lab, made under
+    the conditions of all of the participant's sessions. Without such a study, it is the root mean
     square of the standard errors of measurement (``sem``) of these sessions.
 
-    The last two need sessions that were filmed and analysed alike (view, direction of the camera
-    within 10 degrees, number of cameras, assumption on standing). If they were not, the standard
-    deviation of the error (``sd``) counts in addition, as in
+    The last two require that the sessions were filmed and analysed in the same way (view, direction
+    of the camera within 10 degrees, number of cameras, assumption about standing). If they were
+    not, the standard deviation of the error (``sd``) is added, as in
     :func:`mobility.assessment.trial_errors.visit_error`. Without a ``sem`` the error is unknown.
 
     Parameters
     ----------
     frame
-        Of :func:`to_dataframe`.
+        The table of :func:`to_dataframe`.
     metric
-        A metric of the table; of single joints with the movement, "end_of_range[elbow_flexion]".
+        A metric of the table; for single-joint range of motion with the movement,
+        "end_of_range[elbow_flexion]".
     sem
-        Standard error of measurement in the unit of the metric, for instance of a study of
-        repeated measurements.
+        Standard error of measurement in the unit of the metric, for instance from a test-retest
+        study.
     studies
-        What the lab's own studies found, as :meth:`mobility.Store.references` gives it.
+        Results of the lab's own studies, from :meth:`mobility.Store.references`.
 
     Returns
     -------
     pandas.DataFrame
         A row for each session, side and participant with at least two measured sessions:
         ``user_id``, ``side``, ``session_id``, ``date``, ``view``, ``value``, ``sd``, ``sem``,
-        ``units``, ``mdc95``, ``error_of`` (whose error that is of: "package", "given", or the name
-        of a study), ``error_people`` (how many people that study measured, else 0),
-        ``change`` from the first measured session, and ``verdict``: "first",
-        "within error", "larger", "smaller", "error unknown". Sessions of "anonymous" are left out,
-        for they may be of different people.
+        ``units``, ``mdc95``, ``error_of`` (where the error comes from: "package", "given", or the
+        name of a study), ``error_people`` (how many people that study measured, otherwise 0),
+        ``change`` from the first measured session, and ``verdict``: "first", "within error",
+        "larger", "smaller", "error unknown". Sessions of "anonymous" are left out because they may
+        belong to different people.
 
     Raises
     ------
     BadInputError
-        If `sem` is not positive.
+        `sem` is not positive.
 
     References
     ----------
@@ -526,7 +531,7 @@ def changes(
 
 
 def _same_errors(rows: pd.DataFrame, error: float | pd.Series, error_of: str) -> pd.DataFrame:
-    """Errors that are not of a study, for each row, with whose they are."""
+    """Return errors that do not come from a study, with their origin, for each row."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -545,11 +550,11 @@ def _errors_between_sessions(
     import pandas as pd
 
     were_alike = _filmed_alike(rows, person)
-    # A table of one's own may have no ``sem``.
+    # # A table that did not come from this package may have no ``sem``.
     retest = rows.get("sem", pd.Series(np.nan, index=rows.index))
     errors = visit_error(rows["sd"].to_numpy(), retest.to_numpy(), alike=were_alike.to_numpy())
     squares = pd.Series(errors**2, index=rows.index).groupby(person)
-    # The error is known only if that of each session is.
+    # # The error is known only if the error of every session is known.
     all_known = squares.transform("count") == squares.transform("size")
     error = np.sqrt(squares.transform("mean").where(all_known))
     of_package = _same_errors(rows, error, "package")
@@ -563,7 +568,7 @@ def _errors_between_sessions(
 
 
 def _filmed_alike(rows: pd.DataFrame, person: list[pd.Series]) -> pd.Series:
-    """Whether all sessions of a person were filmed and analysed alike, for each row."""
+    """Return for each row whether all sessions of the person were filmed and analysed alike."""
     import pandas as pd
 
     table = with_origin(rows).reindex(columns=list(Filming._fields)).astype("object")
@@ -577,11 +582,11 @@ def _filmed_alike(rows: pd.DataFrame, person: list[pd.Series]) -> pd.Series:
 
 
 def _errors_of_studies(rows: pd.DataFrame, studies: Sequence[Reference]) -> pd.DataFrame:
-    """Error that the newest fitting study of the lab found for each row, its name and people."""
+    """Return for each row the error of the newest study that fits, its name and its people."""
     import pandas as pd
 
     errors: dict[tuple[Any, ...], tuple[float, str, int]] = {}
-    for study in reversed(studies):  # the newest is the first: it replaces those before it
+    for study in reversed(studies):  # from the oldest to the newest, which replaces the others
         for error in study.errors if isinstance(study, RetestErrors) else ():
             conditions = error.conditions.model_dump().values()
             key = (*conditions, error.metric, error.side, error.version)
@@ -595,7 +600,7 @@ def _errors_of_studies(rows: pd.DataFrame, studies: Sequence[Reference]) -> pd.D
 
 
 def with_origin(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the origin of their keypoints, which is MediaPipe where they do not name it."""
+    """Add the origin of the keypoints to the rows: MediaPipe if a row does not name one."""
     origins: dict[str, Any] = Origin()._asdict()
     for name in origins.keys() & set(rows.columns):
         is_named = rows[name].notna() & rows[name].ne("")
@@ -604,24 +609,24 @@ def with_origin(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
-    """Give one value for each participant, side and group: the median of their sessions.
+    """Return one value for each participant, side and group: the median of their sessions.
 
-    Sessions of one person are not independent, so that each person counts once in a group.
+    Sessions of one person are not independent. Each person therefore counts once in a group.
 
     Parameters
     ----------
     frame, metric
-        As of :func:`changes`.
+        As in :func:`changes`.
     group_by
         "age_band", or a column that is the same for all rows of a session ("sex", "view", ...).
-        Numbers ("height_m") are cut into three bands with about as many sessions in each.
+        Numbers ("height_m") are cut into three bands with about equally many sessions.
 
     Returns
     -------
     pandas.DataFrame
-        ``group`` (ordered), ``user_id``, ``person``, ``side``, ``value``, ``sessions`` (their
-        number), ``units``. Whoever lacks the field is in the group "not known". Each session of
-        "anonymous" counts as another ``person``.
+        ``group`` (ordered), ``user_id``, ``person``, ``side``, ``value``, ``sessions`` (how many),
+        ``units``. People without a value in the field are in the group "not known". Every session
+        of "anonymous" counts as a different ``person``.
     """
     import pandas as pd
 
@@ -648,7 +653,7 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
 
 
 def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:
-    """Return the verdicts by these names, "all" for all; hyphens and spaces make no difference.
+    """Return the verdicts with these names; "all" means all. Hyphens and spaces do not matter.
 
     Raises
     ------
@@ -668,14 +673,14 @@ def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:
 
 
 def check_group(group_by: str) -> None:
-    """Refuse a column that :func:`by_group` cannot group by."""
+    """Raise unless :func:`by_group` can group by this column."""
     if group_by not in GROUPED_BY:
         choice = likely(group_by, GROUPED_BY) or f"; choose from {', '.join(GROUPED_BY)}"
         raise BadInputError.of({"group_by": f"there is no {group_by!r}{choice}"})
 
 
 def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> None:
-    """Refuse metrics that no session has."""
+    """Raise if no session has one of the metrics."""
     names = [metric_and_item(metric)[0] for metric in metrics]
     available: dict[str, None] = {}
     for session in sessions:
@@ -692,9 +697,9 @@ def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> 
 
 
 def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
-    """Count, median, quartiles and range of each group and side of :func:`by_group`.
+    """Return count, median, quartiles and range of each group and side of :func:`by_group`.
 
-    Quartiles stand only where there are at least four people.
+    Quartiles are given for at least four people.
     """
     import pandas as pd
 
@@ -710,11 +715,11 @@ def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
-    """Rows of the metrics of a session, or one row with the reason why there are none."""
+    """Return the metrics of a session as rows, or one row with the reason why there are none."""
     if why := why_without_results(session, record):
         return as_table([{"reason": why}])
     try:
-        session.edits()  # damaged ones raise: whether the results are of them is not known
+        session.edits()  # damaged edits raise: the results may not include them
         table = read_metrics_table(session.result_file("table"))
     except MobilityError as error:
         return as_table([{"reason": str(error)}])
@@ -722,7 +727,7 @@ def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
 
 
 def why_without_results(session: StoredSession, record: SessionRecord) -> str:
-    """Say why a session has no results; empty where it has."""
+    """Say why a session has no results; empty if it has results."""
     if record.state == "analyzed":
         return ""
     state: str = record.state
@@ -735,8 +740,8 @@ def why_without_results(session: StoredSession, record: SessionRecord) -> str:
 def why_not_compared(
     verdict: Verdict | None, compared: Sequence[Level], record: SessionRecord
 ) -> str:
-    """Say which verdict excludes a session from comparison; empty where none does."""
-    if verdict is None:  # only a comparison of all recordings takes it
+    """Say which verdict excludes a session from comparison; empty if none does."""
+    if verdict is None:  # only a comparison of all recordings includes it
         return "" if set(compared) == set(LEVELS) else tables.sentence("cohort.not_judged")
     if verdict.level in compared:
         return ""
@@ -747,7 +752,7 @@ def why_not_compared(
 def _verdict_on(
     session: StoredSession, record: SessionRecord, quality: Mapping[str, Any], measured: pa.Table
 ) -> Verdict | None:
-    """Verdict on the recording of a session, as on its page; None where there is none."""
+    """Return the verdict on the recording of a session, as on its page, or None."""
     import pyarrow.compute as pc
 
     is_count = pc.equal(measured["metric"], "accepted_repetitions")

@@ -57,7 +57,7 @@ _BAND_LIMITS = {
     "whole": ("lower_whole", "upper_whole"),
     "points": ("lower", "upper"),
 }
-"""Variables of the curves that hold the ends of a band."""
+"""Variables of the curves with the limits of a band."""
 
 _WORDS_OF_BANDS = {"whole": "95 % band, whole curve", "points": "95 % interval, each point"}
 
@@ -76,7 +76,7 @@ _COLUMNS_OF_LONG_TABLE = ("participant", "value")
 _DTYPE_KINDS = dict.fromkeys(("value", "sd", "mdc95", "change"), ("fiu", "numbers")) | {
     "date": ("M", "dates, as of pandas.to_datetime")
 }
-"""Kinds of dtype that a column may have, and what an error calls its content."""
+"""Kinds of dtype that a column may have, and how an error message describes its content."""
 
 _SIDE_ORDER = ("left", "right", "")
 
@@ -104,7 +104,7 @@ def _check_pair(value: Any) -> Any:
         pair = list(value)
     except TypeError:
         pair = []
-    if len(pair) != 2 or not all(callable(getattr(each, "set_ylim", None)) for each in pair):
+    if len(pair) != 2 or not all(callable(getattr(axes, "set_ylim", None)) for axes in pair):
         raise BadInputError("must be two Axes of matplotlib, as from pyplot.subplots(1, 2)[1]")
     return pair
 
@@ -160,16 +160,17 @@ def group_curves(
     Parameters
     ----------
     curves
-        From :func:`mobility.mean_curves`. The two sides of a single group are drawn together, those
-        of several groups each on Axes of its own.
+        From :func:`mobility.mean_curves`. Both sides of a single group are drawn together. With
+        several groups, each side has its own Axes.
     test
-        From :func:`mobility.compare_curves`: its clusters are marked below, with their p.
+        From :func:`mobility.compare_curves`: its clusters are marked below the curves, with their
+        p.
     side
         Side to draw; None draws both.
     band
-        ``"whole"``: 95 % confidence band of the curve as a whole, from five people on; of fewer as
-        ``"points"``: 95 % confidence interval of each point, from three on. ``"sd"``: one standard
-        deviation between people.
+        ``"whole"``: 95 % confidence band of the whole curve, from five people on; with fewer people
+        as ``"points"``: 95 % confidence interval of each point, from three people on. ``"sd"``: one
+        standard deviation between people.
     ax
         Where to draw; None makes a figure.
 
@@ -177,25 +178,26 @@ def group_curves(
     -------
     list of matplotlib.axes.Axes
         The Axes drawn on. The grey bar at the right is the 95 % interval of the model's error of a
-        mean (largest of the groups, median over the curve) if all people share it, which the bands
-        leave out.
+        mean (largest of the groups, median over the curve) if all people share that error, which
+        the bands do not include.
 
     Raises
     ------
     BadInputError
-        When `curves` has not that side, or two sides of several groups are to be drawn on one `ax`.
+        `curves` does not have that side, or two sides of several groups are to be drawn on one
+        `ax`.
     """
-    sides = [str(each) for each in curves["side"].values]
+    sides = [str(value) for value in curves["side"].values]
     _require_sides(sides, "plot.group_curves")
     if side is not None and side not in sides:
         raise BadInputError(f"plot.group_curves: the curves have no side {quoted(side)}")
     drawn_sides = sides if side is None else [side]
     is_one_group = curves.sizes["group"] == 1
-    sides_of_panels = [drawn_sides] if is_one_group else [[each] for each in drawn_sides]
+    sides_of_panels = [drawn_sides] if is_one_group else [[name] for name in drawn_sides]
     count = len(sides_of_panels)
     if ax is not None and count > 1:
         raise BadInputError(
-            "plot.group_curves: two sides need two Axes; name the side for this one"
+            "plot.group_curves: two sides need two Axes; choose one side for this one"
         )
     axes = [axes_or_new(ax)] if count == 1 else _row_of_axes(count, share_y=True)
     label = capital(str(curves["curve"].attrs["long_name"]))
@@ -243,39 +245,41 @@ def change(
     changes
         From :func:`mobility.studies.cohort.changes`.
     participant
-        Whose values to draw over the days since the first session, with their 95 % intervals. None
-        draws everybody: of a single participant the same, of several the changes of each from the
-        first visit, with their mean from three people on.
+        The person whose values to draw over the days since the first session, with their 95 %
+        intervals. None draws everybody. If that is a single participant, the plot is the same. With
+        several, it shows the changes of each person from the first visit, and their mean from three
+        people on.
     side
         Side to draw; None draws both.
     ax
         Where to draw; None makes a figure.
     legend
-        Whether sides and marks are named.
+        Whether a legend names sides and marks.
 
     Returns
     -------
     matplotlib.axes.Axes
         The Axes drawn on. A filled mark is beyond the person's smallest detectable change, a hollow
-        one within; of several people the band is the root mean square of theirs.
+        mark is within it. With several people, the band is the root mean square of their smallest
+        detectable changes.
 
     Raises
     ------
     BadInputError
-        When there is no such participant or side.
+        There is no such participant or side.
     """
     rows = _of_side(changes, side, "plot.change")
     if participant is not None:
-        people = [str(each) for each in rows["user_id"].unique()]
+        people = [str(user_id) for user_id in rows["user_id"].unique()]
         if participant not in people:
             raise BadInputError(
-                f"plot.change: no participant {quoted(participant)} with two sessions"
+                f"plot.change: participant {quoted(participant)} does not have two sessions"
                 f"{likely(participant, people)}"
             )
         rows = rows[rows["user_id"].astype(str).eq(participant)]
     ax = axes_or_new(ax)
-    sides = [each for each in _SIDE_ORDER if each in set(rows["side"])]
-    handles = [_mark(each, capital(each)) for each in sides if each]
+    sides = [known_side for known_side in _SIDE_ORDER if known_side in set(rows["side"])]
+    handles = [_mark(drawn_side, capital(drawn_side)) for drawn_side in sides if drawn_side]
     handles.append(_mark("", tables.sentence("cohort.beyond"), color=GREY, mfc=GREY))
     if rows["user_id"].nunique() == 1:
         _draw_one_person(ax, rows, sides)
@@ -296,37 +300,37 @@ def reliability(
     over: str = "visit",
     axes: Pair = None,
 ) -> list[Axes]:
-    """Draw how a measure repeats: differences of visits over their means, and everybody's lines.
+    """Draw how a measure repeats: differences of visits over means, and one line per person.
 
     Parameters
     ----------
     table
-        A row for each value, with the columns ``participant``, ``visit`` (or another, `over`),
-        ``value`` (NaN where there is none) and, where they are there, ``metric``, ``side`` ("left",
+        A row for each value, with the columns ``participant``, ``visit`` (or another, see `over`)
+        and ``value`` (NaN if it is missing). Optional columns are ``metric``, ``side`` ("left",
         "right" or "") and ``units``. Several values of a person, visit and side are averaged.
     metric
-        Metric to draw; None: the only one.
+        Metric to draw; None draws the only one.
     side
         Side to draw; None draws both.
     over
-        Column that says what differs between the values of a person: ``"visit"``, ``"operator"``,
-        ``"device"``. Numbers are put in order, else the order is that of the table.
+        Column that differs between the values of a person: ``"visit"``, ``"operator"``,
+        ``"device"``. Numbers are sorted; other values keep the order of the table.
     axes
         Two Axes; None makes a figure.
 
     Returns
     -------
     list of matplotlib.axes.Axes
-        Left, the difference of each later visit from the first over the mean of both, with the mean
-        difference, the 95 % limits of agreement and their confidence intervals (Bland and Altman;
-        values of one person are not independent,
-        :func:`~mobility.studies.statistics.limits_of_agreement.bland_altman`). Right, a line for
-        each person and side from visit to visit, and the mean of those who have all visits.
+        Left: the difference of each later visit from the first, over the mean of both, with the
+        mean difference, the 95 % limits of agreement and their confidence intervals (Bland and
+        Altman; values of one person are not independent,
+        :func:`~mobility.studies.statistics.limits_of_agreement.bland_altman`). Right: a line for
+        each person and side from visit to visit, and the mean of the people with all visits.
 
     Raises
     ------
     BadInputError
-        There is no such metric or side, or there is one visit only.
+        There is no such metric or side, or only one visit.
     """
     if over not in table:
         raise BadInputError(f"plot.reliability: the table has no column {quoted(over)}")
@@ -334,12 +338,12 @@ def reliability(
     missing = if_missing.keys() - set(table.columns)
     rows = table.reset_index(drop=True).assign(**{name: if_missing[name] for name in missing})
     for column in ("participant", "metric", "side", over):
-        if not all(isinstance(each, Hashable) for each in rows[column]):
+        if not all(isinstance(value, Hashable) for value in rows[column]):
             raise BadInputError(
-                f"plot.reliability: the column {quoted(column)} must be plain values"
+                f"plot.reliability: the column {quoted(column)} must contain plain values"
             )
     rows = _of_side(rows, side, "plot.reliability")
-    names = [str(each) for each in rows["metric"].unique()]
+    names = [str(metric_name) for metric_name in rows["metric"].unique()]
     if metric is None and len(names) > 1:
         raise BadInputError(f"plot.reliability: name one of the metrics {', '.join(names[:5])}")
     name = names[0] if metric is None else metric
@@ -352,7 +356,7 @@ def reliability(
     if len(levels) < 2:
         column = quoted(over)[1:-1]  # made safe to show, without the quotation marks
         raise BadInputError(
-            f"plot.reliability: there is one {column} only; give two of each person"
+            f"plot.reliability: the table has only one {column}; add a second one for each person"
         )
     units = in_words(str(rows["units"].iloc[0]))
     means = rows.groupby(["participant", "side", over], sort=False, observed=True)["value"].mean()
@@ -387,20 +391,20 @@ def retest_curves(
     ax
         Where to draw; None makes a figure.
     legend
-        Whether sides and bands are named.
+        Whether a legend names sides and bands.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The Axes drawn on. The band is the interval of each point; it may go beyond the Axes, which
-        show twice the largest error.
+        The Axes drawn on. The band is the interval of each point. It may extend beyond the Axes,
+        which show twice the largest error.
 
     Raises
     ------
     BadInputError
-        When there is no such side.
+        There is no such side.
     """
-    sides = [str(each) for each in errors["side"].values]
+    sides = [str(value) for value in errors["side"].values]
     _require_sides(sides, "plot.retest_curves")
     if side is not None and side not in sides:
         raise BadInputError(f"plot.retest_curves: the errors have no side {quoted(side)}")
@@ -432,7 +436,7 @@ def retest_curves(
     in_units = f" ({units})" if units else ""
     ax.set_ylabel(f"SEM of {kind}{in_units}", fontsize=NORMAL)
     if not counts:
-        reasons = [str(each) for each in errors["reason"].values if each]
+        reasons = [str(reason) for reason in errors["reason"].values if reason]
         say_empty(ax, reasons[0] if reasons else "")
         return ax
     highest = float(errors["sem"].sel(side=list(counts)).max())
@@ -444,7 +448,7 @@ def retest_curves(
 
 
 def _with_people(title: str, counts: dict[str, tuple[int, int]]) -> str:
-    """Title with the number of people, of each side where it differs."""
+    """Return the title with the number of people, for each side if the numbers differ."""
     different = set(counts.values())
     if len(different) == 1:
         return f"{title}, n = {count_range(*different.pop())}"
@@ -454,7 +458,7 @@ def _with_people(title: str, counts: dict[str, tuple[int, int]]) -> str:
 
 
 def _name_band(axis: Axes, words: str) -> None:
-    """Name a band in the legend, in grey: those that are drawn have the colours of their curves."""
+    """Name a band in the legend, in grey, because bands have the colours of their curves."""
     axis.fill_between([], [], [], color=GREY, alpha=0.15, lw=0, label=words)
 
 
@@ -486,10 +490,10 @@ def _people(count: int) -> str:
 
 
 def _draw_means(axis: Axes, curves: xr.Dataset, sides: Sequence[str], band: str) -> None:
-    """Draw the mean of each group and side, with n and what the band is in the legend."""
+    """Draw the mean of each group and side; the legend gives n and the kind of band."""
     percent = curves["percent"].to_numpy()
     groups = [str(group) for group in curves["group"].values]
-    band_words: dict[str, None] = {}  # each once, in order
+    band_words: dict[str, None] = {}  # without duplicates, in order
     for g, group in enumerate(groups):
         for side in sides:
             of_group = curves.sel(group=group, side=side)
@@ -511,19 +515,20 @@ def _draw_means(axis: Axes, curves: xr.Dataset, sides: Sequence[str], band: str)
     for words in band_words:
         _name_band(axis, words)
     if not axis.lines:
-        reasons = [str(each) for each in np.ravel(curves["reason"].values) if each]
+        reasons = [str(reason) for reason in np.ravel(curves["reason"].values) if reason]
         most_frequent = max(reasons, key=reasons.count, default="")
         say_empty(axis, most_frequent)
 
 
 def _band_of(curve: xr.Dataset, band: str) -> tuple[Any, Any, str]:
-    """Limits of the band of a mean, and what it is; no words where there is none."""
+    """Return the limits and name of the band of a mean; the name is empty without a band."""
     mean, sd = curve["mean"].to_numpy(), curve["sd"].to_numpy()
     if band == "sd":
         return mean - sd, mean + sd, "± 1 SD between people" if np.isfinite(sd).any() else ""
-    # Of few people there is no band of the whole curve: that of its points takes its place.
+    # # With few people there is no band for the whole curve; the interval of its points replaces
+    # it.
     for kind in ("whole", "points") if band == "whole" else ("points",):
-        low, high = (curve[each].to_numpy() for each in _BAND_LIMITS[kind])
+        low, high = (curve[limit].to_numpy() for limit in _BAND_LIMITS[kind])
         if np.isfinite(low).any():
             return low, high, _WORDS_OF_BANDS[kind]
     return mean, mean, ""
@@ -542,15 +547,15 @@ def _draw_error(axis: Axes, curves: xr.Dataset) -> None:
 
 
 def _draw_clusters(axis: Axes, test: xr.Dataset, sides: Sequence[str]) -> None:
-    """Mark the clusters of the sides below the curves, with their p."""
+    """Mark the clusters of the sides below the curves, with their p values."""
     below = axis.get_xaxis_transform()  # y as a share of the height
-    cluster_sides = [str(each) for each in test["cluster_side"].values]
+    cluster_sides = [str(value) for value in test["cluster_side"].values]
     clusters = [i for i, side in enumerate(cluster_sides) if side in sides]
     style: dict[str, Any] = {"color": "black", "lw": 4, "solid_capstyle": "butt"}
     for i in clusters:
         start, end, p = (float(test[f"cluster_{name}"][i]) for name in ("start", "end", "p"))
         axis.axvspan(start, end, color="#F2F2F2", lw=0, zorder=0)
-        shown_end = max(end, start + 0.5)  # one of a single point is seen, too
+        shown_end = max(end, start + 0.5)  # a cluster of a single point is visible, too
         axis.plot([start, shown_end], [0.025, 0.025], transform=below, **style)
         text = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
         middle = min(max((start + end) / 2, 8), 92)  # the text ends inside the panel
@@ -578,7 +583,7 @@ def _band_handle(label: str) -> Any:
 
 
 def _aside(number: int, step: float) -> float:
-    """How far the marks of a side, by its number, are shifted, so that they hide no others."""
+    """Return the shift of the marks of a side, by its number, so that no marks overlap."""
     return step * (2 * number - 1)
 
 
@@ -647,7 +652,7 @@ def _draw_everybody(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None:
             ax.plot(at, person["change"], color=COLOURS[side], lw=0.8, alpha=0.4, zorder=2)
             is_later = person["visit"].to_numpy() > 1
             is_beyond = person["verdict"].isin(["larger", "smaller"]).to_numpy()
-            # Hollow within the smallest detectable change, filled beyond it.
+            # # Hollow within the smallest detectable change, filled beyond it.
             for is_marked, face in ((~is_beyond, "white"), (is_beyond, COLOURS[side])):
                 style: dict[str, Any] = {
                     "ls": "",
@@ -669,7 +674,7 @@ def _draw_everybody(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None:
                 means.index + offset, means["mean"], color=COLOURS[side], ls=LINES[side], lw=2.4
             )
     visits = range(1, int(rows["visit"].max()) + 1)
-    # Of one side: a person counts once.
+    # # Use one side only, so that a person counts once.
     people = rows[rows["side"].eq(sides[0])]["visit"].value_counts()
     ax.set_xticks(list(visits), [f"{visit}\nn = {people.get(visit, 0)}" for visit in visits])
     panel_title(ax, _people(rows["user_id"].nunique()))
@@ -684,8 +689,8 @@ def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
     repeats = len(later_visits)
     early = np.tile(values.iloc[:, 0].to_numpy(), repeats)
     late = np.concatenate([values[visit].to_numpy() for visit in later_visits])
-    people = [str(each) for each in values.index.get_level_values("participant")] * repeats
-    sides = [str(each) for each in values.index.get_level_values("side")] * repeats
+    people = [str(name) for name in values.index.get_level_values("participant")] * repeats
+    sides = [str(value) for value in values.index.get_level_values("side")] * repeats
     complete = np.isfinite(early - late)
     limits = bland_altman(late, early, participants=people)
     ax.axhline(0, color=GREY, lw=0.7)
@@ -694,7 +699,7 @@ def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
     of_upper = limits.upper, limits.upper_low, limits.upper_high
     for line, (value, low, high) in zip(LIMITS, (of_lower, of_mean, of_upper), strict=True):
         line_with_interval(ax, line, float(value), float(low), float(high))
-    sides_there = [each for each in _SIDE_ORDER if each in sides]
+    sides_there = [known_side for known_side in _SIDE_ORDER if known_side in sides]
     for side in sides_there:
         is_of_side = complete & (np.array(sides) == side)
         style: dict[str, Any] = {
@@ -717,13 +722,13 @@ def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
     if without := int((~complete).sum()):
         counts += f", {without} incomplete"
     panel_title(ax, f"{title}{of_side}: {counts}")
-    if len(sides_there) > 1:  # with a frame: its marks could be taken for values
+    if len(sides_there) > 1:  # with a frame, because its marks could be taken for values
         ax.legend(fontsize=SMALL)
 
 
 def _draw_lines(ax: Axes, values: pd.DataFrame, visits: Sequence[Any]) -> None:
     sides = values.index.get_level_values("side").astype(str)
-    drawn_sides = [each for each in _SIDE_ORDER if each in set(sides)]
+    drawn_sides = [known_side for known_side in _SIDE_ORDER if known_side in set(sides)]
     at = np.arange(len(visits))
     for i, side in enumerate(drawn_sides):
         of_side = values[sides == side].to_numpy()

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import htpy as h
 import numpy as np
 from markupsafe import Markup
 
 from mobility import tables
+from mobility.assessment.number import Number
 from mobility.base.formatting import (
     MISSING,
     dated,
@@ -28,12 +27,11 @@ from mobility.base.formatting import (
 )
 from mobility.base.options import likely
 from mobility.catalogue import registry
-from mobility.kinematics.expected_error import half_width
 from mobility.plotting.axes import COLOURS, GREY, MARKERS, NORMAL, SMALL, in_words
 from mobility.reports import lab_norms
 from mobility.reports.figures import legend, line, panels, patch
 from mobility.reports.first_page import CLASS_OF_LEVEL
-from mobility.reports.html import Cell, Row, bullets, html, measured, opening, paragraphs, table
+from mobility.reports.html import Cell, Row, bullets, measured, opening, paragraphs, table
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.studies import cohort_plots
 from mobility.studies.cohort import (
@@ -364,11 +362,6 @@ def _recording(level: str, exercise: str) -> str | Cell:
     return Cell(verdict_in_words(level, exercise), CLASS_OF_LEVEL[level]) if level else MISSING
 
 
-def of_each_exercise(parts: Mapping[str, Markup]) -> Markup:
-    """Put the parts of a section together, each under the name of its exercise if it has one."""
-    return html(*(html(name and h.h3[name], part) for name, part in parts.items()))
-
-
 def usual_metrics(exercise: str) -> str:
     """Names of the metrics of an exercise that are compared by default, with commas."""
     compared = registry.exercise(exercise) if exercise else registry.usual()
@@ -395,28 +388,16 @@ def not_measured(frame: pd.DataFrame, unknown: Sequence[str]) -> Markup:
     )
 
 
-def picture(folder: str, exercise: str, name: str) -> Path | None:
-    """Path of a picture of an exercise; None without a folder."""
-    slug = f"{registry.exercise(exercise).slug}-" if exercise else ""
-    return Path(folder) / f"{slug}{name}.png" if folder else None
-
-
-def of_the_table(
-    frame: pd.DataFrame, parts: Mapping[str, pd.DataFrame], chosen: Mapping[str, Sequence[str]]
-) -> Markup:
-    """Give the size of the table, and the metrics on the page."""
+def of_the_table(frame: pd.DataFrame, titles: Sequence[str]) -> Markup:
+    """Give the size of the table, and the names of the metrics on the page."""
     if frame.empty:
         return paragraphs(tables.sentence("cohort.empty"))
-    titles = [
-        title_of(part, metric).lower() for name, part in parts.items() for metric in chosen[name]
-    ]
-    names = ", ".join(dict.fromkeys(titles))
     return paragraphs(
         tables.sentence(
             "cohort.table",
             rows=len(frame),
             metrics=len(metrics_of(frame)),
-            names=names or tables.sentence("cohort.none_shown"),
+            names=", ".join(dict.fromkeys(titles)) or tables.sentence("cohort.none_shown"),
         )
     )
 
@@ -448,7 +429,7 @@ def changes_table(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -> M
                     f"{row.user_id}: {title}",
                     row.side or MISSING,
                     dated(row.date),
-                    measured(row.value, units, half=half_width(row.sd)),
+                    measured(Number(row.value, row.sd, units=units)),
                     "" if row.verdict == "first" else quantity(row.change, units, signed=True),
                     quantity(row.mdc95, units),
                     Cell(_whose(row), "text"),

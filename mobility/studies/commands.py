@@ -1,4 +1,4 @@
-"""Commands on many sessions: visit, cohort, references, reliability, groups."""
+"""Commands for many sessions: visit, cohort, references, reliability, groups."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ def visit(
     *,
     user_id: ParticipantArgument,
     on: Annotated[
-        str | None, option("--on", "DATE", help="The day, as 2026-11-30; default: the last.")
+        str | None, option("--on", "DATE", help="The day, for example 2026-11-30; default: last.")
     ] = None,
-    only: Annotated[str, option("--only", "IDS", help=f"{_IDS} that alone count.")] = "",
+    only: Annotated[str, option("--only", "IDS", help=f"{_IDS} to include, no others.")] = "",
     without: Annotated[str, option("--without", "IDS", help=f"{_IDS} to leave out.")] = "",
     client: ClientOption = False,
     pdf: PdfOption = False,
     faces: FacesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make one page of a participant's sessions on a day, and print where it is.
+    """Make one page of a participant's sessions on one day, and print its path.
 
-    The films of each exercise are merged. The page is made only if missing or out of date. With
-    --json the command prints films, checks, joints and changes.
+    Videos of the same exercise are combined. The page is made only if it is missing or out of date.
+    With --json, the command prints videos, checks, joints and changes.
     """
     from mobility.base.formatting import split_names
     from mobility.reports.warm_kernels import start_early
@@ -94,7 +94,7 @@ def cohort(
         path_option(
             "--out",
             "PATH",
-            help="Folder of report and table; default: cohort, in the folder of the reports.",
+            help="Folder for report and table; default: cohort, in the folder of the reports.",
         ),
     ] = None,
     exercise_name: Annotated[
@@ -107,7 +107,7 @@ def cohort(
         str, option("--group-by", "NAME", help="sex, age_band, height_m, view, ...")
     ] = "sex",
     participants: Annotated[
-        str, option("--participants", "IDS", help="Comma-separated ids; default: all.")
+        str, option("--participants", "IDS", help="Comma-separated participants; default: all.")
     ] = "",
     recordings: Annotated[
         str,
@@ -121,13 +121,13 @@ def cohort(
     table: Annotated[
         Path | None,
         path_option(
-            "--table", "FILE", help="Write the table alone, .csv or .parquet, without a report."
+            "--table", "FILE", help="Write only the table, .csv or .parquet, without a report."
         ),
     ] = None,
     visits: Annotated[
         bool,
         typer.Option(
-            "--visits", help="In the table: visits, their films merged, in place of sessions."
+            "--visits", help="List visits with combined videos in the table, not sessions."
         ),
     ] = False,
     save_norms: Annotated[
@@ -135,17 +135,18 @@ def cohort(
         option(
             "--save-norms",
             "NAME",
-            help="Keep norms of these people in the store under this name; reports show them.",
+            help="Store norms of these people under this name; reports show them.",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Put all sessions into one table, and report on it.
 
-    The table is written as CSV and as Parquet, with its data dictionary (Frictionless Data) beside
-    it; the report compares people and groups. It lists sessions with another verdict than those of
-    --recordings with the reason, and does not compare them. Norms are of at least 20 people of one
-    view, pose model and version; `mobility references` lists them.
+    The table is written as CSV and as Parquet, with a data dictionary (Frictionless Data). The
+    report compares people and groups. If the recording of a session has another verdict than those
+    of --recordings, the report lists the session with the reason, but does not compare it. Norms
+    need at least 20 people with the same view, pose model and version; `mobility references` lists
+    them.
     """
     import pandas as pd
 
@@ -157,7 +158,7 @@ def cohort(
     if save_norms is not None:
         check_name(save_norms, parameter="save_norms")
     if visits and (table is None or save_norms is not None):
-        fault = "makes a table alone, without norms; give --table FILE, and no --save-norms"
+        fault = "makes only a table, without norms; add --table FILE, and leave out --save-norms"
         raise BadInputError.of({"visits": fault})
 
     cohort.check_group(group_by)
@@ -224,7 +225,7 @@ def cohort(
 
 
 def _say_what_is_in(sessions: pd.DataFrame, not_listed: Mapping[str, int]) -> None:
-    """Count the sessions that are compared, and those that are left out by the reason."""
+    """Print how many sessions are compared, and how many are left out for each reason."""
     from mobility.studies import cohort
 
     left_out = {**cohort.left_out(sessions), **not_listed}
@@ -237,7 +238,7 @@ def _say_what_is_in(sessions: pd.DataFrame, not_listed: Mapping[str, int]) -> No
 
 
 def _warn_of_models(sessions: pd.DataFrame) -> None:
-    """Warn, as the page does, where what is compared is not all of one model's keypoints."""
+    """Warn, as the page does, if the compared keypoints come from different models."""
     from mobility.studies.study_sections import models_in_words
 
     for line in models_in_words(sessions[sessions["reason"].eq("")]):
@@ -245,7 +246,7 @@ def _warn_of_models(sessions: pd.DataFrame) -> None:
 
 
 def _save_norms(opened: Store, frame: pd.DataFrame, name: str | None) -> dict[str, str]:
-    """Keep norms under the name, if one is given, and say so; gives it for the JSON document."""
+    """Store norms under the name, if there is one, and print it; return it for the JSON output."""
     from mobility.studies.norms import make_norms
 
     if name is None:
@@ -257,24 +258,25 @@ def _save_norms(opened: Store, frame: pd.DataFrame, name: str | None) -> dict[st
     return {"norms": name}
 
 
-references_app = group(help="List, show or delete norms and errors of your own studies.")
+references_app = group(help="List, show or delete norms and errors from your own studies.")
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name under which it is kept.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the reference.")]
 
 
 @references_app.command("list")
 @takes(open_store)
 def references_list(opened: Store, *, as_json: JsonOption = False) -> None:
-    """List norms and errors of measuring again, newest first; damaged ones last, with the fault.
+    """List norms and test-retest errors, newest first; damaged ones last, with the problem.
 
-    `mobility cohort --save-norms NAME` keeps norms, `mobility reliability --save NAME` errors.
+    `mobility cohort --save-norms NAME` stores norms, `mobility reliability --save NAME` stores
+    errors.
     """
     from mobility.studies.references import references_and_damaged
 
     references, damaged = references_and_damaged(opened)
     if as_json:
         faults = [{"name": name, "kind": "damaged", "reason": why} for name, why in damaged.items()]
-        print_json([*(_reference_row(each) for each in references), *faults])
+        print_json([*(_reference_row(reference) for reference in references), *faults])
         return
     if not (references or damaged):
         say(tables.sentence("command_line.references.none", store=opened.place))
@@ -296,14 +298,14 @@ def references_list(opened: Store, *, as_json: JsonOption = False) -> None:
 @references_app.command("show")
 @takes(open_store)
 def references_show(opened: Store, name: NameArgument) -> None:
-    """Print one with all its numbers (always JSON)."""
+    """Print one reference with all its numbers (always JSON)."""
     print_json(opened.reference(name).model_dump(mode="json"))
 
 
 @references_app.command("delete")
 @takes(open_store)
 def references_delete(opened: Store, name: NameArgument) -> None:
-    """Delete one; reports that showed it are made again when they are next used."""
+    """Delete a reference; reports that show it are made again when they are next used."""
     opened.delete_reference(name)
     say(tables.sentence("command_line.references.deleted", name=name))
 
@@ -324,8 +326,8 @@ StudyArgument = Annotated[
     Path,
     path_argument(
         "STUDY.csv",
-        help="A row for each session: session or video, participant, any of visit, operator, "
-        "device, camera, trial, and columns of your own.",
+        help="A row for each session: session or video, participant, optionally visit, operator, "
+        "device, camera, trial, and custom columns.",
     ),
 ]
 MetricsOption = Annotated[
@@ -343,7 +345,7 @@ RecordingsOption = Annotated[
 OutOption = Annotated[
     Path | None,
     path_option(
-        "--out", "PATH", help="Folder of page and tables; default: in the folder of the reports."
+        "--out", "PATH", help="Folder for page and tables; default: in the folder of the reports."
     ),
 ]
 
@@ -353,7 +355,7 @@ def groups(
     opened: Store,
     study: StudyArgument,
     *,
-    by: Annotated[str, option("--by", "COLUMN", help="Column of the groups.")],
+    by: Annotated[str, option("--by", "COLUMN", help="Column with the groups.")],
     within: Annotated[
         str,
         option("--within", "COLUMNS", help="What differs within people: visit, side, ..."),
@@ -370,14 +372,14 @@ def groups(
 ) -> None:
     """Compare groups of people, or visits of the same people.
 
-    Each measure has a mixed model with participants as random effects; p values are adjusted over
-    the measures. Videos that are not analysed yet are analysed first.
+    Each measure has a mixed model with participants as random effects. The p values are adjusted
+    over the measures. Videos without an analysis are analysed first.
     """
     from mobility import read_study
     from mobility.base.formatting import split_names
     from mobility.studies.groups import check_groups
     from mobility.studies.groups import groups as compare
-    from mobility.studies.study_reports import render_groups
+    from mobility.studies.study_reports import render_statistics
     from mobility.studies.study_sections import (
         differences_in_words,
         reasons_without_result,
@@ -385,7 +387,7 @@ def groups(
     )
     from mobility.studies.study_table import records
 
-    by, within, adjust = by.lower(), within.lower(), adjust.lower()  # as columns of a list are
+    by, within, adjust = by.lower(), within.lower(), adjust.lower()  # lists have such columns
     question = {"by": by, "within": within, "adjust": adjust, "metrics": metrics or ""}
     folder = out or opened.reports / _folder("groups", study, question)
     check_output(folder, store=opened)
@@ -399,7 +401,9 @@ def groups(
     check_groups(of_study.table, **options)
     page_files = None
     if report:
-        page_files = render_groups(of_study, folder, title=study.stem, parameters=question)
+        page_files = render_statistics(
+            "groups", of_study, folder, title=study.stem, parameters=question
+        )
     compared = compare(of_study.table, **options)
     if as_json:
         flow = [{"step": step, "count": count} for step, count in of_study.flow()]
@@ -418,7 +422,7 @@ def groups(
             lines += [sentence, *(f"  {item}" for item in items)]
     if not lines:
         reasons = reasons_without_result(of_study, compared.differences)
-        lines = [tables.sentence("studies.groups.nothing"), *(f"  {each}" for each in reasons)]
+        lines = [tables.sentence("studies.groups.nothing"), *(f"  {why}" for why in reasons)]
     _say(of_study, lines + warnings_in_words(compared), page_files)
     _exit(opened, of_study)
 
@@ -434,7 +438,7 @@ def reliability(
         option(
             "--save",
             "NAME",
-            help="Keep the errors in the store under this name; changes are held against them.",
+            help="Store the errors under this name; changes are compared with them.",
         ),
     ] = None,
     recordings: RecordingsOption = "good,limited",
@@ -443,10 +447,11 @@ def reliability(
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how reliable measures are, between visits, operators, phones or trials.
+    """Report how reliable measures are between visits, operators, phones or trials.
 
-    ICC by its forms, standard error of measurement, smallest detectable change, systematic change,
-    variance components, with their intervals. Videos that are not analysed yet are analysed first.
+    The report has ICCs in their forms, standard error of measurement, smallest detectable change,
+    systematic change and variance components, with their intervals. Videos without an analysis are
+    analysed first.
     """
     from mobility import read_study
     from mobility.base.formatting import split_names
@@ -454,7 +459,7 @@ def reliability(
     from mobility.studies.reliability import document
     from mobility.studies.reliability import reliability as compute
     from mobility.studies.retest import retest_errors
-    from mobility.studies.study_reports import render_reliability
+    from mobility.studies.study_reports import render_statistics
     from mobility.studies.study_sections import (
         reasons_without_result,
         reliability_in_words,
@@ -475,7 +480,9 @@ def reliability(
     result = compute(of_study.table, metrics=names, ordinal=ordinal)
     page_files = None
     if report:
-        page_files = render_reliability(of_study, folder, title=study.stem, parameters=parameters)
+        page_files = render_statistics(
+            "reliability", of_study, folder, title=study.stem, parameters=parameters
+        )
     if as_json:
         if save is not None:
             opened.save_reference(retest_errors(of_study, save, metrics=names))
@@ -490,13 +497,13 @@ def reliability(
         _exit(opened, of_study)
     first = names if metrics else usual_measures(of_study, names)
     lead, items, notes = reliability_in_words(of_study, result, first)
-    lines = [lead, *(f"  {each}" for each in items), *notes]
+    lines = [lead, *(f"  {item}" for item in items), *notes]
     if not items:
         errors = result.statistics[result.statistics["statistic"].eq("sem")]
         reasons = reasons_without_result(of_study, errors)
-        lines = [tables.sentence("studies.reliability.none"), *(f"  {each}" for each in reasons)]
+        lines = [tables.sentence("studies.reliability.none"), *(f"  {why}" for why in reasons)]
     _say(of_study, lines, page_files)
-    if save is not None:  # last: what cannot be kept loses nothing of the study
+    if save is not None:  # last, so that an error here loses no result of the study
         errors_of_study = retest_errors(of_study, save, metrics=names)
         opened.save_reference(errors_of_study)
         count = len(errors_of_study.errors)
@@ -505,7 +512,7 @@ def reliability(
 
 
 def _folder(name: str, study: Path, question: dict[str, str]) -> str:
-    """Name the folder of a page: another question on a list has a page of its own."""
+    """Name the folder of a page. Another question about the same list has a page of its own."""
     parts = [name, study.stem, *(f"{word} {value}" for word, value in question.items() if value)]
     text = re.sub(r"[^\w.\[\]]+", "-", "-".join(parts)).strip("-")
     if len(text) <= _LONGEST:
@@ -514,18 +521,18 @@ def _folder(name: str, study: Path, question: dict[str, str]) -> str:
 
 
 _LONGEST = 100
-"""Characters of the name of a folder, before it is shortened."""
+"""Longest name of a folder, in characters, before it is shortened."""
 
 
 def _exit(opened: Store, of_study: Study) -> NoReturn:
-    """End with status 1 where a session of the study has no results."""
+    """Exit with status 1 if a session of the study has no results."""
     ids = of_study.sessions.loc[of_study.sessions["reason"].ne(""), "session_id"]
-    failed = any(opened.session(each).record.state != "analyzed" for each in ids)
+    failed = any(opened.session(session_id).record.state != "analyzed" for session_id in ids)
     raise typer.Exit(1 if failed else 0)
 
 
 def _say(of_study: Study, lines: list[str], page_files: dict[str, Path] | None) -> None:
-    """Print what was found, which sessions are left out, and where the files are."""
+    """Print the results, the sessions that are left out, and the paths of the files."""
     from mobility.studies.study_sections import differing_in_words
 
     lines += differing_in_words(of_study)

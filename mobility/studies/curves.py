@@ -1,7 +1,7 @@
-"""Curves over 0 to 100 % of a repetition: of a recording, of people, of groups, and their tests.
+"""Curves over 0 to 100 % of a repetition, for recordings, people and groups, and their tests.
 
-A participant is the unit: repetitions are averaged within a session, and sessions within a
-participant, before anything is said of a group.
+The unit is the participant: repetitions are averaged within a session, and sessions within a
+participant, before groups are described or compared.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ Array = NDArray[np.float64]
 Of = Literal["value", "from_start", "right_minus_left"]
 
 NO_SIDE = ""
-"""Side of what has none, as in the tables of cohorts."""
+"""Side of an angle without sides, as in the tables of cohorts."""
 
 NO_GROUP = "all"
-"""Name of the group where none is given."""
+"""Name of the group if no groups are given."""
 
 _FACTOR = {"from_start": "from_standing", "right_minus_left": "sides"}
-"""Number of the table ``trial_errors`` whose factor holds for a difference."""
+"""Number in the table ``trial_errors`` whose factor applies to a difference."""
 
 _ERROR = {
     "value": "mostly one bias of each recording, which more repetitions do not average away",
@@ -73,15 +73,15 @@ _SUFFIX = {
 }
 
 
-def _is_list(given: Any) -> bool:
-    """Whether there is something in it to go through: not in an array without a dimension."""
-    return isinstance(given, Iterable) and getattr(given, "ndim", 1) > 0
+def _is_list(value: Any) -> bool:
+    """Return whether a value can be iterated, which an array without a dimension cannot."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0
 
 
-def _check_trials(given: Any) -> list[Any]:
-    if isinstance(given, StoredSession | xr.Dataset | str) or not _is_list(given):
+def _check_trials(value: Any) -> list[Any]:
+    if isinstance(value, StoredSession | xr.Dataset | str) or not _is_list(value):
         raise BadInputError("must be a list of sessions, or of Datasets of mobility.normalise")
-    trials = list(given)
+    trials = list(value)
     for number, trial in enumerate(trials, start=1):
         if isinstance(trial, StoredSession):
             continue
@@ -100,13 +100,13 @@ def _check_trials(given: Any) -> list[Any]:
     return trials
 
 
-def _check_labels(given: Any) -> list[str] | None:
+def _check_labels(value: Any) -> list[str] | None:
     """Return a list, or a column of a table, as texts."""
-    if given is None:
+    if value is None:
         return None
-    if isinstance(given, str | bytes) or not _is_list(given):
-        raise BadInputError("must be a list, one for each trial")
-    labels = list(given)
+    if isinstance(value, str | bytes) or not _is_list(value):
+        raise BadInputError("must be a list with one name for each trial")
+    labels = list(value)
     for number, label in enumerate(labels, start=1):
         if not isinstance(label, str | int | float | np.generic) or label != label or label == "":
             raise BadInputError(f"number {number} must be a name (got {quoted(label)})")
@@ -143,8 +143,8 @@ else:
 class _Trial(NamedTuple):
     """Mean curve of one recording over (side, percent), with its error, counts and reasons.
 
-    `squares` are the sums of squares of the repetitions about their mean, `repetitions` the number
-    of which it is, over (side, percent) too.
+    `squares` are the sums of squares of the repetitions about their mean, and `repetitions` their
+    number, both also over (side, percent).
     """
 
     name: str
@@ -175,60 +175,63 @@ def mean_curves(
     Parameters
     ----------
     trials
-        Sessions; or Datasets of :func:`mobility.normalise`, of that phase.
+        Sessions, or Datasets from :func:`mobility.normalise` with that phase.
     name
-        An angle.
+        Name of an angle.
     groups, participants
-        Of each trial, in the same order; a list or a column of a table. None: all are one group; of
-        sessions the participants are those of their records, and each of "anonymous" is another
-        person.
+        Group and participant of each entry, in the same order, as a list or a column of a table.
+        With None, all form one group, and the participants come from the records of the
+        sessions. Each session of "anonymous" then counts as another person.
     phase, points
-        As of :func:`mobility.normalise`.
+        As in :func:`mobility.normalise`.
     of
         ``"value"``; ``"from_start"``, less the value at 0 %; or ``"right_minus_left"``.
     recordings
-        Verdicts on a recording with which a session counts: of "good", "limited",
+        Verdicts on a recording with which a session is included: any of "good", "limited",
         "not_this_exercise", "unusable".
 
     Returns
     -------
     xarray.Dataset
-        ``side`` is left and right, or "" of what has no side.
+        ``side`` is left and right, or "" for an angle without sides.
 
-        Over (group, participant, side, percent): `curve`, the mean of the person's sessions, each
-        the mean of its repetitions without gaps or, where each has one, at each percent of those
-        that have a value there; `repetition_sd` between the repetitions of a session,
-        `person_lower` and `person_upper` of the 95 % confidence interval of each point of the
-        person's mean (t, from three repetitions on); `error_sd` of the model's error. With
-        `repetitions` and `sessions`, their numbers.
+        Over (group, participant, side, percent): `curve`, the mean of the person's sessions;
+        `repetition_sd` between the repetitions of a session; `person_lower` and `person_upper`, the
+        limits of the 95 % confidence interval of each point of the person's mean (t, from three
+        repetitions on); `error_sd` of the model's error. `repetitions` and `sessions` are their
+        numbers. A session is the mean of its repetitions without gaps. If all its repetitions have
+        gaps, it is the mean at each percent of those that have a value there.
 
-        Over (group, side, percent): `mean`, `sd` between people, `lower` and `upper` limits of the
-        95 % confidence interval of each point (t; from three people on), `lower_whole` and
-        `upper_whole` of a band for the whole mean curve of those without gaps at once (from five
-        on; sign flips, the largest t,
-        :func:`mobility.studies.statistics.waveforms.band_factor`), `mean_error_sd`, and
-        `n_at`, of how many people. `n` people over (group, side), `n_whole` without a gap.
+        Over (group, side, percent): `mean`; `sd` between people; `lower` and `upper`, the limits of
+        the 95 % confidence interval of each point (t; from three people on); `lower_whole` and
+        `upper_whole`, the limits of a simultaneous band for the whole mean curve of the people
+        without gaps (from five on; sign flips, the largest t,
+        :func:`mobility.studies.statistics.waveforms.band_factor`); `mean_error_sd`; and `n_at`, the
+        number of people at each percent. Over (group, side): `n` people, of whom `n_whole` have no
+        gap.
 
-        Over (trial, side): `reason` why a trial is left out, empty where it is not.
+        Over (trial, side): `reason` why it is left out, empty if it is not.
 
     Raises
     ------
     BadInputError
-        No trial has that angle, exercises differ, or groups and participants are not one for each
-        trial.
+        None has that angle, the exercises differ, or the numbers of groups and participants
+        differ from that of the trials.
 
     Notes
     -----
-    An interval says how far the mean of other people of this kind may be from this one. It does
-    not hold what is wrong for all: the error of a curve is mostly one bias of the recording, alike
-    for people who are filmed alike. `mean_error_sd` is its standard deviation for the mean curve if
-    they share it; divide by √n if not. It cancels between groups that are filmed alike, and in part
-    in `from_start` and `right_minus_left`: how much, the draws of the fit say, times factors that
-    were measured at the bottom of squats (``tables/trial_errors.yaml``). Without a fit the errors
-    of two values count as independent.
+    An interval says how far the mean of other people of this kind may be from this mean. It does
+    not include an error that all people share: the error of a curve is mostly one bias of the
+    recording, which is alike for people who are filmed alike. `mean_error_sd` is the standard
+    deviation of that error for the mean curve if all share it; divide it by √n if they do not.
+
+    The shared error cancels between groups that are filmed alike. In `from_start` and
+    `right_minus_left` it cancels in part. How much follows from the posterior samples of the fit,
+    times calibration factors that were measured at the bottom of squats
+    (``tables/trial_errors.yaml``). Without a fit, the errors of two values count as independent.
     """
-    _require_each(groups, len(trials), "groups")
-    _require_each(participants, len(trials), "participants")
+    _require_label_per_trial(groups, len(trials), "groups")
+    _require_label_per_trial(participants, len(trials), "participants")
     labels = [NO_GROUP] * len(trials) if groups is None else groups
     if participants is None and any(isinstance(trial, xr.Dataset) for trial in trials):
         raise BadInputError("mean_curves: name the participants of the Datasets")
@@ -273,44 +276,45 @@ def compare_curves(
     arrangements: Annotated[int, Field(ge=100, le=1_000_000)] = ARRANGEMENTS,
     seed: Seed = 0,
 ) -> xr.Dataset:
-    """Test where along 0 to 100 % the mean curves of two groups differ, by flips of signs.
+    """Test where along 0 to 100 % the mean curves of two groups differ, by sign flips.
 
     Parameters
     ----------
     curves
-        Of :func:`mobility.mean_curves`, with groups.
+        From :func:`mobility.mean_curves`, with groups.
     first, second
-        Two of its groups; the difference is second less first.
+        Two of its groups. The difference is the second minus the first.
     paired
-        Whether the same people are in both (two visits, with and without): signs of their
-        differences are flipped. Otherwise it is Welch's t, for groups may vary differently, and
-        the signs of what each person is off the mean of the group are flipped.
+        Whether the same people are in both groups (two visits, with and without). If so, the signs
+        of their differences are flipped. Otherwise the test uses Welch's t, because groups may vary
+        differently, and flips the signs of each person's deviations from the mean of the group.
     alpha
-        Error rate over the whole curve of a side, two-tailed. Each side is a test of its own.
+        Error rate over the whole curve of a side, two-tailed. Each side has its own test.
     arrangements, seed
-        All flips are tried if there are no more than so many; else so many are drawn, always the
-        same for a `seed`.
+        Number of sign flips: if there are no more than this number, all are tried. Otherwise so
+        many are drawn, always the same for a `seed`.
 
     Returns
     -------
     xarray.Dataset
         Over (side, percent): `difference`, `t`, `p` (adjusted for the whole curve: the share of
         arrangements whose largest t anywhere, of either sign, is as large) and `error_sd`, the
-        model's error of the difference if nothing of it cancels. Over (side): `threshold` of ±t,
-        `n_first`, `n_second` (of pairs both are their number), `people` (of both), `left_out`
-        (people without a pair, or without a curve), and `reason` where there is no test.
+        model's error of the difference if nothing cancels. Over (side): `threshold` of ±t;
+        `n_first` and `n_second` (the number of pairs if `paired`); `people` in both groups
+        together; `left_out` (people without a pair, or without a curve); and `reason` if there is
+        no test.
 
         Over (cluster): `cluster_side`, `cluster_start` and `cluster_end` in percent, `cluster_peak`
-        (percent), `cluster_difference` there, `cluster_p`. Every point of a cluster differs.
+        (percent), `cluster_difference` at the peak, `cluster_p`. Every point of a cluster differs.
 
     Raises
     ------
     BadInputError
-        There is no such group, a person is in both groups that are not paired, or on both sides
-        the people are too few: for any p to reach `alpha`, or for a spread of each group.
+        There is no such group, a person is in both groups although they are not paired, or both
+        sides have too few people: for any p to fall to `alpha`, or for a spread within each group.
     """
     if not curves.sizes["percent"]:
-        raise BadInputError("compare_curves: the curves have no point; give them as they were made")
+        raise BadInputError("compare_curves: the curves have no point; pass them unfiltered")
     groups = [str(group) for group in curves["group"].values]
     for group in (first, second):
         if group not in groups:
@@ -330,7 +334,7 @@ def compare_curves(
         _test_of_side(*(part["curve"].sel(side=side) for part in pair), paired=paired, **how)
         for side in curves["side"].values
     ]
-    if all(each.reason for each in tests):
+    if all(side.reason for side in tests):
         raise BadInputError(f"compare_curves: {listed([*dict.fromkeys(t.reason for t in tests)])}")
     result = _tested_curves(pair, tests, words=f"{second} less {first}")
     result["left_out"] = len(of_first | of_second) - result["people"]
@@ -354,8 +358,8 @@ def compare_curves(
         result,
         "compare_curves",
         {"first": first, "second": second, "paired": paired, "alpha": alpha, "seed": seed},
-        arrangements=[each.test.arrangements for each in tests],
-        exact=[each.test.exact for each in tests],
+        arrangements=[side.test.arrangements for side in tests],
+        exact=[side.test.exact for side in tests],
         **noted,
     )
 
@@ -398,30 +402,30 @@ def _test_of_side(
 def _tested_curves(
     pair: Sequence[xr.Dataset], tests: Sequence[_SideTest], *, words: str
 ) -> xr.Dataset:
-    """Put the tests of the sides together, with their clusters."""
+    """Combine the tests of the sides, with their clusters."""
     percent, sides = pair[0]["percent"], pair[0]["side"]
     units = {"units": pair[0]["curve"].attrs["units"]}
     errors = [part[sd_name("mean_error")].transpose("side", "percent").to_numpy() for part in pair]
     over: dict[str, tuple[Any, str]] = {
-        "difference": ([each.difference for each in tests], words),
+        "difference": ([side.difference for side in tests], words),
         sd_name("error"): (
             np.hypot(*errors),
             "model's error of the difference, if nothing cancels",
         ),
-        "t": ([each.test.t for each in tests], f"t of {words}"),
-        "p": ([each.test.p for each in tests], "p, adjusted for the whole curve"),
+        "t": ([side.test.t for side in tests], f"t of {words}"),
+        "p": ([side.test.p for side in tests], "p, adjusted for the whole curve"),
     }
     of_side: dict[str, tuple[Any, str]] = {
-        "threshold": ([each.test.threshold for each in tests], "t of either sign that p allows"),
-        "n_first": ([each.counts[0] for each in tests], "people of the first group"),
-        "n_second": ([each.counts[1] for each in tests], "people of the second group"),
-        "people": ([each.counts[2] for each in tests], "people of both"),
-        "reason": (np.array([each.reason for each in tests], object), "why there is no test"),
+        "threshold": ([side.test.threshold for side in tests], "t of either sign that p allows"),
+        "n_first": ([side.counts[0] for side in tests], "people of the first group"),
+        "n_second": ([side.counts[1] for side in tests], "people of the second group"),
+        "people": ([side.counts[2] for side in tests], "people of both"),
+        "reason": (np.array([side.reason for side in tests], object), "why there is no test"),
     }
     of_sides = [
-        (side, each.difference, cluster)
-        for side, each in zip(sides.values, tests, strict=True)
-        for cluster in clusters_beyond(each.test)
+        (side, side_test.difference, cluster)
+        for side, side_test in zip(sides.values, tests, strict=True)
+        for cluster in clusters_beyond(side_test.test)
     ]
     at = percent.to_numpy()
     clusters = {
@@ -454,17 +458,17 @@ def _views_of(curves: xr.Dataset, group: str) -> list[str]:
     return sorted({str(view) for view in curves["trial_view"].values[used.to_numpy()] if view})
 
 
-def _require_each(labels: Labels, count: int, what: str) -> None:
+def _require_label_per_trial(labels: Labels, count: int, what: str) -> None:
     if labels is not None and len(labels) != count:
         raise BadInputError(f"mean_curves: {len(labels)} {what} for {count} trials; give one each")
 
 
 def _require_alike(trials: Sequence[xr.Dataset | StoredSession], phase: Phase, points: int) -> None:
-    """Raise unless the sessions are of one exercise, and the Datasets of that phase."""
+    """Raise unless the sessions have one exercise and the Datasets have that phase."""
     done = {trial.record.exercise for trial in trials if isinstance(trial, StoredSession)}
     if len(done) > 1:
         raise BadInputError(
-            f"mean_curves: the sessions are of {listed(sorted(done))}; give those of one exercise"
+            f"mean_curves: the sessions show {listed(sorted(done))}; use those of one exercise"
         )
     for number, trial in enumerate(trials, start=1):
         if isinstance(trial, xr.Dataset):
@@ -477,10 +481,10 @@ def _require_alike(trials: Sequence[xr.Dataset | StoredSession], phase: Phase, p
 
 
 def _first_of(trials: Sequence[xr.Dataset | StoredSession], name: str) -> xr.DataArray:
-    """Angle of the first trial that has it: all have its dimensions and units."""
+    """Return the angle from the first trial that has it: all share its dimensions and units."""
     present: dict[str, None] = {}
     for trial in trials:
-        with suppress(MobilityError):  # why it has no results is said of each
+        with suppress(MobilityError):  # each trial gives its reason for missing results later
             dataset = trial.measured_angles() if isinstance(trial, StoredSession) else trial
             if name in dataset:
                 return dataset[name]
@@ -501,25 +505,25 @@ def _curve_of(
     points: int,
     compared: Sequence[str],
 ) -> _Trial:
-    """Mean curve of one recording, or the reason why there is none."""
+    """Return the mean curve of one recording, or the reason why there is none."""
     nothing = np.full((len(sides), points), np.nan)
-    made = _Trial(
+    mean = _Trial(
         str(number), "", "", "", nothing, nothing, nothing, np.zeros(nothing.shape, int), []
     )
     try:
         if isinstance(trial, StoredSession):
             who = trial.record.user_id
-            made = made._replace(name=trial.id, participant=trial.id if who == ANONYMOUS else who)
+            mean = mean._replace(name=trial.id, participant=trial.id if who == ANONYMOUS else who)
             view = require_counted(trial, compared)
-            made = made._replace(view=view)
+            mean = mean._replace(view=view)
             normalised, errors = _of_session(trial, name, phase, of, points, sides)
         else:
             normalised, errors = trial, None
         if name not in normalised:
             raise BadInputError(tables.sentence("curves.not_measured", name=name))
-        made = made._replace(model=Origin.of(normalised.attrs).source_software)
+        mean = mean._replace(model=Origin.of(normalised.attrs).source_software)
     except MobilityError as error:
-        return made._replace(reasons=[str(error)] * len(sides))
+        return mean._replace(reasons=[str(error)] * len(sides))
     if errors is None:
         sd = sd_beside(normalised, name)
         errors = _frame_error(sd, of, sides)
@@ -533,23 +537,23 @@ def _curve_of(
     why = why_no_curve(normalised[name])
     metrics = trial.metrics() if isinstance(trial, StoredSession) and not has.all() else None
     reasons = [
-        "" if each else (metrics is not None and reason_of_side(metrics, side)) or why
-        for each, side in zip(has, sides, strict=True)
+        "" if has_curve else (metrics is not None and reason_of_side(metrics, side)) or why
+        for has_curve, side in zip(has, sides, strict=True)
     ]
-    return made._replace(
+    return mean._replace(
         curve=curve, squares=squares, error=error_sd, repetitions=counted, reasons=reasons
     )
 
 
 def mean_over_repetitions(values: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Mean over (side, percent) of values over (rep, side, percent), and of which values it is.
+    """Average values over (rep, side, percent), and return which values are used.
 
-    A mean of whole repetitions has no step where one of them has a gap: those with gaps count only
-    where none is whole. NaN where no repetition has a value.
+    The mean of complete repetitions has no step where one of them has a gap. Repetitions with gaps
+    are therefore used only if none is complete. NaN where no repetition has a value.
     """
     used = np.isfinite(values)
-    whole = used.all(axis=2, keepdims=True)
-    used &= whole | ~whole.any(axis=0)
+    has_no_gap = used.all(axis=2, keepdims=True)
+    used &= has_no_gap | ~has_no_gap.any(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(used, values, 0.0).sum(axis=0) / used.sum(axis=0)
     return mean, used
@@ -563,7 +567,7 @@ def why_no_curve(normalised: xr.DataArray) -> str:
 
 
 def require_counted(session: StoredSession, compared: Sequence[str]) -> str:
-    """Return the view of a session; raise if it does not count, whatever its angles."""
+    """Return the view of a session; raise if its recording is not included."""
     record = session.analyzed()
     if not record.verdict:
         raise BadInputError(tables.sentence("cohort.not_judged"))
@@ -578,22 +582,22 @@ def require_counted(session: StoredSession, compared: Sequence[str]) -> str:
 def _of_session(
     session: StoredSession, name: str, phase: Phase, of: Of, points: int, sides: Sequence[str]
 ) -> tuple[xr.Dataset, Array | None]:
-    """Normalised angle of a session, and the error of a difference if draws say it."""
+    """Return the normalised angle of a session, and the error of a difference if it has samples."""
     angles, repetitions = of_session.angles(session), session.repetitions()
-    parts = [each for each in (name, sd_name(name)) if each in angles]
+    parts = [variable for variable in (name, sd_name(name)) if variable in angles]
     normalised = normalise(angles[parts], repetitions, phase=phase, points=points)
     if of == "value":
         return normalised, None
     fitted = session.fitted()
     if "position_draws" not in fitted or not parts:
         return normalised, None
-    off = angle_deviations(fitted)[[name]].rename(fit_time="time")
-    draws = normalise(off, repetitions, phase=phase, points=points)[name]
+    deviations = angle_deviations(fitted)[[name]].rename(fit_time="time")
+    draws = normalise(deviations, repetitions, phase=phase, points=points)[name]
     return normalised, _draw_error(draws, fitted, name, of, sides)
 
 
 def _of(values: xr.DataArray, of: Of, sides: Sequence[str]) -> Array:
-    """Curves of a kind, over (rep, side, percent) and what else the values are over."""
+    """Return curves of a kind, over (rep, side, percent) and further dimensions of the values."""
     if of == "from_start":
         values = values - values.isel(percent=0, drop=True)
     elif of == "right_minus_left":
@@ -606,7 +610,7 @@ def _of(values: xr.DataArray, of: Of, sides: Sequence[str]) -> Array:
 def _draw_error(
     draws: xr.DataArray, fitted: xr.Dataset, name: str, of: Of, sides: Sequence[str]
 ) -> Array:
-    """Return the sd of the error over (rep, side, percent), from the draws of a fit."""
+    """Return the sd of the error over (rep, side, percent), from the posterior samples of a fit."""
     factor = trial_factors(fitted, _FACTOR[of])[name]
     added = legs_unseen_sd(fitted).get(name, 0.0) * (2**0.5 if of == "right_minus_left" else 1.0)
     spread: Array = np.sqrt(factor**2 * (_of(draws, of, sides) ** 2).mean(axis=-1) + added**2)
@@ -614,7 +618,7 @@ def _draw_error(
 
 
 def _frame_error(sd: xr.DataArray, of: Of, sides: Sequence[str]) -> Array:
-    """Return the sd of the error over (rep, side, percent), two values being independent."""
+    """Return the sd of the error over (rep, side, percent), with independent values."""
     variance = sd**2
     if of == "from_start":
         variance = variance + variance.isel(percent=0, drop=True)
@@ -630,7 +634,7 @@ def _of_people(
     angle: xr.DataArray,
     of: Of,
 ) -> xr.Dataset:
-    """Put the curves of people together, each the mean of the person's trials."""
+    """Combine the curves of people; the curve of a person is the mean of their trials."""
     from scipy import stats
 
     groups = list(dict.fromkeys(labels))
@@ -645,13 +649,13 @@ def _of_people(
         (groups.index(label), people.index(trial.participant))
         for trial, label in zip(measured, labels, strict=True)
     ]
-    has_whole = np.zeros(shape, np.bool_)
+    has_full_curve = np.zeros(shape, np.bool_)
     for at, trial in zip(places, measured, strict=True):
-        has_whole[at] |= (trial.repetitions > 0).all(axis=1)
+        has_full_curve[at] |= (trial.repetitions > 0).all(axis=1)
     for at, trial in zip(places, measured, strict=True):
         used = trial.repetitions > 0
-        # A mean of whole sessions has no step where another has a gap, as one of repetitions.
-        used &= (used.all(axis=1) | ~has_whole[at])[:, None]
+        # # As for repetitions, the mean of complete sessions has no step where another has a gap.
+        used &= (used.all(axis=1) | ~has_full_curve[at])[:, None]
         total[at] += np.where(used, trial.curve, 0.0)
         errors[at] += np.where(used, trial.error**2, 0.0)
         squares[at] += np.where(used, trial.squares, 0.0)
@@ -731,20 +735,20 @@ def _with_means(people: xr.Dataset) -> xr.Dataset:
         mean = curve.mean("participant")
         sd = curve.std("participant", ddof=1).where(n > 1)
         error = people[sd_name("error")].mean("participant")
-        whole = curve.where(present.all("percent"))
-        n_whole = whole.notnull().sum("participant")
-        mean_whole = whole.mean("participant")
-        sd_whole = whole.std("participant", ddof=1).where(n_whole > 1)
+        curve_without_gaps = curve.where(present.all("percent"))
+        n_without_gaps = curve_without_gaps.notnull().sum("participant")
+        mean_without_gaps = curve_without_gaps.mean("participant")
+        sd_without_gaps = curve_without_gaps.std("participant", ddof=1).where(n_without_gaps > 1)
     factor = xr.zeros_like(n.isel(percent=0, drop=True), dtype=float)
     for at in np.ndindex(factor.shape):
-        chosen = dict(zip(factor.dims, at, strict=True))
-        factor[chosen] = band_factor(curve[chosen].transpose("participant", "percent").to_numpy())
+        cell = dict(zip(factor.dims, at, strict=True))
+        factor[cell] = band_factor(curve[cell].transpose("participant", "percent").to_numpy())
     t = xr.apply_ufunc(lambda count: stats.t.ppf(0.975, np.maximum(count - 1, 1)), n)
     bands = {
         "": (mean, t.where(n >= LEAST) * sd / n.where(n > 0) ** 0.5, "interval of each point"),
         "_whole": (
-            mean_whole,
-            factor * sd_whole / n_whole.where(n_whole > 0) ** 0.5,
+            mean_without_gaps,
+            factor * sd_without_gaps / n_without_gaps.where(n_without_gaps > 0) ** 0.5,
             "band of the whole curve, of people without gaps",
         ),
     }

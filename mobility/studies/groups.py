@@ -1,4 +1,4 @@
-"""Whether groups differ, or people change: differences with intervals, from mixed models."""
+"""Whether groups differ or people change: differences with intervals, from mixed models."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class Groups:
-    """What :func:`groups` gives.
+    """The result of :func:`groups`.
 
     Parameters
     ----------
     differences
-        A row for each measure, side and comparison; :func:`groups` says what it holds.
+        A row for each measure, side and comparison. :func:`groups` lists its columns.
     description
-        A row for each measure, side and cell of the design: ``participants``, ``values``,
-        ``refused``, ``mean``, ``sd``, ``median``, ``lower_quartile``, ``upper_quartile`` and
-        ``units``, of participants' means.
+        A row for each measure, side and cell of the design, from participants' means:
+        ``participants``, ``values``, ``refused``, ``mean``, ``sd``, ``median``, ``lower_quartile``,
+        ``upper_quartile`` and ``units``.
     without_value
-        How many ``values`` are missing: ``metric``, ``side``, the group, ``reason``, ``values``.
+        How many ``values`` are missing, by ``metric``, ``side``, the group and ``reason``.
     adjust
-        What the differences are adjusted for; the description is not.
+        Covariates for which the differences are adjusted; the description is not adjusted.
     warnings
-        What to know of all differences: groups that were filmed from different views.
+        What applies to all differences, such as groups filmed from different views.
     """
 
     differences: pd.DataFrame
@@ -72,9 +72,9 @@ class Groups:
     warnings: tuple[dict[str, Any], ...] = ()
 
     def paper_table(self) -> pd.DataFrame:
-        """Put the description as papers print it: a column for each group, with n: mean (SD).
+        """Format the description as papers print it, with a column for each group: n: mean (SD).
 
-        ``.to_latex()`` and ``.to_csv()`` of pandas write it.
+        Use ``.to_latex()`` or ``.to_csv()`` of pandas to write it.
         """
         rows = self.description
         texts = [
@@ -82,7 +82,7 @@ class Groups:
             for row in zip(*(rows[c] for c in ("participants", "mean", "sd", "units")), strict=True)
         ]
         cells = [c for c in rows.columns if c not in {*_DESCRIBED, "metric", "side", "units"}]
-        levels = rows[cells].apply(lambda of: [level_in_words(str(of.name), each) for each in of])
+        levels = rows[cells].apply(lambda of: [level_in_words(str(of.name), level) for level in of])
         named = rows.assign(cell=levels.agg(", ".join, axis=1), text=texts)
         names = {"metric": "Measure", "side": "Side", "units": "Unit"}
         named = named.rename(columns=names)
@@ -94,7 +94,7 @@ class Groups:
 
 
 def _mean_and_sd(n: int, mean: float, sd: float, units: str) -> str:
-    """Write a cell of a paper's table, with one decimal more than a value has."""
+    """Format a cell of a paper's table, with one more decimal than a value has."""
     digits = digits_and_suffix(units)[0] + 1
     return f"{n}: {rounded(mean, digits)} ({rounded(sd, digits)})" if n > 1 else f"{n}: {MISSING}"
 
@@ -110,51 +110,51 @@ def groups(
 ) -> Groups:
     r"""Compare groups of people, and what differs within people, by linear mixed models.
 
-    Each measure has a model with fixed effects of `by`, of each of `within`, of both together, and
-    of `adjust`; participants are random, and so are their differences in each of `within`, for
-    values of one person are alike. Each group of people has variances of its own, for patients vary
-    more than controls: of one value a person it is Welch's t test. Differences are of means over
-    the other factors. Their tests and intervals have Kenward and Roger's standard errors, which are
-    larger where values are lost, and Satterthwaite's degrees of freedom (``benchmarks/groups.md``);
-    p values of an effect are adjusted over its comparisons, the measures and the sides by Holm's
-    method. With three visits or more, two are compared by a model of these alone, because some
-    changes vary more than others.
+    Each measure has a model with fixed effects for `by`, each of `within`, their interactions, and
+    `adjust`. Participants are random, and so are their differences in each of `within`, because
+    values of one person are alike. Each group of people has its own variances, because patients
+    vary more than controls. With one value a person, this is Welch's t test.
+
+    Differences are between means over the other factors. Their tests and intervals use Kenward and
+    Roger's standard errors, which are larger if values are missing, and Satterthwaite's degrees of
+    freedom (``benchmarks/groups.md``). The p values of an effect are adjusted by Holm's method over
+    its comparisons, the measures and the sides. With three visits or more, two visits are compared
+    by a model of only these two, because some changes vary more than others.
 
     Parameters
     ----------
     table
         From :func:`mobility.read_study`, or a DataFrame with its columns ``participant`` and
-        ``value``, and ``metric``, ``side``, ``units``, ``sd``, ``sem``, ``reason`` where there are
-        any. A row is a session, or a repetition.
+        ``value``, and optionally ``metric``, ``side``, ``units``, ``sd``, ``sem``, ``reason``. A
+        row is a session or a repetition.
     by
-        Column of the groups; each participant is in one of them. A column that differs within
-        participants, like ``visit``, is compared within them.
+        Column with the groups. Each participant is in one group. A column that differs within
+        participants, such as ``visit``, is compared within them.
     within
         Columns that differ within participants, such as ``visit`` or ``side``. Without ``side``,
         each side has its own model.
     adjust
-        Columns of numbers or of words that the difference is adjusted for: ``age``, ``sex``.
+        Columns, as numbers or words, for which the difference is adjusted: ``age``, ``sex``.
     metrics
-        Measures; default: all that have values.
+        Measures; the default is all that have values.
 
     Returns
     -------
     Groups
-        Its differences have the columns ``metric``, ``side``, ``effect`` ("group",
-        "visit", "group × visit"), ``comparison`` ("patients − controls", "visit 2 − visit 1",
-        "change from visit 1 to visit 2, patients − controls"), ``difference``, ``low``, ``high``
-        (95 %), ``units``, ``freedom``, ``p``, ``p_holm``, ``effect_size`` (Hedges' g,
-        the difference over the SD of single values within groups, the root of the mean of their
-        variances) with ``effect_size_low`` and ``effect_size_high``, ``participants``,
-        ``values``, ``missing``, ``error_share`` (part of the variance of the difference that is
-        error of measuring again, at most), ``detectable`` (difference that this study finds with
-        a power of 80 %), ``detectable_without_error``, ``method`` in words, and ``reason`` where
-        there is no result.
+        The differences have the columns ``metric``, ``side``, ``effect`` ("group", "visit", "group
+        × visit"), ``comparison`` ("patients − controls", "visit 2 − visit 1", "change from visit 1
+        to visit 2, patients − controls"), ``difference``, ``low``, ``high`` (95 %), ``units``,
+        ``freedom``, ``p``, ``p_holm``, ``effect_size`` (Hedges' g, the difference divided by the SD
+        of single values within groups, the root of the mean of their variances) with
+        ``effect_size_low`` and ``effect_size_high``, ``participants``, ``values``, ``missing``,
+        ``error_share`` (largest share of the variance of the difference that is test-retest error),
+        ``detectable`` (difference that this study finds with a power of 80 %),
+        ``detectable_without_error``, ``method`` in words, and ``reason`` if there is no result.
 
     Raises
     ------
     BadInputError
-        The table lacks a column, `by` has one group, or more than 8.
+        The table lacks a column, or `by` has one group or more than 8.
 
     References
     ----------
@@ -164,16 +164,16 @@ def groups(
     """
     import pandas as pd
 
-    chosen = check_groups(table, by=by, within=within, adjust=adjust, metrics=metrics)
+    measured_rows = check_groups(table, by=by, within=within, adjust=adjust, metrics=metrics)
     if "side" not in (by, *within):
-        sides = chosen["side"].astype(str)
+        sides = measured_rows["side"].astype(str)
     else:
-        sides = pd.Series("both", index=chosen.index)
-    levels = {name: _levels(chosen, name) for name in (by, *within)}
+        sides = pd.Series("both", index=measured_rows.index)
+    levels = {name: _levels(measured_rows, name) for name in (by, *within)}
     rows: list[dict[str, Any]] = []
     described: list[dict[str, Any]] = []
     without_value: list[dict[str, Any]] = []
-    for (metric, side), values in chosen.groupby(["metric", sides], sort=False):
+    for (metric, side), values in measured_rows.groupby(["metric", sides], sort=False):
         about = {"metric": metric, "side": side, "units": unit_of(values)}
         described += _description(values, about, levels)
         without_value += _missing_reasons(values, about, by, (*within, *adjust))
@@ -185,7 +185,7 @@ def groups(
         pd.DataFrame(described),
         pd.DataFrame(without_value, columns=["metric", "side", by, "reason", "values"]),
         tuple(adjust),
-        (*_confounded_views(chosen, levels), *_confounded_models(chosen, levels)),
+        (*_confounded_views(measured_rows, levels), *_confounded_models(measured_rows, levels)),
     )
 
 
@@ -202,7 +202,7 @@ _MOST_GROUPS = 8
 
 
 def holm(p: pd.Series) -> pd.Series:
-    """Adjust p values of several tests by Holm's method; NaN stay, and do not count."""
+    """Adjust p values of several tests by Holm's method; NaN remain and do not count."""
     present = p.dropna().sort_values()
     factors = np.arange(len(present), 0, -1)
     adjusted = np.minimum(np.maximum.accumulate(present.to_numpy() * factors), 1.0)
@@ -217,7 +217,7 @@ def check_groups(
     adjust: Sequence[str] = (),
     metrics: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return the rows that :func:`groups` compares; it raises what that does."""
+    """Return the rows that :func:`groups` compares; raise its errors."""
     columns = [str(name) for name in getattr(table, "columns", [])]
     for name in ("participant", "value"):
         if name not in columns:
@@ -228,81 +228,81 @@ def check_groups(
     for option, names in (("by", [by]), ("within", within), ("adjust", adjust)):
         for name in names:
             if name not in columns:
-                choices = [each for each in columns if each not in ("participant", *OF_VALUE)]
+                choices = [column for column in columns if column not in ("participant", *OF_VALUE)]
                 close = likely(name.lower(), choices) or f"; it has {shortened(choices)}"
                 raise BadInputError.of({option: f"the study has no column {quoted(name)}{close}"})
     if twice := [name for name in (*within, *adjust) if [by, *within, *adjust].count(name) > 1]:
         option = "within" if twice[0] in within else "adjust"
         raise BadInputError.of({option: f"{twice[0]!r} is given twice; give it once"})
     rows = checked_values(table, named=("participant", "metric"), covariates=adjust)
-    chosen: pd.DataFrame = rows[rows["metric"].isin(choose_metrics(rows, metrics))]
+    measured_rows: pd.DataFrame = rows[rows["metric"].isin(choose_metrics(rows, metrics))]
     of_row = [name for name in ("session_id", "metric", "side", "rep") if name in columns]
-    if len(of_row) == 4 and (again := chosen.duplicated(of_row)).any():
-        row = chosen.loc[again.idxmax()]
+    if len(of_row) == 4 and (again := measured_rows.duplicated(of_row)).any():
+        row = measured_rows.loc[again.idxmax()]
         where = f"{row['metric']} {row['side']}".strip()
         raise BadInputError.of({"table": f"{where} of session {row['session_id']} is there twice"})
     for option, names in (("by", [by]), ("within", within)):
         for name in names:
-            values = _levels(chosen, name)
+            values = _levels(measured_rows, name)
             if not 2 <= (count := len(values)) <= _MOST_GROUPS:
                 key = {0: "no_value", 1: "one_value"}.get(count, "many_values")
                 about = {"name": name, "value": ", ".join(map(str, values[:1])), "count": count}
                 fault = tables.sentence(f"studies.groups.levels.{key}", most=_MOST_GROUPS, **about)
                 raise BadInputError.of({option: fault})
-    _check_one_group(chosen, by)
-    return chosen
+    _check_one_group(measured_rows, by)
+    return measured_rows
 
 
-def _check_one_group(chosen: pd.DataFrame, by: str) -> None:
-    """Refuse a participant of two groups where most are in one; visits are of all, or of many."""
+def _check_one_group(rows: pd.DataFrame, by: str) -> None:
+    """Raise if a participant is in two groups while most are in one; visits contain many twice."""
     if by in (*FACTORS, "side"):
         return
-    with_group = chosen[~_not_given(chosen[by])]
+    with_group = rows[~_is_missing(rows[by])]
     levels = with_group.groupby("participant", observed=True)[by].unique()
     several = levels[levels.map(len).gt(1)]
     if 0 < 2 * len(several) < len(levels):
-        first, names = several.index[0], listed([str(each) for each in several.iloc[0]])
+        first, names = several.index[0], listed([str(level) for level in several.iloc[0]])
         why = tables.sentence("studies.in_two_groups", participant=first, groups=names)
         raise BadInputError.of({"by": why})
 
 
 def _confounded_views(
-    chosen: pd.DataFrame, levels: Mapping[str, Sequence[Any]]
+    rows: pd.DataFrame, levels: Mapping[str, Sequence[Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Warn of each factor two levels of which share no view."""
-    if "view" not in chosen:
+    """Warn of each factor with two levels that share no view."""
+    if "view" not in rows:
         return
-    known = chosen[~_not_given(chosen["view"]) & chosen["view"].ne(UNKNOWN)]
-    for name, words in _told_apart(known, "view", levels):
+    rows_with_view = rows[~_is_missing(rows["view"]) & rows["view"].ne(UNKNOWN)]
+    for name, words in _levels_apart(rows_with_view, "view", levels):
         yield tables.warning("studies.confounded_views", name=name, views=words)
 
 
 def _confounded_models(
-    chosen: pd.DataFrame, levels: Mapping[str, Sequence[Any]]
+    rows: pd.DataFrame, levels: Mapping[str, Sequence[Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Warn of each factor two levels of which share no model of keypoints."""
-    for name, words in _told_apart(with_origin(chosen), "source_software", levels):
+    """Warn of each factor with two levels that share no keypoint model."""
+    for name, words in _levels_apart(with_origin(rows), "source_software", levels):
         if name != "source_software":
             yield tables.warning("studies.confounded_models", name=name, models=words)
 
 
-def _told_apart(
-    chosen: pd.DataFrame, column: str, levels: Mapping[str, Sequence[Any]]
+def _levels_apart(
+    rows: pd.DataFrame, column: str, levels: Mapping[str, Sequence[Any]]
 ) -> Iterator[tuple[str, str]]:
-    """Name each factor two levels of which share no value of a column, and what each level has."""
-    seen = chosen[chosen["value"].notna()]
+    """Name each factor with two levels that share no value of a column, and list the values."""
+    used = rows[rows["value"].notna()]
     for name, names in levels.items():
-        of_level = {each: sorted(set(seen.loc[seen[name].eq(each), column])) for each in names}
-        given = [set(values) for values in of_level.values() if values]
-        if any(one.isdisjoint(other) for one, other in itertools.combinations(given, 2)):
-            values = {level_in_words(name, level): each for level, each in of_level.items() if each}
-            yield name, "; ".join(f"{level}: {listed(each)}" for level, each in values.items())
+        values = {level: sorted(set(used.loc[used[name].eq(level), column])) for level in names}
+        sets = [set(level_values) for level_values in values.values() if level_values]
+        if any(one.isdisjoint(other) for one, other in itertools.combinations(sets, 2)):
+            texts = [f"{level_in_words(name, n)}: {listed(v)}" for n, v in values.items() if v]
+            yield name, "; ".join(texts)
 
 
 def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
-    """Give one value for each participant, group and side, for a picture: the mean.
+    """Return one value for each participant, group and side for a plot: the mean.
 
-    Its columns are those of :func:`mobility.studies.cohort.by_group`: ``group`` (ordered),
+    The columns are those of :func:`mobility.studies.cohort.by_group`: ``group`` (ordered),
     ``user_id``, ``side``, ``value``, ``units``.
     """
     import pandas as pd
@@ -314,13 +314,13 @@ def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
     return named.assign(units=unit_of(rows))
 
 
-def _levels(chosen: pd.DataFrame, name: str) -> list[Any]:
-    """List the groups as a categorical column orders them, else as numbers and letters do."""
-    if hasattr(chosen[name], "cat"):
-        order = list(chosen[name].cat.categories)
-        levels = [level for level in order if chosen[name].eq(level).any()]
+def _levels(rows: pd.DataFrame, name: str) -> list[Any]:
+    """List the groups in the order of a categorical column, otherwise sorted."""
+    if hasattr(rows[name], "cat"):
+        order = list(rows[name].cat.categories)
+        levels = [level for level in order if rows[name].eq(level).any()]
     else:
-        levels = sorted(set(chosen[name].dropna()), key=lambda v: (isinstance(v, str), v))
+        levels = sorted(set(rows[name].dropna()), key=lambda v: (isinstance(v, str), v))
     return [level for level in levels if level != ""]
 
 
@@ -353,14 +353,14 @@ def _description(
 
 
 def _missing_reasons(
-    values: pd.DataFrame, about: Mapping[str, Any], by: str, others: Sequence[str]
+    values: pd.DataFrame, about: Mapping[str, Any], by: str, within: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Count the values that no model has, by group: missing ones, and those of an unknown level."""
+    """Count by group the values that no model uses: missing ones, and those of an unknown level."""
     import pandas as pd
 
     why = pd.Series("", index=values.index, dtype=object)
-    for name in (*reversed(others), by):
-        why[_not_given(values[name])] = tables.sentence("studies.not_given", name=name)
+    for name in (*reversed(within), by):
+        why[_is_missing(values[name])] = tables.sentence("studies.not_given", name=name)
     none = values["value"].isna()
     reasons = values["reason"] if "reason" in values else values["value"].map(lambda _: "")
     reasons = reasons.astype(object).fillna("").replace("", tables.sentence("studies.no_reason"))
@@ -381,10 +381,10 @@ def _differences(
     adjust: Sequence[str],
     levels: Mapping[str, Sequence[Any]],
 ) -> list[dict[str, Any]]:
-    """Rows of one measure: each comparison of each effect, or why there is none.
+    """Return the rows of one measure: each comparison of each effect, or why there is none.
 
-    Changes between some visits vary more than between others; so two levels of what differs within
-    people are compared by a model of these alone.
+    Changes between some visits vary more than between others. Two levels of what differs within
+    people are therefore compared by a model of only these two.
     """
     several = values[values["value"].notna()].groupby("participant", observed=True)
     varying = [name for name in levels if several[name].nunique().gt(1).any()]
@@ -401,11 +401,11 @@ def _differences(
         row |= {"values": len(used), "missing": missing, "reason": why}
         if model is not None:
             weights, _ = _comparisons(by, within, compared)[effect, comparison]
-            chosen = np.logical_and.reduce([used[n].isin(pair) for n, pair in pairs.items()])
+            in_pair = np.logical_and.reduce([used[n].isin(pair) for n, pair in pairs.items()])
             changes = {n: pair for n, pair in pairs.items() if n in changing}
             try:
-                _check_people_again(used[chosen], strata[chosen], changes)
-                row |= _contrast_row(model, weights, used, set(strata[chosen]))
+                _check_people_again(used[in_pair], strata[in_pair], changes)
+                row |= _contrast_row(model, weights, used, set(strata[in_pair]))
                 row["method"] = _method(used, strata, adjust)
             except BadInputError as error:
                 row["reason"] = str(error)
@@ -414,11 +414,11 @@ def _differences(
 
 
 def _check_people_again(
-    chosen: pd.DataFrame, strata: NDArray[np.object_], changes: Mapping[str, tuple[Any, Any]]
+    pair_rows: pd.DataFrame, strata: NDArray[np.object_], changes: Mapping[str, tuple[Any, Any]]
 ) -> None:
-    """Refuse a change that too few people of a group have, to know how much it varies in them."""
+    """Raise if a group has too few people with a change to estimate how much it varies."""
     for name, (one, other) in changes.items():
-        again = chosen.groupby([strata, "participant"], observed=True)[name].nunique().eq(2)
+        again = pair_rows.groupby([strata, "participant"], observed=True)[name].nunique().eq(2)
         for stratum, people in again.groupby(level=0).sum().items():
             if people < LEAST:
                 words = [stratum, difference_in_words(name, other, one)]
@@ -428,7 +428,7 @@ def _check_people_again(
 
 
 def _method(used: pd.DataFrame, strata: NDArray[np.object_], adjust: Sequence[str]) -> str:
-    """Name what a difference is tested by."""
+    """Name the method with which a difference is tested."""
     if len(set(strata)) < 2:
         return tables.sentence("studies.groups.method.alike")
     once = not adjust and not used["participant"].duplicated().any()
@@ -440,7 +440,7 @@ class _Fit(NamedTuple):
     missing: int
     model: MixedModel | None
     strata: NDArray[np.object_]
-    """Group of people of each value, which has variances of its own; "" without groups."""
+    """Group of people of each value, which has its own variances; "" without groups."""
     changing: list[str]
     """Factors that differ within people."""
     why: str
@@ -449,22 +449,22 @@ class _Fit(NamedTuple):
 def _fit_of(
     values: pd.DataFrame, adjust: Sequence[str], levels: Mapping[str, Sequence[Any]]
 ) -> _Fit:
-    """Fit the model of the values of these levels, or say why there is none."""
+    """Fit the model to the values of these levels, or say why there is none."""
     for name, names in levels.items():
-        values = values[values[name].isin(names) | _not_given(values[name])]
-    whole = values["value"].notna()
+        values = values[values[name].isin(names) | _is_missing(values[name])]
+    is_complete = values["value"].notna()
     for name in (*levels, *adjust):
-        whole &= ~_not_given(values[name])
-    used = values[whole]
+        is_complete &= ~_is_missing(values[name])
+    used = values[is_complete]
     missing = len(values) - len(used)
     of_people = used.groupby("participant", observed=True)[list(levels)].nunique()
     changing = [name for name in levels if of_people[name].gt(1).any()]
-    between = [[level_in_words(n, each) for each in used[n]] for n in levels if n not in changing]
+    between = [[level_in_words(n, level) for level in used[n]] for n in levels if n not in changing]
     strata = np.array([", ".join(words) for words in zip(*between, strict=True)], dtype=object)
     strata = strata if between else np.full(len(used), "", dtype=object)
     none = _Fit(used, missing, None, strata, changing, _too_few(used, levels))
     for name in adjust:
-        if _not_given(values[name]).all():
+        if _is_missing(values[name]).all():
             none = none._replace(why=tables.sentence("studies.not_given", name=name))
     if none.why:
         return none
@@ -474,7 +474,7 @@ def _fit_of(
         return none._replace(why=str(error))
 
 
-def _not_given(column: pd.Series) -> pd.Series:
+def _is_missing(column: pd.Series) -> pd.Series:
     absent: pd.Series = column.isna() | column.astype(object).eq("")
     return absent
 
@@ -499,7 +499,7 @@ def _cells(levels: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
 
 
 def _codes(level: Any, names: Sequence[Any]) -> Array:
-    """Effect coding of a level: deviations from the mean of all."""
+    """Effect coding of a level: deviations from the mean of all levels."""
     code: Array = np.eye(len(names))[:, :-1]
     code[-1] = -1.0
     row: Array = code[list(names).index(level)]
@@ -507,10 +507,10 @@ def _codes(level: Any, names: Sequence[Any]) -> Array:
 
 
 def _design_row(cell: Sequence[Any], levels: Mapping[str, Sequence[Any]]) -> Array:
-    """Effects of a cell: the mean, each factor, and the first factor with each of the others."""
-    by, *others = (_codes(level, names) for level, names in zip(cell, levels.values(), strict=True))
-    together = [np.outer(by, other).ravel() for other in others]
-    return np.concatenate([[1.0], by, *others, *together])
+    """Return the effects of a cell: mean, factors, and their interactions with the first."""
+    by, *rest = (_codes(level, names) for level, names in zip(cell, levels.values(), strict=True))
+    together = [np.outer(by, other).ravel() for other in rest]
+    return np.concatenate([[1.0], by, *rest, *together])
 
 
 def _fit(
@@ -538,7 +538,7 @@ def _fit(
 
 
 def _covariate(column: pd.Series) -> Array:
-    """Columns of a covariate that do not move the mean: a number less its mean, or classes."""
+    """Return columns of a covariate with mean zero: a centred number, or classes."""
     import pandas as pd
 
     numbers = pd.api.types.is_numeric_dtype(column)
@@ -550,7 +550,7 @@ def _covariate(column: pd.Series) -> Array:
 def _comparisons(
     by: str, within: Sequence[str], levels: Mapping[str, Sequence[Any]]
 ) -> dict[tuple[str, str], tuple[Array, dict[str, tuple[Any, Any]]]]:
-    """Weights of each comparison, and the pairs of levels that it compares, by effect and name."""
+    """Return the weights of each comparison and its pairs of levels, by effect and name."""
     cells = _cells(levels)
     designs = np.array([_design_row(cell, levels) for cell in cells])
 
@@ -595,7 +595,7 @@ def _contrast_row(
     difference, error, freedom = model.contrast(padded)
     freedom = max(freedom, 1.0)
     half = float(stats.t.ppf(0.975, freedom)) * error
-    total = max(float(np.mean([sum(model.variances[each].values()) for each in strata])), 0.0)
+    total = max(float(np.mean([sum(model.variances[stratum].values()) for stratum in strata])), 0.0)
     size = _effect_size(difference, error, freedom, math.sqrt(total))
     needed = float(stats.t.ppf(0.975, freedom) + stats.t.ppf(POWER, freedom))
     share = _error_share(used, model.weights @ padded, error)
@@ -615,7 +615,7 @@ def _contrast_row(
 def _effect_size(
     difference: float, error: float, freedom: float, sd: float
 ) -> tuple[float, float, float]:
-    """Hedges' g with the 95 % interval of the noncentral t distribution."""
+    """Return Hedges' g with the 95 % interval of the noncentral t distribution."""
     from scipy import special
 
     if not sd > 0:
@@ -627,11 +627,11 @@ def _effect_size(
 
 
 def _error_share(used: pd.DataFrame, weights: Array, error: float) -> float:
-    """Part of the variance of a difference that is error of measuring again.
+    """Return the share of the variance of a difference that is test-retest error.
 
-    The errors of sessions (`sem`) are independent; `weights` is how much each value counts in the
-    difference. A bias that all recordings share cancels, and is not in it. NaN where an error is
-    not stated, or where the stated ones are larger than all that differs.
+    The errors of sessions (`sem`) are independent; `weights` is the weight of each value in the
+    difference. A bias that all recordings share cancels and is not included. The share is NaN if an
+    error is unknown, or if the stated errors are larger than the whole variance.
     """
     if "sem" not in used:
         return math.nan

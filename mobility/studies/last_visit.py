@@ -17,13 +17,12 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.assessment.trial_errors import Judgement, judged, visit_error
 from mobility.base.formatting import digits_and_suffix, listed, quantity, timed
-from mobility.documents.of_session import verdict_of
 from mobility.errors import MobilityError
 from mobility.kinematics.expected_error import half_width
 from mobility.pipeline.analysis import is_current
 from mobility.reports import lab_norms
 from mobility.reports.additions import Additions
-from mobility.reports.gauges import Gauge, of_rules
+from mobility.reports.gauges import Gauge
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.sessions.filming import filmed_alike, filming_of
 from mobility.sessions.record import ANONYMOUS
@@ -57,12 +56,6 @@ def last_visit(session: StoredSession) -> StoredSession | None:
         if same and "metrics" in earlier.stages:
             latest = candidate
     return latest
-
-
-def gauges_of(session: StoredSession) -> list[Gauge]:
-    """Numbers of a visit, to compare with those of another."""
-    shows, lab = verdict_of(session).shows, lab_references(session)
-    return of_rules(session.metrics(), shows, most=None, lab=lab)
 
 
 class Change(NamedTuple):
@@ -155,7 +148,7 @@ def _same_conditions(before: StoredSession, session: StoredSession) -> bool:
 def since_last_visit(
     session: StoredSession,
     now: list[Gauge],
-    measure: Callable[[StoredSession], list[Gauge]] = gauges_of,
+    measure: Callable[[StoredSession], list[Gauge]],
 ) -> Markup:
     """Say what changed beyond the errors; empty without an earlier visit that measured the same.
 

@@ -1,7 +1,7 @@
-"""The films of one exercise in a visit, merged into one Dataset of metrics of the usual form.
+"""Combine the videos of one exercise in a visit into one Dataset of metrics of the usual form.
 
-Of a number that several films give it is the mean that errs least, given how alike they err;
-``tables/merging.yaml`` says by how much they do, and what is not merged.
+If several videos give a number, the result is their precision-weighted mean.
+``tables/merging.yaml`` has the correlations of their errors, and lists what is not merged.
 """
 
 from __future__ import annotations
@@ -44,26 +44,26 @@ from mobility.kinematics.skeleton import SIDES
 Array = NDArray[np.float64]
 
 FILMS = "films"
-"""Attribute of a metric, ``films_left`` of one side: ids of the films that it is from."""
+"""Attribute of a metric, ``films_left`` for one side: ids of the videos behind the number."""
 
 _OF_ONE_FILM = ("note", "refused", "refused_share", "phase", GROSS, HIDDEN, BESIDE)
-"""Attributes that hold for one film alone."""
+"""Attributes that apply to a single video."""
 
 
 @dataclass(frozen=True, eq=False)
 class Film:
-    """One film of an exercise.
+    """One video of an exercise.
 
     Attributes
     ----------
     id
-        Of its session.
+        Id of its session.
     metrics
         Its metrics Dataset.
     verdict
-        What it is good for.
+        Verdict on the recording.
     view, azimuth
-        From where the camera sees the subject: name, and degrees (NaN where it is unknown).
+        Direction from which the camera sees the subject: name, and degrees (NaN if unknown).
     """
 
     id: str
@@ -74,41 +74,42 @@ class Film:
 
     @property
     def variables(self) -> Mapping[Any, xr.Variable]:
-        """Plain variables of its metrics, because hundreds of numbers are read."""
+        """Return plain variables of the metrics, because hundreds of numbers are read."""
         return self.metrics.variables
 
     @property
     def origin(self) -> Origin:
-        """Whose keypoints it is of."""
+        """Return the origin of its keypoints."""
         return Origin.of(self.metrics.attrs)
 
     @property
     def kind(self) -> str:
-        """Kind of its view."""
+        """Return the kind of its view."""
         return self.view if self.view == UNKNOWN else view_kind(self.view)
 
     @property
     def from_front(self) -> int:
-        """Place of its kind of view, the front first; two cameras see as much as that."""
+        """Rank its kind of view, starting from the front; two cameras count as the front."""
         kinds = (*VIEWS, UNKNOWN)
         return 0 if self.kind == TWO_CAMERAS else kinds.index(self.kind)
 
 
 class Merged(NamedTuple):
-    """A number that films give together, or why they do not.
+    """A number that videos give together, or the reason why they do not.
 
     Attributes
     ----------
     value, sd, sem
-        Mean, standard deviation of its error, standard error of measuring again; NaN where unknown.
+        Mean, standard deviation of its error, standard error of measurement; NaN if unknown.
     films
-        Of which it is made.
+        Videos from which it is computed.
     reason
         Why there is no value.
     is_hidden, is_contradicted
-        Whether no film can see it; whether the films contradict each other.
+        Whether no video can show it; whether the videos contradict each other.
     weights, widened
-        Of the films in the mean, and by how much their differences widen its error.
+        Weights of the videos in the mean, and the factor by which their differences widen its
+        error.
     """
 
     value: float = math.nan
@@ -123,7 +124,7 @@ class Merged(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What one film has of one number, or why it has none."""
+    """The value that one video has for one number, or why it has none."""
 
     film: Film
     value: float = math.nan
@@ -134,7 +135,7 @@ class Given(NamedTuple):
 
 
 class Mean(NamedTuple):
-    """A mean of :func:`weighted_mean`."""
+    """A mean from :func:`weighted_mean`."""
 
     value: float
     sd: float
@@ -144,22 +145,23 @@ class Mean(NamedTuple):
 
 
 def weighted_mean(values: Array, sds: Array, correlation: Array) -> Mean:
-    """Compute the mean that errs least of numbers whose errors go together.
+    """Compute the precision-weighted mean of numbers with correlated errors.
 
     Parameters
     ----------
     values, sds
         Numbers, and the standard deviations of their errors.
     correlation
-        Of the errors.
+        Correlation matrix of the errors.
 
     Returns
     -------
     Mean
-        Its ``weights`` are those of generalized least squares that are not below 0, so that no
-        number makes it worse. ``sd`` is that of the error, ``widened`` by ``max(1, sqrt(chi2 / (n -
-        1)))`` (Birge 1932, Phys Rev 40:207); ``p`` the probability of so large a ``chi2``, of
-        errors with the ``share_of_correlation``, if errors alone differ.
+        Its ``weights`` are those of generalized least squares, restricted to at least 0, so that no
+        number makes the mean worse. ``sd`` is the standard deviation of its error, ``widened`` by
+        ``max(1, sqrt(chi2 / (n - 1)))`` (Birge 1932, Phys Rev 40:207). ``p`` is the probability
+        that ``chi2`` is so large if the numbers differ by errors alone, whose correlation is
+        reduced to the ``share_of_correlation``.
     """
     from scipy.optimize import nnls
     from scipy.special import chdtrc
@@ -168,7 +170,7 @@ def weighted_mean(values: Array, sds: Array, correlation: Array) -> Mean:
     root = np.linalg.cholesky(correlation)
     least = nnls(root.T, np.linalg.solve(root, precision))[0] * precision
     weights = least / least.sum()
-    # Of errors that go together the differences alone count, not where the mean is.
+    # # With correlated errors, only the differences count, not where the mean is.
     differing = tables.load("merging")["contradiction"]["share_of_correlation"] * correlation
     np.fill_diagonal(differing, 1.0)
     root = np.linalg.cholesky(differing)
@@ -181,32 +183,34 @@ def weighted_mean(values: Array, sds: Array, correlation: Array) -> Mean:
 
 
 def merge(films: Sequence[Film]) -> xr.Dataset:
-    """Merge the films of one exercise.
+    """Combine the videos of one exercise.
 
-    What a film's verdict rules out does not enter; nor do sides of a film whose sides may have been
-    exchanged, if another one has either. Right minus left of the knee is that of the films of the
-    frontmost kind of view, unless the others are surer than they. The sides are made to agree with
-    the difference, so that their errors are least. Of legs that stand in turn each is merged by
-    itself. What is measured in two ways, as by two versions, has no value.
+    Excluded are values that the verdict on a video rules out, and the sides of a video whose sides
+    may have been exchanged, if another video has either side. The difference right minus left of
+    the knee comes from the videos with the frontmost kind of view, unless the other videos are more
+    precise.
+
+    Left and right are then adjusted to agree with the difference, with the smallest errors. If the
+    legs are performed in turn, each leg is merged separately. A quantity that was measured in two
+    ways, for example by two versions, has no value.
 
     Parameters
     ----------
-    films
+    At least one. Their order makes no difference.
         At least one; their order makes no difference.
 
     Returns
     -------
-    xarray.Dataset
-        Metrics over the accepted repetitions, as of one session, each with ``_sd`` and, where it is
-        known, ``_sem``. ``films`` (``films_left``, ``films_right``) names the films that a number
-        is from; where they contradict each other there is none, and ``contradicted`` names the
-        sides. ``source_software`` names the models of all films. Of one film these are its own
-        numbers.
+    Metrics over the accepted repetitions, like those of one session, each with ``_sd`` and, if it
+    is known, ``_sem``. ``films`` (``films_left``, ``films_right``) names the videos that a number
+    comes from. If the videos contradict each other, there is no number, and ``contradicted`` names
+    the sides. ``source_software`` names the models of all videos. A single video keeps its own
+    numbers.
 
     Raises
     ------
     BadInputError
-        The films are of several exercises.
+        The videos show different exercises.
     """
     by_id = sorted(films, key=lambda film: film.id)
     films = sorted(by_id, key=lambda film: LEVELS.index(film.verdict.level))
@@ -242,7 +246,7 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     result.attrs = {key: first[key] for key in CARRIED if key in first and _shared(films, key)}
     origins = {film.origin for film in films}
     if len(origins) > 1:
-        by_name = sorted(origins, key=lambda each: each.source_software)
+        by_name = sorted(origins, key=lambda origin: origin.source_software)
         result.attrs |= Origin.together(by_name)._asdict()
     result.attrs |= {"ds_type": "metrics", "exercise": exercise_of(by_id[0].metrics).name}
     for key in (HIDDEN_SIDE, ABSENT_SIDE):
@@ -254,38 +258,38 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
 
 
 def films_of(metrics: xr.Dataset, name: str, side: str = "") -> list[str]:
-    """Name the films that a merged number is from."""
+    """Return the videos that a merged number comes from."""
     attrs = metrics[name].attrs if name in metrics else {}
     return str(attrs.get(f"{FILMS}_{side}" if side else FILMS, "")).split()
 
 
 def views_of(metrics: xr.Dataset) -> dict[str, str]:
-    """Give the view of each film that was merged."""
+    """Return the view of each merged video."""
     views: dict[str, str] = json.loads(metrics.attrs["views"])
     return views
 
 
 def is_merged(metrics: xr.Dataset, name: str) -> bool:
-    """Whether a metric is merged; others are those of each film."""
+    """Return whether a metric is merged; other metrics belong to single videos."""
     table, attrs = tables.load("merging"), metrics.variables[name].attrs
     return (
         sd_name(name) in metrics.variables
         and attrs.get("kind") in table["kinds"]
         and attrs.get("units") not in table["each_film"]["units"]
-        and attrs.get("quantity") not in _of_each_film(exercise_of(metrics).name)
+        and attrs.get("quantity") not in _performance_quantities(exercise_of(metrics).name)
     )
 
 
 @functools.cache
-def _of_each_film(exercise: str) -> frozenset[str]:
-    """Name the quantities whose kernels give what each performance has of its own."""
+def _performance_quantities(exercise: str) -> frozenset[str]:
+    """Return the quantities whose measure functions describe a single performance."""
     kernels = tables.load("merging")["each_film"]["kernels"]
     measures = registry.exercise(exercise).measures
-    return frozenset(n for n, each in measures.items() if each["from"].split(".")[0] in kernels)
+    return frozenset(n for n, row in measures.items() if row["from"].split(".")[0] in kernels)
 
 
 def _numbers(metrics: xr.Dataset) -> list[str]:
-    """Name the numbers over the repetitions that a visit has."""
+    """Return the names of the numbers over the repetitions that a visit has."""
     table = tables.load("merging")
     kinds = (*table["kinds"], *table["each_film"]["kinds"])
     return [
@@ -296,45 +300,45 @@ def _numbers(metrics: xr.Dataset) -> list[str]:
 
 
 def _shared(films: Sequence[Film], key: str) -> bool:
-    """Whether an attribute is the same in all metrics."""
+    """Return whether an attribute is the same in all metrics."""
     return len({str(film.metrics.attrs.get(key)) for film in films}) == 1
 
 
 def _check_alike(films: Sequence[Film]) -> None:
     first = films[0]
     for film in films:
-        theirs, of_this = (str(each.metrics.attrs.get("exercise")) for each in (first, film))
+        theirs, of_this = (str(one.metrics.attrs.get("exercise")) for one in (first, film))
         if theirs != of_this:
-            what = f"are of {theirs} and {of_this}; merge the films of one exercise"
-            raise BadInputError(f"sessions {first.id} and {film.id}: {what}")
+            what = f"show {theirs} and {of_this}; merge videos of one exercise"
+            raise BadInputError(f"sessions {first.id} and {film.id} {what}")
 
 
 def _measured_unlike(films: Sequence[Film], name: str) -> Merged | None:
-    """Refuse a number that some films measure in another unit, or by another version."""
+    """Return why a number is not merged if videos measure it in other units or versions."""
     shown = [film for film in films if film.verdict.shows(name)]
     variables = {film.id: film.variables[name] for film in shown}
     return unlike(
         {
-            film: (each.dims, each.attrs.get("units"), each.attrs.get("version"))
-            for film, each in variables.items()
+            film: (variable.dims, variable.attrs.get("units"), variable.attrs.get("version"))
+            for film, variable in variables.items()
         }
     )
 
 
 def unlike(ways: Mapping[str, Any]) -> Merged | None:
-    """Refuse a number of films, by id, that is not measured in one way."""
+    """Return why a number is not merged if videos, given by id, measure it in different ways."""
     ids = sorted(ways)
-    other = next((each for each in ids if ways[each] != ways[ids[0]]), None)
+    other = next((one_id for one_id in ids if ways[one_id] != ways[ids[0]]), None)
     if other is None:
         return None
     return Merged(reason=tables.sentence("reasons.unlike", sessions=listed([ids[0], other])))
 
 
 def _cells(films: Sequence[Film], name: str, side: str) -> list[Given]:
-    """Give what each film has of a number.
+    """Return the value that each video has for a number.
 
-    Left out are films that do not show the leg, if others do; and those whose sides may have been
-    exchanged, if another one has either side.
+    Left out are videos that do not show the leg, if others do, and videos whose sides may have been
+    exchanged, if another video has either side.
     """
     shown = [film for film in films if not side or film.metrics.attrs.get(ABSENT_SIDE) != side]
     is_sided = side or films[0].variables[name].attrs.get("kind") == "asymmetry"
@@ -345,9 +349,9 @@ def _cells(films: Sequence[Film], name: str, side: str) -> list[Given]:
 
 
 def _has_a_side(film: Film, name: str) -> bool:
-    """Whether a film gives either side of a metric, or their difference."""
+    """Return whether a video has either side of a metric, or their difference."""
     places = [(name, side) for side in SIDES if name in film.variables]
-    cells = [_cell(film, each, side) for each, side in (*places, (f"{name}_asymmetry", ""))]
+    cells = [_cell(film, place, side) for place, side in (*places, (f"{name}_asymmetry", ""))]
     return any(math.isfinite(cell.value) for cell in cells)
 
 
@@ -366,18 +370,18 @@ def _cell(film: Film, name: str, side: str) -> Given:
 
 
 def _of_one_alone(cells: Sequence[Given]) -> Merged:
-    """Give a number that is not merged, where one film alone has it."""
-    given = [cell for cell in cells if math.isfinite(cell.value)]
-    if len(given) > 1:
+    """Return a number that is not merged, if only one video has it."""
+    with_value = [cell for cell in cells if math.isfinite(cell.value)]
+    if len(with_value) > 1:
         return Merged(reason=tables.sentence("reasons.each_film"))
-    return merge_numbers(given or cells)
+    return merge_numbers(with_value or cells)
 
 
 def _of_value(name: str, cells: Sequence[Given], units: str) -> Merged:
-    """Merge what films have of a number whose error may depend on its value.
+    """Merge the values of a number whose error may depend on its value.
 
-    Films are weighed by their errors of one and the same value: by those of their own values the
-    smaller value would always win.
+    Videos are weighted by their errors at one common value. With the errors at their own values,
+    the smaller value would always win.
     """
     if not error_depends_on_value(name):
         return merge_numbers(cells, units)
@@ -391,25 +395,25 @@ def _of_value(name: str, cells: Sequence[Given], units: str) -> Merged:
 
 
 def merge_numbers(cells: Sequence[Given], units: str = "") -> Merged:
-    """Merge what films have of a number, in `units`: the mean that errs least, if any."""
-    given = [cell for cell in cells if math.isfinite(cell.value)]
-    weighed = [cell for cell in given if math.isfinite(cell.sd) and cell.sd > 0]
-    if len(given) > 1 and not weighed:
+    """Merge the values of a number in `units` by their precision, if possible."""
+    with_value = [cell for cell in cells if math.isfinite(cell.value)]
+    weighed = [cell for cell in with_value if math.isfinite(cell.sd) and cell.sd > 0]
+    if len(with_value) > 1 and not weighed:
         return Merged(reason=tables.sentence("reasons.each_film"))
     if len(weighed) < 2:
-        for cell in weighed or given:
+        for cell in weighed or with_value:
             return Merged(cell.value, cell.sd, cell.sem, (cell.film,), weights=(1.0,))
-        # That no film can see it is said only where this is so of all.
+        # # "Not visible" is the reason only if it applies to all videos.
         without = sorted(cells, key=lambda cell: cell.is_hidden)
         return Merged(reason=without[0].reason, is_hidden=all(cell.is_hidden for cell in cells))
     values, sds, sems = (
-        np.array([getattr(cell, each) for cell in weighed]) for each in ("value", "sd", "sem")
+        np.array([getattr(cell, key) for cell in weighed]) for key in ("value", "sd", "sem")
     )
     together = tuple(cell.film for cell in weighed)
     mean = weighted_mean(values, sds, _correlation(together))
     if mean.p < tables.load("merging")["contradiction"]["value"]:
         return Merged(films=together, reason=_contradiction(weighed, units), is_contradicted=True)
-    # As if those of measuring again were the same in all films: with no correlation it is larger.
+    # # As if test-retest errors were the same in all videos: larger than with no correlation.
     counts = mean.weights > 0
     sem = float(mean.weights[counts] @ sems[counts])
     weights = tuple(mean.weights.tolist())
@@ -417,17 +421,17 @@ def merge_numbers(cells: Sequence[Given], units: str = "") -> Merged:
 
 
 def _correlation(films: Sequence[Film]) -> Array:
-    """Give the correlation of the errors of films.
+    """Return the correlation of the errors of videos.
 
-    What films of one view have alike an unknown view has of all that are known, in equal parts.
+    An unknown view is treated as an equal mixture of all known views.
     """
     table = tables.load("merging")["correlation"]
-    other, same = (float(table[each]["value"]) for each in ("other_view", "same_view"))
+    other, same = (float(table[relation]["value"]) for relation in ("other_view", "same_view"))
     kinds = [film.kind for film in films]
-    known = sorted({*kinds} - {UNKNOWN}) or [UNKNOWN]
-    unknown = [len(known) ** -0.5] * len(known)
+    views = sorted({*kinds} - {UNKNOWN}) or [UNKNOWN]
+    unknown = [len(views) ** -0.5] * len(views)
     parts = np.array(
-        [[float(kind == each) for each in known] if kind in known else unknown for kind in kinds]
+        [[float(kind == view) for view in views] if kind in views else unknown for kind in kinds]
     )
     correlation: Array = other + (same - other) * (parts @ parts.T)
     np.fill_diagonal(correlation, 1.0)
@@ -435,7 +439,7 @@ def _correlation(films: Sequence[Film]) -> Array:
 
 
 def _unsided(films: Sequence[Film], name: str, *, in_turn: bool = False) -> Merged:
-    """Merge a number without sides; a difference of the sides may be that of one film."""
+    """Merge a number without sides; a difference between sides may come from one video."""
     cells: Sequence[Given] = _cells(films, name, "")
     attrs = films[0].variables[name].attrs
     of_one = tables.load("merging")["difference_of_one_film"]["quantities"]
@@ -443,31 +447,31 @@ def _unsided(films: Sequence[Film], name: str, *, in_turn: bool = False) -> Merg
         cells = _frontmost(cells)
     merged = merge_numbers(cells, str(attrs.get("units", "")))
     if in_turn and attrs.get("kind") == "asymmetry" and not merged.films:
-        return _of_own_films(films, str(attrs["quantity"]), merged)
+        return _apart_filmed_sides(films, str(attrs["quantity"]), merged)
     return merged
 
 
 def _frontmost(cells: Sequence[Given]) -> Sequence[Given]:
-    """Choose the films of the frontmost kind of view, unless the others are surer than they."""
-    given = [cell for cell in cells if math.isfinite(cell.value + cell.sd)]
-    least = min((cell.film.from_front for cell in given), default=0)
-    front = [cell for cell in given if cell.film.from_front == least]
-    others = [cell for cell in given if cell not in front]
-    if not others:
+    """Choose the videos of the frontmost kind of view, unless the others are more precise."""
+    with_error = [cell for cell in cells if math.isfinite(cell.value + cell.sd)]
+    least = min((cell.film.from_front for cell in with_error), default=0)
+    front = [cell for cell in with_error if cell.film.from_front == least]
+    from_other_kinds = [cell for cell in with_error if cell not in front]
+    if not from_other_kinds:
         return front or cells
-    ahead, behind = merge_numbers(front), merge_numbers(others)
+    ahead, behind = merge_numbers(front), merge_numbers(from_other_kinds)
     return cells if math.isnan(ahead.value) or behind.sd < ahead.sd else front
 
 
-def _of_own_films(films: Sequence[Film], name: str, otherwise: Merged) -> Merged:
-    """Compare legs that stand in turn and were filmed apart."""
+def _apart_filmed_sides(films: Sequence[Film], name: str, otherwise: Merged) -> Merged:
+    """Compare legs that are performed in turn and were filmed separately."""
     measured = [film for film in films if name in film.variables]
     left, right = (merge_numbers(_cells(measured, name, side)) for side in SIDES)
     return right_minus_left(left, right, otherwise)
 
 
 def right_minus_left(left: Merged, right: Merged, otherwise: Merged) -> Merged:
-    """Compare sides that were merged apart, as if their errors were independent."""
+    """Compare sides that were merged separately, as if their errors were independent."""
     if not (math.isfinite(left.value) and math.isfinite(right.value)):
         return otherwise._replace(value=math.nan, sd=math.nan, sem=math.nan, films=())
     films = (*left.films, *(film for film in right.films if film not in left.films))
@@ -478,18 +482,18 @@ def right_minus_left(left: Merged, right: Merged, otherwise: Merged) -> Merged:
 def _agreeing(
     films: Sequence[Film], name: str, sides: dict[str, Merged], difference: Merged
 ) -> dict[str, Merged]:
-    """Give sides of several films whose difference is that of the metric beside them.
+    """Adjust sides from several videos to agree with the difference beside them.
 
-    What their own difference lacks is shared between them so that their errors are least.
+    The discrepancy is shared between the sides so that their errors are smallest.
     """
-    several = {film.id for each in sides.values() for film in each.films}
+    several = {film.id for side_number in sides.values() for film in side_number.films}
     numbers = (*sides.values(), difference)
-    if len(several) < 2 or not all(math.isfinite(each.value + each.sd) for each in numbers):
+    if len(several) < 2 or not all(math.isfinite(number.value + number.sd) for number in numbers):
         return sides
     left, right = (sides[side].value for side in SIDES)
-    together = tuple(film for film in films if any(film in each.films for each in numbers))
+    together = tuple(film for film in films if any(film in number.films for number in numbers))
     correlation = _correlation(together)
-    errors = _errors(together, name, sd_name, numbers, [each.widened for each in numbers])
+    errors = _errors(together, name, sd_name, numbers, [number.widened for number in numbers])
     lacks = errors[2] - (errors[1] - errors[0])
     squared = _product(lacks, lacks, correlation)
     share = 0.5
@@ -513,7 +517,7 @@ def _agreeing(
 
 
 def _product(one: Array, other: Array, correlation: Array) -> float:
-    """Give the covariance of two errors that films make by what each of them errs."""
+    """Return the covariance of two errors, each given by its part from every video."""
     return float(np.einsum("ik,ij,jk", one, correlation, other))
 
 
@@ -524,10 +528,10 @@ def _errors(
     numbers: Sequence[Merged],
     widened: Sequence[float],
 ) -> Array:
-    """Give how the merged left and right side, and their difference, err by each film.
+    """Return the parts of the errors of left, right and their difference that each video causes.
 
-    Each film errs by two numbers of variance 1, by which its sides go together as the error of its
-    own difference says; where that is unknown, as in the other films.
+    A video's error has two parts of variance 1. The correlation of its sides follows from the error
+    of its own difference; if that is unknown, it is the mean of the other videos.
     """
     stated = np.array(
         [
@@ -539,8 +543,8 @@ def _errors(
     left, right, apart = stated.T
     with np.errstate(divide="ignore", invalid="ignore"):
         alike = np.clip((left**2 + right**2 - apart**2) / (2 * left * right), -0.99, 0.99)
-    known = np.isfinite(alike)
-    alike[~known] = alike[known].mean() if known.any() else 0.0
+    is_finite = np.isfinite(alike)
+    alike[~is_finite] = alike[is_finite].mean() if is_finite.any() else 0.0
     half, rest = np.sqrt(1 + alike) / 2, np.sqrt(1 - alike) / 2
     of_sides = np.array([[half + rest, half - rest], [half - rest, half + rest]])
     of_sides = of_sides.transpose(2, 0, 1) * stated[:, :2, np.newaxis]
@@ -565,26 +569,26 @@ def _add(
     films: Sequence[Film],
     sides: Mapping[str, Merged],
 ) -> None:
-    """Add a number of all sides, or without sides, in place, with its errors."""
-    from_films = list(dict.fromkeys(film for each in sides.values() for film in each.films))
-    source, *others = from_films or films
+    """Add a number with all sides, or without sides, in place, with its errors."""
+    from_films = list(dict.fromkeys(film for number in sides.values() for film in number.films))
+    source, *other_films = from_films or films
     attrs = dict(source.variables[name].attrs)
-    dropped = (HIDDEN, BESIDE) if not others else _OF_ONE_FILM
+    dropped = (HIDDEN, BESIDE) if not other_films else _OF_ONE_FILM
     attrs = {key: value for key, value in attrs.items() if key not in dropped}
-    for side, each in sides.items():
+    for side, number in sides.items():
         behind = f"_{side}" if side else ""
-        if each.films:
-            attrs[f"{FILMS}{behind}"] = " ".join(sorted(film.id for film in each.films))
-        if math.isfinite(each.value):
+        if number.films:
+            attrs[f"{FILMS}{behind}"] = " ".join(sorted(film.id for film in number.films))
+        if math.isfinite(number.value):
             continue
-        attrs[f"note{behind}"] = each.reason
-        attrs.setdefault("note", each.reason)
-        for key, applies in ((HIDDEN, each.is_hidden), (CONTRADICTED, each.is_contradicted)):
+        attrs[f"note{behind}"] = number.reason
+        attrs.setdefault("note", number.reason)
+        for key, applies in ((HIDDEN, number.is_hidden), (CONTRADICTED, number.is_contradicted)):
             if applies:
                 attrs[key] = f"{attrs.get(key, '')} {side or ' '.join(SIDES)}".strip()
 
     def added(variable: str, key: str, described: Mapping[str, Any]) -> None:
-        numbers = [getattr(each, key) for each in sides.values()]
+        numbers = [getattr(number, key) for number in sides.values()]
         merged[variable] = (
             xr.DataArray(numbers[0], attrs=described)
             if "" in sides
@@ -604,9 +608,9 @@ def _add(
         merged[name].attrs[BESIDE] = " ".join(beside)
 
 
-def _contradiction(given: Sequence[Given], units: str) -> str:
-    """Say what each film has of a number."""
+def _contradiction(cells: Sequence[Given], units: str) -> str:
+    """List the value that each video has for a number."""
     values = []
-    for film, value in ((each.film, each.value) for each in given):
+    for film, value in ((cell.film, cell.value) for cell in cells):
         values.append(f"{quantity(value, units)} {view_in_words(film.view)}")
     return tables.sentence("reasons.contradicted", values=listed(values))

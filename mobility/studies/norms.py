@@ -1,4 +1,4 @@
-"""A lab's own norms: what a cohort measured, by sex and age where there are enough people."""
+"""A lab's own norms, computed from a cohort, by sex and age if there are enough people."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     pass
 
 LEAST = 20
-"""Fewest people of a norm: the SD of 20 has a 95 % interval from 0.76 to 1.46 of it."""
+"""Fewest people for norms: the SD of 20 people has a 95 % interval from 0.76 to 1.46 times it."""
 
 LEAST_OF_TAILS = 40
-"""Fewest people of whom the 5th and 95th percentile are given: two are beyond each."""
+"""Fewest people for the 5th and 95th percentile: two people are beyond each of them."""
 
 MIDDLE, TAILS = (25, 50, 75), (5, 95)
 _CONDITIONS = tuple(Conditions.model_fields)
@@ -36,26 +36,26 @@ _TEXTS = ("user_id", "metric", "side", "units", "version", "sex")
 
 @checked
 def make_norms(frame: Table, *, name: str, metrics: Names | None = None) -> Norms:
-    """Make norms of a cohort.
+    """Compute norms from a cohort.
 
     Parameters
     ----------
     frame
-        Of :func:`mobility.studies.cohort.to_dataframe`. A person counts once, with the median of
-        their sessions on each side; the values of both sides are put together. Sessions of people
-        without an id, of unknown view, or of older code are left out.
+        The table of :func:`mobility.studies.cohort.to_dataframe`. A person counts once, with the
+        median of their sessions on each side; the values of both sides are combined. Sessions of
+        people without an id, with an unknown view, or from an older version are left out.
     name
         Name of the norms.
     metrics
-        Measures; default: all with a unit and a number for a session.
+        Measures; the default is all that have a unit and one number for a session.
 
     Returns
     -------
     Norms
-        For each measure, and for exercise, view, model of the keypoints, way to the angles, number
-        of cameras and version of the package apart: mean, SD (which includes the error of
-        measurement), 25th, 50th and 75th percentile of at least 20 people, 5th and 95th of at
-        least 40, for all, by sex, by age and by both.
+        Norms of each measure, separately for exercise, view, keypoint model, method, number of
+        cameras and version of the package: mean, SD (which includes the error of measurement),
+        25th, 50th and 75th percentile for at least 20 people, 5th and 95th for at least 40, for
+        everybody, by sex, by age and by both.
 
     Raises
     ------
@@ -67,12 +67,12 @@ def make_norms(frame: Table, *, name: str, metrics: Names | None = None) -> Norm
     for column in (*_CONDITIONS, *_TEXTS, "level", "item", "kind", "age", "value", "session_id"):
         if column not in frame:
             raise BadInputError.of(
-                {"frame": f"has no column '{column}'; mobility.studies.cohort.to_dataframe has"}
+                {"frame": f"has no column '{column}'; use mobility.studies.cohort.to_dataframe"}
             )
     rows = frame[frame["level"].eq("session") & frame["value"].notna()]
     rows = rows[rows["units"].ne("") & rows["kind"].ne("count")]
-    # The movements of single joints are measures; the parts of an index are not.
-    of_joints = [each.name for each in exercises() if each.noun == "movement"]
+    # # Movements of single-joint range of motion are measures; the parts of an index are not.
+    of_joints = [exercise.name for exercise in exercises() if exercise.noun == "movement"]
     rows = rows[rows["item"].eq("") | rows["exercise"].isin(of_joints)]
     rows = rows.assign(metric=list(map(measure_of, rows["metric"].astype(str), rows["item"])))
     available = list(dict.fromkeys(rows["metric"].astype(str)))
@@ -81,66 +81,66 @@ def make_norms(frame: Table, *, name: str, metrics: Names | None = None) -> Norm
         if metric not in available:
             close = likely_measure(metric, available)
             raise BadInputError.of({"metrics": f"no session has {quoted(metric)}{close}"})
-    rows = rows.astype({each: "str" for each in (*_CONDITIONS, *_TEXTS) if each != "cameras"})
+    rows = rows.astype({column: "str" for column in (*_CONDITIONS, *_TEXTS) if column != "cameras"})
     usable = (
         rows["user_id"].ne(ANONYMOUS)
         & ~rows["view"].isin(["", NO_VIEW])
         & ~rows["software"].str.endswith("outdated")
     )
     rows = rows[usable & rows["metric"].isin(metrics)]
-    made = []
+    norms = []
     by = [*_CONDITIONS, "metric", "version", "units"]
     for of, values in rows.groupby(by, sort=False, observed=True):
         about = dict(zip(by, of, strict=True))
-        conditions = Conditions(**{each: about[each] for each in _CONDITIONS})
+        conditions = Conditions(**{name: about[name] for name in _CONDITIONS})
         for sex, age, group in _groups_of(values):
-            made += _norm(group, conditions, about, sex, age)
-    if not made:
+            norms += _norm(group, conditions, about, sex, age)
+    if not norms:
         outdated = frame.loc[frame["software"].astype(str).str.endswith("outdated"), "session_id"]
         counts = {"sessions": frame["session_id"].nunique(), "outdated": outdated.nunique()}
         raise BadInputError(tables.sentence("studies.norms.too_few", least=LEAST, **counts))
-    return Norms(name=name, made=now(), norms=made)
+    return Norms(name=name, made=now(), norms=norms)
 
 
 _Group = tuple[str | None, tuple[int, int | None] | None]
 
 
 def _groups_of(values: pd.DataFrame) -> Iterator[tuple[*_Group, pd.DataFrame]]:
-    """Give everybody, each sex, each age band, and both together, if they are enough people.
+    """Yield everybody, each sex, each age band, and both together, if the group is large enough.
 
-    A group is left out where the others, added and subtracted, would say what a few people have.
+    A group is left out if sums and differences of groups would reveal values of a few people.
     """
-    people = values.groupby("user_id")[["sex", "age"]].last()  # as at the last session
+    people = values.groupby("user_id")[["sex", "age"]].last()  # at the last session
     years = sorted(AGE_BANDS)
     ends: list[int | None] = [*(year - 1 for year in years[1:]), None]
     bands = [None, *zip(years, ends, strict=True)]
     band = np.searchsorted(years, people["age"].to_numpy(float), side="right")
     band[people["age"].isna()] = 0
     sexes: tuple[str | None, ...] = (None, "female", "male")
-    sex = np.array([sexes.index(each) if each in sexes else 0 for each in people["sex"]])
+    sex = np.array([sexes.index(one) if one in sexes else 0 for one in people["sex"]])
     kinds, kind_of, counts = np.unique([sex, band], axis=1, return_inverse=True, return_counts=True)
-    given: list[NDArray[np.bool_]] = []
+    groups: list[NDArray[np.bool_]] = []
     for one_sex, one_band in sorted(np.ndindex(len(sexes), len(bands)), key=_breadth):
         of_kind = ((kinds[0] == one_sex) | (one_sex == 0)) & (
             (kinds[1] == one_band) | (one_band == 0)
         )
-        if counts[of_kind].sum() < LEAST or _tell_of_few([*given, of_kind], counts):
+        if counts[of_kind].sum() < LEAST or _tell_of_few([*groups, of_kind], counts):
             continue
-        given.append(of_kind)
+        groups.append(of_kind)
         members = people.index[of_kind[np.ravel(kind_of)]]
         yield sexes[one_sex], bands[one_band], values[values["user_id"].isin(members)]
 
 
 def _breadth(group: tuple[int, ...]) -> int:
-    """Order groups: everybody, one sex or band, both."""
-    return sum(each > 0 for each in group)
+    """Rank groups: everybody first, then one sex or band, then both."""
+    return sum(part > 0 for part in group)
 
 
 def _tell_of_few(groups: Sequence[NDArray[np.bool_]], counts: NDArray[np.int64]) -> bool:
-    """Whether a sum or difference of groups is of fewer than `LEAST` people.
+    """Return whether a sum or difference of groups reveals fewer than `LEAST` people.
 
-    `groups` say of which kinds (a sex and age band, or unknown) they are, `counts` how many people
-    are of each kind.
+    `groups` mark the kinds of people in each group (a sex and age band, or unknown). `counts` are
+    the numbers of people of each kind.
     """
     matrix = np.array(groups, dtype=float)
     rank = np.linalg.matrix_rank(matrix)
@@ -149,7 +149,7 @@ def _tell_of_few(groups: Sequence[NDArray[np.bool_]], counts: NDArray[np.int64])
         larger = [k for k in range(first, counts.size) if counts[k] < left]
         if any(is_told([*few, k], k + 1, left - counts[k]) for k in larger):
             return True
-        # What only these few have in common is in the groups, but not without them.
+        # # The groups contain what only these few people share, but not without them.
         return bool(few) and np.linalg.matrix_rank(np.delete(matrix, few, axis=1)) < rank
 
     return is_told([], 0, LEAST)

@@ -1,4 +1,4 @@
-"""Save, read and delete what a lab's own studies found, as references in its store."""
+"""Save, read and delete the results of a lab's own studies, as references in its store."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ _ANY: TypeAdapter[Reference] = TypeAdapter(Annotated[Reference, Field(discrimina
 
 
 def save_reference(store: StoreFiles, reference: Any) -> None:
-    """Keep a reference in the store; one of the same name and kind is replaced.
+    """Save a reference in the store, in place of one with the same name and kind.
 
     Raises
     ------
     BadInputError
-        The name is that of a reference of the other kind, or of one with measures that this one
+        The name belongs to a reference of the other kind, or to one with measures that this one
         lacks.
     StorageError
-        The reference of that name is damaged, or the place leads out of the store.
+        The reference with that name is damaged, or its path leads out of the store.
     """
     if not isinstance(reference, RetestErrors | Norms):
-        fault = f"must be of mobility.make_norms or retest_errors (got {quoted(reference)})"
+        fault = f"must come from mobility.make_norms or retest_errors (got {quoted(reference)})"
         raise BadInputError.of({"reference": fault})
     store.require_writable()
     with store.locked(f".locks/{REFERENCES}", what="the references", wait_s=10):
-        others, damaged = references_and_damaged(store)
+        stored, damaged = references_and_damaged(store)
         if reference.name in damaged:
             raise StorageError(damaged[reference.name])
-        for other in others:
+        for other in stored:
             if other.name == reference.name and other.kind != reference.kind:
                 fault = (
                     f"{reference.name!r} is the name of {other.kind} of this store; choose another"
@@ -72,13 +72,13 @@ def save_reference(store: StoreFiles, reference: Any) -> None:
 
 
 def _measures(reference: Reference) -> set[str]:
-    """Name the measures of a reference, with their exercise."""
+    """List the measures of a reference, with their exercise."""
     entries = reference.errors if isinstance(reference, RetestErrors) else reference.norms
-    return {f"{each.metric} ({each.conditions.exercise})" for each in entries}
+    return {f"{entry.metric} ({entry.conditions.exercise})" for entry in entries}
 
 
 def references(store: StoreFiles) -> list[Reference]:
-    """Read the references of a store, the newest first; a damaged one is left out and logged."""
+    """Read the references of a store, newest first; damaged ones are left out and logged."""
     read, damaged = references_and_damaged(store)
     for fault in damaged.values():
         log.warning("left out: %s", fault)
@@ -86,10 +86,10 @@ def references(store: StoreFiles) -> list[Reference]:
 
 
 def references_and_damaged(store: StoreFiles) -> tuple[list[Reference], dict[str, str]]:
-    """Read the references of a store, the newest first; and by name, the error of each damaged one.
+    """Read the references of a store, newest first, and the errors of the damaged ones by name.
 
-    What has not the name of a reference is none: a hidden file is left of a process that was
-    killed as it wrote.
+    Files without the name of a reference are ignored: a process that was killed while writing
+    leaves a hidden file.
     """
     read: list[Reference] = []
     damaged = {}
@@ -102,7 +102,7 @@ def references_and_damaged(store: StoreFiles) -> tuple[list[Reference], dict[str
                 f"{_key(name)}: is damaged ({reason}); delete it with: "
                 f"mobility references delete {name}"
             )
-    return sorted(read, key=lambda each: each.made, reverse=True), damaged
+    return sorted(read, key=lambda item: item.made, reverse=True), damaged
 
 
 def reference(store: StoreFiles, name: str) -> Reference:
@@ -111,22 +111,22 @@ def reference(store: StoreFiles, name: str) -> Reference:
     Raises
     ------
     NotFoundError
-        There is none.
+        There is no such reference.
     StorageError
-        It is damaged.
+        The reference is damaged.
     """
     check_name(name)
     read, damaged = references_and_damaged(store)
     if name in damaged:
         raise StorageError(damaged[name])
-    for each in read:
-        if each.name == name:
-            return each
+    for item in read:
+        if item.name == name:
+            return item
     raise _not_found(store, name)
 
 
 def delete_reference(store: StoreFiles, name: str) -> None:
-    """Delete the reference of this name, also a damaged one; it raises as :func:`reference`."""
+    """Delete the reference with this name, even if damaged; the errors are those of `reference`."""
     store.require_writable()
     check_name(name)
     with store.locked(f".locks/{REFERENCES}", what="the references", wait_s=10):
@@ -139,7 +139,7 @@ def _key(name: str) -> str:
 
 
 def reference_names(store: StoreFiles) -> list[str]:
-    """List the names of the references of a store, damaged ones too."""
+    """List the names of the references of a store, including damaged ones."""
     files = entries_with_prefix(store.path / REFERENCES, "")
     stems = (file.stem for file in files if file.suffix == ".json")
     return sorted(stem for stem in stems if re.match(NAME_PATTERN, stem))
@@ -152,9 +152,9 @@ def _not_found(store: StoreFiles, name: str) -> NotFoundError:
 
 
 def lab_references(session: StoredSession) -> LabReferences:
-    """Find the norms and errors of the lab that hold for an analysed session.
+    """Return the norms and errors of the lab that apply to an analysed session.
 
-    None hold for a demo, for a session that a phone added, for results of an older version, or if
+    None apply to a demo, to a session that a phone added, to results from an older version, or if
     the view is unknown.
     """
     record = session.record
@@ -182,7 +182,7 @@ def lab_references(session: StoredSession) -> LabReferences:
         if "version" in metric.attrs
     }
     participant = None
-    with suppress(MobilityError):  # a damaged record of a person: their sex and age are unknown
+    with suppress(MobilityError):  # if the record of a person is damaged, sex and age are unknown
         participant = session.participant
     if participant is None:
         return LabReferences(conditions, result, versions)
@@ -191,7 +191,7 @@ def lab_references(session: StoredSession) -> LabReferences:
 
 
 def check_name(name: str, *, parameter: str = "name") -> None:
-    """Refuse a name that a reference cannot have; the error calls the `parameter` that gave it."""
+    """Raise if a reference cannot have this name; the error names the `parameter` with it."""
     try:
         validate(_Named, {"name": name}, what="reference")
     except BadInputError:

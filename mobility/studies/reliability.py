@@ -51,7 +51,7 @@ COLUMNS = (
     *("value", "low", "high", "p", "within", "units"),
     *("participants", "values", "refused", "missing", "method", "reason", "note"),
 )
-"""Columns of the statistics, in order; :func:`reliability` says what they hold."""
+"""Columns of the statistics, in order; :func:`reliability` describes them."""
 
 ANOVA, REML, PAIRED = "analysis of variance", "REML", "paired differences"
 FORMS: tuple[Form, ...] = ("A,1", "C,1", "A,k", "C,k")
@@ -59,42 +59,42 @@ KINDS: tuple[Kind, ...] = ("agreement", "consistency")
 
 _KEY = ["metric", "side", "over"]
 _OF_ONE_VALUE = ("ICC(A,1)", "ICC(1)", "agreement", "within", "")
-"""Forms of a paper's table; "" where there is no estimate."""
+"""Forms in a paper's table; "" if there is no estimate."""
 
 
 class Reliability(NamedTuple):
-    """What :func:`reliability` gives: statistics, values without a number, flow of participants."""
+    """Result of :func:`reliability`: statistics, missing values, flow of participants."""
 
     statistics: pd.DataFrame
     without_value: pd.DataFrame
     flow: pd.DataFrame
 
     def paper_table(self) -> pd.DataFrame:
-        """Put the errors of one value as papers print them, with 95 % intervals.
+        """Format the errors of one value as papers print them, with 95 % intervals.
 
-        A row for each metric, side and what differs between two values ("Over"): participants, ICC
-        and SEM of absolute agreement (of repeated trials, within participants), and MDC95.
-        ``.to_latex()`` and ``.to_csv()`` of pandas write it.
+        Each metric, side and what differs between two values ("Over") has a row: participants, ICC
+        and SEM of absolute agreement (within participants for repeated trials), and MDC95. Use
+        ``.to_latex()`` or ``.to_csv()`` of pandas to write it.
         """
         rows = self.statistics
-        chosen = rows["statistic"].isin(["icc", "sem", "mdc95"]) & rows["form"].isin(_OF_ONE_VALUE)
+        shown = rows["statistic"].isin(["icc", "sem", "mdc95"]) & rows["form"].isin(_OF_ONE_VALUE)
         lines = []
-        for (metric, side, over), group in rows[chosen].groupby(_KEY, sort=False):
+        for (metric, side, over), group in rows[shown].groupby(_KEY, sort=False):
             texts = {row["statistic"]: _with_interval(row) for _, row in group.iterrows()}
             sem = group[group["statistic"].eq("sem")].iloc[0]
-            errors = [texts.get(each, MISSING) for each in ("icc", "sem", "mdc95")]
+            errors = [texts.get(statistic, MISSING) for statistic in ("icc", "sem", "mdc95")]
             lines.append([metric, side, over, sem["units"], sem["participants"], *errors])
         head = ["Measure", "Side", "Over", "Unit", "n", "ICC", "SEM", "MDC95"]
         return pd.DataFrame(lines, columns=head)
 
 
 def document(result: Reliability) -> list[dict[str, Any]]:
-    """Statistics of each metric and side as JSON values; NaN is null.
+    """Return the statistics of each metric and side as JSON values; NaN becomes null.
 
-    ``icc`` by its form, ``sem`` and ``mdc95`` (those of agreement, over all that differs between
-    two measurements), each with ``value``, ``lower`` and ``upper``, ``mdc95`` also with the share
-    of new changes by error alone that are ``within`` it; ``n`` (participants),
-    ``values``, ``refused``, ``missing``, ``units``; and ``statistics``, all rows.
+    They are ``icc`` by its form; ``sem`` and ``mdc95`` (agreement, over all that differs between
+    two measurements), each with ``value``, ``lower`` and ``upper``; ``n`` (participants),
+    ``values``, ``refused``, ``missing`` and ``units``; and ``statistics``, with all rows. ``mdc95``
+    also has ``within``, the share of new changes by error alone that are within it.
     """
     documents = []
     for (metric, side), rows in result.statistics.groupby(["metric", "side"], sort=False):
@@ -119,7 +119,7 @@ def document(result: Reliability) -> list[dict[str, Any]]:
 
 
 def _with_interval(row: pd.Series) -> str:
-    """Value and interval of an error, with a decimal more than a value has."""
+    """Format value and interval of an error, with one more decimal than a value has."""
     digits = digits_and_suffix(row["units"])[0] + (row["statistic"] != "icc")
     text = rounded(row["value"], digits)
     if not np.isfinite(row["low"]):
@@ -151,9 +151,9 @@ class _Row(NamedTuple):
     p: float = np.nan
     within: float = np.nan
     units: str | None = None
-    """None where they are those of the values."""
+    """None if they are those of the values."""
     values: int | None = None
-    """Number that was used; None where all were."""
+    """Number of values used; None if all were used."""
     method: str = ""
     note: str = ""
 
@@ -165,60 +165,65 @@ def reliability(
     metrics: Names | None = None,
     ordinal: Names = (),
 ) -> Reliability:
-    """Say how reliable measures are, from values of participants who were measured repeatedly.
+    """Estimate how reliable measures are, from participants who were measured repeatedly.
 
-    One value is that of a trial (a recording) of a participant; where it has repetitions, it is
-    their median or extreme already, so that repetitions are not counted as measurements. The
+    One value belongs to a recording of a participant. If the recording has repetitions, the
+    value is already their median or extreme, so repetitions do not count as measurements. The
     columns `visit`, `operator`, `device`, `camera` and `trial` say what differs between the values
-    of a participant. Beside another of these, `trial` numbers the repeated trials within a visit
-    (or of an operator), which have no order of their own; alone it is what `visit` is.
+    of a participant. Together with another of these columns, `trial` numbers the repeated trials
+    within a visit (or of an operator), whose order has no meaning. On its own it is treated like
+    `visit`.
 
-    With one value of each participant at each level of one column, the statistics are those of a
-    two-way analysis of variance. With several columns, repeated trials or missing values they are
-    those of :func:`~mobility.studies.statistics.components.variance_components`, with all values
-    that there are (REML).
+    If each participant has one value at each level of one column, the statistics come from a
+    two-way analysis of variance. With several columns, repeated trials or missing values they come
+    from :func:`~mobility.studies.statistics.components.variance_components`, with all available
+    values (REML).
 
     Parameters
     ----------
     table
-        A row for each value: `participant`, `value` (NaN where refused or missing), one or more of
-        `visit`, `operator`, `device`, `camera`, `trial`; and, where they are there, `metric`,
-        `side`, `units`, `sd` (stated of the error) and `reason` (why there is no value).
+        A row for each value: `participant`, `value` (NaN if not reported or missing), and one or
+        more of `visit`, `operator`, `device`, `camera`, `trial`. Optional columns are `metric`,
+        `side`, `units`, `sd` (the stated error) and `reason` (why there is no value).
     metrics
-        Names of the metrics, all by default.
+        Names of the metrics; the default is all.
     ordinal
-        Metrics whose values are ordered categories in whole numbers (scores): kappa is given.
+        Metrics whose values are ordered categories in whole numbers (scores), for which kappa is
+        computed.
 
     Returns
     -------
     Reliability
         ``statistics``: a row for each metric, side and statistic, with the columns `COLUMNS`.
 
-        - `icc`, intraclass correlation, by its `form` after McGraw and Wong: ICC(A,1) and ICC(C,1),
-          absolute agreement and consistency of one value, ICC(A,k) and ICC(C,k) of the mean of one
-          value at each of the levels; ICC(1) and ICC(k) where what differs has no effect of its
+        - `icc`, intraclass correlation, with the `form` after McGraw and Wong: ICC(A,1) and
+          ICC(C,1), absolute agreement and consistency of one value; ICC(A,k) and ICC(C,k) of the
+          mean of one value at each level; ICC(1) and ICC(k) if what differs has no effect of its
           own (repeated trials).
-        - `sem`, standard error of measurement, and `mdc95`, 1.96 √2 of it: smallest change of two
-          values that exceeds their error. Its `form` is agreement, consistency, or within. It is an
-          estimate, and of new changes by error alone fewer than 95 of 100 are within it: their
-          share is ``within``, by t with Satterthwaite's degrees of freedom of the SEM (consistency:
-          0.924 of 12 people with two visits, 0.878 of 5; ``benchmarks/reliability.md``).
+        - `sem`, standard error of measurement, and `mdc95`, 1.96 √2 times it: the smallest change
+          between two values that exceeds their error. Their `form` is agreement, consistency, or
+          within. ``mdc95`` is an estimate: fewer than 95 of 100 new changes by error alone are
+          within it. ``within`` is their share, by t with Satterthwaite's degrees of freedom of the
+          SEM (consistency: 0.924 with 12 people and two visits, 0.878 with 5;
+          ``benchmarks/reliability.md``).
         - `change`, mean change from the first level to another, with the interval and `p` of the
           paired t test; `sd_change`, `limit_low` and `limit_high`, 95 % limits of agreement.
         - `component`, standard deviation of each term of the design.
-        - `kappa`, linear and quadratic, of ordinal metrics.
+        - `kappa`, linear and quadratic, for ordinal metrics.
         - `stated_sd`, root mean square of the `sd` of the values.
 
         ``over`` is what differs between two values ("visit": all else is the same; "visit,
         operator": both). ``of`` is the term of a component, or the two levels of a change.
-        ``value``, ``low`` and ``high`` (95 %) are NaN where ``reason`` says why. ``values`` are
-        those that were used, ``participants`` whose they are: of `icc`, `sem` and `mdc95` those
-        with values at two levels of what differs, at least three, for others say nothing of an
-        error. ``refused`` (with a reason) and ``missing`` (without) count those that were not used.
-        ``method`` is "analysis of variance", "REML" or "paired differences", "" without a value;
-        ``note`` says what to know of a value that there is.
+        ``value``, ``low`` and ``high`` (95 %) are NaN if ``reason`` says why.
 
-        ``without_value``: how many values of which metric and side have none, by ``reason``.
+        ``values`` is the number of values used, and ``participants`` the number of people behind
+        them. For `icc`, `sem` and `mdc95` these are people with values at two levels of what
+        differs, at least three, because others contain no information on an error. ``refused``
+        (with a reason) and ``missing`` (without) count the values not used. ``method`` is "analysis
+        of variance", "REML" or "paired differences", "" without a value. ``note`` has what a reader
+        should know about a value.
+
+        ``without_value``: how many values are missing for each metric and side, by ``reason``.
 
         ``flow``: participants and trials in the study, without any value by reason, with a value,
         at each level, at every level.
@@ -226,15 +231,15 @@ def reliability(
     Raises
     ------
     BadInputError
-        A column is missing, nothing differs within participants, a value is there twice, or a name
-        is not in the table.
+        A column is missing, nothing differs within participants, a value occurs twice, or a name is
+        not in the table.
 
     Notes
     -----
-    Operators, visits and devices count as drawn from many: that is what a later measurement meets.
-    With two levels the intervals of agreement are therefore wide. ``benchmarks/reliability.md`` has
-    what the intervals cover, and for the SEM how often the truth is below and above. Tests are not
-    corrected for the number of metrics.
+    Operators, visits and devices are treated as random samples of many, because a later measurement
+    meets others. With two levels, the intervals of agreement are therefore wide.
+    ``benchmarks/reliability.md`` shows the coverage of the intervals, and for the SEM how often the
+    truth is below and above. Tests are not corrected for the number of metrics.
 
     References
     ----------
@@ -247,16 +252,16 @@ def reliability(
     varying = [name for name in FACTORS if name in rows and rows[name].nunique() > 1]
     if not varying or rows.groupby([PARTICIPANT, "metric", "side"], observed=True).size().max() < 2:
         raise BadInputError(
-            "reliability: no participant was measured repeatedly; say in a column what differs"
+            "reliability: no participant was measured repeatedly; add a column with what differs"
             f" between measurements ({', '.join(FACTORS)})"
         )
     cells = [PARTICIPANT, *varying]
     _check_unique(rows, cells)
     ways = [name for name in varying if name != TRIAL] or [TRIAL]
     statistics: list[dict[str, Any]] = []
-    for (metric, side), each in rows.groupby(["metric", "side"], sort=False):
-        used, without = each[each["value"].notna()], each[each["value"].isna()]
-        units = unit_of(each)
+    for (metric, side), values in rows.groupby(["metric", "side"], sort=False):
+        used, without = values[values["value"].notna()], values[values["value"].isna()]
+        units = unit_of(values)
         if metric in ordinal:
             of_metric = _kappas(used, ways)
         else:
@@ -286,7 +291,7 @@ def reliability(
 
 
 def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame:
-    """Rows of the metrics, with plain columns; levels are texts in order of their categories."""
+    """Return the rows of the metrics, with plain columns; levels become ordered texts."""
     for name in ("participant", "value"):
         if name not in table:
             raise BadInputError(
@@ -311,8 +316,8 @@ def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame
     return plain
 
 
-def _check_names(what: str, chosen: Sequence[str], names: Sequence[str]) -> None:
-    for name in chosen:
+def _check_names(what: str, metrics: Sequence[str], names: Sequence[str]) -> None:
+    for name in metrics:
         if name not in names:
             raise BadInputError(
                 f"{what} {quoted(name)}: no such metric in the table{likely_measure(name, names)}"
@@ -320,9 +325,9 @@ def _check_names(what: str, chosen: Sequence[str], names: Sequence[str]) -> None
 
 
 def _levels(column: pd.Series) -> list[str]:
-    """Levels in order: that of categories, numbers by size, else as they come."""
+    """Return the levels in order: of categories, of numbers, otherwise of appearance."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return [str(each) for each in column.cat.categories if (column == each).any()]
+        return [str(level) for level in column.cat.categories if (column == level).any()]
     present = list(dict.fromkeys(column.astype(str)))
     try:
         return sorted(present, key=float)
@@ -336,13 +341,13 @@ def _check_unique(rows: pd.DataFrame, cells: Sequence[str]) -> None:
         row = rows.loc[twice.idxmax()]
         where = ", ".join(f"{name} {row[name]}" for name in cells)
         raise BadInputError(
-            f"reliability: {row['metric']} {row['side']} of {where} is there twice; number"
+            f"reliability: {row['metric']} {row['side']} of {where} occurs twice; number"
             " repeated measurements in a column trial"
         )
 
 
 def _of_values(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
-    """Correlations, errors of measurement and components."""
+    """Return correlations, errors of measurement and components."""
     components = _components(used, ways)
     rows = _correlations(used, ways, components) + _errors(used, ways, components)
     rows += [
@@ -377,7 +382,7 @@ def _of_values(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
 
 
 def _correlations(used: pd.DataFrame, ways: Sequence[str], components: Components) -> list[_Row]:
-    """Intraclass correlations over each way, over all of them, and over repeated trials."""
+    """Return intraclass correlations over each factor, all factors, and repeated trials."""
     table = _wide(used, ways)
     if table is not None and not np.isnan(table).any():
         return [
@@ -400,14 +405,14 @@ def _correlations(used: pd.DataFrame, ways: Sequence[str], components: Component
         levels = {way: int(each_has[way].nunique().max()) for way in over}
         for count in ("1", "k") if over else ("1",):
             several = levels if count == "k" else dict.fromkeys(over, 1)
-            each = parts(components.terms, several)
-            for kind, letter in _kinds(each).items():
-                error = each.relative | (each.systematic if letter == "A" else {})
-                true, wrong = components.sum(each.true), components.sum(error)
-                share = components.draws(each.relative)
+            term_parts = parts(components.terms, several)
+            for kind, letter in _kinds(term_parts).items():
+                error = term_parts.relative | (term_parts.systematic if letter == "A" else {})
+                true, wrong = components.sum(term_parts.true), components.sum(error)
+                share = components.draws(term_parts.relative)
                 if letter == "A":
-                    share = share + components.draws(each.systematic)
-                of_true = components.draws(each.true)
+                    share = share + components.draws(term_parts.systematic)
+                of_true = components.draws(term_parts.true)
                 low, high = interval(of_true / (of_true + share))
                 coefficient = Estimate(0, true / (true + wrong), low, high, "")
                 rows.append(
@@ -425,7 +430,7 @@ def _correlations(used: pd.DataFrame, ways: Sequence[str], components: Component
 
 
 def _errors(used: pd.DataFrame, ways: Sequence[str], components: Components) -> list[_Row]:
-    """Give the errors of measurement over each way, over all of them, over repeated trials."""
+    """Return the errors of measurement over each factor, all factors, and repeated trials."""
     table = _wide(used, ways)
     if table is not None and not np.isnan(table).any():
         return [
@@ -443,9 +448,9 @@ def _errors(used: pd.DataFrame, ways: Sequence[str], components: Components) -> 
         return [_Row("sem", none)]
     rows = []
     for over in _differing(used, ways):
-        each = parts(components.terms, dict.fromkeys(over, 1))
-        for kind in _kinds(each):
-            error = each.relative | (each.systematic if kind == "agreement" else {})
+        term_parts = parts(components.terms, dict.fromkeys(over, 1))
+        for kind in _kinds(term_parts):
+            error = term_parts.relative | (term_parts.systematic if kind == "agreement" else {})
             low, high = components.interval(error)
             freedom = components.freedom_of(error)
             variance = Estimate(0, components.sum(error), low, high, "", freedom)
@@ -462,7 +467,7 @@ def _errors(used: pd.DataFrame, ways: Sequence[str], components: Components) -> 
 
 
 def _changes(used: pd.DataFrame, way: str, ways: Sequence[str]) -> list[_Row]:
-    """Change from the first level to each other one, in values alike in all else.
+    """Return the change from the first level to each other, in otherwise equal cells.
 
     Repeated trials are paired in their order.
     """
@@ -525,7 +530,7 @@ def _kappas(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
 
 
 def _stated(used: pd.DataFrame) -> list[_Row]:
-    """Root mean square of what the values state as the sd of their error."""
+    """Return the root mean square of the stated standard deviations of the values."""
     stated = used["sd"].dropna()
     if not len(stated):
         return []
@@ -543,11 +548,11 @@ def _components(used: pd.DataFrame, ways: Sequence[str]) -> Components:
 
 
 def people_again(used: pd.DataFrame, over: Sequence[str]) -> int:
-    """Count who has values at two levels of what differs; without, two in all that is the same."""
+    """Count people with values at two levels of what differs, or with two if nothing does."""
     factors = [name for name in FACTORS if name in used and name != TRIAL]
     names = [PARTICIPANT, *(over or factors)]
-    chosen = used.drop_duplicates(names) if over else used[used.duplicated(names, keep=False)]
-    per_person = chosen.groupby(PARTICIPANT, observed=True).size()
+    rows = used.drop_duplicates(names) if over else used[used.duplicated(names, keep=False)]
+    per_person = rows.groupby(PARTICIPANT, observed=True).size()
     return int(per_person.gt(1).sum())
 
 
@@ -558,7 +563,7 @@ def _too_few_again(people: int) -> str:
 
 
 def _of_people_again(estimate: Estimate, used: pd.DataFrame, over: Sequence[str]) -> Estimate:
-    """Count for an error the people who were measured again; refuse it if they are too few."""
+    """Count the people who were measured again for an error; withhold it if they are too few."""
     people = people_again(used, over)
     if why := _too_few_again(people):
         return Estimate(people, np.nan, np.nan, np.nan, why)
@@ -566,7 +571,7 @@ def _of_people_again(estimate: Estimate, used: pd.DataFrame, over: Sequence[str]
 
 
 def _wide(used: pd.DataFrame, ways: Sequence[str]) -> Array | None:
-    """Values over (participant, level), NaN where there is none; None if there may be several."""
+    """Return values over (participant, level), NaN if missing; None if a cell may have several."""
     if len(ways) > 1 or _repeated(used, ways) or used[ways[0]].nunique() < 2:
         return None
     plain = used.astype({PARTICIPANT: str, ways[0]: str})
@@ -580,7 +585,7 @@ def _repeated(used: pd.DataFrame, ways: Sequence[str]) -> bool:
 
 
 def _differing(used: pd.DataFrame, ways: Sequence[str]) -> list[list[str]]:
-    """List what may differ between two values: each way, all, none (between repeated trials)."""
+    """List what may differ between two values: each factor, all, none (only repeated trials)."""
     present = [way for way in ways if used[way].nunique() > 1]
     sets = [[way] for way in present]
     sets += [present] if len(present) > 1 else []
@@ -588,7 +593,7 @@ def _differing(used: pd.DataFrame, ways: Sequence[str]) -> list[list[str]]:
 
 
 def _kinds(parts: Parts) -> dict[str, str]:
-    """Kinds of error, with their letters; one where nothing is systematic."""
+    """Return the kinds of error with their letters; only one if nothing is systematic."""
     return {"agreement": "A", "consistency": "C"} if parts.systematic else {"within": ""}
 
 
@@ -598,7 +603,7 @@ def _few_levels(used: pd.DataFrame, over: Sequence[str]) -> str:
 
 
 def _mapped(estimate: Estimate, function: Callable[[float], float]) -> Estimate:
-    value, low, high = (function(each) for each in estimate[1:4])
+    value, low, high = (function(value) for value in estimate[1:4])
     return estimate._replace(value=value, low=low, high=high)
 
 
@@ -610,8 +615,8 @@ def _without_value(rows: pd.DataFrame) -> pd.DataFrame:
     """Count the missing values by metric, side and reason."""
     missing = tables.sentence("studies.no_reason")
     without = rows[rows["value"].isna()].assign(
-        reason=lambda each: each["reason"].where(each["reason"].ne(""), missing),
-        participant=lambda each: each[PARTICIPANT].astype(str),
+        reason=lambda frame: frame["reason"].where(frame["reason"].ne(""), missing),
+        participant=lambda frame: frame[PARTICIPANT].astype(str),
     )
     return without.groupby(["metric", "side", "reason"], sort=False, as_index=False).agg(
         values=("reason", "size"), participants=(PARTICIPANT, "nunique")
@@ -619,7 +624,7 @@ def _without_value(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _flow(rows: pd.DataFrame, ways: Sequence[str], cells: Sequence[str]) -> pd.DataFrame:
-    """Count participants and trials from the study to what was measured."""
+    """Count participants and trials, from the study to the measured values."""
     plain = rows.astype(dict.fromkeys(cells, str))
     trials = plain.groupby(list(cells), sort=False, as_index=False).agg(
         values=("value", "count"), reason=("reason", _commonest)
@@ -648,6 +653,6 @@ def _flow(rows: pd.DataFrame, ways: Sequence[str], cells: Sequence[str]) -> pd.D
 
 
 def _commonest(reasons: pd.Series) -> str:
-    """Most frequent reason, or that none is given."""
+    """Return the most frequent reason, or that no reason is known."""
     stated = reasons[reasons.ne("")]
     return str(stated.mode()[0]) if len(stated) else tables.sentence("studies.no_reason")

@@ -1,4 +1,4 @@
-"""Test-retest errors that a study of reliability found, and how well curves repeat."""
+"""Test-retest errors from a reliability study, and how well curves repeat."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
     from mobility.studies.study_table import Study
 
 LEAST = 10
-"""Fewest participants with two visits for an error to be kept: the 95 % interval of the error of
+"""Fewest participants with two visits for an error to be saved: the 95 % interval of the error of
 consistency then goes from 0.69 to 1.83 times it. A choice of this package."""
 
 KIND: Kind = "agreement"
-"""The error that a later visit meets counts what differs between visits in all people, too."""
+"""A later visit also meets the differences between visits that all people share."""
 
 
 def main_error(
     result: Reliability, metric: str, side: str, statistic: str = "sem", *, kind: Kind = KIND
 ) -> pd.Series:
-    """Choose the row of a statistic that stands for a measure: over all that differs.
+    """Return the row of a statistic that represents a measure: over all that differs.
 
-    It is that of agreement, unless the `kind` says consistency.
+    It is the row of agreement, unless `kind` is consistency.
 
     Raises
     ------
@@ -65,35 +65,35 @@ def main_error(
         ],
         index=rows.index,
     )
-    return rows.loc[max(order.index, key=lambda each: order[each])]
+    return rows.loc[max(order.index, key=lambda index: order[index])]
 
 
 def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = None) -> RetestErrors:
-    """Make from a study the errors of measuring again that the lab's changes are held against.
+    """Compute the test-retest errors with which the lab's changes are compared, from a study.
 
     Parameters
     ----------
     study
-        From :func:`mobility.read_study`; sessions of different views, models of the keypoints,
-        cameras, ways to the angles and versions are taken apart; those of older code are left out.
+        From :func:`mobility.read_study`. Sessions with different views, keypoint models, cameras,
+        methods and versions are treated separately. Sessions from an older version are left out.
     name
-        Name under which they are kept.
+        Name under which they are saved.
     metrics
-        Measures; default: all with values.
+        Measures; the default is all with values.
 
     Returns
     -------
     RetestErrors
         Standard error of measurement (agreement, over all that differs between the sessions of a
-        participant) of each measure and side that at least 10 participants have at two visits:
-        times the square root of f / chi-square (5 %) of f = participants - 1, the upper end of its
-        one-sided 95 % interval if visits do not differ systematically. ``low`` and ``high`` are
-        the interval of the error itself.
+        participant) of each measure and side for which at least 10 participants have two visits. It
+        is multiplied by the square root of f / chi-square (5 %) with f = participants - 1: the
+        upper end of its one-sided 95 % interval if visits do not differ systematically. ``low`` and
+        ``high`` are the interval of the error itself.
 
     Raises
     ------
     BadInputError
-        No measure has so many.
+        No measure has so many participants.
     """
     check_name(name)
     errors = []
@@ -107,7 +107,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
         if "visit" not in rows:
             continue
         of_measures = rows[rows["value"].notna()].groupby(["metric", "side"], observed=True)
-        again = of_measures.apply(lambda each: people_again(each, ["visit"]))
+        again = of_measures.apply(lambda values: people_again(values, ["visit"]))
         enough = again[again >= LEAST].index
         rows = rows[pd.MultiIndex.from_frame(rows[["metric", "side"]]).isin(enough)]
         named = rows["value"].notna() if metrics is None else rows["metric"].isin(list(metrics))
@@ -123,7 +123,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
             if not row["value"] > 0:
                 continue
             people = int(again[metric, side])
-            # As the package's errors: so that it holds for other people, too.
+            # # Like the package's errors, so that it also applies to other people.
             upper = math.sqrt((people - 1) / stats.chi2.ppf(0.05, people - 1))
             low, high = (None if np.isnan(row[end]) else float(row[end]) for end in ("low", "high"))
             errors.append(
@@ -153,7 +153,7 @@ POINTS = 21
 """Points of a curve, every 5 %: the variance is estimated at each."""
 
 _DECIMALS = 6
-"""Of a percent: what differs by less is the same point, rounded."""
+"""In percent: points that differ by less are the same point, rounded."""
 
 _ABOUT = ["metric", "side", "units", "long_name"]
 COLUMNS = ("session_id", *_ABOUT, "percent", "value", "reason")
@@ -165,24 +165,24 @@ def session_curves(
     *,
     recordings: Sequence[str] = COMPARED,
 ) -> pd.DataFrame:
-    """Put the mean curves of sessions over 0 to 100 % of a repetition into a table.
+    """Combine the mean curves of sessions over 0 to 100 % of a repetition in one table.
 
     Parameters
     ----------
     sessions
-        Of one exercise.
+        Sessions of one exercise.
     names
-        Angles; one that no session has is left out.
+        Angles. An angle that no session has is left out.
     recordings
-        Verdicts on a recording with which a session counts, as of :func:`mobility.mean_curves`.
+        Verdicts on a recording with which a session counts, as in :func:`mobility.mean_curves`.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each session, angle (``metric``), side and ``percent`` with the columns `COLUMNS`:
-        ``value`` is the mean of the repetitions without gaps or, where each has one, of those that
-        have a value there, in ``units``; or NaN with the ``reason`` why there is none, which is
-        empty elsewhere.
+        A row for each session, angle (``metric``), side and ``percent`` with the columns `COLUMNS`.
+        ``value`` is the mean of the repetitions without gaps, in ``units``. If all repetitions have
+        gaps, it is the mean of those with a value at that percent. If there is none, it is NaN and
+        ``reason`` says why.
     """
     compared = check_recordings(recordings)
     ids, parts = [], []
@@ -201,11 +201,11 @@ def session_curves(
         every = every.assign(side="", units="", long_name=every["metric"].map(spoken), value=np.nan)
         every["reason"] = every["session_id"].map(reasons).astype("object").fillna(none)
         return every[list(COLUMNS)]
-    made = pd.concat(parts, ignore_index=True)
-    # An angle has the name and unit of the first session, which may be of other code.
+    curves = pd.concat(parts, ignore_index=True)
+    # # The name and unit of an angle come from the first session, perhaps from another version.
     key = ["metric", "side", "percent"]
-    about = made[[*_ABOUT, "percent"]].drop_duplicates(key)
-    values = made[["session_id", *key, "value", "reason"]]
+    about = curves[[*_ABOUT, "percent"]].drop_duplicates(key)
+    values = curves[["session_id", *key, "value", "reason"]]
     every = pd.DataFrame({"session_id": ids}).merge(about, how="cross")
     every = every.merge(values, on=["session_id", *key], how="left")
     left_out = every["session_id"].map(reasons).astype("object").fillna(none)
@@ -214,11 +214,11 @@ def session_curves(
 
 
 def _curves_of(session: StoredSession, names: Sequence[str]) -> list[pd.DataFrame]:
-    """Mean curves of a session, a table for each angle and side."""
+    """Return the mean curves of a session, a table for each angle and side."""
     angles = of_session.angles(session)
     angles = angles[[name for name in names if name in angles]]
     normalised = normalise(angles, session.repetitions(), points=POINTS)
-    made = []
+    curves = []
     for name, values in normalised.data_vars.items():
         sides = list(SIDES) if "side" in values.dims else [NO_SIDE]
         if "side" not in values.dims:
@@ -235,8 +235,8 @@ def _curves_of(session: StoredSession, names: Sequence[str]) -> list[pd.DataFram
         for side, curve in zip(sides, mean, strict=True):
             over = {"percent": normalised["percent"].to_numpy(), "value": curve}
             reason = np.where(np.isfinite(curve), "", why)
-            made.append(pd.DataFrame(over | about | {"side": side, "reason": reason}))
-    return made
+            curves.append(pd.DataFrame(over | about | {"side": side, "reason": reason}))
+    return curves
 
 
 def _require_curves(table: Any) -> Any:
@@ -252,40 +252,42 @@ def retest_curves(
     *,
     kind: Kind = KIND,
 ) -> xr.Dataset:
-    """Say at each percent of a repetition by how much two measurements of a person differ.
+    """Compute at each percent of a repetition by how much two measurements of a person differ.
 
     Parameters
     ----------
     table
         Curves of people who were measured repeatedly: a row for each point, with ``participant``,
-        ``percent``, ``value`` (NaN where there is none), one or more of ``visit``, ``operator``,
-        ``device``, ``camera``, ``trial``; and, where they are there, ``metric``, ``side``,
-        ``units``, ``long_name`` and ``reason``. ``curves`` of :func:`mobility.read_study` is one.
+        ``percent``, ``value`` (NaN if missing) and one or more of ``visit``, ``operator``,
+        ``device``, ``camera``, ``trial``. Optional columns are ``metric``, ``side``, ``units``,
+        ``long_name`` and ``reason``. ``curves`` of :func:`mobility.read_study` is such a table.
     name
-        Which angle; None: the only one.
+        Name of the angle; None means the only one.
     kind
-        ``"agreement"`` counts what differs between visits in all people, of which few visits say
-        little, so that its interval is wide; ``"consistency"`` does not.
+        ``"agreement"`` includes differences between visits that all people share. Few visits
+        contain little information on them, so its interval is wide. ``"consistency"`` does not
+        include them.
 
     Returns
     -------
     xarray.Dataset
-        Over (side, percent): `sem`, the standard error of measurement, `low` and `high` of its 95 %
-        interval, and `mdc95`, the smallest change that exceeds it. They are those of
-        :func:`mobility.reliability` at each point, over all that differs between two measurements,
-        which the attribute ``over`` names; `participants` of whom they are. Over (side): `reason`
-        where a point has none. ``side`` is left and right, or "".
+        Over (side, percent): `sem`, the standard error of measurement; `low` and `high`, its 95 %
+        interval; `mdc95`, the smallest change that exceeds it; and `participants`, the number of
+        people. The numbers are those of :func:`mobility.reliability` at each point, over all that
+        differs between two measurements, which the attribute ``over`` names. Over (side): `reason`
+        if a point has no number. ``side`` is left and right, or "".
 
     Raises
     ------
     BadInputError
-        A column lacks, nothing differs within participants, a point is there twice, or there is no
-        such angle.
+        A column is missing, nothing differs within participants, a point occurs twice, or there is
+        no such angle.
 
     Notes
     -----
-    Each interval is of one point, not of the whole curve. As repetitions are compared at the
-    same percent, a difference of timing counts as one of angle where the curve is steep.
+    Each interval applies to one point, not to the whole curve. Because repetitions are compared at
+    the same percent, a difference in timing counts as a difference of the angle if the curve is
+    steep.
     """
     for column in ("participant", "percent", "value"):
         if column not in table:
@@ -300,11 +302,11 @@ def retest_curves(
     if not names:
         raise BadInputError("retest_curves: the table has no row")
     if name is None and len(names) > 1:
-        raise BadInputError(f"retest_curves: name one of the angles {', '.join(names[:5])}")
-    chosen = names[0] if name is None else name
-    if chosen not in names:
-        raise BadInputError(f"retest_curves: no angle {quoted(chosen)}{likely(chosen, names)}")
-    rows = rows[rows["metric"].astype(str).eq(chosen)]
+        raise BadInputError(f"retest_curves: choose one of the angles {', '.join(names[:5])}")
+    angle = names[0] if name is None else name
+    if angle not in names:
+        raise BadInputError(f"retest_curves: no angle {quoted(angle)}{likely(angle, names)}")
+    rows = rows[rows["metric"].astype(str).eq(angle)]
     rows["side"] = rows["side"].astype("object").fillna(NO_SIDE) if "side" in rows else NO_SIDE
     unknown = set(rows["side"]) - {*SIDES, NO_SIDE}
     if unknown:
@@ -331,8 +333,8 @@ def retest_curves(
             numbers["low"][s, p], numbers["high"][s, p] = sem["low"], sem["high"]
             people[s, p], over = sem["participants"], str(sem["over"]) or over
             reasons[s] = reasons[s] or sem["reason"]
-    curve = str(rows["long_name"].iloc[0]) if "long_name" in rows else chosen
-    made = xr.Dataset(
+    curve = str(rows["long_name"].iloc[0]) if "long_name" in rows else angle
+    errors = xr.Dataset(
         {
             **{
                 key: (("side", "percent"), numbers[key], {"units": units, "long_name": words})
@@ -342,9 +344,9 @@ def retest_curves(
             "reason": ("side", np.array(reasons, dtype=object)),
         },
         coords={"side": sides, "percent": ("percent", percents, {"units": "percent"})},
-        attrs={"angle": chosen, "title": curve, "over": over, "kind": kind},
+        attrs={"angle": angle, "title": curve, "over": over, "kind": kind},
     )
-    return with_history(made, "retest_curves", {"name": chosen, "kind": kind})
+    return with_history(errors, "retest_curves", {"name": angle, "kind": kind})
 
 
 _NUMBERS = {

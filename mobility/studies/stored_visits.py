@@ -1,4 +1,4 @@
-"""Pages of visits: rendered once, and served until a session of it changes."""
+"""Pages of visits, rendered once and kept until one of their sessions changes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,16 @@ from mobility.catalogue import registry
 from mobility.documents.contract import VisitDocument
 from mobility.errors import MobilityError, ReportError
 from mobility.pipeline.analysis import is_current, try_to_bring_up_to_date, why_not_again
+from mobility.reports.stored_reports import is_made
 from mobility.sessions.files import atomic, lock, make_folder, read_json, writing
-from mobility.sessions.reports import VISIT, find_notebook, remove_page, remove_visits, visit_folder
+from mobility.sessions.reports import (
+    VISIT,
+    find_notebook,
+    page_files,
+    remove_page,
+    remove_visits,
+    visit_folder,
+)
 from mobility.sessions.session_store import store_of
 from mobility.studies.references import references
 from mobility.studies.study_reports import render_visit
@@ -34,9 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MOST_TIMES = 5
-"""How often a page is made where sessions of it change meanwhile; then it stays out of date."""
-
-_ENDINGS = {"html": "html", "client": "client.html", "notebook": "ipynb", "json": "json"}
+"""How often a page is made if its sessions change meanwhile; then it stays out of date."""
 
 
 def current_visit(
@@ -50,15 +56,16 @@ def current_visit(
 ) -> dict[str, Path]:
     """Render the page of a visit unless it exists with the same inputs.
 
-    Outdated sessions are analysed again first; what fails there, the page says of that session.
+    Outdated sessions are analysed again first. If that fails, the page gives the reason for the
+    session.
 
     Parameters
     ----------
     store, user_id, on, only, without
-        As of :func:`mobility.studies.visit.visit`.
+        As in :func:`mobility.studies.visit.visit`.
     faces
-        Whether faces and surroundings are shown rather than blurred; None accepts an existing
-        page either way, and blurs in a new one.
+        Whether faces and surroundings are shown instead of blurred. None accepts an existing page
+        of both kinds, and blurs a new one.
 
     Returns
     -------
@@ -66,19 +73,19 @@ def current_visit(
         Paths of "html", "client" (the page for the client), "notebook" and "json".
     """
 
-    def found() -> Visit:
+    def read_visit() -> Visit:
         return find_visit(store, user_id, on=on, only=only, without=without)
 
-    visit = found()
-    # Sessions that other code analysed have another key afterwards.
+    visit = read_visit()
+    # # Sessions that another version analysed have another key afterwards.
     for session in visit.sessions:
         try_to_bring_up_to_date(session)
     if _is_current(visit, faces):
         return files_of(visit)
     before = [visit.before(exercise) for exercise in visit.exercises]
-    for session in (session for each in before if each for session in each.sessions):
+    for session in (session for earlier in before if earlier for session in earlier.sessions):
         try_to_bring_up_to_date(session)
-    visit = found()
+    visit = read_visit()
     folder = folder_of(visit)
     with writing(folder.parent):
         make_folder(folder.parent)
@@ -91,17 +98,17 @@ def current_visit(
             key, named = _key(visit, faces=bool(faces)), sessions_on_page(visit)
             fault = None
             try:
-                render_visit(visit, folder, [each.id for each in named], faces=bool(faces))
+                render_visit(visit, folder, [session.id for session in named], faces=bool(faces))
             except MobilityError as error:
                 fault = error
-            if gone := [each.id for each in named if not store.has(each.id)]:
-                # Deleted meanwhile: the page may have its numbers.
+            if gone := [session.id for session in named if not store.has(session.id)]:
+                # # Deleted meanwhile, so the page may have its numbers.
                 remove_visits(store.reports, gone[0])
-                visit = found()
+                visit = read_visit()
                 continue
             if fault is not None:
                 raise fault
-            visit = found()
+            visit = read_visit()
             if key == _key(visit, faces=bool(faces)):
                 with atomic(_key_file(folder)) as hidden:
                     hidden.write_text(key, encoding="utf-8")
@@ -112,7 +119,7 @@ def current_visit(
 
 @contextmanager
 def _nothing_left(folder: Path) -> Iterator[None]:
-    """Leave no folder of the participant behind where no page was made."""
+    """Leave no folder of the participant behind if no page was made."""
     try:
         yield
     finally:
@@ -121,21 +128,20 @@ def _nothing_left(folder: Path) -> Iterator[None]:
 
 
 def stored_document(file: Path) -> dict[str, Any]:
-    """Read the document of a page: that of :meth:`mobility.studies.visit.Visit.document`."""
+    """Read the JSON output beside a page, as in :meth:`mobility.studies.visit.Visit.document`."""
     return validate(VisitDocument, read_json(file), what=f"{file}").json_values()
 
 
 def page_is_current(visit: Visit) -> bool:
-    """Whether the page of a visit exists, and nothing of it has to be made anew."""
+    """Return whether the page of a visit exists and is up to date."""
     with suppress(MobilityError):
         return _is_current(visit, None)
     return False
 
 
 def files_of(visit: Visit) -> dict[str, Path]:
-    """Paths of the files of the page of a visit."""
-    folder = folder_of(visit)
-    return {kind: folder / f"{VISIT}.{ending}" for kind, ending in _ENDINGS.items()}
+    """Return the paths of the files of a visit's page."""
+    return page_files(folder_of(visit), VISIT)
 
 
 def _key_file(folder: Path) -> Path:
@@ -143,48 +149,43 @@ def _key_file(folder: Path) -> Path:
 
 
 def _is_current(visit: Visit, faces: bool | None) -> bool:
-    keys = {_key(visit, faces=each) for each in (True, False) if faces in (each, None)}
     key_file = _key_file(folder_of(visit))
-    return (
-        key_file.is_file()
-        and key_file.read_text(encoding="utf-8") in keys
-        and all(path.is_file() for path in files_of(visit).values())
-    )
+    return is_made(files_of(visit), key_file, lambda shown: _key(visit, faces=shown), faces)
 
 
 def folder_of(visit: Visit) -> Path:
-    """Folder of the page of a visit; of some of its sessions alone it is another."""
+    """Return the folder of a visit's page; a page of only some sessions has another folder."""
     store = store_of(visit.sessions[0])
-    chosen = [session.id for session in visit.sessions]
+    ids = [session.id for session in visit.sessions]
     of_day = visits(store, visit.user_id).get(visit.date, [])
-    if chosen == [session.id for session in of_day]:
-        chosen = []
-    return visit_folder(store.reports.absolute(), visit.user_id, f"{visit.date}", chosen)
+    if ids == [session.id for session in of_day]:
+        ids = []
+    return visit_folder(store.reports.absolute(), visit.user_id, f"{visit.date}", ids)
 
 
 def sessions_on_page(visit: Visit) -> list[StoredSession]:
-    """List the sessions whose numbers may be on the page: its own, and those of days before."""
+    """List the sessions whose numbers may be on the page: its own, and those of earlier days."""
     days = visits(store_of(visit.sessions[0]), visit.user_id)
-    before = [each for day, of_day in days.items() if day < visit.date for each in of_day]
+    before = [session for day, of_day in days.items() if day < visit.date for session in of_day]
     return [*visit.sessions, *before]
 
 
 def _key(visit: Visit, *, faces: bool) -> str:
-    """Digest of the inputs of a page; another one where faces are shown."""
+    """Return a digest of the inputs of a page, including whether faces are shown."""
     first = visit.sessions[0]
     inputs = [
         *(mobility.__version__, code_digest(), sha256(find_notebook(VISIT)), f"{faces}"),
         first.participant.model_dump_json() if first.participant else "",
-        *(each.model_dump_json() for each in references(first.store)),
+        *(reference.model_dump_json() for reference in references(first.store)),
     ]
     for session in sessions_on_page(visit):
         inputs.append(session.record.model_dump_json(exclude={"report"}))
-        inputs.append(f"{session.report_page.is_file()}")  # to which the page then has a link
+        inputs.append(f"{session.report_page.is_file()}")  # if so, the page links to it
         try:
             inputs.append(registry.digest(session.record.kind, pages=True))
             inputs.append(session.edits().model_dump_json())
-            # Brought up to date before, if that can be: else it is not tried again.
+            # # It was brought up to date before, if possible. Otherwise there is no second try.
             inputs.append(f"{is_current(session)} {why_not_again(session)}")
-        except MobilityError as error:  # damaged, which the page says
+        except MobilityError as error:  # damaged, as the page shows
             inputs.append(str(error))
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()

@@ -1,23 +1,26 @@
-"""The pages of a study: the comparison of its groups, and its reliability."""
+"""The pages of a cohort and of a study: the comparison of its groups, and its reliability."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import htpy as h
 from markupsafe import Markup
 
 from mobility.base.formatting import listed
-from mobility.reports.figures import panels, show
-from mobility.reports.page import Page, Section
-from mobility.studies import cohort_plots
+from mobility.catalogue import registry
+from mobility.reports.figures import panels
+from mobility.reports.html import html
+from mobility.reports.page import PageWithFiles, Section
+from mobility.studies import cohort, cohort_plots
+from mobility.studies import cohort_sections as of_cohort
 from mobility.studies import study_sections as parts
-from mobility.studies.cohort import write_rows
-from mobility.studies.cohort_sections import group_distribution
 from mobility.studies.groups import Groups, groups, values_by_group
+from mobility.studies.references import references
 from mobility.studies.reliability import Reliability, reliability
 from mobility.studies.study_table import Study, choose_metrics, scores
 from mobility.tables import sentence
@@ -27,10 +30,170 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+    from mobility.sessions.session_store import SessionStore
+    from mobility.sessions.stored_session import StoredSession
+
 
 @dataclass(frozen=True)
-class StudyPage(Page):
-    """What the sections of the page of a study have at hand.
+class CohortPage(PageWithFiles):
+    """What the sections of the page of a cohort have available.
+
+    Attributes
+    ----------
+    store
+        The store, of which nothing is changed.
+    exercise, participants
+        As of :func:`mobility.studies.cohort.choose_sessions`.
+    metrics
+        Its measures, with commas; empty: those of each exercise.
+    group_by
+        What defines the groups.
+    recordings
+        Verdicts with which a session is compared.
+    """
+
+    store: SessionStore[StoredSession]
+    exercise: str = ""
+    participants: Sequence[str] = ()
+    metrics: str = ""
+    group_by: str = "sex"
+    recordings: Sequence[str] = ("good", "limited")
+
+    @cached_property
+    def sessions(self) -> list[StoredSession]:
+        """The sessions."""
+        return cohort.choose_sessions(
+            self.store, exercise=self.exercise, participants=self.participants
+        )
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """All values."""
+        return cohort.to_dataframe(self.sessions, recordings=self.recordings)
+
+    @cached_property
+    def overview(self) -> pd.DataFrame:
+        """The sessions as a table."""
+        return cohort.overview(self.table)
+
+    @cached_property
+    def exercises(self) -> list[OfExercise]:
+        """Its exercises, of which each is compared by itself."""
+        studies, exercises = references(self.store), []
+        for name, rows in cohort.by_exercise(self.table).items():
+            asked = self.metrics or of_cohort.usual_metrics(name)
+            metrics, unknown = of_cohort.chosen_metrics(rows, asked)
+            changed = {each: cohort.changes(rows, each, studies=studies) for each in metrics}
+            grouped = {each: cohort.by_group(rows, each, self.group_by) for each in metrics}
+            exercises.append(OfExercise(name, rows, unknown, changed, grouped))
+        return exercises
+
+    def people(self) -> Markup:
+        """Say who was measured, from where to where."""
+        elsewhere = cohort.not_listed(self.store, self.sessions)
+        return of_cohort.participants(self.overview, f"{self.store.path}", elsewhere)
+
+    def in_short(self) -> Markup:
+        """Say who changed and how groups differ, and name what nobody has."""
+        first, *unknown_elsewhere = (each.unknown for each in self.exercises)
+        # A metric of one exercise need not be one of another.
+        nowhere = [name for name in first if all(name in unknown for unknown in unknown_elsewhere)]
+        return of_cohort.not_measured(self.table, nowhere) + self._of_each(
+            lambda each: (
+                of_cohort.changes_in_short(each.rows, each.changed)
+                + of_cohort.groups_in_short(each.rows, each.grouped, self.group_by)
+            )
+        )
+
+    def changes(self) -> Markup:
+        """Draw and list how people change."""
+        alt = "of each participant over time, with the smallest detectable change"
+        pictures = self._drawn(lambda each: each.changed, of_cohort.over_time, alt, "over-time")
+        return pictures + self._of_each(
+            lambda each: of_cohort.changes_table(each.rows, each.changed)
+        )
+
+    def groups(self) -> Markup:
+        """Draw and list how groups differ."""
+        by, title = self.group_by, of_cohort.group_title(self.group_by)
+        draw = partial(of_cohort.group_distribution, group_title=title)
+        alt = f"of every person by {title.lower()}"
+        pictures = self._drawn(lambda each: each.grouped, draw, alt, f"by-{by}")
+        return pictures + self._of_each(
+            lambda each: of_cohort.groups_table(each.rows, each.grouped, by)
+        )
+
+    def missing(self) -> Markup:
+        """Count the values that are missing."""
+        return self._of_each(lambda each: of_cohort.refused_table(each.rows, list(each.changed)))
+
+    def keep(self) -> Markup:
+        """Keep the table, and say what is in it."""
+        checks = cohort.checks(self.table, self.sessions)
+        for name in ("cohort.csv", "cohort.parquet") if self.out else ():
+            cohort.write_table(self.table, Path(self.out) / name, checks=checks)
+        titles = [
+            of_cohort.title_of(each.rows, metric).lower()
+            for each in self.exercises
+            for metric in each.changed
+        ]
+        return of_cohort.of_the_table(self.table, titles)
+
+    def _of_each(self, show: Callable[[OfExercise], Markup]) -> Markup:
+        """Put what is shown of each exercise below its name, if it has one."""
+        return html(*(html(each.name and h.h3[each.name], show(each)) for each in self.exercises))
+
+    def _drawn(
+        self,
+        values: Callable[[OfExercise], dict[str, pd.DataFrame]],
+        draw: Callable[..., Figure],
+        alt: str,
+        ending: str,
+    ) -> Markup:
+        """Draw each measure of each exercise that has values."""
+        pictures = Markup()
+        for each in self.exercises:
+            for metric, rows in values(each).items():
+                if len(rows):
+                    title = of_cohort.title_of(each.rows, metric, each.name)
+                    file = each.file(f"{metric}-{ending}")
+                    pictures += self.figure(draw(rows, title=title), file, alt=f"{title} {alt}")
+        return pictures
+
+
+@dataclass(frozen=True)
+class OfExercise:
+    """One exercise of a cohort: its rows, the measures that it lacks, and those that it has."""
+
+    name: str
+    rows: pd.DataFrame
+    unknown: list[str]
+    changed: dict[str, pd.DataFrame]
+    grouped: dict[str, pd.DataFrame]
+
+    def file(self, name: str) -> str:
+        """Name of a file of the exercise."""
+        return f"{registry.exercise(self.name).slug}-{name}" if self.name else name
+
+
+COHORT: tuple[Section[CohortPage], ...] = (
+    Section("", CohortPage.people),
+    Section("What was found", CohortPage.in_short),
+    Section("Change over time", CohortPage.changes, about=sentence("cohort.about.changes")),
+    Section("Groups", CohortPage.groups, about=sentence("cohort.about.groups")),
+    Section("What this cannot say", CohortPage.missing, about=sentence("cohort.about.limits")),
+    Section("The table", CohortPage.keep, about=sentence("cohort.about.table")),
+    Section(
+        "Sessions",
+        lambda p: of_cohort.session_table(p.overview),
+        about=sentence("cohort.about.sessions"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class StudyPage(PageWithFiles):
+    """What the sections of the page of a study have available.
 
     Attributes
     ----------
@@ -38,22 +201,15 @@ class StudyPage(Page):
         The study.
     metrics
         Its measures; none: all with values.
-    out
-        Folder for tables and pictures; empty: they are only shown.
     """
 
     study: Study
     metrics: Sequence[str] = ()
-    out: str = ""
-
-    def figure(self, figure: Figure, name: str, *, alt: str) -> Markup:
-        """Show a figure, and keep its picture."""
-        return show(figure, alt=alt, file=Path(self.out) / f"{name}.png" if self.out else None)
 
     def write(self, **rows_of: pd.DataFrame) -> None:
         """Keep tables."""
         for name, rows in rows_of.items() if self.out else ():
-            write_rows(rows, Path(self.out) / f"{name.replace('_', '-')}.csv")
+            cohort.write_rows(rows, Path(self.out) / f"{name.replace('_', '-')}.csv")
 
 
 @dataclass(frozen=True)
@@ -68,9 +224,9 @@ class GroupsPage(StudyPage):
     def compared(self) -> Groups:
         """The comparison, of which the tables are kept."""
         factors = {"within": self.within, "adjust": self.adjust}
-        made = groups(self.study.table, by=self.by, **factors, metrics=self.metrics or None)
-        self.write(differences=made.differences, description=made.description)
-        return made
+        comparison = groups(self.study.table, by=self.by, **factors, metrics=self.metrics or None)
+        self.write(differences=comparison.differences, description=comparison.description)
+        return comparison
 
     def largest(self) -> Markup:
         """Draw the measures with the largest differences."""
@@ -79,7 +235,7 @@ class GroupsPage(StudyPage):
             name = parts.name_of(self.study.table, metric)
             values = values_by_group(self.study.table, metric, self.by)
             drawn += self.figure(
-                group_distribution(values, title=name, group_title=self.by),
+                of_cohort.group_distribution(values, title=name, group_title=self.by),
                 f"{metric.partition('[')[0]}-by-group",
                 alt=f"{name} of every person by {self.by}",
             )
@@ -119,12 +275,12 @@ class ReliabilityPage(StudyPage):
         return choose_metrics(self.study.table, self.metrics or None)
 
     @cached_property
-    def found(self) -> Reliability:
+    def result(self) -> Reliability:
         """The statistics, which are kept."""
         ordinal = [name for name in scores(self.study.table) if name in self.names]
-        made = reliability(self.study.table, metrics=self.names, ordinal=ordinal)
-        self.write(statistics=made.statistics, without_value=made.without_value)
-        return made
+        statistics = reliability(self.study.table, metrics=self.names, ordinal=ordinal)
+        self.write(statistics=statistics.statistics, without_value=statistics.without_value)
+        return statistics
 
     @cached_property
     def usual(self) -> list[str]:
@@ -139,7 +295,7 @@ class ReliabilityPage(StudyPage):
     def drawn(self) -> Markup:
         """Draw the usual measures."""
         shown = Markup()
-        for metric, side in parts.drawn(self.found, self.usual):
+        for metric, side in parts.drawn(self.result, self.usual):
             name = parts.name_of(self.study.table, metric, side)
             figure, axes = panels(1, 2, height=3.6)
             cohort_plots.reliability(self.study.table, metric, side=side or None, axes=axes)
@@ -171,19 +327,19 @@ class ReliabilityPage(StudyPage):
 
 
 RELIABILITY: tuple[Section[ReliabilityPage], ...] = (
-    Section("", lambda p: parts.flow(p.study, p.found.flow) + parts.people(p.study)),
+    Section("", lambda p: parts.flow(p.study, p.result.flow) + parts.people(p.study)),
     Section(
         "What was found",
-        lambda p: parts.reliability_in_short(p.study, p.found, p.usual) + p.drawn(),
+        lambda p: parts.reliability_in_short(p.study, p.result, p.usual) + p.drawn(),
     ),
     Section(
         "All measures",
-        lambda p: parts.reliability_table(p.study, p.found),
+        lambda p: parts.reliability_table(p.study, p.result),
         about=sentence("studies.reliability.about.measures"),
     ),
     Section(
         "Systematic change",
-        lambda p: parts.changes_of_levels(p.study, p.found),
+        lambda p: parts.changes_of_levels(p.study, p.result),
         about=sentence("studies.reliability.about.changes"),
     ),
     Section(
@@ -191,16 +347,16 @@ RELIABILITY: tuple[Section[ReliabilityPage], ...] = (
         ReliabilityPage.over_repetition,
         about=sentence("studies.reliability.about.curves"),
     ),
-    Section("Where the variance comes from", lambda p: parts.components(p.study, p.found)),
+    Section("Where the variance comes from", lambda p: parts.components(p.study, p.result)),
     Section(
         "Missing values",
-        lambda p: parts.missing(p.study, p.found.without_value),
+        lambda p: parts.missing(p.study, p.result.without_value),
         about=sentence("studies.reliability.about.missing"),
     ),
-    Section("Methods", lambda p: parts.reliability_methods(p.study, p.found)),
+    Section("Methods", lambda p: parts.reliability_methods(p.study, p.result)),
     Section(
         "What a report of such a study states",
-        lambda p: parts.guidelines(p.found),
+        lambda p: parts.guidelines(p.result),
         about=sentence("studies.reliability.about.guidelines"),
     ),
     Section("Sessions", lambda p: parts.sessions(p.study)),

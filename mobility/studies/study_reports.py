@@ -14,8 +14,6 @@ from mobility.reports.render import check_free, relative, render_notebook
 from mobility.sessions.files import write_json
 from mobility.sessions.reports import (
     COHORT,
-    GROUPS,
-    RELIABILITY,
     SESSIONS_ON_PAGE,
     VISIT,
     find_notebook,
@@ -50,13 +48,13 @@ def render_visit(
         `folder`.
     """
     store = visit.sessions[0].store
-    own = [session.id for session in visit.sessions]
-    earlier = [each for each in named if each not in own]
+    of_day = [session.id for session in visit.sessions]
+    earlier = [each for each in named if each not in of_day]
     # What is added meanwhile is not on a page that is not deleted with it.
     visit = visit.compared_with(earlier)
     which = {
         **{"participant": visit.user_id, "date": f"{visit.date}"},
-        **{"sessions": ", ".join(own), "earlier": ", ".join(earlier) or "-"},
+        **{"sessions": ", ".join(of_day), "earlier": ", ".join(earlier) or "-"},
     }
     places = {"store": relative(store.path, folder), "reports": relative(store.reports, folder)}
 
@@ -105,13 +103,15 @@ def render_cohort(
     return {"html": files["html"], "notebook": files["notebook"], **tables}
 
 
-def render_groups(
-    study: Study, folder: Path, *, title: str, parameters: Mapping[str, str]
+def render_statistics(
+    name: str, study: Study, folder: Path, *, title: str, parameters: Mapping[str, str]
 ) -> dict[str, Path]:
-    """Render the comparison of the groups of a study.
+    """Render the comparison of the groups of a study, or its reliability.
 
     Parameters
     ----------
+    name
+        "groups" or "reliability", which is also the name of the notebook.
     study
         From :func:`mobility.studies.study_table.study_table`.
     folder
@@ -120,31 +120,15 @@ def render_groups(
     title
         Name of the study.
     parameters
-        Parameters of the notebook ``groups.ipynb``: names of columns, with commas.
+        Parameters of the notebook: names of columns and measures, with commas.
 
     Returns
     -------
     dict
-        ``"html"``, ``"notebook"``, ``"differences"`` and ``"description"``: paths in `folder`,
-        beside the tables of the study.
+        ``"html"``, ``"notebook"`` and the tables of the page, such as ``"differences"`` or
+        ``"statistics"``: paths in `folder`, beside the tables of the study.
     """
-    return _render_study(study, Path(folder), GROUPS, title, parameters)
-
-
-def render_reliability(
-    study: Study, folder: Path, *, title: str, parameters: Mapping[str, str]
-) -> dict[str, Path]:
-    """Render the report of a study of reliability.
-
-    The parameters are those of :func:`render_groups`, for the notebook ``reliability.ipynb``; the
-    files ``"statistics"`` and ``"without_value"``.
-    """
-    return _render_study(study, Path(folder), RELIABILITY, title, parameters)
-
-
-def _render_study(
-    study: Study, folder: Path, name: str, title: str, parameters: Mapping[str, str]
-) -> dict[str, Path]:
+    folder = Path(folder)
     check_free(folder, name)
     _check_sessions(folder, study)
     files = render_notebook(

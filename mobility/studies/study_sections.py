@@ -98,25 +98,29 @@ def name_of(rows: pd.DataFrame, metric: str, side: str = "") -> str:
     return f"{name}, {side}" if side not in ("", "both") else name
 
 
-def differences_in_words(study: Study, made: Groups) -> dict[str, list[tuple[str, list[str]]]]:
+def differences_in_words(study: Study, groups: Groups) -> dict[str, list[tuple[str, list[str]]]]:
     """Say of each effect how many measures differ and which, and then the usual measures."""
-    compared = made.differences[made.differences["reason"].eq("")]
+    compared = groups.differences[groups.differences["reason"].eq("")]
     usual = usual_measures(study, list(dict.fromkeys(compared["metric"])))
     words = {}
     for effect, rows in compared.groupby("effect", sort=False):
         beyond = rows[rows["p_holm"].lt(CERTAIN)]
         beyond = beyond.sort_values("effect_size", key=abs, ascending=False)
-        about = {"effect": f"{effect}{_adjusted(made)}", "count": len(rows), "beyond": len(beyond)}
+        about = {
+            "effect": f"{effect}{_adjusted(groups)}",
+            "count": len(rows),
+            "beyond": len(beyond),
+        }
         which = {0: "none", 1: "one"}.get(len(beyond), "some")
         which += "_of_one" if len(rows) == 1 else ""
         named = beyond.head(MOST_NAMED)
         parts = [(tables.sentence(f"studies.groups.beyond.{which}", **about), named)]
-        others = rows[rows["metric"].isin(usual)].drop(index=named.index, errors="ignore")
-        if len(others):
-            parts.append((tables.sentence("studies.groups.usual"), others))
+        usual_rows = rows[rows["metric"].isin(usual)].drop(index=named.index, errors="ignore")
+        if len(usual_rows):
+            parts.append((tables.sentence("studies.groups.usual"), usual_rows))
         words[str(effect)] = [
-            (sentence, [_difference(study, row) for row in chosen.itertuples()])
-            for sentence, chosen in parts
+            (sentence, [_difference(study, row) for row in of_sentence.itertuples()])
+            for sentence, of_sentence in parts
         ]
     return words
 
@@ -136,36 +140,36 @@ def _difference(study: Study, row: Any) -> str:
     )
 
 
-def _adjusted(made: Groups) -> str:
+def _adjusted(groups: Groups) -> str:
     """Say what differences are adjusted for; empty where for nothing."""
-    names = listed(made.adjust)
-    return tables.sentence("studies.groups.adjusted", names=names) if made.adjust else ""
+    names = listed(groups.adjust)
+    return tables.sentence("studies.groups.adjusted", names=names) if groups.adjust else ""
 
 
-def differences_in_short(study: Study, made: Groups) -> Markup:
+def differences_in_short(study: Study, groups: Groups) -> Markup:
     """Say in words which measures differ, and how much the study could have missed."""
-    parts: list[h.Node] = [paragraphs(*warnings_in_words(made))]
-    for effect, of_effect in differences_in_words(study, made).items():
+    parts: list[h.Node] = [paragraphs(*warnings_in_words(groups))]
+    for effect, of_effect in differences_in_words(study, groups).items():
         parts.append(h.h3[capital(effect)])
         parts += [html(paragraphs(sentence), bullets(items)) for sentence, items in of_effect]
     if len(parts) == 1:
-        reasons = reasons_without_result(study, made.differences)
+        reasons = reasons_without_result(study, groups.differences)
         return html(paragraphs(tables.sentence("studies.groups.nothing")), bullets(reasons))
     several = study.sessions.loc[study.sessions["reason"].eq(""), "participant"].duplicated().any()
-    drawn_otherwise = several or made.adjust
+    drawn_otherwise = several or groups.adjust
     parts.append(paragraphs(tables.sentence("studies.groups.drawn")) if drawn_otherwise else "")
     return html(*parts)
 
 
-def warnings_in_words(made: Groups) -> list[str]:
+def warnings_in_words(groups: Groups) -> list[str]:
     """Say what to know of all differences."""
-    return [str(warning["message"]) for warning in made.warnings]
+    return [str(warning["message"]) for warning in groups.warnings]
 
 
-def _spread(made: Groups) -> str:
+def _spread(groups: Groups) -> str:
     """Say what is assumed of how groups vary; empty where there are no groups of people."""
     alike = tables.sentence("studies.groups.method.alike")
-    methods_of = [each for each in dict.fromkeys(made.differences["method"].dropna()) if each]
+    methods_of = [each for each in dict.fromkeys(groups.differences["method"].dropna()) if each]
     by_group = [each for each in methods_of if each != alike]
     if not by_group:
         return ""
@@ -180,10 +184,10 @@ def p_value(p: float, *, name: str = "") -> str:
     return f"{name} {'' if text[0] == '<' else '= '}{text}" if name else text
 
 
-def differences(study: Study, made: Groups) -> Markup:
+def differences(study: Study, groups: Groups) -> Markup:
     """List all differences, with what the error of measurement costs; then why some are missing."""
     rows: list[Row] = []
-    for row in made.differences[made.differences["reason"].eq("")].itertuples():
+    for row in groups.differences[groups.differences["reason"].eq("")].itertuples():
         units, digits = row.units, _digits(row.units, (row.high - row.low) / 2)
         signed: dict[str, Any] = {"digits": digits, "signed": True}
         rows.append(
@@ -205,9 +209,9 @@ def differences(study: Study, made: Groups) -> Markup:
         *("Measure", "Comparison", "Difference", "95 % interval", "g", "df", "p", "p, Holm"),
         *("People (values missing)", "Detectable", "… without error"),
     ]
-    caption = tables.sentence("studies.groups.caption", adjusted=_adjusted(made))
-    shown = _folded(table(head, rows, caption=caption, numeric=True), len(rows))
-    return html(shown, paragraphs(_spread(made)), without_result(study, made.differences))
+    caption = tables.sentence("studies.groups.caption", adjusted=_adjusted(groups))
+    shown = _listing(head, rows, caption)
+    return html(shown, paragraphs(_spread(groups)), without_result(study, groups.differences))
 
 
 def without_result(study: Study, statistics: pd.DataFrame) -> Markup:
@@ -263,16 +267,16 @@ def _shares(values: pd.Series, people: int) -> str:
     return listed([f"{count} {kind}" for kind, count in counts.items()])
 
 
-def description(study: Study, made: Groups) -> Markup:
+def description(study: Study, groups: Groups) -> Markup:
     """Describe each group as a paper does: people: mean (SD)."""
-    paper = made.paper_table()
+    paper = groups.paper_table()
     rows = [
         [name_of(study.table, row[0], row[1]), *row[2:]]
         for row in paper.itertuples(index=False, name=None)
     ]
     head = ["Measure", *paper.columns[2:]]
     caption = tables.sentence("studies.groups.description")
-    return _folded(table(head, rows, caption=caption, numeric=True), len(rows))
+    return _listing(head, rows, caption)
 
 
 def missing(study: Study, without_value: pd.DataFrame) -> Markup:
@@ -287,27 +291,26 @@ def missing(study: Study, without_value: pd.DataFrame) -> Markup:
         [tables.sentence("studies.all_measures"), f"{count}", Cell(why, "text")]
         for why, count in left_out.items()
     ]
-    others = without_value[~without_value["reason"].isin(left_out.index)]
-    by_reason = others.groupby(["metric", "side", "reason"], sort=False)["values"].sum()
+    not_measured = without_value[~without_value["reason"].isin(left_out.index)]
+    by_reason = not_measured.groupby(["metric", "side", "reason"], sort=False)["values"].sum()
     rows += [
         [name_of(study.table, metric, side), f"{count}", Cell(why, "text")]
         for (metric, side, why), count in by_reason.sort_values(ascending=False).items()
     ]
     head = ["Measure", "Values missing", "Why"]
-    made = table(head, rows, caption=tables.sentence("studies.missing"), numeric=True)
-    return _folded(made, len(rows))
+    return _listing(head, rows, tables.sentence("studies.missing"))
 
 
-def largest(study: Study, made: Groups, count: int) -> list[str]:
+def largest(study: Study, groups: Groups, count: int) -> list[str]:
     """Name measures for pictures: those that differ, the largest first, then the usual ones."""
-    compared = made.differences[made.differences["reason"].eq("")]
+    compared = groups.differences[groups.differences["reason"].eq("")]
     beyond = compared[compared["p_holm"].lt(CERTAIN)]
     order = beyond.sort_values("effect_size", key=abs, ascending=False)["metric"]
     usual = usual_measures(study, list(dict.fromkeys(compared["metric"])))
     return list(dict.fromkeys([*order, *usual]))[:count]
 
 
-def methods(study: Study, made: Groups, by: str, within: Sequence[str]) -> Markup:
+def methods(study: Study, groups: Groups, by: str, within: Sequence[str]) -> Markup:
     """Write the paragraph of a paper that says what was done."""
     first = study.table.iloc[0]
     factors = tables.sentence("studies.groups.within", names=listed(within)) if within else ""
@@ -319,8 +322,8 @@ def methods(study: Study, made: Groups, by: str, within: Sequence[str]) -> Marku
             models=listed(models_of(study.sessions)),
             by=by,
             within=factors,
-            adjust=_adjusted(made),
-            spread=_spread(made),
+            adjust=_adjusted(groups),
+            spread=_spread(groups),
         )
     )
 
@@ -385,8 +388,9 @@ def reliability_in_words(
         items.append(tables.sentence("studies.reliability.item", name=name, **values))
         notes.append(sem["note"])
         shares.append(100 * mdc["within"])
-    known = sorted(round(share) for share in shares if math.isfinite(share)) or [95]
-    ends = f"{known[0]}" if known[0] == known[-1] else between(known[0], known[-1], digits=0)
+    percents = sorted(round(share) for share in shares if math.isfinite(share)) or [95]
+    low, high = percents[0], percents[-1]
+    ends = f"{low}" if low == high else between(low, high, digits=0)
     lead = tables.sentence("studies.reliability.lead", share=ends)
     return lead, items, [capital(note) for note in dict.fromkeys(filter(None, notes))]
 
@@ -423,14 +427,14 @@ _MOST_DIGITS = 4
 def drawn(result: Reliability, usual: Sequence[str]) -> list[tuple[str, Literal["left", ""]]]:
     """Choose the measures and sides of the pictures."""
     errors = _statistic(result, "sem")
-    given = errors[errors["value"].notna() & errors["metric"].isin(list(usual))]
-    pairs = given.loc[given["side"].ne("right"), ["metric", "side"]].drop_duplicates()
+    with_value = errors[errors["value"].notna() & errors["metric"].isin(list(usual))]
+    pairs = with_value.loc[with_value["side"].ne("right"), ["metric", "side"]].drop_duplicates()
     return list(pairs.itertuples(index=False, name=None))[:MOST_DRAWN]
 
 
 def reliability_table(study: Study, result: Reliability) -> Markup:
     """List ICC, SEM and MDC of all measures, by what differs, with their intervals."""
-    made = []
+    listings = []
     errors = result.statistics[result.statistics["statistic"].isin(["icc", "sem", "mdc95"])]
     for over, of_over in errors[errors["value"].notna()].groupby("over", sort=False):
         rows = []
@@ -456,16 +460,17 @@ def reliability_table(study: Study, result: Reliability) -> Markup:
         forms = _shown_forms(of_over.loc[of_over["statistic"].eq("icc"), "form"])
         head = ["Measure", "People", *forms, "SEM", "MDC₉₅"]
         caption = tables.sentence("studies.reliability.caption", over=over)
-        made.append(_folded(table(head, rows, caption=caption, numeric=True), len(rows)))
+        listings.append(_listing(head, rows, caption))
     notes = dict.fromkeys(errors.loc[errors["note"].ne(""), "note"])
-    return html(*made, bullets(notes), without_result(study, _statistic(result, "sem")))
+    return html(*listings, bullets(notes), without_result(study, _statistic(result, "sem")))
 
 
-def _folded(shown: Markup, rows: int) -> Markup:
-    """Put a long table into a part that opens."""
-    if rows <= MOST_OPEN:
-        return shown
-    return html(h.details[h.summary[tables.sentence("studies.all_rows", count=rows)], shown])
+def _listing(head: Sequence[str], rows: Sequence[Row], caption: str) -> Markup:
+    """Make a table, in a part that opens if it is long."""
+    listing = table(head, rows, caption=caption, numeric=True)
+    if len(rows) <= MOST_OPEN:
+        return listing
+    return opening(tables.sentence("studies.all_rows", count=len(rows)), listing)
 
 
 def _only_here_without(study: Study, result: Reliability, statistics: pd.DataFrame) -> Markup:
@@ -523,8 +528,8 @@ def changes_of_levels(study: Study, result: Reliability) -> Markup:
         )
     head = ["Measure", "Of", "Mean change", "95 % interval", "p", "Limits of agreement"]
     caption = tables.sentence("studies.reliability.change_caption")
-    made = _folded(table(head, rows, caption=caption, numeric=True), len(rows))
-    return html(made, _kappas(study, result), _only_here_without(study, result, changed))
+    listing = _listing(head, rows, caption)
+    return html(listing, _kappas(study, result), _only_here_without(study, result, changed))
 
 
 def _kappas(study: Study, result: Reliability) -> Markup:
@@ -618,10 +623,10 @@ def retest_rows(errors: Sequence[xr.Dataset]) -> pd.DataFrame:
 def components(study: Study, result: Reliability) -> Markup:
     """List the standard deviation of each part of the variance, a column for each part."""
     parts = _statistic(result, "component")
-    given = parts[parts["reason"].eq("")]
-    terms = list(dict.fromkeys(given["of"]))
+    with_result = parts[parts["reason"].eq("")]
+    terms = list(dict.fromkeys(with_result["of"]))
     rows: list[Row] = []
-    for (metric, side), one in given.groupby(["metric", "side"], sort=False):
+    for (metric, side), one in with_result.groupby(["metric", "side"], sort=False):
         by_term = one.set_index("of")
         rows.append(
             [
@@ -636,9 +641,9 @@ def components(study: Study, result: Reliability) -> Markup:
         )
     head = ["Measure", *(capital(term) for term in terms)]
     caption = tables.sentence("studies.reliability.components_caption")
-    made = _folded(table(head, rows, caption=caption, numeric=True), len(rows))
-    notes = [capital(note) for note in dict.fromkeys(given["note"]) if note]
-    return html(made, bullets(notes), _only_here_without(study, result, parts))
+    listing = _listing(head, rows, caption)
+    notes = [capital(note) for note in dict.fromkeys(with_result["note"]) if note]
+    return html(listing, bullets(notes), _only_here_without(study, result, parts))
 
 
 def reliability_methods(study: Study, result: Reliability) -> Markup:
@@ -667,7 +672,7 @@ def reliability_methods(study: Study, result: Reliability) -> Markup:
 
 def guidelines(result: Reliability) -> Markup:
     """List what guidelines ask for: what the report says, and what is left to write."""
-    made = []
+    listings = []
     for name, guide in tables.load("reliability_items").items():
         has = set(result.statistics.loc[result.statistics["value"].notna(), "statistic"])
         rows = []
@@ -686,5 +691,5 @@ def guidelines(result: Reliability) -> Markup:
             )
         caption = f"{name.upper()}: {guide['source']}"
         head = ["Item", "Part", "To report", "Done", "Where, or what to add"]
-        made.append(table(head, rows, caption=caption))
-    return html(*made)
+        listings.append(table(head, rows, caption=caption))
+    return html(*listings)

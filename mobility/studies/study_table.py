@@ -1,4 +1,4 @@
-"""A study: sessions with what the study says of each, as one table for all its statistics."""
+"""A study: its list of sessions and their measures, as one table for all its statistics."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ FACTORS = ("visit", "operator", "device", "camera", "trial")
 """Columns that say what differs between the sessions of a participant."""
 
 OF_FILM = ("device", "camera", "trial")
-"""Columns in which the films of a visit may differ."""
+"""Columns in which the videos of a visit may differ."""
 
 OF_VIDEO = (
     *("second_video", "calibration", "keypoints", "second_keypoints", "keypoints_model"),
     *("exercise", "joints", "options"),
 )
-"""Columns that say how a video is analysed, as those of a batch do."""
+"""Columns with options of the analysis of a video, as in a batch."""
 
 NAMED = ("session", "video", "participant", *FACTORS, *OF_VIDEO)
 
 OF_PERSON = ("age", "height_m", "weight_kg")
-"""Columns that are numbers in every list; sessions have them of the participant."""
+"""Columns that are numbers in every list; in sessions they come from the participant."""
 
 OF_SESSION = (
     *("exercise", "date", "view", "recording", "cameras", "method"),
@@ -60,20 +60,20 @@ OF_VALUE = (
     *("session_id", "metric", "rep", "level", "value", "sd", "sem", "text", "reason"),
     *OF_MEASURE,
 )
-"""Columns of the table by which nothing is compared."""
+"""Columns of the table that define no groups to compare."""
 
 DECISION = "decision"
-"""Kind of a decision: 1 where a criterion is rather met, else 0."""
+"""Kind of a decision: 1 if a criterion is probably met, otherwise 0."""
 
 TABLE, SESSIONS, CURVES = "study.parquet", "sessions.csv", "curves.parquet"
 LARGEST = 1e100
-"""Largest absolute value, and one over the smallest: squares of others overflow or vanish."""
+"""Largest absolute value; 1 / it is the smallest. Squares beyond would overflow or vanish."""
 
 _LONGEST = 200
-"""Characters of a name in a list."""
+"""Longest name in a list, in characters."""
 
 _NEAR = 0.8
-"""Likeness above which a column counts as misspelt."""
+"""Similarity above which a column counts as misspelt."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +83,15 @@ class Study:
     Parameters
     ----------
     table
-        A row for each session, measure and side; :func:`study_table` says what it holds.
+        A row for each session, measure and side; :func:`study_table` describes it.
     sessions
         A row for each line of the study: ``line``, ``session_id``, ``participant``, the study's
-        columns, and ``reason`` where the session is left out, else empty.
+        columns, and ``reason`` if the session is left out, otherwise empty.
     columns
-        Names of the columns that the study itself has beside session and participant.
+        Names of the study's own columns, beside session and participant.
     curves
-        Mean curves of the sessions as of
-        :func:`mobility.studies.retest.session_curves`, with ``participant`` and the study's
-        columns; None where none were asked for.
+        Mean curves of the sessions from :func:`mobility.studies.retest.session_curves`, with
+        ``participant`` and the study's columns; None if they were not requested.
     """
 
     table: pd.DataFrame
@@ -101,7 +100,7 @@ class Study:
     curves: pd.DataFrame | None = None
 
     def write(self, folder: Path) -> None:
-        """Keep the study in a folder, for :meth:`read`: tables as Parquet and CSV."""
+        """Write the study into a folder, for :meth:`read`: tables as Parquet and CSV."""
         write_table(self.table, folder / TABLE)
         if self.curves is not None:
             write_rows(self.curves, folder / CURVES)
@@ -109,7 +108,7 @@ class Study:
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Self:
-        """Read what :meth:`write` kept."""
+        """Read a study that :meth:`write` wrote."""
         import pandas as pd
 
         table = pd.read_parquet(Path(folder) / TABLE)
@@ -122,7 +121,7 @@ class Study:
         return cls(table, sessions, tuple(of_study), curves)
 
     def flow(self) -> list[tuple[str, int]]:
-        """Count sessions and participants from the list to the statistics, in words and numbers."""
+        """Count sessions and participants from the list to the statistics, as words and numbers."""
         used = self.sessions[self.sessions["reason"].eq("")]
         without = self.sessions.loc[self.sessions["reason"].ne(""), "reason"]
         return [
@@ -156,9 +155,9 @@ def read_list(path: FilePath) -> pd.DataFrame:
     Parameters
     ----------
     path
-        Its columns are ``session`` (an id) or ``video`` (a file, as seen from the folder of the
-        list), ``participant``, any of ``visit``, ``operator``, ``device``, ``camera``, ``trial``
-        and, with ``video``, of ``second_video``, ``calibration``, ``keypoints``,
+        It has the column ``session`` (an id) or ``video`` (a file, relative to the folder of the
+        list), ``participant``, and optionally ``visit``, ``operator``, ``device``, ``camera``,
+        ``trial``. With ``video`` it may also have ``second_video``, ``calibration``, ``keypoints``,
         ``second_keypoints``, ``keypoints_model``, ``exercise``, ``joints``, ``options`` (as in a
         batch). Further columns are the study's own: a group, a weight.
 
@@ -166,16 +165,16 @@ def read_list(path: FilePath) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row for each row of the file, with ``line``, its number there. A factor or a column of the
-        study's own is a number where all its values are; ``age``, ``height_m`` and ``weight_kg``
-        always are. A value may be empty, but not of a factor.
+        study's own becomes a number if all its values are numbers; ``age``, ``height_m`` and
+        ``weight_kg`` always are. Values may be empty, except those of factors.
 
     Raises
     ------
     NotFoundError
         There is no such file.
     BadInputError
-        A column or a session is there twice, a column is misspelt; both or none of ``session`` and
-        ``video`` are there; a row lacks what it needs; a column has numbers and words.
+        A column or a session occurs twice; a column is misspelt; both or neither of ``session`` and
+        ``video`` are there; a row lacks a required value; a column mixes numbers and words.
     """
     import pandas as pd
 
@@ -184,7 +183,7 @@ def read_list(path: FilePath) -> pd.DataFrame:
     for number, values in [(1, names), *rows]:
         if hidden := next(filter(is_control, "".join(values)), ""):
             raise BadInputError(
-                f"{file}, line {number}: holds the control character U+{ord(hidden):04X}; remove it"
+                f"{file}, line {number}: has the control character U+{ord(hidden):04X}; remove it"
             )
     for name in names:
         if not name:
@@ -201,8 +200,8 @@ def read_list(path: FilePath) -> pd.DataFrame:
         raise BadInputError(f"{file}: needs one of the columns 'session' and 'video'")
     if "session" in names and (of_video := [name for name in names if name in OF_VIDEO]):
         raise BadInputError(
-            f"{file}: the column '{of_video[0]}' says how a video is analysed, and sessions are"
-            " already; delete it"
+            f"{file}: the column '{of_video[0]}' is an option for the analysis of videos, but"
+            " sessions are already analysed; delete it"
         )
     for number, values in rows:
         if len(values) != len(names):
@@ -225,7 +224,7 @@ def read_list(path: FilePath) -> pd.DataFrame:
 
 
 def _require_once(listed: pd.DataFrame, name: str) -> None:
-    """Refuse a list with the same session, or what makes the same one, on several lines."""
+    """Raise if several lines contain the same session, or would make the same one."""
     makes = ["session"] if "session" in listed else ["video", "participant", *OF_VIDEO]
     makes = [column for column in makes if column in listed]
     again = listed[listed.duplicated(makes)]
@@ -238,7 +237,7 @@ def _require_once(listed: pd.DataFrame, name: str) -> None:
 
 
 def _is_meant_as_number(text: str) -> bool:
-    """Whether a text is some way to write a number: "4,5" (a decimal comma), "nan", "0x10"."""
+    """Return whether a text tries to be a number: "4,5" (a decimal comma), "nan", "0x10"."""
     for read in (lambda: float(text), lambda: int(text, 0)):
         with suppress(ValueError):
             read()
@@ -247,24 +246,24 @@ def _is_meant_as_number(text: str) -> bool:
 
 
 def _in_size(numbers: pd.Series) -> pd.Series:
-    """Whether each number is 0, or neither too large nor too small to compute with."""
+    """Return for each number whether it is 0, or in the range that can be computed with."""
     size = numbers.abs()
     within: pd.Series = size.eq(0) | size.between(1 / LARGEST, LARGEST)
     return within
 
 
 def _numbers_or_words(listed: pd.DataFrame, name: str, file: Path) -> pd.Series:
-    """Give a column as numbers where all its values are; refuse one that mixes them with words."""
+    """Return a column as numbers if all its values are; raise if it mixes numbers and words."""
     import pandas as pd
 
     texts = listed[name]
-    given = texts.ne("")
+    filled = texts.ne("")
     plain = texts.str.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", flags=re.ASCII)
     numbers = pd.to_numeric(texts.where(plain), errors="coerce")
     numbers = numbers.where(_in_size(numbers))
-    meant = numbers.notna() | (given & texts.map(_is_meant_as_number))
-    wrong = given & numbers.isna()
-    if name in OF_PERSON or 2 * meant.sum() > given.sum():
+    meant = numbers.notna() | (filled & texts.map(_is_meant_as_number))
+    wrong = filled & numbers.isna()
+    if name in OF_PERSON or 2 * meant.sum() > filled.sum():
         if wrong.any():
             row = listed[wrong].iloc[0]
             why = "" if name in OF_PERSON else ", as most of the column are"
@@ -299,48 +298,47 @@ def study_table(
     visits: bool = False,
     name: str = "study",
 ) -> Study:
-    """Put the measures of a study's sessions into one table.
+    """Combine the measures of a study's sessions in one table.
 
     Parameters
     ----------
     listed
         From :func:`read_list`, with the column ``session``.
     sessions
-        The sessions that it names.
+        The sessions in the list.
     recordings
-        Verdicts on a recording with which a session is used, as of
+        Verdicts on a recording with which a session is used, as in
         :func:`mobility.studies.cohort.to_dataframe`.
     level
         Whether a row is the value of a session (over its accepted repetitions) or of one
         repetition.
     visits
-        Whether a row is of a visit in place of a session, its films merged
-        (:mod:`mobility.studies.visit`): the sessions of a participant on one day that are the same
-        in the columns of the list, but for ``device``, ``camera`` and ``trial``, which are left out
-        where they differ within a visit.
+        Whether a row is a visit instead of a session, with combined videos
+        (:mod:`mobility.studies.visit`). A visit has the sessions of a participant on one day that
+        are equal in the columns of the list. ``device``, ``camera`` and ``trial`` may differ; they
+        are then left out.
     name
-        What messages call the list: its file.
+        Name of the list in messages: its file.
 
     Returns
     -------
     Study
-        Its table has a row for each session, measure and side, or for each of its repetitions, also
-        where there is no value, with the columns ``session_id``, ``participant``, those of the
-        study, `OF_SESSION`, ``metric`` (with what else it is of in brackets), `OF_MEASURE`,
-        ``side``, ``rep``, ``level``, ``value``, ``sd`` of its error, ``sem``, ``text`` and
-        ``reason``.
+        The table has a row for each session, measure and side, or for each of its repetitions, even
+        if there is no value. Its columns are ``session_id``, ``participant``, those of the study,
+        `OF_SESSION`, ``metric`` (with its item in brackets), `OF_MEASURE`, ``side``, ``rep``,
+        ``level``, ``value``, ``sd`` of its error, ``sem``, ``text`` and ``reason``.
 
     Raises
     ------
     BadInputError
-        A session is listed twice, is another participant's than the list says, or of a participant
-        without a name; or the sessions are of several exercises, or repetitions of visits are asked
-        for.
+        A session is listed twice, belongs to another participant than the list says, or to a
+        participant without a name; the sessions have several exercises; or repetitions of visits
+        are requested.
     """
     _require_once(listed, name)
     if visits:
         if level != "session":
-            raise BadInputError.of({"level": "a visit has no repetitions; ask for sessions"})
+            raise BadInputError.of({"level": "a visit has no repetitions; choose sessions"})
         design, frame = _of_visits(listed, list(sessions), recordings, name)
     else:
         frame = to_dataframe(sessions, recordings=recordings)
@@ -368,49 +366,49 @@ def _several_exercises(exercises: Iterable[str], name: str) -> BadInputError:
 def _of_visits(
     listed: pd.DataFrame, sessions: Sequence[StoredSession], recordings: Sequence[str], name: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give a row of the list for each visit, and the table of visits."""
+    """Return a row of the list for each visit, and the table of visits."""
     import pandas as pd
 
     by_id = {session.id: session for session in sessions}
-    people = pd.Series({each: session.record.user_id for each, session in by_id.items()})
+    people = pd.Series({name: session.record.user_id for name, session in by_id.items()})
     design = _with_participants(listed, people, name)
-    days = design["session_id"].map(lambda each: by_id[each].record.created_at.date())
-    exercises = design["session_id"].map(lambda each: by_id[each].record.exercise)
+    days = design["session_id"].map(lambda session_id: by_id[session_id].record.created_at.date())
+    exercises = design["session_id"].map(lambda session_id: by_id[session_id].record.exercise)
     if exercises.nunique() > 1:
         raise _several_exercises(exercises, name)
-    of_film = [each for each in OF_FILM if each in design]
-    keys = [each for each in design if each not in {"line", "session_id", *of_film}]
+    of_film = [column for column in OF_FILM if column in design]
+    keys = [column for column in design if column not in {"line", "session_id", *of_film}]
     grouped = design.assign(day=days).groupby([*keys, "day"], sort=False, dropna=False)
     compared = check_recordings(recordings)
     rows: list[dict[str, Any]] = []
-    found: list[Visit] = []
+    visits: list[Visit] = []
     for _, of_visit in grouped:
         first = of_visit.iloc[0]
         place = (str(first["participant"]), first["day"])
-        again = sum((visit.user_id, visit.date) == place for visit in found)
+        again = sum((visit.user_id, visit.date) == place for visit in visits)
         visit = Visit(
             *place,
-            [by_id[each] for each in of_visit["session_id"]],
+            [by_id[session_id] for session_id in of_visit["session_id"]],
             recordings=compared,
             name=str(again + 1) if again else "",
         )
-        found.append(visit)
+        visits.append(visit)
         rows.append({**first, "session_id": visit.id_of(exercises.iloc[0])})
-    differ = [each for each in of_film if (grouped[each].nunique(dropna=False) > 1).any()]
+    differ = [column for column in of_film if (grouped[column].nunique(dropna=False) > 1).any()]
     merged = pd.DataFrame(rows).drop(columns=["day", *differ])
-    return merged.astype(design[merged.columns].dtypes.to_dict()), visits_to_frame(found)
+    return merged.astype(design[merged.columns].dtypes.to_dict()), visits_to_frame(visits)
 
 
 def _with_participants(listed: pd.DataFrame, owner_of: pd.Series, name: str) -> pd.DataFrame:
-    """Rows of the list with the participant of each, who must be the same in list and session."""
+    """Add the participant to each row of the list; raise if list and session disagree."""
     owners = listed["session"].map(owner_of.astype(str))
     people = listed.get("participant", owners)
     wrong = people.ne(owners) & owners.ne(ANONYMOUS)
     if wrong.any():
         row = listed[wrong].iloc[0]
         raise BadInputError(
-            f"{name}, line {row['line']}: session {row['session']} is of participant "
-            f"{owners[row.name]}, not of {people[row.name]}"
+            f"{name}, line {row['line']}: session {row['session']} belongs to participant "
+            f"{owners[row.name]}, not to {people[row.name]}"
         )
     if people.eq(ANONYMOUS).any():
         raise BadInputError(
@@ -422,13 +420,13 @@ def _with_participants(listed: pd.DataFrame, owner_of: pd.Series, name: str) -> 
 
 
 def _of_study(listed: pd.DataFrame) -> list[str]:
-    """Columns in which sessions may differ, and the study's own ones."""
-    others = {"line", "session_id", *NAMED}
-    return [name for name in listed.columns if name not in others or name in FACTORS]
+    """Return the columns in which sessions may differ, and the study's own columns."""
+    not_of_study = {"line", "session_id", *NAMED}
+    return [name for name in listed.columns if name not in not_of_study or name in FACTORS]
 
 
 def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
-    """Give each session a row for each measure that any of them has, with the reason of a gap."""
+    """Give each session a row for each measure of the study, with the reason for a gap."""
     import pandas as pd
 
     reasons = frame[frame["metric"].eq("")].set_index("session_id")["reason"].astype(str)
@@ -461,7 +459,7 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
 
 
 def _decisions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Say for each criterion with a probability whether it is rather met (1) or not (0)."""
+    """Return for each criterion with a probability whether it is probably met (1) or not (0)."""
     decided = rows[rows["kind"].eq("probability")].copy()
     decided["metric"] = decided["metric"].str.replace("_probability", "_met", regex=False)
     decided["value"] = decided["value"].ge(0.5).where(decided["value"].notna()).astype("float64")
@@ -470,17 +468,17 @@ def _decisions(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def scores(table: pd.DataFrame) -> list[str]:
-    """Names of the measures that are decisions, for which kappa is given."""
+    """List the measures that are decisions, for which kappa is computed."""
     return list(dict.fromkeys(table.loc[table["kind"].eq(DECISION), "metric"]))
 
 
 def _version_order(version: str) -> tuple[int, str]:
-    """Order of versions: 3 before 10."""
+    """Return a key that sorts versions: 3 before 10."""
     return len(version), version
 
 
 def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
-    """Names of the measures to compare, in the order of the table; by default all numbers.
+    """List the measures to compare, in the order of the table; by default all numbers.
 
     Raises
     ------
@@ -496,27 +494,27 @@ def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[s
         return [name for name in available if name in with_values]
     if not metrics:
         raise BadInputError.of({"metrics": "names no measure; leave it out for all"})
-    chosen = choose_measures(metrics, available)
-    for name in chosen:
+    measures = choose_measures(metrics, available)
+    for name in measures:
         if name not in available:
             close = likely_measure(name, available)
             raise BadInputError.of({"metrics": f"the study has no measure {quoted(name)}{close}"})
-    return chosen
+    return measures
 
 
 def checked_values(
     table: pd.DataFrame, *, named: Sequence[str], covariates: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Return the rows of a table of values, with plain numbers, numbered from 0.
+    """Return the rows of a table of values, with plain numbers, and an index from 0.
 
-    ``value`` is a number, NaN where there is none; ``sd`` and ``sem`` are too, where they are
-    there, and NaN where infinite. ``side`` is a text.
+    ``value`` is a number, or NaN if it is missing. ``sd`` and ``sem`` are optional; infinite ones
+    become NaN. ``side`` is a text.
 
     Raises
     ------
     BadInputError
-        A row lacks one of those `named`, or has no number; a number, also
-        of the `covariates`, is too large or too small to compute with.
+        A row lacks one of the `named` columns, or has no number; or a number, also one of the
+        `covariates`, is too large or too small to compute with.
     """
     import pandas as pd
 
@@ -525,12 +523,12 @@ def checked_values(
         and table["level"].eq("visit").any()
         and not table["level"].eq("visit").all()
     ):
-        raise BadInputError.of({"table": "has rows of visits and of sessions; give one of them"})
+        raise BadInputError.of({"table": "mixes rows of visits and of sessions; pass only one"})
     rows = table.reset_index(drop=True)
     for name in named:
         if (empty := rows[name].isna() | rows[name].astype(str).eq("")).any():
             raise BadInputError(
-                f"table: row {int(empty.argmax()) + 1} has no {name}; name it, or leave the row out"
+                f"table: row {int(empty.argmax()) + 1} has no {name}; add it, or leave the row out"
             )
     for name in ("value", "sd", "sem"):
         if name not in rows:
@@ -542,7 +540,7 @@ def checked_values(
         if faulty.any():
             raise BadInputError(
                 f"table: row {int(faulty.argmax()) + 1}: {name} must be a number (in size"
-                f" {1 / LARGEST:g} to {LARGEST:g}, or 0), or NaN where there is none"
+                f" {1 / LARGEST:g} to {LARGEST:g}, or 0), or NaN if it is missing"
             )
         rows[name] = numbers.where(numbers.abs().le(LARGEST))
     for name in covariates:
@@ -559,12 +557,12 @@ def checked_values(
 
 
 def unit_of(values: pd.DataFrame) -> str:
-    """Return the unit of the values of a measure, empty where none is given.
+    """Return the unit of the values of a measure, empty if there is none.
 
     Raises
     ------
     BadInputError
-        There are several.
+        There are several units.
     """
     if "units" not in values:
         return ""
@@ -572,13 +570,13 @@ def unit_of(values: pd.DataFrame) -> str:
     if len(different) > 1:
         metric = values["metric"].iloc[0]
         raise BadInputError(
-            f"table: {metric} is in different units ({', '.join(different)}); give one"
+            f"table: {metric} is in different units ({', '.join(different)}); convert them to one"
         )
     return different[0] if different else ""
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a table as JSON values; NaN is null."""
+    """Return the rows of a table as JSON values; NaN becomes null."""
     plain = frame.astype(object)
     return [
         {name: getattr(value, "item", lambda value=value: value)() for name, value in row.items()}

@@ -1,7 +1,7 @@
-"""A visit: the sessions of a participant on one day, and their films merged.
+"""A visit: the sessions of a participant on one day, with combined videos.
 
-The films of each exercise are merged as :mod:`mobility.studies.merging` says; a film without
-results stays in the list of films, with the reason.
+:mod:`mobility.studies.merging` combines the videos of each exercise. A video without results stays
+in the list of videos, with the reason.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     from mobility.sessions.session_store import SessionStore
 
 _EVERYTHING = Verdict("good", "")
-"""What films' verdicts rule out is not among merged numbers."""
+"""Numbers that the verdicts of videos rule out are not merged."""
 
 _OF_ALL_FILMS = ("pose_source", "source_software", "software", "standing", "state")
-"""Columns that name each value that films of an exercise have."""
+"""Columns with the value of each video of an exercise."""
 
 
 @checked_methods
@@ -58,20 +58,20 @@ class Visit:
     Attributes
     ----------
     user_id, date
-        Of whom, and when, in the offset of the sessions.
+        The participant, and the day in the time zone of the sessions.
     sessions
-        The oldest first.
+        The sessions, oldest first.
 
     Parameters
     ----------
     user_id, date, sessions
         As the attributes.
     recordings
-        Verdicts on a recording with which a film is merged.
+        Verdicts on a recording with which a video is merged.
     name
-        Of one of several visits on a day, as tables have it.
+        Name of one of several visits on a day, as in tables.
     earlier
-        Ids of the sessions with which alone it is compared; None for all of days before.
+        Ids of the only sessions with which the visit is compared; None for all earlier days.
     """
 
     @checked
@@ -99,7 +99,7 @@ class Visit:
     def exercises(self) -> list[str]:
         """Exercises of the sessions, in the order of the registry.
 
-        That of a session whose video counts as another exercise is none.
+        A session whose video counts for another exercise is not included.
         """
         filmed = {
             session.record.exercise
@@ -109,45 +109,46 @@ class Visit:
         return [name for name in names() if name in filmed]
 
     def films(self) -> list[dict[str, Any]]:
-        """Say of each session what was filmed, and whether it enters.
+        """List the video of each session, and whether it is included, oldest first.
 
         Returns
         -------
         list of dict
             ``session_id``, ``exercise``, ``state``, ``view``, ``azimuth``, ``pose_source`` and
             ``source_software`` (of the keypoints), ``verdict`` ("" without results), ``reason``
-            (why nothing of it enters, else ""), the oldest first.
+            (why it is not included, otherwise "").
         """
         return [dict(row) for row, _ in self._read]
 
     def films_of(self, exercise: str) -> list[Film]:
-        """Films of an exercise that have results, the oldest first.
+        """List the videos of an exercise that have results, oldest first.
 
-        Those of other code or other data than the present are left out.
+        Results from a different version or changed inputs are left out.
         """
         name = registered(exercise).name
         return [film for row, film in self._read if film and row["exercise"] == name]
 
     def metrics(self, exercise: str) -> xr.Dataset:
-        """Merge the films of an exercise: see :func:`mobility.studies.merging.merge`.
+        """Merge the videos of an exercise, see :func:`mobility.studies.merging.merge`.
 
         Raises
         ------
         NotFoundError
-            No film of it has results.
+            No video of the exercise has results.
         BadInputError
-            It measures single joints, of which :meth:`joints` has the numbers.
+            The exercise measures single-joint range of motion: see :meth:`joints` for the numbers.
         """
         return self._merged(exercise).copy()
 
     def checks(self) -> list[dict[str, Any]]:
-        """Results of the rules of each exercise, of numbers merged over its films.
+        """Return the results of the rules of each exercise, from numbers merged over its videos.
 
         Returns
         -------
         list of dict
-            Rows as of a session, and ``exercise``, ``sessions`` and ``views``: the films that the
-            number is from. What is not merged (times, smoothness, spread) has a row for each film.
+            Rows as in a session, with ``exercise``, ``sessions`` and ``views`` of the videos that
+            the number comes from. Numbers that are not merged (times, smoothness, spread) have a
+            row for each video.
         """
         rows = []
         for exercise in self._with_rules:
@@ -158,9 +159,10 @@ class Visit:
         return rows
 
     def findings(self, exercise: str) -> list[tuple[Finding, list[Film]]]:
-        """Give the findings of an exercise, each with the films that the number is from.
+        """Return the findings of an exercise, each with the videos that its number comes from.
 
-        What is not merged has a finding for each film. It raises as :meth:`metrics`.
+        Numbers that are not merged have a finding for each video. The errors are those of
+        :meth:`metrics`.
         """
         films, merged = {film.id: film for film in self.films_of(exercise)}, self._merged(exercise)
         able = [film for film in films.values() if "findings" not in film.verdict.rules_out]
@@ -168,32 +170,33 @@ class Visit:
             (film, film.verdict.checks(find(film.metrics)))
             for film in able or [*films.values()][:1]
         ]
-        given: list[tuple[Finding, list[Film]]] = []
+        findings_with_films: list[tuple[Finding, list[Film]]] = []
         done: set[str] = set()
         for finding in find(merged):
             metric = finding.metric
             if metric in merged and merging.is_merged(merged, metric):
                 ids = merging.films_of(merged, metric, finding.side)
-                given.append((finding, [films[each] for each in ids]))
+                findings_with_films.append((finding, [films[film_id] for film_id in ids]))
             elif finding.rule not in done:
                 done.add(finding.rule)
-                given += [
-                    (each, [film])
+                findings_with_films += [
+                    (repeated, [film])
                     for film, findings in of_films
-                    for each in findings
-                    if each.rule == finding.rule
+                    for repeated in findings
+                    if repeated.rule == finding.rule
                 ]
-        return given
+        return findings_with_films
 
     def further_films(self) -> list[dict[str, Any]]:
-        """Say which further film would decide checks that all films together do not decide.
+        """List the further videos that would decide checks that all videos together do not decide.
 
         Returns
         -------
         list of dict
-            ``exercise``, ``view`` (a kind of view; "left" or "right" if one side alone is not
-            visible) and ``checks``, the ids of the findings that it would decide, which are those
-            of :meth:`metrics`; as few films as possible, those that decide most first.
+            ``exercise``, ``view`` (a kind of view; "left" or "right" if only one side is not
+            visible) and ``checks``, the ids of the findings that such a video would decide, as in
+            :meth:`metrics`. There are as few videos as possible, and those that decide most come
+            first.
         """
         rows = []
         for exercise in self._with_rules:
@@ -201,12 +204,12 @@ class Visit:
             findings = find(self._merged(exercise))
             beside = films_beside(findings, {film.view for film in films}) if films else {}
             for view, answered in beside.items():
-                ids = [each.id for each in answered]
+                ids = [finding.id for finding in answered]
                 rows.append({"exercise": exercise, "view": view, "checks": ids})
         return rows
 
     def joints(self) -> list[dict[str, Any]]:
-        """Merge the ends and ranges of movements of single joints over their films.
+        """Merge the ends and ranges of single-joint movements over their videos.
 
         Returns
         -------
@@ -214,7 +217,7 @@ class Visit:
             A row for each movement, ``metric`` (end_of_range, opposite_end, range_of_motion) and
             side, and for ``side_difference``, right minus left: ``exercise``, ``movement``,
             ``side``, ``value``, ``sd``, ``sem``, ``units``, ``reference`` and ``reference_kind``
-            (None where none is known), ``reason``, ``sessions`` and ``views``.
+            (None if unknown), ``reason``, ``sessions`` and ``views``.
         """
         rows = []
         for exercise in self.exercises:
@@ -223,7 +226,7 @@ class Visit:
         return rows
 
     def document(self) -> dict[str, Any]:
-        """Give films, checks, joints and changes as one document."""
+        """Return videos, checks, joints and changes as one JSON document."""
         values = {
             **{"user_id": self.user_id, "date": self.date, "films": self.films()},
             **{"checks": self.checks(), "joints": self.joints(), "changes": self.changes()},
@@ -233,15 +236,15 @@ class Visit:
         return validate(VisitDocument, _rounded(values), what=what).json_values()
 
     def table(self) -> pd.DataFrame:
-        """Put the merged numbers into the table of :func:`visits_to_dataframe`."""
+        """Return the merged numbers as the table of :func:`visits_to_dataframe`."""
         return visits_to_frame([self])
 
     def compared_with(self, earlier: Names) -> Visit:
-        """Give the visit, compared with none but some sessions of days before."""
+        """Return the visit, to be compared only with some sessions of earlier days."""
         return Visit(self.user_id, self.date, self.sessions, earlier=frozenset(earlier))
 
     def before(self, exercise: str) -> Visit | None:
-        """Find the last earlier visit that has a number of an exercise, or outdated results."""
+        """Return the last earlier visit with a number of an exercise, or with outdated results."""
         exercise = registered(exercise).name
         if not self.sessions or self.sessions[0].store.read_only:
             return None
@@ -249,10 +252,10 @@ class Visit:
         days = visits(store_of(first), self.user_id)
         for day in sorted((day for day in days if day < self.date), reverse=True):
             of_day = [
-                each
-                for each in days[day]
-                if each.record.exercise == exercise
-                and (self._earlier is None or each.id in self._earlier)
+                session
+                for session in days[day]
+                if session.record.exercise == exercise
+                and (self._earlier is None or session.id in self._earlier)
             ]
             earlier = Visit(self.user_id, day, of_day)
             if earlier.films_of(exercise):
@@ -263,13 +266,13 @@ class Visit:
         return None
 
     def changes(self) -> list[dict[str, Any]]:
-        """Compare the numbers of the rules, and the ends of range, with the visit before.
+        """Compare the numbers of the rules, and the ends of range, with the previous visit.
 
         Returns
         -------
         list of dict
             Rows of :func:`mobility.studies.visit_changes.changes`, with ``since``, the day of the
-            earlier visit: of each exercise the last that has numbers of it; without those of
+            earlier visit: for each exercise the last visit that has numbers of it, without those of
             :meth:`not_compared`.
         """
         rows = []
@@ -277,13 +280,13 @@ class Visit:
             earlier = self.before(exercise) if self.films_of(exercise) else None
             if earlier is None or not earlier.films_of(exercise):
                 continue
-            old, new = (each.numbers(exercise) for each in (earlier, self))
-            found = visit_changes.changes(old, new, references(self.sessions[0].store))
-            rows += [{**row, "since": earlier.date} for row in found]
+            old, new = (one.numbers(exercise) for one in (earlier, self))
+            changed = visit_changes.changes(old, new, references(self.sessions[0].store))
+            rows += [{**row, "since": earlier.date} for row in changed]
         return rows
 
     def not_compared(self) -> dict[str, datetime.date]:
-        """Name exercises whose results of the visit before are outdated, and its day."""
+        """List exercises whose results of the previous visit are outdated, with its day."""
         return {
             exercise: earlier.date
             for exercise in self.exercises
@@ -329,7 +332,7 @@ class Visit:
             math.nan if row[name] is None else float(row[name]) for name in ("value", "sd", "sem")
         )
         sessions = tuple(session for session in self.sessions if session.id in films)
-        counts = [count for each in sessions if (count := fewest_repetitions(each))]
+        counts = [count for session in sessions if (count := fewest_repetitions(session))]
         return Measured(
             exercise=row["exercise"],
             metric=metric,
@@ -350,11 +353,11 @@ class Visit:
         return ", ".join(sorted({film.view for film in self.films_of(exercise)}))
 
     def id_of(self, exercise: str) -> str:
-        """Name an exercise of the visit, as tables do in place of a session."""
+        """Return the id of an exercise of the visit that tables use in place of a session."""
         return f"{self.user_id}/{self.date}/{registered(exercise).slug}{self._name}"
 
     def of_exercise(self, exercise: str) -> tuple[dict[str, Any], pa.Table]:
-        """Give what is the same in all rows of an exercise in the table, and the rows."""
+        """Return the values that all table rows of an exercise share, and the rows."""
         exercise = registered(exercise).name
         read = [
             (session, row, film)
@@ -365,7 +368,7 @@ class Visit:
             raise self._without(exercise)
         films = [film for *_, film in read if film is not None]
         used = [session for session, _, film in read if film is not None] or [read[0][0]]
-        of_films = [cohort.session_columns(each, each.record, {}, None) for each in used]
+        of_films = [cohort.session_columns(session, session.record, {}, None) for session in used]
         levels = [film.verdict.level for film in films]
         about = {
             **of_films[0],
@@ -389,16 +392,16 @@ class Visit:
 
     @property
     def _with_rules(self) -> list[str]:
-        """Exercises whose films have metrics to be judged."""
+        """Exercises whose videos have metrics that rules can check."""
         return [
-            each
-            for each in self.exercises
-            if registered(each).noun == "repetition" and self.films_of(each)
+            exercise
+            for exercise in self.exercises
+            if registered(exercise).noun == "repetition" and self.films_of(exercise)
         ]
 
     @functools.cached_property
     def _read(self) -> list[tuple[dict[str, Any], Film | None]]:
-        """Rows and films; the film of a repeated video is left out, which its row says."""
+        """Rows and videos; a repeated video is left out, as its row explains."""
         numbers = {session.id: number for number, session in enumerate(self.sessions, 1)}
         rows = []
         for (row, film), same in zip(self._read_apart, self._same_as, strict=True):
@@ -415,11 +418,11 @@ class Visit:
 
     @functools.cached_property
     def _same_as(self) -> list[StoredSession | None]:
-        """Session that stands for each one whose video it shares; None for those that count.
+        """For each session that shares its video, the session that counts instead; otherwise None.
 
-        Of several the one counts that gives findings, then the one of two cameras, then the first.
-        A video that gives findings as one exercise does not count as another, of which it gives
-        none.
+        The session with findings counts first, then the one with two cameras, then the first. If a
+        video has findings for one exercise, it does not count for another exercise for which it
+        has none.
         """
 
         def has_findings(number: int) -> bool:
@@ -447,7 +450,7 @@ class Visit:
     def _merged(self, exercise: str) -> xr.Dataset:
         kind = registered(exercise)
         if kind.noun != "repetition":
-            fault = f"{kind.name} has no metrics of a whole movement; ask for the joints"
+            fault = f"{kind.name} has no metrics of a complete movement; use joints"
             raise BadInputError.of({"exercise": fault})
         films = self.films_of(kind.name)
         if not films:
@@ -466,24 +469,24 @@ class Visit:
 
 
 def _rounded(value: Any) -> Any:
-    """Round the numbers of a document to four digits; what is not finite is null."""
+    """Round the numbers of a document to four digits; non-finite numbers become null."""
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {name: _rounded(each) for name, each in value.items()}
-    return [_rounded(each) for each in value] if isinstance(value, list) else value
+        return {name: _rounded(part) for name, part in value.items()}
+    return [_rounded(part) for part in value] if isinstance(value, list) else value
 
 
 def _alike(rows: Sequence[Mapping[str, Any]], name: str) -> Any:
-    """Give the value of a column that is the same in all rows, else all of them as a text."""
+    """Return the value of a column if all rows share it, otherwise all values as a text."""
     values = {row[name] for row in rows}
     return (
-        values.pop() if len(values) == 1 else ", ".join(sorted(str(each or "") for each in values))
+        values.pop() if len(values) == 1 else ", ".join(sorted(str(item or "") for item in values))
     )
 
 
 def _origin(exercise: str, films: Sequence[str], views: Mapping[str, str]) -> dict[str, Any]:
-    """Say which films a row of checks is from."""
+    """Return the videos that a row of checks comes from."""
     of_films = {"sessions": list(films), "views": [views[film] for film in films]}
     return {"exercise": exercise, **of_films}
 
@@ -491,7 +494,7 @@ def _origin(exercise: str, films: Sequence[str], views: Mapping[str, str]) -> di
 def _read(
     session: StoredSession, recordings: Sequence[Level]
 ) -> tuple[dict[str, Any], Film | None]:
-    """Read what a session gives to a visit: its row, and its film where that has results."""
+    """Read what a session adds to a visit: its row, and its video if that has results."""
     record = session.record
     row = {
         **{"session_id": session.id, "exercise": record.exercise, "state": record.state},
@@ -524,7 +527,7 @@ def _read(
 
 
 def _measured_in(session: StoredSession) -> tuple[str, ...]:
-    """Say what is measured in the videos of a session: one video may show several movements."""
+    """Return what the videos of a session measure: one video may show several movements."""
     record = session.record
     joints = record.joints if record.kind.noun == "movement" else ()
     return record.exercise, record.movement or "", *joints
@@ -533,7 +536,7 @@ def _measured_in(session: StoredSession) -> tuple[str, ...]:
 def _is_outdated(session: StoredSession) -> bool:
     try:
         return not is_current(session)
-    except MobilityError:  # damaged, which the row of the film says
+    except MobilityError:  # damaged, as the row of the video shows
         return False
 
 
@@ -550,55 +553,58 @@ def visit(
     Parameters
     ----------
     store
-        Where they are.
+        The store with the sessions.
     user_id
-        Of whom.
+        The participant.
     on
-        The day, in the offset of the sessions, as a date or "2026-11-30"; by default the last.
+        The day, in the time zone of the sessions, as a date or "2026-11-30"; the default is the
+        last.
     only, without
-        Ids of the sessions that alone count, or of those that do not: of before a treatment, say.
+        Ids of the only sessions to include, or of those to leave out, for instance before a
+        treatment.
 
     Raises
     ------
     BadInputError
-        The day is none, both of `only` and `without` are given, one of them is no session of that
-        day, or nothing is left. Of "anonymous", whose sessions may be of different people.
+        The day is invalid, both `only` and `without` are given, one of them is not a session of
+        that day, or nothing is left. Also for "anonymous", whose sessions may belong to different
+        people.
     NotFoundError
-        There is no such participant, or no session that day.
+        There is no such participant, or no session on that day.
     """
     check_id(user_id, what="user_id")
     if user_id == ANONYMOUS:
-        fault = "sessions of 'anonymous' may be of different people, and make no visit; name one"
+        fault = "sessions of 'anonymous' may belong to different people; give a participant"
         raise BadInputError.of({"user_id": fault})
     if only and without:
-        raise BadInputError.of({"without": "give sessions to leave out, or only some, not both"})
+        raise BadInputError.of({"without": "cannot be combined with only; leave one of them out"})
     days = visits(store, user_id)
     if not days:
-        others = store.participants()
-        if user_id in others:
+        participants = store.participants()
+        if user_id in participants:
             raise NotFoundError(f"participant {user_id}: has no session in {store.place}")
         raise NotFoundError(
-            f"participant {user_id}: not in the store {store.place}{likely(user_id, others)}"
+            f"participant {user_id}: not in the store {store.place}{likely(user_id, participants)}"
         )
     date = max(days) if on is None else as_date(on)
     if date not in days:
         listed = shortened([f"{day}" for day in sorted(days, reverse=True)], most=5)
-        raise NotFoundError(f"participant {user_id}: has no session on {date}; there are {listed}")
+        raise NotFoundError(f"participant {user_id}: no session on {date}; choose from {listed}")
     of_day = days[date]
     ids = [session.id for session in of_day]
-    for what, chosen in (("only", only), ("without", without)):
-        for each in chosen:
-            if each not in ids:
-                fault = f"{quoted(each)} is no session of {user_id} on {date}{likely(each, ids)}"
+    for what, session_ids in (("only", only), ("without", without)):
+        for name in session_ids:
+            if name not in ids:
+                fault = f"{quoted(name)} is not a session of {user_id} on {date}{likely(name, ids)}"
                 raise BadInputError.of({what: fault})
-    kept = [each for each in of_day if each.id in (only or ids) and each.id not in without]
-    if not kept:
+    sessions = [one for one in of_day if one.id in (only or ids) and one.id not in without]
+    if not sessions:
         raise BadInputError.of({"without": f"leaves no session of {user_id} on {date}"})
-    return Visit(user_id, date, kept)
+    return Visit(user_id, date, sessions)
 
 
 def visits(store: SessionStore[Any], user_id: str) -> dict[datetime.date, list[StoredSession]]:
-    """Sort the sessions of a participant by the day of their visits, the oldest first."""
+    """Group the sessions of a participant by the day of their visits, oldest first."""
     days: dict[datetime.date, list[StoredSession]] = {}
     for session in store.sessions():
         record = session.record
@@ -610,23 +616,24 @@ def visits(store: SessionStore[Any], user_id: str) -> dict[datetime.date, list[S
 def visits_to_dataframe(
     sessions: Iterable[StoredSession], *, recordings: Sequence[str] = cohort.COMPARED
 ) -> pd.DataFrame:
-    """Put the merged numbers of visits into one tidy table.
+    """Combine the merged numbers of visits in one tidy table.
 
     Parameters
     ----------
     sessions
-        Sessions of one or more stores, in any state; those of a participant on one day are a visit.
+        Sessions of one or more stores, in any state. A participant's sessions of one day are a
+        visit.
     recordings
-        Verdicts on a recording with which a film is merged, as of
+        Verdicts on a recording with which a video is merged, as in
         :func:`mobility.studies.cohort.to_dataframe`.
 
     Returns
     -------
     pandas.DataFrame
-        As of :func:`mobility.studies.cohort.to_dataframe`, with a row for each visit, exercise,
-        metric and side, whose ``level`` is "visit". ``views`` and ``films`` say which films a value
-        is from. An exercise without results has one row that says why; the sessions of "anonymous",
-        which may be of different people, have one for all.
+        As in :func:`mobility.studies.cohort.to_dataframe`, with a row for each visit, exercise,
+        metric and side, whose ``level`` is "visit". ``views`` and ``films`` name the videos that a
+        value comes from. An exercise without results has one row that says why. The sessions of
+        "anonymous", which may belong to different people, have one row for all.
     """
     return visits_to_frame(*_visits_of(sessions, recordings))
 
@@ -634,7 +641,7 @@ def visits_to_dataframe(
 def _visits_of(
     sessions: Iterable[StoredSession], recordings: Sequence[str]
 ) -> tuple[list[Visit], list[StoredSession]]:
-    """Sort sessions into visits, and those that make none."""
+    """Group sessions into visits, and those that belong to no visit."""
     compared = cohort.check_recordings(recordings)
     days: dict[tuple[str, datetime.date], list[StoredSession]] = {}
     unnamed: list[StoredSession] = []
@@ -644,8 +651,8 @@ def _visits_of(
             unnamed.append(session)
         else:
             days.setdefault((record.user_id, day), []).append(session)
-    found = [Visit(*place, days[place], recordings=compared) for place in sorted(days)]
-    return found, unnamed
+    sorted_visits = [Visit(*place, days[place], recordings=compared) for place in sorted(days)]
+    return sorted_visits, unnamed
 
 
 def checks(
@@ -654,22 +661,22 @@ def checks(
     *,
     recordings: Sequence[str] = cohort.COMPARED,
 ) -> pd.DataFrame:
-    """Put the checks of visits into a table: :func:`mobility.studies.cohort.checks` of visits.
+    """Combine the checks of visits in a table: :func:`mobility.studies.cohort.checks` of visits.
 
     Parameters
     ----------
     frame
-        Of :func:`visits_to_dataframe`, with the same `sessions` and `recordings`.
+        The table of :func:`visits_to_dataframe`, from the same `sessions` and `recordings`.
     """
     first = frame.drop_duplicates("session_id").astype({"session_id": "str", "exercise": "str"})
     about = {row["session_id"]: row for row in first.to_dict("records")}
     rows: list[dict[str, Any]] = []
-    for each in _visits_of(sessions, recordings)[0]:
+    for visit in _visits_of(sessions, recordings)[0]:
         rows_of: dict[str, list[dict[str, Any]]] = {}
-        for row in each.checks():
+        for row in visit.checks():
             rows_of.setdefault(row["exercise"], []).append(row)
-        for exercise in each.exercises:
-            of_exercise = about[each.id_of(exercise)]
+        for exercise in visit.exercises:
+            of_exercise = about[visit.id_of(exercise)]
             for row in rows_of.get(exercise, [] if of_exercise["metric"] else [{}]):
                 lower, upper = row.get("interval") or (None, None)
                 rows.append({**of_exercise, "value": None, **row, "lower": lower, "upper": upper})
@@ -677,11 +684,11 @@ def checks(
 
 
 def visits_to_frame(found: Iterable[Visit], unnamed: Sequence[StoredSession] = ()) -> pd.DataFrame:
-    """Put visits, and sessions that make none, into the table of :func:`visits_to_dataframe`."""
+    """Combine visits, and sessions without a visit, in the table of :func:`visits_to_dataframe`."""
     columns, parts = [], []
-    for each in found:
-        for exercise in each.exercises:
-            about, rows = each.of_exercise(exercise)
+    for visit in found:
+        for exercise in visit.exercises:
+            about, rows = visit.of_exercise(exercise)
             columns.append(about)
             parts.append(rows)
     if unnamed:
@@ -693,7 +700,7 @@ def visits_to_frame(found: Iterable[Visit], unnamed: Sequence[StoredSession] = (
 
 
 def as_date(on: Day) -> datetime.date:
-    """Read a day as "2026-11-30"."""
+    """Read a day written as "2026-11-30"."""
     if isinstance(on, datetime.datetime):
         return on.date()
     if isinstance(on, datetime.date):
@@ -701,5 +708,5 @@ def as_date(on: Day) -> datetime.date:
     try:
         return datetime.date.fromisoformat(str(on))
     except ValueError:
-        fault = f"is a day as 2026-11-30 (got {quoted(on)})"
+        fault = f"must be a day such as 2026-11-30 (got {quoted(on)})"
         raise BadInputError.of({"on": fault}) from None

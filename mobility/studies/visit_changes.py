@@ -1,8 +1,8 @@
 """What changed since an earlier visit by more than the errors of both.
 
 The errors are the standard errors of measurement between visits (``assessment/trial_errors.py``),
-either of the package or of the lab. They hold for one way of filming: if the visits were not filmed
-and analysed alike, the errors of the numbers themselves count too.
+from the package or from the lab. They apply to one way of filming: if the visits were not filmed
+and analysed alike, the errors of the numbers themselves are added.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ class Measured(NamedTuple):
     Attributes
     ----------
     exercise, metric, side
-        What it is; of single joints ``metric`` has the movement in brackets.
+        What the number describes; for single-joint range of motion ``metric`` has the movement in
+        brackets.
     value, sd, sem, units, version
-        Of it; NaN where unknown.
+        The number with its errors, unit and version; NaN if unknown.
     views
-        Of all films of the exercise.
+        Views of all videos of the exercise.
     sessions
-        Those that it is from.
+        Sessions that the number comes from.
     repetitions
-        How many repetitions it is from, of the film with fewest; 0 if it is from none.
+        Repetitions behind the number in the video with the fewest; 0 without repetitions.
     goal, direction
         Target of its rule, and the side on which values are outside it; NaN and "" without one.
     """
@@ -64,9 +65,9 @@ def changes(
     Parameters
     ----------
     before, now
-        Numbers of both.
+        Numbers of both visits.
     references
-        What the lab's own studies found.
+        Results of the lab's own studies.
 
     Returns
     -------
@@ -74,11 +75,11 @@ def changes(
         For each number that both have with an error between visits: ``exercise``, ``metric``,
         ``side``, ``before``, ``now``, ``change``, ``least`` (the smallest detectable change, 95 %),
         ``exceeds``, ``judged`` (:data:`~mobility.assessment.trial_errors.Judgement`),
-        ``repetitions`` (of the visit with fewer), ``units``, ``error`` ("retest" if both were
-        filmed alike, else "own", with those of both numbers), ``error_of`` ("package", or the name
-        of the lab's study).
+        ``repetitions`` (of the visit with fewer), ``units``, ``error`` and ``error_of``. ``error``
+        is "retest" if both were filmed alike, otherwise "own", with the errors of both numbers.
+        ``error_of`` is "package", or the name of the lab's study.
     """
-    earlier = {(each.exercise, each.metric, each.side): each for each in before}
+    earlier = {(number.exercise, number.metric, number.side): number for number in before}
     filmings: dict[str, Filming | None] = {}
     compared = []
     for number in now:
@@ -86,9 +87,9 @@ def changes(
         if old is None or (old.units, old.version) != (number.units, number.version):
             continue
         alike, whose = _filmed_alike(old.sessions, number.sessions, filmings), "package"
-        errors = [float(visit_error(each.sd, each.sem, alike=alike)) for each in (old, number)]
-        if alike and (found := _of_study(number, references, filmings)) is not None:
-            errors, whose = [found[0], found[0]], found[1]
+        errors = [float(visit_error(one.sd, one.sem, alike=alike)) for one in (old, number)]
+        if alike and (study := _of_study(number, references, filmings)) is not None:
+            errors, whose = [study[0], study[0]], study[1]
         least = float(least_change(*errors))
         change = number.value - old.value
         if not (math.isfinite(least) and math.isfinite(change)):
@@ -112,9 +113,9 @@ def changes(
 
 
 def fewest_repetitions(session: StoredSession) -> int:
-    """Count the repetitions that the numbers of a session are from, of the leg with fewest.
+    """Count the repetitions behind the numbers of a session, on the leg with the fewest.
 
-    0 if they are from none, or unreadable.
+    The count is 0 without repetitions, or if they are unreadable.
     """
     with suppress(MobilityError):
         repetitions = session.repetitions()
@@ -131,7 +132,7 @@ def _filmed_alike(
     now: Sequence[StoredSession],
     filmings: dict[str, Filming | None],
 ) -> bool:
-    """Whether both are from the same set of views, each filmed and analysed alike."""
+    """Return whether both have the same set of views, each filmed and analysed alike."""
     of_views: list[dict[str, list[Filming]]] = [{}, {}]
     for sessions, views in zip((before, now), of_views, strict=True):
         for session in sessions:
@@ -139,7 +140,7 @@ def _filmed_alike(
                 return False
             views.setdefault(filming.view, []).append(filming)
     old, new = of_views
-    same_code = len({_software(each) for each in (*before, *now)}) == 1
+    same_code = len({_software(session) for session in (*before, *now)}) == 1
     alike = old.keys() == new.keys() and all(filmed_alike(old[v] + new[v]) for v in old)
     return bool(old) and same_code and alike
 
@@ -152,8 +153,8 @@ def _filming(session: StoredSession, filmings: dict[str, Filming | None]) -> Fil
     return filmings[session.id]
 
 
-def _each(names: Iterable[str]) -> str:
-    """Name each once, as the table of visits does."""
+def _distinct(names: Iterable[str]) -> str:
+    """List distinct names, as the table of visits does."""
     return ", ".join(sorted(set(names)))
 
 
@@ -165,18 +166,18 @@ def _software(session: StoredSession) -> str:
 def _of_study(
     number: Measured, references: Sequence[Reference], filmings: dict[str, Filming | None]
 ) -> tuple[float, str] | None:
-    """Find the newest error of measuring again that holds for the films of a number."""
-    alike = [each for s in number.sessions if (each := _filming(s, filmings)) is not None]
+    """Return the newest test-retest error that applies to the videos of a number."""
+    alike = [f for s in number.sessions if (f := _filming(s, filmings)) is not None]
     conditions = Conditions(
         exercise=number.exercise,
         view=number.views,
         method=alike[0].method,
-        cameras=max(each.cameras for each in alike),
+        cameras=max(filming.cameras for filming in alike),
         software=_software(number.sessions[0]),
         standing=alike[0].standing,
         level="visit",
-        pose_source=_each(filming.pose_source for filming in alike),
-        source_software=_each(filming.source_software for filming in alike),
+        pose_source=_distinct(filming.pose_source for filming in alike),
+        source_software=_distinct(filming.source_software for filming in alike),
     )
     for reference in references:
         for error in reference.errors if isinstance(reference, RetestErrors) else ():

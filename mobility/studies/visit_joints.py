@@ -1,4 +1,4 @@
-"""Movements of single joints in a visit, merged over its videos; rows of a visit in a table."""
+"""Single-joint movements in a visit, merged over its videos; rows of a visit in a table."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 DIFFERENCE = "side_difference"
 COMPARED = (END, DIFFERENCE)
-"""What is compared between visits."""
+"""Metrics that are compared between visits."""
 
 _Place = tuple[str, str, str]
 """Movement, metric and side."""
 _Rows = Mapping[_Place, list[tuple[Film, dict[str, Any]]]]
-"""Rows of the films' tables, by their place."""
+"""Rows of the videos' tables, by their place."""
 
 
 def merged_joints(films: Sequence[Film], *, exercise: str) -> list[dict[str, Any]]:
-    """Merge single joints: the rows of :meth:`mobility.studies.visit.Visit.joints`."""
+    """Merge single-joint movements: the rows of :meth:`mobility.studies.visit.Visit.joints`."""
     rows = _rows_of(films)
     views = {film.id: film.view for film in films}
     listed = []
@@ -56,7 +56,7 @@ def merged_joints(films: Sequence[Film], *, exercise: str) -> list[dict[str, Any
 
 
 def joint_rows(films: Sequence[Film]) -> pa.Table:
-    """Put the merged movements of single joints into rows of the table of visits."""
+    """Return the merged single-joint movements as rows of the table of visits."""
     of_films = _rows_of(films)
     numbers = _merged(of_films)
     rows = []
@@ -72,7 +72,7 @@ def joint_rows(films: Sequence[Film]) -> pa.Table:
 def visit_rows(
     rows: Sequence[Mapping[str, Any]], origins: Sequence[Sequence[str]], views: Mapping[str, str]
 ) -> pa.Table:
-    """Make rows of a session those of a visit, with the films that each number is from."""
+    """Turn rows of a session into rows of a visit, with the videos that each number comes from."""
     import pyarrow as pa
 
     table = as_table([{**row, "level": "visit"} for row in rows])
@@ -88,17 +88,17 @@ def _rows_of(films: Sequence[Film]) -> _Rows:
         for row in metrics_table(film.metrics).to_pylist():
             if row["level"] == "session" and row["item"]:
                 rows.setdefault((row["item"], row["metric"], row["side"]), []).append((film, row))
-    # A film whose sides may have been exchanged has none where another one has either.
+    # # A video whose sides may have been exchanged has no side if another video has either.
     certain = {
         movement
         for (movement, *_), of_films in rows.items()
         if any(_is_certain(film) and math.isfinite(row["value"]) for film, row in of_films)
     }
-    kept = {
-        place: [each for each in of_films if place[0] not in certain or _is_certain(each[0])]
+    shown = {
+        place: [pair for pair in of_films if place[0] not in certain or _is_certain(pair[0])]
         for place, of_films in rows.items()
     }
-    return {place: of_films for place, of_films in kept.items() if of_films}
+    return {place: of_films for place, of_films in shown.items() if of_films}
 
 
 def _is_certain(film: Film) -> bool:
@@ -112,7 +112,7 @@ def _first(rows: _Rows, place: _Place) -> Mapping[str, Any]:
 def _is_of_such_people(
     rows: Sequence[tuple[Film, Mapping[str, Any]]], movement: str, side: str
 ) -> bool:
-    """Whether people like the participant were measured, as far as sex and age are known."""
+    """Return whether people like the participant were measured, as far as sex and age are known."""
     joint = movement_table(movement)["joint"]
     described = json.loads(rows[0][0].metrics.attrs.get("references", "{}"))
     return not described.get(f"{side}_{joint}", {}).get("note", "")
@@ -137,15 +137,15 @@ def _merged(rows: _Rows) -> dict[_Place, Merged]:
 
 
 def _of_films(rows: Sequence[tuple[Film, Mapping[str, Any]]]) -> Merged:
-    given, ways = [], {}
+    cells, ways = [], {}
     for film, row in rows:
         if math.isfinite(row["value"]):
             ways[film.id] = (row["units"], row["version"])
         if film.verdict.shows(row["metric"]):
-            given.append(Given(film, row["value"], row["sd"], row["sem"], row["reason"]))
+            cells.append(Given(film, row["value"], row["sd"], row["sem"], row["reason"]))
         else:
-            given.append(Given(film, reason=film.verdict.why_without(row["metric"])))
-    return unlike(ways) or merge_numbers(given, rows[0][1]["units"])
+            cells.append(Given(film, reason=film.verdict.why_without(row["metric"])))
+    return unlike(ways) or merge_numbers(cells, rows[0][1]["units"])
 
 
 def _plain(value: float) -> float | None:

@@ -6,6 +6,7 @@ the numbers of each exercise, merged over its films.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from mobility import tables
 from mobility.assessment.comments import advise
 from mobility.assessment.findings import Finding, excess, in_place, name_of
 from mobility.assessment.movements import END
+from mobility.assessment.number import Number
 from mobility.assessment.results import OF_A_VALUE, RESULTS, in_words
 from mobility.assessment.verdict import Verdict
 from mobility.base.formatting import (
@@ -34,7 +36,6 @@ from mobility.base.formatting import (
 from mobility.catalogue.registry import exercise as registered
 from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import view_in_words
-from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports import client_page, first_page, gauges, key_frames
 from mobility.reports.first_page import CLASS_OF_LEVEL
@@ -65,7 +66,7 @@ _GIVEN = Verdict("good", "")
 
 @dataclass(frozen=True)
 class VisitPage(Page):
-    """What the parts of the page have at hand.
+    """What the parts of the page have available.
 
     Attributes
     ----------
@@ -112,13 +113,15 @@ class VisitPage(Page):
             for session, row in zip(self.visit.sessions, films, strict=True)
             if any(film.id == session.id for film in self.visit.films_of(row["exercise"]))
         ]
-        given = {
+        findings = {
             exercise: findings
             for exercise, findings in self.findings.items()
             if "findings" not in self._verdict(exercise).rules_out
         }
         advised = {each.id for each in self._findings_for_advice()[0] if each.status == "found"}
-        named = [each for of_exercise in given.values() for each in client_page.named(of_exercise)]
+        named = [
+            each for of_exercise in findings.values() for each in client_page.named(of_exercise)
+        ]
         works = advise(each for each in named if each.id in advised)
         if len(used) == 1:
             pictures = [("", each) for each in key_frames.stills(used[0], faces=self.faces)]
@@ -130,7 +133,7 @@ class VisitPage(Page):
             tables.sentence("client.visit", day=dated(self.visit.date)),
             "" if participant is None else participant.display_name or "",
             client_page.sentences_of(
-                given,
+                findings,
                 works,
                 client_page.changes_in_words(self.visit.changes()),
                 client_page.joints_in_words(self.visit.joints()),
@@ -140,7 +143,7 @@ class VisitPage(Page):
             not_judged=[
                 exercise
                 for exercise in self.visit.exercises
-                if exercise not in given
+                if exercise not in findings
                 and (exercise in self.findings or not self.visit.films_of(exercise))
             ],
         )
@@ -223,26 +226,27 @@ class VisitPage(Page):
 
     def _differing(self, exercise: str) -> list[str]:
         """Say what each film has where one is outside a target, or likely is, and another not."""
-        of_place: dict[tuple[str, str], list[tuple[Finding, list[Film]]]] = {}
+        of_place: dict[tuple[str, str], list[tuple[Finding, str]]] = {}
         for finding, films in self.visit.findings(exercise):
-            if finding.value is not None and finding.result in OF_A_VALUE:
-                of_place.setdefault((finding.rule, finding.side), []).append((finding, films))
-        lines = []
-        for (rule, side), given in of_place.items():
-            said = [each.result == "outside" or first_page.is_likely(each) for each, _ in given]
-            if len({each.result for each, _ in given}) == 1 or not any(said):
+            if finding.value is None or finding.result not in OF_A_VALUE:
                 continue
-            values = [
-                tables.sentence(
-                    "visit.differing.film",
-                    film=self._films_in_words(film.id for film in films),
-                    value=quantity(finding.value or 0.0, finding.units),
-                    result=in_words(finding.result),
-                )
-                for finding, films in given
-            ]
+            sentence = tables.sentence(
+                "visit.differing.film",
+                film=self._films_in_words(film.id for film in films),
+                value=quantity(finding.value, finding.units),
+                result=in_words(finding.result),
+            )
+            of_place.setdefault((finding.rule, finding.side), []).append((finding, sentence))
+        lines = []
+        for (rule, side), of_films in of_place.items():
+            findings, sentences = zip(*of_films, strict=True)
+            outside = [each.result == "outside" or first_page.is_likely(each) for each in findings]
+            if len({each.result for each in findings}) == 1 or not any(outside):
+                continue
             name = name_of(rule) + (f" ({side})" if side else "")
-            lines.append(tables.sentence("visit.differing.line", name=name, films=listed(values)))
+            lines.append(
+                tables.sentence("visit.differing.line", name=name, films=listed(sentences))
+            )
         return lines
 
     def _verdict(self, exercise: str) -> Verdict:
@@ -324,8 +328,8 @@ class VisitPage(Page):
             elif len(able) == len(films):
                 advised += findings
             else:
-                kept = [session for session in self.visit.sessions if session.id in able]
-                alone = Visit(self.visit.user_id, self.visit.date, kept)
+                sessions = [session for session in self.visit.sessions if session.id in able]
+                alone = Visit(self.visit.user_id, self.visit.date, sessions)
                 advised += [finding for finding, _ in alone.findings(exercise)]
         return advised, ruled_out
 
@@ -381,7 +385,7 @@ class VisitPage(Page):
 
         rows: list[Gauge] = []
         together = [finding for finding, _ in findings if in_all(finding.metric)]
-        for gauge in gauges.of_rules(merged, in_all, findings=together, most=None):
+        for gauge in gauges.of_rules(merged, in_all, findings=together):
             ids = {
                 each
                 for side in gauge.values
@@ -391,7 +395,7 @@ class VisitPage(Page):
         for film in films:
             alone = [f for f, of in findings if of == [film] and not in_all(f.metric)]
             judged = {each.metric for each in alone if film.verdict.shows(each.metric)}
-            of_film = gauges.of_rules(film.metrics, judged.__contains__, findings=alone, most=None)
+            of_film = gauges.of_rules(film.metrics, judged.__contains__, findings=alone)
             rows += [self._with_films(gauge, {film.id}, films) for gauge in of_film]
         return sorted(rows, key=_worst)
 
@@ -448,8 +452,7 @@ class VisitPage(Page):
         )
 
 
-FIRST, NUMBERS = Section("", VisitPage.front), Section("", VisitPage.numbers)
-"""The sections of the page."""
+VISIT = (Section("", VisitPage.front), Section("", VisitPage.numbers))
 
 
 def _change(sides: Sequence[Mapping[str, Any]]) -> h.Node:
@@ -500,11 +503,11 @@ def _once(findings: Sequence[tuple[Finding, Sequence[Film]]]) -> list[Finding]:
     of_place: dict[tuple[str, str], list[Finding]] = {}
     for finding, _ in findings:
         of_place.setdefault((finding.rule, finding.side), []).append(finding)
-    chosen = []
-    for given in of_place.values():
-        with_value = [each for each in given if each.result in OF_A_VALUE]
-        chosen += with_value or sorted(given, key=lambda each: each.result == "not_visible")[:1]
-    return chosen
+    once = []
+    for of_films in of_place.values():
+        with_value = [each for each in of_films if each.result in OF_A_VALUE]
+        once += with_value or sorted(of_films, key=lambda each: each.result == "not_visible")[:1]
+    return once
 
 
 def _worst(gauge: Gauge) -> int:
@@ -514,6 +517,7 @@ def _worst(gauge: Gauge) -> int:
 def _number(row: Mapping[str, Any] | None) -> h.Node:
     if row is None or row["value"] is None:
         return ""
-    half = half_width(row["sd"]) if row["sd"] is not None else float("nan")
-    signed = row["metric"] == DIFFERENCE
-    return measured(row["value"], row["units"], half=half, signed=signed)
+    sd = math.nan if row["sd"] is None else row["sd"]
+    return measured(
+        Number(row["value"], sd, units=row["units"]), signed=row["metric"] == DIFFERENCE
+    )

@@ -23,19 +23,19 @@ from mobility.virtual_lab.squat import Squat
 from mobility.virtual_lab.standing_body import FOLDED
 
 BENT = 30.0
-"""Degrees; cases with an elbow bent by more are counted separately."""
+"""In degrees: cases with an elbow bent by more are counted separately."""
 
 DEEP = 0.9
 """Share of the largest true knee flexion (mean of the sides) above which a frame is deep."""
 
 PARTS = ("all", "deep")
-"""All frames of a clip, and those of its deep part."""
+"""All frames of a video, and those of its deep part."""
 
 CLIPS = ("all", "straight", "bent")
-"""All clips, those with straight elbows, those with a bent one."""
+"""All videos, those with straight elbows, those with a bent one."""
 
 VIEW_CLASSES = (*VIEWS, "all")
-"""Views, left and right together; and all clips."""
+"""Views, left and right together; and all videos."""
 
 _TEXTS = {
     "bias": "mean error",
@@ -59,17 +59,17 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Degrees. By case, over (case, estimator, angle, side, part): `case_bias`, `case_mae`,
+        In degrees. By case, over (case, estimator, angle, side, part): `case_bias`, `case_mae`,
         `case_rmse`, `case_n` (frames), `case_given` (share of the frames in which the analysis
-        gives the value) and `case_coverage` (share of the errors within 1.96 `_sd`). By view, over
-        (view, clips, estimator, angle, part): `bias`, `mae`, `rmse`, `sd` of one error, its
-        component `sd_between` clips, the 95 % limits of agreement `low` and `high`, `coverage`,
-        `given` and the number of `clips_used`. The errors of the fitted body are those of the
-        values that the analysis gives; those of other estimators include refused values. Angles
-        without a side have the side "middle".
+        reports the value) and `case_coverage` (share of the errors within 1.96 `_sd`). By view,
+        over (view, clips, estimator, angle, part): `bias`, `mae`, `rmse`, `sd` of one error, its
+        component `sd_between` videos, the 95 % limits of agreement `low` and `high`, `coverage`,
+        `given` and the number of `clips_used`. The errors of the fitted body only include values
+        that the analysis reports; those of other estimators include all values. Angles without
+        sides have the side "middle".
     """
     if not measured:
-        raise BadInputError("agreement: there are no measured cases")
+        raise BadInputError("agreement: there are no measured cases; run the sweep first")
     first = next(iter(measured.values()))
     for name, dataset in measured.items():
         for attribute in ("model_sha256", "fit_method", "versions"):
@@ -147,12 +147,12 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
 
 
 def view_class(case: Case) -> str:
-    """View of a case, without its side."""
+    """Return the view of a case, without its side."""
     return view_of_azimuth(case.camera.azimuth)
 
 
 def is_bent(case: Case) -> bool:
-    """Whether an elbow is bent by more than :data:`BENT` degrees."""
+    """Return whether an elbow is bent by more than :data:`BENT` degrees."""
     if case.stance.arms in FOLDED:
         return True
     bend = case.stance.elbow_bend
@@ -171,7 +171,7 @@ def _from_right(case: Case) -> bool:
 def _errors(
     dataset: xr.Dataset, angle: str, estimator: str, side: str, frames: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Errors of one angle of one side of one case."""
+    """Return the errors of one angle and side in one case."""
 
     def series(name: str) -> Array:
         values = dataset[name]
@@ -256,7 +256,7 @@ def _units(name: str) -> str:
 
 
 def _per_clip(means: Array, variances: Array, counts: Array) -> tuple[Array, Array, Array]:
-    """Mean, variance and number of the errors of each clip, both sides together."""
+    """Return mean, variance and number of the errors of each video, both sides together."""
     total = counts.sum(axis=1)
     means, variances = np.nan_to_num(means), np.nan_to_num(variances)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -36,11 +36,11 @@ TRUTH_KEYPOINTS: tuple[str, ...] = tuple(
     for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index", "eye")
     for side in ("left", "right")
 )
-"""The landmarks whose true place is known."""
+"""The landmarks whose true position is known."""
 
 
 class Subject(Strict):
-    """Who: see :func:`mobility.virtual_lab.parametric_body.parametric_body`."""
+    """The person: see :func:`mobility.virtual_lab.parametric_body.parametric_body`."""
 
     sex: Literal["female", "male"] = "female"
     age: Annotated[float, Field(ge=16, le=90)] = 30.0
@@ -54,9 +54,10 @@ class Subject(Strict):
 
 
 class Film(Strict):
-    """Size and rate of the video, pixels and frames per second, and its quality.
+    """Size and rate of the video, in pixels and frames per second, and its quality.
 
-    `crf` is that of the encoder; `samples` are taken of each pixel (1 takes half the time of 4).
+    `crf` is the quality setting of the encoder. `samples` are taken of each pixel (1 takes half the
+    time of 4).
     """
 
     width: Annotated[int, Field(ge=64, le=3840, multiple_of=2)] = 544
@@ -67,10 +68,10 @@ class Film(Strict):
 
 
 class Case(Strict):
-    """One case of the virtual lab, as in a CASE.yaml: who does what, seen from where, how it looks.
+    """One case of the virtual lab, as in a CASE.yaml: person, motion, camera and appearance.
 
-    The motion is a squat, that of a single joint where it names a `movement`, or what its `kind`
-    says: "sit-to-stand", "single-leg-squat".
+    The motion is a squat, a single-joint motion if it names a `movement`, or one of the `kind`
+    "sit-to-stand" or "single-leg-squat".
     """
 
     name: str = "case"
@@ -82,16 +83,16 @@ class Case(Strict):
 
     @property
     def stance(self) -> Stance:
-        """The motion, where the subject stands on its feet."""
+        """The motion, if the subject stands on the feet."""
         if not isinstance(self.motion, Stance):
-            raise BadInputError(f"{self.name}: its motion is that of a single joint")
+            raise BadInputError(f"{self.name}: its motion moves only one joint; use a standing one")
         return self.motion
 
     @property
     def squat(self) -> Squat:
-        """The motion, where it is a squat."""
+        """The motion, if it is a squat."""
         if not isinstance(self.motion, Squat):
-            raise BadInputError(f"{self.name}: its motion is no squat on both legs")
+            raise BadInputError(f"{self.name}: its motion is not a squat on both legs; use a squat")
         return self.motion
 
 
@@ -115,13 +116,13 @@ _SECTIONS: Mapping[str, type[Strict]] = {
 
 
 def read_case(path: str | os.PathLike[str]) -> Case:
-    """Read a CASE.yaml, with the sections of :class:`Case`; what is left out has its default."""
+    """Read a CASE.yaml, with the sections of :class:`Case`; missing sections have defaults."""
     source = Path(path)
     return case_from(read_yaml(source, kind="case"), what=source.name)
 
 
 def read_yaml(source: Path, *, kind: str) -> Any:
-    """Read what a user wrote, a case or a grid."""
+    """Read a YAML file of a user, a case or a grid."""
     try:
         return parse_yaml(read_file(source).decode("utf-8"))
     except FileNotFoundError:
@@ -130,13 +131,13 @@ def read_yaml(source: Path, *, kind: str) -> Any:
         ) from None
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise BadInputError(f"{source}: not a readable YAML file ({reason})") from None
+        raise BadInputError(f"{source}: is not a readable YAML file ({reason})") from None
 
 
 def case_from(values: Any, *, what: str = "case") -> Case:
-    """Build a case from plain values, section by section; `what` names them in messages."""
+    """Build a case from plain values, section by section; `what` is its name in messages."""
     if not isinstance(values, Mapping):
-        raise BadInputError(f"{what}: a case is a mapping with {', '.join(Case.model_fields)}")
+        raise BadInputError(f"{what}: must be a mapping with {', '.join(Case.model_fields)}")
     built: dict[str, Any] = {str(key): value for key, value in values.items()}
     for name, model in _SECTIONS.items():
         if name not in built:
@@ -146,7 +147,7 @@ def case_from(values: Any, *, what: str = "case") -> Case:
             model = _motion_model(section, what=what)
         if not isinstance(section, Mapping):
             fields = ", ".join(model.model_fields)
-            raise BadInputError(f"{what}: {name} is a mapping with any of {fields}")
+            raise BadInputError(f"{what}: {name} must be a mapping with any of {fields}")
         texts = {str(key): value for key, value in section.items()}
         built[name] = validate(model, texts, what=f"{what}, {name}")
     return validate(Case, built, what=what)
@@ -161,7 +162,7 @@ def _motion_model(section: Mapping[Any, Any], *, what: str) -> type[Strict]:
     if kind not in _KINDS:
         raise BadInputError(
             f"{what}, motion: kind: {kind!r} is unknown{likely(str(kind), _KINDS)};"
-            f" give {' or '.join(_KINDS)}, or none for a squat"
+            f" choose {' or '.join(_KINDS)}, or leave it out for a squat"
         )
     return _KINDS[kind]
 
@@ -169,11 +170,11 @@ def _motion_model(section: Mapping[Any, Any], *, what: str) -> type[Strict]:
 def render_case(
     case: str | os.PathLike[str] | Case, out: str | os.PathLike[str]
 ) -> tuple[Path, Path]:
-    """Render a case, or that of a CASE.yaml, to a video with its truth beside it; paths of both.
+    """Render a case, or a CASE.yaml, to a video with its truth; return the paths of both.
 
-    `out` is a folder, made if absent, for `video.mp4` and `truth.nc`, or the name of an `.mp4`
-    file, whose truth is `<name>.truth.nc`. The same case gives the same pictures and the same
-    numbers.
+    `out` is a folder for `video.mp4` and `truth.nc`, which is made if it does not exist, or the
+    name of an `.mp4` file, whose truth is `<name>.truth.nc`. The same case gives the same pictures
+    and the same numbers.
     """
     case = case if isinstance(case, Case) else read_case(case)
     video, truth = rendered_files(out)
@@ -188,7 +189,7 @@ def render_case(
 
 
 def rendered_files(out: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """Paths of video and truth of :func:`render_case`."""
+    """Return the paths of video and truth of :func:`render_case`."""
     target = Path(out)
     if target.suffix.lower() == ".mp4":
         return target, target.with_suffix(".truth.nc")
@@ -196,7 +197,7 @@ def rendered_files(out: str | os.PathLike[str]) -> tuple[Path, Path]:
 
 
 def perform_case(case: Case, time: NDArray[np.float64] | None = None) -> tuple[Body, Trial]:
-    """Let the body of a case perform its motion, at instants (s) or at the frames of its video."""
+    """Perform the motion of a case, at instants (s) or at the frames of its video."""
     body = parametric_body(**case.body.model_dump())
     motion = case.motion
     if time is None:
@@ -212,7 +213,7 @@ def perform_case(case: Case, time: NDArray[np.float64] | None = None) -> tuple[B
 
 
 def film_case(case: Case, body: Body, trial: Trial) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Give times and pictures, (height, width, 3), of a trial as the camera of a case sees it."""
+    """Film a trial with the camera of a case: yield times and pictures (height, width, 3)."""
     film = case.video
     return frames(
         body,
@@ -226,13 +227,13 @@ def film_case(case: Case, body: Body, trial: Trial) -> Iterator[tuple[float, NDA
 
 
 def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
-    """Truth of a trial.
+    """Return the truth of a trial.
 
-    `position(time, space, keypoint)`, metres, float32: x to the subject's left, y up against
-    gravity, z forwards at the start, the floor at y = 0. `start`, `bottom`, `end` (seconds) and
-    `depth` (percent of the standing height of the mid-hip above the ankles; NaN where it is no
-    squat) over `rep`; of who rises from a chair also `seat_off`, `standing`, `descent`, `seated`
-    (seconds), of a squat on one leg `standing_side`.
+    `position(time, space, keypoint)` is in metres, float32: x to the subject's left, y up against
+    gravity, z forwards at the start, the floor at y = 0. Over `rep` there are `start`, `bottom`,
+    `end` (seconds) and `depth` (percent of the standing height of the mid-hip above the ankles; NaN
+    unless it is a squat). A sit-to-stand repetition also has `seat_off`, `standing`, `descent`,
+    `seated` (seconds), a single-leg squat `standing_side`.
     """
     position = np.stack([trial.points[name] for name in TRUTH_KEYPOINTS], axis=2)
     seconds = {"units": "second"}
@@ -289,10 +290,10 @@ def read_truth(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def truth_pose(truth: xr.Dataset) -> xr.Dataset:
-    """Truth in the layout of a pose, for :func:`mobility.kinematics.angles.joint_angles`.
+    """Return the truth as a pose, for :func:`mobility.kinematics.angles.joint_angles`.
 
-    `position(time, space, keypoint, individual)`, float64 metres, and `confidence`: 1 where the
-    truth is known; landmarks that it does not have are NaN with confidence 0.
+    It has `position(time, space, keypoint, individual)`, float64 metres, and `confidence`, which is
+    1 if the truth is known. Landmarks without truth are NaN with confidence 0.
     """
     position = (
         truth["position"]

@@ -52,7 +52,7 @@ def lab_sweep(
         path_argument("GRID.yaml", help="The cases; several grids are measured together."),
     ],
     *,
-    out: Annotated[Path, path_option("--out", "PATH", help="Folder of the report.")] = Path(
+    out: Annotated[Path, path_option("--out", "PATH", help="Folder for the report.")] = Path(
         "reports/virtual-lab"
     ),
     cache: Annotated[
@@ -60,7 +60,7 @@ def lab_sweep(
         path_option(
             "--cache",
             "PATH",
-            help="Folder of poses and truths, which are not rendered again.",
+            help="Folder with poses and truths, which are not rendered again.",
         ),
     ] = Path("build/virtual-lab"),
     workers: Annotated[
@@ -76,7 +76,7 @@ def lab_sweep(
 ) -> None:
     """Measure the errors of the angles on rendered cases.
 
-    It makes a report of them. Status 1 if a case failed.
+    The command also makes a report. It exits with status 1 if a case failed.
     """
     log_to(log_file)
     from mobility.virtual_lab.agreement_with_truth import agreement

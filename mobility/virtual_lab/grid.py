@@ -26,7 +26,7 @@ VIEWS: Mapping[str, tuple[float, float, float]] = {
     "back-oblique-right": (-150.0, -125.0, -135.0),
     "back": (165.0, 195.0, 180.0),
 }
-"""Azimuths of the views by which a sample is stratified: from, to, and exact one; see Camera."""
+"""Azimuths of the views that stratify a sample: from, to, and exact one; see Camera."""
 
 HANDS_UP = 1.28
 """Height of the raised hands as a multiple of stature."""
@@ -35,12 +35,12 @@ HALF_WIDTH = 0.45
 """Half of the widest extent across the picture (arms spread, or fallen), as a share of stature."""
 
 MOST_SD = 2.5
-"""Where normal distributions are cut, in standard deviations."""
+"""Standard deviations at which normal distributions are cut."""
 
 _MOST = 10_000
 _FARTHEST_M = 8.0
 _CAMERA = ("height_m", "field_of_view", "aim", "framing", "roll")
-"""What is drawn of the camera of a further video, in this order."""
+"""Properties of the camera that are drawn for a further video, in this order."""
 
 
 class Range(Strict):
@@ -49,16 +49,16 @@ class Range(Strict):
     Attributes
     ----------
     low, high
-        Interval, divided into as many parts as there are cases; each part gives one value.
+        Interval, divided into as many parts as there are cases; each part provides one value.
     mean, sd
-        Instead of an interval: a normal distribution, cut at 2.5 standard deviations and divided in
+        A normal distribution instead of an interval, cut at 2.5 standard deviations and divided in
         the same way.
     any
-        Instead of an interval: values that are used equally often.
+        Values that are used equally often, instead of an interval.
     female, male
-        Instead of all that: a range for each sex, which must stand behind `body.sex`.
+        A range for each sex, instead of all these. It must come after `body.sex`.
     share
-        Share of the cases that draw from here; the others draw from `otherwise`.
+        Share of the cases that draw from this range; the other cases draw from `otherwise`.
     otherwise
         A value, another range, or nothing (the value of the defaults).
     apart
@@ -84,29 +84,29 @@ class Range(Strict):
         half = [(one is None) != (other is None) for one, other in pairs]
         if any(half) or sum(both_limits) + bool(self.any) != 1:
             raise ValueError(
-                "give low and high, mean and sd, female and male, or any with at least one value"
+                "set low and high, mean and sd, female and male, or any with at least one value"
             )
         if both_limits[2] and self.model_fields_set & {"share", "otherwise", "apart"}:
-            raise ValueError("share, otherwise and apart stand in the range of each sex")
+            raise ValueError("share, otherwise and apart must be in the range of each sex")
         within = [self.female, self.male, self.otherwise]
-        if any(isinstance(each, Range) and each.female is not None for each in within):
-            raise ValueError("female and male stand in no other range")
+        if any(isinstance(part, Range) and part.female is not None for part in within):
+            raise ValueError("female and male must not be in another range")
         if both_limits[0] and not float(self.low or 0) <= float(self.high or 0):
-            raise ValueError("low exceeds high")
+            raise ValueError("low exceeds high; exchange them")
         return self
 
 
 class Part(Strict):
-    """Some of the cases of a sample, of which some values are drawn otherwise.
+    """Some of the cases of a sample, with other ranges for some values.
 
     Attributes
     ----------
     share
-        Share of all cases; no case is of two parts.
+        Share of all cases; no case belongs to two parts.
     views
-        Views from which they are taken; all where none is named.
+        Views from which they are taken; all if none is named.
     ranges
-        Ranges of these values, instead of those of the sample.
+        Ranges of these values, which replace those of the sample.
     """
 
     share: Annotated[float, Field(gt=0, le=1)]
@@ -115,23 +115,23 @@ class Part(Strict):
 
 
 class Sample(Strict):
-    """Cases drawn at random, the same for the same seed.
+    """Cases drawn at random, always the same for a seed.
 
     Attributes
     ----------
     seed
         Seed of the draws.
     n
-        Number of cases; or `views`, the number of each of :data:`VIEWS`.
+        Number of cases; or `views`, the number for each of :data:`VIEWS`.
     exact
         Whether the first case of each view has its exact azimuth (0, 45, 90, ...).
     ranges
-        Ranges of drawn values, by place in a case (`motion.depth`). Places that a case does not
-        have: `body.bmi` (kg/m², gives the weight), `camera.aim` (the height at the subject in the
-        middle of the picture, as a share of stature; gives the tilt) and `camera.framing` (the
-        distance, as a multiple of the least that shows raised hands and feet).
+        Ranges of drawn values, by place in a case (`motion.depth`). Three places do not exist in a
+        case: `body.bmi` (kg/m², determines the weight), `camera.aim` (the height at the subject in
+        the middle of the picture, as a share of stature; determines the tilt) and `camera.framing`
+        (the distance, as a multiple of the smallest distance that shows raised hands and feet).
     parts
-        Some of the cases, of which some values are drawn otherwise.
+        Some of the cases, with other ranges for some values.
     others
         Further videos of the same people and movements: a name, and the views from which one is
         drawn, with a camera from the same ranges.
@@ -148,16 +148,16 @@ class Sample(Strict):
     @model_validator(mode="after")
     def _counted_once(self) -> Sample:
         if (self.n is None) == (not self.views):
-            raise ValueError("give n, or views")
+            raise ValueError("set either n or views")
         for name in self.views:
             if name not in VIEWS:
                 raise ValueError(f"views: {name!r} is unknown{likely(name, VIEWS)}")
         if self.views and "camera.azimuth" in self.ranges:
-            raise ValueError("views give the azimuth; leave camera.azimuth out of the ranges")
+            raise ValueError("views determine the azimuth; leave camera.azimuth out of the ranges")
         if self.views and any("camera.azimuth" in part.ranges for part in self.parts):
-            raise ValueError("views give the azimuth; leave camera.azimuth out of the parts")
+            raise ValueError("views determine the azimuth; leave camera.azimuth out of the parts")
         if sum(part.share for part in self.parts) > 1:
-            raise ValueError("the shares of the parts sum to more than 1")
+            raise ValueError("the shares of the parts sum to more than 1; reduce them")
         for name in (name for part in self.parts for name in part.views):
             if name not in self.views:
                 raise ValueError(f"parts: view {name!r} is not drawn{likely(name, self.views)}")
@@ -177,7 +177,7 @@ class Grid(Strict):
     defaults
         Values that all cases share, as in a CASE.yaml.
     cases
-        Partial cases, which override the defaults.
+        Partial cases, whose values override the defaults.
     sample
         Cases drawn at random.
     axes
@@ -231,9 +231,9 @@ def grid_cases(grid: Grid) -> list[Case]:
     starts = starts or [{}]
     combinations = list(itertools.product(*grid.axes.values()))
     if not grid.cases and grid.sample is None and not grid.axes:
-        raise BadInputError(f"{grid.name}: has no cases; give cases, axes or sample")
+        raise BadInputError(f"{grid.name}: has no cases; add cases, axes or sample")
     if len(starts) * len(combinations) > _MOST:
-        raise BadInputError(f"{grid.name}: has more than {_MOST} cases; give fewer")
+        raise BadInputError(f"{grid.name}: has more than {_MOST} cases; remove some")
     width = len(str(len(starts) * len(combinations)))
     cases: list[Case] = []
     for start in starts:
@@ -257,7 +257,7 @@ def grid_cases(grid: Grid) -> list[Case]:
 
 
 def cases_together(grids: Sequence[Grid]) -> list[Case]:
-    """List the cases of grids; if there are several, names begin with that of the grid."""
+    """List the cases of grids; with several grids, names begin with the name of the grid."""
     names = [grid.name for grid in grids]
     for name in names:
         if names.count(name) > 1:
@@ -275,11 +275,11 @@ def cases_together(grids: Sequence[Grid]) -> list[Case]:
 def cases_like(
     case: Case, *, n: Annotated[int, Field(ge=1, le=1000)], seed: Annotated[int, Field(ge=0)] = 0
 ) -> list[Case]:
-    """Draw `n` cases similar to a given one, as on another day with another person.
+    """Draw `n` cases similar to another case, as on another day with another person.
 
     Stature varies by 4 %, age by 8 years, the camera by 8 degrees of azimuth, 5 % of its distance
-    and 10 cm of its height, the depth by 5; sex, clothes, light, and the movement of knees and arms
-    vary as among people.
+    and 10 cm of its height, the depth by 5. Sex, clothes, light, and the movement of knees and arms
+    vary as they do among people.
     """
     around = {
         "body.age": (case.body.age, 8.0, 16.0, 90.0),
@@ -318,10 +318,10 @@ def cases_like(
 def least_distance_m(
     stature: float, *, height_m: float, tilt: float, field_of_view: float, aspect: float
 ) -> float:
-    """Distance at which raised hands, feet and spread arms are just in the picture.
+    """Return the distance at which raised hands, feet and spread arms are just in the picture.
 
-    `height_m`, `tilt` and `field_of_view` are as in :class:`~mobility.virtual_lab.pictures.Camera`,
-    `aspect` is the width of the picture by its height.
+    `height_m`, `tilt` and `field_of_view` are as in :class:`~mobility.virtual_lab.pictures.Camera`;
+    `aspect` is the width of the picture divided by its height.
     """
     half = np.radians(field_of_view) / 2
     tilted = np.radians(tilt)
@@ -351,7 +351,7 @@ def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any
 def _set_value(case: dict[str, Any], place: str, value: Any, *, what: str) -> None:
     section, dot, name = place.partition(".")
     if not dot or not isinstance(case.setdefault(section, {}), dict):
-        raise BadInputError(f"{what}: {place!r} is no place in a case; write section.name")
+        raise BadInputError(f"{what}: {place!r} is not a place in a case; write section.name")
     case[section][name] = value
 
 
@@ -367,7 +367,7 @@ def _resolved(values: dict[str, Any], film: Film) -> dict[str, Any]:
         view = float(camera.get("field_of_view", 44.0))
         aspect = film.width / film.height
         distance, tilt = float(camera.get("distance_m", 3.3)), float(camera.get("tilt", 0.0))
-        for _ in range(50):  # each depends on the other, weakly
+        for _ in range(50):  # they depend on each other, weakly
             if aim is not None:
                 tilt = float(np.degrees(np.arctan2(float(aim) * stature - height, distance)))
             if framing is not None:
@@ -400,7 +400,7 @@ def _drawn_cases(sample: Sample, film: Film) -> list[dict[str, Any]]:
         those = those[: round(part.share * n)]
         left = [i for i in left if i not in those]
         _draw(part.ranges, [cases[i] for i in those], rng)
-    # Views in turn, so that the first cases of a sweep cover all of them.
+    # # Views in turn, so that the first cases of a sweep include all of them.
     order = rng.permutation(n)
     if views:
         turn = [views[:i].count(views[i]) for i in range(n)]
@@ -442,7 +442,7 @@ def _draw(
         if stretch.female is not None and stretch.male is not None:
             sexes = [case.get("body", {}).get("sex") for case in cases]
             if not set(sexes) <= {"female", "male"}:
-                raise BadInputError(f"sample: {place} is by sex; draw body.sex before it")
+                raise BadInputError(f"sample: {place} depends on sex; draw body.sex before it")
             of_sex: dict[str, list[dict[str, Any]]] = {"female": [], "male": []}
             for case, sex in zip(cases, sexes, strict=True):
                 of_sex[sex].append(case)

@@ -61,10 +61,10 @@ figcaption { color: #4b5866; font-size: .9rem; max-width: 46rem; }
 def write_report(
     result: xr.Dataset, done: Sequence[Done], out: str | os.PathLike[str], *, grid: str
 ) -> Path:
-    """Write `virtual-lab.html`, `virtual-lab.nc` and `images/` into a folder, made if absent.
+    """Write `virtual-lab.html`, `virtual-lab.nc` and `images/` into a folder, made if necessary.
 
-    `result` comes from :func:`mobility.virtual_lab.agreement_with_truth.agreement`; `done` lists
-    all cases, including failed ones; `grid` is their common name.
+    `result` comes from :func:`mobility.virtual_lab.agreement_with_truth.agreement`. `done` lists
+    all cases, including failed ones. `grid` is their common name.
     """
     folder = Path(out)
     pictures = {"views": _png(_view_figure(result)), "azimuth": _png(_azimuth_figure(result))}
@@ -174,7 +174,7 @@ def _failures(failed: Sequence[Done]) -> h.Node:
 
 
 def _table(head: Sequence[h.Node], rows: Iterable[Sequence[h.Node]], *, caption: str) -> h.Node:
-    """Make a table whose first column names the row; an element among the cells is a ``td``."""
+    """Make a table whose first column names the row; elements among the cells become ``td``."""
     body = (
         h.tr[
             h.th(scope="row")[row[0]],
@@ -218,7 +218,7 @@ def _by_angle(
 ) -> h.Node:
     """Make a table with a row for each angle and, for each group, the columns `names`.
 
-    With a `single` column for each group, the head has only the name of the group.
+    With a `single` column for each group, the head only has the name of the group.
     """
     rows = [
         [
@@ -318,7 +318,7 @@ def _png(figure: Figure) -> bytes:
 
 
 def _panels(result: xr.Dataset) -> tuple[Figure, dict[str, Any]]:
-    """Make a figure with axes for each angle, which have its name and a line at zero."""
+    """Make a figure with labelled axes for each angle, and a line at zero."""
     from matplotlib.figure import Figure
 
     figure, angles = Figure(figsize=(9.5, 7.0), dpi=110, layout="constrained"), _angles(result)

@@ -1,9 +1,9 @@
 """A parametric human body with known joint centres (Anny, from the MakeHuman data).
 
-Anny gives the body at rest: mesh, bones and skinning weights. It is posed here by the
+Anny provides the body at rest: mesh, bones and skinning weights. This module poses it by the
 orientation of its segments, so that joint centres and mesh come from the same transforms. World
-frame: x to the subject's left, y up, z the way the subject faces at the start, in metres, with
-the floor at y = 0.
+frame: x to the subject's left, y up, z the direction in which the subject faces at the start, in
+metres, with the floor at y = 0.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ JOINT_BONES: Mapping[str, str] = {
 }
 """The bone whose head is the centre of each joint; `.L` and `.R` are the subject's sides.
 
-The hip's is moved to where the joint is in people before the body is posed.
+The hip is moved to the position of the joint in people before the body is posed.
 """
 
 SUFFIX: Mapping[str, str] = {"left": ".L", "right": ".R"}
@@ -55,7 +55,7 @@ _AGE_ANCHORS = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)
 
 @dataclass(frozen=True)
 class Body:
-    """A body at rest, metres, mid-hip at x = z = 0, the soles at y = 0."""
+    """A body at rest, in metres, mid-hip at x = z = 0, the soles at y = 0."""
 
     vertices: Array  # (vertex, 3)
     faces: NDArray[np.int64]  # vertex numbers (face, 3)
@@ -64,7 +64,7 @@ class Body:
     heads: Array  # of each bone (bone, 3)
     weight_bones: NDArray[np.int64]  # skinning: bone numbers (vertex, k)
     weights: Array  # and their weights; those of a vertex sum to 1
-    heel: Mapping[str, Array]  # rearmost point of the sole by side, as high as
+    heel: Mapping[str, Array]  # rearmost point of the sole by side, at the height of
     toe: Mapping[str, Array]  # the tip of the second toe
     mass_kg: float  # from the volume of the mesh
 
@@ -101,7 +101,7 @@ STRETCHED: Mapping[str, tuple[str, ...]] = {
     "upper_arm": ("upperarm01", "upperarm02"),
     "forearm": ("lowerarm01", "lowerarm02"),
 }
-"""The bones that make the length of each segment of a limb."""
+"""The bones that determine the length of each segment of a limb."""
 
 _SEGMENT_ENDS: Mapping[str, tuple[str, str]] = {
     "thigh": ("hip", "knee"),
@@ -128,17 +128,18 @@ def parametric_body(
 ) -> Body:
     """Build the body of a person: Anny (NAVER, Apache-2.0), on the MakeHuman targets (CC0).
 
-    `weight_kg` is the volume of the mesh at 980 kg/m^3. One that no body of this stature has is
-    refused with the range. The segments are as long as is usual for stature and sex, by
-    `tables/body_build.yaml`, or by a share longer: `thigh`, `shank`, `trunk` (hips to shoulders),
-    `upper_arm` and `forearm`, 0.02 for 2 %. A thigh too long or short for the shank is refused.
+    `weight_kg` is the volume of the mesh at 980 kg/m^3. It is an error, which states the range, if
+    no body of this stature has that weight. The segments have the usual length for stature and sex,
+    from `tables/body_build.yaml`, or are longer by a share: `thigh`, `shank`, `trunk` (hips to
+    shoulders), `upper_arm` and `forearm`, 0.02 for 2 %. It is also an error if a thigh is too long
+    or short for the shank.
     """
     people = tables.load("body_build")["thigh_over_shank"]
     ratio = (1.0 + thigh) / (1.0 + shank)
     if not people["least"] <= ratio <= people["most"]:
         raise BadInputError(
             f"parametric_body: thigh {thigh:g} and shank {shank:g} make thigh over shank"
-            f" {ratio:.2f} of the usual; people have {people['least']:g} to {people['most']:g}"
+            f" {ratio:.2f} of the usual; keep it in {people['least']:g} to {people['most']:g}"
         )
     deviations = {"thigh": thigh, "shank": shank, "trunk": trunk}
     deviations |= {"upper_arm": upper_arm, "forearm": forearm}
@@ -188,8 +189,9 @@ def _body(
         vertices, _ = rest(height, 0.5)
         return float(np.ptp(vertices[:, 1]))
 
-    # MakeHuman's height stretches thigh, shank and head unequally: who is taller or shorter than
-    # usual is made larger or smaller as a whole.
+    # # MakeHuman's height stretches thigh, shank and head unequally. The body of a taller or
+    # shorter
+    # person is therefore scaled as a whole.
     height = _solved(stature, build["stature"][sex]["mean"])
     weights = model.vertex_bone_weights.numpy().astype(np.float64)
     bones = tuple(str(name) for name in model.bone_labels)
@@ -211,7 +213,7 @@ def _body(
         vertices, heads = rest(height, weight)
         scale = height_m / np.ptp(vertices[:, 1])
         rest_m = height_m - sum(lengths[name] for name in ("thigh", "shank", "trunk"))
-        for _ in range(20):  # what is not lengthened is scaled until the stature is right
+        for _ in range(20):  # the other parts are scaled until the stature is right
             scaled = dataclasses.replace(empty, vertices=scale * vertices, heads=scale * heads)
             body = _lengthened(_with_hip_centres(scaled, height_m), lengths)
             short = height_m - float(np.ptp(body.vertices[:, 1]))
@@ -225,7 +227,7 @@ def _body(
     if not lightest <= weight_kg <= heaviest:
         raise BadInputError(
             f"parametric_body: weight_kg {weight_kg:g} is out of reach for a {sex} of"
-            f" {height_m:g} m; give {np.ceil(lightest):.0f} to {np.floor(heaviest):.0f}"
+            f" {height_m:g} m; use {np.ceil(lightest):.0f} to {np.floor(heaviest):.0f}"
         )
     body = built(_solved(lambda weight: built(weight).mass_kg, weight_kg, HEAVIEST))
     origin = np.array([body.mid_hip[0], body.vertices[:, 1].min(), body.mid_hip[2]])
@@ -239,12 +241,12 @@ def _body(
 
 
 def _volume(a: Array, b: Array, c: Array) -> float:
-    """Volume of a closed mesh with these corners of its triangles, cubic metres."""
+    """Return the volume of a closed mesh with these corners of its triangles, in cubic metres."""
     return float(abs((np.cross(a, b) * c).sum()) / 6)
 
 
 def _lengthened(body: Body, lengths: Mapping[str, float]) -> Body:
-    """Stretch trunk and segments of the limbs along themselves to lengths, metres.
+    """Stretch trunk and segments of the limbs along themselves to lengths, in metres.
 
     The mesh follows by its skinning weights, as it follows a pose.
     """
@@ -260,7 +262,7 @@ def _lengthened(body: Body, lengths: Mapping[str, float]) -> Body:
     line = shoulders - body.mid_hip
     higher = np.sqrt(lengths["trunk"] ** 2 - line[2] ** 2) - line[1]
     first, last = (body.heads[body.bone(name)][1] for name in (_SPINE[0], "clavicle.L"))
-    for bone in _SPINE:  # which carries the shoulder girdle
+    for bone in _SPINE:  # the spine carries the shoulder girdle
         stretch[bone] = np.diag([1.0, 1.0 + higher / (last - first), 1.0])
     steps = {name: matrix[None] for name, matrix in stretch.items()}
     matrices, heads = transforms(body, steps, body.mid_hip[None])
@@ -269,7 +271,7 @@ def _lengthened(body: Body, lengths: Mapping[str, float]) -> Body:
 
 
 def _with_hip_centres(body: Body, height_m: float) -> Body:
-    """Put the hips of the rig, the heads of MakeHuman's thigh bones, where people have them.
+    """Move the hips of the rig, the heads of MakeHuman's thigh bones, to the hip centres of people.
 
     The bones of the rig begin in the middle of the flesh, farther back and farther apart than the
     femoral heads. Half the distance of the centres is 0.33 of the pelvic width plus 7.3 mm
@@ -277,7 +279,7 @@ def _with_hip_centres(body: Body, height_m: float) -> Body:
     bones the same regression puts them depends on the tilt of the pelvis, which the mesh does not
     show. With the iliac spines 12 degrees lower in front, as in ten standing people on average
     (`python benchmarks/uiprmd.py`), it is 0.023 of stature in slender men and 0.015 in slender
-    women, with a level pelvis 0.032 and 0.023; 0.022 is taken for both.
+    women; with a level pelvis it is 0.032 and 0.023. This module uses 0.022 for both.
     """
     both = [body.bone(JOINT_BONES["hip"] + suffix) for suffix in SUFFIX.values()]
     middle = body.heads[both].mean(axis=0) + np.array([0.0, 0.0, 0.022 * height_m])
@@ -299,7 +301,7 @@ def _anny() -> Any:
 
 
 def _solved(function: Callable[[float], float], target: float, most: float = 1.0) -> float:
-    """Solve increasing function(x) = target on [0, most]; the nearer end where none solves it."""
+    """Solve increasing function(x) = target on [0, most]; return the nearer end if none does."""
     low, high = function(0.0) - target, function(most) - target
     if low >= 0.0 or high <= 0.0:
         return 0.0 if low >= 0.0 else most
@@ -313,8 +315,9 @@ def _heel_and_toe(body: Body, suffix: str) -> tuple[Array, Array]:
     toes = body.vertices[np.isin(body.main_bones, second_toe)]
     toe = toes[toes[:, 2].argmax()]
     foot = body.vertices[body.main_bones == body.bone("foot" + suffix)]
-    # The sole at the height of the toe tip, so that the line from heel to toe of a flat foot is
-    # level and dorsiflexion is zero when the shank stands at right angles to the floor.
+    # # The sole is at the height of the toe tip, so that the line from heel to toe of a flat foot
+    # is
+    # level and dorsiflexion is zero when the shank is perpendicular to the floor.
     sole = foot[np.abs(foot[:, 1] - toe[1]) < 0.012]
     heel = sole[sole[:, 2].argmin()].copy()
     heel[1] = toe[1]
@@ -322,11 +325,11 @@ def _heel_and_toe(body: Body, suffix: str) -> tuple[Array, Array]:
 
 
 def transforms(body: Body, rotations: Mapping[str, Array], mid_hip: Array) -> tuple[Array, Array]:
-    """Pose the bones: orientation (time, bone, 3, 3) and head (time, bone, 3) of each.
+    """Pose the bones: return orientation (time, bone, 3, 3) and head (time, bone, 3) of each.
 
     `rotations` are orientations of bones relative to rest, in the world frame, (time, 3, 3) each,
-    with at least that of `root`; a bone that is not named turns with its parent. `mid_hip` is where
-    the mid-hip is, (time, 3), metres.
+    with at least that of `root`; a bone that is not named turns with its parent. `mid_hip` is the
+    position of the mid-hip, (time, 3), in metres.
     """
     steps = len(mid_hip)
     orientation = np.empty((steps, len(body.bones), 3, 3))
@@ -342,9 +345,9 @@ def transforms(body: Body, rotations: Mapping[str, Array], mid_hip: Array) -> tu
 
 
 def keypoints(body: Body, orientation: Array, position: Array) -> dict[str, Array]:
-    """Joint centres, heels, toes and eyes of a posed body, (time, 3) each, metres.
+    """Return joint centres, heels, toes and eyes of a posed body, (time, 3) each, in metres.
 
-    Named as MediaPipe's landmarks: `left_shoulder`, ..., `right_foot_index`.
+    The names are those of MediaPipe's landmarks: `left_shoulder`, ..., `right_foot_index`.
     """
 
     def carried(bone: str, point: Array) -> Array:
@@ -367,10 +370,10 @@ def keypoints(body: Body, orientation: Array, position: Array) -> dict[str, Arra
 
 
 def skinned(body: Body, orientation: Array, position: Array, vertices: Array) -> Array:
-    """Mesh of one posed frame by linear blend skinning, (vertex, 3), metres.
+    """Return the mesh of one posed frame by linear blend skinning, (vertex, 3), in metres.
 
-    `orientation` and `position` are of the bones in this frame, `vertices` the mesh at rest, as
-    dressed.
+    `orientation` and `position` belong to the bones in this frame; `vertices` is the dressed mesh
+    at rest.
     """
     shift = position - np.einsum("bij,bj->bi", orientation, body.heads)
     affine = np.concatenate([orientation, shift[:, :, None]], axis=2)

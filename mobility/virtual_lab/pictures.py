@@ -27,7 +27,7 @@ _FURNITURE = "#6b7480"
 
 
 class Camera(Strict):
-    """Where the camera stands and looks.
+    """Position and direction of the camera.
 
     Attributes
     ----------
@@ -35,15 +35,16 @@ class Camera(Strict):
         Degrees around the subject: 0 in front, 90 on the subject's left, -90 on the right, 180
         behind.
     height_m
-        Above the floor; a level camera sees this height in the middle of the picture.
+        Height above the floor, which a level camera shows in the middle of the picture.
     distance_m
-        Horizontally from the middle of the feet (of the hips of who sits or lies).
+        Horizontal distance from the middle of the feet (from the hips of a subject who sits or
+        lies).
     across_m
-        By how much the camera stands to its right of there.
+        Shift of the camera to its right, metres.
     field_of_view
-        Vertical, degrees.
+        Vertical field of view, degrees.
     tilt
-        Degrees upwards of level; negative looks down.
+        Degrees above level; a camera with a negative tilt looks down.
     roll
         Degrees by which the camera is turned clockwise about its axis.
     """
@@ -58,35 +59,35 @@ class Camera(Strict):
 
 
 class Look(Strict):
-    """How it looks: colours (red, green and blue from 0 to 255), clothes, room, light, sensor.
+    """Appearance: colours (red, green and blue from 0 to 255), clothes, room, light, sensor.
 
     Attributes
     ----------
     skin, hair, shirt, shorts, shoes, wall, floor
         Colours.
     loose_m
-        By how much shirt and shorts stand off the body more than tight ones do, metres.
+        Additional distance of shirt and shorts from the body, compared with tight ones, metres.
     sleeves, legs
         Length of sleeves and trousers.
     pattern
-        Of the wall; its second colour is a darker shade.
+        Pattern of the wall; its second colour is a darker shade.
     clutter
         Number of coloured boxes behind the subject.
     clutter_seed
-        Their places and colours.
+        Seed for their places and colours.
     light
         Brightness of the lamps; 1 is a well-lit room.
     lamp
-        Where the main lamp is: degrees around the subject from the camera, positive to the
+        Direction of the main lamp: degrees around the subject from the camera, positive to the
         camera's right, 180 behind the subject. None: in front, as in a well-lit room.
     fill
-        Brightness of the other lamps, of what it usually is; 0 leaves hard shades.
+        Brightness of the other lamps, as a share of the usual; 0 leaves hard shadows.
     exposure
-        Of the picture, in stops; what gets too bright is clipped.
+        Exposure of the picture, in stops; values that are too bright are clipped.
     blur
-        Of lens and compression: standard deviation in pixels.
+        Blur of lens and compression: standard deviation in pixels.
     noise
-        Of the sensor: standard deviation in grey levels, new in each frame.
+        Noise of the sensor: standard deviation in grey levels, different in each frame.
     """
 
     skin: Colour = (214, 165, 136)
@@ -120,9 +121,9 @@ def frames(
     height: int,
     samples: int = 4,
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Render every instant of a trial: seconds, and (height, width, 3) uint8 RGB.
+    """Render every instant of a trial: yield seconds, and (height, width, 3) uint8 RGB.
 
-    `samples` are taken of each pixel, against jagged edges; 1 takes half the time of 4.
+    `samples` are taken of each pixel, to avoid jagged edges; 1 takes half the time of 4.
     """
     dressed, colours = _dressed(body, look)
     sensor = Sensor(look, width, height)
@@ -150,7 +151,7 @@ def frames(
         with progress_bar("rendering the video", total=len(trial.time)) as bar:
             for i, time in enumerate(trial.time):
                 bones = trial.orientation[i], trial.position[i]
-                # A subject who keeps still is drawn once; the sensor's noise is new all the same.
+                # # A subject who keeps still is drawn once; the noise of the sensor still changes.
                 if not all(np.array_equal(*pair) for pair in zip(bones, drawn, strict=True)):
                     mesh.points = skinned(body, *bones, dressed)
                     mesh.point_data["Normals"] = _normals(np.asarray(mesh.points), body.faces)
@@ -165,18 +166,18 @@ def frames(
 
 
 class Sensor:
-    """What lens and sensor make of pictures; the noise of a frame is the same each time."""
+    """What lens and sensor make of pictures; the noise of a frame is always the same."""
 
     def __init__(self, look: Look, width: int, height: int) -> None:
         self._look = look
         self._rng = np.random.default_rng(0)
-        # One field, seen through a window that jumps: as good as new noise, and much faster.
+        # # One noise field behind a window that jumps: as good as new noise, and much faster.
         size = (height + 64, width + 64, 3)
         field = look.noise * self._rng.standard_normal(size, dtype=np.float32)
         self._field = np.rint(field).astype(np.int16)
 
     def take(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Give a picture as the sensor has it, the next frame of a film."""
+        """Return a picture as the sensor records it, as the next frame of a video."""
         import cv2
 
         look, picture = self._look, np.ascontiguousarray(image, dtype=np.uint8)
@@ -192,7 +193,7 @@ class Sensor:
 
 
 def _normals(points: Array, faces: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Vertex normals, the mean of the faces around weighted by their area."""
+    """Return vertex normals, the area-weighted mean of the faces around each vertex."""
     a, b, c = (points[faces[:, k]] for k in range(3))
     normal = np.cross(b - a, c - a)
     total = np.stack(
@@ -214,7 +215,7 @@ def _starts(bone: NDArray[np.str_], *prefixes: str) -> NDArray[np.bool_]:
 def _garments(
     body: Body, bone: NDArray[np.str_], look: Look
 ) -> dict[str, Callable[[Array], Array]]:
-    """For each garment a function of the points: metres inside its edge, NaN where it cannot be."""
+    """Return for each garment a function of points: metres inside its edge, NaN if impossible."""
     arm = _starts(bone, "upperarm", "lowerarm", "wrist", "finger", "metacarpal")
     leg = _starts(bone, "upperleg", "lowerleg", "foot", "toe")
     head = bone == "head"
@@ -275,7 +276,7 @@ def _snapped(points: Array, edges: NDArray[np.int64], inside: Callable[[Array], 
 
 
 def _dressed(body: Body, look: Look) -> tuple[Array, NDArray[np.uint8]]:
-    """Mesh at rest with clothes and hair of some thickness, and a colour for each face."""
+    """Return the mesh at rest with thick clothes and hair, and a colour for each face."""
     # The name, without side, of the bone that moves each vertex most.
     bone = np.array([name.rsplit(".", 1)[0] for name in body.bones])[body.main_bones]
     garments = _garments(body, bone, look)
@@ -324,7 +325,7 @@ def _dressed(body: Body, look: Look) -> tuple[Array, NDArray[np.uint8]]:
 
 
 def _relaxed(points: Array, edges: NDArray[np.int64], is_relaxed: NDArray[np.bool_]) -> Array:
-    """Mean of the neighbours, many times over: toes become the front of a shoe."""
+    """Average over the neighbours, many times: toes become the front of a shoe."""
     both = is_relaxed[edges].all(axis=1)
     a, b = edges[both].T
     count = np.bincount(a, minlength=len(points)) + np.bincount(b, minlength=len(points))
@@ -348,7 +349,7 @@ def _relaxed(points: Array, edges: NDArray[np.int64], is_relaxed: NDArray[np.boo
 
 
 def _room(camera: Camera, look: Look, width: int, height: int, samples: int) -> Any:
-    # VTK tries an X server first and complains when there is none.
+    # # VTK tries an X server first and complains if there is none.
     os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     try:
         import pyvista
@@ -401,7 +402,7 @@ def _room(camera: Camera, look: Look, width: int, height: int, samples: int) -> 
             size[0] = 0.03
         colour = tuple(int(c) for c in rng.integers(30, 235, 3))
         add(box(tuple(corner), tuple(corner + size)), colour)
-    # Furniture that tells the height of the camera, away from the person.
+    # # Furniture that shows the height of the camera, away from the person.
     add(box((wall - 0.04, 0.75, 0.0), (wall, 1.6, 2.05)), (170, 142, 112))
     add(box((wall - 0.03, -1.5, 1.25), (wall, -0.75, 1.85)), (92, 116, 124))
     for radius, shade in ((0.46, 0.93), (0.38, 0.87), (0.30, 0.80)):
@@ -443,7 +444,7 @@ def _room(camera: Camera, look: Look, width: int, height: int, samples: int) -> 
 
 
 def _pattern(look: Look) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    """Corners (across, up) of the darker fields of the wall, metres."""
+    """Return the corners (across, up) of the darker fields of the wall, in metres."""
     wide, top = 0.25, 3.2
     stripes = [-6 + 2 * wide * i for i in range(24)]
     if look.pattern == "stripes":

@@ -1,8 +1,8 @@
-"""Single joints of the parametric body that move there and back, while all else rests.
+"""Single joints of the parametric body that move there and back, while the rest does not move.
 
-A standing subject balances as before a squat, with the arms hanging; one who sits or lies has an
-upright trunk that is turned as a whole. The limb that moves is posed anew at every instant. An
-ankle under the body's weight moves with both knees, which go forward over the feet.
+A standing subject balances as before a squat, with the arms hanging. A subject who sits or lies has
+an upright trunk that is turned as a whole. The moving limb is posed at every instant. An ankle
+under the body's weight moves with both knees, which go forward over the feet.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Posture = Literal["standing", "seated", "supine", "prone", "side_lying"]
 
 
 class _Range(NamedTuple):
-    """Degrees of a movement: least and most that can be asked, at rest; postures to do it in."""
+    """Degrees of a movement: smallest, largest and at rest; postures in which it is possible."""
 
     low: float
     high: float
@@ -71,7 +71,7 @@ _LEGS: dict[Posture, tuple[float, float, float]] = {
     "prone": (0.0, 6.0, -35.0),
     "side_lying": (4.0, 8.0, -15.0),
 }
-"""Flexion of thigh and knee and dorsiflexion of legs that rest, degrees."""
+"""Flexion of thigh and knee and dorsiflexion of resting legs, in degrees."""
 
 _SIDE_BEND = {"spine05": 0.3, "spine04": 0.55, "spine03": 0.75, "spine02": 0.9, "spine01": 1.0}
 _NECK_BEND = {"neck01": 0.3, "neck02": 0.65, "head": 1.0}
@@ -79,52 +79,55 @@ _BENDS = {
     "trunk_lateral_flexion": _SIDE_BEND | dict.fromkeys(_NECK_BEND, 1.0),
     "neck_lateral_flexion": _NECK_BEND,
 }
-"""Share of a bend to the side that has been made up to each bone."""
+"""Share of a bend to the side that is reached at each bone."""
 
 _TRUNK = ("root", *_SIDE_BEND, *_NECK_BEND)
 _TOES = tuple(f"toe{number}-1" for number in range(1, 6))
 _LEG_BONES = ("upperleg01", "lowerleg01", "foot", *_TOES)
 
 _SHANK_DROPS = 0.9
-"""Degrees of knee flexion with each degree of hip flexion: the shank nearly hangs."""
+"""Degrees of knee flexion for each degree of hip flexion: the shank nearly hangs."""
 
 _LUNGE_DEPTH = 0.62
-"""Percent of depth with each degree of shank inclination, heels on the floor."""
+"""Percent of depth for each degree of shank inclination, with the heels on the floor."""
 
 _COUCH_M = 0.55
 _SINKS_M = 0.02
 _DELTOID_M = 0.04
-"""Metres: height of the couch, how far a body sinks into it or the seat, and the flesh below a
-shoulder that is lain on."""
+"""In metres: height of the couch, how far a body sinks into it or the seat, and the flesh below a
+shoulder on which the subject lies."""
 
 
 class JointMotion(Strict):
-    """What is asked of the subject.
+    """Settings of the motion.
 
     Attributes
     ----------
     movement
-        Which angle moves. "hip_flexion" raises the knee with a hanging shank; "knee_flexion" brings
-        the heel to the buttock, supine along the couch; "ankle_dorsiflexion_weight_bearing" brings
-        both knees over the feet (`side` is then "both"). An extension of elbow or knee starts bent.
+        The angle that moves. "hip_flexion" raises the knee with a hanging shank. "knee_flexion"
+        brings the heel to the buttock, supine along the couch. "ankle_dorsiflexion_weight_bearing"
+        brings both knees over the feet (`side` is then "both"). An extension of elbow or knee
+        starts bent.
     side
         "left", "right" or "both" of the subject; the side to which trunk or neck bend.
     posture
         "standing", "seated" on a stool, "supine" or "prone" on a couch with the head away from or
-        towards where a standing subject faces, or "side_lying" with the side that moves on top.
+        towards the direction in which a standing subject faces, or "side_lying" with the moving
+        side on top.
     arms
-        "hanging", or "sideways": level, where the elbow bends upwards, in the frontal plane.
+        "hanging", or "sideways": level, in the frontal plane, with the elbow bending upwards.
     to
-        Degrees at the turn, as commanded, negative for extension beyond zero; the angles between
-        joint centres differ by some degrees (the trunk leans by 2) and are in the truth.
+        Commanded degrees at the end of range, negative for extension beyond zero. The angles
+        between joint centres differ by some degrees (the trunk leans by 2) and are in the truth.
     elbow_to
-        Flexion of the elbow at the turn of a shoulder that moves, degrees; None: as at rest.
+        Flexion of the elbow at the end of range of a moving shoulder, degrees; None: as at rest.
     repetitions, out_s, hold_s, back_s, pause_s, lead_s
-        How often; seconds out, at the turn, back, between two, and at the start and the end.
+        Number of repetitions; seconds out, at the end of range, back, between two, and at start and
+        end.
     arm_spread
-        By how much the hanging arms stand off the trunk, degrees.
+        Angle between the hanging arms and the trunk, degrees.
     toe_out
-        Turn of the feet, and of the plane in which a leg moves, outwards, degrees.
+        Outward turn of the feet, and of the plane in which a leg moves, degrees.
     """
 
     movement: Movement
@@ -150,16 +153,16 @@ class JointMotion(Strict):
                 f"to: {self.movement} should be from {low:g} to {high:g} (got {self.to:g})"
             )
         if self.posture not in possible:
-            raise ValueError(f"posture: {self.movement} is done {' or '.join(possible)}")
+            raise ValueError(f"posture: for {self.movement} use {' or '.join(possible)}")
         if self.movement == "ankle_dorsiflexion_weight_bearing" and self.side != "both":
-            raise ValueError("side: ankle_dorsiflexion_weight_bearing moves both")
+            raise ValueError("side: ankle_dorsiflexion_weight_bearing moves both; use both")
         one_sided = "lateral_flexion" in self.movement or self.posture == "side_lying"
         if one_sided and self.side == "both":
             raise ValueError("side: should be left or right")
         if self.arms == "sideways" and not self.movement.startswith("elbow"):
-            raise ValueError("arms: are sideways where the elbow moves")
+            raise ValueError("arms: must be sideways if the elbow moves")
         if self.elbow_to is not None and not self.movement.startswith("shoulder"):
-            raise ValueError("elbow_to: is for a shoulder that moves")
+            raise ValueError("elbow_to: only applies to a moving shoulder; leave it out")
         return self
 
     @property
@@ -169,18 +172,18 @@ class JointMotion(Strict):
 
     @property
     def phases(self) -> Phases:
-        """When it moves."""
+        """Phases of the motion."""
         seconds = (self.lead_s, self.out_s, self.hold_s, self.back_s, self.pause_s)
         return Phases(self.repetitions, *seconds)
 
 
 def perform_joint(body: Body, motion: JointMotion, time: Array) -> Trial:
-    """Let the body move a joint there and back, seen at `time`, (time,) seconds from the start.
+    """Perform a single-joint motion, at `time`, (time,) seconds from the start.
 
-    `bottom` is the middle of the turn, `depth` is NaN.
+    `bottom` is the middle of the end of range, `depth` is NaN.
     """
-    start, bottom, end, each = motion.phases.at(time)
-    progress = each.sum(axis=0)
+    start, bottom, end, shares = motion.phases.at(time)
+    progress = shares.sum(axis=0)
     rest = MOVEMENTS[motion.movement].rest
     angle = np.radians(rest + (motion.to - rest) * progress)
 
@@ -214,7 +217,7 @@ def _pose_arms(
     rest_bend = MOVEMENTS["elbow_flexion"].rest
     for side in SUFFIX:
         sideways = motion.arms == "sideways"
-        # On the back the hands rest on the couch; on the side they are in front.
+        # # When supine, the hands rest on the couch; when lying on the side, they are in front.
         rests = {"supine": -6.0, "side_lying": 75.0}.get(motion.posture, 0.0)
         raised = steady * np.radians(90.0 if sideways else rests)
         bend = steady * np.radians(rest_bend)
@@ -229,7 +232,7 @@ def _pose_arms(
                 bend = np.radians(rest_bend + (motion.elbow_to - rest_bend) * progress)
         spread = steady * np.radians(motion.arm_spread)
         if motion.movement == "trunk_lateral_flexion" and side in motion.sides:
-            spread = spread + angle  # it hangs, beside the thigh
+            spread = spread + angle  # it hangs beside the thigh
         posed |= arm_chain(body, posed["spine01"], side, spread, raised, bend, sideways=sideways)
 
 
@@ -249,7 +252,7 @@ def _pose_legs(body: Body, motion: JointMotion, posed: dict[str, Array], angle: 
         aside = 0.0 * steady
         if moves:
             if motion.movement == "hip_flexion":
-                # The knee of a raised thigh hangs; at rest it is bent as much as it always is.
+                # # The knee of a raised thigh hangs; at rest it has its usual flexion.
                 thigh, knee = angle, knee + _SHANK_DROPS * np.maximum(angle, 0.0)
             elif motion.movement == "hip_extension":
                 thigh = angle
@@ -268,7 +271,7 @@ def _pose_legs(body: Body, motion: JointMotion, posed: dict[str, Array], angle: 
 
 
 def _placed(body: Body, motion: JointMotion) -> tuple[Array, Array, tuple[Corners, ...]]:
-    """Turn and shift of the whole body, and what it sits or lies on."""
+    """Return turn and shift of the whole body, and the surfaces on which it sits or lies."""
     trunk = _lying_on(body)
     tall = float(np.ptp(body.vertices[:, 1]))
     hip = body.mid_hip[1]
@@ -278,7 +281,9 @@ def _placed(body: Body, motion: JointMotion) -> tuple[Array, Array, tuple[Corner
     if motion.posture == "seated":
         thigh = segment_length(body, "hip", "knee", "left")
         seat = segment_length(body, "knee", "ankle", "left")
-        seat += float(body.joint("ankle", "left")[1])  # height of the hips, feet on the floor
+        seat += float(
+            body.joint("ankle", "left")[1]
+        )  # height of the hips, with the feet on the floor
         top = seat + trunk[:, 2].min() + _SINKS_M
         front = 0.72 * thigh
         stool = ((-0.2, top - 0.06, -0.22), (0.2, top, front))
@@ -302,7 +307,7 @@ def _placed(body: Body, motion: JointMotion) -> tuple[Array, Array, tuple[Corner
 
 
 def _lying_on(body: Body) -> Array:
-    """Points of the mesh at rest that bear a body that sits or lies, from the mid-hip."""
+    """Return the mesh points at rest that bear a sitting or lying body, from the mid-hip."""
     bears = ("root", "pelvis", "spine", "upperleg01")
     names = np.array([name.startswith(bears) for name in body.bones])
     bearing: Array = body.vertices[names[body.main_bones]] - body.mid_hip
@@ -310,7 +315,7 @@ def _lying_on(body: Body) -> Array:
 
 
 def _stance(body: Body, motion: JointMotion, time: Array) -> tuple[dict[str, Array], Array]:
-    """Orientations of trunk and standing legs, and the mid-hip, before the body is turned."""
+    """Return orientations of trunk and standing legs, and mid-hip, before the body is turned."""
     if motion.posture != "standing":
         upright = np.broadcast_to(np.eye(3), (len(time), 3, 3))
         names = [name for name in body.bones if name in _TRUNK]
@@ -343,7 +348,7 @@ def _stance(body: Body, motion: JointMotion, time: Array) -> tuple[dict[str, Arr
 def _leg(
     body: Body, motion: JointMotion, side: str, thigh: Array, knee: Array, dorsiflexion: Array
 ) -> dict[str, Array]:
-    """Orientations of the bones of a leg that swings in its vertical plane; radians."""
+    """Return orientations of the bones of a leg that swings in its vertical plane; radians."""
     suffix = SUFFIX[side]
     out = SIDE_SIGN[side] * np.radians(motion.toe_out)
     plane = rotated_about("y", np.asarray(out))

@@ -1,8 +1,8 @@
-"""A person who stands on one leg and squats, on one side or on both one after the other.
+"""A person who squats on one leg, on one side or on both sides in turn.
 
-The subject stands on both feet, lifts one, squats on the other, and puts the foot down again. The
-hips lie so that the centre of mass is over the foot that stands, as the trunk leans and the pelvis
-drops.
+The subject stands on both feet, lifts one, squats on the other leg, and puts the foot down again.
+While the trunk leans and the pelvis drops, the hips are placed so that the centre of mass is over
+the standing foot.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from mobility.virtual_lab.standing_body import (
 )
 
 FREE_LEG = {"behind": (2.0, 2.0, 80.0), "front": (42.0, 75.0, 30.0)}
-"""Degrees by which the thigh of the leg that is lifted is forwards, while standing and at the
-greatest depth, and by which its knee is bent."""
+"""Degrees by which the thigh of the lifted leg is forwards, while standing and at the greatest
+depth, and by which its knee is bent."""
 
 LARGEST_INCLINATION = MOVEMENTS["ankle_dorsiflexion_weight_bearing"].high
-"""Degrees; no shank leans further over a foot that stands."""
+"""In degrees: the shank over a standing foot leans no further."""
 
 POINTED = 20.0
-"""Degrees by which the foot that is lifted hangs down."""
+"""Degrees by which the lifted foot hangs down."""
 
 _FALLS = (
-    "single-leg squat: this body cannot keep its balance like this; lessen knee_flexion,"
+    "single-leg squat: this body cannot keep its balance like this; reduce knee_flexion,"
     " pelvis_drop or side_lean, or raise trunk_lean"
 )
 
@@ -55,31 +55,31 @@ OTHER = {"left": "right", "right": "left"}
 
 
 class SingleLegSquat(Stance):
-    """What is asked of the subject, besides how it stands.
+    """Settings of the motion, besides those of standing.
 
     Attributes
     ----------
     kind
-        Names this motion.
+        Name of this motion.
     side
-        The leg that stands; "both" squats on the left first, and then on the right.
+        The standing leg; "both" squats first on the left, then on the right.
     repetitions
-        How many on each leg.
+        Number of repetitions on each leg.
     free_leg
-        Whether the other leg is held with the foot behind or in front.
+        Whether the foot of the other leg is held behind or in front.
     knee_flexion
-        Of the leg that stands, at the greatest depth, degrees; how far the shank leans is what
-        keeps the balance.
+        Knee flexion of the standing leg at the greatest depth, degrees. The lean of the shank
+        follows from the balance.
     pelvis_drop
-        By how much the side that is lifted is lower at the greatest depth, degrees.
+        How much lower the lifted side of the pelvis is at the greatest depth, degrees.
     trunk_lean, side_lean
-        Of pelvis and trunk forwards, and of the thorax over the leg that stands, at the greatest
+        Lean of pelvis and trunk forwards, and of the thorax over the standing leg, at the greatest
         depth, degrees; the line from the hips to the shoulders leans by some nine tenths of that.
     descent_s, bottom_s, ascent_s, pause_s
-        Duration of the phases of a repetition, and of the pauses between two and on one leg before
-        the first and after the last, seconds.
+        Duration of the phases of a repetition, and of the pauses between two repetitions and on one
+        leg before the first and after the last, seconds.
     lift_s, lead_s
-        Of lifting the foot and putting it down, and of standing on both feet, seconds.
+        Duration of lifting the foot and putting it down, and of standing on both feet, seconds.
     """
 
     kind: Literal["single-leg-squat"]
@@ -104,17 +104,17 @@ class SingleLegSquat(Stance):
 
     @property
     def sides(self) -> tuple[str, ...]:
-        """The legs that stand, in order."""
+        """The standing legs, in order."""
         return tuple(SUFFIX) if self.side == "both" else (self.side,)
 
     @property
     def phases(self) -> Bouts:
-        """When it moves."""
+        """Phases of the motion."""
         return Bouts(self)
 
 
 class _Bout(NamedTuple):
-    """Repetitions on one leg: when they are, how far the other is lifted, how deep each is."""
+    """Repetitions on one leg: their times, how far the other leg is lifted, how deep each is."""
 
     start: Array
     bottom: Array
@@ -142,7 +142,7 @@ class Bouts:
         return n * self._bout_s + (n + 1) * self._motion.lead_s
 
     def at(self, time: Array) -> dict[str, _Bout]:
-        """Repetitions on each leg that stands."""
+        """Return the repetitions on each standing leg."""
         lift_s, lead_s = self._motion.lift_s, self._motion.lead_s
         bouts = {}
         for n, side in enumerate(self._motion.sides):
@@ -156,9 +156,9 @@ class Bouts:
 
 
 def perform_single_leg_squat(body: Body, motion: SingleLegSquat, time: Array) -> Trial:
-    """Let the body squat on one leg, seen at `time`, (time,) seconds from the start of the trial.
+    """Perform single-leg squats, at `time`, (time,) seconds from the start of the trial.
 
-    What this body cannot do is refused.
+    A squat that this body cannot do raises an error.
     """
     bouts = motion.phases.at(time)
     standing = standing_in_balance(body, motion)
@@ -180,7 +180,7 @@ def perform_single_leg_squat(body: Body, motion: SingleLegSquat, time: Array) ->
         low = min(points[f"{free}_{end}"][up, 1].min(initial=1.0) for end in ("heel", "foot_index"))
         if low < sole - 0.002:
             raise BadInputError(
-                "single-leg squat: the foot that is lifted meets the floor; lessen knee_flexion or"
+                "single-leg squat: the lifted foot meets the floor; reduce knee_flexion or"
                 " pelvis_drop, or hold it behind"
             )
     of_each = {side: np.full(motion.repetitions, side) for side in bouts}
@@ -204,7 +204,7 @@ def perform_single_leg_squat(body: Body, motion: SingleLegSquat, time: Array) ->
 def _posed(
     body: Body, motion: SingleLegSquat, bouts: dict[str, _Bout], mid_hip: Array
 ) -> dict[str, Array]:
-    """Orientations of all bones, with the mid-hip at a place."""
+    """Return the orientations of all bones, with the mid-hip at a place."""
     steady = np.zeros(len(mid_hip))
     deep = {side: bouts[side].deep if side in bouts else steady for side in SUFFIX}
     lifted = {OTHER[side]: bout.lifted for side, bout in bouts.items()}
@@ -237,7 +237,7 @@ def _lifted(
     hip: Array,
     planted: tuple[Array, Array, Array],
 ) -> tuple[Array, Array, Array]:
-    """Orientation of foot and toes, and ankle, of a foot that is lifted by a share of its way."""
+    """Return orientation of foot and toes, and ankle, of a foot that is partly lifted."""
     standing, deepest, knee = FREE_LEG[motion.free_leg]
     thigh = np.radians(standing + (deepest - standing) * deep)
     shank = thigh - np.radians(knee)
@@ -255,7 +255,7 @@ def _lifted(
 
 
 def _balanced(body: Body, motion: SingleLegSquat, side: str, deep: Array) -> Array:
-    """Mid-hip of somebody who is in balance on one leg, the other lifted, (time, 3)."""
+    """Return the mid-hip of a body in balance on one leg, with the other lifted, (time, 3)."""
     bout = {side: _Bout(deep, deep, deep, np.ones(len(deep)), deep)}
     sole = foot_chain(body, motion, side, deep)
     heel, toe = heel_and_toe(body, sole, side)
@@ -269,8 +269,9 @@ def _balanced(body: Body, motion: SingleLegSquat, side: str, deep: Array) -> Arr
     roll = SIDE_SIGN[side] * np.radians(sided(motion.pelvis_drop, side)) * deep
     width = body.joint("hip", "left") - body.mid_hip
     hip_from_middle = SIDE_SIGN[side] * (rotated_about("z", roll) @ width)
-    # The hip is on a sphere about the ankle; where on it is solved by moving it as the centre of
-    # mass has to move, which nearly follows.
+    # # The hip is on a sphere about the ankle. Its place there is solved by moving it like the
+    # centre
+    # of mass has to move, which it nearly follows.
     over = np.zeros((len(deep), 2))
     for _ in range(25):
         up2 = np.maximum(reach2 - (over**2).sum(axis=1), 0.0)

@@ -1,7 +1,7 @@
-"""A person who rises from a chair and sits down again.
+"""A person who stands up from a chair and sits down again.
 
-The feet are planted and the thighs rest on the seat until the trunk has nearly leaned forwards;
-then the hips leave the seat, and the trunk rises with them. Sitting down is the same backwards.
+The feet are planted and the thighs rest on the seat until the trunk has nearly leaned forwards.
+Then the hips leave the seat (seat-off), and the trunk rises with them. Sitting down is the reverse.
 """
 
 from __future__ import annotations
@@ -32,51 +32,51 @@ from mobility.virtual_lab.standing_body import (
 )
 
 LEAVES = 0.75
-"""Share of the lean forwards after which the hips leave the seat; the trunk leans on until its
+"""Share of the forward lean after which the hips leave the seat. The trunk leans on until its
 largest flexion soon after (Schenkman et al. 1990, Phys Ther 70:638)."""
 
 BEHIND_M = 0.06
-"""How far the centre of mass may be behind the heels when the hips leave the seat: momentum
+"""How far the centre of mass may be behind the heels at seat-off: momentum
 carries it on."""
 
 _SINKS_M = 0.02
 _LEG_M = 0.03
 _BACK_M = 0.42
-"""Metres: how far a body sinks into the seat, thickness of the chair's legs, and how far its back
-rises above the seat."""
+"""In metres: how far a body sinks into the seat, thickness of the chair's legs, and height of its
+back above the seat."""
 
 
 class SitToStand(Stance):
-    """What is asked of the subject, besides how it stands.
+    """Settings of the motion, besides those of standing.
 
-    What :class:`~mobility.virtual_lab.standing_body.Stance` says of the greatest depth applies to
-    sitting, but for `knees_in`, which applies to the largest lean of the trunk.
+    The settings of :class:`~mobility.virtual_lab.standing_body.Stance` at the greatest depth apply
+    to sitting, except `knees_in`, which applies to the largest lean of the trunk.
 
     Attributes
     ----------
     kind
-        Names this motion.
+        Name of this motion.
     repetitions
-        How often the subject rises.
+        How often the subject stands up.
     starts, ends
-        Whether it sits or stands at the start and at the end; who stands at the start sits down
-        before the first repetition.
+        Whether the subject sits or stands at the start and at the end. A subject who stands at the
+        start sits down before the first repetition.
     lead_s
-        At the start and at the end, seconds.
+        Seconds at the start and at the end.
     lean_s, rise_s, stand_s, sit_s, seated_s
-        Seconds in which the trunk leans forwards (and, seated again, back), in which the hips rise,
-        stay up, and go down, and of the pause on the seat between two repetitions.
+        Seconds in which the trunk leans forwards (and, after sitting down, back), in which the hips
+        rise, stay up, and go down, and of the pause on the seat between two repetitions.
     seat_height_m
-        Above the floor.
+        Height above the floor.
     seated_tibia_inclination
-        Mean of the two shanks while seated, degrees from the vertical.
+        Mean inclination of the two shanks while seated, degrees from the vertical.
     seated_lean, trunk_lean
-        Of pelvis and trunk forwards while seated, and at most, degrees; with `lumbar_flexion` the
-        pelvis of who sits leans less by that.
+        Forward lean of pelvis and trunk while seated, and at most, degrees. With `lumbar_flexion`
+        the seated pelvis leans less by that angle.
     shift_m
         Sideways shift of the pelvis to the subject's left half-way up, metres.
     backrest
-        Whether the chair has one.
+        Whether the chair has a backrest.
     """
 
     kind: Literal["sit-to-stand"]
@@ -103,19 +103,19 @@ class SitToStand(Stance):
 
     @property
     def phases(self) -> Rises:
-        """When it moves."""
+        """Phases of the motion."""
         return Rises(self)
 
 
 class _Times(NamedTuple):
-    """Seconds of each repetition; those of sitting down are NaN where that never comes."""
+    """Seconds of each repetition; NaN for a sitting down that never comes."""
 
     start: Array  # the trunk begins to lean forwards
     seat_off: Array
     standing: Array
     descent: Array  # begins
     seated: Array  # the hips are on the seat
-    end: Array  # the trunk is upright again, or who stays standing stands
+    end: Array  # the trunk is upright again, or the subject stands
 
 
 class Rises:
@@ -158,7 +158,7 @@ class Rises:
         return _Times(start, seat_off, standing, descent, seated, end)
 
     def at(self, time: Array) -> tuple[Array, Array]:
-        """How far the hips have risen and the trunk is leaned, 0 to 1, (time,) each."""
+        """Return how far the hips have risen and the trunk leans, 0 to 1, (time,) each."""
         m, times = self._motion, self.times
         further = (1.0 - LEAVES) * m.lean_s
         risen = np.zeros(len(time))
@@ -187,10 +187,10 @@ class Rises:
 
 
 def perform_sit_to_stand(body: Body, motion: SitToStand, time: Array) -> Trial:
-    """Let the body rise from a chair, seen at `time`, (time,) seconds from the start of the trial.
+    """Perform sit-to-stand repetitions, at `time`, (time,) seconds from the start of the trial.
 
-    What this body cannot do without falling is refused. `bottom` is the middle of standing, `depth`
-    is NaN.
+    A motion in which this body would fall raises an error. `bottom` is the middle of standing,
+    `depth` is NaN.
     """
     risen, leaned = motion.phases.at(time)
     seated = 1.0 - risen
@@ -205,7 +205,7 @@ def perform_sit_to_stand(body: Body, motion: SitToStand, time: Array) -> Trial:
     mid_hip[:, 0] = 4.0 * motion.shift_m * risen * seated
     mid_hip[:, 1] = on_seat + (up - on_seat) * risen
 
-    # The path of the hips is that of knees over the feet, whatever the knees do then.
+    # # The path of the hips is that with knees over the feet, whatever the knees do then.
     straight = motion.model_copy(update={"knees_in": 0.0})
     first = motion.standing_knee_flexion / 2
     wanted = first + (motion.seated_tibia_inclination - first) * seated
@@ -223,7 +223,7 @@ def perform_sit_to_stand(body: Body, motion: SitToStand, time: Array) -> Trial:
     if legs.short.max() > 1e-6 or inclination_error > 0.01:
         raise BadInputError(
             "sit-to-stand: the legs of this body do not reach; change seat_height_m or"
-            " seated_tibia_inclination, or lessen stance_width, stagger_m or shift_m"
+            " seated_tibia_inclination, or reduce stance_width, stagger_m or shift_m"
         )
     rotations = leg_rotations(body, soles, legs)
     resting = motion.seated_lean * seated + motion.standing_lean * risen
@@ -249,7 +249,7 @@ def perform_sit_to_stand(body: Body, motion: SitToStand, time: Array) -> Trial:
 def _balanced(
     body: Body, soles: dict[str, tuple[Array, Array, Array]], risen: Array, centre: Array
 ) -> None:
-    """Refuse a subject who has left the seat and would fall back or over the toes."""
+    """Raise if the subject has left the seat and would fall back or over the toes."""
     heels, toes = (
         np.mean([heel_and_toe(body, soles[side], side)[end][:, 2] for side in SUFFIX], axis=0)
         for end in (0, 1)
@@ -263,13 +263,13 @@ def _balanced(
         )
     if (centre[up] > toes[up]).any():
         raise BadInputError(
-            "sit-to-stand: this body falls over its toes; lessen trunk_lean or"
+            "sit-to-stand: this body falls over its toes; reduce trunk_lean or"
             " seated_tibia_inclination"
         )
 
 
 def _flesh(body: Body) -> float:
-    """How far the hips are above what they sit on, metres."""
+    """Return the height of the hips above the surface of the seat, in metres."""
     bears = ("root", "pelvis", "upperleg01")
     names = np.array([name.startswith(bears) for name in body.bones])
     return float(-(body.vertices[names[body.main_bones]] - body.mid_hip)[:, 2].min())
@@ -278,7 +278,7 @@ def _flesh(body: Body) -> float:
 def _chair(
     body: Body, motion: SitToStand, soles: dict[str, tuple[Array, Array, Array]], hips: Array
 ) -> tuple[Corners, ...]:
-    """Boxes of the chair on which the hips are seated, clear of the calves in standing."""
+    """Return boxes of the chair under the hips, clear of the calves in standing."""
     ankles = min(float(soles[side][2][0, 2]) for side in SUFFIX)
     thigh = segment_length(body, "hip", "knee", "left")
     back = float(hips[2]) - _flesh(body) - 0.09

@@ -1,8 +1,8 @@
-"""A squat of the parametric body, with what is asked of it and nothing else.
+"""A squat of the parametric body with the requested settings.
 
-The feet are planted and the legs follow by two-link inverse kinematics. Whoever stands does not
-fall: the hips lie so far forward that the centre of mass is over the feet, and the trunk leans so
-that it comes over their middle as the squat deepens.
+The feet are planted and the legs follow by two-link inverse kinematics. The body does not fall: the
+hips are so far forward that the centre of mass is over the feet, and the trunk leans so that the
+centre of mass comes over their middle as the squat deepens.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from mobility.virtual_lab.standing_body import (
 
 
 class Squat(Stance):
-    """What is asked of the subject, besides how it stands.
+    """Settings of the motion, besides those of standing.
 
     Attributes
     ----------
     repetitions
-        How many.
+        Number of repetitions.
     depth
         How far the mid-hip descends, percent of its standing height above the ankles; one number,
-        or one for each repetition. Thighs are level near 55.
+        or one for each repetition. The thighs are level near 55.
     descent_s, bottom_s, ascent_s, pause_s
         Duration of the phases of a repetition and of the pause between two, seconds.
     lead_s
-        Standing at the start and at the end, seconds.
+        Seconds of standing at the start and at the end.
     tibia_inclination
-        Mean of the two shanks at the greatest depth, degrees from the vertical.
+        Mean inclination of the two shanks at the greatest depth, degrees from the vertical.
     shift_m
         Sideways shift of the pelvis to the subject's left at the greatest depth, metres.
     pelvis_drop
@@ -71,25 +71,25 @@ class Squat(Stance):
 
     @property
     def phases(self) -> Phases:
-        """When it moves."""
+        """Phases of the motion."""
         seconds = (self.lead_s, self.descent_s, self.bottom_s, self.ascent_s, self.pause_s)
         return Phases(self.repetitions, *seconds)
 
 
 def perform(body: Body, squat: Squat, time: Array) -> Trial:
-    """Let the body perform a squat, seen at `time`, (time,) seconds from the start of the trial.
+    """Perform squats, at `time`, (time,) seconds from the start of the trial.
 
-    What this body cannot do without falling is refused.
+    A squat in which this body would fall raises an error.
     """
     depths = np.atleast_1d(np.asarray(squat.depth, dtype=float))
     if depths.size == 1:
         depths = np.repeat(depths, squat.repetitions)
     if depths.size != squat.repetitions:
         raise BadInputError(
-            f"squat: {depths.size} depths for {squat.repetitions} repetitions; give one or as many"
+            f"squat: {depths.size} depths for {squat.repetitions} repetitions; set one or as many"
         )
-    start, bottom, end, each = squat.phases.at(time)
-    depth = (depths[:, None] * each).sum(axis=0)
+    start, bottom, end, shares = squat.phases.at(time)
+    depth = (depths[:, None] * shares).sum(axis=0)
     progress = depth / depths.max()
 
     soles = {side: foot_chain(body, squat, side, progress) for side in SUFFIX}
@@ -99,9 +99,9 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     standing = standing_in_balance(body, squat)
     mid_hip = np.zeros((len(time), 3))
     mid_hip[:, 0] = squat.shift_m * progress
-    # Overextended knees straighten first, which lifts the hips, and then bend.
+    # # Overextended knees straighten first, which raises the hips, and then bend.
     lowered = standing.height * depth / 100.0 - standing.beyond * (1.0 - 2.0 * progress)
-    bending = np.where(lowered < -1e-9, -1.0, 1.0)  # rounding bends no knee back
+    bending = np.where(lowered < -1e-9, -1.0, 1.0)  # rounding must not bend a knee back
     mid_hip[:, 1] = floor_ankle + standing.height + standing.beyond - np.abs(lowered)
 
     def legs(fore_aft: Array, bending: Array | float = 1.0) -> Legs:
@@ -119,7 +119,7 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     short = max(placed.short.max(), inclined.short.max())
     if short > 1e-6 or np.abs(inclined.inclination - wanted).max() > 0.01:
         raise BadInputError(
-            "squat: the legs of this body do not reach; lessen depth, stance_width, stagger_m,"
+            "squat: the legs of this body do not reach; reduce depth, stance_width, stagger_m,"
             " shift_m, pelvis_drop, pelvis_turn or tibia_inclination"
         )
     rotations = leg_rotations(body, soles, placed)
@@ -143,7 +143,7 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     )
     if np.abs(ahead(lean) - target).max() > 0.001:
         raise BadInputError(
-            "squat: no lean of the trunk keeps this body from falling; lessen depth or"
+            "squat: no lean of the trunk keeps this body from falling; reduce depth or"
             " lumbar_flexion, or bring tibia_inclination closer to 32"
         )
     upper_body(body, squat, rotations, roll, lean, progress, turn=turn)

@@ -1,4 +1,4 @@
-"""How a body that stands is posed: planted feet, legs, trunk, arms, and its balance.
+"""Pose of a standing body: planted feet, legs, trunk, arms, and balance.
 
 The legs follow by two-link inverse kinematics.
 """
@@ -28,7 +28,7 @@ SIDE_SIGN = {"left": 1.0, "right": -1.0}
 """Sign of the lateral axis x on each side."""
 
 LEAST_BEND = 0.5
-"""Degrees; a straight leg has no plane in which it bends."""
+"""In degrees: a straight leg has no plane in which it bends."""
 
 SIDED_LIMITS = {
     "toe_out": (-90.0, 90.0),
@@ -39,7 +39,7 @@ SIDED_LIMITS = {
     "pelvis_drop": (-20.0, 20.0),
     "side_lean": (-30.0, 30.0),
 }
-"""Degrees, least and most of what can be sided; the same for one number and for each side."""
+"""In degrees, smallest and largest of settings that can be sided, for one number or each side."""
 
 
 class Sided(Strict):
@@ -50,44 +50,46 @@ class Sided(Strict):
 
 
 class Stance(Strict):
-    """How the subject stands and is held: what squats, chair rises and squats on one leg share.
+    """How the subject stands: settings shared by squats, sit-to-stand and single-leg squats.
 
     Attributes
     ----------
     standing_knee_flexion, standing_lean
-        Of the knees, and of pelvis and trunk forwards, while standing, degrees; with
-        `standing_lumbar_flexion` the pelvis leans less by that. Knees below 0 are overextended.
+        Flexion of the knees, and forward lean of pelvis and trunk, while standing, degrees. With
+        `standing_lumbar_flexion` the pelvis leans less by that angle. Knees below 0 are
+        overextended.
     standing_lumbar_flexion, lumbar_flexion
-        Of the thorax forwards against the pelvis, from what it is at rest, degrees: while standing,
+        Forward flexion of the thorax against the pelvis, relative to rest, degrees: while standing,
         and at the greatest depth. The line from the hips to the shoulders turns against the pelvis
         by some seven tenths of that. In ten people (UI-PRMD, Vakanski et al. 2018, Data 3:2) that
         line flexes by 13 to 51 degrees, 28 on average, from standing to the bottom of a deep squat.
     standing_balance
-        Where the centre of mass is over the feet while standing, from heel (0) to toe (1). Quiet
-        standers have it some 5 cm before the ankles: Winter 1995, Gait Posture 3:193.
+        Position of the centre of mass over the feet while standing, from heel (0) to toe (1). In
+        quiet standing it is some 5 cm in front of the ankles: Winter 1995, Gait Posture 3:193.
     stance_width
-        Distance of the ankles as a multiple of that of the shoulder joint centres.
+        Distance between the ankles as a multiple of that between the shoulder joint centres.
     stagger_m
-        How far the left foot stands ahead of the right, metres; the knee of the foot in front bends
-        less far over it, and the sides differ.
+        How far the left foot is ahead of the right, metres. The knee of the front foot bends less
+        far over it, and the sides differ.
     toe_out
-        Turn of the feet outwards, degrees.
+        Outward turn of the feet, degrees.
     knees_in
-        How far the knees point inwards of the feet at the greatest depth, degrees about the
-        vertical; one number or left and right, as everything below that can be sided.
+        How far the knees point inwards relative to the feet at the greatest depth, degrees about
+        the vertical. One number, or left and right; so are the settings below that can be sided.
     heel_rise
         Pitch of the foot about the ball at the greatest depth, degrees.
     arms
-        Held overhead, level before the body, hanging, crossed before the chest, or with the hands
-        at a bar that lies on the shoulders.
+        Held overhead, level in front of the body, hanging, crossed in front of the chest, or with
+        the hands at a bar on the shoulders.
     arm_spread
-        Angle of each arm out of the line of the trunk, sideways, degrees; crossed arms and those at
+        Sideways angle between each arm and the line of the trunk, degrees. Crossed arms and arms at
         a bar have none.
     arm_fall
-        How far, at the greatest depth, arms held overhead fall forward of the line of the trunk,
-        arms held before the body fall below the level, and hanging ones are raised, degrees.
+        Change of the arms at the greatest depth, degrees: how far overhead arms fall forward of the
+        line of the trunk, arms in front of the body fall below the level, and hanging arms are
+        raised.
     elbow_bend
-        Throughout, degrees; that of crossed arms and of arms at a bar is theirs.
+        Throughout the motion, degrees; not for crossed arms and arms at a bar.
     """
 
     standing_knee_flexion: Annotated[float, Field(ge=-8, le=40)] = 6.0
@@ -122,7 +124,7 @@ class Stance(Strict):
                 f"standing_knee_flexion should be {LEAST_BEND:g} or more, or below -{LEAST_BEND:g}"
             )
         if self.standing_knee_flexion < 0 and self.stagger_m:
-            raise ValueError("stagger_m should be 0 where the knees are overextended")
+            raise ValueError("stagger_m should be 0 if the knees are overextended")
         return self
 
 
@@ -132,15 +134,15 @@ class Trial:
 
     time: Array
     orientation: Array  # of every bone (time, bone, 3, 3)
-    position: Array  # of its head (time, bone, 3)
+    position: Array  # of the head of every bone (time, bone, 3)
     points: dict[str, Array]  # joint centres, heels and toes, (time, 3) each
-    start: Array  # of each repetition
-    bottom: Array  # the middle of its turn: of the lowest phase of a squat
+    start: Array  # start of each repetition
+    bottom: Array  # middle of its turn: the lowest phase of a squat
     end: Array
     depth: Array  # percent
-    # Boxes that the subject sits or lies on, each by its lowest and highest corner.
+    # # Boxes on which the subject sits or lies, each with its lowest and highest corner.
     furniture: tuple[Corners, ...] = ()
-    # More of each repetition, seconds or the name of a side: see `MORE` of `case.py`.
+    # # More about each repetition, in seconds or as the name of a side: see `MORE` of `case.py`.
     more: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
@@ -151,7 +153,7 @@ class Legs(NamedTuple):
     knees: dict[str, Array]
     inclination: Array  # degrees, mean of both shanks
     short: Array  # metres by which a leg does not reach
-    bending: Array | float  # 1, or -1 where the knees are overextended
+    bending: Array | float  # 1, or -1 if the knees are overextended
 
 
 def legs_over(
@@ -165,7 +167,7 @@ def legs_over(
     *,
     turn: Array | float = 0.0,
 ) -> Legs:
-    """Place hips and knees over the feet; knees point inwards as `progress` of each side says."""
+    """Place hips and knees over the feet; `progress` turns the knees of each side inwards."""
     pelvis = rotated_about("y", np.asarray(turn)) @ rotated_about("z", roll)
     width = body.joint("hip", "left") - body.mid_hip
     hips = {side: mid_hip + SIDE_SIGN[side] * (pelvis @ width) for side in SUFFIX}
@@ -191,7 +193,7 @@ def legs_over(
 def leg_rotations(
     body: Body, soles: dict[str, tuple[Array, Array, Array]], legs: Legs
 ) -> dict[str, Array]:
-    """Orientations of the bones of legs and feet."""
+    """Return the orientations of the bones of legs and feet."""
     rotations: dict[str, Array] = {}
     for side, suffix in SUFFIX.items():
         foot, toes, ankle = soles[side]
@@ -213,15 +215,15 @@ def leg_rotations(
 
 
 class Standing(NamedTuple):
-    """Place of the hips of somebody who stands in balance."""
+    """Place of the hips of a body that stands in balance."""
 
     height: float  # of the mid-hip above the ankles, metres
     fore_aft: float  # of the mid-hip
-    beyond: float  # how much higher it would be were the knees not overextended, metres
+    beyond: float  # how much higher it would be if the knees were not overextended, metres
 
 
 def standing_in_balance(body: Body, stance: Stance) -> Standing:
-    """Place the hips of somebody who stands in balance."""
+    """Place the hips of a body that stands in balance."""
     still = np.zeros(1)
     soles = {side: foot_chain(body, stance, side, still) for side in SUFFIX}
     ends = [heel_and_toe(body, soles[side], side) for side in SUFFIX]
@@ -252,7 +254,7 @@ def standing_in_balance(body: Body, stance: Stance) -> Standing:
     height, centre = stand(ahead)
     if abs(float(centre[0]) - target) > 0.001:
         raise BadInputError(
-            "motion: nobody can stand like this without falling; lessen standing_lean or bring"
+            "motion: nobody can stand like this without falling; reduce standing_lean or bring"
             " standing_balance closer to 0.42"
         )
     straight = highest(float(ahead[0]), LEAST_BEND)
@@ -261,7 +263,7 @@ def standing_in_balance(body: Body, stance: Stance) -> Standing:
 
 
 class Phases(NamedTuple):
-    """Repetitions, and the seconds of their phases: at both ends, there, turn, back, between."""
+    """Repetitions, and the seconds of their phases: at both ends, out, turn, back, between."""
 
     repetitions: int
     lead_s: float
@@ -282,7 +284,7 @@ class Phases(NamedTuple):
         return 2 * self.lead_s + moving + (self.repetitions - 1) * self.pause_s
 
     def at(self, time: Array) -> tuple[Array, Array, Array, Array]:
-        """Start, turn and end of each repetition; how far each is, 0 to 1, (repetition, time)."""
+        """Return start, turn and end of repetitions; their progress, 0 to 1, (repetition, time)."""
         first = np.full(self.repetitions, self.lead_s, dtype=np.float64)
         start: Array = first + np.arange(self.repetitions) * (self.each_s + self.pause_s)
         since = time - start[:, None]
@@ -292,18 +294,18 @@ class Phases(NamedTuple):
 
 
 def minimum_jerk(x: Array) -> Array:
-    """Smooth step from 0 to 1: the minimum-jerk trajectory (Flash & Hogan 1985)."""
+    """Return a smooth step from 0 to 1: the minimum-jerk trajectory (Flash & Hogan 1985)."""
     x = np.clip(x, 0.0, 1.0)
     return x**3 * (10.0 - 15.0 * x + 6.0 * x * x)
 
 
 def sided(value: float | Sided, side: str) -> float:
-    """Give what a setting is on a side."""
+    """Return the value of a setting on a side."""
     return float(getattr(value, side)) if isinstance(value, Sided) else float(value)
 
 
 def rotated_about(axis: str, angle: Array) -> Array:
-    """Rotation matrices (..., 3, 3) about an axis of the world, by radians."""
+    """Return rotation matrices (..., 3, 3) about an axis of the world, by radians."""
     i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
     matrix = np.zeros((*np.shape(angle), 3, 3))
     matrix[...] = np.eye(3)
@@ -314,21 +316,21 @@ def rotated_about(axis: str, angle: Array) -> Array:
 
 
 def frame_of(axis: Array, second: Array) -> Array:
-    """Rotation matrices whose first column is `axis` and whose second lies towards `second`."""
+    """Return rotation matrices with `axis` as first column and the second towards `second`."""
     a = direction(axis)
     b = direction(second - (second * a).sum(axis=-1, keepdims=True) * a)
     return np.stack([a, b, np.cross(a, b)], axis=-1)
 
 
 def segment_length(body: Body, one: str, other: str, side: str) -> float:
-    """Distance of two joints of a side at rest, metres."""
+    """Return the distance of two joints of a side at rest, in metres."""
     return float(np.linalg.norm(body.joint(one, side) - body.joint(other, side)))
 
 
 def _standing_reach(body: Body, knee_flexion: float) -> float:
-    """Distance from hip to ankle while standing, mean of both legs.
+    """Return the distance from hip to ankle while standing, mean of both legs.
 
-    The knees are never locked: a straight leg has no bending plane.
+    The knees are never locked, because a straight leg has no bending plane.
     """
     bend = np.radians(knee_flexion)
     reaches = []
@@ -342,14 +344,14 @@ def _standing_reach(body: Body, knee_flexion: float) -> float:
 
 
 def rest_forward(body: Body, side: str) -> Array:
-    """Direction from heel to toe at rest; the knee hinges at right angles to it."""
+    """Return the direction from heel to toe at rest, to which the axis of the knee is normal."""
     return direction(body.toe[side] - body.heel[side])
 
 
 def foot_chain(
     body: Body, stance: Stance, side: str, progress: Array
 ) -> tuple[Array, Array, Array]:
-    """Orientation of foot and toes, and the ankle, (time, ...), of a planted foot."""
+    """Return orientation of foot and toes, and ankle, (time, ...), of a planted foot."""
     forward = rest_forward(body, side)
     now = np.arctan2(forward[0], forward[2])
     turn = SIDE_SIGN[side] * np.radians(sided(stance.toe_out, side)) - now
@@ -366,7 +368,7 @@ def foot_chain(
 
 
 def heel_and_toe(body: Body, sole: tuple[Array, Array, Array], side: str) -> tuple[Array, Array]:
-    """Place heel and tip of the toes of a foot."""
+    """Return the places of heel and tip of the toes of a foot."""
     foot, _, ankle = sole
     rest = body.joint("ankle", side)
     return ankle + foot @ (body.heel[side] - rest), ankle + foot @ (body.toe[side] - rest)
@@ -375,7 +377,7 @@ def heel_and_toe(body: Body, sole: tuple[Array, Array, Array], side: str) -> tup
 def _two_links(
     hip: Array, ankle: Array, pole: Array, thigh: float, shank: float
 ) -> tuple[Array, Array]:
-    """Knee of a leg that bends towards `pole`, and by how much the leg is too short (metres)."""
+    """Return the knee of a leg that bends towards `pole`, and what the leg lacks (metres)."""
     line = ankle - hip
     far = np.linalg.norm(line, axis=1)
     span = np.clip(far, abs(thigh - shank), thigh + shank)
@@ -387,7 +389,7 @@ def _two_links(
 
 
 def solve(function: Callable[[Array], Array], low: Array, high: float, *, steps: int = 48) -> Array:
-    """Zero of an increasing function of each element between `low` and `high`, by bisection."""
+    """Return the zeros of increasing functions between `low` and `high`, by bisection."""
     upper = np.full_like(low, high)
     for _ in range(steps):
         middle = (low + upper) / 2
@@ -408,14 +410,15 @@ def upper_body(
     *,
     turn: Array | float = 0.0,
 ) -> None:
-    """Put the orientations of pelvis, trunk, head and arms into `rotations`.
+    """Add the orientations of pelvis, trunk, head and arms to `rotations`.
 
-    Radians: `roll` of the pelvis, positive where its left side is higher; `lean` forwards; `aside`
-    of the thorax, positive to the subject's right, by the bending of the spine; `turn` of the
-    pelvis to the subject's left.
+    In radians: `roll` of the pelvis, positive if its left side is higher; `lean` forwards; `aside`,
+    the lean of the thorax to the subject's right by bending of the spine; `turn` of the pelvis to
+    the subject's left.
     """
     flexion = stance.standing_lumbar_flexion * (1.0 - progress) + stance.lumbar_flexion * progress
-    # Of the lean, of roll and turn of the pelvis, of how far it stays behind the trunk, of a lean
+    # # Rotations of the lean, of roll and turn of the pelvis, of its lag behind the trunk, of a
+    # lean
     # aside.
     share = {
         **{"root": (1.0, 1.0, 1.0, 0.0), "spine05": (0.98, 0.8, 0.7, 0.6)},
@@ -452,7 +455,7 @@ def upper_body(
             axis=1,
         )
         upper = np.einsum("tij,tj->ti", thorax, inside)
-        # The crease of the externally rotated arm faces the head: the elbow bends inwards.
+        # # The crease of the externally rotated arm faces the head, so the elbow bends inwards.
         bend = np.radians(sided(stance.elbow_bend, side))
         inwards = direction(np.cross(sign * forward, upper))
         lower = np.cos(bend) * upper + np.sin(bend) * inwards
@@ -473,7 +476,7 @@ def upper_body(
 
 
 class _Folded(NamedTuple):
-    """An arm that is held close: degrees sideways, forwards and of the elbow, and its crease."""
+    """An arm held close: degrees sideways, forwards and of the elbow, and its crease."""
 
     spread: float
     raised: float
@@ -488,13 +491,13 @@ FOLDED = {
     },
     "bar": dict.fromkeys(SUFFIX, _Folded(30.0, -25.0, 138.0, (0.1, 1.0, 0.0))),
 }
-"""Arms that are folded before the chest, or whose hands are at a bar on the shoulders."""
+"""Arms folded in front of the chest, or with the hands at a bar on the shoulders."""
 
 
 def _arm_not_overhead(
     body: Body, stance: Stance, thorax: Array, side: str, pitch: Array, progress: Array
 ) -> dict[str, Array]:
-    """Orientations of the bones of an arm that is not overhead; level and plumb are the world's."""
+    """Return bone orientations of an arm that is not overhead; level and plumb are the world's."""
     steady = np.ones(len(progress))
     if stance.arms in FOLDED:
         folded = FOLDED[stance.arms][side]
@@ -521,11 +524,11 @@ def arm_chain(
     sideways: bool = False,
     crease: Array | None = None,
 ) -> dict[str, Array]:
-    """Orientations of the bones of an arm that is raised forwards or sideways.
+    """Return the orientations of the bones of an arm that is raised forwards or sideways.
 
     The arm turns about itself as it is raised, so that overhead the crease of the elbow faces the
-    head (and up where an arm is level sideways); the elbow bends towards its crease, which is where
-    that is or, of a folded arm, the direction `crease` in the axes of the thorax.
+    head (and faces up if an arm is level sideways). The elbow bends towards its crease, or towards
+    `crease` in the axes of the thorax for a folded arm.
     """
     sign, suffix = SIDE_SIGN[side], SUFFIX[side]
     zero = np.zeros_like(raised)
@@ -546,7 +549,7 @@ def arm_chain(
     if crease is not None:
         front = thorax @ crease
     else:
-        # Sideways it has turned outwards when it is level.
+        # # A level sideways arm has turned outwards.
         outwards = -np.clip(raised, 0.0, np.pi / 2) if sideways else np.clip(raised, 0.0, None) / 2
         turn = _rotations_about(upper, sign * outwards)
         front = np.einsum("tij,tjk,tk->ti", turn, thorax, natural)
@@ -572,7 +575,7 @@ def arm_chain(
 
 
 def _rotations_about(axis: Array, angle: Array | float) -> Array:
-    """Rotation matrices about unit axes (time, 3), by radians, one or (time,) (Rodrigues)."""
+    """Return rotation matrices about unit axes (time, 3), by one or (time,) radians (Rodrigues)."""
     angle = np.reshape(angle, (-1, 1, 1))
     x, y, z = np.moveaxis(direction(axis), -1, 0)
     zero = np.zeros_like(x)
@@ -582,7 +585,7 @@ def _rotations_about(axis: Array, angle: Array | float) -> Array:
 
 
 def centre_of_mass(body: Body, orientation: Array, position: Array) -> Array:
-    """Centre of mass of a posed body, (time, 3), metres."""
+    """Return the centre of mass of a posed body, (time, 3), in metres."""
     points = keypoints(body, orientation, position)
     masses = tables.load("body_segments")["masses"]
     hips, shoulders = (

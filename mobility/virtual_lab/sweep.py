@@ -48,7 +48,7 @@ ESTIMATORS = ("landmarks", "image_plane", "fitted")
 """Sources of the angles: cleaned world landmarks, lines in the picture, the fitted body."""
 
 RENDERING = 3
-"""Version, to be raised when the same case gives other pictures or another truth than before."""
+"""Version: raise it when the same case gives other pictures or another truth than before."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class Done:
 
 
 def case_digest(case: Case) -> str:
-    """Digest of the content of a case, without its name."""
+    """Return a digest of the content of a case, without its name."""
     content = case.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
     text = json.dumps({"rendering": RENDERING, **content}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def case_folder(cache: str | os.PathLike[str], case: Case) -> Path:
-    """Folder of a case in a cache: an old one with the same content, or a new one."""
+    """Return the folder of a case in a cache: an old one with the same content, or a new one."""
     digest = case_digest(case)
     old = sorted(Path(cache).glob(f"*-{digest}"))
     return old[0] if old else Path(cache) / f"{_plain(case.name)}-{digest}"
@@ -88,11 +88,11 @@ def sweep(
     resume: bool = False,
     keep_video: bool = False,
 ) -> list[Done]:
-    """Measure cases in parallel processes; one that fails does not stop the others.
+    """Measure cases in parallel processes. If one fails, the others continue.
 
     `cache` has a folder for each case: `case.yaml`, `pose.nc`, `truth.nc` and `angles.nc`. Existing
-    poses and truths are used again, and with `resume` (after an interruption) angles too; otherwise
-    all bodies are fitted anew. Rendered videos are kept only with `keep_video`.
+    poses and truths are used again. With `resume` (after an interruption) angles are used again,
+    too; otherwise all bodies are fitted again. Rendered videos are only kept with `keep_video`.
     """
     folders = []
     for case in cases:
@@ -103,7 +103,7 @@ def sweep(
                 yaml.safe_dump(case.model_dump(mode="json"), sort_keys=True), encoding="utf-8"
             )
         folders.append(folder)
-    unique = list(dict.fromkeys(folders))  # the same case under another name is done once
+    unique = list(dict.fromkeys(folders))  # a case with two names is measured once
     idle: queue.SimpleQueue[tuple[Process, IO[str]]] = queue.SimpleQueue()
     bar = progress_bar("measuring the cases", total=len(unique), unit="case")
 
@@ -132,7 +132,7 @@ def sweep(
         bar.update()
         return answer
 
-    # The threads are left first: they end before processes.
+    # # The threads end before the processes.
     with bar, ExitStack() as ending, ThreadPoolExecutor(max_workers=workers) as threads:
         for _ in range(min(workers, len(unique))):
             start()
@@ -160,7 +160,7 @@ def measured_cases(done: Sequence[Done]) -> dict[str, xr.Dataset]:
 
 
 def measure_case(folder: Path, *, keep_video: bool, resume: bool) -> None:
-    """Render a case of the cache, find its pose, fit it, and store its angles with the truth.
+    """Render a case of the cache, estimate its pose, fit it, and store its angles with the truth.
 
     If another sweep works on the same case, this one waits and uses its results.
     """
@@ -190,18 +190,18 @@ def read_pose(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
-    """Angles by every estimator at the frames of a raw pose, and the true ones of the same case.
+    """Return angles by every estimator at the frames of a raw pose, and the true ones of the case.
 
     Video and truth have the same clock. The Dataset has, in degrees, `<angle>(estimator, time,
-    side)` of :data:`ESTIMATORS` without refusals, `<angle>_sd` (of the fitted body; else NaN) and
-    `<angle>_true`, and `<angle>_refused`.
+    side)` of :data:`ESTIMATORS` including withheld values, `<angle>_sd` (for the fitted body,
+    otherwise NaN), `<angle>_true`, and `<angle>_refused`.
     """
     times = pose["time"].to_numpy()
     if times.min() > float(truth["time"].max()) or times.max() < float(truth["time"].min()):
         raise BadInputError("measured_angles: pose and truth have no time in common")
     cleaned = clean_pose(pose)
     fitted = fit_body(clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD))
-    # Unrefused values; `<angle>_refused` marks those that the analysis refuses.
+    # # All values; `<angle>_refused` marks those that the analysis withholds.
     raw: dict[str, Mapping[Any, Any]] = {
         "landmarks": angles_from_points(landmarks(cleaned)),
         "image_plane": {k: v.to_numpy() for k, v in image_plane_angles(cleaned).data_vars.items()},

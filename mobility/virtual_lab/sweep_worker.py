@@ -1,6 +1,6 @@
-"""Process of a sweep, so that a crash of the renderer loses one case and not the sweep.
+"""Process of a sweep. If the renderer crashes, only one case is lost.
 
-:mod:`mobility.virtual_lab.sweep` asks it; see :mod:`mobility.base.processes`.
+:mod:`mobility.virtual_lab.sweep` sends it requests; see :mod:`mobility.base.processes`.
 """
 
 from __future__ import annotations

@@ -224,16 +224,16 @@ def test_threads_of_the_demo(store):
         ("cohort --exercise Lunge", "--exercise: there is no 'Lunge'"),
         ("cohort --table a.xlsx", "a.xlsx: name a file that ends in .csv or .parquet"),
         ("cohort --table b.csv --out c", "--table: makes no report"),
-        ("cohort --visits", "--visits: makes a table alone, without norms; give --table FILE"),
+        ("cohort --visits", "--visits: makes only a table, without norms; add --table FILE"),
         ("cohort --save-norms ../x", "--save-norms: name a reference with 1 to 64"),
         ("references delete ../x", "NAME: name a reference with 1 to 64"),
         ("references show ours", "reference ours: the store has none of this name"),
         ("participants show ../x", "ID: use 1 to 64"),
-        ("export-lab --demo --landmarks --out a.mot", "--landmarks: these are positions"),
+        ("export-lab --demo --landmarks --out a.mot", "--landmarks: landmarks are positions"),
         ("export-lab --demo --format c3 --out a.mot", "--format: 'c3' is not one of"),
         ("watch videos --settle -1", "--settle: input should be greater than or equal to 0"),
-        ("prune --older-than 3y", "--older-than: write a length of time as"),
-        ("keys create --role participant", "--user-id: is missing; say whose key"),
+        ("prune --older-than 3y", "--older-than: must be a length of time such as"),
+        ("keys create --role participant", "--user-id: is missing; a key of a participant"),
         (
             "analyze a.mp4 --name= --joints kne",
             "--joints: there is no 'kne'; did you mean 'knee'? Choose from ankle, knee, "
@@ -400,7 +400,7 @@ def test_a_participant_is_set_by_flags_by_a_file_and_by_both(here):
         (["--sex", "woman"], "--sex: input should be 'female' or 'male'"),
         (["--age", "34", "--birth-year", "1990"], "not both"),
         (["--file", "wrong.json", "--age", "34"], "participant p01: sex: input should be"),
-        ([], "name a field, --age 34, or --file FILE"),
+        ([], "use a flag such as --age 34, or --file FILE"),
     ):
         status, said = set_by(*typed)
         assert status == 2

@@ -114,7 +114,7 @@ def test_one_participant_is_described_and_no_other():
     # What one person's repetitions do not show of others is refused.
     refused = ["icc", "icc_consistency", "ccc", "sem_agreement", "method_error95_consistency"]
     assert peak[refused].to_array().isnull().all()
-    assert "one participant" in str(peak["value_reason"].item())
+    assert "only one" in str(peak["value_reason"].item())
 
 
 def test_several_participants_have_limits_for_repeated_measures(study):
@@ -211,7 +211,7 @@ def test_too_little_is_refused_with_the_reason():
         assert np.isnan(peak[name]), name
     reason = str(peak["value_reason"].item())
     assert "limits of agreement: 2 people have both values; 3 are needed" in reason
-    assert "the test of equivalence: one participant" in reason
+    assert "the test of equivalence: need several" in reason
     assert peak["mean_difference"] == pytest.approx(3)
     two = agreement(
         *lists([paired_trial(depths=(100, 104, 99, 95)), paired_trial(offset=2)]),
@@ -372,19 +372,19 @@ def test_bad_input_says_what_to_do():
         ((video, nothing, repetitions), {}, "in common"),
         ((video, endless, repetitions), {}, "lab: 'knee_flexion' holds infinite values"),
         ((video, lab, repetitions.drop_vars("end")), {}, "the repetitions have no end"),
-        (([video] * 2, [lab] * 2, [repetitions] * 2), {}, "say whose the 2 trials are"),
-        (([video] * 2, [lab], [repetitions] * 2), {}, "give both of each trial"),
+        (([video] * 2, [lab] * 2, [repetitions] * 2), {}, "the 2 trials have no participants"),
+        (([video] * 2, [lab], [repetitions] * 2), {}, "pass both for each trial"),
         (([video] * 2, [lab] * 2, [repetitions]), people, "1 trials for 2"),
         ((video, lab, repetitions), people, "2 participants for 1 trials"),
         ((video, lab, repetitions), {"margin": 5}, "did you mean 'margin_deg'"),
         ((video, ["lab.mot"], repetitions), {}, r"lab: number 1: .* \(got 'lab.mot'\)$"),
-        ((metrics([1, 2]), metrics([1, 2]), repetitions), {}, "have their repetitions already"),
+        ((metrics([1, 2]), metrics([1, 2]), repetitions), {}, "already have repetitions"),
         ((metrics([1, 2]), metrics([1, 2, 3])), {}, "do not have the same repetitions"),
         ((metrics([1, 2]), metrics([1, 2], units="rad")), {}, "other units"),
         ((metrics([]), metrics([])), {}, "no repetition in any trial"),
         ((xr.Dataset(), xr.Dataset()), {}, "neither angles over 'time' nor metrics"),
         ((video, radians, repetitions), {}, r"must be in degrees \(its units: 'radian'\)"),
-        ((video, middle, repetitions), {}, "has sides in one of video and lab only"),
+        ((video, middle, repetitions), {}, "has sides in only one of video and lab"),
         (
             (two, [lab, middle], [repetitions] * 2),
             people,

@@ -230,7 +230,7 @@ def test_harrington_follows_the_pelvis_and_keeps_its_size() -> None:
     closer[1][:5] = (closer[0][:5] + 3 * closer[1][:5]) / 4
     pushed, hips = harrington_hips(*closer)
     assert np.linalg.norm(pushed - hips, axis=-1) == pytest.approx(2 * 0.0865)
-    with pytest.raises(BadInputError, match="never seen together"):
+    with pytest.raises(BadInputError, match="never visible together"):
         harrington_hips(np.full((3, 3), np.nan), np.zeros((3, 3)), np.zeros((3, 3)))
 
 
@@ -317,10 +317,10 @@ def test_what_does_not_fit_is_refused(squat) -> None:
     bare = without(markers, *MEDIAL)
     misspelt = maps(left_knee=["L_knee", "L_mkne"])
     for given_, options, message in (
-        (mirrored, {}, "left and right are exchanged"),
+        (mirrored, {}, "exchange left and right"),
         (markers, maps(left_knee="L_toe"), r"left hip and knee are 0\.\d+ m apart.*check the map"),
         (markers, misspelt, r"left_knee: marker L_mkne is not.*nearest: L_mknee"),
-        (unnamed(markers), {}, "no built-in mapping knows these markers"),
+        (unnamed(markers), {}, "no built-in mapping has these markers"),
         (squat, {}, "not a Dataset of markers"),
         (markers, {"level_foot": False}, "level_foot: unknown; did you mean 'level_feet'"),
         (bare, {"static": markers}, "the static trial moves"),

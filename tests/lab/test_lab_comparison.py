@@ -83,7 +83,7 @@ def test_opening_a_comparison(compared: Any, tmp_path: Path) -> None:
         assert open_comparison(store, session_id="s1", **given).document == made.document
     with pytest.raises(NotFoundError, match="did you mean 'trial-1'"):
         open_comparison(store, session_id="s1", comparison="trial-2")
-    with pytest.raises(NotFoundError, match="holds no study"):
+    with pytest.raises(NotFoundError, match="contains no study"):
         open_comparison(store, study=str(tmp_path))
 
 
@@ -276,7 +276,7 @@ def test_a_study_is_of_one_exercise(
     add_demo_session(store, demo, "a1")
     add_demo_session(store, project / "data" / "demo" / "squat", "a2")
     file = listed(tmp_path, f"a1,{lab},p1", f"a2,{lab},p1", head="session,lab_file,participant")
-    with pytest.raises(BadInputError, match="row 2: session a2 is of Squat"):
+    with pytest.raises(BadInputError, match="row 2: session a2 shows Squat"):
         run_study(store, file)
 
 

@@ -151,7 +151,7 @@ def test_uiprmd_without_header_by_its_mapping(lab: Path) -> None:
     with gzip.open(f"{stem}_angles_vicon.txt.gz", "rt") as file:
         raw = np.loadtxt(file, delimiter=",")
     np.testing.assert_allclose(angles["knee_flexion"], raw[:, [57, 60]])
-    refused(positions, match="no header; give a mapping")
+    refused(positions, match="no header; pass a mapping")
     few = {"columns": list("abcd"), "joint_centres": {"left_knee": "a"}}
     refused(positions, mapping=few, match=r"has 117 columns; mapping .* names 4")
 
@@ -195,11 +195,11 @@ def test_an_oblique_or_unknown_body_needs_the_axis(trc, body) -> None:
     c = np.sqrt(0.5)
     oblique = {n: (c * x + c * y, c * y - c * x, z) for n, (x, y, z) in body.items()}
     with pytest.raises(
-        BadInputError, match=r"which axis is vertical cannot be told.*vertical_axis"
+        BadInputError, match=r"do not reveal which axis is vertical; set .*vertical_axis"
     ):
         read_lab(trc(markers=oblique))
     unknown = {f"Q{i}": place for i, place in enumerate(body.values())}
-    refused(trc(markers=unknown), match="cannot be told")
+    refused(trc(markers=unknown), match="do not reveal which axis")
     trial = read_lab(trc(markers=unknown), vertical_axis="y")
     assert trial.attrs["mapping"] == "none"
     lying = read_lab(trc(), vertical_axis="x")
@@ -214,16 +214,16 @@ def test_units_of_length_are_read_and_wrong_ones_refused_with_the_right(trc, bod
     assert trial["marker_position"].attrs["units"] == "m"
     wrong, right = ("mm", "m") if units == "m" else ("m", units)
     path = trc(units=wrong, factor=factor)
-    refused(path, match=f"which is no person.*units='{right}'")
+    refused(path, match=f"which does not fit a person.*units='{right}'")
     corrected = read_lab(path, units=right)
     assert codes(corrected) == {"units_overruled"}
     assert 1.2 < float(corrected["marker_position"].sel(space="y").max()) < 1.6
-    refused(trc(units="furlong"), match="unit 'furlong' is not known")
+    refused(trc(units="furlong"), match="unit 'furlong' is not supported")
 
 
 def test_a_rate_that_contradicts_the_times(trc) -> None:
     path = trc(rate=100, stated_rate=120, start=2.0)
-    refused(path, match=r"says 120 frames/s, its times step by 0\.01 s")
+    refused(path, match=r"120 frames/s in its header, but its times step by 0\.01 s")
     by_time = read_lab(path, rate_hz=100)
     np.testing.assert_allclose(by_time["time"], 2.0 + np.arange(5) / 100, atol=1e-6)
     assert not codes(by_time)
@@ -244,7 +244,7 @@ def test_times_must_increase_and_be_seconds(trc, tmp_path: Path) -> None:
     assert (warning["code"], warning["values"]["times"]) == ("frames_missing", 1)
     slow = tmp_path / "slow.csv"
     slow.write_text("time,knee_angle_l,knee_angle_r\n0,1,2\n10,20,30\n20,40,50\n")
-    refused(slow, match="cannot be; if its times are in milliseconds")
+    refused(slow, match="is impossible; if its times are in milliseconds")
     # Whole numbers at the very end, semicolons, decimal commas and what is not available.
     for text in (
         "time (ms),knee_angle_l,knee_angle_r\n0,1.5,2\n10,20.5,30\n20,40,5",
@@ -287,7 +287,7 @@ def test_degrees_or_radians_by_range(mot) -> None:
     refused(mot(both, in_degrees="no"), match="more than a full turn")
     assert codes(read_lab(mot(radians, in_degrees="yes"))) == {"small_angles"}
     still = {name: 0.01 * np.sin(v) for name, v in both.items()}
-    refused(mot(still, in_degrees=None), match="degree or radian, and their range")
+    refused(mot(still, in_degrees=None), match="no unit of angles, and their range")
     assert read_lab(mot(still, in_degrees=None), units="degree")["knee_flexion"].max() < 0.011
 
 
@@ -315,7 +315,7 @@ def test_scale_offset_and_names_of_a_mapping(mot) -> None:
         read_lab(path, mapping={"angles": {"knee_flexion": {"left": "KFL", "right": "KFR"}}})
     with pytest.raises(BadInputError, match=r"has none of the columns.*nearest: KFL"):
         read_lab(path, mapping={"angles": {"knee_flexion": {"left": "KFX"}}})
-    refused(path, match="no built-in mapping knows its columns")
+    refused(path, match="no built-in mapping has its columns")
 
 
 def test_sto_of_old_kind_and_nan(tmp_path: Path) -> None:
@@ -388,10 +388,10 @@ def test_columns_called_like_angles_are_none_where_the_header_says_so(tmp_path: 
         cell = "1.0,0.0,0.0,0.0" if "=" in title else 0.5
         columns = {"knee_angle_l": cell, "pelvis_tilt": cell}
         path = opensim(tmp_path / "a.sto", columns, header=(title,))
-        refused(path, match=f"holds {held}, no angles")
+        refused(path, match=f"contains {held}, no angles")
     # Of columns that nothing knows those are named, and no others.
     path = opensim(tmp_path / "a.sto", dict.fromkeys(["KFL", "ground_force_vx", "KFR"], 0.5))
-    refused(path, match=r"no built-in mapping knows its columns \(KFL, KFR\)")
+    refused(path, match=r"no built-in mapping has its columns \(KFL, KFR\)")
     # A table of coordinates has no marker in the place of the pelvis.
     coordinates = ["pelvis_tx", "pelvis_ty", "pelvis_tz", "ground_torque_x", "ground_torque_y"]
     table = dict.fromkeys(coordinates, 0.9) | {"knee_angle_l": 10 * np.arange(9)}
@@ -478,7 +478,7 @@ def test_visual3d_table_with_names_as_of_theia(tmp_path: Path) -> None:
     ]
     path = tmp_path / "angles.txt"
     path.write_text("\n".join(lines))
-    refused(path, match="neither times nor a rate; give rate_hz")
+    refused(path, match="neither times nor a rate; set rate_hz")
     angles = read_lab(path, rate_hz=60)
     assert angles.attrs["mapping"] == "visual3d"
     np.testing.assert_allclose(angles["knee_flexion"].sel(side="left"), 10 * np.arange(8))
@@ -527,7 +527,7 @@ def test_csv_of_vicon_nexus(tmp_path: Path) -> None:
     assert knee.sel(side="right").isnull().all()
     assert trial.attrs["angle_units_read"] == "degree"
     path.write_text(nexus(angles=False, units="m"))
-    refused(path, match="no person; if its numbers are mm")
+    refused(path, match="not fit a person; if its numbers are mm")
     for text, message in (
         (nexus(frames=0, angles=False), "ends before its frames"),
         (nexus(rate="fast"), r"line 4: its section trajectories must have a rate"),
@@ -674,7 +674,7 @@ def test_c3d_of_theia(tmp_path: Path) -> None:
 
 def test_several_people_in_a_c3d_and_one_that_says_neither_units_nor_names(tmp_path: Path) -> None:
     path = c3d_file(tmp_path / "two.c3d", trajectories(prefix="Ann:") | trajectories(prefix="Bob:"))
-    refused(path, match=r"several people \(Ann, Bob\); say with subject")
+    refused(path, match=r"several people \(Ann, Bob\); choose one with subject")
     trial = read_lab(path, subject="Bob")
     assert trial["marker"].values.tolist() == [f"Bob:{name}" for name in PIG]
     refused(path, subject="Cid", match="no subject 'Cid'; it has Ann, Bob")
@@ -690,7 +690,7 @@ def test_rates_of_a_c3d_that_contradict_each_other(lab: Path, tmp_path: Path) ->
     content[20:24] = struct.pack("<f", 60.0)
     path = tmp_path / "rates.c3d"
     path.write_bytes(content)
-    refused(path, match="says 120 frames/s in one place of its header and 60")
+    refused(path, match="header has two rates, 120 and 60")
     np.testing.assert_allclose(read_lab(path, rate_hz=120)["time"], np.arange(2539) / 120)
 
 
@@ -704,7 +704,7 @@ def test_a_c3d_of_which_the_reader_dies(lab: Path, tmp_path: Path, monkeypatch) 
     content[value : value + 4] = struct.pack("<f", 0.0)
     path = tmp_path / "still.c3d"
     path.write_bytes(content)
-    refused(path, match=r"still\.c3d.*(the reader was ended by signal 8|give rate_hz)")
+    refused(path, match=r"still\.c3d.*(the reader was ended by signal 8|set rate_hz)")
     monkeypatch.setattr("mobility.lab.lab_c3d._LONGEST_S", 0.001)
     refused(path, match="the reader was stopped after 0.001 s, its time limit")
 
@@ -714,7 +714,7 @@ def test_a_c3d_that_was_cut(lab: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.c3d"
     for keep in (0, 1, 300, 600, 5000, 2_157_000):
         path.write_bytes(whole[:keep])
-        refused(path, match=r"cut\.c3d.*(empty|cut off|only the beginning)")
+        refused(path, match=r"cut\.c3d.*(empty|cut off|in its header|only its beginning)")
 
 
 # Files that are something else, or not whole.
@@ -736,11 +736,11 @@ def test_what_is_no_lab_file(tmp_path: Path, ending: str) -> None:
 def test_a_file_of_another_kind_is_named_and_there_may_be_none(tmp_path: Path) -> None:
     path = tmp_path / "trial.txt"
     for content, kind in (
-        (b"\x89HDF\r\n\x1a\n\0\0\0", "NetCDF or HDF5; give C3D"),
-        (b"PK\3\4\x14\0\6\0", r"a spreadsheet \(XLSX\) or another packed file; give"),
-        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<OpenSimDocument>\n", "XML; give"),
-        (b'{"time": [0, 1],\n "knee": [1, 2]}\n', "JSON; give"),
-        (b"A licence\nof words\n", "not a table: line 2 has no number under the names"),
+        (b"\x89HDF\r\n\x1a\n\0\0\0", "NetCDF or HDF5; export it as C3D"),
+        (b"PK\3\4\x14\0\6\0", r"a spreadsheet \(XLSX\) or another packed file; export it"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<OpenSimDocument>\n", "XML; export it"),
+        (b'{"time": [0, 1],\n "knee": [1, 2]}\n', "JSON; export it"),
+        (b"A licence\nof words\n", "not a table; line 2 has no number under the names"),
     ):
         path.write_bytes(content)
         refused(path, match=rf"^trial\.txt: is {kind}")
@@ -777,9 +777,9 @@ def test_a_trc_that_was_cut(trc) -> None:
 
 WRONG = {
     "trc": [
-        ("NumMarkers", "Markers", "header lacks NumMarkers; line 2 must hold"),
-        ("\t5\t14\tm", "\t9\t14\tm", "says 9 frames, it has 5"),
-        ("\t14\tm", "\t13\tm", "says 13 markers and names 14"),
+        ("NumMarkers", "Markers", "header lacks NumMarkers; add these names to line 2"),
+        ("\t5\t14\tm", "\t9\t14\tm", "has 9 frames, the file 5"),
+        ("\t14\tm", "\t13\tm", "has 13 markers, but 14 names"),
         ("r_toe", "L_toe", "L_toe more than once"),
         ("0.500000", "half", "line 7: 'half' is not a number"),
         *(
@@ -789,8 +789,8 @@ WRONG = {
         ),
     ],
     "mot": [
-        ("nRows=5", "nRows=9", "says 9 rows, it has 5"),
-        ("nColumns=3", "nColumns=4", "says 4 columns and names 3"),
+        ("nRows=5", "nRows=9", "has 9 rows, the file 5"),
+        ("nColumns=3", "nColumns=4", "has 4 columns, but 3 names"),
         ("inDegrees=yes", "inDegrees=maybe", "inDegrees must be yes or no"),
         ("\t3.00000000", "\tinf", "line 12 has an infinite value"),
         ("\t3.00000000", "\t1,003", "line 12 has points and commas in its numbers"),

@@ -110,7 +110,7 @@ def of_angle(**columns: object) -> dict[str, object]:
         (of_angle(left="a", scale="x"), "scale: input should be a val"),
         (of_angle(column="a"), "give the columns of left and right"),
         ({"angles": {"knee_flexion": "a"}}, "must be an object with named fields"),
-        ({"angles": {"trunk_lean": {"left": "a"}}}, "is of the whole body; give its 'column'"),
+        ({"angles": {"trunk_lean": {"left": "a"}}}, "has no sides; set its 'column'"),
         (KNEE | {"units": "inch"}, "units: input should be 'm', 'cm'"),
         (KNEE | {"vertical_axis": "w"}, "vertical_axis: input"),
         (KNEE | {"rate_hz": 0}, "rate_hz: input should be greater"),

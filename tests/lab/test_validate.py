@@ -76,7 +76,7 @@ def test_the_size_of_a_sample(validate) -> None:
     # About 1.96 s sqrt(3 / n): Bland & Altman 1986.
     assert sizes[100] == pytest.approx(1.96 * 4 * (3 / 100) ** 0.5, rel=0.1)
     assert sizes[200] < sizes[100] < sizes[10]
-    refused(validate("--sample-size", "4", "s1"), "leave out the session")
+    refused(validate("--sample-size", "4", "s1"), "cannot be combined with a session")
     refused(validate("--sample-size", "1e308", "--json"), "less than or equal to 1000000000000 ")
 
 

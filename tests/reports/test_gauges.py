@@ -69,7 +69,6 @@ def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> Non
     metrics = metrics_of_demo()
     shown = {gauge.name: gauge for gauge in gauges.of_rules(metrics)}
     assert len(shown) == 11
-    assert len(gauges.of_rules(metrics, most=5)) == 5
     bend = shown["Knee flexion"]
     assert bend.values["left"].value == float(metrics["knee_flexion"].sel(side="left"))
     assert bend.values["left"].sd == float(metrics["knee_flexion_sd"].sel(side="left"))
@@ -80,9 +79,8 @@ def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> Non
         replace(each, result="outside" if each.rule == "arms_fall_forward" else "inconclusive")
         for each in find(metrics)
     ]
-    first, *_ = few = gauges.of_rules(metrics, findings=findings, most=2)
+    first, *_ = gauges.of_rules(metrics, findings=findings)
     assert first.name == "Arm alignment with trunk"
-    assert len(few) == 2
     kept = gauges.of_rules(metrics, lambda metric: metric != "hip_flexion")
     assert "Hip bend" not in {gauge.name for gauge in kept}
 
@@ -92,7 +90,7 @@ def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page() -> N
     feet = {"framing": {"verdict": "unusable", "advice": None, "outside": {"feet": 0.9}}}
     assert gauges.of_rules(metrics, judge([], feet).shows) == []
     hanging = judge([AnalysisWarning("hands_not_overhead", "", {"exercise": "squat"})]).shows
-    named = {gauge.name for gauge in gauges.of_rules(metrics, hanging, most=20)}
+    named = {gauge.name for gauge in gauges.of_rules(metrics, hanging)}
     assert "Knee flexion" in named
     assert "Arm alignment with trunk" not in named
     page = ReportPage(Store("absent").demo("Overhead Squat"))
@@ -233,7 +231,7 @@ def of_lab(*found: Norm | RetestError) -> LabReferences:
 def test_norms_of_the_lab_are_drawn_and_named() -> None:
     metrics = metrics_of_demo()
     lab = of_lab(norm_of("knee_flexion"), norm_of("ankle_dorsiflexion", 44))
-    numbers = gauges.of_rules(metrics, lab=lab, most=None)
+    numbers = gauges.of_rules(metrics, lab=lab)
     shown = {gauge.name: gauge for gauge in numbers}
     assert shown["Knee flexion"].usual == (84.0, 116.0)
     assert math.isnan(shown["Thigh elevation"].usual[0])
@@ -259,7 +257,7 @@ def test_shares_are_compared_in_percent() -> None:
         **{"low": None, "high": None, "participants": 24, "units": "1"},
     )
     share = norm_of(metric, mean=0.1, sd=0.02, percentiles=[(25, 0.09), (75, 0.11)])
-    shown = {g.name: g for g in gauges.of_rules(metrics, lab=of_lab(share, error), most=None)}
+    shown = {g.name: g for g in gauges.of_rules(metrics, lab=of_lab(share, error))}
     knee_inside = shown["Knee position over foot"]
     factor = {"percent": 100.0}.get(knee_inside.units, 1.0)
     assert knee_inside.usual == pytest.approx((0.09 * factor, 0.11 * factor))

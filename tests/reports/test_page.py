@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from read_pages import text_of
 
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
+from mobility.reports.figures import panels
 from mobility.reports.html import paragraphs
-from mobility.reports.page import Page, ReportPage, Section, section, show
+from mobility.reports.page import Page, PageWithFiles, ReportPage, Section, section, show
 from mobility.store import Store
 
 GOOD = {"light": {"verdict": "ok", "advice": None}}
@@ -75,3 +77,13 @@ def test_a_section_of_any_page_is_shown_if_it_has_content_or_a_text_below_its_he
     sections = [Section("Left out", empty), Section("Ours", empty, about="Why."), Section("", full)]
     show(sections, Page())
     assert outputs == ["## Ours\n\nWhy.", "", "<p>5</p>"]
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_page_keeps_its_pictures_only_in_a_folder_that_is_named(
+    is_kept: bool, tmp_path: Path
+) -> None:
+    figure, _ = panels(1, 1, height=1.0)
+    page = PageWithFiles(out=str(tmp_path) if is_kept else "")
+    assert 'alt="a line"' in page.figure(figure, "images/line", alt="a line")
+    assert [file.name for file in tmp_path.rglob("*.png")] == ["line.png"] * is_kept

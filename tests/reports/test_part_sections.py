@@ -364,7 +364,7 @@ def test_a_difference_of_the_sides_is_told_where_its_interval_excludes_0() -> No
         degree = {"units": "degree", "quantity": "knee_flexion", "kind": "asymmetry"}
         values = {"knee_flexion_asymmetry": difference, "knee_flexion_asymmetry_sd": sd}
         data = metrics().assign({name: ((), value, degree) for name, value in values.items()})
-        return text_of(part_sections.symmetry_table(data, repetitions(), References()))
+        return text_of(part_sections.symmetry_table(data, References()))
 
     assert "Knee flexion +8° ± 6° right larger" in shown(8.0, 3.0)
     assert "Knee flexion −8° ± 6° left larger" in shown(-8.0, 3.0)

@@ -280,8 +280,10 @@ def test_the_sections_that_one_cell_shows_are_folded_each_by_itself(tmp_path: Pa
         "display(HTML('<p>First'), metadata={})\n"
     )
     sections = (
-        "for name, text in {'one': 'There.', 'trial': 'Plays.', 'more': ''}.items():\n"
-        "    display(Markdown(f'## {name}'), HTML(text), metadata={'tags': [name]})"
+        "from mobility.reports.page import Page, Section, show\n"
+        "texts = {'one': 'There.', 'trial': 'Plays.', 'more': ''}\n"
+        "shown = [Section(n, lambda _, n=n: texts[n], name=n) for n in texts]\n"
+        "show(shown, Page())"
     )
     notebook = small_notebook(tmp_path / "a.ipynb", code, sections)
     node = nbformat.read(notebook, as_version=4)

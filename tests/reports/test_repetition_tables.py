@@ -17,7 +17,7 @@ def test_what_has_no_value_says_why(session: Session) -> None:
     empty = repetitions.isel(rep=slice(0, 0))
     metrics = mb.overhead_squat(session.fitted(), session.angles(), empty)
     assert recording.count_repetitions(empty) == "none found"
-    assert repetition_tables.at_a_glance(metrics, empty).count("no repetition was found") == 6
+    assert repetition_tables.at_a_glance(metrics).count("no repetition was found") == 6
     assert "No repetition was found" in repetition_tables.repetition_table(metrics, empty)
     rejected = repetitions.assign(
         accepted=("rep", [False, False, True]), reason=("rep", ["too fast", "cut off", ""])
@@ -29,7 +29,7 @@ def test_what_has_no_value_says_why(session: Session) -> None:
     note = "seen from the side, where one leg hides the other"
     for name in ("knee_deviation", "knee_deviation_asymmetry", "knee_ankle_separation_ratio"):
         metrics[name] = xr.full_like(metrics[name], np.nan).assign_attrs(note=note, units="1")
-    glance = repetition_tables.at_a_glance(metrics, repetitions)
+    glance = repetition_tables.at_a_glance(metrics)
     assert glance.count(f"not measured: {note}<") == 2
     assert "nan" not in glance.lower()
 

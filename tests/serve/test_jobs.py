@@ -126,7 +126,7 @@ def test_users_take_turns_in_the_queue(queue, served):
     served.settings.queue_length, served.settings.queue_per_user = 6, 3
     for session_id in ("a", "b", "c"):
         queue.add(session_id, "p")
-    with pytest.raises(TooManyRequestsError, match="3 sessions of this user wait"):
+    with pytest.raises(TooManyRequestsError, match="3 sessions of this user already wait"):
         queue.add("d", "p")
     queue.add("d", "p", shared=False)
     queue.add("e", "q")

@@ -99,7 +99,7 @@ def test_a_phone_reads_no_page_though_all_films_are_its_own(server, demo):
     [
         ("v-none", "2026-03-11", NotFoundError, "has no session on 2026-03-11"),
         ("v-s", "2026-03-12", NotFoundError, "has no session on 2026-03-12"),
-        ("v-s", "yesterday", BadInputError, "date: is a day as 2026-11-30"),
+        ("v-s", "yesterday", BadInputError, "date: must be a day such as 2026-11-30"),
         ("v s", "2026-03-11", BadInputError, "user_id"),
     ],
 )

@@ -312,7 +312,7 @@ def test_frames_that_are_refused_take_no_other_frame_with_them(demo: Any, store:
 
 def test_sessions_of_two_exercises_and_single_joints_are_not_averaged(demo: Any) -> None:
     shop = mb.Store(demo.parent)
-    with pytest.raises(BadInputError, match="of Overhead Squat and Squat; give those of one"):
+    with pytest.raises(BadInputError, match="show Overhead Squat and Squat; use those of one"):
         mb.mean_curves([shop.demo("Overhead Squat"), shop.demo("Squat")])
     joints = mb.mean_curves([shop.demo("Joint Angle Mobility")], "elbow_flexion")
     assert set(joints["reason"].values.ravel()) == {
@@ -378,7 +378,7 @@ def test_a_side_with_too_few_people_has_a_reason_instead_of_a_test() -> None:
     assert test["t"].sel(side="right").isnull().all()
     assert test["left_out"].values.tolist() == [0, 3]
     few = mb.mean_curves(people(4), groups=list("aabb"), participants=names(4))
-    with pytest.raises(BadInputError, match=r"groups of 2 and 2, needs 5 in each"):
+    with pytest.raises(BadInputError, match=r"groups of 2 and 2 are too small; use at least 5"):
         mb.compare_curves(few, "a", "b", paired=False)
 
 
@@ -421,7 +421,7 @@ def test_bad_input_is_one_line(squats: Any) -> None:
         ),
         (lambda: mb.mean_curves(two), "name the participants"),
         (lambda: mb.mean_curves(two, participants=["a"]), "1 participants for 2 trials"),
-        (lambda: mb.mean_curves(two, participants="ab"), "must be a list, one for each trial"),
+        (lambda: mb.mean_curves(two, participants="ab"), "must be a list with one name for each"),
         (lambda: mb.mean_curves(two, participants=["a", np.nan]), "number 2 must be a name"),
         (lambda: mb.mean_curves(two, "knee_flexoin", participants=names(2)), "'knee_flexion'"),
         (

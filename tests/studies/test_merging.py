@@ -430,7 +430,7 @@ def test_order_makes_no_difference_and_the_films_are_not_changed():
 def test_films_of_two_exercises_are_refused_in_a_line():
     one = film("a", {"trunk_lean": (30.0, 3.0)})
     other = film("b", {"trunk_lean": (30.0, 3.0)}, exercise="Squat")
-    with pytest.raises(BadInputError, match="sessions a and b: are of Overhead Squat and Squat"):
+    with pytest.raises(BadInputError, match="sessions a and b show Overhead Squat and Squat"):
         merge([one, other])
 
 

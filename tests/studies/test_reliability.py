@@ -312,7 +312,7 @@ def test_bad_tables_say_what_to_do():
         (table.drop(columns="visit"), {}, "measured repeatedly"),
         (table.assign(visit=1), {}, "measured repeatedly"),
         (table.iloc[:0], {}, "has no row"),
-        (pd.concat([table, table.iloc[:1]]), {}, "of participant P1, visit 1 is there twice"),
+        (pd.concat([table, table.iloc[:1]]), {}, "of participant P1, visit 1 occurs twice"),
         (table.assign(value="many"), {}, "row 1: value must be a number"),
         (table.assign(value=np.inf), {}, "row 1: value must be a number"),
         (table.assign(participant=[""] + ["P"] * 23), {}, "row 1 has no participant"),

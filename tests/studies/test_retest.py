@@ -219,10 +219,10 @@ def test_bad_input_is_one_line() -> None:
     for call, says in (
         (lambda: mb.retest_curves(None, "knee_flexion"), "read it with curves=True"),
         (lambda: mb.retest_curves(table.drop(columns="percent")), "no column 'percent'"),
-        (lambda: mb.retest_curves(angles), "name one of the angles knee_flexion, hip_flexion"),
+        (lambda: mb.retest_curves(angles), "choose one of the angles knee_flexion, hip_flexion"),
         (lambda: mb.retest_curves(angles, "knee_flexon"), "did you mean 'knee_flexion'"),
         (lambda: mb.retest_curves(table.drop(columns="visit")), "no participant was measured"),
-        (lambda: mb.retest_curves(pd.concat([table, table])), "is there twice"),
+        (lambda: mb.retest_curves(pd.concat([table, table])), "occurs twice"),
         (lambda: mb.retest_curves(table[:0]), "has no row"),
         (lambda: mb.retest_curves(table, kind="both"), "kind"),
         (lambda: mb.retest_curves(table.assign(percent="x")), "percent"),

@@ -8,8 +8,10 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from demo_sessions import change_record, copy_of, put_result, taken_as_current
@@ -25,6 +27,7 @@ from mobility.reports.html import to_pdf
 from mobility.serve.privacy import erase, write_takeout
 from mobility.sessions.files import read_json, write_json
 from mobility.studies import stored_visits
+from mobility.studies.visit import Visit
 from mobility.studies.visit_page import VisitPage
 
 FIRST, SECOND = "2026-03-02T09:00:00+01:00", "2026-05-04T09:00:00+02:00"
@@ -171,7 +174,7 @@ def test_what_to_do_is_from_films_whose_verdict_allows_exercises(
 
 
 def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_values(
-    tmp_path: Path, demo: Path
+    tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = mb.Store(tmp_path / "sessions", reports=tmp_path / "reports")
     for name, seconds in (("slow", 25.0), ("quick", 6.0)):
@@ -190,6 +193,20 @@ def test_films_of_which_one_has_a_fault_and_another_not_are_named_with_their_val
     (line,) = re.findall(r"The films differ, [Ff]ive rises[^:]*: ([^.]*\.\d[^.]*\.\d[^.]*)\.", text)
     assert f"film {number['slow']} 25.0 s (outside target)" in line
     assert f"film {number['quick']} 6.0 s (met)" in line
+    findings = Visit.findings
+
+    def without_value_in_quick(visit: Visit, exercise: str) -> list[Any]:
+        return [
+            (
+                replace(finding, value=None) if "quick" in {each.id for each in films} else finding,
+                films,
+            )
+            for finding, films in findings(visit, exercise)
+        ]
+
+    # A finding without a value must not read as 0 s.
+    monkeypatch.setattr(Visit, "findings", without_value_in_quick)
+    assert "The films differ" not in text_of(VisitPage(store.visit("p01")).front())
 
 
 def of_other_code(store: mb.Store, name: str) -> None:

@@ -17,7 +17,7 @@ from mobility.store import Store
 from mobility.studies import study_sections as sections
 from mobility.studies.groups import Groups
 from mobility.studies.reliability import Reliability
-from mobility.studies.study_reports import render_groups, render_reliability
+from mobility.studies.study_reports import render_statistics
 from mobility.studies.study_table import Study
 
 FACTORS = {"by": "group", "within": ["visit"]}
@@ -256,18 +256,19 @@ def test_names_of_people_and_groups_are_text(study: Study) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("render", "parameters", "heading"),
+    ("name", "parameters", "heading"),
     [
-        (render_groups, {"by": "group", "within": "visit"}, "The people of each group"),
-        (render_reliability, {}, "Over the repetition"),
+        ("groups", {"by": "group", "within": "visit"}, "The people of each group"),
+        ("reliability", {}, "Over the repetition"),
     ],
 )
 def test_a_rendered_page_goes_whole_with_a_session(
-    render: object, parameters: dict[str, str], heading: str, tmp_path: Path, demo: Path
+    name: str, parameters: dict[str, str], heading: str, tmp_path: Path, demo: Path
 ) -> None:
     store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
     study = read_study(add_study(store, demo, 6), store=store, curves=True)
-    made = render(  # type: ignore[operator]
+    made = render_statistics(
+        name,
         study,
         store.reports / "paper",
         title="squats",

@@ -173,13 +173,13 @@ def test_the_last_visit_is_the_default_and_sessions_can_be_left_out(
 @pytest.mark.parametrize(
     ("asked", "kind", "words"),
     [
-        ({"user_id": "anonymous"}, BadInputError, "may be of different people"),
+        ({"user_id": "anonymous"}, BadInputError, "may belong to different people"),
         ({"user_id": "anne"}, NotFoundError, "participant anne: not in the store .*'ann'"),
         ({"user_id": "../ann"}, BadInputError, "user_id: use 1 to 64"),
-        ({"on": "2026-03-02"}, NotFoundError, "no session on 2026-03-02; there are 2026-03-01"),
-        ({"on": "yesterday"}, BadInputError, "on: is a day as 2026-11-30 .*'yesterday'"),
-        ({"only": ["a"], "without": ["b"]}, BadInputError, "not both"),
-        ({"only": ["d"]}, BadInputError, "only: 'd' is no session of ann on 2026-03-01"),
+        ({"on": "2026-03-02"}, NotFoundError, "no session on 2026-03-02; choose from 2026-03-01"),
+        ({"on": "yesterday"}, BadInputError, "on: must be a day such as 2026-11-30 .*'yesterday'"),
+        ({"only": ["a"], "without": ["b"]}, BadInputError, "cannot be combined with only"),
+        ({"only": ["d"]}, BadInputError, "only: 'd' is not a session of ann on 2026-03-01"),
         ({"without": ["a", "b"]}, BadInputError, "leaves no session of ann"),
     ],
 )

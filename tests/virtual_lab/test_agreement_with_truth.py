@@ -53,7 +53,7 @@ def test_cases_of_any_standing_motion_are_compared_and_only_squats_have_a_depth(
     assert result["case_bent"].values.tolist() == [False, True, True, False]
     knee = {"angle": "knee_flexion", "side": "left", "part": "all", "estimator": "fitted"}
     assert result["case_bias"].sel(case="rise", **knee) == pytest.approx(2)
-    with pytest.raises(BadInputError, match="its motion is that of a single joint"):
+    with pytest.raises(BadInputError, match="its motion moves only one joint"):
         is_bent(case_from({"motion": {"movement": "elbow_flexion", "to": 90}}))
 
 

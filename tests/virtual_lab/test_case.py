@@ -47,19 +47,19 @@ SMALL = {
         ({"body": {"height_m": 17}}, "body: height_m: input should be less than"),
         ({"body": {"height_m": float("nan")}}, "body: height_m"),
         ({"video": {"width": 101}}, "multiple of 2"),
-        ({"motion": [1]}, "motion is a mapping with any of standing_knee_flexion"),
+        ({"motion": [1]}, "motion must be a mapping with any of standing_knee_flexion"),
         (
             {"motion": {"kind": "sit-to-stnd"}},
             "kind: 'sit-to-stnd' is unknown; did you mean 'sit-to-stand'",
         ),
         (
             {"motion": {"kind": "jump"}},
-            "give sit-to-stand or single-leg-squat, or none for a squat",
+            "choose sit-to-stand or single-leg-squat, or leave it out for a squat",
         ),
         ({"motion": {"kind": "sit-to-stand", "depth": 40}}, "depth: unknown"),
         ({"motion": {"kind": "sit-to-stand", "arms": "bar"}}, "arms: "),
-        ([], "a case is a mapping with name"),
-        (None, "a case is a mapping"),
+        ([], "must be a mapping with name"),
+        (None, "must be a mapping"),
     ],
 )
 def test_faults_of_a_case_are_named(values: object, message: str) -> None:

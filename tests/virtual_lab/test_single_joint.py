@@ -137,19 +137,19 @@ def test_what_cannot_be_asked() -> None:
         (bend | {"to": 170}, "elbow_flexion should be from 0 to 150"),
         (bend | {"movement": "elbow_flexon"}, "movement"),
         ({"movement": "elbow_flexion"}, "to"),
-        (borne, "moves both"),
-        ({"movement": "ankle_dorsiflexion", "to": 9}, "posture: ankle_dorsiflexion is done supine"),
+        (borne, "moves both; use both"),
+        ({"movement": "ankle_dorsiflexion", "to": 9}, "posture: for ankle_dorsiflexion use supine"),
         ({"movement": "shoulder_extension", "to": 30}, "from -60 to 0"),
         ({"movement": "trunk_lateral_flexion", "to": 30}, "side: should be left or right"),
         (aside, "side: should be left or right"),
-        ({"movement": "shoulder_flexion", "to": 90, "arms": "sideways"}, "where the elbow moves"),
-        (bend | {"elbow_to": 90}, "for a shoulder that moves"),
+        ({"movement": "shoulder_flexion", "to": 90, "arms": "sideways"}, "if the elbow moves"),
+        (bend | {"elbow_to": 90}, "only applies to a moving shoulder"),
         (bend | {"depth": 50}, "depth: unknown"),
     ):
         with pytest.raises(BadInputError, match=message):
             case_from({"motion": motion})
     case = case_from({"name": "arm", "motion": bend})
     assert isinstance(case.motion, JointMotion)
-    with pytest.raises(BadInputError, match="arm: its motion is no squat on both legs"):
+    with pytest.raises(BadInputError, match="arm: its motion is not a squat on both legs"):
         _ = case.squat
     assert case_from({"motion": {"depth": 40}}).squat.depth == 40

@@ -1,4 +1,4 @@
-"""The parts of the Joint Angle Mobility report as HTML and figures, without any science."""
+"""The page of single joints: its sections, and the parts of which they are made."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
 import htpy as h
@@ -33,6 +33,7 @@ from mobility.base.provenance import cameras_of
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents.fill import SIDES, joint_angles_shown
 from mobility.documents.lab_references import LabReferences
+from mobility.documents.of_session import verdict_of
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.excursions import constants
 from mobility.exercises.joint_angle_mobility.joint_values import end_is_certain, reason_withheld
@@ -43,23 +44,27 @@ from mobility.exercises.joint_angle_mobility.joint_verdict import (
     side_label,
     unmeasured,
     verdict_in_joints,
+    with_side_doubt,
 )
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import definitions
 from mobility.plotting import trial_plots
-from mobility.reports import errors_in_words, recording
+from mobility.reports import additions, errors_in_words, gauges, origin, recording
 from mobility.reports import lab_norms as norms
 from mobility.reports.charts import charts
 from mobility.reports.figures import angle_names
 from mobility.reports.first_page import trust
-from mobility.reports.gauges import Gauge, show
+from mobility.reports.gauges import Gauge
 from mobility.reports.html import Cell, Row, bullets, facts, html, measured, paragraphs, table
+from mobility.reports.page import ReportPage, Section
+from mobility.reports.sections import sources
 
 if TYPE_CHECKING:
     from mobility.base.provenance import AnalysisWarning
     from mobility.documents.lab_references import Norm
     from mobility.sessions.record import SessionRecord, StoredConfig
+    from mobility.sessions.stored_session import StoredSession
 
 _MOST_SENTENCES = 3
 """Sentences on how far the joints go on a first page."""
@@ -289,7 +294,7 @@ class Reach:
     @property
     def measured(self) -> str:
         """How far, with the error: "112° ± 14°"."""
-        return quantity(self.number.value, "degree", half=self.number.half_width)
+        return self.number.text
 
     @property
     def compared(self) -> str:
@@ -427,8 +432,7 @@ class Difference:
     @property
     def measured(self) -> Markup:
         """The difference, right less left, with its error."""
-        number = self.number
-        return measured(number.value, "degree", half=number.half_width, signed=True)
+        return measured(self.number, signed=True)
 
     @property
     def sentence(self) -> str:
@@ -467,11 +471,7 @@ def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
     """Give a sentence for each difference that exceeds its error, and one for all others."""
     of_sides = differences(metrics, angles)
     apart = [each.sentence for each in of_sides if each.exceeds_error][:_MOST_DIFFERENCES]
-    alike = [
-        f"{each.name} ({quantity(each.number.value, 'degree', half=each.number.half_width)})"
-        for each in of_sides
-        if not each.exceeds_error
-    ]
+    alike = [f"{each.name} ({each.number.text})" for each in of_sides if not each.exceeds_error]
     without_difference = (
         [tables.sentence("joints.difference.none", names=listed(alike))] if alike else []
     )
@@ -590,7 +590,7 @@ def show_gauges(
     caption = tables.sentence(f"joints.gauges.{kind}", people=listed(people))
     doubt = metrics.attrs.get("sides_in_doubt")
     added = [tables.sentence("report.sides_in_doubt")] if doubt else []
-    return show(gauges_of(metrics, angles, lab=lab), caption=". ".join([caption, *added]))
+    return gauges.show(gauges_of(metrics, angles, lab=lab), caption=". ".join([caption, *added]))
 
 
 def _people(reaches: Sequence[Reach], lab: LabReferences) -> list[str]:
@@ -680,7 +680,7 @@ def _angle_of(joint: str, name: str) -> str:
 
 def _cell(one: xr.Dataset, name: str, *, sign: int = 1) -> Markup:
     number = number_of(one, name)
-    return measured(sign * number.value, number.units, half=number.half_width)
+    return measured(replace(number, value=sign * number.value))
 
 
 def _references(metrics: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:
@@ -902,3 +902,80 @@ def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
                 caption = tables.sentence("report.curves.recording", angle=capital(spoken(name)))
                 drawn.append((partial(trial_plots.curves, curves, name, legend=False), caption))
     return charts(*drawn)
+
+
+@dataclass(frozen=True)
+class JointPage(ReportPage):
+    """What the sections of the page of single joints have available."""
+
+    @cached_property
+    def metrics(self) -> xr.Dataset:
+        """Metrics, which also say whether the sides may have been exchanged."""
+        metrics = self.session.metrics()
+        return with_side_doubt(metrics, verdict_of(self.session, metrics))
+
+    @cached_property
+    def joints(self) -> list[Shown]:
+        """The angles that are shown."""
+        return shown(self.record, self.session.stored_config())
+
+    def first(self) -> Markup:
+        """Show who was filmed, how good that is, how far the joints go, and what has changed."""
+        metrics, joints, lab = self.metrics, self.joints, self.lab
+
+        def measure(before: StoredSession) -> list[Gauge]:
+            return gauges_of(before.metrics(), joints, lab=additions.lab_references(before))
+
+        since = additions.first_page(self.session, gauges_of(metrics, joints, lab=lab), measure)
+        words = in_words(metrics, joints) + commented(metrics, joints)
+        return self.front(
+            trust_in_joints(self.quality, metrics, self.pose, self.record.warnings),
+            show_gauges(metrics, joints, lab=lab),
+            [h.h2["What stands out"], words, since],
+        )
+
+    def measures(self) -> Markup:
+        """Show how far and how fast the joints go, in which posture, and each movement."""
+        metrics, joints = self.metrics, self.joints
+        return (
+            overview(metrics, joints)
+            + speeds(metrics, joints)
+            + posture(metrics)
+            + gauges.own_norms(gauges_of(metrics, joints, lab=self.lab, most=None))
+            + html(details(metrics, joint) for joint in joints)
+            + movement_table(metrics, joints)
+        )
+
+    def recording(self) -> Markup:
+        """Say what was recorded, and how well it can be measured."""
+        legs = {"ankle", "knee", "hip"} & {each.joint for each in self.joints}
+        names = measured_angles(self.metrics, self.joints)
+        return (
+            recording.who_and_what(
+                self.record, self.participant, self.pose, self.repetitions, self.edits
+            )
+            + sureness(self.record.warnings, self.pose, names)
+            + recording.cameras(self.pose)
+            + (errors_in_words.calibration(self.pose) if legs else "")
+            + capture_quality(self.quality, self.metrics, self.pose)
+        )
+
+    def method(self) -> Markup:
+        """Say how landmarks became angles, and how far these can be trusted."""
+        names = measured_angles(self.metrics, self.joints)
+        return (
+            paragraphs(origin.landmarks(self.pose))
+            + uncertainty(self.pose)
+            + origin.definitions_in_short(self.angles, self.references, names)
+        )
+
+
+JOINTS: tuple[Section[JointPage], ...] = (
+    Section("", JointPage.first),
+    Section("The trial", lambda page: stills(page.metrics, page.joints), name="trial"),
+    Section("All measures", JointPage.measures),
+    Section("Reference ranges", lambda page: reference_table(page.metrics, page.joints)),
+    Section("The recording", JointPage.recording),
+    Section("Method and limits", JointPage.method, about=tables.sentence("joints.method")),
+    sources,
+)

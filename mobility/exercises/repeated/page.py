@@ -13,7 +13,7 @@ import numpy as np
 
 from mobility import tables
 from mobility.assessment.findings import find
-from mobility.assessment.number import Number, side_shown
+from mobility.assessment.number import side_shown
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.results import in_words
 from mobility.base.formatting import capital
@@ -21,7 +21,7 @@ from mobility.catalogue.exercise import main_moment
 from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.catalogue.registry import exercise_of
 from mobility.exercises.repeated.documents import VIEWS
-from mobility.kinematics.expected_error import sd_of, source_of_standing
+from mobility.kinematics.expected_error import source_of_standing
 from mobility.kinematics.stances import stance_at
 from mobility.reports.drawn_angles import DRAWN, clearer_side
 from mobility.reports.first_page import findings_in_words
@@ -172,15 +172,13 @@ def squat_moments(
     finding = next((each for each in findings if each.side == on), finding)
     if finding.rule.endswith("asymmetry") and finding.value is not None:
         on = "right" if finding.value > 0 else "left"
-    value, sd = _value(finding)
-    units = finding.units
+    number = replace(finding.number, side=on)
     label = str(metrics[finding.metric].attrs.get("long_name", finding.metric.replace("_", " ")))
     label = label.partition(" (")[0]
     if base.startswith(("knee_deviation", "lateral_shift")):
-        value, sd, units = 100 * value, 100 * sd, "percent"
+        number = number.scaled(100, "percent")
     elif base == "dowel_offset":
-        units = "foot length"
-    number = Number(value, sd, units=units, side=on)
+        number = replace(number, units="foot length")
     main = Moment("Main finding", when, drawn, number, label)
     if when != bottom:
         return [*first_moments, main]
@@ -204,11 +202,3 @@ def _of_extreme(
     if name not in metrics or f"{name}_phase" not in metrics:
         return otherwise
     return moments.get(str(metrics[name].attrs.get("phase", "")).replace("-", "_"), otherwise)
-
-
-def _value(finding: Finding) -> tuple[float, float]:
-    if finding.value is None:
-        return math.nan, math.nan
-    if finding.interval is None:
-        return finding.value, math.nan
-    return finding.value, sd_of(*finding.interval)

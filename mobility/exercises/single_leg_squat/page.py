@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from mobility.assessment.findings import Finding
 from mobility.assessment.number import HIDDEN_SIDE
-from mobility.base.formatting import capital, quantity
+from mobility.base.formatting import capital
 from mobility.exercises.repeated.page import curves_first as usual_curves
 from mobility.exercises.repeated.page import squat_moments
 from mobility.exercises.single_leg_squat.crossley_criteria import (
@@ -136,8 +136,7 @@ def legs(page: ReportPage) -> Markup:
         parts = [words[amount].format(counted=counted, found=of_leg)]
         for name, what in words["measures"].items():
             if side in (values := values_of(page.metrics, name)):
-                value, half = values[side].value, values[side].half_width
-                parts.append(f"{what} {quantity(value, 'degree', half=half)}")
+                parts.append(f"{what} {values[side].text}")
         if of_leg:
             lines.append((h.strong[words["leg"].format(side=capital(side))], " ", ", ".join(parts)))
     return paragraphs(*lines)

@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from mobility.assessment.number import number_of, side_shown
-from mobility.base.formatting import listed, plus_minus, quantity, rounded
+from mobility.base.formatting import listed, plus_minus, rounded
 from mobility.exercises.repeated.page import reported
 from mobility.reports.drawn_angles import clearer_side
 from mobility.reports.html import paragraphs
@@ -65,7 +65,7 @@ def rises(page: ReportPage) -> Markup:
     for name, until in words["until"].items():
         number = number_of(metrics, name)
         if number.is_measured:
-            times.append(f"{quantity(number.value, 's', half=number.half_width)} {until}")
+            times.append(f"{number.text} {until}")
         kind = "no_norm" if number.is_measured else "no_time"
         if reason := metrics[name].attrs.get("no_norm" if kind == "no_norm" else "note", ""):
             without.setdefault((kind, reason), []).append(until)

@@ -1,8 +1,8 @@
-"""What a batch is to do: a CSV file with a row for each video, or a folder of videos.
+"""The work of a batch: a CSV file with a row for each video, or a folder of videos.
 
 Every row is checked before anything runs. All problems of a table are reported at once, each with
-its row and column; in a folder, to which anybody may add, a bad file is left to its own row. The
-checks decode no whole video; they only need its hash.
+its row and column. In a folder, to which anybody may add files, a bad file only affects its own
+row. The checks decode no whole video; they only need its hash.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from mobility.sessions.files import check_decodable
 from mobility.sessions.record import GivenParticipant
 
 PERSON = ("display_name", "sex", "birth_year", "age", "height_m", "weight_kg", "email")
-"""Columns that are kept as fields of the participant."""
+"""Columns that become fields of the participant."""
 
 KEYPOINTS = ("keypoints", "second_keypoints", "keypoints_model")
 """Columns of the keypoints of another pose model."""
@@ -47,19 +47,19 @@ COLUMNS = (
 )
 
 SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".3gp"})
-"""What a file of a folder must end with to be taken for a video."""
+"""Endings of files in a folder that count as videos."""
 
 _MOST_NAMED, _LONGEST_NAMED = 5, 40
-"""Unknown columns that a message names, and characters of each name."""
+"""Unknown columns listed in a message, and characters of each name."""
 
 
 @dataclass(frozen=True)
 class Row:
     """One piece of work.
 
-    The id of a row's session is made of the videos with their calibration and keypoints, the
-    participant and the exercise. So the same row finds its session again, in any batch and on any
-    machine.
+    The id of a row's session is made from the videos with their calibration and keypoints, the
+    participant and the exercise. The same row therefore finds its session again, in any batch and
+    on any machine.
     """
 
     number: int
@@ -81,7 +81,7 @@ class Row:
 
     @property
     def session_id(self) -> str:
-        """Id of the session of this row."""
+        """Return the id of the session of this row."""
         what = [self.sha256, self.second_sha256, self.participant, self.exercise]
         if self.calibration_sha256 is not None:
             what.append(self.calibration_sha256)
@@ -91,14 +91,14 @@ class Row:
 
     @property
     def subjects(self) -> dict[str, Any]:
-        """Options that say who is meant, by which keypoints are read when the session is made."""
+        """Return options that identify the subject, with which keypoints are read at creation."""
         names = ("subject", "second_subject")
         return {name: self.options[name] for name in names if name in self.options}
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A file of a folder that cannot be run; the others can."""
+    """A file of a folder that cannot be run, while the others can."""
 
     number: int
     video: Path
@@ -109,7 +109,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why one row cannot be run."""
+    """The reason why one row cannot be run."""
 
     row: int
     column: str
@@ -141,12 +141,12 @@ def read_manifest(
     exercise: str = registry.USUAL,
     here: bool = True,
 ) -> Sequence[Row | Refused]:
-    """Read and check what a batch is to do; `participant` and `exercise` where no row says it.
+    """Read and check the work of a batch; `participant` and `exercise` apply to rows without one.
 
-    A CSV file has the columns `COLUMNS`, of which only ``video`` is needed, and paths as seen from
-    its folder: all its problems are raised at once. In a folder every video is a row, and the name
-    of a subfolder is the participant: a file that cannot be read, or is the same as another one, is
-    refused alone. `here` says whether this machine does the work, and so has to have the pose
+    A CSV file has the columns `COLUMNS`, of which only ``video`` is required, and paths relative to
+    its folder. All its problems are raised at once. In a folder every video is a row, and the name
+    of a subfolder is the participant. A file that cannot be read, or equals another one, is
+    rejected alone. `here` says whether this machine does the work, and therefore needs the pose
     models.
     """
     require_path(path, what="manifest")
@@ -161,7 +161,7 @@ def read_manifest(
 
 
 def _absent_models(rows: Sequence[Row]) -> list[Problem]:
-    """Problems of rows that need a pose model or detector which this machine does not have."""
+    """Return problems of rows that need a pose model or detector that this machine lacks."""
     faults: dict[tuple[str, str | None], str] = {}
     rows = [row for row in rows if not row.keypoints]
     for model in {_model_of(row) for row in rows}:
@@ -188,7 +188,7 @@ def check_rows(
     participant: str,
     exercise: str,
 ) -> list[Row]:
-    """Check numbered entries of a manifest, or of a folder, and take the hashes of their videos."""
+    """Check numbered entries of a manifest, or of a folder, and hash their videos."""
     rows, problems = _checked(manifest, entries, participant, exercise)
     if problems:
         raise ManifestError(manifest, problems)
@@ -201,7 +201,7 @@ def _checked(
     participant: str,
     exercise: str,
 ) -> tuple[list[Row], list[Problem]]:
-    """Rows without a problem of their own, and all problems."""
+    """Return rows without problems of their own, and all problems."""
     entries = list(entries)
     folder = manifest if manifest.is_dir() else manifest.parent
     defaults = {"participant": participant, "exercise": exercise, "joints": "all"}
@@ -211,7 +211,7 @@ def _checked(
         progress_bar("checking the videos", total=len(entries), unit="video") as bar,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        # A list may name a video many times.
+        # # A list may contain a video many times.
         read_video = functools.cache(functools.partial(_video, folder))
         check = functools.partial(_check, folder, defaults, read_video)
         for row, faults in pool.map(check, *zip(*entries, strict=True)):
@@ -222,7 +222,7 @@ def _checked(
 
 
 def videos_in(folder: Path) -> list[Path]:
-    """Videos in a folder and in its subfolders, in order; hidden ones are left out."""
+    """List videos in a folder and in its subfolders, in order; hidden ones are left out."""
     videos = [
         file
         for pattern in ("*", "*/*")
@@ -235,19 +235,19 @@ def videos_in(folder: Path) -> list[Path]:
 
 
 def entry_of(folder: Path, video: Path, participant: str) -> dict[str, str]:
-    """Columns of a video of a folder: a subfolder is called like the participant."""
+    """Return the columns of a video in a folder; the name of a subfolder is the participant."""
     inside = video.relative_to(folder)
     owner = inside.parts[0] if len(inside.parts) > 1 else participant
     return {"video": str(inside), "participant": owner}
 
 
 def _rows_of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refused]:
-    # Checked once for all videos: no single one is to blame.
+    # # Checked once for all videos, because no single one is the cause.
     exercise, _, _ = check_creation(user_id=participant, exercise_name=exercise)
     entries = [entry_of(folder, video, participant) for video in videos_in(folder)]
     if not entries:
         raise BadInputError(
-            f"{folder}: holds no video (a file that ends with {', '.join(sorted(SUFFIXES))})"
+            f"{folder}: contains no video; add a file that ends with {', '.join(sorted(SUFFIXES))}"
         )
     rows, problems = _checked(folder, enumerate(entries, 1), participant, exercise)
     row_of = {row.number: row for row in rows}
@@ -285,7 +285,7 @@ def _csv_rows(manifest: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def _shortened(name: str) -> str:
-    """Name of a column, for a message."""
+    """Shorten the name of a column for a message."""
     if not name:
         return "(without a name)"
     return name if len(name) <= _LONGEST_NAMED else f"{name[:_LONGEST_NAMED]}…"
@@ -296,7 +296,7 @@ def _check_header(manifest: Path, names: Sequence[str]) -> None:
     if len(unknown) > _MOST_NAMED:
         some = ", ".join(map(_shortened, unknown[:_MOST_NAMED]))
         rest_in_words = (
-            f"and {len(unknown) - _MOST_NAMED} more are unknown; there is {', '.join(COLUMNS)}"
+            f"and {len(unknown) - _MOST_NAMED} more are unknown; choose from {', '.join(COLUMNS)}"
         )
         problems = [Problem(1, some, rest_in_words)]
     else:
@@ -309,7 +309,7 @@ def _check_header(manifest: Path, names: Sequence[str]) -> None:
         if names.count(name) > 1
     ]
     if "video" not in names:
-        problems.append(Problem(1, "video", f"is missing; the columns are {', '.join(COLUMNS)}"))
+        problems.append(Problem(1, "video", f"is missing; add it (columns: {', '.join(COLUMNS)})"))
     if problems:
         raise ManifestError(manifest, problems)
 
@@ -321,7 +321,7 @@ def _check(
     number: int,
     fields: Mapping[str, str],
 ) -> tuple[Row | None, list[Problem]]:
-    """Check one row without regard to the others."""
+    """Check one row independently of the others."""
     values = {**defaults, **fields}
     problems: list[Problem] = []
 
@@ -364,13 +364,13 @@ def _check(
         problems.append(Problem(number, column, str(error)))
     calibration = None
     if "calibration" in values and all(videos[name] for name in videos if name in values):
-        sources = [each[0] for each in videos.values() if each is not None]
+        sources = [pair[0] for pair in videos.values() if pair is not None]
         calibration = tried(
             "calibration", lambda: _calibration(folder, values["calibration"], sources)
         )
     keypoints: tuple[list[Path], list[str]] | None = None
     if any(name in values for name in KEYPOINTS) and options is not None:
-        sources = [each[0] for each in videos.values() if each is not None]
+        sources = [pair[0] for pair in videos.values() if pair is not None]
         options_of_row = options
         keypoints = tried("keypoints", lambda: _keypoints(folder, values, sources, options_of_row))
     person = {name: values[name] for name in PERSON if name in values}
@@ -419,7 +419,7 @@ def _place(folder: Path, text: str, *, what: str) -> Path:
 
 
 def _video(folder: Path, text: str) -> tuple[Path, str]:
-    """Absolute path and SHA-256 of a video whose head can be read."""
+    """Return absolute path and SHA-256 of a video whose head can be read."""
     path = _place(folder, text, what="video")
     from mobility.capture.video import probe
 
@@ -428,7 +428,7 @@ def _video(folder: Path, text: str) -> tuple[Path, str]:
 
 
 def _calibration(folder: Path, text: str, videos: Sequence[Path]) -> tuple[Path, str]:
-    """Absolute path and SHA-256 of the calibration of the cameras of some videos."""
+    """Return absolute path and SHA-256 of the calibration of the cameras of some videos."""
     path = _place(folder, text, what="calibration")
     check_calibration(path, videos)
     return path, sha256(path)
@@ -437,17 +437,17 @@ def _calibration(folder: Path, text: str, videos: Sequence[Path]) -> tuple[Path,
 def _keypoints(
     folder: Path, values: Mapping[str, str], videos: Sequence[Path], options: Mapping[str, Any]
 ) -> tuple[list[Path], list[str]]:
-    """Absolute paths and SHA-256 of the keypoints of each video, after they were read once."""
+    """Return absolute paths and SHA-256 of the keypoints of each video, after a first reading."""
     names = [name for name in KEYPOINTS[:2] if name in values]
     paths = [_place(folder, values[name], what=name) for name in names]
     keypoint_files = read_given_keypoints(paths, videos, options, values.get("keypoints_model"))
-    return paths, [each.sha256 for each in keypoint_files]
+    return paths, [file.sha256 for file in keypoint_files]
 
 
 def _options(
     values: Mapping[str, str], created: tuple[str, Sequence[str], str | None] | None
 ) -> dict[str, Any]:
-    """Arguments of the analysis from ``fit=no; keep_raw=yes``, complete with the defaults."""
+    """Return arguments of the analysis from ``fit=no; keep_raw=yes``, with all defaults."""
     texts: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in values.get("options", "").split(";"))):
         name, separator, value = (piece.strip() for piece in part.partition("="))
@@ -468,7 +468,7 @@ def _options(
 
 
 def _contradictions(rows: Sequence[Row]) -> list[Problem]:
-    """Problems of rows that are the same work, or contradict each other on a participant."""
+    """Return problems of rows that are the same work, or disagree about a participant."""
     problems = []
     first_of: dict[str, Row] = {}
     first_values: dict[tuple[str, str], tuple[int, Any]] = {}
@@ -487,5 +487,5 @@ def _contradictions(rows: Sequence[Row]) -> list[Problem]:
         has_both = all((row.participant, name) in first_values for name in ages)
         if has_both and any(name in row.person for name in ages):
             faults.append(("age", f"{owner} has both an age and a birth year; give one"))
-        problems += [Problem(row.number, *each) for each in faults]
+        problems += [Problem(row.number, *fault) for fault in faults]
     return problems

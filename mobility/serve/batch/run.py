@@ -1,8 +1,8 @@
 """Many videos: analysis and report of each, on the workers of a dask cluster.
 
 A row of a manifest is one task. A task only brings its session up to date, so it may be repeated,
-stopped anywhere, or run by two batches at once: a lock of the store lets one at a time work on a
-session, and the second has nothing left to do.
+stopped anywhere, or run by two batches at once. A lock of the store lets one batch at a time work
+on a session, and the second has nothing left to do.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ from mobility.sessions.record import now
 log = logging.getLogger(__name__)
 
 LOST = 3
-"""Lost workers after which a row waits for the others to end; then it is tried once more, alone."""
+"""Lost workers after which a row waits for the others to end, and is then tried once more,
+alone."""
 
-_LOST_REASON = f"its worker was lost {LOST} times; the memory may be too small"
+_LOST_REASON = f"its worker was lost {LOST} times; increase the memory if it is too small"
 
 TRIES = 3
 """How often a row is tried if its pose process or kernel is killed."""
@@ -77,24 +78,24 @@ def run_batch(
     scheduler: str | None = None,
     resume: bool = False,
 ) -> Summary:
-    """Analyse and report every row, and write a summary that links the reports.
+    """Analyse and report every row, and write a summary with links to the reports.
 
     Parameters
     ----------
     rows
-        Rows of the manifest; refused ones are failed rows of the summary.
+        Rows of the manifest; rejected ones are failed rows of the summary.
     store
-        Where the sessions are. The folder of the summary is ``<reports>/batch-<time>/``.
+        The store of the sessions. The folder of the summary is ``<reports>/batch-<time>/``.
     manifest
         Title of the summary.
     workers
-        Processes of this machine that do the work, by default one for each processor. No result
-        depends on their number.
+        Processes of this machine that do the work, by default one for each processor. Results do
+        not depend on their number.
     scheduler
-        Dask scheduler (``tcp://host:8786``) whose workers do it instead. They must see the store,
-        the reports and the videos under the same paths.
+        Dask scheduler (``tcp://host:8786``) whose workers do the work instead. They must see the
+        store, the reports and the videos under the same paths.
     resume
-        Whether the last interrupted batch of these rows goes on in its folder, if there is one.
+        Whether to continue the last interrupted batch of these rows in its folder, if there is one.
     """
     store = store.absolute()
     started = now()
@@ -104,7 +105,7 @@ def run_batch(
     outcome_by_row = {row.number: outcome_of_refused(row) for row in refused}
     rows_digest = _digest([asdict(row) for row in good])
     with contextlib.ExitStack() as stack:
-        # Before its folder is made: a batch whose workers cannot start leaves none.
+        # # Before its folder is made: a batch whose workers cannot start leaves no folder.
         at_most = min(workers or processors(), len(good))
         client = stack.enter_context(cluster_client(at_most, scheduler)) if good else None
         folder = _interrupted(store.reports, rows_digest) if resume else None
@@ -117,7 +118,7 @@ def run_batch(
             log.warning("%s: %s", _label(outcome), outcome.reason)
         _store_people(good, store)
         for outcome in outcomes(client, good, store, folder, workers, scheduler):
-            # Skipped now, because it was done before the interruption: done in this batch.
+            # # Skipped now because it was done before the interruption: done in this batch.
             before = earlier.get(outcome.row)
             if before and before.state == "done" and outcome.state == "skipped":
                 outcome = before
@@ -155,7 +156,7 @@ def run_at_end(command: str, summary: Path) -> None:
 
 
 def split_command(command: str) -> list[str]:
-    """Words of a command."""
+    """Split a command into words."""
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -168,8 +169,8 @@ def split_command(command: str) -> list[str]:
 def work_on(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
     """Bring the session of one row up to date, and return a :class:`BatchRow` as JSON values.
 
-    Runs in a worker, and never raises. `task` has ``store``, ``reports``, ``folder`` of the
-    summary (absolute paths), ``code`` (digest of all code), ``pose_workers`` and, where
+    The function runs in a worker, and never raises. `task` has ``store``, ``reports``, ``folder``
+    of the summary (absolute paths), ``code`` (digest of all code), ``pose_workers`` and, if
     somebody listens, ``stages`` (the topic to which stages are sent).
     """
     logging.getLogger("mobility").setLevel(logging.INFO)
@@ -219,7 +220,7 @@ def _stage_reporter(row: Row, task: Mapping[str, Any]) -> Listener:
 
 
 def _outcome(row: Row | Refused, *, reason: str = "", **fields: Any) -> BatchRow:
-    """Outcome of a row; without a ``state`` it failed."""
+    """Return the outcome of a row; without a ``state`` it failed."""
     return BatchRow.model_validate(
         {
             "row": row.number,
@@ -239,7 +240,7 @@ def _printable(text: str) -> str:
 
 
 def _as_utf8(text: str) -> str:
-    """Name of a file with bytes that are not UTF-8 as escapes."""
+    """Return the name of a file, with bytes that are not UTF-8 as escapes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -251,7 +252,7 @@ def _update_session(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
     """Bring the session of a row up to date, and return the fields of the outcome."""
     store = Store(task["store"], reports=task["reports"])
     what = f"session {row.session_id}"
-    # A lock for this work only: that of the session itself a reader may want meanwhile.
+    # # A lock for this work only: readers may want the lock of the session meanwhile.
     guard = store.session_locked(row.session_id, "work", what=what, wait_s=WAIT_S)
     with guard:
         session = _open_or_create(row, store)
@@ -261,7 +262,7 @@ def _update_session(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
         record = session.record
         redone = [name for name, stage in record.stages.items() if stages_before.get(name) != stage]
         seconds = {name: record.stages[name].seconds for name in redone}
-        report_was_current = session.report_is_current()  # asked before rendering makes it so
+        report_was_current = session.report_is_current()  # before rendering makes it current
         paths = _with_retries(session.render_report)
         if not report_was_current:
             redone.append("report")
@@ -282,7 +283,7 @@ def _open_or_create(row: Row, store: Store) -> Session:
         session = store.session(row.session_id)
         if _has_inputs_of(row, session):
             return session
-        store.delete(row.session_id)  # whoever created it was killed before the check below
+        store.delete(row.session_id)  # its creator was stopped before the check below
     with contextlib.suppress(ConflictError):  # created by somebody else meanwhile
         store.create(
             row.video,
@@ -307,7 +308,7 @@ def _open_or_create(row: Row, store: Store) -> Session:
 
 
 def _has_inputs_of(row: Row, session: Session) -> bool:
-    """Whether the inputs of a session are those that the row had when it was checked."""
+    """Return whether the inputs of a session equal those of the row when it was checked."""
     expected = (row.sha256, row.second_sha256, row.calibration_sha256, *row.keypoints_sha256)
     record = session.record
     files = (
@@ -330,7 +331,7 @@ def _with_retries(work: Callable[[], Any]) -> Any:
 
 
 class _Progress:
-    """What the progress bar of a batch shows: rows that are done or failed, stages of others."""
+    """Content of a batch's progress bar: finished or failed rows, and stages of the others."""
 
     def __init__(self, rows: Sequence[Row], bar: Any) -> None:
         self._bar = bar
@@ -340,7 +341,7 @@ class _Progress:
         self._failed = 0
 
     def on_event(self, event: tuple[float, Mapping[str, Any]]) -> None:
-        """Take the stage of a row that a worker has sent; it may come after the row has ended."""
+        """Process the stage of a row that a worker has sent, perhaps after the row has ended."""
         _, content = event
         if content["row"] in self._waiting:
             self._stages[content["row"]] = content["stage"]
@@ -371,12 +372,12 @@ def outcomes(
     workers: int | None,
     scheduler: str | None,
 ) -> Iterator[BatchRow]:
-    """Outcomes of the rows, as they come."""
+    """Yield outcomes of the rows as they arrive."""
     if not rows:
         return
     from distributed import as_completed
 
-    # With fewer rows than processes of this machine, several share the pose of a row.
+    # # With fewer rows than processes of this machine, several share the pose of a row.
     pose_workers = 1 if scheduler else max(1, (workers or processors()) // len(rows))
     shared = {
         "store": store.place,
@@ -405,7 +406,8 @@ def outcomes(
             else:
                 progress.finish(row, outcome)
                 yield outcome
-        # Dask blames a lost worker on all rows that waited there: alone, each shows itself.
+        # # Dask blames a lost worker on all rows that waited there. Alone, each row shows its own
+        # fault.
         for row in suspects:
             log.warning("%s: %s; trying it alone", _label(row), _LOST_REASON)
             future = submit(row)
@@ -417,19 +419,19 @@ def outcomes(
 
 
 def _one_line(error: BaseException) -> str:
-    """Message of an error in one line; its kind where it has none."""
+    """Return the message of an error in one line, or its kind if it has none."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def _label(row: Row | BatchRow) -> str:
-    """Label of a row in the log; a deletion finds its lines by the participant."""
+    """Return the label of a row in the log; a deletion finds its lines by the participant."""
     if isinstance(row, Row):
         return f"row {row.number}, {row.video.name} of {row.participant}"
     return f"row {row.row}, {row.video} of {row.participant}"
 
 
 def outcome_of_refused(row: Refused) -> BatchRow:
-    """Outcome of a file that cannot be run: a failed row."""
+    """Return the outcome of a file that cannot be run: a failed row."""
     return _outcome(row, reason=row.reason)
 
 
@@ -453,10 +455,10 @@ def _result(future: Any, row: Row) -> BatchRow:
 
 @contextlib.contextmanager
 def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
-    """Client of the scheduler, or of processes of this machine."""
+    """Yield a client of the scheduler, or of processes of this machine."""
     import dask
 
-    # Its import adds settings of its own, which would end with ours if it came later.
+    # # This import adds settings of its own, which would end with ours if it came later.
     import distributed  # noqa: F401
 
     settings = {
@@ -467,7 +469,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     with dask.config.set(settings):
         if scheduler is not None:
             client = _client_of_scheduler(scheduler)
-            # Dask need not tell of a lost scheduler: the rows do.
+            # # Dask may not report a lost scheduler, but the rows do.
             with _dask_silenced(), client:
                 yield client
         else:
@@ -484,19 +486,19 @@ def _client_of_scheduler(scheduler: str) -> Any:
     try:
         return Client(scheduler, timeout=SCHEDULER_WAIT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        fault = f"{scheduler} cannot be reached ({_one_line(error)})"
+        fault = f"{scheduler} cannot be reached ({_one_line(error)}); check address and scheduler"
         raise BadInputError.of({"scheduler": fault}) from None
 
 
 @contextlib.contextmanager
 def _client_of_processes(workers: int) -> Iterator[Any]:
-    """Client of a cluster of processes of this machine, which end with it."""
+    """Yield a client of a cluster of processes of this machine, which end with it."""
     from distributed import Client, LocalCluster, Security
 
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch("batch"))
         try:
-            # Ctrl-C is for this process, which ends the workers.
+            # # Ctrl-C is for this process, which ends the workers.
             with _signal_ignored(signal.SIGINT):
                 cluster = LocalCluster(
                     n_workers=workers,
@@ -504,7 +506,7 @@ def _client_of_processes(workers: int) -> Iterator[Any]:
                     processes=True,
                     dashboard_address="127.0.0.1:0",
                     worker_dashboard_address="127.0.0.1:0",
-                    # Schedulers run any code: other users of this machine must not send any.
+                    # # Schedulers run any code, so other users of this machine must not send any.
                     security=Security.temporary(),
                     # Pose processes, which need the memory, are not counted by dask.
                     memory_limit=0,
@@ -529,7 +531,7 @@ def _client_of_processes(workers: int) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _replace_lost_workers(cluster: Any, number: int) -> Iterator[None]:
-    """Start other workers for lost ones that do not come back by themselves."""
+    """Start other workers for lost ones that do not come back automatically."""
     ended = threading.Event()
 
     def look() -> None:
@@ -542,7 +544,7 @@ def _replace_lost_workers(cluster: Any, number: int) -> Iterator[None]:
             missing_since = missing_since or time.monotonic()
             if time.monotonic() - missing_since > MISSING_S:
                 log.warning("%d workers did not come back; starting others", missing)
-                # The lost ones are still in its list of workers.
+                # # The lost ones are still in its list of workers.
                 cluster.scale(len(cluster.worker_spec) + missing)
                 missing_since = None
 
@@ -567,7 +569,7 @@ def _dask_silenced() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signal_ignored(number: int) -> Iterator[None]:
-    """Let processes started inside ignore a signal; in other threads than the main one, nothing."""
+    """Let processes started inside ignore a signal; outside the main thread, do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -601,7 +603,7 @@ def _new_folder(reports: Path, started: datetime.datetime) -> Path:
 
 
 def _interrupted(reports: Path, rows_digest: str) -> Path | None:
-    """Folder of the last unfinished batch of these rows, if there is one."""
+    """Return the folder of the last unfinished batch of these rows, if there is one."""
     for journal in sorted(reports.glob(f"batch-*/{JOURNAL}"), reverse=True):
         with contextlib.suppress(OSError, ValueError, IndexError, TypeError):
             head = json.loads(journal.read_text(encoding="utf-8").splitlines()[0])
@@ -626,7 +628,7 @@ def read_journal(folder: Path) -> list[BatchRow]:
 def _journal(
     path: Path, rows_digest: str
 ) -> Iterator[tuple[dict[int, BatchRow], Callable[[BatchRow], None]]]:
-    """Give the outcomes of an earlier run of this batch, and a function that records more."""
+    """Yield the outcomes of an earlier run of this batch, and a function that records more."""
     earlier = {outcome.row: outcome for outcome in read_journal(path.parent)}
     with writing(path), open_private(path, "a", encoding="utf-8") as file:
 
@@ -643,16 +645,16 @@ def _journal(
                 log.warning("%s", error)
 
         is_new = path.stat().st_size == 0
-        # An empty line ends that in which an interrupted batch stopped.
+        # # An empty line ends the line in which an interrupted batch stopped.
         write(json.dumps({"rows": rows_digest}) if is_new else "")
         yield earlier, record
 
 
 @contextlib.contextmanager
 def logged(path: Path) -> Iterator[None]:
-    """Write the log of this package to a file, too; on a full disk its lines are lost."""
+    """Also write the log of this package to a file; on a full disk its lines are lost."""
     with writing(path):
-        # Told on the terminal: a line of the log would go to the full disk, too.
+        # # Printed on the terminal: a line of the log would go to the full disk, too.
         handler = LogFile(path, tell=lambda text: sys.stderr.write(f"warning: {text}\n"))
     handler.setFormatter(logging.Formatter(_FORMAT))
     root = logging.getLogger("mobility")

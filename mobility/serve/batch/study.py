@@ -1,4 +1,4 @@
-"""The sessions of a study's list; videos among them are analysed first."""
+"""The sessions of a study's list, after its videos are analysed."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def read_study(
 ) -> Study:
     """Read the list of a study, and the measures of its sessions.
 
-    Videos that are not analysed yet are analysed first, as by ``mobility batch``.
+    Videos without an analysis are analysed first, as with ``mobility batch``.
 
     Parameters
     ----------
     path
-        A CSV file, as :func:`mobility.studies.study_table.read_list` describes it.
+        A CSV file, see :func:`mobility.studies.study_table.read_list`.
     store
-        Where the sessions are, and where those of videos are put.
+        Store of the sessions, also of those for the videos.
     recordings, level, visits
-        As for :func:`mobility.studies.study_table.study_table`.
+        As in :func:`mobility.studies.study_table.study_table`.
     curves
-        Whether the mean curves of the sessions are read too, for :func:`mobility.retest_curves`;
-        or of which angles. True reads those that the report of the exercise shows.
+        Whether to read the mean curves of the sessions, too, for :func:`mobility.retest_curves`, or
+        the names of the angles. True reads the angles in the report of the exercise.
     workers
         Processes that share the analysis of videos; default: one for each processor.
 
@@ -58,12 +58,12 @@ def read_study(
     Raises
     ------
     NotFoundError
-        The file or a session is not there.
+        The file or a session does not exist.
     BadInputError
         The list, or a row of it, cannot be used.
     """
     if visits and curves:
-        raise BadInputError.of({"curves": "a visit has no curves; ask for those of sessions"})
+        raise BadInputError.of({"curves": "a visit has no curves; read sessions instead"})
     listed = read_list(path)
     if "video" in listed:
         listed = listed.assign(session=_analysed(Path(path), listed, store, workers))
@@ -81,9 +81,9 @@ def read_study(
 
 
 def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | None) -> list[str]:
-    """Ids of the sessions of videos, in the order of the list."""
+    """Return ids of the sessions of videos, in the order of the list."""
     if "participant" not in listed:
-        raise BadInputError(f"{file}: needs the column 'participant', for videos name none")
+        raise BadInputError(f"{file}: has no column 'participant'; add it for the videos")
     columns = [name for name in ("video", "participant", *OF_VIDEO) if name in listed]
     entries = [
         (row["line"], {name: row[name] for name in columns if row[name]})

@@ -1,6 +1,6 @@
 """Summary of a batch: its stored form, CSV and JSON, a page with links to every report.
 
-The pages of the visits that a batch or a watch has processed are made here too.
+This module also makes the pages of the visits that a batch or a watch has processed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class BatchRow(Document):
     redone: Annotated[list[str], Field(description="stages that were not skipped")] = Field(
         default_factory=list
     )
-    seconds: Annotated[dict[str, float], Field(description="by stage, of those redone")] = Field(
+    seconds: Annotated[dict[str, float], Field(description="for each redone stage")] = Field(
         default_factory=dict
     )
     took_s: Annotated[
@@ -144,8 +144,8 @@ class Summary:
 
 
 def write_summary(folder: Path, document: BatchSummary) -> None:
-    """Write ``summary.json``, ``summary.csv`` and ``index.html``, each whole or not at all."""
-    # The document last: by it a deletion finds the other two, while they name somebody.
+    """Write ``summary.json``, ``summary.csv`` and ``index.html``, each completely or not at all."""
+    # # The document last: a deletion uses it to find the other two, while they name somebody.
     texts = (_table(document), _page(document))
     for name, text in zip(FILES[1:], texts, strict=True):
         with atomic(folder / name) as hidden:
@@ -154,7 +154,7 @@ def write_summary(folder: Path, document: BatchSummary) -> None:
 
 
 def read_summary(folder: Path) -> BatchSummary | None:
-    """Read the document of :func:`write_summary`; None if absent or damaged."""
+    """Read the document of :func:`write_summary`; None if missing or damaged."""
     with suppress(OSError, ValueError):
         return BatchSummary.model_validate_json((folder / FILES[0]).read_bytes())
     return None
@@ -254,7 +254,7 @@ class MadeVisit:
 def render_visits(store: Store, session_ids: Iterable[str]) -> Iterator[MadeVisit]:
     """Make the pages of the visits to which sessions belong, each once.
 
-    Sessions of nobody in particular make no visit.
+    Sessions without a participant belong to no visit.
     """
     days: dict[tuple[str, datetime.date], None] = {}
     for session_id in session_ids:

@@ -1,7 +1,7 @@
 """Watches a folder: each video is processed once, when it has stopped growing.
 
-The store keeps which were processed, so a watch that is started again goes on where the last one
-was stopped. A video that was interrupted is processed again, and its session finished.
+The store keeps a list of processed videos, so a watch that is started again continues where the
+last one stopped. An interrupted video is processed again, and its session is finished.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Watched(Document):
 
 @dataclass
 class _Look:
-    """State of a file at the last look, and since when it is unchanged."""
+    """State of a file at the last look, and since when it has not changed."""
 
     size: int
     mtime_ns: int
@@ -91,16 +91,18 @@ def watch(
     """Process every complete video of a folder that was not processed before.
 
     A video is complete when neither its size nor its time has changed for `settle_s`. The folder is
-    looked at every `every_s`, for ever or, with `once`, until no video is growing or waiting. A
-    video that is replaced by another file of the same name is processed again. The name of a
-    subfolder is the participant of its videos; `participant` and `exercise` hold where nothing else
-    names them. `on_outcome` is called with the outcome of each video, and `on_visit`, if given,
-    with the page of each visit of which videos were processed, which is then made; where a watch
-    was stopped before it made them, by the next one.
+    checked every `every_s`, without end or, with `once`, until no video is growing or waiting. If a
+    video is replaced by another file with the same name, it is processed again. The name of a
+    subfolder is the participant of its videos; `participant` and `exercise` apply to videos without
+    one.
+
+    `on_outcome` is called with the outcome of each video. If `on_visit` is given, pages of visits
+    with processed videos are made, and it is called with each. If a watch was stopped before it
+    made them, the next one does.
     """
     folder = folder.absolute()
     if not folder.is_dir():
-        raise NotFoundError(f"{folder}: no such folder")
+        raise NotFoundError(f"{folder}: no such folder; make it first")
     store = store.absolute()
     digest = _digest(str(folder))[:16]
     ledger = f".watch/{digest}.json"
@@ -108,14 +110,14 @@ def watch(
     with store.locked(f".watch/{digest}", what=f"the watch of {folder}"):
         watched = _read(store, ledger)
         with logged(store.path / ".watch" / LOG), ExitStack() as stack:
-            # Workers are started for the first video.
+            # # Workers are started when the first video arrives.
             client = functools.cache(
                 lambda: stack.enter_context(cluster_client(workers, scheduler))
             )
             if scheduler is not None:
                 client()  # a wrong address fails at once, not with the first video
             while True:
-                # From before the look, which takes time: meanwhile a file may grow.
+                # # The time before the look, which takes time: meanwhile a file may grow.
                 at = time.monotonic()
                 _look(folder, looks)
                 waiting = {
@@ -140,7 +142,7 @@ def watch(
                     store.write_document(ledger, watched.model_dump(mode="json"))
                     on_outcome(outcome)
                 if on_visit is not None and (due := watched.pages_due):
-                    filmed = [each for each in session_ids(store.path) if _digest(each) in due]
+                    filmed = [name for name in session_ids(store.path) if _digest(name) in due]
                     for visit in render_visits(store, filmed):
                         on_visit(visit)
                     due.clear()
@@ -152,7 +154,7 @@ def watch(
 
 
 def _look(folder: Path, looks: dict[str, _Look]) -> None:
-    """Bring `looks` up to date; a changed file counts as unchanged from now on."""
+    """Update `looks`; a changed file counts as unchanged from now on."""
     current = {}
     for video in videos_in(folder):
         try:
@@ -183,7 +185,7 @@ def _process(
     workers: int | None,
     scheduler: str | None,
 ) -> Iterator[tuple[BatchRow, str]]:
-    """Outcomes of the videos `names`, as they come."""
+    """Yield outcomes of the videos `names` as they arrive."""
     rows: list[Row] = []
     name_of: dict[int, str] = {}
     for number, name in enumerate(names, 1):
@@ -198,7 +200,7 @@ def _process(
             log.warning("%s of %s: %s", name, entry["participant"], reason)
             refused = Refused(number, Path(name), entry["participant"], exercise, reason)
             yield outcome_of_refused(refused), name
-    # One video under two names is one session: they run one after the other.
+    # # One video with two names is one session, so they run one after the other.
     twins = [
         row
         for i, row in enumerate(rows)
@@ -223,8 +225,8 @@ def _read(store: Store, ledger: str) -> Watched:
         return Watched()
     except BadInputError as error:
         raise StorageError(
-            f"{place}: is damaged ({error}); delete the file: finished videos "
-            "are recognised and not analysed again"
+            f"{place}: is damaged ({error}); delete the file (finished videos "
+            "are recognised and not analysed again)"
         ) from None
 
 

@@ -1,7 +1,7 @@
-// The first look at a film, of the document that GET .../recording-check/ answers with.
+// The first look at a recording, from the answer to GET .../recording-check/.
 const element = (tag, text, name = "") => Object.assign(document.createElement(tag), { textContent: text, className: name });
 
-/** Show a check in a place, with a button to film again. */
+/** Show a check in an element, with a button to film again. */
 export function showCheck(place, { good, film_again: isUseless, reasons, headline, view_hides: hidden, first_look: firstLook }, filmAgain) {
   const again = element("button", "Film again", isUseless ? "main" : "");
   again.type = "button";

@@ -1,13 +1,13 @@
 // Draws the widgets of mobility.serve.open_page outside of JupyterLab: talks to a kernel of this
-// Jupyter server, keeps their traits, and shows each in the part of the page that its `place` names.
+// Jupyter server, stores their traits, and shows each in the part of the page named by its `place`.
 const config = JSON.parse(document.getElementById("jupyter-config-data").textContent);
 const at = (path) => `${config.baseUrl}${path}`;
 const stateLine = document.getElementById("state");
 const SETTLED_MS = 3000;
 const client = crypto.randomUUID();
-const models = new Map(); // by the id of their comm
+const models = new Map(); // by comm id
 let socket = null;
-let settled = false; // the widgets from before the page was loaded are shown
+let settled = false; // whether earlier widgets are shown
 
 // Dark like the system; widgets read it as JupyterLab's theme.
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -31,7 +31,7 @@ async function post(path, body) {
   return answer.json();
 }
 
-// Messages: JSON; with buffers the number of parts, their offsets, and the parts
+// Messages are JSON, or with buffers: the number of parts, their offsets, and the parts
 
 function send(kind, content, buffers = []) {
   const id = crypto.randomUUID();
@@ -63,7 +63,7 @@ function read(data) {
   return { ...JSON.parse(new TextDecoder().decode(parts[0])), buffers: parts.slice(1) };
 }
 
-// The model that a widget's module gets
+// The model that is passed to a widget's module
 
 class Model {
   constructor(id) {
@@ -89,7 +89,7 @@ class Model {
     this.listeners.push({ names: names.split(" "), act });
   }
   off(names, act) {
-    this.listeners = this.listeners.filter((each) => (names && !names.split(" ").some((name) => each.names.includes(name))) || (act && each.act !== act));
+    this.listeners = this.listeners.filter((one) => (names && !names.split(" ").some((name) => one.names.includes(name))) || (act && one.act !== act));
   }
   tell(name, ...what) {
     for (const { names, act } of [...this.listeners]) if (names.includes(name)) act(...what);
@@ -100,7 +100,7 @@ class Model {
     if (this.shownAt) this.bringIntoView(...Object.keys(state));
     this.show();
   }
-  /** Draw the widget in its place, once, instead of another that is there. */
+  /** Draw the widget in its place, once, and remove another widget from there. */
   async show() {
     const place = this.state.place && document.querySelector(`[data-place="${this.state.place}"]`);
     if (!place || this.shownAt === place || !this.state._esm) return;
@@ -117,7 +117,7 @@ class Model {
     this.drop = await module.default.render({ model: this, el });
     this.bringIntoView("drawn");
   }
-  /** Scroll new content into view, but not what is there when the page is loaded. */
+  /** Scroll new content into view, except when the page is loaded. */
   bringIntoView(...changed) {
     const news = { check: "checks", trial: "drawn", beside: "drawn", report: "shown" }[this.state.place];
     if (settled && changed.includes(news)) this.shownAt?.scrollIntoView({ behavior: "smooth", block: "start" });
@@ -143,7 +143,7 @@ function receive(message) {
     models.get(id).leave();
     models.delete(id);
   } else if (kind === "comm_info_reply") {
-    // Widgets from before this page was loaded.
+    // Widgets that existed before this page was loaded.
     for (const commId of Object.keys(message.content.comms))
       if (!models.has(commId)) {
         models.set(commId, new Model(commId));
@@ -157,8 +157,8 @@ function receive(message) {
 }
 
 async function start() {
-  say("Starting: this takes some seconds.");
-  // The same kernel for every page, so that work goes on when the page is reloaded.
+  say("Starting. This takes some seconds.");
+  // The same kernel for every page, so that work continues when the page is reloaded.
   const { kernel } = await post("api/sessions", { path: "open", name: "open", type: "mobility", kernel: { name: "python3" } });
   const address = new URL(at(`api/kernels/${kernel.id}/channels`), location.href);
   address.protocol = address.protocol.replace("http", "ws");

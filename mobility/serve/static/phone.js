@@ -1,5 +1,5 @@
 // The page of a phone: how to film, the camera, and the report. It uses the documented HTTP interface
-// with the key of the scanned code, which stands after #, where no browser sends it.
+// with the key of the scanned code, which is after # in the address, so browsers do not send it.
 import { showCheck } from "./film_check.js";
 
 const { api, movements, exercises } = JSON.parse(document.getElementById("known").textContent);
@@ -11,7 +11,7 @@ const EVERY_MS = 2000;
 let shownSession = "";
 
 const show = (part) => {
-  for (const each of [filming, working, reading]) each.hidden = each !== part;
+  for (const section of [filming, working, reading]) section.hidden = section !== part;
 };
 const say = (text, part) => {
   doing.textContent = text;
@@ -23,21 +23,21 @@ function fail(text) {
   wrong.hidden = false;
   show(filming);
 }
-const messageOf = (body) => Object.values(body.errors || {}).flat().join("; ") || body.error || "it failed; try again";
+const messageOf = (body) => Object.values(body.errors || {}).flat().join("; ") || body.error || "It failed. Try again.";
 
 async function ask(path, method = "GET") {
   const answer = await fetch(`${api}${path}`, { method, headers: { Authorization: `API-KEY ${key}` } });
   if (answer.ok) return answer;
   const body = await answer.json().catch(() => ({}));
-  throw new Error(answer.status === 401 ? "this code is no longer valid; scan a new one" : messageOf(body));
+  throw new Error(answer.status === 401 ? "This code is no longer valid. Scan a new one." : messageOf(body));
 }
 
 movement.append(...movements.map(({ label }, index) => new Option(label, index)));
 function showHow() {
-  const chosen = movements[movement.value];
-  drawing.src = `data:image/svg+xml,${encodeURIComponent(chosen.drawing)}`;
-  drawing.alt = `${chosen.label}: what the camera sees, and where it stands`;
-  how.replaceChildren(...chosen.how.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
+  const selected = movements[movement.value];
+  drawing.src = `data:image/svg+xml,${encodeURIComponent(selected.drawing)}`;
+  drawing.alt = `${selected.label}: view of the camera, and its position`;
+  how.replaceChildren(...selected.how.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
 }
 movement.addEventListener("change", showHow);
 showHow();
@@ -48,14 +48,14 @@ function upload(file) {
     const form = new FormData();
     // The server may refuse the name that a camera gives.
     form.append("video", file, /\.\w+$/.test(file.name) ? file.name : "video.mp4");
-    const chosen = movements[movement.value];
-    form.append("exercise_name", chosen.exercise);
-    if (chosen.movement) form.append("movement", chosen.movement);
+    const selected = movements[movement.value];
+    form.append("exercise_name", selected.exercise);
+    if (selected.movement) form.append("movement", selected.movement);
     const request = new XMLHttpRequest();
     request.open("POST", `${api}/sessions/`);
     request.setRequestHeader("Authorization", `API-KEY ${key}`);
     request.upload.onprogress = ({ loaded, total }) => say("Sending the video", loaded / total);
-    request.onerror = () => refused(new Error("the computer cannot be reached; check that the phone is in its network"));
+    request.onerror = () => refused(new Error("The computer cannot be reached. Check that the phone is in its network."));
     request.onload = () => {
       let body = {};
       try {
@@ -72,8 +72,8 @@ async function analysed(id) {
   while (shownSession === id) {
     const { state, reason, stages, waiting_before: before, exercise } = await (await ask(`/sessions/${id}/state/`)).json();
     if (state === "analyzed") return exercise;
-    if (state === "failed") throw new Error(reason || "the video cannot be analysed; film again");
-    const what = before ? `Waiting: ${before} ahead of you` : state === "held" ? reason : "Measuring the movement; this takes about a minute";
+    if (state === "failed") throw new Error(reason || "The video cannot be analysed. Film again.");
+    const what = before ? `Waiting: ${before} ahead of you` : state === "held" ? reason : "Measuring the movement. This takes about a minute.";
     say(what, stages.length ? stages.length / 7 : undefined);
     await new Promise((next) => setTimeout(next, EVERY_MS));
   }
@@ -94,10 +94,10 @@ async function submit(file) {
   }
 }
 
-/** The first look at the film: good, or why to film again, while the analysis goes on. */
+/** First look at the recording: good, or why to film again, while the analysis continues. */
 async function look(id) {
-  const seen = await ask(`/sessions/${id}/recording-check/`).then((answer) => answer.json()).catch(() => null);
-  if (seen && shownSession === id) showCheck(check, seen, filmAgain);
+  const result = await ask(`/sessions/${id}/recording-check/`).then((answer) => answer.json()).catch(() => null);
+  if (result && shownSession === id) showCheck(check, result, filmAgain);
 }
 
 async function read(id) {
@@ -107,9 +107,9 @@ async function read(id) {
   look(id);
   const exercise = await analysed(id);
   if (!exercise) return;
-  const { document: made, slug } = exercises[exercise];
+  const { document: name, slug } = exercises[exercise];
   say("Writing the report");
-  await ask(`/sessions/${id}/${made}/`, "POST");
+  await ask(`/sessions/${id}/${name}/`, "POST");
   const page = await (await ask(`/sessions/${id}/media/${slug}.html`)).text();
   if (shownSession !== id) return;
   report.srcdoc = page;
@@ -129,8 +129,8 @@ function filmAgain() {
   show(filming);
 }
 document.getElementById("again").addEventListener("click", filmAgain);
-// A reloaded page goes on with its session.
+// A reloaded page continues with its session.
 const earlier = new URLSearchParams(location.search).get("session");
-if (!key) fail("this address has no key; scan the code again");
+if (!key) fail("This address has no key. Scan the code again.");
 else if (earlier) read(earlier).catch((error) => fail(error.message));
 else ask("/sessions/").catch((error) => fail(error.message));

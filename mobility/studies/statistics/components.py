@@ -34,7 +34,7 @@ TIMES = " × "
 
 _ZERO = 2e-8
 """Share of the variance of all values below which a component is zero. The search of
-:func:`nonnegative_variances` has 1e-8 for a residual that is none."""
+:func:`nonnegative_variances` uses 1e-8 for a residual of zero."""
 
 _STEPS = 200
 
@@ -42,11 +42,11 @@ _STEPS = 200
 class Components(NamedTuple):
     """Variances of the terms of a design, in the squared unit of the values.
 
-    `terms` are names of factors joined by ``" × "``, the participant's first, the residual's last.
-    `variances` (term) are estimated by REML and never negative. `mean_squares` (term) have the
-    degrees of `freedom` (term), and `solution` (term, mean square) times them is the
-    variances of the analysis of variance. `systematic` (term) are the terms that shift several
-    participants alike. Where `reason` says why there are none, the arrays are empty.
+    `terms` are names of factors joined by ``" × "``; the participant comes first, the residual
+    last. `variances` (term) are estimated by REML and never negative. `mean_squares` (term) have
+    the degrees of `freedom` (term). Multiplied by `solution` (term, mean square), they give the
+    variances of the analysis of variance. `systematic` (term) marks the terms that shift several
+    participants alike. If `reason` says why there are no variances, the arrays are empty.
     """
 
     participants: int
@@ -60,27 +60,28 @@ class Components(NamedTuple):
     reason: str
 
     def sum(self, weights: Mapping[str, float]) -> float:
-        """Weighted sum of the variances of some terms."""
+        """Return a weighted sum of the variances of some terms."""
         return float(self.variances @ self._weights(weights))
 
     def interval(self, weights: Mapping[str, float]) -> tuple[float, float]:
-        """95 % interval of a weighted sum of the variances of some terms."""
+        """Return the 95 % interval of a weighted sum of the variances of some terms."""
         parts = self._weights(weights) @ self.solution * self.mean_squares
         low, high = variance_interval(parts, self.freedom)
         return min(low, self.sum(weights)), high
 
     def freedom_of(self, weights: Mapping[str, float]) -> float:
-        """Satterthwaite's degrees of freedom of a weighted sum of the variances of some terms."""
+        """Return Satterthwaite's degrees of freedom of a weighted sum of variances."""
         parts = self._weights(weights) @ self.solution * self.mean_squares
         return satterthwaite(parts, self.freedom)
 
     def draws(self, weights: Mapping[str, float]) -> Array:
-        """Draws of the generalised distribution of a weighted sum of the variances of some terms.
+        """Sample the generalised distribution of a weighted sum of the variances of some terms.
 
-        The same draw is that of the same mean squares, so that draws of sums may be divided, for
-        the interval of a ratio. Mean squares of systematic terms have one or two degrees of freedom
-        each, and a sum of independent draws of several would be too large too often; theirs vary
-        together, by the root of the sum of squares, as the ends of :meth:`interval` do.
+        The same sample always belongs to the same mean squares, so that samples of two sums can be
+        divided to get the interval of a ratio. Mean squares of systematic terms have one or two
+        degrees of freedom each, and a sum of independent samples of several would be too large too
+        often. They therefore vary together, by the root of the sum of squares, like the ends of
+        :meth:`interval`.
         """
         weighted = self._weights(weights)
         shares = weighted @ self.solution * self.mean_squares
@@ -102,13 +103,13 @@ class Components(NamedTuple):
 
 @functools.lru_cache(maxsize=16)
 def _draws_together(freedom: float, dimension: int) -> Array:
-    """Draws of freedom over chi-square that vary with those of other degrees of freedom."""
+    """Sample freedom over chi-square so that it varies with that of other degrees of freedom."""
     draws: Array = freedom / stats.chi2.ppf(even_points(dimension + 1)[-1], freedom)
     return draws
 
 
 class Parts(NamedTuple):
-    """Meaning of the terms of a design where some factors differ between two values.
+    """Meaning of the terms of a design if some factors differ between two values.
 
     Each field maps terms to weights: 1 for one value, less for the mean over levels.
     """
@@ -128,9 +129,8 @@ def parts(terms: Sequence[str], over: Mapping[str, int]) -> Parts:
     ----------
     terms
         Those of :class:`Components`.
-    over
-        Factors that differ between two values, each with the number of its levels over which the
-        mean is; 1 for one value. Without any, only the residual is an error.
+    The factors that differ between two values, each with the number of levels in the mean: 1 for
+    one value. Without factors, only the residual is an error.
     """
     result = Parts({}, {}, {})
     for term in terms:
@@ -152,11 +152,12 @@ class _Design(NamedTuple):
     partitions: Mapping[str, NDArray[np.int64]]
     """For each term but the residual, the level of each value."""
     bases: tuple[Array, ...]
-    """For each of these, over (value, dimension): what it explains beyond terms not within it."""
+    """For each of these terms, over (value, dimension): what it adds to terms that contain it
+    not."""
     every: Array
     """Basis of all of them together, and the mean."""
     loads: tuple[tuple[Array, ...], ...]
-    """For each pair of these, over (dimension, level): basis times incidence of the levels."""
+    """For each pair of terms, over (dimension, level): basis times incidence of the levels."""
     ranks: Array
     """Degrees of freedom of each term's mean square."""
     systematic: NDArray[np.bool_]
@@ -169,46 +170,46 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
     r"""Estimate how much each factor of a design, and each pair of them, adds to the variance.
 
     The model is :math:`y = \mu + \sum_t Z_t u_t + e` with independent normal effects of each term
-    t: the participant, each other factor, the pairs of all of these, and all of them together where
-    cells have repeated values. A term that the design cannot tell from another is left out: a pair
-    with one value in each cell is the residual; a factor whose levels belong to one participant
-    each (dates of visits) has no effect of its own but that within participants.
+    t: the participant, each other factor, all pairs of them, and all of them together if cells have
+    repeated values. A term that the design cannot distinguish from another is left out. A pair with
+    one value in each cell is the residual. A factor whose levels each belong to one participant
+    (dates of visits) only has an effect within participants.
 
-    The variances are those of restricted maximum likelihood (REML), 0 at the least. In a balanced
-    design they are the estimates of the analysis of variance where none of these is negative.
+    The variances are estimated by restricted maximum likelihood (REML) and never negative. In a
+    balanced design without negative estimates they equal those of the analysis of variance.
 
-    The intervals are those of modified large samples, with a lower end that is calibrated by a
-    parametric bootstrap so that the truth is below it in about 2.5 % of studies. Each term has a
-    mean square of what it explains beyond the terms that do not hold it (type II), with expectation
-    :math:`\sum_s c_{ts} \sigma^2_s`; solved for the variances these are sums of mean squares. In a
-    balanced design the
-    mean squares are independent and distributed as chi-square; in others their degrees of freedom
-    are Satterthwaite's. A factor with two levels has one degree of freedom, and an upper end that
-    is far away.
+    The intervals are those of modified large samples. Their lower end is calibrated by a parametric
+    bootstrap so that the truth is below it in about 2.5 % of studies.
 
-    In simulated studies of 10, 20 and 40 participants, two operators and two or three visits
-    (``benchmarks/reliability.md``) sums of variances lay in their intervals in 94 to 98 %, and
-    their ratios in 93 to 98 %, but for a ratio of absolute agreement with 10 participants and two
-    visits (92 % in one scenario); single components in 92 to 98 %, and where they are truly zero in
-    97 to 99.8 %. With 15 % of the values lost it was 92 to 99.6 %.
+    Each term has a mean square of what it explains beyond the terms that do not contain it (type
+    II), with expectation :math:`\sum_s c_{ts} \sigma^2_s`. Solved for the variances, these are sums
+    of mean squares. In a balanced design the mean squares are independent and distributed as
+    chi-square; in others their degrees of freedom are Satterthwaite's. A factor with two levels has
+    one degree of freedom, and an upper end that is far away.
 
-    The variances are those of lme4 (R) in 200 designs, nested and crossed, with up to 40 % of the
-    values lost: ``python benchmarks/lme4.py`` compares them. If the search for the likeliest
-    variances does not end, there are none, but the reason.
+    Simulated studies had 10, 20 and 40 participants, two operators and two or three visits
+    (``benchmarks/reliability.md``). The intervals held sums of variances in 94 to 98 %, and their
+    ratios in 93 to 98 %, except a ratio of absolute agreement with 10 participants and two visits
+    (92 % in one scenario). They held single components in 92 to 98 %, and components that are truly
+    zero in 97 to 99.8 %. With 15 % of the values lost it was 92 to 99.6 %.
+
+    In 200 designs, nested and crossed, with up to 40 % of the values lost, the variances equal
+    those of lme4 (R): ``python benchmarks/lme4.py`` compares them. If the search for the most
+    likely variances does not end, the result is a reason instead of variances.
 
     Parameters
     ----------
     values
-        One number for each measurement; NaN is left out.
+        One number for each measurement; NaN values are left out.
     factors
-        Labels of each value by the name of the factor, ``participant`` among them. Repeated
-        values of a cell need no factor: the residual is theirs.
+        Labels of each value by the name of the factor, including ``participant``. Repeated values
+        of a cell need no factor: the residual describes them.
 
     Returns
     -------
     Components
-        Variances; the reason if there are fewer than three participants, if nothing can be told
-        apart, or if the search for the likeliest variances does not end.
+        Variances, or the reason if there are fewer than three participants, if no effects can be
+        distinguished, or if the search for the most likely variances does not end.
 
     References
     ----------
@@ -217,15 +218,15 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
     intervals). Brennan 2001, Generalizability Theory, Springer (the designs).
     """
     y = numbers(values, what="variance components")
-    labels = {name: np.asarray(each, dtype=object) for name, each in factors.items()}
-    if PARTICIPANT not in labels or any(each.shape != y.shape for each in labels.values()):
+    labels = {name: np.asarray(values, dtype=object) for name, values in factors.items()}
+    if PARTICIPANT not in labels or any(label.shape != y.shape for label in labels.values()):
         raise BadInputError(
-            "variance components: give the label of each value of each factor, the participant's"
-            f" among them (got {', '.join(labels) or 'none'})"
+            "variance components: pass a label for each value and factor, including participant"
+            f" (got {', '.join(labels) or 'none'})"
         )
     valid = np.isfinite(y)
     y = y[valid]
-    codes = {name: _codes(each[valid]) for name, each in labels.items()}
+    codes = {name: _codes(label[valid]) for name, label in labels.items()}
     people = len(np.unique(codes[PARTICIPANT]))
 
     def without(reason: str) -> Components:
@@ -239,7 +240,7 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
         return without(f"components: {too_few(people, 'value')}")
     if np.ptp(y) == 0:
         return without("components: all values are the same")
-    design = _design(tuple((name, tuple(each.tolist())) for name, each in codes.items()))
+    design = _design(tuple((name, tuple(code.tolist())) for name, code in codes.items()))
     if design.reason:
         return without(f"components: {design.reason}")
     y, scale = y - y.mean(), float(y.std())
@@ -281,24 +282,24 @@ def _codes(labels: NDArray[np.object_]) -> NDArray[np.int64]:
 
 @functools.lru_cache(maxsize=64)
 def _design(factors: tuple[tuple[str, tuple[int, ...]], ...]) -> _Design:
-    codes = {name: np.array(each) for name, each in factors}
+    codes = {name: np.array(levels) for name, levels in factors}
     none = np.empty(0)
     empty = _Design((), {}, (), none, (), none, np.empty(0, np.bool_), False, "")
     try:
         partitions = groups_of_terms(codes)
     except BadInputError as error:
         return empty._replace(reason=str(error))
-    incidence = {term: np.eye(int(each.max()) + 1)[each] for term, each in partitions.items()}
+    incidence = {term: np.eye(int(groups.max()) + 1)[groups] for term, groups in partitions.items()}
     count = len(next(iter(codes.values())))
     intercept = np.ones((count, 1))
     bases: dict[str, Array] = {}
     for term in partitions:
-        others = [
+        other_terms = [
             incidence[factor]
-            for factor, each in partitions.items()
-            if not _refines(each, partitions[term])
+            for factor, groups in partitions.items()
+            if not _refines(groups, partitions[term])
         ]
-        bases[term] = _basis_beyond(np.hstack([intercept, *others]), incidence[term])
+        bases[term] = _basis_beyond(np.hstack([intercept, *other_terms]), incidence[term])
         if not bases[term].shape[1]:
             names = term.split(TIMES)
             kind = "together" if len(names) > 1 else "alone"
@@ -307,9 +308,9 @@ def _design(factors: tuple[tuple[str, tuple[int, ...]], ...]) -> _Design:
     every = _span(np.hstack([intercept, *incidence.values()]))
     if every.shape[1] == count:
         return empty._replace(reason=tables.sentence("studies.components.no_residual"))
-    loads = tuple(tuple(basis.T @ each for each in incidence.values()) for basis in bases.values())
+    loads = tuple(tuple(basis.T @ z for z in incidence.values()) for basis in bases.values())
     ranks = [*(basis.shape[1] for basis in bases.values()), count - every.shape[1]]
-    shared = [not _refines(each, partitions[PARTICIPANT]) for each in partitions.values()]
+    shared = [not _refines(groups, partitions[PARTICIPANT]) for groups in partitions.values()]
     return _Design(
         (*partitions, RESIDUAL),
         partitions,
@@ -324,45 +325,45 @@ def _design(factors: tuple[tuple[str, tuple[int, ...]], ...]) -> _Design:
 
 
 def groups_of_terms(codes: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
-    """Group of each value by each term that the design can tell from others.
+    """Return the group of each value for each term that the design can distinguish.
 
     Raises
     ------
     BadInputError
-        Two factors change together.
+        Two factors always change together.
     """
-    varying = {name: each for name, each in codes.items() if each.max() > 0}
-    others = [name for name in varying if name != PARTICIPANT]
-    for one, other in combinations(others, 2):
+    varying = {name: levels for name, levels in codes.items() if levels.max() > 0}
+    factors = [name for name in varying if name != PARTICIPANT]
+    for one, other in combinations(factors, 2):
         if _same(varying[one], varying[other]):
             raise BadInputError(
                 tables.sentence("studies.components.together", one=one, other=other)
             )
-    names = [PARTICIPANT, *others]
-    chosen: list[tuple[str, ...]] = [(name,) for name in names]
-    chosen += combinations(names, 2)
+    names = [PARTICIPANT, *factors]
+    candidates: list[tuple[str, ...]] = [(name,) for name in names]
+    candidates += combinations(names, 2)
     if len(names) > 2:
-        chosen.append(tuple(names))
+        candidates.append(tuple(names))
     count = len(codes[PARTICIPANT])
-    kept: dict[str, NDArray[np.int64]] = {}
-    for term in chosen:
+    distinct: dict[str, NDArray[np.int64]] = {}
+    for term in candidates:
         together = np.stack([varying[name] for name in term])
         groups = np.unique(together, axis=1, return_inverse=True)[1].ravel()
-        twins = [name for name, each in kept.items() if _same(each, groups)]
-        if len(np.unique(groups)) == count:  # that is the residual
+        twins = [name for name, twin in distinct.items() if _same(twin, groups)]
+        if len(np.unique(groups)) == count:  # this is the residual
             continue
         if not twins:
-            kept[TIMES.join(term)] = groups
+            distinct[TIMES.join(term)] = groups
         elif twins[0] != PARTICIPANT and term[0] == PARTICIPANT:  # nested in participants
-            del kept[twins[0]]
-            kept[TIMES.join(term)] = groups
-    if PARTICIPANT not in kept:
+            del distinct[twins[0]]
+            distinct[TIMES.join(term)] = groups
+    if PARTICIPANT not in distinct:
         raise BadInputError(tables.sentence("studies.components.once"))
-    return kept
+    return distinct
 
 
 def _refines(fine: NDArray[np.int64], coarse: NDArray[np.int64]) -> bool:
-    """Whether each group of the one lies within one group of the other."""
+    """Return whether each group of `fine` lies within one group of `coarse`."""
     pairs = np.unique(np.stack([fine, coarse]), axis=1)
     return len(pairs.T) == len(np.unique(fine))
 
@@ -372,7 +373,7 @@ def _same(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
 
 
 def _basis_beyond(earlier: Array, columns: Array) -> Array:
-    """Orthonormal basis of what columns span beyond earlier ones."""
+    """Return an orthonormal basis of what columns span beyond earlier ones."""
     basis = _span(earlier)
     return _span(columns - basis @ (basis.T @ columns))
 
@@ -385,16 +386,16 @@ def _span(columns: Array) -> Array:
 
 
 def _is_balanced(bases: Sequence[Array], loads: Sequence[Sequence[Array]], complete: bool) -> bool:
-    """Whether the mean squares are independent, chi-square, and sufficient."""
+    """Return whether the mean squares are independent, chi-square, and sufficient."""
     if not complete:
         return False
     together = np.hstack(bases)
     squares = [together.T @ together, *(load @ load.T for row in loads for load in row)]
-    return all(np.allclose(each, each[0, 0] * np.eye(len(each)), atol=1e-6) for each in squares)
+    return all(np.allclose(part, part[0, 0] * np.eye(len(part)), atol=1e-6) for part in squares)
 
 
 def _freedom(design: _Design, variances: Array) -> Array:
-    """Satterthwaite's degrees of freedom of the mean square of each term."""
+    """Return Satterthwaite's degrees of freedom of the mean square of each term."""
     freedom = []
     for row in design.loads:
         covariance = variances[-1] * np.eye(len(row[0]))
@@ -405,9 +406,9 @@ def _freedom(design: _Design, variances: Array) -> Array:
 
 
 def _of_mean_squares(expected: Array, mean_squares: Array, ranks: Array) -> Array | None:
-    """Variances of a balanced design, none negative, whose mean squares say all of it.
+    """Return non-negative variances of a balanced design, for which mean squares are sufficient.
 
-    Each step of their Fisher scoring is weighted least squares, much faster than of the values.
+    Each step of their Fisher scoring is weighted least squares, much faster than with the values.
     None if the steps do not end.
     """
     means = mean_squares

@@ -20,12 +20,12 @@ LEAST = 3
 """Fewest independent units (participants, else repetitions) for a standard deviation."""
 
 DRAWS = 2**13
-"""Points of generalised intervals: their ends are steady to about 1 % of their width."""
+"""Points of generalised intervals: their limits are steady to about 1 % of their width."""
 
 _ROUNDING = 1e-12
-"""Relative spread below which differences are equal but for rounding."""
+"""Relative spread below which differences are equal except for rounding."""
 
-# The interval takes the fourth power, which overflows for much larger values.
+# # The interval uses the fourth power, which overflows for much larger values.
 _ExpectedSd = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 
 
@@ -51,9 +51,9 @@ class Limits(NamedTuple):
 class BlandAltman(NamedTuple):
     """Mean difference and 95 % limits of agreement, each with its 95 % confidence interval.
 
-    All are in the unit of the values; with too few pairs they are NaN, and `reason` says why. `sd`
-    is that of one difference; `sd_between` and `sd_within` participants are its components, NaN if
-    every participant has one pair.
+    All are in the unit of the values. With too few pairs they are NaN, and `reason` says why. `sd`
+    is the standard deviation of one difference. `sd_between` and `sd_within` participants are its
+    components, NaN if every participant has one pair.
     """
 
     pairs: int
@@ -74,15 +74,15 @@ class BlandAltman(NamedTuple):
 
 
 def limits_of_agreement(means: Array, variances: Array, counts: Array) -> Limits:
-    r"""Bland and Altman's limits where each cluster gives many differences.
+    r"""Compute Bland and Altman's limits from clusters with many differences each.
 
-    A cluster is a participant with several repetitions, or a clip with many frames; its differences
-    are correlated. With the mean square between clusters :math:`B` and within clusters :math:`W` of
-    a one-way analysis of variance, the variance of one difference is :math:`(B - W) / m_0 + W`,
-    where :math:`m_0 = (N - \sum m_i^2 / N) / (k - 1)`. `means`, `variances` (of the sample) and
-    `counts` are those of the differences of each cluster. The result is NaN with fewer than two
-    clusters, or if none has two differences. Bland & Altman 2007, J Biopharm Stat 17:571 (true
-    value varies).
+    A cluster is a participant with several repetitions, or a recording with many frames; its
+    differences are correlated. With the mean square between clusters :math:`B` and within clusters
+    :math:`W` of a one-way analysis of variance, the variance of one difference is :math:`(B - W) /
+    m_0 + W`, with :math:`m_0 = (N - \sum m_i^2 / N) / (k - 1)`. `means`, `variances` (of the
+    sample) and `counts` are those of the differences of each cluster. The result is NaN with fewer
+    than two clusters, or if no cluster has two differences. Bland & Altman 2007, J Biopharm Stat
+    17:571 (true value varies).
     """
     nonempty = counts > 0
     m, mean = counts[nonempty].astype(np.float64), means[nonempty]
@@ -102,24 +102,24 @@ def limits_of_agreement(means: Array, variances: Array, counts: Array) -> Limits
 
 
 Values = Annotated[ArrayLike, SkipValidation]
-"""Numbers, which :func:`numbers` checks."""
+"""Numbers that :func:`numbers` checks."""
 
 
 @checked
 def bland_altman(
     first: Values, second: Values, *, participants: Sequence[str | int] | None = None
 ) -> BlandAltman:
-    r"""Limits of agreement of two methods, with their 95 % confidence intervals.
+    r"""Compute limits of agreement between two methods, with their 95 % confidence intervals.
 
     The limits are :math:`\bar d \pm 1.96 s` of the differences first - second. :math:`\bar d` is
-    the mean of the participants' means, so that each counts once. Where participants have several
-    pairs, each of another true value (repetitions), s comes from the variances between and within
-    participants (:func:`limits_of_agreement`). The intervals of the limits combine those of mean
-    and standard deviation (MOVER), so that they are wider to the outside; they take the two
-    mean squares as independent, which is exact where all have as many pairs.
+    the mean of the participants' means, so that each participant counts once. If participants have
+    several pairs with different true values (repetitions), s comes from the variances between and
+    within participants (:func:`limits_of_agreement`). The intervals of the limits combine those of
+    mean and standard deviation (MOVER), so that they are wider towards the outside. They treat the
+    two mean squares as independent, which is exact if all participants have equally many pairs.
 
-    Pairs with NaN are left out; by default every pair is of another participant. If all differences
-    are equal, which does not happen with two real methods, only the bias is given.
+    Pairs with NaN are left out. By default every pair belongs to another participant. If all
+    differences are equal, which does not happen with two real methods, only the bias is computed.
     Bland & Altman 1999, Stat Methods Med Res 8:135; 2007, J Biopharm Stat 17:571. Zou 2013, Stat
     Methods Med Res 22:630.
     """
@@ -191,7 +191,7 @@ class Regression(NamedTuple):
 def proportional_bias(first: ArrayLike, second: ArrayLike) -> Regression:
     """Regress the difference of two values on their mean.
 
-    Pairs must be independent, of any unit: the mean of a participant's repetitions is one value.
+    Pairs must be independent, in any unit: the mean of a participant's repetitions is one value.
     Pairs with NaN are left out. A slope also arises if the two methods differ only in spread. Bland
     & Altman 1999, Stat Methods Med Res 8:135, section 3.2.
     """
@@ -218,28 +218,29 @@ def proportional_bias(first: ArrayLike, second: ArrayLike) -> Regression:
 
 @checked
 def limits_interval_width(participants: int, *, sd: _ExpectedSd) -> float:
-    r"""Width of the 95 % confidence interval of a limit of agreement, for planning a study.
+    r"""Return the width of the 95 % confidence interval of a limit of agreement, to plan a study.
 
-    It is in the unit of `sd`, the expected standard deviation of one difference; each participant
-    has one pair. Half of the width is about :math:`1.96 s \sqrt{3 / n}` (Bland & Altman 1986,
-    Lancet 1:307).
+    The width is in the unit of `sd`, the expected standard deviation of one difference. Each
+    participant has one pair. Half of the width is about :math:`1.96 s \sqrt{3 / n}` (Bland & Altman
+    1986, Lancet 1:307).
     """
     return sum(_margins(sd**2 / participants, sd**2, [sd**2], [participants - 1]))
 
 
 def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, float]:
-    """95 % interval of the expectation of a sum of independent mean squares of normal values.
+    """Return the 95 % interval of the expectation of a sum of independent normal mean squares.
 
     `parts` are the mean squares, each times its coefficient, which may be negative. With one part
-    the interval is exact. With several, the upper end is that of modified large samples. Their
-    lower end is too high if one part has few degrees of freedom, as that of two visits has: the
-    truth is below it in 3 to 5 % of studies. The lower end is therefore calibrated by a parametric
-    bootstrap: it is the sum for which 2.5 % of studies would have a lower end of modified large
-    samples above the one that was computed. At each sum that is tried, the expectations of the mean
-    squares are the likeliest ones.
+    the interval is exact. With several, the upper limit is that of modified large samples. Their
+    lower limit is too high if one part has few degrees of freedom, as with two visits: the truth is
+    below it in 3 to 5 % of studies.
+
+    The lower limit is therefore calibrated by a parametric bootstrap: it is the sum for which 2.5 %
+    of studies would have a lower limit of modified large samples above the one that was computed.
+    For each sum that is tried, the expectations of the mean squares are the most likely ones.
 
     If a part with few degrees of freedom is truly small, the truth is above the interval in fewer
-    than 2.5 % of studies. That cannot be otherwise, because the upper end has to allow for a large
+    than 2.5 % of studies. This cannot be avoided, because the upper limit has to allow for a large
     part with few degrees of freedom, and for the error of the other parts.
 
     Graybill & Wang 1980, J Am Stat Assoc 75:869 (modified large samples); Zou & Donner 2008, Stat
@@ -250,7 +251,7 @@ def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, floa
     from scipy.optimize import brentq
 
     terms, degrees = np.asarray(parts, np.float64), np.asarray(freedom, np.float64)
-    counts = ~(np.abs(terms) <= 1e-9 * np.abs(terms).max())  # NaN stays
+    counts = ~(np.abs(terms) <= 1e-9 * np.abs(terms).max())  # NaN remains
     terms, degrees = terms[counts], degrees[counts]
     down = 1 - degrees / stats.chi2.ppf(0.975, degrees)
     up = degrees / stats.chi2.ppf(0.025, degrees) - 1
@@ -271,7 +272,7 @@ def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, floa
             return float(np.quantile(low_end(likeliest[:, None] * draws), 0.975)) - low
 
         least = 1e-3 * low / total
-        if excess(least) >= 0:  # the sum may be 0, as a difference of mean squares may
+        if excess(least) >= 0:  # the sum may be 0, because a difference of mean squares may be
             low = 0.0
         elif excess(1.0) > 0:
             low = total * brentq(excess, least, 1.0, xtol=1e-4 * low / total)
@@ -279,9 +280,9 @@ def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, floa
 
 
 def _with_sum(parts: Array, freedom: Array, total: float) -> Array:
-    """Find the likeliest expectations of mean squares if their sum is `total`, a smaller one.
+    """Return the most likely expectations of mean squares whose sum is `total`, a smaller one.
 
-    Negative parts stay as they are.
+    Negative parts do not change.
     """
     from scipy.optimize import brentq
 
@@ -293,13 +294,13 @@ def _with_sum(parts: Array, freedom: Array, total: float) -> Array:
     most = float(freedom.max() / parts.max())
     while at(most).sum() > total:
         most *= 4
-    found = brentq(lambda multiplier: at(multiplier).sum() - total, 0.0, most, rtol=1e-6)
-    return at(found)
+    multiplier = brentq(lambda multiplier: at(multiplier).sum() - total, 0.0, most, rtol=1e-6)
+    return at(multiplier)
 
 
 @functools.lru_cache(maxsize=16)
 def even_points(dimensions: int) -> Array:
-    """Points that fill the unit cube evenly, over (dimension, draw), of a Sobol sequence."""
+    """Return points of a Sobol sequence in the unit cube, over (dimension, sample)."""
     from scipy.stats import qmc
 
     points: Array = (qmc.Sobol(dimensions, scramble=False).random(DRAWS) + 0.5 / DRAWS).T
@@ -308,7 +309,7 @@ def even_points(dimensions: int) -> Array:
 
 @functools.lru_cache(maxsize=64)
 def _chi_square_ratios(freedom: tuple[float, ...]) -> Array:
-    """Draws of chi-square over its degrees of freedom, over (mean square, draw)."""
+    """Sample chi-square over its degrees of freedom, over (mean square, sample)."""
     from scipy import stats
 
     degrees = np.asarray(freedom, np.float64)[:, None]
@@ -318,16 +319,16 @@ def _chi_square_ratios(freedom: tuple[float, ...]) -> Array:
 
 
 def too_few(count: int, what: str, *, least: int = LEAST) -> str:
-    """Say how many people have `what` (a name of the table), and how many are needed."""
+    """Say how many people have `what` (a name in the table), and how many are needed."""
     key = {0: "nobody", 1: "one"}.get(count, "several")
     has = tables.sentence(f"reasons.few_of_what.{what}")
     return tables.sentence(f"reasons.few.{key}", count=count, what=has, least=least)
 
 
 def numbers(values: ArrayLike, *, what: str) -> Array:
-    """Return values as an array of numbers, NaN where one is missing.
+    """Return values as an array of numbers, NaN if one is missing.
 
-    Infinite values are refused: they are not missing, but come from a faulty computation.
+    Infinite values raise an error: they are not missing, but come from a faulty computation.
     """
     try:
         raw = np.asarray(values)
@@ -338,8 +339,8 @@ def numbers(values: ArrayLike, *, what: str) -> Array:
     array = raw.astype(np.float64)
     if count := int(np.isinf(array).sum()):
         raise BadInputError(
-            f"{what}: {count} of {array.size} values are infinite; correct them, or give NaN "
-            "where there is no value"
+            f"{what}: {count} of {array.size} values are infinite; correct them, or use NaN "
+            "for missing values"
         )
     return array
 
@@ -362,9 +363,10 @@ def _typical_count(m: Array) -> float:
 def _margins(
     of_mean: float, total: float, squares: Sequence[float], freedom: Sequence[int]
 ) -> tuple[float, float]:
-    """Half-widths of the 95 % interval of a limit towards the mean, and away from it.
+    """Return the margins of error (95 %) of a limit, towards the mean and away from it.
 
-    `of_mean` is the variance of the mean; `total`, that of one difference, is the sum of
+    `of_mean` is the variance of the mean. `total`, the variance of one difference, is the sum of
+    independent mean `squares`.
     independent mean `squares`.
     """
     from scipy import stats
@@ -379,11 +381,11 @@ def _margins(
 
 
 LEAST_CLUSTERS = 5
-"""Fewest participants of a bootstrap: fewer give hardly any different draws."""
+"""Fewest participants of a bootstrap: with fewer, the samples hardly differ."""
 
 BOOTSTRAP_COVERAGE = (
-    "holds the mean in 92 % of studies with 5 participants and in 95 % from 8 on where errors are"
-    " normal; where they are skewed in about 85 to 90 % with 8 and in 89 to 93 % with 30"
+    "holds the mean in 92 % of studies with 5 participants and in 95 % from 8 on if errors are"
+    " normal; if they are skewed in about 85 to 90 % with 8 and in 89 to 93 % with 30"
 )
 """Coverage of the 95 % intervals of :func:`cluster_bootstrap` in simulations."""
 
@@ -391,8 +393,8 @@ BOOTSTRAP_COVERAGE = (
 class Equivalence(NamedTuple):
     """Two one-sided tests of a mean difference against ± margin; NaN with the reason.
 
-    `p` is the larger of the two; `low` and `high` are the 90 % interval of the mean difference,
-    which lies within the margin where p < 0.05.
+    `p` is the larger of the two p values. `low` and `high` are the 90 % interval of the mean
+    difference, which lies within the margin if p < 0.05.
     """
 
     n: int
@@ -413,7 +415,8 @@ def tost_paired(
     """Test whether the mean difference of independent pairs lies within a margin.
 
     The margin, in the unit of the values, must be chosen before the data are seen; there is no
-    default. Pairs with NaN are left out; NaN with fewer than three, or where the differences do not
+    default. Pairs with NaN are left out. The result is NaN with fewer than three pairs, or if the
+    differences do not
     vary. Schuirmann 1987, J Pharmacokinet Biopharm 15:657; Lakens 2017, Soc Psychol Personal Sci
     8:355.
     """
@@ -440,11 +443,11 @@ def tost_paired(
 def cluster_bootstrap(
     values: Values, *, draws: Annotated[int, Field(ge=100)] = 10_000, seed: Seed = 0
 ) -> tuple[float, float]:
-    """95 % interval of the mean over participants, by drawing them with replacement.
+    """Return the 95 % interval of the mean over participants, drawn with replacement.
 
     `values` has one for each cluster (participant), such as the mean over its repetitions. The
-    errors of a participant's frames and repetitions are correlated; taken as independent values
-    they would make the interval too narrow. NaN is left out. The same `seed` gives the same
+    errors of a participant's frames and repetitions are correlated; treated as independent values
+    they would make the interval too narrow. NaN values are left out. The same `seed` gives the same
     interval.
 
     The interval is NaN with fewer than five clusters. The percentiles are widened to those
@@ -459,7 +462,7 @@ def cluster_bootstrap(
     n = len(means)
     if n < LEAST_CLUSTERS:
         return np.nan, np.nan
-    chosen = np.random.default_rng(seed).integers(n, size=(draws, n))
+    drawn = np.random.default_rng(seed).integers(n, size=(draws, n))
     tail = float(stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf(0.025, n - 1)))
-    low, high = np.quantile(means[chosen].mean(axis=1), [tail, 1 - tail])
+    low, high = np.quantile(means[drawn].mean(axis=1), [tail, 1 - tail])
     return float(low), float(high)

@@ -1,8 +1,8 @@
 """Linear mixed models by restricted maximum likelihood, with degrees of freedom for small studies.
 
-Packages of Python give their tests normal quantiles, with which a study of ten people finds false
-differences in 7 to 9 of 100 cases; Satterthwaite's degrees of freedom need the covariance of the
-variance components, which is here.
+Python packages test with normal quantiles, with which a study of ten people finds false differences
+in 7 to 9 of 100 cases. Satterthwaite's degrees of freedom need the covariance of the variance
+components, which this module computes.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _STEPS = 200
 _HALVINGS = 20
 _CONVERGED = 1e-7
 _NEAR = 0.05
-"""Share of the residual variance below which a direction of the values counts as without error. A
+"""Share of the residual variance below which a direction of the values counts as error-free. A
 choice of this package, made on null studies other than those of ``benchmarks/groups.md``."""
 _TINY = 1e-14
 _FLOOR = 1e-4
-"""Least variance of a direction, of values with variance 1, where one truly has none."""
+"""Least variance of a direction, for values with variance 1, if one truly has none."""
 
 
 class MixedModel(NamedTuple):
@@ -37,24 +37,24 @@ class MixedModel(NamedTuple):
     estimate
         Fixed effects (p,), in the unit of the values.
     covariance
-        Their covariance (p, p), were the variances known.
+        Their covariance (p, p) if the variances were known.
     adjusted
-        The same, with what estimating the variances adds where effects depend on them, as they do
-        where values are lost.
+        The same, with what estimating the variances adds if the effects depend on them, as they do
+        if values are lost.
     variances
-        By stratum ("" where there are none), the variance of each grouping and of the residual, in
-        squared units. A negative one says that values of the group differ more than values of
-        different groups do; the sum over a group is never negative.
+        For each stratum ("" if there are none), the variance of each grouping and of the residual,
+        in squared units. A negative variance means that values of the same group differ more than
+        values of different groups. The sum over a group is never negative.
     variances_covariance
         Covariance of the variances (k, k).
     slopes
-        Derivative of the covariance by each variance (k, p, p).
+        Derivative of the covariance with respect to each variance (k, p, p).
     weights
-        Weight of each value in each fixed effect (n, p): effects are their products with the
+        Weight of each value in each fixed effect (n, p). The effects are their products with the
         values.
     floor
-        Variance that stands for none, in squared units; 0 where no direction of the values is
-        without error.
+        Variance that counts as zero, in squared units; 0 if no direction of the values is
+        error-free.
     """
 
     estimate: Array
@@ -67,7 +67,7 @@ class MixedModel(NamedTuple):
     floor: float = 0.0
 
     def contrast(self, weights: ArrayLike) -> tuple[float, float, float]:
-        """Value, standard error and Satterthwaite's degrees of freedom of `weights` · effects.
+        """Return value, standard error and Satterthwaite's freedom of `weights` · effects.
 
         Satterthwaite 1946, Biometrics Bull 2:110; Giesbrecht and Burns 1985, Biometrics 41:477;
         Kenward and Roger 1997, Biometrics 53:983 (the standard error).
@@ -75,7 +75,8 @@ class MixedModel(NamedTuple):
         Raises
         ------
         BadInputError
-            It is of values that do not differ at all, or the study says too little of its error.
+            The values do not differ at all, or the study contains too little information on its
+            error.
         """
         w = np.asarray(weights, float)
         variance = float(w @ self.covariance @ w)
@@ -102,30 +103,30 @@ def fit_mixed_model(
     Parameters
     ----------
     values
-        (n,), of any unit, without NaN.
+        Values (n,) in any unit, without NaN.
     fixed
-        Design matrix X (n, p), of full rank.
+        Design matrix X (n, p) with full rank.
     groupings
-        By name, the group of each value (n,): the participant, the participant and side, ...
-        Each has its random intercepts; nested and crossed groupings may be mixed. One that
-        separates all values, or the same as another one, is left out.
+        The group of each value (n,), by name: the participant, the participant and side, ... Each
+        grouping has random intercepts; nested and crossed groupings may be mixed. A grouping that
+        separates all values, or that equals another one, is left out.
     strata
-        The people of each value (n,) who have variances of their own; None: all have the same. Of
-        one value a person, in two strata, it is Welch's t test.
+        The people of each value (n,) that have their own variances; None if all have the same. With
+        one value a person in two strata, it is Welch's t test.
 
     Returns
     -------
     MixedModel
-        Variances may be negative where the data ask for it, because tests that forbid it reject
-        too often or too rarely; in balanced studies these are the ones of the analysis of variance.
-        Where values are lost, a negative variance can make one person's mean exact, who then
-        decides all alone (null studies with p = 0): none is negative then.
+        Variances may be negative if the data require it, because tests that forbid it reject too
+        often or too rarely. In balanced studies they equal those of the analysis of variance. If
+        values are lost, a negative variance can make one person's mean exact, so that this person
+        decides everything (null studies with p = 0); in that case, none is negative.
 
     Raises
     ------
     BadInputError
-        There are not more values than fixed effects, these depend on each other, the search does
-        not end, or values leave no error to estimate.
+        There are not more values than fixed effects, the effects depend on each other, the search
+        does not end, or the values leave no error to estimate.
 
     References
     ----------
@@ -136,25 +137,25 @@ def fit_mixed_model(
     if len(y) <= x.shape[1] or np.linalg.matrix_rank(x) < x.shape[1]:
         raise BadInputError("mixed model: too few values for its effects, or effects that coincide")
     terms = _terms(groupings, np.full(len(y), "") if strata is None else np.asarray(strata, str))
-    # Far from 0 the values lose digits: the search is on what the effects leave of them.
+    # # Far from 0 the values lose digits, so the search uses their residuals.
     start = np.linalg.lstsq(x, y, rcond=None)[0]
     residual = y - x @ start
     scale = float(residual @ residual) / (len(y) - x.shape[1])
-    spread = [float((residual[each.codes >= 0] ** 2).mean()) for each in terms]
+    spread = [float((residual[term.codes >= 0] ** 2).mean()) for term in terms]
     if min(spread) <= (1e-12 * np.abs(y).max()) ** 2:
         raise BadInputError(f"mixed model: {_SAME}")
     model = _Model(residual / np.sqrt(scale), x, terms, np.array(spread) / scale, *_blocks(terms))
-    found = _most_likely(model)
-    state, free = found.state, found.free
+    search = _most_likely(model)
+    state, free = search.state, search.free
     information = np.where(np.outer(free, free), state.information, 0.0)
     uncertain = np.linalg.pinv(information, hermitian=True)
     crossed = np.einsum("iab,bc,jcd->ijad", state.wide, state.covariance, state.wide)
     added = np.einsum("ij,ijab->ab", uncertain, state.wider - crossed)
     adjusted = state.covariance + 2 * state.covariance @ added @ state.covariance
-    if not found.ended:  # effects of least squares, on which the variances have no influence
+    if not search.ended:  # effects of least squares, on which the variances have no influence
         adjusted = state.covariance
     variances: dict[str, dict[str, float]] = {}
-    for term, variance in zip(terms, found.theta * scale, strict=True):
+    for term, variance in zip(terms, search.theta * scale, strict=True):
         variances.setdefault(term.stratum, {})[term.name] = float(variance)
     return MixedModel(
         start + state.estimate * np.sqrt(scale),
@@ -164,28 +165,28 @@ def fit_mixed_model(
         uncertain * scale**2,
         state.slopes,
         state.weights,
-        0.0 if found.ended else _FLOOR * scale,
+        0.0 if search.ended else _FLOOR * scale,
     )
 
 
 def nonnegative_variances(values: ArrayLike, groupings: Mapping[str, ArrayLike]) -> Array:
-    """Variance of each grouping and of the residual, none negative, of values about one mean.
+    """Return the variance of each grouping and of the residual, none negative, about one mean.
 
-    The values have the variance 1; groupings as of :func:`fit_mixed_model`, each of which tells
-    them apart in another way. A residual variance of 1e-8 stands for none.
+    The values have variance 1. The groupings are those of :func:`fit_mixed_model`, all different. A
+    residual variance of 1e-8 represents zero.
 
     Raises
     ------
     BadInputError
-        The search does not end: its last point is no estimate.
+        The search does not end, so its last point is not an estimate.
     """
     y = np.asarray(values, float)
     terms = _terms(groupings, np.full(len(y), ""))
     model = _Model(y, np.ones((len(y), 1)), terms, np.ones(len(terms)), *_blocks(terms))
-    found = _search_bounded(model)
-    if not found.ended:
+    search = _search_bounded(model)
+    if not search.ended:
         raise BadInputError(_ENDLESS)
-    return found.theta
+    return search.theta
 
 
 _SAME = "all values of a group are the same"
@@ -204,16 +205,16 @@ class _Model(NamedTuple):
     values: Array
     fixed: Array
     terms: list[_Term]
-    """Those of each stratum together, its residual last."""
+    """Terms of each stratum together, its residual last."""
     spread: Array
-    """Of each term, the variance of the values of its stratum."""
+    """For each term, the variance of the values of its stratum."""
     blocks: list[NDArray[np.intp]]
     parts: list[dict[int, Array]]
-    """Of each block, Z over (value, group), by the number of each term of its stratum."""
+    """For each block, Z over (value, group), by the number of each term of its stratum."""
 
     @property
     def residuals(self) -> NDArray[np.bool_]:
-        """Which terms are residuals."""
+        """Return which terms are residuals."""
         return np.array([term.name == RESIDUAL for term in self.terms])
 
 
@@ -221,40 +222,41 @@ class _Found(NamedTuple):
     theta: Array
     state: _State
     free: NDArray[np.bool_]
-    """Which variances are estimated, not held at 0."""
+    """Which variances are estimated, not fixed at 0."""
     ended: bool
-    """False where the search stands at a covariance that is singular."""
+    """False if the search stopped at a singular covariance."""
 
 
 def _most_likely(model: _Model) -> _Found:
-    """Variances of the greatest restricted likelihood, with a sensible boundary.
+    """Return the variances with the greatest restricted likelihood, with a sensible boundary.
 
-    Without limits, a covariance can become singular. Where all values count alike in the effects,
-    as in balanced studies, these do not depend on it; else none may be negative.
+    Without limits, a covariance can become singular. If all values have equal weight in the
+    effects, as in balanced studies, the effects do not depend on it. Otherwise no variance may be
+    negative.
     """
-    found = _search(model)
-    if found.ended and not _nearly_singular(model, found.theta):
-        if found.theta[model.residuals].min() > _NO_ERROR:
-            return found
-    elif found.ended and _as_least_squares(model, found.state):
-        return found
+    search = _search(model)
+    if search.ended and not _nearly_singular(model, search.theta):
+        if search.theta[model.residuals].min() > _NO_ERROR:
+            return search
+    elif search.ended and _as_least_squares(model, search.state):
+        return search
     stopped = _search(model, floor=_FLOOR)
     if _as_least_squares(model, stopped.state):
         return stopped
-    found = _search_bounded(model)
-    if found.theta[model.residuals].min() <= (_NO_ERROR if found.ended else _FLOOR):
+    search = _search_bounded(model)
+    if search.theta[model.residuals].min() <= (_NO_ERROR if search.ended else _FLOOR):
         raise BadInputError("mixed model: too few people with several values to estimate the error")
-    if not found.ended:
+    if not search.ended:
         raise BadInputError(_ENDLESS)
-    return found
+    return search
 
 
 _NO_ERROR = 1e-8
-"""Residual variance, of values with variance 1, that is none."""
+"""Residual variance, for values with variance 1, that represents zero."""
 
 
 def _search(model: _Model, *, floor: float = _TINY) -> _Found:
-    """Search by Fisher scoring, in steps that are halved until they are likelier."""
+    """Search by Fisher scoring, in steps that are halved until the likelihood increases."""
     count = len(model.terms)
     theta = model.spread * np.where(model.residuals, 0.5, 0.5 / max(count - 1, 1))
     state, free = _start(model, theta, floor), np.ones(count, np.bool_)
@@ -274,12 +276,12 @@ def _search(model: _Model, *, floor: float = _TINY) -> _Found:
 
 
 def _search_bounded(model: _Model) -> _Found:
-    """Search variances of which none is negative, by Fisher scoring and then a secant method.
+    """Search for non-negative variances, by Fisher scoring and then a secant method.
 
     Each step goes to where the quadratic approximation of the likelihood is greatest within the
-    bounds (non-negative least squares), and is halved until it is likelier. On a ridge of the
-    likelihood the expected information is not the curvature, and steps of Fisher scoring are far
-    too short; after some steps the curvature is therefore learned from the scores (BFGS).
+    bounds (non-negative least squares), and is halved until the likelihood increases. On a ridge of
+    the likelihood, the expected information is not the curvature, and steps of Fisher scoring are
+    far too short. After some steps the curvature is therefore learned from the scores (BFGS).
     """
     from scipy.optimize import nnls
 
@@ -288,7 +290,7 @@ def _search_bounded(model: _Model) -> _Found:
     state = _start(model, theta, _TINY)
     curvature = state.information
     for number in range(_STEPS):
-        # In units in which the diagonal of the curvature is 1.
+        # # Units in which the diagonal of the curvature is 1.
         size = 1 / np.sqrt(np.maximum(curvature.diagonal(), _RIDGE))
         scaled = curvature * np.outer(size, size) + _RIDGE * np.eye(len(theta))
         try:
@@ -316,7 +318,7 @@ def _search_bounded(model: _Model) -> _Found:
 
 
 def _with_secant(curvature: Array, step: Array, change: Array) -> Array:
-    """Curvature that also gives the change of the score by the last step, where it is concave."""
+    """Return a concave curvature that also gives the change of the score by the last step."""
     along, image = float(step @ change), curvature @ step
     if not along > _RIDGE * float(step @ image) > 0:
         return curvature
@@ -326,26 +328,26 @@ def _with_secant(curvature: Array, step: Array, change: Array) -> Array:
 
 
 _SCORINGS = 10
-"""Steps of Fisher scoring, with which almost all searches end."""
+"""Steps of Fisher scoring, after which almost all searches end."""
 _RIDGE = 1e-9
 """Added to the diagonal of the curvature, so that it is never singular."""
 
 
 def _start(model: _Model, theta: Array, floor: float) -> _State:
     state = _state(model, theta, floor)
-    if state is None:  # a group hardly varies beside the others
+    if state is None:  # a group hardly varies compared with the others
         raise BadInputError(f"mixed model: {_TOO_LITTLE} of a group that hardly varies")
     return state
 
 
 def _covariance(theta: Array, part: Mapping[int, Array]) -> Array:
-    """Covariance of the values of a block."""
+    """Return the covariance of the values of a block."""
     covariance: Array = np.sum([theta[i] * z @ z.T for i, z in part.items()], axis=0)
     return covariance
 
 
 def _nearly_singular(model: _Model, theta: Array) -> bool:
-    """Whether a direction of the values of a block counts as without error."""
+    """Return whether a direction of the values of a block counts as error-free."""
     return any(
         np.linalg.eigvalsh(_covariance(theta, part))[0] < _NEAR * abs(theta[max(part)])
         for part in model.parts
@@ -353,7 +355,7 @@ def _nearly_singular(model: _Model, theta: Array) -> bool:
 
 
 def _as_least_squares(model: _Model, state: _State) -> bool:
-    """Whether effects are those of least squares, whatever the variances."""
+    """Return whether effects equal those of least squares, whatever the variances."""
     return np.allclose(state.weights, np.linalg.pinv(model.fixed).T, atol=1e-6)
 
 
@@ -366,13 +368,13 @@ class _State(NamedTuple):
     slopes: Array
     weights: Array
     wide: Array
-    """X'V⁻¹ZZ'V⁻¹X of each variance (k, p, p)."""
+    """X'V⁻¹ZZ'V⁻¹X for each variance (k, p, p)."""
     wider: Array
-    """X'V⁻¹ZZ'V⁻¹ZZ'V⁻¹X of each two (k, k, p, p)."""
+    """X'V⁻¹ZZ'V⁻¹ZZ'V⁻¹X for each pair of variances (k, k, p, p)."""
 
 
 def _state(model: _Model, theta: Array, floor: float) -> _State | None:
-    """Restricted likelihood and its derivatives; None where a covariance is not above `floor`."""
+    """Return restricted likelihood and derivatives; None if a covariance is not above `floor`."""
     y, x = model.values, model.fixed
     k, p = len(theta), x.shape[1]
     xvx, xvy = np.zeros((p, p)), np.zeros(p)
@@ -411,7 +413,7 @@ def _state(model: _Model, theta: Array, floor: float) -> _State | None:
     covariance = np.asarray(np.linalg.inv(xvx), float)
     beta = covariance @ xvy
     information, score = np.zeros((k, k)), np.zeros(k)
-    cq = [covariance @ each for each in q]
+    cq = [covariance @ matrix for matrix in q]
     for i, j in itertools.combinations_with_replacement(range(k), 2):
         information[i, j] = information[j, i] = 0.5 * (
             traces[j, i]
@@ -422,13 +424,13 @@ def _state(model: _Model, theta: Array, floor: float) -> _State | None:
         fitted = yqy[i] - 2 * float(qy[i] @ beta) + float(beta @ q[i] @ beta)
         score[i] = 0.5 * (fitted - trace[i] + cq[i].trace())
     likelihood = -0.5 * (determinant + float(np.linalg.slogdet(xvx)[1]) + yvy - float(xvy @ beta))
-    slopes = np.array([covariance @ each @ covariance for each in q])
+    slopes = np.array([covariance @ matrix @ covariance for matrix in q])
     weights = weighted @ covariance
     return _State(likelihood, score, information, beta, covariance, slopes, weights, q, qq)
 
 
 def _terms(groupings: Mapping[str, ArrayLike], strata: NDArray[np.str_]) -> list[_Term]:
-    """Give the groups numbers, and leave out groupings that say nothing beside the others."""
+    """Assign numbers to the groups, and leave out groupings that add nothing to the others."""
     terms: list[_Term] = []
     for stratum in np.unique(strata).tolist():
         inside = strata == stratum
@@ -452,7 +454,7 @@ def _terms(groupings: Mapping[str, ArrayLike], strata: NDArray[np.str_]) -> list
 
 
 def _blocks(terms: Sequence[_Term]) -> tuple[list[NDArray[np.intp]], list[dict[int, Array]]]:
-    """Find the values that no grouping connects, whose covariances are inverted alone."""
+    """Find values that no grouping connects, whose covariances are inverted separately."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

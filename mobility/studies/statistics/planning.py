@@ -1,6 +1,6 @@
 """How many participants a study needs (``mb.plan``).
 
-Each answer is for a precision or a power that is asked for, and says what it takes for granted.
+Each plan is for a requested precision or power, and lists its assumptions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["groups", "icc", "limits", "sem"]
 _POINTS = 2000
 
 MOST = 1_000_000
-"""Participants beyond which a plan is refused."""
+"""Participants beyond which a plan is rejected."""
 
 _Share = Annotated[float, Field(ge=1e-9, lt=1, allow_inf_nan=False)]
 _Size = Annotated[float, Field(ge=1e-9, le=1e9, allow_inf_nan=False)]
@@ -34,11 +34,12 @@ _Trials = Annotated[int, Field(ge=1, le=1000)]
 
 
 class Plan(NamedTuple):
-    """Number of participants, in each group where there are two, and what it rests on.
+    """Number of participants (in each group, if there are two), and its assumptions.
 
-    `trials` are the measurements of each. `reached` is the precision or power that a study of so
-    many gives: at least what was asked for. `assumption` says what was taken for granted.
-    `cost` are the participants that the error of measurement adds, where a plan knows it.
+    `trials` is the number of measurements of each participant. `reached` is the precision or power
+    of a study of this size: at least what was requested. `assumption` lists what was assumed.
+    `cost` is the number of participants added because of the error of measurement, if a plan knows
+    it.
     """
 
     participants: int
@@ -52,27 +53,29 @@ class Plan(NamedTuple):
 def icc(
     width: _Share, *, icc: _Share, trials: _Repeats = 2, assurance: _Share | None = None
 ) -> Plan:
-    r"""Participants for a 95 % interval of an intraclass correlation of a wanted width.
+    r"""Return the participants for a 95 % interval of an intraclass correlation of a given width.
 
     With k trials and z = 1.96, :math:`n = 1 + 8 z^2 (1 - \rho)^2 (1 + (k-1) \rho)^2 / (k (k-1)
-    w^2)`; with two trials and :math:`\rho \ge 0.7`, 5 ρ more (Bonett), and more where the interval
-    that :func:`mobility.reliability` gives (of consistency; McGraw and Wong) is still wider than w
-    on average: a few people. It is wider in about half of the studies; with `assurance` it is at
-    most as wide in that share of them: Zou's number, and more where the interval needs it (Zou's
-    gives 70 % in place of 80 % of coefficients above 0.9).
-    `reached` is the average width of that interval; with `assurance` the width that so many of the
-    studies do not exceed.
+    w^2)`. With two trials and :math:`\rho \ge 0.7`, 5 ρ are added (Bonett). A few people are added
+    if the interval of :func:`mobility.reliability` (consistency; McGraw and Wong) is still wider
+    than w on average.
+
+    The interval is wider than w in about half of the studies. With `assurance`, it is at most w in
+    that share of studies: Zou's number, and more if the interval needs it (Zou's number gives 70 %
+    in place of 80 % for coefficients above 0.9). `reached` is the average width of that interval;
+    with `assurance`, it is the width that this share of the studies does not exceed.
 
     Parameters
     ----------
     width
-        Whole width of the interval, upper less lower end.
+        Full width of the interval, upper minus lower limit.
     icc
-        Coefficient that is expected.
+        Expected coefficient.
     trials
         Measurements of each participant.
     assurance
-        Share of studies in which the interval shall be no wider (0.8, say); None for the average.
+        Share of studies in which the interval should be no wider, for example 0.8; None for the
+        average.
 
     References
     ----------
@@ -113,13 +116,13 @@ def icc(
 
 @checked
 def sem(precision: _Share, *, trials: _Repeats = 2) -> Plan:
-    r"""Participants for a standard error of measurement of a wanted precision.
+    r"""Return the participants for a standard error of measurement with a given precision.
 
     The 95 % interval of an error with :math:`f = (n - 1)(k - 1)` degrees of freedom is from
-    :math:`\sqrt{f / \chi^2_{0.975}}` to :math:`\sqrt{f / \chi^2_{0.025}}` times it; half of its
-    width is to be at most `precision`, a share of the error (0.2: ± 20 %). It holds for
-    the error of consistency; how visits differ on average is known from the number of visits, not
-    of participants.
+    :math:`\sqrt{f / \chi^2_{0.975}}` to :math:`\sqrt{f / \chi^2_{0.025}}` times the error. Half of
+    its width is to be at most `precision`, a share of the error (0.2: ± 20 %). This applies to the
+    error of consistency. How visits differ on average depends on the number of visits, not of
+    participants.
 
     Parameters
     ----------
@@ -145,14 +148,14 @@ def sem(precision: _Share, *, trials: _Repeats = 2) -> Plan:
 
 @checked
 def limits(half_width: _Size, *, sd: _Size) -> Plan:
-    """Participants for 95 % limits of agreement of a wanted precision.
+    """Return the participants for 95 % limits of agreement with a given precision.
 
     Parameters
     ----------
     half_width
         Half of the width of the 95 % interval of each limit, in the unit of `sd`.
     sd
-        Standard deviation of one difference that is expected.
+        Expected standard deviation of one difference.
 
     References
     ----------
@@ -176,26 +179,26 @@ def groups(
     power: _Share = 0.8,
     alpha: _Share = 0.05,
 ) -> Plan:
-    r"""Participants in each of two groups of equal size to show a difference of their means.
+    r"""Return the participants in each of two equal groups to show a difference of their means.
 
-    The power is that of the two-sided t test, from the noncentral t distribution, for values with
-    the variance :math:`sd^2 + sem^2 / m` where each value is the mean of m trials: what differs
-    between people, and the error of measurement. `cost` is how many more each group needs than
-    without that error.
+    The power is that of the two-sided t test, from the noncentral t distribution. The values have
+    the variance :math:`sd^2 + sem^2 / m` if each value is the mean of m trials: the differences
+    between people, and the error of measurement. `cost` is how many more participants each group
+    needs because of that error.
 
     Parameters
     ----------
     difference
-        Difference of the means that is to be shown, in the unit of the values.
+        Difference of the means that the study should show, in the unit of the values.
     sd
         Standard deviation between people of a group, without the error of measurement: the root of
-        the measured variance less that of the error.
+        the measured variance minus the variance of the error.
     sem
-        Standard error of measurement, as of :func:`mobility.reliability`.
+        Standard error of measurement, as from :func:`mobility.reliability`.
     trials
-        Measurements of each participant that are averaged, each with an error of its own.
+        Measurements of each participant that are averaged, each with its own error.
     power
-        Probability to find the difference.
+        Probability of finding the difference.
     alpha
         Two-sided level of the test.
 
@@ -221,10 +224,10 @@ def groups(
 
 
 def _interval_widths(n: int, k: int, coefficient: float) -> Array:
-    """Widths of the 95 % interval of ICC(C,1) in equally likely studies of n participants.
+    """Return widths of the 95 % interval of ICC(C,1) in equally likely studies of n participants.
 
-    McGraw & Wong 1996, Psychol Methods 1:30: the ratio of the mean squares, over its expectation,
-    has the F distribution.
+    McGraw & Wong 1996, Psychol Methods 1:30: the ratio of the mean squares, divided by its
+    expectation, has the F distribution.
     """
     of_people, of_error = n - 1, (n - 1) * (k - 1)
     expected = (1 + (k - 1) * coefficient) / (1 - coefficient)
@@ -236,10 +239,10 @@ def _interval_widths(n: int, k: int, coefficient: float) -> Array:
 
 
 def _power(n: int, effect: float, alpha: float) -> float:
-    """Power of the two-sided t test of two groups of n; `effect` in standard deviations."""
+    """Return the power of the two-sided t test of two groups of n; `effect` is in SDs."""
     freedom, shift = 2 * (n - 1), effect * math.sqrt(n / 2)
     critical = float(stats.t.ppf(1 - alpha / 2, freedom))
-    if shift > critical + 40:  # where the noncentral t is not computed any more
+    if shift > critical + 40:  # the noncentral t is no longer computed there
         return 1.0
     tails = stats.nct.sf(critical, freedom, shift) + stats.nct.cdf(-critical, freedom, shift)
     return float(tails)
@@ -253,7 +256,7 @@ def _whole_number(needed: float) -> int:
 
 
 def _smallest(enough: Callable[[int], bool]) -> int:
-    """Smallest number of participants, at least two, that is enough."""
+    """Return the smallest number of participants, at least two, that is enough."""
     high = 2
     while not enough(high):
         if high > MOST:

@@ -1,7 +1,7 @@
 """Reliability of values over (target, column): correlation, error of measurement, change, kappa.
 
-Targets are what must be told apart (participants), columns the ways or occasions in which each is
-measured (visits, operators, methods).
+Targets are what should be distinguished (participants); columns are the methods or occasions with
+which each target is measured (visits, operators, methods).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Kind = Literal["agreement", "consistency"]
 """Whether differences between columns count as error."""
 
 Columns = Literal["random", "fixed"]
-"""Whether columns are drawn from many (visits, operators) or are all that there are (methods)."""
+"""Whether columns are a sample of many (visits, operators) or all that exist (methods)."""
 
 
 class MeanSquares(NamedTuple):
@@ -50,7 +50,7 @@ class MeanSquares(NamedTuple):
 class Estimate(NamedTuple):
     """A value with its 95 % confidence interval; NaN with too little data, as `reason` says.
 
-    `n` is the number of independent targets; of an error, `freedom` is that of its variance.
+    `n` is the number of independent targets. For an error, `freedom` belongs to its variance.
     """
 
     n: int
@@ -62,7 +62,7 @@ class Estimate(NamedTuple):
 
 
 def mean_squares(values: ArrayLike) -> MeanSquares:
-    """Mean squares of values over (target, method), of any unit; targets with NaN are left out.
+    """Return the mean squares of values over (target, method); targets with NaN are left out.
 
     They are those of targets, columns and residual, in squared units; NaN with fewer than two
     targets.
@@ -95,7 +95,7 @@ def mean_squares(values: ArrayLike) -> MeanSquares:
 def intraclass_correlation(
     values: Values, *, form: Form = "A,1", columns: Columns = "random"
 ) -> Estimate:
-    r"""Intraclass correlation coefficient of a two-way design, with its 95 % confidence interval.
+    r"""Compute the intraclass correlation of a two-way design, with its 95 % confidence interval.
 
     With the mean squares between rows R, between columns C, of the error E, n targets and k
     columns,
@@ -108,18 +108,19 @@ def intraclass_correlation(
       columns (2,k);
     - ``"C,k"``: :math:`(R - E) / R`, consistency of that mean (3,k), Cronbach's alpha.
 
-    `values` are over (target, column), of any unit; targets with NaN are left out. Targets must be
+    `values` are over (target, column), in any unit; targets with NaN are left out. Targets must be
     independent: participants, not frames.
 
-    The interval of consistency is exact where errors are normal. That of absolute agreement depends
-    on what the columns are:
+    The interval of consistency is exact if errors are normal. The interval of absolute agreement
+    depends on what the columns are:
 
-    - ``"random"``, drawn from many, as visits and operators are: the generalised interval of Tian
+    - ``"random"``, a sample of many, such as visits and operators: the generalised interval of Tian
       and Cappelleri. It held the coefficient in 93 to 98 % of simulated studies with 10, 20 and 40
-      targets and 2 or 3 columns (``benchmarks/reliability.md``), where McGraw and Wong's held it in
-      74 to 97 %. With 2 columns it is wide: two draws say little of how columns differ.
-    - ``"fixed"``, all that there are, as video and lab: McGraw and Wong's, which then held it in 95
-      to 100 %.
+      targets and 2 or 3 columns (``benchmarks/reliability.md``); McGraw and Wong's held it in
+      74 to 97 %. With 2 columns it is wide, because they show little of how columns differ.
+    - ``"fixed"``, all that exist, such as video and lab: McGraw and Wong's interval, which then
+    held it
+      in 95 to 100 %.
 
     The coefficient is NaN with fewer than three targets, if all values are the same, or if the
     formula leaves -1 to 1 because a variance that it subtracts is larger than that between targets.
@@ -155,17 +156,19 @@ def intraclass_correlation(
 
 @checked
 def measurement_error(values: Values, *, kind: Kind = "agreement") -> Estimate:
-    r"""Give the standard error of measurement of values over (target, column), and its interval.
+    r"""Compute the standard error of measurement of values over (target, column), with interval.
 
     Consistency: :math:`\sqrt{E}`, with the exact interval from chi-square. Agreement:
-    :math:`\sqrt{\max(0, (C - E) / n) + E}`, which also counts the differences between columns. Its
-    interval is for columns that are drawn from many, such as visits, by modified large samples with
-    a lower end that is calibrated by a parametric bootstrap; with 2 columns the upper end is far
-    away. In simulated studies the true error of agreement was below its interval in 1.2 to 3.7 %
-    and above it in 0 to 3.2 %. It is seldom above if columns hardly differ, because two or three
-    columns cannot show that they are alike (``benchmarks/reliability.md``). The smallest detectable
-    change of one value is :func:`mdc95` of it; of two methods that is no change, but their error of
-    method (:func:`~mobility.lab.agreement.agreement`).
+    :math:`\sqrt{\max(0, (C - E) / n) + E}`, which also includes the differences between columns.
+    Its interval is for columns that are a sample of many, such as visits, by modified large samples
+    with a lower limit that is calibrated by a parametric bootstrap; with 2 columns the upper limit
+    is far away.
+
+    In simulated studies the true error of agreement was below its interval in 1.2 to 3.7 % and
+    above it in 0 to 3.2 %. It is seldom above if columns hardly differ, because two or three
+    columns cannot show that they are alike (``benchmarks/reliability.md``). For one value,
+    :func:`mdc95` of the error is the smallest detectable change. For two methods, the error is not
+    a change but the error of the method (:func:`~mobility.lab.agreement.agreement`).
 
     The error has the unit of the values. Targets with NaN are left out; NaN with fewer than three,
     or if all of them have the same values. De Vet, Terwee, Knol, Bouter 2006, J Clin Epidemiol
@@ -198,21 +201,21 @@ def measurement_error(values: Values, *, kind: Kind = "agreement") -> Estimate:
 def weighted_kappa(
     values: Values, *, weights: Literal["linear", "quadratic"] = "quadratic"
 ) -> Estimate:
-    r"""Weighted kappa of ordinal ratings over (target, rating), with its 95 % interval.
+    r"""Compute the weighted kappa of ordinal ratings over (target, rating), with its 95 % interval.
 
-    For two ratings :math:`1 - \overline{w(a_i, b_i)} / \overline{w(a_i, b_j)}`, where the second
-    mean is over all i and j, and w is the distance of the categories (linear) or its square; for
-    more it is the mean over their pairs. Categories are whole numbers, one step apart where they
-    are neighbours. Targets with NaN are left out.
+    For two ratings it is :math:`1 - \overline{w(a_i, b_i)} / \overline{w(a_i, b_j)}`. The second
+    mean is over all i and j, and w is the distance of the categories (linear) or its square. For
+    more ratings it is the mean over their pairs. Categories are whole numbers; neighbouring
+    categories differ by one. Targets with NaN are left out.
 
     The interval is symmetric on Fisher's z, with the standard error of the jackknife over targets
     and t with n - 1 degrees of freedom. It held kappa in 93 to 97 % of simulated studies with 10 to
     40 targets and four categories (``benchmarks/reliability.md``), not counting those with perfect
     agreement, which has no interval.
 
-    NaN with fewer than three targets, or where the ratings have one category only. The interval is
-    NaN, with the reason, where agreement is perfect, where all variety hangs on one target, and
-    where the ratings do not overlap.
+    The result is NaN with fewer than three targets, or if the ratings have only one category. The
+    interval is NaN, with the reason, if agreement is perfect, if all variation comes from one
+    target, or if the ratings do not overlap.
 
     Cohen 1968, Psychol Bull 70:213; Light 1971, Psychol Bull 76:365 (mean over pairs); Fleiss,
     Cohen, Everitt 1969, Psychol Bull 72:323; Efron & Stein 1981, Ann Stat 9:586 (jackknife).
@@ -232,10 +235,10 @@ def weighted_kappa(
         return _missing(n, f"kappa: {too_few(n, 'ratings')}")
     power = 2 if weights == "quadratic" else 1
     of_pairs = [_kappa(one, other, power=power) for one, other in combinations(table.T, 2)]
-    value = float(np.mean([each for each, _ in of_pairs]))
+    value = float(np.mean([kappa for kappa, _ in of_pairs]))
     if not np.isfinite(value):
         return _missing(n, "kappa: the ratings have one category only")
-    without = np.mean([each for _, each in of_pairs], axis=0)
+    without = np.mean([kappas for _, kappas in of_pairs], axis=0)
     why = ""
     if not np.isfinite(without).all():
         why = "all ratings but those of one person are the same"
@@ -252,15 +255,16 @@ def weighted_kappa(
 
 
 def mdc95(sem: float) -> float:
-    """Smallest change of two measurements that exceeds their error, 1.96 sqrt(2) SEM."""
+    """Return the smallest change of two measurements that exceeds their error, 1.96 sqrt(2) SEM."""
     return MDC95 * sem
 
 
 def share_within(freedom: float) -> float:
-    """Share of new changes by error alone that are within the :func:`mdc95` of an estimated SEM.
+    """Return the share of new changes by error alone that are within an estimated MDC95.
 
-    Such a change over the true SEM is normal, and the estimated SEM is the true one times the root
-    of chi-square over its degrees of freedom; so their quotient is distributed as t.
+    Such a change divided by the true SEM is normal. The estimated SEM is the true SEM times the
+    root of chi-square over its degrees of freedom, so their quotient is distributed as t.
+    :func:`mdc95` computes the MDC95.
     """
     from scipy import stats
 
@@ -268,18 +272,18 @@ def share_within(freedom: float) -> float:
 
 
 def satterthwaite(shares: ArrayLike, freedom: ArrayLike) -> float:
-    """Degrees of freedom of the sum of independent mean squares, each times a number."""
+    """Return the degrees of freedom of the sum of independent mean squares, each times a number."""
     parts, degrees = np.asarray(shares, float), np.asarray(freedom, float)
     squares = float((parts**2 / degrees).sum())
     return float(parts.sum()) ** 2 / squares if squares > 0 else np.nan
 
 
 def concordance(first: ArrayLike, second: ArrayLike) -> Estimate:
-    r"""Lin's concordance correlation coefficient, with its interval by the z-transform.
+    r"""Compute Lin's concordance correlation coefficient, with its interval by the z-transform.
 
     :math:`\rho_c = 2 s_{xy} / (s_x^2 + s_y^2 + (\bar x - \bar y)^2)`, with moments divided by n.
-    Pairs must be independent; those with NaN are left out. It is NaN with fewer than three pairs,
-    or if one method always gives the same value; the interval is NaN if both agree perfectly. Lin
+    Pairs must be independent; pairs with NaN are left out. It is NaN with fewer than three pairs,
+    or if one method always gives the same value. The interval is NaN if both agree perfectly. Lin
     1989, Biometrics 45:255, with the corrected variance of Lin 2000, Biometrics 56:324.
     """
     one, other = paired(first, second, what="concordance")
@@ -318,10 +322,10 @@ def _missing(n: int, reason: str) -> Estimate:
 
 @functools.lru_cache(maxsize=16)
 def chi_square_draws(freedom: tuple[float, ...]) -> Array:
-    """Draws of freedom over chi-square, over (mean square, draw): of a generalised interval.
+    """Sample freedom over chi-square, over (mean square, sample), for a generalised interval.
 
     A mean square times them is the fiducial distribution of its expectation (Weerahandi 1993, J Am
-    Stat Assoc 88:899). They are the same in each call, and so is an interval of the same values.
+    Stat Assoc 88:899). They are the same in each call, so the same values give the same interval.
     """
     from scipy import stats
 
@@ -332,31 +336,31 @@ def chi_square_draws(freedom: tuple[float, ...]) -> Array:
 
 
 def interval(draws: Array) -> tuple[float, float]:
-    """95 % interval of draws: their 2.5 and 97.5 percentiles."""
+    """Return the 95 % interval of samples: their 2.5 and 97.5 percentiles."""
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)
 
 
 def _drawn(s: MeanSquares) -> Array:
-    """Draws of the expected mean squares of rows, columns and error."""
+    """Sample the expected mean squares of rows, columns and error."""
     n, k = s.targets, s.columns
     draws = chi_square_draws((n - 1.0, k - 1.0, (n - 1.0) * (k - 1.0)))
     return draws * np.array(s[2:], np.float64)[:, None]
 
 
 def _kappa(one: Array, other: Array, *, power: int) -> tuple[float, Array]:
-    """Weighted kappa of two ratings, and those without each target; NaN where undefined."""
+    """Return the weighted kappa of two ratings, and without each target; NaN if undefined."""
     distance = np.abs(one[:, None] - other) ** power
     n, observed, total = len(one), np.diag(distance), float(distance.sum())
     without = total - distance.sum(axis=0) - distance.sum(axis=1) + observed
     with np.errstate(invalid="ignore", divide="ignore"):
         value = 1 - float(observed.mean()) / np.float64(total / n**2)
-        others = 1 - (observed.sum() - observed) / (n - 1) / (without / (n - 1) ** 2)
-    return float(value), others
+        leave_one_out = 1 - (observed.sum() - observed) / (n - 1) / (without / (n - 1) ** 2)
+    return float(value), leave_one_out
 
 
 def _of_mean(single: float, k: int) -> float:
-    """Reliability of the mean of k values from that of one (Spearman 1910, Brown 1910)."""
+    """Return the reliability of the mean of k values from that of one (Spearman-Brown 1910)."""
     below = 1 + (k - 1) * single
     return k * single / below if not below <= 0 else -1.0
 
@@ -364,7 +368,7 @@ def _of_mean(single: float, k: int) -> float:
 def _interval_of_single(
     form: Form, columns: Columns, s: MeanSquares, value: float
 ) -> tuple[float, float]:
-    """95 % interval of the coefficient of single values, which is `value`."""
+    """Return the 95 % interval of the coefficient of single values, which is `value`."""
     from scipy import stats
 
     def f(a: float, b: float) -> float:
@@ -380,7 +384,7 @@ def _interval_of_single(
         return (low - 1) / (low + k - 1), (high - 1) / (high + k - 1)
     if columns == "random":
         rows, between, error = _drawn(s)
-        # Negative parts stay, so that a negative coefficient lies in its interval.
+        # # Negative parts remain, so that a negative coefficient lies in its interval.
         return interval(n * (rows - error) / (n * rows + k * between + (n * (k - 1) - k) * error))
     a = k * value / (n * (1 - value))
     b = 1 + k * value * (n - 1) / (n * (1 - value))

@@ -17,11 +17,11 @@ from mobility.kinematics.skeleton import Array
 from mobility.studies.statistics.limits_of_agreement import numbers
 
 LEAST_CURVES = 5
-"""Fewest curves of a band, and of a group that is compared with another one: with three, flips of
-signs find a difference in many studies in which there is none."""
+"""Fewest curves of a band, and of a group that is compared with another one: with three, sign
+flips find a difference in many studies without one."""
 
 ARRANGEMENTS = 10_000
-"""Flips of signs of a test: all where there are no more, else so many are drawn."""
+"""Sign flips of a test: all if there are no more, otherwise so many are drawn."""
 
 ALPHA = 0.05
 
@@ -32,15 +32,15 @@ BAND_COVERAGE = (
 """Coverage of the 95 % band of :func:`band_factor`."""
 
 _EQUAL = 1e-9
-"""Relative difference below which two statistics are equal but for rounding."""
+"""Relative difference below which two statistics are equal except for rounding."""
 
 
 class CurveTest(NamedTuple):
-    """Test of curves by flips of signs, with the error rate controlled over the whole curve.
+    """Test of curves by sign flips, with the error rate controlled over the whole curve.
 
-    `t` and `p` are over the points: the statistic, and the share of arrangements whose largest
-    |t| of all points is at least as large (Westfall and Young). |t| is beyond `threshold`
-    where p is at most the level of the test. `arrangements` were tried: all that there are where
+    `t` and `p` are over the points: the statistic, and the share of arrangements whose largest |t|
+    of all points is at least as large (Westfall and Young). |t| exceeds `threshold` if p is at most
+    the level of the test. `arrangements` is the number that was tried, which is all of them if
     `exact`.
     """
 
@@ -61,12 +61,12 @@ class Cluster(NamedTuple):
 
 
 def curve_errors(measured: xr.DataArray, reference: xr.DataArray, *, dim: str) -> xr.Dataset:
-    r"""Errors of curves against the reference along `dim`, in their unit.
+    r"""Compute errors of curves against the reference along `dim`, in their unit.
 
-    `bias` (mean of measured - reference), `mae`, `rmse` and `rmse_offset_removed`, with
-    :math:`RMSE^2 = bias^2 + RMSE_{offset\,removed}^2`; the latter is the standard deviation of the
-    difference, divided by n. Points that are NaN in either are left out; errors are NaN if these
-    are more than half of the points of the reference.
+    They are `bias` (mean of measured - reference), `mae`, `rmse` and `rmse_offset_removed`, with
+    :math:`RMSE^2 = bias^2 + RMSE_{offset\,removed}^2`; the last is the standard deviation of the
+    difference, divided by n. Points that are NaN in either curve are left out. Errors are NaN if
+    these are more than half of the points of the reference.
     """
     largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
     difference = measured - reference
@@ -92,7 +92,7 @@ def curve_errors(measured: xr.DataArray, reference: xr.DataArray, *, dim: str) -
 
 
 def multiple_correlation(curves: ArrayLike) -> float:
-    r"""Coefficient of multiple correlation of curves (CMC).
+    r"""Compute the coefficient of multiple correlation of curves (CMC).
 
     With Y of cycle g, protocol p, frame f, the mean over protocols :math:`\bar Y_{gf}` and the
     mean of a cycle :math:`\bar Y_g`,
@@ -100,20 +100,20 @@ def multiple_correlation(curves: ArrayLike) -> float:
     .. math:: \sqrt{1 - \frac{\sum (Y - \bar Y_{gf})^2 / \sum_g F_g (P - 1)}
                              {\sum (Y - \bar Y_g)^2 / \sum_g (P F_g - 1)}}
 
-    `curves` are over (cycle, protocol, frame): for each cycle, the same movement as seen by each of
-    the protocols (Ferrari, Cutti, Cappello 2010, Gait Posture 31:540). With repetitions in place of
+    `curves` are over (cycle, protocol, frame): for each cycle, the same movement as measured by
+    each protocol (Ferrari, Cutti, Cappello 2010, Gait Posture 31:540). With repetitions in place of
     protocols, and sessions in place of cycles, it is the repeatability of one protocol (Kadaba et
     al. 1989, J Orthop Res 7:849). Frames that are NaN in one protocol are left out.
 
-    It is 1 for equal curves; NaN if the curves differ more than they move, or with fewer than two
-    frames. It hardly falls with errors that are small compared with the range of motion, so it is
-    no proof of agreement by itself.
+    It is 1 for equal curves, and NaN if the curves differ more than they move, or with fewer than
+    two frames. It hardly falls with errors that are small compared with the range of motion, so on
+    its own it does not prove agreement.
     """
     values = numbers(curves, what="multiple_correlation")
     if values.ndim != 3:
         raise BadInputError(
             "multiple_correlation: curves must be over (cycle, protocol, frame) (got "
-            f"{values.shape}); of a single cycle give [curves]"
+            f"{values.shape}); for a single cycle pass [curves]"
         )
     protocols = values.shape[1]
     between_protocols = within_cycle = 0.0
@@ -145,18 +145,18 @@ def paired_curve_test(
     alpha
         Level of the test.
     most, seed
-        If there are more sign flips than `most`, so many are drawn, always the same for a `seed`.
+        If there are more sign flips than `most`, this many are drawn, always the same for a `seed`.
 
     Raises
     ------
     BadInputError
-        There are too few pairs for any p to reach `alpha`, or the differences are all alike.
+        There are too few pairs for any p to fall to `alpha`, or the differences are all alike.
 
     Notes
     -----
-    Under the hypothesis each difference is as likely with the other sign. The largest |t| of a
-    curve is compared with those of all flips (max-t; Nichols and Holmes 2002, Hum Brain Mapp 15:1),
-    so that each point beyond the threshold differs, with one error rate for all.
+    Under the null hypothesis each difference is as likely with the opposite sign. The largest |t|
+    of a curve is compared with those of all flips (max-t; Nichols and Holmes 2002, Hum Brain Mapp
+    15:1), so that each point beyond the threshold differs, with one error rate for all points.
     """
     curves = _without_gaps(differences)
     count = len(curves)
@@ -174,20 +174,20 @@ def independent_curve_test(
     most: int = ARRANGEMENTS,
     seed: int = 0,
 ) -> CurveTest:
-    """Test whether two groups have the same mean curve (second less first), however they vary.
+    """Test whether two groups have the same mean curve (second minus first), however they vary.
 
-    As :func:`paired_curve_test`, of curves of different participants. The statistic is Welch's t;
-    it is compared with those of curves about their group's mean whose signs are flipped (wild
-    bootstrap-t, as of :func:`band_factor`), so that no group lends its spread to the other one, as
-    it does where people are exchanged between groups. How often it finds a difference that is not
-    there is in ``benchmarks/groups.md``.
+    Like :func:`paired_curve_test`, for curves of different participants. The statistic is Welch's
+    t. It is compared with that of curves about their group's mean whose signs are flipped (wild
+    bootstrap-t, as in :func:`band_factor`). No group therefore takes over the spread of the other,
+    as happens if people are exchanged between groups. ``benchmarks/groups.md`` shows how often the
+    test finds a difference that does not exist.
     """
     groups = [_without_gaps(curves) for curves in (first, second)]
     counts = [len(curves) for curves in groups]
     if min(counts) < LEAST_CURVES:
         raise BadInputError(
-            f"test of curves: groups of {counts[0]} and {counts[1]}, needs {LEAST_CURVES} in each, "
-            "for each has its own spread"
+            f"test of curves: groups of {counts[0]} and {counts[1]} are too small; use at least "
+            f"{LEAST_CURVES} in each to estimate its spread"
         )
     _require_arrangements(2.0 ** (sum(counts) - 1), alpha, f"groups of {counts[0]} and {counts[1]}")
     means = [curves.mean(axis=0) for curves in groups]
@@ -196,13 +196,13 @@ def independent_curve_test(
     signs, exact = _signs(sum(counts), most, seed)
     flips = np.split(signs, [counts[0]], axis=1)
     about = [curves - mean for curves, mean in zip(groups, means, strict=True)]
-    t = _welch([_of_flips(*each) for each in zip(flips, about, strict=True)])
+    t = _welch([_of_flips(*flipped) for flipped in zip(flips, about, strict=True)])
     t[0] = _welch([_of_flips(np.ones((1, len(curves))), curves) for curves in groups])[0]
     return _tested(t, alpha, exact=exact)
 
 
 def clusters_beyond(test: CurveTest) -> list[Cluster]:
-    """Stretches of points beyond the threshold of a test, each of one sign."""
+    """Return the stretches of points beyond the threshold of a test, each with one sign."""
     beyond = np.where(np.abs(test.t) > test.threshold, np.sign(test.t), 0.0)
     edges = np.flatnonzero(np.diff(beyond, prepend=0.0, append=0.0))
     clusters = []
@@ -214,7 +214,7 @@ def clusters_beyond(test: CurveTest) -> list[Cluster]:
 
 
 def band_factor(curves: ArrayLike, *, most: int = ARRANGEMENTS) -> float:
-    """Return the standard errors about a mean curve that hold all of it at once in 95 % of studies.
+    """Return the factor by which standard errors cover a whole mean curve in 95 % of studies.
 
     `curves` are over (participant, point). The factor is the quantile of the largest |t| when the
     signs of the residuals are flipped (wild bootstrap-t; Mammen 1993, Ann Stat 21:255).
@@ -250,9 +250,9 @@ def _require_spread(curves: Array, spread: Array, difference: Array) -> None:
 
 
 def _signs(count: int, most: int, seed: int) -> tuple[Array, bool]:
-    """Sign flips over (arrangement, curve), the first as given.
+    """Return sign flips over (arrangement, curve); the first arrangement flips nothing.
 
-    With all signs exchanged |t| is the same, so that the last curve keeps its sign.
+    If all signs are flipped, |t| is the same, so the last curve keeps its sign.
     """
     if 2 ** (count - 1) <= most:
         bits = np.arange(2 ** (count - 1))[:, None] >> np.arange(count) & 1
@@ -263,7 +263,7 @@ def _signs(count: int, most: int, seed: int) -> tuple[Array, bool]:
 
 
 def _of_flips(signs: Array, curves: Array) -> tuple[Array, Array]:
-    """Mean of the curves and its variance, over (arrangement, point)."""
+    """Return the mean of the curves and its variance, over (arrangement, point)."""
     count = len(curves)
     mean: Array = signs @ curves / count
     variance: Array = ((curves**2).sum(axis=0) - count * mean**2) / (count - 1)
@@ -276,13 +276,13 @@ def _t_of_flips(signs: Array, curves: Array) -> Array:
 
 
 def _welch(groups: Sequence[tuple[Array, Array]]) -> Array:
-    """Welch's t of two means with their variances, second less first."""
+    """Return Welch's t of two means with their variances, second minus first."""
     (first, of_first), (second, of_second) = groups
     return _ratio(second - first, of_first + of_second)
 
 
 def _ratio(difference: Array, variance: Array) -> Array:
-    """Return t, 0 where nothing differs (but for rounding) and nothing varies."""
+    """Return t; 0 if nothing differs (except for rounding) and nothing varies."""
     error = np.sqrt(np.maximum(variance, 0.0))
     same = np.abs(difference) <= _EQUAL * max(1.0, float(np.abs(difference).max(initial=0.0)))
     with np.errstate(divide="ignore", invalid="ignore"):

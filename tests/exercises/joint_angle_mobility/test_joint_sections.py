@@ -524,7 +524,8 @@ def test_left_against_right_comes_first_with_its_error() -> None:
         (-5.6, "Elbow flexion: the left side goes 6 ± 5 degrees farther than the right."),
     ):
         elbows = lopsided.sel(joint=["elbow"]).assign(
-            side_difference=("joint", [value]), side_difference_sd=("joint", [5.3 / 1.96])
+            side_difference=("joint", [value], {"units": "degree"}),
+            side_difference_sd=("joint", [5.3 / 1.96]),
         )
         assert words in report.in_words(elbows)
 

@@ -21,7 +21,7 @@ def test_the_joint_that_went_farthest_is_shown() -> None:
     one = metrics.assign(movement_accepted=metrics["movement_accepted"].astype(bool) & of_shoulder)
     start, way, turn = joint_moments(demo.angles(), one)
     assert start.angle == way.angle == turn.angle == "shoulder_flexion"
-    assert start.value < way.value < turn.value
+    assert start.number.value < way.number.value < turn.number.value
     # What is no movement that has a name tells nothing of how far it goes.
     nameless = metrics.assign(
         end_of_range=metrics["end_of_range"].where(metrics["joint"] != "shoulder")

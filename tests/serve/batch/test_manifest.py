@@ -143,7 +143,7 @@ def test_a_model_that_this_machine_does_not_have_is_a_problem_of_its_rows(place,
 def test_a_wrong_header(place):
     for head, words in (
         ("video,participent", "did you mean 'participant'?"),
-        ("participant", "is missing; the columns are video, second_video"),
+        ("participant", "is missing; add it (columns: video, second_video"),
         ("video,video", "is given twice"),
         ("video,", "unknown"),
     ):
@@ -153,7 +153,7 @@ def test_a_wrong_header(place):
     columns = ",".join(f"c{number}" for number in range(10_000))
     ((key, message),) = problems(place, f"video,{columns}\na.mp4\n").items()
     assert key == (1, "c0, c1, c2, c3, c4")
-    assert message.startswith("and 9995 more are unknown; there is video, ")
+    assert message.startswith("and 9995 more are unknown; choose from video, ")
 
 
 def test_rows_that_contradict_each_other(place):
@@ -246,7 +246,7 @@ def test_what_is_no_file_or_folder_of_videos(place):
     for given, words in (
         ("s3://bucket/m.csv", "is a URL"),
         (place / "pipe.csv", "is neither a file nor a folder"),
-        (place / "empty", "holds no video"),
+        (place / "empty", "contains no video"),
     ):
         with pytest.raises(BadInputError, match=words):
             read_manifest(given)

@@ -216,7 +216,7 @@ def test_what_cannot_be_told_apart_is_refused_with_its_reason():
     once = variance_components([1.0, 2.0, 3.0], {"participant": [1, 2, 3]})
     assert once.reason == "components: each participant was measured once"
     assert variance_components([np.nan] * 3, {"participant": [1, 2, 3]}).values == 0
-    with pytest.raises(BadInputError, match="give the label of each value"):
+    with pytest.raises(BadInputError, match="pass a label for each value"):
         variance_components(y, {"operator": labels["operator"]})
     with pytest.raises(BadInputError, match="1 of 12 values are infinite"):
         variance_components(np.append(y[1:], np.inf), labels)

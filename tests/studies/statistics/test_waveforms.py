@@ -78,7 +78,7 @@ def test_multiple_correlation_is_not_defined_where_curves_differ_more_than_they_
 
 @pytest.mark.parametrize("curves", [SQUAT, [SQUAT, SQUAT], [[[SQUAT, SQUAT]]]])
 def test_multiple_correlation_of_other_dimensions_is_refused(curves):
-    with pytest.raises(BadInputError, match=r"over \(cycle, protocol, frame\) .* give \[curves\]"):
+    with pytest.raises(BadInputError, match=r"over \(cycle, protocol, frame\) .* pass \[curves\]"):
         multiple_correlation(curves)
 
 
@@ -204,7 +204,7 @@ def test_curves_with_gaps_or_nothing_to_tell_are_left_out_or_refused():
     assert band_factor(gap) == band_factor(curves)
     with pytest.raises(BadInputError, match=r"5 pairs .* no p below 0.062,"):
         paired_curve_test(curves[:5])
-    with pytest.raises(BadInputError, match=r"groups of 3 and 12, needs 5 in each"):
+    with pytest.raises(BadInputError, match=r"groups of 3 and 12 are too small; use at least 5"):
         independent_curve_test(curves[:3], smooth(rng, 12))
     with pytest.raises(BadInputError, match="do not vary"):
         paired_curve_test(np.ones((7, 101)))
