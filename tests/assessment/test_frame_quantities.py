@@ -14,6 +14,7 @@ from mobility.assessment.body_axes import median_of
 from mobility.assessment.frame_quantities import frame_quantities, frames_of
 from mobility.assessment.kernels import of_points
 from mobility.assessment.posture import posture
+from mobility.base.provenance import history, with_history
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import FEET
 
@@ -58,6 +59,16 @@ def test_a_declaration_says_when_its_quantity_is_refused(
     if not note:
         lowered = 1 - float(trial.truth["hip_height"].min())
         assert float(value.max()) == pytest.approx(0.84 * lowered, abs=0.01)
+
+
+def test_the_history_of_both_inputs_is_kept_once(squat_pose, repetitions_of):
+    trial = squat_pose(reps=1)
+    pose = with_history(fitted(trial.pose), "fit", {})
+    repetitions = repetitions_of(trial).assign_attrs(history=pose.attrs["history"])
+    made = frames_of(posture, pose, with_history(repetitions, "repetitions", {}))
+    steps = [entry["operation"] for entry in history(made)]
+    assert steps[-3:] == ["fit", "repetitions", "posture"]
+    assert steps.count("fit") == 1
 
 
 def test_a_heel_that_the_camera_hardly_sees_is_refused(squat_pose, repetitions_of):

@@ -10,7 +10,11 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import flatbuffers
+import numpy as np
 import pytest
+from mediapipe.tasks.metadata import metadata_schema_py_generated as metadata
+from mediapipe.tasks.metadata import schema_py_generated as schema
 
 from mobility import tables
 from mobility.base.provenance import sha256
@@ -142,6 +146,26 @@ def test_the_heavy_model_is_not_fetched_by_the_way(pose_model, monkeypatch, empt
         fetch = r"fetch it once with 'mobility models --model heavy'$"
         with pytest.raises(ModelError, match=fetch):
             models.pose_models(name)
+
+
+def test_a_network_learns_how_its_pictures_are_scaled():
+    model = schema.ModelT()
+    graph = schema.SubGraphT()
+    graph.outputs = np.array([0, 1], np.int32)
+    model.subgraphs, model.buffers = [graph], [schema.BufferT()]
+    builder = flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    made = models._with_normalization(bytes(builder.Output()), 0.5, 0.25)
+    read = schema.ModelT.InitFromObj(schema.Model.GetRootAs(made, 0))
+    (entry,) = read.metadata
+    assert entry.name == b"TFLITE_METADATA"
+    stored = bytes(read.buffers[entry.buffer].data)
+    (graph,) = metadata.ModelMetadataT.InitFromObj(
+        metadata.ModelMetadata.GetRootAs(stored, 0)
+    ).subgraphMetadata
+    (scaled,) = graph.inputTensorMetadata[0].processUnits
+    assert (list(scaled.options.mean), list(scaled.options.std)) == ([0.5], [0.25])
+    assert len(graph.outputTensorMetadata) == 2
 
 
 NETWORK = b"the heavy network"

@@ -86,6 +86,17 @@ def test_a_part_is_exactly_the_same_as_in_a_full_read(any_clip: Path) -> None:
             np.testing.assert_array_equal(frame.image, same.image)
 
 
+def test_a_glance_is_the_same_picture_in_grey(any_clip: Path) -> None:
+    glances: list[np.ndarray] = []
+    frames = list(read_frames(any_clip, glance=lambda _, grey: glances.append(grey)))
+    assert len(glances) == len(frames)
+    for frame, seen in zip(frames, glances, strict=True):
+        whole = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
+        small = cv2.resize(whole, seen.shape[::-1], interpolation=cv2.INTER_AREA)
+        # Luma may have less range than grey: the pictures go together, whatever their scale.
+        assert np.corrcoef(small.ravel(), seen.ravel())[0, 1] > 0.9
+
+
 def test_threads_change_nothing(clips: ModuleType, tmp_path: Path) -> None:
     path = clips.make_clip(tmp_path / "a.mp4", 40)
     for one, two in zip(read_frames(path), read_frames(path, threads=2), strict=True):

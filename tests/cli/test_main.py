@@ -89,22 +89,14 @@ def test_keypoints_that_do_not_fit_are_one_line(tmp_path, store, clips):
 def test_bad_videos(tmp_path, store, clips):
     folder = tmp_path / "videos"
     folder.mkdir()
-    text, empty = folder / "text.mp4", folder / "empty.mp4"
+    text = folder / "text.mp4"
     text.write_text("this is not a video\n" * 100)
-    empty.touch()
     for video, *words in (
         (folder / "missing.mp4", "missing.mp4"),
-        (folder, "this is a folder"),
-        ("/dev/null", "neither a file nor a folder"),
         (folder / "a\nb.mp4", "a\\nb.mp4"),
-        (folder / ("a" * 5000), "too long"),
         ("", "VIDEO", "is empty; name a file or a folder"),
         (clips.make_clip(folder / "a\udcff.mp4", 3), "not decodable text"),
-        (clips.make_clip(folder / "tiny.mp4", 9, size=(16, 16)), "tiny.mp4", "too small"),
-        (empty, "empty.mp4", "empty"),
         (text, "text.mp4"),
-        (clips.make_audio(folder / "audio.mp4"), "audio.mp4"),
-        (clips.make_clip(folder / "one.mp4", 1), "single frame"),
         (clips.make_clip(folder / "nobody.mp4", 20), "nobody was found"),
     ):
         refused(command("analyze", video, store=store), store, *words)
@@ -132,29 +124,20 @@ def test_two_videos(tmp_path, store, clips):
         (["--user-id", ""], ["--user-id: must be a non-empty text"]),
         (["--name="], ["--name: must be a non-empty text"]),
         (["--subject", "middle"], ["--subject: ", "x and y in pixels", "(got 'middle')"]),
-        (["--subject=nan,nan"], ["--subject: ", "from 0 to 99999"]),
         (["--store", ""], ["--store", "is empty; name a file or a folder"]),
         (["--store", "a" * 300], ["File name too long"]),
         (["--store", "/proc/store"], ["/proc/store"]),
         (["--height-m", "17"], ["--height-m: ", "0.5 to 2.6 metres (got '17')"]),
-        (["--field-of-view", "400"], ["--field-of-view: ", "10 to 160 degrees (got '400')"]),
         (["--workers", "257"], ["--workers: ", "less than or equal to 256"]),
         (["--exercize", "Overhead Squat"], ["--exercize", "--exercise"]),
         (["--standing", "straigth"], ["--standing", "did you mean 'straight'? (got 'straigth')"]),
-        (["--standing", "90"], ["degrees of flexion of the knees (got '90')"]),
-        (
-            ["--standing=nan"],
-            ["--standing", "usual, straight, free, or from 0 to 60 degrees of flexion"],
-        ),
         (
             ["--model", "absent.task"],
             ["--model: ", "absent.task", "no such file", "mobility models"],
         ),
-        (["--model", "haevy"], ["did you mean 'heavy'?"]),
         (["--detector", "mediapip"], ["--detector: no detector", "did you mean 'mediapipe'?"]),
         (["--date", "2026-13-01"], ["--date: must be as 2026-11-30", "(got '2026-13-01')"]),
         (["--date", "2999-01-01"], ["--date: lies in the future"]),
-        (["--rate", "most"], ["--rate: must be usual, all, or from 5 to 1000 frames a second"]),
     ],
 )
 def test_bad_options(options, words, store, clips, tmp_path):

@@ -296,6 +296,19 @@ def listed(folder: Path, *rows: str, head: str = "session,lab_file") -> Path:
     return file
 
 
+def test_a_study_pools_its_participants_and_is_written(compared: Any, tmp_path: Path) -> None:
+    session, made = compared
+    (curves,) = made.curves().values()
+    pooled = validation._pooled([curves] * 3, ["ann", "bob", "cat"], 5.0)
+    assert pooled.attrs["participants"] == 3
+    assert pooled["tost_p"].attrs["margin_deg"] == 5
+    document = {"trials": []}
+    validation.StudyResult(document, pooled, {"shod": pooled}, {"s1": curves}).write(tmp_path)
+    again = open_comparison(str(session.store.path), study=str(tmp_path))
+    assert again.document == document
+    np.testing.assert_allclose(again.agreement()["bias"], pooled["bias"])
+
+
 @pytest.mark.slow
 def test_a_study(demo: Path, lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = Origin("other", "RTMPose")

@@ -14,7 +14,6 @@ from mobility.serve.uploads import Upload, read_form, read_json_body
 
 KIND = "multipart/form-data; boundary=edge"
 FORM = "application/x-www-form-urlencoded"
-ARABIC = "\u0661\u0662"
 """12 in the digits of another script, which Python's float takes."""
 
 
@@ -76,22 +75,12 @@ def test_a_body_may_come_in_pieces_of_any_size(tmp_path, size):
         ("standing", "fre", "did you mean 'free'"),
         ("subject", "12.5,40", (12.5, 40.0)),
         ("rate", "all", "all"),
-        ("rate", "3", "must be usual, all, or from 5 to 1000 frames a second"),
         ("height_m", "1,72", 1.72),
         ("blur_face", "true", True),
         ("subject", "12", "must be two numbers, x and y in pixels"),
         ("model", "/etc/passwd", "input should be 'auto', 'full', 'heavy' or 'both'"),
         ("movement", "knee_flexion", "not to Overhead Squat"),
         ("model", "heavy", "fetch it once with 'mobility models --model heavy'"),
-        ("model", "both", "fetch it once with 'mobility models --model heavy'"),
-        ("subject", "1e9,1e9", "from 0 to 99999"),
-        ("subject", "1_2,40", "must be two numbers"),
-        ("subject", f"{ARABIC},40", "must be two numbers"),
-        ("standing", "-1", "from 0 to 60 degrees"),
-        ("standing", ARABIC, "from 0 to 60 degrees"),
-        ("rate", "1_000", "from 5 to 1000 frames a second"),
-        ("height_m", "1.7_2", "from 0.5 to 2.6 metres"),
-        ("field_of_view", ARABIC, "from 10 to 160 degrees"),
     ],
 )
 def test_options_of_the_analysis_are_those_of_the_command(

@@ -276,41 +276,6 @@ def test_what_is_written_is_for_the_owner_only(tmp_path):
     assert [str(place) for place in places if place.stat().st_mode & 0o077] == []
 
 
-def test_a_file_without_a_name_is_whole_or_not_there(tmp_path, monkeypatch):
-    """Also where the system has none, and where there is one of the name already."""
-    for has_them in (True, False):
-        if not has_them:
-            monkeypatch.delattr(os, "O_TMPFILE")
-        for content in (b"first", b"second"):
-            with unlinked_until_complete(tmp_path / "a.zip") as whole:
-                whole.write(content)
-            assert (tmp_path / "a.zip").read_bytes() == content
-        with pytest.raises(BadInputError), unlinked_until_complete(tmp_path / "a.zip") as whole:
-            whole.write(files.read_json(tmp_path / "a.zip"))
-        assert (tmp_path / "a.zip").read_bytes() == b"second"
-        assert [place.name for place in tmp_path.iterdir()] == ["a.zip"]
-        (tmp_path / "a.zip").unlink()
-    with pytest.raises(StorageError), unlinked_until_complete(tmp_path / "absent" / "a.zip"):
-        pass
-
-
-def test_a_log_goes_on_where_another_was_put_in_its_place(tmp_path):
-    warnings = []
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    log = LogFile(folder / "a.log", tell=warnings.append)
-    log.emit(logging.makeLogRecord({"msg": "one"}))
-    (folder / "b.log").write_text("none\n")
-    (folder / "b.log").replace(folder / "a.log")
-    log.emit(logging.makeLogRecord({"msg": "two"}))
-    assert (folder / "a.log").read_text() == "none\ntwo\n"
-    shutil.rmtree(folder)
-    for _ in range(2):
-        log.emit(logging.makeLogRecord({"msg": "three"}))
-    log.close()
-    assert ["lines are lost" in line for line in warnings] == [True]
-
-
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
 def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path, demo):
     os.mkfifo(tmp_path / "a.json")

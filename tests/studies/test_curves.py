@@ -415,6 +415,10 @@ def test_bad_input_is_one_line(squats: Any) -> None:
         ),
         (lambda: mb.mean_curves([]), "there is no session"),
         (lambda: mb.mean_curves([angles]), "number 1: must be a session, or a Dataset of"),
+        (
+            lambda: mb.mean_curves([two[0], two[1].isel(side=[0])], participants=names(2)),
+            "number 2: its sides must be left and right",
+        ),
         (lambda: mb.mean_curves(two), "name the participants"),
         (lambda: mb.mean_curves(two, participants=["a"]), "1 participants for 2 trials"),
         (lambda: mb.mean_curves(two, participants="ab"), "must be a list with one name for each"),

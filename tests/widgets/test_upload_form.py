@@ -272,11 +272,8 @@ def test_all_faults_before_a_byte_is_sent(form, store, ask, sent):
     assert form.errors == {"exercise_name-0": ["choose the exercise"]}
     for field, given, words in (
         ("height_m", "172", "must be from 0.5 to 2.6 metres"),
-        ("height_m", "tall", "0.5 to 2.6 metres"),
-        ("height_m", "nan", "0.5 to 2.6 metres"),
         ("standing", "fre", "did you mean 'free'?"),
         ("subject", "30", "must be two numbers"),
-        ("subject", "30,-4", "from 0 to 99999"),
         ("body_joint_angles", [], ""),
     ):
         assert upload(form, ask, sent, b"abc", **{field: given}) == []

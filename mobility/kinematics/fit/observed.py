@@ -14,7 +14,6 @@ from mobility.base.provenance import history, last_of
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import MEDIAPIPE, delay_of, is_without_depth, source_of
 from mobility.kinematics.calibration import KnownCameras
-from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.fit.body import (
     ANKLES,
     DEPTHS,
@@ -81,7 +80,6 @@ def detections_of(
     pitch_deg: float | None = None,
 ) -> Detections:
     """Extract the detections of one camera from its pose, in focal lengths and metres."""
-    require_pose(pose, what="fit_body")
     if lacking := _lacking(pose):
         raise BadInputError(
             f"the pose has no {listed(lacking)}; {_remedy(pose)}, or use angles in the image "

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -32,6 +33,7 @@ from batches import (
 from distributed import Client
 from other_processes import command, refused, wait_for
 
+from mobility.base.progress import report_progress_to
 from mobility.base.provenance import code_digest
 from mobility.errors import BadInputError, InUseError
 from mobility.serve.batch import run as module
@@ -332,6 +334,25 @@ def test_only_retryable_errors_are_tried_again(place, monkeypatch, retryable, ti
     outcome = outcome_of_first(place, code=code_digest(None))
     assert (outcome["state"], outcome["reason"]) == ("failed", "killed")
     assert (len(tries), outcome["may_pass"]) == (times, retryable)
+
+
+def test_each_row_that_ends_moves_the_progress_on(place, monkeypatch):
+    class Done:
+        def __init__(self, work, row, *_, **__):
+            self.result = lambda: module._outcome(row, state="done").model_dump(mode="json")
+
+        def release(self):
+            pass
+
+    client = SimpleNamespace(
+        loop=None, submit=Done, subscribe_topic=lambda *_: None, unsubscribe_topic=lambda *_: None
+    )
+    monkeypatch.setattr("distributed.as_completed", lambda tasks, **_: tasks)
+    rows, told = read_manifest(place / "m.csv"), []
+    with report_progress_to(lambda _, done, total: told.append((done, total))):
+        ended = list(module.outcomes(client, rows, Store(place / "store"), place, 1, None))
+    assert [each.row for each in ended] == [row.number for row in rows]
+    assert told[-1] == (len(rows), len(rows))
 
 
 def test_a_worker_with_other_code_is_refused(place):

@@ -15,7 +15,7 @@ from lab_trials import true_angles
 from mobility.lab import validation_figures as figures
 from mobility.lab import validation_sections as sections
 from mobility.lab.lab_comparison import statistics
-from mobility.lab.lab_trial import Reference, Trial, compare
+from mobility.lab.lab_trial import DEFINITIONS, Reference, Trial, compare
 from mobility.sessions.files import read_dataset
 
 PRIMARY = "fitted_lab_formulas"
@@ -146,6 +146,15 @@ def test_tables_say_nothing_where_there_is_nothing(trial: Trial) -> None:
     nothing = trial.agreement.assign(frames_compared=trial.agreement["frames_compared"] * 0)
     assert "No angle" in sections.waveform_table(nothing, PRIMARY)
     assert "<table" not in sections.value_table(nothing, PRIMARY, "peak")
+
+
+def test_only_definitions_that_differ_stand_in_words(trial: Trial) -> None:
+    measured = sections.definition_table(trial.agreement, {})
+    unmeasured = trial.agreement.drop_sel(comparison=DEFINITIONS)
+    words = sections.definition_table(unmeasured, {"knee_flexion": "reads 4 degrees more"})
+    assert "reads 4 degrees more" in words
+    assert words.count("<tr>") == 2
+    assert measured.count("<tr>") >= 2
 
 
 def test_figures(trial: Trial) -> None:
