@@ -40,7 +40,7 @@ class Exercise:
     package
         Package of its modules.
     table
-        Its ``exercise.yaml``, with what extensions add; CONTRIBUTING says what its entries mean.
+        Its ``exercise.yaml``, with what extensions add (docs/own-exercise.md explains its entries).
     extensions
         Packages that add measures, rules and sections to it.
     """
