@@ -42,23 +42,26 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     jupyter_role = Enum(
         ("", *(role for role in ROLES if role != PHONE)),
         "administrator",
-        help="Role of users who log in to Jupyter or have its token; '': they need a key.",
+        help="Role of users who log in to Jupyter or have its token. If it is empty, they need "
+        "a key.",
     )
     queue_length = Int(1000, min=1, help="Sessions that may wait for their analysis.")
     analyses_at_once = Int(1, min=1, help="Analyses that run at the same time.")
-    pose_workers = Int(0, min=0, help="Pose processes of an analysis; 0: all processors.")
-    most_bytes = Int(2 * 10**9, min=1, help="Largest size of a video.")
+    pose_workers = Int(
+        0, min=0, help="Processes that estimate the pose in an analysis; 0: one per processor."
+    )
+    most_bytes = Int(2 * 10**9, min=1, help="Largest size of a video in bytes.")
     most_pixels = Int(
         36_000_000,
         min=0,
-        help="Most pixels in a picture of a video (8K has 33 million); 0: no limit.",
+        help="Largest number of pixels in a frame of a video (8K has 33 million); 0: no limit.",
     )
-    most_seconds = Float(600.0, min=0, help="Length of the longest video; 0: no limit.")
-    sessions_per_user = Int(0, min=0, help="Sessions of one user; 0: no limit.")
+    most_seconds = Float(600.0, min=0, help="Longest duration of a video in seconds; 0: no limit.")
+    sessions_per_user = Int(0, min=0, help="Sessions that one user may have; 0: no limit.")
     queue_per_user = Int(
         50,
         min=0,
-        help="Sessions of one user that may wait; administrators may fill the queue. 0: no limit.",
+        help="Sessions of one user that may wait; 0: no limit. Does not apply to administrators.",
     )
     uploads_at_once = Int(256, min=1, help="Uploads that may run at the same time.")
     uploads_per_key = Int(
@@ -70,16 +73,21 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     upload_stall_seconds = Float(
         30.0,
         min=0.1,
-        help="An upload is ended when less than upload_least_bytes arrives in this time.",
+        help="An upload is ended if fewer than upload_least_bytes bytes arrive in this many "
+        "seconds.",
     )
-    upload_least_bytes = Int(1 << 20, min=1, help="See upload_stall_seconds.")
+    upload_least_bytes = Int(1 << 20, min=1, help="Bytes that must arrive in upload_stall_seconds.")
     memory_bytes = Int(
-        12 * 10**9, min=0, help="Address space of each process of an analysis; 0: no limit."
+        12 * 10**9,
+        min=0,
+        help="Address space of each process of an analysis, in bytes; 0: no limit.",
     )
-    analysis_seconds = Float(3600.0, min=1, help="Time that an analysis may take.")
-    intake_seconds = Float(60.0, min=1, help="Time in which a video must be opened and stored.")
-    report_seconds = Float(300.0, min=1, help="Time that a report may take.")
-    requests_per_minute = Int(12_000, min=0, help="Requests of one key or login; 0: no limit.")
+    analysis_seconds = Float(3600.0, min=1, help="Seconds that an analysis may take.")
+    intake_seconds = Float(60.0, min=1, help="Seconds in which a video must be opened and stored.")
+    report_seconds = Float(300.0, min=1, help="Seconds that a report may take.")
+    requests_per_minute = Int(
+        12_000, min=0, help="Requests that one key or login may make in a minute; 0: no limit."
+    )
     requests_at_once = Int(
         8,
         min=1,
@@ -89,13 +97,17 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     idle_seconds = Float(
         30.0,
         min=0.1,
-        help="A connection is ended when no complete request header arrives in this time.",
+        help="A connection is ended if no complete request header arrives in this many seconds.",
     )
     refused_per_minute = Int(
-        120, min=0, help="Requests without a valid key, from one address; 0: no limit."
+        120,
+        min=0,
+        help="Requests without a valid key that one address may make in a minute; 0: no limit.",
     )
     media_seconds = Int(
-        3600, min=0, help="How long the address of a video in a document works without a key."
+        3600,
+        min=0,
+        help="Seconds for which the address of a video in a document works without a key.",
     )
 
     def store_place(self) -> str:

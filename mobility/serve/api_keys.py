@@ -47,11 +47,13 @@ class StoredKey(Document):
 
     id: str
     role: Role
-    user_id: Annotated[str | None, Field(description="whose sessions are its own")] = None
+    user_id: Annotated[
+        str | None, Field(description="owner of the sessions that the key may use")
+    ] = None
     created_at: datetime.datetime
     expires_at: datetime.datetime | None = None
     salt: str
-    hash: Annotated[Sha256, Field(description="of salt and secret")]
+    hash: Annotated[Sha256, Field(description="hash of salt and secret")]
 
     @property
     def is_expired(self) -> bool:

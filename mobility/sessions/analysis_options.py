@@ -111,7 +111,7 @@ class AnalysisOptions(Strict):
 
     subject: Annotated[Person, Offered(_TYPED, "largest|X,Y", "Person")] = "largest"
     """The person to measure: a point x,y in pixels on the person, in the frame in which the person
-    first appears; or largest. For single joints, largest means the person who moves."""
+    first appears; or largest. For single-joint movements, largest means the person who moves."""
     second_subject: Annotated[Person | None, Offered(_HERE, "largest|X,Y")] = None
     """The same for the second video."""
     fit: Annotated[bool, Offered(_HERE)] = True
@@ -126,16 +126,16 @@ class AnalysisOptions(Strict):
     height_m: Annotated[
         float | None, Number(0.5, 2.6, "metres"), Offered(_TYPED, "M", "Height")
     ] = None
-    """Height of the person in metres (1.72), which sets the scale; by default the height stored for
-    the participant."""
+    """Height of the person in metres, such as 1.72, which sets the scale; by default the stored
+    height of the participant."""
     standing: Annotated[
         StandingOfExercise, Offered(_TYPED, "usual|straight|free|DEG", "Standing")
     ] = "usual"
     """How the person stands between repetitions: straight, free (unknown), or the knee flexion in
     degrees, if you measured it. "usual" is the assumption of the exercise."""
     view: Annotated[ViewName, Offered(_TYPED, "NAME", "View")] = None
-    """The view that you meant to film: front, front left, left, back... If the video has another
-    view, the results carry a warning. By default every view is accepted."""
+    """The view that you meant to film: front, front left, left, back or another. If the video has
+    another view, the results carry a warning. By default every view is accepted."""
     movement: Annotated[Movement, Offered(_HERE, "NAME")] = None
     """Measure one movement of a joint, such as elbow_flexion or shoulder_abduction; by default the
     movement that is found in the video."""
