@@ -348,13 +348,13 @@ def _findings_of_rule(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -
     variable = metrics[metric]
     if variable.dims not in ((), ("side",)):
         raise BadInputError(
-            f"metrics: {metric} has the dimensions {variable.dims}; it must have none, or side"
+            f"metrics: {metric} has the dimensions {variable.dims}; it may have only side"
         )
     units = variable.attrs.get("units", rule["unit"])
     if units != rule["unit"]:
         raise BadInputError(
-            f"metrics: {metric} is in {units!r}, its rule in findings.yaml in {rule['unit']!r}; "
-            "give it in that unit"
+            f"metrics: {metric} is in {units!r}, but its rule in findings.yaml is in "
+            f"{rule['unit']!r}; use that unit"
         )
     if not variable.dims:
         return [_finding_of_side(metrics, name, rule, "")]

@@ -130,7 +130,9 @@ def ldlj(speed: ArrayLike, *, rate_hz: float) -> float:
 def _series(speed: ArrayLike, rate_hz: float, what: str) -> Array:
     values = np.asarray(speed, dtype=np.float64)
     if values.ndim != 1:
-        raise BadInputError(f"{what}: the speed must be one series (got the shape {values.shape})")
+        raise BadInputError(
+            f"{what}: the speed must be a single series (got the shape {values.shape})"
+        )
     if not rate_hz > 0:
         raise BadInputError.of({"rate_hz": f"must be positive (got {rate_hz:g})"}, what=what)
     return values
@@ -313,7 +315,7 @@ def of_points(*joints: str, doubts: Doubts | None = None) -> Callable[[Compute],
             raise BadInputError(f"of_points: {joint!r}: unknown{likely(joint, paired)}")
     if "hip" not in joints:
         raise BadInputError(
-            "of_points: needs 'hip' among its joints, because the hips define the axes"
+            "of_points: 'hip' must be among the joints, because the hips define the axes"
         )
     return lambda compute: PointKernel(compute, joints, doubts)
 
@@ -412,7 +414,7 @@ def checked_values(values: Any, trial: MeasuredTrial, *, what: str) -> Values:
         value = value.assign_coords(rep=trial.repetitions["rep"].to_numpy())
     if reserved := sorted({*values.attrs} & {*_RESERVED}):
         raise BadInputError(
-            f"{what}: attribute {reserved[0]!r}: is set by the declaration. Leave it out"
+            f"{what}: the attribute {reserved[0]!r} is set by the declaration. Leave it out"
         )
     if sd is not None:
         sd = xr.DataArray(sd)

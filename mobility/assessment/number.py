@@ -149,7 +149,7 @@ def numbers_of(metrics: xr.Dataset, name: str) -> tuple[Number, ...]:
         return (number_of(metrics, name),)
     dims = metrics[name].dims
     if dims not in ((), ("side",)):
-        raise BadInputError(f"{name}: has the dimensions {dims}; it must have none, or side")
+        raise BadInputError(f"{name}: has the dimensions {dims}; it may have only side")
     return tuple(number_of(metrics, name, side) for side in (SIDES if dims else (None,)))
 
 

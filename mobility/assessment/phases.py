@@ -182,7 +182,8 @@ def require(dataset: xr.Dataset, what: str, names: list[str]) -> None:
     missing = [name for name in names if name not in dataset]
     if missing:
         raise BadInputError(
-            f"{what}: variables missing: {shortened(missing, most=5)}; give the Dataset unchanged"
+            f"{what}: variables are missing ({shortened(missing, most=5)}); pass the unchanged "
+            "Dataset"
         )
 
 
@@ -191,8 +192,8 @@ def same_frames(pose: xr.Dataset, other: xr.Dataset, what: str) -> None:
     frames, other_frames = pose.sizes["time"], other.sizes.get("time", 0)
     if other_frames != frames or not np.array_equal(pose["time"].values, other["time"].values):
         raise BadInputError(
-            f"{what}: does not have the same frames as the pose ({other_frames} and {frames}); "
-            "make it from this pose"
+            f"{what}: has {other_frames} frames, but the pose has {frames}, or their times "
+            "differ; make it from this pose"
         )
 
 

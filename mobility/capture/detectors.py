@@ -144,8 +144,8 @@ class LoadedDetector:
             )
         if confidence.size and not (confidence.min() >= 0 and confidence.max() <= 1):
             raise ModelError(
-                f"{where} confidence reaches from {confidence.min():.3g} to "
-                f"{confidence.max():.3g}; it must be from 0 to 1"
+                f"{where} confidence is from {confidence.min():.3g} to {confidence.max():.3g}; "
+                "it must be from 0 to 1"
             )
         people = nobody(len(pixels))
         people["pixels"][:, self._rows] = pixels[:, self._columns]
@@ -188,7 +188,9 @@ class LoadedDetector:
         ]
         if absent or not callable(detector):
             lacks = [*absent, *([] if callable(detector) else ["__call__(image, time)"])]
-            raise ModelError(f"{what}: has no {listed(lacks)}; a mobility.Detector needs it")
+            raise ModelError(
+                f"{what}: has no {listed(lacks)}; add it, because a mobility.Detector needs it"
+            )
         source = getattr(detector, "source", OTHER)
         workers = getattr(detector, "workers", None)
         title = detector.name.strip() if isinstance(detector.name, str) else ""
@@ -225,12 +227,12 @@ class LoadedDetector:
             isinstance(keypoint, str) for keypoint in keypoints
         ):
             raise BadInputError(
-                "its keypoints must be the name of a set, names, or landmarks by name "
-                f"(got {quoted(keypoints)})"
+                f"its keypoints must be the name of a set, a list of names, or landmarks by "
+                f"name (got {quoted(keypoints)})"
             )
         names = list(keypoints)
         if twice := sorted({point_name for point_name in names if names.count(point_name) > 1}):
-            raise BadInputError(f"its keypoints have {shortened(twice)} twice")
+            raise BadInputError(f"its keypoints contain {shortened(twice)} twice")
         index_of_name = keypoints if isinstance(keypoints, Mapping) else None
         return landmarks_of(names, index_of_name, what=self._what)
 

@@ -165,8 +165,8 @@ def estimate_pose(
     info = probe(path)
     if min(info.width, info.height) < LEAST_SIZE:
         raise VideoError(
-            f"{path.name}: its pictures of {info.width} x {info.height} pixels are too small to "
-            "see a person in; film in a higher resolution"
+            f"{path.name}: its frames of {info.width} x {info.height} pixels are too small to "
+            "show a person; film at a higher resolution"
         )
     expected = presentation_times(path)
     check_gaps(expected, path)
@@ -401,8 +401,8 @@ def _frames_with_person(result: Pass, path: Path) -> NDArray[np.bool_]:
     has_person = is_somebody(result.poses)
     if has_person.mean() < LEAST_FOUND:
         raise NobodyFoundError(
-            f"{path.name}: nobody was found in it; film one person, the whole body in the picture, "
-            "in good light"
+            f"{path.name}: nobody was found in it; film one person in good light, with the "
+            "whole body in the picture"
         )
     return has_person
 
@@ -414,9 +414,9 @@ def check_gaps(times: Array, path: Path) -> None:
         return
     longest = int(steps.argmax())
     raise VideoError(
-        f"{path.name}: has no pictures from {times[longest]:.2f} s to {times[longest + 1]:.2f} "
-        f"s, and at most {LONGEST_EMPTY_S / 60:g} min may be missing; cut it there into two "
-        "videos, or export it again if its times are wrong"
+        f"{path.name}: has no frames from {times[longest]:.2f} s to {times[longest + 1]:.2f} s, "
+        f"longer than {LONGEST_EMPTY_S / 60:g} min; cut it there into two videos, or export it "
+        "again if its times are wrong"
     )
 
 
@@ -660,7 +660,8 @@ def pose_of_keypoints(
     share = float(points.notnull().any(("pixel", "keypoint")).mean())
     if share < LEAST_FOUND:
         raise NobodyFoundError(
-            f"{video.name}: its keypoints show nobody; use those of the person in this video"
+            f"{video.name}: its keypoints contain no person; use the keypoints of the person in "
+            "this video"
         )
     pose = pose.assign_attrs(
         source_file=video.name,

@@ -151,8 +151,8 @@ def save_config(
         now = stored.revision if stored else 0
         if revision is not None and revision != now:
             raise ConflictError(
-                f"{what}: somebody else has saved them since you loaded them (revision {now}, "
-                f"yours is {revision}); load them again and repeat your change"
+                f"{what}: somebody has saved these settings since you loaded them (revision "
+                f"{now}, yours is {revision}); load them again and repeat your change"
             )
         stored_settings = stored.model_dump() if stored else {"shown_angles": [], "comments": {}}
         saved = StoredConfig.model_validate({**stored_settings, **settings, "revision": now + 1})

@@ -83,13 +83,15 @@ def normalise(
         recording = of_session.angles(recording)
     elif repetitions is None:
         raise BadInputError(
-            "normalise: give the repetitions of the recording too, as from find_repetitions"
+            "normalise: also pass the repetitions of the recording, as from find_repetitions"
         )
     else:
         intervals = repetitions
     first, last, flags = _PARTS[phase]
     if lacking := [name for name in (first, last, "accepted") if name not in intervals]:
-        raise BadInputError(f"normalise: the repetitions have no {listed(lacking)}")
+        raise BadInputError(
+            f"normalise: the repetitions have no {listed(lacking)}; make them with find_repetitions"
+        )
     lasts = intervals["accepted"].astype(bool) & (intervals[last] > intervals[first])
     used = intervals.isel(rep=np.flatnonzero(lasts.to_numpy()))
     complete = xr.ones_like(used["accepted"], dtype=bool)

@@ -138,7 +138,9 @@ def _threads_now(
     record.require("threads", f"{kind} threads")
     metrics = session.metrics()
     if session.record.stages != record.stages:
-        raise StorageError(f"session {session.id}: is being analysed; try again when that is done")
+        raise StorageError(
+            f"session {session.id}: is being analysed; try again when the analysis is done"
+        )
     participant = session.participant
     name = participant.display_name if participant else None
     person: dict[str, Any] = {}
@@ -255,7 +257,7 @@ def _thread(session: StoredSession, thread_id: str) -> Thread:
             return match
     elif (file := _folder(session) / f"{thread_id}.json").is_file():
         return _read(file)
-    raise NotFoundError(f"thread {thread_id}: not in session {session.id}")
+    raise NotFoundError(f"thread {thread_id}: does not belong to session {session.id}")
 
 
 def _is_current(session: StoredSession, threads_now: list[Thread]) -> bool:

@@ -69,8 +69,8 @@ def own_pose(
     stored = tuple(int(attrs.get(name, 0)) for name in ("image_width", "image_height"))
     if size is not None and all(stored) and stored != size:
         raise BadInputError(
-            f"{file}: belongs to pictures of {stored[0]} x {stored[1]} pixels, and the video has "
-            f"{size[0]} x {size[1]}; use the keypoints of this video"
+            f"{file}: belongs to pictures of {stored[0]} x {stored[1]} pixels, but the video "
+            f"has {size[0]} x {size[1]}; use the keypoints of this video"
         )
     points = pose["image_position"].isel(individual=0).sel(pixel=["u", "v"])
     check_places(points.transpose("time", "keypoint", "pixel").to_numpy(), size, file)
@@ -125,7 +125,7 @@ def _checked(pose: xr.Dataset, file: Path) -> xr.Dataset:
             )
     for name in sorted({"pixel", "space", "keypoint"} & set(map(str, needed.dims))):
         if not needed.get_index(name).is_unique:
-            raise BadInputError(f"{file}: has a name of '{name}' twice")
+            raise BadInputError(f"{file}: contains a name of '{name}' twice")
     try:
         check_pose(needed)
     except BadInputError as error:

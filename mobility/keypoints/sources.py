@@ -88,7 +88,7 @@ def landmarks_of(
     if unknown:
         close = likely(unknown[0], LANDMARKS)
         raise BadInputError(
-            f"{what}: no landmark is known by the name of "
+            f"{what}: no landmark is known for "
             f"{shortened(unknown)}{close}{'' if close else '.'} Use keypoints to name the "
             "landmark, or None to leave it out"
         )

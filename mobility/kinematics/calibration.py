@@ -90,8 +90,8 @@ class Camera:
             raise BadInputError(
                 f"calibration: the calibration of {self.name} is for {own_width} × "
                 f"{own_height} pixels, the video has {width} × {height}, which is "
-                f"{'turned by 90 degrees' if turned else 'of another shape'}; calibrate the camera "
-                "as it films"
+                f"{'turned by 90 degrees' if turned else 'of another shape'}; calibrate the "
+                "camera at the size and rotation of the video"
             )
         # Pixels are counted from the middle of the first pixel.
         scale = np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5], [0, 0, 1]])
@@ -147,7 +147,7 @@ class Calibration:
                 raise BadInputError(
                     f"calibration {self.source}: has {len(self.cameras)} cameras ({names}) for "
                     f"{len(videos)} {'video' if len(videos) == 1 else 'videos'}, and no file "
-                    "name of a video names a camera; put the name of its camera into the file "
+                    "name of a video names a camera; put the name of the camera into the file "
                     "name of each video"
                 )
             return replace(self, matched="by order")
@@ -170,7 +170,7 @@ class Calibration:
         if len(self.cameras) != len(sizes):
             raise BadInputError(
                 f"calibration {self.source}: {len(self.cameras)} cameras were matched to "
-                f"{len(sizes)} videos; match them to these"
+                f"{len(sizes)} videos; match the cameras to these videos"
             )
         resized = [camera.for_size(size) for camera, size in zip(self.cameras, sizes, strict=True)]
         cameras = tuple(camera for camera, _ in resized)
@@ -257,9 +257,9 @@ def known_cameras(
         x, y, z = _OPENCV_TO_FIT @ first.rotation @ calibration.up
         if y < 0.5:
             raise BadInputError(
-                f"calibration {calibration.source}: with it the person is not upright in the "
-                f"video of {first.name}; check that it belongs to this video, and to its upright "
-                "picture"
+                f"calibration {calibration.source}: with this calibration, the person is not "
+                f"upright in the video of {first.name}; check that it belongs to this video, "
+                "with the picture upright"
             )
         tilt = float(z / y), float(x / y)
     angle = max(
@@ -322,7 +322,7 @@ def _from_first(first: Camera, camera: Camera, source: str) -> tuple[Array, Arra
     if not 0.05 < distance < _FARTHEST:
         raise BadInputError(
             f"calibration {source}: {first.name} and {camera.name} are {distance:.4g} m apart; "
-            "translations must be in metres"
+            "the translations must be in metres"
         )
     return _OPENCV_TO_FIT @ rotation @ _OPENCV_TO_FIT, _OPENCV_TO_FIT @ translation
 
@@ -372,7 +372,7 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
             raise _FileError("has no camera")
         names = [camera.name for camera in cameras]
         if len(set(names)) < len(names):
-            raise _FileError(f"has two cameras of one name ({', '.join(names)})")
+            raise _FileError(f"has two cameras with the same name ({', '.join(names)})")
     except _FileError as fault:
         raise BadInputError(f"calibration {name}: {fault}") from None
     return Calibration(tuple(cameras), name, hashlib.sha256(content).hexdigest(), up)
@@ -393,7 +393,8 @@ def _reader(text: str, suffix: str) -> Callable[[str], _CamerasAndUp]:
     if suffix == ".toml":
         return _toml
     raise _FileError(
-        "is neither a YAML of OpenCV, a TOML of Pose2Sim or Caliscope, nor a .qca.txt of Qualisys"
+        "is not a calibration of OpenCV (YAML), Pose2Sim or Caliscope (TOML), or Qualisys "
+        "(.qca.txt); use one of these"
     )
 
 
@@ -421,7 +422,7 @@ def _qualisys(text: str) -> _CamerasAndUp:
             ]
 
         if _number(entry.get("viewrotation", "0"), f"viewrotation of {name}") % 360:
-            raise _FileError(f"{name} has a turned view; calibrate it as it films")
+            raise _FileError(f"{name} has a rotated view; calibrate it without rotation")
         left, top, right, bottom = values("fov_video", "left", "top", "right", "bottom")
         lens = values("intrinsic", "focalLengthU", "focalLengthV", "centerPointU", "centerPointV")
         across, down, x, y = (parameter / _QUALISYS_PIXEL for parameter in lens)
@@ -608,14 +609,14 @@ def _camera(
     """Check the values of a file, and make a camera from them."""
     width, height = _numbers(size, f"size of {name}", (2,)).tolist()
     if not (width >= _BLOCK and height >= _BLOCK and width % 1 == 0 and height % 1 == 0):
-        raise _FileError(f"{name} has a size of {width:g} × {height:g} pixels")
+        raise _FileError(f"{name} has an impossible size of {width:g} × {height:g} pixels")
     lens = _numbers(matrix, f"matrix of {name}", (3, 3))
     (across, skew, x), (lower, down, y), last = lens
     if not (across > 0 and down > 0 and 0 < x < width and 0 < y < height) or (
         abs(skew) > 0.01 * across or lower or not np.allclose(last, [0, 0, 1])
     ):
         raise _FileError(
-            f"matrix of {name} is not one of a camera of {width:g} × {height:g} pixels "
+            f"the matrix of {name} does not fit a camera of {width:g} × {height:g} pixels "
             "([fx, 0, cx], [0, fy, cy], [0, 0, 1])"
         )
     bent = _numbers(distortion, f"distortion of {name}", *((n,) for n in _DISTORTIONS))
@@ -625,7 +626,7 @@ def _camera(
         rotation = rotation_matrix(rotation) if rotation.ndim == 1 else rotation
         orthogonal = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
         if not orthogonal or np.linalg.det(rotation) < 0:
-            raise _FileError(f"rotation of {name} is not a rotation matrix")
+            raise _FileError(f"the rotation of {name} is not a rotation matrix")
         translation = _numbers(extrinsics[1], f"translation of {name}", (3,))
     return Camera(
         name,

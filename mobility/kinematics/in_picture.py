@@ -107,8 +107,8 @@ def picture_angles(
     )
     if view is None and is_without_depth(pose):
         raise BadInputError(
-            "picture_angles: the pose has no positions in space, so that the side from which "
-            "the subject is seen is not known; pass view ('front', 'back', 'left' or 'right')"
+            "picture_angles: the pose has no positions in space, so the side from which the "
+            "subject is seen is unknown; pass view ('front', 'back', 'left' or 'right')"
         )
     axes = _axes(positions) if view is None else _axes_of_view(pixels, view)
     segments = {

@@ -659,7 +659,7 @@ def repetitions_of_signal(
     if signal.dims != ("time",) or signal.sizes["time"] != time.size:
         raise BadInputError(
             f"repetitions_of_signal: the signal is over {signal.dims}; it must be over time, "
-            "with the frames of the pose"
+            "with the same frames as the pose"
         )
     h, rise = _course(pose, signal.to_numpy().astype(np.float64))
     if intervals is not None:

@@ -138,8 +138,8 @@ def agreement(
     videos, labs = _trials(video), _trials(lab)
     if not videos or len(videos) != len(labs):
         raise BadInputError(
-            f"agreement: the video has {len(videos)} trials and the lab {len(labs)}; pass both for"
-            " each trial"
+            f"agreement: the video has {len(videos)} trials, but the lab has {len(labs)}; pass "
+            "both for each trial"
         )
     participant_of_trial = _participants(participants, len(videos))
     warnings: list[dict[str, str]] = []
@@ -152,7 +152,8 @@ def agreement(
         windows = _trials(repetitions)
         if len(windows) != len(videos):
             raise BadInputError(
-                f"agreement: repetitions of {len(windows)} trials for {len(videos)}; pass one each"
+                f"agreement: there are repetitions for {len(windows)} trials, but {len(videos)} "
+                "trials; pass repetitions for each trial"
             )
         rows, warnings = paired_angles(
             videos, labs, windows, participant_of_trial, list(dict.fromkeys(values))
@@ -213,14 +214,15 @@ def _participants(people: str | Sequence[str | int] | None, trials: int) -> list
     if people is None:
         if trials > 1:
             raise BadInputError(
-                f"agreement: the {trials} trials have no participants; add participants=[...]:"
-                " trials of one participant are not independent"
+                f"agreement: the {trials} trials have no participants; pass participants=[...], "
+                "because trials of one participant are not independent"
             )
         return ["1"]
     names = [people] if isinstance(people, str) else [str(name) for name in people]
     if len(names) != trials:
         raise BadInputError(
-            f"agreement: {len(names)} participants for {trials} trials; name one for each trial"
+            f"agreement: there are {len(names)} participants for {trials} trials; name one for "
+            "each trial"
         )
     return names
 

@@ -319,8 +319,9 @@ class _LandmarkBuilder:
             positions = positions[~np.isnan(positions).any(axis=-1)]
             if len(positions) and float(positions.std(axis=0).max()) > _STILL:
                 raise BadInputError(
-                    f"the static trial moves: {name} by {positions.std(axis=0).max():.3f} m "
-                    "(standard deviation); use one in which the person stands still"
+                    f"the person moves in the static trial ({name} by "
+                    f"{positions.std(axis=0).max():.3f} m, standard deviation); use a trial in "
+                    "which the person stands still"
                 )
         return names, {
             name: np.median(positions, axis=0) if len(positions) else np.full(3, np.nan)
@@ -417,8 +418,8 @@ class _LandmarkBuilder:
         typical = float(np.nanmedian(residual))
         if typical > _MOST_RESIDUAL:
             raise BadInputError(
-                f"the markers of {segment.replace('_', ' ')} lie {1000 * typical:.0f} mm "
-                "off their places in the static trial; check that person and markers are the same"
+                f"the markers of {segment.replace('_', ' ')} are {1000 * typical:.0f} mm away "
+                "from their places in the static trial; check that person and markers are the same"
             )
         residuals = self.results.setdefault("static_residual_mm", {})
         residuals[at] = round(1000 * typical, 2)

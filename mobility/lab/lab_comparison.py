@@ -217,7 +217,7 @@ def validate(
         # # A running analysis or deletion must not see half of the files.
         with session.store.session_locked(session.id, what=f"session {session.id}", wait_s=10):
             if not (session.folder / "session.json").is_file():
-                raise NotFoundError(f"session {session.id}: was deleted meanwhile")
+                raise NotFoundError(f"session {session.id}: was deleted in the meantime")
             write()
     return Validation(target, document)
 
@@ -234,7 +234,8 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
     unused = set(measured.data_vars) - (set() if "compared" in shown else set(angles.data_vars))
     if not shown["accepted"].any():
         raise BadInputError(
-            f"session {session.id}: has no accepted {exercise.noun} to compare; read its report"
+            f"session {session.id}: has no accepted {exercise.noun} to compare; see its report "
+            "for the reason"
         )
     values = exercise.table["lab"]["values"]
     trial = compare(angles, shown, reference, values=values, **options)
@@ -445,7 +446,9 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
     for number, values in table:
         where = f"study {file.name}, line {number}"
         if len(values) != len(columns):
-            raise BadInputError(f"{where}: does not have {len(columns)} fields")
+            raise BadInputError(
+                f"{where}: does not have {len(columns)} fields; add or remove fields"
+            )
         rows.append(checked_model(StudyRow, dict(zip(columns, values, strict=True)), what=where))
     return rows
 
@@ -586,7 +589,9 @@ def _check_sessions(store: SessionStore[Any], rows: Sequence[StudyRow], file: Pa
     for number, row in enumerate(rows, start=1):
         where = f"study {file.name}, row {number}"
         if (row.session, row.lab_file) in pairs:
-            raise BadInputError(f"{where}: session {row.session} and its lab file are listed twice")
+            raise BadInputError(
+                f"{where}: session {row.session} and its lab file are listed twice; delete one row"
+            )
         pairs.add((row.session, row.lab_file))
         try:
             record = store.session(row.session).record
@@ -595,14 +600,14 @@ def _check_sessions(store: SessionStore[Any], rows: Sequence[StudyRow], file: Pa
         exercise = exercise or record.exercise
         if record.exercise != exercise:
             raise BadInputError(
-                f"{where}: session {row.session} shows {record.exercise}, those before it "
-                f"{exercise}; make one study for each exercise"
+                f"{where}: session {row.session} shows {record.exercise}, but the earlier ones "
+                f"show {exercise}; make one study for each exercise"
             )
         person = row.participant or record.user_id
         if not row.participant and person == ANONYMOUS and len(rows) > 1:
             raise BadInputError(
-                f"{where}: session {row.session} is anonymous; fill in the column participant, so "
-                "that trials of the same person are recognised"
+                f"{where}: session {row.session} is anonymous; fill in the column participant "
+                "to show which trials belong to the same person"
             )
         if owners.setdefault(row.session, person) != person:
             raise BadInputError(

@@ -272,7 +272,7 @@ def no_angles(kinds: Iterable[str], *, what: str) -> BadInputError:
     """Return the error for a file with other `kinds` of data than angles and markers."""
     named = " and ".join(", ".join(dict.fromkeys(kinds)).rsplit(", ", 1))
     return BadInputError(
-        f"{what}: contains {named}, no angles; use the file with the joint angles or markers"
+        f"{what}: contains {named}, but no angles; use the file with the joint angles or markers"
     )
 
 
@@ -286,7 +286,7 @@ def _raise_nothing_fits(file: LabFile, options: ReadOptions) -> None:
     if options.mapping is None:
         raise BadInputError(
             f"{file.what}: no built-in mapping has its columns ({columns}); pass a mapping that "
-            "names the angle of each"
+            "names the angle of each column"
         )
     mapped = options.mapping.angle_columns()
     nearest = f"; {mapped[0]}: {names.nearest(mapped[0])}" if mapped else ""
@@ -425,7 +425,8 @@ def _length_unit(
     if unit is None:
         if len(fits) != 1:
             raise BadInputError(
-                f"{file.what}: has no unit of length, and its size does not reveal it (the "
+                f"{file.what}: has no unit of length, and its size does not show which unit it "
+                "is (the "
                 f"markers span {span:.4g}); set units='m', 'cm' or 'mm'"
             )
         return fits[0], f"size: the markers span {span * METRES[fits[0]]:.2f} m"
@@ -433,8 +434,8 @@ def _length_unit(
     if np.isfinite(size) and not _SMALLEST <= size <= _LARGEST:
         advice = f"; if its numbers are {fits[0]}, set units='{fits[0]}'" if fits else ""
         raise BadInputError(
-            f"{file.what}: in {unit} ({origin}) the markers span {size:.4g} m, which does not fit "
-            f"a person{advice}"
+            f"{file.what}: in {unit} ({origin}), the markers span {size:.4g} m, which does not "
+            f"fit a person{advice}"
         )
     return unit, origin
 
@@ -473,8 +474,8 @@ def _vertical(
         axis, origin = file.vertical_axis, "file"
     else:
         raise BadInputError(
-            f"{file.what}: its markers do not reveal which axis is vertical; set "
-            "vertical_axis (x, y, z, -x, -y or -z)"
+            f"{file.what}: its markers do not show which axis is vertical; set vertical_axis "
+            "(x, y, z, -x, -y or -z)"
         )
     other_axes = {"the line from the feet to the trunk": by_body, "file": file.vertical_axis}
     for name, stated in other_axes.items():
@@ -575,7 +576,7 @@ def _angle(
     highest = np.abs(finite).max(initial=0.0)
     if highest > MOST_DEGREES:
         raise BadInputError(
-            f"{file.what}: {angle} is up to {highest:.0f} degrees; set units='degree' or "
+            f"{file.what}: {angle} reaches {highest:.0f} degrees; set units='degree' or "
             "'radian', or check the scale of the mapping"
         )
     if "column" in values:
@@ -615,8 +616,8 @@ def _angle_unit(
     swing = max(float(np.ptp(v)) for v in finite)
     if unit == "radian" and highest > _MOST_RADIANS:
         raise BadInputError(
-            f"{file.what}: in radians ({origin}) an angle would be {highest:.4g}, more than a "
-            "full turn; if its numbers are degrees, set units='degree'"
+            f"{file.what}: in radians ({origin}), an angle would be {highest:.4g}, more than a "
+            "full turn; if the numbers are degrees, set units='degree'"
         )
     if unit is not None:
         if unit == "degree" and highest < np.pi and swing > _LEAST_SWING:
@@ -627,6 +628,6 @@ def _angle_unit(
     if highest < np.pi and swing > _LEAST_SWING:
         return "radian", f"range: no value exceeds {highest:.2f}"
     raise BadInputError(
-        f"{file.what}: has no unit of angles, and their range "
-        f"(up to {highest:.3g}) does not reveal it; set units='degree' or 'radian'"
+        f"{file.what}: has no unit of angles, and their range (up to {highest:.3g}) does not "
+        "show which unit it is; set units='degree' or 'radian'"
     )

@@ -58,7 +58,8 @@ def export_lab(
     kind = file_format or path.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise BadInputError(
-            f"{path}: no format '{kind}'{likely(kind, FORMATS)}; choose from {', '.join(FORMATS)}"
+            f"{path}: there is no format '{kind}'{likely(kind, FORMATS)}; choose from "
+            f"{', '.join(FORMATS)}"
         )
     if positions and kind in ("mot", "sto"):
         raise BadInputError.of({"positions": f"{kind} has only angles; use trc, c3d or csv"})

@@ -168,7 +168,9 @@ def _content(path: Path) -> bytes:
             with gzip.open(path) as packed:
                 content = packed.read(LARGEST_BYTES + 1)
         except (OSError, EOFError, zlib.error):
-            raise BadInputError(f"{path.name}: is damaged or cut off; gzip it again") from None
+            raise BadInputError(
+                f"{path.name}: is damaged or cut off; compress it again with gzip"
+            ) from None
         if len(content) > LARGEST_BYTES:
             most = f"{LARGEST_BYTES >> 20} MB"
             raise BadInputError(f"{path.name}: is larger than {most} unpacked; export less of it")

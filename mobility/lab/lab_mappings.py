@@ -205,12 +205,13 @@ def from_dict(
     """
     if not isinstance(tree, Mapping) or not tree:
         raise BadInputError(
-            f"{what}: must have joint_centres or angles, each with names by landmark or angle"
+            f"{what}: must have joint_centres or angles, each with the names for landmarks or "
+            "angles"
         )
     fields = dict(tree)
     for key in ("joint_centres", "instead", "segments", "angles"):
         if not isinstance(fields.get(key) or {}, Mapping):
-            raise BadInputError(f"{what}: {key}: must have names under it, one a line")
+            raise BadInputError(f"{what}: {key}: must be followed by names, one on each line")
         fields[key] = dict(fields.get(key) or {})
     for key in ("joint_centres", "instead"):
         for landmark in fields[key]:
@@ -235,7 +236,7 @@ def from_dict(
         fields["pelvis"] = pelvis
     for reserved in ("name", "built_in"):
         if reserved in fields:
-            raise BadInputError(f"{what}: {reserved}: unknown")
+            raise BadInputError(f"{what}: {reserved}: is unknown; remove it")
     mapping = validate(LabMapping, fields | {"name": name, "built_in": is_built_in}, what=what)
     if not mapping.joint_centres and not mapping.angles and mapping.pelvis is None:
         raise BadInputError(f"{what}: must have joint_centres or angles")
@@ -245,7 +246,7 @@ def from_dict(
 def _check_sides(columns: AngleColumns, *, sided: bool, what: str) -> None:
     named = set(columns.named())
     if sided and (not named or "column" in named):
-        raise BadInputError(f"{what}: give the columns of {' and '.join(SIDES)} (or of one side)")
+        raise BadInputError(f"{what}: name the columns of {' and '.join(SIDES)} (or of one side)")
     if not sided and named != {"column"}:
         raise BadInputError(f"{what}: has no sides; set its 'column'")
 
@@ -265,13 +266,13 @@ def given_mapping(mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[st
     except FileNotFoundError:
         close = likely(str(mapping), built_in())
         raise NotFoundError(
-            f"mapping {os.fspath(mapping)}: no such file, nor a built-in mapping{close}; "
+            f"mapping {os.fspath(mapping)}: is neither a file nor a built-in mapping{close}; "
             f"built in: {', '.join(built_in())}"
         ) from None
     except OSError as error:
         raise BadInputError(f"{what}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise BadInputError(f"{what}: is not a text in UTF-8") from None
+        raise BadInputError(f"{what}: is not a text file in UTF-8; save it as UTF-8") from None
     except ValueError as error:
         raise BadInputError(f"{what}: is not YAML ({error})") from None
     return from_dict(content, name=path.name, what=what)

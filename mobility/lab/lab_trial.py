@@ -135,8 +135,8 @@ def read_reference(
         read.append(formulas)
     elif static is not None:
         raise BadInputError(
-            f"{os.fspath(lab_file)}: has no markers, so a static trial does not help; leave it "
-            "out, or use the file with the markers of the trial"
+            f"{os.fspath(lab_file)}: has no markers, so a static trial has no use; leave it "
+            "out, or use the lab file that has the markers"
         )
     source = main
     if lab_angles is not None:
@@ -145,7 +145,9 @@ def read_reference(
         read.append(source)
     names = [name for name in _ANGLE_NAMES if name in source]
     if lab_angles is not None and not names:
-        raise BadInputError(f"{os.fspath(lab_angles)}: has no angle of a mapping; pass a mapping")
+        raise BadInputError(
+            f"{os.fspath(lab_angles)}: has no angle that a built-in mapping knows; pass a mapping"
+        )
     return Reference(
         formulas=formulas,
         model=source[names] if names else None,
@@ -184,7 +186,9 @@ def compare(
     warnings: list[dict[str, Any]] = list(reference.warnings)
     both = [angles for angles in (reference.formulas, reference.model) if angles is not None]
     if not both:
-        raise BadInputError("compare: the lab files have no angle of the video; pass a mapping")
+        raise BadInputError(
+            "compare: the lab files have no angle that the video has; pass a mapping"
+        )
     first = next((angles for angles in both if _has_any(angles, video)), both[0])
     sync = find_lag(video, first, max_lag_s=max_lag_s, lag_s=lag_s)
     delay = tables.load("synchronisation")["video_delay"]

@@ -209,17 +209,18 @@ def write_c3d(
     if jitter.max() > _LARGEST_JITTER:
         raise BadInputError(
             f"write_c3d: the times of the frames are uneven (by {jitter.max():.1f} frames at "
-            f"{time[int(jitter.argmax())]:.2f} s) and C3D has no times; resample them (--rate, "
-            "rate=), or write TRC or CSV"
+            f"{time[int(jitter.argmax())]:.2f} s), and C3D has no times; resample the frames "
+            "(--rate, rate=), or write TRC or CSV"
         )
     if first < 0 or max(first + 1, time.size) > _MOST_C3D_FRAMES:
         raise BadInputError(
-            f"write_c3d: {time.size} frames at {rate:g} frames/s, the first is number {first}, but "
-            f"a C3D has {_MOST_C3D_FRAMES}, from 0 to {_MOST_C3D_FRAMES - 1}; write TRC or CSV"
+            f"write_c3d: there are {time.size} frames at {rate:g} frames/s, from number {first} "
+            f"on, but a C3D has at most {_MOST_C3D_FRAMES}, from 0 to {_MOST_C3D_FRAMES - 1}; "
+            "write TRC or CSV"
         )
     target = Path(path)
     if target.suffix.lower() != ".c3d":  # otherwise ezc3d would append it
-        raise BadInputError(f"write_c3d: the name of the file must end in .c3d (got {target.name})")
+        raise BadInputError(f"write_c3d: the file name must end in .c3d (got {target.name})")
     points = {
         name: ("", 1000 * place) for name, place in zip(names, values.swapaxes(0, 1), strict=True)
     }
@@ -332,7 +333,8 @@ def _add_events(file: Any, repetitions: xr.Dataset) -> None:
         return
     if (count := len(events)) > _MOST_C3D_EVENTS:
         raise BadInputError(
-            f"write_c3d: the repetitions have {count} events, but a C3D has {_MOST_C3D_EVENTS}; "
+            f"write_c3d: the repetitions have {count} events, but a C3D has at most "
+            f"{_MOST_C3D_EVENTS}; "
             "pass fewer repetitions (repetitions.isel), or none"
         )
     times, contexts, labels, descriptions = zip(*sorted(events), strict=True)
@@ -367,7 +369,7 @@ def write_csv(dataset: Recording, path: FilePath) -> Path:
     angle_names = [name for name in tables.load("angles") if name in dataset]
     if not angle_names:
         raise BadInputError(
-            f"write_csv: the Dataset has neither positions nor joint angles; it has "
+            f"write_csv: the Dataset has neither positions nor joint angles, but "
             f"{shortened(map(str, dataset.data_vars))}"
         )
     parts = []
@@ -456,8 +458,8 @@ def _require_whole(written: Path, numbers: int, target: Path) -> None:
     first_block = int.from_bytes(header[16:], "little")
     if first_block < 2 or size < 512 * (first_block - 1) + 4 * numbers:
         raise StorageError(
-            f"cannot write {target}: it was cut off after {size} bytes, the disk is full or the "
-            "file too large; free some space and try again"
+            f"cannot write {target}: it was cut off after {size} bytes, because the disk is "
+            "full or the file is too large; free some space and try again"
         )
 
 

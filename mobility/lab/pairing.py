@@ -127,18 +127,20 @@ def paired_metrics(
         what = f"agreement: trial {t + 1}"
         for dataset in (video, lab):
             if "rep" not in dataset.coords:
-                raise BadInputError(f"{what}: neither angles over 'time' nor metrics over 'rep'")
+                raise BadInputError(
+                    f"{what}: there are neither angles over 'time' nor metrics over 'rep'"
+                )
         if not np.array_equal(video["rep"].values, lab["rep"].values):
             raise BadInputError(f"{what}: video and lab do not have the same repetitions")
         names = [name for name in _names(video, "rep") if name in _names(lab, "rep")]
         if not names:
-            raise BadInputError(f"{what}: video and lab have no metric per repetition in common")
+            raise BadInputError(f"{what}: video and lab have no metric of repetitions in common")
         for name in names:
             unit_pair = [d[name].attrs.get("units", "not stated") for d in (video, lab)]
             if unit_pair[0] != unit_pair[1] or units.setdefault(name, unit_pair[0]) != unit_pair[0]:
                 raise BadInputError(
-                    f"{what}: {name} is in other units ({unit_pair[0]} and {unit_pair[1]}, first"
-                    f" {units.get(name, unit_pair[0])})"
+                    f"{what}: {name} is in different units ({unit_pair[0]} and {unit_pair[1]}, "
+                    f"but first {units.get(name, unit_pair[0])})"
                 )
             _same_sides(video, lab, name, what)
         shared.append(names)
@@ -212,7 +214,7 @@ def _layout(datasets: Sequence[xr.Dataset], shared: Sequence[list[str]]) -> _Lay
             has = "side" in dataset[name].dims
             if sided.setdefault(name, has) != has:
                 raise BadInputError(
-                    f"agreement: trial {t + 1}: {name} has sides in some of the trials only"
+                    f"agreement: trial {t + 1}: {name} has sides only in some of the trials"
                 )
     sides = [*(SIDES if any(sided.values()) else ()), *(() if all(sided.values()) else ("middle",))]
     return _Layout(list(sided), list(sided.values()), sides)

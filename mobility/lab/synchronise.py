@@ -181,7 +181,7 @@ def find_lag(
     else:
         tried = ", ".join(dict.fromkeys(name for names in groups for name, _ in names))
         raise BadInputError(
-            f"none of {tried} moves in both recordings; use the lab file of this trial"
+            f"none of {tried} moves in both recordings; use the lab file of the same movement"
         )
     labels = [_label(name) for name, keep in zip(names, moving, strict=True) if keep]
     a, b = a[moving], b[moving]
@@ -305,7 +305,7 @@ def _signals(video: xr.Dataset, lab: xr.Dataset) -> list[list[tuple[str, str]]]:
     signals = [group for group in signals if group]
     if not signals:
         names = ", ".join(dict.fromkeys(name for group in groups for name in group))
-        raise BadInputError(f"{names} of video and lab file have no side in common")
+        raise BadInputError(f"{names} have no side in common in video and lab file")
     return signals
 
 
@@ -336,7 +336,9 @@ def _on_grid(
     time = _times(dataset, what=what)
     count = int((time[-1] - time[0]) * RATE_HZ + 1e-6) + 1
     if count > 1_000_000:
-        raise BadInputError(f"{what}: lasts {time[-1] - time[0]:.0f} s; its times must be seconds")
+        raise BadInputError(
+            f"{what}: lasts {time[-1] - time[0]:.0f} s; its times must be in seconds"
+        )
     grid = time[0] + np.arange(count) / RATE_HZ
     gap = _LONGEST_GAP * float(np.median(np.diff(time)))
     gridded = []

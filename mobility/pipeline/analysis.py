@@ -286,7 +286,7 @@ def reading_results(session: StoredSession) -> Iterator[None]:
             raise
         what_now = why_not_again(session) or f"analyse it again, with: mobility edit {session.id}"
         raise NotFoundError(
-            f"session {session.id}: its results come from a different version, and lack the data "
+            f"session {session.id}: its results come from a different version, without the data "
             f"needed here; {what_now.removeprefix(f'session {session.id}: ')}"
         ) from error
 

@@ -130,7 +130,7 @@ def annotate_video(
     """
     if "image_position" not in pose or "confidence" not in pose:
         raise BadInputError(
-            "annotate_video: the pose lacks 'image_position' or 'confidence'; pass the pose "
+            "annotate_video: the pose has no 'image_position' or 'confidence'; pass the pose "
             "that estimate_pose made from this video"
         )
     for name in shown_angles:

@@ -135,8 +135,8 @@ def check_session(session: StoredSession) -> dict[str, Any]:
     record = session.record
     if record.keypoints is not None:
         raise BadInputError(
-            f"session {session.id}: its keypoints were imported, and a check finds the person "
-            "itself. Analyse the session instead"
+            f"session {session.id}: its keypoints were imported, but a check needs to find the "
+            "person itself. Analyse the session instead"
         )
     return check_recording(
         session.first_video,

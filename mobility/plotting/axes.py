@@ -41,7 +41,7 @@ _INTERVALS_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.
 def _check_axes(value: Any) -> Any:
     # Checked by a method, because importing matplotlib would slow pages without figures.
     if value is not None and not callable(getattr(value, "set_ylim", None)):
-        raise BadInputError("must be the Axes of matplotlib, as from pyplot.subplots()[1]")
+        raise BadInputError("must be Axes of matplotlib, as from pyplot.subplots()[1]")
     return value
 
 

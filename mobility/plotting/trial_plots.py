@@ -323,7 +323,9 @@ def bland_altman(
     """
     selected = agreement
     if comparison is not None and "comparison" not in selected.dims:
-        raise BadInputError("plot.bland_altman: there is one comparison; leave out 'comparison'")
+        raise BadInputError(
+            "plot.bland_altman: there is only one comparison; leave out 'comparison'"
+        )
     if "comparison" in selected.dims:
         which = comparison or str(selected["comparison"].values[0])
         selected = _select(selected, "comparison", which)

@@ -179,8 +179,8 @@ def to_pdf(page: Path) -> Path:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise NotFoundError(
-            f"PDF: no browser found that can make one ({', '.join(BROWSERS[:3])} …); install "
-            f"Chromium, or print {page} from a browser"
+            f"PDF: no browser was found that can make a PDF ({', '.join(BROWSERS[:3])} …); "
+            f"install Chromium, or print {page} from a browser"
         )
     target = page.with_suffix(".pdf")
     with scratch("print") as place, atomic(target) as hidden:

@@ -38,7 +38,7 @@ class _Server:
             for _ in range(2):
                 with contextlib.suppress(EndedError):
                     return _Kernel(self._running().ask(request))
-        error = ReportError("the kernel server was ended; try again")
+        error = ReportError("the kernel server was stopped; try again")
         error.retryable = True
         raise error
 

@@ -266,7 +266,7 @@ class Rates:
             self._buckets.popitem(last=False)
         if left < 1:
             raise TooManyRequestsError(
-                f"too many requests: at most {self._size:.0f} a minute; ask again later",
+                f"too many requests: at most {self._size:.0f} a minute; try again later",
                 retry_after_s=max(1, round((1 - left) * 60 / self._size)),
             )
 

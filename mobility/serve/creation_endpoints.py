@@ -132,7 +132,9 @@ class Creation(Handler):
         uploads, name = self.served.uploads, self.caller.name
         share = settings.uploads_per_key if self.is_limited() else 0
         if uploads.total() >= settings.uploads_at_once or (share and uploads[name] >= share):
-            raise TooManyRequestsError("too many uploads at once; send it again", retry_after_s=5)
+            raise TooManyRequestsError(
+                "too many uploads at once; send the video again later", retry_after_s=5
+            )
         self._upload = Upload(
             self.request.headers.get("Content-Type", ""),
             folder=self.served.queue.uploads,
@@ -192,7 +194,7 @@ class Creation(Handler):
         if self.received - self._received_before < settings.upload_least_bytes:
             error = TooSlowError(
                 f"the upload is too slow: less than {settings.upload_least_bytes} bytes in "
-                f"{settings.upload_stall_seconds:g} s; send it again"
+                f"{settings.upload_stall_seconds:g} s; send the video again"
             )
             self.refuse(error)
         self._received_before = self.received

@@ -68,7 +68,7 @@ class SessionHandler(Handler):
         """Raise if a session still waits for its results."""
         if not session.store.read_only and self.served.queue.position(session.id):
             raise NotFoundError(
-                f"session {session.id}: is not analysed yet; read its state, and try again later"
+                f"session {session.id}: is not analysed yet; check its state, and try again later"
             )
 
 
@@ -223,7 +223,7 @@ def _revision(tag: str) -> int:
     match = re.fullmatch(ETAG, tag.strip())
     if match is None:
         raise ConflictError(
-            "the header If-Match is not an ETag of these display settings; read them again"
+            "the header If-Match is not an ETag of these display settings; get them again"
         )
     return int(match[1])
 
@@ -300,6 +300,8 @@ class Still(Handler):
             answer: dict[str, str] = await self.served.queue.still(session.id)
             picture = b64decode(answer["jpeg"])
         if not picture:
-            raise NotFoundError(f"session {session_id}: its video gives no still")
+            raise NotFoundError(
+                f"session {session_id}: no still picture can be made from its video"
+            )
         self.set_header("Content-Type", "image/jpeg")
         self.finish(picture)

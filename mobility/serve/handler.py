@@ -197,7 +197,7 @@ class Handler(JupyterHandler):
         connection.set_max_body_size(10**20)
         try:
             if not self.check_host():
-                raise NotPermittedError("this server does not answer under this host name")
+                raise NotPermittedError("this server does not respond to this host name")
             self.caller = await self.authenticated()
             self._take_slot()
             most = self.served.settings.requests_at_once
@@ -205,7 +205,8 @@ class Handler(JupyterHandler):
                 self.clear_header("Connection")
             elif self.served.under_way[self._slot] > most:
                 raise TooManyRequestsError(
-                    f"too many requests at once: at most {most}; send it again", retry_after_s=1
+                    f"too many requests at once: at most {most}; send the request again later",
+                    retry_after_s=1,
                 )
             self.served.rates.take(self.caller.name)
             if self.request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -376,7 +377,7 @@ class Handler(JupyterHandler):
         action = "read" if self.request.method in ("GET", "HEAD") else "write"
         allowed = self.authorizer.is_authorized(self, user, action, "mobility-assessment")
         if not await ensure_async(allowed):
-            raise NotPermittedError("Jupyter's authorizer does not permit this")
+            raise NotPermittedError("Jupyter's authorizer does not permit this request")
         return Caller("jupyter", role, None)
 
     async def opened(self, session_id: str, action: Action, *, demo: bool = False) -> Session:
@@ -565,7 +566,9 @@ class Absent(Handler):
 
     def begin_body(self, connection: Any) -> None:
         """Reject the request after authentication."""
-        raise NotFoundError("this address does not exist; check it against the documentation")
+        raise NotFoundError(
+            "this address does not exist; see the documentation for valid addresses"
+        )
 
 
 def _json(content: Mapping[str, Any] | list[Any]) -> bytes:

@@ -149,7 +149,8 @@ class Queue:
         most = self._settings.queue_length
         if len(names) + self._reserved.total() >= most:
             raise TooManyRequestsError(
-                f"the queue is full: {most} sessions wait for their analysis; send it again later",
+                f"the queue is full: {most} sessions wait for their analysis; send the request "
+                "again later",
                 retry_after_s=60,
             )
         share = self._settings.queue_per_user
@@ -158,8 +159,8 @@ class Queue:
         queued = sum(user == user_id for user in self._users_of(names).values())
         if queued + self._reserved[user_id] >= share:
             raise TooManyRequestsError(
-                f"{share} sessions of this user already wait for their analysis; send it again "
-                "later",
+                f"{share} sessions of this user already wait for their analysis; send the "
+                "request again later",
                 retry_after_s=60,
             )
 
@@ -203,7 +204,7 @@ class Queue:
             )
             await confirm()
             if not file.is_file():
-                raise ConflictError(f"session {job.session_id}: was deleted meanwhile")
+                raise ConflictError(f"session {job.session_id}: was deleted in the meantime")
             if fields.get("phone_key"):  # somebody is waiting next to the person in the video
                 self._begin_check(job.session_id)
             job.state = "waiting"
@@ -228,7 +229,7 @@ class Queue:
         The result stays in memory until the analysis ends or the session is deleted.
         """
         if self.position(session_id) is None:
-            raise NotFoundError(f"session {session_id}: is not waiting; read its results")
+            raise NotFoundError(f"session {session_id}: is not waiting; get its results")
         check = self._begin_check(session_id)
         try:
             # # A client that stops waiting must not cancel it for the others.
@@ -237,7 +238,7 @@ class Queue:
             raise VideoError(f"session {session_id}: its check {error}") from None
         except asyncio.CancelledError:
             if check.cancelled():
-                raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
+                raise NotFoundError(f"session {session_id}: was deleted in the meantime") from None
             raise
 
     def _begin_check(self, session_id: str) -> asyncio.Task[dict[str, Any]]:
@@ -263,12 +264,14 @@ class Queue:
     async def render(self, session_id: str, *, demo: str | None = None) -> None:
         """Render the report of a session in another process."""
         request = self._request("report", session_id=session_id) | {"demo": demo}
-        await self._rendered(session_id, request, f"session {session_id}: was deleted meanwhile")
+        await self._rendered(
+            session_id, request, f"session {session_id}: was deleted in the meantime"
+        )
 
     async def render_visit(self, user_id: str, date: str) -> None:
         """Render the page of a visit in another process."""
         request = self._request("visit", session_id="") | {"user_id": user_id, "date": date}
-        fault = f"participant {user_id}: sessions of {date} were deleted meanwhile"
+        fault = f"participant {user_id}: sessions of {date} were deleted in the meantime"
         await self._rendered(f"{user_id}/{date}", request, fault)
 
     async def _rendered(self, what: str, request: dict[str, Any], fault: str) -> None:
@@ -371,8 +374,8 @@ class Queue:
         """Raise unless this server works on the queue of the store, or can take it over."""
         if not self._hold():
             raise ConflictError(
-                "another Jupyter server is working on the queue of this store; send the request to "
-                "it, or stop it"
+                "another Jupyter server is working on the queue of this store; send the request "
+                "to that server, or stop it"
             )
 
     def _hold(self) -> bool:

@@ -78,7 +78,8 @@ def _code(address: str) -> Any:
         import segno
     except ImportError:
         raise BadInputError(
-            "codes for phones need the extra open: pip install 'mobility-workbench[open]'"
+            "codes for phones need the extra open; install it with: pip install "
+            "'mobility-workbench[open]'"
         ) from None
     return segno.make(address, error="m", micro=False)
 
@@ -119,12 +120,13 @@ def serve(
     served = app.web_app.settings.get(SERVED)
     if served is None:
         raise StorageError(
-            f"store {store.place}: cannot be served; use --log-file FILE to see the reason"
+            f"store {store.place}: cannot be opened by the server; use --log-file FILE to see "
+            "the reason"
         )
     if not app.identity_provider.auth_enabled:
         raise ConflictError(
-            "Jupyter's configuration turns its token off, so anybody on this computer "
-            "could get in; remove IdentityProvider.token from it"
+            "Jupyter's configuration turns its token off, so anybody on this computer could log "
+            "in; remove IdentityProvider.token from it"
         )
     phone_address = None if network is None else _let_phones_in(app, served, network)
     if phone_address is not None:
@@ -189,4 +191,6 @@ def _let_phones_in(app: ServerApp, served: Served, network: str) -> str:
             continue
         server.conn_params.header_timeout = served.settings.idle_seconds
         return f"http://{network}:{port}"
-    raise ConflictError(f"{network}: no port from {app.port + 1} on is free; use another --port")
+    raise ConflictError(
+        f"{network}: no port from {app.port + 1} on is free; choose another with --port"
+    )

@@ -226,7 +226,7 @@ def to_prune(
     never listed.
     """
     if (older_than is None) == (keep is None):
-        raise BadInputError("an age and a number to keep exclude each other; use only one")
+        raise BadInputError("an age and a number to keep cannot be combined; use only one")
     if keep is not None and keep < 0:
         raise BadInputError.of({"keep": f"must be 0 or more (got {keep})"})
     if user_id is not None:

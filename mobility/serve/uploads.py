@@ -88,7 +88,9 @@ class Upload:
             except MultipartError as error:
                 raise BadInputError(f"multipart body: {error}") from None
         elif kind not in ("", "application/x-www-form-urlencoded", "application/json"):
-            raise BadInputError(f"content type {kind}: is not accepted; send multipart/form-data")
+            raise BadInputError(
+                f"the content type {kind} is not accepted; send multipart/form-data"
+            )
 
     @property
     def video(self) -> Path | None:
@@ -252,15 +254,13 @@ class Upload:
 
 def too_large(most_bytes: int) -> TooLargeError:
     """Return the error for a video that is larger than allowed."""
-    return TooLargeError(
-        f"the video is larger than {most_bytes / 1e6:g} MB, the most that is allowed; cut it"
-    )
+    return TooLargeError(f"the video is larger than the allowed {most_bytes / 1e6:g} MB; cut it")
 
 
 def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
     """Return kind and options of a Content-Type header."""
     if len(header) > _HEADER_LENGTH:
-        raise BadInputError(f"content type: is longer than {_HEADER_LENGTH} characters")
+        raise BadInputError(f"the content type is longer than {_HEADER_LENGTH} characters")
     kind, options = parse_options_header(header)
     return kind, options
 
@@ -279,7 +279,7 @@ def _check_lengths(value: Any) -> None:
     if not isinstance(value, dict | list):
         return
     if len(value) > _MOST_PARTS:
-        raise ValueError(f"more than {_MOST_PARTS} items in one object or list")
+        raise ValueError(f"there are more than {_MOST_PARTS} items in one object or list")
     for inner in value.values() if isinstance(value, dict) else value:
         _check_lengths(inner)
 

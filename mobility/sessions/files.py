@@ -175,7 +175,7 @@ def refuse_link(folder: Path) -> None:
     """Refuse to delete a folder that is a link: its target would stay."""
     if folder.is_symlink():
         raise StorageError(
-            f"{folder}: is a link, so that nothing was deleted; put the folder itself there "
+            f"{folder}: is a link, so nothing was deleted; replace it by the folder itself "
             f"({os.path.realpath(folder)}), or delete both yourself"
         )
 

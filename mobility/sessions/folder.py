@@ -83,7 +83,7 @@ def delete_session(store: Path, session_id: str, remove_reports: Callable[[str],
         try:
             folder.rename(hidden)
         except FileNotFoundError:
-            raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
+            raise NotFoundError(f"session {session_id}: was deleted in the meantime") from None
         except OSError as error:
             raise storage_fault(error, folder) from error
         try:
@@ -187,8 +187,8 @@ def _refuse_link_out(store: Path, folder: Path) -> None:
         is_inside = False
     if not is_inside:
         raise StorageError(
-            f"{folder}: is a link out of the store, so that nothing was changed; put the "
-            f"folder itself there ({os.path.realpath(folder)})"
+            f"{folder}: is a link out of the store, so nothing was changed; replace it by the "
+            f"folder itself ({os.path.realpath(folder)})"
         )
 
 

@@ -62,8 +62,8 @@ def demo_places(exercise_name: str) -> tuple[Path, Path]:
     folder = demos / registry.exercise(exercise_name).slug
     if not (folder / "session.json").is_file():
         raise NotFoundError(
-            f"demo of {exercise_name}: is not part of this installation (there is none in "
-            f"{demos}). Install the demos, or use a checkout"
+            f"demo of {exercise_name}: is not part of this installation (it is not in {demos}). "
+            "Install the demos, or use a checkout of the repository"
         )
     return folder, beside_package("reports")
 

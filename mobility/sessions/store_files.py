@@ -116,15 +116,15 @@ class StoreFiles:
         if not self.has(session_id):
             if session_id in self.unfinished():
                 raise NotFoundError(
-                    f"session {session_id}: its creation or deletion is unfinished or "
-                    "still running; finish deleting it with: mobility sessions delete "
+                    f"session {session_id}: its creation or deletion is not finished; finish "
+                    "the deletion with: mobility sessions delete "
                     f"{session_id}"
                 )
             other_ids = [
                 other_id for other_id in folder.session_ids(self.path) if other_id != session_id
             ]
             raise NotFoundError(
-                f"session {session_id}: not in the store {self.place}"
+                f"session {session_id}: is not in the store {self.place}"
                 f"{likely(session_id, other_ids) or '; list them with: mobility sessions list'}"
             )
 
@@ -217,7 +217,8 @@ class StoreFiles:
                     f"participants set {user_id} --file FILE"
                 )
             raise NotFoundError(
-                f"participant {user_id}: not in the store {self.place}{likely(user_id, user_ids)}"
+                f"participant {user_id}: is not in the store "
+                f"{self.place}{likely(user_id, user_ids)}"
             )
         return stored.model_dump(mode="json", exclude_none=True)
 
@@ -308,5 +309,5 @@ class StoreFiles:
         except BadInputError as error:
             raise StorageError(
                 f"participant {user_id}: the record is damaged ({error}); restore it, or delete "
-                f"it and give it again with: mobility participants set {user_id} --file FILE"
+                f"it and enter it again with: mobility participants set {user_id} --file FILE"
             ) from None

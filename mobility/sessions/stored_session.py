@@ -89,8 +89,8 @@ class StoredSession:
             exercise = document.get("exercise") if isinstance(document, dict) else None
             if isinstance(exercise, str) and exercise not in names():
                 raise StorageError(
-                    f"session {self.folder.name}: belongs to the exercise {exercise!r}, which is "
-                    "not installed here; install the package that has it"
+                    f"session {self.folder.name}: belongs to the exercise {exercise!r}, which "
+                    "is not installed here; install its package"
                 )
             return validate(SessionRecord, document, what=f"{file}")
         except NotFoundError:
@@ -118,7 +118,7 @@ class StoredSession:
             raise self._deleted() from error
 
     def _deleted(self) -> NotFoundError:
-        return NotFoundError(f"session {self.folder.name}: was deleted meanwhile")
+        return NotFoundError(f"session {self.folder.name}: was deleted in the meantime")
 
     @property
     def participant(self) -> Participant | None:
@@ -261,7 +261,7 @@ class StoredSession:
         record = self.record
         if record.state == "analyzing" and self.store.is_in_work(self.id):
             raise NotFoundError(
-                f"session {self.id} is being analysed elsewhere; wait until it is done"
+                f"session {self.id} is being analysed elsewhere; wait until the analysis is done"
             )
         if record.state != "analyzed":
             again = f"with: mobility edit {self.id}"

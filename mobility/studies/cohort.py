@@ -305,7 +305,7 @@ def write_rows(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     """
     target = Path(path)
     if target.suffix not in FORMATS:
-        raise BadInputError(f"{target}: name a file that ends in .csv or .parquet")
+        raise BadInputError(f"{target}: use a file name that ends in .csv or .parquet")
     with writing(target.parent):
         make_folder(target.parent)
     with atomic(target) as hidden:

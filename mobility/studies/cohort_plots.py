@@ -197,7 +197,7 @@ def group_curves(
     count = len(sides_of_panels)
     if ax is not None and count > 1:
         raise BadInputError(
-            "plot.group_curves: two sides need two Axes; choose one side for this one"
+            "plot.group_curves: two sides need two Axes; choose one side for a single Axes"
         )
     axes = [axes_or_new(ax)] if count == 1 else _row_of_axes(count, share_y=True)
     label = capital(str(curves["curve"].attrs["long_name"]))
@@ -473,7 +473,7 @@ def _row_of_axes(count: int, *, share_y: bool = False) -> list[Axes]:
 
 def _require_sides(sides: Sequence[str], what: str) -> None:
     if unknown := set(sides) - {*_SIDE_ORDER}:
-        raise BadInputError(f"{what}: side {quoted(min(unknown))} is none of left, right and empty")
+        raise BadInputError(f"{what}: side {quoted(min(unknown))} is not left, right or empty")
 
 
 def _of_side(rows: pd.DataFrame, side: str | None, what: str) -> pd.DataFrame:

@@ -105,7 +105,7 @@ def _check_labels(value: Any) -> list[str] | None:
     if value is None:
         return None
     if isinstance(value, str | bytes) or not _is_list(value):
-        raise BadInputError("must be a list with one name for each trial")
+        raise BadInputError("must be a list with a name for each trial")
     labels = list(value)
     for number, label in enumerate(labels, start=1):
         if not isinstance(label, str | int | float | np.generic) or label != label or label == "":
@@ -314,7 +314,7 @@ def compare_curves(
         sides have too few people: for any p to fall to `alpha`, or for a spread within each group.
     """
     if not curves.sizes["percent"]:
-        raise BadInputError("compare_curves: the curves have no point; pass them unfiltered")
+        raise BadInputError("compare_curves: the curves have no points; pass them unfiltered")
     groups = [str(group) for group in curves["group"].values]
     for group in (first, second):
         if group not in groups:
@@ -326,7 +326,7 @@ def compare_curves(
     if not paired and (both := sorted(of_first & of_second)):
         raise BadInputError(
             f"compare_curves: {listed(both[:3])} {'is' if len(both) == 1 else 'are'} in both "
-            "groups; give paired=True, or each person one group"
+            "groups; pass paired=True, or put each person in one group"
         )
     pair = [curves.sel(group=group, drop=True) for group in (first, second)]
     how: dict[str, Any] = {"alpha": alpha, "most": arrangements, "seed": seed}
@@ -460,7 +460,10 @@ def _views_of(curves: xr.Dataset, group: str) -> list[str]:
 
 def _require_label_per_trial(labels: Labels, count: int, what: str) -> None:
     if labels is not None and len(labels) != count:
-        raise BadInputError(f"mean_curves: {len(labels)} {what} for {count} trials; give one each")
+        raise BadInputError(
+            f"mean_curves: there are {len(labels)} {what} for {count} trials; "
+            "name one for each trial"
+        )
 
 
 def _require_alike(trials: Sequence[xr.Dataset | StoredSession], phase: Phase, points: int) -> None:
@@ -475,8 +478,8 @@ def _require_alike(trials: Sequence[xr.Dataset | StoredSession], phase: Phase, p
             its_phase = trial["percent"].attrs.get("phase", phase)
             if its_phase != phase or trial.sizes["percent"] != points:
                 raise BadInputError(
-                    f"mean_curves: trial {number} is {trial.sizes['percent']} points of the "
-                    f"{its_phase}, not {points} of the {phase}"
+                    f"mean_curves: trial {number} has {trial.sizes['percent']} points of the "
+                    f"{its_phase} instead of {points} of the {phase}"
                 )
 
 

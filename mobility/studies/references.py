@@ -147,7 +147,8 @@ def reference_names(store: StoreFiles) -> list[str]:
 
 def _not_found(store: StoreFiles, name: str) -> NotFoundError:
     return NotFoundError(
-        f"reference {name}: the store has none of this name{likely(name, reference_names(store))}"
+        f"reference {name}: the store has no reference of this "
+        f"name{likely(name, reference_names(store))}"
     )
 
 

@@ -252,8 +252,8 @@ def reliability(
     varying = [name for name in FACTORS if name in rows and rows[name].nunique() > 1]
     if not varying or rows.groupby([PARTICIPANT, "metric", "side"], observed=True).size().max() < 2:
         raise BadInputError(
-            "reliability: no participant was measured repeatedly; add a column with what differs"
-            f" between measurements ({', '.join(FACTORS)})"
+            f"reliability: no participant was measured repeatedly; add a column that names the "
+            f"difference between measurements ({', '.join(FACTORS)})"
         )
     cells = [PARTICIPANT, *varying]
     _check_unique(rows, cells)
@@ -341,8 +341,8 @@ def _check_unique(rows: pd.DataFrame, cells: Sequence[str]) -> None:
         row = rows.loc[twice.idxmax()]
         where = ", ".join(f"{name} {row[name]}" for name in cells)
         raise BadInputError(
-            f"reliability: {row['metric']} {row['side']} of {where} occurs twice; number"
-            " repeated measurements in a column trial"
+            f"reliability: {row['metric']} {row['side']} of {where} occurs twice; number "
+            "repeated measurements in a column 'trial'"
         )
 
 

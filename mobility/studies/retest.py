@@ -57,7 +57,7 @@ def main_error(
     rows = result.statistics
     rows = rows[rows["metric"].eq(metric) & rows["side"].eq(side) & rows["statistic"].eq(statistic)]
     if rows.empty:
-        raise BadInputError(f"reliability: there is no {statistic} of {metric} {side}")
+        raise BadInputError(f"reliability: there is no {statistic} for {metric} {side}")
     order = pd.Series(
         [
             (over.count(","), form.startswith((kind, f"ICC({kind[0].upper()},1)")))

@@ -151,4 +151,4 @@ def _check_sessions(folder: Path, study: Study) -> None:
     with earlier.open(encoding="utf-8", newline="") as file:
         listed = {row.get("session_id") for row in csv.DictReader(file)}
     if listed.isdisjoint(study.sessions["session_id"]):
-        raise BadInputError(f"{folder}: has a report on other sessions; name another folder")
+        raise BadInputError(f"{folder}: contains a report on other sessions; name another folder")

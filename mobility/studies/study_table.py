@@ -195,7 +195,10 @@ def read_list(path: FilePath) -> pd.DataFrame:
         if name not in NAMED and (near := difflib.get_close_matches(name, NAMED, 1, _NEAR)):
             raise BadInputError(f"{file}: unknown column '{name}'; did you mean '{near[0]}'?")
         if name in _RESERVED:
-            raise BadInputError(f"{file}: the column '{name}' is measured; give it another name")
+            raise BadInputError(
+                f"{file}: the column '{name}' has the name of a measured value; "
+                "give it another name"
+            )
     if ("session" in names) == ("video" in names):
         raise BadInputError(f"{file}: needs one of the columns 'session' and 'video'")
     if "session" in names and (of_video := [name for name in names if name in OF_VIDEO]):
@@ -360,7 +363,7 @@ def study_table(
 
 def _several_exercises(exercises: Iterable[str], name: str) -> BadInputError:
     named = ", ".join(sorted(set(exercises)))
-    return BadInputError(f"{name}: has sessions of {named}; compare those of one exercise")
+    return BadInputError(f"{name}: has sessions of {named}; compare sessions of one exercise")
 
 
 def _of_visits(
@@ -412,7 +415,7 @@ def _with_participants(listed: pd.DataFrame, owner_of: pd.Series, name: str) -> 
         )
     if people.eq(ANONYMOUS).any():
         raise BadInputError(
-            f"{name}, line {listed.loc[people.eq(ANONYMOUS), 'line'].iloc[0]}: its session names "
+            f"{name}, line {listed.loc[people.eq(ANONYMOUS), 'line'].iloc[0]}: its session has "
             "no participant; add the column 'participant'"
         )
     design = listed.assign(session_id=listed["session"], participant=people)
@@ -570,7 +573,8 @@ def unit_of(values: pd.DataFrame) -> str:
     if len(different) > 1:
         metric = values["metric"].iloc[0]
         raise BadInputError(
-            f"table: {metric} is in different units ({', '.join(different)}); convert them to one"
+            f"table: {metric} is in different units ({', '.join(different)}); convert its "
+            "values to one unit"
         )
     return different[0] if different else ""
 

@@ -75,8 +75,8 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
         for attribute in ("model_sha256", "fit_method", "versions"):
             if dataset.attrs.get(attribute) != first.attrs.get(attribute):
                 raise BadInputError(
-                    f"agreement: case {name} has another {attribute} than the first; run the sweep"
-                    " again without resuming"
+                    f"agreement: case {name} differs from the first case in {attribute}; run "
+                    "the sweep again without --resume"
                 )
     estimators = [str(estimator) for estimator in first["estimator"].values]
     angles = list(tables.load("angles"))

@@ -85,7 +85,9 @@ class Case(Strict):
     def stance(self) -> Stance:
         """The motion, if the subject stands on the feet."""
         if not isinstance(self.motion, Stance):
-            raise BadInputError(f"{self.name}: its motion moves only one joint; use a standing one")
+            raise BadInputError(
+                f"{self.name}: its motion moves only one joint; use a standing motion"
+            )
         return self.motion
 
     @property

@@ -138,8 +138,9 @@ def parametric_body(
     ratio = (1.0 + thigh) / (1.0 + shank)
     if not people["least"] <= ratio <= people["most"]:
         raise BadInputError(
-            f"parametric_body: thigh {thigh:g} and shank {shank:g} make thigh over shank"
-            f" {ratio:.2f} of the usual; keep it in {people['least']:g} to {people['most']:g}"
+            f"parametric_body: thigh {thigh:g} and shank {shank:g} make the ratio of thigh to "
+            f"shank {ratio:.2f} times the usual; keep it between {people['least']:g} and "
+            f"{people['most']:g}"
         )
     deviations = {"thigh": thigh, "shank": shank, "trunk": trunk}
     deviations |= {"upper_arm": upper_arm, "forearm": forearm}
@@ -295,7 +296,8 @@ def _anny() -> Any:
         import anny
     except ImportError:
         raise BadInputError(
-            "the virtual lab needs its extra: pip install 'mobility-workbench[virtual-lab]'"
+            "the virtual lab needs its extra; install it with: pip install "
+            "'mobility-workbench[virtual-lab]'"
         ) from None
     return anny.Anny()
 

@@ -355,7 +355,8 @@ def _room(camera: Camera, look: Look, width: int, height: int, samples: int) -> 
         import pyvista
     except ImportError:
         raise BadInputError(
-            "the virtual lab needs its extra: pip install 'mobility-workbench[virtual-lab]'"
+            "the virtual lab needs its extra; install it with: pip install "
+            "'mobility-workbench[virtual-lab]'"
         ) from None
 
     plotter = pyvista.Plotter(off_screen=True, window_size=(width, height), lighting="none")

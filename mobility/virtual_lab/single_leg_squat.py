@@ -180,8 +180,8 @@ def perform_single_leg_squat(body: Body, motion: SingleLegSquat, time: Array) ->
         low = min(points[f"{free}_{end}"][up, 1].min(initial=1.0) for end in ("heel", "foot_index"))
         if low < sole - 0.002:
             raise BadInputError(
-                "single-leg squat: the lifted foot meets the floor; reduce knee_flexion or"
-                " pelvis_drop, or hold it behind"
+                "single-leg squat: the lifted foot meets the floor; reduce knee_flexion or "
+                "pelvis_drop, or hold the foot behind the body"
             )
     of_each = {side: np.full(motion.repetitions, side) for side in bouts}
     height = mid_hip[:, 1] - ankles[1]

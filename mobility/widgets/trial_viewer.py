@@ -110,7 +110,7 @@ class TrialViewer(Widget):
         names = list(proposal["value"])
         for name in names:
             if name not in self._angle_names:
-                raise BadInputError(f"angle {name!r}: unknown{likely(name, self._angle_names)}")
+                raise BadInputError(f"angle {name!r}: is unknown{likely(name, self._angle_names)}")
         return names
 
     def acts(self) -> dict[str, Act]:

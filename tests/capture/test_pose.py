@@ -394,7 +394,7 @@ def test_truncated_file_is_analysed_as_far_as_it_goes(opencap_video, tmp_path, c
 def test_what_cannot_be_measured_is_refused(opencap_video, clips, tmp_path):
     for frames, size, words in (
         (20, (160, 120), "nobody was found"),
-        (1, (160, 120), "single frame"),
+        (1, (160, 120), "only one frame"),
         (20, (16, 16), "16 x 16 pixels are too small"),
     ):
         video = clips.make_clip(tmp_path / "a.mp4", frames, size=size)

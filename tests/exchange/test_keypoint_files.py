@@ -631,7 +631,7 @@ def test_bad_files_are_refused_in_one_line(bad, tmp_path, video):
 
 def test_what_the_arguments_do_not_say(tmp_path):
     folder = files.openpose(tmp_path / "json", files.walker())
-    with pytest.raises(BadInputError, match="has frames and no times; pass rate"):
+    with pytest.raises(BadInputError, match="has frame numbers but no times; pass rate"):
         mb.read_keypoints(folder)
     file = files.movement(tmp_path / "m.nc", {"a": files.walker()})
     with pytest.raises(BadInputError, match="has 30 frames per second, and rate 60"):

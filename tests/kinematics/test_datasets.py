@@ -143,7 +143,7 @@ def test_angles_that_are_none_of_a_person_are_refused(angles, change, fault):
 def test_repetitions_that_cannot_be_are_refused(pose):
     reps = mb.find_repetitions(pose)
     for name, value, fault in (
-        ("end", -1.0, "does not begin before its end"),
+        ("end", -1.0, "does not start before its end"),
         ("start", np.nan, "has no start or end"),
         ("accepted", np.nan, "'accepted' must be true or false"),
     ):
@@ -176,8 +176,8 @@ def test_an_attribute_that_is_read_has_the_type_that_is_written(angles, name, ri
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda pose: pose.drop_vars("fit_position"), "without what belongs to them"),
-        (lambda pose: pose.drop_vars("fit_time"), "without what belongs to them"),
+        (lambda pose: pose.drop_vars("fit_position"), "without the variables that belong to them"),
+        (lambda pose: pose.drop_vars("fit_time"), "without the variables that belong to them"),
         (lambda pose: pose.isel(draw=0), "'position_draws' has no dimension draw"),
         (lambda pose: pose.isel(draw=slice(0)), "has no posterior sample"),
         (lambda pose: pose.isel(fit_space=[0, 1]), "'fit_space' lacks x, y, z"),

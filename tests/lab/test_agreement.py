@@ -380,7 +380,7 @@ def test_bad_input_says_what_to_do():
         ((video, ["lab.mot"], repetitions), {}, r"lab: number 1: .* \(got 'lab.mot'\)$"),
         ((metrics([1, 2]), metrics([1, 2]), repetitions), {}, "already have repetitions"),
         ((metrics([1, 2]), metrics([1, 2, 3])), {}, "do not have the same repetitions"),
-        ((metrics([1, 2]), metrics([1, 2], units="rad")), {}, "other units"),
+        ((metrics([1, 2]), metrics([1, 2], units="rad")), {}, "different units"),
         ((metrics([]), metrics([])), {}, "no repetition in any trial"),
         ((xr.Dataset(), xr.Dataset()), {}, "neither angles over 'time' nor metrics"),
         ((video, radians, repetitions), {}, r"must be in degrees \(its units: 'radian'\)"),

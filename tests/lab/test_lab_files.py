@@ -195,11 +195,11 @@ def test_an_oblique_or_unknown_body_needs_the_axis(trc, body) -> None:
     c = np.sqrt(0.5)
     oblique = {n: (c * x + c * y, c * y - c * x, z) for n, (x, y, z) in body.items()}
     with pytest.raises(
-        BadInputError, match=r"do not reveal which axis is vertical; set .*vertical_axis"
+        BadInputError, match=r"do not show which axis is vertical; set .*vertical_axis"
     ):
         read_lab(trc(markers=oblique))
     unknown = {f"Q{i}": place for i, place in enumerate(body.values())}
-    refused(trc(markers=unknown), match="do not reveal which axis")
+    refused(trc(markers=unknown), match="do not show which axis")
     trial = read_lab(trc(markers=unknown), vertical_axis="y")
     assert trial.attrs["mapping"] == "none"
     lying = read_lab(trc(), vertical_axis="x")
@@ -654,7 +654,7 @@ def test_events_of_a_gait_laboratory(tmp_path: Path) -> None:
     assert trial["event_time"].values.tolist() == [62.5]
     without = given | {("EVENT", "TIMES"): [1.0, 2.0, 3.0]}
     path = c3d_file(tmp_path / "without.c3d", trajectories(), parameters=without)
-    refused(path, match="its events have no times of minutes and seconds")
+    refused(path, match="its events have no times in minutes and seconds")
 
 
 def test_c3d_of_theia(tmp_path: Path) -> None:

@@ -128,14 +128,14 @@ def test_what_is_wrong_with_a_mapping_is_said(given, message: str) -> None:
 
 
 def test_files_that_are_no_mapping(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match=r"no such file, nor a built-in.*mean 'opensim'"):
+    with pytest.raises(NotFoundError, match=r"neither a file nor a built-in.*mean 'opensim'"):
         given_mapping("opensimm")
     bad = tmp_path / "bad.yaml"
     for content, message in (
         (b"joint_centres: [a\nb: c", r"bad\.yaml: is not YAML \(.*, line 2\)"),
         (b"joint_centres:\n  left_heel: A\n  left_heel: B\n", "'left_heel' is given twice, line 3"),
         (b"just words", "must have joint_centres or angles"),
-        (b"\xff\xfe\x00", "not a text in UTF-8"),
+        (b"\xff\xfe\x00", "not a text file in UTF-8"),
     ):
         bad.write_bytes(content)
         with pytest.raises(BadInputError, match=message):

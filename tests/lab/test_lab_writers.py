@@ -266,7 +266,7 @@ def test_the_last_frame_of_a_c3d_may_have_a_number_beyond_16_bits(squat, tmp_pat
     # A frame less than the parameters promise is found missing, too.
     cut = path.read_bytes()[: -512 * (1 + 16 * squat.sizes["keypoint"] // 512)]
     path.write_bytes(cut)
-    with pytest.raises(BadInputError, match="in its header"):
+    with pytest.raises(BadInputError, match="its header states"):
         read_lab(path)
 
 
@@ -569,7 +569,7 @@ def test_uneven_frames_come_as_c3d_when_they_are_resampled(store, tmp_path: Path
     line = (standing + 0.02 * uneven["time"]).transpose(*uneven["marker_position"].dims)
     line[{"time": 40}] = np.nan
     uneven["marker_position"] = line
-    with pytest.raises(BadInputError, match=r"uneven .* resample them \(--rate"):
+    with pytest.raises(BadInputError, match=r"uneven .* resample the frames \(--rate"):
         write_c3d(uneven, tmp_path / "b.c3d")
     even = resampled(uneven, 50)
     read = mb.read_lab(write_c3d(even, tmp_path / "c.c3d"))

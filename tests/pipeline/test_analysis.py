@@ -459,7 +459,9 @@ def test_a_session_that_is_deleted_meanwhile_does_not_come_back(session, monkeyp
     monkeypatch.setattr(sys.modules["mobility.kinematics.angles"], "joint_angles", remove_first)
     corrections = (lambda: session.set_camera_side("left"), lambda: session.set_repetitions(None))
     for act in (session.analyze, correct, *corrections, session.analyze):
-        with pytest.raises(NotFoundError, match=f"session {session.id}: was deleted meanwhile"):
+        with pytest.raises(
+            NotFoundError, match=f"session {session.id}: was deleted in the meantime"
+        ):
             act()
     assert not [p for p in session.store.path.rglob("*") if session.id in p.name]
 

@@ -201,7 +201,7 @@ def test_one_key_does_not_hold_up_the_others(tmp_path):
         for name, size, frames, status, words in (
             ("a.mov", 11, 10, 413, "at most 0.0001 million are allowed"),
             ("b.mov", 10, 10, 200, "session_id"),
-            ("c.mov", 10, 1, 400, "c.mov: has a single frame"),
+            ("c.mov", 10, 1, 400, "c.mov: has only one frame"),
         ):
             answer = server.upload(key, film(tmp_path / name, size, frames=frames), name=name)
             assert (answer.status_code, words in answer.text) == (status, True), answer.text

@@ -148,7 +148,7 @@ def test_one_of_several_people_is_chosen_when_it_is_made(store, video, tmp_path)
         session.set_subject((65, 60))
     with pytest.raises(BadInputError, match="subject: its keypoints were imported for one person"):
         session.analyze(subject=(65, 60))
-    with pytest.raises(BadInputError, match="its keypoints were imported, and a check finds"):
+    with pytest.raises(BadInputError, match="its keypoints were imported, but a check needs"):
         check_session(session)
 
 

@@ -407,7 +407,7 @@ def test_bad_input_is_one_line(squats: Any) -> None:
     two = people(2)
     ready = mb.mean_curves(two, groups=["a", "b"], participants=names(2))
     for call, says in (
-        (lambda: mb.normalise(angles), "give the repetitions"),
+        (lambda: mb.normalise(angles), "pass the repetitions"),
         (lambda: mb.normalise(angles, repetitions, phase="rise"), "'descent', 'bottom'"),
         (
             lambda: mb.normalise(angles, repetitions.drop_vars("bottom_end"), phase="ascent"),
@@ -421,7 +421,7 @@ def test_bad_input_is_one_line(squats: Any) -> None:
         ),
         (lambda: mb.mean_curves(two), "name the participants"),
         (lambda: mb.mean_curves(two, participants=["a"]), "1 participants for 2 trials"),
-        (lambda: mb.mean_curves(two, participants="ab"), "must be a list with one name for each"),
+        (lambda: mb.mean_curves(two, participants="ab"), "must be a list with a name for each"),
         (lambda: mb.mean_curves(two, participants=["a", np.nan]), "number 2 must be a name"),
         (lambda: mb.mean_curves(two, "knee_flexoin", participants=names(2)), "'knee_flexion'"),
         (

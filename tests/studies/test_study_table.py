@@ -95,9 +95,9 @@ def test_measures_are_chosen_by_name(store: Store, tmp_path: Path) -> None:
             "session,participant\na1,bob\n",
             "study.csv, line 2: .* belongs to participant ann, not to bob",
         ),
-        ("session\nx1\n", "study.csv, line 2: .* names no participant"),
+        ("session\nx1\n", "study.csv, line 2: .* has no participant"),
         ("video\nv.mp4\n", "has no column 'participant'"),
-        ("video,participant\nv.mp4,ann\n", "nothing was run"),
+        ("video,participant\nv.mp4,ann\n", "Nothing was run"),
         ("video,participant\nv.mp4,ann\nv.mp4,ann\n", "lines 2, 3 are the same session, v.mp4"),
     ],
 )

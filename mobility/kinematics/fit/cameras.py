@@ -117,8 +117,8 @@ def with_cameras(
         covered = (observed.weight > LEAST_WEIGHT).sum(axis=1) >= 6
         if covered.sum() < 4:
             raise BadInputError(
-                f"the cameras have less than {LEAST_OVERLAP:g} s of the person in common; use "
-                "videos of the same movement"
+                f"the cameras show the person at the same time for less than {LEAST_OVERLAP:g} "
+                "s; use videos of the same movement"
             )
         observed, start = starting_point(observed)
         observed_fine, speed_fine = _at_knots(fine, sight, offset)

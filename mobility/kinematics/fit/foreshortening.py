@@ -100,8 +100,8 @@ def _distances(points: Array, visible: Mask, knots: Array, tall: float) -> Array
     side = int(pair_visible.mean(axis=0).argmax())
     if not pair_visible[:, side].any():
         raise BadInputError(
-            "no frame shows shoulder, hip, knee and ankle of one side at once, and without "
-            "depth a body cannot be fitted otherwise"
+            "no frame shows the shoulder, hip, knee and ankle of one side together, and without "
+            "depth the fit needs such a frame; film the whole body"
         )
     both = pair_visible.all(axis=1)
     length = np.where(both, lines.mean(axis=1), lines[:, side])

@@ -93,8 +93,8 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     allowed = (overlap >= LEAST_OVERLAP) & (share >= _LEAST_SHARE)
     if not allowed.any():
         raise BadInputError(
-            f"the two videos have less than {LEAST_OVERLAP:g} s of the person in common; use two "
-            "videos of the same movement"
+            f"the two videos show the person at the same time for less than {LEAST_OVERLAP:g} "
+            "s; use two videos of the same movement"
         )
     rho = np.where(allowed, normalised(*total[:3]), -1.0)
     values = total[3] * step / _INDEPENDENT_S
@@ -103,8 +103,8 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     likeness = float(rho[best])
     if likeness < _LEAST_LIKENESS:
         raise BadInputError(
-            "the two videos do not show the same movement (the best correlation of the speeds "
-            f"of the body is {likeness:.2f}, at least {_LEAST_LIKENESS:g} is needed); use two "
+            f"the two videos do not show the same movement (the best correlation of the body's "
+            f"speeds is {likeness:.2f}, but at least {_LEAST_LIKENESS:g} is needed); use two "
             "videos of the same movement"
         )
     _refuse_rivals(evidence, rho, lags * step + start_a - start_b, best)
@@ -141,7 +141,7 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
     tall = tall[np.isfinite(tall)]
     if tall.size < 5 or np.percentile(tall, 90) <= 0:
         raise BadInputError(
-            f"the {what} video hardly shows the person from shoulders to feet; film the whole body"
+            f"the {what} video rarely shows the person from shoulders to feet; film the whole body"
         )
     body = float(np.percentile(tall, 90))
     grid = time[0] + np.arange(int((time[-1] - time[0]) * _GRID_HZ) + 1) / _GRID_HZ
@@ -165,8 +165,8 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
         valid.append(near.astype(np.float64))
     if np.sqrt(np.mean(np.square(speeds))) < _LEAST_SPEED:
         raise BadInputError(
-            f"the person hardly moves in the {what} video, so that the two cannot "
-            "be aligned; film a movement"
+            f"the person hardly moves in the {what} video, so the two videos cannot be aligned; "
+            "film a movement"
         )
     return float(time[0]), np.array(speeds), np.array(valid)
 
@@ -177,8 +177,8 @@ def _refuse_rivals(evidence: Array, rho: Array, offsets: Array, best: int) -> No
     for rival in rival_peaks(evidence, rho, best, valley=0.5 * float(rho[best])):
         if evidence[best] - evidence[rival] < _RIVAL:
             raise BadInputError(
-                "the movement repeats itself so evenly that the offset of the second "
-                f"video is ambiguous ({offsets[best]:+.2f} s or {offsets[rival]:+.2f} s); start "
+                "the movement is so regular that the offset of the second video is ambiguous "
+                f"({offsets[best]:+.2f} s or {offsets[rival]:+.2f} s); start "
                 "both videos before the first repetition and stop them after the last"
             )
         return
@@ -239,7 +239,8 @@ def sight_offset(
     late = first.time[-1] - second.time[0] - least
     if late < early:
         raise BadInputError(
-            f"the cameras have less than {LEAST_OVERLAP:g} s in common; use videos of the same "
+            f"the cameras filmed at the same time for less than {LEAST_OVERLAP:g} s; use videos "
+            "of the same "
             "movement"
         )
     offsets = np.arange(early, late + _COARSE_STEP_S, _COARSE_STEP_S)
@@ -278,8 +279,7 @@ def sight_offset(
     sd = float(1 / np.sqrt(values[coarse] * 2 * max(bend, 1e-9)))
     if not sd < _LARGEST_OFFSET_SD_S:
         raise BadInputError(
-            "the person hardly moves in the two videos, so that they cannot be "
-            "aligned; film a movement"
+            "the person hardly moves in the two videos, so they cannot be aligned; film a movement"
         )
     return TimeOffset(float(around[best]) + shift, max(sd, _LEAST_SD_S), None)
 

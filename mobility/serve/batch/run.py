@@ -519,8 +519,8 @@ def _client_of_processes(workers: int) -> Iterator[Any]:
         except (RuntimeError, OSError) as error:
             reason = _one_line(error.__cause__ or error)
             raise StorageError(
-                f"the workers could not be started ({reason}); in a script, call this below "
-                'if __name__ == "__main__":'
+                f"the workers could not be started ({reason}); in a script, call this function "
+                'below if __name__ == "__main__":'
             ) from None
         stack.enter_context(cluster)
         stack.enter_context(_replace_lost_workers(cluster, workers))
@@ -599,7 +599,7 @@ def _new_folder(reports: Path, started: datetime.datetime) -> Path:
             make_folder(reports)
             folder.mkdir(FOLDER_MODE)
             return folder
-    raise StorageError(f"{reports}: a thousand batches were begun here in this second; try again")
+    raise StorageError(f"{reports}: a thousand batches were started here in this second; try again")
 
 
 def _interrupted(reports: Path, rows_digest: str) -> Path | None:

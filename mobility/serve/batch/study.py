@@ -83,7 +83,7 @@ def read_study(
 def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | None) -> list[str]:
     """Return ids of the sessions of videos, in the order of the list."""
     if "participant" not in listed:
-        raise BadInputError(f"{file}: has no column 'participant'; add it for the videos")
+        raise BadInputError(f"{file}: has no column 'participant', which videos need; add it")
     columns = [name for name in ("video", "participant", *OF_VIDEO) if name in listed]
     entries = [
         (row["line"], {name: row[name] for name in columns if row[name]})
@@ -94,7 +94,7 @@ def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | Non
     except ManifestError as error:
         first, *further_problems = error.problems
         more = f" (and {len(further_problems)} more)" if further_problems else ""
-        raise BadInputError(f"{file}: {first}{more}; nothing was run", error.fields) from None
+        raise BadInputError(f"{file}: {first}{more}. Nothing was run", error.fields) from None
     analysed = {session.id for session in store.sessions() if session.record.state == "analyzed"}
     waiting = [row for row in rows if row.session_id not in analysed]
     if waiting:

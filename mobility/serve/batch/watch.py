@@ -213,7 +213,8 @@ def _process(
                 yield outcome, name_of[outcome.row]
             if running.status != "running":
                 raise StorageError(
-                    f"scheduler {scheduler or ''}: the connection was lost; start the watch again"
+                    f"scheduler {scheduler or ''}: the connection was lost; start mobility "
+                    "watch again"
                 )
 
 

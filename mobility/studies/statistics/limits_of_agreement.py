@@ -129,7 +129,8 @@ def bland_altman(
     labels = np.arange(len(one)) if participants is None else np.asarray(participants).astype(str)
     if len(labels) != len(one):
         raise BadInputError(
-            f"bland_altman: {len(labels)} participants for {len(one)} pairs; name one for each pair"
+            f"bland_altman: there are {len(labels)} participants for {len(one)} pairs; name one "
+            "for each pair"
         )
     valid = np.isfinite(one - other)
     difference = (one - other)[valid]

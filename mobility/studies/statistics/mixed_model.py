@@ -135,7 +135,9 @@ def fit_mixed_model(
     """
     y, x = np.asarray(values, float), np.asarray(fixed, float)
     if len(y) <= x.shape[1] or np.linalg.matrix_rank(x) < x.shape[1]:
-        raise BadInputError("mixed model: too few values for its effects, or effects that coincide")
+        raise BadInputError(
+            "mixed model: there are too few values for its effects, or its effects coincide"
+        )
     terms = _terms(groupings, np.full(len(y), "") if strata is None else np.asarray(strata, str))
     # # Far from 0 the values lose digits, so the search uses their residuals.
     start = np.linalg.lstsq(x, y, rcond=None)[0]
@@ -245,7 +247,9 @@ def _most_likely(model: _Model) -> _Found:
         return stopped
     search = _search_bounded(model)
     if search.theta[model.residuals].min() <= (_NO_ERROR if search.ended else _FLOOR):
-        raise BadInputError("mixed model: too few people with several values to estimate the error")
+        raise BadInputError(
+            "mixed model: there are too few people with several values to estimate the error"
+        )
     if not search.ended:
         raise BadInputError(_ENDLESS)
     return search

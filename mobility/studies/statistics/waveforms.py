@@ -112,8 +112,8 @@ def multiple_correlation(curves: ArrayLike) -> float:
     values = numbers(curves, what="multiple_correlation")
     if values.ndim != 3:
         raise BadInputError(
-            "multiple_correlation: curves must be over (cycle, protocol, frame) (got "
-            f"{values.shape}); for a single cycle pass [curves]"
+            f"multiple_correlation: curves must be over (cycle, protocol, frame) (got "
+            f"{values.shape}); pass [curves] for a single cycle"
         )
     protocols = values.shape[1]
     between_protocols = within_cycle = 0.0
@@ -187,7 +187,7 @@ def independent_curve_test(
     if min(counts) < LEAST_CURVES:
         raise BadInputError(
             f"test of curves: groups of {counts[0]} and {counts[1]} are too small; use at least "
-            f"{LEAST_CURVES} in each to estimate its spread"
+            f"{LEAST_CURVES} people in each"
         )
     _require_arrangements(2.0 ** (sum(counts) - 1), alpha, f"groups of {counts[0]} and {counts[1]}")
     means = [curves.mean(axis=0) for curves in groups]
@@ -238,8 +238,8 @@ def _without_gaps(curves: ArrayLike) -> Array:
 def _require_arrangements(different: float, alpha: float, what: str) -> None:
     if alpha * different < 1:
         raise BadInputError(
-            f"test of curves: {what} without gaps allow no p below {1 / different:.2g}, the level "
-            f"is {alpha:g}; give more participants"
+            f"test of curves: {what} without gaps allow no p below {1 / different:.2g}, but the "
+            f"level is {alpha:g}; use more participants"
         )
 
 
