@@ -72,10 +72,10 @@ class ExerciseStages(Protocol):
     :data:`mobility.pipeline.analysis.STEPS`."""
 
     def subject(self, joints: Sequence[str], movement: str | None) -> Literal["moving"] | None:
-        """Choose among several people the one who moves a joint; None chooses the largest."""
+        """Choose from several people the person who moves a joint; None chooses the largest."""
 
     def fit_options(self, cleaned: xr.Dataset) -> dict[str, Any]:
-        """Return options of :func:`mobility.fit_body` that the exercise decides."""
+        """Return the options of :func:`mobility.fit_body` that the exercise determines."""
 
     def joint_angles(self, trial: Trial) -> xr.Dataset:
         """Compute the angles of the fitted pose."""
@@ -94,10 +94,10 @@ class ExerciseStages(Protocol):
     def other_exercise(
         self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
     ) -> list[dict[str, Any]]:
-        """Warn if another exercise is shown; as for ``assessment.measures.measure``."""
+        """Warn if another exercise is shown; see ``assessment.measures.measure``."""
 
     def recognised_in(self, pose: xr.Dataset) -> list[dict[str, Any]]:
-        """Warn that the fitted pose of another exercise shows this one; empty if unclear."""
+        """Warn that the fitted pose of another exercise shows this exercise; empty if unclear."""
 
     def verdict(
         self,
@@ -117,13 +117,13 @@ class ExerciseStages(Protocol):
         dataset: Callable[[str], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict | None:
-        """Decide the same for a cohort, from the number of accepted repetitions; None if unknown.
+        """Give the verdict for a cohort from the number of accepted repetitions; None if unknown.
 
-        `dataset` reads the result of a stage by its name, if the number is not enough.
+        If the number is not enough, `dataset` reads the result of a stage by its name.
         """
 
     def reported(self, metrics: xr.Dataset) -> xr.Dataset:
-        """Leave out metrics that the report withholds."""
+        """Leave out metrics that the report does not show."""
 
     def warnings_kept(
         self,
@@ -149,9 +149,8 @@ class ExerciseStages(Protocol):
     ) -> tuple[xr.Dataset, xr.Dataset]:
         """Return angles and repetitions for a comparison with lab data.
 
-        ``compared(rep, [angle], side)`` of the repetitions marks what each repetition shows, if
-        that is not everything; the median of a value is taken from ``<value>_start`` to
-        ``<value>_end``.
+        If repetitions do not show everything, ``compared(rep, [angle], side)`` marks what each one
+        shows. The median of a value is taken from ``<value>_start`` to ``<value>_end``.
         """
 
 

@@ -72,11 +72,12 @@ def phase_frames(repetitions: xr.Dataset, moments: Moments | None = None) -> xr.
     Returns
     -------
     xarray.DataArray
-        Boolean, over ``(rep, phase, time)``. Before an event: the frames of the half second before
-        it in which the subject stands, with the feet in the place of the repetition. In the middle
-        of two events: the frames with the hips within a tenth of the way around its middle, or the
-        nearest frame. From one event to another, or around one: the frames there. If the recording
-        cuts off the start (the end), no frame belongs to a phase that begins (ends) with it.
+        Boolean, over ``(rep, phase, time)``. A phase before an event has the frames of the half
+        second before it in which the subject stands, with the feet in the place of the repetition.
+        A phase in the middle of two events has the frames with the hips within a tenth of the way
+        around the middle, or the nearest frame. A phase from one event to another, or around an
+        event, has the frames there. If the recording cuts off the start or end, phases that begin
+        or end there have no frame.
     """
     moments = usual_moments() if moments is None else moments
     require(repetitions, "repetitions", [*REPETITION, *_events(moments)])
@@ -140,9 +141,9 @@ def _events(moments: Moments) -> list[str]:
 
 
 def main_stance(repetitions: xr.Dataset) -> int:
-    """Return the index of the stance with most of the accepted repetitions.
+    """Return the index of the stance with the most accepted repetitions.
 
-    Without any it is the stance in which the subject stands longest.
+    Without accepted repetitions, it is the stance in which the subject stands longest.
     """
     moments = repetitions["bottom"].values[repetitions["accepted"].values.astype(bool)]
     if not moments.size:
@@ -160,7 +161,7 @@ def standing_of_main_stance(repetitions: xr.Dataset) -> NDArray[np.bool_]:
 def never_standing_there(repetitions: xr.Dataset) -> str:
     """Warn that nobody stands in the place of the feet of an accepted repetition.
 
-    Empty if somebody does, and if nobody stands in the entire recording.
+    The result is empty if somebody does, and if nobody stands in the entire recording.
     """
     time, standing = repetitions["time"].values, repetitions["standing"].values.astype(bool)
     stood = set(stance_at(repetitions, time[standing]).tolist())
@@ -204,7 +205,7 @@ def within(time: Array, first: float, last: float) -> NDArray[np.bool_]:
 
 
 def between(time: xr.DataArray, first: xr.DataArray, last: xr.DataArray) -> xr.DataArray:
-    """Return which times lie in which of several windows."""
+    """Return which times are in which of several windows."""
     inside: xr.DataArray = (time >= first - 1e-9) & (time <= last + 1e-9)
     return inside
 

@@ -26,9 +26,9 @@ def in_words(result: Result) -> str:
 
 
 def in_current_words(check: Any) -> Any:
-    """Return a check in its current form: an `answer` "fault" is the `result` "outside".
+    """Return a check in its current form: an earlier `answer` becomes a `result`.
 
-    Anything else is returned unchanged.
+    For example, "fault" becomes "outside". Anything else is returned unchanged.
     """
     if not isinstance(check, Mapping) or "answer" not in check or "result" in check:
         return check

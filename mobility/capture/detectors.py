@@ -33,12 +33,12 @@ class Keypoints:
     Attributes
     ----------
     pixels
-        Places in the picture, (people, keypoints, 2), in pixels from the left and the top.
+        Positions in the picture, (people, keypoints, 2), in pixels from the left and the top.
     confidence
-        (people, keypoints), from 0 to 1. A keypoint with confidence 0 was not seen, and its place
-        is ignored.
+        (people, keypoints), from 0 to 1. A keypoint with confidence 0 was not seen, and its
+        position is ignored.
     depth
-        (people, keypoints), pixels relative to the hips, smaller is nearer; only if the model has
+        (people, keypoints), in pixels relative to the hips; smaller is nearer. Only for models with
         depth.
     position
         (people, keypoints, 3), metres: x to the picture's right, y up, z towards the camera. It is
@@ -62,18 +62,18 @@ class Detector(Protocol):
     Attributes
     ----------
     name
-        Name of the model, as pages show it ("RTMPose").
+        Name of the model to show on pages ("RTMPose").
     keypoints
-        Its points in order: a set from the table ``keypoint_names`` ("coco_17", "halpe_26",
-        "body_25"), names from that table, or a mapping from the name of each point to MediaPipe's
-        landmark (None if there is no such landmark).
+        The points of the model, in order: a set from the table ``keypoint_names`` ("coco_17",
+        "halpe_26", "body_25"), names from that table, or a mapping from the name of each point to
+        MediaPipe's landmark (None if there is no such landmark).
     source
         Entry of the table ``pose_sources``, which defines the size of its errors: "other" unless
         the points come from MediaPipe's model.
     workers
-        Largest number of processes in which it may run at once; None means one per processor. Use 1
-        if it cannot be shared, as on a GPU, or if it keeps state from frame to frame. With several
-        processes, each one sees only a part of the video.
+        Largest number of processes in which the detector may run at once; None means one per
+        processor. Use 1 if it cannot be shared, as on a GPU, or if it keeps state from frame to
+        frame. With several processes, each process sees only a part of the video.
     """
 
     name: str

@@ -54,11 +54,11 @@ def normalise(
     Parameters
     ----------
     recording
-        A session, whose angles are taken as its report has them (NaN if refused); or angles, a
-        pose, anything over ``time`` in seconds.
+        A session, with the angles of its report (NaN if not reported); or angles, a pose, or any
+        Dataset over ``time`` in seconds.
     repetitions
-        With times of the same clock, as from :func:`find_repetitions`; None takes those of the
-        session.
+        Repetitions with times of the same clock, as from :func:`find_repetitions`; None means those
+        of the session.
     phase
         ``"repetition"``, or ``"descent"`` (to the start of the bottom), ``"bottom"`` or
         ``"ascent"`` (from the end of the bottom).
@@ -69,14 +69,14 @@ def normalise(
     -------
     xarray.Dataset
         The numeric variables over time, in their units, over (rep, percent, ...), linearly
-        interpolated. NaN next to frames that are NaN, throughout what the recording cuts off,
-        which has no percent, and for the leg that hangs in a squat on the other. ``rep`` keeps the
-        numbers of the repetitions; one without that phase is left out.
+        interpolated. Values are NaN next to frames that are NaN, in repetitions that the recording
+        cuts off, and for the lifted leg in a single-leg squat. ``rep`` keeps the numbers of the
+        repetitions; a repetition without that phase is left out.
 
     Raises
     ------
     BadInputError
-        If `recording` is not over time, no repetitions are given or none is in the recording.
+        If `recording` is not over time, or there are no repetitions, or none is in the recording.
     """
     if isinstance(recording, StoredSession):
         intervals = recording.repetitions() if repetitions is None else repetitions

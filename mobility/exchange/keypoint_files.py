@@ -56,7 +56,7 @@ def read_keypoints(
     ----------
     path
         A folder of OpenPose's JSON files, one for each frame (BODY_25, COCO, HALPE_26: OpenPose,
-        Pose2Sim, AlphaPose), or AlphaPose's JSON of results. A poses Dataset of movement, as
+        Pose2Sim, AlphaPose), or AlphaPose's JSON of results; a poses Dataset of movement, as
         NetCDF. A CSV or HDF5 file of DeepLabCut. An analysis file of SLEAP (HDF5). A CSV file with
         a row for each point (frame or time, point, x, y, confidence, person). A pose of this
         package (``pose.nc``). The format is recognised by the content, not by the name.
@@ -68,22 +68,22 @@ def read_keypoints(
         If there are several people, the name of the person to measure, or a point on them, pixels,
         in the frame in which they are first seen.
     keypoints
-        Landmark for the name of a keypoint, if that name is not known; None leaves the keypoint
-        out.
+        Landmark for each keypoint with an unknown name; None leaves the keypoint out.
     model
         Name of the pose model, for pages; by default that of the format.
 
     Returns
     -------
     xarray.Dataset
-        A pose: ``image_position`` in pixels, ``confidence`` from 0 to 1 if the file has it, NaN for
-        landmarks that the model does not find. Its ``time`` is in seconds, 0 for the first frame.
+        A pose with ``image_position`` in pixels, and ``confidence`` from 0 to 1 if the file has it.
+        Landmarks that the model does not find are NaN. Its ``time`` is in seconds, 0 for the first
+        frame.
 
     Raises
     ------
     BadInputError
-        The file has none of these formats, or is damaged; its keypoints are unknown, belong to
-        several people without `subject`, do not fit `rate` or `size`, or have no place.
+        The file has another format or is damaged, or its keypoints are unknown, belong to several
+        people without `subject`, do not fit `rate` or `size`, or have no positions.
     NotFoundError
         There is no such file or folder.
     """

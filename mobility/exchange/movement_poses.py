@@ -58,16 +58,16 @@ def from_movement(
     individual
         Name of the person, if there are several.
     keypoints
-        Landmark for the name of a keypoint, if no model of the table ``keypoint_names`` (COCO,
-        Halpe, OpenPose's BODY_25, MediaPipe) has that name; None leaves the keypoint out.
+        Landmark for each keypoint whose name is not in the table ``keypoint_names`` (COCO, Halpe,
+        OpenPose's BODY_25, MediaPipe); None leaves the keypoint out.
     image_size
         Width and height of the picture, pixels.
 
     Returns
     -------
     xarray.Dataset
-        A pose: ``image_position`` in pixels, ``confidence`` from the model, and no ``position``;
-        NaN for absent landmarks.
+        A pose with ``image_position`` in pixels, ``confidence`` from the model, and no
+        ``position``. Absent landmarks are NaN.
 
     Raises
     ------
@@ -175,10 +175,10 @@ def to_movement(
 ) -> xr.Dataset:
     """Make a poses Dataset of movement, which its functions filter, plot and save.
 
-    ``position`` is in space, metres, y up, or in the picture, pixels, y downwards. A pose from
-    ``estimate_pose`` is already such a Dataset, with more variables; this one has no others. The
-    dimensions are called ``keypoint`` and ``individual`` (singular), or, as in movement before its
-    version 0.16, ``keypoints`` and ``individuals`` (plural).
+    ``position`` is in space (metres, y up) or in the picture (pixels, y downwards). A pose from
+    ``estimate_pose`` is already such a Dataset with more variables; the new Dataset has no others.
+    The dimensions are called ``keypoint`` and ``individual`` (singular), or, as before version 0.16
+    of movement, ``keypoints`` and ``individuals`` (plural).
     """
     if of == "space":
         require_positions(pose, what="to_movement")

@@ -67,13 +67,13 @@ def picture_angles(
 ) -> xr.Dataset:
     r"""Measure single-joint angles from landmarks in the picture.
 
-    The angle is measured in the plane in which the distal segment moves. That is the image plane,
+    The angle is measured in the plane in which the distal segment moves. This is the image plane,
     unless the segment is seen to leave it by an elevation :math:`\beta`. The size of :math:`\beta`
-    follows from the apparent length: a segment looks :math:`c = \cos\beta` times as long as it is,
-    within the error of c. Only the part that exceeds the apparent elevation of a segment in the
-    plane counts. Its sign comes from the depth of the landmarks.
+    comes from the apparent length: a segment looks :math:`c = \cos\beta` times as long as it is,
+    within the error of c. Only elevation beyond the apparent elevation of a segment in the plane
+    counts. The sign comes from the depth of the landmarks.
 
-    The `pose` comes from one camera and has ``image_position``, fitted or not. A pose without
+    The `pose`, fitted or not, comes from one camera and has ``image_position``. A pose without
     ``position``, as from other pose models
     (:func:`~mobility.exchange.movement_poses.from_movement`), needs the `view`: the side of the
     subject that the camera sees.
@@ -90,13 +90,14 @@ def picture_angles(
 
     Notes
     -----
-    The standard deviation combines the error of the landmarks in the picture, which counts more the
-    shorter a segment looks, with the errors of both elevations. Zero is defined as in goniometry.
+    The standard deviation combines the error of the landmarks in the picture, which counts more if
+    a segment looks short, with the errors of both elevations. Zero is defined as in goniometry
+    (Norkin & White 2016, Measurement of Joint Motion, 5th ed.).
+
     Elbow and knee are positive to the side to which they bend most in the recording. Shoulder and
     hip are positive forwards, or outwards if they move in the frontal plane. Trunk and neck are
     positive to the side to which they bend. Shoulder and hip are NaN if that plane is more than 45
-    degrees from the image plane, or if the subject turns round. Norkin & White 2016, Measurement of
-    Joint Motion, 5th ed.
+    degrees from the image plane, or if the subject turns round.
     """
     if "image_position" not in pose:
         raise BadInputError("picture_angles: the pose has no 'image_position'")

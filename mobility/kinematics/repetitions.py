@@ -360,44 +360,44 @@ def find_repetitions(
     The signal is the height of the hips above the ankles relative to standing, :math:`h = (\bar H -
     \bar A)\cdot Y / h_{standing}`, low-pass filtered at 3 Hz. Standing is the median of the tallest
     frames, separately for each stance if the feet move to another place. A bottom is a minimum of h
-    that stands out by at least max(`min_depth`, 0.3 (P95 - P5)) and lies at least `min_interval_s`
-    from the next. Neighbouring minima between which h stays below 1 - depth/3 are one bottom, a
-    rebound.
+    with a depth of at least max(`min_depth`, 0.3 (P95 - P5)), at least `min_interval_s` from the
+    next. Neighbouring minima count as one bottom (a rebound) if h stays below 1 - depth/3 between
+    them.
 
-    A repetition starts at the last, and ends at the first, crossing of 5 % of the peak speed of its
-    descent and ascent. Its bottom is the contiguous time in which h is within 3 % of the depth of
-    its minimum. The bottom therefore lasts longer, and descent and ascent shorter, than between
-    turning points. ``bottom`` is the middle of the time in the lowest third of that band, because
-    in a pause the time of the minimum itself is arbitrary.
+    A repetition starts when the descent last passes 5 % of its peak speed, and ends when the ascent
+    first falls to 5 % of its peak speed. The bottom is the contiguous time in which h is within 3 %
+    of the depth of its minimum. The bottom is therefore longer, and descent and ascent are shorter,
+    than between turning points. ``bottom`` is the middle of the time in the lowest third of that
+    band, because the time of the minimum itself is arbitrary in a pause.
 
-    Repetitions that cannot be used stay in the result, with ``accepted`` false and the reason. A
-    repetition is rejected if the recording or a cut of the video cuts it off, if it does not go
-    from standing back to standing (within a third of the depth), or if it is shorter than 0.6 s. It
-    is also rejected if too many frames are missing, if only one leg or no knee bends, or if a foot
-    steps.
+    Repetitions that cannot be used stay in the result, with ``accepted`` false and a ``reason``. A
+    repetition is rejected if it is cut off by the recording or a cut in the video, does not go from
+    standing to standing (within a third of the depth), or is shorter than 0.6 s. It is also
+    rejected if too many frames are missing, only one leg or no knee bends, or a foot steps.
 
-    If the recording has only a third of the descent or ascent, the repetition is accepted, because
-    its bottom, where everything is measured, is complete. It has ``complete`` false and no
-    duration, it starts or ends with the recording, and there is a warning ``repetition_cut_off``.
+    If the recording has at least a third of the descent or ascent, the repetition is accepted,
+    because everything is measured at the bottom, which is complete. The repetition then starts or
+    ends with the recording, has ``complete`` false and no duration, and there is a warning
+    ``repetition_cut_off``.
 
     Parameters
     ----------
     pose
         Pose Dataset, cleaned or fitted; metres, y up. Any frame rate.
     min_depth
-        Least depth as a fraction of the standing height.
+        Smallest depth of a repetition, as a fraction of the standing height.
     min_interval_s
-        Least time between two bottoms, seconds.
+        Shortest time between two bottoms, in seconds.
 
     Returns
     -------
     xarray.Dataset
         Over ``rep`` (1..n, n may be 0): start, bottom_start, bottom, bottom_end, end in seconds;
-        depth in percent, :math:`100(1-h_{min})`, which has the error of the landmarks of hips and
-        ankles. Also accepted, reason, start_seen and end_seen (false if the recording cuts that end
-        off), and complete (both are seen). Over ``time``: hip_height (1 = standing) and standing (h
-        above 0.97, at rest, not in a step). If no repetition is accepted, the history has a warning
-        ``no_repetition``.
+        and depth in percent, :math:`100(1-h_{min})`, which has the error of the landmarks of hips
+        and ankles. Also accepted, reason, start_seen and end_seen (false if the recording cuts that
+        end off), and complete (both are seen). Over ``time``: hip_height (1 = standing) and
+        standing (h above 0.97, at rest, not in a step). If no repetition is accepted, the history
+        has a warning ``no_repetition``.
     """
     h = hip_height(pose)
     repetitions: list[dict[str, Any]] = []

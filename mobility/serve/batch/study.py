@@ -31,7 +31,7 @@ def read_study(
     curves: bool | Names = False,
     workers: Workers | None = None,
 ) -> Study:
-    """Read the list of a study, and the measures of its sessions.
+    """Read the list of a study and the measures of its sessions.
 
     Videos without an analysis are analysed first, as with ``mobility batch``.
 
@@ -40,14 +40,14 @@ def read_study(
     path
         A CSV file, see :func:`mobility.studies.study_table.read_list`.
     store
-        Store of the sessions, also of those for the videos.
+        Store of the sessions, including the sessions made from videos.
     recordings, level, visits
         As in :func:`mobility.studies.study_table.study_table`.
     curves
-        Whether to read the mean curves of the sessions, too, for :func:`mobility.retest_curves`, or
+        Whether to read also the mean curves of the sessions, for :func:`mobility.retest_curves`, or
         the names of the angles. True reads the angles in the report of the exercise.
     workers
-        Processes that share the analysis of videos; default: one for each processor.
+        Number of processes that share the analysis of videos; by default one per processor.
 
     Returns
     -------
