@@ -1,4 +1,4 @@
-"""What documents show of an exercise: what its module ``documents`` may have."""
+"""The functions that an exercise may have in its module ``documents``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class ExerciseDocuments(Protocol):
-    """Module ``documents``: what documents show."""
+    """Module ``documents``: the contents of documents."""
 
     def report(self, session: StoredSession) -> dict[str, Any]:
-        """Make the document that is kept beside the report."""
+        """Make the document that is stored beside the report."""
 
     def angles(self, session: StoredSession) -> xr.Dataset:
-        """Return the angles over time as the report shows them: NaN if it refuses them."""
+        """Return the angles over time as in the report: NaN if they are not reported."""
 
     def shown_angles(self, session: StoredSession) -> xr.Dataset:
         """Return the angles as documents show them."""
@@ -29,5 +29,5 @@ class ExerciseDocuments(Protocol):
 
 
 def documents_of(exercise: Exercise) -> ExerciseDocuments:
-    """Return what documents show of an exercise."""
+    """Return the document functions of an exercise."""
     return cast("ExerciseDocuments", exercise.part("documents"))

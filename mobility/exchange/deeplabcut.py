@@ -44,7 +44,7 @@ def require_plain(path: Path) -> None:
     Raises
     ------
     BadInputError
-        It names another file or place, would take too much memory, or is damaged.
+        The file refers to another file or place, would take too much memory, or is damaged.
     """
     import h5py
 
@@ -202,7 +202,8 @@ def _unpickled(pickled: bytes) -> Any:
 def read_hdf5(group: Any, path: Path) -> tuple[list[Label], int, Callable[[], NDArray[np.float64]]]:
     """Read the labels (individual, part, coordinate) of a table, and its number of frames.
 
-    The last result reads the values (frame, label), after the caller has checked their number.
+    The last result is a function that reads the values (frame, label), after the caller has checked
+    their number.
 
     Parameters
     ----------
@@ -214,7 +215,7 @@ def read_hdf5(group: Any, path: Path) -> tuple[list[Label], int, Callable[[], ND
     Raises
     ------
     BadInputError
-        It is not such a table.
+        The group is not such a table.
     """
     try:
         if "table" in group:  # pandas' format "table"

@@ -91,7 +91,7 @@ class FilePoints:
     names
         Names of the keypoints.
     people
-        Names of the people; made up if the file has none.
+        Names of the people; invented if the file has none.
     software
         Pose model, as far as the format states it.
     times
@@ -139,15 +139,16 @@ def read(path: Path, *, rate: float | None = None, frames: int | None = None) ->
     path
         File or folder.
     rate
-        Frames per second of the video, if known; otherwise 30, to measure how long people are gone.
+        Frames per second of the video, if known; otherwise 30, which determines how long people may
+        be gone.
     frames
         Number of frames of the video, if known.
 
     Raises
     ------
     BadInputError
-        It has none of these formats, is empty or damaged, or has an unknown set of keypoints; with
-        the file, and the line if there is one.
+        The file has another format, is empty or damaged, or has an unknown set of keypoints. The
+        message names the file, and the line if there is one.
     NotFoundError
         There is no such file or folder.
     """

@@ -1,4 +1,4 @@
-"""Identities of people from frame to frame, if a file only lists the people of each frame.
+"""Identities of people from frame to frame, for files that only list the people of each frame.
 
 A small file can claim a very large number of keypoints, so their number has a limit.
 """
@@ -108,8 +108,8 @@ def followed(
     """Follow people with `count` keypoints through frames at `rate` per second.
 
     A person with a name is the same in all frames with that name. Others continue as the nearest
-    person of the last second, or of the last frames with people. A person farther away is a new
-    one, even if each frame has only one person.
+    person of the last second, or of the last frames with people. A person farther away counts as a
+    new person, even if each frame has only one.
 
     Raises
     ------
@@ -259,7 +259,8 @@ def choose(
     people
         Names of the persons.
     subject
-        Name of the person, or a point on them when they are first seen; None for the only person.
+        Name of the person, or a point on them in the frame in which they first appear; None for the
+        only person.
     what
         Beginning of an error message.
     """

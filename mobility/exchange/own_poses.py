@@ -1,4 +1,4 @@
-"""Poses of this package that are read from files; nothing in them is trusted unchecked."""
+"""Poses of this package that are read from files; all their contents are checked."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _LONGEST_NAME = 255
 def own_pose(
     pose: xr.Dataset, file: Path, *, size: tuple[int, int] | None, model: str | None
 ) -> xr.Dataset:
-    """Make a pose from a pose file: its points unchanged, and the plausible rest.
+    """Make a pose from a pose file: its points unchanged, and other contents if they are plausible.
 
-    It counts as a pose of the package's own model if it has positions and states the software, or
-    the digest of a model that the package pins. Otherwise it belongs to another model, and has only
-    points in the picture.
+    The pose counts as made by the package's own model if it has positions and states the software,
+    or the digest of a model that the package pins. Otherwise it belongs to another model, and only
+    its points in the picture are used.
 
     Parameters
     ----------
@@ -62,7 +62,8 @@ def own_pose(
     Raises
     ------
     BadInputError
-        It is not a pose, belongs to a picture of another size, or has impossible attributes.
+        The content is not a pose, belongs to a picture of another size, or has impossible
+        attributes.
     """
     attrs = _checked_attrs(pose.attrs, file)
     pose = _checked(pose.drop_attrs(deep=False).assign_attrs(attrs), file)

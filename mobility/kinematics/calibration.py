@@ -1,6 +1,6 @@
 """Calibrated cameras: reading calibration files, and matching cameras to videos.
 
-Supported are files of OpenCV (``FileStorage`` as YAML: one camera, or two from
+The module reads files of OpenCV (``FileStorage`` as YAML: one camera, or two from
 ``stereoCalibrate``), of Pose2Sim, Caliscope and anipose (TOML), and of Qualisys (``.qca.txt``). A
 camera sees a point X of the world, in metres, at ``R X + t``: x to the right in the picture, y
 down, z ahead, as in OpenCV.
@@ -53,10 +53,11 @@ _QUALISYS_PIXEL = 64.0
 class Camera:
     """One camera of a calibration file.
 
-    `size` is width and height of the picture, `matrix` focal lengths and principal point, all in
-    pixels; `distortion` has the coefficients of OpenCV's model, k1, k2, p1, p2, k3, ... `rotation`
-    and `translation` (metres) lead from the world to the camera; they are None if the file has only
-    the lens. `residual_px` is the reprojection error of the calibration, if known.
+    `size` is width and height of the picture, and `matrix` has the focal lengths and the principal
+    point, all in pixels. `distortion` has the coefficients of OpenCV's model: k1, k2, p1, p2, k3,
+    ... `rotation` and `translation` (metres) lead from the world to the camera; they are None if
+    the file has only the lens. `residual_px` is the reprojection error of the calibration, if
+    known.
     """
 
     name: str
@@ -75,7 +76,7 @@ class Camera:
     def for_size(self, size: tuple[int, int]) -> tuple[Camera, dict[str, Any] | None]:
         """Return the camera for a picture of another size, with a warning about the change.
 
-        A picture of another shape is refused.
+        A picture of another shape raises an error.
         """
         if size == self.size:
             return self, None
@@ -123,8 +124,8 @@ class Camera:
 class Calibration:
     """Cameras in the order of the file, or, once matched, in the order of the videos.
 
-    `up` is the upward direction of the world, if the file states it. `matched` tells how the
-    cameras were assigned to videos: "by name", "by order", or empty before that.
+    `up` is the upward direction of the world, if the file states it. `matched` is how the cameras
+    were assigned to videos: "by name", "by order", or empty if they were not.
     """
 
     cameras: tuple[Camera, ...]
@@ -350,7 +351,7 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
     OpenCV's YAML has ``camera_matrix``, ``distortion_coefficients``, ``image_width`` and
     ``image_height`` for one camera, or ``M1``, ``D1``, ``M2``, ``D2``, ``R``, ``T`` and the size
     for two. TOML of Pose2Sim, Caliscope or anipose has tables with ``size``, ``matrix``,
-    ``distortions``, ``rotation`` and ``translation``; The XML of Qualisys (``.qca.txt``) has z up.
+    ``distortions``, ``rotation`` and ``translation``. The XML of Qualisys (``.qca.txt``) has z up.
     YAML and TOML may state which axis of the world is up: ``vertical_axis: z`` (in TOML under
     ``metadata``).
     """

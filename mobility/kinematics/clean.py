@@ -1,4 +1,4 @@
-"""Cleaning of landmarks: hidden points, swap repair, outliers, short gaps, low-pass filter."""
+"""Cleaning of landmarks: hidden points, exchanged sides, outliers, short gaps, low-pass filter."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def _check_labels(name: str, index: Any) -> None:
 
 
 def check_attributes(dataset: xr.Dataset) -> None:
-    """Raise an error if an attribute that the package reads has a different type than it writes."""
+    """Raise an error if an attribute does not have the type that the package writes."""
     holders = {"": dataset.attrs}
     holders |= {f" of '{name}'": variable.attrs for name, variable in dataset.variables.items()}
     for of, attrs in holders.items():
@@ -311,7 +311,7 @@ def _check_points(name: str, values: xr.DataArray, axis: str, labels: Sequence[s
 def check_dimensions(
     name: str, values: xr.DataArray, needed: Sequence[str], *, beside: Sequence[str] = ()
 ) -> None:
-    """Raise an error unless a variable has the dimensions `needed`, and only `beside` besides."""
+    """Raise an error unless a variable has the dimensions `needed`, and no others than `beside`."""
     lacking = sorted(set(needed) - set(map(str, values.dims)))
     if lacking:
         raise BadInputError(f"'{name}' has no dimension {', '.join(lacking)}")

@@ -1,4 +1,4 @@
-r"""Angles of single joints in the image plane, with and without a fitted body.
+r"""Single-joint angles in the image plane, with and without a fitted body.
 
 The angle of a joint that moves in the image plane can be measured there from the joint's landmarks
 alone, whatever else is outside the picture. How far a segment leaves that plane follows from how
@@ -183,9 +183,9 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
     the body, the picture has the weight :math:`w = \sigma_f^2 / (\sigma_p^2 + \sigma_f^2)`. The
     squared difference of the two angles beyond both variances is added to :math:`\sigma_f^2`, and
     to :math:`\sigma_p^2` as well if the segments leave the image plane. Within the plane the
-    picture is right, because the body needs the whole person and infers the depth.
+    picture is more reliable, because the body needs the whole person and infers the depth.
 
-    Both angles come from the same landmarks, so together they are not more certain than apart. The
+    Both angles come from the same landmarks, so combining them does not make them more certain. The
     standard deviation is :math:`w \sigma_p + (1 - w) \sigma_f`, which holds for any correlation of
     their errors. `fitted` is the result of :func:`~mobility.kinematics.fit.entry.fit_body` for one
     camera's pose.
@@ -196,10 +196,10 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``,
         ``<angle>_sd`` and the weight of the picture, from 0 to 1, ``<angle>_in_picture``. Over
         (draw, fit_time, side): ``<angle>_draws``, posterior samples of the error, partly shared by
-        both sides. Each side has attributes of the angle: ``in_picture_left`` is the mean weight;
-        ``disagree_left`` is the share of the frames in which picture and body differ by more than
-        1.96 standard deviations of their difference. ``plane_left`` and ``off_picture_left`` are as
-        from :func:`picture_angles`.
+        both sides. Each angle has attributes for each side. ``in_picture_left`` is the mean weight,
+        and ``disagree_left`` the share of frames in which picture and body differ by more than 1.96
+        standard deviations of their difference. ``plane_left`` and ``off_picture_left`` are as from
+        :func:`picture_angles`.
     """
     if "position_draws" not in fitted:
         raise BadInputError(
@@ -296,7 +296,7 @@ def _error_draws(value: Array, sd: Array, ends: Array) -> Array:
 
 
 def guessed_landmarks(angle: str) -> dict[str, float]:
-    """Return the landmarks of an angle that may be off the picture, with their visibility."""
+    """Return the landmarks of an angle that may be outside the picture, with their visibility."""
     entry = tables.load(TABLE)["angles"].get(angle, {}).get("guessed")
     return {} if entry is None else {str(entry["landmark"]): float(entry["visibility"])}
 

@@ -493,7 +493,7 @@ def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
 
 
 def repetition_warnings(repetitions: Sequence[Mapping[str, Any]], why_none: str) -> dict[str, Any]:
-    """Warn about repetitions that the recording cuts off, or give the reason why there is none."""
+    """Warn about repetitions that the recording cuts off, or explain why there is none."""
     if not any(repetition["accepted"] for repetition in repetitions):
         reason = (
             "; ".join(dict.fromkeys(repetition["reason"] for repetition in repetitions)) or why_none
@@ -568,7 +568,7 @@ def set_repetitions(
     without overlap and within the recording; it may be empty. All repetitions are accepted with
     these times; start and end of the bottom are found around `bottom`. A start or end at the edge
     of the recording, at which the subject does not stand, counts as not seen. `why_none` is the
-    reason for an empty list that nobody chose.
+    reason for an empty list that was not set by hand.
     """
     require_pose(pose, what="set_repetitions")
     h = hip_height(pose)
@@ -628,9 +628,9 @@ def repetitions_of_signal(
 ) -> xr.Dataset:
     """Find the repetitions of a movement that does not lower the hips.
 
-    In a repetition a signal rises from rest, reaches the end of range and comes back. As in
-    :func:`find_repetitions` it starts and ends at 5 % of the peak speed on its way, so that no rest
-    belongs to it. Its ``bottom`` is the time in which the signal is within 3 % of the end of range.
+    In a repetition, a signal rises from rest, reaches the end of range and comes back. As in
+    :func:`find_repetitions`, it starts and ends at 5 % of the peak speed, so it includes no rest.
+    Its ``bottom`` is the time in which the signal is within 3 % of the end of range.
 
     Parameters
     ----------
@@ -639,14 +639,14 @@ def repetitions_of_signal(
     signal
         An angle or distance in the frames of the pose; if it falls and comes back, its negative.
     least
-        Least rise, in the unit of the signal.
+        Smallest rise, in the unit of the signal.
     why_none
         The reason if there is no repetition.
     intervals
         ``start``, ``bottom`` (end of range) and ``end`` of each repetition, if they were set by
         hand; None finds them.
     min_interval_s
-        Least time between two ends of range, seconds.
+        Shortest time between two ends of range, in seconds.
 
     Returns
     -------
@@ -736,7 +736,7 @@ def normalise_repetitions(
     dataset
         Angles, a pose, or anything else over ``time`` in seconds.
     repetitions
-        With times of the same clock, as from :func:`find_repetitions`.
+        Repetitions with times of the same clock, as from :func:`find_repetitions`.
     points
         Number of points of a repetition, both ends included.
 
@@ -744,13 +744,14 @@ def normalise_repetitions(
     -------
     xarray.Dataset
         The numeric variables over time, in their units, over (rep, percent, ...), linearly
-        interpolated. NaN next to frames that are NaN, and throughout a repetition that the
-        recording cuts off, because it has no percent. ``rep`` keeps the numbers of `repetitions`.
+        interpolated. Values are NaN next to frames that are NaN, and in repetitions that the
+        recording cuts off, because their percentages are unknown. ``rep`` keeps the numbers of
+        `repetitions`.
 
     Raises
     ------
     BadInputError
-        If `dataset` is not over time, or no repetition is given or lies in the recording.
+        If `dataset` is not over time, or no repetition is in the recording.
     """
     if "accepted" not in repetitions:
         raise BadInputError("normalise_repetitions: the repetitions have no 'accepted'")

@@ -67,11 +67,12 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
 
     The signals are the speeds of the heights in the picture of hips, shoulders, nose, wrists and
     knees, in units of the body's height in the picture. Over the part that both videos show, their
-    normalised cross-correlation :math:`\rho` is computed for every offset. The offset is the one
-    that explains most: it has the largest :math:`-\frac{N}{2}\log(1-\rho^2)` with the number N of
-    independent values in the overlap. A parabola through its neighbours gives it to a fraction of a
-    frame. Its standard deviation comes from the curvature of the peak, or from the spread of the
-    offsets of the single signals if that is larger.
+    normalised cross-correlation :math:`\rho` is computed for every offset.
+
+    The estimated offset has the largest :math:`-\frac{N}{2}\log(1-\rho^2)` with the number N of
+    independent values in the overlap. A parabola through the neighbours gives a fraction of a
+    frame. The standard deviation comes from the curvature of the peak, or from the spread of the
+    offsets of the separate signals if that is larger.
 
     Frame rate, length, size of the picture and view may differ; the cameras must not have moved. An
     error is raised if nothing moves, if the videos show different movements or too little of the
@@ -220,11 +221,13 @@ def sight_offset(
 ) -> TimeOffset:
     """Find how much later the second of two calibrated cameras was started.
 
-    Lines of sight to a landmark at the same instant meet. The offset is the one with the strongest
-    evidence: over the part that both videos show, the lines miss each other least, compared with
-    the median over all offsets (mean logarithm, Cauchy). A point x in the axes of the first camera
-    is at ``rotation x + translation`` in those of the second. An error is raised if the lines never
-    meet, because the calibration belongs to other cameras, or if they meet at another offset too.
+    Lines of sight to a landmark at the same instant meet. At the estimated offset, over the part
+    that both videos show, the lines miss each other least, compared with the median over all
+    offsets (mean logarithm, Cauchy).
+
+    A point x in the axes of the first camera is at ``rotation x + translation`` in the axes of the
+    second. An error is raised if the lines never meet, because the calibration belongs to other
+    cameras, or if they also meet at another offset.
     """
     essential = cross_matrix(translation) @ rotation
     one, other = _filled(first), _filled(second)
