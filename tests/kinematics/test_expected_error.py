@@ -209,7 +209,7 @@ def test_a_recording_unlike_those_measured_says_how(fitted: xr.Dataset) -> None:
     other = fitted.assign_attrs(model_sha256="0" * 64)
     first, model = lines({"planted": True, "standing_seconds": 0}, other)
     assert first == nobody
-    assert "another pose model" in model
+    assert "a different pose model" in model
     assert unlike_measured(other.assign_attrs(history="[]")) == []
 
 

@@ -234,7 +234,7 @@ def test_fewer_repetitions_count_where_some_were_asked_for(check):
     assert codes(document) == ["fewer_repetitions"]
     assert document["reasons"][0]["why"] == "only 3 of 5 repetitions are visible"
     movements = check("joint-angle-mobility", repetitions=9)
-    assert movements["reasons"][0]["why"] == "3 of 9 movements are seen"
+    assert movements["reasons"][0]["why"] == "only 3 of 9 movements are visible"
 
 
 def test_nobody_in_a_dark_film_is_no_error(demo, tmp_path, monkeypatch):

@@ -354,7 +354,7 @@ def test_a_session_of_nobody_knows_whom_is_told(store_of_two, damage):
     for _ in range(2):
         done = command(*typed, store=store_of_two.path)
         assert done.returncode == 1
-        assert "session s2: its record is damaged" in done.stderr
+        assert "session s2: the record is damaged" in done.stderr
         assert "deleted everything known to belong to ann" in done.stderr
         assert "deleted everything that belongs to" not in done.stderr
         assert "nothing is stored" not in done.stderr
