@@ -561,7 +561,7 @@ class _LandmarkBuilder:
         return standing
 
     def check(self) -> None:
-        """Raise if the landmarks cannot belong to a person."""
+        """Raise an error if the landmarks cannot belong to a person."""
         if not self.centres:
             reason = next(iter(self.reasons.values()), "none is named")
             raise BadInputError(f"no joint centre can be computed: {reason}")

@@ -1,4 +1,4 @@
-"""Datasets from lab files: conversion to metres, y up, degrees, our names and signs."""
+"""Datasets from lab files, converted to metres, y up, degrees, and our names and signs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ _TURNS: Mapping[str, tuple[tuple[int, int], tuple[int, int], tuple[int, int]]] =
 
 
 class Event(NamedTuple):
-    """Something that happened at a time (s)."""
+    """An event, with its time (s)."""
 
     time: float
     label: str
@@ -89,7 +89,7 @@ class Event(NamedTuple):
 
 @dataclass
 class LabFile:
-    """Content of a lab file before conversion; None if the file does not contain it."""
+    """Content of a lab file before conversion; absent content is None."""
 
     what: str  # the file, for messages
     file_format: str  # C3D, TRC, MOT, STO or CSV
@@ -116,7 +116,7 @@ class LabFile:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the caller states about a file; None if the file states it."""
+    """Information from the caller about a file; None if the file has it."""
 
     mapping: LabMapping | None = None
     units: str | None = None
@@ -126,7 +126,7 @@ class ReadOptions:
 
 
 def unit_of(text: str, *, what: str, kind: Literal["length", "angle"]) -> str | None:
-    """Return the unit of a spelling, or None for an empty text; unknown units raise."""
+    """Return the unit for a spelling, or None for an empty text; unknown units raise an error."""
     spelling = text.strip().casefold()
     if not spelling:
         return None
@@ -224,7 +224,7 @@ def complete_positions(positions: Array) -> Array:
 
 
 def require_unique(names: Sequence[str], *, what: str, kind: str) -> None:
-    """Raise if a name occurs twice."""
+    """Raise an error if a name occurs twice."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BadInputError(
@@ -269,7 +269,7 @@ def _check_units_option(file: LabFile, options: ReadOptions) -> None:
 
 
 def no_angles(kinds: Iterable[str], *, what: str) -> BadInputError:
-    """Return the error for a file with other `kinds` of data than angles and markers."""
+    """Return the error for a file that contains `kinds` of data other than angles and markers."""
     named = " and ".join(", ".join(dict.fromkeys(kinds)).rsplit(", ", 1))
     return BadInputError(
         f"{what}: contains {named}, but no angles; use the file with the joint angles or markers"

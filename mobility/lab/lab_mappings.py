@@ -75,7 +75,7 @@ class AngleColumns(Strict):
 
 
 class Pelvis(Strict):
-    """Markers on the pelvis; the posterior spines may be one marker on the sacrum."""
+    """Markers on the pelvis; one marker on the sacrum may replace the posterior spines."""
 
     left_asis: Name
     right_asis: Name
@@ -125,10 +125,10 @@ class LabMapping(Strict):
 class FileNames:
     """Names in a file, which also match if subject, case or separators differ.
 
-    A name matches exactly; otherwise without the subject before a colon and the path of an OpenSim
-    state (``/jointset/hip_l/hip_flexion_l/value``); otherwise without regard to case, spaces, dots,
-    underscores, the endings ``_study`` and ``_Theia`` and the plural of angles, if only one name of
-    the file matches.
+    Names are compared exactly first, then without the subject before a colon and the path of an
+    OpenSim state (``/jointset/hip_l/hip_flexion_l/value``). Last, they are compared without case,
+    spaces, dots, underscores, the endings ``_study`` and ``_Theia`` and the plural of angles; then
+    only one name of the file may match.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -185,7 +185,7 @@ def _content_patterns(place: str) -> Mapping[str, re.Pattern[str]]:
 
 
 def other_content_of_column(column: str) -> str | None:
-    """Return the content of a column that is neither angle nor marker, by its name, or None."""
+    """Return the content, by its name, of a column that is neither angle nor marker, or None."""
     patterns = _content_patterns("columns").items()
     return next((content for content, pattern in patterns if pattern.search(column)), None)
 
@@ -281,8 +281,8 @@ def given_mapping(mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[st
 def best_mapping(markers: Iterable[str], columns: Iterable[str]) -> LabMapping | None:
     """Return the built-in mapping with most landmarks and angles, by the names in a file.
 
-    If several have equally many, the file must have the larger share of the mapping's names. None
-    if none fits.
+    If several mappings have equally many, the one with the largest share of its names in the file
+    is used. None if no mapping fits.
     """
     in_markers, in_columns = FileNames(markers), FileNames(columns)
     best: LabMapping | None = None

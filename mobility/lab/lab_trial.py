@@ -1,8 +1,8 @@
-"""Comparison of one trial that was filmed and measured in a lab, on the clock of the video.
+"""Comparison of a trial that was filmed and also measured in a lab, on the clock of the video.
 
 The primary comparison uses our formulas for both: they are applied to the joint centres of the lab.
-The angles of the lab's model come second, because they are defined differently. Comparing both on
-the same lab data shows by how much.
+The comparison with the angles of the lab's model is secondary, because they are defined
+differently. Comparing both on the same lab data shows the effect of the definitions.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def read_reference(
     """Read the lab's measurements of a trial: markers, angles, or both, in one file or two.
 
     `static` is a trial with the markers that were taken off for the movement. `mapping`, `units`
-    and `vertical_axis` are those of :func:`~mobility.lab.lab_files.read_lab`; the last two apply to
+    and `vertical_axis` are as in :func:`~mobility.lab.lab_files.read_lab`; the last two apply to
     `lab_file`.
     """
     # One mapping may describe markers, angles, or both.
@@ -175,13 +175,14 @@ def compare(
 ) -> Trial:
     """Bring a trial to one clock, and compare its angles.
 
-    If the `video` has ``<angle>_raw`` and ``<angle>_image``, they are compared, too. The times of
+    If the `video` has ``<angle>_raw`` and ``<angle>_image``, these are also compared. The times of
     its `repetitions` also apply to the lab. The lag (see
     :func:`~mobility.lab.synchronise.find_lag`) comes from angles by the same formulas if the lab
     has markers. It includes the delay of the video's angles (``video_delay`` in
     ``tables/synchronisation.yaml``), and its error includes the variation of that delay.
-    `margin_deg` is for the test of equivalence; `values` are those of
-    :func:`~mobility.lab.agreement.agreement`. A warning lists what the video has and the lab lacks.
+    `margin_deg` is for the test of equivalence; `values` are as in
+    :func:`~mobility.lab.agreement.agreement`. A warning lists angles of the video that are missing
+    in the lab data.
     """
     warnings: list[dict[str, Any]] = list(reference.warnings)
     both = [angles for angles in (reference.formulas, reference.model) if angles is not None]

@@ -58,9 +58,9 @@ RESAMPLED, RATE_BEFORE, FRAMES_BEFORE = "resampled", "rate_before", "frames_befo
 def resampled(dataset: xr.Dataset, rate: float) -> xr.Dataset:
     """Resample positions or angles to even times, multiples of 1 / `rate` seconds.
 
-    Values are interpolated linearly between neighbouring frames. A value next to a missing one is
-    missing. So is a value between frames that are more than three usual steps (and 0.1 s) apart.
-    The attributes note the resampling, and the writers copy the note into the file.
+    Values are interpolated linearly between neighbouring frames. A value next to a missing value is
+    missing, and so is a value between frames that are more than three usual steps (and 0.1 s)
+    apart. The attributes note the resampling, and the writers copy the note into the file.
 
     Raises
     ------
@@ -135,9 +135,9 @@ def write_mot(angles: Angles, path: FilePath, *, fill: Fill | None = None) -> Pa
     """Write angles as an OpenSim motion (MOT or STO), degrees, with OpenSim's names and signs.
 
     The columns are ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
-    ``ankle_angle_r``, ``arm_flex_r``, ``elbow_flex_r``, those of the left side, and
-    ``pelvis_list``. Angles without a coordinate in OpenSim keep our names (``trunk_lean``). Ours
-    are angles between segments, not coordinates of a model: hip flexion is between trunk and thigh,
+    ``ankle_angle_r``, ``arm_flex_r``, ``elbow_flex_r``, the same columns for the left side, and
+    ``pelvis_list``. Angles without a coordinate in OpenSim keep our names (``trunk_lean``). Our
+    angles are between segments, not coordinates of a model: hip flexion is between trunk and thigh,
     so a model moved by it leans less than the person did. The header notes this. Angles without any
     value are left out.
 
@@ -189,16 +189,17 @@ def write_c3d(
 
     `angles` of the same frames become points of the group ``POINT:ANGLES``, in degrees. They have
     the names and signs of Vicon's Plug-in Gait if it has the angle (``LKneeAngles``, x). The
-    mapping ``mobility_c3d`` has all of them, and ``POINT:DESCRIPTIONS`` describes each component.
-    As in files of Plug-in Gait, a component without any value is 0, because some readers drop a
-    point with NaN.
+    mapping ``mobility_c3d`` has all names, and ``POINT:DESCRIPTIONS`` describes each component. As
+    in files of Plug-in Gait, a component without any value is 0, because some readers drop a point
+    with NaN.
 
     Start, bottom and end of accepted `repetitions` become events. Their context is the side if one
     side moves (``Left``, ``Right``), otherwise ``General``.
 
-    A C3D has a rate and no times: its rate comes from the median step, and the first frame number
-    from the first time. It is an error if times differ from an even clock by more than half a frame
-    or are before 0, or if there are more than 65535 frames. Values are stored in single precision.
+    A C3D file has a rate but no times. The rate comes from the median step, and the first frame
+    number from the first time. An error is raised if times differ from an even clock by more than
+    half a frame or are before 0, or if there are more than 65535 frames. Values are stored in
+    single precision.
     """
     import ezc3d
 
@@ -431,7 +432,7 @@ FORMATS: dict[str, Callable[..., Path]] = {
 
 
 def is_export(file: Path) -> bool:
-    """Return whether this module wrote a file, by its head; a TRC of our landmarks counts."""
+    """Return whether this module wrote a file, by its header; TRC files of our landmarks count."""
     with file.open("rb") as opened:
         head = opened.read(1 << 17)  # the longest head of a C3D
     if head[1:2] == b"P":  # like every C3D

@@ -63,14 +63,14 @@ def paired_angles(
     participants: Sequence[str],
     values: Sequence[str] = DISCRETE,
 ) -> tuple[xr.Dataset, list[dict[str, str]]]:
-    """Measure the angles of both in each accepted repetition, with the arguments of `agreement`.
+    """Measure the angles of video and lab in each accepted repetition; arguments as in `agreement`.
 
     The table is over ``rep``, numbered through all trials, with the coordinates ``participant``,
-    ``trial``, ``repetition``, and over ``angle`` ``units``, ``sided`` and ``peak_kind``:
-    `video_curves`, `lab_curves` (rep, angle, side, percent); `video_values`, `lab_values`,
-    `video_values_sd` (rep, metric, angle, side); `repetition_bias` and the other errors,
-    `repetition_coverage` and `repetition_frames_...` (rep, angle, side). Angles are in degrees. The
-    second result is the list of warnings.
+    ``trial`` and ``repetition``; ``angle`` has ``units``, ``sided`` and ``peak_kind``. It contains
+    `video_curves` and `lab_curves` (rep, angle, side, percent), and `video_values`, `lab_values`
+    and `video_values_sd` (rep, metric, angle, side). It also has `repetition_bias` and the other
+    errors, `repetition_coverage` and `repetition_frames_...` (rep, angle, side). Angles are in
+    degrees. The second result is the list of warnings.
     """
     shared = [
         _shared_angles(v, r, t + 1) for t, (v, r) in enumerate(zip(videos, labs, strict=True))
@@ -117,9 +117,9 @@ def paired_angles(
 def paired_metrics(
     videos: Sequence[xr.Dataset], labs: Sequence[xr.Dataset], participants: Sequence[str]
 ) -> xr.Dataset:
-    """Combine the metrics per repetition of both in one table, with their names as angles.
+    """Combine the metrics of repetitions of video and lab in one table, with their names as angles.
 
-    The table is that of :func:`paired_angles` with a single metric ``value``, without curves.
+    The table is as in :func:`paired_angles`, with a single metric ``value`` and without curves.
     """
     units: dict[str, str] = {}
     shared = []

@@ -1,7 +1,7 @@
-"""Quick check of a video, within seconds, while its subject is still there.
+"""Quick check of a video within seconds, while the person is still there.
 
-The stages of an analysis run on few frames, in memory. Their warnings and the checks of the
-recording make the verdict, as after an analysis: limits and words are the same.
+The stages of an analysis run on few frames, in memory. The verdict comes from their warnings and
+from the checks of the recording, with the same limits and words as after an analysis.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the report of an exercise shows: what its module ``page`` may have, beside sections."""
+"""The functions that an exercise may have in its module ``page``, besides sections."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class ExercisePage(Protocol):
-    """Module ``page``: the report; besides, sections of its own."""
+    """Module ``page``: functions for the report; it may also contain sections."""
 
     def in_short(self, session: StoredSession, counted: str, verdict: Verdict) -> str:
-        """Say in one line what was measured."""
+        """State in one line what was measured."""
 
     def moments(
         self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
@@ -29,12 +29,12 @@ class ExercisePage(Protocol):
         """Choose the moments that the first page shows in pictures."""
 
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
-        """Return beginnings of the names of the curves that are shown at first."""
+        """Return the beginnings of the names of the curves that are shown at first."""
 
     def pictures(self, folder: Path) -> dict[str, Any]:
-        """Return the entries of the document that name pictures which the notebook drew."""
+        """Return the entries of the document that name pictures drawn by the notebook."""
 
 
 def page_of(exercise: Exercise) -> ExercisePage:
-    """Return the report of an exercise, with sections of its own."""
+    """Return the page functions and sections of an exercise."""
     return cast("ExercisePage", exercise.part("page"))

@@ -1,4 +1,4 @@
-"""Where numbers come from: how angles are defined, and which video and code they come from."""
+"""The origin of numbers: definitions of angles, the video and the code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def definitions_in_short(
     angles: xr.Dataset, references: References, names: Sequence[str] = ANGLES
 ) -> Markup:
-    """List for each angle where it is zero and where positive."""
+    """List for each angle when it is zero and when positive."""
     rows: list[Row] = []
     for name in names:
         attrs = {key: str(value) for key, value in angles[name].attrs.items()}
@@ -35,7 +35,7 @@ def definitions_in_short(
 
 
 def landmarks(pose: xr.Dataset) -> str:
-    """Say what found the landmarks, and of which model errors were not measured."""
+    """Name the source of the landmarks, and models whose errors were not measured."""
     whose = Origin.of(pose.attrs)
     if whose.pose_source == MEDIAPIPE:
         return tables.sentence("report.landmarks.mediapipe")

@@ -727,7 +727,7 @@ def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
 
 
 def why_without_results(session: StoredSession, record: SessionRecord) -> str:
-    """Say why a session has no results; empty if it has results."""
+    """State why a session has no results; empty if it has results."""
     if record.state == "analyzed":
         return ""
     state: str = record.state
@@ -740,7 +740,7 @@ def why_without_results(session: StoredSession, record: SessionRecord) -> str:
 def why_not_compared(
     verdict: Verdict | None, compared: Sequence[Level], record: SessionRecord
 ) -> str:
-    """Say which verdict excludes a session from comparison; empty if none does."""
+    """State which verdict excludes a session from comparison; empty if none does."""
     if verdict is None:  # only a comparison of all recordings includes it
         return "" if set(compared) == set(LEVELS) else tables.sentence("cohort.not_judged")
     if verdict.level in compared:

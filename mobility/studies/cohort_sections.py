@@ -238,7 +238,7 @@ def _people(sessions: pd.DataFrame) -> int:
 
 
 def changes_in_short(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -> Markup:
-    """Say of each metric how many people changed beyond error, and who.
+    """State for each metric how many people changed beyond error, and who.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def _of_person(participant: str, rows: pd.DataFrame) -> str:
 
 
 def _whose(row: Any) -> str:
-    """Say whose error a change is held against."""
+    """State whose error a change is held against."""
     if row.error_people:
         return lab_norms.error_of(row.error_people, row.error_of)
     return lab_norms.package()
@@ -300,7 +300,7 @@ def _whose(row: Any) -> str:
 def groups_in_short(
     frame: pd.DataFrame, grouped: Mapping[str, pd.DataFrame], group_by: str
 ) -> Markup:
-    """Say of each metric the median of each group; a person counts with the mean of the sides.
+    """State for each metric the median of each group; a person counts with the mean of the sides.
 
     Parameters
     ----------

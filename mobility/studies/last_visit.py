@@ -150,7 +150,7 @@ def since_last_visit(
     now: list[Gauge],
     measure: Callable[[StoredSession], list[Gauge]],
 ) -> Markup:
-    """Say what changed beyond the errors; empty without an earlier visit that measured the same.
+    """State what changed beyond the errors; empty without an earlier visit that measured the same.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def since_last_visit(
 
 
 def about_changes(before: int, now: int, *, whose: Collection[str]) -> list[str]:
-    """Say what a reader of changes must know.
+    """State what a reader of changes must know.
 
     Parameters
     ----------

@@ -89,12 +89,12 @@ class CohortPage(PageWithFiles):
         return exercises
 
     def people(self) -> Markup:
-        """Say who was measured, from where to where."""
+        """State who was measured, from where to where."""
         elsewhere = cohort.not_listed(self.store, self.sessions)
         return of_cohort.participants(self.overview, f"{self.store.path}", elsewhere)
 
     def in_short(self) -> Markup:
-        """Say who changed and how groups differ, and name what nobody has."""
+        """State who changed and how groups differ, and name what nobody has."""
         first, *unknown_elsewhere = (each.unknown for each in self.exercises)
         # A metric of one exercise need not be one of another.
         nowhere = [name for name in first if all(name in unknown for unknown in unknown_elsewhere)]

@@ -99,7 +99,7 @@ def name_of(rows: pd.DataFrame, metric: str, side: str = "") -> str:
 
 
 def differences_in_words(study: Study, groups: Groups) -> dict[str, list[tuple[str, list[str]]]]:
-    """Say of each effect how many measures differ and which, and then the usual measures."""
+    """State for each effect how many measures differ and which, and then the usual measures."""
     compared = groups.differences[groups.differences["reason"].eq("")]
     usual = usual_measures(study, list(dict.fromkeys(compared["metric"])))
     words = {}
@@ -126,7 +126,7 @@ def differences_in_words(study: Study, groups: Groups) -> dict[str, list[tuple[s
 
 
 def _difference(study: Study, row: Any) -> str:
-    """Say how large a difference is, with its interval and p adjusted for all measures."""
+    """State how large a difference is, with its interval and p adjusted for all measures."""
     shown: dict[str, Any] = {"signed": True, "digits": _digits(row.units, (row.high - row.low) / 2)}
     difference, low, high = (
         quantity(value, row.units, **shown) for value in (row.difference, row.low, row.high)
@@ -141,13 +141,13 @@ def _difference(study: Study, row: Any) -> str:
 
 
 def _adjusted(groups: Groups) -> str:
-    """Say what differences are adjusted for; empty where for nothing."""
+    """State what differences are adjusted for; empty where for nothing."""
     names = listed(groups.adjust)
     return tables.sentence("studies.groups.adjusted", names=names) if groups.adjust else ""
 
 
 def differences_in_short(study: Study, groups: Groups) -> Markup:
-    """Say in words which measures differ, and how much the study could have missed."""
+    """State in words which measures differ, and how much the study could have missed."""
     parts: list[h.Node] = [paragraphs(*warnings_in_words(groups))]
     for effect, of_effect in differences_in_words(study, groups).items():
         parts.append(h.h3[capital(effect)])
@@ -162,12 +162,12 @@ def differences_in_short(study: Study, groups: Groups) -> Markup:
 
 
 def warnings_in_words(groups: Groups) -> list[str]:
-    """Say what to know of all differences."""
+    """State what to know of all differences."""
     return [str(warning["message"]) for warning in groups.warnings]
 
 
 def _spread(groups: Groups) -> str:
-    """Say what is assumed of how groups vary; empty where there are no groups of people."""
+    """State what is assumed of how groups vary; empty where there are no groups of people."""
     alike = tables.sentence("studies.groups.method.alike")
     methods_of = [each for each in dict.fromkeys(groups.differences["method"].dropna()) if each]
     by_group = [each for each in methods_of if each != alike]
@@ -374,7 +374,7 @@ def _measures(result: Reliability) -> list[tuple[str, str]]:
 def reliability_in_words(
     study: Study, result: Reliability, usual: Sequence[str]
 ) -> tuple[str, list[str], list[str]]:
-    """Say how often errors exceed a change, which one, of each usual measure, and what to know."""
+    """State how often errors exceed a change, for each usual measure, and which change."""
     items, notes, shares = [], [], []
     for metric, side in _measures(result):
         sem, mdc, icc = (_of_one(result, metric, side, name) for name in ("sem", "mdc95", "icc"))
@@ -396,7 +396,7 @@ def reliability_in_words(
 
 
 def reliability_in_short(study: Study, result: Reliability, usual: Sequence[str]) -> Markup:
-    """Say what a change of the usual measures must exceed."""
+    """State what a change of the usual measures must exceed."""
     lead, items, notes = reliability_in_words(study, result, usual)
     if not items:
         reasons = reasons_without_result(study, _statistic(result, "sem"))
@@ -405,7 +405,7 @@ def reliability_in_short(study: Study, result: Reliability, usual: Sequence[str]
 
 
 def reasons_without_result(study: Study, statistics: pd.DataFrame) -> list[str]:
-    """Say why measures have no result: each reason, with its measures."""
+    """State why measures have no result: each reason, with its measures."""
     without = statistics[statistics["reason"].ne("")]
     return [
         f"{reason}: {shortened(dict.fromkeys(name_of(study.table, m) for m in rows['metric']))}"
@@ -564,7 +564,7 @@ def retest_curves(curves: pd.DataFrame) -> list[xr.Dataset]:
 
 
 def retest_curves_in_words(curves: pd.DataFrame, errors: Sequence[xr.Dataset]) -> Markup:
-    """Say where over the repetition each angle repeats best and worst; then what has no curve."""
+    """State where over the repetition each angle repeats best and worst; then what has no curve."""
     if curves.empty:
         return paragraphs(tables.sentence("studies.reliability.no_curves"))
     items = []
@@ -593,7 +593,7 @@ def retest_curves_in_words(curves: pd.DataFrame, errors: Sequence[xr.Dataset]) -
 
 
 def _without_curve(curves: pd.DataFrame) -> list[str]:
-    """Say which curves there are not, of which angles and sides, and of which sessions."""
+    """State which curves there are not, of which angles and sides, and of which sessions."""
     sessions_of: dict[tuple[str, str], list[str]] = {}
     once = curves.drop_duplicates(["session_id", "metric", "side"])
     for (session_id, reason), rows in once.groupby(["session_id", "reason"], sort=False):

@@ -97,7 +97,7 @@ class VisitPage(Page):
         }
 
     def front(self) -> Markup:
-        """Say who, show the films, and say what stands out, what changed, and what to do."""
+        """State who, show the films, and say what stands out, what changed, and what to do."""
         return (
             html(h.h1[tables.sentence("visit.title", day=dated(self.visit.date))])
             + self._who()
@@ -176,7 +176,7 @@ class VisitPage(Page):
         return shown + paragraphs(*none, *lines, kind="missing")
 
     def _why_limited(self, session_id: str, exercise: str) -> str:
-        """Say what limits a film whose findings are given all the same."""
+        """State what limits a film whose findings are given all the same."""
         verdicts = {film.id: film.verdict for film in self.visit.films_of(exercise)}
         return verdicts[session_id].why if session_id in verdicts else ""
 
@@ -225,7 +225,7 @@ class VisitPage(Page):
         return html(h.h2["What stands out"], parts) if parts else Markup()
 
     def _differing(self, exercise: str) -> list[str]:
-        """Say what each film has where one is outside a target, or likely is, and another not."""
+        """State what each film has where one is outside a target, or likely is, and another not."""
         of_place: dict[tuple[str, str], list[tuple[Finding, str]]] = {}
         for finding, films in self.visit.findings(exercise):
             if finding.value is None or finding.result not in OF_A_VALUE:
@@ -261,7 +261,7 @@ class VisitPage(Page):
         return list(dict.fromkeys(film.view for film in able or films))
 
     def _since(self) -> Markup:
-        """Say what has changed since the visit before beyond the errors of both, and what not."""
+        """State what has changed since the visit before beyond the errors of both, and what not."""
         by_day: dict[datetime.date, list[dict[str, Any]]] = {}
         for row in self.visit.changes():
             by_day.setdefault(row["since"], []).append(row)
@@ -456,7 +456,7 @@ VISIT = (Section("", VisitPage.front), Section("", VisitPage.numbers))
 
 
 def _change(sides: Sequence[Mapping[str, Any]]) -> h.Node:
-    """Say by how much a number has changed, of each side that has."""
+    """State by how much a number has changed, of each side that has."""
     name = _name_of(sides[0])
     if sides[0]["metric"] == metric_and_item(sides[0]["metric"])[0]:
         name = tables.sentence(

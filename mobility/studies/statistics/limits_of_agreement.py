@@ -320,7 +320,7 @@ def _chi_square_ratios(freedom: tuple[float, ...]) -> Array:
 
 
 def too_few(count: int, what: str, *, least: int = LEAST) -> str:
-    """Say how many people have `what` (a name in the table), and how many are needed."""
+    """State how many people have `what` (a name in the table), and how many are needed."""
     key = {0: "nobody", 1: "one"}.get(count, "several")
     has = tables.sentence(f"reasons.few_of_what.{what}")
     return tables.sentence(f"reasons.few.{key}", count=count, what=has, least=least)
