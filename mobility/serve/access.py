@@ -1,10 +1,10 @@
 """Access to the server: settings, permissions, limits, signed addresses, audit log.
 
 One table of actions lists the permissions, and every handler checks it. Token buckets limit the
-requests of each caller and refill with time. Players send no Authorization header, so addresses of
-videos and pictures have a signature, valid for one file and a limited time. Each process has its
-own secret, so a restart makes all of them invalid. The audit log has one line of JSON for each read
-or change of a session. Lines are only added.
+requests of each caller and refill with time. Video players send no Authorization header. Addresses
+of videos and pictures therefore have a signature, which is valid for one file and a limited time.
+Each process has its own secret, so a restart makes all of them invalid. The audit log has one line
+of JSON for each read or change of a session. Lines are only added.
 """
 
 from __future__ import annotations
@@ -111,13 +111,13 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     )
 
     def store_place(self) -> str:
-        """Folder of the sessions."""
+        """Return the path of the folder of the sessions."""
         place = self.store or os.environ.get("MOBILITY_STORE") or "data/sessions"
         require_path(place, what="store")
         return str(Path(place).absolute())
 
     def reports_path(self) -> Path:
-        """Folder of the reports."""
+        """Return the path of the folder of the reports."""
         place = self.reports or os.environ.get("MOBILITY_REPORTS") or "reports"
         require_path(place, what="reports")
         return Path(place).absolute()
@@ -223,7 +223,7 @@ def owner_of(record: SessionRecord) -> Owner:
 
 
 def permit(caller: Caller, action: Action, owner: Owner) -> None:
-    """Raise unless the caller may do it with what belongs to `owner`."""
+    """Raise an error unless the caller may do this with something that belongs to `owner`."""
     if not caller.may(action, owner):
         raise NotPermittedError(
             f"the role {caller.role} may not {ALLOWED[action].in_words}; ask an administrator"
@@ -231,7 +231,7 @@ def permit(caller: Caller, action: Action, owner: Owner) -> None:
 
 
 def permit_session(caller: Caller, action: Action, session_id: str, owner: Owner) -> None:
-    """Raise unless the caller may use a session; for a phone, no others exist."""
+    """Raise an error unless the caller may use a session; phones learn nothing of others."""
     if caller.is_phone and not caller.may("read", owner):
         raise absent(session_id)
     permit(caller, action, owner)
@@ -277,7 +277,7 @@ _VERSION = 2
 
 
 class MediaKeys:
-    """Signs addresses, valid for `seconds`; with 0, none works without a key."""
+    """Signs addresses, which are valid for `seconds`; if 0, no address works without a key."""
 
     def __init__(self, seconds: int, *, clock: Callable[[], float] = time.time) -> None:
         self._seconds = seconds
@@ -313,8 +313,8 @@ log = logging.getLogger(__name__)
 class Audit:
     """``.server/audit.jsonl`` in the store.
 
-    Lines contain ids of keys and sessions, but no names. After a participant's keys are deleted,
-    nothing leads from a line to that person.
+    Lines contain ids of keys and sessions, but no names. After a participant's keys are deleted, no
+    line can be traced to that person.
     """
 
     def __init__(self, store: Store) -> None:

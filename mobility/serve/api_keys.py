@@ -69,7 +69,7 @@ class StoredKeys(Document):
 
 
 class Keys:
-    """The keys of a store, kept in it, so that every server of the store accepts them.
+    """The keys of a store. They are stored in it, so that every server of the store accepts them.
 
     Nothing is written before the first key is created.
     """
@@ -81,10 +81,10 @@ class Keys:
     def create(
         self, role: str, *, user_id: str | None = None, expires_days: float | None = None
     ) -> tuple[str, StoredKey]:
-        """Create a key and return it with its stored form; the key itself is stored nowhere.
+        """Create a key and return it with its stored form; the key itself is not stored.
 
         `user_id` is the owner of the sessions that the key may read; the key of a participant or a
-        phone needs one. By default a key never expires.
+        phone needs an owner. By default a key never expires.
         """
         if role not in ROLES:
             choice = likely(role, ROLES) or f"; choose from {', '.join(ROLES)}"

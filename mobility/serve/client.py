@@ -116,16 +116,16 @@ class Client:
             The file.
         exercise_name, user_id, session_name, body_joint_angles
             As in :meth:`mobility.store.Store.create`. Without `user_id` the session belongs to the
-            key's participant; without `exercise_name` its exercise is that of `movement`.
+            key's participant; without `exercise_name`, the exercise is the one of `movement`.
         movement
             As in :meth:`mobility.store.Session.analyze`.
         keypoints, keypoints_model
             One file of keypoints of the video, as in :meth:`mobility.store.Store.create`.
         for_others
-            Whether to use the path for sessions of other users.
+            Whether to create the session for another user.
         options
-            As in :meth:`mobility.store.Session.analyze`: the options that a server offers, a model
-            by its name.
+            As in :meth:`mobility.store.Session.analyze`: the options that a server offers, with a
+            model by its name.
         """
         path = Path(video)
         joints = (

@@ -122,7 +122,7 @@ class Creation(Handler):
         return too_large(self.served.settings.most_bytes)
 
     def begin_body(self, connection: Any) -> None:
-        """Prepare for a video, or refuse it before it is sent."""
+        """Prepare for a video, or reject it before it is sent."""
         if self.request.method != "POST":
             return
         settings = self.served.settings
@@ -153,7 +153,7 @@ class Creation(Handler):
             self._upload.take(chunk)
 
     def refuse(self, error: MobilityError) -> None:
-        """Answer with an error, and delete everything of the upload."""
+        """Respond with an error, and delete the whole upload."""
         self._clean_up()
         super().refuse(error)
 
@@ -177,12 +177,12 @@ class Creation(Handler):
         self.finish_json(created)
 
     def finish(self, chunk: Any = None) -> Any:
-        """Answer when nothing is left of the upload."""
+        """Respond when nothing is left of the upload."""
         self._clean_up()
         return super().finish(chunk)
 
     def on_connection_close(self) -> None:
-        """Remove what an interrupted upload left."""
+        """Remove the remains of an interrupted upload."""
         super().on_connection_close()
         # # A complete body is used, even if its client is gone.
         if self._watch.is_running():

@@ -51,7 +51,7 @@ class SessionHandler(Handler):
         return session
 
     def require(self, document: str, session: Session, what: str = "") -> None:
-        """Answer with Not Found if the exercise of a session has no such document."""
+        """Respond with Not Found if the exercise of a session has no such document."""
         try:
             self.served.answers.record(session).require(document, what)
         except BadInputError as error:
@@ -65,7 +65,7 @@ class SessionHandler(Handler):
         return session
 
     def require_not_waiting(self, session: Session) -> None:
-        """Raise if a session still waits for its results."""
+        """Raise an error if a session still waits for its results."""
         if not session.store.read_only and self.served.queue.position(session.id):
             raise NotFoundError(
                 f"session {session.id}: is not analysed yet; check its state, and try again later"

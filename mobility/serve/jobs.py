@@ -3,7 +3,7 @@
 Each session to be analysed has a file in ``.server/queue`` of the store, whose name begins with the
 time. Users take turns: the first session of each user comes before the second of any other. The
 file is written before the session is created, has the state "waiting" before the client gets its
-answer, and is removed at the end. A session whose client got no answer is removed at the next
+response, and is removed at the end. A session whose client got no response is removed at the next
 start, and every other session is analysed.
 """
 
@@ -82,7 +82,7 @@ class Job(Document):
 
 @dataclass(frozen=True)
 class Pause:
-    """Why an analysis is not started again yet, and when it will be."""
+    """Why an analysis has not been started again, and when it will be."""
 
     reason: str
     seconds: float
@@ -144,7 +144,7 @@ class Queue:
             self._lock.release()
 
     def check_room(self, user_id: str | None = None) -> None:
-        """Raise if the queue is full, or the user's share of it."""
+        """Raise an error if the queue, or the user's share of it, is full."""
         names = self._names()
         most = self._settings.queue_length
         if len(names) + self._reserved.total() >= most:
@@ -371,7 +371,7 @@ class Queue:
                 await self.forget(job.session_id)
 
     def require_hold(self) -> None:
-        """Raise unless this server works on the queue of the store, or can take it over."""
+        """Raise an error unless this server works on the store's queue, or can take it over."""
         if not self._hold():
             raise ConflictError(
                 "another Jupyter server is working on the queue of this store; send the request "
@@ -566,8 +566,8 @@ class Queue:
 def remove_participant_files(folder: Path, user_id: str) -> None:
     """Remove files of a participant from the private folder of a server.
 
-    Uploads and exports that a stopped server left may belong to anybody, so all are removed. On a
-    running server, only the participant's files in the queue are removed.
+    Uploads and exports that a stopped server left behind may belong to anybody, so all are removed.
+    On a running server, only the participant's files in the queue are removed.
     """
     if not folder.is_dir():
         return

@@ -49,7 +49,7 @@ def new_code(store: Store, place: str, *, user_id: str | None = None) -> str:
     """Create a key for one phone, and return the address in its code.
 
     `place` is the address for phones ("http://192.168.1.5:8891"). The key may add videos of
-    `user_id`, by default a new participant, and see what it added.
+    `user_id`, by default a new participant, and see the videos that it added.
     """
     user = user_id or f"phone-{secrets.token_hex(4)}"
     key, stored = Keys(store).create(PHONE, user_id=user, expires_days=HOURS / 24)
@@ -107,8 +107,8 @@ def serve(
     """Serve the page on this computer until it is interrupted.
 
     `port` is tried first, then the next ones. Phones are accepted at `network`, an address in the
-    local network, or not at all with None. `tell` receives the address of the page, and the address
-    for phones.
+    local network; None accepts none. `tell` receives the address of the page, and the address for
+    phones.
     """
     os.environ |= {"MOBILITY_STORE": store.place, "MOBILITY_REPORTS": str(store.reports.absolute())}
     # # Otherwise the debugger of a kernel prints warnings about modules of Python.

@@ -94,7 +94,7 @@ class Upload:
 
     @property
     def video(self) -> Path | None:
-        """The video, once it has begun."""
+        """The video, after it has started to arrive."""
         return self.files.get("video")
 
     def take(self, data: bytes) -> None:
@@ -118,7 +118,7 @@ class Upload:
     def finish(self, *, default_id: str | None, for_others: bool) -> dict[str, Any]:
         """Check the whole body, and return the fields of the session, and its ``options``.
 
-        `default_id` is the participant if the body names none. The body has to name one if
+        `default_id` is the participant if the body names none. The body must name one if
         `default_id` is None, or with `for_others`.
         """
         if self._parser is not None:
@@ -266,7 +266,7 @@ def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
 
 
 def read_json_body(body: bytes) -> Any:
-    """Read a JSON body, as :func:`parse_json`; raise for lists and objects that are too long."""
+    """Read a JSON body like :func:`parse_json`; too long lists and objects raise an error."""
     try:
         value = parse_json(body)
         _check_lengths(value)
@@ -348,7 +348,7 @@ def _file_name(filename: str, field: str) -> str:
 def refuse_unknown(
     names: Iterable[str], allowed: frozenset[str], what: str, *, kind: str = "field"
 ) -> None:
-    """Raise for names that are not allowed; suggest the likely spelling, or list the allowed."""
+    """Raise an error for unknown names; suggest the likely spelling, or list the allowed names."""
     unknown = [name for name in names if name not in allowed]
     if len(unknown) > _MOST_PARTS:
         raise BadInputError(f"{what}: has {len(unknown)} unknown {kind}s")

@@ -159,10 +159,11 @@ class AnalysisOptions(Strict):
     with MediaPipe. Its errors are assumed until they are measured."""
 
     def for_videos(self, *, second: bool, calibrated: bool, detected: bool = True) -> Self:
-        """Adapt the options to the videos of a session; refuse options that conflict.
+        """Adapt the options to the videos of a session; conflicting options raise an error.
 
-        `second` means that there is a second video, `calibrated` that the field of view of the
-        cameras is known, and `detected` that the keypoints are found in the videos, not imported.
+        `second` means that there is a second video, and `calibrated` that the field of view of the
+        cameras is known. `detected` means that the keypoints come from the videos and are not
+        imported.
         """
         for name in ("model", "detector"):
             if not detected and getattr(self, name) not in (AUTO, None):
@@ -200,7 +201,7 @@ class AnalysisOptions(Strict):
 
 
 def check_movement(name: str, exercise: Exercise, joints: Sequence[str]) -> None:
-    """Refuse an unknown movement, or a movement of a joint that the session does not measure."""
+    """Raise an error for an unknown movement, or for a joint that the session does not measure."""
     from mobility.assessment.movements import movement
 
     joint = movement(name)["joint"]

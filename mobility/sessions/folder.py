@@ -99,9 +99,10 @@ def delete_session(store: Path, session_id: str, remove_reports: Callable[[str],
 def sweep_sessions(
     store: Path, remove_reports: Callable[[str], object]
 ) -> dict[str, StorageError | None]:
-    """Finish interrupted deletions, and remove the leftovers of dead creations.
+    """Finish interrupted deletions, and remove the leftovers of interrupted creations.
 
-    Maps the id of each session with leftovers to the error that kept them, or None.
+    The result maps the id of each session with leftovers to the error that prevented their removal,
+    or None.
     """
     swept: dict[str, StorageError | None] = {}
     for session_id, hidden in _leftovers(store):

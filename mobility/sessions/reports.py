@@ -43,13 +43,13 @@ GROUPED_BY = (
 
 
 def page_files(folder: Path, name: str) -> dict[str, Path]:
-    """Paths of the files of a page: "html", "client" (that for the client), "notebook", "json"."""
+    """Return the paths of a page's files: "html", "client" (for the client), "notebook", "json"."""
     endings = {"html": "html", "client": "client.html", "notebook": "ipynb", "json": "json"}
     return {kind: folder / f"{name}.{ending}" for kind, ending in endings.items()}
 
 
 def find_notebook(name: str) -> Path:
-    """Return the path of a report notebook: in the checkout, or else in the installation."""
+    """Return the path of a report notebook, in the checkout or otherwise in the installation."""
     notebook = beside_package("notebooks") / f"{name}.ipynb"
     if not notebook.is_file():
         raise NotFoundError(f"there is no notebook {name}.ipynb in {notebook.parent}")
@@ -69,13 +69,13 @@ def demo_places(exercise_name: str) -> tuple[Path, Path]:
 
 
 def demo_video(exercise_name: str) -> Path:
-    """Path of the video of the demo session of an exercise."""
+    """Return the path of the video of the demo session of an exercise."""
     folder, _ = demo_places(exercise_name)
     return next(folder.glob("video.*"))
 
 
 def beside_package(folder: str) -> Path:
-    """Return the folder beside the package, in the checkout or else in the installation."""
+    """Return the folder beside the package, in the checkout or otherwise in the installation."""
     checkout = Path(__file__).resolve().parents[2]
     if (checkout / "notebooks" / "workbench.ipynb").is_file():
         return checkout / folder
@@ -202,7 +202,7 @@ def remove_reports(reports: Path, session_id: str) -> None:
 def reports_on(reports: Path, sessions: list[str], user_id: str | None = None) -> list[Trace]:
     """Find reports of cohorts and studies that contain one of the sessions, or a participant.
 
-    Reports whose deletion was interrupted are included, whomever they contain.
+    Reports whose deletion was interrupted are included, whatever they contain.
     """
     traces = []
     for folder in sorted(reports.glob("[!.]*/")):

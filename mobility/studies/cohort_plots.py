@@ -163,14 +163,14 @@ def group_curves(
         From :func:`mobility.mean_curves`. Both sides of a single group are drawn together. With
         several groups, each side has its own Axes.
     test
-        From :func:`mobility.compare_curves`: its clusters are marked below the curves, with their
-        p.
+        From :func:`mobility.compare_curves`. Its clusters are marked below the curves, with their p
+        values.
     side
         Side to draw; None draws both.
     band
-        ``"whole"``: 95 % confidence band of the whole curve, from five people on; with fewer people
-        as ``"points"``: 95 % confidence interval of each point, from three people on. ``"sd"``: one
-        standard deviation between people.
+        ``"whole"``: 95 % confidence band of the whole curve, from five people on, and with fewer
+        people the same as ``"points"``. ``"points"``: 95 % confidence interval of each point, from
+        three people on. ``"sd"``: one standard deviation between people.
     ax
         Where to draw; None makes a figure.
 
@@ -184,8 +184,7 @@ def group_curves(
     Raises
     ------
     BadInputError
-        `curves` does not have that side, or two sides of several groups are to be drawn on one
-        `ax`.
+        `curves` does not have that side, or two sides of several groups would be drawn on one `ax`.
     """
     sides = [str(value) for value in curves["side"].values]
     _require_sides(sides, "plot.group_curves")
@@ -300,7 +299,7 @@ def reliability(
     over: str = "visit",
     axes: Pair = None,
 ) -> list[Axes]:
-    """Draw how a measure repeats: differences of visits over means, and one line per person.
+    """Draw the repeatability of a measure: differences over means, and a line for each person.
 
     Parameters
     ----------

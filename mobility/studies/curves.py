@@ -563,7 +563,7 @@ def mean_over_repetitions(values: Array) -> tuple[Array, NDArray[np.bool_]]:
 
 
 def why_no_curve(normalised: xr.DataArray) -> str:
-    """State why a normalised angle has no value on a side."""
+    """Return why a normalised angle has no value on a side."""
     if not normalised.sizes["rep"]:
         return tables.sentence("curves.no_curve.no_repetition")
     return str(normalised.attrs.get("refused") or tables.sentence("curves.no_curve.gaps"))

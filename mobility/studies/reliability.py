@@ -1,4 +1,4 @@
-"""How reliable measures are: from a table of measured values to the statistics of a paper."""
+"""Reliability of measures: from a table of measured values to the statistics of a paper."""
 
 from __future__ import annotations
 

@@ -181,8 +181,8 @@ def session_curves(
     pandas.DataFrame
         A row for each session, angle (``metric``), side and ``percent`` with the columns `COLUMNS`.
         ``value`` is the mean of the repetitions without gaps, in ``units``. If all repetitions have
-        gaps, it is the mean of those with a value at that percent. If there is none, it is NaN and
-        ``reason`` says why.
+        gaps, it is the mean of those with a value at that percent. If there is none, it is NaN, and
+        ``reason`` explains why.
     """
     compared = check_recordings(recordings)
     ids, parts = [], []

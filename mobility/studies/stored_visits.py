@@ -56,8 +56,7 @@ def current_visit(
 ) -> dict[str, Path]:
     """Render the page of a visit unless it exists with the same inputs.
 
-    Outdated sessions are analysed again first. If that fails, the page gives the reason for the
-    session.
+    Outdated sessions are analysed again first. If that fails, the page shows the reason.
 
     Parameters
     ----------

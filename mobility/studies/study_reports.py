@@ -35,11 +35,11 @@ def render_visit(
     visit
         The visit; its sessions are up to date.
     folder
-        Where the page goes; an earlier page there is replaced.
+        Folder for the page; an earlier page there is replaced.
     named
-        Ids of the sessions whose numbers alone it may have, with which it is deleted.
+        Ids of the sessions whose numbers may be on the page; it is deleted with any of them.
     faces
-        Whether faces and surroundings are shown rather than blurred.
+        Whether to show faces and surroundings instead of blurring them.
 
     Returns
     -------
@@ -81,10 +81,9 @@ def render_cohort(
     Parameters
     ----------
     store
-        Where the sessions are; nothing in it is changed.
+        Store of the sessions, which is not changed.
     folder
-        Where the report goes: a folder that is absent, empty, or an earlier such report,
-        which is replaced.
+        Folder for the report: absent, empty, or with an earlier such report, which is replaced.
     parameters
         Parameters of the notebook ``cohort.ipynb`` besides ``store`` and ``out``.
 
@@ -115,12 +114,11 @@ def render_statistics(
     study
         From :func:`mobility.studies.study_table.study_table`.
     folder
-        Where the report goes: a folder that is absent, empty, or an earlier such report,
-        which is replaced.
+        Folder for the report: absent, empty, or with an earlier such report, which is replaced.
     title
         Name of the study.
     parameters
-        Parameters of the notebook: names of columns and measures, with commas.
+        Parameters of the notebook: names of columns and measures, separated by commas.
 
     Returns
     -------

@@ -155,26 +155,27 @@ def read_list(path: FilePath) -> pd.DataFrame:
     Parameters
     ----------
     path
-        It has the column ``session`` (an id) or ``video`` (a file, relative to the folder of the
-        list), ``participant``, and optionally ``visit``, ``operator``, ``device``, ``camera``,
-        ``trial``. With ``video`` it may also have ``second_video``, ``calibration``, ``keypoints``,
-        ``second_keypoints``, ``keypoints_model``, ``exercise``, ``joints``, ``options`` (as in a
-        batch). Further columns are the study's own: a group, a weight.
+        A CSV file with the column ``session`` (an id) or ``video`` (a file, relative to the folder
+        of the list), ``participant``, and optionally ``visit``, ``operator``, ``device``,
+        ``camera``, ``trial``. With ``video`` it may also have ``second_video``, ``calibration``,
+        ``keypoints``, ``second_keypoints``, ``keypoints_model``, ``exercise``, ``joints``,
+        ``options`` (as in a batch). Further columns are the study's own: a group, a weight.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each row of the file, with ``line``, its number there. A factor or a column of the
-        study's own becomes a number if all its values are numbers; ``age``, ``height_m`` and
-        ``weight_kg`` always are. Values may be empty, except those of factors.
+        A row for each row of the file, with its number there in ``line``. A factor or one of the
+        study's own columns becomes a number if all its values are numbers; ``age``, ``height_m``
+        and ``weight_kg`` always become numbers. Values may be empty, except those of factors.
 
     Raises
     ------
     NotFoundError
         There is no such file.
     BadInputError
-        A column or a session occurs twice; a column is misspelt; both or neither of ``session`` and
-        ``video`` are there; a row lacks a required value; a column mixes numbers and words.
+        A column or a session occurs twice, or a column is misspelt. Both or neither of ``session``
+        and ``video`` are there. A row has no value for a required column, or a column mixes numbers
+        and words.
     """
     import pandas as pd
 
@@ -310,7 +311,7 @@ def study_table(
     sessions
         The sessions in the list.
     recordings
-        Verdicts on a recording with which a session is used, as in
+        Verdicts on the recordings to use, as in
         :func:`mobility.studies.cohort.to_dataframe`.
     level
         Whether a row is the value of a session (over its accepted repetitions) or of one
@@ -318,8 +319,8 @@ def study_table(
     visits
         Whether a row is a visit instead of a session, with combined videos
         (:mod:`mobility.studies.visit`). A visit has the sessions of a participant on one day that
-        are equal in the columns of the list. ``device``, ``camera`` and ``trial`` may differ; they
-        are then left out.
+        have equal values in the columns of the list. ``device``, ``camera`` and ``trial`` may
+        differ, and are then left out.
     name
         Name of the list in messages: its file.
 
@@ -334,9 +335,8 @@ def study_table(
     Raises
     ------
     BadInputError
-        A session is listed twice, belongs to another participant than the list says, or to a
-        participant without a name; the sessions have several exercises; or repetitions of visits
-        are requested.
+        A session is listed twice, has another participant than in the list, or has a participant
+        without a name. The sessions have several exercises, or repetitions of visits are requested.
     """
     _require_once(listed, name)
     if visits:
@@ -516,8 +516,8 @@ def checked_values(
     Raises
     ------
     BadInputError
-        A row lacks one of the `named` columns, or has no number; or a number, also one of the
-        `covariates`, is too large or too small to compute with.
+        A row has no value in one of the `named` columns, or no number. A number, including the
+        `covariates`, is too large or too small for computing.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Agreement of measured angles with the true ones, over many cases."""
+"""Agreement of measured angles with true angles, over many cases."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Range(Strict):
 
 
 class Part(Strict):
-    """Some of the cases of a sample, with other ranges for some values.
+    """Some of the cases of a sample, with different ranges for some values.
 
     Attributes
     ----------
@@ -196,9 +196,8 @@ class Grid(Strict):
 def read_grid(path: str | os.PathLike[str]) -> Grid:
     """Read a GRID.yaml.
 
-    `like: OTHER.yaml` in it names a grid in the same folder. What the file says under `defaults`
-    and `sample` then replaces the entries of that grid, ranges one by one. A range that is null is
-    not drawn.
+    `like: OTHER.yaml` in it names a grid in the same folder. The entries under `defaults` and
+    `sample` then replace those of that grid, ranges one by one. A range that is null is not drawn.
     """
     source = Path(path)
     return validate(Grid, {"name": source.stem, **_sections(source)}, what=source.name)

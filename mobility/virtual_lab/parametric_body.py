@@ -128,11 +128,11 @@ def parametric_body(
 ) -> Body:
     """Build the body of a person: Anny (NAVER, Apache-2.0), on the MakeHuman targets (CC0).
 
-    `weight_kg` is the volume of the mesh at 980 kg/m^3. It is an error, which states the range, if
-    no body of this stature has that weight. The segments have the usual length for stature and sex,
-    from `tables/body_build.yaml`, or are longer by a share: `thigh`, `shank`, `trunk` (hips to
-    shoulders), `upper_arm` and `forearm`, 0.02 for 2 %. It is also an error if a thigh is too long
-    or short for the shank.
+    `weight_kg` is the volume of the mesh at 980 kg/m^3. If no body of this stature has that weight,
+    an error states the possible range. The segments have the usual length for stature and sex, from
+    `tables/body_build.yaml`, or are longer by a share: `thigh`, `shank`, `trunk` (hips to
+    shoulders), `upper_arm` and `forearm`, 0.02 for 2 %. A thigh that is too long or short for the
+    shank also raises an error.
     """
     people = tables.load("body_build")["thigh_over_shank"]
     ratio = (1.0 + thigh) / (1.0 + shank)

@@ -166,7 +166,7 @@ def frames(
 
 
 class Sensor:
-    """What lens and sensor make of pictures; the noise of a frame is always the same."""
+    """The effect of lens and sensor on pictures; the noise of a frame is always the same."""
 
     def __init__(self, look: Look, width: int, height: int) -> None:
         self._look = look

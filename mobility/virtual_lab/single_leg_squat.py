@@ -74,7 +74,7 @@ class SingleLegSquat(Stance):
         How much lower the lifted side of the pelvis is at the greatest depth, degrees.
     trunk_lean, side_lean
         Lean of pelvis and trunk forwards, and of the thorax over the standing leg, at the greatest
-        depth, degrees; the line from the hips to the shoulders leans by some nine tenths of that.
+        depth, degrees. The line from the hips to the shoulders leans by about nine tenths of that.
     descent_s, bottom_s, ascent_s, pause_s
         Duration of the phases of a repetition, and of the pauses between two repetitions and on one
         leg before the first and after the last, seconds.

@@ -114,7 +114,7 @@ class TrialViewer(Widget):
         return names
 
     def acts(self) -> dict[str, Act]:
-        """Actions that the page may request, by name."""
+        """Return the actions that the page may request, by name."""
         return {
             "load": lambda *_: self._send_trial(),
             "video": lambda content, _: self._send_video(content),

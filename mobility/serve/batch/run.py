@@ -1,8 +1,8 @@
 """Many videos: analysis and report of each, on the workers of a dask cluster.
 
 A row of a manifest is one task. A task only brings its session up to date, so it may be repeated,
-stopped anywhere, or run by two batches at once. A lock of the store lets one batch at a time work
-on a session, and the second has nothing left to do.
+stopped anywhere, or run by two batches at once. A lock of the store lets only one batch at a time
+work on a session, so the second has nothing left to do.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def run_batch(
     manifest
         Title of the summary.
     workers
-        Processes of this machine that do the work, by default one for each processor. Results do
-        not depend on their number.
+        Number of processes of this machine that do the work, by default one per processor. Results
+        do not depend on the number.
     scheduler
         Dask scheduler (``tcp://host:8786``) whose workers do the work instead. They must see the
         store, the reports and the videos under the same paths.
