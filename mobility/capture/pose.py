@@ -416,7 +416,8 @@ def check_gaps(times: Array, path: Path) -> None:
     longest = int(steps.argmax())
     raise VideoError(
         f"{path.name}: has no frames from {times[longest]:.2f} s to {times[longest + 1]:.2f} s, "
-        f"longer than {LONGEST_EMPTY_S / 60:g} min; cut it there into two videos, or export it "
+        f"which is longer than {LONGEST_EMPTY_S / 60:g} min; cut it there into two videos, or "
+        "export it "
         "again if its times are wrong"
     )
 

@@ -221,7 +221,7 @@ def _check_values(name: str, values: xr.DataArray) -> None:
     if values.dtype.kind not in "fiu":
         raise BadInputError(f"'{name}' must hold numbers (got {values.dtype})")
     if values.dtype.kind == "f" and bool(np.isinf(values.to_numpy()).any()):
-        raise BadInputError(f"'{name}' contains infinite values; missing values must be NaN")
+        raise BadInputError(f"'{name}' holds infinite values; missing values must be NaN")
 
 
 def check_pose(value: Any) -> xr.Dataset:

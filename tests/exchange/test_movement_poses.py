@@ -165,7 +165,7 @@ def test_names_of_other_models() -> None:
             "times are frame numbers; load it with fps=",
         ),
         (lambda d: named(d, {"left_hip": "left_hipp"}), {}, "left_hipp; did you mean 'left_hip'?"),
-        (lambda d: named(d, {"left_hip": "snout"}), {}, "name of snout. Use keypoints"),
+        (lambda d: named(d, {"left_hip": "snout"}), {}, "known for snout. Use keypoints"),
         (lambda d: named(d, {"left_hip": "Neck"}), {}, "none of its keypoints is a landmark"),
         (
             lambda d: named(d, {"left_hip": "LHip", "nose": "left_hip"}),

@@ -533,7 +533,7 @@ def test_csv_of_vicon_nexus(tmp_path: Path) -> None:
         (nexus(rate="fast"), r"line 4: its section trajectories must have a rate"),
         (nexus().replace("31,0,0,1,2", "32,0,0,1,2"), "sections have different frames"),
         ("Devices\n1000\n,,Force\nFrame,Sub Frame,Fx\n,,N\n1,0,3\n", "no section Trajectories"),
-        (nexus()[:-12], r"line 19: the file was cut off in its last value"),
+        (nexus()[:-12], r"line 19: the file is cut off in its last value"),
     ):
         path.write_text(text)
         refused(path, match=message)
@@ -778,7 +778,7 @@ def test_a_trc_that_was_cut(trc) -> None:
 WRONG = {
     "trc": [
         ("NumMarkers", "Markers", "header lacks NumMarkers; add these names to line 2"),
-        ("\t5\t14\tm", "\t9\t14\tm", "has 9 frames, the file 5"),
+        ("\t5\t14\tm", "\t9\t14\tm", "states 9 frames, but the file has 5"),
         ("\t14\tm", "\t13\tm", "has 13 markers, but 14 names"),
         ("r_toe", "L_toe", "L_toe more than once"),
         ("0.500000", "half", "line 7: 'half' is not a number"),
@@ -789,7 +789,7 @@ WRONG = {
         ),
     ],
     "mot": [
-        ("nRows=5", "nRows=9", "has 9 rows, the file 5"),
+        ("nRows=5", "nRows=9", "states 9 rows, but the file has 5"),
         ("nColumns=3", "nColumns=4", "has 4 columns, but 3 names"),
         ("inDegrees=yes", "inDegrees=maybe", "inDegrees must be yes or no"),
         ("\t3.00000000", "\tinf", "line 12 has an infinite value"),

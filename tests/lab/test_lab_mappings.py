@@ -103,12 +103,12 @@ def of_angle(**columns: object) -> dict[str, object]:
         ({"joint_centers": {"left_knee": "a"}}, "joint_centers: unknown; did you mean 'joint_cent"),
         ({"joint_centres": {"left_kne": "a"}}, "no landmark 'left_kne'; did you mean 'left_knee'"),
         ({"joint_centres": {"tail": "a"}}, "no landmark 'tail'; known: nose"),
-        ({"joint_centres": ["left_knee"]}, "joint_centres: must have names under it"),
+        ({"joint_centres": ["left_knee"]}, "joint_centres: must be followed by names"),
         ({"joint_centres": {"left_knee": []}}, "left_knee"),
         ({"angles": {"knee_flex": {"left": "a"}}}, "no angle 'knee_flex'; did you mean 'knee_fle"),
         (of_angle(left="a", scael=2), "scael: unknown; did you mean 'scale'"),
         (of_angle(left="a", scale="x"), "scale: input should be a val"),
-        (of_angle(column="a"), "give the columns of left and right"),
+        (of_angle(column="a"), "name the columns of left and right"),
         ({"angles": {"knee_flexion": "a"}}, "must be an object with named fields"),
         ({"angles": {"trunk_lean": {"left": "a"}}}, "has no sides; set its 'column'"),
         (KNEE | {"units": "inch"}, "units: input should be 'm', 'cm'"),
@@ -116,7 +116,7 @@ def of_angle(**columns: object) -> dict[str, object]:
         (KNEE | {"rate_hz": 0}, "rate_hz: input should be greater"),
         ({"pelvis": {"left_asis": "a", "right_asis": "b"}}, "needs left_psis and right_psis"),
         ({"pelvis": {"left_asis": "a"}}, "pelvis: right_asis: field required"),
-        (KNEE | {"built_in": True}, "built_in: unknown"),
+        (KNEE | {"built_in": True}, "built_in: is unknown"),
     ],
 )
 def test_what_is_wrong_with_a_mapping_is_said(given, message: str) -> None:

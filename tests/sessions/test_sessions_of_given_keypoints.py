@@ -116,7 +116,7 @@ def test_two_videos_have_two(store, video, second_video, openpose, tmp_path):
 def test_what_does_not_fit_is_refused_and_leaves_nothing(store, video, openpose, tmp_path):
     short = files.openpose(tmp_path / "short", files.walker(20))
     for given, fault in (
-        ({"keypoints": short}, "has 20 frames, and the video walk.mp4 has 30"),
+        ({"keypoints": short}, "has 20 frames, but the video walk.mp4 has 30"),
         ({"keypoints": [openpose, openpose]}, "got 2 for 1 video"),
         ({"keypoints_model": "HRNet"}, "names the model of imported keypoints; add them"),
         ({"keypoints": openpose, "keypoints_model": " "}, "keypoints_model: must be a non-empty"),

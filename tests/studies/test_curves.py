@@ -361,7 +361,7 @@ def test_pairs_find_what_people_hide_who_differ_more() -> None:
     np.testing.assert_allclose(test["difference"], 2.45)
     assert test["left_out"].values.tolist() == [1, 1]
     assert test["n_second"].values.tolist() == [10, 10]
-    with pytest.raises(BadInputError, match=r"p0, p1 and p2 are in both groups; give paired=True"):
+    with pytest.raises(BadInputError, match=r"p0, p1 and p2 are in both groups; pass paired=True"):
         mb.compare_curves(means, "before", "after", paired=False)
 
 
@@ -426,7 +426,7 @@ def test_bad_input_is_one_line(squats: Any) -> None:
         (lambda: mb.mean_curves(two, "knee_flexoin", participants=names(2)), "'knee_flexion'"),
         (
             lambda: mb.mean_curves(two, participants=names(2), phase="bottom"),
-            "not 101 of the bottom",
+            "instead of 101 of the bottom",
         ),
         (lambda: mb.mean_curves(two, participants=names(2), points=51), "101 points"),
         (lambda: mb.compare_curves(ready, "a", "c", paired=False), "no group 'c'"),
