@@ -458,8 +458,8 @@ def _pair_statistics(
     if participants is None:
         # # These relate differences to the spread between people, which one person does not show.
         reason = (
-            "ICC, CCC, SEM, error of method and the test of equivalence: need several"
-            " participants, but there is only one"
+            "ICC, CCC, SEM, error of method and the test of equivalence: several participants "
+            "are needed, but there is only one"
         )
         missing = Estimate(len(table), *(np.nan,) * 3, reason=reason)
         absolute = consistent = concordant = sem_agreement = sem_consistency = missing

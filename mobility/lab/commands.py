@@ -149,7 +149,7 @@ def validate(
         _validate_study(opened, study, folder, settings, report=report, as_json=as_json)
         return
     if out is not None:
-        raise BadInputError.of({"out": "is only for --study; leave it out"})
+        raise BadInputError.of({"out": "works only with --study; leave it out"})
     if demo and session_id is not None and lab_file is None:
         session_id, lab_file = None, session_id
     session = open_session_or_demo(session_id, demo, store, reports)

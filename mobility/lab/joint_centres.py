@@ -152,7 +152,7 @@ def lab_pose(
         position[:, :, INDEX[name], 0] = values
     for name in KEYPOINTS:
         if name not in builder.centres:
-            builder.reasons.setdefault(name, "no marker of the mapping is near it")
+            builder.reasons.setdefault(name, "no marker of the mapping has a similar name")
     copied = ("source_file", "source_sha256", "source_format", "rate_hz")
     attrs: dict[str, Any] = {name: markers.attrs[name] for name in copied if name in markers.attrs}
     pose = xr.Dataset(

@@ -432,7 +432,7 @@ def _length_unit(
         return fits[0], f"size: the markers span {span * METRES[fits[0]]:.2f} m"
     size = span * METRES[unit]
     if np.isfinite(size) and not _SMALLEST <= size <= _LARGEST:
-        advice = f"; if its numbers are {fits[0]}, set units='{fits[0]}'" if fits else ""
+        advice = f"; if the numbers are in {fits[0]}, set units='{fits[0]}'" if fits else ""
         raise BadInputError(
             f"{file.what}: in {unit} ({origin}), the markers span {size:.4g} m, which does not "
             f"fit a person{advice}"

@@ -70,7 +70,7 @@ def export_lab(
     if fill and kind in ("c3d", "csv"):
         raise BadInputError.of({"fill": f"{kind} has gaps; only trc, mot and sto can be filled"})
     if rate is not None and kind == "csv":
-        raise BadInputError.of({"rate": "csv keeps the times of all frames; leave it out"})
+        raise BadInputError.of({"rate": "csv keeps the times of all frames; leave the rate out"})
 
     def at_rate(dataset: xr.Dataset) -> xr.Dataset:
         return dataset if rate is None else resampled(dataset, rate)

@@ -211,10 +211,10 @@ def find_lag(
     likeness = float(rho[best])
     if not (0 < best < len(rho) - 1 and allowed[best - 1] and allowed[best + 1]):
         fault = (
-            f"the best lag ({seconds[best]:+.2f} s) is at the limit of what is allowed; use the "
+            f"the best lag ({seconds[best]:+.2f} s) is at the limit of the allowed range; use the "
             "lab file of the whole trial, or set the lag"
         )
-        raise BadInputError.of({"lag_s": fault, "max_lag_s": "or allow a larger one"})
+        raise BadInputError.of({"lag_s": fault, "max_lag_s": "or allow a larger lag"})
     _require_same_movement(likeness, _parts((start_a, a), (start_b, b), float(seconds[best])))
     second = _second_peak(evidence, rho, values, seconds, best)
     lag = float(seconds[0] + peak(rho, best)[0] * step)
@@ -456,7 +456,7 @@ def _require_same_movement(likeness: float, parts: _Parts) -> None:
         f"video and lab file do not show the same movement ({what}); check that the file belongs "
         "to this trial, its rate, units and the names of its angles, or set the lag"
     )
-    raise BadInputError.of({"lag_s": fault, "max_lag_s": "or say how large it can be"})
+    raise BadInputError.of({"lag_s": fault, "max_lag_s": "or set the largest possible lag"})
 
 
 def _second_peak(
@@ -473,8 +473,8 @@ def _second_peak(
         worse = (1 - rho[rival] ** 2) / max(1 - rho[best] ** 2, 1e-9)
         if 0.5 * values[rival] * np.log(worse) < _RIVAL:
             lags = f"{seconds[best]:+.2f} s or {seconds[rival]:+.2f} s"
-            fault = f"the movement repeats itself so evenly that it is ambiguous ({lags}); set it"
-            raise BadInputError.of({"lag_s": fault, "max_lag_s": "or say how large it can be"})
+            fault = f"the movement is so regular that the lag is ambiguous ({lags}); set the lag"
+            raise BadInputError.of({"lag_s": fault, "max_lag_s": "or set the largest possible lag"})
     return second or (float("nan"), float("nan"))
 
 
@@ -487,7 +487,9 @@ def _given_lag(
     recordings: tuple[tuple[float, Array], tuple[float, Array]],
 ) -> Synchronisation:
     if not seconds[0] <= lag_s <= seconds[-1] or np.interp(lag_s, seconds, overlap) <= 0:
-        fault = f"with {lag_s:g} s video and lab file have no time in common; correct the lag"
+        fault = (
+            f"with a lag of {lag_s:g} s, video and lab file have no time in common; correct the lag"
+        )
         raise BadInputError.of({"lag_s": fault})
     likeness = float(np.interp(lag_s, seconds, rho))
     settings = tables.load("synchronisation")["same_movement"]
@@ -497,9 +499,9 @@ def _given_lag(
         least = settings["least_correlation_given"]
     if not likeness >= least:
         fault = (
-            f"with {lag_s:g} s video and lab file do not match (correlation of their angles "
-            f"{likeness:.2f}, at least {least:g} is needed); check the lag (it is "
-            "added to video time), or leave it out to have it found"
+            f"with a lag of {lag_s:g} s, video and lab file do not match (the correlation of "
+            f"their angles is {likeness:.2f}, but at least {least:g} is needed); check the lag, "
+            "which is added to video time, or leave it out to have it estimated"
         )
         raise BadInputError.of({"lag_s": fault})
     return Synchronisation(

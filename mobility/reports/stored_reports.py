@@ -109,7 +109,7 @@ def shown_report(session: StoredSession, *, faces: bool | None = None) -> dict[s
         paths, _ = report_files(session)
         if not (why := why_not_again(session)) or not paths["html"].is_file():
             raise
-        why = f"{why}, and so does its report of then: {paths['html']}"
+        why = f"{why}. Its earlier report still exists: {paths['html']}"
         if faces is not None:
             raise NotFoundError(why) from error
         log.warning("%s", why)

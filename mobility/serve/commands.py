@@ -230,7 +230,7 @@ def participants_set(
     }
     given_fields = {name: value for name, value in flags.items() if value is not None}
     if file is None and not given_fields:
-        raise typer.BadParameter("no field is set; use a flag such as --age 34, or --file FILE")
+        raise typer.BadParameter("no field is set; use an option such as --age 34, or --file FILE")
     fields = {} if file is None else read_object(file)
     for name, other in (("age", "birth_year"), ("birth_year", "age")):
         if name in given_fields:
@@ -413,7 +413,7 @@ def batch(
     from mobility.serve.batch.summary import render_visits
 
     if scheduler is not None and workers is not None:
-        raise typer.BadParameter("--workers and --scheduler exclude each other; use only one")
+        raise typer.BadParameter("--workers and --scheduler cannot be combined; use only one")
     if on_end is not None:
         split_command(on_end)
     try:
@@ -503,7 +503,7 @@ def watch_folder(
     from mobility.sessions.creation import check_creation
 
     if scheduler is not None and workers is not None:
-        raise typer.BadParameter("--workers and --scheduler exclude each other; use only one")
+        raise typer.BadParameter("--workers and --scheduler cannot be combined; use only one")
     exercise, _, _ = check_creation(user_id=user_id, exercise_name=exercise_name)
     if opened.path.resolve().is_relative_to(folder.resolve()):
         raise BadInputError(f"{folder}: contains the store; watch another folder")
@@ -577,7 +577,7 @@ def prune(
 
     age = None if older_than is None else privacy.duration(older_than)
     if (age is None) == (keep is None):
-        raise typer.BadParameter("--older-than and --keep exclude each other; use only one")
+        raise typer.BadParameter("--older-than and --keep cannot be combined; use only one")
     if yes:
         with interruption_explained():
             swept = opened.sweep()

@@ -210,7 +210,8 @@ class Config(SessionHandler):
         refuse_null(fields, what="the display settings")
         if "revision" in fields:
             raise BadInputError.of(
-                {"revision": "is not a field of them; leave it out"}, what="the display settings"
+                {"revision": "is not one of the display settings; leave it out"},
+                what="the display settings",
             )
         matched = self.request.headers.get("If-Match")
         if matched is not None:

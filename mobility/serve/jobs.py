@@ -213,7 +213,9 @@ class Queue:
             await asyncio.shield(self._forget_check(job.session_id))
             await asyncio.shield(asyncio.to_thread(self._undo, file, job.session_id))
             if isinstance(error, EndedError) and now_read["reads"] == "keypoints":
-                fault = f"{Path(fields['keypoints']).name}: their reader {error}; give fewer"
+                fault = (
+                    f"{Path(fields['keypoints']).name}: their reader {error}; use fewer keypoints"
+                )
                 raise BadInputError.of({"keypoints": fault}) from None
             if isinstance(error, EndedError):
                 raise VideoError(

@@ -284,7 +284,7 @@ def other_traces(store: Store, user_id: str) -> list[Trace]:
 
 def nothing_stored_error(store: Store, user_id: str) -> NotFoundError:
     """Return the error that nothing belongs to a participant; it lists sessions that might."""
-    message = f"participant {user_id}: nothing is stored about them in {store.place}"
+    message = f"participant {user_id}: nothing is stored about this participant in {store.place}"
     if left := [*store.unfinished(), *unassigned(store)]:
         message = (
             f"participant {user_id}: nothing in {store.place} is known to belong to them, but "

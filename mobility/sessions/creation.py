@@ -63,7 +63,7 @@ def taken_at(date: datetime.date | str | None) -> datetime.datetime:
         day = datetime.datetime.combine(day, moment.time())
     taken = day if day.tzinfo else day.astimezone()
     if taken > moment:
-        fault = f"lies in the future, it is {moment:%Y-%m-%d %H:%M} (got {quoted(f'{date}')})"
+        fault = f"is in the future; it is now {moment:%Y-%m-%d %H:%M} (got {quoted(f'{date}')})"
         raise BadInputError.of({"date": fault})
     return taken.replace(microsecond=0)
 

@@ -257,7 +257,9 @@ class StoreFiles:
         try:
             content = json_bytes(document)
         except (TypeError, ValueError, RecursionError):
-            fault = f"must be of texts, finite numbers, lists and objects (got {quoted(document)})"
+            fault = (
+                f"must consist of texts, finite numbers, lists and objects (got {quoted(document)})"
+            )
             raise BadInputError.of({"document": fault}) from None
         folder.write_document(self.path, key, content)
 

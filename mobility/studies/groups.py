@@ -244,7 +244,7 @@ def check_groups(
     if len(of_row) == 4 and (again := measured_rows.duplicated(of_row)).any():
         row = measured_rows.loc[again.idxmax()]
         where = f"{row['metric']} {row['side']}".strip()
-        raise BadInputError.of({"table": f"{where} of session {row['session_id']} is there twice"})
+        raise BadInputError.of({"table": f"{where} of session {row['session_id']} occurs twice"})
     for option, names in (("by", [by]), ("within", within)):
         for name in names:
             values = _levels(measured_rows, name)

@@ -310,7 +310,7 @@ def retest_curves(
     rows["side"] = rows["side"].astype("object").fillna(NO_SIDE) if "side" in rows else NO_SIDE
     unknown = set(rows["side"]) - {*SIDES, NO_SIDE}
     if unknown:
-        fault = f"side {quoted(min(map(str, unknown)))} is none of left, right and empty"
+        fault = f"side {quoted(min(map(str, unknown)))} is not left, right or empty"
         raise BadInputError(f"retest_curves: {fault}")
     units = unit_of(rows)
     percents, at = np.unique(rows["percent"], return_inverse=True)

@@ -270,7 +270,7 @@ def _numbers_or_words(listed: pd.DataFrame, name: str, file: Path) -> pd.Series:
     if name in OF_PERSON or 2 * meant.sum() > filled.sum():
         if wrong.any():
             row = listed[wrong].iloc[0]
-            why = "" if name in OF_PERSON else ", as most of the column are"
+            why = "" if name in OF_PERSON else ", like most of the column"
             text, todo = row[name], "correct it"
             if "," in text and meant[row.name]:
                 todo = f"write it with a point, {text.replace(',', '.')}"

@@ -89,7 +89,7 @@ def test_a_video_that_is_empty_for_minutes_is_refused(clips, tmp_path):
     ):
         mb.estimate_pose(video)
     often = np.concatenate([100 * k + np.arange(30) / 30 for k in range(5)])
-    with pytest.raises(VideoError, match=r"^a\.mp4: has no pictures from"):
+    with pytest.raises(VideoError, match=r"^a\.mp4: has no frames from"):
         pose_module.check_gaps(often, Path("a.mp4"))
     pose_module.check_gaps(often[:-60], Path("a.mp4"))
     pose_module.check_gaps(np.arange(0, 3600, 0.5), Path("a.mp4"))

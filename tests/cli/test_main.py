@@ -137,7 +137,7 @@ def test_two_videos(tmp_path, store, clips):
         ),
         (["--detector", "mediapip"], ["--detector: no detector", "did you mean 'mediapipe'?"]),
         (["--date", "2026-13-01"], ["--date: must be as 2026-11-30", "(got '2026-13-01')"]),
-        (["--date", "2999-01-01"], ["--date: lies in the future"]),
+        (["--date", "2999-01-01"], ["--date: is in the future"]),
     ],
 )
 def test_bad_options(options, words, store, clips, tmp_path):
@@ -387,7 +387,7 @@ def test_a_participant_is_set_by_flags_by_a_file_and_by_both(here):
         (["--sex", "woman"], "--sex: input should be 'female' or 'male'"),
         (["--age", "34", "--birth-year", "1990"], "not both"),
         (["--file", "wrong.json", "--age", "34"], "participant p01: sex: input should be"),
-        ([], "use a flag such as --age 34, or --file FILE"),
+        ([], "use an option such as --age 34, or --file FILE"),
     ):
         status, said = set_by(*typed)
         assert status == 2

@@ -600,7 +600,7 @@ FAULTS = {
     misspelt_csv: r"column 'confidance' is unknown; did you mean 'confidence'\?",
     wide_csv: r"p.csv: needs the columns frame or time, point, x, y and confidence, with a row for",
     point_twice: r"p.csv: line 3: this point of this frame is already in line 2",
-    missing_frames: r"p: 2 frames are missing between 0 and 29, the first of them 8; write a file for each",
+    missing_frames: r"p: 2 frames are missing between 0 and 29, the first of them 8; write a file",
     missing_frames_of_csv: r"p.csv: 5 frames are missing between 0 and 34, the first of them 20",
     two_films: r"p: has files of several videos \(run_, walk_\); put each video into",
     without_json: r"p: has no JSON files; name the folder of OpenPose",

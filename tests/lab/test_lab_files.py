@@ -388,7 +388,7 @@ def test_columns_called_like_angles_are_none_where_the_header_says_so(tmp_path: 
         cell = "1.0,0.0,0.0,0.0" if "=" in title else 0.5
         columns = {"knee_angle_l": cell, "pelvis_tilt": cell}
         path = opensim(tmp_path / "a.sto", columns, header=(title,))
-        refused(path, match=f"contains {held}, no angles")
+        refused(path, match=f"contains {held}, but no angles")
     # Of columns that nothing knows those are named, and no others.
     path = opensim(tmp_path / "a.sto", dict.fromkeys(["KFL", "ground_force_vx", "KFR"], 0.5))
     refused(path, match=r"no built-in mapping has its columns \(KFL, KFR\)")

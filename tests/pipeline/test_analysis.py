@@ -379,9 +379,9 @@ def test_results_whose_video_is_gone_stay_as_they_were_and_so_does_their_page(se
     with pytest.raises(NotFoundError, match=r"its results are kept$"):
         session.report()
     assert session.render_report()["html"] == page
-    assert f"so does its report of then: {page}" in caplog.text
+    assert f"Its earlier report still exists: {page}" in caplog.text
     # Nobody knows whether it shows faces.
-    with pytest.raises(NotFoundError, match="so does its report of then"):
+    with pytest.raises(NotFoundError, match="Its earlier report still exists"):
         session.render_report(faces=False)
     assert page.read_text() == "of then"
     no_point, no_side = (lambda: session.set_subject(None)), (lambda: session.set_camera_side(None))

@@ -449,7 +449,7 @@ def _result(future: Any, row: Row) -> BatchRow:
         reason = "the connection to the scheduler was lost; run the batch again"
     except Exception as error:  # for instance, the worker does not have this package
         may_pass = False
-        reason = f"the worker could not do it: {type(error).__name__}: {error}"
+        reason = f"the worker failed: {type(error).__name__}: {error}"
     return _outcome(row, reason=reason, may_pass=may_pass)
 
 
@@ -486,7 +486,8 @@ def _client_of_scheduler(scheduler: str) -> Any:
     try:
         return Client(scheduler, timeout=SCHEDULER_WAIT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        fault = f"{scheduler} cannot be reached ({_one_line(error)}); check address and scheduler"
+        reason = _one_line(error)
+        fault = f"{scheduler} cannot be reached ({reason}); check the address and the scheduler"
         raise BadInputError.of({"scheduler": fault}) from None
 
 

@@ -141,7 +141,7 @@ def intraclass_correlation(
     denominator = single if form[-1] == "1" else squares.rows + between
     value = (squares.rows - squares.error) / denominator if denominator else np.nan
     if not -1 <= value <= 1:
-        why = "people differ less than their errors do, and its formula leaves -1 to 1"
+        why = "people differ less than their errors, so the coefficient would be outside -1 to 1"
         return _missing(n, f"ICC({form}): {why}")
     low, high = _interval_of_single(form, columns, squares, (squares.rows - squares.error) / single)
     if form[-1] == "k":
@@ -241,7 +241,7 @@ def weighted_kappa(
     without = np.mean([kappas for _, kappas in of_pairs], axis=0)
     why = ""
     if not np.isfinite(without).all():
-        why = "all ratings but those of one person are the same"
+        why = "all ratings except those of one person are the same"
     elif value > 1 - 1e-12:
         why = "agreement is perfect"
     elif np.ptp(without) < 1e-12:
