@@ -120,7 +120,7 @@ class Trace:
 
 
 def report_places(reports: Path, session_id: str) -> list[Path]:
-    """Return the folders of the reports on a session: of its own report, and of those of wings."""
+    """Return the folders that hold only reports on this session; wings can have such folders."""
     endings = [kind.session_ending for kind in _reports_on_people() if kind.session_ending]
     return [
         report_place(reports, session_id),
