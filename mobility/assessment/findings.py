@@ -79,7 +79,7 @@ class Finding:
     probability
         Probability that the value is outside its target; None if it cannot be computed.
     status
-        "found", "not found" or "cannot be told" (a stored name for not decided).
+        "found", "not found" or "cannot be told".
     result
         The status in more detail: "outside" (its target), "met", "borderline" (within the margin of
         the target, on either side of it), "inconclusive" (there is a value, but it is undecided),
@@ -143,9 +143,9 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     degrees of freedom.
 
     :func:`mobility.assessment.criteria.is_stated` decides whether a finding is "found" or "not
-    found"; otherwise its status is the stored name for "not decided". If the value is probably
-    within the rule's margin of the threshold (0.8 or more, ``results`` in the table), the result is
-    "borderline" and nothing is found.
+    found"; otherwise it "cannot be told". If the value is probably within the rule's margin of the
+    threshold (0.8 or more, ``results`` in the table), the result is "borderline" and nothing is
+    found.
 
     Parameters
     ----------
@@ -589,10 +589,9 @@ def surer_views(rule: str, view: str) -> dict[str, float]:
     returned.
 
     An angle that is seen better from the side should be filmed from there, even if its intervals
-    from the front are a little narrower, because its errors are larger from the front. At the
-    bottom of squats of people who were not used for tuning, the errors of ankle dorsiflexion are
-    5.0 degrees (root mean square) from the front and 3.2 from the side
-    (``benchmarks/reported.md``).
+    are a little narrower from the front. Its errors are larger from the front. At the bottom of
+    squats of people who were not used for tuning, the errors of ankle dorsiflexion are 5.0 degrees
+    (root mean square) from the front and 3.2 from the side (``benchmarks/reported.md``).
     """
     counted = _counted(rule)
     widths = {kind: counts.get("half_width") for kind, counts in counted.items()}

@@ -520,7 +520,7 @@ def frontal_plane_projection_angle(
     smallest_share
         Shortest projection of the thigh, as a share of its length, at which there is an angle. Deep
         in a squat the thigh points at the viewer, and the angle then shows only where the foot
-        points: with the knees over turned out toes it falls from -29 to -137 degrees.
+        points. With the knees over turned out toes it falls from -29 to -137 degrees.
 
     Returns
     -------

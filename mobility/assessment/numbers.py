@@ -116,9 +116,9 @@ class Quantity:
     repetitions
         The measured repetitions.
     errors
-        Errors of the numbers of each repetition, used instead of the errors of frames: ``absolute``
-        for the value, ``sides`` for right minus left, ``from_standing`` for the change, ``mean``
-        for the mean.
+        Errors of the numbers of each repetition, used instead of the errors of frames. ``absolute``
+        is for the value, ``sides`` for right minus left, ``from_standing`` for the change, and
+        ``mean`` for the mean.
     largest
         Largest sd with which a number is reported; None if uncertain frames were already removed.
     """

@@ -75,9 +75,10 @@ def phase_frames(repetitions: xr.Dataset, moments: Moments | None = None) -> xr.
         Boolean, over ``(rep, phase, time)``. A phase before an event has the frames of the half
         second before it in which the subject stands, with the feet in the place of the repetition.
         A phase in the middle of two events has the frames with the hips within a tenth of the way
-        around the middle, or the nearest frame. A phase from one event to another, or around an
-        event, has the frames there. If the recording cuts off the start or end, phases that begin
-        or end there have no frame.
+        around the middle, or the nearest frame.
+
+        A phase from one event to another, or around an event, has the frames there. If the
+        recording cuts off the start or end, phases that begin or end there have no frame.
     """
     moments = usual_moments() if moments is None else moments
     require(repetitions, "repetitions", [*REPETITION, *_events(moments)])

@@ -28,7 +28,7 @@ def in_words(result: Result) -> str:
 def in_current_words(check: Any) -> Any:
     """Return a check in its current form: an earlier `answer` becomes a `result`.
 
-    For example, "fault" becomes "outside". Anything else is returned unchanged.
+    Anything else is returned unchanged.
     """
     if not isinstance(check, Mapping) or "answer" not in check or "result" in check:
         return check

@@ -63,7 +63,8 @@ class Reason:
         What was shown instead of the exercise; empty if this is not clear.
     instead
         Slug of the exercise that was shown instead; empty if there is none.
-    code Code of the warning; for a check without a code, its name.
+    code
+        Code of the warning; for a check without a code, its name.
     """
 
     level: Level

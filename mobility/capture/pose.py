@@ -96,10 +96,11 @@ def estimate_pose(
 
     MediaPipe's Pose Landmarker tracks one person in chunks of at most 12 s. Each chunk is tracked
     from 0.5 s before its start. If nobody is found in a frame, crops and other scales are searched
-    before the frame counts as empty. A survey of single frames (every 2 s, more often when somebody
-    appears) looks for other people, also after covering the people already found. If there are
-    other people, or if the subject was often found only on a crop, the video is searched again on
-    the subject's crop.
+    before the frame counts as empty.
+
+    A survey of single frames (every 2 s, more often when somebody appears) looks for other people,
+    also after covering the people already found. If there are other people, or if the subject was
+    often found only on a crop, the video is searched again on the subject's crop.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ def estimate_pose(
         over the whole recording. "moving" selects the person who moves a joint, if that is clearly
         somebody else. Each person is then followed, which takes another search.
     model
-        "full"; "heavy", which takes about two and a half times as long; "both" (see Notes); or an
+        "full", "heavy" (which takes about two and a half times as long), "both" (see Notes), or an
         official Pose Landmarker ``.task`` bundle. None or "auto" mean the model in
         ``MOBILITY_POSE_MODEL``, otherwise "full". The corrections and errors of the fit were
         measured with "full". Only ``mobility models --model heavy`` downloads the heavy model.
@@ -133,13 +134,15 @@ def estimate_pose(
         ``position(time, space, keypoint, individual)`` in metres (x to the image's right, y up, z
         towards the camera, origin at the mid-hip of each frame), ``image_position(time, pixel,
         keypoint, individual)`` and ``image_depth`` in pixels, ``confidence`` (MediaPipe's
-        visibility) and ``presence`` from 0 to 1. The times are those of the frames in which the
-        pose was estimated. The attribute ``fps`` has their rate, ``video_fps`` the rate of the
-        video, and ``focal_length_35mm`` the focal length in the video file (mm), if it is there.
-        Frames without the subject are NaN. Warnings (other people, person absent, parts out of the
-        picture, camera motion, damaged file) are in the history. With another detector,
-        ``position``, ``image_depth`` and ``presence`` are missing unless its source has them, the
-        meaning of ``confidence`` is that of its model, and landmarks that it lacks are NaN.
+        visibility) and ``presence`` from 0 to 1.
+
+        The times are those of the frames in which the pose was estimated. The attribute ``fps`` has
+        their rate, ``video_fps`` the rate of the video, and ``focal_length_35mm`` the focal length
+        in the video file (mm), if it is there. Frames without the subject are NaN. Warnings (other
+        people, person absent, parts out of the picture, camera motion, damaged file) are in the
+        history. With another detector, ``position``, ``image_depth`` and ``presence`` are missing
+        unless its source has them, the meaning of ``confidence`` is that of its model, and
+        landmarks that it lacks are NaN.
 
     Raises
     ------
@@ -416,9 +419,8 @@ def check_gaps(times: Array, path: Path) -> None:
     longest = int(steps.argmax())
     raise VideoError(
         f"{path.name}: has no frames from {times[longest]:.2f} s to {times[longest + 1]:.2f} s, "
-        f"which is longer than {LONGEST_EMPTY_S / 60:g} min; cut it there into two videos, or "
-        "export it "
-        "again if its times are wrong"
+        f"which is longer than {LONGEST_EMPTY_S / 60:g} min; cut it there, or export it again "
+        "if its times are wrong"
     )
 
 

@@ -160,8 +160,8 @@ class ExportDocument(Document):
     keypoints: Annotated[
         dict[str, Numbers],
         Field(
-            description="x and y in pixels; depth z in pixels (null if the model has no depth); "
-            "v, the visibility or the model's confidence, from 0 to 1"
+            description="x, y and the depth z in pixels (z is null if the model has no depth); "
+            "v is the visibility or the model's confidence, from 0 to 1"
         ),
     ]
     pose_source: PoseSource | None = None
@@ -286,7 +286,7 @@ class VisitChange(Document):
         Judgement,
         Field(
             description="whether the change is towards the target or away from it, or both "
-            "visits meet it; empty without a target, and if the visits were not "
+            "visits meet it. Empty without a target, or if the visits were not "
             "filmed and analysed in the same way"
         ),
     ]

@@ -82,9 +82,9 @@ def camera_view(pose: xr.Dataset) -> View:
     together. In a standing frame the height of the hips above the ankles is at least 90 % of its
     maximum (95th percentile). If the ankles were not seen, all frames count.
 
-    If the error of a diagonal view includes views from the side, it counts as a view from the side
-    if the picture shows one leg in front of the other (``one_leg`` in ``views.yaml``). Its azimuth
-    stays as it was measured.
+    A diagonal view whose error includes views from the side may count as a view from the side. This
+    is so if the picture shows one leg in front of the other (``one_leg`` in ``views.yaml``). Its
+    azimuth stays as it was measured.
 
     Parameters
     ----------

@@ -108,8 +108,9 @@ def joint_angles(
         Values with an expected error above the limit of the angle (``tables/angles.yaml``) are NaN.
         The attribute ``refused`` has the reason, ``refused_share`` has the share of the values, and
         there is a warning. Arm angles of a fitted body are also NaN if the forearm crosses the
-        trunk in the picture or points along the line of sight (``tables/unseen_arms.yaml``), in all
-        cameras if there are several. Arm angles measured in the image plane are kept.
+        trunk in the picture or points along the line of sight (``tables/unseen_arms.yaml``). If
+        there are several cameras, this applies if it is so in all of them. Arm angles measured in
+        the image plane are kept.
 
         An angle is NaN if a landmark that it needs is NaN or two of them coincide. Knee and elbow
         have no sign if the other hip is missing. If the hip line is more than 60 degrees from the
@@ -260,7 +261,7 @@ def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
     """Compute angles between the landmarks in the picture, without depth, as 2-D programs do.
 
     They are computed for any view and movement and have no error.
-    :func:`~mobility.kinematics.in_picture.picture_angles` instead finds the plane in which a single
+    :func:`~mobility.kinematics.in_picture.picture_angles` instead finds the plane in which the
     joint moves, and gives an error.
 
     The definitions are those of :func:`joint_angles` with the picture as the sagittal plane. From

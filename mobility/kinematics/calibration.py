@@ -147,9 +147,9 @@ class Calibration:
             if len(self.cameras) != len(videos):
                 raise BadInputError(
                     f"calibration {self.source}: has {len(self.cameras)} cameras ({names}) for "
-                    f"{len(videos)} {'video' if len(videos) == 1 else 'videos'}, and no file "
-                    "name of a video names a camera; put the name of the camera into the file "
-                    "name of each video"
+                    f"{len(videos)} {'video' if len(videos) == 1 else 'videos'}, but no file "
+                    "name names a camera; put the name of its camera into the file name of "
+                    "each video"
                 )
             return replace(self, matched="by order")
         matched_cameras: list[Camera] = []

@@ -367,13 +367,15 @@ def find_repetitions(
     A repetition starts when the descent last passes 5 % of its peak speed, and ends when the ascent
     first falls to 5 % of its peak speed. The bottom is the contiguous time in which h is within 3 %
     of the depth of its minimum. The bottom is therefore longer, and descent and ascent are shorter,
-    than between turning points. ``bottom`` is the middle of the time in the lowest third of that
-    band, because the time of the minimum itself is arbitrary in a pause.
+    than between turning points.
+
+    ``bottom`` is the middle of the time in the lowest third of that band, because the time of the
+    minimum itself is arbitrary in a pause.
 
     Repetitions that cannot be used stay in the result, with ``accepted`` false and a ``reason``. A
-    repetition is rejected if it is cut off by the recording or a cut in the video, does not go from
-    standing to standing (within a third of the depth), or is shorter than 0.6 s. It is also
-    rejected if too many frames are missing, only one leg or no knee bends, or a foot steps.
+    repetition is rejected if it is cut off by the recording or a cut in the video, or does not go
+    from standing to standing (within a third of the depth). It is also rejected if it is shorter
+    than 0.6 s, too many frames are missing, only one leg or no knee bends, or a foot steps.
 
     If the recording has at least a third of the descent or ascent, the repetition is accepted,
     because everything is measured at the bottom, which is complete. The repetition then starts or

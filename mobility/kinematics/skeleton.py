@@ -167,10 +167,11 @@ def knee_flexion(thigh: Array, shank: Array, across: Array) -> Array:
     """Return the angle between thigh and shank, negative if the knee is hyperextended, degrees.
 
     It is the angle in space, except near straight, where that angle has no sign. There it is the
-    component about the hip line, because up to 10 degrees of sideways bend are varus or valgus. A
-    bend of more than 20 degrees sideways or 60 in any direction is a turned or bent leg, and counts
-    fully as flexion. Between 10 and 20 degrees sideways, and 30 and 60 in total, one definition
-    blends into the other, so that the angle does not jump.
+    component about the hip line, because up to 10 degrees of sideways bend are varus or valgus.
+
+    A bend of more than 20 degrees sideways or 60 in any direction is a turned or bent leg, and
+    counts fully as flexion. Between 10 and 20 degrees sideways, and 30 and 60 in total, one
+    definition blends into the other, so that the angle does not jump.
 
     The angle has no sign if the line `across` from the left to the right hip has no length.
     """

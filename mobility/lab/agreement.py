@@ -154,7 +154,7 @@ def agreement(
         if len(windows) != len(videos):
             raise BadInputError(
                 f"agreement: there are repetitions for {len(windows)} trials, but {len(videos)} "
-                "trials; pass repetitions for each trial"
+                "trials were passed; pass repetitions for each trial"
             )
         rows, warnings = paired_angles(
             videos, labs, windows, participant_of_trial, list(dict.fromkeys(values))

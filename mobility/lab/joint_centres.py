@@ -576,8 +576,8 @@ class _LandmarkBuilder:
                 length = float(np.nanmedian(apart))
                 if not least <= length <= most:
                     raise BadInputError(
-                        f"{side} {a} and {b} are {length:.2f} m apart "
-                        f"({self.origins[ends[0]]}; {self.origins[ends[1]]}); check the mapping"
+                        f"{side} {a} and {b} are {length:.2f} m apart ({self.origins[ends[0]]}, "
+                        f"{self.origins[ends[1]]}); check the mapping"
                     )
         self._check_sides()
 

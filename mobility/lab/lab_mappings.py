@@ -185,7 +185,7 @@ def _content_patterns(place: str) -> Mapping[str, re.Pattern[str]]:
 
 
 def other_content_of_column(column: str) -> str | None:
-    """Return the content, by its name, of a column that is neither angle nor marker, or None."""
+    """Return the content of a column, by its name, if it is neither angle nor marker, or None."""
     patterns = _content_patterns("columns").items()
     return next((content for content, pattern in patterns if pattern.search(column)), None)
 

@@ -618,7 +618,8 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
     ----------
     agreement, document
         Agreement and document of a comparison or a study.
-    folder Folder for the tables; made if absent.
+    folder
+        Folder for the tables; made if absent.
     """
     import pandas as pd
 

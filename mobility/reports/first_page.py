@@ -113,7 +113,9 @@ def findings_and_advice(
     Parameters
     ----------
     findings
-        All findings, as the verdict leaves them. verdict Verdict on the recording.
+        All findings, as the verdict leaves them.
+    verdict
+        Verdict on the recording.
     most
         Most pieces of advice to name.
     view

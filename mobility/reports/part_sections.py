@@ -227,8 +227,9 @@ def value_table(
     Parameters
     ----------
     metrics
-        Metrics of the session. names Metrics in order; metrics that the analysis does not have are
-        left out.
+        Metrics of the session.
+    names
+        Metrics in order; metrics that the analysis does not have are left out.
     references
         References in which their definitions are numbered.
     caption

@@ -77,7 +77,7 @@ def trial_data(
     Returns
     -------
     description
-        Content of the viewer's message "trial".
+        Content of the message to the viewer.
     buffers
         Landmarks in pixels (float32), whether each is seen (uint8), places of the fitted body
         (float32), then the curves.

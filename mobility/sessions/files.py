@@ -258,8 +258,8 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
 
     The format is NetCDF-3, which is read many times as fast as HDF5. A Dataset that NetCDF-3 cannot
     store becomes compressed NetCDF-4. This applies to long integers, attributes that are lists of
-    text, more than one empty dimension, or an empty dimension that is not the first of each
-    variable that has it.
+    text, and more than one empty dimension. It also applies to an empty dimension that is not the
+    first of each variable that has it.
     """
     # xarray takes an empty array of objects for numbers; here they are text.
     texts = {

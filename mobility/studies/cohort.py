@@ -487,11 +487,13 @@ def changes(
     pandas.DataFrame
         A row for each session and side of participants with at least two measured sessions, with
         ``user_id``, ``side``, ``session_id``, ``date``, ``view``, ``value``, ``sd``, ``sem``,
-        ``units`` and ``mdc95``. ``error_of`` names the source of the error: "package", "given", or
-        the name of a study. ``error_people`` is the number of people in that study, otherwise 0.
-        ``change`` is the change from the first measured session, and ``verdict`` is "first",
-        "within error", "larger", "smaller" or "error unknown". Sessions of "anonymous" are left out
-        because they may belong to different people.
+        ``units`` and ``mdc95``.
+
+        ``error_of`` names the source of the error: "package", "given", or the name of a study.
+        ``error_people`` is the number of people in that study, otherwise 0. ``change`` is the
+        change from the first measured session, and ``verdict`` is "first", "within error",
+        "larger", "smaller" or "error unknown". Sessions of "anonymous" are left out because they
+        may belong to different people.
 
     Raises
     ------

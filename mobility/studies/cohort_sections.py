@@ -197,7 +197,9 @@ def participants(
     ----------
     sessions
         From :func:`mobility.studies.cohort.overview`.
-    store Store that the sessions come from. not_listed
+    store
+        Store that the sessions come from.
+    not_listed
         From :func:`mobility.studies.cohort.not_listed`.
     """
     not_listed = not_listed or {}

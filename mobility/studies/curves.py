@@ -105,7 +105,7 @@ def _check_labels(value: Any) -> list[str] | None:
     if value is None:
         return None
     if isinstance(value, str | bytes) or not _is_list(value):
-        raise BadInputError("must be a list with a name for each trial")
+        raise BadInputError("must be a list with a name for each recording")
     labels = list(value)
     for number, label in enumerate(labels, start=1):
         if not isinstance(label, str | int | float | np.generic) or label != label or label == "":
@@ -198,10 +198,11 @@ def mean_curves(
         Over (group, participant, side, percent): `curve` is the mean of the person's sessions, and
         `repetition_sd` the SD between the repetitions of a session. `person_lower` and
         `person_upper` are the limits of the 95 % confidence interval of each point of the person's
-        mean (t, from three repetitions on). `error_sd` is the SD of the model's error.
-        `repetitions` and `sessions` are their numbers. A session is the mean of its repetitions
-        without gaps. If all its repetitions have gaps, it is the mean at each percent of those that
-        have a value there.
+        mean (t, from three repetitions on). `error_sd` is the SD of the model's error, and
+        `repetitions` and `sessions` are their numbers.
+
+        A session is the mean of its repetitions without gaps. If all its repetitions have gaps, it
+        is the mean at each percent of those that have a value there.
 
         Over (group, side, percent): `mean`, `sd` between people, `mean_error_sd`, and `n_at`, the
         number of people at each percent. `lower` and `upper` are the limits of the 95 % confidence
@@ -211,13 +212,13 @@ def mean_curves(
         :func:`mobility.studies.statistics.waveforms.band_factor`). Over (group, side): `n` people,
         of whom `n_whole` have no gap.
 
-        Over (trial, side): `reason` why the trial is left out, otherwise empty.
+        Over (trial, side): `reason` why an entry is left out, otherwise empty.
 
     Raises
     ------
     BadInputError
-        None of the `trials` has that angle, their exercises differ, or there are not as many groups
-        or participants as trials.
+        No entry has that angle, their exercises differ, or there are not as many groups or
+        participants as entries.
 
     Notes
     -----
@@ -461,8 +462,8 @@ def _views_of(curves: xr.Dataset, group: str) -> list[str]:
 def _require_label_per_trial(labels: Labels, count: int, what: str) -> None:
     if labels is not None and len(labels) != count:
         raise BadInputError(
-            f"mean_curves: there are {len(labels)} {what} for {count} trials; "
-            "name one for each trial"
+            f"mean_curves: there are {len(labels)} {what} for {count} recordings; name one for "
+            "each recording"
         )
 
 
@@ -478,7 +479,7 @@ def _require_alike(trials: Sequence[xr.Dataset | StoredSession], phase: Phase, p
             its_phase = trial["percent"].attrs.get("phase", phase)
             if its_phase != phase or trial.sizes["percent"] != points:
                 raise BadInputError(
-                    f"mean_curves: trial {number} has {trial.sizes['percent']} points of the "
+                    f"mean_curves: recording {number} has {trial.sizes['percent']} points of the "
                     f"{its_phase} instead of {points} of the {phase}"
                 )
 

@@ -143,12 +143,12 @@ def groups(
     -------
     Groups
         The differences have the columns ``metric``, ``side``, ``effect`` ("group", "visit", "group
-        × visit"), ``comparison`` ("patients − controls", "visit 2 − visit 1", "change from visit 1
-        to visit 2, patients − controls"), ``difference``, ``low``, ``high`` (95 %), ``units``,
-        ``freedom``, ``p``, ``p_holm``, ``effect_size`` with ``effect_size_low`` and
-        ``effect_size_high``, ``participants``, ``values``, ``missing``, ``error_share``,
-        ``detectable``, ``detectable_without_error``, ``method`` in words, and ``reason`` if there
-        is no result.
+        × visit") and ``comparison`` ("patients − controls", "visit 2 − visit 1", "change from visit
+        1 to visit 2, patients − controls"). The result is in ``difference``, ``low``, ``high`` (95
+        %), ``units``, ``freedom``, ``p``, ``p_holm`` and ``effect_size``, with ``effect_size_low``
+        and ``effect_size_high``. Further columns are ``participants``, ``values``, ``missing``,
+        ``error_share``, ``detectable``, ``detectable_without_error``, ``method`` in words, and
+        ``reason`` if there is no result.
 
         ``effect_size`` is Hedges' g: the difference divided by the SD of single values within
         groups, which is the root of their mean variance. ``error_share`` is the largest share of

@@ -66,7 +66,11 @@ class Change(NamedTuple):
     ----------
     name
         Name of the number, with the side.
-    change Difference between the visits. least Smallest detectable change (95 %). units
+    change
+        Difference between the visits.
+    least
+        Smallest detectable change (95 %).
+    units
         Unit of both numbers.
     whose
         People whose errors these are, in words.

@@ -57,7 +57,9 @@ class Film:
     Attributes
     ----------
     id
-        Id of the video's session. metrics Metrics Dataset of the session.
+        Id of the video's session.
+    metrics
+        Metrics Dataset of the session.
     verdict
         Verdict on the recording.
     view, azimuth

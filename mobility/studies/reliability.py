@@ -73,7 +73,7 @@ class Reliability(NamedTuple):
         """Format the errors of one value as papers print them, with 95 % intervals.
 
         Each metric, side and what differs between two values ("Over") has a row: participants, ICC
-        and SEM of absolute agreement (within participants for repeated trials), and MDC95. Use
+        and SEM of absolute agreement (within participants for repeated recordings), and MDC95. Use
         ``.to_latex()`` or ``.to_csv()`` of pandas to write it.
         """
         rows = self.statistics
@@ -91,10 +91,11 @@ class Reliability(NamedTuple):
 def document(result: Reliability) -> list[dict[str, Any]]:
     """Return the statistics of each metric and side as JSON values; NaN becomes null.
 
-    They are ``icc`` by its form; ``sem`` and ``mdc95`` (agreement, over all that differs between
-    two measurements), each with ``value``, ``lower`` and ``upper``; ``n`` (participants),
-    ``values``, ``refused``, ``missing`` and ``units``; and ``statistics``, with all rows. ``mdc95``
-    also has ``within``, the share of new changes by error alone that are within it.
+    Each has ``icc`` by its form, and ``sem`` and ``mdc95`` (agreement, over all that differs
+    between two measurements), with ``value``, ``lower`` and ``upper``. ``mdc95`` also has
+    ``within``, the share of new changes by error alone that are within it. Further entries are
+    ``n`` (participants), ``values``, ``refused``, ``missing``, ``units``, and ``statistics`` with
+    all rows.
     """
     documents = []
     for (metric, side), rows in result.statistics.groupby(["metric", "side"], sort=False):

@@ -420,7 +420,9 @@ def test_a_worker_that_is_killed_is_an_error_of_one_line(opencap_video, monkeypa
         return process
 
     monkeypatch.setattr(pose_module, "start", start_and_kill)
-    with pytest.raises(VideoError, match="a pose process was killed by the system") as caught:
+    with pytest.raises(
+        VideoError, match="a process that estimates the pose was killed by the system"
+    ) as caught:
         mb.estimate_pose(opencap_video, workers=1)
     assert caught.value.retryable
 

@@ -374,7 +374,7 @@ def test_bad_input_says_what_to_do():
         ((video, lab, repetitions.drop_vars("end")), {}, "the repetitions have no end"),
         (([video] * 2, [lab] * 2, [repetitions] * 2), {}, "the 2 trials have no participants"),
         (([video] * 2, [lab], [repetitions] * 2), {}, "pass both for each trial"),
-        (([video] * 2, [lab] * 2, [repetitions]), people, "1 trials for 2"),
+        (([video] * 2, [lab] * 2, [repetitions]), people, "for 1 trials, but 2 trials"),
         ((video, lab, repetitions), people, "2 participants for 1 trials"),
         ((video, lab, repetitions), {"margin": 5}, "did you mean 'margin_deg'"),
         ((video, ["lab.mot"], repetitions), {}, r"lab: number 1: .* \(got 'lab.mot'\)$"),
@@ -388,7 +388,7 @@ def test_bad_input_says_what_to_do():
         (
             (two, [lab, middle], [repetitions] * 2),
             people,
-            "trial 2: knee_flexion has sides in some",
+            "trial 2: knee_flexion has sides only in some",
         ),
         ((letters, lab, repetitions), {}, "sides of 'knee_flexion' must be left and right"),
     ):

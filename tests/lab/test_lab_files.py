@@ -527,7 +527,7 @@ def test_csv_of_vicon_nexus(tmp_path: Path) -> None:
     assert knee.sel(side="right").isnull().all()
     assert trial.attrs["angle_units_read"] == "degree"
     path.write_text(nexus(angles=False, units="m"))
-    refused(path, match="not fit a person; if its numbers are mm")
+    refused(path, match="not fit a person; if the numbers are in mm")
     for text, message in (
         (nexus(frames=0, angles=False), "ends before its frames"),
         (nexus(rate="fast"), r"line 4: its section trajectories must have a rate"),
@@ -714,7 +714,7 @@ def test_a_c3d_that_was_cut(lab: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.c3d"
     for keep in (0, 1, 300, 600, 5000, 2_157_000):
         path.write_bytes(whole[:keep])
-        refused(path, match=r"cut\.c3d.*(empty|cut off|in its header|only its beginning)")
+        refused(path, match=r"cut\.c3d.*(empty|cut off|its header states)")
 
 
 # Files that are something else, or not whole.
@@ -779,7 +779,7 @@ WRONG = {
     "trc": [
         ("NumMarkers", "Markers", "header lacks NumMarkers; add these names to line 2"),
         ("\t5\t14\tm", "\t9\t14\tm", "states 9 frames, but the file has 5"),
-        ("\t14\tm", "\t13\tm", "has 13 markers, but 14 names"),
+        ("\t14\tm", "\t13\tm", "states 13 markers, but has 14 names"),
         ("r_toe", "L_toe", "L_toe more than once"),
         ("0.500000", "half", "line 7: 'half' is not a number"),
         *(
@@ -790,7 +790,7 @@ WRONG = {
     ],
     "mot": [
         ("nRows=5", "nRows=9", "states 9 rows, but the file has 5"),
-        ("nColumns=3", "nColumns=4", "has 4 columns, but 3 names"),
+        ("nColumns=3", "nColumns=4", "states 4 columns, but has 3 names"),
         ("inDegrees=yes", "inDegrees=maybe", "inDegrees must be yes or no"),
         ("\t3.00000000", "\tinf", "line 12 has an infinite value"),
         ("\t3.00000000", "\t1,003", "line 12 has points and commas in its numbers"),

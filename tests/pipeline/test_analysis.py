@@ -402,7 +402,7 @@ def test_where_results_of_other_code_lack_what_is_read_one_line_says_so(session,
     for read in readers:  # outdated, but laid out as now
         read()
     put_result(copy, "metrics", copy.metrics().load().drop_vars(["shown", "movements"]))
-    why = "session s2: its results come from a different version, and lack the data needed here; "
+    why = "session s2: its results come from a different version, without the data needed here; "
     for read in readers:
         with pytest.raises(NotFoundError, match=rf"^{why}analyse it again, with: .* edit s2$"):
             read()

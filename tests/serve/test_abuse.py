@@ -67,7 +67,7 @@ def test_what_is_in_the_way_of_a_deletion_is_told_and_the_rest_goes(server, admi
     record = server.store / record_of("of-unknown", "p-held") / "session.json"
     record.write_text("{")
     try:
-        refused("/participants/p-held/", "1 more sessions with damaged records may be theirs")
+        refused("/participants/p-held/", "1 sessions with damaged records may also be theirs")
         assert not owned.exists()
     finally:
         shutil.rmtree(record.parent)

@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(store, video, openpose,
             {"keypoints": openpose, "options": {"model": "full"}},
             "has no effect with imported keypoints",
         ),
-        ({"keypoints": openpose, "options": {"subject": (5, 5)}}, "nobody is at 5,5"),
+        ({"keypoints": openpose, "options": {"subject": (5, 5)}}, "nobody first appears at 5,5"),
         ({"keypoints": tmp_path / "absent"}, "no such file or folder"),
         ({"keypoints": 3}, "keypoints"),
     ):

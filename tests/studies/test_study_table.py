@@ -163,7 +163,7 @@ AGES = "session,age\na,41\nb,forty\nc,\nd,39\n"
         ("session,height_m\na,inf\n", "line 2: height_m 'inf' is not a number"),
         (
             "session,visit\na,1\nb,one\nc,2\n",
-            "line 3: visit 'one' is not a number, as most of the column are; correct it, or begin "
+            "line 3: visit 'one' is not a number, like most of the column; correct it, or begin "
             "all its values with a letter if they are names$",
         ),
         ("session,dose\na,1\nb,NA\nc,2\n", "line 3: dose 'NA' is not .* leave it empty"),

@@ -282,7 +282,7 @@ def test_all_faults_before_a_byte_is_sent(form, store, ask, sent):
         assert words in form.errors[name][0]
     small = UploadForm(store, most_bytes=1_000_000)
     assert upload(small, ask, sent, b"", size=2_500_000) == []
-    assert "has 2.5 MB, at most 1.0 MB" in small.errors["video-0"][0]
+    assert "has 2.5 MB, but at most 1.0 MB" in small.errors["video-0"][0]
     store.read_only = True  # as the demo
     assert upload(form, ask, sent, b"abc") == []
     assert "cannot be changed" in form.notice["text"]

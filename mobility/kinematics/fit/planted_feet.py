@@ -397,8 +397,8 @@ def stances_and_steps(problem: Problem, joints: Array, shared: Array) -> dict[st
     """Return the history of the times in which both feet stay, and of the steps between them.
 
     A step has three numbers in metres. They are the path of the middle of both feet along the
-    subject's axes, the increase of the distance between the feet, and the path of the foot that
-    moves farther.
+    subject's axes, the increase of the distance between the feet, and the longer path of the two
+    feet.
     """
     intervals = intervals_of(problem)
     weight = np.zeros(len(joints)) if problem.standing is None else problem.standing

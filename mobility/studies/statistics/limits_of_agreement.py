@@ -235,7 +235,7 @@ def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, floa
     `parts` are the mean squares, each multiplied by its coefficient, which may be negative. With
     one part, the interval is exact. With several parts, the upper limit is that of modified large
     samples. The lower limit of that method is too high if one part has few degrees of freedom, as
-    with two visits: the truth is below it in 3 to 5 % of studies.
+    with two visits. The truth is then below it in 3 to 5 % of studies.
 
     The lower limit is therefore calibrated by a parametric bootstrap. If it were the true sum, 2.5
     % of studies would have a higher lower limit of modified large samples than this study. For each
