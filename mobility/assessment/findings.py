@@ -639,22 +639,22 @@ def hidden_in_words(view: View) -> str:
     )
 
 
-def another_view(seen: Mapping[str, Any], meant: str | None) -> list[dict[str, Any]]:
+def another_view(view: Mapping[str, Any], meant: str | None) -> list[dict[str, Any]]:
     """Warn that the view is not the intended view.
 
     Parameters
     ----------
-    seen
+    view
         Part "view" of the capture quality; empty if there is none.
     meant
         Name of a view, as :func:`mobility.keypoints.view.view_name` returns it; None for any view.
     """
-    if meant is None or seen.get("name", UNKNOWN) == UNKNOWN:
+    if meant is None or view.get("name", UNKNOWN) == UNKNOWN:
         return []
     most = tables.load("verdict")["meant_view"]["beyond_deg"]
-    if degrees_from(meant, seen["azimuth_deg"]) <= most:
+    if degrees_from(meant, view["azimuth_deg"]) <= most:
         return []
-    words = {"seen": view_in_words(seen["name"]), "wanted": view_in_words(meant)}
+    words = {"seen": view_in_words(view["name"]), "wanted": view_in_words(meant)}
     return [tables.warning("warnings.other_view", **words)]
 
 

@@ -392,9 +392,9 @@ def summary_document(
     ).json_values()
 
 
-def joint_angles_shown(joints: Iterable[str], chosen: Iterable[str]) -> list[str]:
+def joint_angles_shown(joints: Iterable[str], shown_angles: Iterable[str]) -> list[str]:
     """Return the keys of the angles to show, in order; by default `<joint>_angle` of all joints."""
-    return list(chosen) or [f"{joint}_angle" for joint in joints]
+    return list(shown_angles) or [f"{joint}_angle" for joint in joints]
 
 
 def _four_digits(value: float | None) -> float | None:

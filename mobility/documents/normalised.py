@@ -31,8 +31,8 @@ _PARTS: dict[Phase, tuple[str, str, tuple[str, ...]]] = {
 """First and last time of each phase, and which flags say that the recording has all of it."""
 
 
-def _check_recorded(given: Any) -> Any:
-    return given if isinstance(given, StoredSession) else check_recording(given)
+def _check_recorded(recording: Any) -> Any:
+    return recording if isinstance(recording, StoredSession) else check_recording(recording)
 
 
 if TYPE_CHECKING:

@@ -260,10 +260,10 @@ def section(
 ) -> Callable[[Callable[[ReportPage], Markup]], Section[ReportPage]]:
     """Make a section from a function, with its name; see :class:`Section`."""
 
-    def made(function: Callable[[ReportPage], Markup]) -> Section[ReportPage]:
+    def section_of(function: Callable[[ReportPage], Markup]) -> Section[ReportPage]:
         return Section(heading, function, tuple(needs), sided, name=function.__name__)
 
-    return made
+    return section_of
 
 
 def show(sections: Iterable[Section[P]], page: P) -> None:

@@ -128,9 +128,9 @@ def report_places(reports: Path, session_id: str) -> list[Path]:
     ]
 
 
-def visit_folder(reports: Path, user_id: str, date: str, chosen: Sequence[str] = ()) -> Path:
-    """Return the folder of a visit page, or of the page of chosen sessions of the visit."""
-    which = f".{hashlib.sha256(' '.join(chosen).encode()).hexdigest()[:8]}" if chosen else ""
+def visit_folder(reports: Path, user_id: str, date: str, ids: Sequence[str] = ()) -> Path:
+    """Return the folder of a visit page, or of the page of only these sessions of the visit."""
+    which = f".{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:8]}" if ids else ""
     return reports / VISITS / user_id / f"{date}{which}"
 
 
