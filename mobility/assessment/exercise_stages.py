@@ -117,7 +117,7 @@ class ExerciseStages(Protocol):
         dataset: Callable[[str], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict | None:
-        """Give the verdict for a cohort from the number of accepted repetitions; None if unknown.
+        """Return the verdict for a cohort from the number of accepted repetitions; None if unknown.
 
         If the number is not enough, `dataset` reads the result of a stage by its name.
         """

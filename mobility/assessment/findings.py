@@ -151,7 +151,7 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     ----------
     metrics
         Metrics Dataset: each metric over ``(side)`` or without dimension, with ``<name>_sd`` and,
-        if it was withheld, the attribute ``note``.
+        if it is not reported, the attribute ``note``.
 
     Returns
     -------

@@ -78,7 +78,7 @@ def likely_of_all(name: str, choices: Iterable[str], *, cutoff: float = 0.75) ->
 
 
 def likely_measure(name: str, choices: Iterable[str]) -> str:
-    """Do the same as :func:`likely`, or else suggest measures that contain the name."""
+    """Do the same as :func:`likely`, or suggest measures that contain the name."""
     names = list(choices)
     part = str(name).strip().lower().replace(" ", "_")
     inside = [name for name in names if len(part) > 2 and part in name.lower()]
@@ -450,8 +450,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Validate the arguments of `function` before it runs.
 
     The annotations are the only definition of what is allowed, with ``Annotated[..., Field(...)]``
-    for a range, and a kind if a type does not say enough. Arguments for ``**options`` are passed on
-    unchanged to the function that checks them. The models are built at the first call, so that
+    for a range, and a kind if a type is not specific enough. Arguments for ``**options`` are passed
+    on unchanged to the function that checks them. The models are built at the first call, so that
     decorating costs nothing at import.
     """
     parameters = inspect.signature(function).parameters

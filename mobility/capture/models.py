@@ -70,7 +70,7 @@ def pose_models(
 
 
 def pose_model(model: str | os.PathLike[str] | None = None) -> Path:
-    """Return the path of one pose model bundle; see :func:`pose_models`. "both" is refused."""
+    """Return the path of one pose model bundle; see :func:`pose_models`. "both" raises an error."""
     paths = list(pose_models(model).values())
     if len(paths) > 1:
         raise BadInputError(f"pose model {BOTH}: choose one of the two, {' or '.join(PINNED)}")

@@ -77,7 +77,7 @@ class Norm(Document):
     mean: Finite
     sd: Positive
     percentiles: Annotated[
-        list[tuple[Finite, Finite]], Field(description="percent of people, and their value")
+        list[tuple[Finite, Finite]], Field(description="pairs of percentage and value")
     ]
     units: str
     version: str = ""

@@ -70,8 +70,8 @@ def normalise(
     xarray.Dataset
         The numeric variables over time, in their units, over (rep, percent, ...), linearly
         interpolated. Values are NaN next to frames that are NaN, in repetitions that the recording
-        cuts off, and for the lifted leg in a single-leg squat. ``rep`` keeps the numbers of the
-        repetitions; a repetition without that phase is left out.
+        cuts off, and for a lifted leg. ``rep`` keeps the numbers of the repetitions; a repetition
+        without that phase is left out.
 
     Raises
     ------

@@ -320,7 +320,7 @@ def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
     `angles` come from :func:`joint_angles` of the fitted pose; `pose` has the same frames before
     the fit. ``<name>_raw`` are computed from the unfitted landmarks in space, ``<name>_image`` by
     :func:`image_plane_angles`; a pose without depth has only ``<name>_image``. Neither has an
-    ``_sd`` or is ever withheld, and no metric uses them.
+    ``_sd``, their values are never left out, and no metric uses them.
     """
     image = image_plane_angles(pose)
     if not np.array_equal(angles["time"].to_numpy(), image["time"].to_numpy()):

@@ -275,7 +275,7 @@ def warning_list(document: Mapping[str, Any]) -> Markup:
 
 
 def counts(agreement: xr.Dataset) -> Markup:
-    """Give the numbers of participants and repetitions, and the meaning of the intervals."""
+    """State the numbers of participants and repetitions, and the meaning of the intervals."""
     people = _people(agreement)
     about = tables.sentence(
         f"validation.counts.{'one' if people == 1 else 'several'}",

@@ -143,7 +143,7 @@ def in_a_line(
 ) -> Markup:
     """State in two lines who was filmed, when, from where, how often, and in which video.
 
-    A third line says when the feet moved to another place.
+    A third line shows when the feet moved to another place.
     """
     view = quality.get("view") or {}
     noun = record.kind.noun

@@ -32,7 +32,7 @@ def cell(
 
 
 def missing(why: str) -> Markup:
-    """State why there is no value."""
+    """State the reason for a missing value."""
     return html(h.span(".missing")[tables.sentence("report.not_measured", why=why)])
 
 

@@ -260,7 +260,7 @@ class SessionRecord(Document):
 
     @property
     def name(self) -> str:
-        """Return the name for lists: the title, or else the original name of the file."""
+        """Return the name for lists: the title, or otherwise the original name of the file."""
         return self.session_name or self.video.original_name
 
     @property

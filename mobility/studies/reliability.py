@@ -215,7 +215,7 @@ def reliability(
 
         ``over`` names what differs between two values ("visit", or both "visit, operator"). ``of``
         is the term of a component, or the two levels of a change. ``value``, ``low`` and ``high``
-        (95 %) are NaN if ``reason`` says why.
+        (95 %) are NaN if there is a ``reason``.
 
         ``values`` is the number of values used, and ``participants`` the number of people behind
         them. For `icc`, `sem` and `mdc95` these are people with values at two levels, because

@@ -367,7 +367,7 @@ def test_what_it_returns_badly_is_an_error_of_one_line_of_its_process(made_up, c
 
 def test_one_that_dies_is_an_error_of_one_line(made_up, clip):
     made_up("def __init__(self): os._exit(3)")
-    with pytest.raises(ModelError, match="its process ended with status 3 while it") as caught:
+    with pytest.raises(ModelError, match="its process ended with status 3 while the") as caught:
         mb.estimate_pose(clip, detector="made-up", workers=1)
     require_one_line(caught.value)
 

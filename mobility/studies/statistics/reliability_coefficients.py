@@ -48,7 +48,7 @@ class MeanSquares(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A value with its 95 % confidence interval; NaN with too little data, as `reason` says.
+    """A value with its 95 % confidence interval; NaN, with a `reason`, if there are too few data.
 
     `n` is the number of independent targets. For an error, `freedom` belongs to its variance.
     """
