@@ -212,7 +212,7 @@ def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_r
     judged = data.assign(fms_deep_squat(data).data_vars)
     shown = text_of(scores.fms_table(judged, References()))
     assert "if its probability is at least 0.80, unless its row names another" in shown
-    assert "above 0°; counts as met only from a probability of 0.95" in shown
+    assert "above 0°; counts as met only if the probability is at least 0.95" in shown
 
 
 @pytest.mark.parametrize(
