@@ -270,7 +270,7 @@ def own_norms(gauges: Sequence[Gauge]) -> Markup:
                     lab_norms.of_whom(norm, name),
                 ]
             )
-    head = ["Measure", "Value", "z score", "Percentile", "Between", "Of whom"]
+    head = ["Measure", "Value", "z score", "Percentile", "Usual range", "People measured"]
     return table(head, rows, caption=tables.sentence("report.lab.caption"))
 
 
