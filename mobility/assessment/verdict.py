@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
 from mobility.assessment.findings import Finding, find, refused
-from mobility.assessment.results import RESULTS, in_words
+from mobility.assessment.results import DECIDED
 from mobility.base.formatting import capital, listed
 from mobility.base.provenance import AnalysisWarning
 from mobility.catalogue import registry
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Level = Literal["good", "limited", "not_this_exercise", "unusable"]
 LEVELS: tuple[Level, ...] = get_args(Level)
+_ABOUT_HALF = (0.4, 0.6)
+"""Shares of the checks that are about half of them."""
 """From good to bad."""
 
 Part = Literal[
@@ -239,23 +241,13 @@ def judge(
 
 
 def _with_results(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
-    """Add how many checks have each result, and the main reason for undecided checks."""
+    """Add in words how many checks have a clear result, and the main reason for the others."""
     findings = verdict.checks(findings)
     if not findings:
         return verdict
-    results = Counter(finding.result for finding in findings)
-    order = ("outside", "met", "borderline", *RESULTS[3:])
-    counts = [f"{results[name]} {in_words(name)}" for name in order if results[name]]
-    number = "of_sides" if any(finding.side for finding in findings) else "several"
-    number = "one" if len(findings) == 1 else number
-    text = tables.sentence(
-        f"comments.verdict.checks.{number}", count=len(findings), results=", ".join(counts)
-    )
-    silent = [
-        finding
-        for finding in findings
-        if finding.result in ("inconclusive", "not_reported", "not_visible")
-    ]
+    silent = [finding for finding in findings if finding.result not in DECIDED]
+    share = 1 - len(silent) / len(findings)
+    text = tables.sentence(f"comments.verdict.clear.{_amount(share)}")
     reasons = Counter(finding.reason for finding in silent if finding.probability is None)
     reason, times = reasons.most_common(1)[0] if reasons else ("", 0)
     is_new = all(cause.why != reason for cause in verdict.reasons)
@@ -265,6 +257,13 @@ def _with_results(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
     if verdict.level == "not_this_exercise":
         return replace(verdict, why=f"{verdict.why} {text}")
     return replace(verdict, headline=" ".join(filter(None, [verdict.headline, text])))
+
+
+def _amount(share: float) -> str:
+    """Name a share: "all", "most", "half", "few" or "none"."""
+    if share in (0, 1):
+        return "all" if share else "none"
+    return "most" if share > _ABOUT_HALF[1] else "few" if share < _ABOUT_HALF[0] else "half"
 
 
 def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.findings import wrong_expected
-from mobility.assessment.results import DECIDED
+from mobility.assessment.results import DECIDED, RESULTS, in_words
 from mobility.assessment.verdict import warning_lines
 from mobility.base.formatting import rounded
 from mobility.base.provenance import cameras_of
@@ -104,13 +105,21 @@ def uncertainty_in_short(pose: xr.Dataset) -> Markup:
 
 
 def wrong_results(findings: Sequence[Finding]) -> list[str]:
-    """State how many results are expected to be wrong; empty if there are no results."""
-    count = sum(each.result in DECIDED for each in findings)
-    if not count:
+    """Count the checks by result, and state how many results are expected to be wrong.
+
+    Empty if no check has a clear result.
+    """
+    results = Counter(finding.result for finding in findings)
+    if not any(results[name] for name in DECIDED):
         return []
+    counts = [f"{results[name]} {in_words(name)}" for name in RESULTS if results[name]]
+    number = "of_sides" if any(finding.side for finding in findings) else "several"
+    number = "one" if len(findings) == 1 else number
+    counted = tables.sentence(
+        f"report.results.counted.{number}", count=len(findings), results=", ".join(counts)
+    )
     wrong = wrong_expected(findings)
-    number, kind = "one" if count == 1 else "several", "some" if wrong >= 0.05 else "few"
-    counted = tables.sentence(f"report.results.counted.{number}", count=count)
+    kind = "some" if wrong >= 0.05 else "few"
     how_many = tables.sentence(f"report.results.wrong.{kind}", wrong=rounded(wrong, 1))
     return [f"{counted} {how_many}"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import htpy as h
@@ -139,9 +139,9 @@ def main_findings(
         return ruled_out
     outside = _by_rule_and_reason([f for f in findings if f.status == "found"])
     outside.sort(key=lambda each: -max(map(excess, each)))
-    items = (h.li[say(each, "participant")] for each in outside[:MOST_FINDINGS])
-    page = html(h.ol[items])
-    if more := len(outside[MOST_FINDINGS:]):
+    named = _each_once(outside)[:MOST_FINDINGS]
+    page = html(h.ol[(h.li[say(each, "participant")] for each in named)])
+    if more := len(outside) - len(named):
         page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
     most = min(MOST_LIKELY, max(MOST_FINDINGS - len(outside), 0))
     likely = gross_in_words(findings, view) + likely_in_words(findings, view, most=most)
@@ -178,15 +178,17 @@ def gross_in_words(findings: Sequence[Finding], view: str | Sequence[str]) -> Ma
 def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, most: int) -> Markup:
     """State which inconclusive checks are probably outside, and which view would decide them.
 
-    Only the `most` largest that a reader expects are named. If the other side is outside its
-    target, the check is already named.
+    Only the largest `most` that a reader expects are named, each thing once. If the other side is
+    outside its target, the check is already named.
     """
     outside = {each.rule for each in findings if each.result == "outside"}
+    said = {_client_words(rule) for rule in outside}
     likely: dict[str, list[Finding]] = {}
     for each in findings:
         if is_likely(each) and not each.gross and each.rule not in outside:
             likely.setdefault(each.rule, []).append(each)
-    largest = sorted(likely.values(), key=lambda of_rule: -max(map(excess, of_rule)))[:most]
+    by_size = sorted(likely.values(), key=lambda of_rule: -max(map(excess, of_rule)))
+    largest = _each_once(by_size, said)[:most]
     films = _films_of([of_rule[0] for of_rule in largest], view)
     named: dict[str, list[str]] = {}
     for of_rule in largest:
@@ -199,6 +201,21 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
         kind = "likely_with_film" if film else "likely"
         sentences.append(tables.sentence(f"report.first_page.{kind}", **words))
     return paragraphs(" ".join(sentences)) if sentences else Markup()
+
+
+def _each_once(
+    of_rules: Iterable[list[Finding]], said: Collection[str] = ()
+) -> list[list[Finding]]:
+    """Leave out each rule that says to a client what one before it, or `said`, does."""
+    once: dict[str, list[Finding]] = {}
+    for of_rule in of_rules:
+        once.setdefault(_client_words(of_rule[0].rule), of_rule)
+    return [of_rule for words, of_rule in once.items() if words not in said]
+
+
+def _client_words(rule: str) -> str:
+    """Words for a client if a rule is outside its target; its name if it has none."""
+    return str(all_rules()[rule].get("client", {}).get("outside", rule))
 
 
 def _films_of(findings: Sequence[Finding], view: str | Sequence[str]) -> dict[str, str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import htpy as h
 from markupsafe import Markup
@@ -164,7 +164,9 @@ def of_rules(
         units, factor = units_of(metrics, metric), factor_of(metrics, metric)
         goal = factor * threshold_of(metrics, rule)
         better = {"below": "≥", "above": "≤", "outside": "within ±"}[rule["direction"]]
-        goal_text = f"{better} {quantity(goal, units)}" if math.isfinite(goal) else ""
+        goal_text = (
+            _goal_in_words(rule, better, quantity(goal, units)) if math.isfinite(goal) else ""
+        )
         lab_retest = {
             side: (factor * half_width(error.sem), lab_norms.error_of(error.participants, of))
             for side in values
@@ -185,6 +187,14 @@ def of_rules(
             )
         )
     return gauges
+
+
+def _goal_in_words(rule: Mapping[str, Any], better: str, goal: str) -> str:
+    """Write a target, its unit if that is a word, and what a positive value means."""
+    unit = str(rule.get("shown", {}).get("suffix", ""))
+    text = f"{better} {goal}{unit if len(unit) > len(' %') else ''}"
+    means = rule.get("plus")
+    return tables.sentence("report.plus", measure=text, meaning=means) if means else text
 
 
 def of_indices(metrics: xr.Dataset) -> list[Gauge]:
@@ -260,7 +270,7 @@ def own_norms(gauges: Sequence[Gauge]) -> Markup:
                     lab_norms.of_whom(norm, name),
                 ]
             )
-    head = ["Measure", "Value", "z score", "Percentile", "Between", "Of whom"]
+    head = ["Measure", "Value", "z score", "Percentile", "Usual range", "People measured"]
     return table(head, rows, caption=tables.sentence("report.lab.caption"))
 
 

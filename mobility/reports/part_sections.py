@@ -179,7 +179,7 @@ def published_ranges(
             ]
         )
     caption = tables.sentence("report.ranges.caption")
-    listing = table(["Angle", "Largest", "Of whom"], rows, caption=caption)
+    listing = table(["Angle", "Largest", "People measured"], rows, caption=caption)
     return listing or paragraphs(tables.sentence("report.ranges.none"), kind="note")
 
 

@@ -152,7 +152,9 @@ def in_a_line(
         record.session_name,
         record.user_id if participant is None else person(participant, record),
         tables.sentence("report.added", when=timed(record.created_at)),
-        view_in_words(view["name"]) if view.get("azimuth_deg") is not None else "",
+        tables.sentence("report.filmed", view=view_in_words(view["name"]))
+        if view.get("azimuth_deg") is not None
+        else "",
         f"{count} {noun}{'' if count == 1 else 's'}",
         tables.sentence("report.corrected") if edits.edits else "",
         model_in_words(record.origin),

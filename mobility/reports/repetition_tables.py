@@ -56,7 +56,7 @@ def at_a_glance(metrics: xr.Dataset) -> Markup:
         if group == "knee_movement":
             ratio = cell(metrics, "knee_ankle_separation_ratio")
             rows.append([f"{RATIO}, smallest {moving}", Cell(ratio, "both", columns=2), "", ""])
-            heading = f"Knee deviation, farthest inwards {moving}, of the ankle width"
+            heading = tables.sentence("report.knee_deviation", moving=moving)
         compared = which_is_larger(metrics, f"{name}_asymmetry")
         rows.append([heading, *cells_of_sides(metrics, name), compared])
     return table(

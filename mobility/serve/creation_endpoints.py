@@ -84,7 +84,7 @@ class State(Handler):
 class RecordingCheck(Handler):
     """Serves a first look at the recording of a session that waits for its analysis."""
 
-    what = "check of the film"
+    what = "check of the video"
 
     async def get(self, session_id: str) -> None:
         """Answer with whether the recording is good, or why to film again, after some seconds."""

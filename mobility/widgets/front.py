@@ -47,7 +47,7 @@ class FilmCheck(Widget):
             finally:
                 then(session)
 
-        self.in_background("checking the film", work, on=session.id)
+        self.in_background("checking the video", work, on=session.id)
 
     def keep(self, session_ids: set[str]) -> None:
         """Remove the checks of sessions that are not among `session_ids`."""

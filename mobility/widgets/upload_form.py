@@ -48,7 +48,7 @@ SILENT_S = {"open": 2.0, "notebook": 20.0}
 The page of ``mobility open`` is on this computer; in a notebook the answer may wait behind a part.
 """
 
-_NO_VIDEO = "choose a film"
+_NO_VIDEO = "choose a video"
 
 _OF_PERSON = ("age", "sex")
 """Fields of the participant's record that decide which norms a report shows."""
@@ -383,7 +383,7 @@ class UploadForm(Widget):
         if self._faults:
             raise BadInputError.of(self._faults, what="not added")
         name = session.record.name if self._number == 1 else ""
-        self.say("done", f"{name} is added" if name else f"{self._number} films are added")
+        self.say("done", f"{name} is added" if name else f"{self._number} videos are added")
 
     def _create(self, film: _Film) -> Session:
         fields = film.fields

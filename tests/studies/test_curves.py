@@ -316,7 +316,7 @@ def test_sessions_of_two_exercises_and_single_joints_are_not_averaged(demo: Any)
         mb.mean_curves([shop.demo("Overhead Squat"), shop.demo("Squat")])
     joints = mb.mean_curves([shop.demo("Joint Angle Mobility")], "elbow_flexion")
     assert set(joints["reason"].values.ravel()) == {
-        "movements of single joints are not averaged with other movements"
+        "single-joint movements are not averaged with other movements"
     }
 
 

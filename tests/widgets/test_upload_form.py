@@ -264,10 +264,10 @@ def test_all_faults_before_a_byte_is_sent(form, store, ask, sent):
     assert upload(form, ask, sent, b"", name="", **wrong) == []
     names = {"video-0", "user_id", "exercise_name-0", "body_joint_angles-0"}
     assert set(form.errors) == names
-    assert form.errors["video-0"] == ["choose a film"]
+    assert form.errors["video-0"] == ["choose a video"]
     assert "did you mean 'Overhead Squat'?" in form.errors["exercise_name-0"][0]
     ask(form, "begin", films=[], person={})
-    assert form.errors == {"video": ["choose a film"]}
+    assert form.errors == {"video": ["choose a video"]}
     assert upload(form, ask, sent, b"abc", exercise_name="") == []
     assert form.errors == {"exercise_name-0": ["choose the exercise"]}
     for field, given, words in (
