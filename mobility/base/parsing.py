@@ -66,7 +66,7 @@ def require_regular(path: str | os.PathLike[str]) -> os.stat_result:
 
 
 def read_file(path: str | os.PathLike[str], *, most_bytes: int = _LARGEST_BYTES) -> bytes:
-    """Read a file; raise OSError if it is no regular file or is too large."""
+    """Read a file; raise OSError if it is not a regular file, or is too large."""
     if require_regular(path).st_size > most_bytes:
         why = (
             f"it is larger than {most_bytes >> 20} MB, the largest size that is read; use a "

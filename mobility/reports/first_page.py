@@ -295,8 +295,8 @@ def in_lines(
     marked
         Sides whose result is in a row, by the name of the row.
     view
-        Kind of the view, or the views of several videos. A check that no view shows is named with a
-        view that would show it.
+        Kind of the view, or the views of several videos. A check that is visible in none of these
+        views is named with a view that would show it.
     """
     hidden = [each for each in checks if each.result == "not_visible"]
     sides_of_rule: dict[str, set[str]] = {}

@@ -107,7 +107,7 @@ class Static(_Unsigned, StaticFileHandler):
     template = f"{PAGES}/static/…"
 
     def set_extra_headers(self, path: str) -> None:
-        """Have the file loaded again after an update."""
+        """Make browsers load the file again after an update."""
         self.set_header("Cache-Control", "no-cache")
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:

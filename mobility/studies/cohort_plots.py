@@ -172,7 +172,7 @@ def group_curves(
         people the same as ``"points"``. ``"points"``: 95 % confidence interval of each point, from
         three people on. ``"sd"``: one standard deviation between people.
     ax
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a new figure.
 
     Returns
     -------
@@ -251,7 +251,7 @@ def change(
     side
         Side to draw; None draws both.
     ax
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a new figure.
     legend
         Whether a legend names sides and marks.
 
@@ -388,7 +388,7 @@ def retest_curves(
     side
         Side to draw; None draws both.
     ax
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a new figure.
     legend
         Whether a legend names sides and bands.
 

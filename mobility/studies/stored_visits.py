@@ -64,7 +64,7 @@ def current_visit(
         As in :func:`mobility.studies.visit.visit`.
     faces
         Whether faces and surroundings are shown instead of blurred. None accepts an existing page
-        of both kinds, and blurs a new one.
+        of either kind, and blurs a new page.
 
     Returns
     -------

@@ -59,7 +59,7 @@ class UploadForm(Widget):
 
     The browser sends a file in parts of one mebibyte; each part is sent after the previous one was
     written. Neither the kernel nor a message ever holds the entire video. Videos are sent one after
-    the other; a refused video does not stop the others. If the page that sends them is closed or
+    the other; a rejected video does not stop the others. If the page that sends them is closed or
     reloaded, the form names the missing videos and accepts new ones at once.
 
     Parameters

@@ -44,8 +44,8 @@ def read_study(
     recordings, level, visits
         As in :func:`mobility.studies.study_table.study_table`.
     curves
-        Whether to read also the mean curves of the sessions, for :func:`mobility.retest_curves`, or
-        the names of the angles. True reads the angles in the report of the exercise.
+        Whether to also read the mean curves of the sessions for :func:`mobility.retest_curves`, or
+        the names of the angles to read. True reads the angles in the report of the exercise.
     workers
         Number of processes that share the analysis of videos; by default one per processor.
 
