@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -21,7 +20,7 @@ from mobility.assessment.criteria import (
 )
 from mobility.assessment.findings import Finding, find, wrong_expected
 from mobility.assessment.indices import mobility_index, quality_index
-from mobility.assessment.results import DECIDED, RESULTS, in_current_words, in_words
+from mobility.assessment.results import DECIDED, RESULTS, in_current_words
 from mobility.assessment.verdict import judge
 
 RULES = tables.load("findings")["rules"]
