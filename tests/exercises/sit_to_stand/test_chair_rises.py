@@ -466,12 +466,12 @@ ENDS_UPRIGHT = Course(1.0).go(1.0).rises(4).go(0.5, lean=35).go(0.9, 0).go(0.5)
           r"Not compared with a norm: the video does not begin with the person sitting still."]),
         (ENDS_UPRIGHT, [r"Time for five repetitions: [\d.]+ s ± 0.4 s until standing. "
                         r"Each rep.*, – s ± 0.4.",
-                        r"The time for five repetitions until seated again is not reported: the end "
-                        r"is not visible."]),
+                        r"The time for five repetitions until seated again is not reported: the "
+                        r"end is not visible."]),
         (Course(1.0).go(1.0).rises(4),
          [r"Each repetition, from leaning forward to sitting down: (?:[\d.]+(?:, | s)){4}.",
-          r"The time for five repetitions is not reported: five repetitions in a row are needed, and "
-          r"4 were found."]),
+          r"The time for five repetitions is not reported: five repetitions in a row are needed, "
+          r"and 4 were found."]),
         (Course(1.0).go(1.0).rises(2).rises(1, top=0.5).rises(3),
          [r"Repetitions: 5 accepted of 6 found \(left out: no. 3: .*\). Each accepted repetition, "
           r"from leaning forward to sitting down: .*",
