@@ -25,7 +25,7 @@ from mobility.kinematics.skeleton import KEYPOINTS
 CALLS: list[str] = []
 SIDES = ["left", "right"]
 FRAMES = 5
-SQUAT = "mobility.exercises.overhead_squat.analysis"
+SQUAT = "mobility.exercises.overhead_squat.exercise"
 TIME = np.array([0.0, 1 / 30, 2 / 30, 0.1, 1 / 7])
 
 

@@ -13,8 +13,7 @@ from markupsafe import Markup
 from mobility.assessment.findings import Finding
 from mobility.assessment.number import HIDDEN_SIDE
 from mobility.base.formatting import capital
-from mobility.exercises.repeated.page import curves_first as usual_curves
-from mobility.exercises.repeated.page import squat_moments
+from mobility.exercises.repeated.page import RepeatedPage, squat_moments
 from mobility.exercises.single_leg_squat.crossley_criteria import (
     Status,
     judged_criteria,
@@ -35,43 +34,47 @@ if TYPE_CHECKING:
 MOST_PICTURES = 3
 
 
-def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:
-    """Choose the bottom of each leg that the camera shows, and the moment of the main finding."""
-    angles, repetitions, metrics = (
-        session.measured_angles(),
-        session.repetitions(),
-        session.metrics(),
-    )
-    counted = repetitions["leg"].where(repetitions["accepted"], "")
-    hidden = metrics.attrs.get(HIDDEN_SIDE)
-    legs = [leg for leg in SIDES if leg != hidden and (counted == leg).any()]
-    main_side = next((finding.side for finding in findings if finding.side in legs), "")
-    shown_moments: list[Moment] = []
-    # The main finding comes last, after the bottom of its leg.
-    for leg in sorted(legs, key=main_side.__eq__):
-        leg_repetitions = repetitions.isel(rep=np.flatnonzero(counted == leg))
-        leg_metrics = metrics.map(
-            lambda value, leg=leg: (
-                value.where(value["side"] == leg) if "side" in value.dims else value
-            ),
-            keep_attrs=True,
-        )
-        leg_findings = [finding for finding in findings if finding.side == leg]
-        first, bottom, *more = squat_moments(
-            pose, angles, leg_repetitions, leg_metrics, leg_findings
-        )
-        if not shown_moments:
-            shown_moments.append(replace(first, title="Standing"))
-        shown_moments.append(bottom)
-        if leg == main_side or len(legs) == 1:
-            shown_moments += more
-    return shown_moments[-MOST_PICTURES:]
+class SingleLegPage(RepeatedPage):
+    """Report of each leg."""
 
+    def moments(
+        self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
+    ) -> list[Moment]:
+        """Choose the bottom of each leg that the camera shows, and that of the main finding."""
+        angles, repetitions, metrics = (
+            session.measured_angles(),
+            session.repetitions(),
+            session.metrics(),
+        )
+        counted = repetitions["leg"].where(repetitions["accepted"], "")
+        hidden = metrics.attrs.get(HIDDEN_SIDE)
+        legs = [leg for leg in SIDES if leg != hidden and (counted == leg).any()]
+        main_side = next((finding.side for finding in findings if finding.side in legs), "")
+        shown_moments: list[Moment] = []
+        # The main finding comes last, after the bottom of its leg.
+        for leg in sorted(legs, key=main_side.__eq__):
+            leg_repetitions = repetitions.isel(rep=np.flatnonzero(counted == leg))
+            leg_metrics = metrics.map(
+                lambda value, leg=leg: (
+                    value.where(value["side"] == leg) if "side" in value.dims else value
+                ),
+                keep_attrs=True,
+            )
+            leg_findings = [finding for finding in findings if finding.side == leg]
+            first, bottom, *more = squat_moments(
+                pose, angles, leg_repetitions, leg_metrics, leg_findings
+            )
+            if not shown_moments:
+                shown_moments.append(replace(first, title="Standing"))
+            shown_moments.append(bottom)
+            if leg == main_side or len(legs) == 1:
+                shown_moments += more
+        return shown_moments[-MOST_PICTURES:]
 
-def curves_first(record: SessionRecord) -> tuple[str, ...]:
-    """Show the measured angles of the chosen joints, which are not those of the arms."""
-    measured = record.kind.angles
-    return tuple(angle for angle in usual_curves(record) if angle in measured)
+    def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
+        """Show the measured angles of the chosen joints, which are not those of the arms."""
+        measured = record.kind.angles
+        return tuple(angle for angle in super().curves_first(record) if angle in measured)
 
 
 @section("Scores", needs=["findings"])
