@@ -240,7 +240,7 @@ def test_an_exercise_more_leaves_the_keys_of_the_others_as_they_are(copied, keys
         ("sit_to_stand/times.py", LIKE, LIKE),
         ("sit_to_stand/page.py", set(), {"sit_to_stand"}),
         ("single_leg_squat/page.py", set(), {"single_leg_squat"}),
-        ("repeated/analysis.py", LIKE, LIKE),
+        ("repeated/exercise.py", LIKE, LIKE),
         ("repeated/page.py", set(), LIKE),
         # `repeated` looks for single joints that move.
         ("joint_angle_mobility/courses.py", ALL, ALL),
