@@ -53,6 +53,10 @@ EXERCISE_EXTENSIONS: tuple[str, ...] = ()
 """Packages of wings that add measures, rules and sections to exercises. Each has an
 ``extension.yaml``: :mod:`mobility.catalogue.extensions`."""
 
+REPORTS_ON_PEOPLE = ("mobility.studies.report_files", "mobility.lab.report_files")
+"""Modules of wings with the files of their reports on several people, which deletion must know; see
+:mod:`mobility.sessions.reports`."""
+
 _MODULES = {"plot": "mobility.plot", "plan": "mobility.studies.statistics.planning"}
 
 __all__ = [*PUBLIC, *_MODULES]

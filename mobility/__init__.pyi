@@ -41,5 +41,6 @@ from mobility.studies.statistics import planning
 __version__: str
 PUBLIC: Mapping[str, str]
 REPORT_ADDITIONS: tuple[str, ...]
+REPORTS_ON_PEOPLE: tuple[str, ...]
 EXERCISE_EXTENSIONS: tuple[str, ...]
 plan = planning

@@ -24,7 +24,7 @@ def test_the_picture_shows_what_is_imported_now(rooms):
 
 
 OF_EACH_EXERCISE = {"analysis.py", "documents.py", "kernels.py", "page.py"}
-OF_EACH_WING = {"commands.py"}
+OF_EACH_WING = {"commands.py", "report_files.py"}
 
 
 def test_a_file_is_found_by_its_name(project):

@@ -227,7 +227,7 @@ def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
 
 @checked
 def compensations(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
-    """Compute the probability of each compensation of the overhead squat that a camera can see.
+    """Compute the probability of each compensation of the overhead squat assessment that a camera can see.
 
     Parameters
     ----------

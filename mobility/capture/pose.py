@@ -183,7 +183,7 @@ def estimate_pose(
     if detector is None or detector == BUILT_IN:
         result, of_model = _by_mediapipe(work, info, subject, model, expected if usual else None)
     elif model is not None and model != AUTO:
-        fault = f"{os.fspath(model)} is a MediaPipe model. Leave it out with another detector"
+        fault = f"{os.fspath(model)} is a MediaPipe model; leave it out with another detector"
         raise BadInputError.of({"model": fault})
     else:
         result, of_model = _by_detector(work, subject, detector, expected if usual else None)

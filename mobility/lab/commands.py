@@ -145,10 +145,10 @@ def validate(
         _list_validations(session, as_json=as_json)
         return
     from mobility.lab.lab_comparison import validate as compare
+    from mobility.lab.report_files import VALIDATION
     from mobility.lab.validation_report import render_validation
-    from mobility.sessions.reports import VALIDATION_ENDING
 
-    data_folder = reports / f"{session.id}{VALIDATION_ENDING}-data" if demo else None
+    data_folder = reports / f"{session.id}{VALIDATION.session_ending}-data" if demo else None
     comparison = compare(session, given_path(lab_file), **of_one, **settings, folder=data_folder)
     for warning in comparison.document["warnings"]:
         warn(warning["message"])
@@ -167,9 +167,9 @@ def _validate_study(
 ) -> None:
     """Compare all trials of a study; exit with status 1 if some failed."""
     from mobility.lab.lab_comparison import run_study
+    from mobility.lab.report_files import VALIDATION
     from mobility.lab.validation_report import render_study
     from mobility.reports.render import check_free
-    from mobility.sessions.reports import VALIDATION
 
     check_free(folder, VALIDATION)
     result = run_study(opened, study, **settings)

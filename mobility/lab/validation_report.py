@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobility.documents import of_session
+from mobility.lab.report_files import VALIDATION
 from mobility.reports.render import check_free, relative, render_notebook
 from mobility.sessions.files import write_json
-from mobility.sessions.reports import VALIDATION, VALIDATION_ENDING, find_notebook
+from mobility.sessions.reports import find_notebook
 
 if TYPE_CHECKING:
     from mobility.lab.lab_comparison import StudyResult, Validation
@@ -36,7 +37,7 @@ def render_validation(
         ``<reports>/<session_id>.validation/<name>/``, beside ``tables`` and ``images``.
     """
     place = reports or session.store.reports
-    folder = place / f"{session.id}{VALIDATION_ENDING}" / comparison.name
+    folder = place / f"{session.id}{VALIDATION.session_ending}" / comparison.name
     which = {"comparison": comparison.name}
     if session.store.read_only:
         which |= {"folder": relative(comparison.folder.parent, folder)}
@@ -45,10 +46,10 @@ def render_validation(
     return render_notebook(
         find_notebook("lab_validation"),
         folder,
-        name=VALIDATION,
+        name=VALIDATION.name,
         title=f"Agreement with lab data: {of_session.title(session)}",
         parameters={**which, "out": "."},
-        finish=lambda out: write_json(out / f"{VALIDATION}.json", comparison.document),
+        finish=lambda out: write_json(out / f"{VALIDATION.name}.json", comparison.document),
     )
 
 
@@ -74,9 +75,9 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
     return render_notebook(
         find_notebook("lab_validation"),
         folder,
-        name=VALIDATION,
+        name=VALIDATION.name,
         title=f"Agreement with lab data: {result.document['study']}",
         parameters={"study": ".", "out": "."},
         begin=result.write,
-        finish=lambda place: write_json(place / f"{VALIDATION}.json", result.document),
+        finish=lambda place: write_json(place / f"{VALIDATION.name}.json", result.document),
     )

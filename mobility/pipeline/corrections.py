@@ -101,7 +101,7 @@ def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None
         hidden = session.metrics().attrs.get(HIDDEN_SIDE)
         if side == hidden:
             camera = (
-                f"the camera on the {other_side(side)}, so it has no values. Choose the other side"
+                f"the camera on the {other_side(side)}, so it has no values; choose the other side"
             )
             raise BadInputError.of({"camera_side": f"{side} is hidden from {camera}"})
     _store_edit(session, "camera_side", side, by)

@@ -26,7 +26,7 @@ from mobility.reports import additions, figures, key_frames, recording
 from mobility.reports.first_page import absent, doubt
 from mobility.reports.gauges import Gauge, of_rules
 from mobility.reports.html import html, paragraphs
-from mobility.reports.literature import References
+from mobility.reports.origin import References
 
 if TYPE_CHECKING:
     import xarray as xr

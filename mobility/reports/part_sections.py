@@ -26,7 +26,7 @@ from mobility.kinematics.skeleton import SIDES
 from mobility.plotting import trial_plots
 from mobility.reports.charts import charts
 from mobility.reports.html import Cell, Row, bullets, html, paragraphs, sentence, table
-from mobility.reports.literature import References
+from mobility.reports.origin import References
 from mobility.reports.repetition_tables import moment_of
 from mobility.reports.values import (
     cell,

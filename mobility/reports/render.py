@@ -30,7 +30,7 @@ from mobility.reports import warm_kernels
 from mobility.reports.exercise_page import page_of
 from mobility.reports.trial_player import embedded
 from mobility.sessions.files import open_private, replace_folder, scratch, write_json, writing
-from mobility.sessions.reports import find_notebook, page_files
+from mobility.sessions.reports import ReportOnPeople, find_notebook, page_files
 
 if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
@@ -121,9 +121,9 @@ def render_report(
     )
 
 
-def check_free(folder: Path, name: str) -> None:
-    """Refuse a folder that holds something else than an earlier report of this name."""
-    ours = (folder / f"{name}.ipynb").is_file()
+def check_free(folder: Path, kind: ReportOnPeople) -> None:
+    """Refuse a folder that holds something else than an earlier report of this kind."""
+    ours = (folder / f"{kind.name}.ipynb").is_file()
     if folder.exists() and not folder.is_dir():
         raise BadInputError(f"{folder}: is a file; name a new or empty folder")
     if folder.exists() and not ours and any(folder.iterdir()):

@@ -17,7 +17,7 @@ from mobility.assessment.number import Number, number_of, reason_missing, value_
 from mobility.base.formatting import MISSING, capital, quantity, rounded
 from mobility.reports.gauges import INDICES, interval
 from mobility.reports.html import Cell, bullets, html, measured, paragraphs, table
-from mobility.reports.literature import References
+from mobility.reports.origin import References
 from mobility.reports.values import factor_of, shown
 
 if TYPE_CHECKING:

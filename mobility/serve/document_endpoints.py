@@ -11,11 +11,10 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from mobility import Session
-from mobility.base.ranges import requested_range
 from mobility.catalogue import registry
 from mobility.documents.display_settings import refuse_null
 from mobility.errors import BadInputError, ConflictError, NotFoundError
-from mobility.reports.fences import fence
+from mobility.reports.served_files import fence, requested_range
 from mobility.reports.still import stored_still
 from mobility.serve.access import Caller
 from mobility.serve.handler import Handler, signed_name

@@ -20,7 +20,7 @@ from tornado.web import (
 from mobility import tables
 from mobility.assessment.movements import how_to_film
 from mobility.catalogue import registry
-from mobility.reports.fences import viewer_script_digest
+from mobility.reports.served_files import viewer_script_digest
 from mobility.serve.api_keys import Keys
 from mobility.serve.handler import PREFIX
 

@@ -22,7 +22,7 @@ from mobility.errors import (
     StorageError,
     TooManyRequestsError,
 )
-from mobility.reports.fences import fence
+from mobility.reports.served_files import fence
 from mobility.serve.access import Caller, Owner, permit
 from mobility.serve.handler import PREFIX, Handler
 from mobility.serve.privacy import erase, sessions_of, unassigned, write_takeout

@@ -206,9 +206,9 @@ def check_movement(name: str, exercise: Exercise, joints: Sequence[str]) -> None
     joint = movement(name)["joint"]
     if exercise.noun != "movement":
         owners = " or ".join(e.name for e in exercises() if e.noun == "movement")
-        fault = f"{name} belongs to {owners}, not to {exercise.name}. Leave out one of the two"
+        fault = f"{name} belongs to {owners}, not to {exercise.name}; leave out one of the two"
     elif joint not in joints:
-        fault = f"{name} moves the {joint}, which is not among the joints. Add it"
+        fault = f"{name} moves the {joint}, which is not among the joints; add it"
     else:
         return
     raise BadInputError.of({"movement": fault})

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import sysconfig
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
+import mobility
 from mobility.catalogue import registry
 from mobility.errors import MobilityError, NotFoundError
 from mobility.sessions.files import (
@@ -28,18 +31,6 @@ from mobility.sessions.files import (
 
 VISIT = "visit"
 """Name of the files of a visit page, without their endings."""
-
-COHORT = "cohort"
-VALIDATION = "lab-validation"
-GROUPS = "groups"
-RELIABILITY = "reliability"
-"""Names of the files of reports on several people, without their endings."""
-
-GROUPED_BY = (
-    *("sex", "age_band", "age", "height_m", "weight_kg", "user_id", "exercise"),
-    *("view", "recording", "cameras", "method", "source_software", "software"),
-)
-"""Columns by which people can be grouped."""
 
 
 def page_files(folder: Path, name: str) -> dict[str, Path]:
@@ -82,40 +73,41 @@ def beside_package(folder: str) -> Path:
     return Path(sysconfig.get_path("data")) / "share" / "mobility" / folder
 
 
-VALIDATION_ENDING = ".validation"
-"""End of the name of the folder with a session's reports on lab data; it begins with the session
-id."""
-
 NAMES_VISIT = ".last-visit"
 """File beside the report of a session with the id of the previous visit, which the report names."""
 
 SESSIONS_ON_PAGE = ".sessions.json"
 """File beside a visit page with the ids of the sessions that it may name."""
 
-_OF_STUDY = ("study.parquet", "study.datapackage.json", "sessions.csv", "curves.parquet")
 
-_RENDERED = {
-    COHORT: (
-        *(f"{COHORT}.{ending}" for ending in ("html", "csv", "parquet", "datapackage.json")),
-        *(f"{COHORT}.checks.{ending}" for ending in ("csv", "parquet")),
-        "*-over-time.png",
-        *(f"*-by-{group}.png" for group in GROUPED_BY),
-    ),
-    VALIDATION: (
-        *(f"{VALIDATION}.{ending}" for ending in ("html", "json")),
-        *("study.json", "study.nc", "condition-*.nc", "curves/*.nc", "images/*.png"),
-        *(f"tables/*.{ending}" for ending in ("csv", "tex", "txt")),
-    ),
-    GROUPS: (
-        *(f"{GROUPS}.html", *_OF_STUDY, "differences.csv", "description.csv"),
-        "*-by-group.png",
-    ),
-    RELIABILITY: (
-        *(f"{RELIABILITY}.html", *_OF_STUDY, "statistics.csv", "without-value.csv"),
-        *("retest-curves.csv", "*-reliability.png"),
-    ),
-}
-"""Files written beside the notebook of a report on several people."""
+@dataclass(frozen=True)
+class ReportOnPeople:
+    """A kind of report on several people: one of ``REPORTS`` in the registered module of a wing.
+
+    Attributes
+    ----------
+    name
+        Name of its notebook and its page, without their endings.
+    files
+        Patterns of the names of the files beside the notebook.
+    rows
+        Reads which sessions and participants are in the report in a folder: rows with
+        ``session_id`` or ``session``, and ``user_id`` or ``participant``.
+    session_ending
+        End of the name of the folder with such reports on one session; the name begins with the
+        session id. Empty if there are none on one session.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    rows: Callable[[Path], list[dict[str, str]]]
+    session_ending: str = ""
+
+
+@functools.cache
+def _reports_on_people() -> tuple[ReportOnPeople, ...]:
+    modules = [import_module(name) for name in mobility.REPORTS_ON_PEOPLE]
+    return tuple(kind for module in modules for kind in module.REPORTS)
 
 
 @dataclass(frozen=True)
@@ -127,9 +119,13 @@ class Trace:
     """Removes the participant from it; can be repeated safely."""
 
 
-def report_places(reports: Path, session_id: str) -> tuple[Path, Path]:
-    """Return the folders of the reports on a session, and on its comparisons with lab data."""
-    return report_place(reports, session_id), reports / f"{session_id}{VALIDATION_ENDING}"
+def report_places(reports: Path, session_id: str) -> list[Path]:
+    """Return the folders that hold only reports on this session; wings can have such folders."""
+    endings = [kind.session_ending for kind in _reports_on_people() if kind.session_ending]
+    return [
+        report_place(reports, session_id),
+        *(reports / f"{session_id}{ending}" for ending in endings),
+    ]
 
 
 def visit_folder(reports: Path, user_id: str, date: str, chosen: Sequence[str] = ()) -> Path:
@@ -200,53 +196,47 @@ def remove_reports(reports: Path, session_id: str) -> None:
 
 
 def reports_on(reports: Path, sessions: list[str], user_id: str | None = None) -> list[Trace]:
-    """Find reports of cohorts and studies that contain one of the sessions, or a participant.
+    """Find reports on several people that contain one of the sessions, or a participant.
 
     Reports whose deletion was interrupted are included, whomever they contain.
     """
     traces = []
     for folder in sorted(reports.glob("[!.]*/")):
-        for name in _RENDERED:
-            begun = folder / f"{DELETING}{name}.ipynb"
+        for kind in _reports_on_people():
+            begun = folder / f"{DELETING}{kind.name}.ipynb"
             if begun.is_file() or (
-                (folder / f"{name}.ipynb").is_file() and _holds(folder, name, sessions, user_id)
+                (folder / f"{kind.name}.ipynb").is_file()
+                and _holds(folder, kind, sessions, user_id)
             ):
-                traces.append(Trace(folder, partial(_remove_report, folder, name)))
+                traces.append(Trace(folder, partial(_remove_report, folder, kind)))
     return traces
 
 
-def _remove_report(folder: Path, name: str) -> None:
+def _remove_report(folder: Path, kind: ReportOnPeople) -> None:
     """Remove the files of a report; also its folder if nothing else is in it."""
-    begun = folder / f"{DELETING}{name}.ipynb"
+    begun = folder / f"{DELETING}{kind.name}.ipynb"
     with writing(folder):
         # Removed last: it marks an unfinished deletion.
         with suppress(FileNotFoundError):
-            (folder / f"{name}.ipynb").rename(begun)
-        for pattern in _RENDERED[name]:
+            (folder / f"{kind.name}.ipynb").rename(begun)
+        for pattern in kind.files:
             for file in folder.glob(pattern):
                 file.unlink(missing_ok=True)
-        remove_checkpoints(folder, f"{name}.ipynb", *_RENDERED[name])
-        for below in {file.partition("/")[0] for file in _RENDERED[name] if "/" in file}:
+        remove_checkpoints(folder, f"{kind.name}.ipynb", *kind.files)
+        for below in {file.partition("/")[0] for file in kind.files if "/" in file}:
             remove_if_empty(folder / below)
         begun.unlink(missing_ok=True)
         remove_if_empty(folder)
 
 
-def _holds(folder: Path, name: str, sessions: list[str], user_id: str | None) -> bool:
-    """Whether a report of a cohort or a study contains one of the sessions, or a participant."""
+def _holds(folder: Path, kind: ReportOnPeople, sessions: list[str], user_id: str | None) -> bool:
+    """Whether a report contains one of the sessions, or a participant."""
     with suppress(
         MobilityError, OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error
     ):
-        if name == VALIDATION:
-            document = read_json(folder / "study.json")
-            rows: list[dict[str, str]] = [*document["trials"], *document["failed"]]
-        else:
-            listed = "cohort.csv" if name == COHORT else "sessions.csv"
-            with (folder / listed).open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
         return any(
             not {row.get("session_id"), row.get("session")}.isdisjoint(sessions)
             or (user_id is not None and user_id in (row.get("user_id"), row.get("participant")))
-            for row in rows
+            for row in kind.rows(folder)
         )
     return False

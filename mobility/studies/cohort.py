@@ -41,7 +41,7 @@ from mobility.pipeline.metrics_table import (
 from mobility.sessions.files import atomic, make_folder, write_json, writing
 from mobility.sessions.filming import Filming, filmed_alike
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
-from mobility.sessions.reports import GROUPED_BY
+from mobility.studies.report_files import GROUPED_BY
 
 if TYPE_CHECKING:
     import os

@@ -379,6 +379,7 @@ def groups(
     from mobility.base.formatting import split_names
     from mobility.studies.groups import check_groups
     from mobility.studies.groups import groups as compare
+    from mobility.studies.report_files import GROUPS
     from mobility.studies.study_reports import render_statistics
     from mobility.studies.study_sections import (
         differences_in_words,
@@ -402,7 +403,7 @@ def groups(
     page_files = None
     if report:
         page_files = render_statistics(
-            "groups", of_study, folder, title=study.stem, parameters=question
+            GROUPS, of_study, folder, title=study.stem, parameters=question
         )
     compared = compare(of_study.table, **options)
     if as_json:
@@ -458,6 +459,7 @@ def reliability(
     from mobility.studies.references import check_name
     from mobility.studies.reliability import document
     from mobility.studies.reliability import reliability as compute
+    from mobility.studies.report_files import RELIABILITY
     from mobility.studies.retest import retest_errors
     from mobility.studies.study_reports import render_statistics
     from mobility.studies.study_sections import (
@@ -481,7 +483,7 @@ def reliability(
     page_files = None
     if report:
         page_files = render_statistics(
-            "reliability", of_study, folder, title=study.stem, parameters=parameters
+            RELIABILITY, of_study, folder, title=study.stem, parameters=parameters
         )
     if as_json:
         if save is not None:

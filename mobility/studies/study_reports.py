@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,8 @@ from mobility.base.formatting import capital, dated
 from mobility.errors import BadInputError
 from mobility.reports.render import check_free, relative, render_notebook
 from mobility.sessions.files import write_json
-from mobility.sessions.reports import (
-    COHORT,
-    SESSIONS_ON_PAGE,
-    VISIT,
-    find_notebook,
-)
+from mobility.sessions.reports import SESSIONS_ON_PAGE, VISIT, ReportOnPeople, find_notebook
+from mobility.studies.report_files import COHORT
 
 if TYPE_CHECKING:
     from mobility.sessions.session_store import SessionStore
@@ -97,21 +92,21 @@ def render_cohort(
     check_free(folder, COHORT)
     values = {"store": relative(store.path, folder), "out": ".", **(parameters or {})}
     files = render_notebook(
-        find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=values
+        find_notebook(COHORT.name), folder, name=COHORT.name, title="Cohort", parameters=values
     )
     tables = {kind: files["html"].with_suffix(f".{kind}") for kind in ("csv", "parquet")}
     return {"html": files["html"], "notebook": files["notebook"], **tables}
 
 
 def render_statistics(
-    name: str, study: Study, folder: Path, *, title: str, parameters: Mapping[str, str]
+    kind: ReportOnPeople, study: Study, folder: Path, *, title: str, parameters: Mapping[str, str]
 ) -> dict[str, Path]:
     """Render the comparison of the groups of a study, or its reliability.
 
     Parameters
     ----------
-    name
-        "groups" or "reliability", which is also the name of the notebook.
+    kind
+        ``GROUPS`` or ``RELIABILITY`` of :mod:`mobility.studies.report_files`.
     study
         From :func:`mobility.studies.study_table.study_table`.
     folder
@@ -129,13 +124,13 @@ def render_statistics(
         ``"statistics"``: paths in `folder`, beside the tables of the study.
     """
     folder = Path(folder)
-    check_free(folder, name)
-    _check_sessions(folder, study)
+    check_free(folder, kind)
+    _check_sessions(folder, kind, study)
     files = render_notebook(
-        find_notebook(name),
+        find_notebook(kind.name),
         folder,
-        name=name,
-        title=f"{capital(name)}: {title}",
+        name=kind.name,
+        title=f"{capital(kind.name)}: {title}",
         parameters={"study": ".", "out": ".", **parameters},
         begin=study.write,
     )
@@ -143,12 +138,10 @@ def render_statistics(
     return {"html": files["html"], "notebook": files["notebook"], **tables}
 
 
-def _check_sessions(folder: Path, study: Study) -> None:
+def _check_sessions(folder: Path, kind: ReportOnPeople, study: Study) -> None:
     """Refuse a folder with the report of a study that has none of these sessions."""
-    earlier = folder / "sessions.csv"
-    if not earlier.is_file():
+    if not (folder / "sessions.csv").is_file():
         return
-    with earlier.open(encoding="utf-8", newline="") as file:
-        listed = {row.get("session_id") for row in csv.DictReader(file)}
+    listed = {row.get("session_id") for row in kind.rows(folder)}
     if listed.isdisjoint(study.sessions["session_id"]):
         raise BadInputError(f"{folder}: has a report on other sessions; name another folder")

@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mobility.base.ranges import requested_range
 from mobility.errors import NotFoundError
-from mobility.reports.fences import fence
+from mobility.reports.served_files import fence, requested_range
 
 _BLOCK = 1 << 18
 

@@ -302,7 +302,7 @@ def test_repeated_times_are_left_out_and_reported(clips: ModuleType, tmp_path: P
                 packet.pts = packet.dts = min(k, 10) if k < 13 else k
                 out.mux(packet)
     frames, faults = faults_of(packets)
-    assert "left out (2)" in faults["video_timestamps"]
+    assert "2 frames are left out" in faults["video_timestamps"]
     assert [clips.number(f.image) for f in frames] == [*range(11), *range(13, 20)]
     np.testing.assert_array_equal(presentation_times(packets), [f.time for f in frames])
 

@@ -44,7 +44,8 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Installed:
             for line in text.splitlines()
         )
         file = tmp_path / package / "exercise.yaml"
-        file.write_bytes(table.encode("latin-1") if table else changed_text.encode())
+        encoding = "utf-8" if table is None else "latin-1"
+        file.write_text(changed_text if table is None else table, encoding=encoding)
         monkeypatch.syspath_prepend(tmp_path)
         point = EntryPoint(name=package, value=package, group=registry.ENTRY_POINTS)
         monkeypatch.setattr(registry, "entry_points", lambda group: [point])

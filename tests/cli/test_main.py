@@ -542,7 +542,7 @@ def test_the_command_line_names_steps_and_the_commands_for_the_exercise_that_a_p
     )
     points = written_keypoints.long_csv(here / "my films" / "p.csv", written_keypoints.walker(3))
     done = command("analyze", "my films/a.mp4", "--no-report", "--keypoints", str(points))
-    again = f"'my films/a.mp4' --keypoints '{points}' --exercise sit-to-stand; then"
+    again = f"'my films/a.mp4' --keypoints '{points}' --exercise sit-to-stand, then"
     assert again in done.stdout.splitlines()[3]
 
 

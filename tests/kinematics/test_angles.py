@@ -295,7 +295,7 @@ def test_a_value_whose_error_is_too_large_is_refused_with_the_reason(squat_pose)
     assert raw.knee_flexion.notnull().all()
     strict = joint_angles(pose, limits={"knee_flexion": 20.0})
     assert strict["knee_flexion"].isnull().all()
-    assert any("above ± 39°" in warning["message"] for warning in warnings_of(strict))
+    assert any("larger than ± 39°" in warning["message"] for warning in warnings_of(strict))
     xr.testing.assert_equal(strict["hip_flexion"], raw["hip_flexion"])
     for limits, message in (
         ({"knee_flexon": 20.0}, "did you mean 'knee_flexion'"),

@@ -66,7 +66,7 @@ def test_times_of_any_recording_are_taken_and_what_is_none_is_refused():
 def test_a_gap_that_no_recording_has_is_refused_before_there_are_times_for_it(pose, wrong_s):
     time = pose["time"].to_numpy().copy()
     time[-1] = wrong_s
-    fault = rf"after frame {len(time) - 2}, at .* the next is at {wrong_s:.6g} s, .* correct the"
+    fault = rf"after frame {len(time) - 2}, at .* the next is at {wrong_s:.6g} s, .* Correct the"
     fault = fault.replace("+", r"\+")
     with peak_memory() as peak, pytest.raises(BadInputError, match=fault):
         mb.find_repetitions(pose.assign_coords(time=time))

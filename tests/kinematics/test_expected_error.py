@@ -203,13 +203,13 @@ def test_a_recording_unlike_those_measured_says_how(fitted: xr.Dataset) -> None:
     (nobody,) = lines({"planted": True, "standing_seconds": 0})
     assert "who stand straight" in nobody
     (moving,) = lines({"planted": False, "standing_seconds": 0})
-    assert "feet move" in moving
+    assert "feet that move" in moving
     (two,) = lines({**two_cameras(80.0), "standing_seconds": 0})
     assert "two cameras" in two
     other = fitted.assign_attrs(model_sha256="0" * 64)
     first, model = lines({"planted": True, "standing_seconds": 0}, other)
     assert first == nobody
-    assert "another pose model" in model
+    assert "a different pose model" in model
     assert unlike_measured(other.assign_attrs(history="[]")) == []
 
 
@@ -252,7 +252,7 @@ def test_errors_of_keypoints_of_another_model_are_marked_and_never_smaller(
         if each["code"] == "errors_of_another_model"
     ]
     assert warning["values"] == {"software": "RTMPose"}
-    assert "keypoints of RTMPose" in warning["message"]
+    assert "keypoints come from RTMPose" in warning["message"]
     assert "RTMPose" in unlike_measured(other)[-1]
     angles, wide = (joint_angles(each, limits=endless) for each in (fitted, other))
     np.testing.assert_allclose(wide["knee_flexion_sd"], 1.5 * angles["knee_flexion_sd"])

@@ -408,7 +408,7 @@ def test_where_results_of_other_code_lack_what_is_read_one_line_says_so(session,
             read()
     copy.video.unlink()
     for read in readers:
-        with pytest.raises(NotFoundError, match=f"^{why}its video video.mp4 is gone"):
+        with pytest.raises(NotFoundError, match=f"^{why}its video video.mp4 was deleted"):
             read()
     taken_as_current(copy)
     with pytest.raises(KeyError):  # a fault of the present code is not called one of another

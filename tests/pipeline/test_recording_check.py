@@ -155,7 +155,7 @@ def test_another_view_counts_where_one_was_asked_for(check):
         ("from the front right", "front-oblique right"),
         ("back left", "back-oblique left"),
         ("from behind on the right", "back-oblique right"),
-        ("Diagonally from the front", "front-oblique"),
+        ("From the front left or right", "front-oblique"),
         ("right side", "right"),
         ("from behind", "back"),
     ],
@@ -232,9 +232,9 @@ def test_fewer_repetitions_count_where_some_were_asked_for(check):
     assert check(repetitions=3)["good"]
     document = check(repetitions=5)
     assert codes(document) == ["fewer_repetitions"]
-    assert document["reasons"][0]["why"] == "3 of 5 repetitions are seen"
+    assert document["reasons"][0]["why"] == "only 3 of 5 repetitions are visible"
     movements = check("joint-angle-mobility", repetitions=9)
-    assert movements["reasons"][0]["why"] == "3 of 9 movements are seen"
+    assert movements["reasons"][0]["why"] == "only 3 of 9 movements are visible"
 
 
 def test_nobody_in_a_dark_film_is_no_error(demo, tmp_path, monkeypatch):

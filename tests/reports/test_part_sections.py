@@ -35,7 +35,7 @@ from mobility.documents.fill import check_rows
 from mobility.exercises.repeated import page
 from mobility.reports import first_page, gauges, part_sections, recording, scores, values
 from mobility.reports import recording as recording_checks
-from mobility.reports.literature import References
+from mobility.reports.origin import References
 from mobility.sessions.record import Participant
 from mobility.store import Store
 

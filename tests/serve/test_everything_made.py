@@ -23,6 +23,7 @@ from mobility.serve.batch.study import read_study
 from mobility.serve.privacy import erase, prune, to_prune
 from mobility.sessions.record import now
 from mobility.store import Store
+from mobility.studies.report_files import GROUPS, RELIABILITY
 from mobility.studies.study_reports import render_cohort, render_statistics
 
 pytestmark = pytest.mark.usefixtures("one_server")
@@ -56,8 +57,8 @@ def make_everything(folder: Path, demo: Path) -> Store:
     reports = store.reports
     render_cohort(store, reports / "cohort", parameters={"exercise": ""})
     by = {"by": "group", "within": "visit"}
-    render_statistics("groups", study, reports / "groups-a", title="a", parameters=by)
-    render_statistics("reliability", study, reports / "reliability-a", title="a", parameters={})
+    render_statistics(GROUPS, study, reports / "groups-a", title="a", parameters=by)
+    render_statistics(RELIABILITY, study, reports / "reliability-a", title="a", parameters={})
     of_lab = folder / "with-lab.csv"
     rows = [f"{name},{lab},{way}" for name, way in zip(SESSIONS, ("shod", "bare"), strict=True)]
     of_lab.write_text("\n".join(["session,lab_file,condition", *rows]) + "\n")

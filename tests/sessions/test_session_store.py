@@ -255,7 +255,7 @@ def test_files_that_are_no_videos_or_have_odd_names(store, tmp_path, stand_ins):
     for source, error, words in (
         (tmp_path / "absent.mp4", NotFoundError, "no such file"),
         ("", BadInputError, "video: is empty"),
-        (stand_ins.video(tmp_path, name="a\udcff.mp4"), BadInputError, "cannot be read as text"),
+        (stand_ins.video(tmp_path, name="a\udcff.mp4"), BadInputError, "is not decodable text"),
         (stand_ins.video(tmp_path, content=b"text"), VideoError, "not a video"),
     ):
         with pytest.raises(error, match=words):
@@ -518,7 +518,7 @@ def test_sessions_come_oldest_first_and_a_damaged_one_is_left_out(store, video, 
     (store.path / ids[2] / "session.json").write_text("{}")
     assert [session.id for session in store.sessions()] == [ids[1], ids[0]]
     assert f"left out: session {ids[2]}" in caplog.text
-    with pytest.raises(StorageError, match="the record is damaged"):
+    with pytest.raises(StorageError, match="its record is damaged"):
         store.session(ids[2]).record  # noqa: B018
     with pytest.raises(NotFoundError, match=f"did you mean '{ids[1]}'"):
         store.session(ids[1][:-1])

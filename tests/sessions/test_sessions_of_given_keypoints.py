@@ -98,7 +98,7 @@ def test_a_format_is_no_model_and_mediapipe_by_hand_not_the_packages_own(
     assert (pose.attrs["source_software"], pose.attrs["pose_source"]) == (name, "other")
     (warning,) = warnings_of(pose)
     assert warning["values"] == {"software": name}
-    assert f"keypoints of {name}, whose errors" in warning["message"]
+    assert f"keypoints come from {name}, whose errors" in warning["message"]
 
 
 def test_two_videos_have_two(store, video, second_video, openpose, tmp_path):

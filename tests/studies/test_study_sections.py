@@ -13,10 +13,12 @@ from read_pages import text_of
 
 import mobility as mb
 from mobility.serve.batch.study import read_study
+from mobility.sessions.reports import ReportOnPeople
 from mobility.store import Store
 from mobility.studies import study_sections as sections
 from mobility.studies.groups import Groups
 from mobility.studies.reliability import Reliability
+from mobility.studies.report_files import GROUPS, RELIABILITY
 from mobility.studies.study_reports import render_statistics
 from mobility.studies.study_table import Study
 
@@ -265,19 +267,19 @@ def test_names_of_people_and_groups_are_text(study: Study) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "parameters", "heading"),
+    ("kind", "parameters", "heading"),
     [
-        ("groups", {"by": "group", "within": "visit"}, "People in each group"),
-        ("reliability", {}, "Over the repetition"),
+        (GROUPS, {"by": "group", "within": "visit"}, "People in each group"),
+        (RELIABILITY, {}, "Over the repetition"),
     ],
 )
 def test_a_rendered_page_goes_whole_with_a_session(
-    name: str, parameters: dict[str, str], heading: str, tmp_path: Path, demo: Path
+    kind: ReportOnPeople, parameters: dict[str, str], heading: str, tmp_path: Path, demo: Path
 ) -> None:
     store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
     study = read_study(add_study(store, demo, 6), store=store, curves=True)
     made = render_statistics(
-        name,
+        kind,
         study,
         store.reports / "paper",
         title="squats",

@@ -273,4 +273,4 @@ def test_keypoints(place):
         in problems(place, text.format("a.mp4,,json,,,model=full"))[2, "options"]
     )
     assert "no such file" in problems(place, text.format("a.mp4,,absent,,,"))[2, "keypoints"]
-    assert "give them too" in problems(place, text.format("a.mp4,,,,HRNet,"))[2, "keypoints"]
+    assert "add them with keypoints" in problems(place, text.format("a.mp4,,,,HRNet,"))[2, "keypoints"]

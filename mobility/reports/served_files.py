@@ -1,12 +1,41 @@
-"""The part of a file that an HTTP request asks for (RFC 9110, section 14)."""
+"""How files are served: their restrictions in a browser, and the part that a request asks for.
+
+No file has the rights of the server's pages. Parts of files follow RFC 9110, section 14.
+"""
 
 from __future__ import annotations
 
+import functools
 import re
+from pathlib import PurePath
+
+_FENCE = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 _RANGE = re.compile(r"\s*([0-9]*)-([0-9]*)\s*")
 _DIGITS = 19
 """Number of digits that is larger than the size of any file."""
+
+
+def fence(name: str) -> str:
+    """Content-Security-Policy of a file that is served, by its name.
+
+    Whatever the file holds, it is no page of the server: it gets a separate origin, without cookies
+    and storage, and sends no requests. In a report, only this package's script runs, which plays
+    the recording.
+    """
+    if PurePath(name).suffix != ".html":
+        return f"sandbox; {_FENCE}"
+    return (
+        f"sandbox allow-scripts; {_FENCE}; media-src blob:; script-src '{viewer_script_digest()}'"
+    )
+
+
+@functools.cache
+def viewer_script_digest() -> str:
+    """Digest of the script of reports, as a Content-Security-Policy names it."""
+    from mobility.reports.trial_player import page_parts
+
+    return page_parts({})["script_hash"]
 
 
 def requested_range(header: str, size: int) -> tuple[int, int] | None:
