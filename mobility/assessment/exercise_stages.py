@@ -86,9 +86,9 @@ class ExerciseStages(Exercise, ABC):
     def subject(self, joints: Sequence[str], movement: str | None) -> Literal["moving"] | None:
         """Choose among several people the one who moves a joint; None chooses the largest."""
 
-    @abstractmethod
     def fit_options(self, cleaned: xr.Dataset) -> dict[str, Any]:
         """Return options of :func:`mobility.fit_body` that the exercise decides."""
+        return {}
 
     @abstractmethod
     def joint_angles(self, trial: Trial) -> xr.Dataset:
@@ -108,15 +108,15 @@ class ExerciseStages(Exercise, ABC):
     def metrics(self, trial: Trial) -> xr.Dataset:
         """Compute the metrics."""
 
-    @abstractmethod
     def other_exercise(
         self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
     ) -> list[dict[str, Any]]:
         """Warn if another exercise is shown; as for ``assessment.measures.measure``."""
+        return []
 
-    @abstractmethod
     def recognised_in(self, pose: xr.Dataset) -> list[dict[str, Any]]:
         """Warn that the fitted pose of another exercise shows this one; empty if unclear."""
+        return []
 
     @abstractmethod
     def verdict(
@@ -141,9 +141,9 @@ class ExerciseStages(Exercise, ABC):
         `dataset` reads the result of a stage by its name, if the number is not enough.
         """
 
-    @abstractmethod
     def reported(self, metrics: xr.Dataset) -> xr.Dataset:
         """Leave out metrics that the report withholds."""
+        return metrics
 
     @abstractmethod
     def warnings_kept(

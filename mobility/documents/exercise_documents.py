@@ -26,9 +26,9 @@ class ExerciseDocuments(OfExercise, ABC):
     def angles(self, session: StoredSession) -> xr.Dataset:
         """Return the angles over time as the report shows them: NaN if it refuses them."""
 
-    @abstractmethod
     def shown_angles(self, session: StoredSession) -> xr.Dataset:
-        """Return the angles as documents show them."""
+        """Return the angles as documents show them; by default as the report does."""
+        return self.angles(session)
 
     @abstractmethod
     def sides(self, session: StoredSession, side: Side) -> dict[str, Side]:

@@ -40,9 +40,9 @@ class ExercisePage(OfExercise, ABC):
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
         """Return beginnings of the names of the curves that are shown at first."""
 
-    @abstractmethod
     def pictures(self, folder: Path) -> dict[str, Any]:
         """Return the entries of the document that name pictures which the notebook drew."""
+        return {}
 
 
 def page_of(exercise: Exercise) -> ExercisePage:

@@ -261,9 +261,9 @@ def test_a_change_of_an_exercise_changes_the_keys_of_those_that_use_it(
 @pytest.mark.parametrize(
     ("imports", "folders"),
     [
-        ("from mobility.exercises.squat import page", {"squat"}),
-        ("def late():\n    import mobility.exercises.squat.page", {"squat"}),
-        ("from ..squat.page import nothing", {"squat"}),
+        ("from mobility.exercises.squat import page", {"squat", "repeated"}),
+        ("def late():\n    import mobility.exercises.squat.page", {"squat", "repeated"}),
+        ("from ..squat.page import nothing", {"squat", "repeated"}),
         ("from mobility import overhead_squat", {"overhead_squat", "repeated"}),
         ("import mobility as mb\nmb.overhead_squat", {"overhead_squat", "repeated"}),
         ("from mobility import tables", set()),

@@ -31,9 +31,7 @@ from mobility.exercises.joint_angle_mobility.joint_verdict import (
 from mobility.kinematics import angles as kinematic_angles
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
-    from numpy.typing import NDArray
 
     from mobility.assessment.exercise_stages import Depends, Trial
 
@@ -95,16 +93,6 @@ class JointAngleMobility(ExerciseStages):
             movements=trial.intervals,
         )
         return measured
-
-    def other_exercise(
-        self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
-    ) -> list[dict[str, Any]]:
-        """Leave it to the metrics, which name the movement that was shown."""
-        return []
-
-    def recognised_in(self, pose: xr.Dataset) -> list[dict[str, Any]]:
-        """Leave it to `no_squat`, which is asked where nothing else is found."""
-        return []
 
     def verdict(
         self,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -56,10 +55,6 @@ class JointPage(ExercisePage):
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
         """Show every angle of the joints: a hip that moves sideways has another curve."""
         return tuple(f"{joint}_" for joint in record.joints)
-
-    def pictures(self, folder: Path) -> dict[str, Any]:
-        """Name no pictures."""
-        return {}
 
 
 def joint_moments(

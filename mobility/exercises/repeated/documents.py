@@ -56,10 +56,6 @@ class RepeatedDocuments(ExerciseDocuments):
                 refused[name].attrs = values.attrs | {"refused": verdict.why_without(str(name))}
         return without_hidden_side(measured.assign(refused), metrics)
 
-    def shown_angles(self, session: StoredSession) -> xr.Dataset:
-        """Angles as documents show them, which are the same."""
-        return self.angles(session)
-
     def sides(self, session: StoredSession, side: Side) -> dict[str, Side]:
         """Let one side stand for all joints."""
         return dict.fromkeys(map(str, session.record.joints), side)

@@ -34,10 +34,6 @@ class Repeated(ExerciseStages):
     def subject(self, joints: Sequence[str], movement: str | None) -> None:
         """Measure the largest person."""
 
-    def fit_options(self, cleaned: xr.Dataset) -> dict[str, Any]:
-        """Keep the feet where they are."""
-        return {}
-
     def joint_angles(self, trial: Trial) -> xr.Dataset:
         """Compute the angles of the fitted pose."""
         return kinematic_angles.joint_angles(trial.fitted)
@@ -76,10 +72,6 @@ class Repeated(ExerciseStages):
         others = (each for each in registry.exercises() if each.name != self.name)
         warnings = (stages_of(each).recognised_in(pose) for each in others)
         return next(filter(None, warnings), [])
-
-    def recognised_in(self, pose: xr.Dataset) -> list[dict[str, Any]]:
-        """Tell squats by nothing that other movements lack."""
-        return []
 
     def warned(self, metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
         """Warn if nobody stands before the first repetition, or if single joints move instead."""
@@ -126,10 +118,6 @@ class Repeated(ExerciseStages):
             return None
         metrics = None if accepted is None else xr.Dataset({"accepted_repetitions": accepted})
         return judge(warnings, quality, metrics, exercise=self)
-
-    def reported(self, metrics: xr.Dataset) -> xr.Dataset:
-        """Report all that was measured: what is refused is NaN already."""
-        return metrics
 
     def compared(
         self, angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset
