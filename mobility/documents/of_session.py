@@ -27,7 +27,7 @@ def verdict_of(session: StoredSession, metrics: xr.Dataset | None = None) -> Ver
     record = session.record
     metrics = session.metrics() if metrics is None else check_metrics(metrics)
     verdict = stages_of(record.kind).verdict(
-        record.kind, session.capture_quality(), metrics, session.fitted, record.warnings
+        session.capture_quality(), metrics, session.fitted, record.warnings
     )
     if record.provenance is None or record.provenance.options.get("advice", True):
         return verdict

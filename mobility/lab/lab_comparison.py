@@ -230,7 +230,7 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
     exercise, metrics = session.record.kind, session.metrics()
     repetitions = session.repetitions()
     measured = _with_raw(session, session.measured_angles())
-    angles, shown = stages_of(exercise).compared(exercise, measured, repetitions, metrics)
+    angles, shown = stages_of(exercise).compared(measured, repetitions, metrics)
     # # Angles that are not compared need no warning.
     unused = set(measured.data_vars) - (set() if "compared" in shown else set(angles.data_vars))
     if not shown["accepted"].any():

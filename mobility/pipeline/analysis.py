@@ -537,15 +537,12 @@ def _warnings_and_verdict(run: _Run) -> tuple[list[AnalysisWarning], Level]:
     """Return the warnings that concern the exercise, and the verdict on the recording."""
     from mobility.assessment.findings import another_view
 
-    exercise, quality, metrics = run.record.kind, run.session.capture_quality(), run["metrics"]
+    exercise, metrics = stages_of(run.record.kind), run["metrics"]
+    quality = run.session.capture_quality()
     of_view = another_view(quality.get("view", {}), run.options.view)
     all_warnings = [*run.record.warnings, *(AnalysisWarning(**warning) for warning in of_view)]
-    warnings = stages_of(exercise).warnings_kept(
-        exercise, run.record.joints, quality, metrics, all_warnings
-    )
-    verdict = stages_of(exercise).verdict(
-        exercise, quality, metrics, lambda: run["fitted"], warnings
-    )
+    warnings = exercise.warnings_kept(run.record.joints, quality, metrics, all_warnings)
+    verdict = exercise.verdict(quality, metrics, lambda: run["fitted"], warnings)
     return warnings, verdict.level
 
 
@@ -762,7 +759,7 @@ _MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
 
 def _steps(record: SessionRecord) -> list[_Step]:
     """Return the stages of a session, without those of an absent second video."""
-    differs = stages_of(record.kind).DEPENDS
+    differs = stages_of(record.kind).depends
     steps = [
         replace(step, needs=needs, options=step.options + options, edits=step.edits + edits)
         for step in STEPS

@@ -195,8 +195,8 @@ def _checked(
         AnalysisWarning(entry["code"], entry["message"], entry.get("values", {}))
         for entry in entries
     ]
-    warnings = stages.warnings_kept(asked, joints, quality, metrics, warnings)
-    verdict = stages.verdict(asked, quality, metrics, lambda: datasets["fitted"], warnings)
+    warnings = stages.warnings_kept(joints, quality, metrics, warnings)
+    verdict = stages.verdict(quality, metrics, lambda: datasets["fitted"], warnings)
     return _document(verdict, asked, info, quality, _accepted(datasets["repetitions"]))
 
 

@@ -25,7 +25,6 @@ from mobility.reports import (
 )
 from mobility.reports import recording as filmed
 from mobility.reports import scores as score_tables
-from mobility.reports.exercise_page import page_of
 from mobility.reports.html import bullets, html, paragraphs
 from mobility.reports.page import ReportPage, Section, section
 
@@ -38,7 +37,7 @@ def sections_of(exercise: Exercise) -> list[Section[ReportPage]]:
 
 def section_of(exercise: Exercise, name: str) -> Section[ReportPage]:
     """Return a section of an exercise by its name."""
-    both = getattr(page_of(exercise), name, None), globals().get(name)
+    both = exercise.named("page", name), globals().get(name)
     return next(each for each in both if isinstance(each, Section))
 
 

@@ -52,7 +52,7 @@ _HEADER_LENGTH = 1000
 """Longest Content-Type."""
 _MOST_PARTS = 32
 """Largest number of parts of a form, items of a JSON list or object, and listed names."""
-_ANY_EXERCISE = {"exercise_name": registry.usual().name}
+_ANY_EXERCISE = {"exercise_name": registry.USUAL}
 """Replaces a missing exercise, so that the other fields are also checked."""
 _QUOTED = 100
 """Characters of a rejected name that are quoted."""

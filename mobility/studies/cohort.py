@@ -760,7 +760,7 @@ def _verdict_on(
     counts = measured.filter(is_count)["value"].to_pylist()
     accepted = counts[0] if counts else None
     return stages_of(record.kind).verdict_from_counts(
-        record.kind, quality, accepted, session.result, record.warnings
+        quality, accepted, session.result, record.warnings
     )
 
 

@@ -668,10 +668,10 @@ def test_repetitions_by_hand_redo_what_depends_on_them_and_survive(session, call
 
 
 def test_a_correction_puts_out_of_date_what_the_exercise_says(session, monkeypatch):
-    from mobility.exercises.repeated import analysis as repeated
+    from mobility.exercises.repeated.exercise import Repeated
 
     session.analyze()
-    monkeypatch.setattr(repeated, "DEPENDS", {"angles": (("fitted",), (), ("repetitions",))})
+    monkeypatch.setattr(Repeated, "depends", {"angles": (("fitted",), (), ("repetitions",))})
     session.set_repetitions(by_hand((0.0, 0.02)))
     assert {"pose", "fitted", "capture_quality"} == session.record.stages.keys()
 

@@ -21,7 +21,7 @@ from mobility.assessment.phases import phase_frames, usual_moments
 from mobility.assessment.trial_errors import known_of, visit_sem
 from mobility.base.provenance import warnings_of
 from mobility.errors import BadInputError
-from mobility.exercises.overhead_squat.analysis import overhead_squat
+from mobility.exercises.overhead_squat.exercise import overhead_squat
 from mobility.keypoints.view import camera_view
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
