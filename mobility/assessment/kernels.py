@@ -24,6 +24,8 @@ from mobility.base.options import likely
 from mobility.catalogue.exercise import Exercise
 from mobility.errors import BadInputError
 from mobility.keypoints.view import hides_frontal_plane
+from mobility.kinematics.datasets import EVENTS
+from mobility.kinematics.repetitions import EDGE_SPEED
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 
 Array = NDArray[np.float64]
@@ -147,9 +149,6 @@ _GRID_HZ = 100.0
 LONGEST_GAP = 0.2
 """Seconds that may be missing within a phase."""
 
-_EDGE_SPEED = 0.05
-"""Share of its peak speed at which a phase begins and ends, as for the repetitions."""
-
 _JOINTS = ("hip", "ankle")
 
 
@@ -217,9 +216,7 @@ def _window(
     repetition: xr.Dataset, phase: str, time: Array, height: Array
 ) -> tuple[float, float] | None:
     """Return the first and last moment of a phase; None if too much of it is missing."""
-    start, bottom_start, bottom, bottom_end, end = (
-        float(repetition[name]) for name in ("start", "bottom_start", "bottom", "bottom_end", "end")
-    )
+    start, bottom_start, bottom, bottom_end, end = (float(repetition[name]) for name in EVENTS)
     first, last = (start, bottom) if phase == "descent" else (bottom, end)
     times = time[np.isfinite(height)]
     inside = times[(times >= first - 1e-9) & (times <= last + 1e-9)]
@@ -228,7 +225,7 @@ def _window(
         return None
     speed = np.abs(_speed(time, height, (first, last)))
     moment = np.linspace(first, last, speed.size)
-    slow = speed < _EDGE_SPEED * speed.max()
+    slow = speed < EDGE_SPEED * speed.max()
     if phase == "descent":
         at_rest = moment[slow & (moment >= bottom_start)]
         return first, float(at_rest[0]) if at_rest.size else last

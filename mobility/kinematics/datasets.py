@@ -86,7 +86,9 @@ _TYPES = {
 }
 """Attributes that the package reads: texts, JSON objects as text, and numbers."""
 
-_TIMES_OF_REPETITION = ("start", "bottom_start", "bottom", "bottom_end", "end")
+EVENTS = ("start", "bottom_start", "bottom", "bottom_end", "end")
+"""Times of a repetition: of a movement, `bottom` is the end of range; of a rise, standing."""
+
 _FLAGS_OF_REPETITION = ("accepted", "complete", "start_seen", "end_seen")
 
 
@@ -383,7 +385,7 @@ def check_repetitions(value: Any) -> xr.Dataset:
         raise BadInputError(
             f"the repetitions have no {', '.join(lacking)}; make them with find_repetitions"
         )
-    for name in (*_TIMES_OF_REPETITION, "depth"):
+    for name in (*EVENTS, "depth"):
         if name in dataset:
             check_dimensions(name, dataset[name], ("rep",))
             _check_values(name, dataset[name])

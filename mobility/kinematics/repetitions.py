@@ -1,4 +1,10 @@
-"""Repetitions of a squat and their phases, from the height of the hips above the ankles."""
+"""Repetitions of a squat and their phases, from the height of the hips above the ankles.
+
+:func:`hip_height` is the signal. ``_cycles`` finds its lowest points, ``_end_of_way`` where a
+repetition begins and ends, ``_bottom_band`` and ``_middle_of_bottom`` when its bottom is, and
+``_why_rejected`` whether it counts. Single-leg squats, sit-to-stand and
+:func:`repetitions_of_signal`, for other movements, use the same functions.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +24,14 @@ from mobility.base.provenance import cuts_of, repeats_of, with_history
 from mobility.errors import BadInputError
 from mobility.keypoints.view import UNKNOWN, camera_view
 from mobility.kinematics.clean import low_pass
-from mobility.kinematics.datasets import Pose, Recording, Repetitions, require_overlap, require_pose
+from mobility.kinematics.datasets import (
+    EVENTS,
+    Pose,
+    Recording,
+    Repetitions,
+    require_overlap,
+    require_pose,
+)
 from mobility.kinematics.skeleton import SIDES, Array, angle_between, landmarks
 from mobility.kinematics.stances import is_stepping, stance_at, stances_of, steps_of
 
@@ -29,7 +42,7 @@ _LOW_PASS_HZ = 3.0
 _RANGE_SHARE = 0.3
 """A bottom must stand out by at least this share of the range of the heights (P95 - P5)."""
 
-_EDGE_SPEED = 0.05
+EDGE_SPEED = 0.05
 """Share of a phase's peak speed at which it begins and ends."""
 
 _BOTTOM_BAND = 0.03
@@ -69,8 +82,6 @@ _ONE_LEG = 0.5
 
 _LEAST_BEND = 20.0
 """Least flexion of the knees, degrees; the least depth means more than 35 by geometry."""
-
-_EVENTS = ("start", "bottom_start", "bottom", "bottom_end", "end")
 
 
 @dataclass(frozen=True)
@@ -242,7 +253,7 @@ def _edge(h: HipHeight, bottom: int, top: int) -> tuple[int, bool]:
     height = h.height[path]
     fastest = int(np.argmax(speed))
     high = height >= height.max() - _NEAR_TOP * (height.max() - h.height[bottom])
-    slow = (speed <= _EDGE_SPEED * speed[fastest]) & high
+    slow = (speed <= EDGE_SPEED * speed[fastest]) & high
     crossing = np.flatnonzero(slow[fastest:])
     if crossing.size:
         return int(path[fastest + crossing[0]]), True
@@ -267,11 +278,19 @@ def _end_of_way(h: HipHeight, bottom: int, limit: int) -> tuple[int, bool]:
 
 @dataclass(frozen=True)
 class _Cycle:
-    """Indices on the grid of one cycle: its lowest point, and the times of `_EVENTS`."""
+    """Indices on the grid of one cycle: its lowest point, and the times of `EVENTS`."""
 
     lowest: int
-    times: tuple[int, int, int, int, int]
+    start: int
+    bottom_start: int
+    bottom: int
+    bottom_end: int
+    end: int
     ends_recorded: tuple[bool, bool]  # whether the recording shows start and end
+
+    @property
+    def times(self) -> list[int]:
+        return [self.start, self.bottom_start, self.bottom, self.bottom_end, self.end]
 
 
 def _cycles(h: HipHeight, prominence: float, min_interval_s: float) -> Iterator[_Cycle]:
@@ -290,13 +309,13 @@ def _cycles(h: HipHeight, prominence: float, min_interval_s: float) -> Iterator[
         start, whole_start = _end_of_way(h, bottom, first)
         end, whole_end = _end_of_way(h, bottom, last)
         band = _bottom_band(h, bottom, start, end)
-        times = (start, band[0], _middle_of_bottom(h, band), band[1], end)
-        yield _Cycle(bottom, times, (whole_start, whole_end))
+        middle = _middle_of_bottom(h, band)
+        yield _Cycle(bottom, start, band[0], middle, band[1], end, (whole_start, whole_end))
 
 
 def _why_rejected(pose: xr.Dataset, h: HipHeight, cycle: _Cycle, *, of: str = "repetition") -> str:
     """Return why a cycle is rejected, because of the video or of its course, or ''."""
-    start, *_, end = h.grid[list(cycle.times)]
+    start, end = h.grid[[cycle.start, cycle.end]]
     turn = h.grid[cycle.lowest]
     again = [repeat for repeat in repeats_of(pose) if repeat.start <= turn < repeat.stop]
     if again:
@@ -322,7 +341,7 @@ def why_stepping(pose: xr.Dataset, start: float, turn: float, end: float) -> str
 
 def _rejection_reason(h: HipHeight, cycle: _Cycle, *, of: str) -> str:
     """Return the reason why a repetition cannot be used, or ''; `of` is the table of sentences."""
-    edges = cycle.times[0], cycle.times[-1]
+    edges = cycle.start, cycle.end
     start, end = h.grid[edges[0]], h.grid[edges[1]]
     lowest = h.height[cycle.lowest]
     depth = 1 - lowest
@@ -409,10 +428,10 @@ def find_repetitions(
         prominence = max(min_depth, _RANGE_SHARE * (high - low))
         for cycle in _cycles(h, prominence, min_interval_s):
             reason = _why_rejected(pose, h, cycle)
-            if not reason and bend(*h.grid[list(cycle.times[::2])]) < least_bend:
+            if not reason and bend(*h.grid[[cycle.start, cycle.bottom, cycle.end]]) < least_bend:
                 reason = tables.sentence("reasons.repetition.knees_straight")
             depth = 100 * (1 - h.height[cycle.lowest])
-            times = h.grid[list(cycle.times)]
+            times = h.grid[cycle.times]
             repetitions.append(repetition_row(times, depth, cycle.ends_recorded, reason))
     summary = {
         "found": len(repetitions),
@@ -433,7 +452,7 @@ def repetition_row(
     times: Array | Sequence[float], depth: float, ends_recorded: tuple[bool, bool], reason: str = ""
 ) -> dict[str, Any]:
     """Return one repetition by variable name; `ends_recorded` refers to its start and end."""
-    return dict(zip(_EVENTS, times, strict=True)) | {
+    return dict(zip(EVENTS, times, strict=True)) | {
         "depth": depth,
         "accepted": not reason,
         "reason": reason,
@@ -521,7 +540,7 @@ def repetitions_dataset(
     if h is not None:
         height[h.has_height] = h.at(time[h.has_height])
         speed = np.abs(np.interp(time, h.grid, h.speed))
-        slow = speed < max(_EDGE_SPEED * np.abs(h.speed).max(), _STILL)
+        slow = speed < max(EDGE_SPEED * np.abs(h.speed).max(), _STILL)
         standing = h.has_height & slow & (np.nan_to_num(height) > _STANDING_HEIGHT)
         standing &= ~is_stepping(pose, time)
     descriptions: dict[str, tuple[Any, dict[str, str]]] = {
@@ -671,7 +690,7 @@ def repetitions_of_signal(
     else:
         rows = [
             repetition_row(
-                h.grid[list(cycle.times)],
+                h.grid[cycle.times],
                 np.nan,
                 cycle.ends_recorded,
                 _why_rejected(pose, h, cycle, of="signal"),

@@ -19,7 +19,7 @@ from mobility.capture.sampling import choose_frames, chooser
 from mobility.capture.survey import INTERVAL_S
 from mobility.capture.video import presentation_times, probe, read_frames, write_video
 from mobility.errors import BadInputError
-from mobility.kinematics.datasets import Angles, Pose, Repetitions
+from mobility.kinematics.datasets import EVENTS, Angles, Pose, Repetitions
 from mobility.kinematics.skeleton import BONES, INDEX, KEYPOINTS, SIDES, landmarks
 
 Image = NDArray[np.uint8]
@@ -394,8 +394,7 @@ def _columns(angle: xr.DataArray) -> list[NDArray[np.float64]]:
 
 def _phases(repetitions: xr.Dataset) -> Callable[[float], tuple[int, int, str]]:
     """Return a function from a time to the count so far, the number, and the phase's name."""
-    columns = ("start", "bottom_start", "bottom", "bottom_end", "end")
-    limits = np.stack([repetitions[name].to_numpy().astype(float) for name in columns], axis=-1)
+    limits = np.stack([repetitions[name].to_numpy().astype(float) for name in EVENTS], axis=-1)
     accepted = repetitions["accepted"].to_numpy().astype(bool)
     standing = repetitions["standing"].to_numpy().astype(bool)
     standing_row = _row_finder(repetitions["time"].to_numpy())

@@ -21,6 +21,7 @@ from mobility.catalogue.joints import ANGLE_OF_JOINT
 from mobility.documents import of_session
 from mobility.documents.of_session import side_notes
 from mobility.kinematics.clean import with_sides_exchanged_as_in
+from mobility.kinematics.datasets import EVENTS
 from mobility.kinematics.skeleton import BONES
 from mobility.kinematics.stances import steps_of
 from mobility.pipeline.overlay import VISIBLE, only_the_body
@@ -147,7 +148,7 @@ def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
         repetition = repetitions.isel(rep=rep)
         row: dict[str, Any] = {
             name: round(float(repetition[name]), 4)
-            for name in ("start", "bottom_start", "bottom", "bottom_end", "end")
+            for name in EVENTS
             if name in repetition and np.isfinite(repetition[name])
         }
         if {"start", "bottom", "end"} <= row.keys():

@@ -17,6 +17,7 @@ from mobility.assessment.phases import between
 from mobility.base.provenance import cuts_of, repeats_of, with_history
 from mobility.kinematics.clean import low_pass
 from mobility.kinematics.repetitions import (
+    EDGE_SPEED,
     HipHeight,
     hip_height,
     repetition_row,
@@ -39,9 +40,8 @@ _ATTEMPT = 0.25
 _LEAST_RISE = 0.25
 """Least way from the seat to standing, as a share of the standing height; else there is no seat."""
 
-_STANDING, _EDGE_SPEED = 0.97, 0.05
-"""Height of the hips from which a person stands; share of the peak speed of a phase at which the
-phase begins and ends."""
+_STANDING = 0.97
+"""Height of the hips from which a person stands."""
 
 _LOW_PASS_HZ = 3.0
 _LEAST_LEAN_RATE = 10.0
@@ -188,7 +188,7 @@ def _described(
 def _signals(pose: xr.Dataset, hips: HipHeight) -> _Signals | None:
     """Seat and lean of a trial; None without a seat, or without a trunk."""
     low, high = np.percentile(hips.height, [5, 95])
-    rests = np.abs(hips.speed) <= _EDGE_SPEED * np.abs(hips.speed).max()
+    rests = np.abs(hips.speed) <= EDGE_SPEED * np.abs(hips.speed).max()
     seated = rests & (hips.height < (low + high) / 2)
     # Leaning forward may seem to lower the hips, so that the lowest frames are not the seat.
     seat = float(np.median(hips.height[seated])) if seated.any() else float(low)
@@ -289,7 +289,7 @@ def _sits_down(signals: _Signals, first: int, near: int) -> tuple[int, bool]:
     highest = first + int(np.argmax(signals.hips.height[first : near + 1]))
     fastest = -signals.hips.speed[highest : near + 1].min()
     rests = ~signals.above(ON_SEAT)[near:]
-    rests[1:] |= -signals.hips.speed[near + 1 :] <= _EDGE_SPEED * fastest
+    rests[1:] |= -signals.hips.speed[near + 1 :] <= EDGE_SPEED * fastest
     resting = np.flatnonzero(rests)
     return (near + int(resting[0]), True) if resting.size else (len(signals.hips.grid) - 1, False)
 
@@ -300,7 +300,7 @@ def _lean_begins(signals: _Signals, seated_since: int, seat_off: int) -> int | N
     fastest = int(np.argmax(rate))
     if rate[fastest] < _LEAST_LEAN_RATE:
         return None
-    slow = np.flatnonzero(rate[:fastest] <= _EDGE_SPEED * rate[fastest])
+    slow = np.flatnonzero(rate[:fastest] <= EDGE_SPEED * rate[fastest])
     return seated_since + int(slow[-1]) if slow.size else None
 
 
@@ -311,13 +311,13 @@ def _standing(signals: _Signals, seat_off: int, top: int, seat_again: int) -> tu
     if not upright.size:
         return top, top
     fastest_up = seat_off + int(np.argmax(speed[seat_off : upright[0] + 1]))
-    slow = (upright > fastest_up) & (speed[upright] <= _EDGE_SPEED * speed[fastest_up])
+    slow = (upright > fastest_up) & (speed[upright] <= EDGE_SPEED * speed[fastest_up])
     stand_start = int(upright[slow][0]) if slow.any() else top
     if height[seat_again] > _STANDING:  # the recording ends
         return stand_start, seat_again
     fastest_down = stand_start + int(np.argmin(speed[stand_start : seat_again + 1]))
     not_yet_sinking = np.flatnonzero(
-        speed[stand_start:fastest_down] >= _EDGE_SPEED * speed[fastest_down]
+        speed[stand_start:fastest_down] >= EDGE_SPEED * speed[fastest_down]
     )
     return stand_start, stand_start + int(
         not_yet_sinking[-1]

@@ -1,4 +1,7 @@
-"""The squat, which is as :mod:`mobility.exercises.repeated` has it; its table says the rest."""
+"""The squat. What :mod:`mobility.exercises.repeated` does is all it does.
+
+Its table lists what it measures and shows.
+"""
 
 from mobility.exercises.repeated.exercise import Repeated
 
