@@ -118,7 +118,7 @@ def test_json_is_utf8_and_never_nan(tmp_path):
         ("{", ""),
         ("[" * 100_000, ""),
         ('{"a": 1, "b": 2, "a": 3}', "'a' is given twice"),
-        ("[NaN]", "NaN is not JSON"),
+        ("[NaN]", "NaN is not valid JSON"),
     ):
         (tmp_path / "b.json").write_text(text)
         with pytest.raises(BadInputError, match=rf"b\.json: is not a JSON document .*{reason}"):
