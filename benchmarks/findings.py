@@ -39,7 +39,7 @@ from mobility.assessment.criteria import is_stated
 from mobility.assessment.findings import Finding, find, wrong_expected
 from mobility.base.progress import progress_bar
 from mobility.errors import BadInputError
-from mobility.exercises.overhead_squat.analysis import overhead_squat
+from mobility.exercises.overhead_squat.exercise import overhead_squat
 from mobility.keypoints.view import VIEWS, view_of_azimuth
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose

@@ -22,7 +22,7 @@ PUBLIC = {
     "find_repetitions": "mobility.kinematics.repetitions",
     "joint_mobility": "mobility.exercises.joint_angle_mobility.joint_mobility",
     "joint_movements": "mobility.exercises.joint_angle_mobility.joint_mobility",
-    "overhead_squat": "mobility.exercises.overhead_squat.analysis",
+    "overhead_squat": "mobility.exercises.overhead_squat.exercise",
     "check_recording": "mobility.pipeline.recording_check",
     "reference_range": "mobility.assessment.reference_ranges",
     "read_lab": "mobility.lab.lab_files",

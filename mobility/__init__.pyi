@@ -15,7 +15,7 @@ from mobility.exercises.joint_angle_mobility.joint_mobility import (
 from mobility.exercises.joint_angle_mobility.joint_mobility import (
     joint_movements as joint_movements,
 )
-from mobility.exercises.overhead_squat.analysis import overhead_squat as overhead_squat
+from mobility.exercises.overhead_squat.exercise import overhead_squat as overhead_squat
 from mobility.kinematics.angles import joint_angles as joint_angles
 from mobility.kinematics.clean import clean_pose as clean_pose
 from mobility.kinematics.fit.entry import fit_body as fit_body

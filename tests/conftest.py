@@ -82,17 +82,14 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Small results with known numbers in the place of all that the analysis calls, counted."""
     import small_results
-
-    from mobility.catalogue import exercise_imports
 
     for name, stand_in in small_results.modules().items():
         monkeypatch.setitem(sys.modules, name, stand_in)
     small_results.CALLS.clear()
-    yield small_results
-    exercise_imports.part.cache_clear()
+    return small_results
 
 
 @pytest.fixture(scope="session")

@@ -16,16 +16,18 @@ import xarray as xr
 
 from mobility.assessment.exercise_stages import Trial
 from mobility.base.provenance import sha256, with_history
-from mobility.catalogue import exercise_imports, registry
+from mobility.catalogue import registry
+from mobility.documents.exercise_documents import documents_of
 from mobility.documents.fill import report_document
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
 from mobility.kinematics.calibration import Calibration
 from mobility.kinematics.skeleton import KEYPOINTS
+from mobility.reports.exercise_page import page_of
 
 CALLS: list[str] = []
 SIDES = ["left", "right"]
 FRAMES = 5
-SQUAT = "mobility.exercises.overhead_squat.analysis"
+SQUAT = "mobility.exercises.overhead_squat.exercise"
 TIME = np.array([0.0, 1 / 30, 2 / 30, 0.1, 1 / 7])
 
 
@@ -210,17 +212,6 @@ def set_repetitions(fitted: xr.Dataset, intervals: list[dict[str, float]]) -> xr
     return repetitions(intervals)
 
 
-def joint_angles_of(trial: Trial) -> xr.Dataset:
-    return sys.modules["mobility.kinematics.angles"].joint_angles(trial.fitted)
-
-
-def repetitions_of(trial: Trial) -> xr.Dataset:
-    place = sys.modules["mobility.kinematics.repetitions"]
-    if trial.intervals is None:
-        return place.find_repetitions(trial.fitted)
-    return place.set_repetitions(trial.fitted, trial.intervals)
-
-
 def metrics_of(trial: Trial) -> xr.Dataset:
     CALLS.append("metrics")
     return metrics().assign(accepted_repetitions=int(trial.repetitions["accepted"].sum()))
@@ -302,12 +293,30 @@ def render_report(session: object, *, faces: bool = False) -> dict[str, Path]:
     return paths
 
 
+def _class_of_the_squat() -> type:
+    from mobility.exercises.repeated.exercise import Repeated
+
+    class OverheadSquat(Repeated):
+        def joint_angles(self, trial: Trial) -> xr.Dataset:
+            return sys.modules["mobility.kinematics.angles"].joint_angles(trial.fitted)
+
+        def repetitions(self, trial: Trial) -> xr.Dataset:
+            place = sys.modules["mobility.kinematics.repetitions"]
+            if trial.intervals is None:
+                return place.find_repetitions(trial.fitted)
+            return place.set_repetitions(trial.fitted, trial.intervals)
+
+        def metrics(self, trial: Trial) -> xr.Dataset:
+            return sys.modules[SQUAT].metrics(trial)
+
+    OverheadSquat.__module__ = SQUAT
+    return OverheadSquat
+
+
 def modules() -> dict[str, ModuleType]:
     """Stand-in modules by the name under which they are imported."""
     for exercise in registry.exercises():  # their real modules import what is real
-        for part in ("analysis", "documents", "page"):
-            exercise.part(part)
-    exercise_imports.part.cache_clear()
+        documents_of(exercise), page_of(exercise)
     contents = {
         "mobility.capture.video": [presentation_times, probe, read_frames],
         "mobility.capture.pose": [estimate_pose],
@@ -327,8 +336,7 @@ def modules() -> dict[str, ModuleType]:
             setattr(made[name], function.__name__, function)
     squat = made[SQUAT] = ModuleType(SQUAT)
     squat.__spec__ = ModuleSpec(SQUAT, None)
-    squat.joint_angles, squat.repetitions = joint_angles_of, repetitions_of  # type: ignore[attr-defined]
-    squat.metrics = metrics_of  # type: ignore[attr-defined]
+    squat.OverheadSquat, squat.metrics = _class_of_the_squat(), metrics_of  # type: ignore[attr-defined]
     made["mobility.kinematics.fit.entry"].VISIBILITY_THRESHOLD = 0.1  # type: ignore[attr-defined]
     made["mobility.capture.quality"].GROUPS = {}  # type: ignore[attr-defined]
     return made

@@ -1,10 +1,11 @@
-"""The stages of an analysis that an exercise can define in its module ``analysis``."""
+"""What an exercise does, as a class: the stages of its analysis, and the verdict."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mobility.catalogue.exercise import Exercise
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
     from mobility.assessment.verdict import Verdict
     from mobility.base.provenance import AnalysisWarning
+
+
+Names = tuple[str, ...]
+
+Depends = Mapping[str, tuple[Names, Names, Names]]
+"""By stage, the names of stages, options and corrections."""
 
 
 @dataclass(frozen=True)
@@ -64,30 +71,40 @@ class Trial:
         return self.dataset("repetitions")
 
 
-class ExerciseStages(Protocol):
-    """Module ``analysis``: the stages, and the verdict."""
+class ExerciseStages(Exercise, ABC):
+    """An exercise, with the stages of its analysis and the verdict.
 
-    DEPENDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
+    It stands in ``exercise.py`` of its folder, mostly as a class that inherits from
+    :class:`mobility.exercises.repeated.exercise.Repeated`.
+    """
+
+    depends: ClassVar[Depends] = {}
     """By stage, the stages, options and corrections that its result depends on, if they differ from
     :data:`mobility.pipeline.analysis.STEPS`."""
 
+    @abstractmethod
     def subject(self, joints: Sequence[str], movement: str | None) -> Literal["moving"] | None:
         """Choose among several people the one who moves a joint; None chooses the largest."""
 
     def fit_options(self, cleaned: xr.Dataset) -> dict[str, Any]:
         """Return options of :func:`mobility.fit_body` that the exercise decides."""
+        return {}
 
+    @abstractmethod
     def joint_angles(self, trial: Trial) -> xr.Dataset:
         """Compute the angles of the fitted pose."""
 
+    @abstractmethod
     def repetitions(self, trial: Trial) -> xr.Dataset:
         """Find the repetitions, or take those that were set by hand."""
 
+    @abstractmethod
     def checked_repetitions(
         self, intervals: Sequence[Mapping[str, Any]], joints: tuple[str, ...]
     ) -> list[dict[str, Any]]:
         """Check repetitions that were set by hand."""
 
+    @abstractmethod
     def metrics(self, trial: Trial) -> xr.Dataset:
         """Compute the metrics."""
 
@@ -95,23 +112,25 @@ class ExerciseStages(Protocol):
         self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
     ) -> list[dict[str, Any]]:
         """Warn if another exercise is shown; as for ``assessment.measures.measure``."""
+        return []
 
     def recognised_in(self, pose: xr.Dataset) -> list[dict[str, Any]]:
         """Warn that the fitted pose of another exercise shows this one; empty if unclear."""
+        return []
 
+    @abstractmethod
     def verdict(
         self,
-        exercise: Exercise,
-        quality: Mapping[str, Any] | None,
-        metrics: xr.Dataset | None,
+        quality: Mapping[str, Any],
+        metrics: xr.Dataset,
         fitted: Callable[[], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict:
         """Decide what the recording can be used for."""
 
+    @abstractmethod
     def verdict_from_counts(
         self,
-        exercise: Exercise,
         quality: Mapping[str, Any],
         accepted: float | None,
         dataset: Callable[[str], xr.Dataset],
@@ -124,10 +143,11 @@ class ExerciseStages(Protocol):
 
     def reported(self, metrics: xr.Dataset) -> xr.Dataset:
         """Leave out metrics that the report withholds."""
+        return metrics
 
+    @abstractmethod
     def warnings_kept(
         self,
-        exercise: Exercise,
         joints: Sequence[str],
         quality: Mapping[str, Any],
         metrics: xr.Dataset,
@@ -135,14 +155,15 @@ class ExerciseStages(Protocol):
     ) -> list[AnalysisWarning]:
         """Leave out warnings that do not concern the reported results."""
 
+    @abstractmethod
     def angles_in_video(
         self, angles: xr.Dataset, metrics: xr.Dataset, joints: Sequence[str]
     ) -> tuple[xr.Dataset, tuple[str, ...] | None]:
         """Return the angles for the annotated video, and their names; None means the usual ones."""
 
+    @abstractmethod
     def compared(
         self,
-        exercise: Exercise,
         angles: xr.Dataset,
         repetitions: xr.Dataset,
         metrics: xr.Dataset,
@@ -156,5 +177,6 @@ class ExerciseStages(Protocol):
 
 
 def stages_of(exercise: Exercise) -> ExerciseStages:
-    """Return the stages of an exercise, and the verdict on its recording."""
-    return cast("ExerciseStages", exercise.part("analysis"))
+    """Return an exercise with its stages: an object of the class in its folder."""
+    stages: ExerciseStages = exercise.loaded()
+    return stages

@@ -45,12 +45,12 @@ _LEVEL_OF_CHECK: Mapping[str, Level] = {"poor": "limited", "unusable": "unusable
 
 @dataclass(frozen=True)
 class Reason:
-    """One thing that is wrong with a recording.
+    """One problem of a recording.
 
     Attributes
     ----------
     level
-        Level of the verdict because of it.
+        Level of the verdict that the problem leads to.
     why
         The reason as a clause, without a capital and a full stop.
     about
@@ -62,11 +62,11 @@ class Reason:
     sides_in_doubt
         Whether the sides may have been exchanged.
     looks_like
-        What was shown instead of the exercise; empty if that is not clear.
+        What was shown instead of the exercise; empty if this is not clear.
     instead
         Slug of the exercise that was shown instead; empty if there is none.
     code
-        Code of the warning; for a check without one, its name.
+        Code of the warning; for a check without a code, its name.
     """
 
     level: Level
@@ -117,7 +117,7 @@ class Verdict:
 
     @property
     def film_again(self) -> bool:
-        """Whether most results are missing or false, so that only another video helps."""
+        """Whether most results are missing or wrong, so that only another video helps."""
         return LEVELS.index(self.level) > LEVELS.index("limited")
 
     @property
@@ -144,7 +144,7 @@ class Verdict:
         return tuple(finding for finding in findings if self.keeps(finding.metric))
 
     def checks(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        """Return all findings; those ruled out are not reported, with the verdict's reason."""
+        """Return all findings, marking those ruled out as not reported, with the reason."""
         return tuple(
             finding
             if self.shows(finding.metric)
@@ -157,7 +157,7 @@ class Verdict:
         return not self.rules_out & _parts_with(metric)
 
     def why_without(self, quantity: str, item: str = "") -> str:
-        """Return a clause why a quantity, or an item of it, is not reported; empty if it is.
+        """Return, as a clause, why a quantity or an item of it is not reported; empty if it is.
 
         Counts are always reported: they show that there was nothing to measure.
         """
@@ -199,13 +199,13 @@ def judge(
     Parameters
     ----------
     warnings
-        All recorded warnings; for single joints, those that concern the shown results.
+        All recorded warnings; for single-joint movements, those that concern the shown results.
     quality
         The document of :func:`mobility.capture.quality.capture_quality`. If it is None, only the
         warnings decide.
     metrics
-        Metrics of the squat or the single joints. For a squat the verdict states how many of the
-        checks (:func:`mobility.assessment.findings.find`) have a result.
+        Metrics of the exercise. For a squat, the verdict states how many of the checks
+        (:func:`mobility.assessment.findings.find`) have a result.
 
     exercise
         The intended exercise; by default that of the `metrics`.
@@ -462,7 +462,7 @@ def _faults_of_framing(
 
 
 def warning_lines(warnings: Sequence[AnalysisWarning]) -> list[str]:
-    """Write each warning in a line; refused angles share one line."""
+    """Write each warning on a line; angles that are not reported share one line."""
     # A record that other code wrote may lack these values.
     refused = [
         warning

@@ -1,24 +1,26 @@
 """One exercise: what its folder says and does.
 
 An exercise is a folder of :mod:`mobility.exercises`, or of another package that names it under the
-entry point ``mobility.exercises``. Its ``exercise.yaml`` says what it is; its modules ``analysis``,
-``documents`` and ``page`` have what it does in its own way. What they leave out comes from the
-exercise that it is ``like``.
+entry point ``mobility.exercises``. Its ``exercise.yaml`` says what it is, and a class in its
+``exercise.py`` what it does; the classes of what documents and its page show may be in its
+``documents.py`` and ``page.py``. What they leave out, they inherit.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mobility import tables
-from mobility.catalogue.exercise_folders import PACKAGE, merged_table
-from mobility.catalogue.exercise_imports import part, quiet
+from mobility.catalogue.exercise_folders import merged_table
+from mobility.catalogue.exercise_imports import OfExercise, class_in, imported, quiet
 from mobility.catalogue.joints import JOINTS, MEASURED
+from mobility.errors import BadInputError
 
 _COUNTED = "accepted_repetitions"
 """Measure that every exercise of repetitions has."""
@@ -30,7 +32,7 @@ def main_moment(moments: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 @dataclass(frozen=True)
-class Exercise:
+class Exercise(OfExercise):
     """One exercise.
 
     Attributes
@@ -53,9 +55,22 @@ class Exercise:
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """Its package, and that of what it is like."""
-        like = self.table.get("like")
-        return (self.package,) if like is None else (self.package, f"{PACKAGE}.{like}")
+        """Its package, and those of the exercises that its class inherits from."""
+        parents = self.own_class.__mro__
+        modules = [each.__module__ for each in parents if issubclass(each, Exercise)]
+        return tuple(m.removesuffix(".exercise") for m in modules[:-1] if m.endswith(".exercise"))
+
+    @property
+    def own_class(self) -> Any:
+        """The class in its folder, which is slow to import."""
+        module = f"{self.package}.exercise"
+        if (found := find_spec(module) and class_in(module, Exercise)) is None:
+            raise BadInputError(f"{module}: defines no exercise, as in: class Mine(Repeated)")
+        return found
+
+    def loaded(self) -> Any:
+        """Make it an object of its class; ``stages_of`` gives this with its type."""
+        return self.own_class(**{each.name: getattr(self, each.name) for each in fields(self)})
 
     @property
     def noun(self) -> str:
@@ -143,7 +158,7 @@ class Exercise:
 
     def kernel(self, name: str) -> Any:
         """Give what computes measures, of module ``kernels`` of its folder, or for all."""
-        kernel = getattr(self.part("kernels"), name)
+        kernel = self.named("kernels", name)
         if not hasattr(kernel, "compute") or kernel.compute.__module__.startswith("mobility."):
             return kernel
         return replace(kernel, compute=quiet(kernel.compute))
@@ -152,15 +167,20 @@ class Exercise:
         """Whether its sessions have a document of the interface: "report", "joint-mobility"..."""
         return document in self.table["documents"]
 
-    def part(self, name: str) -> Any:
-        """Functions of one of its modules, else of what it is like, or of its extensions.
+    def part(self, name: str, kind: type) -> Any:
+        """Make the class of a `kind` of its module `name`, else of what it inherits from."""
+        modules = [f"{each}.{name}" for each in self.packages]
+        classes = (class_in(module, kind) for module in modules if find_spec(module))
+        return next(filter(None, classes))()
 
-        With types: :func:`~mobility.assessment.exercise_stages.stages_of`,
-        :func:`~mobility.documents.exercise_documents.documents_of`,
-        :func:`~mobility.reports.exercise_page.page_of`.
+    def named(self, part: str, name: str) -> Any:
+        """Find a section or a kernel in its modules ``page`` or ``kernels``; None if there is none.
+
+        The modules are its own, those of what it inherits from, and those of extensions.
         """
-        extensions = self.extensions if name in ("kernels", "page") else ()
-        return part((*self.packages, *extensions), name)
+        modules = [f"{each}.{part}" for each in (*self.packages, *self.extensions)]
+        found = (getattr(imported(each), name, None) for each in modules if find_spec(each))
+        return next(filter(None, found), None)
 
     @property
     def sections(self) -> tuple[str, ...]:

@@ -59,28 +59,22 @@ def merged_table(packages: tuple[str, ...], name: str) -> Any:
     return merged
 
 
-def with_like(package: str) -> list[str]:
-    """Package of an exercise, and that of what it is like."""
-    like = exercise_table(package).get("like")
-    return [package] if like is None else [package, f"{PACKAGE}.{like}"]
-
-
 @functools.cache
 def files_digest(
     package: str, packages: tuple[str, ...], *, pages: bool, extensions: tuple[str, ...] = ()
 ) -> str:
     """SHA-256 of the files of an exercise, among the `packages` of all exercises.
 
-    That is its folder, that of what it is like, those of its `extensions`, and those that these
-    import.
+    That is its folder, those of its `extensions`, and those that these import, as that of what its
+    class inherits from.
     """
-    folders = followed_folders(*with_like(package), *extensions, pages=pages)
+    folders = followed_folders(package, *extensions, pages=pages)
     asked = dict[str, Path]()
     if BASE in folders:  # whose verdict asks all exercises that recognise themselves
         for each in packages:
-            file = Path(str(files(each))) / "analysis.py"
+            file = Path(str(files(each))) / "exercise.py"
             if file.is_file() and b"def recognised_in" in file.read_bytes():
-                asked |= followed_folders(*with_like(each), pages=False)
+                asked |= followed_folders(each, pages=False)
     lines, modules = list[str](), list[Path]()
     for named, with_pages in ((folders, pages), (asked, False)):
         for name, folder in sorted(named.items()):  # wherever installed

@@ -1,4 +1,4 @@
-"""Modules of exercises, imported; those of other packages end nothing, and print to stderr."""
+"""Modules and classes of exercises; those of other packages end nothing, and print to stderr."""
 
 from __future__ import annotations
 
@@ -9,34 +9,49 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.util import find_spec
+from inspect import isfunction, signature
 from types import FrameType, ModuleType
 from typing import Any
 
+from mobility.base.options import likely
 from mobility.catalogue.exercise_folders import PACKAGE, in_short
 from mobility.errors import BadInputError, WorkerError
 
 
-class _Part:
-    """Functions of one kind of an exercise: its own, else those of what it is like."""
+class OfExercise:
+    """Base of what a folder of an exercise defines as a class: what it does, documents, its page.
 
-    def __init__(self, modules: tuple[ModuleType, ...]) -> None:
-        self._modules = modules
+    Methods of a class of another package must take what the methods do that they replace, and print
+    to standard error. For classes of this package the type checker sees to it.
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        for module in self._modules:
-            if hasattr(module, name):
-                value = getattr(module, name)
-                ours = not callable(value) or module.__name__.startswith(f"{PACKAGE}.")
-                return value if ours else quiet(value)
-        raise AttributeError(f"{self._modules[0].__name__} has no {name}, nor what it is like")
+    def __init_subclass__(cls) -> None:
+        """Check the methods of another package, and let them print to standard error."""
+        super().__init_subclass__()
+        if cls.__module__.startswith("mobility."):
+            return
+        for name, method in [*vars(cls).items()]:
+            if isfunction(method):
+                _check_method(cls, name, method)
+                setattr(cls, name, quiet(method))
 
 
-@functools.cache
-def part(packages: tuple[str, ...], name: str) -> _Part:
-    """Give the functions of a module of an exercise, else of what it is like."""
-    modules = [f"{package}.{name}" for package in packages]
-    return _Part(tuple(imported(module) for module in modules if find_spec(module)))
+def _check_method(cls: type, name: str, method: Callable[..., Any]) -> None:
+    usual, what = getattr(super(cls, cls), name, None), f"{cls.__name__}: method {name!r}"
+    if isfunction(usual) and [*signature(method).parameters] != (
+        takes := [*signature(usual).parameters]
+    ):
+        raise BadInputError(f"{what}: must take ({', '.join(takes)})")
+    others = [other for other in dir(cls) if other not in vars(cls) and other[0] != "_"]
+    if usual is None and name[0] != "_" and (meant := likely(name, others)):
+        raise BadInputError(f"{what}: unknown{meant}")
+
+
+def class_in(module: str, base: type) -> Any:
+    """Give the class of a kind that a module defines, the last of several; None without any."""
+    defined = vars(imported(module)).values()
+    classes = [each for each in defined if isinstance(each, type) and issubclass(each, base)]
+    return next((each for each in reversed(classes) if each.__module__ == module), None)
 
 
 def quiet(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -148,9 +148,6 @@ class ExerciseTable(Strict):
         float,
         Field(allow_inf_nan=False, description="place in lists; the first is the usual exercise"),
     ]
-    like: Annotated[
-        Literal["repeated"] | None, Field(description="folder whose functions it has, too")
-    ] = None
     noun: Literal["repetition", "movement"]
     joints: Annotated[Literal["all", "named"], Field(description="that may be chosen")]
     documents: Annotated[list[str], Field(description="of the interface, that its sessions have")]
@@ -542,7 +539,7 @@ def check_names(
     own_table, others
         Functions that give tables of its folder by name, and of the folders of other exercises.
     kernels
-        What can compute measures: kernels of its folder, and of what it is like.
+        What can compute measures: kernels of its folder, and of what it inherits from.
     moment
         At which it measures.
     what, package

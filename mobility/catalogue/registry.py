@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from importlib.resources import files
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 import mobility
 from mobility.base.options import likely, quoted
 from mobility.catalogue.exercise import Exercise, plain
-from mobility.catalogue.exercise_checks import check, try_modules
+from mobility.catalogue.exercise_checks import check
 from mobility.catalogue.exercise_folders import PACKAGE, exercise_table, files_digest, in_short
 from mobility.catalogue.exercise_imports import imported
 from mobility.catalogue.extensions import check_extension, extended, is_extension
@@ -26,6 +28,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "mobility.exercises"
+
+_PACKAGES = sorted(
+    f"{PACKAGE}.{each.name}"
+    for each in files(PACKAGE).iterdir()
+    if (each / "exercise.yaml").is_file()
+)
+
+USUAL: str = min(map(exercise_table, _PACKAGES), key=lambda table: table["order"])["name"]
+"""Name of the exercise where none is named."""
 
 
 @functools.cache
@@ -42,7 +53,6 @@ def exercises() -> tuple[Exercise, ...]:
                 continue
             exercise = _load(package)
             check(exercise, beside=loaded)
-            try_modules(package)
             loaded.append(exercise)
     for package in mobility.EXERCISE_EXTENSIONS:
         loaded = [*extended(package, loaded)]
@@ -50,7 +60,6 @@ def exercises() -> tuple[Exercise, ...]:
         with _left_out("extension", package):
             with_it = extended(package, loaded)
             check_extension(package, loaded, with_it)
-            try_modules(package)
             loaded = [*with_it]
     # An exercise of another package never becomes the usual one.
     return tuple(sorted(loaded, key=lambda each: (each.package in others, each.table["order"])))
@@ -58,9 +67,7 @@ def exercises() -> tuple[Exercise, ...]:
 
 def built_in() -> list[Exercise]:
     """Exercises of this package, without what extensions add."""
-    folders = files(PACKAGE).iterdir()
-    names = sorted(each.name for each in folders if (each / "exercise.yaml").is_file())
-    return [_load(f"{PACKAGE}.{name}") for name in names]
+    return [_load(package) for package in _PACKAGES]
 
 
 @contextmanager
@@ -133,11 +140,23 @@ def of_single_joints() -> Exercise:
     return next(each for each in exercises() if each.noun == "movement")
 
 
-USUAL: str = usual().name
-"""Name of the exercise where none is named."""
+class _OneOfTheNames:
+    """Lets a field refuse what is no exercise; they are looked up when the first value is read.
 
-# A field of this type refuses what is no exercise, with the likely spelling.
-if TYPE_CHECKING:
-    ExerciseName = str
-else:
-    ExerciseName = Literal[*names()]
+    What other packages import would not be there yet when the class with the field is made.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._checked)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
+        return {"enum": [*names()], "type": "string"}
+
+    def _checked(self, name: object) -> object:
+        if name in names():
+            return name
+        *others, last = map(repr, names())
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
+
+
+ExerciseName = Annotated[str, _OneOfTheNames()]

@@ -1,4 +1,4 @@
-"""Where the errors of a report come from: cameras, calibration, fit."""
+"""The sources of the errors in a report: cameras, calibration, fit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def distrust(
     pose
         The fitted pose.
     standing
-        A sentence that always holds; by default it follows from the pose.
+        A sentence on standing that is always shown; by default it comes from the pose.
     """
     if not standing:
         depth = tables.sentence("report.depth.fitted" if _fitted(pose) else "report.depth.inferred")
@@ -53,7 +53,7 @@ def distrust(
 
 
 def _cameras_in_words(pose: xr.Dataset) -> str:
-    """Say how many cameras there were, and what a calibration gives of them."""
+    """State the number of cameras, and what a calibration determines."""
     calibrated = of_fit(pose).get("calibrated")
     number = "two" if cameras_of(pose) else "one"
     if calibrated is None:
@@ -63,12 +63,12 @@ def _cameras_in_words(pose: xr.Dataset) -> str:
 
 
 def calibration(pose: xr.Dataset) -> Markup:
-    """Say what standing was assumed or given, and how the recording differs from those measured.
+    """State the assumed or measured standing, and differences from the recordings in benchmarks.
 
     Parameters
     ----------
     pose
-        The fitted pose; empty for one without a fit.
+        The fitted pose; empty if there is no fit.
     """
     fit = of_fit(pose)
     sentences = []
@@ -97,7 +97,7 @@ def calibration(pose: xr.Dataset) -> Markup:
 
 
 def uncertainty_in_short(pose: xr.Dataset) -> Markup:
-    """Say in a few lines where the errors come from, and what they leave out."""
+    """Explain in a few lines where the errors come from, and what they do not include."""
     errors = tables.sentence("report.errors.table")
     if "position_draws" in pose:
         errors = tables.sentence("report.errors.drawn", count=pose.sizes["draw"])
@@ -105,7 +105,7 @@ def uncertainty_in_short(pose: xr.Dataset) -> Markup:
 
 
 def wrong_results(findings: Sequence[Finding]) -> list[str]:
-    """Count the checks by result, and say how many results are expected to be wrong.
+    """Count the checks by result, and state how many results are expected to be wrong.
 
     Empty if no check has a clear result.
     """
@@ -125,7 +125,7 @@ def wrong_results(findings: Sequence[Finding]) -> list[str]:
 
 
 def gravity(pose: xr.Dataset) -> Markup:
-    """Say what is known about the tilt of the camera."""
+    """State what is known about the tilt of the camera."""
     kind = "fitted" if _fitted(pose) else "level"
     if (of_fit(pose).get("calibrated") or {}).get("vertical"):
         kind = "calibrated"

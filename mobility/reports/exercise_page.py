@@ -1,10 +1,13 @@
-"""What the report of an exercise shows: what its module ``page`` may have, beside sections."""
+"""What the report of an exercise shows, beside sections, as a class."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
+
+from mobility.catalogue.exercise_imports import OfExercise
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -17,24 +20,32 @@ if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
 
 
-class ExercisePage(Protocol):
-    """Module ``page``: the report; besides, sections of its own."""
+class ExercisePage(OfExercise, ABC):
+    """What the report shows, beside sections.
 
+    A class in ``page.py`` of an exercise inherits from it; its sections are functions there.
+    """
+
+    @abstractmethod
     def in_short(self, session: StoredSession, counted: str, verdict: Verdict) -> str:
         """Say in one line what was measured."""
 
+    @abstractmethod
     def moments(
         self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
     ) -> list[Moment]:
         """Choose the moments that the first page shows in pictures."""
 
+    @abstractmethod
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
         """Return beginnings of the names of the curves that are shown at first."""
 
     def pictures(self, folder: Path) -> dict[str, Any]:
         """Return the entries of the document that name pictures which the notebook drew."""
+        return {}
 
 
 def page_of(exercise: Exercise) -> ExercisePage:
-    """Return the report of an exercise, with sections of its own."""
-    return cast("ExercisePage", exercise.part("page"))
+    """Return what the report of an exercise shows, beside sections."""
+    page: ExercisePage = exercise.part("page", ExercisePage)
+    return page

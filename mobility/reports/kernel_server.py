@@ -1,9 +1,9 @@
 """A process that has imported the modules of reports, and forks a kernel for each report.
 
-It answers each request with the process id of the kernel. A kernel is thus a separate process,
-preceded by nothing but imports, and starts at once. Without its parent the server ends, and with it
-its kernels. It does not call :func:`mobility.base.processes.serve`, because a process that forks
-should have no second thread.
+It answers each request with the process id of the kernel. A kernel is therefore a separate process
+that starts at once, because all imports are done. If its parent ends, the server ends, and its
+kernels with it. It does not call :func:`mobility.base.processes.serve`, because a process that
+forks should have no second thread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from typing import Any, NoReturn
 
 import mobility
 from mobility.catalogue.registry import exercises
+from mobility.documents.exercise_documents import documents_of
 from mobility.errors import MobilityError
+from mobility.reports.exercise_page import page_of
 
 IMPORTS = (
     *("av.subtitles", "cv2", "dask.array", "ipykernel.kernelapp", "IPython.display"),
@@ -44,8 +46,7 @@ def main() -> int:
             importlib.import_module(name)
     for exercise in exercises():
         with suppress(MobilityError):  # of another package; the reports of the others go on
-            for module in ("analysis", "documents", "page"):
-                exercise.part(module)
+            documents_of(exercise), page_of(exercise)
     # Imported objects are never garbage: a collection in a kernel would copy their pages.
     gc.collect()
     gc.freeze()

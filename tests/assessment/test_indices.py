@@ -16,7 +16,7 @@ from mobility import tables
 from mobility.assessment.findings import find
 from mobility.assessment.indices import mobility_index, quality_index, score_of
 from mobility.base.provenance import history
-from mobility.exercises.overhead_squat.analysis import overhead_squat
+from mobility.exercises.overhead_squat.exercise import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
 

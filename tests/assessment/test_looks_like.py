@@ -13,7 +13,7 @@ from mobility.assessment.looks_like import falls, place_of_arms, sits, support_o
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning, warnings_of
-from mobility.exercises.overhead_squat.analysis import overhead_squat
+from mobility.exercises.overhead_squat.exercise import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
 

@@ -16,7 +16,7 @@ from mobility.assessment import numbers
 from mobility.assessment.numbers import Quantity, Repetitions, signed
 from mobility.assessment.phases import phase_frames
 from mobility.catalogue.registry import exercise, exercises
-from mobility.exercises.overhead_squat.analysis import overhead_squat
+from mobility.exercises.overhead_squat.exercise import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.expected_error import trial_factors
 

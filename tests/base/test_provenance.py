@@ -240,7 +240,7 @@ def test_an_exercise_more_leaves_the_keys_of_the_others_as_they_are(copied, keys
         ("sit_to_stand/times.py", LIKE, LIKE),
         ("sit_to_stand/page.py", set(), {"sit_to_stand"}),
         ("single_leg_squat/page.py", set(), {"single_leg_squat"}),
-        ("repeated/analysis.py", LIKE, LIKE),
+        ("repeated/exercise.py", LIKE, LIKE),
         ("repeated/page.py", set(), LIKE),
         # `repeated` looks for single joints that move.
         ("joint_angle_mobility/courses.py", ALL, ALL),
@@ -261,9 +261,9 @@ def test_a_change_of_an_exercise_changes_the_keys_of_those_that_use_it(
 @pytest.mark.parametrize(
     ("imports", "folders"),
     [
-        ("from mobility.exercises.squat import page", {"squat"}),
-        ("def late():\n    import mobility.exercises.squat.page", {"squat"}),
-        ("from ..squat.page import nothing", {"squat"}),
+        ("from mobility.exercises.squat import page", {"squat", "repeated"}),
+        ("def late():\n    import mobility.exercises.squat.page", {"squat", "repeated"}),
+        ("from ..squat.page import nothing", {"squat", "repeated"}),
         ("from mobility import overhead_squat", {"overhead_squat", "repeated"}),
         ("import mobility as mb\nmb.overhead_squat", {"overhead_squat", "repeated"}),
         ("from mobility import tables", set()),

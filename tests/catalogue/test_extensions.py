@@ -15,13 +15,12 @@ from own_package import package_of_the_page
 
 import mobility
 from mobility.assessment.comments import all_work
-from mobility.assessment.exercise_stages import Trial
+from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.assessment.findings import all_rules, find
 from mobility.assessment.kinds import entry_of
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
 from mobility.catalogue.exercise_folders import files_digest
-from mobility.exercises.repeated.analysis import metrics as measured
 from mobility.reports.page import ReportPage
 from mobility.reports.sections import sections_of
 from mobility.store import Store
@@ -103,7 +102,7 @@ def test_its_metric_is_measured_judged_and_shown(
     datasets = {"fitted": session.fitted(), "angles": session.measured_angles(),
                 "repetitions": session.repetitions()}  # fmt: skip
     trial = Trial(exercise, (), True, None, None, None, None, datasets.get)
-    metrics = measured(trial)
+    metrics = stages_of(exercise).metrics(trial)
     knee, found = session.measured_angles()["knee_flexion"], session.repetitions()
     time = knee["time"].to_numpy()
     fastest = [

@@ -13,8 +13,7 @@ from mobility import tables
 from mobility.assessment.comments import all_work
 from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
-from mobility.catalogue.exercise_checks import check, check_functions
-from mobility.catalogue.exercise_folders import BASE
+from mobility.catalogue.exercise_checks import check
 from mobility.catalogue.extensions import check_extension, extended
 from mobility.sessions.reports import find_notebook
 
@@ -95,10 +94,6 @@ def test_a_name_is_seen_however_it_is_written(tmp_path: Path, written: str, time
 
 
 EVERY = pytest.mark.parametrize("exercise", registry.built_in(), ids=lambda each: each.slug)
-
-
-def test_what_exercises_with_repetitions_are_like_lacks_no_function() -> None:
-    check_functions(BASE, like=False)
 
 
 @EVERY

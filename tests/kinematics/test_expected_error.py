@@ -15,7 +15,7 @@ from mobility import tables
 from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.posture import posture
 from mobility.base.provenance import warnings_of
-from mobility.exercises.overhead_squat.analysis import overhead_squat
+from mobility.exercises.overhead_squat.exercise import overhead_squat
 from mobility.keypoints.sources import Origin, pose_source
 from mobility.kinematics import expected_error
 from mobility.kinematics.angle_errors import angle_draws

@@ -12,7 +12,7 @@ import xarray as xr
 from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.kernels import knee as kernel
 from mobility.errors import BadInputError
-from mobility.exercises.overhead_squat.analysis import overhead_squat
+from mobility.exercises.overhead_squat.exercise import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.reports.figures import COLOURS, angle_curves, knee_movement_image, png

@@ -176,7 +176,7 @@ def test_films_of_last_week_have_the_date_that_is_given(form, store, ask, sent, 
     upload(form, ask, sent, clip, date="2025-03-01")
     assert f"{store.sessions()[0].record.visit_day}" == "2025-03-01"
     upload(form, ask, sent, clip, date="2999-03-01")
-    assert "lies in the future" in form.errors["date"][0]
+    assert "is in the future" in form.errors["date"][0]
     assert len(store.sessions()) == 1
 
 
@@ -282,7 +282,7 @@ def test_all_faults_before_a_byte_is_sent(form, store, ask, sent):
         assert words in form.errors[name][0]
     small = UploadForm(store, most_bytes=1_000_000)
     assert upload(small, ask, sent, b"", size=2_500_000) == []
-    assert "has 2.5 MB, at most 1.0 MB" in small.errors["video-0"][0]
+    assert "has 2.5 MB, but at most 1.0 MB" in small.errors["video-0"][0]
     store.read_only = True  # as the demo
     assert upload(form, ask, sent, b"abc") == []
     assert "cannot be changed" in form.notice["text"]

@@ -13,6 +13,7 @@ from mobility.base.uncertain import SD, sd_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT, SIDEWAYS
 from mobility.documents import fill
 from mobility.documents.contract import JointAngle, JointMobilityDocument
+from mobility.documents.exercise_documents import ExerciseDocuments
 from mobility.documents.of_session import side_of_joints
 from mobility.exercises.joint_angle_mobility.joint_values import (
     with_refused_joints,
@@ -26,49 +27,52 @@ if TYPE_CHECKING:
 
 SIDES = fill.SIDES
 
-
-def report(session: StoredSession) -> dict[str, Any]:
-    """Give the angles with their extremes, and the display settings."""
-    stored = session.stored_config()
-    return joint_mobility_document(
-        session.analyzed(),
-        session.participant,
-        angles=shown_angles(session),
-        metrics=session.metrics(),
-        side=side_of_joints(session),
-        shown_angles=stored.shown_angles if stored else (),
-        comments=stored.comments if stored else None,
-    )
+_NOT_CARRIED = {"posture", "references", "title"}
+"""Attributes of the metrics of joints that their curves do not have."""
 
 
-def angles(session: StoredSession) -> xr.Dataset:
-    """Angle curves of the chosen joints, each named after the movement made (`hip_abduction`)."""
-    if "metrics" not in session.record.stages:
-        return session.measured_angles()
-    return joint_curves(session.metrics())
+class JointDocuments(ExerciseDocuments):
+    """Documents with the curves and extremes of the joints."""
 
+    def report(self, session: StoredSession) -> dict[str, Any]:
+        """Give the angles with their extremes, and the display settings."""
+        stored = session.stored_config()
+        return joint_mobility_document(
+            session.analyzed(),
+            session.participant,
+            angles=self.shown_angles(session),
+            metrics=session.metrics(),
+            side=side_of_joints(session),
+            shown_angles=stored.shown_angles if stored else (),
+            comments=stored.comments if stored else None,
+        )
 
-def shown_angles(session: StoredSession) -> xr.Dataset:
-    """Angle curves of the joints, NaN where refused.
+    def angles(self, session: StoredSession) -> xr.Dataset:
+        """Angle curves of the chosen joints, each named after its movement (`hip_abduction`)."""
+        if "metrics" not in session.record.stages:
+            return session.measured_angles()
+        return joint_curves(session.metrics())
 
-    Whatever the movement, the names are those of :data:`ANGLE_OF_JOINT` (`hip_flexion`).
-    """
-    if "metrics" not in session.record.stages:
-        return session.measured_angles()
-    return with_refused_joints(session.measured_angles(), session.metrics())
+    def shown_angles(self, session: StoredSession) -> xr.Dataset:
+        """Angle curves of the joints, NaN where refused.
 
+        Whatever the movement, the names are those of :data:`ANGLE_OF_JOINT` (`hip_flexion`).
+        """
+        if "metrics" not in session.record.stages:
+            return session.measured_angles()
+        return with_refused_joints(session.measured_angles(), session.metrics())
 
-def sides(session: StoredSession, side: Side) -> dict[str, Side]:
-    """Side to report of each joint.
+    def sides(self, session: StoredSession, side: Side) -> dict[str, Side]:
+        """Side to report of each joint.
 
-    Of trunk and neck it is the one they moved to, because a camera sees both equally well.
-    """
-    record = session.record
-    side_of_joint = dict.fromkeys(map(str, record.joints), side)
-    if "metrics" in record.stages:
-        for joint in side_of_joint.keys() & set(SIDEWAYS):
-            side_of_joint[joint] = side_that_moved(session.metrics(), joint, otherwise=side)
-    return side_of_joint
+        Of trunk and neck it is the one they moved to, because a camera sees both equally well.
+        """
+        record = session.record
+        side_of_joint = dict.fromkeys(map(str, record.joints), side)
+        if "metrics" in record.stages:
+            for joint in side_of_joint.keys() & set(SIDEWAYS):
+                side_of_joint[joint] = side_that_moved(session.metrics(), joint, otherwise=side)
+        return side_of_joint
 
 
 def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side:
@@ -87,10 +91,6 @@ def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side
     if not any(times for times, _ in moved.values()):
         return otherwise
     return max(SIDES, key=lambda side: moved[side])
-
-
-_NOT_CARRIED = {"posture", "references", "title"}
-"""Attributes of the metrics of joints that their curves do not have."""
 
 
 def joint_curves(metrics: xr.Dataset) -> xr.Dataset:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from mobility.exercises.joint_angle_mobility.joint_sections import places, reach
 from mobility.exercises.joint_angle_mobility.joint_values import end_is_certain
 from mobility.exercises.joint_angle_mobility.joint_verdict import with_side_doubt
 from mobility.reports.drawn_angles import points_in_picture, turn_of
+from mobility.reports.exercise_page import ExercisePage
 from mobility.reports.moments import Moment
 
 if TYPE_CHECKING:
@@ -34,29 +34,27 @@ _IN_PLANE_DEG = 35.0
 seen in the plane of the picture."""
 
 
-def in_short(session: StoredSession, counted: str, verdict: Verdict) -> str:
-    """Say in one line how far the joints go."""
-    parts = "; ".join([counted, *reached(with_side_doubt(session.metrics(), verdict))])
-    return tables.sentence("report.in_short.joints", counted=parts)
+class JointPage(ExercisePage):
+    """Report of how far the joints go."""
 
+    def in_short(self, session: StoredSession, counted: str, verdict: Verdict) -> str:
+        """Say in one line how far the joints go."""
+        parts = "; ".join([counted, *reached(with_side_doubt(session.metrics(), verdict))])
+        return tables.sentence("report.in_short.joints", counted=parts)
 
-def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:
-    """Choose a start, and the farthest turns of the shown joints that are seen best."""
-    metrics = session.metrics()
-    shown_places = places(metrics, shown(session.record, session.stored_config()))
-    moved = zip(metrics["movement_joint"].values, metrics["movement_side"].values, strict=True)
-    rows = [row for row, place in enumerate(moved) if place in shown_places]
-    return joint_moments(session.measured_angles(), metrics.isel(movement=rows), pose)
+    def moments(
+        self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
+    ) -> list[Moment]:
+        """Choose a start, and the farthest turns of the shown joints that are seen best."""
+        metrics = session.metrics()
+        shown_places = places(metrics, shown(session.record, session.stored_config()))
+        moved = zip(metrics["movement_joint"].values, metrics["movement_side"].values, strict=True)
+        rows = [row for row, place in enumerate(moved) if place in shown_places]
+        return joint_moments(session.measured_angles(), metrics.isel(movement=rows), pose)
 
-
-def curves_first(record: SessionRecord) -> tuple[str, ...]:
-    """Show every angle of the joints: a hip that moves sideways has another curve."""
-    return tuple(f"{joint}_" for joint in record.joints)
-
-
-def pictures(folder: Path) -> dict[str, Any]:
-    """Name no pictures."""
-    return {}
+    def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
+        """Show every angle of the joints: a hip that moves sideways has another curve."""
+        return tuple(f"{joint}_" for joint in record.joints)
 
 
 def joint_moments(

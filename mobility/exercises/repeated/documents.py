@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mobility.assessment.frame_quantities import frames_of
 from mobility.assessment.kernels import knee
 from mobility.assessment.number import without_hidden_side
+from mobility.documents.exercise_documents import ExerciseDocuments
 from mobility.documents.fill import report_document
 from mobility.documents.of_session import verdict_of
 from mobility.sessions.record import Side
@@ -18,45 +19,43 @@ if TYPE_CHECKING:
 VIEWS = ("left", "right", "front")
 
 
-def report(session: StoredSession) -> dict[str, Any]:
-    """Make the report document without pictures, which the notebook draws meanwhile."""
-    metrics = session.metrics()
-    movement = frames_of(knee, session.fitted(), session.repetitions())
-    if "knee_deviation" not in metrics:  # the exercise does not measure it
-        movement = movement.where(False)
-    return report_document(
-        session.record,
-        session.participant,
-        angles=shown_angles(session),
-        metrics=metrics,
-        quality=session.capture_quality(),
-        movement=movement,
-        images=dict.fromkeys(VIEWS),
-    )
+class RepeatedDocuments(ExerciseDocuments):
+    """Documents with the angles that the verdict keeps."""
 
+    def report(self, session: StoredSession) -> dict[str, Any]:
+        """Make the report document without pictures, which the notebook draws meanwhile."""
+        metrics = session.metrics()
+        movement = frames_of(knee, session.fitted(), session.repetitions())
+        if "knee_deviation" not in metrics:  # the exercise does not measure it
+            movement = movement.where(False)
+        return report_document(
+            session.record,
+            session.participant,
+            angles=self.shown_angles(session),
+            metrics=metrics,
+            quality=session.capture_quality(),
+            movement=movement,
+            images=dict.fromkeys(VIEWS),
+        )
 
-def angles(session: StoredSession) -> xr.Dataset:
-    """Give the angles that the verdict keeps."""
-    record = session.record
-    measured = session.measured_angles()
-    if not {"metrics", "capture_quality"} <= record.stages.keys():  # interrupted before its verdict
-        return measured
-    metrics = session.metrics()
-    verdict = verdict_of(session, metrics)
-    refused = {}
-    for name, values in measured.data_vars.items():
-        # Another movement is measured as well as a squat; what cannot be used has no angle.
-        if verdict.level == "unusable" or not verdict.keeps(str(name)):
-            refused[name] = values.where(False)
-            refused[name].attrs = values.attrs | {"refused": verdict.why_without(str(name))}
-    return without_hidden_side(measured.assign(refused), metrics)
+    def angles(self, session: StoredSession) -> xr.Dataset:
+        """Give the angles that the verdict keeps."""
+        record = session.record
+        measured = session.measured_angles()
+        if (
+            not {"metrics", "capture_quality"} <= record.stages.keys()
+        ):  # interrupted before its verdict
+            return measured
+        metrics = session.metrics()
+        verdict = verdict_of(session, metrics)
+        refused = {}
+        for name, values in measured.data_vars.items():
+            # Another movement is measured as well as a squat; what cannot be used has no angle.
+            if verdict.level == "unusable" or not verdict.keeps(str(name)):
+                refused[name] = values.where(False)
+                refused[name].attrs = values.attrs | {"refused": verdict.why_without(str(name))}
+        return without_hidden_side(measured.assign(refused), metrics)
 
-
-def shown_angles(session: StoredSession) -> xr.Dataset:
-    """Angles as documents show them, which are the same."""
-    return angles(session)
-
-
-def sides(session: StoredSession, side: Side) -> dict[str, Side]:
-    """Let one side stand for all joints."""
-    return dict.fromkeys(map(str, session.record.joints), side)
+    def sides(self, session: StoredSession, side: Side) -> dict[str, Side]:
+        """Let one side stand for all joints."""
+        return dict.fromkeys(map(str, session.record.joints), side)

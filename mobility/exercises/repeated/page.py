@@ -24,6 +24,7 @@ from mobility.exercises.repeated.documents import VIEWS
 from mobility.kinematics.expected_error import source_of_standing
 from mobility.kinematics.stances import stance_at
 from mobility.reports.drawn_angles import DRAWN, clearer_side
+from mobility.reports.exercise_page import ExercisePage
 from mobility.reports.first_page import findings_in_words
 from mobility.reports.moments import Moment, of_angle
 from mobility.reports.values import shown
@@ -49,40 +50,42 @@ ANGLE_OF_METRIC = {
 """What is drawn for a metric that is not an angle of the same name."""
 
 
-def in_short(session: StoredSession, counted: str, verdict: Verdict) -> str:
-    """Name what is outside its target, in one line."""
-    if "findings" in verdict.rules_out:
-        return tables.sentence("report.in_short.squat", counted=counted)
-    findings = verdict.keep(find(session.metrics()))
-    found = findings_in_words([f for f in findings if f.status == "found"])
-    judged = any(f.result in ("met", "borderline") for f in findings)
-    words = {"counted": counted, "result": in_words("outside")}
-    if found:
-        return tables.sentence("report.in_short.outside", **words, findings=found)
-    if judged:
-        return tables.sentence("report.in_short.none_outside", **words)
-    return tables.sentence("report.in_short.nothing_judged", counted=counted)
+class RepeatedPage(ExercisePage):
+    """Report of standing, the turn and what the main finding is about."""
 
+    def in_short(self, session: StoredSession, counted: str, verdict: Verdict) -> str:
+        """Name what is outside its target, in one line."""
+        if "findings" in verdict.rules_out:
+            return tables.sentence("report.in_short.squat", counted=counted)
+        findings = verdict.keep(find(session.metrics()))
+        found = findings_in_words([f for f in findings if f.status == "found"])
+        judged = any(f.result in ("met", "borderline") for f in findings)
+        words = {"counted": counted, "result": in_words("outside")}
+        if found:
+            return tables.sentence("report.in_short.outside", **words, findings=found)
+        if judged:
+            return tables.sentence("report.in_short.none_outside", **words)
+        return tables.sentence("report.in_short.nothing_judged", counted=counted)
 
-def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:
-    """Choose standing, bottom, and what the main finding is about."""
-    angles, repetitions = session.measured_angles(), session.repetitions()
-    return squat_moments(pose, angles, repetitions, session.metrics(), findings)
+    def moments(
+        self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
+    ) -> list[Moment]:
+        """Choose standing, bottom, and what the main finding is about."""
+        angles, repetitions = session.measured_angles(), session.repetitions()
+        return squat_moments(pose, angles, repetitions, session.metrics(), findings)
 
+    def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
+        """Show the angles of the joints that were chosen."""
+        return tuple(ANGLE_OF_JOINT[joint] for joint in record.joints)
 
-def curves_first(record: SessionRecord) -> tuple[str, ...]:
-    """Show the angles of the joints that were chosen."""
-    return tuple(ANGLE_OF_JOINT[joint] for joint in record.joints)
-
-
-def pictures(folder: Path) -> dict[str, Any]:
-    """Give the places of the pictures of the knees; None for one that was not drawn."""
-    drawn = {view: f"{IMAGES}/{view}.png" for view in VIEWS}
-    return {
-        "knee_movement_phases": {
-            view: place if (folder / place).is_file() else None for view, place in drawn.items()
+    def pictures(self, folder: Path) -> dict[str, Any]:
+        """Give the places of the pictures of the knees; None for one that was not drawn."""
+        drawn = {view: f"{IMAGES}/{view}.png" for view in VIEWS}
+        return {
+            "knee_movement_phases": {
+                view: place if (folder / place).is_file() else None for view, place in drawn.items()
+            }
         }
-    }
 
 
 def squat_moments(

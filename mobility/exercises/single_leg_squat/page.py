@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import htpy as h
 import numpy as np
 from markupsafe import Markup
 
-from mobility.assessment.findings import Finding
+from mobility.assessment.findings import Finding, label
 from mobility.assessment.number import HIDDEN_SIDE
 from mobility.base.formatting import capital
-from mobility.exercises.repeated.page import curves_first as usual_curves
-from mobility.exercises.repeated.page import squat_moments
-from mobility.exercises.single_leg_squat.crossley_criteria import (
-    Status,
-    judged_criteria,
-    rated_good,
-)
+from mobility.catalogue.exercise import Exercise
+from mobility.exercises.repeated.page import RepeatedPage, squat_moments
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports.gauges import values_of
 from mobility.reports.html import paragraphs, table
@@ -35,43 +30,81 @@ if TYPE_CHECKING:
 MOST_PICTURES = 3
 
 
-def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:
-    """Choose the bottom of each leg that the camera shows, and the moment of the main finding."""
-    angles, repetitions, metrics = (
-        session.measured_angles(),
-        session.repetitions(),
-        session.metrics(),
-    )
-    counted = repetitions["leg"].where(repetitions["accepted"], "")
-    hidden = metrics.attrs.get(HIDDEN_SIDE)
-    legs = [leg for leg in SIDES if leg != hidden and (counted == leg).any()]
-    main_side = next((finding.side for finding in findings if finding.side in legs), "")
-    shown_moments: list[Moment] = []
-    # The main finding comes last, after the bottom of its leg.
-    for leg in sorted(legs, key=main_side.__eq__):
-        leg_repetitions = repetitions.isel(rep=np.flatnonzero(counted == leg))
-        leg_metrics = metrics.map(
-            lambda value, leg=leg: (
-                value.where(value["side"] == leg) if "side" in value.dims else value
-            ),
-            keep_attrs=True,
+class SingleLegPage(RepeatedPage):
+    """Report of each leg."""
+
+    def moments(
+        self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
+    ) -> list[Moment]:
+        """Choose the bottom of each leg that the camera shows, and that of the main finding."""
+        angles, repetitions, metrics = (
+            session.measured_angles(),
+            session.repetitions(),
+            session.metrics(),
         )
-        leg_findings = [finding for finding in findings if finding.side == leg]
-        first, bottom, *more = squat_moments(
-            pose, angles, leg_repetitions, leg_metrics, leg_findings
-        )
-        if not shown_moments:
-            shown_moments.append(replace(first, title="Standing"))
-        shown_moments.append(bottom)
-        if leg == main_side or len(legs) == 1:
-            shown_moments += more
-    return shown_moments[-MOST_PICTURES:]
+        counted = repetitions["leg"].where(repetitions["accepted"], "")
+        hidden = metrics.attrs.get(HIDDEN_SIDE)
+        legs = [leg for leg in SIDES if leg != hidden and (counted == leg).any()]
+        main_side = next((finding.side for finding in findings if finding.side in legs), "")
+        shown_moments: list[Moment] = []
+        # The main finding comes last, after the bottom of its leg.
+        for leg in sorted(legs, key=main_side.__eq__):
+            leg_repetitions = repetitions.isel(rep=np.flatnonzero(counted == leg))
+            leg_metrics = metrics.map(
+                lambda value, leg=leg: (
+                    value.where(value["side"] == leg) if "side" in value.dims else value
+                ),
+                keep_attrs=True,
+            )
+            leg_findings = [finding for finding in findings if finding.side == leg]
+            first, bottom, *more = squat_moments(
+                pose, angles, leg_repetitions, leg_metrics, leg_findings
+            )
+            if not shown_moments:
+                shown_moments.append(replace(first, title="Standing"))
+            shown_moments.append(bottom)
+            if leg == main_side or len(legs) == 1:
+                shown_moments += more
+        return shown_moments[-MOST_PICTURES:]
+
+    def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
+        """Show the measured angles of the chosen joints, which are not those of the arms."""
+        measured = record.kind.angles
+        return tuple(angle for angle in super().curves_first(record) if angle in measured)
 
 
-def curves_first(record: SessionRecord) -> tuple[str, ...]:
-    """Show the measured angles of the chosen joints, which are not those of the arms."""
-    measured = record.kind.angles
-    return tuple(angle for angle in usual_curves(record) if angle in measured)
+Status = Literal["met", "failed", "not_told"]
+
+
+class Criterion(NamedTuple):
+    """One criterion of one leg; `labels` name the findings, or else what is not decided."""
+
+    name: str
+    status: Status
+    labels: tuple[str, ...]
+
+
+def judged_criteria(findings: Sequence[Finding], leg: str, exercise: Exercise) -> list[Criterion]:
+    """Judge the criteria of a leg by the findings about it.
+
+    A criterion has one or several rules. It has failed if one of them is outside its target;
+    else it is "not_told" if one could not be judged, or none has a finding; else it is met.
+    """
+    finding_of_rule = {finding.rule: finding for finding in findings if finding.side == leg}
+    judged = []
+    for entry in exercise.own_table("crossley")["criteria"].values():
+        parts = [finding_of_rule[rule] for rule in entry["rules"] if rule in finding_of_rule]
+        outside = [label(part) for part in parts if part.status == "found"]
+        undecided = [label(part) for part in parts if part.status == "cannot be told"]
+        status: Status = "failed" if outside else "not_told" if undecided or not parts else "met"
+        judged.append(Criterion(entry["long_name"], status, tuple(outside or undecided)))
+    return judged
+
+
+def rated_good(judged: Sequence[Criterion], exercise: Exercise) -> bool:
+    """Whether enough criteria are met for the published rating "good"."""
+    met = sum(criterion.status == "met" for criterion in judged)
+    return met >= int(exercise.own_table("crossley")["good_at_least"])
 
 
 @section("Scores", needs=["findings"])

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from mobility.assessment.number import number_of, side_shown
 from mobility.base.formatting import listed, plus_minus, rounded
-from mobility.exercises.repeated.page import reported
+from mobility.exercises.repeated.page import RepeatedPage, reported
 from mobility.reports.drawn_angles import clearer_side
 from mobility.reports.html import paragraphs
 from mobility.reports.moments import Moment, of_angle
@@ -29,30 +29,36 @@ if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
 
 
-def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:
-    """Choose sitting, leaving the seat, and standing, of the chair rise in the middle."""
-    angles, repetitions = session.measured_angles(), session.repetitions()
-    metrics = session.metrics()
-    accepted = np.flatnonzero(repetitions["accepted"].values.astype(bool))
-    if not accepted.size:
-        return []
-    middle = repetitions.isel(rep=int(accepted[(accepted.size - 1) // 2]))
-    seated, seat_off, standing = (float(middle[name]) for name in ("start", "seat_off", "bottom"))
-    off_is_seen = np.isfinite(seat_off)
-    when = seat_off if off_is_seen else seated
-    clearer = partial(clearer_side, pose, angles, "knee_flexion", when)
-    side = side_shown(metrics, "knee_flexion", otherwise=clearer)
-    leaving = of_angle("Seat-off", when, angles, "trunk_lean", "")
-    return [
-        of_angle("Seated", seated, angles, "knee_flexion", side),
-        *([reported(leaving, metrics)] if off_is_seen else []),
-        of_angle("Standing", standing, angles, "knee_flexion", side),
-    ]
+class RisesPage(RepeatedPage):
+    """Report of sitting, leaving the seat, and standing."""
 
+    def moments(
+        self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
+    ) -> list[Moment]:
+        """Choose sitting, leaving the seat, and standing, of the chair rise in the middle."""
+        angles, repetitions = session.measured_angles(), session.repetitions()
+        metrics = session.metrics()
+        accepted = np.flatnonzero(repetitions["accepted"].values.astype(bool))
+        if not accepted.size:
+            return []
+        middle = repetitions.isel(rep=int(accepted[(accepted.size - 1) // 2]))
+        seated, seat_off, standing = (
+            float(middle[name]) for name in ("start", "seat_off", "bottom")
+        )
+        off_is_seen = np.isfinite(seat_off)
+        when = seat_off if off_is_seen else seated
+        clearer = partial(clearer_side, pose, angles, "knee_flexion", when)
+        side = side_shown(metrics, "knee_flexion", otherwise=clearer)
+        leaving = of_angle("Seat-off", when, angles, "trunk_lean", "")
+        return [
+            of_angle("Seated", seated, angles, "knee_flexion", side),
+            *([reported(leaving, metrics)] if off_is_seen else []),
+            of_angle("Standing", standing, angles, "knee_flexion", side),
+        ]
 
-def curves_first(record: SessionRecord) -> tuple[str, ...]:
-    """Show legs and trunk, because the arms are not measured."""
-    return tuple(record.kind.table["report"]["trial"])
+    def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
+        """Show legs and trunk, because the arms are not measured."""
+        return tuple(record.kind.table["report"]["trial"])
 
 
 @section("")

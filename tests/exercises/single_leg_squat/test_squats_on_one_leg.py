@@ -18,9 +18,8 @@ from mobility.catalogue.joints import JOINTS
 from mobility.catalogue.registry import exercise
 from mobility.errors import BadInputError
 from mobility.exercises.single_leg_squat import analysis
-from mobility.exercises.single_leg_squat.crossley_criteria import judged_criteria, rated_good
 from mobility.exercises.single_leg_squat.kernels import feet_down, height_above_other_foot, stances
-from mobility.exercises.single_leg_squat.page import legs
+from mobility.exercises.single_leg_squat.page import judged_criteria, legs, rated_good
 from mobility.kinematics.skeleton import INDEX, SIDES
 from mobility.reports.page import ReportPage
 

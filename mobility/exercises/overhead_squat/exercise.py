@@ -1,4 +1,4 @@
-"""Stages of the overhead squat, and what only it measures: arms overhead, scores."""
+"""The overhead squat, and what only it measures: arms overhead, scores."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.criteria import compensations, fms_deep_squat
-from mobility.assessment.exercise_stages import Trial
+from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.looks_like import place_of_arms
 from mobility.assessment.measures import measure
 from mobility.assessment.summaries import nanmedian
 from mobility.base.options import checked
 from mobility.catalogue import registry
-from mobility.exercises.repeated import analysis as repeated
+from mobility.exercises.repeated.exercise import Repeated
 from mobility.keypoints.view import trial_view
 from mobility.kinematics.datasets import Angles, Pose, Repetitions
 from mobility.kinematics.skeleton import SIDES
@@ -26,10 +26,21 @@ from mobility.kinematics.skeleton import SIDES
 SLUG = "overhead-squat"
 
 
-def metrics(trial: Trial) -> xr.Dataset:
-    """Measure the squats of a trial."""
-    measured: xr.Dataset = overhead_squat(trial.fitted, trial.angles, trial.repetitions)
-    return repeated.warned(measured, trial)
+class OverheadSquat(Repeated):
+    """A squat with the arms overhead."""
+
+    def metrics(self, trial: Trial) -> xr.Dataset:
+        """Measure the squats of a trial."""
+        measured: xr.Dataset = overhead_squat(trial.fitted, trial.angles, trial.repetitions)
+        return self.warned(measured, trial)
+
+    def other_exercise(
+        self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
+    ) -> list[dict[str, Any]]:
+        """Warn of a chair rise, or of hands that are not overhead."""
+        return super().other_exercise(pose, frames, accepted) or _hands_not_overhead(
+            pose, frames, accepted
+        )
 
 
 @checked
@@ -152,29 +163,20 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     Bell, Padua, Clark (2008), Arch Phys Med Rehabil 89:1323.
     Ortiz et al. (2016), Open Access J Sports Med 7:65.
     """
-    view = trial_view(pose)
+    view, exercise = trial_view(pose), stages_of(registry.exercise(SLUG))
     return measure(
         pose,
         angles,
         repetitions,
-        exercise=registry.exercise(SLUG),
+        exercise=exercise,
         operation="overhead_squat",
-        other_exercise=other_exercise,
+        other_exercise=exercise.other_exercise,
         scores=(
             mobility_index,
             quality_index,
             functools.partial(fms_deep_squat, view=view),
             functools.partial(compensations, view=view),
         ),
-    )
-
-
-def other_exercise(
-    pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
-) -> list[dict[str, Any]]:
-    """Warn of a chair rise, or of hands that are not overhead."""
-    return repeated.other_exercise(pose, frames, accepted) or _hands_not_overhead(
-        pose, frames, accepted
     )
 
 

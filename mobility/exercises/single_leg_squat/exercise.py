@@ -1,4 +1,4 @@
-"""Stages of the single-leg squat.
+"""The single-leg squat.
 
 Each leg is measured by itself, in the frames in which it is the standing leg.
 """
@@ -21,9 +21,8 @@ from mobility.assessment.phases import phase_frames
 from mobility.assessment.summaries import independent, right_minus_left
 from mobility.base.provenance import AnalysisWarning, history, with_history
 from mobility.base.uncertain import sd_name
-from mobility.catalogue import registry
 from mobility.catalogue.exercise import Exercise
-from mobility.exercises.repeated import analysis as repeated
+from mobility.exercises.repeated.exercise import Repeated
 from mobility.exercises.single_leg_squat.kernels import (
     Mask,
     alone_on,
@@ -37,51 +36,119 @@ from mobility.keypoints.view import TWO_CAMERAS, hides_frontal_plane, trial_view
 from mobility.kinematics.repetitions import find_repetitions, repetition_warnings, set_repetitions
 from mobility.kinematics.skeleton import SIDES, other_side
 
-SLUG = "single-leg-squat"
 
+class SingleLegSquat(Repeated):
+    """Squats on one leg, each measured by itself where it is the standing leg."""
 
-def fit_options(cleaned: xr.Dataset) -> dict[str, Any]:
-    """Tell the fit when each foot stands, unless neither foot is ever lifted."""
-    exercise = registry.exercise(SLUG)
-    if feet_down(cleaned, exercise).all():
-        return {}
-    return {"feet_planted": stances(cleaned, exercise)}
+    def fit_options(self, cleaned: xr.Dataset) -> dict[str, Any]:
+        """Tell the fit when each foot stands, unless neither foot is ever lifted."""
+        if feet_down(cleaned, self).all():
+            return {}
+        return {"feet_planted": stances(cleaned, self)}
 
+    def repetitions(self, trial: Trial) -> xr.Dataset:
+        """Find where a standing leg lowers its hip, or take the times that were set by hand.
 
-def repetitions(trial: Trial) -> xr.Dataset:
-    """Find where a standing leg lowers its hip, or take the times that were set by hand.
+        ``leg`` names the leg that stands: "left" or "right", "" where both feet are on the floor.
+        """
+        pose, exercise_table = trial.fitted, self.own_table
+        least_depth = exercise_table("measures")["limits"]["least_depth"]
+        down = feet_down(pose, self)
+        lift = height_above_other_foot(pose)
+        time = pose["time"].to_numpy()
+        lower_foot_side = np.nan_to_num(lift).argmin(axis=1)
+        alone = alone_on(down, time, self)
+        both_legs = []
+        for side, leg in enumerate(SIDES):
+            leg_pose = landmarks_of_leg(pose, leg, alone if alone[:, side].any() else down)
+            if trial.intervals is not None:
+                intervals = [
+                    interval
+                    for interval in trial.intervals
+                    if lower_foot_side[_frame_at(time, interval["bottom"])] == side
+                ]
+                leg_repetitions = set_repetitions(leg_pose, intervals)
+                legs = [leg] * len(intervals)
+            else:
+                leg_repetitions = find_repetitions(leg_pose, min_depth=least_depth)
+                bottoms = [
+                    _frame_at(time, bottom) for bottom in leg_repetitions["bottom"].to_numpy()
+                ]
+                legs = [leg if alone[frame, side] else "" for frame in bottoms]
+                # A squat on both feet is found for each leg; keep it once.
+                keep_two_footed = [side == 0 and bool(down[frame].all()) for frame in bottoms]
+                is_kept = [
+                    bool(name) or keep for name, keep in zip(legs, keep_two_footed, strict=True)
+                ]
+                leg_repetitions = leg_repetitions.isel(rep=np.flatnonzero(is_kept))
+                legs = [name for name, keep in zip(legs, is_kept, strict=True) if keep]
+            both_legs.append(leg_repetitions.assign(leg=("rep", np.array(legs, object))))
+        return _ordered_by_start(trial, both_legs, down, unseen=bool(np.isnan(lift).all()))
 
-    ``leg`` names the leg that stands: "left" or "right", "" where both feet are on the floor.
-    """
-    pose, exercise_table = trial.fitted, trial.exercise.own_table
-    least_depth = exercise_table("measures")["limits"]["least_depth"]
-    down = feet_down(pose, trial.exercise)
-    lift = height_above_other_foot(pose)
-    time = pose["time"].to_numpy()
-    lower_foot_side = np.nan_to_num(lift).argmin(axis=1)
-    alone = alone_on(down, time, trial.exercise)
-    both_legs = []
-    for side, leg in enumerate(SIDES):
-        leg_pose = landmarks_of_leg(pose, leg, alone if alone[:, side].any() else down)
-        if trial.intervals is not None:
-            intervals = [
-                interval
-                for interval in trial.intervals
-                if lower_foot_side[_frame_at(time, interval["bottom"])] == side
-            ]
-            leg_repetitions = set_repetitions(leg_pose, intervals)
-            legs = [leg] * len(intervals)
-        else:
-            leg_repetitions = find_repetitions(leg_pose, min_depth=least_depth)
-            bottoms = [_frame_at(time, bottom) for bottom in leg_repetitions["bottom"].to_numpy()]
-            legs = [leg if alone[frame, side] else "" for frame in bottoms]
-            # A squat on both feet is found for each leg; keep it once.
-            keep_two_footed = [side == 0 and bool(down[frame].all()) for frame in bottoms]
-            is_kept = [bool(name) or keep for name, keep in zip(legs, keep_two_footed, strict=True)]
-            leg_repetitions = leg_repetitions.isel(rep=np.flatnonzero(is_kept))
-            legs = [name for name, keep in zip(legs, is_kept, strict=True) if keep]
-        both_legs.append(leg_repetitions.assign(leg=("rep", np.array(legs, object))))
-    return _ordered_by_start(trial, both_legs, down, unseen=bool(np.isnan(lift).all()))
+    def metrics(self, trial: Trial) -> xr.Dataset:
+        """Measure each leg by itself, and compare both where both were shown."""
+        pose, all_repetitions = trial.fitted, trial.repetitions
+        down = feet_down(pose, self)
+        legs_shown = [leg for leg in SIDES if (all_repetitions["leg"] == leg).any()]
+        metrics_of: dict[str, xr.Dataset] = {}
+        warnings: list[dict[str, Any]] = []
+        for leg in legs_shown or SIDES[:1]:
+            leg_repetitions = _repetitions_of_leg(all_repetitions, leg, down)
+            of_leg = measure(
+                on_one_foot(pose, leg),
+                trial.angles,
+                leg_repetitions,
+                exercise=self,
+                operation="measure",
+                other_exercise=lambda *_: [],
+            )
+            leg_warnings = history(of_leg)[-1]["warnings"]
+            warnings += [warning for warning in leg_warnings if warning not in warnings]
+            factors = self.own_table("measures")["factors"]
+            wider = {sd_name(name): factor["value"] for name, factor in factors.items()}
+            of_leg = of_leg.assign(
+                {
+                    sd: of_leg[sd].copy(data=factor * of_leg[sd].to_numpy())
+                    for sd, factor in wider.items()
+                }
+            )
+            metrics_of[leg] = _without_hidden_plane(of_leg, pose, leg, self)
+        # Of both feet, as of a chair rise no leg is measured.
+        warnings += self.other_exercise(
+            pose, phase_frames(all_repetitions), all_repetitions["accepted"].to_numpy()
+        )
+        joined = _joined_legs(metrics_of, all_repetitions, trial)
+        if len(legs_shown) == 1:
+            joined.attrs[ABSENT_SIDE] = other_side(legs_shown[0])
+        joined.attrs["history"] = merged_history(trial.angles, all_repetitions)
+        joined = with_history(
+            joined,
+            "single_leg_squat",
+            {},
+            accepted_repetitions=int(all_repetitions["accepted"].sum()),
+            warnings=warnings,
+        )
+        return self.warned(joined, trial)
+
+    def warnings_kept(
+        self,
+        joints: Sequence[str],
+        quality: Mapping[str, Any],
+        metrics: xr.Dataset,
+        warnings: Sequence[AnalysisWarning],
+    ) -> list[AnalysisWarning]:
+        """Drop the warning that counts refused angles: it counts those of the free leg too."""
+        warnings_left = super().warnings_kept(joints, quality, metrics, warnings)
+        return [warning for warning in warnings_left if warning.code != "angle_refused"]
+
+    def compared(
+        self, angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset
+    ) -> tuple[xr.Dataset, xr.Dataset]:
+        """Compare the leg that stands."""
+        angles, repetitions = super().compared(angles, repetitions, metrics)
+        stands = repetitions["leg"].to_numpy()[:, None] == np.array(SIDES)
+        by_leg = xr.DataArray(stands, dims=("rep", "side"), coords={"side": list(SIDES)})
+        return angles, repetitions.assign(compared=by_leg)
 
 
 def _frame_at(time: Any, moment: float) -> int:
@@ -135,52 +202,6 @@ def _ordered_by_start(
         accepted=sum(row["accepted"] for row in rows),
         **repetition_warnings(rows, no_repetition_reason),
     )
-
-
-def metrics(trial: Trial) -> xr.Dataset:
-    """Measure each leg by itself, and compare both where both were shown."""
-    pose, all_repetitions = trial.fitted, trial.repetitions
-    down = feet_down(pose, trial.exercise)
-    legs_shown = [leg for leg in SIDES if (all_repetitions["leg"] == leg).any()]
-    metrics_of: dict[str, xr.Dataset] = {}
-    warnings: list[dict[str, Any]] = []
-    for leg in legs_shown or SIDES[:1]:
-        leg_repetitions = _repetitions_of_leg(all_repetitions, leg, down)
-        of_leg = measure(
-            on_one_foot(pose, leg),
-            trial.angles,
-            leg_repetitions,
-            exercise=trial.exercise,
-            operation="measure",
-            other_exercise=lambda *_: [],
-        )
-        leg_warnings = history(of_leg)[-1]["warnings"]
-        warnings += [warning for warning in leg_warnings if warning not in warnings]
-        factors = trial.exercise.own_table("measures")["factors"]
-        wider = {sd_name(name): factor["value"] for name, factor in factors.items()}
-        of_leg = of_leg.assign(
-            {
-                sd: of_leg[sd].copy(data=factor * of_leg[sd].to_numpy())
-                for sd, factor in wider.items()
-            }
-        )
-        metrics_of[leg] = _without_hidden_plane(of_leg, pose, leg, trial.exercise)
-    # Of both feet, as of a chair rise no leg is measured.
-    warnings += repeated.other_exercise(
-        pose, phase_frames(all_repetitions), all_repetitions["accepted"].to_numpy()
-    )
-    joined = _joined_legs(metrics_of, all_repetitions, trial)
-    if len(legs_shown) == 1:
-        joined.attrs[ABSENT_SIDE] = other_side(legs_shown[0])
-    joined.attrs["history"] = merged_history(trial.angles, all_repetitions)
-    joined = with_history(
-        joined,
-        "single_leg_squat",
-        {},
-        accepted_repetitions=int(all_repetitions["accepted"].sum()),
-        warnings=warnings,
-    )
-    return repeated.warned(joined, trial)
 
 
 def _without_hidden_plane(
@@ -281,25 +302,3 @@ def _add_asymmetries(
         note = words["one_leg" if 0 in counts else "few_to_compare"].format(least=least)
         if few or "note" in value.attrs:
             joined[asymmetry_name].attrs["note"] = note if few else value.attrs["note"]
-
-
-def warnings_kept(
-    exercise: Exercise,
-    joints: Sequence[str],
-    quality: Mapping[str, Any],
-    metrics: xr.Dataset,
-    warnings: Sequence[AnalysisWarning],
-) -> list[AnalysisWarning]:
-    """Drop the warning that counts refused angles: it counts those of the free leg too."""
-    warnings_left = repeated.warnings_kept(exercise, joints, quality, metrics, warnings)
-    return [warning for warning in warnings_left if warning.code != "angle_refused"]
-
-
-def compared(
-    exercise: Exercise, angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset
-) -> tuple[xr.Dataset, xr.Dataset]:
-    """Compare the leg that stands."""
-    angles, repetitions = repeated.compared(exercise, angles, repetitions, metrics)
-    stands = repetitions["leg"].to_numpy()[:, None] == np.array(SIDES)
-    by_leg = xr.DataArray(stands, dims=("rep", "side"), coords={"side": list(SIDES)})
-    return angles, repetitions.assign(compared=by_leg)
