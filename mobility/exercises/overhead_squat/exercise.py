@@ -37,7 +37,7 @@ class OverheadSquat(Repeated):
     def other_exercise(
         self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
     ) -> list[dict[str, Any]]:
-        """Warn of a chair rise, or of hands that are not overhead."""
+        """Warn of standing up from a chair, or of hands that are not overhead."""
         return super().other_exercise(pose, frames, accepted) or _hands_not_overhead(
             pose, frames, accepted
         )

@@ -137,7 +137,7 @@ class Rises:
         )
 
     def why_not_the_test(self) -> str:
-        """Why the film is not of a test, though its rises can be timed; empty if it is."""
+        """Why the recording shows no test, though its repetitions can be timed; empty if it is."""
         if not self.accepted.size:
             return ""
         rest = self["start"][0] - self["seated_since"][0]
@@ -173,7 +173,7 @@ class Rises:
         return float(stood.sum() + (rising.any() and at_end > (1 + seat) / 2)), ""
 
     def why_other_test(self, name: str) -> str:
-        """Why the film is not of the test that has this time or count; empty if it is."""
+        """Why the recording does not show the test of this time or count; empty if it is."""
         count = self.accepted.size
         if name == "thirty_seconds":
             # By the time, not the count, because the weakest rise less than five times in 30 s. Who
